@@ -1,0 +1,34 @@
+"""Imbalanced images in scikit-learn.
+
+Importing ``skimb`` imports none of its rooms: each is loaded on first use, so that the rooms
+without torch (resamplers, metrics, data sets) stay quick to import.
+"""
+
+import importlib
+
+__version__ = "0.1.0.dev0"
+
+_ROOMS = (
+    "class_weight",
+    "datasets",
+    "inspection",
+    "losses",
+    "metrics",
+    "model_selection",
+    "neural_network",
+    "over_sampling",
+    "study",
+    "under_sampling",
+)
+
+__all__ = ["__version__", *_ROOMS]
+
+
+def __getattr__(name):
+    if name in _ROOMS:
+        return importlib.import_module(f"skimb.{name}")
+    raise AttributeError(f"module 'skimb' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,246 @@
+"""What counts as images: arrays of 2, 3 or 4 dimensions become one internal view.
+
+Inside skimb a batch of images is an array of shape ``(n, H, W, C)``, uint8 or float32. This module
+tells from the shape of X how a row is laid out, and validates X with scikit-learn's own checks, so
+that a bad array fails here, before any training step.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.validation import validate_data
+
+__all__ = ["ImageLayout", "check_images", "check_rows", "number_of_dimensions", "read_layout"]
+
+#: Channel counts that let a 4-D array speak for itself: grey, RGB, RGBA.
+CHANNEL_COUNTS = (1, 3, 4)
+
+
+@dataclass(frozen=True)
+class ImageLayout:
+    """How one row of X is read as an image.
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+        ``(C, H, W)``.
+    row_shape : tuple of int
+        The shape of one row of X as it came.
+    channels : {"first", "last"} or None
+        Where the channels stand in a row; None where a row has no axis for them.
+    """
+
+    image_shape: tuple[int, int, int]
+    row_shape: tuple[int, ...]
+    channels: str | None
+
+    @property
+    def n_features(self):
+        """Number of values in one image."""
+        return int(np.prod(self.image_shape))
+
+    def to_channels_last(self, X):
+        """Return X as an array of shape ``(n, H, W, C)``, without a copy where strides allow."""
+        n_channels, height, width = self.image_shape
+        if self.channels == "last":
+            return X
+        if self.channels == "first":
+            return np.moveaxis(X, 1, 3)
+        if len(self.row_shape) == 2:
+            return X[..., np.newaxis]
+        return np.moveaxis(X.reshape(len(X), n_channels, height, width), 1, 3)
+
+
+def read_layout(row_shape, *, image_shape=None, channels=None):
+    """Tell how rows of a given shape are read as images.
+
+    Parameters
+    ----------
+    row_shape : tuple of int
+        The shape of one row: ``(d,)``, ``(H, W)``, ``(H, W, C)`` or ``(C, H, W)``.
+    image_shape : tuple of int, default=None
+        ``(C, H, W)``. For rows of shape ``(d,)`` the image they unfold to; for other rows a shape
+        that they must have.
+    channels : {"first", "last"}, default=None
+        Where the channels of 3-D rows stand; needed where their shape leaves it open.
+
+    Returns
+    -------
+    ImageLayout
+
+    Raises
+    ------
+    ValueError
+        If the layout is ambiguous, or contradicts `image_shape`.
+    """
+    row_shape = tuple(int(side) for side in row_shape)
+    if image_shape is not None:
+        image_shape = _check_image_shape(image_shape)
+    if len(row_shape) == 1:
+        shape, channels = image_shape or (1, 1, row_shape[0]), None
+        if int(np.prod(shape)) != row_shape[0]:
+            raise ValueError(
+                f"`image_shape`={image_shape} needs {int(np.prod(shape))} values a row, but a row "
+                f"of X has {row_shape[0]}. Give an image_shape (C, H, W) whose product is "
+                f"{row_shape[0]}, or leave it None."
+            )
+        return ImageLayout(shape, row_shape, None)
+    if len(row_shape) == 2:
+        layout = ImageLayout((1, *row_shape), row_shape, None)
+    elif len(row_shape) == 3:
+        place = channels or _place_of_channels(row_shape)
+        n_channels, height, width = row_shape if place == "first" else np.roll(row_shape, 1)
+        layout = ImageLayout((int(n_channels), int(height), int(width)), row_shape, place)
+    else:
+        raise ValueError(
+            f"X must have 2, 3 or 4 dimensions: (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W). "
+            f"Got {len(row_shape) + 1}, with rows of shape {row_shape}."
+        )
+    if image_shape is not None and layout.image_shape != image_shape:
+        raise ValueError(
+            f"X holds images of shape (C, H, W) = {layout.image_shape}, but `image_shape` asks for "
+            f"{image_shape}. Arrays are not resized: resize them, or leave image_shape None."
+        )
+    return layout
+
+
+def _check_image_shape(image_shape):
+    shape = tuple(int(side) for side in image_shape)
+    if len(shape) != 3 or min(shape) < 1:
+        raise ValueError(
+            f"`image_shape` must be three positive integers (C, H, W). Got {image_shape!r}."
+        )
+    return shape
+
+
+def _place_of_channels(row_shape):
+    fits_first, fits_last = row_shape[0] in CHANNEL_COUNTS, row_shape[2] in CHANNEL_COUNTS
+    if fits_first == fits_last:
+        which = "both ends" if fits_first else "neither end"
+        raise ValueError(
+            f"Rows of shape {row_shape} could be (C, H, W) or (H, W, C): {which} could be the "
+            f"channels (one of {CHANNEL_COUNTS}). Say which with channels='first' or "
+            "channels='last'."
+        )
+    return "first" if fits_first else "last"
+
+
+def number_of_dimensions(X):
+    """Return the number of dimensions of an array-like, nested lists included."""
+    ndim = getattr(X, "ndim", None)
+    if ndim is not None:
+        return int(ndim)
+    if hasattr(X, "shape"):
+        return len(X.shape)
+    return np.ndim(X) if isinstance(X, list | tuple) else 2
+
+
+def check_images(estimator, X, y=None, *, reset, image_shape=None, channels=None):
+    """Validate X (and y) and read it as images.
+
+    On ``reset`` it sets ``n_features_in_``, ``image_shape_`` and, for frames,
+    ``feature_names_in_``; later it checks X against them.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator whose input X is.
+    X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W)
+        The images.
+    y : array-like of shape (n,), default=None
+        The target, checked for length where given.
+    reset : bool
+        True in ``fit``, False afterwards.
+    image_shape, channels
+        As in `read_layout`.
+
+    Returns
+    -------
+    images : ndarray of shape (n, H, W, C), uint8 or float32
+    y : ndarray of shape (n,), only where `y` was given
+
+    Raises
+    ------
+    ValueError
+        If X is empty, not finite, ambiguous, or of another shape than in ``fit``.
+    """
+    # A list of two dtypes reads: keep uint8, anything else becomes float32.
+    dtype = [np.float32, np.uint8]
+    # In fit the target must be there: scikit-learn's message for a missing y names the estimator.
+    target = {"y": y} if reset else {}
+    if number_of_dimensions(X) <= 2:
+        # scikit-learn's road: feature names, n_features_in_ and all its error messages.
+        checked = validate_data(estimator, X, reset=reset, dtype=dtype, **target)
+    else:
+        checked = validate_data(
+            estimator, X, reset=reset, dtype=dtype, ensure_2d=False, allow_nd=True, **target
+        )
+    X, y = checked if reset else (checked, y)
+    if X.ndim == 2 and not reset:
+        # Rows were unfolded in fit; they unfold alike now.
+        image_shape = estimator.image_shape_
+    if X.ndim > 2 and not reset:
+        image_shape = None
+    layout = read_layout(X.shape[1:], image_shape=image_shape, channels=channels)
+    if reset:
+        estimator.n_features_in_ = layout.n_features
+        estimator.image_shape_ = layout.image_shape
+    elif layout.image_shape != estimator.image_shape_:
+        raise ValueError(
+            f"{type(estimator).__name__} was fitted on images of shape (C, H, W) = "
+            f"{estimator.image_shape_}, but X holds images of shape {layout.image_shape}."
+        )
+    images = layout.to_channels_last(X)
+    return (images, y) if reset else images
+
+
+def check_rows(sampler, X, y, *, numeric):
+    """Validate the X of a resampler, rows of any dimension, and set ``n_features_in_``.
+
+    Parameters
+    ----------
+    sampler : sampler
+        The resampler whose input X is.
+    X : array-like of shape (n, ...), sparse matrix or frame
+        The rows.
+    y : array-like of shape (n,)
+        The target.
+    numeric : bool
+        Whether rows take part in arithmetic: then they must be finite numbers. A resampler that
+        only selects rows takes strings and missing values too.
+
+    Returns
+    -------
+    X : ndarray, sparse matrix or frame
+        The rows, of the dtype that they came in.
+    y : ndarray of shape (n,)
+    """
+    if number_of_dimensions(X) > 2:
+        X = check_array(
+            X,
+            dtype="numeric" if numeric else None,
+            ensure_2d=False,
+            allow_nd=True,
+            ensure_all_finite=numeric,
+            input_name="X",
+            estimator=sampler,
+        )
+        check_consistent_length(X, y)
+        sampler.n_features_in_ = int(np.prod(X.shape[1:]))
+        if hasattr(sampler, "feature_names_in_"):
+            del sampler.feature_names_in_
+        return X, np.asarray(y)
+    sparse_formats = ["csr", "csc"]
+    if numeric:
+        return validate_data(sampler, X=X, y=y, reset=True, accept_sparse=sparse_formats)
+    if not hasattr(X, "iloc"):
+        X = check_array(
+            X,
+            dtype=None,
+            accept_sparse=sparse_formats,
+            ensure_all_finite=False,
+            estimator=sampler,
+        )
+    check_consistent_length(X, y)
+    return validate_data(sampler, X=X, y=y, reset=True, skip_check_array=True)

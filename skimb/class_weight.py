@@ -1,0 +1,164 @@
+"""Class counts, class priors and class weights.
+
+The laws of this room: a label is a label (strings, numbers, bool, with gaps), and a scheme is a
+pure function of how often each label occurs.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from sklearn.utils import column_or_1d
+
+__all__ = ["class_counts", "class_prior", "compute_class_weight", "weights_from_counts"]
+
+SCHEMES = ("balanced", "sqrt", "effective")
+
+
+def class_counts(y):
+    """Count the rows of each class.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels.
+
+    Returns
+    -------
+    dict
+        Label to number of rows, in sorted order of the labels.
+
+    Examples
+    --------
+    >>> from skimb.class_weight import class_counts
+    >>> class_counts(["dog", "cat", "dog", "dog"])
+    {'cat': 1, 'dog': 3}
+    """
+    labels, counts = np.unique(column_or_1d(y), return_counts=True)
+    return dict(zip(labels.tolist(), counts.tolist(), strict=True))
+
+
+def class_prior(y):
+    """Return the share of each class.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels.
+
+    Returns
+    -------
+    dict
+        Label to its share of the rows; the shares sum to 1.
+
+    Examples
+    --------
+    >>> from skimb.class_weight import class_prior
+    >>> class_prior(["dog", "cat", "dog", "dog"])
+    {'cat': 0.25, 'dog': 0.75}
+    """
+    counts = class_counts(y)
+    total = sum(counts.values())
+    return {label: count / total for label, count in counts.items()}
+
+
+def compute_class_weight(class_weight, *, classes, y, beta=0.9999):
+    r"""Return one weight a class.
+
+    Weights make an error on a rare class cost more. ``"balanced"`` is scikit-learn's scheme; the
+    others are milder.
+
+    Parameters
+    ----------
+    class_weight : {"balanced", "sqrt", "effective"}, dict or None
+        With :math:`n_k` rows of class k, n rows in all and K classes:
+
+        - None: 1 for every class;
+        - ``"balanced"``: :math:`n / (K n_k)`;
+        - ``"sqrt"``: proportional to :math:`n_k^{-1/2}`, of mean 1 over the rows of y;
+        - ``"effective"``: proportional to :math:`(1-\beta) / (1-\beta^{n_k})`, the inverse of the
+          effective number of rows [1]_, with sum K;
+        - a dict: label to weight, one for every class.
+    classes : array-like of shape (n_classes,)
+        The labels that weights are wanted for.
+    y : array-like of shape (n_samples,)
+        The labels that are counted.
+    beta : float, default=0.9999
+        Hyperparameter of ``"effective"``, in [0, 1): 0 gives equal weights, values near 1 inverse
+        counts.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,), float64
+        The weights, in the order of `classes`.
+
+    Raises
+    ------
+    ValueError
+        If the scheme is unknown, a class has no row in y (or no entry in the dict), a weight is
+        negative or not finite, or beta lies outside [0, 1).
+
+    References
+    ----------
+    .. [1] Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019,
+       arXiv:1901.05555.
+
+    Examples
+    --------
+    >>> from skimb.class_weight import compute_class_weight
+    >>> y = ["cat"] * 1000 + ["dog"] * 11000
+    >>> compute_class_weight("balanced", classes=["cat", "dog"], y=y).round(3)
+    array([6.   , 0.545])
+    """
+    found = class_counts(y)
+    classes = np.asarray(classes)
+    counts = np.array([found.get(label, 0) for label in classes.tolist()])
+    return weights_from_counts(class_weight, classes=classes, counts=counts, beta=beta)
+
+
+def weights_from_counts(class_weight, *, classes, counts, beta=0.9999):
+    """Do the work of `compute_class_weight`, from counts instead of labels."""
+    labels = np.asarray(classes).tolist()
+    counts = np.asarray(counts, dtype=np.float64)
+    if class_weight is None:
+        return np.ones(len(labels))
+    if isinstance(class_weight, Mapping):
+        return _weights_from_mapping(class_weight, labels)
+    if class_weight not in SCHEMES:
+        raise ValueError(
+            f"`class_weight` must be None, a dict by label or one of {SCHEMES}. "
+            f"Got {class_weight!r}."
+        )
+    if not 0 <= beta < 1:
+        raise ValueError(f"`beta` must lie in [0, 1). Got {beta!r}.")
+    empty = [label for label, count in zip(labels, counts, strict=True) if count == 0]
+    if empty:
+        raise ValueError(
+            f"class_weight={class_weight!r} needs rows of every class, but y has none of {empty}."
+        )
+    if class_weight == "balanced":
+        return counts.sum() / (len(counts) * counts)
+    if class_weight == "sqrt":
+        weight = counts**-0.5
+        return weight * counts.sum() / (weight @ counts)
+    # 1 - beta^n loses its digits for beta near 1; expm1 keeps them.
+    weight = np.ones_like(counts) if beta == 0 else -1.0 / np.expm1(counts * np.log(beta))
+    return weight * len(counts) / weight.sum()
+
+
+def _weights_from_mapping(class_weight, labels):
+    missing = [label for label in labels if label not in class_weight]
+    if missing:
+        raise ValueError(
+            f"`class_weight` has no entry for {missing}. Labels seen in y: {labels}. Give every "
+            "label a weight, or use 'balanced'."
+        )
+    unknown = [label for label in class_weight if label not in labels]
+    if unknown:
+        raise ValueError(
+            f"`class_weight` has entries for labels that y does not hold: {unknown}. "
+            f"Labels seen in y: {labels}."
+        )
+    weight = np.array([class_weight[label] for label in labels], dtype=np.float64)
+    if not np.all(np.isfinite(weight)) or np.any(weight < 0):
+        raise ValueError(f"Class weights must be finite and not negative. Got {class_weight!r}.")
+    return weight
