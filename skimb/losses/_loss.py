@@ -1,0 +1,175 @@
+"""What every loss shares: the check of its input, the reduction, and the Loss template."""
+
+import inspect
+
+import torch
+from torch import nn
+
+__all__ = ["Loss", "check_logits", "reduce_loss"]
+
+REDUCTIONS = ("none", "mean", "sum")
+
+
+def check_logits(logits, target):
+    """Refuse shapes that would broadcast into nonsense.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+        One logit a class.
+    target : Tensor of shape (n,), integer
+        Class indices.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, or `target` is not integer.
+    """
+    if logits.ndim != 2 or target.ndim != 1 or len(logits) != len(target):
+        raise ValueError(
+            "A loss takes logits of shape (n, n_classes) and targets of shape (n,). Got "
+            f"{tuple(logits.shape)} and {tuple(target.shape)}."
+        )
+    if target.is_floating_point() or target.is_complex():
+        raise ValueError(
+            f"Targets must be class indices of an integer type. Got {target.dtype}; "
+            "use target.long()."
+        )
+
+
+def reduce_loss(values, target, *, weight=None, reduction="none"):
+    """Weight and reduce the values of a loss.
+
+    The weighted mean divides by the number of rows, not by the sum of their weights: the latter,
+    torch's choice, cancels the weights in a batch of one class.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n,)
+        One value a row.
+    target : Tensor of shape (n,)
+        Class indices.
+    weight : Tensor of shape (n_classes,), default=None
+        One weight a class.
+    reduction : {"none", "mean", "sum"}, default="none"
+        What to return: the n values, their mean or their sum.
+
+    Returns
+    -------
+    Tensor of shape (n,) or ()
+
+    Raises
+    ------
+    ValueError
+        If `reduction` is none of the three.
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"`reduction` must be one of {REDUCTIONS}. Got {reduction!r}.")
+    if weight is not None:
+        values = values * torch.as_tensor(weight, dtype=values.dtype, device=values.device)[target]
+    if reduction == "mean":
+        return values.mean()
+    return values.sum() if reduction == "sum" else values
+
+
+class Loss(nn.Module):
+    """Template of a loss that is an ``nn.Module`` and clones like a scikit-learn estimator.
+
+    A subclass has an ``__init__`` that only stores its parameters, `reduction` among them, and a
+    ``forward(logits, target)``. `fit` takes what the loss must know of the labels; it is called on
+    a clone, so one object can serve many fits.
+
+    Examples
+    --------
+    >>> from sklearn.base import clone
+    >>> from skimb.losses import FocalLoss
+    >>> clone(FocalLoss(gamma=1.0)).set_params(gamma=5.0)
+    FocalLoss(gamma=5.0)
+    """
+
+    reduction: str
+
+    @classmethod
+    def _parameters_of_init(cls):
+        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+
+    def get_params(self, deep=True):
+        """Return the parameters of ``__init__``, as scikit-learn's estimators do.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Accepted for scikit-learn's sake: a loss holds no other estimator.
+
+        Returns
+        -------
+        dict
+        """
+        return {name: getattr(self, name) for name in self._parameters_of_init()}
+
+    def set_params(self, **params):
+        """Set parameters by name.
+
+        Parameters
+        ----------
+        **params
+            New values.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown.
+        """
+        known = self._parameters_of_init()
+        for name, value in params.items():
+            if name not in known:
+                raise ValueError(
+                    f"Invalid parameter {name!r} for {type(self).__name__}. "
+                    f"Valid parameters are: {known}."
+                )
+            setattr(self, name, value)
+        return self
+
+    def fit(self, y):
+        """Take from the labels what the loss must know; most losses need nothing.
+
+        Parameters
+        ----------
+        y : array-like of shape (n,)
+            Class indices of the training part.
+
+        Returns
+        -------
+        self
+        """
+        return self
+
+    def effective_logits(self, logits):
+        """Map logits to those whose softmax is the class posterior.
+
+        Training by this loss alone, on enough data, makes the softmax of the mapped logits the
+        probabilities of the classes among the training rows. The identity for proper losses.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, n_classes)
+            What the network gives.
+
+        Returns
+        -------
+        Tensor of shape (n, n_classes)
+        """
+        return logits
+
+    def extra_repr(self):
+        """Name the parameters that differ from their defaults."""
+        defaults = inspect.signature(type(self).__init__).parameters
+        return ", ".join(
+            f"{name}={value!r}"
+            for name, value in self.get_params().items()
+            if repr(value) != repr(defaults[name].default)
+        )
