@@ -1,0 +1,6 @@
+"""Networks as scikit-learn estimators: the only room that knows skorch."""
+
+from skimb.neural_network._classifier import CNNClassifier
+from skimb.neural_network._modules import SimpleCNN
+
+__all__ = ["CNNClassifier", "SimpleCNN"]

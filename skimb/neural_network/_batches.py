@@ -1,0 +1,184 @@
+"""Batches: which rows stand in them, and how they are cut from tensors that lie on the device."""
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+__all__ = ["BatchIterator", "BatchPlan", "ImageTensors", "class_shares"]
+
+
+class ImageTensors(Dataset):
+    """Images, class indices and row weights, whole on the device.
+
+    Parameters
+    ----------
+    images : Tensor of shape (n, H, W, C), uint8 or float32
+        Channels last in memory, so a batch is channels-last without a copy.
+    target : Tensor of shape (n,), int64
+        Class indices.
+    weight : Tensor of shape (n,), float32
+        Row weights.
+    """
+
+    def __init__(self, images, target, weight):
+        self.images, self.target, self.weight = images, target, weight
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, rows):
+        return self.images[rows].permute(0, 3, 1, 2), (self.target[rows], self.weight[rows])
+
+
+class BatchIterator:
+    """Iterate over whole batches: no row is touched on its own, nothing is collated.
+
+    Parameters
+    ----------
+    dataset : ImageTensors
+        The rows.
+    batch_size : int
+        Rows a batch, where there is no plan.
+    plan : BatchPlan, default=None
+        Which rows stand in each batch; None: all rows in order.
+    """
+
+    def __init__(self, dataset, batch_size, plan=None):
+        self.dataset, self.batch_size, self.plan = dataset, batch_size, plan
+
+    def __iter__(self):
+        if self.plan is None:
+            for start in range(0, len(self.dataset), self.batch_size):
+                yield self.dataset[start : start + self.batch_size]
+            return
+        device = self.dataset.images.device
+        batches = self.plan.epoch()
+        rows = torch.from_numpy(np.concatenate(batches)).to(device)
+        for batch in rows.split([len(batch) for batch in batches]):
+            yield self.dataset[batch]
+
+
+def class_shares(batch_sampling, counts, *, progress=1.0):
+    """Return the share of each class in a batch.
+
+    Parameters
+    ----------
+    batch_sampling : {None, "balanced", "sqrt", "progressive"} or float
+        As in `CNNClassifier`.
+    counts : ndarray of shape (n_classes,)
+        Rows of each class.
+    progress : float, default=1.0
+        Share of the training that is done, for ``"progressive"``.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        Shares that sum to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.neural_network._batches import class_shares
+    >>> class_shares("sqrt", np.array([500, 50, 5])).round(4)
+    array([0.7061, 0.2233, 0.0706])
+    """
+    natural = counts / counts.sum()
+    if batch_sampling is None:
+        return natural
+    if batch_sampling == "sqrt":
+        root = np.sqrt(counts)
+        return root / root.sum()
+    balance = {"balanced": 1.0, "progressive": progress}.get(batch_sampling, batch_sampling)
+    return (1 - balance) * natural + balance / len(counts)
+
+
+class BatchPlan:
+    """Which rows stand in each batch of each epoch.
+
+    Without class shares every row comes once an epoch, in batches of equal size (up to one row),
+    so none is left with a single row. With shares, each batch holds an exact quota of each class
+    (up to one row, carried over to the next batch), and within a class the rows take turns.
+
+    Parameters
+    ----------
+    target : ndarray of shape (n,)
+        Class indices.
+    batch_size : int
+        Rows a batch at most.
+    n_epochs : int
+        Epochs that the whole training will take, for ``"progressive"``.
+    steps_per_epoch : int or None
+        Batches an epoch; None: as many as it takes to see n rows.
+    batch_sampling : {None, "balanced", "sqrt", "progressive"} or float
+        As in `CNNClassifier`.
+    rng : RandomState
+        The source of the order.
+    """
+
+    def __init__(self, target, *, batch_size, n_epochs, steps_per_epoch, batch_sampling, rng):
+        self.target = np.asarray(target)
+        self.batch_size = min(batch_size, len(self.target))
+        self.n_epochs = n_epochs
+        self.steps = steps_per_epoch or -(-len(self.target) // self.batch_size)
+        self.by_row_count = steps_per_epoch is None
+        self.batch_sampling = batch_sampling
+        self.rng = rng
+        self.n_done = 0
+        self._all = _Turns(np.arange(len(self.target)), rng)
+        self._counts = np.bincount(self.target)
+        self._classes = [
+            _Turns(np.flatnonzero(self.target == k), rng) for k in range(self.n_classes)
+        ]
+        self._owed = np.zeros(self.n_classes)
+
+    @property
+    def n_classes(self):
+        """Number of classes."""
+        return len(self._counts)
+
+    def epoch(self):
+        """Return the batches of the next epoch, each an array of row indices."""
+        progress = self.n_done / max(1, self.n_epochs - 1)
+        self.n_done += 1
+        if self.batch_sampling is not None:
+            shares = class_shares(self.batch_sampling, self._counts, progress=progress)
+            return self._by_shares(shares)
+        n_rows = len(self.target) if self.by_row_count else self.steps * self.batch_size
+        return np.array_split(self._all.take(n_rows), self.steps)
+
+    def _by_shares(self, shares):
+        quotas = np.empty((self.steps, self.n_classes), dtype=np.intp)
+        for quota in quotas:
+            # What each class is owed, in whole rows first; the rest goes to the largest debts.
+            self._owed += shares * self.batch_size
+            quota[:] = np.maximum(np.floor(self._owed + 1e-9), 0)
+            debt = self._owed - quota
+            for _ in range(self.batch_size - quota.sum()):
+                k = debt.argmax()
+                quota[k] += 1
+                debt[k] -= 1
+            for _ in range(quota.sum() - self.batch_size):
+                k = np.where(quota > 0, debt, np.inf).argmin()
+                quota[k] -= 1
+                debt[k] += 1
+            self._owed = debt
+        drawn = [turns.take(n) for turns, n in zip(self._classes, quotas.sum(axis=0), strict=True)]
+        parts = [np.split(rows, quotas[:-1, k].cumsum()) for k, rows in enumerate(drawn)]
+        return [np.concatenate(batch) for batch in zip(*parts, strict=True)]
+
+
+class _Turns:
+    """Rows that take turns: none comes again before all have come."""
+
+    def __init__(self, rows, rng):
+        self.rows, self.rng = rows, rng
+        self.queue = rows[:0]
+
+    def take(self, n):
+        parts, missing = [self.queue], n - len(self.queue)
+        while missing > 0:
+            parts.append(self.rng.permutation(self.rows))
+            missing -= len(self.rows)
+        ready = np.concatenate(parts)
+        self.queue = ready[n:]
+        return ready[:n]

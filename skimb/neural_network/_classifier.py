@@ -1,0 +1,632 @@
+"""CNNClassifier: a plain scikit-learn classifier that holds a skorch net."""
+
+import copy
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from scipy.special import log_softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from skimb._images import check_images
+from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from skimb.class_weight import SCHEMES, weights_from_counts
+from skimb.losses import CrossEntropyLoss, FocalLoss, Loss
+from skimb.neural_network._batches import BatchPlan, class_shares
+from skimb.neural_network._modules import (
+    MODULES,
+    build_module,
+    count_multiply_adds,
+    last_linear,
+)
+from skimb.neural_network._net import PREDICTION_FACTOR
+from skimb.neural_network._prior import (
+    effective_prior,
+    resolve_target_prior,
+    shift_log_posterior,
+)
+from skimb.neural_network._resample import resample_training_part
+from skimb.neural_network._runtime import resolve_device, seeded, threads_for
+from skimb.neural_network._training import (
+    OPTIMIZERS,
+    Part,
+    epoch_records,
+    mean_one,
+    to_device,
+    train,
+)
+from skimb.neural_network._validation import hold_out
+
+__all__ = ["CNNClassifier"]
+
+LOSSES = {"cross_entropy": CrossEntropyLoss, "focal": FocalLoss}
+
+
+class CNNClassifier(ClassifierMixin, BaseEstimator):
+    r"""Classify images with a convolutional network, with remedies for imbalance as parameters.
+
+    A scikit-learn classifier in every respect: `loss`, `class_weight`, `batch_sampling` and
+    `sampler` are hyperparameters that `GridSearchCV` can search. It trains on the GPU where there
+    is one.
+
+    Parameters
+    ----------
+    module : str, nn.Module or callable, default="simple_cnn"
+        The network: ``"simple_cnn"`` (see `SimpleCNN`); a class or callable, called as
+        ``module(in_channels, n_outputs)``; or an instance, which is copied and whose weights are
+        the start. It gives one logit a class (two for two classes).
+    loss : str, Loss or callable, default="cross_entropy"
+        ``"cross_entropy"``, ``"focal"``, an object of `skimb.losses` (whose parameters can be
+        searched as ``loss__gamma``), or any callable ``(logits, target)``. One that returns a
+        scalar cannot be weighted.
+    class_weight : {"balanced", "sqrt", "effective"}, dict or None, default=None
+        A scheme of `skimb.class_weight.compute_class_weight`, or a weight by label. Schemes count
+        the training rows after `sampler`, before `batch_sampling`. Weights, those of rows
+        included, are rescaled to mean 1 over the training part: `lr` means the same whatever the
+        weights.
+    batch_sampling : {"balanced", "sqrt", "progressive"}, float or None, default=None
+        Shares of the classes in each batch: None as they are; ``"balanced"`` equal; ``"sqrt"`` by
+        the square roots of the counts; a float in [0, 1] between None and balanced;
+        ``"progressive"`` from None in the first epoch to balanced in the last [1]_. Each batch
+        holds exact quotas.
+    sampler : sampler, list of samplers or None, default=None
+        Resamplers in the style of imbalanced-learn, applied to the training part only, after a
+        validation part has been held out. Sample weights follow the rows.
+    target_prior : {"train", "uniform"}, dict or None, default=None
+        The class prior that `predict_proba`, `decision_function` and `predict` speak for. None:
+        the decision that the training aimed at, so that weights and samplers keep their effect.
+        ``"train"``: the prior of y, which undoes that effect. ``"uniform"`` or a dict by label:
+        another prior. May be set after `fit` too, without training anew.
+    optimizer : {"adamw", "adam", "sgd"} or callable, default="adamw"
+        A name, or ``optimizer(params, lr=..., weight_decay=...)`` returning a torch optimiser.
+        Biases and the parameters of norms do not decay.
+    lr : float, default=1e-3
+        The highest learning rate.
+    weight_decay : float, default=1e-2
+        Weight decay.
+    lr_schedule : {"one_cycle", "cosine", "plateau", "constant"}, default="one_cycle"
+        ``"one_cycle"`` and ``"cosine"`` end at zero with the last epoch. As early stopping leaves
+        that epoch open, ``"one_cycle"`` becomes ``"plateau"`` there: a constant rate, halved when
+        the loss has not fallen for more than two epochs.
+    max_grad_norm : float or None, default=1.0
+        Gradients are clipped at this norm; None: not at all.
+    max_epochs : int, default=20
+        Epochs.
+    steps_per_epoch : int or None, default=None
+        Gradient steps an epoch. None: as many as it takes to see as many rows as there are. A
+        number makes trainings comparable whose samplers change the number of rows.
+    batch_size : int, default=128
+        Rows a batch at most. Batches of an epoch are of equal size up to one row.
+    early_stopping : bool, default=False
+        Hold out a validation part, stop when its score no longer improves, and restore the best
+        weights.
+    validation_fraction : float, default=0.1
+        Share of each class that is held out.
+    scoring : str or callable, default="balanced_accuracy"
+        scikit-learn scorer that early stopping watches.
+    n_iter_no_change : int, default=5
+        Epochs without improvement before training stops.
+    image_shape : tuple of int, default=None
+        ``(C, H, W)``: what the rows of a 2-D X unfold to. None: images of one line.
+    channels : {"first", "last"} or None, default=None
+        Where the channels of a 4-D X stand, when its shape leaves that open.
+    standardize : "auto", None or tuple, default="auto"
+        ``"auto"``: by the mean and standard deviation of each channel over the training part.
+        None: pixels as they are. ``(mean, sd)``: given numbers, one or one a channel.
+    device : str or torch.device, default="auto"
+        ``"auto"``: CUDA where there is one, else the CPU.
+    random_state : int, RandomState instance or None, default=None
+        Drives initialisation, order, dropout, the validation part and inner samplers. With an int,
+        results on the CPU are equal to the bit in any process.
+    verbose : int, default=0
+        1: print a line an epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels.
+    class_count_ : ndarray of shape (n_classes,)
+        Rows of each class in y.
+    class_weight_ : ndarray of shape (n_classes,)
+        Class weights before rescaling.
+    effective_prior_ : ndarray of shape (n_classes,)
+        The class prior that the batches showed, weights included.
+    n_features_in_ : int
+        Values in an image, C * H * W.
+    feature_names_in_ : ndarray of str
+        Only where X is a frame with string column names.
+    image_shape_ : tuple of int
+        ``(C, H, W)``.
+    net_ : skorch.NeuralNet
+        The trained net.
+    module_ : nn.Module
+        The trained network.
+    loss_ : callable
+        The loss that trained it, one value a row.
+    history_ : list of dict
+        One an epoch: ``train_loss``, ``lr``, ``seconds``; with a validation part also
+        ``valid_loss``, ``valid_balanced_accuracy``, ``valid_score``, and in the order of
+        `classes_` ``valid_precision``, ``valid_recall``, ``valid_f1``,
+        ``valid_confusion_matrix``.
+    n_iter_ : int
+        Epochs that were run.
+    validation_indices_ : ndarray of int
+        Rows of X that were held out.
+
+    Notes
+    -----
+    Rows equal byte for byte, and rows of one group, never stand on both sides of the validation
+    split; a class that cannot be split so stays in the training part, with a warning. Rows that
+    were interpolated or augmented before `fit` cannot be recognised: give the resampler as
+    `sampler` instead of putting it before this estimator.
+
+    References
+    ----------
+    .. [1] Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR
+       2020, arXiv:1910.09217.
+
+    Examples
+    --------
+    >>> from sklearn.metrics import balanced_accuracy_score
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.neural_network import CNNClassifier
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> X, X_test, y, y_test = train_test_split(X, y, stratify=y, random_state=0)
+    >>> clf = CNNClassifier(loss="focal", class_weight="balanced", random_state=0).fit(X, y)
+    >>> balanced_accuracy_score(y_test, clf.predict(X_test)) > 0.8
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "module": [StrOptions(set(MODULES)), callable],
+        "loss": [StrOptions(set(LOSSES)), callable],
+        "class_weight": [StrOptions(set(SCHEMES)), dict, None],
+        "batch_sampling": [
+            StrOptions({"balanced", "sqrt", "progressive"}),
+            Interval(Real, 0, 1, closed="both"),
+            None,
+        ],
+        "sampler": [HasMethods("fit_resample"), list, tuple, None],
+        "target_prior": [StrOptions({"train", "uniform"}), dict, None],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "lr_schedule": [StrOptions({"one_cycle", "cosine", "plateau", "constant"})],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "steps_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "scoring": [str, callable],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "image_shape": [tuple, list, None],
+        "channels": [StrOptions({"first", "last"}), None],
+        "standardize": [StrOptions({"auto"}), tuple, list, None],
+        "device": [str, torch.device],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        module="simple_cnn",
+        *,
+        loss="cross_entropy",
+        class_weight=None,
+        batch_sampling=None,
+        sampler=None,
+        target_prior=None,
+        optimizer="adamw",
+        lr=1e-3,
+        weight_decay=1e-2,
+        lr_schedule="one_cycle",
+        max_grad_norm=1.0,
+        max_epochs=20,
+        steps_per_epoch=None,
+        batch_size=128,
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring="balanced_accuracy",
+        n_iter_no_change=5,
+        image_shape=None,
+        channels=None,
+        standardize="auto",
+        device="auto",
+        random_state=None,
+        verbose=0,
+    ):
+        self.module = module
+        self.loss = loss
+        self.class_weight = class_weight
+        self.batch_sampling = batch_sampling
+        self.sampler = sampler
+        self.target_prior = target_prior
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.max_grad_norm = max_grad_norm
+        self.max_epochs = max_epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.batch_size = batch_size
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.n_iter_no_change = n_iter_no_change
+        self.image_shape = image_shape
+        self.channels = channels
+        self.standardize = standardize
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def set_params(self, **params):
+        """Set parameters by name; ``loss__gamma`` and the like belong to a loss object.
+
+        Parameters
+        ----------
+        **params
+            New values.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, or belongs to a loss that is a string.
+        """
+        loss = params.get("loss", self.loss)
+        nested = [name for name in params if name.startswith("loss__")]
+        if nested and isinstance(loss, str):
+            known = LOSSES.get(loss, FocalLoss).__name__
+            raise ValueError(
+                f"{nested[0]!r} cannot be set on loss={loss!r}, which is a string. Give the loss "
+                f"as an object: loss={known}(). In a grid: [{{'loss': ['cross_entropy']}}, "
+                "{'loss': [FocalLoss()], 'loss__gamma': [0, 1, 2, 5]}]."
+            )
+        return super().set_params(**params)
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W)
+            Images, uint8 or float.
+        y : array-like of shape (n,)
+            Labels.
+        sample_weight : array-like of shape (n,), default=None
+            Row weights; rows of weight zero are left out.
+        groups : array-like of shape (n,), default=None
+            Rows of one group (a patient, a scene) stay together when the validation part is held
+            out, which giving groups demands too.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If X, y, a parameter or the network does not fit; before any training step.
+        """
+        # A fit that fails leaves the estimator unfitted, not half new and half old.
+        self.__dict__.pop("net_", None)
+        images, y = check_images(
+            self, X, y, reset=True, image_shape=self.image_shape, channels=self.channels
+        )
+        check_classification_targets(y)
+        self.classes_, target = np.unique(y, return_inverse=True)
+        self.class_count_ = np.bincount(target)
+        everything = Part(images, target, self._check_weight(sample_weight, images, target))
+        if groups is not None:
+            check_consistent_length(images, groups)
+        device = resolve_device(self.device)
+        loss = self._build_loss(target)
+        # One seed each, drawn in any case: no option shifts the randomness of another.
+        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=4)
+        split_rng, sampler_rng, order_rng = map(np.random.RandomState, seeds[:3])
+
+        train_rows, valid_rows = self._split(everything, groups, split_rng)
+        part = everything.take(train_rows)
+        pixels = self._standardization(part.images)
+        if self.sampler is not None:
+            part = Part(
+                *resample_training_part(
+                    self.sampler, part.images, part.target, part.weight, rng=sampler_rng
+                )
+            )
+        counts = np.bincount(part.target, minlength=len(self.classes_))
+        self.class_weight_ = weights_from_counts(
+            self.class_weight, classes=self.classes_, counts=counts
+        )
+        relative = self.class_weight_ / max(self.class_weight_.max(), np.finfo(float).tiny)
+        part.weight, unit = mean_one(part.weight * relative[part.target])
+        _check_can_weight(loss, part.weight, len(self.classes_))
+        self.effective_prior_ = effective_prior(
+            class_shares(self.batch_sampling, counts), part.target, part.weight
+        )
+        self.loss_ = loss
+        self._target_prior()
+        valid = None
+        if len(valid_rows):
+            valid = everything.take(valid_rows)
+            valid.weight = valid.weight * relative[valid.target] / unit
+        plan = BatchPlan(
+            part.target,
+            batch_size=self.batch_size,
+            n_epochs=self.max_epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            batch_sampling=self.batch_sampling,
+            rng=order_rng,
+        )
+        with seeded(int(seeds[3]), device):
+            network = build_module(
+                self.module,
+                image_shape=self.image_shape_,
+                n_outputs=len(self.classes_),
+                prior=self.effective_prior_,
+            ).to(device, memory_format=torch.channels_last)
+            net = train(
+                self,
+                network,
+                loss,
+                part=part,
+                valid=valid,
+                plan=plan,
+                pixels=pixels,
+                device=device,
+                classes=self.classes_,
+                log_posterior=self._log_posterior,
+            )
+        self.module_ = network
+        self.history_ = epoch_records(net.history)
+        self.n_iter_ = len(self.history_)
+        self.validation_indices_ = valid_rows
+        self.net_ = net
+        return self
+
+    def _check_weight(self, sample_weight, images, target):
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"CNNClassifier needs at least two classes, but y holds one class only: "
+                f"{self.classes_[0]!r}."
+            )
+        weight = check_sample_weight(
+            sample_weight, images, dtype=np.float64, ensure_non_negative=True
+        )
+        empty = self.classes_[np.bincount(target, weights=weight) == 0]
+        if len(empty):
+            raise ValueError(
+                f"`sample_weight` leaves no row of the classes {empty.tolist()}: all their weights "
+                "are zero. Take these rows out, or give one of them a weight."
+            )
+        return weight
+
+    def _split(self, part, groups, rng):
+        """Return the rows of the training part and of the validation part."""
+        rows = np.flatnonzero(part.weight > 0)
+        if not self.early_stopping and groups is None:
+            return rows, rows[:0]
+        train, valid = hold_out(
+            part.images[rows],
+            part.target[rows],
+            fraction=self.validation_fraction,
+            rng=rng,
+            groups=None if groups is None else np.asarray(groups)[rows],
+            classes=self.classes_,
+        )
+        return rows[train], rows[valid]
+
+    def _build_loss(self, target):
+        loss = self.loss
+        if isinstance(loss, str):
+            loss = LOSSES[loss]()
+        if isinstance(loss, type):
+            raise ValueError(
+                f"`loss` must be a name, an object or a function, not a class. Got {loss.__name__}:"
+                f" give {loss.__name__}()."
+            )
+        if isinstance(loss, Loss):
+            return clone(loss).set_params(reduction="none").fit(target)
+        if isinstance(loss, nn.Module):
+            loss = copy.deepcopy(loss)
+            if hasattr(loss, "reduction"):
+                loss.reduction = "none"
+        return loss
+
+    def _standardization(self, images):
+        """Return mean and standard deviation of each channel, or two None."""
+        if self.standardize is None:
+            return None, None
+        if self.standardize == "auto":
+            return _pixel_statistics(images)
+        n_channels = self.image_shape_[0]
+        try:
+            mean, sd = (
+                np.broadcast_to(np.asarray(values, dtype=np.float64), n_channels).copy()
+                for values in self.standardize
+            )
+        except (ValueError, TypeError) as exc:
+            raise ValueError(
+                "`standardize` must be 'auto', None or (mean, sd), each one number or "
+                f"{n_channels}, one a channel. Got {self.standardize!r}."
+            ) from exc
+        if not np.all(np.isfinite([mean, sd])) or np.any(sd <= 0):
+            raise ValueError(
+                f"`standardize` needs finite means and positive standard deviations. "
+                f"Got {self.standardize!r}."
+            )
+        return mean, sd
+
+    # ---------------------------------------------------------------------- prediction
+
+    def _target_prior(self):
+        """Return the prior to speak for, or None for the decision as trained."""
+        if self.target_prior is None:
+            return None
+        if np.any(self.effective_prior_ == 0):
+            raise ValueError(
+                f"target_prior={self.target_prior!r} needs every class in the training, but "
+                f"`class_weight` is zero for "
+                f"{self.classes_[self.effective_prior_ == 0].tolist()}."
+            )
+        return resolve_target_prior(
+            self.target_prior,
+            classes=self.classes_,
+            train_prior=self.class_count_ / self.class_count_.sum(),
+        )
+
+    def _log_posterior(self, logits):
+        """Turn logits into log-probabilities, float64 of shape (n, n_classes)."""
+        logits = logits.astype(np.float64)
+        if isinstance(self.loss_, Loss):
+            logits = self.loss_.effective_logits(torch.from_numpy(logits)).numpy()
+        prior = self._target_prior()
+        if prior is None:
+            return log_softmax(logits, axis=1)
+        return shift_log_posterior(logits, source=self.effective_prior_, target=prior)
+
+    def _forward(self, X):
+        """Return the logits of X, float32 of shape (n, n_classes)."""
+        check_is_fitted(self)
+        images = check_images(self, X, reset=False, channels=self.channels)
+        part = Part(images, np.zeros(len(images)), np.zeros(len(images)))
+        device = torch.device(self.net_.device)
+        # Batch by batch: the images of a prediction need not fit on the device.
+        dataset = to_device(part, torch.device("cpu"))
+        batch = min(len(images), PREDICTION_FACTOR * self.net_.batch_size)
+        work = count_multiply_adds(self.module_, self.image_shape_, device) * batch
+        with threads_for(work):
+            return self.net_.logits(dataset)
+
+    def predict_log_proba(self, X):
+        """Return the logarithms of `predict_proba`, finite where those round to zero.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of the shape that `fit` saw.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes), float64
+        """
+        return self._log_posterior(self._forward(X))
+
+    def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of the shape that `fit` saw.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes), float64
+            In the order of `classes_`, for the prior that `target_prior` names.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def decision_function(self, X):
+        """Return log-probabilities; for two classes their difference.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of the shape that `fit` saw.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes), or (n,) for two classes
+        """
+        log_proba = self.predict_log_proba(X)
+        return log_proba[:, 1] - log_proba[:, 0] if len(self.classes_) == 2 else log_proba
+
+    def predict(self, X):
+        """Return the most probable label of each image.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of the shape that `fit` saw.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        log_proba = self.predict_log_proba(X)
+        return self.classes_[log_proba.argmax(axis=1)]
+
+    def embed(self, X):
+        """Return the features that the last linear layer of the network reads.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of the shape that `fit` saw.
+
+        Returns
+        -------
+        ndarray of shape (n, d), float32
+
+        Raises
+        ------
+        ValueError
+            If the network has no linear layer.
+        """
+        check_is_fitted(self)
+        found = []
+
+        def keep_input(layer, inputs):
+            found.append(inputs[0].flatten(1).cpu())
+
+        handle = last_linear(self.module_).register_forward_pre_hook(keep_input)
+        try:
+            self._forward(X)
+        finally:
+            handle.remove()
+        return torch.cat(found).numpy()
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "net_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _check_can_weight(loss, weight, n_classes):
+    """Try the loss on two rows: its shape must be right before the training starts."""
+    target = torch.tensor([0, n_classes - 1])
+    values = loss(torch.zeros(2, n_classes), target)
+    shape = tuple(values.shape) if isinstance(values, torch.Tensor) else type(values).__name__
+    if shape not in [(2,), ()]:
+        raise ValueError(
+            f"`loss` must return one value a row, or a scalar. For 2 rows it returned {shape}."
+        )
+    if shape == () and np.ptp(weight) > 0:
+        raise ValueError(
+            "`loss` returns a scalar, so rows cannot be weighted. Let it return one value a row, "
+            "or fit without class_weight and sample_weight."
+        )
+
+
+def _pixel_statistics(images, chunk=4096):
+    """Return mean and standard deviation of each channel in float64, in two passes."""
+    n_pixels = images[..., 0].size
+    parts = [images[start : start + chunk] for start in range(0, len(images), chunk)]
+    mean = sum(part.sum(axis=(0, 1, 2), dtype=np.float64) for part in parts) / n_pixels
+    squares = sum(((part - mean) ** 2).sum(axis=(0, 1, 2)) for part in parts)
+    return mean, np.sqrt(squares / n_pixels)

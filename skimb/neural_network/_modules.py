@@ -1,0 +1,187 @@
+"""Networks by name, and the check of a user's own."""
+
+import copy
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+__all__ = ["SimpleCNN", "build_module", "count_multiply_adds", "last_linear"]
+
+
+class SimpleCNN(nn.Module):
+    """A small convolutional network that fits itself to the size of the image.
+
+    Blocks of a 3x3 convolution, 2x2 max pooling, batch norm and ReLU (pooling first: a quarter of
+    the work for what follows), of 32, 64, 128, 256 channels, until the map is at most 7 pixels
+    high and wide; then one linear layer on the map. A side of one pixel is not pooled, so rows of
+    a table, read as images of one line, work too.
+
+    Parameters
+    ----------
+    in_channels : int
+        Channels of the image.
+    n_outputs : int
+        Number of logits.
+    image_shape : tuple of int
+        ``(C, H, W)`` of the image.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skimb.neural_network import SimpleCNN
+    >>> net = SimpleCNN(1, 10, image_shape=(1, 28, 28))
+    >>> net(torch.zeros(5, 1, 28, 28)).shape
+    torch.Size([5, 10])
+    """
+
+    widths = (32, 64, 128, 256)
+    smallest_map = 7
+
+    def __init__(self, in_channels, n_outputs, *, image_shape):
+        super().__init__()
+        _, height, width = image_shape
+        self.convolutions, self.norms = nn.ModuleList(), nn.ModuleList()
+        self.pools = []
+        for depth, n_channels in enumerate(self.widths):
+            if depth >= 2 and max(height, width) <= self.smallest_map:
+                break
+            # No bias: the norm that follows has one.
+            self.convolutions.append(nn.Conv2d(in_channels, n_channels, 3, padding=1, bias=False))
+            self.norms.append(nn.BatchNorm2d(n_channels))
+            self.pools.append((2 if height > 1 else 1, 2 if width > 1 else 1))
+            height, width = height // self.pools[-1][0], width // self.pools[-1][1]
+            in_channels = n_channels
+        # Larger images end in a larger map: averaged, it costs the head no more weights.
+        self.map_shape = min(height, self.smallest_map), min(width, self.smallest_map)
+        self.head = nn.Linear(in_channels * self.map_shape[0] * self.map_shape[1], n_outputs)
+
+    def forward(self, x):
+        """Return the logits ``(n, n_outputs)`` of images ``(n, C, H, W)``."""
+        for convolution, norm, pool in zip(self.convolutions, self.norms, self.pools, strict=True):
+            x = convolution(x)
+            if pool != (1, 1):
+                x = F.max_pool2d(x, pool)
+            x = F.relu(norm(x))
+        if tuple(x.shape[2:]) != self.map_shape:
+            x = F.adaptive_avg_pool2d(x, self.map_shape)
+        return self.head(x.flatten(1))
+
+
+#: Names that `module` may have; each is called as ``(in_channels, n_outputs, image_shape=...)``.
+MODULES = {"simple_cnn": SimpleCNN}
+
+
+def build_module(module, *, image_shape, n_outputs, prior):
+    """Make the network and try it on zeros, before any training.
+
+    Parameters
+    ----------
+    module : str, nn.Module or callable
+        A name of `MODULES`; an instance, which is copied with its weights; or a callable
+        ``(in_channels, n_outputs) -> nn.Module``.
+    image_shape : tuple of int
+        ``(C, H, W)``.
+    n_outputs : int
+        Number of classes.
+    prior : ndarray of shape (n_outputs,)
+        The class prior that training will show. A network built by name starts from it: its first
+        steps need not go into learning how rare a class is.
+
+    Returns
+    -------
+    nn.Module
+
+    Raises
+    ------
+    ValueError
+        If the network cannot read such images or gives another number of outputs.
+    """
+    if isinstance(module, str):
+        net = MODULES[module](image_shape[0], n_outputs, image_shape=image_shape)
+        log_prior = np.log(np.maximum(prior, 1e-12))
+        with torch.no_grad():
+            last_linear(net).bias.copy_(torch.from_numpy(log_prior - log_prior.mean()))
+    elif isinstance(module, nn.Module):
+        net = copy.deepcopy(module)
+    else:
+        net = module(image_shape[0], n_outputs)
+        if not isinstance(net, nn.Module):
+            raise ValueError(
+                "`module` must be a name, an nn.Module or a callable (in_channels, n_outputs) that "
+                f"returns one. It returned {type(net).__name__}."
+            )
+    name = module if isinstance(module, str) else type(net).__name__
+    training = net.training
+    net.eval()
+    device = next((p.device for p in net.parameters()), torch.device("cpu"))
+    try:
+        with torch.no_grad():
+            output = net(torch.zeros(2, *image_shape, device=device))
+    except (RuntimeError, ValueError, IndexError) as exc:
+        raise ValueError(
+            f"The network {name!r} cannot read a batch of images of shape (C, H, W) = "
+            f"{image_shape}: {exc}"
+        ) from exc
+    finally:
+        net.train(training)
+    shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if shape != (2, n_outputs):
+        raise ValueError(
+            f"The network {name!r} gives {shape} for a batch of 2 images, but y has {n_outputs} "
+            f"classes: it must give (2, {n_outputs}), one logit a class (two for two classes). "
+            f"Build it with n_outputs={n_outputs}."
+        )
+    return net
+
+
+def count_multiply_adds(net, image_shape, device):
+    """Count the multiply-adds of one image, forward only.
+
+    Parameters
+    ----------
+    net : nn.Module
+        The network, in whatever mode.
+    image_shape : tuple of int
+        ``(C, H, W)``.
+    device : torch.device
+        Where the network lies.
+
+    Returns
+    -------
+    int
+    """
+    training = net.training
+    net.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        net(torch.zeros(1, *image_shape, device=device))
+    net.train(training)
+    return counter.get_total_flops() // 2
+
+
+def last_linear(net):
+    """Find the last linear layer of a network: the head, whose input is the embedding.
+
+    Parameters
+    ----------
+    net : nn.Module
+        The network.
+
+    Returns
+    -------
+    nn.Linear
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
+    if not layers:
+        raise ValueError(
+            f"{type(net).__name__} has no nn.Linear layer, so it has no penultimate layer to "
+            "embed by. Let the network end in one."
+        )
+    return layers[-1]

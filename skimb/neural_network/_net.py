@@ -1,0 +1,347 @@
+"""The skorch net that CNNClassifier holds, and what it does between epochs."""
+
+import copy
+from contextlib import suppress
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import confusion_matrix, get_scorer
+from sklearn.metrics import precision_recall_fscore_support as precision_recall_f1
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer, LRScheduler, PrintLog
+from skorch.dataset import unpack_data
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
+
+from skimb.neural_network._batches import BatchIterator
+
+__all__ = [
+    "BestEpoch",
+    "ClippedGradients",
+    "ImageNet",
+    "RowLoss",
+    "Standardized",
+    "Validation",
+    "lr_callback",
+]
+
+
+#: Records of the history that hold one entry a class: too wide for a printed line.
+PER_CLASS = ["valid_confusion_matrix", "valid_f1", "valid_precision", "valid_recall"]
+
+#: Batches of a prediction are larger by this: no gradients are kept.
+PREDICTION_FACTOR = 4
+
+
+class RowLoss(nn.Module):
+    """Weight the rows of a loss and take their mean: the one place where weights act.
+
+    Parameters
+    ----------
+    loss : callable
+        ``(logits, target)`` to one value a row, or to a scalar where all weights are 1.
+    """
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, logits, target_and_weight):
+        """Return the weighted mean of the loss over a batch."""
+        target, weight = target_and_weight
+        values = self.loss(logits, target)
+        return values if values.ndim == 0 else (values * weight).mean()
+
+
+class Standardized(nn.Module):
+    """A network behind the standardisation of its pixels, which happens on the device.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Reads float32 images of shape ``(n, C, H, W)``.
+    mean, sd : ndarray of shape (C,), default=None
+        Per channel; None leaves the pixels as they are.
+    """
+
+    def __init__(self, network, mean=None, sd=None):
+        super().__init__()
+        self.network = network
+        self.is_active = mean is not None
+        if mean is not None:
+            # A constant channel has no scale: it becomes zero.
+            scale = np.divide(1.0, sd, out=np.ones_like(sd), where=sd > 0)
+            self.register_buffer("mean", _per_channel(mean))
+            self.register_buffer("scale", _per_channel(scale))
+
+    def forward(self, images):
+        """Return the logits of images of any dtype."""
+        images = images.to(torch.float32)
+        if self.is_active:
+            images = (images - self.mean).mul_(self.scale)
+        return self.network(images)
+
+
+def _per_channel(values):
+    return torch.as_tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)
+
+
+class ImageNet(NeuralNet):
+    """skorch's net on tensors that lie on the device.
+
+    Batches are whole, and an epoch's loss is summed on the device, so a step never waits for the
+    host.
+
+    Parameters
+    ----------
+    module, criterion, **kwargs
+        As in skorch.
+    plan : BatchPlan
+        Which rows stand in the batches of the training.
+    """
+
+    def __init__(self, module, criterion, *, plan=None, **kwargs):
+        super().__init__(module, criterion, **kwargs)
+        self.plan = plan
+
+    @property
+    def _default_callbacks(self):
+        callbacks = [("epoch_timer", EpochTimer())]
+        return (
+            [*callbacks, ("print_log", PrintLog(keys_ignored=PER_CLASS))]
+            if self.verbose
+            else callbacks
+        )
+
+    def get_iterator(self, dataset, training=False):
+        """Return an iterator of whole batches."""
+        if training:
+            return BatchIterator(dataset, self.batch_size, self.plan)
+        return BatchIterator(dataset, PREDICTION_FACTOR * self.batch_size)
+
+    def initialize_optimizer(self, triggered_directly=None):
+        """Build the optimiser; biases and the parameters of norms do not decay."""
+        trained = [p for p in self.module_.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in trained if p.ndim > 1]},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        groups = [group for group in groups if group["params"]]
+        self.optimizer_ = self.optimizer(groups, lr=self.lr, **self.get_params_for("optimizer"))
+        return self
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Go once over the batches; keep the logits of the validation part."""
+        if iterator is None:
+            return
+        total, n_rows, n_batches, logits = 0.0, 0, 0, []
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            n_here = len(unpack_data(batch)[0])
+            total = total + step["loss"].detach() * n_here
+            n_rows, n_batches = n_rows + n_here, n_batches + 1
+            if not training:
+                logits.append(step["y_pred"])
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        self.history.record(prefix + "_loss", float(total) / n_rows)
+        self.history.record(prefix + "_batch_count", n_batches)
+        if training:
+            self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
+        else:
+            self.valid_logits_ = torch.cat(logits)
+
+    def partial_fit(self, X, y=None, classes=None, **fit_params):
+        """Train; unlike skorch's, an interrupt is not swallowed."""
+        self.notify("on_train_begin", X=X, y=y)
+        with suppress(StopTraining):
+            self.fit_loop(X, y, **fit_params)
+        self.notify("on_train_end", X=X, y=y)
+        return self
+
+    def logits(self, dataset):
+        """Return the logits of all rows, float32 of shape (n, n_classes), on the host."""
+        return torch.cat(list(self.forward_iter(dataset, device="cpu"))).numpy()
+
+
+class StopTraining(Exception):  # noqa: N818 - no error, a signal
+    """Raised by a callback to end training."""
+
+
+class ClippedGradients(Callback):
+    """Clip the norm of all gradients together.
+
+    Parameters
+    ----------
+    max_norm : float
+        The largest norm that is let through.
+    """
+
+    def __init__(self, max_norm):
+        self.max_norm = max_norm
+
+    def on_train_begin(self, net, **kwargs):
+        """Collect the parameters once, not at every step."""
+        self.parameters_ = [p for p in net.module_.parameters() if p.requires_grad]
+
+    def on_grad_computed(self, net, **kwargs):
+        """Clip, before the optimiser steps."""
+        nn.utils.clip_grad_norm_(self.parameters_, self.max_norm, foreach=True)
+
+    def on_train_end(self, net, **kwargs):
+        """Let go of the parameters."""
+        del self.parameters_
+
+
+class ValidationView(ClassifierMixin, BaseEstimator):
+    """The estimator as it stands after an epoch, seen by scorers through known log-posteriors.
+
+    Parameters
+    ----------
+    classes, log_proba : ndarray
+        Labels and their log-probabilities on the validation part.
+    """
+
+    def __init__(self, classes, log_proba):
+        self.classes = classes
+        self.log_proba = log_proba
+        self.classes_ = classes
+
+    def fit(self, X, y):
+        """Do nothing: the network is trained elsewhere."""
+        return self
+
+    def predict_proba(self, X):
+        """Return the probabilities of the validation part."""
+        return np.exp(self.log_proba)
+
+    def decision_function(self, X):
+        """Return log-probabilities, or their difference for two classes."""
+        if len(self.classes) == 2:
+            return self.log_proba[:, 1] - self.log_proba[:, 0]
+        return self.log_proba
+
+    def predict(self, X):
+        """Return the most probable labels."""
+        return self.classes[self.log_proba.argmax(axis=1)]
+
+
+class Validation(Callback):
+    """Score the validation part after each epoch.
+
+    Parameters
+    ----------
+    X, y : ndarray
+        The validation part, y as labels.
+    classes : ndarray of shape (n_classes,)
+        Labels.
+    log_posterior : callable
+        Logits to log-posteriors, both ndarrays of shape (n, n_classes).
+    scoring : str or callable
+        A scikit-learn scorer, recorded as ``valid_score``.
+    """
+
+    def __init__(self, X, y, *, classes, log_posterior, scoring):
+        self.X, self.y = X, y
+        self.classes = classes
+        self.log_posterior = log_posterior
+        self.scoring = scoring
+
+    def on_epoch_end(self, net, **kwargs):
+        """Record scores in the history of the net."""
+        log_proba = self.log_posterior(net.valid_logits_.cpu().numpy())
+        view = ValidationView(self.classes, log_proba)
+        predicted = view.predict(self.X)
+        precision, recall, f1, _ = precision_recall_f1(
+            self.y, predicted, labels=self.classes, zero_division=0.0
+        )
+        present = np.isin(self.classes, self.y)
+        balanced = float(recall[present].mean())
+        record = net.history.record
+        record("valid_balanced_accuracy", balanced)
+        if self.scoring == "balanced_accuracy":
+            record("valid_score", balanced)
+        else:
+            record("valid_score", float(get_scorer(self.scoring)(view, self.X, self.y)))
+        record("valid_precision", precision.tolist())
+        record("valid_recall", recall.tolist())
+        record("valid_f1", f1.tolist())
+        matrix = confusion_matrix(self.y, predicted, labels=self.classes)
+        record("valid_confusion_matrix", matrix.tolist())
+
+
+class BestEpoch(Callback):
+    """Stop when the score no longer improves, and restore the weights of the best epoch.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without improvement before training ends.
+    """
+
+    def __init__(self, patience):
+        self.patience = patience
+
+    def on_train_begin(self, net, **kwargs):
+        """Start anew."""
+        self.score_, self.epoch_, self.weights_ = -np.inf, 0, None
+
+    def on_epoch_end(self, net, **kwargs):
+        """Keep the weights of a better epoch, or count a miss."""
+        epoch, score = net.history[-1, "epoch"], net.history[-1, "valid_score"]
+        if score > self.score_:
+            self.score_, self.epoch_ = score, epoch
+            self.weights_ = copy.deepcopy(net.module_.state_dict())
+        elif epoch - self.epoch_ >= self.patience:
+            raise StopTraining
+
+    def on_train_end(self, net, **kwargs):
+        """Restore the weights."""
+        if self.weights_ is not None:
+            net.module_.load_state_dict(self.weights_)
+        self.weights_ = None
+
+
+def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, has_validation):
+    """Return the callback of a learning-rate schedule, or None for a constant rate.
+
+    Parameters
+    ----------
+    schedule : {"one_cycle", "cosine", "plateau", "constant"}
+        As in `CNNClassifier`.
+    lr : float
+        The highest rate.
+    n_epochs, steps_per_epoch : int
+        The length of the training.
+    has_validation : bool
+        Whether ``"plateau"`` can watch a validation loss.
+
+    Returns
+    -------
+    LRScheduler or None
+    """
+    n_steps = n_epochs * steps_per_epoch
+    if schedule == "one_cycle":
+        return LRScheduler(
+            policy=OneCycleLR,
+            step_every="batch",
+            event_name=None,
+            max_lr=lr,
+            # One more than are taken: skorch asks for the rate after the last step too.
+            total_steps=n_steps + 1,
+            cycle_momentum=False,
+        )
+    if schedule == "cosine":
+        return LRScheduler(
+            policy=CosineAnnealingLR, step_every="batch", event_name=None, T_max=n_steps
+        )
+    if schedule == "plateau":
+        return LRScheduler(
+            policy=ReduceLROnPlateau,
+            event_name=None,
+            monitor="valid_loss" if has_validation else "train_loss",
+            factor=0.5,
+            patience=2,
+        )
+    return None

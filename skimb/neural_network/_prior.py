@@ -1,0 +1,108 @@
+r"""One bookkeeping of class priors, for every loss, weight and sampler.
+
+A network speaks for the class prior that its training showed it: the *effective prior*, the mass of
+each class in the batches, weights included. Probabilities for another prior are one multiplication
+and one renormalisation away:
+
+.. math:: P(y \mid x) \propto \mathrm{softmax}(z)_y \; \pi'_y / \pi^{eff}_y
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.special import log_softmax
+
+__all__ = ["effective_prior", "resolve_target_prior", "shift_log_posterior"]
+
+
+def effective_prior(shares, target, weight):
+    """Return the class prior that the weighted batches of a training show.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (n_classes,)
+        Share of each class in the batches.
+    target : ndarray of shape (n,)
+        Class indices of the training rows.
+    weight : ndarray of shape (n,)
+        Row weights.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        Shares that sum to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.neural_network._prior import effective_prior
+    >>> effective_prior(np.array([0.75, 0.25]), np.array([0, 0, 0, 1]), np.array([1, 1, 1, 3.0]))
+    array([0.5, 0.5])
+    """
+    counts = np.bincount(target, minlength=len(shares))
+    mean_weight = np.bincount(target, weights=weight, minlength=len(shares)) / counts
+    mass = shares * mean_weight
+    return mass / mass.sum()
+
+
+def resolve_target_prior(target_prior, *, classes, train_prior):
+    """Turn the `target_prior` parameter into one share a class.
+
+    Parameters
+    ----------
+    target_prior : {"train", "uniform"} or dict
+        As in `CNNClassifier`.
+    classes : ndarray of shape (n_classes,)
+        Labels.
+    train_prior : ndarray of shape (n_classes,)
+        What ``"train"`` stands for.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        Positive shares that sum to 1.
+
+    Raises
+    ------
+    ValueError
+        If a dict lacks a label, has one that y lacks, or holds a share that is not positive.
+    """
+    if not isinstance(target_prior, Mapping):
+        return train_prior if target_prior == "train" else np.full(len(classes), 1 / len(classes))
+    labels = classes.tolist()
+    if set(target_prior) != set(labels):
+        raise ValueError(
+            "`target_prior` must give a share for every label and no other. "
+            f"Labels seen in y: {labels}. Got {dict(target_prior)!r}."
+        )
+    prior = np.array([target_prior[label] for label in labels], dtype=np.float64)
+    if not np.all(np.isfinite(prior)) or np.any(prior <= 0):
+        raise ValueError(f"`target_prior` must hold positive shares. Got {dict(target_prior)!r}.")
+    return prior / prior.sum()
+
+
+def shift_log_posterior(logits, *, source, target):
+    """Move log-posteriors from one class prior to another.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n, n_classes)
+        Logits whose softmax is the posterior under `source`.
+    source, target : ndarray of shape (n_classes,)
+        Class priors.
+
+    Returns
+    -------
+    ndarray of shape (n, n_classes)
+        Log-posteriors under `target`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.neural_network._prior import shift_log_posterior
+    >>> log_p = np.log([[0.2, 0.3, 0.5]])
+    >>> prior = np.array([500, 50, 5]) / 555
+    >>> np.exp(shift_log_posterior(log_p, source=np.full(3, 1 / 3), target=prior)).round(4)
+    array([[0.8511, 0.1277, 0.0213]])
+    """
+    return log_softmax(logits + np.log(target) - np.log(source), axis=1)

@@ -1,0 +1,103 @@
+"""Resample the training part inside a fit: rows, targets and weights together."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import get_tags
+
+__all__ = ["resample_training_part", "seeded_clone", "takes_images"]
+
+
+def takes_images(estimator):
+    """Tell whether an estimator reads images as they are; others get flattened rows."""
+    return bool(get_tags(estimator).input_tags.three_d_array)
+
+
+def seeded_clone(estimator, rng):
+    """Clone an estimator and give a seed to each of its random states that has none.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What is cloned.
+    rng : RandomState
+        The source of the seeds.
+
+    Returns
+    -------
+    estimator
+    """
+    copy = clone(estimator)
+    seeds = {
+        name: int(rng.randint(np.iinfo(np.int32).max))
+        for name, value in sorted(copy.get_params(deep=True).items())
+        if (name == "random_state" or name.endswith("__random_state")) and value is None
+    }
+    return copy.set_params(**seeds) if seeds else copy
+
+
+def resample_training_part(sampler, images, target, weight, *, rng):
+    """Apply one sampler, or a list of them in turn.
+
+    A sampler that reads images gets them as they are. Any other gets rows flattened to float32; if
+    it tells which rows it chose (``sample_indices_``), only that is used, else its rows are rounded
+    back to the dtype of the images.
+
+    Parameters
+    ----------
+    sampler : sampler or list of samplers
+        imbalanced-learn-style resamplers.
+    images : ndarray of shape (n, H, W, C)
+        The training part.
+    target : ndarray of shape (n,)
+        Class indices.
+    weight : ndarray of shape (n,)
+        Row weights; a synthetic row gets those of its parents, interpolated by the gap.
+    rng : RandomState
+        The source of the samplers' seeds.
+
+    Returns
+    -------
+    images, target, weight
+        The resampled training part.
+
+    Raises
+    ------
+    ValueError
+        If rows were made up whose weights cannot be known, or a class was lost.
+    """
+    for step in sampler if isinstance(sampler, list | tuple) else [sampler]:
+        n_classes = len(np.unique(target))
+        images, target, weight = _apply(seeded_clone(step, rng), images, target, weight)
+        if len(np.unique(target)) < n_classes:
+            raise ValueError(f"The sampler {step!r} left no row of a class. Make it milder.")
+    return images, target, weight
+
+
+def _apply(sampler, images, target, weight):
+    as_images = takes_images(sampler)
+    rows = images if as_images else images.reshape(len(images), -1).astype(np.float32)
+    resampled, new_target = sampler.fit_resample(rows, target)
+    new_target = np.asarray(new_target)
+    indices = getattr(sampler, "sample_indices_", None)
+    parents = getattr(sampler, "parents_", None)
+    if as_images and parents is not None:
+        weight = np.concatenate([weight, interpolate(weight, parents, sampler.gaps_)])
+        return resampled, new_target, weight
+    if indices is not None:
+        return images[indices], new_target, weight[indices]
+    if np.ptp(weight) > 0:
+        raise ValueError(
+            f"{sampler!r} makes up rows without saying from which, so their sample weights are "
+            "unknown. Use a sampler of skimb, or fit without sample_weight."
+        )
+    if np.issubdtype(images.dtype, np.integer):
+        limits = np.iinfo(images.dtype)
+        resampled = np.clip(np.rint(resampled), limits.min, limits.max)
+    resampled = np.asarray(resampled).astype(images.dtype).reshape(-1, *images.shape[1:])
+    return resampled, new_target, np.full(len(resampled), weight[0])
+
+
+def interpolate(values, parents, gaps):
+    """Return the values of synthetic rows, on the segments between those of their parents."""
+    first, second = values[parents[:, 0]], values[parents[:, 1]]
+    return first + gaps * (second - first)

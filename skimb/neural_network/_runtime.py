@@ -1,0 +1,82 @@
+"""The state of the machine during a fit: device, seeds and threads, all handed back as found."""
+
+from contextlib import contextmanager
+
+import joblib
+import torch
+
+__all__ = ["resolve_device", "seeded", "threads_for"]
+
+#: Multiply-adds a batch that keep one thread busy long enough to be worth a second one.
+WORK_PER_THREAD = 200_000_000
+
+
+def resolve_device(device):
+    """Turn the `device` parameter into a torch device that is really there.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        ``"auto"`` (CUDA where there is one, else the CPU) or a name that torch knows.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ValueError
+        If torch does not know the name, or the device is absent.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as exc:
+        reason = str(exc).splitlines()[0]
+        raise ValueError(
+            f"`device`={device!r} cannot be used here: {reason} Use 'auto', 'cpu', or a device "
+            "of this machine."
+        ) from exc
+    return found
+
+
+@contextmanager
+def seeded(seed, device):
+    """Seed torch for the block, and hand back the caller's generators untouched.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the block.
+    device : torch.device
+        The device whose generator the block uses, beside the CPU's.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.random.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def threads_for(work):
+    """Run the block with a number of threads that only depends on the size of the work.
+
+    The order in which torch sums depends on its number of threads, and joblib's workers have
+    another number than the main process: a fixed number makes results equal to the bit in both.
+
+    Parameters
+    ----------
+    work : int
+        Multiply-adds of one batch.
+    """
+    before = torch.get_num_threads()
+    wanted = max(1, min(work // WORK_PER_THREAD, joblib.cpu_count()))
+    torch.set_num_threads(int(wanted))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

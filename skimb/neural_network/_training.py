@@ -1,0 +1,205 @@
+"""Train a network: from tensors, weights and a recipe to a fitted skorch net."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.helper import predefined_split
+
+from skimb.neural_network._batches import ImageTensors
+from skimb.neural_network._modules import count_multiply_adds
+from skimb.neural_network._net import (
+    BestEpoch,
+    ClippedGradients,
+    ImageNet,
+    RowLoss,
+    Standardized,
+    Validation,
+    lr_callback,
+)
+from skimb.neural_network._runtime import threads_for
+
+__all__ = ["OPTIMIZERS", "Part", "epoch_records", "mean_one", "to_device", "train"]
+
+OPTIMIZERS = {
+    "adamw": (torch.optim.AdamW, {}),
+    "adam": (torch.optim.Adam, {}),
+    "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+}
+
+
+@dataclass
+class Part:
+    """Rows that belong together: images, class indices and weights.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, H, W, C), uint8 or float32
+    target : ndarray of shape (n,), int
+    weight : ndarray of shape (n,), float64
+    """
+
+    images: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+
+    def take(self, rows):
+        """Return the part made of these rows."""
+        return Part(self.images[rows], self.target[rows], self.weight[rows])
+
+
+def mean_one(weight):
+    """Rescale weights to mean 1, so that proportional weights give equal results to the bit.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n,)
+        Weights that are not negative.
+
+    Returns
+    -------
+    weight : ndarray of shape (n,), float64
+    unit : float
+        What the weights were divided by.
+
+    Raises
+    ------
+    ValueError
+        If all weights are zero.
+    """
+    largest = weight.max()
+    if largest == 0:
+        raise ValueError(
+            "All weights of the training part are zero. Give at least one row a positive weight."
+        )
+    # The quotient of proportional numbers rounds alike; sums of them need not.
+    relative = weight / largest
+    mean = relative.mean()
+    return relative / mean, largest * mean
+
+
+def to_device(part, device):
+    """Put a part on the device, once and as it is.
+
+    Parameters
+    ----------
+    part : Part
+        The rows.
+    device : torch.device
+        Where to.
+
+    Returns
+    -------
+    ImageTensors
+    """
+    # torch wants memory that it may write to; only a read-only or strided array is copied.
+    images = torch.from_numpy(np.require(part.images, requirements=["C", "W"]))
+    target = torch.from_numpy(np.ascontiguousarray(part.target, dtype=np.int64))
+    weight = torch.from_numpy(part.weight.astype(np.float32))
+    return ImageTensors(images.to(device), target.to(device), weight.to(device))
+
+
+def train(recipe: Any, network, loss, *, part, valid, plan, pixels, device, classes, log_posterior):
+    """Train a network by the recipe of an estimator.
+
+    Parameters
+    ----------
+    recipe : CNNClassifier
+        Whose optimisation parameters are read.
+    network : nn.Module
+        On the device, in channels-last memory.
+    loss : callable
+        ``(logits, target)`` to one value a row.
+    part, valid : Part
+        The training part and the validation part; None for no validation.
+    plan : BatchPlan
+        Which rows stand in the batches.
+    pixels : tuple of ndarray
+        Mean and standard deviation of each channel; ``(None, None)`` for none.
+    device : torch.device
+        Where it trains.
+    classes : ndarray of shape (n_classes,)
+        Labels.
+    log_posterior : callable
+        Logits to the log-posteriors that the estimator would predict by.
+
+    Returns
+    -------
+    ImageNet
+        The fitted net, which holds none of the data.
+    """
+    optimizer, options = OPTIMIZERS.get(recipe.optimizer, (recipe.optimizer, None))
+    if options is not None:
+        options = {**options, "fused": device.type in ("cpu", "cuda")}
+    callbacks, split = [], None
+    schedule = recipe.lr_schedule
+    if valid is not None:
+        split = predefined_split(to_device(valid, device))
+        callbacks.append(
+            Validation(
+                valid.images,
+                classes[valid.target],
+                classes=classes,
+                log_posterior=log_posterior,
+                scoring=recipe.scoring,
+            )
+        )
+    if recipe.early_stopping and schedule == "one_cycle":
+        schedule = "plateau"
+    scheduler = lr_callback(
+        schedule,
+        lr=recipe.lr,
+        n_epochs=recipe.max_epochs,
+        steps_per_epoch=plan.steps,
+        has_validation=valid is not None,
+    )
+    if scheduler is not None:
+        callbacks.append(scheduler)
+    if recipe.max_grad_norm is not None:
+        callbacks.append(ClippedGradients(recipe.max_grad_norm))
+    if recipe.early_stopping:
+        callbacks.append(BestEpoch(recipe.n_iter_no_change))
+    net = ImageNet(
+        Standardized(network, *pixels).to(device),
+        RowLoss(loss),
+        plan=plan,
+        optimizer=optimizer,
+        lr=recipe.lr,
+        max_epochs=recipe.max_epochs,
+        batch_size=recipe.batch_size,
+        train_split=split,
+        callbacks=[(type(callback).__name__.lower(), callback) for callback in callbacks],
+        device=device,
+        verbose=recipe.verbose,
+        **{
+            f"optimizer__{name}": value
+            for name, value in {"weight_decay": recipe.weight_decay, **(options or {})}.items()
+        },
+    )
+    work = count_multiply_adds(network, recipe.image_shape_, device) * plan.batch_size
+    with threads_for(work):
+        net.fit(to_device(part, device))
+    # What only the training needed holds the data: let it go.
+    net.callbacks, net.callbacks_, net.train_split, net.plan = None, [], None, None
+    return net
+
+
+def epoch_records(history):
+    """Turn skorch's history into a list of one dict an epoch.
+
+    Parameters
+    ----------
+    history : skorch.history.History
+        What the net recorded.
+
+    Returns
+    -------
+    list of dict
+    """
+    dropped = ("batches", "epoch", "train_batch_count", "valid_batch_count", "dur")
+    return [
+        {name: value for name, value in row.items() if name not in dropped}
+        | {"seconds": row["dur"]}
+        for row in history
+    ]

@@ -1,0 +1,120 @@
+"""Hold out a validation part that shares nothing with the training part.
+
+Equal rows, and rows of one group, are tied together and go to one side as a whole: that is what
+keeps a resampler that ran before ``fit`` from showing validation rows to the training.
+"""
+
+import warnings
+from hashlib import blake2b
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+__all__ = ["hold_out"]
+
+
+def hold_out(images, target, *, fraction, rng, groups=None, classes=None):
+    """Split rows into a training and a validation part, by class and without leaks.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, ...)
+        The rows; those equal byte for byte stay together.
+    target : ndarray of shape (n,)
+        Class indices.
+    fraction : float
+        Share of each class to hold out.
+    rng : RandomState
+        The source of the choice.
+    groups : array-like of shape (n,), default=None
+        Rows of one group stay together.
+    classes : ndarray of shape (n_classes,), default=None
+        Labels, for the warning.
+
+    Returns
+    -------
+    train, valid : ndarray of int
+        Row indices, sorted.
+
+    Warns
+    -----
+    UserWarning
+        For each class that cannot be split so: its rows stay in the training part.
+
+    Raises
+    ------
+    ValueError
+        If no class can be split.
+    """
+    bundle = _bundles(images, groups)
+    n_classes = int(target.max()) + 1
+    labels = np.arange(n_classes) if classes is None else classes
+    size = np.bincount(bundle)
+    counts = np.zeros((len(size), n_classes), dtype=np.intp)
+    np.add.at(counts, (bundle, target), 1)
+    class_sizes = counts.sum(axis=0)
+    wanted = np.maximum(1, np.rint(fraction * class_sizes).astype(np.intp))
+    # Bundles that a class lives in: it needs one on either side.
+    homes = (counts > 0).sum(axis=0)
+
+    held = np.zeros(n_classes, dtype=np.intp)
+    chosen = np.zeros(len(size), dtype=bool)
+    left = homes.copy()
+    # Rare classes first: they have the fewest ways to be split.
+    for k in np.argsort(class_sizes, kind="stable"):
+        candidates = rng.permutation(np.flatnonzero((counts[:, k] > 0) & ~chosen))
+        smallest = candidates[np.argsort(size[candidates], kind="stable")]
+        # In random order whatever fits; where nothing does, the smallest bundle is too large too.
+        for may_overshoot, order in ((False, candidates), (True, smallest)):
+            for b in order:
+                if held[k] >= wanted[k] or (may_overshoot and held[k] > 0):
+                    break
+                members = counts[b] > 0
+                overshoots = np.any((held + counts[b] > wanted)[members])
+                if np.any(left[members] <= 1) or (overshoots and not may_overshoot):
+                    continue
+                chosen[b] = True
+                held += counts[b]
+                left -= members
+    unsplit = [labels[k] for k in range(n_classes) if held[k] == 0]
+    if len(unsplit) == n_classes:
+        raise ValueError(
+            "No class can be split into a training and a validation part: the rows of each are "
+            "all equal, or of one group. Give more rows, or use early_stopping=False."
+        )
+    if unsplit:
+        warnings.warn(
+            f"The rows of {np.asarray(unsplit).tolist()} are too few, all equal or of one group: "
+            "they stay in the training part, and the validation figures say nothing about them.",
+            UserWarning,
+            stacklevel=4,
+        )
+    is_valid = chosen[bundle]
+    return np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
+
+
+def _bundles(images, groups):
+    """Give each row the number of its bundle: rows tied by equality or by group."""
+    n_rows = len(images)
+    by_content = _number([blake2b(row, digest_size=16).digest() for row in _rows(images)])
+    if groups is None:
+        return by_content
+    by_group = np.unique(np.asarray(groups), return_inverse=True)[1]
+    # Two rows are tied when a chain of equal rows and shared groups joins them.
+    n_contents = by_content.max() + 1
+    edges = coo_array(
+        (np.ones(n_rows, dtype=bool), (by_content, n_contents + by_group)),
+        shape=(n_contents + by_group.max() + 1,) * 2,
+    )
+    component = connected_components(edges, directed=False)[1]
+    return np.unique(component[by_content], return_inverse=True)[1]
+
+
+def _rows(images):
+    return np.ascontiguousarray(images).reshape(len(images), -1)
+
+
+def _number(keys):
+    numbers = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)

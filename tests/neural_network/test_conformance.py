@@ -1,0 +1,22 @@
+"""scikit-learn's own exam for every estimator of the room."""
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skimb.neural_network import CNNClassifier
+
+EXPECTED_FAILURES = {
+    "CNNClassifier": {
+        "check_sample_weight_equivalence_on_dense_data": (
+            "A row of weight 2 and the same row twice fall into different mini-batches: training "
+            "by stochastic gradients cannot make the two equal."
+        ),
+    },
+}
+
+
+@parametrize_with_checks(
+    [CNNClassifier(random_state=0)],
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES[type(estimator).__name__],
+)
+def test_scikit_learn(estimator, check):
+    check(estimator)
