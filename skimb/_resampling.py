@@ -1,0 +1,86 @@
+"""Choose rows first, touch pixels later: the one place where a resampling plan meets the rows.
+
+A plan is an array of row indices (a selection), or pairs of rows with a gap (an interpolation).
+Both are made from labels and distances alone; this module applies them to arrays of any dimension,
+sparse matrices and frames.
+"""
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils import _safe_indexing
+
+__all__ = ["interpolate_rows", "select_rows"]
+
+#: Values a block of interpolated rows may hold: bounds the memory beside the output.
+BLOCK = 4_000_000
+
+
+def select_rows(X, indices):
+    """Return the rows of X at these indices.
+
+    Parameters
+    ----------
+    X : array of any dimension, sparse matrix or frame
+        The rows.
+    indices : ndarray of shape (m,), int
+        Which rows, in which order; a row may come more than once.
+
+    Returns
+    -------
+    The same container; a frame keeps its index where no row comes twice.
+    """
+    selected = _safe_indexing(X, indices)
+    if hasattr(selected, "iloc") and len(np.unique(indices)) < len(indices):
+        selected = selected.reset_index(drop=True)
+    return selected
+
+
+def interpolate_rows(X, first, second, gaps):
+    """Return X and, below it, one synthetic row for each pair of parents.
+
+    The rows are ``X[first] + gaps * (X[second] - X[first])``, computed in float and rounded where
+    X is integer: uint8 differences would wrap around.
+
+    Parameters
+    ----------
+    X : ndarray of any dimension or sparse matrix
+        The original rows.
+    first, second : ndarray of shape (m,), int
+        The parents.
+    gaps : ndarray of shape (m,)
+        How far from the first parent to the second, in [0, 1].
+
+    Returns
+    -------
+    ndarray or sparse matrix with n + m rows, of the dtype of X
+    """
+    if sparse.issparse(X):
+        steps = sparse.diags_array(gaps)
+        made = X[first] + steps @ (X[second] - X[first])
+        return sparse.vstack([X, made.astype(X.dtype)], format=X.format).astype(X.dtype)
+    n_rows = len(X)
+    out = np.empty((n_rows + len(first), *X.shape[1:]), dtype=X.dtype)
+    out[:n_rows] = X
+    is_integer = np.issubdtype(X.dtype, np.integer) or X.dtype == bool
+    # 16 bits and less fit float32 exactly; the rest is computed in double precision, as
+    # imbalanced-learn does.
+    work = np.float32 if is_integer and X.dtype.itemsize <= 2 else np.float64
+    per_row = int(np.prod(X.shape[1:]))
+    block = max(1, BLOCK // max(1, per_row))
+    gaps = gaps.reshape(-1, *[1] * (X.ndim - 1)).astype(work)
+    for start in range(0, len(first), block):
+        part = slice(start, start + block)
+        base = X[first[part]]
+        if is_integer:
+            base = base.astype(work)
+            made = X[second[part]].astype(work)
+            made -= base
+        else:
+            # In the dtype of X, then scaled in double: equal to imbalanced-learn to the bit.
+            made = X[second[part]] - base
+        made = gaps[part] * made
+        made += base
+        if is_integer:
+            np.rint(made, out=made)
+        out[n_rows + start : n_rows + start + len(made)] = made
+    return out

@@ -1,0 +1,10 @@
+"""Resamplers that add rows of the rare classes, in the manner of imbalanced-learn.
+
+The law of this room: which rows are copied or joined is chosen from labels and distances; pixels
+are touched once, at the end, in the dtype that they came in. No torch here.
+"""
+
+from skimb.over_sampling._random import RandomOverSampler
+from skimb.over_sampling._smote import SMOTE
+
+__all__ = ["SMOTE", "RandomOverSampler"]

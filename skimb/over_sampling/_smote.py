@@ -1,0 +1,176 @@
+"""Make rows of the rare classes between the old ones."""
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+from imblearn.over_sampling.base import BaseOverSampler
+from imblearn.utils import check_target_type
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_random_state, get_tags
+
+from skimb._images import check_rows
+from skimb._params import HasMethods, Interval
+from skimb._resampling import interpolate_rows
+
+__all__ = ["SMOTE"]
+
+
+class SMOTE(BaseOverSampler):
+    r"""Make rows of the rare classes on the segments between near neighbours.
+
+    For a row :math:`x_i` of a rare class, one of its k nearest neighbours :math:`x_j` in the class
+    and a gap g drawn from [0, 1], the new row is :math:`x_i + g (x_j - x_i)` [1]_. Arrays of any
+    dimension are taken and their dtype is kept: integers are computed in float and rounded, where a
+    difference of uint8 would wrap around. For an int seed and float rows the result is that of
+    imbalanced-learn's class of the same name.
+
+    A blend of two pictures is seldom a picture, unless they are aligned. With `embedder` the
+    neighbours are at least those that look alike to a network.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        How many rows: imbalanced-learn's vocabulary. ``"auto"``: every class as many as the
+        largest.
+    random_state : int, RandomState instance or None, default=None
+        Which pairs, which gaps.
+    k_neighbors : int, default=5
+        Neighbours to choose from. A class of fewer rows uses all it has, with a warning.
+    embedder : transformer, default=None
+        Where neighbours are found: it is cloned, fitted on X and y, and transforms the rows of the
+        class; wrap a fitted one in `sklearn.frozen.FrozenEstimator`. One that does not read images
+        gets flattened rows. None: pixels. The interpolation is in pixels in any case.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Label to number of new rows.
+    sample_indices_ : ndarray of shape (n_samples_new,)
+        For each returned row its own index or, where it is synthetic, that of its first parent.
+    parents_ : ndarray of shape (m, 2)
+        The rows of X between which each synthetic row lies.
+    gaps_ : ndarray of shape (m,)
+        How far it lies from the first parent to the second.
+    embedder_ : transformer
+        The fitted embedder, where one is given.
+    n_features_in_ : int
+        Values in a row.
+
+    See Also
+    --------
+    RandomOverSampler : Copies rows instead.
+
+    References
+    ----------
+    .. [1] Chawla et al., SMOTE: Synthetic Minority Over-sampling Technique, JAIR 2002,
+       doi:10.1613/jair.953.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.over_sampling import SMOTE
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> smote = SMOTE(random_state=0)
+    >>> X_res, y_res = smote.fit_resample(X, y)
+    >>> X_res.shape, X_res.dtype, np.bincount(y_res)
+    ((3246, 8, 8), dtype('uint8'), array([1623, 1623]))
+    >>> first, second = smote.parents_[0]
+    >>> blend = X[first] + smote.gaps_[0] * (X[second].astype(float) - X[first])
+    >>> bool(np.abs(X_res[len(X)] - blend).max() <= 0.5)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseOverSampler._parameter_constraints,
+        "k_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "embedder": [HasMethods(["fit", "transform"]), None],
+    }
+
+    def __init__(
+        self, *, sampling_strategy="auto", random_state=None, k_neighbors=5, embedder=None
+    ):
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.random_state = random_state
+        self.k_neighbors = k_neighbors
+        self.embedder = embedder
+
+    def _check_X_y(self, X, y, accept_sparse=None):
+        y, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
+        X, y = check_rows(self, X, y, numeric=True)
+        return X, y, is_one_vs_all
+
+    def _fit_resample(self, X, y, **params):
+        points = self._points(X, y)
+        firsts, seconds, gaps, labels = [], [], [], []
+        for label, n_new in self.sampling_strategy_.items():
+            if n_new == 0:
+                continue
+            rows = np.flatnonzero(y == label)
+            first, second, gap = self._plan(points, rows, label, n_new)
+            firsts.append(rows[first])
+            seconds.append(rows[second])
+            gaps.append(gap)
+            labels.append(np.full(n_new, label, dtype=y.dtype))
+        first, second = _joined(firsts, np.intp), _joined(seconds, np.intp)
+        self.parents_ = np.column_stack([first, second])
+        self.gaps_ = _joined(gaps, np.float64)
+        self.sample_indices_ = np.concatenate([np.arange(len(y)), first])
+        return interpolate_rows(X, first, second, self.gaps_), np.concatenate([y, *labels])
+
+    def _points(self, X, y):
+        """Return the rows as points among which neighbours are sought."""
+        if self.embedder is None:
+            return X if sparse.issparse(X) else X.reshape(len(X), -1)
+        rows = X
+        if not get_tags(self.embedder).input_tags.three_d_array and not sparse.issparse(X):
+            rows = X.reshape(len(X), -1)
+        self.embedder_ = clone(self.embedder).fit(rows, y)
+        points = np.asarray(self.embedder_.transform(rows))
+        if points.ndim != 2 or len(points) != len(y):
+            raise ValueError(
+                "`embedder` must turn n rows into an array of shape (n, d). "
+                f"For {len(y)} rows it gave {points.shape}."
+            )
+        return points
+
+    def _plan(self, points, rows, label, n_new):
+        """Choose parents, as positions within the class, and gaps."""
+        if len(rows) < 2:
+            raise ValueError(
+                f"Class {label!r} has one row only, and SMOTE needs two to interpolate. Use "
+                "RandomOverSampler for it, or leave it out of `sampling_strategy`."
+            )
+        k_neighbors = min(self.k_neighbors, len(rows) - 1)
+        if k_neighbors < self.k_neighbors:
+            warnings.warn(
+                f"Class {label!r} has {len(rows)} rows only: SMOTE uses {k_neighbors} neighbours "
+                f"there instead of k_neighbors={self.k_neighbors}.",
+                UserWarning,
+                stacklevel=4,
+            )
+        members = points[rows]
+        if np.issubdtype(members.dtype, np.integer) or members.dtype == bool:
+            members = members.astype(np.float32 if members.dtype.itemsize <= 2 else np.float64)
+        search = NearestNeighbors(n_neighbors=k_neighbors + 1).fit(members)
+        # The first neighbour of a row is the row itself.
+        neighbors = search.kneighbors(members, return_distance=False)[:, 1:]
+        # As imbalanced-learn draws: each class from the start of an int seed.
+        rng = check_random_state(self.random_state)
+        drawn = rng.randint(low=0, high=neighbors.size, size=n_new)
+        gap = rng.uniform(size=n_new)
+        first, choice = np.divmod(drawn, k_neighbors)
+        return first, neighbors[first, choice], gap
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.sampler_tags.sample_indices = True
+        return tags
+
+
+def _joined(parts, dtype):
+    return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)

@@ -1,0 +1,8 @@
+"""Resamplers that drop rows of the frequent classes, in the manner of imbalanced-learn.
+
+The law of this room: rows are chosen, never changed. No torch here.
+"""
+
+from skimb.under_sampling._random import RandomUnderSampler
+
+__all__ = ["RandomUnderSampler"]

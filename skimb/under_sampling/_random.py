@@ -1,0 +1,89 @@
+"""Drop rows of the frequent classes."""
+
+import numpy as np
+from imblearn.under_sampling.base import BaseUnderSampler
+from imblearn.utils import check_target_type
+from sklearn.utils import check_random_state
+
+from skimb._images import check_rows
+from skimb._resampling import select_rows
+
+__all__ = ["RandomUnderSampler"]
+
+
+class RandomUnderSampler(BaseUnderSampler):
+    """Keep a random part of the frequent classes, images included.
+
+    It throws data away, which costs more the higher the imbalance. For equal seeds the rows are
+    those of imbalanced-learn's sampler of the same name.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        How many rows: imbalanced-learn's vocabulary. ``"auto"``: every class as many as the
+        smallest. A float (two classes): rows of the rare class for one of the other.
+    random_state : int, RandomState instance or None, default=None
+        Which rows stay.
+    replacement : bool, default=False
+        Whether a row may be drawn more than once.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Label to number of rows that stay.
+    sample_indices_ : ndarray of shape (n_samples_new,)
+        For each returned row its index in X, class by class.
+    n_features_in_ : int
+        Values in a row.
+
+    References
+    ----------
+    .. [1] Buda, Maki and Mazurowski, A systematic study of the class imbalance problem in
+       convolutional neural networks, Neural Networks 2018, arXiv:1710.05381.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.under_sampling import RandomUnderSampler
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> X_res, y_res = RandomUnderSampler(random_state=0).fit_resample(X, y)
+    >>> X_res.shape, np.bincount(y_res)
+    ((162, 8, 8), array([81, 81]))
+    """
+
+    _parameter_constraints: dict = {
+        **BaseUnderSampler._parameter_constraints,
+        "random_state": ["random_state"],
+        "replacement": ["boolean"],
+    }
+
+    def __init__(self, *, sampling_strategy="auto", random_state=None, replacement=False):
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.random_state = random_state
+        self.replacement = replacement
+
+    def _check_X_y(self, X, y, accept_sparse=None):
+        y, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
+        X, y = check_rows(self, X, y, numeric=False)
+        return X, y, is_one_vs_all
+
+    def _fit_resample(self, X, y, **params):
+        rng = check_random_state(self.random_state)
+        kept = []
+        for label in np.unique(y):
+            rows = np.flatnonzero(y == label)
+            if label in self.sampling_strategy_:
+                n_kept = self.sampling_strategy_[label]
+                rows = rows[rng.choice(len(rows), size=n_kept, replace=self.replacement)]
+            kept.append(rows)
+        self.sample_indices_ = np.concatenate(kept)
+        return select_rows(X, self.sample_indices_), y[self.sample_indices_]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.sampler_tags.sample_indices = True
+        return tags
