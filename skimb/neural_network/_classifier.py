@@ -20,7 +20,6 @@ from skimb.neural_network._batches import BatchPlan, class_shares
 from skimb.neural_network._modules import (
     MODULES,
     build_module,
-    count_multiply_adds,
     last_linear,
 )
 from skimb.neural_network._net import PREDICTION_FACTOR
@@ -56,7 +55,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     module : str, nn.Module or callable, default="simple_cnn"
-        The network: ``"simple_cnn"`` (see `SimpleCNN`); a class or callable, called as
+        The network: ``"simple_cnn"`` (see `SimpleCNN`); ``"linear"``, one linear layer on the
+        pixels, the floor that a network should beat; a class or callable, called as
         ``module(in_channels, n_outputs)``; or an instance, which is copied and whose weights are
         the start. It gives one logit a class (two for two classes).
     loss : str, Loss or callable, default="cross_entropy"
@@ -388,7 +388,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 classes=self.classes_,
                 log_posterior=self._log_posterior,
             )
-        self.module_ = network
         self.history_ = epoch_records(net.history)
         self.n_iter_ = len(self.history_)
         self.validation_indices_ = valid_rows
@@ -470,6 +469,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     # ---------------------------------------------------------------------- prediction
 
+    @property
+    def module_(self):
+        """The trained network."""
+        return self.net_.module_.network
+
     def _target_prior(self):
         """Return the prior to speak for, or None for the decision as trained."""
         if self.target_prior is None:
@@ -501,12 +505,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         images = check_images(self, X, reset=False, channels=self.channels)
         part = Part(images, np.zeros(len(images)), np.zeros(len(images)))
-        device = torch.device(self.net_.device)
         # Batch by batch: the images of a prediction need not fit on the device.
         dataset = to_device(part, torch.device("cpu"))
         batch = min(len(images), PREDICTION_FACTOR * self.net_.batch_size)
-        work = count_multiply_adds(self.module_, self.image_shape_, device) * batch
-        with threads_for(work):
+        with threads_for(self.net_.multiply_adds * batch):
             return self.net_.logits(dataset)
 
     def predict_log_proba(self, X):
@@ -593,10 +595,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
         handle = last_linear(self.module_).register_forward_pre_hook(keep_input)
         try:
-            self._forward(X)
+            n_rows = len(self._forward(X))
         finally:
             handle.remove()
-        return torch.cat(found).numpy()
+        return torch.cat(found)[:n_rows].numpy()
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")

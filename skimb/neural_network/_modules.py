@@ -70,8 +70,31 @@ class SimpleCNN(nn.Module):
         return self.head(x.flatten(1))
 
 
+class LinearModel(nn.Module):
+    """One linear layer on all pixels of an image.
+
+    Parameters
+    ----------
+    in_channels : int
+        Channels of the image.
+    n_outputs : int
+        Number of logits.
+    image_shape : tuple of int
+        ``(C, H, W)`` of the image.
+    """
+
+    def __init__(self, in_channels, n_outputs, *, image_shape):
+        super().__init__()
+        _, height, width = image_shape
+        self.head = nn.Linear(in_channels * height * width, n_outputs)
+
+    def forward(self, x):
+        """Return the logits ``(n, n_outputs)`` of images ``(n, C, H, W)``."""
+        return self.head(x.flatten(1))
+
+
 #: Names that `module` may have; each is called as ``(in_channels, n_outputs, image_shape=...)``.
-MODULES = {"simple_cnn": SimpleCNN}
+MODULES = {"simple_cnn": SimpleCNN, "linear": LinearModel}
 
 
 def build_module(module, *, image_shape, n_outputs, prior):

@@ -164,6 +164,7 @@ def train(recipe: Any, network, loss, *, part, valid, plan, pixels, device, clas
         Standardized(network, *pixels).to(device),
         RowLoss(loss),
         plan=plan,
+        multiply_adds=count_multiply_adds(network, recipe.image_shape_, device),
         optimizer=optimizer,
         lr=recipe.lr,
         max_epochs=recipe.max_epochs,
@@ -177,8 +178,7 @@ def train(recipe: Any, network, loss, *, part, valid, plan, pixels, device, clas
             for name, value in {"weight_decay": recipe.weight_decay, **(options or {})}.items()
         },
     )
-    work = count_multiply_adds(network, recipe.image_shape_, device) * plan.batch_size
-    with threads_for(work):
+    with threads_for(net.multiply_adds * plan.batch_size):
         net.fit(to_device(part, device))
     # What only the training needed holds the data: let it go.
     net.callbacks, net.callbacks_, net.train_split, net.plan = None, [], None, None

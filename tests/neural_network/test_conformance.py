@@ -2,20 +2,20 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skimb.neural_network import CNNClassifier
+from skimb.neural_network import CNNClassifier, DecoupledClassifier
 
+STOCHASTIC = (
+    "A row of weight 2 and the same row twice fall into different mini-batches: training by "
+    "stochastic gradients cannot make the two equal."
+)
 EXPECTED_FAILURES = {
-    "CNNClassifier": {
-        "check_sample_weight_equivalence_on_dense_data": (
-            "A row of weight 2 and the same row twice fall into different mini-batches: training "
-            "by stochastic gradients cannot make the two equal."
-        ),
-    },
+    "CNNClassifier": {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
+    "DecoupledClassifier": {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
 }
 
 
 @parametrize_with_checks(
-    [CNNClassifier(random_state=0)],
+    [CNNClassifier(random_state=0), DecoupledClassifier(random_state=0)],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES[type(estimator).__name__],
 )
 def test_scikit_learn(estimator, check):

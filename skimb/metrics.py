@@ -1,0 +1,195 @@
+"""Scores and scorers that see the rare classes.
+
+The laws of this room: a ``*_score`` is better when larger, an ``*_error`` when smaller; a class
+that neither occurs nor is predicted scores 0, without a warning; averages of recalls go over the
+classes that occur in ``y_true``.
+"""
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import (
+    average_precision_score,
+    confusion_matrix,
+    f1_score,
+    make_scorer,
+    matthews_corrcoef,
+    precision_recall_fscore_support,
+    precision_score,
+    recall_score,
+)
+from sklearn.utils import column_or_1d
+
+__all__ = ["imbalance_scoring", "per_class_report"]
+
+
+def imbalance_scoring(y, *, labels=None):
+    """Make the scorers that matter where a class is rare, for `GridSearchCV` and its kin.
+
+    Give the whole y, not that of a fold: the minority is its rarest label (the first in sorted
+    order among equals).
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels of any type.
+    labels : array-like, default=None
+        The classes that get scorers of their own. None: all.
+
+    Returns
+    -------
+    dict of str to scorer
+        ``f1_minority``, ``precision_minority``, ``recall_minority``,
+        ``average_precision_minority``, ``f1_macro``, ``balanced_accuracy``, ``geometric_mean`` and
+        ``worst_recall`` (of the recalls of the classes), ``mcc`` (Matthews' correlation), and for
+        each class ``f1[label]``, ``precision[label]``, ``recall[label]``.
+
+    Raises
+    ------
+    ValueError
+        If y holds one class only, or `labels` names a class that y does not hold.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.metrics import imbalance_scoring
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> search = GridSearchCV(
+    ...     LogisticRegression(max_iter=5000),
+    ...     {"class_weight": [None, "balanced"]},
+    ...     scoring=imbalance_scoring(y),
+    ...     refit="f1_minority",
+    ... ).fit(X.reshape(len(X), -1), y)
+    >>> search.best_params_
+    {'class_weight': None}
+    >>> search.cv_results_["mean_test_recall[1]"].round(2)
+    array([0.56, 0.67])
+    """
+    found, counts = np.unique(column_or_1d(y), return_counts=True)
+    if len(found) < 2:
+        raise ValueError(f"y holds one class only, {found.tolist()}; scores need at least two.")
+    labels = found if labels is None else np.asarray(labels)
+    unknown = [label for label in labels.tolist() if label not in found.tolist()]
+    if unknown:
+        raise ValueError(f"y does not hold the labels {unknown}. It holds {found.tolist()}.")
+    minority = found[counts.argmin()]
+    scorers = {f"{name}_minority": _of_class(name, minority) for name in _PER_CLASS}
+    scorers["average_precision_minority"] = _AveragePrecision(minority)
+    scorers["f1_macro"] = make_scorer(f1_score, average="macro", zero_division=0.0)
+    scorers["balanced_accuracy"] = make_scorer(_mean_recall)
+    scorers["geometric_mean"] = make_scorer(_geometric_mean_recall)
+    scorers["worst_recall"] = make_scorer(_worst_recall)
+    scorers["mcc"] = make_scorer(matthews_corrcoef)
+    for name in _PER_CLASS:
+        scorers |= {f"{name}[{label}]": _of_class(name, label) for label in labels}
+    return scorers
+
+
+_PER_CLASS = {"f1": f1_score, "precision": precision_score, "recall": recall_score}
+
+
+def _of_class(name, label):
+    """Make the scorer of one class; the mean over this one label is its value."""
+    return make_scorer(_PER_CLASS[name], labels=[label], average="macro", zero_division=0.0)
+
+
+def _recalls(y_true, y_pred):
+    present = np.unique(y_true)
+    return recall_score(y_true, y_pred, labels=present, average=None, zero_division=0.0)
+
+
+def _mean_recall(y_true, y_pred):
+    return _recalls(y_true, y_pred).mean()
+
+
+def _geometric_mean_recall(y_true, y_pred):
+    recalls = _recalls(y_true, y_pred)
+    return recalls.prod() ** (1 / len(recalls))
+
+
+def _worst_recall(y_true, y_pred):
+    return _recalls(y_true, y_pred).min()
+
+
+class _AveragePrecision:
+    """Scorer of one class against the rest, for any number of classes.
+
+    scikit-learn's own scorer cannot be told which of several classes is meant.
+    """
+
+    def __init__(self, label):
+        self.label = label
+
+    def __call__(self, estimator, X, y_true):
+        is_label = np.asarray(y_true) == self.label
+        if not is_label.any():
+            return 0.0
+        classes = np.asarray(estimator.classes_)
+        if self.label not in classes:
+            return float(is_label.mean())
+        if hasattr(estimator, "predict_proba"):
+            scores = estimator.predict_proba(X)[:, classes == self.label].ravel()
+        else:
+            scores = np.asarray(estimator.decision_function(X))
+            if scores.ndim == 1:
+                scores = scores if self.label == classes[1] else -scores
+            else:
+                scores = scores[:, classes == self.label].ravel()
+        return average_precision_score(is_label, scores)
+
+    def __repr__(self):
+        return f"average_precision of {self.label!r}"
+
+
+def per_class_report(y_true, y_pred):
+    """Tabulate precision, recall, F1 and counts of each class.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_samples,)
+        True and predicted labels.
+
+    Returns
+    -------
+    DataFrame
+        One row a label that occurs in either; columns ``precision``, ``recall``, ``f1``,
+        ``support`` (rows of the class), and ``tp``, ``fn``, ``fp``, ``tn``, the counts of the class
+        against the rest.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ.
+
+    Examples
+    --------
+    >>> from skimb.metrics import per_class_report
+    >>> y_true = ["cat"] * 1500 + ["dog"] * 1500
+    >>> y_pred = ["cat"] * 821 + ["dog"] * 679 + ["cat"] * 11 + ["dog"] * 1489
+    >>> per_class_report(y_true, y_pred).round(3)
+         precision  recall     f1  support    tp   fn   fp    tn
+    cat      0.987   0.547  0.704     1500   821  679   11  1489
+    dog      0.687   0.993  0.812     1500  1489   11  679   821
+    """
+    y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
+    labels = np.unique(np.concatenate([y_true, y_pred]))
+    precision, recall, f1, support = precision_recall_fscore_support(
+        y_true, y_pred, labels=labels, zero_division=0.0
+    )
+    matrix = confusion_matrix(y_true, y_pred, labels=labels)
+    tp = matrix.diagonal()
+    fn, fp = matrix.sum(axis=1) - tp, matrix.sum(axis=0) - tp
+    return pd.DataFrame(
+        {
+            "precision": precision,
+            "recall": recall,
+            "f1": f1,
+            "support": support,
+            "tp": tp,
+            "fn": fn,
+            "fp": fp,
+            "tn": matrix.sum() - tp - fn - fp,
+        },
+        index=pd.Index(labels),
+    )
