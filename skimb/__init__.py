@@ -14,7 +14,6 @@ _ROOMS = (
     "inspection",
     "losses",
     "metrics",
-    "model_selection",
     "neural_network",
     "over_sampling",
     "study",

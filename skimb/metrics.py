@@ -76,7 +76,7 @@ def imbalance_scoring(y, *, labels=None):
     minority = found[counts.argmin()]
     scorers = {f"{name}_minority": _of_class(name, minority) for name in _PER_CLASS}
     scorers["average_precision_minority"] = _AveragePrecision(minority)
-    scorers["f1_macro"] = make_scorer(f1_score, average="macro", zero_division=0.0)
+    scorers["f1_macro"] = make_scorer(_f1_macro)
     scorers["balanced_accuracy"] = make_scorer(_mean_recall)
     scorers["geometric_mean"] = make_scorer(_geometric_mean_recall)
     scorers["worst_recall"] = make_scorer(_worst_recall)
@@ -89,9 +89,21 @@ def imbalance_scoring(y, *, labels=None):
 _PER_CLASS = {"f1": f1_score, "precision": precision_score, "recall": recall_score}
 
 
+# make_scorer takes a metric's default pos_label=1 for a demand, and fails on string labels: metrics
+# with such a parameter are wrapped.
+
+
 def _of_class(name, label):
-    """Make the scorer of one class; the mean over this one label is its value."""
-    return make_scorer(_PER_CLASS[name], labels=[label], average="macro", zero_division=0.0)
+    return make_scorer(_class_score, name=name, label=label)
+
+
+def _class_score(y_true, y_pred, *, name, label):
+    # The mean over this one label is its value.
+    return _PER_CLASS[name](y_true, y_pred, labels=[label], average="macro", zero_division=0.0)
+
+
+def _f1_macro(y_true, y_pred):
+    return f1_score(y_true, y_pred, average="macro", zero_division=0.0)
 
 
 def _recalls(y_true, y_pred):

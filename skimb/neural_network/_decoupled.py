@@ -40,9 +40,9 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         Class weights of the linear head, as in `CNNClassifier`.
     target_prior : {"train", "uniform"}, dict or None, default=None
         The class prior that the linear head speaks for, as in `CNNClassifier`.
-    lr : float, default=1e-2
+    lr : float, default=3e-2
         Highest learning rate of the linear head.
-    max_epochs : int, default=10
+    max_epochs : int, default=30
         Epochs of the linear head.
     random_state : int, RandomState instance or None, default=None
         Drives both stages, where `estimator`, `sampler` or `head` have no seed of their own.
@@ -100,8 +100,8 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         loss="cross_entropy",
         class_weight=None,
         target_prior=None,
-        lr=1e-2,
-        max_epochs=10,
+        lr=3e-2,
+        max_epochs=30,
         random_state=None,
     ):
         self.estimator = estimator

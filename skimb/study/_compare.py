@@ -1,0 +1,293 @@
+"""compare(): every strategy on the same folds, with the same seeds and steps."""
+
+import sys
+import warnings
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.metrics import check_scoring, confusion_matrix
+from sklearn.model_selection import StratifiedKFold, check_cv
+from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils.validation import column_or_1d
+from tqdm import tqdm
+
+from skimb.metrics import imbalance_scoring
+from skimb.neural_network import CNNClassifier
+from skimb.study._comparison import Comparison
+from skimb.study._strategies import (
+    BASELINE,
+    STRATEGIES,
+    fit_strategies,
+    group_strategies,
+)
+
+__all__ = ["compare"]
+
+
+def compare(
+    X,
+    y,
+    *,
+    strategies=None,
+    estimator=None,
+    cv=None,
+    n_repeats=1,
+    scoring=None,
+    X_test=None,
+    y_test=None,
+    random_state=None,
+    n_jobs=None,
+    verbose=0,
+):
+    """Compare remedies for imbalance on your data.
+
+    No remedy wins everywhere. Every strategy sees the same folds, starts from the same seeds and
+    takes the same number of gradient steps; each is set against the plain network, with an
+    interval that says whether the difference is more than noise.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W)
+        Images.
+    y : array-like of shape (n,)
+        Labels. The minority is the rarest of them.
+    strategies : sequence of str, default=None
+        Names from `skimb.study.STRATEGIES`. None: all. ``"none"``, the baseline, is always added.
+    estimator : CNNClassifier, default=None
+        The network and how it is trained; the strategies change it each in one respect. None:
+        ``CNNClassifier()``.
+    cv : int, splitter or iterable, default=None
+        Folds. None: 5; an int is stratified and shuffled anew in each repeat; a splitter gives the
+        same folds in each repeat.
+    n_repeats : int, default=1
+        How often the folds are run, each time from other seeds.
+    scoring : dict of str to scorer, default=None
+        None: `skimb.metrics.imbalance_scoring`.
+    X_test, y_test : array-like, default=None
+        A test set. With it there are no folds: each repeat trains on all of X, and the intervals
+        speak of the randomness of training alone.
+    random_state : int, RandomState instance or None, default=None
+        Drives folds and seeds. Results are equal for any `n_jobs`.
+    n_jobs : int, default=None
+        Processes, as in joblib.
+    verbose : int, default=0
+        1: a progress bar on a terminal, otherwise one line a strategy, on stderr.
+
+    Returns
+    -------
+    Comparison
+        With ``table``, ``verdict``, ``plot()``, ``to_html(path)`` and ``to_json(path)``.
+
+    Raises
+    ------
+    ValueError
+        If a strategy is unknown, a class is too small for the folds, or the estimator cannot be
+        compared fairly; before any training.
+
+    Examples
+    --------
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.neural_network import CNNClassifier
+    >>> from skimb.study import compare
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> result = compare(
+    ...     X,
+    ...     y,
+    ...     strategies=["class_weight", "prior_shift"],
+    ...     estimator=CNNClassifier(max_epochs=2),
+    ...     cv=3,
+    ...     random_state=0,
+    ... )
+    >>> result.table[("f1_minority", "mean")].index.tolist()
+    ['none', 'class_weight', 'prior_shift']
+    """
+    names = _check_names(strategies)
+    y = column_or_1d(y)
+    check_consistent_length(X, y)
+    estimator = _check_estimator(estimator)
+    if not isinstance(n_repeats, Integral) or n_repeats < 1:
+        raise ValueError(f"`n_repeats` must be a positive integer. Got {n_repeats!r}.")
+    scoring = imbalance_scoring(y) if scoring is None else scoring
+    classes, counts = np.unique(y, return_counts=True)
+    units, kind = _units(X, y, cv, n_repeats, X_test, y_test, random_state)
+    n_train = max(len(y) if unit.train is None else len(unit.train) for unit in units)
+    steps = estimator.steps_per_epoch or -(-n_train // min(estimator.batch_size, n_train))
+    estimator.set_params(steps_per_epoch=steps)
+
+    test = (X_test, y_test) if X_test is not None else (X, y)
+    tasks = [
+        delayed(_run)(
+            i, group, estimator, X, y, *test, unit, scoring, classes, classes[counts.argmin()]
+        )
+        for group in group_strategies(names)
+        for i, unit in enumerate(units)
+    ]
+    outcomes = {name: [None] * len(units) for name in names}
+    messages = set()
+    with _Progress(names, len(units), verbose) as progress:
+        for results, warned in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks):
+            messages |= warned
+            for i, outcome in results:
+                outcomes[outcome.strategy][i] = outcome
+                progress.advance(outcomes[outcome.strategy])
+    test_share = 0.0 if units[0].train is None else len(units[0].test) / len(units[0].train)
+    protocol = {
+        "evaluation": kind,
+        "n_runs": len(units),
+        "n_repeats": int(n_repeats),
+        "n_rows": len(y),
+        "n_test_rows": len(test[1]) if units[0].test is None else len(units[0].test),
+        "class_counts": {str(c): int(n) for c, n in zip(classes, counts, strict=True)},
+        "gradient_steps": int(steps * estimator.max_epochs),
+        "epochs": int(estimator.max_epochs),
+        "steps_per_epoch": int(steps),
+        "batch_size": int(estimator.batch_size),
+        "interval": "95 %, corrected resampled t-test (Nadeau and Bengio 2003)"
+        if test_share
+        else "95 %, paired t-test over seeds",
+        "test_share": test_share,
+        "random_state": random_state if isinstance(random_state, Integral) else None,
+        "warnings": sorted(messages),
+    }
+    return Comparison(outcomes, classes=classes, counts=counts, protocol=protocol)
+
+
+@dataclass
+class Unit:
+    """One run of every strategy: a fold of a repeat, or a repeat on a fixed test set."""
+
+    train: np.ndarray | None
+    test: np.ndarray | None
+    seed: int
+
+
+@dataclass
+class Outcome:
+    """What one strategy reached in one unit."""
+
+    strategy: str
+    scores: dict
+    seconds: float
+    confusion_matrix: np.ndarray
+    train_loss: list
+
+
+def _check_names(strategies):
+    if strategies is None:
+        return list(STRATEGIES)
+    if isinstance(strategies, str):
+        raise ValueError(f"`strategies` must be a list of names. Got the string {strategies!r}.")
+    unknown = [name for name in strategies if name not in STRATEGIES]
+    if unknown:
+        raise ValueError(f"Unknown strategies {unknown}. Known are {list(STRATEGIES)}.")
+    return [name for name in STRATEGIES if name == BASELINE or name in strategies]
+
+
+def _check_estimator(estimator):
+    if estimator is None:
+        return CNNClassifier()
+    if not isinstance(estimator, CNNClassifier):
+        raise ValueError(
+            f"`estimator` must be a CNNClassifier, whose parameters the strategies set. "
+            f"Got {type(estimator).__name__}."
+        )
+    if estimator.early_stopping:
+        raise ValueError(
+            "Early stopping gives each strategy another number of gradient steps. Compare with "
+            "early_stopping=False, and choose max_epochs."
+        )
+    for name in ("class_weight", "batch_sampling", "sampler", "target_prior"):
+        if getattr(estimator, name) is not None:
+            raise ValueError(
+                f"`estimator` has {name}={getattr(estimator, name)!r}, a remedy of its own: the "
+                "baseline would not be plain. Leave it None; strategies set it."
+            )
+    return clone(estimator)
+
+
+def _units(X, y, cv, n_repeats, X_test, y_test, random_state):
+    rng = check_random_state(random_state)
+    seeds = rng.randint(np.iinfo(np.int32).max, size=n_repeats)
+    if (X_test is None) != (y_test is None):
+        raise ValueError("`X_test` and `y_test` belong together: give both or neither.")
+    if X_test is not None:
+        if cv is not None:
+            raise ValueError("With `X_test` there are no folds: leave `cv` None.")
+        check_consistent_length(X_test, y_test)
+        return [Unit(None, None, int(seed)) for seed in seeds], "fixed test set"
+    n_splits = 5 if cv is None else cv
+    if isinstance(n_splits, Integral):
+        labels, counts = np.unique(y, return_counts=True)
+        if counts.min() < n_splits:
+            raise ValueError(
+                f"Class {labels[counts.argmin()].item()!r} has {counts.min()} rows, fewer than the "
+                f"{n_splits} folds. Give more rows, or cv={max(2, counts.min())}."
+            )
+    units = []
+    for seed in seeds:
+        if isinstance(n_splits, Integral):
+            folds = StratifiedKFold(n_splits, shuffle=True, random_state=seed)
+        else:
+            folds = check_cv(cv, y, classifier=True)
+        splits = list(folds.split(np.empty(len(y)), y))
+        fold_seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=len(splits))
+        units += [
+            Unit(train, test, int(fold_seed))
+            for (train, test), fold_seed in zip(splits, fold_seeds, strict=True)
+        ]
+    return units, f"{len(splits)}-fold cross-validation"
+
+
+def _run(i, group, estimator, X, y, X_test, y_test, unit, scoring, classes, minority):
+    """Fit and score one group of strategies on one unit; runs in a worker process."""
+    if unit.train is not None:
+        X_test, y_test = _safe_indexing(X, unit.test), y[unit.test]
+        X, y = _safe_indexing(X, unit.train), y[unit.train]
+    results = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for name, fitted, seconds in fit_strategies(
+            group, estimator, X, y, minority=minority, seed=unit.seed
+        ):
+            scores = check_scoring(fitted, scoring=scoring)(fitted, X_test, y_test)
+            matrix = confusion_matrix(y_test, fitted.predict(X_test), labels=classes)
+            history = getattr(fitted, "history_", [])
+            losses = [epoch["train_loss"] for epoch in history]
+            scores = {metric: float(value) for metric, value in scores.items()}
+            results.append((i, Outcome(name, scores, seconds, matrix, losses)))
+    return results, {str(warning.message) for warning in caught}
+
+
+class _Progress:
+    """A bar on a terminal, one line a strategy elsewhere, nothing when silent; on stderr."""
+
+    def __init__(self, names, n_units, verbose):
+        self.shows_lines = bool(verbose) and not sys.stderr.isatty()
+        self.bar = tqdm(
+            total=len(names) * n_units,
+            desc="strategies x runs",
+            unit="fit",
+            disable=not (verbose and sys.stderr.isatty()),
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self.bar.close()
+
+    def advance(self, outcomes):
+        self.bar.update()
+        if self.shows_lines and all(outcomes):
+            seconds = np.mean([outcome.seconds for outcome in outcomes])
+            metric = next(iter(outcomes[0].scores))
+            score = np.mean([outcome.scores[metric] for outcome in outcomes])
+            print(
+                f"{outcomes[0].strategy}: {metric} {score:.3f}, {len(outcomes)} runs of "
+                f"{seconds:.1f} s",
+                file=sys.stderr,
+                flush=True,
+            )

@@ -1,0 +1,303 @@
+"""Comparison: what compare() found, as tables, pictures and files."""
+
+import json
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from skimb._files import write_text
+from skimb.study._report import render_report
+from skimb.study._statistics import corrected_interval, judge
+from skimb.study._strategies import BASELINE
+
+__all__ = ["Comparison"]
+
+#: The two sides of the trade that a remedy makes; the verdict is given for each.
+VERDICT_METRICS = ("f1_minority", "balanced_accuracy")
+
+
+class Comparison:
+    """The result of `compare`.
+
+    Parameters
+    ----------
+    outcomes : dict of str to list of Outcome
+        Strategy to what it reached in each run; the baseline first.
+    classes : ndarray of shape (n_classes,)
+        Labels.
+    counts : ndarray of shape (n_classes,)
+        Rows of each class.
+    protocol : dict
+        How it was run.
+
+    Attributes
+    ----------
+    minority : label
+        The rarest class.
+    protocol : dict
+        Folds, repeats, rows, gradient steps, and warnings that were raised on the way.
+    """
+
+    def __init__(self, outcomes, *, classes, counts, protocol):
+        self.outcomes = outcomes
+        self.classes = classes
+        self.counts = counts
+        self.protocol = protocol
+        self.minority = classes[counts.argmin()].item()
+
+    @property
+    def strategies(self):
+        """Names, the baseline first."""
+        return list(self.outcomes)
+
+    @property
+    def metrics(self):
+        """Names of the metrics."""
+        return list(self.outcomes[BASELINE][0].scores)
+
+    @property
+    def table(self):
+        """Mean, sd, difference to the baseline and its interval, of every strategy and metric.
+
+        A DataFrame with one row a strategy; its columns are pairs (metric, "mean" | "sd" |
+        "difference" | "low" | "high") and ("seconds", "mean" | "sd").
+        """
+        columns = {}
+        for metric in self.metrics:
+            summaries = [self._summary(name, metric) for name in self.strategies]
+            for key in ("mean", "sd", "difference"):
+                columns[metric, key] = [summary[key] for summary in summaries]
+            columns[metric, "low"] = [summary["interval"][0] for summary in summaries]
+            columns[metric, "high"] = [summary["interval"][1] for summary in summaries]
+        seconds = [self._seconds(name) for name in self.strategies]
+        columns["seconds", "mean"] = [values.mean() for values in seconds]
+        columns["seconds", "sd"] = [_sd(values) for values in seconds]
+        return pd.DataFrame(columns, index=pd.Index(self.strategies, name="strategy"))
+
+    @property
+    def verdict(self):
+        """Better, worse or within noise: a DataFrame, strategies by metrics.
+
+        By the interval of the difference to the baseline, for minority F1 and balanced accuracy
+        (or, with a `scoring` that lacks them, for its first metric).
+        """
+        rows = {
+            name: {
+                metric: judge(*self._summary(name, metric)["interval"])
+                for metric in self.verdict_metrics
+            }
+            for name in self.strategies
+            if name != BASELINE
+        }
+        return pd.DataFrame.from_dict(rows, orient="index", columns=self.verdict_metrics)
+
+    @property
+    def verdict_metrics(self):
+        """The metrics that the verdict speaks of."""
+        known = [metric for metric in VERDICT_METRICS if metric in self.metrics]
+        return known or self.metrics[:1]
+
+    def _values(self, name, metric):
+        return np.array([outcome.scores[metric] for outcome in self.outcomes[name]])
+
+    def _seconds(self, name):
+        return np.array([outcome.seconds for outcome in self.outcomes[name]])
+
+    def _summary(self, name, metric):
+        values = self._values(name, metric)
+        differences = values - self._values(BASELINE, metric)
+        if name == BASELINE:
+            interval = (0.0, 0.0)
+        else:
+            interval = corrected_interval(differences, test_share=self.protocol["test_share"])
+        return {
+            "mean": values.mean(),
+            "sd": _sd(values),
+            "difference": differences.mean(),
+            "interval": interval,
+        }
+
+    def confusion_matrix(self, name):
+        """Return the confusion matrix of a strategy, summed over all runs.
+
+        Parameters
+        ----------
+        name : str
+            The strategy.
+
+        Returns
+        -------
+        ndarray of shape (n_classes, n_classes)
+            True classes in rows.
+        """
+        return sum(outcome.confusion_matrix for outcome in self.outcomes[name])
+
+    def training_losses(self):
+        """Return the training losses of each strategy that trained a network of its own.
+
+        Returns
+        -------
+        dict of str to list of list of float
+        """
+        losses = {
+            name: [outcome.train_loss for outcome in outcomes]
+            for name, outcomes in self.outcomes.items()
+        }
+        # The prior shift hands on the history of the plain network.
+        return {name: runs for name, runs in losses.items() if runs[0] and name != "prior_shift"}
+
+    def plot(self, *, figure=None):
+        """Plot the difference of each strategy to the baseline, with its interval.
+
+        Parameters
+        ----------
+        figure : matplotlib Figure, default=None
+            Where to plot; None: a new one.
+
+        Returns
+        -------
+        matplotlib Figure
+        """
+        n_rows = len(self.strategies) - 1
+        metrics = self.verdict_metrics
+        if figure is None:
+            figure = Figure(figsize=(4.6 * len(metrics), 1.1 + 0.32 * max(1, n_rows)))
+        axes = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
+        names = [name for name in self.strategies if name != BASELINE]
+        for ax, metric in zip(axes, metrics, strict=True):
+            for row, name in enumerate(names):
+                summary = self._summary(name, metric)
+                low, high = summary["interval"]
+                color = COLORS[judge(low, high)]
+                if np.isfinite(low):
+                    ax.plot([low, high], [row, row], color=color, linewidth=2.2)
+                ax.plot(summary["difference"], row, "o", color=color, markersize=6)
+            ax.axvline(0, color="#555555", linewidth=1)
+            baseline = self._summary(BASELINE, metric)["mean"]
+            ax.set(
+                yticks=range(n_rows),
+                yticklabels=names,
+                xlabel=f"difference to none ({baseline:.3f})",
+                title=metric.replace("_", " "),
+            )
+            ax.spines[["top", "right", "left"]].set_visible(False)
+            ax.tick_params(axis="y", length=0)
+            ax.grid(axis="x", color="#e4e4e4")
+            ax.set_axisbelow(True)
+        if n_rows:
+            axes[0].set_ylim(n_rows - 0.5, -0.5)
+        figure.set_layout_engine("constrained")
+        return figure
+
+    def to_dict(self):
+        """Return everything as plain Python objects, in the schema of the JSON file.
+
+        Returns
+        -------
+        dict
+        """
+        strategies = {}
+        for name in self.strategies:
+            entry = {}
+            for metric in self.metrics:
+                summary = self._summary(name, metric)
+                entry[metric] = {
+                    "mean": float(summary["mean"]),
+                    "sd": _number(summary["sd"]),
+                    "values": self._values(name, metric).tolist(),
+                    "difference": float(summary["difference"]),
+                    "interval": [_number(bound) for bound in summary["interval"]],
+                }
+            entry["seconds"] = float(self._seconds(name).mean())
+            entry["confusion_matrix"] = self.confusion_matrix(name).tolist()
+            strategies[name] = entry
+        return {
+            "baseline": BASELINE,
+            "minority": self.minority,
+            "classes": self.classes.tolist(),
+            "protocol": self.protocol,
+            "strategies": strategies,
+        }
+
+    def to_json(self, path):
+        """Write everything to a JSON file, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        """
+        write_text(path, json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+
+    def to_html(self, path):
+        """Write a report as one HTML file that needs no other, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        """
+        write_text(path, render_report(self))
+
+    def __str__(self):
+        """Return the table for a terminal."""
+        return format_table(self)
+
+    def __repr__(self):
+        return (
+            f"<Comparison of {len(self.strategies)} strategies over {self.protocol['n_runs']} runs>"
+        )
+
+
+#: One colour a verdict, readable without telling red from green.
+COLORS = {
+    "better": "#1b7837",
+    "worse": "#b2182b",
+    "within noise": "#7f7f7f",
+    "one run": "#7f7f7f",
+}
+
+
+def format_table(comparison):
+    """Lay out the comparison for a terminal.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What to show.
+
+    Returns
+    -------
+    str
+    """
+    table, verdict = comparison.table, comparison.verdict
+    metrics = comparison.verdict_metrics
+    others = [m for m in ("precision_minority", "recall_minority") if m in comparison.metrics]
+    width = max(len(name) for name in comparison.strategies)
+    head = "".join(f"  {metric:<46}" for metric in metrics)
+    head += "".join(f"  {metric.split('_')[0]:>9}" for metric in others)
+    lines = [f"{'':<{width}}{head}  {'seconds':>7}"]
+    for name in comparison.strategies:
+        line = f"{name:<{width}}"
+        for metric in metrics:
+            row = table.loc[name, metric]
+            cell = f"{row['mean']:.3f} ± {row['sd']:.3f}"
+            if name != BASELINE:
+                cell += f"  {row['difference']:+.3f}"
+                if np.isfinite(row["low"]):
+                    cell += f" [{row['low']:+.3f}, {row['high']:+.3f}]"
+                cell += f"  {verdict.loc[name, metric]}"
+            line += f"  {cell:<46}"
+        line += "".join(f"  {table.loc[name, (metric, 'mean')]:>9.3f}" for metric in others)
+        lines.append(f"{line}  {table.loc[name, ('seconds', 'mean')]:>7.1f}")
+    return "\n".join(lines)
+
+
+def _sd(values):
+    return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
+
+
+def _number(value):
+    """Return a float, or None for what JSON has no word for."""
+    return float(value) if np.isfinite(value) else None

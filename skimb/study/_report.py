@@ -1,0 +1,205 @@
+"""The report: one HTML file that needs no other."""
+
+import base64
+import io
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from sklearn.metrics import ConfusionMatrixDisplay
+
+import skimb
+from skimb.inspection import ClassDistributionDisplay, TrainingHistoryDisplay
+from skimb.study._statistics import judge
+from skimb.study._strategies import BASELINE, STRATEGIES
+
+__all__ = ["render_report"]
+
+
+def render_report(comparison):
+    """Render a comparison as HTML.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What to show.
+
+    Returns
+    -------
+    str
+    """
+    environment = Environment(
+        loader=PackageLoader("skimb.study", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    with rc_context({"font.size": 10, "font.family": "sans-serif", "svg.hashsalt": "skimb"}):
+        pictures = {
+            "differences": _picture(comparison.plot()),
+            "trade": _picture(_trade(comparison)),
+            "matrices": _picture(_confusion_matrices(comparison)),
+            "curves": _picture(_training_curves(comparison)),
+            "distribution": _picture(_class_distribution(comparison)),
+        }
+    return environment.get_template("report.html.j2").render(
+        comparison=comparison,
+        baseline=BASELINE,
+        descriptions=STRATEGIES,
+        headline=_headline(comparison),
+        summary=_summary_rows(comparison),
+        per_class=_per_class_rows(comparison),
+        pictures=pictures,
+        protocol=comparison.protocol,
+        version=skimb.__version__,
+    )
+
+
+def _headline(comparison):
+    """Say for each metric of the verdict which strategies stand out."""
+    verdict, table = comparison.verdict, comparison.table
+    sentences = []
+    for metric in comparison.verdict_metrics:
+        groups = {word: list(verdict.index[verdict[metric] == word]) for word in verdict[metric]}
+        best = table[metric, "mean"].idxmax()
+        sentences.append(
+            {
+                "metric": metric.replace("_", " "),
+                "best": best,
+                "best_mean": table.loc[best, (metric, "mean")],
+                "baseline_mean": table.loc[BASELINE, (metric, "mean")],
+                "groups": groups,
+            }
+        )
+    return sentences
+
+
+def _summary_rows(comparison):
+    table = comparison.table
+    extra = [
+        metric
+        for metric in ("precision_minority", "recall_minority", "average_precision_minority")
+        if metric in comparison.metrics
+    ]
+    rows = []
+    for name in comparison.strategies:
+        judged = []
+        for metric in comparison.verdict_metrics:
+            cell = table.loc[name, metric].to_dict()
+            cell["verdict"] = None if name == BASELINE else judge(cell["low"], cell["high"])
+            cell["has_interval"] = bool(np.isfinite(cell["low"]))
+            cell["is_best"] = cell["mean"] == table[metric, "mean"].max()
+            judged.append(cell)
+        rows.append(
+            {
+                "name": name,
+                "judged": judged,
+                "extra": [table.loc[name, metric].to_dict() for metric in extra],
+                "seconds": table.loc[name, ("seconds", "mean")],
+            }
+        )
+    return {"rows": rows, "extra": [metric.replace("_", " ") for metric in extra]}
+
+
+def _per_class_rows(comparison):
+    """Precision, recall and F1 of each class, where the scoring has them."""
+    kinds = ("precision", "recall", "f1")
+    labels = [str(label) for label in comparison.classes if f"f1[{label}]" in comparison.metrics]
+    table = comparison.table
+    rows = [
+        {
+            "name": name,
+            "cells": [
+                table.loc[name, f"{kind}[{label}]"].to_dict() for label in labels for kind in kinds
+            ],
+        }
+        for name in comparison.strategies
+    ]
+    return {"labels": labels, "kinds": kinds, "rows": rows if labels else []}
+
+
+def _trade(comparison):
+    """Plot what a remedy buys, recall, against what it pays, precision."""
+    figure = Figure(figsize=(5.4, 4.2), layout="constrained")
+    ax = figure.subplots()
+    metrics = ("recall_minority", "precision_minority")
+    if not set(metrics) <= set(comparison.metrics):
+        return None
+    table = comparison.table
+    for i, name in enumerate(comparison.strategies):
+        x, y = (table.loc[name, (metric, "mean")] for metric in metrics)
+        marker = "D" if name == BASELINE else "o"
+        ax.plot(x, y, marker, color="black" if name == BASELINE else f"C{i % 10}", label=name)
+    low = min(ax.get_xlim()[0], ax.get_ylim()[0])
+    grid = np.linspace(max(low, 0.01), 1, 200)
+    for f1 in np.arange(0.1, 1.0, 0.1):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            curve = f1 * grid / (2 * grid - f1)
+        ok = (curve > 0) & (curve <= 1)
+        ax.plot(grid[ok], curve[ok], color="#dddddd", linewidth=0.8, zorder=0)
+        if ok.any() and low < f1:
+            ax.annotate(f"F1 {f1:.1f}", (1, f1 / (2 - f1)), fontsize=7, color="#999999", ha="right")
+    ax.set(
+        xlim=(low, 1.005),
+        ylim=(low, 1.005),
+        xlabel=f"recall of {comparison.minority}",
+        ylabel=f"precision of {comparison.minority}",
+    )
+    ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    ax.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _confusion_matrices(comparison):
+    names = comparison.strategies
+    n_classes = len(comparison.classes)
+    side = 2.1 if n_classes <= 4 else 3.2
+    n_columns = min(5 if n_classes <= 4 else 3, len(names))
+    n_rows = -(-len(names) // n_columns)
+    figure = Figure(figsize=(side * n_columns, side * n_rows), layout="constrained")
+    axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for ax, name in zip(axes, names, strict=False):
+        matrix = comparison.confusion_matrix(name)
+        # Coloured by the share of the true class: raw counts would show the majority alone.
+        shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+        display = ConfusionMatrixDisplay(shares, display_labels=comparison.classes)
+        display.plot(ax=ax, colorbar=False, cmap="Blues", im_kw={"vmin": 0, "vmax": 1})
+        for (i, j), text in np.ndenumerate(display.text_):
+            text.set_text(f"{shares[i, j]:.0%}\n{matrix[i, j]}" if n_classes <= 4 else matrix[i, j])
+            text.set_fontsize(8 if n_classes <= 4 else 6)
+        ax.set_title(name, fontsize=10)
+        ax.tick_params(labelsize=8)
+        ax.xaxis.label.set_size(8)
+        ax.yaxis.label.set_size(8)
+    for ax in axes[len(names) :]:
+        ax.set_visible(False)
+    return figure
+
+
+def _training_curves(comparison):
+    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+    display = TrainingHistoryDisplay(comparison.training_losses()).plot(ax=figure.subplots())
+    display.ax_.set_ylabel("training loss")
+    display.ax_.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def _class_distribution(comparison):
+    counts = {
+        str(label): int(count)
+        for label, count in zip(comparison.classes, comparison.counts, strict=True)
+    }
+    figure = Figure(figsize=(5.4, 1.0 + 0.32 * len(counts)), layout="constrained")
+    ClassDistributionDisplay(counts).plot(ax=figure.subplots())
+    return figure
+
+
+def _picture(figure):
+    """Return a figure as the source of an HTML image; None stays None."""
+    if figure is None:
+        return None
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()

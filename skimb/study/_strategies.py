@@ -1,0 +1,202 @@
+"""The remedies by name: what each changes, and which share the plain network."""
+
+import copy
+import time
+
+import numpy as np
+from scipy.special import log_softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import f1_score, make_scorer
+from sklearn.model_selection import (
+    StratifiedKFold,
+    TunedThresholdClassifierCV,
+    cross_val_predict,
+)
+
+from skimb.losses import FocalLoss
+from skimb.neural_network import DecoupledClassifier
+from skimb.over_sampling import SMOTE, RandomOverSampler
+from skimb.under_sampling import RandomUnderSampler
+
+__all__ = ["BASELINE", "STRATEGIES", "fit_strategies", "group_strategies"]
+
+BASELINE = "none"
+
+#: Strategies that train a network of their own: the parameters that they set.
+TRAINED = {
+    "class_weight": {"class_weight": "balanced"},
+    "focal": {"loss": FocalLoss()},
+    "focal_weighted": {"loss": FocalLoss(), "class_weight": "balanced"},
+    "over": {"sampler": RandomOverSampler()},
+    "under": {"sampler": RandomUnderSampler()},
+    "balanced_batches": {"batch_sampling": "balanced"},
+}
+
+
+def _smote_embedding(plain, X, y, *, minority, seed):
+    """Train the last layer of the plain network anew, on embeddings balanced by SMOTE."""
+    return DecoupledClassifier(FrozenEstimator(plain), sampler=SMOTE(), random_state=seed).fit(X, y)
+
+
+def _threshold(plain, X, y, *, minority, seed):
+    """Move the plain network's threshold, chosen by cross-validation on the training part."""
+    n_splits = min(5, int(np.unique(y, return_counts=True)[1].min()))
+    folds = StratifiedKFold(n_splits, shuffle=True, random_state=seed)
+    if len(plain.classes_) == 2:
+        scoring = make_scorer(f1_score, pos_label=minority, zero_division=0.0)
+        return TunedThresholdClassifierCV(plain, scoring=scoring, cv=folds).fit(X, y)
+    log_proba = cross_val_predict(plain, X, y, cv=folds, method="predict_log_proba")
+    return OffsetClassifier(plain, tune_offsets(log_proba, y, plain.classes_))
+
+
+def _prior_shift(plain, X, y, *, minority, seed):
+    """Let the plain network speak for a uniform class prior."""
+    return copy.copy(plain).set_params(target_prior="uniform")
+
+
+#: Strategies that build on the plain network instead of training one.
+BUILT_ON_PLAIN = {
+    "smote_embedding": _smote_embedding,
+    "threshold": _threshold,
+    "prior_shift": _prior_shift,
+}
+
+#: Every strategy, in the order of reports, in one line.
+STRATEGIES = {
+    BASELINE: "the network on the data as they are",
+    "class_weight": "errors weighted by inverse class counts",
+    "focal": "focal loss (gamma 2)",
+    "focal_weighted": "focal loss and class weights",
+    "over": "rows of the rare classes repeated",
+    "under": "rows of the frequent classes dropped",
+    "smote_embedding": "plain network; last layer trained anew on embeddings, balanced by SMOTE",
+    "balanced_batches": "every batch holds equal shares of the classes",
+    "threshold": "plain network; decision threshold tuned for F1 on the training part",
+    "prior_shift": "plain network; probabilities moved to a uniform class prior",
+}
+
+
+def group_strategies(names):
+    """Group strategies so that each group needs one network: the unit of work.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Strategies.
+
+    Returns
+    -------
+    list of tuple of str
+        The group of the baseline first.
+    """
+    shared = tuple(name for name in names if name == BASELINE or name in BUILT_ON_PLAIN)
+    return [shared, *((name,) for name in names if name in TRAINED)]
+
+
+def fit_strategies(names, estimator, X, y, *, minority, seed):
+    """Fit the strategies of one group, and yield each when it is ready.
+
+    Parameters
+    ----------
+    names : tuple of str
+        A group of `group_strategies`.
+    estimator : CNNClassifier
+        The network's settings; it is left as it is.
+    X, y : array-like
+        The training part.
+    minority : label
+        The rarest class.
+    seed : int
+        Seeds every strategy alike.
+
+    Yields
+    ------
+    name : str
+    fitted : estimator
+    seconds : float
+        What a user of this strategy alone would wait, the plain network included.
+    """
+    first = names[0]
+    start = time.perf_counter()
+    network = copy.copy(estimator).set_params(random_state=seed, **TRAINED.get(first, {}))
+    network.fit(X, y)
+    network_seconds = time.perf_counter() - start
+    yield first, network, network_seconds
+    for name in names[1:]:
+        start = time.perf_counter()
+        fitted = BUILT_ON_PLAIN[name](network, X, y, minority=minority, seed=seed)
+        seconds = time.perf_counter() - start
+        # The binary threshold trains the plain network itself, after its folds.
+        includes_network = isinstance(fitted, TunedThresholdClassifierCV)
+        yield name, fitted, seconds + (0 if includes_network else network_seconds)
+
+
+class OffsetClassifier(ClassifierMixin, BaseEstimator):
+    """A fitted classifier with an offset on each class's log-probability.
+
+    Parameters
+    ----------
+    fitted : classifier
+        With ``predict_log_proba``.
+    offsets : ndarray of shape (n_classes,)
+        Added to the log-probabilities.
+    """
+
+    def __init__(self, fitted, offsets):
+        self.fitted = fitted
+        self.offsets = offsets
+        self.classes_ = fitted.classes_
+
+    def fit(self, X, y):
+        """Do nothing: the classifier is fitted."""
+        return self
+
+    def predict_proba(self, X):
+        """Return the probabilities after the offsets."""
+        return np.exp(log_softmax(self.fitted.predict_log_proba(X) + self.offsets, axis=1))
+
+    def predict(self, X):
+        """Return the most probable labels."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+def tune_offsets(log_proba, y, classes, *, n_rounds=3, n_candidates=50):
+    """Choose offsets for macro F1 by coordinate ascent, on out-of-fold probabilities.
+
+    Parameters
+    ----------
+    log_proba : ndarray of shape (n, n_classes)
+        Log-probabilities of rows that the network did not train on.
+    y : ndarray of shape (n,)
+        Their labels.
+    classes : ndarray of shape (n_classes,)
+        Labels in the order of the columns.
+    n_rounds : int, default=3
+        How often each class gets its turn.
+    n_candidates : int, default=50
+        Offsets tried in a turn: quantiles of the margins at which a prediction flips.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+    """
+    y = np.asarray(y)
+    offsets = np.zeros(len(classes))
+
+    def score():
+        predicted = classes[(log_proba + offsets).argmax(axis=1)]
+        return f1_score(y, predicted, average="macro", zero_division=0.0)
+
+    best = score()
+    for _ in range(n_rounds):
+        for k in range(len(classes)):
+            kept = offsets[k]
+            rivals = np.delete(log_proba + offsets, k, axis=1).max(axis=1)
+            margins = rivals - log_proba[:, k]
+            for candidate in np.quantile(margins, np.linspace(0, 1, n_candidates)):
+                offsets[k] = candidate
+                if (now := score()) > best:
+                    best, kept = now, candidate
+            offsets[k] = kept
+    return offsets - offsets.mean()
