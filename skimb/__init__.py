@@ -8,7 +8,8 @@ import importlib
 
 __version__ = "0.1.0.dev0"
 
-_ROOMS = (
+__all__ = [
+    "__version__",
     "class_weight",
     "datasets",
     "inspection",
@@ -18,13 +19,11 @@ _ROOMS = (
     "over_sampling",
     "study",
     "under_sampling",
-)
-
-__all__ = ["__version__", *_ROOMS]
+]
 
 
 def __getattr__(name):
-    if name in _ROOMS:
+    if name in __all__:
         return importlib.import_module(f"skimb.{name}")
     raise AttributeError(f"module 'skimb' has no attribute {name!r}")
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 __all__ = ["main"]
 
@@ -82,7 +83,7 @@ def _compare(parser, arguments):
                 f"unknown strategies: {', '.join(unknown) or '(none given)'}; "
                 f"known are {', '.join(STRATEGIES)}"
             )
-    digits = load_imbalanced_digits()
+    digits: Any = load_imbalanced_digits()
     try:
         result = compare(
             digits.data,

@@ -11,7 +11,14 @@ import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
-__all__ = ["ImageLayout", "check_images", "check_rows", "number_of_dimensions", "read_layout"]
+__all__ = [
+    "ImageLayout",
+    "check_images",
+    "check_rows",
+    "fit_images",
+    "number_of_dimensions",
+    "read_layout",
+]
 
 #: Channel counts that let a 4-D array speak for itself: grey, RGB, RGBA.
 CHANNEL_COUNTS = (1, 3, 4)
@@ -136,11 +143,14 @@ def number_of_dimensions(X):
     return np.ndim(X) if isinstance(X, list | tuple) else 2
 
 
-def check_images(estimator, X, y=None, *, reset, image_shape=None, channels=None):
-    """Validate X (and y) and read it as images.
+#: In order of preference: uint8 stays, anything else becomes float32.
+DTYPES = (np.float32, np.uint8)
 
-    On ``reset`` it sets ``n_features_in_``, ``image_shape_`` and, for frames,
-    ``feature_names_in_``; later it checks X against them.
+
+def fit_images(estimator, X, y, *, image_shape=None, channels=None):
+    """Validate X and y in ``fit``, and read X as images.
+
+    Sets ``n_features_in_``, ``image_shape_`` and, for frames, ``feature_names_in_``.
 
     Parameters
     ----------
@@ -148,51 +158,66 @@ def check_images(estimator, X, y=None, *, reset, image_shape=None, channels=None
         The estimator whose input X is.
     X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W)
         The images.
-    y : array-like of shape (n,), default=None
-        The target, checked for length where given.
-    reset : bool
-        True in ``fit``, False afterwards.
+    y : array-like of shape (n,)
+        The target.
     image_shape, channels
         As in `read_layout`.
 
     Returns
     -------
     images : ndarray of shape (n, H, W, C), uint8 or float32
-    y : ndarray of shape (n,), only where `y` was given
+    y : ndarray of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If X is empty, not finite or ambiguous, or y does not fit.
+    """
+    X, y = _validate(estimator, X, y=y, reset=True)
+    layout = read_layout(X.shape[1:], image_shape=image_shape, channels=channels)
+    estimator.n_features_in_ = layout.n_features
+    estimator.image_shape_ = layout.image_shape
+    return layout.to_channels_last(X), y
+
+
+def check_images(estimator, X, *, channels=None):
+    """Validate X after ``fit``, and read it as images of the shape that ``fit`` saw.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The fitted estimator whose input X is.
+    X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W)
+        The images.
+    channels
+        As in `read_layout`.
+
+    Returns
+    -------
+    ndarray of shape (n, H, W, C), uint8 or float32
 
     Raises
     ------
     ValueError
         If X is empty, not finite, ambiguous, or of another shape than in ``fit``.
     """
-    # A list of two dtypes reads: keep uint8, anything else becomes float32.
-    dtype = [np.float32, np.uint8]
-    # In fit the target must be there: scikit-learn's message for a missing y names the estimator.
-    target = {"y": y} if reset else {}
-    if number_of_dimensions(X) <= 2:
-        # scikit-learn's road: feature names, n_features_in_ and all its error messages.
-        checked = validate_data(estimator, X, reset=reset, dtype=dtype, **target)
-    else:
-        checked = validate_data(
-            estimator, X, reset=reset, dtype=dtype, ensure_2d=False, allow_nd=True, **target
-        )
-    X, y = checked if reset else (checked, y)
-    if X.ndim == 2 and not reset:
-        # Rows were unfolded in fit; they unfold alike now.
-        image_shape = estimator.image_shape_
-    if X.ndim > 2 and not reset:
-        image_shape = None
+    X = _validate(estimator, X, reset=False)
+    # Rows that were unfolded in fit unfold alike now.
+    image_shape = estimator.image_shape_ if X.ndim == 2 else None
     layout = read_layout(X.shape[1:], image_shape=image_shape, channels=channels)
-    if reset:
-        estimator.n_features_in_ = layout.n_features
-        estimator.image_shape_ = layout.image_shape
-    elif layout.image_shape != estimator.image_shape_:
+    if layout.image_shape != estimator.image_shape_:
         raise ValueError(
             f"{type(estimator).__name__} was fitted on images of shape (C, H, W) = "
             f"{estimator.image_shape_}, but X holds images of shape {layout.image_shape}."
         )
-    images = layout.to_channels_last(X)
-    return (images, y) if reset else images
+    return layout.to_channels_last(X)
+
+
+def _validate(estimator, X, **params):
+    # scikit-learn's road: feature names, n_features_in_ and all its error messages.
+    if number_of_dimensions(X) > 2:
+        params |= {"ensure_2d": False, "allow_nd": True}
+    return validate_data(estimator, X, dtype=list(DTYPES), **params)
 
 
 def check_rows(sampler, X, y, *, numeric):

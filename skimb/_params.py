@@ -4,8 +4,15 @@ Everything else in skimb uses scikit-learn's public names. Should one of these m
 the only place to mend.
 """
 
-from sklearn.base import _fit_context as fit_context
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from typing import Any
+
+from sklearn import base
+from sklearn.utils import _param_validation, validation
 
 __all__ = ["HasMethods", "Interval", "StrOptions", "check_sample_weight", "fit_context"]
+
+HasMethods: Any = _param_validation.HasMethods
+Interval: Any = _param_validation.Interval
+StrOptions: Any = _param_validation.StrOptions
+check_sample_weight: Any = validation._check_sample_weight
+fit_context: Any = base._fit_context

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.utils import column_or_1d
 
-__all__ = ["class_counts", "class_prior", "compute_class_weight", "weights_from_counts"]
+__all__ = ["class_counts", "class_prior", "compute_class_weight"]
 
 SCHEMES = ("balanced", "sqrt", "effective")
 

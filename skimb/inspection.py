@@ -5,6 +5,7 @@ Confusion matrices and precision-recall curves are scikit-learn's own.
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from sklearn.utils.validation import check_is_fitted
 
 from skimb.class_weight import class_counts
@@ -174,7 +175,7 @@ class TrainingHistoryDisplay:
                 low, high = np.quantile(runs, [0.1, 0.9], axis=0)
                 ax.fill_between(epochs, low, high, alpha=0.12)
         ax.set(xlabel="epoch", ylabel="loss", yscale="log")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.spines[["top", "right"]].set_visible(False)
         ax.legend(frameon=False)
         self.ax_, self.figure_ = ax, ax.figure

@@ -123,7 +123,7 @@ def make_long_tailed(X, y, *, ratio, profile="exp", random_state=None):
     array([5000, 2997, 1796, 1077,  645,  387,  232,  139,   83,   50])
     """
     check_consistent_length(X, y)
-    if not isinstance(ratio, Real) or not 1 <= ratio < np.inf:
+    if not isinstance(ratio, Real) or not 1 <= float(ratio) < np.inf:
         raise ValueError(f"`ratio` must be a number of at least 1. Got {ratio!r}.")
     if profile not in ("exp", "step"):
         raise ValueError(f"`profile` must be 'exp' or 'step'. Got {profile!r}.")

@@ -88,7 +88,9 @@ def class_shares(batch_sampling, counts, *, progress=1.0):
     if batch_sampling == "sqrt":
         root = np.sqrt(counts)
         return root / root.sum()
-    balance = {"balanced": 1.0, "progressive": progress}.get(batch_sampling, batch_sampling)
+    balance = {"balanced": 1.0, "progressive": progress}.get(batch_sampling)
+    if balance is None:
+        balance = float(batch_sampling)
     return (1 - balance) * natural + balance / len(counts)
 
 

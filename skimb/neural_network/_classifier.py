@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skimb._images import check_images
+from skimb._images import check_images, fit_images
 from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
 from skimb.class_weight import SCHEMES, weights_from_counts
 from skimb.losses import CrossEntropyLoss, FocalLoss, Loss
@@ -321,9 +321,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         """
         # A fit that fails leaves the estimator unfitted, not half new and half old.
         self.__dict__.pop("net_", None)
-        images, y = check_images(
-            self, X, y, reset=True, image_shape=self.image_shape, channels=self.channels
-        )
+        images, y = fit_images(self, X, y, image_shape=self.image_shape, channels=self.channels)
         check_classification_targets(y)
         self.classes_, target = np.unique(y, return_inverse=True)
         self.class_count_ = np.bincount(target)
@@ -375,7 +373,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 image_shape=self.image_shape_,
                 n_outputs=len(self.classes_),
                 prior=self.effective_prior_,
-            ).to(device, memory_format=torch.channels_last)
+                device=device,
+            )
             net = train(
                 self,
                 network,
@@ -440,13 +439,13 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         if isinstance(loss, nn.Module):
             loss = copy.deepcopy(loss)
             if hasattr(loss, "reduction"):
-                loss.reduction = "none"
+                setattr(loss, "reduction", "none")  # noqa: B010 - torch's stubs know no str here
         return loss
 
     def _standardization(self, images):
-        """Return mean and standard deviation of each channel, or two None."""
+        """Return mean and standard deviation of each channel, or None."""
         if self.standardize is None:
-            return None, None
+            return None
         if self.standardize == "auto":
             return _pixel_statistics(images)
         n_channels = self.image_shape_[0]
@@ -503,7 +502,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     def _forward(self, X):
         """Return the logits of X, float32 of shape (n, n_classes)."""
         check_is_fitted(self)
-        images = check_images(self, X, reset=False, channels=self.channels)
+        images = check_images(self, X, channels=self.channels)
         part = Part(images, np.zeros(len(images)), np.zeros(len(images)))
         # Batch by batch: the images of a prediction need not fit on the device.
         dataset = to_device(part, torch.device("cpu"))

@@ -8,7 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skimb._images import check_images
+from skimb._images import check_images, fit_images
 from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
 from skimb.class_weight import SCHEMES
 from skimb.neural_network._classifier import LOSSES, CNNClassifier
@@ -144,9 +144,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         is_frozen = isinstance(backbone, FrozenEstimator)
         head = self._build_head(rng)
         # Validated here too, so that errors name this estimator.
-        _, y = check_images(
-            self, X, y, reset=True, image_shape=backbone.image_shape, channels=backbone.channels
-        )
+        _, y = fit_images(self, X, y, image_shape=backbone.image_shape, channels=backbone.channels)
         if is_frozen:
             backbone = backbone.estimator
             check_is_fitted(backbone)
@@ -198,7 +196,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
 
     def _embed(self, X):
         check_is_fitted(self)
-        check_images(self, X, reset=False, channels=self.estimator_.channels)
+        check_images(self, X, channels=self.estimator_.channels)
         return self.estimator_.embed(X)
 
     def predict(self, X):

@@ -61,15 +61,16 @@ class Standardized(nn.Module):
     ----------
     network : nn.Module
         Reads float32 images of shape ``(n, C, H, W)``.
-    mean, sd : ndarray of shape (C,), default=None
-        Per channel; None leaves the pixels as they are.
+    pixels : pair of ndarray of shape (C,), default=None
+        Mean and standard deviation of each channel; None leaves the pixels as they are.
     """
 
-    def __init__(self, network, mean=None, sd=None):
+    def __init__(self, network, pixels=None):
         super().__init__()
         self.network = network
-        self.is_active = mean is not None
-        if mean is not None:
+        self.is_active = pixels is not None
+        if pixels is not None:
+            mean, sd = pixels
             # A constant channel has no scale: it becomes zero.
             scale = np.divide(1.0, sd, out=np.ones_like(sd), where=sd > 0)
             self.register_buffer("mean", _per_channel(mean))

@@ -54,7 +54,7 @@ def seeded(seed, device):
         The device whose generator the block uses, beside the CPU's.
     """
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.random.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)

@@ -45,8 +45,8 @@ class Part:
     weight: np.ndarray
 
     def take(self, rows):
-        """Return the part made of these rows."""
-        return Part(self.images[rows], self.target[rows], self.weight[rows])
+        """Return the part made of these rows, contiguous whatever the strides they came in."""
+        return Part(np.ascontiguousarray(self.images[rows]), self.target[rows], self.weight[rows])
 
 
 def mean_one(weight):
@@ -115,8 +115,8 @@ def train(recipe: Any, network, loss, *, part, valid, plan, pixels, device, clas
         The training part and the validation part; None for no validation.
     plan : BatchPlan
         Which rows stand in the batches.
-    pixels : tuple of ndarray
-        Mean and standard deviation of each channel; ``(None, None)`` for none.
+    pixels : pair of ndarray, or None
+        Mean and standard deviation of each channel.
     device : torch.device
         Where it trains.
     classes : ndarray of shape (n_classes,)
@@ -161,7 +161,7 @@ def train(recipe: Any, network, loss, *, part, valid, plan, pixels, device, clas
     if recipe.early_stopping:
         callbacks.append(BestEpoch(recipe.n_iter_no_change))
     net = ImageNet(
-        Standardized(network, *pixels).to(device),
+        Standardized(network, pixels).to(device),
         RowLoss(loss),
         plan=plan,
         multiply_adds=count_multiply_adds(network, recipe.image_shape_, device),

@@ -97,7 +97,7 @@ def hold_out(images, target, *, fraction, rng, groups=None, classes=None):
 def _bundles(images, groups):
     """Give each row the number of its bundle: rows tied by equality or by group."""
     n_rows = len(images)
-    by_content = _number([blake2b(row, digest_size=16).digest() for row in _rows(images)])
+    by_content = _number([blake2b(row.tobytes(), digest_size=16).digest() for row in _rows(images)])
     if groups is None:
         return by_content
     by_group = np.unique(np.asarray(groups), return_inverse=True)[1]

@@ -110,7 +110,7 @@ class SMOTE(BaseOverSampler):
             if n_new == 0:
                 continue
             rows = np.flatnonzero(y == label)
-            first, second, gap = self._plan(points, rows, label, n_new)
+            first, second, gap = self._plan(points[rows], y[rows[0]].item(), n_new)
             firsts.append(rows[first])
             seconds.append(rows[second])
             gaps.append(gap)
@@ -137,22 +137,22 @@ class SMOTE(BaseOverSampler):
             )
         return points
 
-    def _plan(self, points, rows, label, n_new):
+    def _plan(self, members, label, n_new):
         """Choose parents, as positions within the class, and gaps."""
-        if len(rows) < 2:
+        n_rows = members.shape[0]
+        if n_rows < 2:
             raise ValueError(
                 f"Class {label!r} has one row only, and SMOTE needs two to interpolate. Use "
                 "RandomOverSampler for it, or leave it out of `sampling_strategy`."
             )
-        k_neighbors = min(self.k_neighbors, len(rows) - 1)
+        k_neighbors = min(self.k_neighbors, n_rows - 1)
         if k_neighbors < self.k_neighbors:
             warnings.warn(
-                f"Class {label!r} has {len(rows)} rows only: SMOTE uses {k_neighbors} neighbours "
+                f"Class {label!r} has {n_rows} rows only: SMOTE uses {k_neighbors} neighbours "
                 f"there instead of k_neighbors={self.k_neighbors}.",
                 UserWarning,
                 stacklevel=4,
             )
-        members = points[rows]
         if np.issubdtype(members.dtype, np.integer) or members.dtype == bool:
             members = members.astype(np.float32 if members.dtype.itemsize <= 2 else np.float64)
         search = NearestNeighbors(n_neighbors=k_neighbors + 1).fit(members)

@@ -113,15 +113,14 @@ def compare(
     scoring = imbalance_scoring(y) if scoring is None else scoring
     classes, counts = np.unique(y, return_counts=True)
     units, kind = _units(X, y, cv, n_repeats, X_test, y_test, random_state)
-    n_train = max(len(y) if unit.train is None else len(unit.train) for unit in units)
+    n_train = max(len(unit.train) for unit in units)
     steps = estimator.steps_per_epoch or -(-n_train // min(estimator.batch_size, n_train))
     estimator.set_params(steps_per_epoch=steps)
 
-    test = (X_test, y_test) if X_test is not None else (X, y)
+    minority = classes[counts.argmin()]
+    test = (X, y) if X_test is None else (X_test, column_or_1d(y_test))
     tasks = [
-        delayed(_run)(
-            i, group, estimator, X, y, *test, unit, scoring, classes, classes[counts.argmin()]
-        )
+        delayed(_run)(i, group, estimator, (X, y), test, unit, scoring, classes, minority)
         for group in group_strategies(names)
         for i, unit in enumerate(units)
     ]
@@ -133,13 +132,13 @@ def compare(
             for i, outcome in results:
                 outcomes[outcome.strategy][i] = outcome
                 progress.advance(outcomes[outcome.strategy])
-    test_share = 0.0 if units[0].train is None else len(units[0].test) / len(units[0].train)
+    test_share = len(units[0].test) / len(units[0].train) if X_test is None else 0.0
     protocol = {
         "evaluation": kind,
         "n_runs": len(units),
         "n_repeats": int(n_repeats),
         "n_rows": len(y),
-        "n_test_rows": len(test[1]) if units[0].test is None else len(units[0].test),
+        "n_test_rows": len(units[0].test),
         "class_counts": {str(c): int(n) for c, n in zip(classes, counts, strict=True)},
         "gradient_steps": int(steps * estimator.max_epochs),
         "epochs": int(estimator.max_epochs),
@@ -157,10 +156,20 @@ def compare(
 
 @dataclass
 class Unit:
-    """One run of every strategy: a fold of a repeat, or a repeat on a fixed test set."""
+    """One run of every strategy: a fold of a repeat, or a repeat on a fixed test set.
 
-    train: np.ndarray | None
-    test: np.ndarray | None
+    Parameters
+    ----------
+    train : ndarray of int
+        Training rows of X.
+    test : ndarray of int
+        Test rows, of X or of the fixed test set.
+    seed : int
+        Seeds every strategy alike.
+    """
+
+    train: np.ndarray
+    test: np.ndarray
     seed: int
 
 
@@ -217,7 +226,8 @@ def _units(X, y, cv, n_repeats, X_test, y_test, random_state):
         if cv is not None:
             raise ValueError("With `X_test` there are no folds: leave `cv` None.")
         check_consistent_length(X_test, y_test)
-        return [Unit(None, None, int(seed)) for seed in seeds], "fixed test set"
+        everything, tested = np.arange(len(y)), np.arange(len(y_test))
+        return [Unit(everything, tested, int(seed)) for seed in seeds], "fixed test set"
     n_splits = 5 if cv is None else cv
     if isinstance(n_splits, Integral):
         labels, counts = np.unique(y, return_counts=True)
@@ -241,11 +251,10 @@ def _units(X, y, cv, n_repeats, X_test, y_test, random_state):
     return units, f"{len(splits)}-fold cross-validation"
 
 
-def _run(i, group, estimator, X, y, X_test, y_test, unit, scoring, classes, minority):
+def _run(i, group, estimator, data, test, unit, scoring, classes, minority):
     """Fit and score one group of strategies on one unit; runs in a worker process."""
-    if unit.train is not None:
-        X_test, y_test = _safe_indexing(X, unit.test), y[unit.test]
-        X, y = _safe_indexing(X, unit.train), y[unit.train]
+    X, y = (_safe_indexing(part, unit.train) for part in data)
+    X_test, y_test = (_safe_indexing(part, unit.test) for part in test)
     results = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

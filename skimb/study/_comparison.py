@@ -131,7 +131,7 @@ class Comparison:
         ndarray of shape (n_classes, n_classes)
             True classes in rows.
         """
-        return sum(outcome.confusion_matrix for outcome in self.outcomes[name])
+        return np.sum([outcome.confusion_matrix for outcome in self.outcomes[name]], axis=0)
 
     def training_losses(self):
         """Return the training losses of each strategy that trained a network of its own.

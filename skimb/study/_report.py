@@ -80,7 +80,7 @@ def _summary_rows(comparison):
     table = comparison.table
     extra = [
         metric
-        for metric in ("precision_minority", "recall_minority", "average_precision_minority")
+        for metric in ("precision_minority", "recall_minority")
         if metric in comparison.metrics
     ]
     rows = []

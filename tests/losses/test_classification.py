@@ -1,0 +1,222 @@
+"""Losses: golden values, a naive oracle, identities, extremes."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import clone
+from torch.nn import functional as F
+
+from skimb.losses import CrossEntropyLoss, FocalLoss, cross_entropy, focal_loss
+from skimb.losses._classification import focal_posterior_logits
+
+# The setup of the golden values.
+LOGITS = torch.tensor(
+    [[2, 0.5, -1], [0.1, 1.2, 0.3], [-0.5, 0, 1.5], [1, 1, 1]], dtype=torch.float64
+)
+TARGET = torch.tensor([0, 1, 2, 2])
+GOLDEN_FOCAL = {
+    0.5: [0.1117359812, 0.3609228958, 0.1573712276, 0.8970131775],
+    1.0: [0.0517378576, 0.2353213343, 0.080839698, 0.7324081924],
+    2.0: [0.0110927501, 0.1000357058, 0.0213315976, 0.4882721283],
+    5.0: [0.000109328, 0.0076848652, 0.0003919399, 0.1446732232],
+}
+GAMMAS = [0.0, 0.3, 0.5, 1.0, 2.0, 5.0]
+
+
+def naive_focal(logits, target, gamma):
+    """The formula of the paper, one row at a time."""
+    values = []
+    for row, y in zip(logits.tolist(), target.tolist(), strict=True):
+        p = math.exp(row[y]) / sum(math.exp(z) for z in row)
+        values.append(-((1 - p) ** gamma) * math.log(p))
+    return torch.tensor(values, dtype=logits.dtype)
+
+
+def test_cross_entropy_golden():
+    golden = [0.2413112967, 0.5535636497, 0.3063557122, 1.0986122887]
+    torch.testing.assert_close(
+        cross_entropy(LOGITS, TARGET), torch.tensor(golden, dtype=torch.float64)
+    )
+
+
+@pytest.mark.parametrize("gamma", GOLDEN_FOCAL)
+def test_focal_golden(gamma):
+    golden = torch.tensor(GOLDEN_FOCAL[gamma], dtype=torch.float64)
+    torch.testing.assert_close(
+        focal_loss(LOGITS, TARGET, gamma=gamma), golden, rtol=1e-6, atol=1e-10
+    )
+
+
+@given(
+    logits=st.lists(st.lists(st.floats(-15, 15), min_size=3, max_size=3), min_size=1, max_size=5),
+    gamma=st.floats(0, 5),
+)
+def test_focal_is_the_naive_formula(logits, gamma):
+    logits = torch.tensor(logits, dtype=torch.float64)
+    target = torch.arange(len(logits)) % 3
+    torch.testing.assert_close(
+        focal_loss(logits, target, gamma=gamma),
+        naive_focal(logits, target, gamma),
+        rtol=1e-7,
+        atol=1e-9,
+    )
+
+
+def test_focal_of_gamma_zero_is_cross_entropy_to_the_bit_with_its_gradient():
+    torch.manual_seed(0)
+    logits = torch.randn(64, 5) * 4
+    target = torch.randint(0, 5, (64,))
+    results = []
+    for loss in (lambda z: focal_loss(z, target, gamma=0), lambda z: cross_entropy(z, target)):
+        z = logits.clone().requires_grad_(True)
+        value = loss(z)
+        value.mean().backward()
+        results.append((value, z.grad))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
+
+
+def test_the_modulator_is_that_of_the_unweighted_probability():
+    weight = torch.tensor([1.0, 10.0, 100.0], dtype=torch.float64)
+    p = torch.softmax(LOGITS, dim=1).gather(1, TARGET[:, None]).squeeze(1)
+    ratio = focal_loss(LOGITS, TARGET, gamma=2, weight=weight) / cross_entropy(
+        LOGITS, TARGET, weight=weight
+    )
+    torch.testing.assert_close(ratio, (1 - p) ** 2)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 50])
+@pytest.mark.parametrize("gamma", GAMMAS)
+@pytest.mark.parametrize("size", [20.0, 104.0, 1e4, -1e4])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_finite_at_extreme_logits(size, gamma, n_classes, dtype):
+    logits = torch.zeros(2, n_classes, dtype=dtype)
+    logits[:, 0] = size
+    logits.requires_grad_(True)
+    target = torch.tensor([0, 1])
+    for loss in (cross_entropy(logits, target), focal_loss(logits, target, gamma=gamma)):
+        (gradient,) = torch.autograd.grad(loss.sum(), logits)
+        assert torch.isfinite(loss).all()
+        assert torch.isfinite(gradient).all()
+    assert torch.isfinite(focal_posterior_logits(logits, gamma=gamma)).all()
+
+
+@pytest.mark.parametrize("gamma", GAMMAS)
+def test_gradients(gamma):
+    logits = LOGITS.clone().requires_grad_(True)
+    assert torch.autograd.gradcheck(lambda z: focal_loss(z, TARGET, gamma=gamma), logits)
+
+
+@pytest.mark.parametrize(
+    ("gamma", "golden"),
+    [(1.0, [0.82681419, 0.11574294, 0.05744286]), (2.0, [0.91971175, 0.05455689, 0.02573136])],
+)
+def test_focal_posterior_golden(gamma, golden):
+    logits = torch.log(torch.tensor([[0.7, 0.2, 0.1]], dtype=torch.float64))
+    posterior = torch.softmax(focal_posterior_logits(logits, gamma=gamma), dim=1)
+    torch.testing.assert_close(posterior[0], torch.tensor(golden, dtype=torch.float64))
+
+
+@given(eta=st.lists(st.floats(0.02, 1), min_size=2, max_size=4), gamma=st.floats(0.1, 4))
+def test_focal_posterior_inverts_the_minimiser(eta, gamma):
+    """At q with posterior eta, the expected loss has no slope: q is its minimiser."""
+    eta = torch.tensor(eta, dtype=torch.float64)
+    # Any q has some posterior: start from q, map, and check the stationarity there.
+    logits = torch.log(eta / eta.sum())[None].requires_grad_(True)
+    posterior = torch.softmax(focal_posterior_logits(logits.detach(), gamma=gamma), dim=1)[0]
+    risk = sum(
+        posterior[k] * focal_loss(logits, torch.tensor([k]), gamma=gamma)[0]
+        for k in range(len(eta))
+    )
+    (slope,) = torch.autograd.grad(risk, logits)
+    assert slope.abs().max() < 1e-9
+
+
+def test_weights_act_in_a_batch_of_one_class():
+    weight = torch.tensor([1.0, 10.0])
+    logits, target = torch.zeros(3, 2), torch.ones(3, dtype=torch.long)
+    weighted = cross_entropy(logits, target, weight=weight, reduction="mean")
+    assert weighted.item() == pytest.approx(10 * math.log(2))
+    # torch's own mean loses them.
+    assert F.cross_entropy(logits, target, weight=weight).item() == pytest.approx(math.log(2))
+
+
+def test_golden_weighted_mean():
+    weight = torch.tensor([0.0276895996, 0.2707630216, 2.7015473788], dtype=torch.float64)
+    mean = cross_entropy(LOGITS, TARGET, weight=weight, reduction="mean")
+    assert mean.item() == pytest.approx(0.9880384999)
+
+
+@pytest.mark.parametrize("function", [cross_entropy, focal_loss])
+def test_reductions(function):
+    values = function(LOGITS, TARGET)
+    assert values.shape == (4,)
+    torch.testing.assert_close(function(LOGITS, TARGET, reduction="sum"), values.sum())
+    torch.testing.assert_close(function(LOGITS, TARGET, reduction="mean"), values.mean())
+    with pytest.raises(ValueError, match="`reduction` must be one of"):
+        function(LOGITS, TARGET, reduction="avg")
+
+
+@pytest.mark.parametrize("function", [cross_entropy, focal_loss])
+@pytest.mark.parametrize(
+    ("logits", "target", "message"),
+    [
+        (LOGITS, TARGET[:, None], "targets of shape"),
+        (LOGITS[:, :, None], TARGET, "logits of shape"),
+        (LOGITS, TARGET[:2], "targets of shape"),
+        (LOGITS, TARGET.double(), "integer type"),
+    ],
+)
+def test_shapes_that_would_broadcast_are_refused(function, logits, target, message):
+    with pytest.raises(ValueError, match=message):
+        function(logits, target)
+
+
+@pytest.mark.parametrize("gamma", [-1.0, float("inf"), float("nan")])
+def test_gamma_must_be_a_finite_number(gamma):
+    with pytest.raises(ValueError, match="`gamma`"):
+        focal_loss(LOGITS, TARGET, gamma=gamma)
+
+
+def test_focal_needs_two_classes():
+    with pytest.raises(ValueError, match="at least two classes"):
+        focal_loss(torch.zeros(2, 1), torch.zeros(2, dtype=torch.long))
+
+
+@pytest.mark.parametrize("loss", [CrossEntropyLoss(label_smoothing=0.1), FocalLoss(gamma=1.5)])
+def test_loss_objects_clone_pickle_print(loss):
+    twin = clone(loss)
+    assert twin is not loss
+    assert twin.get_params() == loss.get_params()
+    restored = pickle.loads(pickle.dumps(loss))
+    torch.testing.assert_close(restored(LOGITS, TARGET), loss(LOGITS, TARGET))
+    assert repr(loss) in {"CrossEntropyLoss(label_smoothing=0.1)", "FocalLoss(gamma=1.5)"}
+
+
+def test_a_loss_object_has_the_reduction_of_its_parameter():
+    assert FocalLoss()(LOGITS, TARGET).ndim == 0
+    assert FocalLoss(reduction="none")(LOGITS, TARGET).shape == (4,)
+
+
+def test_unknown_parameters_are_refused():
+    with pytest.raises(ValueError, match="Invalid parameter 'alpha' for FocalLoss"):
+        FocalLoss().set_params(alpha=1)
+
+
+def test_a_plain_pytorch_loop_trains_with_it():
+    torch.manual_seed(0)
+    X = torch.randn(200, 4)
+    y = (X[:, 0] > 0).long()
+    net, loss = torch.nn.Linear(4, 2), FocalLoss(gamma=1.0)
+    optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
+    for _ in range(100):
+        optimizer.zero_grad()
+        loss(net(X), y).backward()
+        optimizer.step()
+    accuracy = (net(X).argmax(dim=1) == y).float().mean().item()
+    assert np.isclose(accuracy, 1.0, atol=0.05)

@@ -1,0 +1,557 @@
+"""CNNClassifier: what its parameters do, and what it leaves alone."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from imblearn.over_sampling import SMOTE as FOREIGN_SMOTE
+from imblearn.pipeline import make_pipeline
+from sklearn.base import clone
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import GridSearchCV
+from torch import nn
+
+from skimb.losses import CrossEntropyLoss, FocalLoss
+from skimb.metrics import imbalance_scoring
+from skimb.neural_network import CNNClassifier
+from skimb.over_sampling import SMOTE, RandomOverSampler
+from skimb.under_sampling import RandomUnderSampler
+
+
+def quick(**kwargs):
+    return CNNClassifier(**{"max_epochs": 2, "random_state": 0, **kwargs})
+
+
+# ------------------------------------------------------------------------- input
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "image_shape"),
+    [
+        ((12,), np.float64, (1, 1, 12)),
+        ((9, 7), np.uint8, (1, 9, 7)),
+        ((9, 7, 3), np.float32, (3, 9, 7)),
+        ((3, 9, 7), np.uint8, (3, 9, 7)),
+        ((64, 50, 3), np.uint8, (3, 64, 50)),
+    ],
+)
+def test_images_of_any_layout(shape, dtype, image_shape):
+    rng = np.random.RandomState(0)
+    X = rng.randint(0, 255, size=(20, *shape)).astype(dtype)
+    clf = quick(max_epochs=1).fit(X, np.tile([0, 1], 10))
+    assert clf.image_shape_ == image_shape
+    assert clf.n_features_in_ == np.prod(shape)
+    assert clf.predict_proba(X).shape == (20, 2)
+    with pytest.raises(ValueError, match=r"features|fitted on images of shape"):
+        clf.predict(X[..., :-1] if shape[0] == 3 else X[:, :-1])
+
+
+def test_the_same_images_in_any_layout_and_dtype_train_the_same_network(small_digits):
+    X, y = small_digits
+    expected = quick().fit(X, y).predict_proba(X)
+    for other in (X[..., None], X[:, None], X.astype(np.float32), X.astype(np.int64)):
+        np.testing.assert_array_equal(quick().fit(other, y).predict_proba(X), expected)
+    flat = quick(image_shape=(1, 8, 8)).fit(X.reshape(len(X), -1), y)
+    np.testing.assert_array_equal(flat.predict_proba(X.reshape(len(X), -1)), expected)
+
+
+def test_read_only_input_is_neither_copied_into_nor_warned_about(small_digits):
+    X, y = small_digits
+    X = X.copy()
+    X.setflags(write=False)
+    quick(max_epochs=1).fit(X, y).predict(X)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"X": np.zeros((0, 8, 8))}, "minimum of 1 is required"),
+        ({"X": np.full((4, 8, 8), np.nan)}, "NaN"),
+        ({"X": np.full((4, 8, 8), np.inf)}, "infinity"),
+        ({"X": np.zeros((4, 8, 8, 8))}, "channels='first'"),
+        ({"y": [0, 0, 0, 0]}, "one class only"),
+        ({"y": [0, 1, 0]}, "inconsistent numbers of samples"),
+        ({"y": [0.1, 0.2, 0.3, 0.4]}, "continuous"),
+        ({"sample_weight": [0, 0, 1, 1]}, r"leaves no row of the classes \[0\]"),
+        ({"sample_weight": [-1, 1, 1, 1]}, "[Nn]egative"),
+        ({"groups": [1, 2]}, "inconsistent numbers of samples"),
+    ],
+)
+def test_bad_input_is_refused_and_nothing_is_half_fitted(change, message):
+    data = {"X": np.zeros((4, 8, 8)), "y": [0, 0, 1, 1], **change}
+    clf = quick()
+    with pytest.raises(ValueError, match=message):
+        clf.fit(**data)
+    with pytest.raises(ValueError, match="not fitted"):
+        clf.predict(np.zeros((4, 8, 8)))
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"loss": "hinge"}, "'loss' parameter"),
+        ({"loss": FocalLoss}, r"give FocalLoss\(\)"),
+        ({"loss": lambda z, y: z}, "one value a row, or a scalar"),
+        ({"lr": 0}, "'lr' parameter"),
+        ({"class_weight": {"eight": 1}}, r"no entry for \['rest'\]"),
+        ({"target_prior": {"eight": 1}}, "a share for every label"),
+        ({"target_prior": {"eight": 1, "rest": 0}}, "positive shares"),
+        ({"standardize": (0, 0)}, "positive standard deviations"),
+        ({"standardize": ([0, 1], 1)}, "'auto', None or"),
+        ({"device": "gpu"}, "`device`='gpu' cannot be used here"),
+        ({"image_shape": (1, 9, 9)}, "Arrays are not resized"),
+        ({"module": lambda c, k: nn.Flatten()}, r"it must give \(2, 2\)"),
+        ({"module": lambda c, k: nn.Conv2d(3, k, 3)}, "cannot read a batch of images"),
+        ({"module": lambda c, k: None}, "callable"),
+        ({"batch_sampling": 1.5}, "'batch_sampling' parameter"),
+    ],
+)
+def test_bad_parameters_are_refused_before_training(params, message, small_digits):
+    with pytest.raises(ValueError, match=message):
+        quick(**params).fit(*small_digits)
+
+
+# ------------------------------------------------------------------------- losses
+
+
+def test_loss_as_string_object_or_callable(small_digits):
+    X, y = small_digits
+    expected = quick(loss="cross_entropy").fit(X, y).predict_proba(X)
+    same = [
+        CrossEntropyLoss(),
+        nn.CrossEntropyLoss(),
+        lambda z, t: nn.functional.cross_entropy(z, t, reduction="none"),
+        nn.functional.cross_entropy,
+    ]
+    for loss in same:
+        np.testing.assert_allclose(quick(loss=loss).fit(X, y).predict_proba(X), expected, atol=1e-5)
+
+
+def test_a_torch_loss_is_not_changed(small_digits):
+    loss = nn.CrossEntropyLoss()
+    quick(loss=loss, class_weight="balanced").fit(*small_digits)
+    assert loss.reduction == "mean"
+
+
+def test_a_scalar_loss_cannot_be_weighted(small_digits):
+    with pytest.raises(ValueError, match="returns a scalar, so rows cannot be weighted"):
+        quick(loss=nn.functional.cross_entropy, class_weight="balanced").fit(*small_digits)
+
+
+def test_focal_of_gamma_zero_equals_cross_entropy_to_the_bit(small_digits):
+    X, y = small_digits
+    for weight in (None, "balanced"):
+        focal = quick(loss=FocalLoss(gamma=0), class_weight=weight).fit(X, y)
+        plain = quick(class_weight=weight).fit(X, y)
+        np.testing.assert_array_equal(focal.predict_proba(X), plain.predict_proba(X))
+
+
+def test_gamma_on_a_string_offers_the_mend():
+    with pytest.raises(ValueError, match=r"loss=FocalLoss\(\).*'loss__gamma': \[0, 1, 2, 5\]"):
+        CNNClassifier(loss="focal").set_params(loss__gamma=1)
+    clf = CNNClassifier(loss="focal").set_params(loss=FocalLoss(), loss__gamma=1)
+    assert clf.loss.gamma == 1
+
+
+# ------------------------------------------------------------------------- weights
+
+
+def test_proportional_weights_train_the_same_network_to_the_bit(small_digits):
+    X, y = small_digits
+    one = quick(class_weight={"rest": 1, "eight": 10}).fit(X, y)
+    ten = quick(class_weight={"rest": 10, "eight": 100}).fit(X, y)
+    third = quick(class_weight={"rest": 0.3, "eight": 3}).fit(X, y, np.full(len(y), 7.0))
+    np.testing.assert_array_equal(one.predict_proba(X), ten.predict_proba(X))
+    np.testing.assert_allclose(one.predict_proba(X), third.predict_proba(X), rtol=1e-4)
+
+
+def test_balanced_is_its_own_dict(small_digits):
+    X, y = small_digits
+    balanced = quick(class_weight="balanced").fit(X, y)
+    weights = dict(zip(balanced.classes_.tolist(), balanced.class_weight_.tolist(), strict=True))
+    np.testing.assert_array_equal(
+        balanced.predict_proba(X), quick(class_weight=weights).fit(X, y).predict_proba(X)
+    )
+
+
+def test_weights_still_act_in_batches_of_one_row(small_digits):
+    X, y = small_digits
+    # A network of one's own does not start from the prior: only the loss can tell it the weights.
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
+    params = {"batch_size": 1, "max_epochs": 3, "module": module}
+    plain = quick(**params).fit(X, y).predict_proba(X)[:, 0]
+    weighted = quick(class_weight={"rest": 1, "eight": 50}, **params).fit(X, y)
+    assert weighted.predict_proba(X)[:, 0].mean() > 2 * plain.mean()
+
+
+def test_rows_of_weight_zero_are_left_out(small_digits):
+    X, y = small_digits
+    weight = np.ones(len(y))
+    weight[::3] = 0
+    kept = weight > 0
+    np.testing.assert_array_equal(
+        quick().fit(X, y, weight).predict_proba(X),
+        quick().fit(X[kept], y[kept]).predict_proba(X),
+    )
+
+
+# ------------------------------------------------------------------------- samplers
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        RandomOverSampler(),
+        RandomUnderSampler(),
+        SMOTE(),
+        FOREIGN_SMOTE(),
+        [RandomUnderSampler(sampling_strategy=0.2), SMOTE()],
+    ],
+)
+def test_samplers_balance_the_training_part(sampler, small_digits):
+    clf = quick(sampler=sampler).fit(*small_digits)
+    np.testing.assert_allclose(clf.effective_prior_, 0.5)
+
+
+def test_sample_weights_follow_the_rows(small_digits):
+    X, y = small_digits
+    weight = np.where(y == "eight", 3.0, 1.0)
+    for sampler in (RandomOverSampler(), SMOTE()):
+        clf = quick(sampler=sampler).fit(X, y, weight)
+        # Equal counts, weights 3 and 1: so the batches show.
+        np.testing.assert_allclose(clf.effective_prior_, [0.75, 0.25])
+
+
+def test_a_foreign_generator_cannot_carry_weights(small_digits):
+    X, y = small_digits
+    weight = np.linspace(1, 2, len(y))
+    with pytest.raises(ValueError, match="without saying from which"):
+        quick(sampler=FOREIGN_SMOTE()).fit(X, y, weight)
+
+
+def test_the_given_sampler_and_loss_stay_as_they_are(small_digits):
+    sampler, loss = SMOTE(), FocalLoss()
+    quick(sampler=sampler, loss=loss).fit(*small_digits)
+    assert sampler.random_state is None
+    assert not hasattr(sampler, "parents_")
+    assert loss.reduction == "mean"
+
+
+# ------------------------------------------------------------------------- networks
+
+
+def own_network(in_channels, n_outputs):
+    return nn.Sequential(
+        nn.Conv2d(in_channels, 4, 3),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Dropout(0.2),
+        nn.Linear(4, n_outputs),
+    )
+
+
+def test_a_network_as_callable_or_instance(small_digits):
+    X, y = small_digits
+    clf = quick(module=own_network).fit(X, y)
+    assert clf.embed(X).shape == (len(X), 4)
+    assert clf.embed(X).dtype == np.float32
+
+    start = own_network(1, 2)
+    before = copy.deepcopy(start.state_dict())
+    fitted = quick(module=start, lr=1e-12, weight_decay=0).fit(X, y)
+    torch.testing.assert_close(dict(start.state_dict()), dict(before), rtol=0, atol=0)
+    torch.testing.assert_close(
+        dict(fitted.module_.state_dict()), dict(before), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_the_head_on_the_embedding_is_the_prediction(small_digits):
+    X, y = small_digits
+    clf = quick().fit(X, y)
+    with torch.no_grad():
+        logits = clf.module_.head(torch.from_numpy(clf.embed(X))).double()
+    np.testing.assert_allclose(torch.softmax(logits, 1).numpy(), clf.predict_proba(X), atol=1e-6)
+
+
+def test_embedding_needs_a_linear_layer(small_digits):
+    def without_linear(in_channels, n_outputs):
+        return nn.Sequential(
+            nn.Conv2d(in_channels, n_outputs, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
+
+    clf = quick(module=without_linear).fit(*small_digits)
+    with pytest.raises(ValueError, match=r"no nn\.Linear layer"):
+        clf.embed(small_digits[0])
+
+
+# ------------------------------------------------------------------------- optimisation
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "plateau", "constant"])
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", torch.optim.RMSprop])
+def test_optimisers_and_schedules(schedule, optimizer, small_digits):
+    clf = quick(optimizer=optimizer, lr_schedule=schedule, max_epochs=3).fit(*small_digits)
+    rates = [epoch["lr"] for epoch in clf.history_]
+    if schedule in ("one_cycle", "cosine"):
+        assert rates[-1] < 0.1 * max(rates)
+    else:
+        assert rates == [1e-3] * 3
+    assert all(np.isfinite(epoch["train_loss"]) for epoch in clf.history_)
+
+
+def test_steps_per_epoch_fixes_the_number_of_steps(small_digits):
+    X, y = small_digits
+    for sampler in (None, RandomOverSampler(), RandomUnderSampler()):
+        clf = quick(sampler=sampler, steps_per_epoch=7).fit(X, y)
+        assert [row["train_batch_count"] for row in clf.net_.history] == [7, 7]
+
+
+def test_biases_and_norms_do_not_decay(small_digits):
+    optimizer = quick(weight_decay=0.3).fit(*small_digits).net_.optimizer_
+    decays = {group["weight_decay"]: group["params"] for group in optimizer.param_groups}
+    assert all(p.ndim > 1 for p in decays[0.3])
+    assert all(p.ndim == 1 for p in decays[0.0])
+
+
+def test_gradients_are_clipped(small_digits):
+    seen = []
+
+    class Spy(torch.optim.SGD):
+        def step(self, closure=None):
+            loss = closure()
+            norms = [p.grad.norm() for group in self.param_groups for p in group["params"]]
+            seen.append(torch.stack(norms).norm().item())
+            return loss
+
+    quick(optimizer=Spy, max_grad_norm=0.01).fit(*small_digits)
+    assert max(seen) <= 0.01 * 1.001
+
+
+def test_the_network_starts_from_the_prior(small_digits):
+    X, y = small_digits
+    clf = quick(lr=1e-12, weight_decay=0).fit(X, y)
+    share = clf.predict_proba(X).mean(axis=0)
+    np.testing.assert_allclose(share, clf.effective_prior_, atol=0.05)
+
+
+# ------------------------------------------------------------------------- validation
+
+
+def test_early_stopping_restores_the_best_epoch(digits):
+    X, _, y, _ = digits
+    clf = CNNClassifier(
+        early_stopping=True,
+        validation_fraction=0.3,
+        max_epochs=8,
+        lr=3e-2,
+        n_iter_no_change=3,
+        random_state=0,
+    ).fit(X, y)
+    held = clf.validation_indices_
+    scores = [epoch["valid_balanced_accuracy"] for epoch in clf.history_]
+    again = balanced_accuracy_score(y[held], clf.predict(X[held]))
+    assert again == pytest.approx(max(scores))
+    assert 0.28 < len(held) / len(y) < 0.32
+    assert clf.n_iter_ == len(scores) <= min(8, int(np.argmax(scores)) + 1 + 3)
+    last = clf.history_[-1]
+    assert np.sum(last["valid_confusion_matrix"]) == len(held)
+    for key in ("valid_precision", "valid_recall", "valid_f1"):
+        assert len(last[key]) == 2
+
+
+@pytest.mark.parametrize("scoring", ["roc_auc", "f1_macro", "neg_log_loss"])
+def test_early_stopping_watches_any_scorer(scoring, small_digits):
+    clf = quick(early_stopping=True, validation_fraction=0.3, scoring=scoring).fit(*small_digits)
+    assert np.isfinite(clf.history_[0]["valid_score"])
+
+
+def test_without_early_stopping_all_rows_train(small_digits):
+    clf = quick().fit(*small_digits)
+    assert clf.validation_indices_.size == 0
+    assert "valid_loss" not in clf.history_[0]
+    assert {"train_loss", "lr", "seconds"} <= set(clf.history_[0])
+
+
+def test_groups_demand_a_validation_part(small_digits):
+    X, y = small_digits
+    groups = np.arange(len(y)) // 2
+    clf = quick(validation_fraction=0.3).fit(X, y, groups=groups)
+    held = clf.validation_indices_
+    assert len(held) > 0
+    assert not set(groups[held]) & set(np.delete(groups, held))
+    assert "valid_loss" in clf.history_[0]
+    assert clf.n_iter_ == 2
+
+
+def noise(n=1500, seed=0):
+    """Images and labels that know nothing of each other, 4:1."""
+    rng = np.random.RandomState(seed)
+    return rng.randint(0, 256, size=(n, 6, 6)).astype(np.uint8), rng.permutation(
+        np.repeat([0, 1], [n - n // 5, n // 5])
+    )
+
+
+@pytest.mark.parametrize("how", ["pipeline", "over", "smote"])
+def test_validation_does_not_leak(how):
+    """Memorising the training rows must not show on labels without signal."""
+    finals = []
+    for seed in range(3):
+        clf = CNNClassifier(
+            early_stopping=True,
+            n_iter_no_change=100,
+            validation_fraction=0.3,
+            max_epochs=12,
+            lr=3e-3,
+            random_state=seed,
+        )
+        sampler = {"over": RandomOverSampler(), "smote": SMOTE()}.get(how)
+        X, y = noise(seed=seed)
+        if how == "pipeline":
+            make_pipeline(RandomOverSampler(random_state=seed), clf).fit(X, y)
+        else:
+            clf.set_params(sampler=sampler).fit(X, y)
+        finals.append(clf.history_[-1]["valid_balanced_accuracy"])
+        # It does learn its rows by heart.
+        assert clf.history_[-1]["train_loss"] < 0.3
+    # The standard error of a recall over 3 x 90 distinct rows is 0.03.
+    assert np.mean(finals) == pytest.approx(0.5, abs=0.06)
+
+
+# ------------------------------------------------------------------------- randomness
+
+
+def test_generators_and_threads_are_left_alone(small_digits):
+    torch.manual_seed(5)
+    np.random.seed(5)
+    expected = torch.rand(3), np.random.rand(3)
+    torch.manual_seed(5)
+    np.random.seed(5)
+    before = torch.get_num_threads()
+    quick(sampler=SMOTE(), early_stopping=True, module=own_network).fit(*small_digits)
+    assert torch.get_num_threads() == before
+    assert torch.equal(torch.rand(3), expected[0])
+    np.testing.assert_array_equal(np.random.rand(3), expected[1])
+
+
+def test_the_thread_count_does_not_come_from_outside(small_digits):
+    X, y = small_digits
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for n_threads in (1, 2):
+            torch.set_num_threads(n_threads)
+            results.append(quick().fit(X, y).predict_proba(X))
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(*results)
+
+
+def test_seeds(small_digits):
+    X, y = small_digits
+    one, same, other = (quick(random_state=seed).fit(X, y).predict_proba(X) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+    assert not np.array_equal(*(quick(random_state=None).fit(X, y).predict_proba(X) for _ in "ab"))
+
+
+def test_options_do_not_shift_each_others_randomness(small_digits):
+    """The networks of two strategies start alike, whatever sampler one of them has."""
+    X, y = small_digits
+    params = {"lr": 1e-12, "weight_decay": 0, "steps_per_epoch": 1, "max_epochs": 1}
+    plain = quick(**params).fit(X, y).module_.state_dict()
+    smote = quick(sampler=SMOTE(), **params).fit(X, y).module_.state_dict()
+    for name, value in plain.items():
+        if "norm" not in name and "bias" not in name:
+            torch.testing.assert_close(value, smote[name])
+
+
+def test_a_row_gets_the_same_logits_alone_as_among_others(digits):
+    X, X_test, y, _ = digits
+    clf = quick().fit(X, y)
+    together = clf.predict_proba(X_test[:50])
+    alone = np.concatenate([clf.predict_proba(X_test[i : i + 1]) for i in range(50)])
+    np.testing.assert_array_equal(together, alone)
+
+
+@pytest.mark.parametrize("params", [{}, {"early_stopping": True, "sampler": SMOTE()}])
+def test_pickles_without_the_data(params, digits):
+    X, _, y, _ = digits
+    clf = quick(validation_fraction=0.5, **params).fit(X, y)
+    small = len(pickle.dumps(clf))
+    wide = np.kron(X, np.ones((1, 3, 3), np.uint8))
+    large = pickle.dumps(quick(validation_fraction=0.5, **params).fit(wide, y))
+    # Nine times the pixels: what may grow is the linear layer and its optimiser state.
+    assert len(large) < small + 0.5 * wide.nbytes
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(clf)).predict_proba(X), clf.predict_proba(X)
+    )
+
+
+def test_prints_an_epoch_a_line(small_digits, capsys):
+    quick(verbose=1, early_stopping=True).fit(*small_digits)
+    printed = capsys.readouterr().out
+    assert "train_loss" in printed
+    assert "valid_balanced_accuracy" in printed
+    assert "confusion" not in printed
+
+
+def test_an_interrupt_is_not_swallowed(small_digits):
+    def interrupt(logits, target):
+        if logits.requires_grad:
+            raise KeyboardInterrupt
+        return nn.functional.cross_entropy(logits, target, reduction="none")
+
+    with pytest.raises(KeyboardInterrupt):
+        quick(loss=interrupt).fit(*small_digits)
+
+
+# ------------------------------------------------------------------------- grid search
+
+
+def test_grid_search_is_equal_in_any_number_of_processes(digits):
+    X, _, y, _ = digits
+    grid = [
+        {"cnnclassifier__loss": ["cross_entropy"], "cnnclassifier__class_weight": [None]},
+        {
+            "cnnclassifier__loss": [FocalLoss()],
+            "cnnclassifier__loss__gamma": [0, 2],
+            "cnnclassifier__class_weight": [None, "balanced"],
+        },
+    ]
+    searches = [
+        GridSearchCV(
+            make_pipeline(
+                RandomUnderSampler(sampling_strategy=0.2, random_state=0),
+                CNNClassifier(max_epochs=3, random_state=0),
+            ),
+            grid,
+            scoring=imbalance_scoring(y),
+            refit="f1_minority",
+            cv=3,
+            n_jobs=n_jobs,
+            error_score="raise",
+        ).fit(X, y)
+        for n_jobs in (1, 2)
+    ]
+    first, second = (search.cv_results_ for search in searches)
+    scores = [name for name in first if "test_" in name]
+    assert len(scores) > 50
+    for name in scores:
+        np.testing.assert_array_equal(first[name], second[name])
+    np.testing.assert_array_equal(*(search.predict_proba(X) for search in searches))
+    # Candidates 0 and 1: cross-entropy, and focal loss with gamma 0.
+    for name in scores:
+        if "rank" not in name and "time" not in name:
+            assert first[name][0] == first[name][1], name
+
+
+def test_clone_keeps_everything():
+    clf = CNNClassifier(loss=FocalLoss(gamma=3), sampler=SMOTE(k_neighbors=2))
+    twin = clone(clf)
+    assert twin.loss.gamma == 3
+    assert twin.sampler.k_neighbors == 2
+    assert "FocalLoss(gamma=3)" in repr(clf)
+    assert "FocalLoss" in clf._repr_html_()

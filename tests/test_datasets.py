@@ -1,0 +1,85 @@
+"""Imbalanced data, against the published counts."""
+
+import numpy as np
+import pytest
+
+from skimb.class_weight import class_counts
+from skimb.datasets import load_imbalanced_digits, make_long_tailed
+
+
+@pytest.mark.parametrize(
+    ("ratio", "golden"),
+    [
+        (100, [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]),
+        (10, [5000, 3871, 2997, 2320, 1796, 1391, 1077, 834, 645, 500]),
+    ],
+)
+def test_published_counts_of_long_tailed_cifar(ratio, golden):
+    y = np.repeat(np.arange(10), 5000)
+    _, y_tail = make_long_tailed(y, y, ratio=ratio, random_state=0)
+    np.testing.assert_array_equal(np.bincount(y_tail), golden)
+
+
+@pytest.mark.parametrize(("ratio", "total"), [(50, 13996), (100, 12406), (200, 11203)])
+def test_published_totals(ratio, total):
+    y = np.repeat(np.arange(10), 5000)
+    assert len(make_long_tailed(y, y, ratio=ratio, random_state=0)[1]) == total
+
+
+def test_step_keeps_every_class_when_their_number_is_odd():
+    y = np.repeat(list("abcde"), 100)
+    _, y_step = make_long_tailed(y, y, ratio=10, profile="step", random_state=0)
+    assert class_counts(y_step) == {"a": 100, "b": 100, "c": 100, "d": 10, "e": 10}
+
+
+def test_classes_of_unequal_size_keep_the_ratio():
+    y = np.repeat([0, 1], [1000, 20])
+    _, kept = make_long_tailed(y, y, ratio=10, random_state=0)
+    assert class_counts(kept) == {0: 200, 1: 20}
+
+
+def test_rows_keep_their_order_and_their_labels():
+    X = np.arange(300)
+    y = np.tile([0, 1, 2], 100)
+    X_tail, y_tail = make_long_tailed(X, y, ratio=5, random_state=0)
+    assert np.all(np.diff(X_tail) > 0)
+    np.testing.assert_array_equal(y_tail, X_tail % 3)
+    again = make_long_tailed(X, y, ratio=5, random_state=0)[0]
+    np.testing.assert_array_equal(X_tail, again)
+    assert not np.array_equal(X_tail, make_long_tailed(X, y, ratio=5, random_state=1)[0])
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"ratio": 0.5}, "`ratio` must be a number of at least 1"),
+        ({"ratio": 10, "profile": "linear"}, "'exp' or 'step'"),
+        ({"ratio": 1000}, "without a row"),
+    ],
+)
+def test_errors(kwargs, message):
+    y = np.repeat([0, 1], 100)
+    with pytest.raises(ValueError, match=message):
+        make_long_tailed(y, y, **kwargs)
+
+
+def test_digits():
+    digits = load_imbalanced_digits(minority=3, ratio=10)
+    assert digits.data.dtype == np.uint8
+    assert digits.data.shape[1:] == (8, 8)
+    assert digits.target_names == ["rest", "3"]
+    n_rest, n_minority = np.bincount(digits.target)
+    assert n_minority == n_rest // 10
+
+
+def test_digits_of_ten_classes_are_long_tailed():
+    _, y = load_imbalanced_digits(return_X_y=True, multiclass=True)
+    counts = np.bincount(y)
+    assert len(counts) == 10
+    assert np.all(np.diff(counts) < 0)
+    assert counts[-1] == counts[0] // 50
+
+
+def test_digits_refuse_a_minority_that_is_no_digit():
+    with pytest.raises(ValueError, match="digit from 0 to 9"):
+        load_imbalanced_digits(minority=10)

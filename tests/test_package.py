@@ -1,0 +1,60 @@
+"""What importing skimb costs, and what its floors allow."""
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import skimb
+
+WITHOUT_TORCH = [
+    "skimb",
+    "skimb.class_weight",
+    "skimb.datasets",
+    "skimb.inspection",
+    "skimb.metrics",
+    "skimb.over_sampling",
+    "skimb.under_sampling",
+    "skimb.__main__",
+]
+
+
+def test_rooms_of_numpy_do_not_import_torch():
+    code = f"import sys, {', '.join(WITHOUT_TORCH)}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_importing_skimb_imports_no_room():
+    code = "import sys, skimb; assert not [m for m in sys.modules if m.startswith('skimb.')]"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_rooms_are_attributes():
+    code = "import skimb; skimb.metrics.imbalance_scoring; assert 'metrics' in dir(skimb)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_unknown_attribute():
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        skimb.nonsense  # noqa: B018
+
+
+def public_objects():
+    for info in pkgutil.walk_packages(skimb.__path__, "skimb."):
+        module = importlib.import_module(info.name)
+        if not any(part.startswith("_") for part in info.name.split(".")):
+            assert module.__doc__, info.name
+            for name in module.__all__:
+                yield f"{info.name}.{name}", getattr(module, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "item"),
+    [pair for pair in public_objects() if callable(pair[1])],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_every_public_object_is_documented_with_an_example(name, item):
+    assert item.__doc__, name
+    assert name.startswith("skimb.study.Comparison") or ">>>" in item.__doc__, name

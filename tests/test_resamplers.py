@@ -1,0 +1,218 @@
+"""Resamplers: the laws of each, on arrays of any dimension."""
+
+import warnings
+
+import imblearn.over_sampling
+import imblearn.under_sampling
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
+
+from skimb.class_weight import class_counts
+from skimb.over_sampling import SMOTE, RandomOverSampler
+from skimb.under_sampling import RandomUnderSampler
+
+SELECTORS = [RandomOverSampler, RandomUnderSampler]
+PEERS = [
+    (RandomOverSampler, imblearn.over_sampling.RandomOverSampler),
+    (RandomUnderSampler, imblearn.under_sampling.RandomUnderSampler),
+    (SMOTE, imblearn.over_sampling.SMOTE),
+]
+
+
+def images(n=60, shape=(6, 5), dtype=np.uint8, seed=0):
+    rng = np.random.RandomState(seed)
+    X = rng.randint(0, 256, size=(n, *shape)).astype(dtype)
+    return X, np.repeat(["many", "few"], [n - n // 4, n // 4])
+
+
+@pytest.mark.parametrize("sampler", [RandomOverSampler, RandomUnderSampler, SMOTE])
+@pytest.mark.parametrize("shape", [(30,), (6, 5), (6, 5, 3), (3, 6, 5), (2, 3, 4, 5)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+def test_any_dimension_and_dtype(sampler, shape, dtype):
+    X, y = images(shape=shape, dtype=dtype)
+    X_res, y_res = sampler(random_state=0).fit_resample(X, y)
+    assert X_res.dtype == dtype
+    assert X_res.shape[1:] == shape
+    assert len(set(class_counts(y_res).values())) == 1
+    assert y_res.dtype == y.dtype
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PEERS)
+@pytest.mark.parametrize(("n", "d"), [(200, 5), (1000, 64), (500, 300), (5000, 3)])
+def test_equal_to_imbalanced_learn_to_the_bit(ours, theirs, n, d):
+    rng = np.random.RandomState(0)
+    X, y = rng.randn(n, d).astype(np.float32), rng.choice(3, p=[0.7, 0.2, 0.1], size=n)
+    X_ours, y_ours = ours(random_state=3).fit_resample(X, y)
+    X_theirs, y_theirs = theirs(random_state=3).fit_resample(X, y)
+    np.testing.assert_array_equal(X_ours, X_theirs)
+    np.testing.assert_array_equal(y_ours, y_theirs)
+
+
+@pytest.mark.parametrize("sampler", SELECTORS)
+def test_selectors_invent_no_row(sampler):
+    X, y = images()
+    fitted = sampler(random_state=0)
+    X_res, y_res = fitted.fit_resample(X, y)
+    np.testing.assert_array_equal(X_res, X[fitted.sample_indices_])
+    np.testing.assert_array_equal(y_res, y[fitted.sample_indices_])
+
+
+@pytest.mark.parametrize("sampler", [RandomOverSampler, SMOTE])
+def test_over_samplers_put_the_originals_first(sampler):
+    X, y = images()
+    X_res, y_res = sampler(random_state=0).fit_resample(X, y)
+    np.testing.assert_array_equal(X_res[: len(X)], X)
+    assert set(y_res[len(X) :]) == {"few"}
+
+
+def test_nothing_to_do():
+    X = np.zeros((10, 4, 4), np.uint8)
+    y = np.repeat([0, 1], 5)
+    smote = SMOTE(random_state=0)
+    X_res, _ = smote.fit_resample(X, y)
+    assert len(X_res) == 10
+    assert smote.parents_.shape == (0, 2)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    dtype=st.sampled_from([np.uint8, np.int8, np.uint16, np.int32, np.float32, np.float64]),
+    seed=st.integers(0, 1000),
+)
+def test_synthetic_rows_lie_between_their_parents(dtype, seed):
+    rng = np.random.RandomState(seed)
+    limits = (
+        (0, 2) if np.issubdtype(dtype, np.floating) else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    )
+    X = rng.uniform(*limits, size=(40, 4, 3)).astype(dtype)
+    y = np.repeat([0, 1], [30, 10])
+    smote = SMOTE(random_state=seed).fit(X, y)
+    X_res, _ = smote.fit_resample(X, y)
+    first, second = X[smote.parents_[:, 0]], X[smote.parents_[:, 1]]
+    made = X_res[len(X) :]
+    assert np.all(made >= np.minimum(first, second))
+    assert np.all(made <= np.maximum(first, second))
+    exact = first + smote.gaps_[:, None, None] * (second.astype(float) - first.astype(float))
+    tolerance = 0.5 + 1e-2 if np.issubdtype(dtype, np.integer) else 1e-6
+    assert np.abs(made - exact).max() <= tolerance
+    assert set(y[smote.parents_.ravel()]) == {1}
+    np.testing.assert_array_equal(smote.sample_indices_[len(X) :], smote.parents_[:, 0])
+
+
+def test_uint8_does_not_wrap_around():
+    """Dark and bright parents: a wrapped difference would leave the segment, as theirs does."""
+    X = np.zeros((30, 4), np.uint8)
+    X[20:25], X[25:] = 10, 250
+    y = np.repeat([0, 1], [20, 10])
+    smote = SMOTE(random_state=0, k_neighbors=9)
+    X_res, _ = smote.fit_resample(X, y)
+    first, second = (X[smote.parents_[:, i]].astype(float) for i in (0, 1))
+    exact = first + smote.gaps_[:, None] * (second - first)
+    assert np.abs(X_res[30:] - exact).max() <= 0.5
+
+
+def test_embedder_decides_who_is_a_neighbour():
+    """Embedded by their first pixel, rows mate by it, however far the other pixels lie."""
+    rng = np.random.RandomState(0)
+    X = rng.randint(0, 256, size=(60, 4, 4)).astype(np.uint8)
+    y = np.repeat([0, 1], [40, 20])
+    X[40:, 0, 0] = np.repeat([0, 255], 10)
+
+    smote = SMOTE(random_state=0, embedder=FirstPixel())
+    smote.fit_resample(X, y)
+    first, second = X[smote.parents_[:, 0], 0, 0], X[smote.parents_[:, 1], 0, 0]
+    np.testing.assert_array_equal(first, second)
+    pixels = SMOTE(random_state=0)
+    pixels.fit_resample(X, y)
+    assert not np.array_equal(smote.parents_, pixels.parents_)
+
+
+class FirstPixel:
+    """A transformer of images that keeps one pixel."""
+
+    def get_params(self, deep=True):
+        return {}
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        assert X.ndim == 2  # no image reader by its tags: it gets flattened rows
+        return X[:, :1].astype(float)
+
+    def __sklearn_tags__(self):
+        return PCA().__sklearn_tags__()
+
+
+def test_embedder_may_be_any_transformer_fitted_or_not():
+    X, y = images(n=80, dtype=np.float32)
+    pca = PCA(3, random_state=0)
+    fresh = SMOTE(random_state=0, embedder=pca)
+    X_fresh, _ = fresh.fit_resample(X, y)
+    assert not hasattr(pca, "components_")
+    assert fresh.embedder_.components_.shape == (3, 30)
+    frozen = FrozenEstimator(PCA(3, random_state=0).fit(X.reshape(80, -1)))
+    X_frozen, _ = SMOTE(random_state=0, embedder=frozen).fit_resample(X, y)
+    np.testing.assert_array_equal(X_fresh, X_frozen)
+
+
+def test_a_small_class_uses_the_neighbours_it_has():
+    X, y = images(n=40)
+    keep = np.r_[:30, 30:33]
+    with pytest.warns(UserWarning, match="'few' has 3 rows only: SMOTE uses 2 neighbours"):
+        _, y_res = SMOTE(random_state=0).fit_resample(X[keep], y[keep])
+    assert class_counts(y_res) == {"few": 30, "many": 30}
+
+
+def test_a_class_of_one_row_cannot_be_interpolated():
+    X, y = images(n=40)
+    with pytest.raises(ValueError, match="'few' has one row only"):
+        SMOTE(random_state=0).fit_resample(X[:31], y[:31])
+
+
+@pytest.mark.parametrize("sampler", [RandomOverSampler, RandomUnderSampler, SMOTE])
+def test_memmaps_and_lists(sampler, tmp_path):
+    X, y = images()
+    mapped = np.memmap(tmp_path / "images", dtype=np.uint8, mode="w+", shape=X.shape)
+    mapped[:] = X
+    expected, _ = sampler(random_state=0).fit_resample(X, y)
+    np.testing.assert_array_equal(sampler(random_state=0).fit_resample(mapped, y)[0], expected)
+    from_list, _ = sampler(random_state=0).fit_resample(X.tolist(), y.tolist())
+    assert isinstance(from_list, list)
+    np.testing.assert_array_equal(from_list, expected)
+
+
+@pytest.mark.parametrize("sampler", SELECTORS)
+def test_frames_keep_columns_and_dtypes(sampler):
+    X = pd.DataFrame({"path": [f"{i}.png" for i in range(40)], "age": np.arange(40, dtype="int8")})
+    y = np.repeat([0, 1], [30, 10])
+    fitted = sampler(random_state=0)
+    X_res, _ = fitted.fit_resample(X, y)
+    assert list(X_res.columns) == ["path", "age"]
+    assert X_res["age"].dtype == np.int8
+    np.testing.assert_array_equal(X_res["age"], fitted.sample_indices_)
+
+
+def test_images_that_are_not_finite_or_do_not_match_y():
+    X, y = images(dtype=np.float32)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        SMOTE().fit_resample(X, y[:-1])
+    X[0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        SMOTE().fit_resample(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        RandomOverSampler().fit_resample(X, y)
+
+
+def test_the_global_generator_is_left_alone():
+    X, y = images()
+    before = np.random.get_state()[1].copy()
+    for sampler in (RandomOverSampler(random_state=0), SMOTE(random_state=0)):
+        sampler.fit_resample(X, y)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
