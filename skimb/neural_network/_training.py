@@ -45,8 +45,8 @@ class Part:
     weight: np.ndarray
 
     def take(self, rows):
-        """Return the part made of these rows, contiguous whatever the strides they came in."""
-        return Part(np.ascontiguousarray(self.images[rows]), self.target[rows], self.weight[rows])
+        """Return the part made of these rows."""
+        return Part(self.images[rows], self.target[rows], self.weight[rows])
 
 
 def mean_one(weight):
@@ -94,7 +94,10 @@ def to_device(part, device):
     ImageTensors
     """
     # torch wants memory that it may write to; only a read-only or strided array is copied.
-    images = torch.from_numpy(np.require(part.images, requirements=["C", "W"]))
+    images = np.require(part.images, requirements=["C", "W"])
+    # An axis of length one may have any stride, and convolutions choose their kernel by strides:
+    # there and back, every layout gets the same ones.
+    images = torch.from_numpy(images.reshape(-1).reshape(images.shape))
     target = torch.from_numpy(np.ascontiguousarray(part.target, dtype=np.int64))
     weight = torch.from_numpy(part.weight.astype(np.float32))
     return ImageTensors(images.to(device), target.to(device), weight.to(device))

@@ -1,0 +1,281 @@
+"""compare(): fair, reproducible, and right in its statistics."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import f1_score
+from sklearn.model_selection import StratifiedKFold, TunedThresholdClassifierCV
+
+from skimb.datasets import load_imbalanced_digits
+from skimb.metrics import imbalance_scoring
+from skimb.neural_network import CNNClassifier
+from skimb.over_sampling import RandomOverSampler
+from skimb.study import STRATEGIES, compare
+from skimb.study._statistics import corrected_interval, judge
+from skimb.study._strategies import fit_strategies, tune_offsets
+
+ESTIMATOR = CNNClassifier(max_epochs=3)
+METRICS = ["f1_minority", "balanced_accuracy"]
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, y = load_imbalanced_digits(return_X_y=True)
+    return X[::2], np.array(["rest", "eight"])[y[::2]]
+
+
+@pytest.fixture(scope="module")
+def comparison(data):
+    return compare(*data, estimator=ESTIMATOR, cv=2, n_repeats=2, random_state=0, n_jobs=2)
+
+
+# ------------------------------------------------------------------------- statistics
+
+
+def test_corrected_interval_by_hand():
+    differences = np.array([0.02, 0.05, -0.01, 0.04, 0.03])
+    low, high = corrected_interval(differences, test_share=0.25)
+    variance = (1 / 5 + 1 / 4) * differences.var(ddof=1)
+    half = stats.t.ppf(0.975, 4) * np.sqrt(variance)
+    assert (low, high) == pytest.approx((0.026 - half, 0.026 + half))
+    plain = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    assert corrected_interval(differences, test_share=0) == pytest.approx(tuple(plain))
+
+
+@pytest.mark.parametrize(
+    ("interval", "word"),
+    [((0.1, 0.2), "better"), ((-0.2, -0.1), "worse"), ((-0.1, 0.1), "within noise")],
+)
+def test_judge(interval, word):
+    assert judge(*interval) == word
+    assert judge(*corrected_interval(np.array([0.1]), test_share=0.25)) == "one run"
+
+
+# ------------------------------------------------------------------------- fairness
+
+
+def test_every_strategy_runs_on_every_fold_with_the_same_steps(comparison):
+    assert comparison.strategies == list(STRATEGIES)
+    table = comparison.table
+    assert table.index.tolist() == list(STRATEGIES)
+    assert np.isfinite(table.drop(columns=[("seconds", "sd")])).all().all()
+    # 426 training rows, batches of 128: 4 steps an epoch, for every strategy.
+    assert comparison.protocol["gradient_steps"] == 3 * 4
+    assert comparison.protocol["n_runs"] == 4
+    support = {
+        name: comparison.confusion_matrix(name).sum(axis=1).tolist()
+        for name in comparison.strategies
+    }
+    assert len({tuple(rows) for rows in support.values()}) == 1
+    assert sum(support["none"]) == 2 * 852
+
+
+@pytest.mark.parametrize("name", ["none", "class_weight", "over", "under", "balanced_batches"])
+def test_steps_and_start_are_the_same_for_all(name, data):
+    X, y = data
+    estimator = CNNClassifier(max_epochs=2, steps_per_epoch=5)
+    names = (name,) if name != "none" else ("none",)
+    _, fitted, _ = next(fit_strategies(names, estimator, X, y, minority="eight", seed=3))
+    assert [row["train_batch_count"] for row in fitted.net_.history] == [5, 5]
+    assert fitted.random_state == 3
+    assert estimator.random_state is None
+
+
+def test_shared_strategies_build_on_the_plain_network(data):
+    X, y = data
+    names = ("none", "smote_embedding", "threshold", "prior_shift")
+    fitted = {
+        name: model
+        for name, model, _ in fit_strategies(names, ESTIMATOR, X, y, minority="eight", seed=0)
+    }
+    plain = fitted["none"]
+    np.testing.assert_array_equal(
+        plain.predict_proba(X),
+        CNNClassifier(max_epochs=3, random_state=0).fit(X, y).predict_proba(X),
+    )
+    assert fitted["smote_embedding"].estimator_ is plain
+    np.testing.assert_allclose(fitted["smote_embedding"].head_.effective_prior_, 0.5)
+    odds = fitted["prior_shift"].decision_function(X) - plain.decision_function(X)
+    np.testing.assert_allclose(odds, np.log(np.mean(y == "eight") / np.mean(y == "rest")))
+    assert plain.target_prior is None
+    threshold = fitted["threshold"]
+    assert isinstance(threshold, TunedThresholdClassifierCV)
+    np.testing.assert_array_equal(threshold.estimator_.predict_proba(X), plain.predict_proba(X))
+
+
+def test_results_are_equal_for_any_number_of_processes(comparison, data):
+    names = ["over", "smote_embedding", "threshold"]
+    again = compare(
+        *data, strategies=names, estimator=ESTIMATOR, cv=2, n_repeats=2, random_state=0, n_jobs=1
+    )
+    for name in ["none", *names]:
+        for metric in comparison.metrics:
+            np.testing.assert_array_equal(
+                again._values(name, metric), comparison._values(name, metric)
+            )
+
+
+def test_the_table_is_what_the_runs_say(comparison):
+    values = comparison._values("over", "f1_minority")
+    differences = values - comparison._values("none", "f1_minority")
+    row = comparison.table.loc["over", "f1_minority"]
+    assert row["mean"] == pytest.approx(values.mean())
+    assert row["sd"] == pytest.approx(values.std(ddof=1))
+    low, high = corrected_interval(differences, test_share=1.0)
+    assert (row["low"], row["high"]) == pytest.approx((low, high))
+    assert comparison.verdict.loc["over", "f1_minority"] == judge(low, high)
+    assert list(comparison.verdict.columns) == METRICS
+    assert "none" not in comparison.verdict.index
+
+
+def test_a_fixed_test_set(data):
+    X, y = data
+    X_test, y_test = X[::3], y[::3]
+    result = compare(
+        X,
+        y,
+        strategies=["class_weight"],
+        estimator=ESTIMATOR,
+        X_test=X_test,
+        y_test=y_test,
+        n_repeats=2,
+        random_state=0,
+    )
+    assert result.protocol["n_runs"] == 2
+    assert result.confusion_matrix("none").sum() == 2 * len(y_test)
+    assert result.protocol["evaluation"] == "fixed test set"
+
+
+def test_one_run_has_no_interval_and_says_so(data, tmp_path):
+    X, y = data
+    result = compare(
+        X, y, strategies=["focal"], estimator=ESTIMATOR, X_test=X, y_test=y, random_state=0
+    )
+    assert result.verdict.loc["focal"].tolist() == ["one run", "one run"]
+    result.to_json(tmp_path / "r.json")
+    interval = json.loads((tmp_path / "r.json").read_text())["strategies"]["focal"]["f1_minority"]
+    assert interval["interval"] == [None, None]
+    result.to_html(tmp_path / "r.html")
+    assert "one run" in str(result)
+
+
+def test_three_classes_tune_offsets(data):
+    X, y = data
+    y = np.where(np.arange(len(y)) % 3 == 0, "other", y)
+    result = compare(X, y, strategies=["threshold"], estimator=ESTIMATOR, cv=2, random_state=0)
+    assert result.minority == "eight"
+    assert result.confusion_matrix("threshold").shape == (3, 3)
+
+
+def test_tuned_offsets_raise_macro_f1_and_undo_a_shift():
+    rng = np.random.RandomState(0)
+    y = rng.choice(3, p=[0.8, 0.15, 0.05], size=2000)
+    log_proba = np.log(np.array([0.8, 0.15, 0.05])) + rng.randn(2000, 3) + 2.0 * np.eye(3)[y]
+    classes = np.arange(3)
+
+    def macro(offsets):
+        predicted = (log_proba + offsets).argmax(axis=1)
+        return f1_score(y, predicted, average="macro", zero_division=0.0)
+
+    offsets = tune_offsets(log_proba, y, classes)
+    assert macro(offsets) > macro(np.zeros(3))
+    shifted = tune_offsets(log_proba - np.array([3.0, 0, 0]), y, classes)
+    assert macro(offsets) == pytest.approx(macro(shifted - np.array([3.0, 0, 0])), abs=0.02)
+
+
+def test_own_scoring_and_own_folds(data):
+    X, y = data
+    scoring = {"kept": imbalance_scoring(y)["recall_minority"]}
+    folds = StratifiedKFold(2, shuffle=True, random_state=0)
+    result = compare(
+        X, y, strategies=["over"], estimator=ESTIMATOR, cv=folds, scoring=scoring, random_state=0
+    )
+    assert result.metrics == result.verdict_metrics == ["kept"]
+    result.plot()
+
+
+# ------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"strategies": ["magic"]}, r"Unknown strategies \['magic'\]"),
+        ({"strategies": "over"}, "must be a list of names"),
+        ({"estimator": RandomOverSampler()}, "must be a CNNClassifier"),
+        ({"estimator": CNNClassifier(early_stopping=True)}, "Early stopping"),
+        ({"estimator": CNNClassifier(class_weight="balanced")}, "a remedy of its own"),
+        ({"cv": 100}, "fewer than the 100 folds"),
+        ({"n_repeats": 0}, "`n_repeats`"),
+        ({"X_test": np.zeros((2, 8, 8))}, "belong together"),
+    ],
+)
+def test_bad_input_is_refused_before_training(params, message, data):
+    with pytest.raises(ValueError, match=message):
+        compare(*data, **params)
+
+
+# ------------------------------------------------------------------------- files
+
+
+def test_json_schema(comparison, tmp_path):
+    comparison.to_json(tmp_path / "result.json")
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert set(result) == {"baseline", "minority", "classes", "protocol", "strategies"}
+    assert result["baseline"] == "none"
+    assert result["minority"] == "eight"
+    assert result["classes"] == ["eight", "rest"]
+    entry = result["strategies"]["prior_shift"]
+    assert set(entry) == {*comparison.metrics, "seconds", "confusion_matrix"}
+    for metric in comparison.metrics:
+        assert set(entry[metric]) == {"mean", "sd", "values", "difference", "interval"}
+        assert len(entry[metric]["values"]) == 4
+    assert np.shape(entry["confusion_matrix"]) == (2, 2)
+    assert entry["seconds"] > 0
+
+
+def test_the_report_stands_alone(comparison, tmp_path):
+    path = tmp_path / "report.html"
+    comparison.to_html(path)
+    html = path.read_text(encoding="utf-8")
+    for name in comparison.strategies:
+        assert name in html
+    assert html.count("<img") == 5
+    assert "http" not in html.replace("http-equiv", "")
+    assert "12 gradient steps" in html
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_labels_are_escaped_in_the_report(data, tmp_path):
+    X, y = data
+    y = np.where(y == "eight", "<b>8</b>", "rest")
+    result = compare(X, y, strategies=["focal"], estimator=ESTIMATOR, cv=2, random_state=0)
+    result.to_html(tmp_path / "r.html")
+    html = (tmp_path / "r.html").read_text()
+    assert "<b>8</b>" not in html
+    assert "&lt;b&gt;8&lt;/b&gt;" in html
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(comparison, tmp_path, monkeypatch):
+    path = tmp_path / "r.json"
+    path.write_text("old")
+
+    def fail(self, target):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("pathlib.Path.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        comparison.to_json(path)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
+
+
+def test_plot_and_print(comparison):
+    figure = comparison.plot()
+    assert len(figure.axes) == 2
+    text = str(comparison)
+    assert all(name in text for name in comparison.strategies)
+    assert "within noise" in text or "better" in text
+    assert "10 strategies over 4 runs" in repr(comparison)

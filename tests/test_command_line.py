@@ -1,0 +1,66 @@
+"""The command line: exit statuses, streams and files."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from skimb.__main__ import main
+
+
+def run(*arguments, **kwargs):
+    return subprocess.run(
+        [sys.executable, "-m", "skimb", *arguments], capture_output=True, text=True, **kwargs
+    )
+
+
+def test_compare_digits(tmp_path):
+    done = run(
+        *("compare", "digits", "--strategies", "class_weight,prior_shift", "--folds", "2"),
+        *("--repeats", "1", "--epochs", "1", "--jobs", "1"),
+        *("--report", "report.html", "--json", "result.json"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "prior_shift" in done.stdout
+    # No terminal: one line a strategy, no bar.
+    assert done.stderr.count("\n") == 3
+    assert "class_weight: f1_minority" in done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "result.json"]
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["classes"] == ["8", "rest"]
+    assert result["protocol"]["class_counts"] == {"8": 81, "rest": 1623}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "COMMAND"),
+        (["compare"], "data"),
+        (["compare", "nonsense"], "invalid choice"),
+        (["compare", "digits", "--strategies", "magic"], "unknown strategies: magic"),
+        (["compare", "digits", "--strategies", ","], "none given"),
+        (["compare", "digits", "--repeats", "0"], "at least 1"),
+        (["compare", "digits", "--repeats", "x"], "invalid"),
+        (["compare", "digits", "--report", "no/such/folder/r.html"], "does not exist"),
+        (["compare", "digits", "--json", "."], "cannot write"),
+    ],
+)
+def test_usage_errors_exit_with_2(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_bad_data_exits_with_1_in_one_line(capsys):
+    assert main(["compare", "digits", "--folds", "100"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("skimb: Class '8' has 81 rows, fewer than the 100 folds")
+    assert error.count("\n") == 1
+
+
+def test_an_absent_device_exits_with_1(capsys):
+    assert main(["compare", "digits", "--device", "nonsense", "--jobs", "1"]) == 1
+    assert "`device`='nonsense' cannot be used here" in capsys.readouterr().err
