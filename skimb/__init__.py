@@ -5,6 +5,7 @@ without torch (resamplers, metrics, data sets) stay quick to import.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0.dev0"
 
@@ -20,6 +21,20 @@ __all__ = [
     "study",
     "under_sampling",
 ]
+
+
+if TYPE_CHECKING:
+    from skimb import (
+        class_weight,
+        datasets,
+        inspection,
+        losses,
+        metrics,
+        neural_network,
+        over_sampling,
+        study,
+        under_sampling,
+    )
 
 
 def __getattr__(name):

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 __all__ = ["main"]
 
@@ -83,7 +82,7 @@ def _compare(parser, arguments):
                 f"unknown strategies: {', '.join(unknown) or '(none given)'}; "
                 f"known are {', '.join(STRATEGIES)}"
             )
-    digits: Any = load_imbalanced_digits()
+    digits = load_imbalanced_digits()
     try:
         result = compare(
             digits.data,

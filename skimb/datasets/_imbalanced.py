@@ -1,6 +1,7 @@
 """Thin out balanced data until it is imbalanced."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -11,7 +12,7 @@ __all__ = ["load_imbalanced_digits", "make_long_tailed"]
 
 def load_imbalanced_digits(
     return_X_y=False, *, minority=8, ratio=None, multiclass=False, random_state=0
-):
+) -> Any:
     """Load scikit-learn's handwritten digits with one class, or most of them, made rare.
 
     1797 real grey images of 8x8 pixels, small enough for a full study in minutes.

@@ -2,6 +2,7 @@
 
 import copy
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,14 +23,13 @@ from skimb.neural_network._modules import (
     build_module,
     last_linear,
 )
-from skimb.neural_network._net import PREDICTION_FACTOR
 from skimb.neural_network._prior import (
     effective_prior,
     resolve_target_prior,
     shift_log_posterior,
 )
 from skimb.neural_network._resample import resample_training_part
-from skimb.neural_network._runtime import resolve_device, seeded, threads_for
+from skimb.neural_network._runtime import resolve_device, seeded
 from skimb.neural_network._training import (
     OPTIMIZERS,
     Part,
@@ -215,14 +215,14 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        module="simple_cnn",
+        module: Any = "simple_cnn",
         *,
-        loss="cross_entropy",
+        loss: Any = "cross_entropy",
         class_weight=None,
         batch_sampling=None,
         sampler=None,
         target_prior=None,
-        optimizer="adamw",
+        optimizer: Any = "adamw",
         lr=1e-3,
         weight_decay=1e-2,
         lr_schedule="one_cycle",
@@ -232,12 +232,12 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         batch_size=128,
         early_stopping=False,
         validation_fraction=0.1,
-        scoring="balanced_accuracy",
+        scoring: Any = "balanced_accuracy",
         n_iter_no_change=5,
         image_shape=None,
         channels=None,
-        standardize="auto",
-        device="auto",
+        standardize: Any = "auto",
+        device: Any = "auto",
         random_state=None,
         verbose=0,
     ):
@@ -506,9 +506,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         part = Part(images, np.zeros(len(images)), np.zeros(len(images)))
         # Batch by batch: the images of a prediction need not fit on the device.
         dataset = to_device(part, torch.device("cpu"))
-        batch = min(len(images), PREDICTION_FACTOR * self.net_.batch_size)
-        with threads_for(self.net_.multiply_adds * batch):
-            return self.net_.logits(dataset)
+        return self.net_.logits(dataset)
 
     def predict_log_proba(self, X):
         """Return the logarithms of `predict_proba`, finite where those round to zero.

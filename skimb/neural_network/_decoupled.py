@@ -1,6 +1,7 @@
 """DecoupledClassifier: learn the features as the data are, the classifier as they should be."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -95,9 +96,9 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         self,
         estimator=None,
         *,
-        head="linear",
+        head: Any = "linear",
         sampler=None,
-        loss="cross_entropy",
+        loss: Any = "cross_entropy",
         class_weight=None,
         target_prior=None,
         lr=3e-2,

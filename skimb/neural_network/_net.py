@@ -15,6 +15,7 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
 
 from skimb.neural_network._batches import BatchIterator
+from skimb.neural_network._runtime import prediction_rows, threads_for
 
 __all__ = [
     "BestEpoch",
@@ -29,9 +30,6 @@ __all__ = [
 
 #: Records of the history that hold one entry a class: too wide for a printed line.
 PER_CLASS = ["valid_confusion_matrix", "valid_f1", "valid_precision", "valid_recall"]
-
-#: Batches of a prediction are larger by this: no gradients are kept.
-PREDICTION_FACTOR = 4
 
 
 class RowLoss(nn.Module):
@@ -80,8 +78,10 @@ class Standardized(nn.Module):
         """Return the logits of images of any dtype."""
         if len(images) == 1 and not self.training:
             # Matrix-vector products sum in another order than matrix products: with company, a
-            # row on its own gets the same logits to the bit as among others.
-            return self(images.repeat(2, 1, 1, 1))[:1]
+            # row on its own gets the same logits to the bit as among others. (Repeated with the
+            # channels last, as they lie in memory: kernels are chosen by strides.)
+            pair = images.permute(0, 2, 3, 1).repeat(2, 1, 1, 1).permute(0, 3, 1, 2)
+            return self(pair)[:1]
         images = images.to(torch.float32)
         if self.is_active:
             images = (images - self.mean).mul_(self.scale)
@@ -126,7 +126,14 @@ class ImageNet(NeuralNet):
         """Return an iterator of whole batches."""
         if training:
             return BatchIterator(dataset, self.batch_size, self.plan)
-        return BatchIterator(dataset, PREDICTION_FACTOR * self.batch_size)
+        return BatchIterator(
+            dataset, prediction_rows(self.multiply_adds, torch.device(self.device))
+        )
+
+    def _set_training(self, training=True):
+        # skorch walks through all modules at every step; the mode seldom changes.
+        if self.module_.training != training:
+            super()._set_training(training)
 
     def initialize_optimizer(self, triggered_directly=None):
         """Build the optimiser; biases and the parameters of norms do not decay."""
@@ -170,7 +177,8 @@ class ImageNet(NeuralNet):
 
     def logits(self, dataset):
         """Return the logits of all rows, float32 of shape (n, n_classes), on the host."""
-        return torch.cat(list(self.forward_iter(dataset, device="cpu"))).numpy()
+        with threads_for(self.multiply_adds * len(dataset)):
+            return torch.cat(list(self.forward_iter(dataset, device="cpu"))).numpy()
 
 
 class StopTraining(Exception):  # noqa: N818 - no error, a signal

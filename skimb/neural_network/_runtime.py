@@ -5,10 +5,14 @@ from contextlib import contextmanager
 import joblib
 import torch
 
-__all__ = ["resolve_device", "seeded", "threads_for"]
+__all__ = ["prediction_rows", "resolve_device", "seeded", "threads_for"]
 
-#: Multiply-adds a batch that keep one thread busy long enough to be worth a second one.
+#: Multiply-adds that keep one thread busy long enough to be worth a second one, and few enough
+#: that what a batch of predictions leaves between two layers stays in the cache.
 WORK_PER_THREAD = 200_000_000
+
+#: Rows a batch of predictions at most.
+MOST_ROWS = 512
 
 
 def resolve_device(device):
@@ -74,9 +78,32 @@ def threads_for(work):
         Multiply-adds of one batch.
     """
     before = torch.get_num_threads()
-    wanted = max(1, min(work // WORK_PER_THREAD, joblib.cpu_count()))
-    torch.set_num_threads(int(wanted))
+    torch.set_num_threads(_threads(work))
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _threads(work):
+    return int(max(1, min(work // WORK_PER_THREAD, joblib.cpu_count())))
+
+
+def prediction_rows(multiply_adds, device):
+    """Return how many rows a batch of predictions shall have.
+
+    Parameters
+    ----------
+    multiply_adds : int
+        The work of one image.
+    device : torch.device
+        Where the network lies.
+
+    Returns
+    -------
+    int
+    """
+    if device.type != "cpu":
+        return MOST_ROWS
+    n_rows = joblib.cpu_count() * WORK_PER_THREAD // max(1, multiply_adds)
+    return int(min(max(n_rows, 16), MOST_ROWS))

@@ -1,5 +1,7 @@
 """Copy rows of the rare classes."""
 
+from typing import Any
+
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
@@ -56,7 +58,7 @@ class RandomOverSampler(BaseOverSampler):
 
     _parameter_constraints: dict = {**BaseOverSampler._parameter_constraints}
 
-    def __init__(self, *, sampling_strategy="auto", random_state=None):
+    def __init__(self, *, sampling_strategy: Any = "auto", random_state=None):
         super().__init__(sampling_strategy=sampling_strategy)
         self.random_state = random_state
 

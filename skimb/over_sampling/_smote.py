@@ -2,6 +2,7 @@
 
 import warnings
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
@@ -91,7 +92,7 @@ class SMOTE(BaseOverSampler):
     }
 
     def __init__(
-        self, *, sampling_strategy="auto", random_state=None, k_neighbors=5, embedder=None
+        self, *, sampling_strategy: Any = "auto", random_state=None, k_neighbors=5, embedder=None
     ):
         super().__init__(sampling_strategy=sampling_strategy)
         self.random_state = random_state

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from skimb._files import write_text
-from skimb.study._report import render_report
+from skimb.study._report import metric_label, render_report
 from skimb.study._statistics import corrected_interval, judge
 from skimb.study._strategies import BASELINE
 
@@ -179,8 +180,9 @@ class Comparison:
                 yticks=range(n_rows),
                 yticklabels=names,
                 xlabel=f"difference to none ({baseline:.3f})",
-                title=metric.replace("_", " "),
+                title=metric_label(metric),
             )
+            ax.xaxis.set_major_locator(MaxNLocator(5))
             ax.spines[["top", "right", "left"]].set_visible(False)
             ax.tick_params(axis="y", length=0)
             ax.grid(axis="x", color="#e4e4e4")

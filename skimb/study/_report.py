@@ -14,7 +14,25 @@ from skimb.inspection import ClassDistributionDisplay, TrainingHistoryDisplay
 from skimb.study._statistics import judge
 from skimb.study._strategies import BASELINE, STRATEGIES
 
-__all__ = ["render_report"]
+__all__ = ["metric_label", "render_report"]
+
+
+def metric_label(metric):
+    """Return the name of a metric as people read it.
+
+    Parameters
+    ----------
+    metric : str
+        Such as ``"f1_minority"``.
+
+    Returns
+    -------
+    str
+        Such as ``"minority F1"``.
+    """
+    if metric.endswith("_minority"):
+        metric = f"minority {metric.removesuffix('_minority')}"
+    return metric.replace("_", " ").replace("f1", "F1")
 
 
 def render_report(comparison):
@@ -36,6 +54,7 @@ def render_report(comparison):
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["label"] = metric_label
     with rc_context({"font.size": 10, "font.family": "sans-serif", "svg.hashsalt": "skimb"}):
         pictures = {
             "differences": _picture(comparison.plot()),
@@ -66,7 +85,7 @@ def _headline(comparison):
         best = table[metric, "mean"].idxmax()
         sentences.append(
             {
-                "metric": metric.replace("_", " "),
+                "metric": metric,
                 "best": best,
                 "best_mean": table.loc[best, (metric, "mean")],
                 "baseline_mean": table.loc[BASELINE, (metric, "mean")],
@@ -100,7 +119,7 @@ def _summary_rows(comparison):
                 "seconds": table.loc[name, ("seconds", "mean")],
             }
         )
-    return {"rows": rows, "extra": [metric.replace("_", " ") for metric in extra]}
+    return {"rows": rows, "extra": [metric.removesuffix("_minority") for metric in extra]}
 
 
 def _per_class_rows(comparison):

@@ -1,5 +1,7 @@
 """Drop rows of the frequent classes."""
 
+from typing import Any
+
 import numpy as np
 from imblearn.under_sampling.base import BaseUnderSampler
 from imblearn.utils import check_target_type
@@ -58,7 +60,7 @@ class RandomUnderSampler(BaseUnderSampler):
         "replacement": ["boolean"],
     }
 
-    def __init__(self, *, sampling_strategy="auto", random_state=None, replacement=False):
+    def __init__(self, *, sampling_strategy: Any = "auto", random_state=None, replacement=False):
         super().__init__(sampling_strategy=sampling_strategy)
         self.random_state = random_state
         self.replacement = replacement

@@ -129,10 +129,8 @@ def test_focal_posterior_inverts_the_minimiser(eta, gamma):
     # Any q has some posterior: start from q, map, and check the stationarity there.
     logits = torch.log(eta / eta.sum())[None].requires_grad_(True)
     posterior = torch.softmax(focal_posterior_logits(logits.detach(), gamma=gamma), dim=1)[0]
-    risk = sum(
-        posterior[k] * focal_loss(logits, torch.tensor([k]), gamma=gamma)[0]
-        for k in range(len(eta))
-    )
+    losses = [focal_loss(logits, torch.tensor([k]), gamma=gamma)[0] for k in range(len(eta))]
+    risk = posterior @ torch.stack(losses)
     (slope,) = torch.autograd.grad(risk, logits)
     assert slope.abs().max() < 1e-9
 

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -320,7 +321,7 @@ def test_gradients_are_clipped(small_digits):
     seen = []
 
     class Spy(torch.optim.SGD):
-        def step(self, closure=None):
+        def step(self, closure: Any = None):
             loss = closure()
             norms = [p.grad.norm() for group in self.param_groups for p in group["params"]]
             seen.append(torch.stack(norms).norm().item())
