@@ -1,7 +1,6 @@
 """Write files whole or not at all."""
 
-import os
-import tempfile
+import secrets
 from pathlib import Path
 
 __all__ = ["write_text"]
@@ -20,15 +19,11 @@ def write_text(path, text):
         What; UTF-8 in the file.
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with temporary.open("x", encoding="utf-8") as file:
             file.write(text)
-        # mkstemp lets the owner alone read; the file gets what any new file gets.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

@@ -85,7 +85,7 @@ def read_layout(row_shape, *, image_shape=None, channels=None):
     if image_shape is not None:
         image_shape = _check_image_shape(image_shape)
     if len(row_shape) == 1:
-        shape, channels = image_shape or (1, 1, row_shape[0]), None
+        shape = image_shape or (1, 1, row_shape[0])
         if int(np.prod(shape)) != row_shape[0]:
             raise ValueError(
                 f"`image_shape`={image_shape} needs {int(np.prod(shape))} values a row, but a row "
@@ -177,6 +177,7 @@ def fit_images(estimator, X, y, *, image_shape=None, channels=None):
     layout = read_layout(X.shape[1:], image_shape=image_shape, channels=channels)
     estimator.n_features_in_ = layout.n_features
     estimator.image_shape_ = layout.image_shape
+    estimator._fitted_on_rows = X.ndim == 2
     return layout.to_channels_last(X), y
 
 
@@ -202,6 +203,12 @@ def check_images(estimator, X, *, channels=None):
         If X is empty, not finite, ambiguous, or of another shape than in ``fit``.
     """
     X = _validate(estimator, X, reset=False)
+    if X.ndim == 2 and not estimator._fitted_on_rows:
+        raise ValueError(
+            f"{type(estimator).__name__} was fitted on images of shape (C, H, W) = "
+            f"{estimator.image_shape_}, but X holds flat rows of shape {X.shape[1:]}, whose order "
+            "is not known. Give images."
+        )
     # Rows that were unfolded in fit unfold alike now.
     image_shape = estimator.image_shape_ if X.ndim == 2 else None
     layout = read_layout(X.shape[1:], image_shape=image_shape, channels=channels)

@@ -7,12 +7,36 @@ sparse matrices and frames.
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
-__all__ = ["interpolate_rows", "select_rows"]
+__all__ = ["interpolate_rows", "seeded_clone", "select_rows"]
 
 #: Values a block of interpolated rows may hold: bounds the memory beside the output.
 BLOCK = 4_000_000
+
+
+def seeded_clone(estimator, rng):
+    """Clone an estimator and give a seed to each of its random states that has none.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What is cloned.
+    rng : RandomState
+        The source of the seeds.
+
+    Returns
+    -------
+    estimator
+    """
+    copy = clone(estimator)
+    seeds = {
+        name: int(rng.randint(np.iinfo(np.int32).max))
+        for name, value in sorted(copy.get_params(deep=True).items())
+        if (name == "random_state" or name.endswith("__random_state")) and value is None
+    }
+    return copy.set_params(**seeds) if seeds else copy
 
 
 def select_rows(X, indices):
@@ -54,14 +78,16 @@ def interpolate_rows(X, first, second, gaps):
     -------
     ndarray or sparse matrix with n + m rows, of the dtype of X
     """
+    is_integer = np.issubdtype(X.dtype, np.integer) or X.dtype == bool
     if sparse.issparse(X):
-        steps = sparse.diags_array(gaps)
-        made = X[first] + steps @ (X[second] - X[first])
-        return sparse.vstack([X, made.astype(X.dtype)], format=X.format).astype(X.dtype)
+        base, other = X[first].astype(np.float64), X[second].astype(np.float64)
+        made = base + sparse.diags_array(gaps) @ (other - base)
+        if is_integer:
+            made.data = np.rint(made.data)
+        return sparse.vstack([X, made.astype(X.dtype)], format=X.format)
     n_rows = len(X)
     out = np.empty((n_rows + len(first), *X.shape[1:]), dtype=X.dtype)
     out[:n_rows] = X
-    is_integer = np.issubdtype(X.dtype, np.integer) or X.dtype == bool
     # 16 bits and less fit float32 exactly; the rest is computed in double precision, as
     # imbalanced-learn does.
     work = np.float32 if is_integer and X.dtype.itemsize <= 2 else np.float64

@@ -9,8 +9,16 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.utils import column_or_1d
 
-__all__ = ["class_counts", "class_prior", "compute_class_weight"]
+__all__ = [
+    "SCHEMES",
+    "class_counts",
+    "class_prior",
+    "compute_class_weight",
+    "minority_class",
+    "weights_from_counts",
+]
 
+#: What a class weight may be called.
 SCHEMES = ("balanced", "sqrt", "effective")
 
 
@@ -61,6 +69,28 @@ def class_prior(y):
     return {label: count / total for label, count in counts.items()}
 
 
+def minority_class(y):
+    """Return the rarest label, the first in sorted order among equals.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels.
+
+    Returns
+    -------
+    label
+
+    Examples
+    --------
+    >>> from skimb.class_weight import minority_class
+    >>> minority_class(["dog", "cat", "dog", "dog"])
+    'cat'
+    """
+    counts = class_counts(y)
+    return min(counts, key=counts.__getitem__)
+
+
 def compute_class_weight(class_weight, *, classes, y, beta=0.9999):
     r"""Return one weight a class.
 
@@ -77,7 +107,8 @@ def compute_class_weight(class_weight, *, classes, y, beta=0.9999):
         - ``"sqrt"``: proportional to :math:`n_k^{-1/2}`, of mean 1 over the rows of y;
         - ``"effective"``: proportional to :math:`(1-\beta) / (1-\beta^{n_k})`, the inverse of the
           effective number of rows [1]_, with sum K;
-        - a dict: label to weight, one for every class.
+        - a dict: label to weight, with an entry for every class; others are ignored, so that one
+          dict serves folds that miss a class.
     classes : array-like of shape (n_classes,)
         The labels that weights are wanted for.
     y : array-like of shape (n_samples,)
@@ -116,7 +147,30 @@ def compute_class_weight(class_weight, *, classes, y, beta=0.9999):
 
 
 def weights_from_counts(class_weight, *, classes, counts, beta=0.9999):
-    """Do the work of `compute_class_weight`, from counts instead of labels."""
+    """Return one weight a class, as `compute_class_weight`, from counts instead of labels.
+
+    Parameters
+    ----------
+    class_weight, classes, beta
+        As in `compute_class_weight`.
+    counts : array-like of shape (n_classes,)
+        Rows of each class.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,), float64
+
+    Raises
+    ------
+    ValueError
+        As `compute_class_weight`.
+
+    Examples
+    --------
+    >>> from skimb.class_weight import weights_from_counts
+    >>> weights_from_counts("balanced", classes=["cat", "dog"], counts=[1000, 11000]).round(3)
+    array([6.   , 0.545])
+    """
     labels = np.asarray(classes).tolist()
     counts = np.asarray(counts, dtype=np.float64)
     if class_weight is None:
@@ -151,12 +205,6 @@ def _weights_from_mapping(class_weight, labels):
         raise ValueError(
             f"`class_weight` has no entry for {missing}. Labels seen in y: {labels}. Give every "
             "label a weight, or use 'balanced'."
-        )
-    unknown = [label for label in class_weight if label not in labels]
-    if unknown:
-        raise ValueError(
-            f"`class_weight` has entries for labels that y does not hold: {unknown}. "
-            f"Labels seen in y: {labels}."
         )
     weight = np.array([class_weight[label] for label in labels], dtype=np.float64)
     if not np.all(np.isfinite(weight)) or np.any(weight < 0):

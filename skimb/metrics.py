@@ -19,6 +19,8 @@ from sklearn.metrics import (
 )
 from sklearn.utils import column_or_1d
 
+from skimb.class_weight import minority_class
+
 __all__ = ["imbalance_scoring", "per_class_report"]
 
 
@@ -66,14 +68,14 @@ def imbalance_scoring(y, *, labels=None):
     >>> search.cv_results_["mean_test_recall[1]"].round(2)
     array([0.56, 0.67])
     """
-    found, counts = np.unique(column_or_1d(y), return_counts=True)
+    found = np.unique(column_or_1d(y))
     if len(found) < 2:
         raise ValueError(f"y holds one class only, {found.tolist()}; scores need at least two.")
     labels = found if labels is None else np.asarray(labels)
     unknown = [label for label in labels.tolist() if label not in found.tolist()]
     if unknown:
         raise ValueError(f"y does not hold the labels {unknown}. It holds {found.tolist()}.")
-    minority = found[counts.argmin()]
+    minority = minority_class(y)
     scorers = {f"{name}_minority": _of_class(name, minority) for name in _PER_CLASS}
     scorers["average_precision_minority"] = _AveragePrecision(minority)
     scorers["f1_macro"] = make_scorer(_f1_macro)

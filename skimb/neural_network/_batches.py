@@ -138,13 +138,16 @@ class BatchPlan:
         """Number of classes."""
         return len(self._counts)
 
+    def shares(self, epoch):
+        """Return the share of each class in the batches of an epoch, counted from 0."""
+        progress = epoch / max(1, self.n_epochs - 1)
+        return class_shares(self.batch_sampling, self._counts, progress=progress)
+
     def epoch(self):
         """Return the batches of the next epoch, each an array of row indices."""
-        progress = self.n_done / max(1, self.n_epochs - 1)
         self.n_done += 1
         if self.batch_sampling is not None:
-            shares = class_shares(self.batch_sampling, self._counts, progress=progress)
-            return self._by_shares(shares)
+            return self._by_shares(self.shares(self.n_done - 1))
         n_rows = len(self.target) if self.by_row_count else self.steps * self.batch_size
         return np.array_split(self._all.take(n_rows), self.steps)
 

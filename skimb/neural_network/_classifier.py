@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.metrics import get_scorer
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
@@ -17,7 +18,7 @@ from skimb._images import check_images, fit_images
 from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
 from skimb.class_weight import SCHEMES, weights_from_counts
 from skimb.losses import CrossEntropyLoss, FocalLoss, Loss
-from skimb.neural_network._batches import BatchPlan, class_shares
+from skimb.neural_network._batches import BatchPlan
 from skimb.neural_network._modules import (
     MODULES,
     build_module,
@@ -80,7 +81,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         The class prior that `predict_proba`, `decision_function` and `predict` speak for. None:
         the decision that the training aimed at, so that weights and samplers keep their effect.
         ``"train"``: the prior of y, which undoes that effect. ``"uniform"`` or a dict by label:
-        another prior. May be set after `fit` too, without training anew.
+        another prior. May be set after `fit` too, without training anew. Exact for proper losses
+        and the focal loss, whatever weights and samplers; near with label smoothing and with
+        progressive batches, whose last epoch counts.
     optimizer : {"adamw", "adam", "sgd"} or callable, default="adamw"
         A name, or ``optimizer(params, lr=..., weight_decay=...)`` returning a torch optimiser.
         Biases and the parameters of norms do not decay.
@@ -130,11 +133,12 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of shape (n_classes,)
         Labels.
     class_count_ : ndarray of shape (n_classes,)
-        Rows of each class in y.
+        Rows of each class in y, those of weight zero left out.
     class_weight_ : ndarray of shape (n_classes,)
         Class weights before rescaling.
     effective_prior_ : ndarray of shape (n_classes,)
-        The class prior that the batches showed, weights included.
+        The class prior that the batches showed, weights included, in the epoch whose weights are
+        kept.
     n_features_in_ : int
         Values in an image, C * H * W.
     feature_names_in_ : ndarray of str
@@ -324,19 +328,20 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         images, y = fit_images(self, X, y, image_shape=self.image_shape, channels=self.channels)
         check_classification_targets(y)
         self.classes_, target = np.unique(y, return_inverse=True)
-        self.class_count_ = np.bincount(target)
         everything = Part(images, target, self._check_weight(sample_weight, images, target))
+        self.class_count_ = np.bincount(target[everything.weight > 0])
         if groups is not None:
             check_consistent_length(images, groups)
+        scorer = None if self.scoring == "balanced_accuracy" else get_scorer(self.scoring)
         device = resolve_device(self.device)
-        loss = self._build_loss(target)
+        loss = self._build_loss()
         # One seed each, drawn in any case: no option shifts the randomness of another.
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=4)
         split_rng, sampler_rng, order_rng = map(np.random.RandomState, seeds[:3])
 
         train_rows, valid_rows = self._split(everything, groups, split_rng)
         part = everything.take(train_rows)
-        pixels = self._standardization(part.images)
+        statistics = self._standardization(part.images)
         if self.sampler is not None:
             part = Part(
                 *resample_training_part(
@@ -349,12 +354,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         )
         relative = self.class_weight_ / max(self.class_weight_.max(), np.finfo(float).tiny)
         part.weight, unit = mean_one(part.weight * relative[part.target])
-        _check_can_weight(loss, part.weight, len(self.classes_))
-        self.effective_prior_ = effective_prior(
-            class_shares(self.batch_sampling, counts), part.target, part.weight
-        )
+        if isinstance(loss, Loss):
+            loss.fit(part.target)
         self.loss_ = loss
-        self._target_prior()
         valid = None
         if len(valid_rows):
             valid = everything.take(valid_rows)
@@ -367,6 +369,17 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             batch_sampling=self.batch_sampling,
             rng=order_rng,
         )
+
+        def prior_at(epoch):
+            return effective_prior(plan.shares(epoch), part.target, part.weight)
+
+        def log_posterior(logits, *, epoch):
+            self.effective_prior_ = prior_at(epoch)
+            return self._log_posterior(logits)
+
+        self.effective_prior_ = prior_at(0)
+        # What cannot be shifted must not train first.
+        self._resolve_prior()
         with seeded(int(seeds[3]), device):
             network = build_module(
                 self.module,
@@ -375,21 +388,23 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 prior=self.effective_prior_,
                 device=device,
             )
-            net = train(
+            _try_loss(loss, part.weight, len(self.classes_), device)
+            net, epoch = train(
                 self,
                 network,
                 loss,
                 part=part,
                 valid=valid,
                 plan=plan,
-                pixels=pixels,
+                statistics=statistics,
                 device=device,
-                classes=self.classes_,
-                log_posterior=self._log_posterior,
+                scorer=scorer,
+                log_posterior=log_posterior,
             )
         self.history_ = epoch_records(net.history)
         self.n_iter_ = len(self.history_)
         self.validation_indices_ = valid_rows
+        self.effective_prior_ = prior_at(epoch)
         self.net_ = net
         return self
 
@@ -425,7 +440,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         )
         return rows[train], rows[valid]
 
-    def _build_loss(self, target):
+    def _build_loss(self):
         loss = self.loss
         if isinstance(loss, str):
             loss = LOSSES[loss]()
@@ -435,7 +450,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 f" give {loss.__name__}()."
             )
         if isinstance(loss, Loss):
-            return clone(loss).set_params(reduction="none").fit(target)
+            return clone(loss).set_params(reduction="none")
         if isinstance(loss, nn.Module):
             loss = copy.deepcopy(loss)
             if hasattr(loss, "reduction"):
@@ -473,10 +488,16 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         """The trained network."""
         return self.net_.module_.network
 
-    def _target_prior(self):
+    def _resolve_prior(self):
         """Return the prior to speak for, or None for the decision as trained."""
         if self.target_prior is None:
             return None
+        if getattr(self.loss_, "weight", None) is not None:
+            raise ValueError(
+                f"`loss` has class weights of its own, so it is not known which prior its "
+                f"probabilities speak for, and target_prior={self.target_prior!r} cannot be "
+                "reached. Give them as `class_weight` instead."
+            )
         if np.any(self.effective_prior_ == 0):
             raise ValueError(
                 f"target_prior={self.target_prior!r} needs every class in the training, but "
@@ -494,19 +515,17 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         logits = logits.astype(np.float64)
         if isinstance(self.loss_, Loss):
             logits = self.loss_.effective_logits(torch.from_numpy(logits)).numpy()
-        prior = self._target_prior()
+        prior = self._resolve_prior()
         if prior is None:
             return log_softmax(logits, axis=1)
         return shift_log_posterior(logits, source=self.effective_prior_, target=prior)
 
-    def _forward(self, X):
-        """Return the logits of X, float32 of shape (n, n_classes)."""
+    def _dataset(self, X):
+        """Return X as images for the net; batch by batch, they need not fit on the device."""
         check_is_fitted(self)
         images = check_images(self, X, channels=self.channels)
-        part = Part(images, np.zeros(len(images)), np.zeros(len(images)))
-        # Batch by batch: the images of a prediction need not fit on the device.
-        dataset = to_device(part, torch.device("cpu"))
-        return self.net_.logits(dataset)
+        nothing = np.zeros(len(images))
+        return to_device(Part(images, nothing, nothing), torch.device("cpu"))
 
     def predict_log_proba(self, X):
         """Return the logarithms of `predict_proba`, finite where those round to zero.
@@ -520,7 +539,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n, n_classes), float64
         """
-        return self._log_posterior(self._forward(X))
+        dataset = self._dataset(X)
+        return self._log_posterior(self.net_.logits(dataset))
 
     def predict_proba(self, X):
         """Return the probability of each class.
@@ -584,18 +604,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If the network has no linear layer.
         """
-        check_is_fitted(self)
-        found = []
-
-        def keep_input(layer, inputs):
-            found.append(inputs[0].flatten(1).cpu())
-
-        handle = last_linear(self.module_).register_forward_pre_hook(keep_input)
-        try:
-            n_rows = len(self._forward(X))
-        finally:
-            handle.remove()
-        return torch.cat(found)[:n_rows].numpy()
+        dataset = self._dataset(X)
+        device = torch.device(self.net_.device)
+        layer = last_linear(self.module_.eval(), self.image_shape_, device)
+        return self.net_.inputs_of(layer, dataset)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")
@@ -606,10 +618,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _check_can_weight(loss, weight, n_classes):
+def _try_loss(loss, weight, n_classes, device):
     """Try the loss on two rows: its shape must be right before the training starts."""
-    target = torch.tensor([0, n_classes - 1])
-    values = loss(torch.zeros(2, n_classes), target)
+    target = torch.tensor([0, n_classes - 1], device=device)
+    values = copy.deepcopy(loss)(torch.zeros(2, n_classes, device=device), target)
     shape = tuple(values.shape) if isinstance(values, torch.Tensor) else type(values).__name__
     if shape not in [(2,), ()]:
         raise ValueError(
@@ -622,10 +634,11 @@ def _check_can_weight(loss, weight, n_classes):
         )
 
 
-def _pixel_statistics(images, chunk=4096):
+def _pixel_statistics(images, block=2_000_000):
     """Return mean and standard deviation of each channel in float64, in two passes."""
     n_pixels = images[..., 0].size
-    parts = [images[start : start + chunk] for start in range(0, len(images), chunk)]
+    step = max(1, block // images[0].size)
+    parts = [images[start : start + step] for start in range(0, len(images), step)]
     mean = sum(part.sum(axis=(0, 1, 2), dtype=np.float64) for part in parts) / n_pixels
     squares = sum(((part - mean) ** 2).sum(axis=(0, 1, 2)) for part in parts)
     return mean, np.sqrt(squares / n_pixels)

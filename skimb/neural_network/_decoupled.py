@@ -1,5 +1,7 @@
 """DecoupledClassifier: learn the features as the data are, the classifier as they should be."""
 
+import copy
+from inspect import signature
 from numbers import Integral, Real
 from typing import Any
 
@@ -11,9 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._images import check_images, fit_images
 from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from skimb._resampling import seeded_clone
 from skimb.class_weight import SCHEMES
 from skimb.neural_network._classifier import LOSSES, CNNClassifier
-from skimb.neural_network._resample import resample_training_part, seeded_clone
+from skimb.neural_network._resample import resample_training_part
 
 __all__ = ["DecoupledClassifier"]
 
@@ -171,12 +174,9 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
 
     def _build_head(self, rng):
         if self.head != "linear":
-            for name, default in {
-                "loss": "cross_entropy",
-                "class_weight": None,
-                "target_prior": None,
-            }.items():
-                if getattr(self, name) != default:
+            defaults = signature(type(self)).parameters
+            for name in ("loss", "class_weight", "target_prior", "lr", "max_epochs"):
+                if getattr(self, name) != defaults[name].default:
                     raise ValueError(
                         f"`{name}` belongs to head='linear'. Set it on the head that you gave, "
                         f"{type(self.head).__name__}."
@@ -195,10 +195,14 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
             random_state=int(rng.randint(np.iinfo(np.int32).max)),
         )
 
-    def _embed(self, X):
+    def _head_and_embedding(self, X):
         check_is_fitted(self)
         check_images(self, X, channels=self.estimator_.channels)
-        return self.estimator_.embed(X)
+        head = self.head_
+        if isinstance(head, CNNClassifier):
+            # As in CNNClassifier, a prior that is set after fit counts.
+            head = copy.copy(head).set_params(target_prior=self.target_prior)
+        return head, self.estimator_.embed(X)
 
     def predict(self, X):
         """Return the most probable label of each image.
@@ -212,8 +216,8 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n,)
         """
-        embedded = self._embed(X)
-        return self.head_.predict(embedded)
+        head, embedded = self._head_and_embedding(X)
+        return head.predict(embedded)
 
     def predict_proba(self, X):
         """Return the probability of each class.
@@ -227,8 +231,8 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n, n_classes)
         """
-        embedded = self._embed(X)
-        return self.head_.predict_proba(embedded)
+        head, embedded = self._head_and_embedding(X)
+        return head.predict_proba(embedded)
 
     def decision_function(self, X):
         """Return log-probabilities; for two classes their difference.
@@ -242,8 +246,8 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n, n_classes), or (n,) for two classes
         """
-        embedded = self._embed(X)
-        return self.head_.decision_function(embedded)
+        head, embedded = self._head_and_embedding(X)
+        return head.decision_function(embedded)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "head_")

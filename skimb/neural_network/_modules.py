@@ -130,7 +130,7 @@ def build_module(module, *, image_shape, n_outputs, prior, device):
         net = MODULES[module](image_shape[0], n_outputs, image_shape=image_shape)
         log_prior = np.log(np.maximum(prior, 1e-12))
         with torch.no_grad():
-            last_linear(net).bias.copy_(torch.from_numpy(log_prior - log_prior.mean()))
+            net.head.bias.copy_(torch.from_numpy(log_prior - log_prior.mean()))
     elif isinstance(module, nn.Module):
         net = copy.deepcopy(module)
     else:
@@ -145,7 +145,6 @@ def build_module(module, *, image_shape, n_outputs, prior, device):
     for parameter in net.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    training = net.training
     net.eval()
     try:
         with torch.no_grad():
@@ -155,8 +154,6 @@ def build_module(module, *, image_shape, n_outputs, prior, device):
             f"The network {name!r} cannot read a batch of images of shape (C, H, W) = "
             f"{image_shape}: {exc}"
         ) from exc
-    finally:
-        net.train(training)
     shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     if shape != (2, n_outputs):
         raise ValueError(
@@ -164,7 +161,8 @@ def build_module(module, *, image_shape, n_outputs, prior, device):
             f"classes: it must give (2, {n_outputs}), one logit a class (two for two classes). "
             f"Build it with n_outputs={n_outputs}."
         )
-    return net
+    # Whatever mode an instance came in (a pretrained one is in evaluation mode): now it trains.
+    return net.train()
 
 
 def count_multiply_adds(net, image_shape, device):
@@ -173,7 +171,7 @@ def count_multiply_adds(net, image_shape, device):
     Parameters
     ----------
     net : nn.Module
-        The network, in whatever mode.
+        The network, in training mode; its running statistics are not touched.
     image_shape : tuple of int
         ``(C, H, W)``.
     device : torch.device
@@ -183,21 +181,24 @@ def count_multiply_adds(net, image_shape, device):
     -------
     int
     """
-    training = net.training
     net.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, *image_shape, device=device))
-    net.train(training)
+    net.train()
     return counter.get_total_flops() // 2
 
 
-def last_linear(net):
-    """Find the last linear layer of a network: the head, whose input is the embedding.
+def last_linear(net, image_shape, device):
+    """Find the linear layer that a network runs last: the head, whose input is the embedding.
 
     Parameters
     ----------
     net : nn.Module
-        The network.
+        The network, in evaluation mode.
+    image_shape : tuple of int
+        ``(C, H, W)``.
+    device : torch.device
+        Where the network lies.
 
     Returns
     -------
@@ -208,10 +209,21 @@ def last_linear(net):
     ValueError
         If there is none.
     """
-    layers = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
-    if not layers:
+    run = []
+    handles = [
+        layer.register_forward_hook(lambda layer, inputs, output: run.append(layer))
+        for layer in net.modules()
+        if isinstance(layer, nn.Linear)
+    ]
+    try:
+        with torch.no_grad():
+            net(torch.zeros(1, *image_shape, device=device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not run:
         raise ValueError(
-            f"{type(net).__name__} has no nn.Linear layer, so it has no penultimate layer to "
+            f"{type(net).__name__} runs no nn.Linear layer, so it has no penultimate layer to "
             "embed by. Let the network end in one."
         )
-    return layers[-1]
+    return run[-1]

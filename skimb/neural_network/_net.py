@@ -6,7 +6,7 @@ from contextlib import suppress
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.metrics import confusion_matrix, get_scorer
+from sklearn.metrics import confusion_matrix
 from sklearn.metrics import precision_recall_fscore_support as precision_recall_f1
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, LRScheduler, PrintLog
@@ -28,8 +28,8 @@ __all__ = [
 ]
 
 
-#: Records of the history that hold one entry a class: too wide for a printed line.
-PER_CLASS = ["valid_confusion_matrix", "valid_f1", "valid_precision", "valid_recall"]
+#: Records of the history that are not printed: one entry a class is too wide for a line.
+HIDDEN = ["stops", "valid_confusion_matrix", "valid_f1", "valid_precision", "valid_recall"]
 
 
 class RowLoss(nn.Module):
@@ -117,7 +117,7 @@ class ImageNet(NeuralNet):
     def _default_callbacks(self):
         callbacks = [("epoch_timer", EpochTimer())]
         return (
-            [*callbacks, ("print_log", PrintLog(keys_ignored=PER_CLASS))]
+            [*callbacks, ("print_log", PrintLog(keys_ignored=HIDDEN))]
             if self.verbose
             else callbacks
         )
@@ -175,14 +175,37 @@ class ImageNet(NeuralNet):
         self.notify("on_train_end", X=X, y=y)
         return self
 
+    def notify(self, method_name, **cb_kwargs):
+        """Notify the callbacks; when all have seen an epoch, end training if one said so."""
+        super().notify(method_name, **cb_kwargs)
+        if method_name == "on_epoch_end" and self.history[-1].get("stops", False):
+            raise StopTraining
+
     def logits(self, dataset):
         """Return the logits of all rows, float32 of shape (n, n_classes), on the host."""
         with threads_for(self.multiply_adds * len(dataset)):
             return torch.cat(list(self.forward_iter(dataset, device="cpu"))).numpy()
 
+    def inputs_of(self, layer, dataset):
+        """Return what a layer reads for all rows, float32 of shape (n, d), on the host."""
+        last = []
+
+        def keep(layer, inputs):
+            # A layer may run more than once in a forward pass: its last input counts.
+            last[:] = [inputs[0].flatten(1).cpu()]
+
+        handle = layer.register_forward_pre_hook(keep)
+        try:
+            with threads_for(self.multiply_adds * len(dataset)):
+                # Cut to the batch: a single row was given company, see `Standardized`.
+                batches = [last[0][: len(z)] for z in self.forward_iter(dataset, device="cpu")]
+        finally:
+            handle.remove()
+        return torch.cat(batches).numpy()
+
 
 class StopTraining(Exception):  # noqa: N818 - no error, a signal
-    """Raised by a callback to end training."""
+    """Raised after an epoch that a callback has marked as the last."""
 
 
 class ClippedGradients(Callback):
@@ -253,20 +276,24 @@ class Validation(Callback):
     classes : ndarray of shape (n_classes,)
         Labels.
     log_posterior : callable
-        Logits to log-posteriors, both ndarrays of shape (n, n_classes).
-    scoring : str or callable
-        A scikit-learn scorer, recorded as ``valid_score``.
+        ``(logits, epoch=)`` to log-posteriors, both ndarrays of shape (n, n_classes); epochs count
+        from 0.
+    scorer : callable or None
+        A scikit-learn scorer, recorded as ``valid_score``; None: the balanced accuracy.
     """
 
-    def __init__(self, X, y, *, classes, log_posterior, scoring):
+    def __init__(self, X, y, *, classes, log_posterior, scorer):
         self.X, self.y = X, y
         self.classes = classes
         self.log_posterior = log_posterior
-        self.scoring = scoring
+        self.scorer = scorer
 
     def on_epoch_end(self, net, **kwargs):
         """Record scores in the history of the net."""
-        log_proba = self.log_posterior(net.valid_logits_.cpu().numpy())
+        log_proba = self.log_posterior(
+            net.valid_logits_.cpu().numpy(), epoch=net.history[-1, "epoch"] - 1
+        )
+        del net.valid_logits_
         view = ValidationView(self.classes, log_proba)
         predicted = view.predict(self.X)
         precision, recall, f1, _ = precision_recall_f1(
@@ -276,10 +303,7 @@ class Validation(Callback):
         balanced = float(recall[present].mean())
         record = net.history.record
         record("valid_balanced_accuracy", balanced)
-        if self.scoring == "balanced_accuracy":
-            record("valid_score", balanced)
-        else:
-            record("valid_score", float(get_scorer(self.scoring)(view, self.X, self.y)))
+        record("valid_score", float(self.scorer(view, self.X, self.y)) if self.scorer else balanced)
         record("valid_precision", precision.tolist())
         record("valid_recall", recall.tolist())
         record("valid_f1", f1.tolist())
@@ -309,8 +333,7 @@ class BestEpoch(Callback):
         if score > self.score_:
             self.score_, self.epoch_ = score, epoch
             self.weights_ = copy.deepcopy(net.module_.state_dict())
-        elif epoch - self.epoch_ >= self.patience:
-            raise StopTraining
+        net.history.record("stops", epoch - self.epoch_ >= self.patience)
 
     def on_train_end(self, net, **kwargs):
         """Restore the weights."""

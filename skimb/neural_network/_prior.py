@@ -65,10 +65,18 @@ def resolve_target_prior(target_prior, *, classes, train_prior):
     Raises
     ------
     ValueError
-        If a dict lacks a label, has one that y lacks, or holds a share that is not positive.
+        If it is none of these, or a dict lacks a label, has one that y lacks, or holds a share that
+        is not positive.
     """
+    if target_prior == "train":
+        return train_prior
+    if target_prior == "uniform":
+        return np.full(len(classes), 1 / len(classes))
     if not isinstance(target_prior, Mapping):
-        return train_prior if target_prior == "train" else np.full(len(classes), 1 / len(classes))
+        raise ValueError(
+            "`target_prior` must be None, 'train', 'uniform' or a dict by label. "
+            f"Got {target_prior!r}."
+        )
     labels = classes.tolist()
     if set(target_prior) != set(labels):
         raise ValueError(

@@ -1,10 +1,11 @@
 """Resample the training part inside a fit: rows, targets and weights together."""
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils import get_tags
 
-__all__ = ["resample_training_part", "seeded_clone", "takes_images"]
+from skimb._resampling import seeded_clone
+
+__all__ = ["resample_training_part", "takes_images"]
 
 
 def takes_images(estimator):
@@ -12,35 +13,12 @@ def takes_images(estimator):
     return bool(get_tags(estimator).input_tags.three_d_array)
 
 
-def seeded_clone(estimator, rng):
-    """Clone an estimator and give a seed to each of its random states that has none.
-
-    Parameters
-    ----------
-    estimator : estimator
-        What is cloned.
-    rng : RandomState
-        The source of the seeds.
-
-    Returns
-    -------
-    estimator
-    """
-    copy = clone(estimator)
-    seeds = {
-        name: int(rng.randint(np.iinfo(np.int32).max))
-        for name, value in sorted(copy.get_params(deep=True).items())
-        if (name == "random_state" or name.endswith("__random_state")) and value is None
-    }
-    return copy.set_params(**seeds) if seeds else copy
-
-
 def resample_training_part(sampler, images, target, weight, *, rng):
     """Apply one sampler, or a list of them in turn.
 
     A sampler that reads images gets them as they are. Any other gets rows flattened to float32; if
-    it tells which rows it chose (``sample_indices_``), only that is used, else its rows are rounded
-    back to the dtype of the images.
+    it only chose rows (``sample_indices_``), they are taken from the images, else its rows are
+    rounded back to their dtype.
 
     Parameters
     ----------
@@ -84,8 +62,11 @@ def _apply(sampler, images, target, weight):
         weight = np.concatenate([weight, interpolate(weight, parents, sampler.gaps_)])
         return resampled, new_target, weight
     if indices is not None:
-        return images[indices], new_target, weight[indices]
-    if np.ptp(weight) > 0:
+        weight = weight[indices]
+        # Some perturb the rows that they name: then theirs count.
+        if np.array_equal(resampled, rows[indices]):
+            return images[indices], new_target, weight
+    elif np.ptp(weight) > 0:
         raise ValueError(
             f"{sampler!r} makes up rows without saying from which, so their sample weights are "
             "unknown. Use a sampler of skimb, or fit without sample_weight."
@@ -94,7 +75,9 @@ def _apply(sampler, images, target, weight):
         limits = np.iinfo(images.dtype)
         resampled = np.clip(np.rint(resampled), limits.min, limits.max)
     resampled = np.asarray(resampled).astype(images.dtype).reshape(-1, *images.shape[1:])
-    return resampled, new_target, np.full(len(resampled), weight[0])
+    if indices is None:
+        weight = np.full(len(resampled), weight[0])
+    return resampled, new_target, weight
 
 
 def interpolate(values, parents, gaps):

@@ -1,5 +1,6 @@
 """The state of the machine during a fit: device, seeds and threads, all handed back as found."""
 
+import threading
 from contextlib import contextmanager
 
 import joblib
@@ -40,9 +41,11 @@ def resolve_device(device):
     except (RuntimeError, AssertionError) as exc:
         reason = str(exc).splitlines()[0]
         raise ValueError(
-            f"`device`={device!r} cannot be used here: {reason} Use 'auto', 'cpu', or a device "
-            "of this machine."
+            f"`device`={device!r} cannot be used here: {reason} Use 'auto', 'cpu', or a CUDA "
+            "device of this machine."
         ) from exc
+    if found.type not in ("cpu", "cuda"):
+        raise ValueError(f"`device` must be 'auto', 'cpu' or a CUDA device. Got {device!r}.")
     return found
 
 
@@ -65,24 +68,39 @@ def seeded(seed, device):
         yield
 
 
+class _Threads:
+    """The number of torch's threads as it was before the first of several overlapping blocks."""
+
+    lock = threading.Lock()
+    n_inside = 0
+    before = 1
+
+
 @contextmanager
 def threads_for(work):
-    """Run the block with a number of threads that only depends on the size of the work.
+    """Run the block with a number of threads that the size of the work alone decides.
 
     The order in which torch sums depends on its number of threads, and joblib's workers have
-    another number than the main process: a fixed number makes results equal to the bit in both.
+    another number than the main process: a fixed number makes results equal to the bit in both. It
+    is never more than the machine has cores, and no setting of the caller's changes it.
 
     Parameters
     ----------
     work : int
-        Multiply-adds of one batch.
+        Multiply-adds of what is done at a time.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(_threads(work))
+    with _Threads.lock:
+        if _Threads.n_inside == 0:
+            _Threads.before = torch.get_num_threads()
+        _Threads.n_inside += 1
+        torch.set_num_threads(_threads(work))
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _Threads.lock:
+            _Threads.n_inside -= 1
+            if _Threads.n_inside == 0:
+                torch.set_num_threads(_Threads.before)
 
 
 def _threads(work):

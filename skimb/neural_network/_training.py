@@ -1,5 +1,6 @@
 """Train a network: from tensors, weights and a recipe to a fitted skorch net."""
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +46,9 @@ class Part:
     weight: np.ndarray
 
     def take(self, rows):
-        """Return the part made of these rows."""
+        """Return the part made of these rows, sorted and distinct; without a copy where all are."""
+        if len(rows) == len(self.target):
+            return self
         return Part(self.images[rows], self.target[rows], self.weight[rows])
 
 
@@ -103,13 +106,15 @@ def to_device(part, device):
     return ImageTensors(images.to(device), target.to(device), weight.to(device))
 
 
-def train(recipe: Any, network, loss, *, part, valid, plan, pixels, device, classes, log_posterior):
-    """Train a network by the recipe of an estimator.
+def train(
+    estimator: Any, network, loss, *, part, valid, plan, statistics, device, scorer, log_posterior
+):
+    """Train a network by the parameters of an estimator.
 
     Parameters
     ----------
-    recipe : CNNClassifier
-        Whose optimisation parameters are read.
+    estimator : CNNClassifier
+        Whose optimisation parameters, `classes_` and `image_shape_` are read.
     network : nn.Module
         On the device, in channels-last memory.
     loss : callable
@@ -118,74 +123,79 @@ def train(recipe: Any, network, loss, *, part, valid, plan, pixels, device, clas
         The training part and the validation part; None for no validation.
     plan : BatchPlan
         Which rows stand in the batches.
-    pixels : pair of ndarray, or None
+    statistics : pair of ndarray, or None
         Mean and standard deviation of each channel.
     device : torch.device
         Where it trains.
-    classes : ndarray of shape (n_classes,)
-        Labels.
+    scorer : callable or None
+        What early stopping watches; None: the balanced accuracy.
     log_posterior : callable
-        Logits to the log-posteriors that the estimator would predict by.
+        ``(logits, epoch=)`` to the log-posteriors that the estimator would predict by.
 
     Returns
     -------
-    ImageNet
+    net : ImageNet
         The fitted net, which holds none of the data.
+    epoch : int
+        The epoch whose weights it has, counted from 0.
     """
-    optimizer, options = OPTIMIZERS.get(recipe.optimizer, (recipe.optimizer, None))
+    optimizer, options = OPTIMIZERS.get(estimator.optimizer, (estimator.optimizer, None))
     if options is not None:
         options = {**options, "fused": device.type in ("cpu", "cuda")}
     callbacks, split = [], None
-    schedule = recipe.lr_schedule
+    schedule = estimator.lr_schedule
     if valid is not None:
         split = predefined_split(to_device(valid, device))
         callbacks.append(
             Validation(
                 valid.images,
-                classes[valid.target],
-                classes=classes,
+                estimator.classes_[valid.target],
+                classes=estimator.classes_,
                 log_posterior=log_posterior,
-                scoring=recipe.scoring,
+                scorer=scorer,
             )
         )
-    if recipe.early_stopping and schedule == "one_cycle":
+    if estimator.early_stopping and schedule == "one_cycle":
         schedule = "plateau"
     scheduler = lr_callback(
         schedule,
-        lr=recipe.lr,
-        n_epochs=recipe.max_epochs,
+        lr=estimator.lr,
+        n_epochs=estimator.max_epochs,
         steps_per_epoch=plan.steps,
         has_validation=valid is not None,
     )
     if scheduler is not None:
         callbacks.append(scheduler)
-    if recipe.max_grad_norm is not None:
-        callbacks.append(ClippedGradients(recipe.max_grad_norm))
-    if recipe.early_stopping:
-        callbacks.append(BestEpoch(recipe.n_iter_no_change))
+    if estimator.max_grad_norm is not None:
+        callbacks.append(ClippedGradients(estimator.max_grad_norm))
+    best = BestEpoch(estimator.n_iter_no_change) if estimator.early_stopping else None
+    if best is not None:
+        callbacks.append(best)
     net = ImageNet(
-        Standardized(network, pixels).to(device),
-        RowLoss(loss),
+        Standardized(network, statistics).to(device),
+        # A copy: it moves to the device, and the estimator's own stays on the host.
+        RowLoss(copy.deepcopy(loss)),
         plan=plan,
-        multiply_adds=count_multiply_adds(network, recipe.image_shape_, device),
+        multiply_adds=count_multiply_adds(network, estimator.image_shape_, device),
         optimizer=optimizer,
-        lr=recipe.lr,
-        max_epochs=recipe.max_epochs,
-        batch_size=recipe.batch_size,
+        lr=estimator.lr,
+        max_epochs=estimator.max_epochs,
+        batch_size=estimator.batch_size,
         train_split=split,
         callbacks=[(type(callback).__name__.lower(), callback) for callback in callbacks],
         device=device,
-        verbose=recipe.verbose,
+        verbose=estimator.verbose,
         **{
             f"optimizer__{name}": value
-            for name, value in {"weight_decay": recipe.weight_decay, **(options or {})}.items()
+            for name, value in {"weight_decay": estimator.weight_decay, **(options or {})}.items()
         },
     )
     with threads_for(net.multiply_adds * plan.batch_size):
         net.fit(to_device(part, device))
-    # What only the training needed holds the data: let it go.
+    # What only the training needed holds the data, or the network a second time: let it go.
     net.callbacks, net.callbacks_, net.train_split, net.plan = None, [], None, None
-    return net
+    net.module, net.criterion = Standardized, RowLoss
+    return net, len(net.history) - 1 if best is None else best.epoch_ - 1
 
 
 def epoch_records(history):
@@ -200,7 +210,7 @@ def epoch_records(history):
     -------
     list of dict
     """
-    dropped = ("batches", "epoch", "train_batch_count", "valid_batch_count", "dur")
+    dropped = ("batches", "epoch", "stops", "train_batch_count", "valid_batch_count", "dur")
     return [
         {name: value for name, value in row.items() if name not in dropped}
         | {"seconds": row["dur"]}

@@ -51,32 +51,34 @@ def hold_out(images, target, *, fraction, rng, groups=None, classes=None):
     n_classes = int(target.max()) + 1
     labels = np.arange(n_classes) if classes is None else classes
     size = np.bincount(bundle)
-    counts = np.zeros((len(size), n_classes), dtype=np.intp)
-    np.add.at(counts, (bundle, target), 1)
-    class_sizes = counts.sum(axis=0)
+    ones = np.ones(len(bundle), dtype=np.intp)
+    counts = coo_array((ones, (bundle, target)), shape=(len(size), n_classes)).tocsr()
+    class_sizes = np.bincount(target, minlength=n_classes)
     wanted = np.maximum(1, np.rint(fraction * class_sizes).astype(np.intp))
-    # Bundles that a class lives in: it needs one on either side.
-    homes = (counts > 0).sum(axis=0)
 
     held = np.zeros(n_classes, dtype=np.intp)
     chosen = np.zeros(len(size), dtype=bool)
-    left = homes.copy()
+    # Bundles of each class that are left to the training part: one must stay.
+    left = np.bincount(counts.indices, minlength=n_classes)
+    by_class = counts.tocsc()
     # Rare classes first: they have the fewest ways to be split.
     for k in np.argsort(class_sizes, kind="stable"):
-        candidates = rng.permutation(np.flatnonzero((counts[:, k] > 0) & ~chosen))
+        candidates = by_class.indices[by_class.indptr[k] : by_class.indptr[k + 1]]
+        candidates = rng.permutation(candidates[~chosen[candidates]])
         smallest = candidates[np.argsort(size[candidates], kind="stable")]
         # In random order whatever fits; where nothing does, the smallest bundle is too large too.
         for may_overshoot, order in ((False, candidates), (True, smallest)):
             for b in order:
                 if held[k] >= wanted[k] or (may_overshoot and held[k] > 0):
                     break
-                members = counts[b] > 0
-                overshoots = np.any((held + counts[b] > wanted)[members])
+                row = slice(counts.indptr[b], counts.indptr[b + 1])
+                members, n_members = counts.indices[row], counts.data[row]
+                overshoots = np.any(held[members] + n_members > wanted[members])
                 if np.any(left[members] <= 1) or (overshoots and not may_overshoot):
                     continue
                 chosen[b] = True
-                held += counts[b]
-                left -= members
+                held[members] += n_members
+                left[members] -= 1
     unsplit = [labels[k] for k in range(n_classes) if held[k] == 0]
     if len(unsplit) == n_classes:
         raise ValueError(

@@ -8,13 +8,12 @@ import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
 from scipy import sparse
-from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state, get_tags
 
 from skimb._images import check_rows
 from skimb._params import HasMethods, Interval
-from skimb._resampling import interpolate_rows
+from skimb._resampling import interpolate_rows, seeded_clone
 
 __all__ = ["SMOTE"]
 
@@ -105,13 +104,13 @@ class SMOTE(BaseOverSampler):
         return X, y, is_one_vs_all
 
     def _fit_resample(self, X, y, **params):
-        points = self._points(X, y)
+        self._fit_embedder(X, y)
         firsts, seconds, gaps, labels = [], [], [], []
         for label, n_new in self.sampling_strategy_.items():
             if n_new == 0:
                 continue
             rows = np.flatnonzero(y == label)
-            first, second, gap = self._plan(points[rows], y[rows[0]].item(), n_new)
+            first, second, gap = self._plan(self._points(X, rows), y[rows[:1]].tolist()[0], n_new)
             firsts.append(rows[first])
             seconds.append(rows[second])
             gaps.append(gap)
@@ -122,19 +121,27 @@ class SMOTE(BaseOverSampler):
         self.sample_indices_ = np.concatenate([np.arange(len(y)), first])
         return interpolate_rows(X, first, second, self.gaps_), np.concatenate([y, *labels])
 
-    def _points(self, X, y):
-        """Return the rows as points among which neighbours are sought."""
+    def _fit_embedder(self, X, y):
+        if self.embedder is not None:
+            embedder = seeded_clone(self.embedder, check_random_state(self.random_state))
+            self.embedder_ = embedder.fit(self._readable(X), y)
+
+    def _readable(self, X):
+        """Return rows as the embedder reads them: as images, or flat."""
+        if sparse.issparse(X) or get_tags(self.embedder).input_tags.three_d_array:
+            return X
+        return X.reshape(len(X), -1)
+
+    def _points(self, X, rows):
+        """Return rows as points among which neighbours are sought."""
+        members = X[rows]
         if self.embedder is None:
-            return X if sparse.issparse(X) else X.reshape(len(X), -1)
-        rows = X
-        if not get_tags(self.embedder).input_tags.three_d_array and not sparse.issparse(X):
-            rows = X.reshape(len(X), -1)
-        self.embedder_ = clone(self.embedder).fit(rows, y)
-        points = np.asarray(self.embedder_.transform(rows))
-        if points.ndim != 2 or len(points) != len(y):
+            return members if sparse.issparse(X) else members.reshape(len(members), -1)
+        points = np.asarray(self.embedder_.transform(self._readable(members)))
+        if points.ndim != 2 or len(points) != len(rows):
             raise ValueError(
                 "`embedder` must turn n rows into an array of shape (n, d). "
-                f"For {len(y)} rows it gave {points.shape}."
+                f"For {len(rows)} rows it gave {points.shape}."
             )
         return points
 
