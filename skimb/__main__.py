@@ -1,6 +1,7 @@
 """The command line: ``skimb compare digits --report report.html``."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -23,8 +24,8 @@ def main(argv=None):
     parser = _parser()
     arguments = parser.parse_args(argv)
     for path in (arguments.json, arguments.report):
-        if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-            parser.error(f"cannot write {path}: it is a folder, or lies in one that does not exist")
+        if path is not None and (reason := _why_not_writable(path)):
+            parser.error(f"cannot write {path}: {reason}")
     return _compare(parser, arguments)
 
 
@@ -43,31 +44,46 @@ def _parser():
     compare.add_argument(
         "--strategies", metavar="A,B,...", help="names, joined by commas (default: all)"
     )
-    compare.add_argument("--folds", type=_positive, default=5, metavar="N", help="default: 5")
-    compare.add_argument("--repeats", type=_positive, default=3, metavar="N", help="default: 3")
-    compare.add_argument("--epochs", type=_positive, default=20, metavar="N", help="default: 20")
+    compare.add_argument("--folds", type=_at_least(2), default=5, metavar="N", help="default: 5")
+    compare.add_argument("--repeats", type=_at_least(1), default=3, metavar="N", help="default: 3")
+    compare.add_argument("--epochs", type=_at_least(1), default=20, metavar="N", help="default: 20")
     compare.add_argument(
         "--device", default="auto", metavar="D", help="auto (default), cpu, cuda, ..."
     )
-    compare.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    compare.add_argument("--seed", type=_at_least(0), default=0, metavar="N", help="default: 0")
     compare.add_argument(
-        "--jobs", type=int, default=-1, metavar="N", help="processes (default: one a core)"
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="processes (default: one a core; one where there is CUDA)",
     )
     compare.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
     compare.add_argument("--report", type=Path, metavar="FILE", help="write a report as HTML")
     return parser
 
 
-def _positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
-    return value
+def _at_least(least):
+    def integer(text):
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, got {text}")
+        return int(text)
+
+    return integer
+
+
+def _why_not_writable(path):
+    folder = path.absolute().parent
+    if path.is_dir():
+        return "it is a folder"
+    if not folder.is_dir():
+        return f"the folder {folder} does not exist"
+    return None if os.access(folder, os.W_OK) else f"the folder {folder} is not writable"
 
 
 def _compare(parser, arguments):
-    # torch takes seconds to import: a usage error need not wait for it.
+    # torch takes seconds to import: what is wrong with the arguments alone need not wait for it.
     import numpy as np
+    import torch
 
     from skimb.datasets import load_imbalanced_digits
     from skimb.neural_network import CNNClassifier
@@ -83,6 +99,10 @@ def _compare(parser, arguments):
                 f"known are {', '.join(STRATEGIES)}"
             )
     digits = load_imbalanced_digits()
+    on_cuda = arguments.device.startswith("cuda") or (
+        arguments.device == "auto" and torch.cuda.is_available()
+    )
+    n_jobs = arguments.jobs or (1 if on_cuda else -1)
     try:
         result = compare(
             digits.data,
@@ -92,20 +112,30 @@ def _compare(parser, arguments):
             cv=arguments.folds,
             n_repeats=arguments.repeats,
             random_state=arguments.seed,
-            n_jobs=arguments.jobs,
+            n_jobs=n_jobs,
             verbose=1,
         )
     except ValueError as exc:
         print(f"skimb: {' '.join(str(exc).split())}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("skimb: interrupted; nothing was written", file=sys.stderr)
+        return 130
     print(result)
-    if arguments.json is not None:
-        result.to_json(arguments.json)
-        print(f"figures: {arguments.json}")
-    if arguments.report is not None:
-        result.to_html(arguments.report)
-        print(f"report: {arguments.report}")
-    return 0
+    status = 0
+    for what, write, path in (
+        ("figures", result.to_json, arguments.json),
+        ("report", result.to_html, arguments.report),
+    ):
+        if path is None:
+            continue
+        try:
+            write(path)
+            print(f"{what}: {path}")
+        except OSError as exc:
+            print(f"skimb: cannot write {path}: {exc}", file=sys.stderr)
+            status = 1
+    return status
 
 
 if __name__ == "__main__":

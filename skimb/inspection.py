@@ -10,7 +10,28 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb.class_weight import class_counts
 
-__all__ = ["ClassDistributionDisplay", "TrainingHistoryDisplay"]
+__all__ = ["ClassDistributionDisplay", "TrainingHistoryDisplay", "plain_text"]
+
+
+def plain_text(label):
+    r"""Return a label as matplotlib shows it literally: a dollar sign would start mathematics.
+
+    Parameters
+    ----------
+    label : object
+        The label.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from skimb.inspection import plain_text
+    >>> print(plain_text("5 $"))
+    5 \$
+    """
+    return str(label).replace("$", r"\$")
 
 
 class ClassDistributionDisplay:
@@ -91,7 +112,7 @@ class ClassDistributionDisplay:
         self
         """
         ax = plt.subplots()[1] if ax is None else ax
-        labels, counts = [str(label) for label in self.counts], list(self.counts.values())
+        labels, counts = [plain_text(label) for label in self.counts], list(self.counts.values())
         bars = ax.barh(labels, counts, color="#4878a8")
         ratio = max(counts) / min(counts)
         ax.bar_label(bars, [f"{count}" for count in counts], padding=3)

@@ -45,6 +45,8 @@ def test_compare_digits(tmp_path):
         (["compare", "digits", "--repeats", "x"], "invalid"),
         (["compare", "digits", "--report", "no/such/folder/r.html"], "does not exist"),
         (["compare", "digits", "--json", "."], "cannot write"),
+        (["compare", "digits", "--folds", "1"], "at least 2"),
+        (["compare", "digits", "--seed", "-1"], "at least 0"),
     ],
 )
 def test_usage_errors_exit_with_2(arguments, message, capsys):
@@ -59,6 +61,21 @@ def test_bad_data_exits_with_1_in_one_line(capsys):
     error = capsys.readouterr().err
     assert error.startswith("skimb: Class '8' has 81 rows, fewer than the 100 folds")
     assert error.count("\n") == 1
+
+
+def test_a_report_that_cannot_be_written_does_not_cost_the_other(tmp_path, capsys, monkeypatch):
+    def fail(self, path):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("skimb.study.Comparison.to_json", fail)
+    arguments = ["compare", "digits", "--strategies", "prior_shift", "--folds", "2"]
+    arguments += ["--repeats", "1", "--epochs", "1", "--jobs", "1"]
+    arguments += ["--json", str(tmp_path / "r.json"), "--report", str(tmp_path / "r.html")]
+    assert main(arguments) == 1
+    printed = capsys.readouterr()
+    assert "prior_shift" in printed.out
+    assert "cannot write" in printed.err
+    assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
 
 
 def test_an_absent_device_exits_with_1(capsys):

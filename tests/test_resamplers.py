@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
+from sklearn.random_projection import SparseRandomProjection
 
 from skimb.class_weight import class_counts
 from skimb.over_sampling import SMOTE, RandomOverSampler
@@ -115,6 +117,39 @@ def test_uint8_does_not_wrap_around():
     first, second = (X[smote.parents_[:, i]].astype(float) for i in (0, 1))
     exact = first + smote.gaps_[:, None] * (second - first)
     assert np.abs(X_res[30:] - exact).max() <= 0.5
+
+
+@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix])
+def test_sparse_integers_do_not_wrap_around_either(container):
+    rng = np.random.RandomState(0)
+    dense = rng.randint(0, 256, size=(40, 12)).astype(np.uint8) * (rng.rand(40, 12) < 0.4)
+    y = np.repeat([0, 1], [30, 10])
+    expected, _ = SMOTE(random_state=0).fit_resample(dense.astype(np.uint8), y)
+    made, _ = SMOTE(random_state=0).fit_resample(container(dense.astype(np.uint8)), y)
+    assert made.dtype == np.uint8
+    assert np.abs(made.toarray().astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("labels", [object, "category", bool])
+def test_labels_of_any_type(labels):
+    X, _ = images()
+    y = pd.Series(np.repeat([False, True], [45, 15]))
+    y = y if labels is bool else y.map({False: "many", True: "few"}).astype(labels)
+    for sampler in (RandomOverSampler, RandomUnderSampler, SMOTE):
+        X_res, y_res = sampler(random_state=0).fit_resample(X, y)
+        assert isinstance(y_res, pd.Series)
+        assert len(set(y_res.value_counts())) == 1
+        assert len(X_res) == len(y_res)
+
+
+def test_an_embedder_follows_the_seed():
+    X, y = images(n=80)
+    runs = [
+        SMOTE(random_state=seed, embedder=SparseRandomProjection(4)).fit_resample(X, y)[0]
+        for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    assert not np.array_equal(runs[0], runs[2])
 
 
 def test_embedder_decides_who_is_a_neighbour():

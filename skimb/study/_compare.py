@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone
 from sklearn.metrics import check_scoring, confusion_matrix
 from sklearn.model_selection import StratifiedKFold, check_cv
@@ -14,11 +14,13 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from sklearn.utils.validation import column_or_1d
 from tqdm import tqdm
 
+from skimb.class_weight import minority_class
 from skimb.metrics import imbalance_scoring
 from skimb.neural_network import CNNClassifier
 from skimb.study._comparison import Comparison
 from skimb.study._strategies import (
     BASELINE,
+    NEEDED_ROWS,
     STRATEGIES,
     fit_strategies,
     group_strategies,
@@ -57,13 +59,12 @@ def compare(
     strategies : sequence of str, default=None
         Names from `skimb.study.STRATEGIES`. None: all. ``"none"``, the baseline, is always added.
     estimator : CNNClassifier, default=None
-        The network and how it is trained; the strategies change it each in one respect. None:
-        ``CNNClassifier()``.
+        The network and how it is trained; the strategies change it each in one respect, and each
+        run gives it a seed. None: ``CNNClassifier()``.
     cv : int, splitter or iterable, default=None
-        Folds. None: 5; an int is stratified and shuffled anew in each repeat; a splitter gives the
-        same folds in each repeat.
+        Folds. None: 5; an int is stratified, and shuffled anew in each repeat.
     n_repeats : int, default=1
-        How often the folds are run, each time from other seeds.
+        How often the folds are run, each time other folds and seeds; 1 where `cv` fixes the folds.
     scoring : dict of str to scorer, default=None
         None: `skimb.metrics.imbalance_scoring`.
     X_test, y_test : array-like, default=None
@@ -107,38 +108,43 @@ def compare(
     names = _check_names(strategies)
     y = column_or_1d(y)
     check_consistent_length(X, y)
+    if (X_test is None) != (y_test is None):
+        raise ValueError("`X_test` and `y_test` belong together: give both or neither.")
     estimator = _check_estimator(estimator)
     if not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"`n_repeats` must be a positive integer. Got {n_repeats!r}.")
     scoring = imbalance_scoring(y) if scoring is None else scoring
     classes, counts = np.unique(y, return_counts=True)
-    units, kind = _units(X, y, cv, n_repeats, X_test, y_test, random_state)
-    n_train = max(len(unit.train) for unit in units)
+    test = (X, y) if X_test is None else (X_test, column_or_1d(y_test))
+    runs, kind = _runs(y, cv, n_repeats, X_test, y_test, random_state)
+    _check_rows(names, classes, y, test[1], runs)
+    n_train = max(len(run.train) for run in runs)
     steps = estimator.steps_per_epoch or -(-n_train // min(estimator.batch_size, n_train))
     estimator.set_params(steps_per_epoch=steps)
 
-    minority = classes[counts.argmin()]
-    test = (X, y) if X_test is None else (X_test, column_or_1d(y_test))
+    minority = minority_class(y)
     tasks = [
-        delayed(_run)(i, group, estimator, (X, y), test, unit, scoring, classes, minority)
+        delayed(_fit_and_score)(i, group, estimator, (X, y), test, run, scoring, classes, minority)
         for group in group_strategies(names)
-        for i, unit in enumerate(units)
+        for i, run in enumerate(runs)
     ]
-    outcomes = {name: [None] * len(units) for name in names}
+    outcomes = {name: [None] * len(runs) for name in names}
     messages = set()
-    with _Progress(names, len(units), verbose) as progress:
+    with _Progress(names, len(runs), verbose) as progress:
         for results, warned in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks):
             messages |= warned
             for i, outcome in results:
                 outcomes[outcome.strategy][i] = outcome
                 progress.advance(outcomes[outcome.strategy])
-    test_share = len(units[0].test) / len(units[0].train) if X_test is None else 0.0
+    test_share = 0.0
+    if X_test is None:
+        test_share = float(np.mean([len(run.test) / len(run.train) for run in runs]))
     protocol = {
         "evaluation": kind,
-        "n_runs": len(units),
+        "n_runs": len(runs),
         "n_repeats": int(n_repeats),
         "n_rows": len(y),
-        "n_test_rows": len(units[0].test),
+        "n_test_rows": len(runs[0].test),
         "class_counts": {str(c): int(n) for c, n in zip(classes, counts, strict=True)},
         "gradient_steps": int(steps * estimator.max_epochs),
         "epochs": int(estimator.max_epochs),
@@ -148,14 +154,17 @@ def compare(
         if test_share
         else "95 %, paired t-test over seeds",
         "test_share": test_share,
-        "random_state": random_state if isinstance(random_state, Integral) else None,
+        "random_state": int(random_state) if isinstance(random_state, Integral) else None,
+        "n_jobs": effective_n_jobs(n_jobs),
         "warnings": sorted(messages),
     }
-    return Comparison(outcomes, classes=classes, counts=counts, protocol=protocol)
+    return Comparison(
+        outcomes, classes=classes, counts=counts, minority=minority, protocol=protocol
+    )
 
 
 @dataclass
-class Unit:
+class Run:
     """One run of every strategy: a fold of a repeat, or a repeat on a fixed test set.
 
     Parameters
@@ -175,7 +184,7 @@ class Unit:
 
 @dataclass
 class Outcome:
-    """What one strategy reached in one unit."""
+    """What one strategy reached in one run."""
 
     strategy: str
     scores: dict
@@ -208,58 +217,94 @@ def _check_estimator(estimator):
             "Early stopping gives each strategy another number of gradient steps. Compare with "
             "early_stopping=False, and choose max_epochs."
         )
-    for name in ("class_weight", "batch_sampling", "sampler", "target_prior"):
-        if getattr(estimator, name) is not None:
+    plain = {"loss": "cross_entropy"} | dict.fromkeys(
+        ("class_weight", "batch_sampling", "sampler", "target_prior")
+    )
+    for name, value in plain.items():
+        if getattr(estimator, name) != value:
             raise ValueError(
                 f"`estimator` has {name}={getattr(estimator, name)!r}, a remedy of its own: the "
-                "baseline would not be plain. Leave it None; strategies set it."
+                f"baseline would not be plain. Leave it {value!r}; strategies set it."
             )
     return clone(estimator)
 
 
-def _units(X, y, cv, n_repeats, X_test, y_test, random_state):
+def _runs(y, cv, n_repeats, X_test, y_test, random_state):
     rng = check_random_state(random_state)
     seeds = rng.randint(np.iinfo(np.int32).max, size=n_repeats)
-    if (X_test is None) != (y_test is None):
-        raise ValueError("`X_test` and `y_test` belong together: give both or neither.")
     if X_test is not None:
         if cv is not None:
             raise ValueError("With `X_test` there are no folds: leave `cv` None.")
         check_consistent_length(X_test, y_test)
         everything, tested = np.arange(len(y)), np.arange(len(y_test))
-        return [Unit(everything, tested, int(seed)) for seed in seeds], "fixed test set"
-    n_splits = 5 if cv is None else cv
-    if isinstance(n_splits, Integral):
+        return [Run(everything, tested, int(seed)) for seed in seeds], "fixed test set"
+    cv = 5 if cv is None else cv
+    if isinstance(cv, Integral):
         labels, counts = np.unique(y, return_counts=True)
-        if counts.min() < n_splits:
+        if counts.min() < cv:
             raise ValueError(
-                f"Class {labels[counts.argmin()].item()!r} has {counts.min()} rows, fewer than the "
-                f"{n_splits} folds. Give more rows, or cv={max(2, counts.min())}."
+                f"Class {labels.tolist()[counts.argmin()]!r} has {counts.min()} rows, fewer than "
+                f"the {cv} folds. Give more rows, or cv={max(2, counts.min())}."
             )
-    units = []
+    elif n_repeats > 1:
+        raise ValueError(
+            f"n_repeats={n_repeats} would run the folds of `cv` again, and their scores are not "
+            "independent. Give `cv` as a number, whose folds are shuffled anew in each repeat."
+        )
+    runs = []
     for seed in seeds:
-        if isinstance(n_splits, Integral):
-            folds = StratifiedKFold(n_splits, shuffle=True, random_state=seed)
-        else:
-            folds = check_cv(cv, y, classifier=True)
+        folds = check_cv(cv, y, classifier=True)
+        if isinstance(cv, Integral):
+            folds = StratifiedKFold(int(cv), shuffle=True, random_state=seed)
         splits = list(folds.split(np.empty(len(y)), y))
         fold_seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=len(splits))
-        units += [
-            Unit(train, test, int(fold_seed))
+        runs += [
+            Run(train, test, int(fold_seed))
             for (train, test), fold_seed in zip(splits, fold_seeds, strict=True)
         ]
-    return units, f"{len(splits)}-fold cross-validation"
+    return runs, f"{len(splits)}-fold cross-validation"
 
 
-def _run(i, group, estimator, data, test, unit, scoring, classes, minority):
-    """Fit and score one group of strategies on one unit; runs in a worker process."""
-    X, y = (_safe_indexing(part, unit.train) for part in data)
-    X_test, y_test = (_safe_indexing(part, unit.test) for part in test)
+def _check_rows(names, classes, y, y_test, runs):
+    """Refuse, before any training, splits on which a strategy would fail."""
+    unseen = sorted(set(np.unique(y_test).tolist()) - set(classes.tolist()))
+    if unseen:
+        raise ValueError(f"`y_test` holds labels that y does not: {unseen}.")
+    for run in runs:
+        counts = (y[run.train] == classes[:, None]).sum(axis=1)
+        label, smallest = classes.tolist()[counts.argmin()], counts.min()
+        for name in names:
+            needed = NEEDED_ROWS.get(name, 1)
+            if smallest < needed:
+                raise ValueError(
+                    f"Strategy {name!r} needs {needed} training rows of every class, but a "
+                    f"training part has {smallest} of {label!r}. Give more rows, fewer folds, or "
+                    "leave the strategy out."
+                )
+
+
+def _warm_up(estimator, X, y):
+    """Train a step once a process, so that the first strategy does not pay for torch's start."""
+    if not _warm_up.is_done:
+        rows = np.unique(y, return_index=True)[1]
+        estimator = clone(estimator).set_params(max_epochs=1, steps_per_epoch=1)
+        estimator.fit(_safe_indexing(X, rows), y[rows])
+        _warm_up.is_done = True
+
+
+_warm_up.is_done = False
+
+
+def _fit_and_score(i, group, estimator, data, test, run, scoring, classes, minority):
+    """Fit and score one group of strategies in one run; in a worker process."""
+    X, y = (_safe_indexing(part, run.train) for part in data)
+    X_test, y_test = (_safe_indexing(part, run.test) for part in test)
     results = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        _warm_up(estimator, X, y)
         for name, fitted, seconds in fit_strategies(
-            group, estimator, X, y, minority=minority, seed=unit.seed
+            group, estimator, X, y, minority=minority, seed=run.seed
         ):
             scores = check_scoring(fitted, scoring=scoring)(fitted, X_test, y_test)
             matrix = confusion_matrix(y_test, fitted.predict(X_test), labels=classes)

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from skimb._files import write_text
 from skimb.study._report import metric_label, render_report
 from skimb.study._statistics import corrected_interval, judge
-from skimb.study._strategies import BASELINE
+from skimb.study._strategies import BASELINE, has_own_network
 
 __all__ = ["Comparison"]
 
@@ -29,23 +29,23 @@ class Comparison:
         Labels.
     counts : ndarray of shape (n_classes,)
         Rows of each class.
+    minority : label
+        The rarest class.
     protocol : dict
         How it was run.
 
     Attributes
     ----------
-    minority : label
-        The rarest class.
     protocol : dict
         Folds, repeats, rows, gradient steps, and warnings that were raised on the way.
     """
 
-    def __init__(self, outcomes, *, classes, counts, protocol):
+    def __init__(self, outcomes, *, classes, counts, minority, protocol):
         self.outcomes = outcomes
         self.classes = classes
         self.counts = counts
         self.protocol = protocol
-        self.minority = classes[counts.argmin()].item()
+        self.minority = minority
 
     @property
     def strategies(self):
@@ -84,10 +84,7 @@ class Comparison:
         (or, with a `scoring` that lacks them, for its first metric).
         """
         rows = {
-            name: {
-                metric: judge(*self._summary(name, metric)["interval"])
-                for metric in self.verdict_metrics
-            }
+            name: {metric: self._judge(name, metric) for metric in self.verdict_metrics}
             for name in self.strategies
             if name != BASELINE
         }
@@ -99,15 +96,31 @@ class Comparison:
         known = [metric for metric in VERDICT_METRICS if metric in self.metrics]
         return known or self.metrics[:1]
 
-    def _values(self, name, metric):
+    def values(self, name, metric):
+        """Return the score of a strategy in each run.
+
+        Parameters
+        ----------
+        name : str
+            The strategy.
+        metric : str
+            The metric.
+
+        Returns
+        -------
+        ndarray of shape (n_runs,)
+        """
         return np.array([outcome.scores[metric] for outcome in self.outcomes[name]])
+
+    def _judge(self, name, metric):
+        return judge(*self._summary(name, metric)["interval"], n_runs=self.protocol["n_runs"])
 
     def _seconds(self, name):
         return np.array([outcome.seconds for outcome in self.outcomes[name]])
 
     def _summary(self, name, metric):
-        values = self._values(name, metric)
-        differences = values - self._values(BASELINE, metric)
+        values = self.values(name, metric)
+        differences = values - self.values(BASELINE, metric)
         if name == BASELINE:
             interval = (0.0, 0.0)
         else:
@@ -141,12 +154,11 @@ class Comparison:
         -------
         dict of str to list of list of float
         """
-        losses = {
+        return {
             name: [outcome.train_loss for outcome in outcomes]
             for name, outcomes in self.outcomes.items()
+            if has_own_network(name)
         }
-        # The prior shift hands on the history of the plain network.
-        return {name: runs for name, runs in losses.items() if runs[0] and name != "prior_shift"}
 
     def plot(self, *, figure=None):
         """Plot the difference of each strategy to the baseline, with its interval.
@@ -170,7 +182,7 @@ class Comparison:
             for row, name in enumerate(names):
                 summary = self._summary(name, metric)
                 low, high = summary["interval"]
-                color = COLORS[judge(low, high)]
+                color = COLORS[self._judge(name, metric)]
                 if np.isfinite(low):
                     ax.plot([low, high], [row, row], color=color, linewidth=2.2)
                 ax.plot(summary["difference"], row, "o", color=color, markersize=6)
@@ -205,10 +217,10 @@ class Comparison:
             for metric in self.metrics:
                 summary = self._summary(name, metric)
                 entry[metric] = {
-                    "mean": float(summary["mean"]),
+                    "mean": _number(summary["mean"]),
                     "sd": _number(summary["sd"]),
-                    "values": self._values(name, metric).tolist(),
-                    "difference": float(summary["difference"]),
+                    "values": [_number(value) for value in self.values(name, metric)],
+                    "difference": _number(summary["difference"]),
                     "interval": [_number(bound) for bound in summary["interval"]],
                 }
             entry["seconds"] = float(self._seconds(name).mean())
@@ -258,6 +270,7 @@ COLORS = {
     "worse": "#b2182b",
     "within noise": "#7f7f7f",
     "one run": "#7f7f7f",
+    "undefined": "#7f7f7f",
 }
 
 
@@ -293,6 +306,10 @@ def format_table(comparison):
             line += f"  {cell:<46}"
         line += "".join(f"  {table.loc[name, (metric, 'mean')]:>9.3f}" for metric in others)
         lines.append(f"{line}  {table.loc[name, ('seconds', 'mean')]:>7.1f}")
+    lines.append(
+        f"mean ± sd over {comparison.protocol['n_runs']} runs; difference to {BASELINE} [its 95 % "
+        "interval]; with several strategies, some differences look real by chance"
+    )
     return "\n".join(lines)
 
 

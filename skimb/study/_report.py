@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay
 
 import skimb
-from skimb.inspection import ClassDistributionDisplay, TrainingHistoryDisplay
-from skimb.study._statistics import judge
+from skimb.inspection import ClassDistributionDisplay, TrainingHistoryDisplay, plain_text
 from skimb.study._strategies import BASELINE, STRATEGIES
 
 __all__ = ["metric_label", "render_report"]
@@ -107,7 +106,7 @@ def _summary_rows(comparison):
         judged = []
         for metric in comparison.verdict_metrics:
             cell = table.loc[name, metric].to_dict()
-            cell["verdict"] = None if name == BASELINE else judge(cell["low"], cell["high"])
+            cell["verdict"] = None if name == BASELINE else comparison.verdict.loc[name, metric]
             cell["has_interval"] = bool(np.isfinite(cell["low"]))
             cell["is_best"] = cell["mean"] == table[metric, "mean"].max()
             judged.append(cell)
@@ -163,8 +162,8 @@ def _trade(comparison):
     ax.set(
         xlim=(low, 1.005),
         ylim=(low, 1.005),
-        xlabel=f"recall of {comparison.minority}",
-        ylabel=f"precision of {comparison.minority}",
+        xlabel=f"recall of {plain_text(comparison.minority)}",
+        ylabel=f"precision of {plain_text(comparison.minority)}",
     )
     ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     ax.spines[["top", "right"]].set_visible(False)
@@ -173,7 +172,8 @@ def _trade(comparison):
 
 def _confusion_matrices(comparison):
     names = comparison.strategies
-    n_classes = len(comparison.classes)
+    labels = [plain_text(label) for label in comparison.classes]
+    n_classes = len(labels)
     side = 2.1 if n_classes <= 4 else 3.2
     n_columns = min(5 if n_classes <= 4 else 3, len(names))
     n_rows = -(-len(names) // n_columns)
@@ -183,7 +183,7 @@ def _confusion_matrices(comparison):
         matrix = comparison.confusion_matrix(name)
         # Coloured by the share of the true class: raw counts would show the majority alone.
         shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-        display = ConfusionMatrixDisplay(shares, display_labels=comparison.classes)
+        display = ConfusionMatrixDisplay(shares, display_labels=labels)
         display.plot(ax=ax, colorbar=False, cmap="Blues", im_kw={"vmin": 0, "vmax": 1})
         for (i, j), text in np.ndenumerate(display.text_):
             text.set_text(f"{shares[i, j]:.0%}\n{matrix[i, j]}" if n_classes <= 4 else matrix[i, j])

@@ -27,7 +27,7 @@ def corrected_interval(differences, *, test_share, confidence=0.95):
     Returns
     -------
     low, high : float
-        NaN where there is one difference only.
+        NaN where there is one difference only, or a score is NaN.
 
     References
     ----------
@@ -51,20 +51,24 @@ def corrected_interval(differences, *, test_share, confidence=0.95):
     return mean - half, mean + half
 
 
-def judge(low, high):
+def judge(low, high, *, n_runs):
     """Put an interval of a difference into words.
 
     Parameters
     ----------
     low, high : float
         The interval.
+    n_runs : int
+        Differences that it was made from.
 
     Returns
     -------
-    {"better", "worse", "within noise", "one run"}
+    {"better", "worse", "within noise", "one run", "undefined"}
     """
-    if np.isnan(low):
+    if n_runs < 2:
         return "one run"
+    if not np.isfinite(low) or not np.isfinite(high):
+        return "undefined"
     if low > 0:
         return "better"
     return "worse" if high < 0 else "within noise"

@@ -19,7 +19,14 @@ from skimb.neural_network import DecoupledClassifier
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.under_sampling import RandomUnderSampler
 
-__all__ = ["BASELINE", "STRATEGIES", "fit_strategies", "group_strategies"]
+__all__ = [
+    "BASELINE",
+    "NEEDED_ROWS",
+    "STRATEGIES",
+    "fit_strategies",
+    "group_strategies",
+    "has_own_network",
+]
 
 BASELINE = "none"
 
@@ -75,6 +82,25 @@ STRATEGIES = {
     "threshold": "plain network; decision threshold tuned for F1 on the training part",
     "prior_shift": "plain network; probabilities moved to a uniform class prior",
 }
+
+
+#: Rows of each class that a strategy needs in a training part.
+NEEDED_ROWS = {"threshold": 2, "smote_embedding": 2}
+
+
+def has_own_network(name):
+    """Tell whether a strategy trains a network, and so has a training curve.
+
+    Parameters
+    ----------
+    name : str
+        The strategy.
+
+    Returns
+    -------
+    bool
+    """
+    return name == BASELINE or name in TRAINED
 
 
 def group_strategies(names):

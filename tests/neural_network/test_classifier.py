@@ -5,10 +5,13 @@ import pickle
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from imblearn.over_sampling import SMOTE as FOREIGN_SMOTE
+from imblearn.over_sampling import SMOTE as ForeignSMOTE
+from imblearn.over_sampling import RandomOverSampler as ForeignRandomOverSampler
 from imblearn.pipeline import make_pipeline
+from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV
@@ -17,6 +20,8 @@ from torch import nn
 from skimb.losses import CrossEntropyLoss, FocalLoss
 from skimb.metrics import imbalance_scoring
 from skimb.neural_network import CNNClassifier
+from skimb.neural_network._resample import resample_training_part
+from skimb.neural_network._runtime import threads_for
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.under_sampling import RandomUnderSampler
 
@@ -56,6 +61,29 @@ def test_the_same_images_in_any_layout_and_dtype_train_the_same_network(small_di
         np.testing.assert_array_equal(quick().fit(other, y).predict_proba(X), expected)
     flat = quick(image_shape=(1, 8, 8)).fit(X.reshape(len(X), -1), y)
     np.testing.assert_array_equal(flat.predict_proba(X.reshape(len(X), -1)), expected)
+
+
+def test_rows_are_not_taken_for_images_whose_order_is_unknown():
+    rng = np.random.RandomState(0)
+    X, y = rng.rand(20, 8, 8, 3), np.tile([0, 1], 10)
+    clf = quick(max_epochs=1).fit(X, y)
+    with pytest.raises(ValueError, match=r"flat rows .* whose order is not known"):
+        clf.predict(X.reshape(20, -1))
+
+
+def test_labels_of_any_type(small_digits):
+    X, y = small_digits
+    expected = quick().fit(X, y).predict_proba(X)
+    for labels in (
+        pd.Series(y),
+        pd.Series(y, dtype="category"),
+        y.astype(object),
+        y == "rest",
+        np.where(y == "rest", 7, -3),
+    ):
+        clf = quick(sampler=None).fit(X, labels)
+        np.testing.assert_array_equal(clf.predict_proba(X), expected)
+        assert set(clf.predict(X)) <= set(labels)
 
 
 def test_read_only_input_is_neither_copied_into_nor_warned_about(small_digits):
@@ -107,6 +135,8 @@ def test_bad_input_is_refused_and_nothing_is_half_fitted(change, message):
         ({"module": lambda c, k: nn.Conv2d(3, k, 3)}, "cannot read a batch of images"),
         ({"module": lambda c, k: None}, "callable"),
         ({"batch_sampling": 1.5}, "'batch_sampling' parameter"),
+        ({"scoring": "nonsense"}, "'nonsense' is not a valid scoring value"),
+        ({"device": "meta"}, "`device` must be 'auto', 'cpu' or a CUDA device"),
     ],
 )
 def test_bad_parameters_are_refused_before_training(params, message, small_digits):
@@ -187,15 +217,51 @@ def test_weights_still_act_in_batches_of_one_row(small_digits):
     assert weighted.predict_proba(X)[:, 0].mean() > 2 * plain.mean()
 
 
-def test_rows_of_weight_zero_are_left_out(small_digits):
+@pytest.mark.parametrize("target_prior", [None, "train"])
+def test_rows_of_weight_zero_are_left_out(target_prior, small_digits):
     X, y = small_digits
     weight = np.ones(len(y))
     weight[::3] = 0
+    weight[y == "rest"] *= np.arange((y == "rest").sum()) % 2
     kept = weight > 0
+    clf = quick(target_prior=target_prior)
     np.testing.assert_array_equal(
-        quick().fit(X, y, weight).predict_proba(X),
-        quick().fit(X[kept], y[kept]).predict_proba(X),
+        clone(clf).fit(X, y, weight).predict_proba(X),
+        clone(clf).fit(X[kept], y[kept]).predict_proba(X),
     )
+
+
+def test_a_loss_learns_the_labels_it_trains_on_and_no_others(small_digits):
+    X, y = small_digits
+    seen = []
+
+    class Spy(CrossEntropyLoss):
+        def fit(self, y):
+            seen.append(np.bincount(y))
+            return self
+
+    weight = np.ones(len(y))
+    weight[:4] = 0
+    clf = quick(loss=Spy(), early_stopping=True, sampler=RandomOverSampler()).fit(X, y, weight)
+    n_trained = len(y) - 4 - len(clf.validation_indices_)
+    n_rare = (y == "eight").sum()
+    assert len(seen) == 1
+    assert seen[0][0] == seen[0][1]
+    assert n_trained - n_rare <= seen[0][0] < n_trained
+
+
+def test_class_weights_inside_a_torch_loss_leave_the_prior_unknown(small_digits):
+    loss = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 10.0]))
+    clf = quick(loss=loss).fit(*small_digits)
+    clf.predict(small_digits[0])
+    with pytest.raises(ValueError, match="Give them as `class_weight` instead"):
+        clf.set_params(target_prior="train").predict(small_digits[0])
+
+
+def test_a_prior_that_is_unknown_after_fit_is_refused(small_digits):
+    clf = quick().fit(*small_digits)
+    with pytest.raises(ValueError, match="`target_prior` must be None, 'train', 'uniform'"):
+        clf.set_params(target_prior="natural").predict(small_digits[0])
 
 
 # ------------------------------------------------------------------------- samplers
@@ -207,7 +273,7 @@ def test_rows_of_weight_zero_are_left_out(small_digits):
         RandomOverSampler(),
         RandomUnderSampler(),
         SMOTE(),
-        FOREIGN_SMOTE(),
+        ForeignSMOTE(),
         [RandomUnderSampler(sampling_strategy=0.2), SMOTE()],
     ],
 )
@@ -225,11 +291,27 @@ def test_sample_weights_follow_the_rows(small_digits):
         np.testing.assert_allclose(clf.effective_prior_, [0.75, 0.25])
 
 
+def test_a_foreign_sampler_that_perturbs_the_rows_it_names_keeps_its_rows():
+    """imbalanced-learn's smoothed bootstrap names rows and moves them."""
+    rng = np.random.RandomState(0)
+    images, target = rng.rand(40, 4, 4, 1).astype(np.float32), np.repeat([0, 1], [30, 10])
+    smoothed = ForeignRandomOverSampler(shrinkage=1.0, random_state=0)
+    made, _, weight = resample_training_part(
+        smoothed, images, target, np.arange(1.0, 41.0), rng=rng
+    )
+    assert len(np.unique(made.reshape(60, -1), axis=0)) == 60
+    assert weight[40:].min() >= 31
+    copied, *_ = resample_training_part(
+        ForeignRandomOverSampler(random_state=0), images, target, np.ones(40), rng=rng
+    )
+    assert len(np.unique(copied.reshape(60, -1), axis=0)) <= 40
+
+
 def test_a_foreign_generator_cannot_carry_weights(small_digits):
     X, y = small_digits
     weight = np.linspace(1, 2, len(y))
     with pytest.raises(ValueError, match="without saying from which"):
-        quick(sampler=FOREIGN_SMOTE()).fit(X, y, weight)
+        quick(sampler=ForeignSMOTE()).fit(X, y, weight)
 
 
 def test_the_given_sampler_and_loss_stay_as_they_are(small_digits):
@@ -267,6 +349,47 @@ def test_a_network_as_callable_or_instance(small_digits):
     torch.testing.assert_close(
         dict(fitted.module_.state_dict()), dict(before), rtol=1e-4, atol=1e-6
     )
+
+
+def test_an_instance_in_evaluation_mode_trains(small_digits):
+    """Pretrained networks come so: their norms and dropout must act nonetheless."""
+    modes = []
+
+    class Spy(nn.Dropout):
+        def forward(self, x):
+            modes.append(self.training)
+            return super().forward(x)
+
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), Spy(), nn.Flatten(), nn.Linear(144, 2)
+    ).eval()
+    clf = quick(module=net).fit(*small_digits)
+    assert clf.module_[1].num_batches_tracked == 2 * 3
+    assert sum(modes) == 2 * 3
+    assert not net.training
+    clf.predict(small_digits[0])
+    assert not clf.module_.training
+
+
+def test_the_embedding_is_what_the_last_executed_layer_reads(small_digits):
+    X, y = small_digits
+
+    class HeadFirst(nn.Module):
+        def __init__(self, in_channels, n_outputs):
+            super().__init__()
+            self.head = nn.Linear(3, n_outputs)
+            self.body = nn.Linear(64, 3)
+
+        def forward(self, x):
+            # Flip averaging: every layer runs twice.
+            both = [self.head(self.body(z.flatten(1)).relu()) for z in (x, x.flip(3))]
+            return (both[0] + both[1]) / 2
+
+    clf = quick(module=HeadFirst).fit(X, y)
+    together = clf.embed(X)
+    assert together.shape == (len(X), 3)
+    parts = np.concatenate([clf.embed(X[:1]), clf.embed(X[1:7]), clf.embed(X[7:])])
+    np.testing.assert_allclose(parts, together, atol=1e-6)
 
 
 def test_the_head_on_the_embedding_is_the_prediction(small_digits):
@@ -450,6 +573,31 @@ def test_the_thread_count_does_not_come_from_outside(small_digits):
     np.testing.assert_array_equal(*results)
 
 
+def test_overlapping_threads_restore_the_count():
+    before = torch.get_num_threads()
+    inside = threads_for(0)
+    with threads_for(10**12):
+        inside.__enter__()
+    assert torch.get_num_threads() == 1
+    inside.__exit__(None, None, None)
+    assert torch.get_num_threads() == before
+
+
+def test_large_work_is_equal_to_the_bit_in_processes():
+    """Images large enough for more than one thread where there are cores for it."""
+    rng = np.random.RandomState(0)
+    X, y = rng.randint(0, 256, size=(64, 32, 32, 3)).astype(np.uint8), np.tile([0, 1], 32)
+    clf = quick(max_epochs=1, batch_size=64)
+    here = clone(clf).fit(X, y).predict_proba(X)
+    there = Parallel(n_jobs=2)(delayed(fit_and_predict)(clone(clf), X, y) for _ in range(2))
+    for proba in there:
+        np.testing.assert_array_equal(proba, here)
+
+
+def fit_and_predict(clf, X, y):
+    return clf.fit(X, y).predict_proba(X)
+
+
 def test_seeds(small_digits):
     X, y = small_digits
     one, same, other = (quick(random_state=seed).fit(X, y).predict_proba(X) for seed in (1, 1, 2))
@@ -486,14 +634,21 @@ def test_pickles_without_the_data(params, digits):
     large = pickle.dumps(quick(validation_fraction=0.5, **params).fit(wide, y))
     # Nine times the pixels: what may grow is the linear layer and its optimiser state.
     assert len(large) < small + 0.5 * wide.nbytes
-    np.testing.assert_array_equal(
-        pickle.loads(pickle.dumps(clf)).predict_proba(X), clf.predict_proba(X)
-    )
+    restored = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(restored.predict_proba(X), clf.predict_proba(X))
+    # One network, not a second one beside it.
+    assert restored.module_ is restored.net_.module_.network
+    held = [value for value in vars(clf.net_).values() if isinstance(value, nn.Module)]
+    assert {id(module) for module in held} == {id(clf.net_.module_), id(clf.net_.criterion_)}
 
 
 def test_prints_an_epoch_a_line(small_digits, capsys):
-    quick(verbose=1, early_stopping=True).fit(*small_digits)
+    clf = quick(verbose=1, early_stopping=True, n_iter_no_change=1, max_epochs=20)
+    clf.set_params(lr=1e-9).fit(*small_digits)
     printed = capsys.readouterr().out
+    # A heading, a rule, and every epoch, the last included.
+    assert 1 < clf.n_iter_ < 20
+    assert printed.count("\n") == 2 + clf.n_iter_
     assert "train_loss" in printed
     assert "valid_balanced_accuracy" in printed
     assert "confusion" not in printed

@@ -55,10 +55,12 @@ def test_any_classifier_may_be_the_head(plain, digits):
 
 def test_what_belongs_to_the_linear_head_is_refused_with_another(plain, digits):
     X, _, y, _ = digits
-    with pytest.raises(ValueError, match="`class_weight` belongs to head='linear'"):
-        DecoupledClassifier(
-            FrozenEstimator(plain), head=LogisticRegression(), class_weight="balanced"
-        ).fit(X, y)
+    for params in ({"class_weight": "balanced"}, {"lr": 1.0}, {"max_epochs": 2}):
+        (name,) = params
+        with pytest.raises(ValueError, match=f"`{name}` belongs to head='linear'"):
+            DecoupledClassifier(FrozenEstimator(plain), head=LogisticRegression(), **params).fit(
+                X, y
+            )
 
 
 def test_the_prior_of_the_head(plain, digits):
@@ -68,3 +70,5 @@ def test_the_prior_of_the_head(plain, digits):
     ).fit(X, y)
     share = clf.predict_proba(X_test)[:, 0].mean()
     assert share == pytest.approx(np.mean(y == "eight"), abs=0.02)
+    later = clf.set_params(target_prior="uniform").predict_proba(X_test)[:, 0].mean()
+    assert later > share

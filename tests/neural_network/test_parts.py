@@ -195,6 +195,25 @@ def test_probabilities_are_right_for_any_prior(params):
     assert np.abs(error).max() < 0.04
 
 
+@pytest.mark.parametrize(
+    "params", [{"max_epochs": 1}, {"max_epochs": 12}, {"max_epochs": 40, "early_stopping": True}]
+)
+def test_progressive_batches_know_the_prior_of_the_epoch_that_is_kept(params):
+    X, y = gaussians(20000)
+    clf = CNNClassifier(
+        *("linear",),
+        batch_sampling="progressive",
+        target_prior="train",
+        lr=3e-2,
+        weight_decay=0,
+        random_state=0,
+        **params,
+    ).fit(X, y)
+    grid = np.linspace(-2, 2, 50)[:, None]
+    error = clf.predict_proba(grid)[:, 1] - true_posterior(grid, PRIOR)
+    assert np.abs(error).max() < 0.08
+
+
 @pytest.mark.parametrize("target_prior", [None, "train", "uniform", {0: 0.1, 1: 0.9}])
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
 def test_the_three_predictions_agree(target_prior, loss):

@@ -3,12 +3,15 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from scipy import stats
 from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold, TunedThresholdClassifierCV
 
 from skimb.datasets import load_imbalanced_digits
+from skimb.losses import FocalLoss
 from skimb.metrics import imbalance_scoring
 from skimb.neural_network import CNNClassifier
 from skimb.over_sampling import RandomOverSampler
@@ -49,8 +52,9 @@ def test_corrected_interval_by_hand():
     [((0.1, 0.2), "better"), ((-0.2, -0.1), "worse"), ((-0.1, 0.1), "within noise")],
 )
 def test_judge(interval, word):
-    assert judge(*interval) == word
-    assert judge(*corrected_interval(np.array([0.1]), test_share=0.25)) == "one run"
+    assert judge(*interval, n_runs=5) == word
+    assert judge(*corrected_interval(np.array([0.1]), test_share=0.25), n_runs=1) == "one run"
+    assert judge(np.nan, np.nan, n_runs=5) == "undefined"
 
 
 # ------------------------------------------------------------------------- fairness
@@ -76,11 +80,43 @@ def test_every_strategy_runs_on_every_fold_with_the_same_steps(comparison):
 def test_steps_and_start_are_the_same_for_all(name, data):
     X, y = data
     estimator = CNNClassifier(max_epochs=2, steps_per_epoch=5)
-    names = (name,) if name != "none" else ("none",)
-    _, fitted, _ = next(fit_strategies(names, estimator, X, y, minority="eight", seed=3))
+    _, fitted, _ = next(fit_strategies((name,), estimator, X, y, minority="eight", seed=3))
     assert [row["train_batch_count"] for row in fitted.net_.history] == [5, 5]
-    assert fitted.random_state == 3
     assert estimator.random_state is None
+    # Untrained, every strategy's network is the same but for the bias, which knows the prior.
+    frozen = CNNClassifier(max_epochs=1, steps_per_epoch=1, lr=1e-12, weight_decay=0)
+    starts = [
+        next(fit_strategies((strategy,), frozen, X, y, minority="eight", seed=3))[1].module_
+        for strategy in ("none", name)
+    ]
+    torch.testing.assert_close(starts[0].head.weight, starts[1].head.weight)
+
+
+def test_each_strategy_sets_what_its_name_says(data):
+    X, y = data
+    shares = {}
+    for name in ("none", "class_weight", "focal", "focal_weighted", "over", "under"):
+        _, fitted, _ = next(fit_strategies((name,), ESTIMATOR, X, y, minority="eight", seed=0))
+        shares[name] = fitted.effective_prior_[0]
+        assert isinstance(fitted.loss_, FocalLoss) == name.startswith("focal")
+    rare = np.mean(y == "eight")
+    expected = dict.fromkeys(shares, 0.5) | {"none": rare, "focal": rare}
+    assert shares == pytest.approx(expected)
+
+
+def test_the_threshold_is_that_of_the_minoritys_f1(data):
+    """On probabilities that are known, no other threshold of the grid does better by far."""
+    X, y = data
+    names = ("none", "threshold")
+    fitted = {
+        name: model
+        for name, model, _ in fit_strategies(names, ESTIMATOR, X, y, minority="eight", seed=0)
+    }
+    plain, tuned = fitted["none"], fitted["threshold"]
+    f1 = [f1_score(y, model.predict(X), pos_label="eight") for model in (plain, tuned)]
+    assert f1[1] > f1[0]
+    found = tuned.estimator_.predict_proba(X)[:, 0] >= tuned.best_threshold_
+    np.testing.assert_array_equal(tuned.predict(X) == "eight", found)
 
 
 def test_shared_strategies_build_on_the_plain_network(data):
@@ -113,19 +149,19 @@ def test_results_are_equal_for_any_number_of_processes(comparison, data):
     for name in ["none", *names]:
         for metric in comparison.metrics:
             np.testing.assert_array_equal(
-                again._values(name, metric), comparison._values(name, metric)
+                again.values(name, metric), comparison.values(name, metric)
             )
 
 
 def test_the_table_is_what_the_runs_say(comparison):
-    values = comparison._values("over", "f1_minority")
-    differences = values - comparison._values("none", "f1_minority")
+    values = comparison.values("over", "f1_minority")
+    differences = values - comparison.values("none", "f1_minority")
     row = comparison.table.loc["over", "f1_minority"]
     assert row["mean"] == pytest.approx(values.mean())
     assert row["sd"] == pytest.approx(values.std(ddof=1))
     low, high = corrected_interval(differences, test_share=1.0)
     assert (row["low"], row["high"]) == pytest.approx((low, high))
-    assert comparison.verdict.loc["over", "f1_minority"] == judge(low, high)
+    assert comparison.verdict.loc["over", "f1_minority"] == judge(low, high, n_runs=4)
     assert list(comparison.verdict.columns) == METRICS
     assert "none" not in comparison.verdict.index
 
@@ -210,11 +246,62 @@ def test_own_scoring_and_own_folds(data):
         ({"cv": 100}, "fewer than the 100 folds"),
         ({"n_repeats": 0}, "`n_repeats`"),
         ({"X_test": np.zeros((2, 8, 8))}, "belong together"),
+        ({"estimator": CNNClassifier(loss="focal")}, "has loss='focal', a remedy of its own"),
+        ({"cv": StratifiedKFold(2), "n_repeats": 2}, "`cv` as a number"),
+        ({"X_test": np.zeros((2, 8, 8)), "y_test": ["rest", "nine"]}, r"y does not: \['nine'\]"),
     ],
 )
 def test_bad_input_is_refused_before_training(params, message, data):
     with pytest.raises(ValueError, match=message):
         compare(*data, **params)
+
+
+def test_a_strategy_that_a_split_cannot_serve_is_named_before_training(data):
+    X, y = data
+    rare = np.flatnonzero(y == "eight")[:2]
+    kept = np.r_[rare, np.flatnonzero(y == "rest")[:50]]
+    with pytest.raises(
+        ValueError, match=r"'smote_embedding' needs 2 training rows .* 1 of 'eight'"
+    ):
+        compare(X[kept], y[kept], strategies=["smote_embedding"], cv=2)
+    compare(X[kept], y[kept], strategies=["over"], estimator=ESTIMATOR, cv=2, random_state=0)
+
+
+@pytest.mark.parametrize("kind", [object, "category", "str", bool])
+def test_labels_of_any_type(kind, data, tmp_path):
+    X, y = data
+    y = pd.Series(y == "eight") if kind is bool else pd.Series(y).astype(kind)
+    result = compare(
+        X, y, strategies=["prior_shift"], estimator=ESTIMATOR, cv=2, random_state=np.int64(0)
+    )
+    assert result.minority == (True if kind is bool else "eight")
+    result.to_json(tmp_path / "r.json")
+    result.to_html(tmp_path / "r.html")
+
+
+def test_folds_may_come_as_an_iterable(data):
+    X, y = data
+    folds = StratifiedKFold(2).split(X, y)
+    result = compare(X, y, strategies=["over"], estimator=ESTIMATOR, cv=folds, random_state=0)
+    assert result.protocol["evaluation"] == "2-fold cross-validation"
+
+
+def test_a_score_that_is_not_defined_is_called_so(data, tmp_path):
+    X, y = data
+    scoring = {"nothing": lambda estimator, X, y: np.nan}
+    result = compare(
+        *(X, y),
+        strategies=["over"],
+        estimator=ESTIMATOR,
+        cv=2,
+        scoring=scoring,
+        random_state=0,
+    )
+    assert result.verdict.loc["over", "nothing"] == "undefined"
+    result.to_json(tmp_path / "r.json")
+    assert json.loads((tmp_path / "r.json").read_text())["strategies"]["over"]["nothing"][
+        "values"
+    ] == [None, None]
 
 
 # ------------------------------------------------------------------------- files
@@ -250,7 +337,7 @@ def test_the_report_stands_alone(comparison, tmp_path):
 
 def test_labels_are_escaped_in_the_report(data, tmp_path):
     X, y = data
-    y = np.where(y == "eight", "<b>8</b>", "rest")
+    y = np.where(y == "eight", "<b>8</b>", "5 $ a^$")
     result = compare(X, y, strategies=["focal"], estimator=ESTIMATOR, cv=2, random_state=0)
     result.to_html(tmp_path / "r.html")
     html = (tmp_path / "r.html").read_text()
