@@ -1,5 +1,6 @@
 """The state of the machine during a fit: device, seeds and threads, all handed back as found."""
 
+import os
 import threading
 from contextlib import contextmanager
 
@@ -104,7 +105,9 @@ def threads_for(work):
 
 
 def _threads(work):
-    return int(max(1, min(work // WORK_PER_THREAD, joblib.cpu_count())))
+    # Beyond OpenMP's hard limit torch waits for threads that never come.
+    limit = int(os.environ.get("OMP_THREAD_LIMIT") or joblib.cpu_count())
+    return int(max(1, min(work // WORK_PER_THREAD, joblib.cpu_count(), limit)))
 
 
 def prediction_rows(multiply_adds, device):

@@ -4,12 +4,11 @@ import copy
 import pickle
 from typing import Any
 
+import imblearn.over_sampling
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from imblearn.over_sampling import SMOTE as ForeignSMOTE
-from imblearn.over_sampling import RandomOverSampler as ForeignRandomOverSampler
 from imblearn.pipeline import make_pipeline
 from joblib import Parallel, delayed
 from sklearn.base import clone
@@ -273,7 +272,7 @@ def test_a_prior_that_is_unknown_after_fit_is_refused(small_digits):
         RandomOverSampler(),
         RandomUnderSampler(),
         SMOTE(),
-        ForeignSMOTE(),
+        imblearn.over_sampling.SMOTE(),
         [RandomUnderSampler(sampling_strategy=0.2), SMOTE()],
     ],
 )
@@ -295,14 +294,18 @@ def test_a_foreign_sampler_that_perturbs_the_rows_it_names_keeps_its_rows():
     """imbalanced-learn's smoothed bootstrap names rows and moves them."""
     rng = np.random.RandomState(0)
     images, target = rng.rand(40, 4, 4, 1).astype(np.float32), np.repeat([0, 1], [30, 10])
-    smoothed = ForeignRandomOverSampler(shrinkage=1.0, random_state=0)
+    smoothed = imblearn.over_sampling.RandomOverSampler(shrinkage=1.0, random_state=0)
     made, _, weight = resample_training_part(
         smoothed, images, target, np.arange(1.0, 41.0), rng=rng
     )
     assert len(np.unique(made.reshape(60, -1), axis=0)) == 60
     assert weight[40:].min() >= 31
     copied, *_ = resample_training_part(
-        ForeignRandomOverSampler(random_state=0), images, target, np.ones(40), rng=rng
+        imblearn.over_sampling.RandomOverSampler(random_state=0),
+        images,
+        target,
+        np.ones(40),
+        rng=rng,
     )
     assert len(np.unique(copied.reshape(60, -1), axis=0)) <= 40
 
@@ -311,7 +314,7 @@ def test_a_foreign_generator_cannot_carry_weights(small_digits):
     X, y = small_digits
     weight = np.linspace(1, 2, len(y))
     with pytest.raises(ValueError, match="without saying from which"):
-        quick(sampler=ForeignSMOTE()).fit(X, y, weight)
+        quick(sampler=imblearn.over_sampling.SMOTE()).fit(X, y, weight)
 
 
 def test_the_given_sampler_and_loss_stay_as_they_are(small_digits):

@@ -1,5 +1,7 @@
 """DecoupledClassifier: two stages, one network."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.frozen import FrozenEstimator
@@ -55,8 +57,8 @@ def test_any_classifier_may_be_the_head(plain, digits):
 
 def test_what_belongs_to_the_linear_head_is_refused_with_another(plain, digits):
     X, _, y, _ = digits
-    for params in ({"class_weight": "balanced"}, {"lr": 1.0}, {"max_epochs": 2}):
-        (name,) = params
+    for name, value in {"class_weight": "balanced", "lr": 1.0, "max_epochs": 2}.items():
+        params: dict[str, Any] = {name: value}
         with pytest.raises(ValueError, match=f"`{name}` belongs to head='linear'"):
             DecoupledClassifier(FrozenEstimator(plain), head=LogisticRegression(), **params).fit(
                 X, y
