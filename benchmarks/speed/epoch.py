@@ -8,6 +8,7 @@ is that of the fastest repeats. A second, identical bare loop shows how far nois
 """
 
 import argparse
+import os
 import time
 from functools import partial
 
@@ -17,7 +18,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 from torch.nn import functional as F
 
-from skimb.neural_network import CNNClassifier, _runtime
+from skimb.neural_network import CNNClassifier
 from skimb.neural_network._runtime import resolve_device
 
 #: Side, channels, rows, epochs: enough of each that what happens once a fit does not count.
@@ -146,7 +147,7 @@ def main():
     print(f"torch {torch.__version__}, {label}, {arguments.repeats} repeats")
     torch.set_num_threads(1)
     # skimb chooses its threads by the work; here everyone has one.
-    _runtime.joblib.cpu_count = lambda: 1
+    os.environ["OMP_THREAD_LIMIT"] = "1"
     for name, sizes in SIZES.items():
         measure(name, *sizes, repeats=arguments.repeats, device=device)
 

@@ -430,9 +430,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         rows = np.flatnonzero(part.weight > 0)
         if not self.early_stopping and groups is None:
             return rows, rows[:0]
+        kept = part.take(rows)
         train, valid = hold_out(
-            part.images[rows],
-            part.target[rows],
+            kept.images,
+            kept.target,
             fraction=self.validation_fraction,
             rng=rng,
             groups=None if groups is None else np.asarray(groups)[rows],
