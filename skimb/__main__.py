@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+import skimb
+
 __all__ = ["main"]
 
 
@@ -26,11 +28,14 @@ def main(argv=None):
     for path in (arguments.json, arguments.report):
         if path is not None and (reason := _why_not_writable(path)):
             parser.error(f"cannot write {path}: {reason}")
+    if arguments.json is not None and arguments.json == arguments.report:
+        parser.error(f"--json and --report would both write {arguments.json}")
     return _compare(parser, arguments)
 
 
 def _parser():
     parser = argparse.ArgumentParser(prog="skimb", description="Imbalanced images in scikit-learn.")
+    parser.add_argument("--version", action="version", version=f"skimb {skimb.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     compare = commands.add_parser(
         "compare",

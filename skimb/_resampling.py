@@ -102,7 +102,8 @@ def interpolate_rows(X, first, second, gaps):
             made = X[second[part]].astype(work)
             made -= base
         else:
-            # In the dtype of X, then scaled in double: equal to imbalanced-learn to the bit.
+            # In float32 or more, then scaled in double: equal to imbalanced-learn to the bit.
+            base = base.astype(np.promote_types(X.dtype, np.float32), copy=False)
             made = X[second[part]] - base
         made = gaps[part] * made
         made += base

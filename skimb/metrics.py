@@ -99,31 +99,44 @@ def _of_class(name, label):
     return make_scorer(_class_score, name=name, label=label)
 
 
-def _class_score(y_true, y_pred, *, name, label):
+def _class_score(y_true, y_pred, *, name, label, sample_weight=None):
     # The mean over this one label is its value.
-    return _PER_CLASS[name](y_true, y_pred, labels=[label], average="macro", zero_division=0.0)
+    return _PER_CLASS[name](
+        y_true,
+        y_pred,
+        labels=[label],
+        average="macro",
+        zero_division=0.0,
+        sample_weight=sample_weight,
+    )
 
 
-def _f1_macro(y_true, y_pred):
-    return f1_score(y_true, y_pred, average="macro", zero_division=0.0)
+def _f1_macro(y_true, y_pred, *, sample_weight=None):
+    return f1_score(y_true, y_pred, average="macro", zero_division=0.0, sample_weight=sample_weight)
 
 
-def _recalls(y_true, y_pred):
-    present = np.unique(y_true)
-    return recall_score(y_true, y_pred, labels=present, average=None, zero_division=0.0)
+def _recalls(y_true, y_pred, sample_weight):
+    return recall_score(
+        y_true,
+        y_pred,
+        labels=np.unique(y_true),
+        average=None,
+        zero_division=0.0,
+        sample_weight=sample_weight,
+    )
 
 
-def _mean_recall(y_true, y_pred):
-    return _recalls(y_true, y_pred).mean()
+def _mean_recall(y_true, y_pred, *, sample_weight=None):
+    return _recalls(y_true, y_pred, sample_weight).mean()
 
 
-def _geometric_mean_recall(y_true, y_pred):
-    recalls = _recalls(y_true, y_pred)
+def _geometric_mean_recall(y_true, y_pred, *, sample_weight=None):
+    recalls = _recalls(y_true, y_pred, sample_weight)
     return recalls.prod() ** (1 / len(recalls))
 
 
-def _worst_recall(y_true, y_pred):
-    return _recalls(y_true, y_pred).min()
+def _worst_recall(y_true, y_pred, *, sample_weight=None):
+    return _recalls(y_true, y_pred, sample_weight).min()
 
 
 class _AveragePrecision:

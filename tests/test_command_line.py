@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import skimb
 from skimb.__main__ import main
 
 
@@ -46,6 +47,7 @@ def test_compare_digits(tmp_path):
         (["compare", "digits", "--report", "no/such/folder/r.html"], "does not exist"),
         (["compare", "digits", "--json", "."], "cannot write"),
         (["compare", "digits", "--folds", "1"], "at least 2"),
+        (["compare", "digits", "--json", "x", "--report", "x"], "would both write x"),
         (["compare", "digits", "--seed", "-1"], "at least 0"),
     ],
 )
@@ -54,6 +56,13 @@ def test_usage_errors_exit_with_2(arguments, message, capsys):
         main(arguments)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"skimb {skimb.__version__}\n"
 
 
 def test_bad_data_exits_with_1_in_one_line(capsys):

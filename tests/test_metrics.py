@@ -135,6 +135,19 @@ def test_grid_search_with_string_labels_in_processes():
     assert search.cv_results_["mean_test_recall_minority"][1] >= 0.7
 
 
+def test_scorers_take_sample_weights():
+    y = np.array(["a"] * 6 + ["b"] * 2)
+    predicted = np.array(["a", "a", "a", "b", "b", "b", "b", "a"])
+    weight = np.array([1, 1, 1, 3, 3, 3, 1, 3.0])
+    model = Oracle(np.array(["a", "b"]), predicted)
+    scoring = imbalance_scoring(y)
+    X = np.zeros((8, 1))
+    recall = scoring["recall_minority"](model, X, y, sample_weight=weight)
+    assert recall == pytest.approx(1 / 4)
+    balanced = scoring["balanced_accuracy"](model, X, y, sample_weight=weight)
+    assert balanced == pytest.approx((3 / 12 + 1 / 4) / 2)
+
+
 def test_scorers_pickle():
     scoring = pickle.loads(pickle.dumps(imbalance_scoring(["a", "a", "b"])))
     assert repr(scoring["average_precision_minority"]) == repr(

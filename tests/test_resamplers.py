@@ -152,6 +152,13 @@ def test_an_embedder_follows_the_seed():
     assert not np.array_equal(runs[0], runs[2])
 
 
+def test_float16_does_not_overflow():
+    X = np.full((30, 4), 60000, np.float16)
+    X[25:] = -60000
+    made, _ = SMOTE(random_state=0, k_neighbors=9).fit_resample(X, np.repeat([0, 1], [20, 10]))
+    assert np.isfinite(made).all()
+
+
 def test_embedder_decides_who_is_a_neighbour():
     """Embedded by their first pixel, rows mate by it, however far the other pixels lie."""
     rng = np.random.RandomState(0)

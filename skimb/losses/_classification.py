@@ -57,7 +57,8 @@ def focal_loss(logits, target, *, gamma=2.0, weight=None, reduction="none"):
 
     .. math:: L = -w_y\,(1 - p_y)^\gamma \log p_y, \qquad p = \mathrm{softmax}(z)
 
-    The probability :math:`p_y` is that of the unweighted softmax.
+    The probability :math:`p_y` is that of the unweighted softmax. Given to `CNNClassifier`, the
+    object `FocalLoss` also knows how to turn logits into posteriors; this function does not.
 
     Parameters
     ----------

@@ -5,11 +5,12 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import get_scorer
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -287,15 +288,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If a name is unknown, or belongs to a loss that is a string.
         """
-        loss = params.get("loss", self.loss)
-        nested = [name for name in params if name.startswith("loss__")]
-        if nested and isinstance(loss, str):
-            known = LOSSES.get(loss, FocalLoss).__name__
-            raise ValueError(
-                f"{nested[0]!r} cannot be set on loss={loss!r}, which is a string. Give the loss "
-                f"as an object: loss={known}(). In a grid: [{{'loss': ['cross_entropy']}}, "
-                "{'loss': [FocalLoss()], 'loss__gamma': [0, 1, 2, 5]}]."
-            )
+        refuse_parameters_of_a_string(params, params.get("loss", self.loss))
         return super().set_params(**params)
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -321,7 +314,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X, y, a parameter or the network does not fit; before any training step.
+            If X, y, a parameter or the network does not fit, before any training step; or if
+            the training diverges.
         """
         # A fit that fails leaves the estimator unfitted, not half new and half old.
         self.__dict__.pop("net_", None)
@@ -331,7 +325,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         everything = Part(images, target, self._check_weight(sample_weight, images, target))
         self.class_count_ = np.bincount(target[everything.weight > 0])
         if groups is not None:
+            groups = column_or_1d(groups)
             check_consistent_length(images, groups)
+            if pd.isna(groups).any():
+                raise ValueError("`groups` has missing values. Give every row a group.")
         scorer = None if self.scoring == "balanced_accuracy" else get_scorer(self.scoring)
         device = resolve_device(self.device)
         loss = self._build_loss()
@@ -345,7 +342,12 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         if self.sampler is not None:
             part = Part(
                 *resample_training_part(
-                    self.sampler, part.images, part.target, part.weight, rng=sampler_rng
+                    self.sampler,
+                    part.images,
+                    part.target,
+                    part.weight,
+                    classes=self.classes_,
+                    rng=sampler_rng,
                 )
             )
         counts = np.bincount(part.target, minlength=len(self.classes_))
@@ -380,7 +382,12 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.effective_prior_ = prior_at(0)
         # What cannot be shifted must not train first.
         self._resolve_prior()
-        with seeded(int(seeds[3]), device):
+        # Whatever mode the caller is in, training takes gradients.
+        with (
+            seeded(int(seeds[3]), device),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+        ):
             network = build_module(
                 self.module,
                 image_shape=self.image_shape_,
@@ -436,9 +443,15 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             kept.target,
             fraction=self.validation_fraction,
             rng=rng,
-            groups=None if groups is None else np.asarray(groups)[rows],
+            groups=None if groups is None else groups[rows],
             classes=self.classes_,
         )
+        if self.early_stopping and len(np.unique(kept.target[valid])) < 2:
+            raise ValueError(
+                "Early stopping needs at least two classes in the validation part, but only "
+                f"{self.classes_[np.unique(kept.target[valid])].tolist()} could be split. Give "
+                "more rows or groups, or use early_stopping=False."
+            )
         return rows[train], rows[valid]
 
     def _build_loss(self):
@@ -619,10 +632,29 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
 
+def refuse_parameters_of_a_string(params, loss):
+    """Refuse ``loss__gamma`` and the like where `loss` is a string, and offer the mend."""
+    nested = [name for name in params if name.startswith("loss__")]
+    if nested and isinstance(loss, str):
+        known = LOSSES.get(loss, FocalLoss).__name__
+        raise ValueError(
+            f"{nested[0]!r} cannot be set on loss={loss!r}, which is a string. Give the loss "
+            f"as an object: loss={known}(). In a grid: [{{'loss': ['cross_entropy']}}, "
+            "{'loss': [FocalLoss()], 'loss__gamma': [0, 1, 2, 5]}]."
+        )
+
+
 def _try_loss(loss, weight, n_classes, device):
     """Try the loss on two rows: its shape must be right before the training starts."""
     target = torch.tensor([0, n_classes - 1], device=device)
-    values = copy.deepcopy(loss)(torch.zeros(2, n_classes, device=device), target)
+    logits = torch.zeros(2, n_classes, device=device)
+    try:
+        values = copy.deepcopy(loss)(logits, target)
+    except (RuntimeError, TypeError, IndexError, ValueError) as exc:
+        raise ValueError(
+            f"`loss` failed on logits of shape {tuple(logits.shape)} and integer class indices of "
+            f"shape {tuple(target.shape)}, which is what it gets: {exc}"
+        ) from exc
     shape = tuple(values.shape) if isinstance(values, torch.Tensor) else type(values).__name__
     if shape not in [(2,), ()]:
         raise ValueError(

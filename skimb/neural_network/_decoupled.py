@@ -9,16 +9,27 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._images import check_images, fit_images
 from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
 from skimb._resampling import seeded_clone
 from skimb.class_weight import SCHEMES
-from skimb.neural_network._classifier import LOSSES, CNNClassifier
+from skimb.neural_network._classifier import LOSSES, CNNClassifier, refuse_parameters_of_a_string
 from skimb.neural_network._resample import resample_training_part
 
 __all__ = ["DecoupledClassifier"]
+
+
+def _head_has(method):
+    """Make the test whether the head, fitted or not, has a method."""
+
+    def test(estimator):
+        head = getattr(estimator, "head_", estimator.head)
+        return head == "linear" or hasattr(head, method)
+
+    return test
 
 
 class DecoupledClassifier(ClassifierMixin, BaseEstimator):
@@ -118,6 +129,26 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         self.max_epochs = max_epochs
         self.random_state = random_state
 
+    def set_params(self, **params):
+        """Set parameters by name; ``loss__gamma`` and the like belong to a loss object.
+
+        Parameters
+        ----------
+        **params
+            New values.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, or belongs to a loss that is a string.
+        """
+        refuse_parameters_of_a_string(params, params.get("loss", self.loss))
+        return super().set_params(**params)
+
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None, groups=None):
         """Run both stages.
@@ -160,13 +191,12 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
             # One channel a feature: each is standardised on its own.
             head.set_params(image_shape=(embedded.shape[1], 1, 1))
         elif self.sampler is not None:
-            embedded, y, sample_weight = resample_training_part(
-                self.sampler,
-                embedded,
-                np.asarray(y),
-                check_sample_weight(sample_weight, embedded, dtype=np.float64),
-                rng=rng,
+            classes, target = np.unique(y, return_inverse=True)
+            weight = check_sample_weight(sample_weight, embedded, dtype=np.float64)
+            embedded, target, weight = resample_training_part(
+                self.sampler, embedded, target, weight, classes=classes, rng=rng
             )
+            y, sample_weight = classes[target], None if sample_weight is None else weight
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         self.head_ = head.fit(embedded, y, **weights)
         self.classes_ = self.head_.classes_
@@ -219,6 +249,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         head, embedded = self._head_and_embedding(X)
         return head.predict(embedded)
 
+    @available_if(_head_has("predict_proba"))
     def predict_proba(self, X):
         """Return the probability of each class.
 
@@ -234,6 +265,23 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         head, embedded = self._head_and_embedding(X)
         return head.predict_proba(embedded)
 
+    @available_if(_head_has("predict_log_proba"))
+    def predict_log_proba(self, X):
+        """Return the logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of the shape that `fit` saw.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+        """
+        head, embedded = self._head_and_embedding(X)
+        return head.predict_log_proba(embedded)
+
+    @available_if(_head_has("decision_function"))
     def decision_function(self, X):
         """Return log-probabilities; for two classes their difference.
 

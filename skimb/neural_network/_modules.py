@@ -141,14 +141,15 @@ def build_module(module, *, image_shape, n_outputs, prior, device):
                 f"returns one. It returned {type(net).__name__}."
             )
     name = module if isinstance(module, str) else type(net).__name__
-    net = net.to(device)
+    # Images are float32, whatever torch's default dtype.
+    net = net.to(device=device, dtype=torch.float32)
     for parameter in net.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     net.eval()
     try:
         with torch.no_grad():
-            output = net(torch.zeros(2, *image_shape, device=device))
+            output = net(torch.zeros(2, *image_shape, device=device, dtype=torch.float32))
     except (RuntimeError, ValueError, IndexError) as exc:
         raise ValueError(
             f"The network {name!r} cannot read a batch of images of shape (C, H, W) = "
@@ -160,6 +161,11 @@ def build_module(module, *, image_shape, n_outputs, prior, device):
             f"The network {name!r} gives {shape} for a batch of 2 images, but y has {n_outputs} "
             f"classes: it must give (2, {n_outputs}), one logit a class (two for two classes). "
             f"Build it with n_outputs={n_outputs}."
+        )
+    if not any(parameter.requires_grad for parameter in net.parameters()):
+        raise ValueError(
+            f"All parameters of the network {name!r} are frozen: there is nothing to train. Let "
+            "one of them require gradients."
         )
     # Whatever mode an instance came in (a pretrained one is in evaluation mode): now it trains.
     return net.train()
@@ -183,7 +189,7 @@ def count_multiply_adds(net, image_shape, device):
     """
     net.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        net(torch.zeros(1, *image_shape, device=device))
+        net(torch.zeros(1, *image_shape, device=device, dtype=torch.float32))
     net.train()
     return counter.get_total_flops() // 2
 
@@ -217,7 +223,7 @@ def last_linear(net, image_shape, device):
     ]
     try:
         with torch.no_grad():
-            net(torch.zeros(1, *image_shape, device=device))
+            net(torch.zeros(1, *image_shape, device=device, dtype=torch.float32))
     finally:
         for handle in handles:
             handle.remove()

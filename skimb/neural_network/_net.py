@@ -69,8 +69,9 @@ class Standardized(nn.Module):
         self.is_active = pixels is not None
         if pixels is not None:
             mean, sd = pixels
-            # A constant channel has no scale: it becomes zero.
-            scale = np.divide(1.0, sd, out=np.ones_like(sd), where=sd > 0)
+            # A channel that is constant, or too nearly so for float32, has no scale.
+            tiny = np.finfo(np.float32).tiny
+            scale = np.divide(1.0, sd, out=np.ones_like(sd), where=sd > tiny)
             self.register_buffer("mean", _per_channel(mean))
             self.register_buffer("scale", _per_channel(scale))
 
@@ -160,7 +161,13 @@ class ImageNet(NeuralNet):
             if not training:
                 logits.append(step["y_pred"])
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        self.history.record(prefix + "_loss", float(total) / n_rows)
+        loss = float(total) / n_rows
+        if not np.isfinite(loss):
+            raise ValueError(
+                f"Training diverged: the {prefix} loss of epoch {len(self.history)} is {loss}. "
+                "Lower `lr`, keep `max_grad_norm`, or look for extreme values in X."
+            )
+        self.history.record(prefix + "_loss", loss)
         self.history.record(prefix + "_batch_count", n_batches)
         if training:
             self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
@@ -303,7 +310,13 @@ class Validation(Callback):
         balanced = float(recall[present].mean())
         record = net.history.record
         record("valid_balanced_accuracy", balanced)
-        record("valid_score", float(self.scorer(view, self.X, self.y)) if self.scorer else balanced)
+        score = float(self.scorer(view, self.X, self.y)) if self.scorer else balanced
+        if np.isnan(score):
+            raise ValueError(
+                f"`scoring` gives NaN on the validation part, which holds "
+                f"{np.unique(self.y).tolist()}: early stopping cannot choose by it."
+            )
+        record("valid_score", score)
         record("valid_precision", precision.tolist())
         record("valid_recall", recall.tolist())
         record("valid_f1", f1.tolist())

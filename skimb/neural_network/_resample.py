@@ -13,7 +13,7 @@ def takes_images(estimator):
     return bool(get_tags(estimator).input_tags.three_d_array)
 
 
-def resample_training_part(sampler, images, target, weight, *, rng):
+def resample_training_part(sampler, images, target, weight, *, classes, rng):
     """Apply one sampler, or a list of them in turn.
 
     A sampler that reads images gets them as they are. Any other gets rows flattened to float32; if
@@ -30,6 +30,8 @@ def resample_training_part(sampler, images, target, weight, *, rng):
         Class indices.
     weight : ndarray of shape (n,)
         Row weights; a synthetic row gets those of its parents, interpolated by the gap.
+    classes : ndarray of shape (n_classes,)
+        Labels: a sampler is asked in these, so that a strategy by label means what it says.
     rng : RandomState
         The source of the samplers' seeds.
 
@@ -45,27 +47,28 @@ def resample_training_part(sampler, images, target, weight, *, rng):
     """
     for step in sampler if isinstance(sampler, list | tuple) else [sampler]:
         n_classes = len(np.unique(target))
-        images, target, weight = _apply(seeded_clone(step, rng), images, target, weight)
+        images, labels, weight = _apply(seeded_clone(step, rng), images, classes[target], weight)
+        target = np.searchsorted(classes, labels)
         if len(np.unique(target)) < n_classes:
             raise ValueError(f"The sampler {step!r} left no row of a class. Make it milder.")
     return images, target, weight
 
 
-def _apply(sampler, images, target, weight):
+def _apply(sampler, images, labels, weight):
     as_images = takes_images(sampler)
     rows = images if as_images else images.reshape(len(images), -1).astype(np.float32)
-    resampled, new_target = sampler.fit_resample(rows, target)
-    new_target = np.asarray(new_target)
+    resampled, new_labels = sampler.fit_resample(rows, labels)
+    new_labels = np.asarray(new_labels)
     indices = getattr(sampler, "sample_indices_", None)
     parents = getattr(sampler, "parents_", None)
     if as_images and parents is not None:
         weight = np.concatenate([weight, interpolate(weight, parents, sampler.gaps_)])
-        return resampled, new_target, weight
+        return resampled, new_labels, weight
     if indices is not None:
         weight = weight[indices]
         # Some perturb the rows that they name: then theirs count.
         if np.array_equal(resampled, rows[indices]):
-            return images[indices], new_target, weight
+            return images[indices], new_labels, weight
     elif np.ptp(weight) > 0:
         raise ValueError(
             f"{sampler!r} makes up rows without saying from which, so their sample weights are "
@@ -77,7 +80,7 @@ def _apply(sampler, images, target, weight):
     resampled = np.asarray(resampled).astype(images.dtype).reshape(-1, *images.shape[1:])
     if indices is None:
         weight = np.full(len(resampled), weight[0])
-    return resampled, new_target, weight
+    return resampled, new_labels, weight
 
 
 def interpolate(values, parents, gaps):

@@ -4,7 +4,6 @@ import os
 import threading
 from contextlib import contextmanager
 
-import joblib
 import torch
 
 __all__ = ["prediction_rows", "resolve_device", "seeded", "threads_for"]
@@ -12,6 +11,9 @@ __all__ = ["prediction_rows", "resolve_device", "seeded", "threads_for"]
 #: Multiply-adds that keep one thread busy long enough to be worth a second one, and few enough
 #: that what a batch of predictions leaves between two layers stays in the cache.
 WORK_PER_THREAD = 200_000_000
+
+#: Threads at most: beyond these a machine that lends fewer cores than it has suffers.
+MOST_THREADS = 8
 
 #: Rows a batch of predictions at most.
 MOST_ROWS = 512
@@ -83,7 +85,7 @@ def threads_for(work):
 
     The order in which torch sums depends on its number of threads, and joblib's workers have
     another number than the main process: a fixed number makes results equal to the bit in both. It
-    is never more than the machine has cores, and no setting of the caller's changes it.
+    is never more than the machine has cores, and no setting but ``OMP_THREAD_LIMIT`` changes it.
 
     Parameters
     ----------
@@ -104,10 +106,16 @@ def threads_for(work):
                 torch.set_num_threads(_Threads.before)
 
 
+def _most_threads():
+    # The cores of the machine, not those that a job or a worker may use: these differ from process
+    # to process. OpenMP's hard limit is the exception: beyond it torch waits for threads that
+    # never come.
+    limit = int(os.environ.get("OMP_THREAD_LIMIT") or MOST_THREADS)
+    return min(MOST_THREADS, os.cpu_count() or 1, limit)
+
+
 def _threads(work):
-    # Beyond OpenMP's hard limit torch waits for threads that never come.
-    limit = int(os.environ.get("OMP_THREAD_LIMIT") or joblib.cpu_count())
-    return int(max(1, min(work // WORK_PER_THREAD, joblib.cpu_count(), limit)))
+    return int(max(1, min(work // WORK_PER_THREAD, _most_threads())))
 
 
 def prediction_rows(multiply_adds, device):
@@ -126,5 +134,5 @@ def prediction_rows(multiply_adds, device):
     """
     if device.type != "cpu":
         return MOST_ROWS
-    n_rows = joblib.cpu_count() * WORK_PER_THREAD // max(1, multiply_adds)
+    n_rows = _most_threads() * WORK_PER_THREAD // max(1, multiply_adds)
     return int(min(max(n_rows, 16), MOST_ROWS))

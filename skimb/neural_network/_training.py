@@ -195,7 +195,7 @@ def train(
     # What only the training needed holds the data, or the network a second time: let it go.
     net.callbacks, net.callbacks_, net.train_split, net.plan = None, [], None, None
     net.module, net.criterion = Standardized, RowLoss
-    return net, len(net.history) - 1 if best is None else best.epoch_ - 1
+    return net, (len(net.history) if best is None else best.epoch_) - 1
 
 
 def epoch_records(history):

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -114,6 +115,8 @@ def compare(
     if not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"`n_repeats` must be a positive integer. Got {n_repeats!r}.")
     scoring = imbalance_scoring(y) if scoring is None else scoring
+    if not isinstance(scoring, Mapping) or not scoring:
+        raise ValueError(f"`scoring` must be a dict of names to scorers. Got {scoring!r}.")
     classes, counts = np.unique(y, return_counts=True)
     test = (X, y) if X_test is None else (X_test, column_or_1d(y_test))
     runs, kind = _runs(y, cv, n_repeats, X_test, y_test, random_state)
@@ -270,6 +273,11 @@ def _check_rows(names, classes, y, y_test, runs):
     unseen = sorted(set(np.unique(y_test).tolist()) - set(classes.tolist()))
     if unseen:
         raise ValueError(f"`y_test` holds labels that y does not: {unseen}.")
+    if minority_class(y) not in y_test:
+        raise ValueError(
+            f"`y_test` holds no row of the minority, {minority_class(y)!r}: nothing could be said "
+            "of it."
+        )
     for run in runs:
         counts = (y[run.train] == classes[:, None]).sum(axis=1)
         label, smallest = classes.tolist()[counts.argmin()], counts.min()
@@ -278,8 +286,8 @@ def _check_rows(names, classes, y, y_test, runs):
             if smallest < needed:
                 raise ValueError(
                     f"Strategy {name!r} needs {needed} training rows of every class, but a "
-                    f"training part has {smallest} of {label!r}. Give more rows, fewer folds, or "
-                    "leave the strategy out."
+                    f"training part holds class {label!r} only {smallest} times. Give more rows, "
+                    "fewer folds, or leave the strategy out."
                 )
 
 

@@ -81,7 +81,8 @@ def _headline(comparison):
     sentences = []
     for metric in comparison.verdict_metrics:
         groups = {word: list(verdict.index[verdict[metric] == word]) for word in verdict[metric]}
-        best = table[metric, "mean"].idxmax()
+        # Where no score is defined, none is the best.
+        best = table[metric, "mean"].fillna(-np.inf).idxmax()
         sentences.append(
             {
                 "metric": metric,

@@ -1,7 +1,10 @@
 """CNNClassifier: what its parameters do, and what it leaves alone."""
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 from typing import Any
 
 import imblearn.over_sampling
@@ -16,6 +19,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
+from skimb.class_weight import class_counts
 from skimb.losses import CrossEntropyLoss, FocalLoss
 from skimb.metrics import imbalance_scoring
 from skimb.neural_network import CNNClassifier
@@ -122,6 +126,11 @@ def test_bad_input_is_refused_and_nothing_is_half_fitted(change, message):
         ({"loss": "hinge"}, "'loss' parameter"),
         ({"loss": FocalLoss}, r"give FocalLoss\(\)"),
         ({"loss": lambda z, y: z}, "one value a row, or a scalar"),
+        ({"loss": nn.BCEWithLogitsLoss()}, r"`loss` failed on logits of shape \(2, 2\)"),
+        (
+            {"module": nn.Sequential(nn.Flatten(), nn.Linear(64, 2)).requires_grad_(False)},
+            "are frozen: there is nothing to train",
+        ),
         ({"lr": 0}, "'lr' parameter"),
         ({"class_weight": {"eight": 1}}, r"no entry for \['rest'\]"),
         ({"target_prior": {"eight": 1}}, "a share for every label"),
@@ -281,6 +290,16 @@ def test_samplers_balance_the_training_part(sampler, small_digits):
     np.testing.assert_allclose(clf.effective_prior_, 0.5)
 
 
+def test_a_sampler_is_asked_in_the_users_labels(small_digits):
+    X, y = small_digits
+    y = np.where(np.arange(len(y)) % 3 == 0, "other", y)
+    counts = class_counts(y)
+    wanted = {"eight": counts["eight"], "other": 20, "rest": 50}
+    clf = quick(sampler=RandomUnderSampler(sampling_strategy=wanted)).fit(X, y)
+    shares = np.array([wanted[label] for label in clf.classes_])
+    np.testing.assert_allclose(clf.effective_prior_, shares / shares.sum())
+
+
 def test_sample_weights_follow_the_rows(small_digits):
     X, y = small_digits
     weight = np.where(y == "eight", 3.0, 1.0)
@@ -296,7 +315,7 @@ def test_a_foreign_sampler_that_perturbs_the_rows_it_names_keeps_its_rows():
     images, target = rng.rand(40, 4, 4, 1).astype(np.float32), np.repeat([0, 1], [30, 10])
     smoothed = imblearn.over_sampling.RandomOverSampler(shrinkage=1.0, random_state=0)
     made, _, weight = resample_training_part(
-        smoothed, images, target, np.arange(1.0, 41.0), rng=rng
+        smoothed, images, target, np.arange(1.0, 41.0), classes=np.array([0, 1]), rng=rng
     )
     assert len(np.unique(made.reshape(60, -1), axis=0)) == 60
     assert weight[40:].min() >= 31
@@ -305,6 +324,7 @@ def test_a_foreign_sampler_that_perturbs_the_rows_it_names_keeps_its_rows():
         images,
         target,
         np.ones(40),
+        classes=np.array([0, 1]),
         rng=rng,
     )
     assert len(np.unique(copied.reshape(60, -1), axis=0)) <= 40
@@ -513,6 +533,42 @@ def test_groups_demand_a_validation_part(small_digits):
     assert clf.n_iter_ == 2
 
 
+def test_early_stopping_needs_two_classes_to_judge_by(small_digits):
+    X, y = small_digits
+    one_patient = np.where(y == "eight", 0, np.arange(len(y)) + 1)
+    with (
+        pytest.warns(UserWarning, match=r"\['eight'\] are too few"),
+        pytest.raises(ValueError, match=r"at least two classes .* only \['rest'\] could be split"),
+    ):
+        quick(early_stopping=True).fit(X, y, groups=one_patient)
+
+
+def test_groups_must_be_whole(small_digits):
+    X, y = small_digits
+    groups = np.arange(len(y), dtype=float)
+    groups[3] = np.nan
+    with pytest.raises(ValueError, match="`groups` has missing values"):
+        quick().fit(X, y, groups=groups)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"lr": 1e9, "max_grad_norm": None, "optimizer": "sgd"},
+        {"loss": lambda z, t: nn.functional.cross_entropy(z, t, reduction="none") * np.nan},
+    ],
+)
+def test_divergence_is_an_error_not_a_prediction(params, small_digits):
+    with pytest.raises(ValueError, match=r"Training diverged: the train loss of epoch \d is"):
+        quick(max_epochs=5, **params).fit(*small_digits)
+
+
+def test_tiny_pixels_do_not_overflow(small_digits):
+    X, y = small_digits
+    clf = quick().fit((X * 1e-39).astype(np.float32), y)
+    assert np.isfinite(clf.history_[-1]["train_loss"])
+
+
 def noise(n=1500, seed=0):
     """Images and labels that know nothing of each other, 4:1."""
     rng = np.random.RandomState(seed)
@@ -574,6 +630,41 @@ def test_the_thread_count_does_not_come_from_outside(small_digits):
     finally:
         torch.set_num_threads(before)
     np.testing.assert_array_equal(*results)
+
+
+def test_torchs_global_modes_do_not_matter(small_digits):
+    X, y = small_digits
+    expected = quick().fit(X, y).predict_proba(X)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.inference_mode():
+            clf = quick().fit(X, y)
+            np.testing.assert_allclose(clf.predict_proba(X), expected, atol=0.1)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"OMP_NUM_THREADS": "1"}, {"LOKY_MAX_CPU_COUNT": "1"}],
+    ids=lambda environment: "-".join(environment) or "plain",
+)
+def test_the_environment_does_not_decide(environment, tmp_path):
+    """Work for more than one thread, in a fresh interpreter."""
+    code = """
+import numpy as np
+from skimb.neural_network import CNNClassifier
+rng = np.random.RandomState(0)
+X = rng.randint(0, 256, size=(64, 32, 32, 3)).astype(np.uint8)
+clf = CNNClassifier(max_epochs=1, batch_size=64, random_state=0).fit(X, np.tile([0, 1], 32))
+np.save("proba", clf.predict_proba(X))
+"""
+    clean = {k: v for k, v in os.environ.items() if "THREAD" not in k and "LOKY" not in k}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=clean | environment, check=True)
+    rng = np.random.RandomState(0)
+    X = rng.randint(0, 256, size=(64, 32, 32, 3)).astype(np.uint8)
+    here = quick(max_epochs=1, batch_size=64).fit(X, np.tile([0, 1], 32)).predict_proba(X)
+    np.testing.assert_array_equal(np.load(tmp_path / "proba.npy"), here)
 
 
 def test_overlapping_threads_restore_the_count():

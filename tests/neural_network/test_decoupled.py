@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
+from sklearn.neighbors import KNeighborsClassifier
 
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.over_sampling import SMOTE
@@ -53,6 +55,28 @@ def test_any_classifier_may_be_the_head(plain, digits):
     X_res, y_res = SMOTE(random_state=0).fit_resample(plain.embed(X), y)
     expected = LogisticRegression(max_iter=2000).fit(X_res, y_res).predict(plain.embed(X_test))
     np.testing.assert_array_equal(clf.fit(X, y).predict(X_test), expected)
+
+
+def test_the_methods_of_the_head_are_those_of_the_classifier(plain, digits):
+    X, X_test, y, _ = digits
+    forest = DecoupledClassifier(
+        FrozenEstimator(plain), head=RandomForestClassifier(5), random_state=0
+    ).fit(X, y)
+    assert hasattr(forest, "predict_proba")
+    assert not hasattr(forest, "decision_function")
+    nearest = DecoupledClassifier(
+        FrozenEstimator(plain), head=KNeighborsClassifier(), sampler=SMOTE(), random_state=0
+    ).fit(X, y)
+    assert nearest.predict(X_test).shape == (len(X_test),)
+    linear = DecoupledClassifier(FrozenEstimator(plain), random_state=0).fit(X, y)
+    np.testing.assert_allclose(
+        np.exp(linear.predict_log_proba(X_test)), linear.predict_proba(X_test)
+    )
+
+
+def test_gamma_on_a_string_offers_the_mend():
+    with pytest.raises(ValueError, match=r"loss=FocalLoss\(\)"):
+        DecoupledClassifier(loss="focal").set_params(loss__gamma=1)
 
 
 def test_what_belongs_to_the_linear_head_is_refused_with_another(plain, digits):

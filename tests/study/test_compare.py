@@ -1,6 +1,8 @@
 """compare(): fair, reproducible, and right in its statistics."""
 
 import json
+import os
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -245,6 +247,8 @@ def test_own_scoring_and_own_folds(data):
         ({"estimator": CNNClassifier(class_weight="balanced")}, "a remedy of its own"),
         ({"cv": 100}, "fewer than the 100 folds"),
         ({"n_repeats": 0}, "`n_repeats`"),
+        ({"scoring": "f1"}, "`scoring` must be a dict"),
+        ({"X_test": np.zeros((2, 8, 8)), "y_test": ["rest", "rest"]}, "no row of the minority"),
         ({"X_test": np.zeros((2, 8, 8))}, "belong together"),
         ({"estimator": CNNClassifier(loss="focal")}, "has loss='focal', a remedy of its own"),
         ({"cv": StratifiedKFold(2), "n_repeats": 2}, "`cv` as a number"),
@@ -296,6 +300,7 @@ def test_a_score_that_is_not_defined_is_called_so(data, tmp_path):
         random_state=0,
     )
     assert result.verdict.loc["over", "nothing"] == "undefined"
+    result.to_html(tmp_path / "r.html")
     result.to_json(tmp_path / "r.json")
     assert json.loads((tmp_path / "r.json").read_text())["strategies"]["over"]["nothing"][
         "values"
@@ -341,6 +346,21 @@ def test_labels_are_escaped_in_the_report(data, tmp_path):
     html = (tmp_path / "r.html").read_text()
     assert "<b>8</b>" not in html
     assert "&lt;b&gt;8&lt;/b&gt;" in html
+
+
+def test_links_are_followed_and_devices_are_not_replaced(comparison, tmp_path):
+    (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
+    comparison.to_json(tmp_path / "link.json")
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads((tmp_path / "real.json").read_text())["baseline"] == "none"
+    os.mkfifo(tmp_path / "pipe")
+    received = []
+    reader = Thread(target=lambda: received.append((tmp_path / "pipe").read_text()))
+    reader.start()
+    comparison.to_json(tmp_path / "pipe")
+    reader.join()
+    assert json.loads(received[0])["baseline"] == "none"
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(comparison, tmp_path, monkeypatch):
