@@ -6,14 +6,40 @@ sparse matrices and frames.
 """
 
 import numpy as np
+from imblearn.utils import check_target_type
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
-__all__ = ["interpolate_rows", "seeded_clone", "select_rows"]
+from skimb._images import check_rows
+
+__all__ = ["ImageSamplerMixin", "interpolate_rows", "seeded_clone", "select_rows"]
 
 #: Values a block of interpolated rows may hold: bounds the memory beside the output.
 BLOCK = 4_000_000
+
+
+class ImageSamplerMixin:
+    """What turns a sampler on imbalanced-learn's bases into one of rows of any dimension.
+
+    Put it before the base. ``_computes`` says whether rows take part in arithmetic; a sampler that
+    only selects takes strings and missing values too.
+    """
+
+    _computes = False
+
+    def _check_X_y(self, X, y, accept_sparse=None):
+        y, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
+        X, y = check_rows(self, X, y, numeric=self._computes)
+        return X, y, is_one_vs_all
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()  # pyright: ignore[reportAttributeAccessIssue] - the base
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = not self._computes
+        tags.input_tags.string = not self._computes
+        tags.sampler_tags.sample_indices = True
+        return tags
 
 
 def seeded_clone(estimator, rng):

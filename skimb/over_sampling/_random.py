@@ -4,16 +4,14 @@ from typing import Any
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
-from imblearn.utils import check_target_type
 from sklearn.utils import check_random_state
 
-from skimb._images import check_rows
-from skimb._resampling import select_rows
+from skimb._resampling import ImageSamplerMixin, select_rows
 
 __all__ = ["RandomOverSampler"]
 
 
-class RandomOverSampler(BaseOverSampler):
+class RandomOverSampler(ImageSamplerMixin, BaseOverSampler):
     """Copy random rows of the rare classes, images included.
 
     For equal seeds the rows are those of imbalanced-learn's sampler of the same name. Give it to
@@ -59,13 +57,8 @@ class RandomOverSampler(BaseOverSampler):
     _parameter_constraints: dict = {**BaseOverSampler._parameter_constraints}
 
     def __init__(self, *, sampling_strategy: Any = "auto", random_state=None):
-        super().__init__(sampling_strategy=sampling_strategy)
+        self.sampling_strategy = sampling_strategy
         self.random_state = random_state
-
-    def _check_X_y(self, X, y, accept_sparse=None):
-        y, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
-        X, y = check_rows(self, X, y, numeric=False)
-        return X, y, is_one_vs_all
 
     def _fit_resample(self, X, y, **params):
         rng = check_random_state(self.random_state)
@@ -75,11 +68,3 @@ class RandomOverSampler(BaseOverSampler):
         ]
         self.sample_indices_ = np.concatenate([np.arange(len(y)), *copies]).astype(np.intp)
         return select_rows(X, self.sample_indices_), y[self.sample_indices_]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.sampler_tags.sample_indices = True
-        return tags

@@ -6,19 +6,17 @@ from typing import Any
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
-from imblearn.utils import check_target_type
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state, get_tags
 
-from skimb._images import check_rows
 from skimb._params import HasMethods, Interval
-from skimb._resampling import interpolate_rows, seeded_clone
+from skimb._resampling import ImageSamplerMixin, interpolate_rows, seeded_clone
 
 __all__ = ["SMOTE"]
 
 
-class SMOTE(BaseOverSampler):
+class SMOTE(ImageSamplerMixin, BaseOverSampler):
     r"""Make rows of the rare classes on the segments between near neighbours.
 
     For a row :math:`x_i` of a rare class, one of its k nearest neighbours :math:`x_j` in the class
@@ -84,6 +82,7 @@ class SMOTE(BaseOverSampler):
     True
     """
 
+    _computes = True
     _parameter_constraints: dict = {
         **BaseOverSampler._parameter_constraints,
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
@@ -93,15 +92,10 @@ class SMOTE(BaseOverSampler):
     def __init__(
         self, *, sampling_strategy: Any = "auto", random_state=None, k_neighbors=5, embedder=None
     ):
-        super().__init__(sampling_strategy=sampling_strategy)
+        self.sampling_strategy = sampling_strategy
         self.random_state = random_state
         self.k_neighbors = k_neighbors
         self.embedder = embedder
-
-    def _check_X_y(self, X, y, accept_sparse=None):
-        y, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
-        X, y = check_rows(self, X, y, numeric=True)
-        return X, y, is_one_vs_all
 
     def _fit_resample(self, X, y, **params):
         self._fit_embedder(X, y)
@@ -172,12 +166,6 @@ class SMOTE(BaseOverSampler):
         gap = rng.uniform(size=n_new)
         first, choice = np.divmod(drawn, k_neighbors)
         return first, neighbors[first, choice], gap
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.sampler_tags.sample_indices = True
-        return tags
 
 
 def _joined(parts, dtype):

@@ -4,16 +4,14 @@ from typing import Any
 
 import numpy as np
 from imblearn.under_sampling.base import BaseUnderSampler
-from imblearn.utils import check_target_type
 from sklearn.utils import check_random_state
 
-from skimb._images import check_rows
-from skimb._resampling import select_rows
+from skimb._resampling import ImageSamplerMixin, select_rows
 
 __all__ = ["RandomUnderSampler"]
 
 
-class RandomUnderSampler(BaseUnderSampler):
+class RandomUnderSampler(ImageSamplerMixin, BaseUnderSampler):
     """Keep a random part of the frequent classes, images included.
 
     It throws data away, which costs more the higher the imbalance. For equal seeds the rows are
@@ -61,14 +59,9 @@ class RandomUnderSampler(BaseUnderSampler):
     }
 
     def __init__(self, *, sampling_strategy: Any = "auto", random_state=None, replacement=False):
-        super().__init__(sampling_strategy=sampling_strategy)
+        self.sampling_strategy = sampling_strategy
         self.random_state = random_state
         self.replacement = replacement
-
-    def _check_X_y(self, X, y, accept_sparse=None):
-        y, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
-        X, y = check_rows(self, X, y, numeric=False)
-        return X, y, is_one_vs_all
 
     def _fit_resample(self, X, y, **params):
         rng = check_random_state(self.random_state)
@@ -81,11 +74,3 @@ class RandomUnderSampler(BaseUnderSampler):
             kept.append(rows)
         self.sample_indices_ = np.concatenate(kept)
         return select_rows(X, self.sample_indices_), y[self.sample_indices_]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.sampler_tags.sample_indices = True
-        return tags
