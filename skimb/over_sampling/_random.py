@@ -54,8 +54,6 @@ class RandomOverSampler(ImageSamplerMixin, BaseOverSampler):
     ((3246, 8, 8), dtype('uint8'), array([1623, 1623]))
     """
 
-    _parameter_constraints: dict = {**BaseOverSampler._parameter_constraints}
-
     def __init__(self, *, sampling_strategy: Any = "auto", random_state=None):
         self.sampling_strategy = sampling_strategy
         self.random_state = random_state
