@@ -28,6 +28,14 @@ def main(argv=None):
     for path in (arguments.json, arguments.report):
         if path is not None and (reason := _why_not_writable(path)):
             parser.error(f"cannot write {path}: {reason}")
+    if arguments.data == "digits":
+        for name in ("test", "counts", "size"):
+            if getattr(arguments, name) is not None:
+                parser.error(f"--{name} is for folders, not for the digits")
+    elif not Path(arguments.data).exists():
+        parser.error(f"{arguments.data} is neither a folder nor 'digits'")
+    if arguments.test is not None and arguments.folds is not None:
+        parser.error("--test and --folds exclude each other: a test folder leaves nothing to fold")
     if arguments.json is not None and arguments.json == arguments.report:
         parser.error(f"--json and --report would both write {arguments.json}")
     return _compare(parser, arguments)
@@ -44,13 +52,36 @@ def _parser():
         "gradient steps, each against the plain network.",
     )
     compare.add_argument(
-        "data", choices=["digits"], help="digits: scikit-learn's digits, '8' against the rest"
+        "data",
+        metavar="FOLDER|digits",
+        help="a folder with one sub-folder a class; or digits: scikit-learn's digits, '8' against "
+        "the rest",
+    )
+    compare.add_argument(
+        "--test", metavar="DIR", help="a folder of test images; without it, cross-validation"
+    )
+    compare.add_argument(
+        "--counts",
+        type=_counts,
+        metavar="A=N,B=N",
+        help="train on a random subset of so many images of a class (default: all)",
+    )
+    compare.add_argument(
+        "--size",
+        type=_at_least(1),
+        metavar="N",
+        help="resize images to N x N in colour (default: all must have one size)",
     )
     compare.add_argument(
         "--strategies", metavar="A,B,...", help="names, joined by commas (default: all)"
     )
-    compare.add_argument("--folds", type=_at_least(2), default=5, metavar="N", help="default: 5")
-    compare.add_argument("--repeats", type=_at_least(1), default=3, metavar="N", help="default: 3")
+    compare.add_argument("--folds", type=_at_least(2), metavar="N", help="default: 5")
+    compare.add_argument(
+        "--repeats",
+        type=_at_least(1),
+        metavar="N",
+        help="default: 1 on a folder, 3 on the digits",
+    )
     compare.add_argument("--epochs", type=_at_least(1), default=20, metavar="N", help="default: 20")
     compare.add_argument(
         "--device", default="auto", metavar="D", help="auto (default), cpu, cuda, ..."
@@ -60,11 +91,21 @@ def _parser():
         "--jobs",
         type=int,
         metavar="N",
-        help="processes (default: one a core; one where there is CUDA)",
+        help="processes (default: one a core on the digits, else one, which uses all cores)",
     )
     compare.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
     compare.add_argument("--report", type=Path, metavar="FILE", help="write a report as HTML")
     return parser
+
+
+def _counts(text):
+    counts = {}
+    for pair in text.split(","):
+        label, _, number = pair.rpartition("=")
+        if not label or not number.isdigit() or int(number) < 1:
+            raise argparse.ArgumentTypeError(f"must be like cat=1000,dog=11000, got {text}")
+        counts[label.strip()] = int(number)
+    return counts
 
 
 def _at_least(least):
@@ -87,10 +128,8 @@ def _why_not_writable(path):
 
 def _compare(parser, arguments):
     # torch takes seconds to import: what is wrong with the arguments alone need not wait for it.
-    import numpy as np
     import torch
 
-    from skimb.datasets import load_imbalanced_digits
     from skimb.neural_network import CNNClassifier
     from skimb.study import STRATEGIES, compare
 
@@ -103,21 +142,23 @@ def _compare(parser, arguments):
                 f"unknown strategies: {', '.join(unknown) or '(none given)'}; "
                 f"known are {', '.join(STRATEGIES)}"
             )
-    digits = load_imbalanced_digits()
+    is_digits = arguments.data == "digits"
     on_cuda = arguments.device.startswith("cuda") or (
         arguments.device == "auto" and torch.cuda.is_available()
     )
-    n_jobs = arguments.jobs or (1 if on_cuda else -1)
     try:
+        X, y, X_test, y_test = _digits() if is_digits else _folders(arguments)
         result = compare(
-            digits.data,
-            np.array(digits.target_names)[digits.target],
+            X,
+            y,
             strategies=names,
             estimator=CNNClassifier(max_epochs=arguments.epochs, device=arguments.device),
-            cv=arguments.folds,
-            n_repeats=arguments.repeats,
+            cv=None if X_test is not None else arguments.folds or 5,
+            n_repeats=arguments.repeats or (3 if is_digits else 1),
+            X_test=X_test,
+            y_test=y_test,
             random_state=arguments.seed,
-            n_jobs=n_jobs,
+            n_jobs=arguments.jobs or (-1 if is_digits and not on_cuda else 1),
             verbose=1,
         )
     except ValueError as exc:
@@ -141,6 +182,47 @@ def _compare(parser, arguments):
             print(f"skimb: cannot write {path}: {exc}", file=sys.stderr)
             status = 1
     return status
+
+
+def _digits():
+    import numpy as np
+
+    from skimb.datasets import load_imbalanced_digits
+
+    digits = load_imbalanced_digits()
+    return digits.data, np.array(digits.target_names)[digits.target], None, None
+
+
+def _folders(arguments):
+    """Read the folders of a comparison, whole: a pass over broken files names them all."""
+    from skimb.datasets import load_image_folder, read_images
+
+    train = load_image_folder(arguments.data)
+    paths, y = _subset(train, arguments.counts or {}, arguments.seed)
+    test = None if arguments.test is None else load_image_folder(arguments.test)
+    every = paths if test is None else [*paths, *test.paths]
+    image_shape = None if arguments.size is None else (3, arguments.size, arguments.size)
+    images = read_images(every, image_shape=image_shape, n_jobs=-1)
+    if test is None:
+        return images, y, None, None
+    return images[: len(paths)], y, images[len(paths) :], test.target
+
+
+def _subset(folder, counts, seed):
+    """Take a seeded random subset of so many images of a class; all where there are no more."""
+    import numpy as np
+
+    unknown = [label for label in counts if label not in folder.target_names]
+    if unknown:
+        raise ValueError(
+            f"--counts names {unknown}, but the classes are {folder.target_names}. Use these."
+        )
+    rng, kept = np.random.RandomState(seed), []
+    for label in folder.target_names:
+        rows = np.flatnonzero(folder.target == label)
+        kept.append(np.sort(rng.permutation(rows)[: counts.get(label, len(rows))]))
+    rows = np.concatenate(kept)
+    return folder.paths[rows], folder.target[rows]
 
 
 if __name__ == "__main__":

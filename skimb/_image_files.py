@@ -7,13 +7,120 @@ import numpy as np
 from joblib import Parallel, delayed
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["read_image", "read_images"]
+__all__ = ["ImageFiles", "as_paths", "is_paths", "read_image", "read_images"]
 
 #: How Pillow calls each number of channels.
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 #: Bad files that an error names; the rest is counted.
 MOST_NAMED = 10
+
+
+def is_paths(X):
+    """Tell whether X is a list, 1-D array, Series or one-column frame of paths.
+
+    Parameters
+    ----------
+    X : object
+        What was given as images.
+
+    Returns
+    -------
+    bool
+    """
+    if hasattr(X, "iloc"):
+        X = X.to_numpy()
+        if X.ndim == 2 and X.shape[1] == 1:
+            X = X[:, 0]
+    if isinstance(X, np.ndarray):
+        if X.ndim != 1 or X.dtype.kind not in "OUT":
+            return False
+    elif not isinstance(X, list | tuple):
+        return False
+    return len(X) > 0 and all(isinstance(path, str | os.PathLike) for path in X)
+
+
+def as_paths(X):
+    """Return paths as an array of str, of shape (n,).
+
+    Parameters
+    ----------
+    X : list, 1-D array, Series or one-column frame of paths
+        For which `is_paths` holds.
+
+    Returns
+    -------
+    ndarray of str of shape (n,)
+    """
+    if hasattr(X, "iloc"):
+        X = X.to_numpy().ravel()
+    return np.array([os.fspath(path) for path in X], dtype=object)
+
+
+class ImageFiles:
+    """Image files as an array of shape ``(n, H, W, C)`` that is decoded where it is needed.
+
+    Indexing by rows opens no file; ``np.asarray`` decodes.
+
+    Parameters
+    ----------
+    paths : ndarray of str of shape (n,)
+        The files.
+    image_shape : tuple of int
+        ``(C, H, W)`` that they are converted and resized to.
+    """
+
+    dtype = np.dtype(np.uint8)
+    ndim = 4
+
+    def __init__(self, paths, image_shape):
+        self.paths, self.image_shape = paths, tuple(image_shape)
+
+    @classmethod
+    def checked(cls, paths, image_shape=None):
+        """Open every file once, so that all bad ones are named before any work.
+
+        Parameters
+        ----------
+        paths : ndarray of str of shape (n,)
+            The files.
+        image_shape : tuple of int, default=None
+            As in `read_images`.
+
+        Returns
+        -------
+        ImageFiles
+
+        Raises
+        ------
+        ValueError
+            As `read_images`.
+        """
+        image_shape = _resolve_shape(paths, image_shape, Parallel(n_jobs=1))
+        tries = [_try(lambda path: read_image(path, image_shape) is None, p) for p in paths]
+        _raise_for(paths, tries)
+        return cls(paths, image_shape)
+
+    @property
+    def shape(self):
+        """``(n, H, W, C)``."""
+        n_channels, height, width = self.image_shape
+        return len(self.paths), height, width, n_channels
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, rows):
+        return ImageFiles(self.paths[rows], self.image_shape)
+
+    def __array__(self, dtype=None, copy=None):
+        images = np.empty(self.shape, dtype=np.uint8)
+        for i, path in enumerate(self.paths):
+            try:
+                images[i] = read_image(path, self.image_shape)
+            except ValueError as exc:
+                raise ValueError(f"{path} cannot be read as an image any more ({exc}).") from exc
+        return images if dtype is None else images.astype(dtype)
 
 
 def read_images(paths, *, image_shape=None, n_jobs=None):
@@ -60,12 +167,7 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
     if not paths:
         raise ValueError("There is no path to read. Give at least one.")
     parallel = Parallel(n_jobs=n_jobs, prefer="threads")
-    if image_shape is None:
-        image_shape = _common_shape(paths, parallel(delayed(_try)(_look, p) for p in paths))
-    elif len(image_shape) != 3 or image_shape[0] not in MODES or min(image_shape) < 1:
-        raise ValueError(
-            f"`image_shape` must be (C, H, W) with C one of {tuple(MODES)}. Got {image_shape!r}."
-        )
+    image_shape = _resolve_shape(paths, image_shape, parallel)
     n_channels, height, width = image_shape
     images = np.empty((len(paths), height, width, n_channels), dtype=np.uint8)
 
@@ -155,6 +257,17 @@ def _look(path):
         if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16"):
             return 1, height, width
         return 4 if _has_alpha(image) else 3, height, width
+
+
+def _resolve_shape(paths, image_shape, parallel):
+    """Return the shape to read to: the given one, or the one that all files share."""
+    if image_shape is None:
+        return _common_shape(paths, parallel(delayed(_try)(_look, path) for path in paths))
+    if len(image_shape) != 3 or image_shape[0] not in MODES or min(image_shape) < 1:
+        raise ValueError(
+            f"`image_shape` must be (C, H, W) with C one of {tuple(MODES)}. Got {image_shape!r}."
+        )
+    return tuple(image_shape)
 
 
 def _common_shape(paths, looks):

@@ -11,6 +11,8 @@ import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
+from skimb._image_files import ImageFiles, as_paths, is_paths
+
 __all__ = [
     "ImageLayout",
     "check_images",
@@ -156,7 +158,7 @@ def fit_images(estimator, X, y, *, image_shape=None, channels=None):
     ----------
     estimator : estimator
         The estimator whose input X is.
-    X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W)
+    X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
         The images.
     y : array-like of shape (n,)
         The target.
@@ -165,7 +167,7 @@ def fit_images(estimator, X, y, *, image_shape=None, channels=None):
 
     Returns
     -------
-    images : ndarray of shape (n, H, W, C), uint8 or float32
+    images : ndarray of shape (n, H, W, C), uint8 or float32; or ImageFiles of that shape
     y : ndarray of shape (n,)
 
     Raises
@@ -173,6 +175,15 @@ def fit_images(estimator, X, y, *, image_shape=None, channels=None):
     ValueError
         If X is empty, not finite or ambiguous, or y does not fit.
     """
+    if is_paths(X):
+        paths = as_paths(X)
+        check_consistent_length(paths, y)
+        # A stand-in of one column, as paths are: scikit-learn checks y, and X says how many.
+        _, y = validate_data(estimator, np.zeros((len(paths), 1)), y, reset=True)
+        images = ImageFiles.checked(paths, image_shape)
+        estimator.image_shape_ = images.image_shape
+        estimator._fitted_on_rows = False
+        return images, y
     X, y = _validate(estimator, X, y=y, reset=True)
     layout = read_layout(X.shape[1:], image_shape=image_shape, channels=channels)
     estimator.n_features_in_ = layout.n_features
@@ -195,13 +206,15 @@ def check_images(estimator, X, *, channels=None):
 
     Returns
     -------
-    ndarray of shape (n, H, W, C), uint8 or float32
+    ndarray of shape (n, H, W, C), uint8 or float32; or ImageFiles of that shape
 
     Raises
     ------
     ValueError
         If X is empty, not finite, ambiguous, or of another shape than in ``fit``.
     """
+    if is_paths(X):
+        return ImageFiles.checked(as_paths(X), estimator.image_shape_)
     X = _validate(estimator, X, reset=False)
     if X.ndim == 2 and not estimator._fitted_on_rows:
         raise ValueError(
@@ -234,7 +247,7 @@ def check_rows(sampler, X, y, *, numeric):
     ----------
     sampler : sampler
         The resampler whose input X is.
-    X : array-like of shape (n, ...), sparse matrix or frame
+    X : array-like of shape (n, ...), sparse matrix, frame, or n paths
         The rows.
     y : array-like of shape (n,)
         The target.
@@ -248,6 +261,15 @@ def check_rows(sampler, X, y, *, numeric):
         The rows, of the dtype that they came in.
     y : ndarray of shape (n,)
     """
+    if is_paths(X):
+        if numeric:
+            raise ValueError(
+                f"{type(sampler).__name__} makes new images, and X holds paths. Read them first: "
+                "skimb.datasets.read_images(paths, image_shape=...)."
+            )
+        check_consistent_length(X, y)
+        sampler.n_features_in_ = 1
+        return (X if hasattr(X, "iloc") else np.asarray(X)), np.asarray(y)
     if number_of_dimensions(X) > 2:
         X = check_array(
             X,

@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import skimb
 from skimb.__main__ import main
@@ -38,8 +40,13 @@ def test_compare_digits(tmp_path):
     ("arguments", "message"),
     [
         ([], "COMMAND"),
-        (["compare"], "data"),
-        (["compare", "nonsense"], "invalid choice"),
+        (["compare"], "FOLDER|digits"),
+        (["compare", "nonsense"], "neither a folder nor 'digits'"),
+        (["compare", "digits", "--counts", "a=1"], "--counts is for folders"),
+        (["compare", "digits", "--test", "."], "--test is for folders"),
+        (["compare", ".", "--test", ".", "--folds", "3"], "exclude each other"),
+        (["compare", ".", "--counts", "cat"], "must be like cat=1000,dog=11000"),
+        (["compare", ".", "--counts", "cat=0"], "must be like cat=1000,dog=11000"),
         (["compare", "digits", "--strategies", "magic"], "unknown strategies: magic"),
         (["compare", "digits", "--strategies", ","], "none given"),
         (["compare", "digits", "--repeats", "0"], "at least 1"),
@@ -56,6 +63,67 @@ def test_usage_errors_exit_with_2(arguments, message, capsys):
         main(arguments)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Cats are dark, dogs are bright: train with 30 of each, test with 6."""
+    rng = np.random.RandomState(0)
+    for part, n in {"train": 30, "validation": 6}.items():
+        for label, level in {"cat": 60, "dog": 180}.items():
+            (tmp_path / part / label).mkdir(parents=True)
+            for i in range(n):
+                pixels = rng.randint(level - 40, level + 40, size=(12, 10, 3)).astype(np.uint8)
+                Image.fromarray(pixels).save(tmp_path / part / label / f"{label} {i}.png")
+    return tmp_path
+
+
+QUICK = ["--strategies", "class_weight,prior_shift", "--epochs", "2"]
+
+
+def test_compare_folders_with_a_test_folder_and_counts(folders, capsys):
+    arguments = ["compare", str(folders / "train"), "--test", str(folders / "validation")]
+    arguments += ["--counts", "cat=8,dog=500", "--repeats", "2", "--json", str(folders / "r.json")]
+    assert main(arguments + QUICK) == 0
+    result = json.loads((folders / "r.json").read_text())
+    assert result["minority"] == "cat"
+    assert result["protocol"]["class_counts"] == {"cat": 8, "dog": 30}
+    assert result["protocol"]["n_test_rows"] == 12
+    assert result["protocol"]["n_runs"] == 2
+
+
+def test_compare_a_folder_by_cross_validation(folders, capsys):
+    assert main(["compare", str(folders / "train"), "--folds", "2", "--size", "8", *QUICK]) == 0
+    assert "mean ± sd over 2 runs" in capsys.readouterr().out
+
+
+def test_broken_files_are_named_in_one_line_and_nothing_is_written(folders):
+    (folders / "train" / "cat" / "text.jpg").write_text("no image")
+    (folders / "train" / "dog" / "empty.png").touch()
+    done = run("compare", "train", "--report", "r.html", *QUICK, cwd=folders)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("skimb: 2 of 62 files cannot be read as images: ")
+    assert "text.jpg (not an image)" in done.stderr
+    assert "empty.png (empty file)" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert sorted(p.name for p in folders.iterdir()) == ["train", "validation"]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "options", "message"),
+    [
+        (lambda root: (root / "train" / "bird").mkdir(), [], "hold no image: ['bird']"),
+        (lambda root: None, ["--counts", "cow=3"], "--counts names ['cow']"),
+        (lambda root: None, ["--test", "no-such-folder"], "not there"),
+    ],
+)
+def test_folders_that_do_not_fit_exit_with_1(prepare, options, message, folders, capsys):
+    prepare(folders)
+    assert main(["compare", str(folders / "train"), *options, *QUICK]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
 
 
 def test_version(capsys):

@@ -1,11 +1,21 @@
 """Image files: every kind is read right, and every broken one is named."""
 
+from pathlib import Path
+
+import imblearn.combine
+import imblearn.over_sampling
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedKFold
 
+from skimb.class_weight import class_counts
 from skimb.datasets import load_image_folder, read_images
 from skimb.neural_network import CNNClassifier
+from skimb.over_sampling import SMOTE, RandomOverSampler
+from skimb.under_sampling import RandomUnderSampler
 
 
 @pytest.fixture
@@ -193,3 +203,99 @@ def test_folders_that_are_none(folder, tmp_path):
     (folder / "bird").mkdir()
     with pytest.raises(ValueError, match=r"hold no image: \['bird'\]"):
         load_image_folder(folder)
+
+
+# ------------------------------------------------------------------------- the estimator
+
+
+def containers(paths):
+    yield paths
+    yield list(paths)
+    yield [Path(path) for path in paths]
+    yield pd.Series(paths)
+    yield pd.DataFrame({"file": paths})
+
+
+def test_paths_train_the_same_network_as_the_images(folder):
+    images = load_image_folder(folder)
+    clf = CNNClassifier(max_epochs=2, batch_size=4, random_state=0)
+    expected = clone(clf).fit(read_images(images.paths), images.target)
+    proba = expected.predict_proba(read_images(images.paths))
+    for paths in containers(images.paths):
+        fitted = clone(clf).fit(paths, images.target)
+        np.testing.assert_array_equal(fitted.predict_proba(paths), proba)
+        assert fitted.n_features_in_ == 1
+        assert fitted.image_shape_ == expected.image_shape_
+    workers = clone(clf).set_params(num_workers=2).fit(images.paths, images.target)
+    np.testing.assert_array_equal(workers.predict_proba(images.paths), proba)
+    np.testing.assert_array_equal(
+        workers.embed(images.paths[:1]), expected.embed(read_images(images.paths[:1]))
+    )
+
+
+def test_paths_are_resized_to_the_shape_that_is_asked_for(folder, picture):
+    images = load_image_folder(folder)
+    picture.resize((99, 77)).save(images.paths[0])
+    with pytest.raises(ValueError, match="Images differ in size"):
+        CNNClassifier().fit(images.paths, images.target)
+    clf = CNNClassifier(image_shape=(3, 9, 11), max_epochs=1).fit(images.paths, images.target)
+    assert clf.image_shape_ == (3, 9, 11)
+    assert clf.predict(images.paths).shape == (16,)
+
+
+def test_broken_files_are_named_before_training(broken):
+    folder, said = broken
+    paths = [str(folder / name) for name in ["good.jpg", "good.jpg", *said]]
+    clf = CNNClassifier(image_shape=(3, 8, 8), loss=lambda z, y: pytest.fail("it trained"))
+    with pytest.raises(ValueError, match="5 of 7 files cannot be read"):
+        clf.fit(paths, [0, 1, 0, 1, 0, 1, 0])
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [RandomOverSampler(), RandomUnderSampler(), imblearn.over_sampling.RandomOverSampler()],
+)
+def test_selectors_and_splitters_open_no_file(sampler, folder, monkeypatch):
+    images = load_image_folder(folder)
+    train, _ = next(StratifiedKFold(2).split(images.paths, images.target))
+    if not isinstance(sampler, imblearn.over_sampling.RandomOverSampler):
+        monkeypatch.setattr(Image, "open", lambda path: pytest.fail("a file was opened"))
+        for paths in (
+            images.paths[train],
+            list(images.paths[train]),
+            pd.Series(images.paths[train]),
+        ):
+            chosen, labels = sampler.fit_resample(paths, images.target[train])
+            assert type(chosen) is type(paths)
+            assert set(chosen) <= set(paths)
+            assert len(set(class_counts(labels).values())) == 1
+        monkeypatch.undo()
+    clf = CNNClassifier(sampler=sampler, max_epochs=1).fit(images.paths, images.target)
+    np.testing.assert_allclose(clf.effective_prior_, 0.5)
+
+
+def test_equal_paths_stay_on_one_side_of_the_validation_split(folder):
+    images = load_image_folder(folder)
+    again = np.r_[np.arange(16), np.flatnonzero(images.target != "dog"), np.arange(4)]
+    clf = CNNClassifier(early_stopping=True, validation_fraction=0.3, max_epochs=1)
+    paths, target = images.paths[again], images.target[again]
+    held = clf.fit(paths, target).validation_indices_
+    assert not set(paths[held]) & set(np.delete(paths, held))
+
+
+def test_what_makes_images_refuses_paths_with_the_mend(folder):
+    images = load_image_folder(folder)
+    with pytest.raises(ValueError, match=r"read_images\(paths, image_shape=\.\.\.\)"):
+        SMOTE().fit_resample(images.paths, images.target)
+    with pytest.raises(ValueError, match=r"read_images\(paths, image_shape=\.\.\.\)"):
+        CNNClassifier(sampler=SMOTE()).fit(images.paths, images.target)
+    with pytest.raises(ValueError, match=r"read_images\(paths, image_shape=\.\.\.\)"):
+        CNNClassifier(sampler=imblearn.combine.SMOTEENN()).fit(images.paths, images.target)
+
+
+def test_paths_and_labels_of_other_lengths(folder):
+    images = load_image_folder(folder)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        CNNClassifier().fit(images.paths, images.target[1:])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        RandomOverSampler().fit_resample(images.paths, images.target[1:])

@@ -2,9 +2,9 @@
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
-__all__ = ["BatchIterator", "BatchPlan", "ImageTensors", "class_shares"]
+__all__ = ["BatchIterator", "BatchPlan", "FileTensors", "ImageTensors", "class_shares"]
 
 
 class ImageTensors(Dataset):
@@ -30,23 +30,66 @@ class ImageTensors(Dataset):
         return self.images[rows].permute(0, 3, 1, 2), (self.target[rows], self.weight[rows])
 
 
+class FileTensors(Dataset):
+    """Image files with class indices and row weights; a batch is decoded when it is asked for.
+
+    Parameters
+    ----------
+    images : ImageFiles
+        The files.
+    target : ndarray of shape (n,), int64
+        Class indices.
+    weight : ndarray of shape (n,), float32
+        Row weights.
+    """
+
+    def __init__(self, images, target, weight):
+        self.images, self.target, self.weight = images, target, weight
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, rows):
+        images = torch.from_numpy(np.asarray(self.images[rows])).permute(0, 3, 1, 2)
+        return images, (torch.from_numpy(self.target[rows]), torch.from_numpy(self.weight[rows]))
+
+
 class BatchIterator:
     """Iterate over whole batches: no row is touched on its own, nothing is collated.
 
     Parameters
     ----------
-    dataset : ImageTensors
+    dataset : ImageTensors or FileTensors
         The rows.
     batch_size : int
         Rows a batch, where there is no plan.
     plan : BatchPlan, default=None
         Which rows stand in each batch; None: all rows in order.
+    num_workers : int, default=0
+        Processes that decode files ahead, two batches each; 0: none.
     """
 
-    def __init__(self, dataset, batch_size, plan=None):
+    def __init__(self, dataset, batch_size, plan=None, num_workers=0):
         self.dataset, self.batch_size, self.plan = dataset, batch_size, plan
+        self.num_workers = num_workers
 
     def __iter__(self):
+        if isinstance(self.dataset, FileTensors):
+            everything = np.arange(len(self.dataset))
+            batches = (
+                np.split(everything, everything[self.batch_size :: self.batch_size])
+                if self.plan is None
+                else self.plan.epoch()
+            )
+            yield from DataLoader(
+                self.dataset,
+                batch_size=None,
+                sampler=batches,
+                num_workers=self.num_workers,
+                # A generator of its own: the loader draws from it, however many workers it has.
+                generator=torch.Generator().manual_seed(0),
+            )
+            return
         if self.plan is None:
             for start in range(0, len(self.dataset), self.batch_size):
                 yield self.dataset[start : start + self.batch_size]

@@ -115,7 +115,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     n_iter_no_change : int, default=5
         Epochs without improvement before training stops.
     image_shape : tuple of int, default=None
-        ``(C, H, W)``: what the rows of a 2-D X unfold to. None: images of one line.
+        ``(C, H, W)``: what the rows of a 2-D X unfold to (None: images of one line), and what
+        image files are resized to (None: all must have one size).
     channels : {"first", "last"} or None, default=None
         Where the channels of a 4-D X stand, when its shape leaves that open.
     standardize : "auto", None or tuple, default="auto"
@@ -123,6 +124,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         None: pixels as they are. ``(mean, sd)``: given numbers, one or one a channel.
     device : str or torch.device, default="auto"
         ``"auto"``: CUDA where there is one, else the CPU.
+    num_workers : int, default=0
+        Processes that decode image files ahead of the training. It acts where X holds paths.
     random_state : int, RandomState instance or None, default=None
         Drives initialisation, order, dropout, the validation part and inner samplers. With an int,
         results on the CPU are equal to the bit in any process.
@@ -214,6 +217,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         "channels": [StrOptions({"first", "last"}), None],
         "standardize": [StrOptions({"auto"}), tuple, list, None],
         "device": [str, torch.device],
+        "num_workers": [Interval(Integral, 0, None, closed="left")],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -243,6 +247,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         channels=None,
         standardize: Any = "auto",
         device: Any = "auto",
+        num_workers=0,
         random_state=None,
         verbose=0,
     ):
@@ -268,6 +273,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.channels = channels
         self.standardize = standardize
         self.device = device
+        self.num_workers = num_workers
         self.random_state = random_state
         self.verbose = verbose
 
@@ -297,8 +303,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W)
-            Images, uint8 or float.
+        X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
+            Images, uint8 or float; or a list, array, Series or one-column frame of paths, which
+            are decoded batch by batch. Every file is opened once first: bad ones are named.
         y : array-like of shape (n,)
             Labels.
         sample_weight : array-like of shape (n,), default=None
@@ -422,7 +429,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 f"{self.classes_[0]!r}."
             )
         weight = check_sample_weight(
-            sample_weight, images, dtype=np.float64, ensure_non_negative=True
+            sample_weight, target, dtype=np.float64, ensure_non_negative=True
         )
         empty = self.classes_[np.bincount(target, weights=weight) == 0]
         if len(empty):
@@ -669,9 +676,14 @@ def _try_loss(loss, weight, n_classes, device):
 
 def _pixel_statistics(images, block=2_000_000):
     """Return mean and standard deviation of each channel in float64, in two passes."""
-    n_pixels = images[..., 0].size
-    step = max(1, block // images[0].size)
-    parts = [images[start : start + step] for start in range(0, len(images), step)]
-    mean = sum(part.sum(axis=(0, 1, 2), dtype=np.float64) for part in parts) / n_pixels
-    squares = sum(((part - mean) ** 2).sum(axis=(0, 1, 2)) for part in parts)
+    n_pixels = int(np.prod(images.shape[:3]))
+    step = max(1, block // int(np.prod(images.shape[1:])))
+
+    def blocks():
+        # Files are decoded anew in each pass: they need not fit in memory.
+        for start in range(0, len(images), step):
+            yield np.asarray(images[start : start + step])
+
+    mean = sum(part.sum(axis=(0, 1, 2), dtype=np.float64) for part in blocks()) / n_pixels
+    squares = sum(((part - mean) ** 2).sum(axis=(0, 1, 2)) for part in blocks())
     return mean, np.sqrt(squares / n_pixels)

@@ -107,12 +107,15 @@ class ImageNet(NeuralNet):
         Which rows stand in the batches of the training.
     multiply_adds : int
         The work of one image, forward only.
+    num_workers : int
+        Processes that decode image files.
     """
 
-    def __init__(self, module, criterion, *, plan=None, multiply_adds=0, **kwargs):
+    def __init__(self, module, criterion, *, plan=None, multiply_adds=0, num_workers=0, **kwargs):
         super().__init__(module, criterion, **kwargs)
         self.plan = plan
         self.multiply_adds = multiply_adds
+        self.num_workers = num_workers
 
     @property
     def _default_callbacks(self):
@@ -126,10 +129,9 @@ class ImageNet(NeuralNet):
     def get_iterator(self, dataset, training=False):
         """Return an iterator of whole batches."""
         if training:
-            return BatchIterator(dataset, self.batch_size, self.plan)
-        return BatchIterator(
-            dataset, prediction_rows(self.multiply_adds, torch.device(self.device))
-        )
+            return BatchIterator(dataset, self.batch_size, self.plan, self.num_workers)
+        n_rows = prediction_rows(self.multiply_adds, torch.device(self.device))
+        return BatchIterator(dataset, n_rows, num_workers=self.num_workers)
 
     def _set_training(self, training=True):
         # skorch walks through all modules at every step; the mode seldom changes.

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils import get_tags
 
+from skimb._image_files import ImageFiles
 from skimb._resampling import seeded_clone
 
 __all__ = ["resample_training_part", "takes_images"]
@@ -55,6 +56,8 @@ def resample_training_part(sampler, images, target, weight, *, classes, rng):
 
 
 def _apply(sampler, images, labels, weight):
+    if isinstance(images, ImageFiles):
+        return _apply_to_files(sampler, images, labels, weight)
     as_images = takes_images(sampler)
     rows = images if as_images else images.reshape(len(images), -1).astype(np.float32)
     resampled, new_labels = sampler.fit_resample(rows, labels)
@@ -81,6 +84,19 @@ def _apply(sampler, images, labels, weight):
     if indices is None:
         weight = np.full(len(resampled), weight[0])
     return resampled, new_labels, weight
+
+
+def _apply_to_files(sampler, images, labels, weight):
+    """Let a sampler choose among files; one that computes with rows cannot."""
+    rows = images.paths if takes_images(sampler) else images.paths[:, np.newaxis]
+    if not takes_images(sampler) and not get_tags(sampler).input_tags.string:
+        raise ValueError(
+            f"{sampler!r} computes with rows, and X holds paths. Read the images first: "
+            "skimb.datasets.read_images(paths, image_shape=...)."
+        )
+    sampler.fit_resample(rows, labels)
+    indices = sampler.sample_indices_
+    return images[indices], labels[indices], weight[indices]
 
 
 def interpolate(values, parents, gaps):

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from skorch.helper import predefined_split
 
-from skimb.neural_network._batches import ImageTensors
+from skimb._image_files import ImageFiles
+from skimb.neural_network._batches import FileTensors, ImageTensors
 from skimb.neural_network._modules import count_multiply_adds
 from skimb.neural_network._net import (
     BestEpoch,
@@ -36,12 +37,12 @@ class Part:
 
     Parameters
     ----------
-    images : ndarray of shape (n, H, W, C), uint8 or float32
+    images : ndarray of shape (n, H, W, C), uint8 or float32; or ImageFiles of that shape
     target : ndarray of shape (n,), int
     weight : ndarray of shape (n,), float64
     """
 
-    images: np.ndarray
+    images: np.ndarray | ImageFiles
     target: np.ndarray
     weight: np.ndarray
 
@@ -94,8 +95,11 @@ def to_device(part, device):
 
     Returns
     -------
-    ImageTensors
+    ImageTensors, or FileTensors: files stay where they are
     """
+    if isinstance(part.images, ImageFiles):
+        target = np.asarray(part.target, dtype=np.int64)
+        return FileTensors(part.images, target, part.weight.astype(np.float32))
     # torch wants memory that it may write to; only a read-only or strided array is copied.
     images = np.require(part.images, requirements=["C", "W"])
     # An axis of length one may have any stride, and convolutions choose their kernel by strides:
@@ -177,6 +181,7 @@ def train(
         RowLoss(copy.deepcopy(loss)),
         plan=plan,
         multiply_adds=count_multiply_adds(network, estimator.image_shape_, device),
+        num_workers=estimator.num_workers,
         optimizer=optimizer,
         lr=estimator.lr,
         max_epochs=estimator.max_epochs,

@@ -11,6 +11,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from skimb._image_files import ImageFiles
+
 __all__ = ["hold_out"]
 
 
@@ -20,7 +22,7 @@ def hold_out(images, target, *, fraction, rng, groups=None, classes=None):
     Parameters
     ----------
     images : ndarray of shape (n, ...)
-        The rows; those equal byte for byte stay together.
+        The rows; those equal byte for byte (files: of equal path) stay together.
     target : ndarray of shape (n,)
         Class indices.
     fraction : float
@@ -99,7 +101,12 @@ def hold_out(images, target, *, fraction, rng, groups=None, classes=None):
 def _bundles(images, groups):
     """Give each row the number of its bundle: rows tied by equality or by group."""
     n_rows = len(images)
-    by_content = _number([blake2b(row.tobytes(), digest_size=16).digest() for row in _rows(images)])
+    if isinstance(images, ImageFiles):
+        # Files are equal where their paths are: none is opened for this.
+        by_content = _number(images.paths.tolist())
+    else:
+        rows = _rows(images)
+        by_content = _number([blake2b(row.tobytes(), digest_size=16).digest() for row in rows])
     if groups is None:
         return by_content
     by_group = np.unique(np.asarray(groups), return_inverse=True)[1]

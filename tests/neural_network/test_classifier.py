@@ -317,7 +317,7 @@ def test_a_foreign_sampler_that_perturbs_the_rows_it_names_keeps_its_rows():
     made, _, weight = resample_training_part(
         smoothed, images, target, np.arange(1.0, 41.0), classes=np.array([0, 1]), rng=rng
     )
-    assert len(np.unique(made.reshape(60, -1), axis=0)) == 60
+    assert len(np.unique(np.asarray(made).reshape(60, -1), axis=0)) == 60
     assert weight[40:].min() >= 31
     copied, *_ = resample_training_part(
         imblearn.over_sampling.RandomOverSampler(random_state=0),
@@ -327,7 +327,7 @@ def test_a_foreign_sampler_that_perturbs_the_rows_it_names_keeps_its_rows():
         classes=np.array([0, 1]),
         rng=rng,
     )
-    assert len(np.unique(copied.reshape(60, -1), axis=0)) <= 40
+    assert len(np.unique(np.asarray(copied).reshape(60, -1), axis=0)) <= 40
 
 
 def test_a_foreign_generator_cannot_carry_weights(small_digits):
