@@ -94,7 +94,7 @@ def test_compare_folders_with_a_test_folder_and_counts(folders, capsys):
 
 def test_compare_a_folder_by_cross_validation(folders, capsys):
     assert main(["compare", str(folders / "train"), "--folds", "2", "--size", "8", *QUICK]) == 0
-    assert "mean ± sd over 2 runs" in capsys.readouterr().out
+    assert "mean ± sd over 2 run(s)" in capsys.readouterr().out
 
 
 def test_broken_files_are_named_in_one_line_and_nothing_is_written(folders):

@@ -297,7 +297,9 @@ def format_table(comparison):
         line = f"{name:<{width}}"
         for metric in metrics:
             row = table.loc[name, metric]
-            cell = f"{row['mean']:.3f} ± {row['sd']:.3f}"
+            cell = f"{row['mean']:.3f}"
+            if np.isfinite(row["sd"]):
+                cell += f" ± {row['sd']:.3f}"
             if name != BASELINE:
                 cell += f"  {row['difference']:+.3f}"
                 if np.isfinite(row["low"]):
@@ -307,8 +309,8 @@ def format_table(comparison):
         line += "".join(f"  {table.loc[name, (metric, 'mean')]:>9.3f}" for metric in others)
         lines.append(f"{line}  {table.loc[name, ('seconds', 'mean')]:>7.1f}")
     lines.append(
-        f"mean ± sd over {comparison.protocol['n_runs']} runs; difference to {BASELINE} [its 95 % "
-        "interval]; with several strategies, some differences look real by chance"
+        f"mean ± sd over {comparison.protocol['n_runs']} run(s); difference to {BASELINE} [its "
+        "95 % interval]; with several strategies, some differences look real by chance"
     )
     return "\n".join(lines)
 

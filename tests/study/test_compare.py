@@ -197,6 +197,8 @@ def test_one_run_has_no_interval_and_says_so(data, tmp_path):
     assert interval["interval"] == [None, None]
     result.to_html(tmp_path / "r.html")
     assert "one run" in str(result)
+    assert "nan" not in str(result)
+    assert "nan" not in (tmp_path / "r.html").read_text().split("data:image")[0]
 
 
 def test_three_classes_tune_offsets(data):
