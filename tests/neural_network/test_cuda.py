@@ -1,0 +1,54 @@
+"""What must hold on a CUDA device too; skipped where there is none."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from skimb.losses import FocalLoss
+from skimb.neural_network import CNNClassifier, DecoupledClassifier
+from skimb.over_sampling import SMOTE
+
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+
+
+def quick(**kwargs):
+    return CNNClassifier(device="cuda", max_epochs=5, random_state=0, **kwargs)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", FocalLoss(gamma=1)])
+def test_trains_there_and_learns_what_the_cpu_learns(loss, digits):
+    X, X_test, y, _ = digits
+    there = quick(loss=loss, class_weight="balanced").fit(X, y)
+    assert next(there.module_.parameters()).is_cuda
+    here = CNNClassifier(
+        device="cpu", loss=loss, class_weight="balanced", max_epochs=5, random_state=0
+    ).fit(X, y)
+    agreement = np.mean(there.predict(X_test) == here.predict(X_test))
+    assert agreement > 0.95
+
+
+def test_validation_embedding_and_pickle(digits):
+    X, X_test, y, _ = digits
+    clf = quick(early_stopping=True, sampler=SMOTE()).fit(X, y)
+    assert clf.embed(X_test).shape[0] == len(X_test)
+    restored = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_allclose(restored.predict_proba(X_test), clf.predict_proba(X_test), atol=1e-5)
+
+
+def test_two_stages(digits):
+    X, X_test, y, _ = digits
+    clf = DecoupledClassifier(quick(), sampler=SMOTE(), random_state=0).fit(X, y)
+    assert clf.predict(X_test).shape == (len(X_test),)
+
+
+def test_the_devices_generator_is_left_alone(small_digits):
+    torch.cuda.manual_seed(5)
+    expected = torch.rand(3, device="cuda")
+    torch.cuda.manual_seed(5)
+    quick().fit(*small_digits)
+    torch.testing.assert_close(torch.rand(3, device="cuda"), expected, rtol=0, atol=0)
