@@ -2,6 +2,8 @@
 
 import os
 import warnings
+from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -96,9 +98,10 @@ class ImageFiles:
         ValueError
             As `read_images`.
         """
-        image_shape = _resolve_shape(paths, image_shape, Parallel(n_jobs=1))
-        tries = [_try(lambda path: read_image(path, image_shape) is None, p) for p in paths]
-        _raise_for(paths, tries)
+        with _strict():
+            image_shape = _resolve_shape(paths, image_shape, Parallel(n_jobs=1))
+            check = partial(_readable, image_shape=image_shape)
+            _raise_for(paths, [_try(check, path) for path in paths])
         return cls(paths, image_shape)
 
     @property
@@ -115,11 +118,13 @@ class ImageFiles:
 
     def __array__(self, dtype=None, copy=None):
         images = np.empty(self.shape, dtype=np.uint8)
-        for i, path in enumerate(self.paths):
-            try:
-                images[i] = read_image(path, self.image_shape)
-            except ValueError as exc:
-                raise ValueError(f"{path} cannot be read as an image any more ({exc}).") from exc
+        with _strict():
+            for i, path in enumerate(self.paths):
+                try:
+                    images[i] = read_image(path, self.image_shape)
+                except ValueError as exc:
+                    message = f"{path} cannot be read as an image any more ({exc})."
+                    raise ValueError(message) from exc
         return images if dtype is None else images.astype(dtype)
 
 
@@ -167,14 +172,15 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
     if not paths:
         raise ValueError("There is no path to read. Give at least one.")
     parallel = Parallel(n_jobs=n_jobs, prefer="threads")
-    image_shape = _resolve_shape(paths, image_shape, parallel)
-    n_channels, height, width = image_shape
-    images = np.empty((len(paths), height, width, n_channels), dtype=np.uint8)
+    with _strict():
+        image_shape = _resolve_shape(paths, image_shape, parallel)
+        n_channels, height, width = image_shape
+        images = np.empty((len(paths), height, width, n_channels), dtype=np.uint8)
 
-    def fill(i):
-        images[i] = read_image(paths[i], image_shape)
+        def fill(i):
+            images[i] = read_image(paths[i], image_shape)
 
-    _raise_for(paths, parallel(delayed(_try)(fill, i) for i in range(len(paths))))
+        _raise_for(paths, parallel(delayed(_try)(fill, i) for i in range(len(paths))))
     return images
 
 
@@ -209,6 +215,21 @@ def read_image(path, image_shape):
         return np.asarray(image).reshape(height, width, n_channels)
 
 
+@contextmanager
+def _strict():
+    """Set what Pillow's warnings do while files are read.
+
+    Around all files, not around each: the filters are the whole process's, and threads that set and
+    reset them side by side would leave them changed.
+    """
+    with warnings.catch_warnings():
+        # Odd metadata is no reason to refuse a picture, nor to print about it.
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+        # What Pillow only warns of, from 90 million pixels on, is taken for an attack here.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
 class _Opened:
     """An opened image; everything that Pillow says of a bad file becomes one ValueError."""
 
@@ -216,22 +237,14 @@ class _Opened:
         self.path = path
 
     def __enter__(self):
-        self.warnings = warnings.catch_warnings()
-        self.warnings.__enter__()
-        # What Pillow only warns of, from 90 million pixels on, is taken for an attack here.
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        # Odd metadata is no reason to refuse a picture, nor to print about it.
-        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
         try:
             self.image = Image.open(self.path)
         except BaseException as exc:
-            self.warnings.__exit__(None, None, None)
             raise self._explained(exc) from exc
         return self.image
 
     def __exit__(self, kind, exc, traceback):
         self.image.close()
-        self.warnings.__exit__(None, None, None)
         if exc is not None:
             raise self._explained(exc) from exc
 
@@ -281,6 +294,12 @@ def _common_shape(paths, looks):
                 "them."
             )
     return max(shape[0] for shape in shapes), *shapes[0][1:]
+
+
+def _readable(path, *, image_shape):
+    """Decode a file and let go of it at once: the pictures of a check would fill the memory."""
+    read_image(path, image_shape)
+    return True
 
 
 def _try(function, argument):

@@ -1,5 +1,6 @@
 """Image files: every kind is read right, and every broken one is named."""
 
+import warnings
 from pathlib import Path
 
 import imblearn.combine
@@ -148,6 +149,15 @@ def test_every_broken_file_is_named(n_jobs, broken):
         assert f"{name} ({word}" in str(error.value).replace("too many pixels, maybe a ", "")
     assert "good.jpg" not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_threads_leave_the_warning_filters_as_they_were(broken):
+    folder, said = broken
+    before = list(warnings.filters)
+    paths = [folder / name for name in ["good.jpg", *said]] * 20
+    with pytest.raises(ValueError, match="100 of 120 files"):
+        read_images(paths, image_shape=(3, 8, 8), n_jobs=4)
+    assert list(warnings.filters) == before
 
 
 def test_ten_are_named_and_the_rest_counted(tmp_path):
