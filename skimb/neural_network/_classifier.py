@@ -17,14 +17,17 @@ from torch import nn
 
 from skimb._images import check_images, fit_images
 from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from skimb._resampling import seeded_clone
 from skimb.class_weight import SCHEMES, weights_from_counts
 from skimb.losses import CrossEntropyLoss, FocalLoss, Loss
+from skimb.neural_network._augmentation import AUGMENTATIONS, build_augmentation
 from skimb.neural_network._batches import BatchPlan
 from skimb.neural_network._modules import (
     MODULES,
     build_module,
     last_linear,
 )
+from skimb.neural_network._net import unit_of
 from skimb.neural_network._prior import (
     effective_prior,
     resolve_target_prior,
@@ -78,6 +81,12 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     sampler : sampler, list of samplers or None, default=None
         Resamplers in the style of imbalanced-learn, applied to the training part only, after a
         validation part has been held out. Sample weights follow the rows.
+    augmentation : {"flip_crop"}, callable or None, default=None
+        Changes the images of each training batch at random, after `sampler` and on the device:
+        repeated rows differ. ``"flip_crop"`` is short for ``FlipCrop()``; predictions are then
+        averaged over an image and its mirror image. A callable (kornia's containers, say) gets
+        float32 images (n, C, H, W), with values in [0, 1] where X is uint8, and returns as many of
+        that shape; torch's generator is seeded while it runs.
     target_prior : {"train", "uniform"}, dict or None, default=None
         The class prior that `predict_proba`, `decision_function` and `predict` speak for. None:
         the decision that the training aimed at, so that weights and samplers keep their effect.
@@ -200,6 +209,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             None,
         ],
         "sampler": [HasMethods("fit_resample"), list, tuple, None],
+        "augmentation": [StrOptions(set(AUGMENTATIONS)), callable, None],
         "target_prior": [StrOptions({"train", "uniform"}), dict, None],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -230,6 +240,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         class_weight=None,
         batch_sampling=None,
         sampler=None,
+        augmentation=None,
         target_prior=None,
         optimizer: Any = "adamw",
         lr=1e-3,
@@ -256,6 +267,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.class_weight = class_weight
         self.batch_sampling = batch_sampling
         self.sampler = sampler
+        self.augmentation = augmentation
         self.target_prior = target_prior
         self.optimizer = optimizer
         self.lr = lr
@@ -403,6 +415,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 device=device,
             )
             _try_loss(loss, part.weight, len(self.classes_), device)
+            augmentation = self._build_augmentation(part.images, sampler_rng, device)
             net, epoch = train(
                 self,
                 network,
@@ -411,6 +424,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 valid=valid,
                 plan=plan,
                 statistics=statistics,
+                augmentation=augmentation,
                 device=device,
                 scorer=scorer,
                 log_posterior=log_posterior,
@@ -477,6 +491,15 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             if hasattr(loss, "reduction"):
                 setattr(loss, "reduction", "none")  # noqa: B010 - torch's stubs know no str here
         return loss
+
+    def _build_augmentation(self, images, rng, device):
+        augmentation = self.augmentation
+        if hasattr(augmentation, "get_params") and not isinstance(augmentation, type):
+            augmentation = seeded_clone(augmentation, rng)
+        elif isinstance(augmentation, nn.Module):
+            augmentation = copy.deepcopy(augmentation)
+        few = to_device(Part(images[:2], np.zeros(2), np.zeros(2)), torch.device("cpu"))[:2][0]
+        return build_augmentation(augmentation, few.to(torch.float32) / unit_of(few), device)
 
     def _standardization(self, images):
         """Return mean and standard deviation of each channel, or None."""

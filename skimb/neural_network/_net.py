@@ -25,11 +25,15 @@ __all__ = [
     "Standardized",
     "Validation",
     "lr_callback",
+    "unit_of",
 ]
 
 
 #: Records of the history that are not printed: one entry a class is too wide for a line.
 HIDDEN = ["stops", "valid_confusion_matrix", "valid_f1", "valid_precision", "valid_recall"]
+
+
+NO_IMAGE = torch.empty(0, 1, 1, 1)
 
 
 class RowLoss(nn.Module):
@@ -53,7 +57,7 @@ class RowLoss(nn.Module):
 
 
 class Standardized(nn.Module):
-    """A network behind the standardisation of its pixels, which happens on the device.
+    """A network behind what happens to its pixels on the device: augmentation, standardisation.
 
     Parameters
     ----------
@@ -61,11 +65,17 @@ class Standardized(nn.Module):
         Reads float32 images of shape ``(n, C, H, W)``.
     pixels : pair of ndarray of shape (C,), default=None
         Mean and standard deviation of each channel; None leaves the pixels as they are.
+    augmentation : callable, default=None
+        Float32 images, with values in [0, 1] where they came as uint8, to images of that shape; in
+        training only. Where it has a method ``views``, predictions are the mean of the logits over
+        what that returns.
     """
 
-    def __init__(self, network, pixels=None):
+    def __init__(self, network, pixels=None, augmentation=None):
         super().__init__()
         self.network = network
+        self.augmentation = augmentation
+        self.views = getattr(augmentation, "views", None)
         self.is_active = pixels is not None
         if pixels is not None:
             mean, sd = pixels
@@ -83,10 +93,27 @@ class Standardized(nn.Module):
             # channels last, as they lie in memory: kernels are chosen by strides.)
             pair = images.permute(0, 2, 3, 1).repeat(2, 1, 1, 1).permute(0, 3, 1, 2)
             return self(pair)[:1]
+        unit = unit_of(images)
         images = images.to(torch.float32)
+        if self.training and self.augmentation is not None:
+            images = self.augmentation(images / unit) * unit
         if self.is_active:
             images = (images - self.mean).mul_(self.scale)
-        return self.network(images)
+        if self.training or self.views is None:
+            return self.network(images)
+        views = self.views(images)
+        logits = self.network(torch.cat(views).contiguous(memory_format=torch.channels_last))
+        return mean_over_views(logits, len(images))
+
+
+def unit_of(images):
+    """Return what full brightness is: 255 for uint8, and 1 for anything else."""
+    return 255.0 if images.dtype == torch.uint8 else 1.0
+
+
+def mean_over_views(values, n_images):
+    """Return the mean over the views of each image, which stand one view below the other."""
+    return values.unflatten(0, (-1, n_images)).mean(0)
 
 
 def _per_channel(values):
@@ -130,7 +157,8 @@ class ImageNet(NeuralNet):
         """Return an iterator of whole batches."""
         if training:
             return BatchIterator(dataset, self.batch_size, self.plan, self.num_workers)
-        n_rows = prediction_rows(self.multiply_adds, torch.device(self.device))
+        n_views = 1 if self.module_.views is None else len(self.module_.views(NO_IMAGE))
+        n_rows = prediction_rows(n_views * self.multiply_adds, torch.device(self.device))
         return BatchIterator(dataset, n_rows, num_workers=self.num_workers)
 
     def _set_training(self, training=True):
@@ -203,11 +231,15 @@ class ImageNet(NeuralNet):
             # A layer may run more than once in a forward pass: its last input counts.
             last[:] = [inputs[0].flatten(1).cpu()]
 
+        def of_images(n_images):
+            # A single row was given company, see `Standardized`.
+            n_read = max(2, n_images)
+            return mean_over_views(last[0], n_read)[:n_images]
+
         handle = layer.register_forward_pre_hook(keep)
         try:
             with threads_for(self.multiply_adds * len(dataset)):
-                # Cut to the batch: a single row was given company, see `Standardized`.
-                batches = [last[0][: len(z)] for z in self.forward_iter(dataset, device="cpu")]
+                batches = [of_images(len(z)) for z in self.forward_iter(dataset, device="cpu")]
         finally:
             handle.remove()
         return torch.cat(batches).numpy()

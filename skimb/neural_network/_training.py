@@ -111,7 +111,18 @@ def to_device(part, device):
 
 
 def train(
-    estimator: Any, network, loss, *, part, valid, plan, statistics, device, scorer, log_posterior
+    estimator: Any,
+    network,
+    loss,
+    *,
+    part,
+    valid,
+    plan,
+    statistics,
+    augmentation,
+    device,
+    scorer,
+    log_posterior,
 ):
     """Train a network by the parameters of an estimator.
 
@@ -129,6 +140,8 @@ def train(
         Which rows stand in the batches.
     statistics : pair of ndarray, or None
         Mean and standard deviation of each channel.
+    augmentation : callable or None
+        As in `Standardized`.
     device : torch.device
         Where it trains.
     scorer : callable or None
@@ -176,7 +189,7 @@ def train(
     if best is not None:
         callbacks.append(best)
     net = ImageNet(
-        Standardized(network, statistics).to(device),
+        Standardized(network, statistics, augmentation).to(device),
         # A copy: it moves to the device, and the estimator's own stays on the host.
         RowLoss(copy.deepcopy(loss)),
         plan=plan,
