@@ -2,7 +2,10 @@
 
 import argparse
 import os
+import signal
 import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import skimb
@@ -21,7 +24,8 @@ def main(argv=None):
     Returns
     -------
     int
-        Exit status: 0, or 1 for bad data. A usage error exits with 2.
+        Exit status: 0; 1 for bad data; 130 or 143 when interrupted or terminated. A usage error
+        exits with 2.
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
@@ -38,7 +42,36 @@ def main(argv=None):
         parser.error("--test and --folds exclude each other: a test folder leaves nothing to fold")
     if arguments.json is not None and arguments.json == arguments.report:
         parser.error(f"--json and --report would both write {arguments.json}")
-    return _compare(parser, arguments)
+    try:
+        with _termination_unwinds():
+            return _compare(parser, arguments)
+    except KeyboardInterrupt as exc:
+        print("skimb: interrupted; no file is half-written", file=sys.stderr)
+        return 128 + (signal.SIGTERM if isinstance(exc, _Terminated) else signal.SIGINT)
+
+
+class _Terminated(KeyboardInterrupt):
+    """Raised by a request to terminate."""
+
+
+@contextmanager
+def _termination_unwinds():
+    """Let a request to terminate unwind as Ctrl-C does, so that temporary files are removed.
+
+    Signals are the main thread's; elsewhere everything stays as it is.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def unwind(number, frame):
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, unwind)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parser():
@@ -73,6 +106,13 @@ def _parser():
         help="resize images to N x N in colour (default: all must have one size)",
     )
     compare.add_argument(
+        "--augmentation",
+        choices=["flip_crop", "none"],
+        metavar="NAME",
+        help="flip_crop (default on a folder): mirror and shift training images at random; none "
+        "(default on the digits): for images whose left and right differ in meaning",
+    )
+    compare.add_argument(
         "--strategies", metavar="A,B,...", help="names, joined by commas (default: all)"
     )
     compare.add_argument("--folds", type=_at_least(2), metavar="N", help="default: 5")
@@ -82,7 +122,12 @@ def _parser():
         metavar="N",
         help="default: 1 on a folder, 3 on the digits",
     )
-    compare.add_argument("--epochs", type=_at_least(1), default=20, metavar="N", help="default: 20")
+    compare.add_argument(
+        "--epochs",
+        type=_at_least(1),
+        metavar="N",
+        help="default: 15 on a folder, 20 on the digits",
+    )
     compare.add_argument(
         "--device", default="auto", metavar="D", help="auto (default), cpu, cuda, ..."
     )
@@ -130,7 +175,6 @@ def _compare(parser, arguments):
     # torch takes seconds to import: what is wrong with the arguments alone need not wait for it.
     import torch
 
-    from skimb.neural_network import CNNClassifier
     from skimb.study import STRATEGIES, compare
 
     names = None
@@ -152,7 +196,7 @@ def _compare(parser, arguments):
             X,
             y,
             strategies=names,
-            estimator=CNNClassifier(max_epochs=arguments.epochs, device=arguments.device),
+            estimator=_estimator(arguments),
             cv=None if X_test is not None else arguments.folds or 5,
             n_repeats=arguments.repeats or (3 if is_digits else 1),
             X_test=X_test,
@@ -164,9 +208,6 @@ def _compare(parser, arguments):
     except ValueError as exc:
         print(f"skimb: {' '.join(str(exc).split())}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("skimb: interrupted; nothing was written", file=sys.stderr)
-        return 130
     print(result)
     status = 0
     for what, write, path in (
@@ -182,6 +223,21 @@ def _compare(parser, arguments):
             print(f"skimb: cannot write {path}: {exc}", file=sys.stderr)
             status = 1
     return status
+
+
+def _estimator(arguments):
+    """Return the network and its recipe: one for small drawings, one for photographs."""
+    from skimb.neural_network import CNNClassifier
+
+    if arguments.data == "digits":
+        recipe = {"max_epochs": 20, "augmentation": None}
+    else:
+        recipe = {"max_epochs": 15, "augmentation": "flip_crop", "lr": 3e-3}
+    if arguments.epochs is not None:
+        recipe["max_epochs"] = arguments.epochs
+    if arguments.augmentation is not None:
+        recipe["augmentation"] = {"none": None}.get(arguments.augmentation, arguments.augmentation)
+    return CNNClassifier(**recipe, device=arguments.device)
 
 
 def _digits():

@@ -8,10 +8,10 @@ that a bad array fails here, before any training step.
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import _safe_indexing, check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
-from skimb._image_files import ImageFiles, as_paths, is_paths
+from skimb._image_files import ImageFiles, as_paths, is_paths, read_images
 
 __all__ = [
     "ImageLayout",
@@ -19,6 +19,7 @@ __all__ = [
     "check_rows",
     "fit_images",
     "number_of_dimensions",
+    "pictures",
     "read_layout",
 ]
 
@@ -298,3 +299,42 @@ def check_rows(sampler, X, y, *, numeric):
         )
     check_consistent_length(X, y)
     return validate_data(sampler, X=X, y=y, reset=True, skip_check_array=True)
+
+
+def pictures(X, rows, *, image_shape=None, channels=None):
+    """Return some images of X as people look at them.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
+        Images.
+    rows : array-like of int of shape (m,)
+        Which.
+    image_shape, channels
+        As in `read_layout`; files are resized to the former, or keep their size.
+
+    Returns
+    -------
+    list of ndarray of shape (H, W) or (H, W, C), uint8
+        Grey where C is not 3 or 4. Values in [0, 1] or in [0, 255] keep their brightness; any
+        others, and dim ones (as of 4 bits), are stretched to what the pictures together span.
+    """
+    chosen = _safe_indexing(X, np.asarray(rows, dtype=np.intp))
+    if is_paths(X):
+        images = [read_images([path], image_shape=image_shape)[0] for path in as_paths(chosen)]
+    else:
+        chosen = np.asarray(chosen)
+        unfolded = image_shape if chosen.ndim == 2 else None
+        layout = read_layout(chosen.shape[1:], image_shape=unfolded, channels=channels)
+        images = _as_bytes(layout.to_channels_last(chosen).astype(np.float64))
+    return [
+        image if image.shape[2] in (3, 4) else np.rint(image.mean(axis=2)).astype(np.uint8)
+        for image in images
+    ]
+
+
+def _as_bytes(images):
+    low, high = images.min(initial=0), images.max(initial=0)
+    if low == 0:
+        high = next((top for top in (1, 255) if top / 4 <= high <= top), high)
+    return np.rint((images - low) / max(high - low, np.finfo(float).tiny) * 255).astype(np.uint8)

@@ -1,8 +1,12 @@
 """The command line: exit statuses, streams and files."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -78,6 +82,27 @@ def folders(tmp_path):
     return tmp_path
 
 
+def test_a_folder_is_trained_on_with_augmentation_and_the_digits_are_not(monkeypatch, folders):
+    asked = []
+    result = Mock()
+    monkeypatch.setattr("skimb.study.compare", lambda *_, **kwargs: asked.append(kwargs) or result)
+    folder = str(folders / "train")
+    for arguments in (
+        ["digits"],
+        ["digits", "--augmentation", "flip_crop"],
+        [folder],
+        [folder, "--augmentation", "none", "--epochs", "3"],
+    ):
+        assert main(["compare", *arguments]) == 0
+    recipes = [kwargs["estimator"] for kwargs in asked]
+    assert [(r.augmentation, r.lr, r.max_epochs) for r in recipes] == [
+        (None, 1e-3, 20),
+        ("flip_crop", 1e-3, 20),
+        ("flip_crop", 3e-3, 15),
+        (None, 3e-3, 3),
+    ]
+
+
 QUICK = ["--strategies", "class_weight,prior_shift", "--epochs", "2"]
 
 
@@ -124,6 +149,47 @@ def test_folders_that_do_not_fit_exit_with_1(prepare, options, message, folders,
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "jobs"), [(signal.SIGINT, 130, "2"), (signal.SIGTERM, 143, "1")]
+)
+def test_an_interrupted_run_leaves_nothing_half_written(number, status, jobs, tmp_path):
+    arguments = ["digits", "--strategies", "over", "--epochs", "500", "--jobs", jobs]
+    started = subprocess.Popen(
+        [sys.executable, "-m", "skimb", "compare", *arguments, "--report", "r.html"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        time.sleep(8)
+        assert started.poll() is None
+        # As a terminal does: Ctrl-C reaches the workers too, `kill` the one process.
+        send = os.killpg if number == signal.SIGINT else os.kill
+        send(started.pid, number)
+        _, error = started.communicate(timeout=60)
+    finally:
+        started.kill()
+    assert started.returncode == status
+    assert error.endswith("skimb: interrupted; no file is half-written\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_while_a_file_is_written_removes_its_temporary(tmp_path, monkeypatch, capsys):
+    (tmp_path / "r.html").write_text("an older report")
+
+    def interrupt(self, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pathlib.Path.replace", interrupt)
+    arguments = ["compare", "digits", "--strategies", "prior_shift", "--folds", "2"]
+    arguments += ["--repeats", "1", "--epochs", "1", "--jobs", "1"]
+    assert main([*arguments, "--report", str(tmp_path / "r.html")]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
+    assert (tmp_path / "r.html").read_text() == "an older report"
 
 
 def test_version(capsys):

@@ -20,8 +20,8 @@ class SimpleCNN(nn.Module):
     pixel is not pooled, so rows of a table, read as images of one line, work too.
 
     Larger images: a strided convolution that leaves 32 to 63 pixels of a shorter side from 64 on;
-    three stages of 48, 96, 192 channels, each a 3x3 convolution of stride 2 and a residual block [1]_; the
-    mean over the map; one linear layer.
+    three stages of 48, 96, 192 channels, each a 3x3 convolution, 2x2 max pooling and a residual
+    block [1]_; the mean over the map; one linear layer.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class ResidualStages(nn.Module):
         ``(C, H, W)`` of the image.
     """
 
-    stem_width = 32
+    stem_width = 24
     widths = (48, 96, 192)
 
     def __init__(self, in_channels, *, image_shape):
@@ -137,7 +137,9 @@ class ResidualStages(nn.Module):
         n_channels, stages = self.stem_width, []
         for width in self.widths:
             stages += [
-                _convolution(n_channels, width, stride=2),
+                _convolution(n_channels, width),
+                # A stride instead of the pooling would be cheaper by a third, and learns slower.
+                nn.MaxPool2d(2),
                 nn.BatchNorm2d(width),
                 nn.ReLU(),
                 ResidualBlock(width),
@@ -177,9 +179,9 @@ class ResidualBlock(nn.Module):
         return F.relu(x + self.residual(x))
 
 
-def _convolution(n_in, n_out, stride=1):
+def _convolution(n_in, n_out):
     # No bias: the norm that follows has one.
-    return nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1, bias=False)
+    return nn.Conv2d(n_in, n_out, 3, padding=1, bias=False)
 
 
 class LinearModel(nn.Module):

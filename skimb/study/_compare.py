@@ -4,10 +4,12 @@ import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from PIL import Image
 from sklearn.base import clone
 from sklearn.metrics import check_scoring, confusion_matrix
 from sklearn.model_selection import StratifiedKFold, check_cv
@@ -15,19 +17,25 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from sklearn.utils.validation import column_or_1d
 from tqdm import tqdm
 
+from skimb._images import pictures
 from skimb.class_weight import minority_class
+from skimb.inspection import confident_mistakes, predictions_with_confidence
 from skimb.metrics import imbalance_scoring
 from skimb.neural_network import CNNClassifier
-from skimb.study._comparison import Comparison
+from skimb.study._comparison import Comparison, Gallery
 from skimb.study._strategies import (
     BASELINE,
     NEEDED_ROWS,
     STRATEGIES,
+    Remembering,
     fit_strategies,
     group_strategies,
 )
 
 __all__ = ["compare"]
+
+#: Pictures of the report: samples a class, mistakes a class, and classes, the rarest first.
+N_SAMPLES, MOST_MISTAKES_SHOWN, MOST_CLASSES_SHOWN = 5, 8, 10
 
 
 def compare(
@@ -161,8 +169,16 @@ def compare(
         "n_jobs": effective_n_jobs(n_jobs),
         "warnings": sorted(messages),
     }
+    look = partial(_thumbnails, estimator)
+    shown = classes[np.argsort(counts, kind="stable")][:MOST_CLASSES_SHOWN].tolist()
     return Comparison(
-        outcomes, classes=classes, counts=counts, minority=minority, protocol=protocol
+        outcomes,
+        classes=classes,
+        counts=counts,
+        minority=minority,
+        protocol=protocol,
+        samples=_samples(partial(look, X), y, shown),
+        mistakes={name: _mistakes(outcomes[name], partial(look, test[0]), shown) for name in names},
     )
 
 
@@ -187,13 +203,26 @@ class Run:
 
 @dataclass
 class Outcome:
-    """What one strategy reached in one run."""
+    """What one strategy reached in one run.
+
+    Parameters
+    ----------
+    strategy : str
+    scores : dict of str to float
+    seconds : float
+    confusion_matrix : ndarray of shape (n_classes, n_classes)
+    train_loss : list of float
+    mistakes : dict
+        True label to a list of its most confident mistakes, each ``(confidence, row, predicted)``;
+        rows are those of X or of the fixed test set.
+    """
 
     strategy: str
     scores: dict
     seconds: float
     confusion_matrix: np.ndarray
     train_loss: list
+    mistakes: dict
 
 
 def _check_names(strategies):
@@ -314,13 +343,55 @@ def _fit_and_score(i, group, estimator, data, test, run, scoring, classes, minor
         for name, fitted, seconds in fit_strategies(
             group, estimator, X, y, minority=minority, seed=run.seed
         ):
+            fitted = Remembering(fitted)
             scores = check_scoring(fitted, scoring=scoring)(fitted, X_test, y_test)
-            matrix = confusion_matrix(y_test, fitted.predict(X_test), labels=classes)
-            history = getattr(fitted, "history_", [])
+            predicted, confidence = predictions_with_confidence(fitted, X_test)
+            matrix = confusion_matrix(y_test, predicted, labels=classes)
+            mistakes = {
+                label: [(float(confidence[i]), int(run.test[i]), predicted[i]) for i in rows]
+                for label, rows in confident_mistakes(
+                    y_test, predicted, confidence, n_images=MOST_MISTAKES_SHOWN
+                ).items()
+            }
+            history = getattr(fitted.fitted, "history_", [])
             losses = [epoch["train_loss"] for epoch in history]
             scores = {metric: float(value) for metric, value in scores.items()}
-            results.append((i, Outcome(name, scores, seconds, matrix, losses)))
+            outcome = Outcome(name, scores, seconds, matrix, losses, mistakes)
+            results.append((i, outcome))
     return results, {str(warning.message) for warning in caught}
+
+
+def _thumbnails(estimator, X, rows):
+    """Return rows as pictures small enough to hold hundreds."""
+    shape = {"image_shape": estimator.image_shape, "channels": estimator.channels}
+    images = [Image.fromarray(picture) for picture in pictures(X, rows, **shape)]
+    for image in images:
+        image.thumbnail((96, 96))
+    return [np.asarray(image) for image in images]
+
+
+def _samples(look, y, labels):
+    """Return pictures of a few random rows of each class."""
+    rng = np.random.RandomState(0)
+    rows = {label: rng.permutation(np.flatnonzero(y == label))[:N_SAMPLES] for label in labels}
+    return {label: look(chosen) for label, chosen in rows.items()}
+
+
+def _mistakes(outcomes, look, labels):
+    """Pool the mistakes of all runs of a strategy: each row once, the most confident first."""
+    gallery = Gallery({}, {})
+    for label in labels:
+        pooled = {}
+        for confidence, row, predicted in sorted(
+            (mistake for outcome in outcomes for mistake in outcome.mistakes.get(label, [])),
+            key=lambda mistake: (-mistake[0], mistake[1]),
+        ):
+            pooled.setdefault(row, f"{predicted} {confidence:.0%}")
+        rows = list(pooled)[:MOST_MISTAKES_SHOWN]
+        if rows:
+            gallery.pictures[label] = look(rows)
+            gallery.captions[label] = [pooled[row] for row in rows]
+    return gallery
 
 
 class _Progress:

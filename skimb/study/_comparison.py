@@ -1,6 +1,7 @@
 """Comparison: what compare() found, as tables, pictures and files."""
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,22 @@ __all__ = ["Comparison"]
 VERDICT_METRICS = ("f1_minority", "balanced_accuracy")
 
 
+@dataclass
+class Gallery:
+    """Pictures with captions, by label.
+
+    Parameters
+    ----------
+    pictures : dict
+        Label to a list of ndarray of shape (H, W) or (H, W, C), uint8.
+    captions : dict
+        Label to a list of as many str.
+    """
+
+    pictures: dict
+    captions: dict
+
+
 class Comparison:
     """The result of `compare`.
 
@@ -33,6 +50,10 @@ class Comparison:
         The rarest class.
     protocol : dict
         How it was run.
+    samples : dict
+        Label to pictures of a few rows, uint8.
+    mistakes : dict of str to Gallery
+        Strategy to the most confident mistakes of each true class, over all runs.
 
     Attributes
     ----------
@@ -40,8 +61,10 @@ class Comparison:
         Folds, repeats, rows, gradient steps, and warnings that were raised on the way.
     """
 
-    def __init__(self, outcomes, *, classes, counts, minority, protocol):
+    def __init__(self, outcomes, *, classes, counts, minority, protocol, samples, mistakes):
         self.outcomes = outcomes
+        self.samples = samples
+        self.mistakes = mistakes
         self.classes = classes
         self.counts = counts
         self.protocol = protocol

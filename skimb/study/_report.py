@@ -10,7 +10,12 @@ from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay
 
 import skimb
-from skimb.inspection import ClassDistributionDisplay, TrainingHistoryDisplay, plain_text
+from skimb.inspection import (
+    ClassDistributionDisplay,
+    ImageGalleryDisplay,
+    TrainingHistoryDisplay,
+    plain_text,
+)
 from skimb.study._strategies import BASELINE, STRATEGIES
 
 __all__ = ["metric_label", "render_report"]
@@ -62,6 +67,9 @@ def render_report(comparison):
             "curves": _picture(_training_curves(comparison)),
             "distribution": _picture(_class_distribution(comparison)),
         }
+        galleries = {
+            name: _picture(_gallery(gallery)) for name, gallery in comparison.mistakes.items()
+        }
     return environment.get_template("report.html.j2").render(
         comparison=comparison,
         baseline=BASELINE,
@@ -70,6 +78,7 @@ def render_report(comparison):
         summary=_summary_rows(comparison),
         per_class=_per_class_rows(comparison),
         pictures=pictures,
+        galleries=galleries,
         protocol=comparison.protocol,
         version=skimb.__version__,
     )
@@ -211,8 +220,17 @@ def _class_distribution(comparison):
         str(label): int(count)
         for label, count in zip(comparison.classes, comparison.counts, strict=True)
     }
-    figure = Figure(figsize=(5.4, 1.0 + 0.32 * len(counts)), layout="constrained")
-    ClassDistributionDisplay(counts).plot(ax=figure.subplots())
+    samples = {str(label): pictures for label, pictures in comparison.samples.items()}
+    figure = Figure(figsize=(6.4, 1.0 + 0.42 * len(counts)), layout="constrained")
+    ClassDistributionDisplay(counts, samples=samples).plot(ax=figure.subplots())
+    return figure
+
+
+def _gallery(gallery):
+    n_columns = max([len(line) for line in gallery.pictures.values()], default=1)
+    size = (1.2 + 1.05 * n_columns, 0.2 + 1.25 * max(1, len(gallery.pictures)))
+    figure = Figure(figsize=size, layout="constrained")
+    ImageGalleryDisplay(gallery.pictures, gallery.captions).plot(ax=figure.subplots())
     return figure
 
 
