@@ -176,12 +176,11 @@ def fit_images(estimator, X, y, *, image_shape=None, channels=None):
     ValueError
         If X is empty, not finite or ambiguous, or y does not fit.
     """
-    if is_paths(X):
-        paths = as_paths(X)
-        check_consistent_length(paths, y)
+    if isinstance(X, ImageFiles) or is_paths(X):
+        check_consistent_length(X, y)
         # A stand-in of one column, as paths are: scikit-learn checks y, and X says how many.
-        _, y = validate_data(estimator, np.zeros((len(paths), 1)), y, reset=True)
-        images = ImageFiles.checked(paths, image_shape)
+        _, y = validate_data(estimator, np.zeros((len(X), 1)), y, reset=True)
+        images = _checked_files(X, image_shape)
         estimator.image_shape_ = images.image_shape
         estimator._fitted_on_rows = False
         return images, y
@@ -214,8 +213,8 @@ def check_images(estimator, X, *, channels=None):
     ValueError
         If X is empty, not finite, ambiguous, or of another shape than in ``fit``.
     """
-    if is_paths(X):
-        return ImageFiles.checked(as_paths(X), estimator.image_shape_)
+    if isinstance(X, ImageFiles) or is_paths(X):
+        return _checked_files(X, estimator.image_shape_)
     X = _validate(estimator, X, reset=False)
     if X.ndim == 2 and not estimator._fitted_on_rows:
         raise ValueError(
@@ -232,6 +231,13 @@ def check_images(estimator, X, *, channels=None):
             f"{estimator.image_shape_}, but X holds images of shape {layout.image_shape}."
         )
     return layout.to_channels_last(X)
+
+
+def _checked_files(X, image_shape):
+    """Return paths as files that were opened once; where another estimator did, not again."""
+    if isinstance(X, ImageFiles):
+        return ImageFiles(X.paths, image_shape or X.image_shape)
+    return ImageFiles.checked(as_paths(X), image_shape)
 
 
 def _validate(estimator, X, **params):
@@ -334,7 +340,9 @@ def pictures(X, rows, *, image_shape=None, channels=None):
 
 
 def _as_bytes(images):
-    low, high = images.min(initial=0), images.max(initial=0)
-    if low == 0:
-        high = next((top for top in (1, 255) if top / 4 <= high <= top), high)
+    if not len(images):
+        return images
+    low, high = images.min(), images.max()
+    if low >= 0:
+        low, high = 0, next((top for top in (1, 255) if top / 4 <= high <= top), high)
     return np.rint((images - low) / max(high - low, np.finfo(float).tiny) * 255).astype(np.uint8)

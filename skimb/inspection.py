@@ -3,6 +3,8 @@
 Confusion matrices and precision-recall curves are scikit-learn's own.
 """
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import Normalize
@@ -79,7 +81,7 @@ class ClassDistributionDisplay:
     {0: 1623, 1: 81}
     """
 
-    def __init__(self, counts, *, samples=None):
+    def __init__(self, counts, *, samples: Any = None):
         self.counts = counts
         self.samples = samples
 
@@ -252,7 +254,7 @@ class ImageGalleryDisplay:
     (4, (8, 8))
     """
 
-    def __init__(self, pictures, captions, *, rows=None):
+    def __init__(self, pictures, captions, *, rows: Any = None):
         self.pictures = pictures
         self.captions = captions
         self.rows = rows

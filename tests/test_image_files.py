@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold
 
+from skimb._image_files import ImageFiles
 from skimb.class_weight import class_counts
 from skimb.datasets import load_image_folder, read_images
-from skimb.neural_network import CNNClassifier
+from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.under_sampling import RandomUnderSampler
 
@@ -241,6 +243,28 @@ def test_paths_train_the_same_network_as_the_images(folder):
     np.testing.assert_array_equal(
         workers.embed(images.paths[:1]), expected.embed(read_images(images.paths[:1]))
     )
+
+
+def test_two_stages_check_files_once(folder, monkeypatch):
+    images = load_image_folder(folder)
+    n_checked, checked = [], ImageFiles.checked
+
+    def counted(paths, image_shape=None):
+        n_checked.append(len(paths))
+        return checked(paths, image_shape)
+
+    monkeypatch.setattr(ImageFiles, "checked", counted)
+    clf = DecoupledClassifier(CNNClassifier(max_epochs=1, image_shape=(3, 8, 8)), random_state=0)
+    clf.fit(images.paths, images.target)
+    assert clf.image_shape_ == (3, 8, 8)
+    assert clf.n_features_in_ == clf.estimator_.n_features_in_ == 1
+    proba = clf.predict_proba(images.paths)
+    assert n_checked == [16, 16]
+    pixels = read_images(images.paths, image_shape=(3, 8, 8))
+    np.testing.assert_array_equal(clf.fit(pixels, images.target).predict_proba(pixels), proba)
+    # A frozen network says what size files are resized to.
+    frozen = DecoupledClassifier(FrozenEstimator(clf.estimator_)).fit(images.paths, images.target)
+    assert frozen.image_shape_ == (3, 8, 8)
 
 
 def test_paths_are_resized_to_the_shape_that_is_asked_for(folder, picture):

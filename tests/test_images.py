@@ -1,11 +1,13 @@
 """What counts as images."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from skimb._images import read_layout
+from skimb._images import pictures, read_layout
 
 SIDES = st.integers(5, 40)
 
@@ -63,3 +65,44 @@ def test_ambiguous_images_must_be_told(row_shape):
 def test_shapes_that_do_not_fit(row_shape, image_shape, message):
     with pytest.raises(ValueError, match=message):
         read_layout(row_shape, image_shape=image_shape)
+
+
+# ------------------------------------------------------------------------- pictures
+
+
+def test_pictures_of_every_layout():
+    colour = np.random.RandomState(0).randint(0, 256, size=(4, 6, 7, 3)).astype(np.uint8)
+    colour[0, 0, 0] = 0, 255, 0
+    for X, kwargs in (
+        (colour, {}),
+        (np.moveaxis(colour, 3, 1), {}),
+        (np.moveaxis(colour, 3, 1).reshape(4, -1), {"image_shape": (3, 6, 7)}),
+        (colour.astype(float), {}),
+        (colour / 255, {}),
+        (colour.astype(float) - 500, {}),
+    ):
+        shown = pictures(X, [0, 2], **kwargs)
+        assert [picture.dtype for picture in shown] == [np.uint8] * 2
+        np.testing.assert_allclose(shown, colour[[0, 2]], atol=1)
+    np.testing.assert_array_equal(pictures(colour[..., 0], [1])[0], colour[1, :, :, 0])
+    # Two channels are no colours.
+    two = pictures(np.stack([colour[..., 0]] * 2, axis=-1), [1], channels="last")
+    np.testing.assert_array_equal(two[0], colour[1, :, :, 0])
+    assert pictures(colour, []) == []
+
+
+def test_dim_pictures_are_stretched_and_flat_ones_survive():
+    sixteen = np.array([[[0, 4], [8, 16]]], dtype=np.uint8)
+    np.testing.assert_array_equal(pictures(sixteen, [0])[0], [[0, 64], [128, 255]])
+    np.testing.assert_array_equal(pictures(np.zeros((1, 2, 2)), [0])[0], np.zeros((2, 2)))
+    half = np.full((1, 2, 2), 0.5)
+    np.testing.assert_array_equal(pictures(half, [0])[0], np.full((2, 2), 128))
+
+
+def test_pictures_of_files_of_different_sizes(tmp_path):
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path, side in zip(paths, (3, 5), strict=True):
+        Image.new("RGB", (side, side), "red").save(path)
+    assert [picture.shape for picture in pictures(paths, [1, 0])] == [(5, 5, 3), (3, 3, 3)]
+    resized = pictures(pd.Series(paths), [1, 0], image_shape=(1, 4, 4))
+    assert [picture.shape for picture in resized] == [(4, 4), (4, 4)]

@@ -4,8 +4,16 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.offsetbox import AnnotationBbox
 
-from skimb.inspection import ClassDistributionDisplay, TrainingHistoryDisplay
+from skimb.inspection import (
+    ClassDistributionDisplay,
+    ImageGalleryDisplay,
+    TrainingHistoryDisplay,
+    confident_mistakes,
+)
 from skimb.neural_network import CNNClassifier
 
 mpl.use("agg")
@@ -43,3 +51,61 @@ def test_plots_into_given_axes(fitted):
     figure, axes = plt.subplots(1, 2)
     ClassDistributionDisplay.from_estimator(fitted, ax=axes[0])
     assert TrainingHistoryDisplay.from_estimator(fitted, ax=axes[1]).figure_ is figure
+
+
+def test_class_distribution_with_samples(digits):
+    X, _, y, _ = digits
+    display = ClassDistributionDisplay.from_predictions(y, X, n_images=3)
+    assert [len(pictures) for pictures in display.samples.values()] == [3, 3]
+    n_pictures = sum(isinstance(artist, AnnotationBbox) for artist in display.ax_.artists)
+    assert n_pictures == 6
+    again = ClassDistributionDisplay.from_predictions(y, X, n_images=3)
+    np.testing.assert_array_equal(again.samples["eight"], display.samples["eight"])
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        ClassDistributionDisplay.from_predictions(y, X[1:])
+
+
+labels = st.lists(st.tuples(*[st.sampled_from("abc")] * 2, st.integers(0, 9)), min_size=1)
+
+
+@given(rows=labels, n_images=st.integers(1, 4))
+def test_confident_mistakes_by_loops(rows, n_images):
+    y_true, y_pred, confidence = zip(*rows, strict=True)
+    found = confident_mistakes(y_true, y_pred, confidence, n_images=n_images)
+    for label in "abc":
+        wrong = [i for i, row in enumerate(rows) if row[0] == label != row[1]]
+        wrong.sort(key=lambda i: -confidence[i])
+        assert list(found.get(label, [])) == wrong[:n_images]
+
+
+def test_gallery_shows_the_mistakes_of_an_estimator(digits):
+    X, X_test, y, y_test = digits
+    clf = CNNClassifier(max_epochs=1, random_state=0).fit(X, y)
+    display = ImageGalleryDisplay.from_estimator(clf, X_test, y_test, n_images=5)
+    proba, predicted = clf.predict_proba(X_test), clf.predict(X_test)
+    wrong = np.flatnonzero(predicted != y_test)
+    for label, rows in display.rows.items():
+        assert (y_test[rows] == label).all()
+        assert set(rows) <= set(wrong)
+        assert len(rows) == min(5, (y_test[wrong] == label).sum())
+        first = f"{predicted[rows[0]]} {proba[rows[0]].max():.0%}"
+        assert display.captions[label][0] == first
+        # The digits have 16 levels.
+        np.testing.assert_allclose(display.pictures[label][0] / 16, X_test[rows[0]], atol=0.55)
+    assert len(display.ax_.images) == sum(map(len, display.rows.values()))
+    assert [tick.get_text() for tick in display.ax_.get_yticklabels()] == list(display.rows)
+
+
+def test_gallery_without_mistakes():
+    X = np.zeros((3, 4, 4))
+    display = ImageGalleryDisplay.from_predictions(X, [0, 1, 1], [0, 1, 1], [1, 1, 1])
+    assert display.pictures == {}
+    assert [text.get_text() for text in display.ax_.texts] == ["no mistakes"]
+
+
+def test_gallery_shows_labels_and_captions_literally():
+    X = np.zeros((2, 5, 6, 3), dtype=np.uint8)
+    display = ImageGalleryDisplay.from_predictions(X, ["$a$", "b"], ["b", "$x_1$"], [0.5, 0.25])
+    assert display.captions == {"$a$": ["b 50%"], "b": ["$x_1$ 25%"]}
+    display.figure_.canvas.draw()
+    assert display.ax_.texts[1].get_text() == r"\$x_1\$ 25%"

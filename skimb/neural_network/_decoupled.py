@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skimb._image_files import ImageFiles
 from skimb._images import check_images, fit_images
 from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
 from skimb._resampling import seeded_clone
@@ -30,6 +31,11 @@ def _head_has(method):
         return head == "linear" or hasattr(head, method)
 
     return test
+
+
+def _checked_once(X, images):
+    """Return what the network shall get: arrays as they came, files as they were checked."""
+    return images if isinstance(images, ImageFiles) else X
 
 
 class DecoupledClassifier(ClassifierMixin, BaseEstimator):
@@ -178,12 +184,14 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         backbone = CNNClassifier() if self.estimator is None else self.estimator
         is_frozen = isinstance(backbone, FrozenEstimator)
         head = self._build_head(rng)
-        # Validated here too, so that errors name this estimator.
-        _, y = fit_images(self, X, y, image_shape=backbone.image_shape, channels=backbone.channels)
         if is_frozen:
             backbone = backbone.estimator
             check_is_fitted(backbone)
-        else:
+        # Validated here too, so that errors name this estimator.
+        image_shape = backbone.image_shape_ if is_frozen else backbone.image_shape
+        images, y = fit_images(self, X, y, image_shape=image_shape, channels=backbone.channels)
+        X = _checked_once(X, images)
+        if not is_frozen:
             backbone = seeded_clone(backbone, rng).fit(X, y, sample_weight, groups)
         embedded = backbone.embed(X)
         self.estimator_ = backbone
@@ -227,12 +235,12 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
 
     def _head_and_embedding(self, X):
         check_is_fitted(self)
-        check_images(self, X, channels=self.estimator_.channels)
+        images = check_images(self, X, channels=self.estimator_.channels)
         head = self.head_
         if isinstance(head, CNNClassifier):
             # As in CNNClassifier, a prior that is set after fit counts.
             head = copy.copy(head).set_params(target_prior=self.target_prior)
-        return head, self.estimator_.embed(X)
+        return head, self.estimator_.embed(_checked_once(X, images))
 
     def predict(self, X):
         """Return the most probable label of each image.

@@ -135,18 +135,17 @@ def compare(
 
     minority = minority_class(y)
     tasks = [
-        delayed(_fit_and_score)(i, group, estimator, (X, y), test, run, scoring, classes, minority)
+        (i, group, estimator, (X, y), test, run, scoring, classes, minority)
         for group in group_strategies(names)
         for i, run in enumerate(runs)
     ]
-    outcomes = {name: [None] * len(runs) for name in names}
+    outcomes: dict[str, list] = {name: [None] * len(runs) for name in names}
     messages = set()
     with _Progress(names, len(runs), verbose) as progress:
-        for results, warned in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks):
+        for i, outcome, warned in _run_tasks(tasks, n_jobs):
             messages |= warned
-            for i, outcome in results:
-                outcomes[outcome.strategy][i] = outcome
-                progress.advance(outcomes[outcome.strategy])
+            outcomes[outcome.strategy][i] = outcome
+            progress.advance(outcomes[outcome.strategy])
     test_share = 0.0
     if X_test is None:
         test_share = float(np.mean([len(run.test) / len(run.train) for run in runs]))
@@ -332,17 +331,38 @@ def _warm_up(estimator, X, y):
 _warm_up.is_done = False
 
 
+def _run_tasks(tasks, n_jobs):
+    """Yield what each task does: in this process as soon as it is known, in others when all is."""
+    if effective_n_jobs(n_jobs) == 1:
+        for task in tasks:
+            yield from _fit_and_score(*task)
+        return
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    for results in parallel(delayed(_all_of)(_fit_and_score, *task) for task in tasks):
+        yield from results
+
+
+def _all_of(generator, *args):
+    return list(generator(*args))
+
+
 def _fit_and_score(i, group, estimator, data, test, run, scoring, classes, minority):
-    """Fit and score one group of strategies in one run; in a worker process."""
+    """Fit and score one group of strategies in one run; in a worker process.
+
+    Yields ``(i, outcome, messages)``, the last the warnings that were raised.
+    """
     X, y = (_safe_indexing(part, run.train) for part in data)
     X_test, y_test = (_safe_indexing(part, run.test) for part in test)
-    results = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with warnings.catch_warnings():
+        # What it warns of, the first fit will say again.
+        warnings.simplefilter("ignore")
         _warm_up(estimator, X, y)
-        for name, fitted, seconds in fit_strategies(
-            group, estimator, X, y, minority=minority, seed=run.seed
-        ):
+    fits = fit_strategies(group, estimator, X, y, minority=minority, seed=run.seed)
+    for _ in group:
+        # The filters are the process's: they are set while it works here, not while it waits.
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            name, fitted, seconds = next(fits)
             fitted = Remembering(fitted)
             scores = check_scoring(fitted, scoring=scoring)(fitted, X_test, y_test)
             predicted, confidence = predictions_with_confidence(fitted, X_test)
@@ -357,8 +377,7 @@ def _fit_and_score(i, group, estimator, data, test, run, scoring, classes, minor
             losses = [epoch["train_loss"] for epoch in history]
             scores = {metric: float(value) for metric, value in scores.items()}
             outcome = Outcome(name, scores, seconds, matrix, losses, mistakes)
-            results.append((i, outcome))
-    return results, {str(warning.message) for warning in caught}
+        yield i, outcome, {str(warning.message) for warning in caught}
 
 
 def _thumbnails(estimator, X, rows):

@@ -69,10 +69,13 @@ def _threshold(plain, X, y, *, minority, seed):
         rows, log_proba = _held_out_log_proba(plain, X, y, folds)
         return OffsetClassifier(plain, tune_offsets(log_proba, y[rows], plain.classes_))
     scoring = make_scorer(f1_score, pos_label=minority, zero_division=0.0)
-    tuned = TunedThresholdClassifierCV(plain, scoring=scoring, cv=folds, refit=not is_single)
-    tuned.fit(X, y)
     if not is_single:
-        return tuned
+        return TunedThresholdClassifierCV(plain, scoring=scoring, cv=folds).fit(X, y)
+    train, test = next(folds.split(np.empty(len(y)), y))
+    network = clone(plain).fit(_safe_indexing(X, train), y[train])
+    tuned = TunedThresholdClassifierCV(
+        FrozenEstimator(network), scoring=scoring, cv="prefit", refit=False
+    ).fit(_safe_indexing(X, test), y[test])
     return FixedThresholdClassifier(
         FrozenEstimator(plain), threshold=tuned.best_threshold_, pos_label=minority
     ).fit(X, y)

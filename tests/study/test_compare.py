@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from scipy import stats
 from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold, TunedThresholdClassifierCV
@@ -19,7 +20,7 @@ from skimb.neural_network import CNNClassifier
 from skimb.over_sampling import RandomOverSampler
 from skimb.study import STRATEGIES, compare
 from skimb.study._statistics import corrected_interval, judge
-from skimb.study._strategies import fit_strategies, tune_offsets
+from skimb.study._strategies import Remembering, fit_strategies, tune_offsets
 
 ESTIMATOR = CNNClassifier(max_epochs=3)
 METRICS = ["f1_minority", "balanced_accuracy"]
@@ -143,6 +144,57 @@ def test_shared_strategies_build_on_the_plain_network(data):
     np.testing.assert_array_equal(threshold.estimator_.predict_proba(X), plain.predict_proba(X))
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_with_enough_rows_one_further_network_chooses_the_threshold(n_classes, data, monkeypatch):
+    X, y = data
+    if n_classes == 3:
+        y = np.where(np.arange(len(y)) % 3 == 0, "other", y)
+    n_rows = []
+    fit = CNNClassifier.fit
+
+    def counted(self, X, y, *args):
+        n_rows.append(len(y))
+        return fit(self, X, y, *args)
+
+    monkeypatch.setattr(CNNClassifier, "fit", counted)
+    monkeypatch.setattr("skimb.study._strategies.ENOUGH_ROWS", 4)
+    names = ("none", "threshold")
+    (_, plain, _), (_, tuned, seconds) = fit_strategies(
+        names, ESTIMATOR, X, y, minority="eight", seed=0
+    )
+    assert n_rows == [len(y), len(y) - -(-len(y) // 5)]
+    assert seconds > 0
+    if n_classes == 2:
+        # The plain network itself, with another threshold.
+        shared = tuned.predict_proba(X)
+        np.testing.assert_array_equal(shared, plain.predict_proba(X))
+        found = shared[:, 0] >= tuned.threshold
+        np.testing.assert_array_equal(tuned.predict(X) == "eight", found)
+    else:
+        shift = tuned.fitted.predict_log_proba(X) + tuned.offsets
+        np.testing.assert_array_equal(tuned.predict(X), plain.classes_[shift.argmax(axis=1)])
+
+
+def test_predictions_are_computed_once_for_one_test_set(data):
+    X, y = data
+    plain = CNNClassifier(max_epochs=1, random_state=0).fit(X, y)
+    asked = []
+
+    class Counting:
+        classes_ = plain.classes_
+
+        def predict(self, X):
+            asked.append(len(X))
+            return plain.predict(X)
+
+    remembering = Remembering(Counting())
+    for part in (X, X, X[:5], X[:5]):
+        np.testing.assert_array_equal(remembering.predict(part), plain.predict(part))
+    # Another object is another question, equal or not.
+    assert asked == [len(X), 5, 5]
+    assert not hasattr(remembering, "decision_function")
+
+
 def test_results_are_equal_for_any_number_of_processes(comparison, data):
     names = ["over", "smote_embedding", "threshold"]
     again = compare(
@@ -184,6 +236,56 @@ def test_a_fixed_test_set(data):
     assert result.protocol["n_runs"] == 2
     assert result.confusion_matrix("none").sum() == 2 * len(y_test)
     assert result.protocol["evaluation"] == "fixed test set"
+
+
+def test_the_most_confident_mistakes_of_all_runs_are_shown_once_each(comparison, data):
+    X, y = data
+    for name in comparison.strategies:
+        for label, shown in comparison.mistakes[name].pictures.items():
+            captions = comparison.mistakes[name].captions[label]
+            runs = comparison.outcomes[name]
+            made = [mistake for run in runs for mistake in run.mistakes.get(label, [])]
+            best = {}
+            for confidence, row, predicted in made:
+                assert y[row] == label != predicted
+                best[row] = max(best.get(row, 0), confidence)
+            rows = sorted(best, key=lambda row: -best[row])[:8]
+            assert len(shown) == len(captions) == len(rows)
+            other = "rest" if label == "eight" else "eight"
+            assert captions == [f"{other} {best[row]:.0%}" for row in rows]
+            for picture, row in zip(shown, rows, strict=True):
+                np.testing.assert_allclose(
+                    picture / picture.max(), X[row] / X[row].max(), atol=0.01
+                )
+    n_wrong = comparison.confusion_matrix("prior_shift")[1, 0]
+    assert len(comparison.mistakes["prior_shift"].pictures["rest"]) == min(8, n_wrong)
+
+
+def test_samples_are_of_their_class(comparison, data):
+    X, y = data
+    assert {label: len(rows) for label, rows in comparison.samples.items()} == {
+        "eight": 5,
+        "rest": 5,
+    }
+    for label, rows in comparison.samples.items():
+        known = {np.rint(image * (255 / 16)).astype(np.uint8).tobytes() for image in X[y == label]}
+        assert {picture.tobytes() for picture in rows} <= known
+
+
+def test_pictures_of_large_files_are_small(tmp_path):
+    rng = np.random.RandomState(0)
+    paths, y = [], np.repeat(["a", "b"], [6, 12])
+    for i, label in enumerate(y):
+        paths.append(tmp_path / f"{i}.png")
+        level = 50 if label == "a" else 200
+        noise = rng.randint(-40, 40, size=(150, 200, 3))
+        Image.fromarray((level + noise).astype(np.uint8)).save(paths[-1])
+    estimator = CNNClassifier(max_epochs=1, image_shape=(3, 100, 120))
+    result = compare(
+        *(paths, y), strategies=["over"], estimator=estimator, cv=2, random_state=0, n_jobs=1
+    )
+    assert {picture.shape for picture in result.samples["a"]} == {(80, 96, 3)}
+    result.to_html(tmp_path / "r.html")
 
 
 def test_one_run_has_no_interval_and_says_so(data, tmp_path):
@@ -334,7 +436,9 @@ def test_the_report_stands_alone(comparison, tmp_path):
     html = path.read_text(encoding="utf-8")
     for name in comparison.strategies:
         assert name in html
-    assert html.count("<img") == 5
+    # Five plots, and the mistakes of each strategy.
+    assert html.count("<img") == 5 + len(STRATEGIES)
+    assert html.count("<details open>") == 2
     assert "http" not in html.replace("http-equiv", "")
     assert "12 gradient steps" in html
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
