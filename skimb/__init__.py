@@ -19,6 +19,7 @@ __all__ = [
     "neural_network",
     "over_sampling",
     "study",
+    "testing",
     "under_sampling",
 ]
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         neural_network,
         over_sampling,
         study,
+        testing,
         under_sampling,
     )
 

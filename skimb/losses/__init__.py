@@ -6,12 +6,43 @@ function stands a thin ``Loss``: an ``nn.Module`` that also clones and searches 
 estimator.
 """
 
-from skimb.losses._classification import (
-    CrossEntropyLoss,
+from skimb.losses._adjusted import (
+    BalancedSoftmaxLoss,
+    LogitAdjustedLoss,
+    VectorScalingLoss,
+    balanced_softmax_loss,
+    logit_adjusted_loss,
+    vector_scaling_loss,
+)
+from skimb.losses._cross_entropy import CrossEntropyLoss, PolyLoss, cross_entropy, poly_loss
+from skimb.losses._focusing import (
+    AsymmetricLoss,
     FocalLoss,
-    cross_entropy,
+    asymmetric_loss,
+    binary_focal_loss,
     focal_loss,
 )
 from skimb.losses._loss import Loss
+from skimb.losses._margin import LDAMLoss, ldam_loss, ldam_margins
 
-__all__ = ["CrossEntropyLoss", "FocalLoss", "Loss", "cross_entropy", "focal_loss"]
+__all__ = [
+    "AsymmetricLoss",
+    "BalancedSoftmaxLoss",
+    "CrossEntropyLoss",
+    "FocalLoss",
+    "LDAMLoss",
+    "LogitAdjustedLoss",
+    "Loss",
+    "PolyLoss",
+    "VectorScalingLoss",
+    "asymmetric_loss",
+    "balanced_softmax_loss",
+    "binary_focal_loss",
+    "cross_entropy",
+    "focal_loss",
+    "ldam_loss",
+    "ldam_margins",
+    "logit_adjusted_loss",
+    "poly_loss",
+    "vector_scaling_loss",
+]

@@ -76,8 +76,18 @@ class Loss(nn.Module):
     """Template of a loss that is an ``nn.Module`` and clones like a scikit-learn estimator.
 
     A subclass has an ``__init__`` that only stores its parameters, `reduction` among them, and a
-    ``forward(logits, target)``. `fit` takes what the loss must know of the labels; it is called on
-    a clone, so one object can serve many fits.
+    ``forward(logits, target)``. `fit` counts the classes for those that want to know; it is called
+    on a clone, so one object can serve many fits.
+
+    Attributes
+    ----------
+    counts_ : Tensor of shape (n_classes,), float64, or None
+        Rows of each class that `fit` saw; it moves with the loss from device to device.
+    needs_cosine_head : bool, default=False
+        Whether the logits must be cosines, as `skimb.neural_network.CosineLinear` gives them.
+    adjusts_prior : bool, default=False
+        Whether the loss corrects for the class prior by itself, so that class weights or balanced
+        batches beside it would correct twice.
 
     Examples
     --------
@@ -88,6 +98,12 @@ class Loss(nn.Module):
     """
 
     reduction: str
+    needs_cosine_head = False
+    adjusts_prior = False
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("counts_", None)
 
     @classmethod
     def _parameters_of_init(cls):
@@ -135,7 +151,7 @@ class Loss(nn.Module):
         return self
 
     def fit(self, y):
-        """Take from the labels what the loss must know; most losses need nothing.
+        """Count the classes.
 
         Parameters
         ----------
@@ -146,7 +162,24 @@ class Loss(nn.Module):
         -------
         self
         """
+        # One for a class that has none: its logarithm is taken.
+        self.counts_ = torch.bincount(torch.as_tensor(y).long()).clamp_min(1).double()
         return self
+
+    def class_counts(self):
+        """Return `counts_`, or say that `fit` has not been called.
+
+        Returns
+        -------
+        Tensor of shape (n_classes,), float64
+        """
+        if self.counts_ is None:
+            name = type(self).__name__
+            raise ValueError(
+                f"{name} has not seen the labels. Call {name}.fit(y) with the class indices of the "
+                "training rows first."
+            )
+        return self.counts_
 
     def effective_logits(self, logits):
         """Map logits to those whose softmax is the class posterior.
@@ -164,6 +197,23 @@ class Loss(nn.Module):
         Tensor of shape (n, n_classes)
         """
         return logits
+
+    def decision_logits(self, logits):
+        """Map logits to those whose softmax the method was published to decide by.
+
+        Where a loss moves the decision on purpose, as an adjustment by the class prior does, these
+        keep the move that `effective_logits` takes back. Otherwise the two are the same.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, n_classes)
+            What the network gives.
+
+        Returns
+        -------
+        Tensor of shape (n, n_classes)
+        """
+        return self.effective_logits(logits)
 
     def extra_repr(self):
         """Name the parameters that differ from their defaults."""

@@ -11,8 +11,18 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from torch.nn import functional as F
 
-from skimb.losses import CrossEntropyLoss, FocalLoss, cross_entropy, focal_loss
-from skimb.losses._classification import focal_posterior_logits
+from skimb.losses import (
+    AsymmetricLoss,
+    CrossEntropyLoss,
+    FocalLoss,
+    PolyLoss,
+    asymmetric_loss,
+    binary_focal_loss,
+    cross_entropy,
+    focal_loss,
+    poly_loss,
+)
+from skimb.losses._focusing import focal_posterior_logits
 
 # The setup of the golden values.
 LOGITS = torch.tensor(
@@ -150,7 +160,138 @@ def test_golden_weighted_mean():
     assert mean.item() == pytest.approx(0.9880384999)
 
 
-@pytest.mark.parametrize("function", [cross_entropy, focal_loss])
+# ------------------------------------------------------------------------- label smoothing
+
+
+def test_uniform_label_smoothing_is_torchs():
+    expected = F.cross_entropy(LOGITS, TARGET, reduction="none", label_smoothing=0.3)
+    torch.testing.assert_close(cross_entropy(LOGITS, TARGET, label_smoothing=0.3), expected)
+    same = cross_entropy(LOGITS, TARGET, label_smoothing=[0.3, 0.3, 0.3])
+    torch.testing.assert_close(same, expected)
+
+
+def test_label_smoothing_by_class_golden():
+    golden = [0.6913112967, 0.5820266174, 0.3063557122, 1.0986122887]
+    values = cross_entropy(LOGITS, TARGET, label_smoothing=[0.3, 0.0426944515, 0.0])
+    torch.testing.assert_close(values, torch.tensor(golden, dtype=torch.float64))
+
+
+# ------------------------------------------------------------------------- Poly-1
+
+
+@given(
+    logits=st.lists(st.lists(st.floats(-15, 15), min_size=3, max_size=3), min_size=1, max_size=5),
+    epsilon=st.floats(-0.9, 5),
+)
+def test_poly_is_the_naive_formula(logits, epsilon):
+    logits = torch.tensor(logits, dtype=torch.float64)
+    target = torch.arange(len(logits)) % 3
+    p = torch.softmax(logits, dim=1).gather(1, target[:, None]).squeeze(1)
+    torch.testing.assert_close(
+        poly_loss(logits, target, epsilon=epsilon), -p.log() + epsilon * (1 - p)
+    )
+
+
+def test_poly_of_epsilon_zero_is_cross_entropy_to_the_bit():
+    assert torch.equal(poly_loss(LOGITS, TARGET, epsilon=0), cross_entropy(LOGITS, TARGET))
+
+
+@given(eta=st.lists(st.floats(0.02, 1), min_size=2, max_size=4), epsilon=st.floats(-0.9, 4))
+def test_poly_posterior_inverts_the_minimiser(eta, epsilon):
+    """At the logits whose posterior is eta, the expected loss has no slope."""
+    logits = torch.log(torch.tensor(eta, dtype=torch.float64))[None].requires_grad_(True)
+    loss = PolyLoss(epsilon=epsilon, reduction="none")
+    posterior = torch.softmax(loss.effective_logits(logits.detach()), dim=1)[0]
+    risk = posterior @ torch.stack([loss(logits, torch.tensor([k]))[0] for k in range(len(eta))])
+    (slope,) = torch.autograd.grad(risk, logits)
+    assert slope.abs().max() < 1e-9
+
+
+# ------------------------------------------------------------------------- asymmetric
+
+
+def test_asymmetric_golden():
+    golden = [0.2252789306, 0.5168779423, 0.2859833957, 1.0262756771]
+    values = asymmetric_loss(LOGITS, TARGET)
+    torch.testing.assert_close(values, torch.tensor(golden, dtype=torch.float64))
+
+
+def test_asymmetric_is_the_naive_formula():
+    expected = []
+    for row, y in zip(LOGITS, TARGET.tolist(), strict=True):
+        p = torch.softmax(row, dim=0).tolist()
+        value = 0.0
+        for k in range(3):
+            share = 0.2 / 3 + (0.8 if k == y else 0)
+            value -= share * ((1 - p[k]) ** 1.5 if k == y else p[k] ** 3) * math.log(p[k])
+        expected.append(value)
+    values = asymmetric_loss(LOGITS, TARGET, gamma_pos=1.5, gamma_neg=3, label_smoothing=0.2)
+    torch.testing.assert_close(values, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_asymmetric_without_smoothing_is_focal():
+    values = asymmetric_loss(LOGITS, TARGET, gamma_pos=2, label_smoothing=0)
+    torch.testing.assert_close(values, focal_loss(LOGITS, TARGET, gamma=2))
+    even = asymmetric_loss(LOGITS, TARGET, gamma_neg=0, label_smoothing=0.3)
+    torch.testing.assert_close(even, cross_entropy(LOGITS, TARGET, label_smoothing=0.3))
+
+
+# ------------------------------------------------------------------------- binary focal
+
+
+@pytest.mark.parametrize(
+    ("alpha", "golden"),
+    [
+        (0.25, [0.0004508907, 0.1754670759, 0.1299650964, 8.19625e-05]),
+        (None, [0.0018035628, 0.7018683034, 0.1732867951, 0.0001092833]),
+    ],
+)
+def test_binary_focal_golden(alpha, golden):
+    logits = torch.tensor([2.0, -1, 0, -3], dtype=torch.float64)
+    values = binary_focal_loss(logits, torch.tensor([1, 1, 0, 0]), alpha=alpha)
+    torch.testing.assert_close(
+        values, torch.tensor(golden, dtype=torch.float64), rtol=1e-6, atol=1e-10
+    )
+
+
+@pytest.mark.parametrize("gamma", GAMMAS)
+def test_binary_focal_is_that_of_two_logits(gamma):
+    one = torch.linspace(-5, 5, 11, dtype=torch.float64)
+    target = torch.arange(11) % 2
+    two = torch.stack([torch.zeros_like(one), one], dim=1)
+    torch.testing.assert_close(
+        binary_focal_loss(one, target, alpha=None, gamma=gamma),
+        focal_loss(two, target, gamma=gamma),
+    )
+
+
+@pytest.mark.parametrize("gamma", GAMMAS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_binary_focal_is_finite_at_extremes(gamma, dtype):
+    logits = torch.tensor([1e4, -1e4, 1e4, -1e4, 20.0], dtype=dtype, requires_grad=True)
+    values = binary_focal_loss(logits, torch.tensor([1, 1, 0, 0, 1]), gamma=gamma)
+    (gradient,) = torch.autograd.grad(values.sum(), logits)
+    assert torch.isfinite(values).all()
+    assert torch.isfinite(gradient).all()
+
+
+def test_binary_focal_refuses_what_would_broadcast():
+    with pytest.raises(ValueError, match="one shape"):
+        binary_focal_loss(torch.zeros(3, 1), torch.zeros(3))
+    with pytest.raises(ValueError, match="0 and 1"):
+        binary_focal_loss(torch.zeros(3), torch.tensor([0, 1, 2]))
+    with pytest.raises(ValueError, match="`alpha`"):
+        binary_focal_loss(torch.zeros(1), torch.zeros(1), alpha=2)
+    assert binary_focal_loss(torch.zeros(2, 3), torch.ones(2, 3), reduction="mean").shape == ()
+
+
+# ------------------------------------------------------------------------- all of them
+
+
+FUNCTIONS = [cross_entropy, focal_loss, poly_loss, asymmetric_loss]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_reductions(function):
     values = function(LOGITS, TARGET)
     assert values.shape == (4,)
@@ -160,7 +301,7 @@ def test_reductions(function):
         function(LOGITS, TARGET, reduction="avg")
 
 
-@pytest.mark.parametrize("function", [cross_entropy, focal_loss])
+@pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize(
     ("logits", "target", "message"),
     [
@@ -181,19 +322,50 @@ def test_gamma_must_be_a_finite_number(gamma):
         focal_loss(LOGITS, TARGET, gamma=gamma)
 
 
+@pytest.mark.parametrize(
+    ("function", "params"),
+    [
+        (asymmetric_loss, {"gamma_pos": -1}),
+        (asymmetric_loss, {"gamma_neg": float("nan")}),
+        (asymmetric_loss, {"label_smoothing": 1.5}),
+        (poly_loss, {"epsilon": -1}),
+        (poly_loss, {"epsilon": float("nan")}),
+        (cross_entropy, {"label_smoothing": -0.1}),
+        (cross_entropy, {"label_smoothing": [0.1, 0.1]}),
+        (cross_entropy, {"label_smoothing": [0.1, 0.1, 2]}),
+    ],
+)
+def test_parameters_out_of_range_are_named(function, params):
+    with pytest.raises(ValueError, match=f"`{next(iter(params))}`"):
+        function(LOGITS, TARGET, **params)
+
+
 def test_focal_needs_two_classes():
     with pytest.raises(ValueError, match="at least two classes"):
         focal_loss(torch.zeros(2, 1), torch.zeros(2, dtype=torch.long))
 
 
-@pytest.mark.parametrize("loss", [CrossEntropyLoss(label_smoothing=0.1), FocalLoss(gamma=1.5)])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        CrossEntropyLoss(label_smoothing=0.1),
+        FocalLoss(gamma=1.5),
+        PolyLoss(epsilon=2.0),
+        AsymmetricLoss(gamma_neg=1.0),
+    ],
+)
 def test_loss_objects_clone_pickle_print(loss):
     twin = clone(loss)
     assert twin is not loss
     assert twin.get_params() == loss.get_params()
     restored = pickle.loads(pickle.dumps(loss))
     torch.testing.assert_close(restored(LOGITS, TARGET), loss(LOGITS, TARGET))
-    assert repr(loss) in {"CrossEntropyLoss(label_smoothing=0.1)", "FocalLoss(gamma=1.5)"}
+    assert repr(loss) in {
+        "CrossEntropyLoss(label_smoothing=0.1)",
+        "FocalLoss(gamma=1.5)",
+        "PolyLoss(epsilon=2.0)",
+        "AsymmetricLoss(gamma_neg=1.0)",
+    }
 
 
 def test_a_loss_object_has_the_reduction_of_its_parameter():

@@ -1,0 +1,326 @@
+"""Losses that scale and shift logits by the class prior: one formula and its special cases."""
+
+import torch
+
+from skimb.losses._cross_entropy import cross_entropy
+from skimb.losses._loss import Loss
+
+__all__ = [
+    "BalancedSoftmaxLoss",
+    "LogitAdjustedLoss",
+    "VectorScalingLoss",
+    "balanced_softmax_loss",
+    "logit_adjusted_loss",
+    "vector_scaling_loss",
+]
+
+
+def vector_scaling_loss(
+    logits, target, *, multiplier=None, offset=None, weight=None, reduction="none"
+):
+    r"""Compute the cross-entropy of logits that are scaled and shifted class by class.
+
+    .. math:: L = -w_y \log \mathrm{softmax}(\Delta \odot z + \iota)_y
+
+    With :math:`\Delta = 1` it is the logit-adjusted loss, with :math:`\iota = 0` the
+    class-dependent temperatures (CDT), with both the cross-entropy [1]_. The scales decide late in
+    the training, the shifts early.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+        Logits z.
+    target : Tensor of shape (n,), integer
+        Class indices y.
+    multiplier : Tensor of shape (n_classes,), default=None
+        Scales :math:`\Delta`; None: 1.
+    offset : Tensor of shape (n_classes,), default=None
+        Shifts :math:`\iota`; None: 0.
+    weight : Tensor of shape (n_classes,), default=None
+        Class weights w.
+    reduction : {"none", "mean", "sum"}, default="none"
+        ``"mean"`` divides by n, not by the sum of the weights.
+
+    Returns
+    -------
+    Tensor of shape (n,), or () when reduced
+
+    Raises
+    ------
+    ValueError
+        If shapes, targets or `reduction` are not as above.
+
+    References
+    ----------
+    .. [1] Kini et al., Label-Imbalanced and Group-Sensitive Classification under
+       Overparameterization, NeurIPS 2021, arXiv:2103.01550.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skimb.losses import vector_scaling_loss
+    >>> logits, target = torch.zeros(1, 2), torch.tensor([1])
+    >>> vector_scaling_loss(logits, target, offset=torch.tensor([0.9, 0.1]).log())  # -log(0.1)
+    tensor([2.3026])
+    """
+    adjusted = _affine(logits, multiplier, offset)
+    return cross_entropy(adjusted, target, weight=weight, reduction=reduction)
+
+
+def logit_adjusted_loss(logits, target, *, prior, tau=1.0, weight=None, reduction="none"):
+    r"""Compute the logit-adjusted loss.
+
+    .. math:: L = -w_y \log \mathrm{softmax}(z + \tau \log \pi)_y
+
+    The rarer a class, the larger the margin that its rows must keep [1]_. With
+    :math:`\tau = 1` the softmax of the raw logits is the posterior under equal class priors.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+        Logits z.
+    target : Tensor of shape (n,), integer
+        Class indices y.
+    prior : Tensor of shape (n_classes,)
+        Class prior :math:`\pi`, positive.
+    tau : float, default=1.0
+        How far to adjust; 0 is the cross-entropy.
+    weight : Tensor of shape (n_classes,), default=None
+        Class weights w.
+    reduction : {"none", "mean", "sum"}, default="none"
+        ``"mean"`` divides by n, not by the sum of the weights.
+
+    Returns
+    -------
+    Tensor of shape (n,), or () when reduced
+
+    Raises
+    ------
+    ValueError
+        If shapes, targets, `prior` or `reduction` are not as above.
+
+    References
+    ----------
+    .. [1] Menon et al., Long-tail Learning via Logit Adjustment, ICLR 2021, arXiv:2007.07314.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skimb.losses import logit_adjusted_loss
+    >>> logits, target = torch.zeros(1, 2), torch.tensor([1])
+    >>> logit_adjusted_loss(logits, target, prior=torch.tensor([0.9, 0.1]))  # -log(0.1)
+    tensor([2.3026])
+    """
+    offset = tau * torch.log(_positive("prior", prior))
+    return vector_scaling_loss(logits, target, offset=offset, weight=weight, reduction=reduction)
+
+
+def balanced_softmax_loss(logits, target, *, counts, weight=None, reduction="none"):
+    r"""Compute the balanced softmax: the logit-adjusted loss with :math:`\tau = 1`.
+
+    .. math:: L = -w_y \log \frac{n_y e^{z_y}}{\sum_k n_k e^{z_k}}
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+        Logits z.
+    target : Tensor of shape (n,), integer
+        Class indices y.
+    counts : Tensor of shape (n_classes,)
+        Rows :math:`n_k` of each class, positive.
+    weight : Tensor of shape (n_classes,), default=None
+        Class weights w.
+    reduction : {"none", "mean", "sum"}, default="none"
+        ``"mean"`` divides by n, not by the sum of the weights.
+
+    Returns
+    -------
+    Tensor of shape (n,), or () when reduced
+
+    Raises
+    ------
+    ValueError
+        If shapes, targets, `counts` or `reduction` are not as above.
+
+    References
+    ----------
+    .. [1] Ren et al., Balanced Meta-Softmax for Long-Tailed Visual Recognition, NeurIPS 2020,
+       arXiv:2007.10740.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skimb.losses import balanced_softmax_loss
+    >>> logits, target = torch.zeros(1, 2), torch.tensor([1])
+    >>> balanced_softmax_loss(logits, target, counts=torch.tensor([90, 10]))  # -log(0.1)
+    tensor([2.3026])
+    """
+    offset = torch.log(_positive("counts", counts))
+    return vector_scaling_loss(logits, target, offset=offset, weight=weight, reduction=reduction)
+
+
+def _affine(logits, multiplier, offset):
+    for name, values in (("multiplier", multiplier), ("offset", offset)):
+        if values is not None and values.shape != logits.shape[1:]:
+            raise ValueError(
+                f"`{name}` must hold one value a class: {tuple(logits.shape[1:])}. "
+                f"Got {tuple(values.shape)}."
+            )
+    if multiplier is not None:
+        logits = logits * multiplier.to(logits)
+    return logits if offset is None else logits + offset.to(logits)
+
+
+def _positive(name, values):
+    values = torch.as_tensor(values)
+    values = values if values.is_floating_point() else values.double()
+    if not (values > 0).all():
+        raise ValueError(f"`{name}` must be positive. Got {values.tolist()}.")
+    return values
+
+
+class VectorScalingLoss(Loss):
+    r"""Cross-entropy of logits that are scaled and shifted by the class counts.
+
+    :math:`\Delta_k = (n_k / n_{max})^\gamma` and :math:`\iota_k = \tau \log \pi_k`, with the
+    counts :math:`n` and the prior :math:`\pi` of the labels that `fit` saw.
+
+    Parameters
+    ----------
+    gamma : float, default=0.3
+        Exponent of the scales; 0 is the logit-adjusted loss.
+    tau : float, default=1.0
+        How far to shift; 0 are the class-dependent temperatures (CDT). Scales without shifts
+        hurt rare classes early in the training.
+    reduction : {"mean", "none", "sum"}, default="mean"
+        What a call returns.
+
+    See Also
+    --------
+    vector_scaling_loss : The function, with its formula and source.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skimb.losses import VectorScalingLoss
+    >>> loss = VectorScalingLoss(gamma=0.2).fit(torch.tensor([0] * 9 + [1]))
+    >>> loss(torch.zeros(1, 2), torch.tensor([1]))  # -log(0.1)
+    tensor(2.3026)
+    """
+
+    adjusts_prior = True
+
+    def __init__(self, gamma=0.3, *, tau=1.0, reduction="mean"):
+        super().__init__()
+        self.gamma = gamma
+        self.tau = tau
+        self.reduction = reduction
+
+    def _terms(self):
+        counts = self.class_counts()
+        return {
+            "multiplier": (counts / counts.max()) ** self.gamma,
+            "offset": self.tau * torch.log(counts / counts.sum()),
+        }
+
+    def forward(self, logits, target):
+        """Return the loss of logits ``(n, n_classes)`` and class indices ``(n,)``."""
+        return vector_scaling_loss(logits, target, **self._terms(), reduction=self.reduction)
+
+    def effective_logits(self, logits):
+        """Return the scaled and shifted logits, which the training makes the posterior."""
+        return _affine(logits, **self._terms())
+
+    def decision_logits(self, logits):
+        """Return the raw logits."""
+        return logits
+
+
+class LogitAdjustedLoss(Loss):
+    r"""Logit-adjusted loss: a margin for each class by its prior.
+
+    Parameters
+    ----------
+    tau : float, default=1.0
+        How far to adjust; 0 is the cross-entropy.
+    reduction : {"mean", "none", "sum"}, default="mean"
+        What a call returns.
+
+    See Also
+    --------
+    logit_adjusted_loss : The function, with its formula and source.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skimb.losses import LogitAdjustedLoss
+    >>> loss = LogitAdjustedLoss().fit(torch.tensor([0] * 9 + [1]))
+    >>> loss(torch.zeros(1, 2), torch.tensor([1]))  # -log(0.1)
+    tensor(2.3026)
+    """
+
+    adjusts_prior = True
+
+    def __init__(self, tau=1.0, *, reduction="mean"):
+        super().__init__()
+        self.tau = tau
+        self.reduction = reduction
+
+    def _prior(self):
+        counts = self.class_counts()
+        return counts / counts.sum()
+
+    def forward(self, logits, target):
+        """Return the loss of logits ``(n, n_classes)`` and class indices ``(n,)``."""
+        return logit_adjusted_loss(
+            logits, target, prior=self._prior(), tau=self.tau, reduction=self.reduction
+        )
+
+    def effective_logits(self, logits):
+        """Return the shifted logits, which the training makes the posterior."""
+        return _affine(logits, None, self.tau * torch.log(self._prior()))
+
+    def decision_logits(self, logits):
+        """Return the raw logits."""
+        return logits
+
+
+class BalancedSoftmaxLoss(Loss):
+    r"""Balanced softmax: the logit-adjusted loss with :math:`\tau = 1` under its other name.
+
+    Parameters
+    ----------
+    reduction : {"mean", "none", "sum"}, default="mean"
+        What a call returns.
+
+    See Also
+    --------
+    balanced_softmax_loss : The function, with its formula and source.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skimb.losses import BalancedSoftmaxLoss
+    >>> loss = BalancedSoftmaxLoss().fit(torch.tensor([0] * 9 + [1]))
+    >>> loss(torch.zeros(1, 2), torch.tensor([1]))  # -log(0.1)
+    tensor(2.3026)
+    """
+
+    adjusts_prior = True
+
+    def __init__(self, *, reduction="mean"):
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, logits, target):
+        """Return the loss of logits ``(n, n_classes)`` and class indices ``(n,)``."""
+        counts = self.class_counts()
+        return balanced_softmax_loss(logits, target, counts=counts, reduction=self.reduction)
+
+    def effective_logits(self, logits):
+        """Return the shifted logits, which the training makes the posterior."""
+        return _affine(logits, None, torch.log(self.class_counts()))
+
+    def decision_logits(self, logits):
+        """Return the raw logits."""
+        return logits

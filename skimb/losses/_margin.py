@@ -1,0 +1,141 @@
+"""The loss with a margin on cosines."""
+
+from torch.nn import functional as F
+
+from skimb.losses._cross_entropy import cross_entropy
+from skimb.losses._loss import Loss, check_logits
+
+__all__ = ["LDAMLoss", "ldam_loss", "ldam_margins"]
+
+
+def ldam_margins(counts, *, max_margin=0.5):
+    r"""Compute the margins of the label-distribution-aware margin loss.
+
+    .. math:: \Delta_k = m\, n_k^{-1/4} / \max_j n_j^{-1/4}
+
+    Parameters
+    ----------
+    counts : Tensor of shape (n_classes,)
+        Rows of each class, positive.
+    max_margin : float, default=0.5
+        The margin m of the rarest class.
+
+    Returns
+    -------
+    Tensor of shape (n_classes,), float64
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skimb.losses import ldam_margins
+    >>> ldam_margins(torch.tensor([500, 50, 5]))
+    tensor([0.1581, 0.2812, 0.5000], dtype=torch.float64)
+    """
+    margins = counts.double() ** -0.25
+    return max_margin * margins / margins.max()
+
+
+def ldam_loss(cosines, target, *, margins, scale=30.0, weight=None, reduction="none"):
+    r"""Compute the label-distribution-aware margin loss (LDAM).
+
+    .. math:: L = -w_y \log \mathrm{softmax}(s\,(c - \Delta_y\,[k = y]))_y
+
+    The rarer a class, the farther its rows must stand from the boundary [1]_.
+
+    Parameters
+    ----------
+    cosines : Tensor of shape (n, n_classes)
+        Cosines c between an embedding and the weights of each class, in [-1, 1], as
+        `skimb.neural_network.CosineLinear` gives them.
+    target : Tensor of shape (n,), integer
+        Class indices y.
+    margins : Tensor of shape (n_classes,)
+        Margins :math:`\Delta`, of `ldam_margins`.
+    scale : float, default=30.0
+        What cosines are multiplied by, s.
+    weight : Tensor of shape (n_classes,), default=None
+        Class weights w.
+    reduction : {"none", "mean", "sum"}, default="none"
+        ``"mean"`` divides by n, not by the sum of the weights.
+
+    Returns
+    -------
+    Tensor of shape (n,), or () when reduced
+
+    Raises
+    ------
+    ValueError
+        If shapes, targets or `reduction` are not as above.
+
+    References
+    ----------
+    .. [1] Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss,
+       NeurIPS 2019, arXiv:1906.07413.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skimb.losses import ldam_loss
+    >>> cosines, target = torch.tensor([[0.3, 0.3]]), torch.tensor([1])
+    >>> ldam_loss(cosines, target, margins=torch.tensor([0.0, 0.1]))  # log(1 + exp(30 * 0.1))
+    tensor([3.0486])
+    """
+    check_logits(cosines, target)
+    if margins.shape != cosines.shape[1:]:
+        raise ValueError(
+            f"`margins` must hold one value a class: {tuple(cosines.shape[1:])}. "
+            f"Got {tuple(margins.shape)}."
+        )
+    margin = margins.to(cosines)[target] * F.one_hot(target.long(), cosines.shape[1]).T
+    logits = scale * (cosines - margin.T)
+    return cross_entropy(logits, target, weight=weight, reduction=reduction)
+
+
+class LDAMLoss(Loss):
+    """Label-distribution-aware margin loss (LDAM), with margins by the class counts.
+
+    Parameters
+    ----------
+    max_margin : float, default=0.5
+        The margin of the rarest class.
+    scale : float, default=30.0
+        What cosines are multiplied by.
+    reduction : {"mean", "none", "sum"}, default="mean"
+        What a call returns.
+
+    See Also
+    --------
+    ldam_loss : The function, with its formula and source.
+
+    Notes
+    -----
+    The softmax of the scaled cosines, without margin, is what it decides by. It is far too sure,
+    and no closed form leads to the posterior: calibrate its probabilities.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skimb.losses import LDAMLoss
+    >>> loss = LDAMLoss(max_margin=0.1).fit(torch.tensor([0, 1]))
+    >>> loss(torch.full((1, 2), 0.3), torch.tensor([1]))  # log(1 + exp(30 * 0.1))
+    tensor(3.0486)
+    """
+
+    needs_cosine_head = True
+
+    def __init__(self, max_margin=0.5, *, scale=30.0, reduction="mean"):
+        super().__init__()
+        self.max_margin = max_margin
+        self.scale = scale
+        self.reduction = reduction
+
+    def forward(self, cosines, target):
+        """Return the loss of cosines ``(n, n_classes)`` and class indices ``(n,)``."""
+        margins = ldam_margins(self.class_counts(), max_margin=self.max_margin)
+        return ldam_loss(
+            cosines, target, margins=margins, scale=self.scale, reduction=self.reduction
+        )
+
+    def effective_logits(self, logits):
+        """Return the scaled cosines, without margin."""
+        return self.scale * logits
