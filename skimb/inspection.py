@@ -115,10 +115,11 @@ class ClassDistributionDisplay:
             y = column_or_1d(y)
             check_consistent_length(X, y)
             rng = check_random_state(random_state)
-            samples = {}
-            for label in class_counts(y):
-                rows = rng.permutation(np.flatnonzero(y == label))[:n_images]
-                samples[label] = pictures(X, rows, image_shape=image_shape, channels=channels)
+            rows = {
+                label: rng.permutation(np.flatnonzero(y == label))[:n_images]
+                for label in class_counts(y)
+            }
+            samples = _pictures_by_label(X, rows, image_shape=image_shape, channels=channels)
         return cls(class_counts(y), samples=samples).plot(ax=ax)
 
     @classmethod
@@ -166,6 +167,12 @@ class ClassDistributionDisplay:
                 ax.add_artist(_thumbnail(picture, row, place))
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _pictures_by_label(X, rows, **kwargs):
+    """Return the pictures of rows by label; all at once, so that they share one brightness."""
+    shown = iter(pictures(X, [row for chosen in rows.values() for row in chosen], **kwargs))
+    return {label: [next(shown) for _ in chosen] for label, chosen in rows.items()}
 
 
 def _thumbnail(picture, row, place):
@@ -329,10 +336,11 @@ class ImageGalleryDisplay:
         check_consistent_length(X, y_true)
         y_pred, confidence = column_or_1d(y_pred), np.asarray(confidence)
         rows = confident_mistakes(y_true, y_pred, confidence, n_images=n_images)
-        shown, captions = {}, {}
-        for label, chosen in rows.items():
-            shown[label] = pictures(X, chosen, image_shape=image_shape, channels=channels)
-            captions[label] = [f"{y_pred[row]} {confidence[row]:.0%}" for row in chosen]
+        shown = _pictures_by_label(X, rows, image_shape=image_shape, channels=channels)
+        captions = {
+            label: [f"{y_pred[row]} {confidence[row]:.0%}" for row in chosen]
+            for label, chosen in rows.items()
+        }
         return cls(shown, captions, rows=rows).plot(ax=ax)
 
     def plot(self, *, ax=None):
@@ -388,6 +396,15 @@ def predictions_with_confidence(estimator, X):
     Returns
     -------
     predicted, confidence : ndarray of shape (n,)
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from skimb.inspection import predictions_with_confidence
+    >>> constant = DummyClassifier().fit([[0]] * 4, ["dog", "dog", "dog", "cat"])
+    >>> predicted, confidence = predictions_with_confidence(constant, [[0]])
+    >>> predicted.tolist(), confidence.tolist()
+    (['dog'], [0.75])
     """
     predicted, proba = estimator.predict(X), estimator.predict_proba(X)
     column = np.searchsorted(estimator.classes_, predicted)

@@ -49,14 +49,24 @@ def check_loss(loss, *, n_classes=3):
         torch.manual_seed(0)
         logits = torch.randn(4 * n_classes, n_classes, dtype=torch.float64).tanh()
         target = torch.arange(4 * n_classes) % n_classes
-        if isinstance(loss, Loss):
-            loss = _check_loss_object(loss, logits, target)
-        else:
+        try:
+            if isinstance(loss, Loss):
+                loss = _check_loss_object(loss, logits, target)
             loss = copy.deepcopy(loss)
             if isinstance(loss, nn.Module) and hasattr(loss, "reduction"):
                 setattr(loss, "reduction", "none")  # noqa: B010 - torch's stubs know no str here
-        _check_rows(loss, logits, target)
-        _check_gradients(loss, logits, target)
+            _check_rows(_in_dtype(loss, logits.dtype), logits, target)
+            _check_gradients(loss, logits, target)
+        except (RuntimeError, TypeError, IndexError) as exc:
+            raise AssertionError(
+                f"It must take logits of shape (n, n_classes) and integer class indices of shape "
+                f"(n,). It failed: {exc}"
+            ) from exc
+
+
+def _in_dtype(loss, dtype):
+    """Return a loss whose own tensors, if it has any, have the dtype of the logits."""
+    return copy.deepcopy(loss).to(dtype) if isinstance(loss, nn.Module) else loss
 
 
 def _check_loss_object(loss, logits, target):
@@ -118,7 +128,9 @@ def _check_rows(loss, logits, target):
 def _check_gradients(loss, logits, target):
     leaf = logits.clone().requires_grad_(True)
     _ensure(
-        torch.autograd.gradcheck(lambda z: loss(z, target), leaf, raise_exception=False),
+        torch.autograd.gradcheck(
+            lambda z: _in_dtype(loss, z.dtype)(z, target), leaf, raise_exception=False
+        ),
         "Its gradient must be that of its value, by finite differences.",
     )
     for dtype in (torch.float32, torch.float64):
@@ -126,7 +138,7 @@ def _check_gradients(loss, logits, target):
             extreme = torch.zeros(logits.shape, dtype=dtype)
             extreme[:, 0] = size
             extreme.requires_grad_(True)
-            values = loss(extreme, target)
+            values = _in_dtype(loss, dtype)(extreme, target)
             (gradient,) = torch.autograd.grad(values.sum(), extreme)
             _ensure(
                 bool(torch.isfinite(values).all() and torch.isfinite(gradient).all()),

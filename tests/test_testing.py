@@ -50,7 +50,12 @@ def test_no_loss_is_forgotten():
 
 
 @pytest.mark.parametrize(
-    "loss", [nn.CrossEntropyLoss(), lambda z, y: F.multi_margin_loss(z, y, reduction="none")]
+    "loss",
+    [
+        nn.CrossEntropyLoss(),
+        nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 3.0])),
+        lambda z, y: F.multi_margin_loss(z, y, reduction="none"),
+    ],
 )
 def test_other_peoples_losses_pass_too(loss):
     check_loss(loss)
@@ -101,6 +106,7 @@ def in_place(logits, target):
         (lambda z, y: F.cross_entropy(z, y), "one value a row"),
         (lambda z, y: F.cross_entropy(z, y) * torch.ones(len(y)), "alone as among others"),
         (lambda z, y: own(z, y) * torch.arange(len(y)), "alone as among others"),
+        (lambda z, y: F.cross_entropy(z, y.float()), "It failed: "),
         (noisy, "leave its input"),
         (in_place, "leave its input"),
         (lambda z, y: own(z, y).detach() * z.sum(1), "by finite differences"),

@@ -208,13 +208,16 @@ class VectorScalingLoss(Loss):
     tensor(2.3026)
     """
 
-    adjusts_prior = True
-
     def __init__(self, gamma=0.3, *, tau=1.0, reduction="mean"):
         super().__init__()
         self.gamma = gamma
         self.tau = tau
         self.reduction = reduction
+
+    @property
+    def adjusts_prior(self):
+        """Whether it differs from the cross-entropy."""
+        return self.tau != 0 or self.gamma != 0
 
     def _terms(self):
         counts = self.class_counts()
@@ -259,26 +262,28 @@ class LogitAdjustedLoss(Loss):
     tensor(2.3026)
     """
 
-    adjusts_prior = True
-
     def __init__(self, tau=1.0, *, reduction="mean"):
         super().__init__()
         self.tau = tau
         self.reduction = reduction
 
-    def _prior(self):
+    @property
+    def adjusts_prior(self):
+        """Whether it differs from the cross-entropy."""
+        return self.tau != 0
+
+    def _offset(self):
         counts = self.class_counts()
-        return counts / counts.sum()
+        return self.tau * torch.log(counts / counts.sum())
 
     def forward(self, logits, target):
         """Return the loss of logits ``(n, n_classes)`` and class indices ``(n,)``."""
-        return logit_adjusted_loss(
-            logits, target, prior=self._prior(), tau=self.tau, reduction=self.reduction
-        )
+        # Not by `logit_adjusted_loss`: its check of the prior would wait for the device.
+        return vector_scaling_loss(logits, target, offset=self._offset(), reduction=self.reduction)
 
     def effective_logits(self, logits):
         """Return the shifted logits, which the training makes the posterior."""
-        return _affine(logits, None, self.tau * torch.log(self._prior()))
+        return _affine(logits, None, self._offset())
 
     def decision_logits(self, logits):
         """Return the raw logits."""
@@ -314,8 +319,8 @@ class BalancedSoftmaxLoss(Loss):
 
     def forward(self, logits, target):
         """Return the loss of logits ``(n, n_classes)`` and class indices ``(n,)``."""
-        counts = self.class_counts()
-        return balanced_softmax_loss(logits, target, counts=counts, reduction=self.reduction)
+        offset = torch.log(self.class_counts())
+        return vector_scaling_loss(logits, target, offset=offset, reduction=self.reduction)
 
     def effective_logits(self, logits):
         """Return the shifted logits, which the training makes the posterior."""

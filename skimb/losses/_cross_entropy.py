@@ -1,5 +1,6 @@
 """Cross-entropy, and the first of the polynomial losses around it."""
 
+from numbers import Real
 from typing import Any
 
 import torch
@@ -52,8 +53,8 @@ def cross_entropy(logits, target, *, label_smoothing: Any = 0.0, weight=None, re
     tensor([0.6931])
     """
     check_logits(logits, target)
-    is_number = isinstance(label_smoothing, int | float)
-    shares = [label_smoothing] if is_number else list(label_smoothing)
+    is_number = isinstance(label_smoothing, Real)
+    shares = [float(share) for share in ([label_smoothing] if is_number else label_smoothing)]
     if not all(0 <= share <= 1 for share in shares) or len(shares) != (
         1 if is_number else logits.shape[1]
     ):

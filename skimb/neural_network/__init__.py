@@ -1,8 +1,20 @@
 """Networks as scikit-learn estimators: the only room that knows skorch."""
 
-from skimb.neural_network._augmentation import FlipCrop
+from skimb.neural_network._augmentation import CutMix, FlipCrop, Mixup, Remix
+from skimb.neural_network._backbones import VGG, CosineLinear, ResNet
 from skimb.neural_network._classifier import CNNClassifier
 from skimb.neural_network._decoupled import DecoupledClassifier
 from skimb.neural_network._modules import SimpleCNN
 
-__all__ = ["CNNClassifier", "DecoupledClassifier", "FlipCrop", "SimpleCNN"]
+__all__ = [
+    "VGG",
+    "CNNClassifier",
+    "CosineLinear",
+    "CutMix",
+    "DecoupledClassifier",
+    "FlipCrop",
+    "Mixup",
+    "Remix",
+    "ResNet",
+    "SimpleCNN",
+]

@@ -1,13 +1,16 @@
 """Random changes of training images, made anew at every step, on the device."""
 
+import copy
 from numbers import Real
 
 import torch
 from sklearn.base import BaseEstimator
 
 from skimb._params import Interval
+from skimb._resampling import seeded_clone
+from skimb.neural_network._mixing import CutMix, Mixup, Remix
 
-__all__ = ["AUGMENTATIONS", "FlipCrop", "build_augmentation"]
+__all__ = ["AUGMENTATIONS", "Augmentation", "FlipCrop", "build_augmentation"]
 
 
 class FlipCrop(BaseEstimator):
@@ -90,51 +93,164 @@ class FlipCrop(BaseEstimator):
 
 
 #: Names that `augmentation` may have.
-AUGMENTATIONS = {"flip_crop": FlipCrop}
+AUGMENTATIONS = {"flip_crop": FlipCrop, "mixup": Mixup, "cutmix": CutMix, "remix": Remix}
 
 
-def build_augmentation(augmentation, images, device):
-    """Turn the `augmentation` parameter into a function, and try it before any training.
+class Augmentation:
+    """What happens to the images of a training batch, one step after the other.
 
     Parameters
     ----------
-    augmentation : str, callable or None
+    steps : list
+        Functions of images, and at most one that mixes rows, last.
+    counts : Tensor of shape (n_classes,)
+        Rows of each class in the training part.
+    """
+
+    def __init__(self, steps, counts):
+        self.mixer = steps[-1] if steps and hasattr(steps[-1], "mix") else None
+        self.changes = steps[:-1] if self.mixer is not None else steps
+        self.counts = counts
+
+    def __call__(self, images, target, weight):
+        """Change a batch.
+
+        Parameters
+        ----------
+        images : Tensor of shape (n, C, H, W), uint8 or float32
+        target, weight : Tensor of shape (n,)
+
+        Returns
+        -------
+        images : Tensor of shape (n, C, H, W), float32
+        target : tuple of Tensor of shape (n,)
+            ``(target, weight)``; of mixed rows also those of the partner, and the share of the own.
+        """
+        unit = unit_of(images)
+        images = images.to(torch.float32)
+        for change in self.changes:
+            images = change(images / unit) * unit
+        if self.mixer is None:
+            return images, (target, weight)
+        images, partner, share = self.mixer.mix(images, target, self.counts)
+        return images, (target, weight, target[partner], weight[partner], share)
+
+    def label_shares(self, shares):
+        """Return the share of each class among the labels, from those among the rows."""
+        if self.mixer is None:
+            return shares
+        return self.mixer.label_shares(shares, self.counts.cpu().numpy())
+
+    @property
+    def is_active(self):
+        """Whether there is any step."""
+        return bool(self.changes) or self.mixer is not None
+
+    @property
+    def views(self):
+        """What predictions are averaged over, or None where no step offers views."""
+        steps = [change for change in self.changes if hasattr(change, "views")]
+        return Views(steps) if steps else None
+
+    def try_on(self, images):
+        """Change a few images, to see that it can.
+
+        Parameters
+        ----------
+        images : Tensor of shape (n, C, H, W), uint8 or float32
+            Training images, where the training will be.
+
+        Raises
+        ------
+        ValueError
+            If a step fails on them, or returns none of their shape.
+        """
+        target = torch.arange(len(images), device=images.device) % len(self.counts)
+        try:
+            made, _ = self(images, target, torch.ones_like(target, dtype=torch.float32))
+            shape = tuple(made.shape) if torch.is_tensor(made) else type(made).__name__
+        except (RuntimeError, TypeError, IndexError, ValueError, AttributeError) as exc:
+            raise ValueError(
+                f"`augmentation` failed on float32 images of shape {tuple(images.shape)}: {exc}"
+            ) from exc
+        if shape != tuple(images.shape):
+            raise ValueError(
+                "`augmentation` must return images of the shape that it gets. For "
+                f"{tuple(images.shape)} it returned {shape}."
+            )
+
+
+class Views:
+    """All views of an image that steps offer, one applied to those of the other.
+
+    Parameters
+    ----------
+    steps : list
+        With a method ``views``.
+    """
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def __call__(self, images):
+        """Return a list of batches of the shape of ``images``, the images themselves first."""
+        views = [images]
+        for step in self.steps:
+            views = [view for images in views for view in step.views(images)]
+        return views
+
+
+def unit_of(images):
+    """Return what full brightness is: 255 for uint8, and 1 for anything else."""
+    return 255.0 if images.dtype == torch.uint8 else 1.0
+
+
+def build_augmentation(augmentation, *, counts, device, rng):
+    """Turn the `augmentation` parameter into an `Augmentation`.
+
+    Parameters
+    ----------
+    augmentation : str, callable, list of these, or None
         As in `CNNClassifier`.
-    images : Tensor of shape (n, C, H, W), float32
-        A few training images, with values in [0, 1] where they are uint8.
+    counts : ndarray of shape (n_classes,)
+        Rows of each class in the training part.
     device : torch.device
-        Where it shall work.
+        Where the training will be.
+    rng : RandomState
+        The source of seeds for steps that take one.
 
     Returns
     -------
-    callable or None
+    Augmentation
 
     Raises
     ------
     ValueError
-        If it fails on the images, or returns none of their shape.
+        If a step is unknown, or mixes rows without being the last.
     """
-    if augmentation is None:
-        return None
-    if isinstance(augmentation, str):
-        augmentation = AUGMENTATIONS[augmentation]()
-    if isinstance(augmentation, type):
+    is_list = isinstance(augmentation, list | tuple)
+    given = augmentation if is_list else [] if augmentation is None else [augmentation]
+    steps = [_build_step(step, device, rng) for step in given]
+    if any(hasattr(step, "mix") for step in steps[:-1]):
+        raise ValueError(
+            "`augmentation` may mix rows once, in its last step: what follows could not tell whose "
+            f"pixels it sees. Got {augmentation!r}."
+        )
+    return Augmentation(steps, torch.as_tensor(counts, dtype=torch.float32, device=device))
+
+
+def _build_step(step, device, rng):
+    if isinstance(step, str):
+        if step not in AUGMENTATIONS:
+            raise ValueError(
+                f"`augmentation` must be one of {list(AUGMENTATIONS)} or a callable. Got {step!r}."
+            )
+        return AUGMENTATIONS[step]()
+    if isinstance(step, type):
         raise ValueError(
             f"`augmentation` must be a name, an object or a function, not a class. Got "
-            f"{augmentation.__name__}: give {augmentation.__name__}()."
+            f"{step.__name__}: give {step.__name__}()."
         )
-    if isinstance(augmentation, torch.nn.Module):
-        augmentation = augmentation.to(device)
-    try:
-        made = augmentation(images.to(device))
-    except (RuntimeError, TypeError, IndexError, ValueError, AttributeError) as exc:
-        raise ValueError(
-            f"`augmentation` failed on float32 images of shape {tuple(images.shape)}: {exc}"
-        ) from exc
-    shape = tuple(made.shape) if isinstance(made, torch.Tensor) else type(made).__name__
-    if shape != tuple(images.shape):
-        raise ValueError(
-            f"`augmentation` must return images of the shape that it gets. For "
-            f"{tuple(images.shape)} it returned {shape}."
-        )
-    return augmentation
+    if isinstance(step, torch.nn.Module):
+        return copy.deepcopy(step).to(device)
+    return seeded_clone(step, rng) if isinstance(step, BaseEstimator) else step

@@ -29,6 +29,10 @@ class ImageTensors(Dataset):
     def __getitem__(self, rows):
         return self.images[rows].permute(0, 3, 1, 2), (self.target[rows], self.weight[rows])
 
+    def reweight(self, weight):
+        """Take other row weights, an ndarray of shape (n,)."""
+        self.weight = torch.from_numpy(weight.astype(np.float32)).to(self.weight.device)
+
 
 class FileTensors(Dataset):
     """Image files with class indices and row weights; a batch is decoded when it is asked for.
@@ -52,6 +56,10 @@ class FileTensors(Dataset):
     def __getitem__(self, rows):
         images = torch.from_numpy(np.asarray(self.images[rows])).permute(0, 3, 1, 2)
         return images, (torch.from_numpy(self.target[rows]), torch.from_numpy(self.weight[rows]))
+
+    def reweight(self, weight):
+        """Take other row weights, an ndarray of shape (n,)."""
+        self.weight = weight.astype(np.float32)
 
 
 class BatchIterator:

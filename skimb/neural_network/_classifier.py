@@ -1,12 +1,14 @@
 """CNNClassifier: a plain scikit-learn classifier that holds a skorch net."""
 
 import copy
+import warnings
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import get_scorer
@@ -17,9 +19,18 @@ from torch import nn
 
 from skimb._images import check_images, fit_images
 from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
-from skimb._resampling import seeded_clone
 from skimb.class_weight import SCHEMES, weights_from_counts
-from skimb.losses import CrossEntropyLoss, FocalLoss, Loss
+from skimb.losses import (
+    AsymmetricLoss,
+    BalancedSoftmaxLoss,
+    CrossEntropyLoss,
+    FocalLoss,
+    LDAMLoss,
+    LogitAdjustedLoss,
+    Loss,
+    PolyLoss,
+    VectorScalingLoss,
+)
 from skimb.neural_network._augmentation import AUGMENTATIONS, build_augmentation
 from skimb.neural_network._batches import BatchPlan
 from skimb.neural_network._modules import (
@@ -27,7 +38,6 @@ from skimb.neural_network._modules import (
     build_module,
     last_linear,
 )
-from skimb.neural_network._net import unit_of
 from skimb.neural_network._prior import (
     effective_prior,
     resolve_target_prior,
@@ -38,6 +48,8 @@ from skimb.neural_network._runtime import resolve_device, seeded
 from skimb.neural_network._training import (
     OPTIMIZERS,
     Part,
+    Phase,
+    class_weighted,
     epoch_records,
     mean_one,
     to_device,
@@ -47,7 +59,16 @@ from skimb.neural_network._validation import hold_out
 
 __all__ = ["CNNClassifier"]
 
-LOSSES = {"cross_entropy": CrossEntropyLoss, "focal": FocalLoss}
+LOSSES = {
+    "cross_entropy": CrossEntropyLoss,
+    "focal": FocalLoss,
+    "asymmetric": AsymmetricLoss,
+    "ldam": LDAMLoss,
+    "logit_adjusted": LogitAdjustedLoss,
+    "balanced_softmax": BalancedSoftmaxLoss,
+    "vector_scaling": VectorScalingLoss,
+    "poly": PolyLoss,
+}
 
 
 class CNNClassifier(ClassifierMixin, BaseEstimator):
@@ -60,19 +81,27 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     module : str, nn.Module or callable, default="simple_cnn"
-        The network: ``"simple_cnn"`` (see `SimpleCNN`); ``"linear"``, one linear layer on the
-        pixels, the floor that a network should beat; a class or callable, called as
-        ``module(in_channels, n_outputs)``; or an instance, which is copied and whose weights are
-        the start. It gives one logit a class (two for two classes).
+        The network: ``"simple_cnn"``, ``"resnet"``, ``"vgg"`` (see `SimpleCNN`, `ResNet`, `VGG`);
+        ``"linear"``, one linear layer on the pixels, the floor that a network should beat; a class
+        or callable, called as ``module(in_channels, n_outputs)``; or an instance, which is copied
+        and whose weights are the start. It gives one logit a class (two for two classes).
     loss : str, Loss or callable, default="cross_entropy"
-        ``"cross_entropy"``, ``"focal"``, an object of `skimb.losses` (whose parameters can be
-        searched as ``loss__gamma``), or any callable ``(logits, target)``. One that returns a
-        scalar cannot be weighted.
+        ``"cross_entropy"``, ``"focal"``, ``"asymmetric"``, ``"ldam"``, ``"logit_adjusted"``,
+        ``"balanced_softmax"``, ``"vector_scaling"``, ``"poly"``: short for an object of
+        `skimb.losses` with its defaults. Such an object, whose parameters can be searched as
+        ``loss__gamma``. Or any callable ``(logits, target)``; one that returns a scalar cannot be
+        weighted. ``"ldam"`` reads cosines: a network of your own must end in `CosineLinear`.
     class_weight : {"balanced", "sqrt", "effective"}, dict or None, default=None
         A scheme of `skimb.class_weight.compute_class_weight`, or a weight by label. Schemes count
         the training rows after `sampler`, before `batch_sampling`. Weights, those of rows
         included, are rescaled to mean 1 over the training part: `lr` means the same whatever the
         weights.
+    max_weight : float or None, default=None
+        What the rows of a class may weigh at most, where the average row weighs 1; at least 1. The
+        other classes are raised in proportion.
+    reweight_after : float, default=0.0
+        Share of the epochs, in [0, 1), after which `class_weight` and what a loss takes from class
+        counts (margins, adjustments) set in; until then, all classes count alike [2]_.
     batch_sampling : {"balanced", "sqrt", "progressive"}, float or None, default=None
         Shares of the classes in each batch: None as they are; ``"balanced"`` equal; ``"sqrt"`` by
         the square roots of the counts; a float in [0, 1] between None and balanced;
@@ -81,19 +110,26 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     sampler : sampler, list of samplers or None, default=None
         Resamplers in the style of imbalanced-learn, applied to the training part only, after a
         validation part has been held out. Sample weights follow the rows.
-    augmentation : {"flip_crop"}, callable or None, default=None
+    augmentation : str, callable, list of these, or None, default=None
         Changes the images of each training batch at random, after `sampler` and on the device:
-        repeated rows differ. ``"flip_crop"`` is short for ``FlipCrop()``; predictions are then
-        averaged over an image and its mirror image. A callable (kornia's containers, say) gets
-        float32 images (n, C, H, W), with values in [0, 1] where X is uint8, and returns as many of
-        that shape; torch's generator is seeded while it runs.
+        repeated rows differ. ``"flip_crop"``, ``"mixup"``, ``"cutmix"`` and ``"remix"`` are short
+        for ``FlipCrop()``, after which predictions are averaged over an image and its mirror
+        image, and `Mixup`, `CutMix`, `Remix`, which mix rows and their labels and come last in a
+        list. A callable (kornia's containers, say) gets float32 images (n, C, H, W), with values
+        in [0, 1] where X is uint8, and returns as many of that shape; torch's generator is seeded
+        while it runs.
     target_prior : {"train", "uniform"}, dict or None, default=None
         The class prior that `predict_proba`, `decision_function` and `predict` speak for. None:
         the decision that the training aimed at, so that weights and samplers keep their effect.
         ``"train"``: the prior of y, which undoes that effect. ``"uniform"`` or a dict by label:
-        another prior. May be set after `fit` too, without training anew. Exact for proper losses
-        and the focal loss, whatever weights and samplers; near with label smoothing and with
-        progressive batches, whose last epoch counts.
+        another prior. May be set after `fit` too, without training anew. Exact, whatever weights
+        and samplers, for cross-entropy, focal, Poly-1, logit-adjusted and vector-scaling losses;
+        near with label smoothing, mixed rows, margins and asymmetric focusing, which want
+        `calibration`, and with progressive batches, whose last epoch counts.
+    calibration : {"temperature"} or None, default=None
+        ``"temperature"``: hold out a validation part, and divide the logits by the number that
+        makes its labels most probable [3]_. The most probable class stays where `target_prior` is
+        None.
     optimizer : {"adamw", "adam", "sgd"} or callable, default="adamw"
         A name, or ``optimizer(params, lr=..., weight_decay=...)`` returning a torch optimiser.
         Biases and the parameters of norms do not decay.
@@ -173,6 +209,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         Epochs that were run.
     validation_indices_ : ndarray of int
         Rows of X that were held out.
+    temperature_ : float
+        What logits are divided by; 1.0 without `calibration`.
 
     Notes
     -----
@@ -185,6 +223,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     ----------
     .. [1] Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR
        2020, arXiv:1910.09217.
+    .. [2] Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss,
+       NeurIPS 2019, arXiv:1906.07413.
+    .. [3] Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv:1706.04599.
 
     Examples
     --------
@@ -203,14 +244,24 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         "module": [StrOptions(set(MODULES)), callable],
         "loss": [StrOptions(set(LOSSES)), callable],
         "class_weight": [StrOptions(set(SCHEMES)), dict, None],
+        "max_weight": [Interval(Real, 1, None, closed="left"), None],
+        "reweight_after": [Interval(Real, 0, 1, closed="left")],
         "batch_sampling": [
             StrOptions({"balanced", "sqrt", "progressive"}),
             Interval(Real, 0, 1, closed="both"),
             None,
         ],
         "sampler": [HasMethods("fit_resample"), list, tuple, None],
-        "augmentation": [StrOptions(set(AUGMENTATIONS)), callable, None],
+        "augmentation": [
+            StrOptions(set(AUGMENTATIONS)),
+            callable,
+            HasMethods("mix"),
+            list,
+            tuple,
+            None,
+        ],
         "target_prior": [StrOptions({"train", "uniform"}), dict, None],
+        "calibration": [StrOptions({"temperature"}), None],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -238,10 +289,13 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         *,
         loss: Any = "cross_entropy",
         class_weight=None,
+        max_weight=None,
+        reweight_after=0.0,
         batch_sampling=None,
         sampler=None,
-        augmentation=None,
+        augmentation: Any = None,
         target_prior=None,
+        calibration=None,
         optimizer: Any = "adamw",
         lr=1e-3,
         weight_decay=1e-2,
@@ -265,10 +319,13 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.module = module
         self.loss = loss
         self.class_weight = class_weight
+        self.max_weight = max_weight
+        self.reweight_after = reweight_after
         self.batch_sampling = batch_sampling
         self.sampler = sampler
         self.augmentation = augmentation
         self.target_prior = target_prior
+        self.calibration = calibration
         self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay
@@ -373,15 +430,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.class_weight_ = weights_from_counts(
             self.class_weight, classes=self.classes_, counts=counts
         )
-        relative = self.class_weight_ / max(self.class_weight_.max(), np.finfo(float).tiny)
-        part.weight, unit = mean_one(part.weight * relative[part.target])
-        if isinstance(loss, Loss):
-            loss.fit(part.target)
-        self.loss_ = loss
-        valid = None
-        if len(valid_rows):
-            valid = everything.take(valid_rows)
-            valid.weight = valid.weight * relative[valid.target] / unit
+        self._warn_of_double_correction(loss)
+        phases = self._phases(part, loss)
+        valid = everything.take(valid_rows) if len(valid_rows) else None
         plan = BatchPlan(
             part.target,
             batch_size=self.batch_size,
@@ -390,17 +441,25 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             batch_sampling=self.batch_sampling,
             rng=order_rng,
         )
+        augmentation = build_augmentation(
+            self.augmentation, counts=counts, device=device, rng=sampler_rng
+        )
 
-        def prior_at(epoch):
-            return effective_prior(plan.shares(epoch), part.target, part.weight)
+        def stand_at(epoch):
+            phase = [phase for phase in phases if phase.start <= epoch][-1]
+            shares = augmentation.label_shares(plan.shares(epoch))
+            self.loss_ = phase.loss
+            self.effective_prior_ = effective_prior(shares, part.target, phase.weight)
 
         def log_posterior(logits, *, epoch):
-            self.effective_prior_ = prior_at(epoch)
+            stand_at(epoch)
             return self._log_posterior(logits)
 
-        self.effective_prior_ = prior_at(0)
-        # What cannot be shifted must not train first.
-        self._resolve_prior()
+        self.temperature_ = 1.0
+        for phase in reversed(phases):
+            stand_at(phase.start)
+            # What cannot be shifted must not train first.
+            self._resolve_prior()
         # Whatever mode the caller is in, training takes gradients.
         with (
             seeded(int(seeds[3]), device),
@@ -411,15 +470,20 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 self.module,
                 image_shape=self.image_shape_,
                 n_outputs=len(self.classes_),
-                prior=self.effective_prior_,
+                prior=None if getattr(loss, "adjusts_prior", False) else self.effective_prior_,
                 device=device,
+                cosine_head=getattr(loss, "needs_cosine_head", False),
             )
-            _try_loss(loss, part.weight, len(self.classes_), device)
-            augmentation = self._build_augmentation(part.images, sampler_rng, device)
+            needs_rows = augmentation.mixer is not None or any(
+                np.ptp(phase.weight) > 0 for phase in phases
+            )
+            _try_loss(loss, needs_rows, len(self.classes_), device)
+            few = to_device(part.take(np.arange(2)), torch.device("cpu"))[:2][0]
+            augmentation.try_on(few.to(device))
             net, epoch = train(
                 self,
                 network,
-                loss,
+                phases=phases,
                 part=part,
                 valid=valid,
                 plan=plan,
@@ -432,9 +496,59 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.history_ = epoch_records(net.history)
         self.n_iter_ = len(self.history_)
         self.validation_indices_ = valid_rows
-        self.effective_prior_ = prior_at(epoch)
+        stand_at(epoch)
+        if self.calibration is not None:
+            held_out = everything.take(valid_rows)
+            logits = net.logits(to_device(held_out, torch.device("cpu")))
+            self.temperature_ = self._fit_temperature(logits, held_out)
         self.net_ = net
         return self
+
+    def _phases(self, part, loss):
+        """Return the phases of the training."""
+        weight, factor = class_weighted(
+            part.weight, part.target, self.class_weight_, max_weight=self.max_weight
+        )
+        # 0.29 of 100 epochs are 29: the product falls short of it by rounding.
+        start = int(self.reweight_after * self.max_epochs + 1e-9)
+        phases = [Phase(start, weight, factor, loss)]
+        if isinstance(loss, Loss):
+            loss.fit(part.target)
+        if start > 0:
+            early = loss
+            if isinstance(loss, Loss):
+                early = clone(loss).fit(np.arange(len(self.classes_)))
+            weight, unit = mean_one(part.weight)
+            phases.insert(0, Phase(0, weight, np.full(len(factor), 1 / unit), early))
+        return phases
+
+    def _warn_of_double_correction(self, loss):
+        """Warn where two remedies make up for the same imbalance."""
+        adjusts = getattr(loss, "adjusts_prior", False)
+        # Beside an adjusted loss any of them is too much; the two may share the work between them.
+        whole = (
+            self.class_weight in ("balanced", "effective"),
+            self.batch_sampling
+            in (
+                "balanced",
+                "progressive",
+                1,
+            ),
+        )
+        corrections = ["loss"] * adjusts + [
+            name
+            for name, is_whole in zip(("class_weight", "batch_sampling"), whole, strict=True)
+            if is_whole or (adjusts and getattr(self, name) is not None)
+        ]
+        if len(corrections) > 1:
+            named = " and ".join(f"{name}={getattr(self, name)!r}" for name in corrections)
+            warnings.warn(
+                f"{named} each correct for the class prior, so rare classes are favoured twice. "
+                "Leave one of them out, or set target_prior to say which prior predictions shall "
+                "speak for.",
+                UserWarning,
+                stacklevel=4,
+            )
 
     def _check_weight(self, sample_weight, images, target):
         if len(self.classes_) < 2:
@@ -456,7 +570,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     def _split(self, part, groups, rng):
         """Return the rows of the training part and of the validation part."""
         rows = np.flatnonzero(part.weight > 0)
-        if not self.early_stopping and groups is None:
+        if not self.early_stopping and self.calibration is None and groups is None:
             return rows, rows[:0]
         kept = part.take(rows)
         train, valid = hold_out(
@@ -467,11 +581,12 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             groups=None if groups is None else groups[rows],
             classes=self.classes_,
         )
-        if self.early_stopping and len(np.unique(kept.target[valid])) < 2:
+        wants_two = self.early_stopping or self.calibration is not None
+        if wants_two and len(np.unique(kept.target[valid])) < 2:
             raise ValueError(
-                "Early stopping needs at least two classes in the validation part, but only "
-                f"{self.classes_[np.unique(kept.target[valid])].tolist()} could be split. Give "
-                "more rows or groups, or use early_stopping=False."
+                "Early stopping and calibration need at least two classes in the validation part, "
+                f"but only {self.classes_[np.unique(kept.target[valid])].tolist()} could be split. "
+                "Give more rows or groups, or use early_stopping=False and calibration=None."
             )
         return rows[train], rows[valid]
 
@@ -491,15 +606,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             if hasattr(loss, "reduction"):
                 setattr(loss, "reduction", "none")  # noqa: B010 - torch's stubs know no str here
         return loss
-
-    def _build_augmentation(self, images, rng, device):
-        augmentation = self.augmentation
-        if hasattr(augmentation, "get_params") and not isinstance(augmentation, type):
-            augmentation = seeded_clone(augmentation, rng)
-        elif isinstance(augmentation, nn.Module):
-            augmentation = copy.deepcopy(augmentation)
-        few = to_device(Part(images[:2], np.zeros(2), np.zeros(2)), torch.device("cpu"))[:2][0]
-        return build_augmentation(augmentation, few.to(torch.float32) / unit_of(few), device)
 
     def _standardization(self, images):
         """Return mean and standard deviation of each channel, or None."""
@@ -534,20 +640,22 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def _resolve_prior(self):
         """Return the prior to speak for, or None for the decision as trained."""
-        if self.target_prior is None:
+        if self.target_prior is None and self.calibration is None:
             return None
+        asked = f"target_prior={self.target_prior!r} with calibration={self.calibration!r}"
         if getattr(self.loss_, "weight", None) is not None:
             raise ValueError(
-                f"`loss` has class weights of its own, so it is not known which prior its "
-                f"probabilities speak for, and target_prior={self.target_prior!r} cannot be "
-                "reached. Give them as `class_weight` instead."
+                "`loss` has class weights of its own, so it is not known which prior its "
+                f"probabilities speak for, and {asked} cannot be reached. Give them as "
+                "`class_weight` instead."
             )
         if np.any(self.effective_prior_ == 0):
             raise ValueError(
-                f"target_prior={self.target_prior!r} needs every class in the training, but "
-                f"`class_weight` is zero for "
+                f"{asked} needs every class in the training, but `class_weight` is zero for "
                 f"{self.classes_[self.effective_prior_ == 0].tolist()}."
             )
+        if self.target_prior is None:
+            return None
         return resolve_target_prior(
             self.target_prior,
             classes=self.classes_,
@@ -557,12 +665,32 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     def _log_posterior(self, logits):
         """Turn logits into log-probabilities, float64 of shape (n, n_classes)."""
         logits = logits.astype(np.float64)
-        if isinstance(self.loss_, Loss):
-            logits = self.loss_.effective_logits(torch.from_numpy(logits)).numpy()
         prior = self._resolve_prior()
+        if isinstance(self.loss_, Loss):
+            mapped = "decision_logits" if prior is None else "effective_logits"
+            logits = getattr(self.loss_, mapped)(torch.from_numpy(logits)).numpy()
+        logits = logits / self.temperature_
         if prior is None:
             return log_softmax(logits, axis=1)
         return shift_log_posterior(logits, source=self.effective_prior_, target=prior)
+
+    def _fit_temperature(self, logits, part):
+        """Return the temperature that makes the labels of a held-out part most probable.
+
+        Labels are softened, as Platt did: where all rows are right, no finite temperature would be
+        small enough for hard ones.
+        """
+        spoken = copy.copy(self).set_params(target_prior="train")
+        n_rows, n_classes = logits.shape
+        soft = np.full((n_rows, n_classes), 1 / (n_rows + n_classes))
+        soft[np.arange(n_rows), part.target] = (n_rows + 1) / (n_rows + n_classes)
+
+        def surprise(log_temperature):
+            spoken.temperature_ = np.exp(log_temperature)
+            log_proba = spoken._log_posterior(logits)
+            return -np.average((soft * log_proba).sum(axis=1), weights=part.weight)
+
+        return float(np.exp(minimize_scalar(surprise, bounds=(-5, 5), method="bounded").x))
 
     def _dataset(self, X):
         """Return X as images for the net; batch by batch, they need not fit on the device."""
@@ -674,12 +802,15 @@ def refuse_parameters_of_a_string(params, loss):
         )
 
 
-def _try_loss(loss, weight, n_classes, device):
+def _try_loss(loss, needs_rows, n_classes, device):
     """Try the loss on two rows: its shape must be right before the training starts."""
     target = torch.tensor([0, n_classes - 1], device=device)
     logits = torch.zeros(2, n_classes, device=device)
+    trial = copy.deepcopy(loss)
+    if isinstance(trial, nn.Module):
+        trial = trial.to(device)
     try:
-        values = copy.deepcopy(loss)(logits, target)
+        values = trial(logits, target)
     except (RuntimeError, TypeError, IndexError, ValueError) as exc:
         raise ValueError(
             f"`loss` failed on logits of shape {tuple(logits.shape)} and integer class indices of "
@@ -690,10 +821,10 @@ def _try_loss(loss, weight, n_classes, device):
         raise ValueError(
             f"`loss` must return one value a row, or a scalar. For 2 rows it returned {shape}."
         )
-    if shape == () and np.ptp(weight) > 0:
+    if shape == () and needs_rows:
         raise ValueError(
-            "`loss` returns a scalar, so rows cannot be weighted. Let it return one value a row, "
-            "or fit without class_weight and sample_weight."
+            "`loss` returns a scalar, so rows cannot be weighted or mixed. Let it return one value "
+            "a row, or fit without class_weight, sample_weight and mixing augmentations."
         )
 
 

@@ -8,6 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from skimb.neural_network._backbones import VGG, CosineLinear, ResNet
+
 __all__ = ["SimpleCNN", "build_module", "count_multiply_adds", "last_linear"]
 
 
@@ -31,6 +33,8 @@ class SimpleCNN(nn.Module):
         Number of logits.
     image_shape : tuple of int
         ``(C, H, W)`` of the image.
+    head : callable, default=nn.Linear
+        Makes the last layer, from the length of the embedding and the number of logits.
 
     References
     ----------
@@ -45,14 +49,14 @@ class SimpleCNN(nn.Module):
     torch.Size([5, 10])
     """
 
-    def __init__(self, in_channels, n_outputs, *, image_shape):
+    def __init__(self, in_channels, n_outputs, *, image_shape, head=nn.Linear):
         super().__init__()
         _, height, width = image_shape
         if min(height, width) <= 32:
             self.features = PlainBlocks(in_channels, image_shape=image_shape)
         else:
             self.features = ResidualStages(in_channels, image_shape=image_shape)
-        self.head = nn.Linear(self.features.n_features, n_outputs)
+        self.head = head(self.features.n_features, n_outputs)
 
     def forward(self, x):
         """Return the logits ``(n, n_outputs)`` of images ``(n, C, H, W)``."""
@@ -195,12 +199,14 @@ class LinearModel(nn.Module):
         Number of logits.
     image_shape : tuple of int
         ``(C, H, W)`` of the image.
+    head : callable, default=nn.Linear
+        Makes the layer, from the number of pixels and the number of logits.
     """
 
-    def __init__(self, in_channels, n_outputs, *, image_shape):
+    def __init__(self, in_channels, n_outputs, *, image_shape, head=nn.Linear):
         super().__init__()
         _, height, width = image_shape
-        self.head = nn.Linear(in_channels * height * width, n_outputs)
+        self.head = head(in_channels * height * width, n_outputs)
 
     def forward(self, x):
         """Return the logits ``(n, n_outputs)`` of images ``(n, C, H, W)``."""
@@ -208,10 +214,10 @@ class LinearModel(nn.Module):
 
 
 #: Names that `module` may have; each is called as ``(in_channels, n_outputs, image_shape=...)``.
-MODULES = {"simple_cnn": SimpleCNN, "linear": LinearModel}
+MODULES = {"simple_cnn": SimpleCNN, "resnet": ResNet, "vgg": VGG, "linear": LinearModel}
 
 
-def build_module(module, *, image_shape, n_outputs, prior, device):
+def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=False):
     """Make the network and try it on zeros, before any training.
 
     Parameters
@@ -223,12 +229,13 @@ def build_module(module, *, image_shape, n_outputs, prior, device):
         ``(C, H, W)``.
     n_outputs : int
         Number of classes.
-    prior : ndarray of shape (n_outputs,)
+    prior : ndarray of shape (n_outputs,) or None
         The class prior that training will show. A network built by name starts from it: its first
-        steps need not go into learning how rare a class is.
-
+        steps need not go into learning how rare a class is. None: it starts from equal logits.
     device : torch.device
         Where the network shall lie.
+    cosine_head : bool, default=False
+        Whether the logits shall be cosines.
 
     Returns
     -------
@@ -238,13 +245,16 @@ def build_module(module, *, image_shape, n_outputs, prior, device):
     Raises
     ------
     ValueError
-        If the network cannot read such images or gives another number of outputs.
+        If the network cannot read such images, gives another number of outputs, or lacks the head
+        that is wanted.
     """
     if isinstance(module, str):
-        net = MODULES[module](image_shape[0], n_outputs, image_shape=image_shape)
-        log_prior = np.log(np.maximum(prior, 1e-12))
-        with torch.no_grad():
-            net.head.bias.copy_(torch.from_numpy(log_prior - log_prior.mean()))
+        head = CosineLinear if cosine_head else nn.Linear
+        net = MODULES[module](image_shape[0], n_outputs, image_shape=image_shape, head=head)
+        if not cosine_head:
+            log_prior = np.log(np.maximum(np.ones(n_outputs) if prior is None else prior, 1e-12))
+            with torch.no_grad():
+                net.head.bias.copy_(torch.from_numpy(log_prior - log_prior.mean()))
     elif isinstance(module, nn.Module):
         net = copy.deepcopy(module)
     else:
@@ -255,6 +265,11 @@ def build_module(module, *, image_shape, n_outputs, prior, device):
                 f"returns one. It returned {type(net).__name__}."
             )
     name = module if isinstance(module, str) else type(net).__name__
+    if cosine_head and not any(isinstance(layer, CosineLinear) for layer in net.modules()):
+        raise ValueError(
+            f"The loss reads cosines, but the network {name!r} has no CosineLinear layer. Let it "
+            "end in skimb.neural_network.CosineLinear, or take a network by name."
+        )
     # Images are float32, whatever torch's default dtype.
     net = net.to(device=device, dtype=torch.float32)
     for parameter in net.parameters():

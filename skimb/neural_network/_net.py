@@ -20,12 +20,12 @@ from skimb.neural_network._runtime import prediction_rows, threads_for
 __all__ = [
     "BestEpoch",
     "ClippedGradients",
+    "Deferral",
     "ImageNet",
     "RowLoss",
     "Standardized",
     "Validation",
     "lr_callback",
-    "unit_of",
 ]
 
 
@@ -39,6 +39,8 @@ NO_IMAGE = torch.empty(0, 1, 1, 1)
 class RowLoss(nn.Module):
     """Weight the rows of a loss and take their mean: the one place where weights act.
 
+    Rows that were mixed have two labels, each with its weight and its share.
+
     Parameters
     ----------
     loss : callable
@@ -49,15 +51,32 @@ class RowLoss(nn.Module):
         super().__init__()
         self.loss = loss
 
-    def forward(self, logits, target_and_weight):
-        """Return the weighted mean of the loss over a batch."""
-        target, weight = target_and_weight
+    def forward(self, logits, labels):
+        """Return the weighted mean of the loss over a batch.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, n_classes)
+        labels : tuple of Tensor of shape (n,)
+            As `Augmentation` returns them.
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+        target, weight, *partner = labels
         values = self.loss(logits, target)
-        return values if values.ndim == 0 else (values * weight).mean()
+        if values.ndim == 0:
+            return values
+        values = values * weight
+        if partner:
+            target, weight, share = partner
+            values = share * values + (1 - share) * self.loss(logits, target) * weight
+        return values.mean()
 
 
 class Standardized(nn.Module):
-    """A network behind what happens to its pixels on the device: augmentation, standardisation.
+    """A network behind the standardisation of its pixels, which happens on the device.
 
     Parameters
     ----------
@@ -65,17 +84,15 @@ class Standardized(nn.Module):
         Reads float32 images of shape ``(n, C, H, W)``.
     pixels : pair of ndarray of shape (C,), default=None
         Mean and standard deviation of each channel; None leaves the pixels as they are.
-    augmentation : callable, default=None
-        Float32 images, with values in [0, 1] where they came as uint8, to images of that shape; in
-        training only. Where it has a method ``views``, predictions are the mean of the logits over
-        what that returns.
+    views : callable, default=None
+        Images to a list of batches of their shape, over which the logits of a prediction are
+        averaged; None: no others than the images.
     """
 
-    def __init__(self, network, pixels=None, augmentation=None):
+    def __init__(self, network, pixels=None, views=None):
         super().__init__()
         self.network = network
-        self.augmentation = augmentation
-        self.views = getattr(augmentation, "views", None)
+        self.views = views
         self.is_active = pixels is not None
         if pixels is not None:
             mean, sd = pixels
@@ -93,22 +110,14 @@ class Standardized(nn.Module):
             # channels last, as they lie in memory: kernels are chosen by strides.)
             pair = images.permute(0, 2, 3, 1).repeat(2, 1, 1, 1).permute(0, 3, 1, 2)
             return self(pair)[:1]
-        unit = unit_of(images)
         images = images.to(torch.float32)
-        if self.training and self.augmentation is not None:
-            images = self.augmentation(images / unit) * unit
         if self.is_active:
             images = (images - self.mean).mul_(self.scale)
-        if self.training or self.views is None:
+        views = [images] if self.training or self.views is None else self.views(images)
+        if len(views) == 1:
             return self.network(images)
-        views = self.views(images)
         logits = self.network(torch.cat(views).contiguous(memory_format=torch.channels_last))
         return mean_over_views(logits, len(images))
-
-
-def unit_of(images):
-    """Return what full brightness is: 255 for uint8, and 1 for anything else."""
-    return 255.0 if images.dtype == torch.uint8 else 1.0
 
 
 def mean_over_views(values, n_images):
@@ -136,11 +145,24 @@ class ImageNet(NeuralNet):
         The work of one image, forward only.
     num_workers : int
         Processes that decode image files.
+    augmentation : Augmentation
+        What happens to the batches of the training.
     """
 
-    def __init__(self, module, criterion, *, plan=None, multiply_adds=0, num_workers=0, **kwargs):
+    def __init__(
+        self,
+        module,
+        criterion,
+        *,
+        plan=None,
+        multiply_adds=0,
+        num_workers=0,
+        augmentation=None,
+        **kwargs,
+    ):
         super().__init__(module, criterion, **kwargs)
         self.plan = plan
+        self.augmentation = augmentation
         self.multiply_adds = multiply_adds
         self.num_workers = num_workers
 
@@ -176,6 +198,15 @@ class ImageNet(NeuralNet):
         groups = [group for group in groups if group["params"]]
         self.optimizer_ = self.optimizer(groups, lr=self.lr, **self.get_params_for("optimizer"))
         return self
+
+    def train_step(self, batch, **fit_params):
+        """Take a step on a batch, changed at random where that is asked for."""
+        if self.augmentation is not None:
+            images, labels = batch
+            batch = self.augmentation(
+                images.to(self.device), *(label.to(self.device) for label in labels)
+            )
+        return super().train_step(batch, **fit_params)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Go once over the batches; keep the logits of the validation part."""
@@ -358,6 +389,40 @@ class Validation(Callback):
         record("valid_confusion_matrix", matrix.tolist())
 
 
+class Deferral(Callback):
+    """Let class weights and class counts set in at a later epoch.
+
+    Parameters
+    ----------
+    epoch : int
+        When, counted from 0.
+    loss : callable
+        The loss from then on.
+    weight, valid_weight : ndarray of shape (n,)
+        The weights of the training rows and of the validation rows from then on; None where there
+        are none of the latter.
+    """
+
+    def __init__(self, epoch, loss, weight, valid_weight):
+        self.epoch, self.loss = epoch, loss
+        self.weight, self.valid_weight = weight, valid_weight
+
+    def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        """Hand over, when it is time."""
+        if net.history[-1, "epoch"] - 1 != self.epoch:
+            return
+        for dataset, weight in ((dataset_train, self.weight), (dataset_valid, self.valid_weight)):
+            if dataset is not None and weight is not None:
+                dataset.reweight(weight)
+        net.criterion_.loss = self.loss
+        net.criterion_.to(net.device)
+        for _, callback in net.callbacks_:
+            scheduler = getattr(callback, "lr_scheduler_", None)
+            if isinstance(scheduler, ReduceLROnPlateau):
+                # Losses of another kind begin: those before are no measure for them.
+                scheduler.best, scheduler.num_bad_epochs = np.inf, 0
+
+
 class BestEpoch(Callback):
     """Stop when the score no longer improves, and restore the weights of the best epoch.
 
@@ -365,10 +430,12 @@ class BestEpoch(Callback):
     ----------
     patience : int
         Epochs without improvement before training ends.
+    start : int
+        The first epoch that counts, from 0: the one in which all weights have set in.
     """
 
-    def __init__(self, patience):
-        self.patience = patience
+    def __init__(self, patience, start):
+        self.patience, self.start = patience, start
 
     def on_train_begin(self, net, **kwargs):
         """Start anew."""
@@ -376,6 +443,9 @@ class BestEpoch(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         """Keep the weights of a better epoch, or count a miss."""
+        if net.history[-1, "epoch"] <= self.start:
+            net.history.record("stops", False)
+            return
         epoch, score = net.history[-1, "epoch"], net.history[-1, "valid_score"]
         if score > self.score_:
             self.score_, self.epoch_ = score, epoch

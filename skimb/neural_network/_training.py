@@ -14,6 +14,7 @@ from skimb.neural_network._modules import count_multiply_adds
 from skimb.neural_network._net import (
     BestEpoch,
     ClippedGradients,
+    Deferral,
     ImageNet,
     RowLoss,
     Standardized,
@@ -22,7 +23,16 @@ from skimb.neural_network._net import (
 )
 from skimb.neural_network._runtime import threads_for
 
-__all__ = ["OPTIMIZERS", "Part", "epoch_records", "mean_one", "to_device", "train"]
+__all__ = [
+    "OPTIMIZERS",
+    "Part",
+    "Phase",
+    "class_weighted",
+    "epoch_records",
+    "mean_one",
+    "to_device",
+    "train",
+]
 
 OPTIMIZERS = {
     "adamw": (torch.optim.AdamW, {}),
@@ -51,6 +61,80 @@ class Part:
         if len(rows) == len(self.target):
             return self
         return Part(self.images[rows], self.target[rows], self.weight[rows])
+
+
+@dataclass
+class Phase:
+    """What rows weigh and which loss they pay, from one epoch on.
+
+    Parameters
+    ----------
+    start : int
+        The first epoch, counted from 0.
+    weight : ndarray of shape (n,)
+        Row weights of the training part.
+    factor : ndarray of shape (n_classes,)
+        What the weights of held-out rows of each class are multiplied by.
+    loss : callable
+        ``(logits, target)`` to one value a row.
+    """
+
+    start: int
+    weight: np.ndarray
+    factor: np.ndarray
+    loss: Any
+
+
+def class_weighted(weight, target, class_weight, *, max_weight=None):
+    """Multiply row weights by class weights, and rescale them to mean 1.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n,)
+        Row weights.
+    target : ndarray of shape (n,)
+        Class indices.
+    class_weight : ndarray of shape (n_classes,)
+        Class weights, in any unit.
+    max_weight : float, default=None
+        What a class may weigh at most, where the average row weighs 1; at least 1. The others are
+        raised in proportion, so that the mean stays 1.
+
+    Returns
+    -------
+    weight : ndarray of shape (n,)
+        Row weights of mean 1.
+    factor : ndarray of shape (n_classes,)
+        What rows of each class were multiplied by.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.neural_network._training import class_weighted
+    >>> target = np.array([0, 0, 0, 0, 1])
+    >>> class_weighted(np.ones(5), target, np.array([1, 4]))[1]
+    array([0.625, 2.5  ])
+    >>> class_weighted(np.ones(5), target, np.array([1, 4]), max_weight=2)[1]
+    array([0.75, 2.  ])
+    """
+    # The quotient of proportional weights rounds alike: equal results to the bit in any unit.
+    relative = class_weight / max(class_weight.max(), np.finfo(float).tiny)
+    if max_weight is None:
+        weight, unit = mean_one(weight * relative[target])
+        return weight, relative / unit
+    weight, unit = mean_one(weight)
+    mass = np.bincount(target, weights=weight, minlength=len(relative)) / len(target)
+    is_capped = np.zeros(len(relative), dtype=bool)
+    while True:
+        rest = 1 - max_weight * mass[is_capped].sum()
+        free = mass[~is_capped] @ relative[~is_capped]
+        # Where only classes of weight zero are left, nothing can be raised for the mean's sake.
+        scaled = relative * (rest / free) if free > 0 else relative
+        factor = np.where(is_capped, max_weight, scaled)
+        over = factor > max_weight * (1 + 1e-12)
+        if not over.any():
+            return weight * factor[target], factor / unit
+        is_capped |= over
 
 
 def mean_one(weight):
@@ -113,8 +197,8 @@ def to_device(part, device):
 def train(
     estimator: Any,
     network,
-    loss,
     *,
+    phases,
     part,
     valid,
     plan,
@@ -132,16 +216,17 @@ def train(
         Whose optimisation parameters, `classes_` and `image_shape_` are read.
     network : nn.Module
         On the device, in channels-last memory.
-    loss : callable
-        ``(logits, target)`` to one value a row.
+    phases : list of Phase
+        Weights and losses, the first from the first epoch on.
     part, valid : Part
-        The training part and the validation part; None for no validation.
+        The training part, whose weights are those of the phases, and the validation part with its
+        own; None for no validation.
     plan : BatchPlan
         Which rows stand in the batches.
     statistics : pair of ndarray, or None
         Mean and standard deviation of each channel.
-    augmentation : callable or None
-        As in `Standardized`.
+    augmentation : Augmentation
+        What happens to the batches of the training.
     device : torch.device
         Where it trains.
     scorer : callable or None
@@ -161,8 +246,10 @@ def train(
         options = {**options, "fused": device.type in ("cpu", "cuda")}
     callbacks, split = [], None
     schedule = estimator.lr_schedule
+    first, *later = phases
     if valid is not None:
-        split = predefined_split(to_device(valid, device))
+        weighted = Part(valid.images, valid.target, valid.weight * first.factor[valid.target])
+        split = predefined_split(to_device(weighted, device))
         callbacks.append(
             Validation(
                 valid.images,
@@ -185,14 +272,20 @@ def train(
         callbacks.append(scheduler)
     if estimator.max_grad_norm is not None:
         callbacks.append(ClippedGradients(estimator.max_grad_norm))
-    best = BestEpoch(estimator.n_iter_no_change) if estimator.early_stopping else None
-    if best is not None:
+    best = None
+    if estimator.early_stopping:
+        best = BestEpoch(estimator.n_iter_no_change, phases[-1].start)
         callbacks.append(best)
+    for phase in later:
+        valid_weight = None if valid is None else valid.weight * phase.factor[valid.target]
+        loss = copy.deepcopy(phase.loss)
+        callbacks.append(Deferral(phase.start, loss, phase.weight, valid_weight))
     net = ImageNet(
-        Standardized(network, statistics, augmentation).to(device),
+        Standardized(network, statistics, augmentation.views).to(device),
         # A copy: it moves to the device, and the estimator's own stays on the host.
-        RowLoss(copy.deepcopy(loss)),
+        RowLoss(copy.deepcopy(first.loss)),
         plan=plan,
+        augmentation=augmentation if augmentation.is_active else None,
         multiply_adds=count_multiply_adds(network, estimator.image_shape_, device),
         num_workers=estimator.num_workers,
         optimizer=optimizer,
@@ -209,9 +302,10 @@ def train(
         },
     )
     with threads_for(net.multiply_adds * plan.batch_size):
-        net.fit(to_device(part, device))
+        net.fit(to_device(Part(part.images, part.target, first.weight), device))
     # What only the training needed holds the data, or the network a second time: let it go.
     net.callbacks, net.callbacks_, net.train_split, net.plan = None, [], None, None
+    net.augmentation = None
     net.module, net.criterion = Standardized, RowLoss
     return net, (len(net.history) if best is None else best.epoch_) - 1
 

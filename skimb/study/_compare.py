@@ -23,6 +23,7 @@ from skimb.inspection import confident_mistakes, predictions_with_confidence
 from skimb.metrics import imbalance_scoring
 from skimb.neural_network import CNNClassifier
 from skimb.study._comparison import Comparison, Gallery
+from skimb.study._report import MOST_CLASSES_SHOWN
 from skimb.study._strategies import (
     BASELINE,
     NEEDED_ROWS,
@@ -34,8 +35,8 @@ from skimb.study._strategies import (
 
 __all__ = ["compare"]
 
-#: Pictures of the report: samples a class, mistakes a class, and classes, the rarest first.
-N_SAMPLES, MOST_MISTAKES_SHOWN, MOST_CLASSES_SHOWN = 5, 8, 10
+#: Pictures of the report: samples a class, mistakes a class.
+N_SAMPLES, MOST_MISTAKES_SHOWN = 5, 8
 
 
 def compare(
@@ -169,15 +170,17 @@ def compare(
         "warnings": sorted(messages),
     }
     look = partial(_thumbnails, estimator)
-    shown = classes[np.argsort(counts, kind="stable")][:MOST_CLASSES_SHOWN].tolist()
+    rarest_first = classes[np.argsort(counts, kind="stable")].tolist()
     return Comparison(
         outcomes,
         classes=classes,
         counts=counts,
         minority=minority,
         protocol=protocol,
-        samples=_samples(partial(look, X), y, shown),
-        mistakes={name: _mistakes(outcomes[name], partial(look, test[0]), shown) for name in names},
+        samples=_samples(partial(look, X), y, rarest_first),
+        mistakes={
+            name: _mistakes(outcomes[name], partial(look, test[0]), rarest_first) for name in names
+        },
     )
 
 
@@ -323,7 +326,7 @@ def _warm_up(estimator, X, y):
     """Train a step once a process, so that the first strategy does not pay for torch's start."""
     if not _warm_up.is_done:
         rows = np.unique(y, return_index=True)[1]
-        estimator = clone(estimator).set_params(max_epochs=1, steps_per_epoch=1)
+        estimator = clone(estimator).set_params(max_epochs=1, steps_per_epoch=1, calibration=None)
         estimator.fit(_safe_indexing(X, rows), y[rows])
         _warm_up.is_done = True
 
@@ -390,15 +393,24 @@ def _thumbnails(estimator, X, rows):
 
 
 def _samples(look, y, labels):
-    """Return pictures of a few random rows of each class."""
+    """Return pictures of a few random rows of each of the rarest classes."""
     rng = np.random.RandomState(0)
-    rows = {label: rng.permutation(np.flatnonzero(y == label))[:N_SAMPLES] for label in labels}
-    return {label: look(chosen) for label, chosen in rows.items()}
+    rows = {
+        label: rng.permutation(np.flatnonzero(y == label))[:N_SAMPLES]
+        for label in labels[:MOST_CLASSES_SHOWN]
+    }
+    return _look_at_once(look, rows)
+
+
+def _look_at_once(look, rows):
+    """Return the pictures of rows by label; in one call, so that they share one brightness."""
+    shown = iter(look(np.concatenate([np.asarray(chosen) for chosen in rows.values()])))
+    return {label: [next(shown) for _ in chosen] for label, chosen in rows.items()}
 
 
 def _mistakes(outcomes, look, labels):
     """Pool the mistakes of all runs of a strategy: each row once, the most confident first."""
-    gallery = Gallery({}, {})
+    rows, captions = {}, {}
     for label in labels:
         pooled = {}
         for confidence, row, predicted in sorted(
@@ -406,11 +418,10 @@ def _mistakes(outcomes, look, labels):
             key=lambda mistake: (-mistake[0], mistake[1]),
         ):
             pooled.setdefault(row, f"{predicted} {confidence:.0%}")
-        rows = list(pooled)[:MOST_MISTAKES_SHOWN]
-        if rows:
-            gallery.pictures[label] = look(rows)
-            gallery.captions[label] = [pooled[row] for row in rows]
-    return gallery
+        if pooled and len(rows) < MOST_CLASSES_SHOWN:
+            rows[label] = list(pooled)[:MOST_MISTAKES_SHOWN]
+            captions[label] = [pooled[row] for row in rows[label]]
+    return Gallery(_look_at_once(look, rows) if rows else {}, captions)
 
 
 class _Progress:

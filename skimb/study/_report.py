@@ -18,7 +18,10 @@ from skimb.inspection import (
 )
 from skimb.study._strategies import BASELINE, STRATEGIES
 
-__all__ = ["metric_label", "render_report"]
+__all__ = ["MOST_CLASSES_SHOWN", "metric_label", "render_report"]
+
+#: Classes of which the report shows pictures, the rarest first.
+MOST_CLASSES_SHOWN = 10
 
 
 def metric_label(metric):
@@ -79,6 +82,7 @@ def render_report(comparison):
         per_class=_per_class_rows(comparison),
         pictures=pictures,
         galleries=galleries,
+        most_classes=MOST_CLASSES_SHOWN,
         protocol=comparison.protocol,
         version=skimb.__version__,
     )

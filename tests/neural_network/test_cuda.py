@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from skimb.losses import FocalLoss
+from skimb.losses import FocalLoss, Loss
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.over_sampling import SMOTE
 
@@ -18,6 +18,35 @@ pytestmark = [
 
 def quick(**kwargs):
     return CNNClassifier(device="cuda", max_epochs=5, random_state=0, **kwargs)
+
+
+class Adjusting(Loss):
+    """A third party's loss that computes with its own buffer as it is."""
+
+    def __init__(self, *, reduction="mean"):
+        super().__init__()
+        self.reduction = reduction
+
+    def forward(self, logits, target):
+        shifted = logits + self.class_counts().log()
+        return torch.nn.functional.cross_entropy(shifted, target, reduction=self.reduction)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "logit_adjusted",
+        "ldam",
+        "vector_scaling",
+        Adjusting(),
+        torch.nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0])),
+    ],
+)
+@pytest.mark.parametrize("augmentation", [None, ["flip_crop", "remix"], "cutmix"])
+def test_losses_with_tensors_and_phases_train_there(loss, augmentation, small_digits):
+    X, y = small_digits
+    clf = quick(loss=loss, reweight_after=0.5, augmentation=augmentation).fit(X, y)
+    assert np.isfinite(clf.predict_log_proba(X)).all()
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", FocalLoss(gamma=1)])

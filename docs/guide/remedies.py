@@ -1,0 +1,101 @@
+"""Draw what each remedy does to a decision: ``python docs/guide/remedies.py`` writes remedies.png.
+
+Two classes in a plane, 600 rows and 30; every remedy trains the same small network from the same
+seed. The colour is the probability of the rare class, the line is where `predict` changes its mind.
+"""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from torch import nn
+
+from skimb.losses import FocalLoss, LDAMLoss, LogitAdjustedLoss, VectorScalingLoss
+from skimb.metrics import per_class_report
+from skimb.neural_network import CNNClassifier, CosineLinear, Mixup, Remix
+from skimb.over_sampling import SMOTE, RandomOverSampler
+from skimb.under_sampling import RandomUnderSampler
+
+mpl.use("agg")
+import matplotlib.pyplot as plt
+
+REMEDIES = {
+    "none": {},
+    'class_weight="balanced"': {"class_weight": "balanced"},
+    'class_weight="sqrt"': {"class_weight": "sqrt"},
+    '"balanced", max_weight=4': {"class_weight": "balanced", "max_weight": 4},
+    '"balanced", reweight_after=0.8': {"class_weight": "balanced", "reweight_after": 0.8},
+    "FocalLoss(gamma=2)": {"loss": FocalLoss(gamma=2.0)},
+    "FocalLoss(gamma=5)": {"loss": FocalLoss(gamma=5.0)},
+    "LogitAdjustedLoss()": {"loss": LogitAdjustedLoss()},
+    "VectorScalingLoss()": {"loss": VectorScalingLoss()},
+    "LDAMLoss()": {"loss": LDAMLoss()},
+    'loss="poly"': {"loss": "poly"},
+    'loss="asymmetric"': {"loss": "asymmetric"},
+    "sampler=RandomOverSampler()": {"sampler": RandomOverSampler()},
+    "sampler=RandomUnderSampler()": {"sampler": RandomUnderSampler()},
+    "sampler=SMOTE()": {"sampler": SMOTE()},
+    'batch_sampling="balanced"': {"batch_sampling": "balanced"},
+    "augmentation=Mixup()": {"augmentation": Mixup()},
+    "augmentation=Remix()": {"augmentation": Remix()},
+    'target_prior="uniform"': {"target_prior": "uniform"},
+    'LogitAdjusted, target_prior="train"': {"loss": LogitAdjustedLoss(), "target_prior": "train"},
+}
+
+
+def draw_rows(n_common, n_rare, seed):
+    """Return points in the plane: a wide cloud, and a rare crescent at its edge."""
+    rng = np.random.RandomState(seed)
+    common = rng.randn(n_common, 2)
+    angle = rng.uniform(-0.9, 0.9, n_rare)
+    radius = 2.0 + 0.45 * rng.randn(n_rare)
+    rare = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    y = np.repeat(["common", "rare"], [n_common, n_rare])
+    return np.concatenate([common, rare]).astype(np.float32), y
+
+
+def network(in_channels, n_outputs, *, head=nn.Linear):
+    """Return a network of one hidden layer."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(2, 32), nn.ReLU(), head(32, n_outputs))
+
+
+def cosine_network(in_channels, n_outputs):
+    """Return the same network with the head that LDAM wants."""
+    return network(in_channels, n_outputs, head=CosineLinear)
+
+
+def main():
+    """Train, print a table in Markdown, and draw."""
+    X, y = draw_rows(600, 30, seed=0)
+    X_test, y_test = draw_rows(60_000, 3_000, seed=1)
+    side = np.linspace(-3.5, 4, 120, dtype=np.float32)
+    grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    n_columns = 5
+    n_lines = -(-len(REMEDIES) // n_columns)
+    figure, axes = plt.subplots(
+        n_lines, n_columns, figsize=(2.5 * n_columns, 2.6 * n_lines), layout="constrained"
+    )
+    print("| remedy | precision | recall | F1 | mean probability of the rare class |")
+    print("| --- | --- | --- | --- | --- |")
+    for ax, (name, params) in zip(axes.flat, REMEDIES.items(), strict=True):
+        module = cosine_network if isinstance(params.get("loss"), LDAMLoss) else network
+        settings = {"lr": 1e-2, "max_epochs": 60, "steps_per_epoch": 10, "random_state": 0}
+        clf = CNNClassifier(module, **settings, **params).fit(X, y)
+        report = per_class_report(y_test, clf.predict(X_test)).loc["rare"]
+        mean = clf.predict_proba(X_test)[:, 1].mean()
+        print(
+            f"| `{name}` | {report['precision']:.2f} | {report['recall']:.2f} | "
+            f"{report['f1']:.2f} | {mean:.3f} |"
+        )
+        proba = clf.predict_proba(grid)[:, 1].reshape(len(side), -1)
+        ax.contourf(side, side, proba, levels=np.linspace(0, 1, 21), cmap="RdBu_r", alpha=0.75)
+        ax.contour(side, side, proba, levels=[0.5], colors="black", linewidths=1.4)
+        for label, color, size in (("common", "#2b5b8a", 3), ("rare", "#8a1c1c", 9)):
+            ax.scatter(*X[y == label].T, s=size, color=color, linewidths=0)
+        ax.set(xticks=[], yticks=[], xlim=(-3.5, 4), ylim=(-3.5, 4), aspect="equal")
+        ax.set_title(name, fontsize=9)
+    figure.savefig(Path(__file__).with_name("remedies.png"), dpi=110)
+
+
+if __name__ == "__main__":
+    main()

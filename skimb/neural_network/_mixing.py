@@ -1,0 +1,280 @@
+"""Augmentations that mix the images of a batch, and their labels."""
+
+from numbers import Real
+
+import torch
+from scipy import stats
+from sklearn.base import BaseEstimator
+
+from skimb._params import Interval
+
+__all__ = ["CutMix", "Mixup", "Remix"]
+
+
+class Mixup(BaseEstimator):
+    r"""Mix each image, and its label, with another of the batch.
+
+    Image and label become :math:`\lambda a + (1 - \lambda) b` with
+    :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`, one draw a row [1]_.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Of the Beta distribution; the smaller, the less is mixed.
+
+    References
+    ----------
+    .. [1] Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018, arXiv:1710.09412.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skimb.neural_network import Mixup
+    >>> images, target = torch.eye(4).reshape(4, 1, 2, 2), torch.arange(4)
+    >>> mixed, partner, share = Mixup(alpha=1.0).mix(images, target, counts=torch.ones(4))
+    >>> torch.equal(mixed[0, 0], share[0] * images[0, 0] + (1 - share[0]) * images[partner[0], 0])
+    True
+    """
+
+    _parameter_constraints: dict = {"alpha": [Interval(Real, 0, None, closed="neither")]}
+
+    def __init__(self, *, alpha=1.0):
+        self.alpha = alpha
+
+    def mix(self, images, target, counts):
+        """Mix a batch.
+
+        Parameters
+        ----------
+        images : Tensor of shape (n, C, H, W), float32
+            Images.
+        target : Tensor of shape (n,)
+            Class indices.
+        counts : Tensor of shape (n_classes,)
+            Rows of each class in the training part.
+
+        Returns
+        -------
+        images : Tensor of shape (n, C, H, W)
+        partner : Tensor of shape (n,), int64
+            The row of the batch that each was mixed with.
+        share : Tensor of shape (n,), float32
+            What is left of each row's own label.
+        """
+        self._validate_params()
+        partner = torch.randperm(len(images), device=images.device)
+        share = _beta(self.alpha, len(images), images.device)
+        return _blend(images, partner, share), partner, share
+
+    def label_shares(self, shares, counts):
+        """Return the share of each class among the labels of mixed batches.
+
+        Parameters
+        ----------
+        shares : ndarray of shape (n_classes,)
+            Share of each class in the batches.
+        counts : ndarray of shape (n_classes,)
+            Rows of each class in the training part.
+
+        Returns
+        -------
+        ndarray of shape (n_classes,)
+        """
+        return shares
+
+
+class CutMix(BaseEstimator):
+    r"""Paste a box of another image of the batch into each image, and its label by its area.
+
+    The box covers a share :math:`1 - \lambda` of the image, with
+    :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`, one draw a row; what reaches beyond the
+    border is cut, and the label follows the pixels that were pasted [1]_.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Of the Beta distribution.
+
+    References
+    ----------
+    .. [1] Yun et al., CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
+       Features, ICCV 2019, arXiv:1905.04899.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skimb.neural_network import CutMix
+    >>> images = torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 1, 8, 8)
+    >>> mixed, partner, share = CutMix().mix(images, torch.arange(2), counts=torch.ones(2))
+    >>> own = (mixed == images).float().mean((1, 2, 3))
+    >>> torch.allclose(own, torch.where(partner == torch.arange(2), 1.0, share))
+    True
+    """
+
+    _parameter_constraints: dict = {"alpha": [Interval(Real, 0, None, closed="neither")]}
+
+    def __init__(self, *, alpha=1.0):
+        self.alpha = alpha
+
+    def mix(self, images, target, counts):
+        """Mix a batch; see `Mixup.mix`.
+
+        Parameters
+        ----------
+        images : Tensor of shape (n, C, H, W), float32
+            Images.
+        target : Tensor of shape (n,)
+            Class indices.
+        counts : Tensor of shape (n_classes,)
+            Rows of each class in the training part.
+
+        Returns
+        -------
+        images, partner, share : Tensor
+            As `Mixup.mix`.
+        """
+        self._validate_params()
+        n_images, _, height, width = images.shape
+        partner = torch.randperm(n_images, device=images.device)
+        side = (1 - _beta(self.alpha, n_images, images.device)).sqrt()
+        rows = self._inside(height, side)[:, :, None]
+        columns = self._inside(width, side)[:, None, :]
+        is_pasted = (rows & columns)[:, None]
+        share = 1 - is_pasted.float().mean((1, 2, 3))
+        return torch.where(is_pasted, images[partner], images), partner, share
+
+    @staticmethod
+    def _inside(length, side):
+        """Tell which places of an axis lie in the box of each image, of shape (n, length)."""
+        center = (torch.rand(len(side), device=side.device) * length)[:, None]
+        half = (side * length / 2)[:, None]
+        place = torch.arange(length, device=side.device) + 0.5
+        return (place - center).abs() < half
+
+    def label_shares(self, shares, counts):
+        """Return the share of each class among the labels of mixed batches; see `Mixup`.
+
+        Parameters
+        ----------
+        shares, counts : ndarray of shape (n_classes,)
+            As in `Mixup.label_shares`.
+
+        Returns
+        -------
+        ndarray of shape (n_classes,)
+        """
+        return shares
+
+
+class Remix(BaseEstimator):
+    r"""Mixup whose labels lean to the rarer of the two classes.
+
+    Images are mixed as in `Mixup`. Where one class has at least `kappa` times the rows of the other
+    and the image is the rarer one's by less than `tau`, the label is the rarer one's alone [1]_:
+    for classes of :math:`n_a \ge \kappa n_b` rows and :math:`\lambda < \tau`, the share of a is 0.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Of the Beta distribution.
+    kappa : float, default=3.0
+        How many times the rows of the other class make a class frequent.
+    tau : float, default=0.5
+        Share of the image up to which the frequent class gives way.
+
+    References
+    ----------
+    .. [1] Chou et al., Remix: Rebalanced Mixup, ECCV 2020 Workshops, arXiv:2007.03943.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skimb.neural_network import Remix
+    >>> frequent, rare = torch.tensor([500.0, 50.0]), torch.tensor([50.0, 500.0])
+    >>> Remix().label_share(torch.tensor([0.3, 0.3]), frequent, rare)
+    tensor([0.0000, 0.3000])
+    """
+
+    _parameter_constraints: dict = {
+        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "kappa": [Interval(Real, 1, None, closed="left")],
+        "tau": [Interval(Real, 0, 1, closed="both")],
+    }
+
+    def __init__(self, *, alpha=1.0, kappa=3.0, tau=0.5):
+        self.alpha = alpha
+        self.kappa = kappa
+        self.tau = tau
+
+    def label_share(self, share, n_own, n_partner):
+        """Return what is left of a row's own label, from what is left of its image.
+
+        Parameters
+        ----------
+        share : Tensor of shape (n,)
+            What is left of each image.
+        n_own, n_partner : Tensor of shape (n,)
+            Rows of the classes of each image and of its partner.
+
+        Returns
+        -------
+        Tensor of shape (n,)
+        """
+        gives_way = (n_own >= self.kappa * n_partner) & (share < self.tau)
+        takes_all = (n_partner >= self.kappa * n_own) & (1 - share < self.tau)
+        return share.masked_fill(gives_way, 0.0).masked_fill(takes_all, 1.0)
+
+    def mix(self, images, target, counts):
+        """Mix a batch; see `Mixup.mix`.
+
+        Parameters
+        ----------
+        images : Tensor of shape (n, C, H, W), float32
+            Images.
+        target : Tensor of shape (n,)
+            Class indices.
+        counts : Tensor of shape (n_classes,)
+            Rows of each class in the training part.
+
+        Returns
+        -------
+        images, partner, share : Tensor
+            As `Mixup.mix`.
+        """
+        self._validate_params()
+        partner = torch.randperm(len(images), device=images.device)
+        share = _beta(self.alpha, len(images), images.device)
+        label = self.label_share(share, counts[target], counts[target[partner]])
+        return _blend(images, partner, share), partner, label
+
+    def label_shares(self, shares, counts):
+        """Return the share of each class among the labels of mixed batches; see `Mixup`.
+
+        Parameters
+        ----------
+        shares, counts : ndarray of shape (n_classes,)
+            As in `Mixup.label_shares`.
+
+        Returns
+        -------
+        ndarray of shape (n_classes,)
+        """
+        # What is left of the label of a in a pair (a, b), on average over lambda: 1/2, less what
+        # it loses where it gives way, more what it wins where the other does.
+        lost = stats.beta.cdf(self.tau, self.alpha + 1, self.alpha) / 2
+        own, other = counts[:, None], counts[None, :]
+        mean = 0.5 - lost * (own >= self.kappa * other) + lost * (other >= self.kappa * own)
+        return 2 * shares * (mean @ shares)
+
+
+def _beta(alpha, n_rows, device):
+    """Draw from a symmetric Beta distribution by torch's generator."""
+    concentration = torch.full((n_rows,), float(alpha), device=device)
+    # Checking its arguments would wait for the device.
+    beta = torch.distributions.Beta(concentration, concentration, validate_args=False)
+    return beta.sample()
+
+
+def _blend(images, partner, share):
+    share = share[:, None, None, None]
+    return share * images + (1 - share) * images[partner]
