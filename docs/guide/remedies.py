@@ -29,7 +29,11 @@ REMEDIES = {
     "FocalLoss(gamma=5)": {"loss": FocalLoss(gamma=5.0)},
     "LogitAdjustedLoss()": {"loss": LogitAdjustedLoss()},
     "VectorScalingLoss()": {"loss": VectorScalingLoss()},
-    "LDAMLoss()": {"loss": LDAMLoss()},
+    'LDAM, "balanced", reweight_after=0.8': {
+        "loss": LDAMLoss(),
+        "class_weight": "balanced",
+        "reweight_after": 0.8,
+    },
     'loss="poly"': {"loss": "poly"},
     'loss="asymmetric"': {"loss": "asymmetric"},
     "sampler=RandomOverSampler()": {"sampler": RandomOverSampler()},
