@@ -20,6 +20,7 @@ __all__ = [
     "fit_images",
     "number_of_dimensions",
     "pictures",
+    "pictures_by_label",
     "read_layout",
 ]
 
@@ -337,6 +338,26 @@ def pictures(X, rows, *, image_shape=None, channels=None):
         image if image.shape[2] in (3, 4) else np.rint(image.mean(axis=2)).astype(np.uint8)
         for image in images
     ]
+
+
+def pictures_by_label(X, rows, **kwargs):
+    """Return `pictures` of rows by label; all at once, so that they share one brightness.
+
+    Parameters
+    ----------
+    X : array-like
+        Images.
+    rows : dict
+        Label to rows.
+    **kwargs
+        As `pictures`.
+
+    Returns
+    -------
+    dict of label to list of ndarray
+    """
+    shown = iter(pictures(X, [row for chosen in rows.values() for row in chosen], **kwargs))
+    return {label: [next(shown) for _ in chosen] for label, chosen in rows.items()}
 
 
 def _as_bytes(images):

@@ -10,17 +10,15 @@ from skorch.helper import predefined_split
 
 from skimb._image_files import ImageFiles
 from skimb.neural_network._batches import FileTensors, ImageTensors
-from skimb.neural_network._modules import count_multiply_adds
-from skimb.neural_network._net import (
+from skimb.neural_network._callbacks import (
     BestEpoch,
     ClippedGradients,
     Deferral,
-    ImageNet,
-    RowLoss,
-    Standardized,
     Validation,
     lr_callback,
 )
+from skimb.neural_network._modules import count_multiply_adds
+from skimb.neural_network._net import ImageNet, RowLoss, Standardized
 from skimb.neural_network._runtime import threads_for
 
 __all__ = [

@@ -4,12 +4,10 @@ import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from numbers import Integral
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
-from PIL import Image
 from sklearn.base import clone
 from sklearn.metrics import check_scoring, confusion_matrix
 from sklearn.model_selection import StratifiedKFold, check_cv
@@ -17,13 +15,12 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from sklearn.utils.validation import column_or_1d
 from tqdm import tqdm
 
-from skimb._images import pictures
 from skimb.class_weight import minority_class
 from skimb.inspection import confident_mistakes, predictions_with_confidence
 from skimb.metrics import imbalance_scoring
 from skimb.neural_network import CNNClassifier
-from skimb.study._comparison import Comparison, Gallery
-from skimb.study._report import MOST_CLASSES_SHOWN
+from skimb.study._comparison import Comparison
+from skimb.study._pictures import MOST_MISTAKES_SHOWN, pooled_mistakes, samples
 from skimb.study._strategies import (
     BASELINE,
     NEEDED_ROWS,
@@ -34,9 +31,6 @@ from skimb.study._strategies import (
 )
 
 __all__ = ["compare"]
-
-#: Pictures of the report: samples a class, mistakes a class.
-N_SAMPLES, MOST_MISTAKES_SHOWN = 5, 8
 
 
 def compare(
@@ -169,7 +163,7 @@ def compare(
         "n_jobs": effective_n_jobs(n_jobs),
         "warnings": sorted(messages),
     }
-    look = partial(_thumbnails, estimator)
+    shape = {"image_shape": estimator.image_shape, "channels": estimator.channels}
     rarest_first = classes[np.argsort(counts, kind="stable")].tolist()
     return Comparison(
         outcomes,
@@ -177,9 +171,9 @@ def compare(
         counts=counts,
         minority=minority,
         protocol=protocol,
-        samples=_samples(partial(look, X), y, rarest_first),
+        samples=samples(X, y, rarest_first, **shape),
         mistakes={
-            name: _mistakes(outcomes[name], partial(look, test[0]), rarest_first) for name in names
+            name: pooled_mistakes(test[0], outcomes[name], rarest_first, **shape) for name in names
         },
     )
 
@@ -381,47 +375,6 @@ def _fit_and_score(i, group, estimator, data, test, run, scoring, classes, minor
             scores = {metric: float(value) for metric, value in scores.items()}
             outcome = Outcome(name, scores, seconds, matrix, losses, mistakes)
         yield i, outcome, {str(warning.message) for warning in caught}
-
-
-def _thumbnails(estimator, X, rows):
-    """Return rows as pictures small enough to hold hundreds."""
-    shape = {"image_shape": estimator.image_shape, "channels": estimator.channels}
-    images = [Image.fromarray(picture) for picture in pictures(X, rows, **shape)]
-    for image in images:
-        image.thumbnail((96, 96))
-    return [np.asarray(image) for image in images]
-
-
-def _samples(look, y, labels):
-    """Return pictures of a few random rows of each of the rarest classes."""
-    rng = np.random.RandomState(0)
-    rows = {
-        label: rng.permutation(np.flatnonzero(y == label))[:N_SAMPLES]
-        for label in labels[:MOST_CLASSES_SHOWN]
-    }
-    return _look_at_once(look, rows)
-
-
-def _look_at_once(look, rows):
-    """Return the pictures of rows by label; in one call, so that they share one brightness."""
-    shown = iter(look(np.concatenate([np.asarray(chosen) for chosen in rows.values()])))
-    return {label: [next(shown) for _ in chosen] for label, chosen in rows.items()}
-
-
-def _mistakes(outcomes, look, labels):
-    """Pool the mistakes of all runs of a strategy: each row once, the most confident first."""
-    rows, captions = {}, {}
-    for label in labels:
-        pooled = {}
-        for confidence, row, predicted in sorted(
-            (mistake for outcome in outcomes for mistake in outcome.mistakes.get(label, [])),
-            key=lambda mistake: (-mistake[0], mistake[1]),
-        ):
-            pooled.setdefault(row, f"{predicted} {confidence:.0%}")
-        if pooled and len(rows) < MOST_CLASSES_SHOWN:
-            rows[label] = list(pooled)[:MOST_MISTAKES_SHOWN]
-            captions[label] = [pooled[row] for row in rows[label]]
-    return Gallery(_look_at_once(look, rows) if rows else {}, captions)
 
 
 class _Progress:

@@ -1,7 +1,6 @@
 """Comparison: what compare() found, as tables, pictures and files."""
 
 import json
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -17,22 +16,6 @@ __all__ = ["Comparison"]
 
 #: The two sides of the trade that a remedy makes; the verdict is given for each.
 VERDICT_METRICS = ("f1_minority", "balanced_accuracy")
-
-
-@dataclass
-class Gallery:
-    """Pictures with captions, by label.
-
-    Parameters
-    ----------
-    pictures : dict
-        Label to a list of ndarray of shape (H, W) or (H, W, C), uint8.
-    captions : dict
-        Label to a list of as many str.
-    """
-
-    pictures: dict
-    captions: dict
 
 
 class Comparison:

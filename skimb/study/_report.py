@@ -16,12 +16,10 @@ from skimb.inspection import (
     TrainingHistoryDisplay,
     plain_text,
 )
+from skimb.study._pictures import MOST_CLASSES_SHOWN
 from skimb.study._strategies import BASELINE, STRATEGIES
 
-__all__ = ["MOST_CLASSES_SHOWN", "metric_label", "render_report"]
-
-#: Classes of which the report shows pictures, the rarest first.
-MOST_CLASSES_SHOWN = 10
+__all__ = ["metric_label", "render_report"]
 
 
 def metric_label(metric):

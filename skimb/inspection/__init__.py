@@ -1,0 +1,22 @@
+"""Displays, in scikit-learn's manner: made from an estimator or from labels, then plotted.
+
+Confusion matrices and precision-recall curves are scikit-learn's own.
+"""
+
+from skimb.inspection._distribution import ClassDistributionDisplay
+from skimb.inspection._gallery import (
+    ImageGalleryDisplay,
+    confident_mistakes,
+    predictions_with_confidence,
+)
+from skimb.inspection._history import TrainingHistoryDisplay
+from skimb.inspection._text import plain_text
+
+__all__ = [
+    "ClassDistributionDisplay",
+    "ImageGalleryDisplay",
+    "TrainingHistoryDisplay",
+    "confident_mistakes",
+    "plain_text",
+    "predictions_with_confidence",
+]

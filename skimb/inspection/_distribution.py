@@ -1,0 +1,151 @@
+"""How many rows each class has."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import Normalize
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from skimb._images import pictures_by_label
+from skimb.class_weight import class_counts
+from skimb.inspection._text import plain_text
+
+__all__ = ["ClassDistributionDisplay"]
+
+#: Height of a picture beside a bar, in points.
+THUMBNAIL = 26
+
+
+class ClassDistributionDisplay:
+    """How many rows each class has, as bars, with sample images beside them.
+
+    Parameters
+    ----------
+    counts : dict
+        Label to number of rows.
+    samples : dict, default=None
+        Label to a list of pictures, arrays of shape (H, W) or (H, W, C) and dtype uint8.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was plotted.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("agg")
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.inspection import ClassDistributionDisplay
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> ClassDistributionDisplay.from_predictions(y).counts
+    {0: 1623, 1: 81}
+    """
+
+    def __init__(self, counts, *, samples: Any = None):
+        self.counts = counts
+        self.samples = samples
+
+    @classmethod
+    def from_predictions(
+        cls, y, X=None, *, n_images=5, image_shape=None, channels=None, random_state=0, ax=None
+    ):
+        """Plot the classes of labels.
+
+        Parameters
+        ----------
+        y : array-like of shape (n,)
+            Labels.
+        X : array-like of n images or paths, default=None
+            Where samples are taken from; None: no samples.
+        n_images : int, default=5
+            Samples a class.
+        image_shape, channels
+            As in `CNNClassifier`.
+        random_state : int, RandomState instance or None, default=0
+            Chooses the samples.
+        ax : matplotlib Axes, default=None
+            Where to plot; None: a new figure.
+
+        Returns
+        -------
+        ClassDistributionDisplay
+        """
+        samples = None
+        if X is not None:
+            y = column_or_1d(y)
+            check_consistent_length(X, y)
+            rng = check_random_state(random_state)
+            rows = {
+                label: rng.permutation(np.flatnonzero(y == label))[:n_images]
+                for label in class_counts(y)
+            }
+            samples = pictures_by_label(X, rows, image_shape=image_shape, channels=channels)
+        return cls(class_counts(y), samples=samples).plot(ax=ax)
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None):
+        """Plot the classes that a classifier was fitted on.
+
+        Parameters
+        ----------
+        estimator : CNNClassifier
+            Fitted.
+        ax : matplotlib Axes, default=None
+            Where to plot; None: a new figure.
+
+        Returns
+        -------
+        ClassDistributionDisplay
+        """
+        check_is_fitted(estimator)
+        pairs = zip(estimator.classes_.tolist(), estimator.class_count_.tolist(), strict=True)
+        return cls(dict(pairs)).plot(ax=ax)
+
+    def plot(self, *, ax=None):
+        """Plot.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None: a new figure.
+
+        Returns
+        -------
+        self
+        """
+        ax = plt.subplots()[1] if ax is None else ax
+        labels, counts = [plain_text(label) for label in self.counts], list(self.counts.values())
+        bars = ax.barh(labels, counts, color="#4878a8")
+        ratio = max(counts) / min(counts)
+        ax.bar_label(bars, [f"{count}" for count in counts], padding=3)
+        ax.invert_yaxis()
+        ax.set(xlabel="rows", title=f"Largest to smallest class: {ratio:.3g} to 1")
+        ax.margins(x=0.15)
+        ax.spines[["top", "right"]].set_visible(False)
+        for row, label in enumerate(self.counts):
+            for place, picture in enumerate((self.samples or {}).get(label, [])):
+                ax.add_artist(_thumbnail(picture, row, place))
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _thumbnail(picture, row, place):
+    """Return a picture as an artist beside the bar of a row."""
+    zoom = THUMBNAIL / max(picture.shape[:2])
+    return AnnotationBbox(
+        OffsetImage(picture, zoom=zoom, cmap="gray", norm=Normalize(0, 255)),
+        (1.0, row),
+        xycoords=("axes fraction", "data"),
+        xybox=(8 + place * (THUMBNAIL + 3), 0),
+        boxcoords="offset points",
+        box_alignment=(0, 0.5),
+        frameon=False,
+        pad=0,
+        annotation_clip=False,
+    )

@@ -1,0 +1,236 @@
+"""The most confident mistakes of a classifier."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import column_or_1d
+
+from skimb._images import pictures_by_label
+from skimb.inspection._text import plain_text
+
+__all__ = ["ImageGalleryDisplay", "confident_mistakes", "predictions_with_confidence"]
+
+#: Distance between the lines of a gallery, in widths of a picture with its margin.
+PITCH = 1.3
+
+
+def confident_mistakes(y_true, y_pred, confidence, *, n_images):
+    """Find the mistakes of each true class that were made most confidently.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Labels.
+    confidence : array-like of shape (n,)
+        The probability that was given to the predicted label.
+    n_images : int
+        Mistakes a class at most.
+
+    Returns
+    -------
+    dict of label to ndarray of int
+        Rows, the most confident first; only classes that have any.
+
+    Examples
+    --------
+    >>> from skimb.inspection import confident_mistakes
+    >>> confident_mistakes(["a", "a", "b"], ["b", "b", "b"], [0.6, 0.9, 0.7], n_images=8)
+    {'a': array([1, 0])}
+    """
+    y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
+    confidence = np.asarray(confidence, dtype=np.float64)
+    check_consistent_length(y_true, y_pred, confidence)
+    wrong = np.flatnonzero(y_true != y_pred)
+    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")]
+    return {
+        label: wrong[y_true[wrong] == label][:n_images]
+        for label in np.unique(y_true[wrong]).tolist()
+    }
+
+
+class ImageGalleryDisplay:
+    """The most confident mistakes of a classifier as pictures, one line a class.
+
+    Each picture stands in the line of its true class; below it stands what it was taken for, and
+    the probability that this label was given. Look here for wrong labels first.
+
+    Parameters
+    ----------
+    pictures : dict
+        Label to a list of pictures, arrays of shape (H, W) or (H, W, C) and dtype uint8.
+    captions : dict
+        Label to a list of as many captions.
+    rows : dict, default=None
+        Label to the rows that the pictures have in X.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was plotted.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("agg")
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.inspection import ImageGalleryDisplay
+    >>> from skimb.neural_network import CNNClassifier
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> clf = CNNClassifier(max_epochs=2, random_state=0).fit(X[:1000], y[:1000])
+    >>> display = ImageGalleryDisplay.from_estimator(clf, X[1000:], y[1000:], n_images=4)
+    >>> len(display.pictures[1]), display.pictures[1][0].shape
+    (4, (8, 8))
+    """
+
+    def __init__(self, pictures, captions, *, rows: Any = None):
+        self.pictures = pictures
+        self.captions = captions
+        self.rows = rows
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, *, n_images=8, ax=None):
+        """Plot the mistakes that a fitted classifier makes.
+
+        Parameters
+        ----------
+        estimator : classifier
+            Fitted, with ``predict_proba``.
+        X : array-like of n images or paths
+            Images that it was not fitted on.
+        y : array-like of shape (n,)
+            Their labels.
+        n_images : int, default=8
+            Pictures a class at most.
+        ax : matplotlib Axes, default=None
+            Where to plot; None: a new figure.
+
+        Returns
+        -------
+        ImageGalleryDisplay
+        """
+        predicted, confidence = predictions_with_confidence(estimator, X)
+        return cls.from_predictions(
+            X,
+            y,
+            predicted,
+            confidence,
+            n_images=n_images,
+            image_shape=getattr(estimator, "image_shape_", None),
+            channels=getattr(estimator, "channels", None),
+            ax=ax,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        X,
+        y_true,
+        y_pred,
+        confidence,
+        *,
+        n_images=8,
+        image_shape=None,
+        channels=None,
+        ax=None,
+    ):
+        """Plot mistakes among predictions.
+
+        Parameters
+        ----------
+        X : array-like of n images or paths
+            Images.
+        y_true, y_pred : array-like of shape (n,)
+            Labels.
+        confidence : array-like of shape (n,)
+            The probability that was given to the predicted label.
+        n_images : int, default=8
+            Pictures a class at most.
+        image_shape, channels
+            As in `CNNClassifier`.
+        ax : matplotlib Axes, default=None
+            Where to plot; None: a new figure.
+
+        Returns
+        -------
+        ImageGalleryDisplay
+        """
+        check_consistent_length(X, y_true)
+        y_pred, confidence = column_or_1d(y_pred), np.asarray(confidence)
+        rows = confident_mistakes(y_true, y_pred, confidence, n_images=n_images)
+        shown = pictures_by_label(X, rows, image_shape=image_shape, channels=channels)
+        captions = {
+            label: [f"{y_pred[row]} {confidence[row]:.0%}" for row in chosen]
+            for label, chosen in rows.items()
+        }
+        return cls(shown, captions, rows=rows).plot(ax=ax)
+
+    def plot(self, *, ax=None):
+        """Plot.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None: a new figure.
+
+        Returns
+        -------
+        self
+        """
+        n_lines = max(1, len(self.pictures))
+        n_columns = max([len(line) for line in self.pictures.values()], default=1)
+        if ax is None:
+            size = (1.2 + 1.1 * n_columns, 0.3 + 1.3 * n_lines)
+            ax = plt.subplots(figsize=size, layout="constrained")[1]
+        for i, (label, line) in enumerate(self.pictures.items()):
+            for j, (picture, caption) in enumerate(zip(line, self.captions[label], strict=True)):
+                y = i * PITCH
+                high, wide = np.divide(picture.shape[:2], 2.2 * max(picture.shape[:2]))
+                place = (j - wide, j + wide, y + high, y - high)
+                ax.imshow(picture, extent=place, cmap="gray", vmin=0, vmax=255)
+                ax.text(j, y + 0.49, plain_text(caption), ha="center", va="top", fontsize=8)
+        ax.set(
+            xlim=(-0.5, n_columns - 0.5),
+            ylim=((n_lines - 1) * PITCH + 0.8, -0.5),
+            xticks=[],
+            yticks=PITCH * np.arange(len(self.pictures)),
+            yticklabels=[plain_text(label) for label in self.pictures],
+            aspect="equal",
+        )
+        if not self.pictures:
+            ax.text(0, 0, "no mistakes", ha="center", va="center")
+        ax.spines[:].set_visible(False)
+        ax.tick_params(length=0)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def predictions_with_confidence(estimator, X):
+    """Return what a classifier predicts, and the probability that it gives to that.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted, with ``predict_proba``.
+    X : array-like
+        Images.
+
+    Returns
+    -------
+    predicted, confidence : ndarray of shape (n,)
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from skimb.inspection import predictions_with_confidence
+    >>> constant = DummyClassifier().fit([[0]] * 4, ["dog", "dog", "dog", "cat"])
+    >>> predicted, confidence = predictions_with_confidence(constant, [[0]])
+    >>> predicted.tolist(), confidence.tolist()
+    (['dog'], [0.75])
+    """
+    predicted, proba = estimator.predict(X), estimator.predict_proba(X)
+    column = np.searchsorted(estimator.classes_, predicted)
+    return predicted, proba[np.arange(len(proba)), column]

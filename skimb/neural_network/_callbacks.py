@@ -1,0 +1,236 @@
+"""What the net does between steps and epochs: clipping, validation, phases, the rate."""
+
+import copy
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import confusion_matrix
+from sklearn.metrics import precision_recall_fscore_support as precision_recall_f1
+from skorch.callbacks import Callback, LRScheduler
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
+
+__all__ = ["BestEpoch", "ClippedGradients", "Deferral", "Validation", "lr_callback"]
+
+
+class ClippedGradients(Callback):
+    """Clip the norm of all gradients together.
+
+    Parameters
+    ----------
+    max_norm : float
+        The largest norm that is let through.
+    """
+
+    def __init__(self, max_norm):
+        self.max_norm = max_norm
+
+    def on_train_begin(self, net, **kwargs):
+        """Collect the parameters once, not at every step."""
+        self.parameters_ = [p for p in net.module_.parameters() if p.requires_grad]
+
+    def on_grad_computed(self, net, **kwargs):
+        """Clip, before the optimiser steps."""
+        nn.utils.clip_grad_norm_(self.parameters_, self.max_norm, foreach=True)
+
+    def on_train_end(self, net, **kwargs):
+        """Let go of the parameters."""
+        del self.parameters_
+
+
+class ValidationView(ClassifierMixin, BaseEstimator):
+    """The estimator as it stands after an epoch, seen by scorers through known log-posteriors.
+
+    Parameters
+    ----------
+    classes, log_proba : ndarray
+        Labels and their log-probabilities on the validation part.
+    """
+
+    def __init__(self, classes, log_proba):
+        self.classes = classes
+        self.log_proba = log_proba
+        self.classes_ = classes
+
+    def fit(self, X, y):
+        """Do nothing: the network is trained elsewhere."""
+        return self
+
+    def predict_proba(self, X):
+        """Return the probabilities of the validation part."""
+        return np.exp(self.log_proba)
+
+    def decision_function(self, X):
+        """Return log-probabilities, or their difference for two classes."""
+        if len(self.classes) == 2:
+            return self.log_proba[:, 1] - self.log_proba[:, 0]
+        return self.log_proba
+
+    def predict(self, X):
+        """Return the most probable labels."""
+        return self.classes[self.log_proba.argmax(axis=1)]
+
+
+class Validation(Callback):
+    """Score the validation part after each epoch.
+
+    Parameters
+    ----------
+    X, y : ndarray
+        The validation part, y as labels.
+    classes : ndarray of shape (n_classes,)
+        Labels.
+    log_posterior : callable
+        ``(logits, epoch=)`` to log-posteriors, both ndarrays of shape (n, n_classes); epochs count
+        from 0.
+    scorer : callable or None
+        A scikit-learn scorer, recorded as ``valid_score``; None: the balanced accuracy.
+    """
+
+    def __init__(self, X, y, *, classes, log_posterior, scorer):
+        self.X, self.y = X, y
+        self.classes = classes
+        self.log_posterior = log_posterior
+        self.scorer = scorer
+
+    def on_epoch_end(self, net, **kwargs):
+        """Record scores in the history of the net."""
+        log_proba = self.log_posterior(
+            net.valid_logits_.cpu().numpy(), epoch=net.history[-1, "epoch"] - 1
+        )
+        del net.valid_logits_
+        view = ValidationView(self.classes, log_proba)
+        predicted = view.predict(self.X)
+        precision, recall, f1, _ = precision_recall_f1(
+            self.y, predicted, labels=self.classes, zero_division=0.0
+        )
+        present = np.isin(self.classes, self.y)
+        balanced = float(recall[present].mean())
+        record = net.history.record
+        record("valid_balanced_accuracy", balanced)
+        score = float(self.scorer(view, self.X, self.y)) if self.scorer else balanced
+        if np.isnan(score):
+            raise ValueError(
+                f"`scoring` gives NaN on the validation part, which holds "
+                f"{np.unique(self.y).tolist()}: early stopping cannot choose by it."
+            )
+        record("valid_score", score)
+        record("valid_precision", precision.tolist())
+        record("valid_recall", recall.tolist())
+        record("valid_f1", f1.tolist())
+        matrix = confusion_matrix(self.y, predicted, labels=self.classes)
+        record("valid_confusion_matrix", matrix.tolist())
+
+
+class Deferral(Callback):
+    """Let class weights and class counts set in at a later epoch.
+
+    Parameters
+    ----------
+    epoch : int
+        When, counted from 0.
+    loss : callable
+        The loss from then on.
+    weight, valid_weight : ndarray of shape (n,)
+        The weights of the training rows and of the validation rows from then on; None where there
+        are none of the latter.
+    """
+
+    def __init__(self, epoch, loss, weight, valid_weight):
+        self.epoch, self.loss = epoch, loss
+        self.weight, self.valid_weight = weight, valid_weight
+
+    def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+        """Hand over, when it is time."""
+        if net.history[-1, "epoch"] - 1 != self.epoch:
+            return
+        for dataset, weight in ((dataset_train, self.weight), (dataset_valid, self.valid_weight)):
+            if dataset is not None and weight is not None:
+                dataset.reweight(weight)
+        net.criterion_.loss = self.loss
+        net.criterion_.to(net.device)
+        for _, callback in net.callbacks_:
+            scheduler = getattr(callback, "lr_scheduler_", None)
+            if isinstance(scheduler, ReduceLROnPlateau):
+                # Losses of another kind begin: those before are no measure for them.
+                scheduler.best, scheduler.num_bad_epochs = np.inf, 0
+
+
+class BestEpoch(Callback):
+    """Stop when the score no longer improves, and restore the weights of the best epoch.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without improvement before training ends.
+    start : int
+        The first epoch that counts, from 0: the one in which all weights have set in.
+    """
+
+    def __init__(self, patience, start):
+        self.patience, self.start = patience, start
+
+    def on_train_begin(self, net, **kwargs):
+        """Start anew."""
+        self.score_, self.epoch_, self.weights_ = -np.inf, 0, None
+
+    def on_epoch_end(self, net, **kwargs):
+        """Keep the weights of a better epoch, or count a miss."""
+        if net.history[-1, "epoch"] <= self.start:
+            net.history.record("stops", False)
+            return
+        epoch, score = net.history[-1, "epoch"], net.history[-1, "valid_score"]
+        if score > self.score_:
+            self.score_, self.epoch_ = score, epoch
+            self.weights_ = copy.deepcopy(net.module_.state_dict())
+        net.history.record("stops", epoch - self.epoch_ >= self.patience)
+
+    def on_train_end(self, net, **kwargs):
+        """Restore the weights."""
+        if self.weights_ is not None:
+            net.module_.load_state_dict(self.weights_)
+        self.weights_ = None
+
+
+def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, has_validation):
+    """Return the callback of a learning-rate schedule, or None for a constant rate.
+
+    Parameters
+    ----------
+    schedule : {"one_cycle", "cosine", "plateau", "constant"}
+        As in `CNNClassifier`.
+    lr : float
+        The highest rate.
+    n_epochs, steps_per_epoch : int
+        The length of the training.
+    has_validation : bool
+        Whether ``"plateau"`` can watch a validation loss.
+
+    Returns
+    -------
+    LRScheduler or None
+    """
+    n_steps = n_epochs * steps_per_epoch
+    if schedule == "one_cycle":
+        return LRScheduler(
+            policy=OneCycleLR,
+            step_every="batch",
+            event_name=None,
+            max_lr=lr,
+            # One more than are taken: skorch asks for the rate after the last step too.
+            total_steps=n_steps + 1,
+            cycle_momentum=False,
+        )
+    if schedule == "cosine":
+        return LRScheduler(
+            policy=CosineAnnealingLR, step_every="batch", event_name=None, T_max=n_steps
+        )
+    if schedule == "plateau":
+        return LRScheduler(
+            policy=ReduceLROnPlateau,
+            event_name=None,
+            monitor="valid_loss" if has_validation else "train_loss",
+            factor=0.5,
+            patience=2,
+        )
+    return None

@@ -1,0 +1,112 @@
+"""The pictures of a comparison: samples of the classes, and the most confident mistakes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from skimb._images import pictures_by_label
+
+__all__ = [
+    "MOST_CLASSES_SHOWN",
+    "MOST_MISTAKES_SHOWN",
+    "Gallery",
+    "pooled_mistakes",
+    "samples",
+]
+
+#: Classes of which pictures are shown, the rarest first.
+MOST_CLASSES_SHOWN = 10
+
+#: Samples of a class, and mistakes on one.
+N_SAMPLES, MOST_MISTAKES_SHOWN = 5, 8
+
+#: Side of a picture at most, in pixels: a comparison holds hundreds.
+MOST_PIXELS = 96
+
+
+@dataclass
+class Gallery:
+    """Pictures with captions, by label.
+
+    Parameters
+    ----------
+    pictures : dict
+        Label to a list of ndarray of shape (H, W) or (H, W, C), uint8.
+    captions : dict
+        Label to a list of as many str.
+    """
+
+    pictures: dict
+    captions: dict
+
+
+def samples(X, y, labels, **shape):
+    """Return pictures of a few random rows of each of the first classes.
+
+    Parameters
+    ----------
+    X : array-like of n images or paths
+    y : ndarray of shape (n,)
+    labels : list
+        Classes, those to be shown first.
+    **shape
+        ``image_shape`` and ``channels``, as in `CNNClassifier`.
+
+    Returns
+    -------
+    dict of label to list of ndarray
+    """
+    rng = np.random.RandomState(0)
+    rows = {
+        label: rng.permutation(np.flatnonzero(y == label))[:N_SAMPLES]
+        for label in labels[:MOST_CLASSES_SHOWN]
+    }
+    return _thumbnails(X, rows, **shape)
+
+
+def pooled_mistakes(X, outcomes, labels, **shape):
+    """Pool the mistakes of all runs of a strategy: each row once, the most confident first.
+
+    Parameters
+    ----------
+    X : array-like of n images or paths
+        What the rows of the mistakes are rows of.
+    outcomes : list of Outcome
+        Of one strategy.
+    labels : list
+        Classes, those to be shown first.
+    **shape
+        ``image_shape`` and ``channels``, as in `CNNClassifier`.
+
+    Returns
+    -------
+    Gallery
+        Of the first classes that have any.
+    """
+    rows, captions = {}, {}
+    for label in labels:
+        pooled = {}
+        for confidence, row, predicted in sorted(
+            (mistake for outcome in outcomes for mistake in outcome.mistakes.get(label, [])),
+            key=lambda mistake: (-mistake[0], mistake[1]),
+        ):
+            pooled.setdefault(row, f"{predicted} {confidence:.0%}")
+        if pooled and len(rows) < MOST_CLASSES_SHOWN:
+            rows[label] = list(pooled)[:MOST_MISTAKES_SHOWN]
+            captions[label] = [pooled[row] for row in rows[label]]
+    return Gallery(_thumbnails(X, rows, **shape) if rows else {}, captions)
+
+
+def _thumbnails(X, rows, **shape):
+    """Return the pictures of rows by label, made small."""
+    return {
+        label: [_small(picture) for picture in pictures]
+        for label, pictures in pictures_by_label(X, rows, **shape).items()
+    }
+
+
+def _small(picture):
+    image = Image.fromarray(picture)
+    image.thumbnail((MOST_PIXELS, MOST_PIXELS))
+    return np.asarray(image)
