@@ -253,15 +253,34 @@ def _folders(arguments):
     """Read the folders of a comparison, whole: a pass over broken files names them all."""
     from skimb.datasets import load_image_folder, read_images
 
-    train = load_image_folder(arguments.data)
-    paths, y = _subset(train, arguments.counts or {}, arguments.seed)
-    test = None if arguments.test is None else load_image_folder(arguments.test)
-    every = paths if test is None else [*paths, *test.paths]
     image_shape = None if arguments.size is None else (3, arguments.size, arguments.size)
+    try:
+        train = load_image_folder(arguments.data)
+        test = None if arguments.test is None else load_image_folder(arguments.test)
+    except ValueError as exc:
+        raise ValueError(_all_complaints(arguments, exc, image_shape)) from exc
+    paths, y = _subset(train, arguments.counts or {}, arguments.seed)
+    every = paths if test is None else [*paths, *test.paths]
     images = read_images(every, image_shape=image_shape, n_jobs=-1)
     if test is None:
         return images, y, None, None
     return images[: len(paths)], y, images[len(paths) :], test.target
+
+
+def _all_complaints(arguments, complaint, image_shape):
+    """Return what is wrong with the folders, and with the files beside: one line for all of it."""
+    from skimb.datasets import read_images
+    from skimb.datasets._folders import classes_of
+
+    try:
+        folders = [classes_of(path) for path in (arguments.data, arguments.test) if path]
+        files = [file for classes in folders for of_one in classes.values() for file in of_one]
+        if files:
+            read_images(files, image_shape=image_shape, n_jobs=-1)
+    except ValueError as exc:
+        if str(exc) != str(complaint):
+            return f"{complaint} {exc}"
+    return str(complaint)
 
 
 def _subset(folder, counts, seed):

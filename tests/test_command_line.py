@@ -135,6 +135,18 @@ def test_broken_files_are_named_in_one_line_and_nothing_is_written(folders):
     assert sorted(p.name for p in folders.iterdir()) == ["train", "validation"]
 
 
+def test_an_empty_class_does_not_hide_broken_files(folders, capsys):
+    (folders / "train" / "bird").mkdir()
+    (folders / "train" / "cat" / "text.jpg").write_text("no image")
+    (folders / "validation" / "dog" / "empty.png").touch()
+    arguments = ["compare", str(folders / "train"), "--test", str(folders / "validation")]
+    assert main([*arguments, *QUICK]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    for named in ("hold no image: ['bird']", "text.jpg (not an image)", "empty.png (empty file)"):
+        assert named in error
+
+
 @pytest.mark.parametrize(
     ("prepare", "options", "message"),
     [

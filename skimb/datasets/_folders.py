@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from sklearn.utils import Bunch
 
-__all__ = ["load_image_folder"]
+__all__ = ["classes_of", "load_image_folder"]
 
 
 def load_image_folder(path):
@@ -46,6 +46,39 @@ def load_image_folder(path):
     >>> images.target
     array(['cat', 'dog'], dtype='<U3')
     """
+    classes = classes_of(path)
+    if len(classes) < 2:
+        raise ValueError(
+            f"{path} must have one sub-folder a class, at least two. It has {list(classes)}."
+        )
+    empty = [name for name, files in classes.items() if not files]
+    if empty:
+        raise ValueError(
+            f"These class folders of {path} hold no image: {empty}. Fill or remove them."
+        )
+    paths = np.array([file for files in classes.values() for file in files])
+    target = np.repeat(list(classes), [len(files) for files in classes.values()])
+    return Bunch(paths=paths, target=target, target_names=list(classes))
+
+
+def classes_of(path):
+    """List the images of each sub-folder, which may be none.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+
+    Returns
+    -------
+    dict of str to list of str
+        Name to files, both sorted.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder.
+    """
     folder = Path(path)
     if not folder.is_dir():
         what = "a file" if folder.exists() else "not there"
@@ -53,7 +86,7 @@ def load_image_folder(path):
             f"{folder} must be a folder with one sub-folder a class, but it is {what}."
         )
     endings = Image.registered_extensions()
-    classes = {
+    return {
         child.name: sorted(
             str(file)
             for file in child.rglob("*")
@@ -64,15 +97,3 @@ def load_image_folder(path):
         for child in sorted(folder.iterdir())
         if child.is_dir() and not child.name.startswith(".")
     }
-    if len(classes) < 2:
-        raise ValueError(
-            f"{folder} must have one sub-folder a class, at least two. It has {list(classes)}."
-        )
-    empty = [name for name, files in classes.items() if not files]
-    if empty:
-        raise ValueError(
-            f"These class folders of {folder} hold no image: {empty}. Fill or remove them."
-        )
-    paths = np.array([file for files in classes.values() for file in files])
-    target = np.repeat(list(classes), [len(files) for files in classes.values()])
-    return Bunch(paths=paths, target=target, target_names=list(classes))
