@@ -2,6 +2,7 @@
 
 import copy
 from numbers import Real
+from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator
@@ -108,7 +109,7 @@ class Augmentation:
     """
 
     def __init__(self, steps, counts):
-        self.mixer = steps[-1] if steps and hasattr(steps[-1], "mix") else None
+        self.mixer: Any = steps[-1] if steps and hasattr(steps[-1], "mix") else None
         self.changes = steps[:-1] if self.mixer is not None else steps
         self.counts = counts
 
@@ -136,8 +137,11 @@ class Augmentation:
         return images, (target, weight, target[partner], weight[partner], share)
 
     def label_shares(self, shares):
-        """Return the share of each class among the labels, from those among the rows."""
-        if self.mixer is None:
+        """Return the share of each class among the labels, from those among the rows.
+
+        The same, unless the last step says otherwise: most mix all classes alike.
+        """
+        if not hasattr(self.mixer, "label_shares"):
             return shares
         return self.mixer.label_shares(shares, self.counts.cpu().numpy())
 

@@ -526,19 +526,14 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         """Warn where two remedies make up for the same imbalance."""
         adjusts = getattr(loss, "adjusts_prior", False)
         # Beside an adjusted loss any of them is too much; the two may share the work between them.
-        whole = (
-            self.class_weight in ("balanced", "effective"),
-            self.batch_sampling
-            in (
-                "balanced",
-                "progressive",
-                1,
-            ),
-        )
+        whole = {
+            "class_weight": ("balanced", "effective"),
+            "batch_sampling": ("balanced", "progressive", 1),
+        }
         corrections = ["loss"] * adjusts + [
             name
-            for name, is_whole in zip(("class_weight", "batch_sampling"), whole, strict=True)
-            if is_whole or (adjusts and getattr(self, name) is not None)
+            for name, values in whole.items()
+            if getattr(self, name) in values or (adjusts and getattr(self, name) is not None)
         ]
         if len(corrections) > 1:
             named = " and ".join(f"{name}={getattr(self, name)!r}" for name in corrections)

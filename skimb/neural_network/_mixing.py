@@ -64,23 +64,8 @@ class Mixup(BaseEstimator):
         self._validate_params()
         partner = torch.randperm(len(images), device=images.device)
         share = _beta(self.alpha, len(images), images.device)
-        return _blend(images, partner, share), partner, share
-
-    def label_shares(self, shares, counts):
-        """Return the share of each class among the labels of mixed batches.
-
-        Parameters
-        ----------
-        shares : ndarray of shape (n_classes,)
-            Share of each class in the batches.
-        counts : ndarray of shape (n_classes,)
-            Rows of each class in the training part.
-
-        Returns
-        -------
-        ndarray of shape (n_classes,)
-        """
-        return shares
+        part = share[:, None, None, None]
+        return part * images + (1 - part) * images[partner], partner, share
 
 
 class CutMix(BaseEstimator):
@@ -150,20 +135,6 @@ class CutMix(BaseEstimator):
         half = (side * length / 2)[:, None]
         place = torch.arange(length, device=side.device) + 0.5
         return (place - center).abs() < half
-
-    def label_shares(self, shares, counts):
-        """Return the share of each class among the labels of mixed batches; see `Mixup`.
-
-        Parameters
-        ----------
-        shares, counts : ndarray of shape (n_classes,)
-            As in `Mixup.label_shares`.
-
-        Returns
-        -------
-        ndarray of shape (n_classes,)
-        """
-        return shares
 
 
 class Remix(BaseEstimator):
@@ -242,18 +213,18 @@ class Remix(BaseEstimator):
             As `Mixup.mix`.
         """
         self._validate_params()
-        partner = torch.randperm(len(images), device=images.device)
-        share = _beta(self.alpha, len(images), images.device)
-        label = self.label_share(share, counts[target], counts[target[partner]])
-        return _blend(images, partner, share), partner, label
+        images, partner, share = Mixup(alpha=self.alpha).mix(images, target, counts)
+        return images, partner, self.label_share(share, counts[target], counts[target[partner]])
 
     def label_shares(self, shares, counts):
-        """Return the share of each class among the labels of mixed batches; see `Mixup`.
+        """Return the share of each class among the labels of mixed batches.
 
         Parameters
         ----------
-        shares, counts : ndarray of shape (n_classes,)
-            As in `Mixup.label_shares`.
+        shares : ndarray of shape (n_classes,)
+            Share of each class in the batches.
+        counts : ndarray of shape (n_classes,)
+            Rows of each class in the training part.
 
         Returns
         -------
@@ -273,8 +244,3 @@ def _beta(alpha, n_rows, device):
     # Checking its arguments would wait for the device.
     beta = torch.distributions.Beta(concentration, concentration, validate_args=False)
     return beta.sample()
-
-
-def _blend(images, partner, share):
-    share = share[:, None, None, None]
-    return share * images + (1 - share) * images[partner]
