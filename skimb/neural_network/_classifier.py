@@ -19,6 +19,7 @@ from torch import nn
 
 from skimb._images import check_images, fit_images
 from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from skimb._resampling import ResampledRows
 from skimb.class_weight import SCHEMES, weights_from_counts
 from skimb.losses import (
     AsymmetricLoss,
@@ -216,8 +217,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     -----
     Rows equal byte for byte, and rows of one group, never stand on both sides of the validation
     split; a class that cannot be split so stays in the training part, with a warning. Rows that
-    were interpolated or augmented before `fit` cannot be recognised: give the resampler as
-    `sampler` instead of putting it before this estimator.
+    were interpolated or augmented before `fit` cannot be recognised in a plain array: give the
+    resampler as `sampler` instead of putting it before this estimator, or let it return its rows
+    with ``lazy=True``. Then only originals are held out, and rows made of them are left out.
 
     References
     ----------
@@ -395,6 +397,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         """
         # A fit that fails leaves the estimator unfitted, not half new and half old.
         self.__dict__.pop("net_", None)
+        ancestry = X.ancestry() if isinstance(X, ResampledRows) else None
         images, y = fit_images(self, X, y, image_shape=self.image_shape, channels=self.channels)
         check_classification_targets(y)
         self.classes_, target = np.unique(y, return_inverse=True)
@@ -412,7 +415,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=4)
         split_rng, sampler_rng, order_rng = map(np.random.RandomState, seeds[:3])
 
-        train_rows, valid_rows = self._split(everything, groups, split_rng)
+        train_rows, valid_rows = self._split(everything, groups, ancestry, split_rng)
         part = everything.take(train_rows)
         statistics = self._standardization(part.images)
         if self.sampler is not None:
@@ -562,7 +565,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             )
         return weight
 
-    def _split(self, part, groups, rng):
+    def _split(self, part, groups, ancestry, rng):
         """Return the rows of the training part and of the validation part."""
         rows = np.flatnonzero(part.weight > 0)
         if not self.early_stopping and self.calibration is None and groups is None:
@@ -574,6 +577,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             fraction=self.validation_fraction,
             rng=rng,
             groups=None if groups is None else groups[rows],
+            ancestry=None if ancestry is None else ancestry[rows],
             classes=self.classes_,
         )
         wants_two = self.early_stopping or self.calibration is not None

@@ -16,7 +16,7 @@ from skimb._image_files import ImageFiles
 __all__ = ["hold_out"]
 
 
-def hold_out(images, target, *, fraction, rng, groups=None, classes=None):
+def hold_out(images, target, *, fraction, rng, groups=None, ancestry=None, classes=None):
     """Split rows into a training and a validation part, by class and without leaks.
 
     Parameters
@@ -31,6 +31,9 @@ def hold_out(images, target, *, fraction, rng, groups=None, classes=None):
         The source of the choice.
     groups : array-like of shape (n,), default=None
         Rows of one group stay together.
+    ancestry : csr_array of shape (n, m), default=None
+        Which originals each row is made of. Only rows made of one are held out, and those that
+        share an original or a group with them are left out of both parts.
     classes : ndarray of shape (n_classes,), default=None
         Labels, for the warning.
 
@@ -50,8 +53,35 @@ def hold_out(images, target, *, fraction, rng, groups=None, classes=None):
         If no class can be split.
     """
     bundle = _bundles(images, groups)
+    is_original = np.full(len(bundle), True)
+    if ancestry is not None:
+        is_original = np.diff(ancestry.indptr) == 1
     n_classes = int(target.max()) + 1
-    labels = np.arange(n_classes) if classes is None else classes
+    chosen, unsplit = _choose(
+        bundle[is_original], target[is_original], n_classes, fraction=fraction, rng=rng
+    )
+    if len(unsplit) == n_classes:
+        raise ValueError(
+            "No class can be split into a training and a validation part: the rows of each are "
+            "all equal, or of one group. Give more rows, or use early_stopping=False."
+        )
+    if len(unsplit):
+        labels = unsplit if classes is None else classes[unsplit]
+        warnings.warn(
+            f"The rows of {labels.tolist()} are too few, all equal or of one group: "
+            "they stay in the training part, and the validation figures say nothing about them.",
+            UserWarning,
+            stacklevel=4,
+        )
+    is_near = np.isin(bundle, chosen)
+    is_valid = is_near & is_original
+    if ancestry is not None:
+        is_near |= ancestry[:, ancestry[is_valid].indices].sum(axis=1) > 0
+    return np.flatnonzero(~is_near), np.flatnonzero(is_valid)
+
+
+def _choose(bundle, target, n_classes, *, fraction, rng):
+    """Choose bundles to hold out, and tell the classes of which none could be."""
     size = np.bincount(bundle)
     ones = np.ones(len(bundle), dtype=np.intp)
     counts = coo_array((ones, (bundle, target)), shape=(len(size), n_classes)).tocsr()
@@ -81,21 +111,7 @@ def hold_out(images, target, *, fraction, rng, groups=None, classes=None):
                 chosen[b] = True
                 held[members] += n_members
                 left[members] -= 1
-    unsplit = [labels[k] for k in range(n_classes) if held[k] == 0]
-    if len(unsplit) == n_classes:
-        raise ValueError(
-            "No class can be split into a training and a validation part: the rows of each are "
-            "all equal, or of one group. Give more rows, or use early_stopping=False."
-        )
-    if unsplit:
-        warnings.warn(
-            f"The rows of {np.asarray(unsplit).tolist()} are too few, all equal or of one group: "
-            "they stay in the training part, and the validation figures say nothing about them.",
-            UserWarning,
-            stacklevel=4,
-        )
-    is_valid = chosen[bundle]
-    return np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
+    return np.flatnonzero(chosen), np.flatnonzero(held == 0)
 
 
 def _bundles(images, groups):

@@ -24,6 +24,8 @@ class RandomOverSampler(ImageSamplerMixin, BaseOverSampler):
         largest. A float (two classes): rows of the rare class for one of the other.
     random_state : int, RandomState instance or None, default=None
         Which rows are copied.
+    lazy : bool, default=False
+        Where X is an array, return a view over it, which costs no memory.
 
     Attributes
     ----------
@@ -54,9 +56,15 @@ class RandomOverSampler(ImageSamplerMixin, BaseOverSampler):
     ((3246, 8, 8), dtype('uint8'), array([1623, 1623]))
     """
 
-    def __init__(self, *, sampling_strategy: Any = "auto", random_state=None):
+    _parameter_constraints: dict = {
+        **BaseOverSampler._parameter_constraints,
+        "lazy": ["boolean"],
+    }
+
+    def __init__(self, *, sampling_strategy: Any = "auto", random_state=None, lazy=False):
         self.sampling_strategy = sampling_strategy
         self.random_state = random_state
+        self.lazy = lazy
 
     def _fit_resample(self, X, y, **params):
         rng = check_random_state(self.random_state)
@@ -65,4 +73,4 @@ class RandomOverSampler(ImageSamplerMixin, BaseOverSampler):
             for label, n_new in self.sampling_strategy_.items()
         ]
         self.sample_indices_ = np.concatenate([np.arange(len(y)), *copies]).astype(np.intp)
-        return select_rows(X, self.sample_indices_), y[self.sample_indices_]
+        return select_rows(X, self.sample_indices_, lazy=self.lazy), y[self.sample_indices_]

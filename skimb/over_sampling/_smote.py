@@ -41,6 +41,9 @@ class SMOTE(ImageSamplerMixin, BaseOverSampler):
         Where neighbours are found: it is cloned, fitted on X and y, and transforms the rows of the
         class; wrap a fitted one in `sklearn.frozen.FrozenEstimator`. One that does not read images
         gets flattened rows. None: pixels. The interpolation is in pixels in any case.
+    lazy : bool, default=False
+        Return a view over X whose rows are made when they are asked for: it costs no memory, and
+        `CNNClassifier` knows its rows by their parents, so that no validation part leaks.
 
     Attributes
     ----------
@@ -87,15 +90,23 @@ class SMOTE(ImageSamplerMixin, BaseOverSampler):
         **BaseOverSampler._parameter_constraints,
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
         "embedder": [HasMethods(["fit", "transform"]), None],
+        "lazy": ["boolean"],
     }
 
     def __init__(
-        self, *, sampling_strategy: Any = "auto", random_state=None, k_neighbors=5, embedder=None
+        self,
+        *,
+        sampling_strategy: Any = "auto",
+        random_state=None,
+        k_neighbors=5,
+        embedder=None,
+        lazy=False,
     ):
         self.sampling_strategy = sampling_strategy
         self.random_state = random_state
         self.k_neighbors = k_neighbors
         self.embedder = embedder
+        self.lazy = lazy
 
     def _fit_resample(self, X, y, **params):
         self._fit_embedder(X, y)
@@ -113,7 +124,8 @@ class SMOTE(ImageSamplerMixin, BaseOverSampler):
         self.parents_ = np.column_stack([first, second])
         self.gaps_ = _joined(gaps, np.float64)
         self.sample_indices_ = np.concatenate([np.arange(len(y)), first])
-        return interpolate_rows(X, first, second, self.gaps_), np.concatenate([y, *labels])
+        X_resampled = interpolate_rows(X, first, second, self.gaps_, lazy=self.lazy)
+        return X_resampled, np.concatenate([y, *labels])
 
     def _fit_embedder(self, X, y):
         if self.embedder is not None:
@@ -128,7 +140,7 @@ class SMOTE(ImageSamplerMixin, BaseOverSampler):
 
     def _points(self, X, rows):
         """Return rows as points among which neighbours are sought."""
-        members = X[rows]
+        members = X[rows] if sparse.issparse(X) else np.asarray(X[rows])
         if self.embedder is None:
             return members if sparse.issparse(X) else members.reshape(len(members), -1)
         points = np.asarray(self.embedder_.transform(self._readable(members)))

@@ -26,6 +26,8 @@ class RandomUnderSampler(ImageSamplerMixin, BaseUnderSampler):
         Which rows stay.
     replacement : bool, default=False
         Whether a row may be drawn more than once.
+    lazy : bool, default=False
+        Where X is an array, return a view over it, which costs no memory.
 
     Attributes
     ----------
@@ -56,12 +58,21 @@ class RandomUnderSampler(ImageSamplerMixin, BaseUnderSampler):
         **BaseUnderSampler._parameter_constraints,
         "random_state": ["random_state"],
         "replacement": ["boolean"],
+        "lazy": ["boolean"],
     }
 
-    def __init__(self, *, sampling_strategy: Any = "auto", random_state=None, replacement=False):
+    def __init__(
+        self,
+        *,
+        sampling_strategy: Any = "auto",
+        random_state=None,
+        replacement=False,
+        lazy=False,
+    ):
         self.sampling_strategy = sampling_strategy
         self.random_state = random_state
         self.replacement = replacement
+        self.lazy = lazy
 
     def _fit_resample(self, X, y, **params):
         rng = check_random_state(self.random_state)
@@ -73,4 +84,4 @@ class RandomUnderSampler(ImageSamplerMixin, BaseUnderSampler):
                 rows = rows[rng.choice(len(rows), size=n_kept, replace=self.replacement)]
             kept.append(rows)
         self.sample_indices_ = np.concatenate(kept)
-        return select_rows(X, self.sample_indices_), y[self.sample_indices_]
+        return select_rows(X, self.sample_indices_, lazy=self.lazy), y[self.sample_indices_]

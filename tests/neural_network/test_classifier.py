@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from imblearn.pipeline import make_pipeline
+from imblearn.pipeline import Pipeline, make_pipeline
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.metrics import balanced_accuracy_score
@@ -23,6 +23,7 @@ from skimb.class_weight import class_counts
 from skimb.losses import CrossEntropyLoss, FocalLoss
 from skimb.metrics import imbalance_scoring
 from skimb.neural_network import CNNClassifier
+from skimb.neural_network._net import ImageNet
 from skimb.neural_network._resample import resample_training_part
 from skimb.neural_network._runtime import threads_for
 from skimb.over_sampling import SMOTE, RandomOverSampler
@@ -577,9 +578,31 @@ def noise(n=1500, seed=0):
     )
 
 
-@pytest.mark.parametrize("how", ["pipeline", "over", "smote"])
-def test_validation_does_not_leak(how):
+#: Resamplers, before the estimator in a Pipeline or inside it, and what the validation part says
+#: of labels that cannot be predicted.
+PLACES = {
+    "over in a pipeline": (RandomOverSampler(), None, 0.5),
+    "over inside": (None, RandomOverSampler(), 0.5),
+    "smote inside": (None, SMOTE(), 0.5),
+    "lazy smote in a pipeline": (SMOTE(lazy=True), None, 0.5),
+    "lazy smote on lazy copies in a pipeline": (
+        make_pipeline(
+            RandomOverSampler(sampling_strategy=0.5, lazy=True),
+            SMOTE(sampling_strategy=0.7, lazy=True),
+            RandomUnderSampler(lazy=True),
+        ),
+        None,
+        0.5,
+    ),
+    # What the documentation warns of: its rows cannot be told from pictures.
+    "smote in a pipeline": (SMOTE(), None, 0.9),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_validation_does_not_leak(place):
     """Memorising the training rows must not show on labels without signal."""
+    before, inside, expected = PLACES[place]
     finals = []
     for seed in range(3):
         clf = CNNClassifier(
@@ -588,19 +611,20 @@ def test_validation_does_not_leak(how):
             validation_fraction=0.3,
             max_epochs=12,
             lr=3e-3,
+            sampler=inside,
             random_state=seed,
         )
-        sampler = {"over": RandomOverSampler(), "smote": SMOTE()}.get(how)
         X, y = noise(seed=seed)
-        if how == "pipeline":
-            make_pipeline(RandomOverSampler(random_state=seed), clf).fit(X, y)
+        if before is None:
+            clf.fit(X, y)
         else:
-            clf.set_params(sampler=sampler).fit(X, y)
+            steps = before.steps if isinstance(before, Pipeline) else [("sampler", before)]
+            Pipeline([*steps, ("clf", clf)]).fit(X, y)
         finals.append(clf.history_[-1]["valid_balanced_accuracy"])
         # It does learn its rows by heart.
         assert clf.history_[-1]["train_loss"] < 0.3
     # The standard error of a recall over 3 x 90 distinct rows is 0.03.
-    assert np.mean(finals) == pytest.approx(0.5, abs=0.06)
+    assert np.mean(finals) == pytest.approx(expected, abs=0.06)
 
 
 # ------------------------------------------------------------------------- randomness
@@ -634,12 +658,13 @@ def test_the_thread_count_does_not_come_from_outside(small_digits):
 
 def test_torchs_global_modes_do_not_matter(small_digits):
     X, y = small_digits
-    expected = quick().fit(X, y).predict_proba(X)
+    expected = quick(max_epochs=10).fit(X, y).predict_proba(X)
     torch.set_default_dtype(torch.float64)
     try:
         with torch.inference_mode():
-            clf = quick().fit(X, y)
-            np.testing.assert_allclose(clf.predict_proba(X), expected, atol=0.1)
+            clf = quick(max_epochs=10).fit(X, y)
+            # Another type draws other weights: alike, not equal.
+            assert np.abs(clf.predict_proba(X) - expected).mean() < 0.03
     finally:
         torch.set_default_dtype(torch.float32)
 
@@ -805,3 +830,52 @@ def test_clone_keeps_everything():
     assert twin.sampler.k_neighbors == 2
     assert "FocalLoss(gamma=3)" in repr(clf)
     assert "FocalLoss" in clf._repr_html_()
+
+
+# ------------------------------------------------------------------------- norms
+
+
+class Normed(nn.Module):
+    """A norm on the pixels, then a linear layer; `is_frozen` keeps the norm as it is."""
+
+    def __init__(self, is_frozen=False):
+        super().__init__()
+        self.norm, self.dropout = nn.BatchNorm2d(1), nn.Dropout(0.5)
+        self.head = nn.Linear(64, 2)
+        self.is_frozen = is_frozen
+
+    def forward(self, x):
+        return self.head(self.dropout(self.norm(x)).flatten(1))
+
+    def train(self, mode=True):
+        super().train(mode)
+        if self.is_frozen:
+            self.norm.eval()
+        return self
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 30, 1000])
+def test_norms_remember_the_rows_not_the_start(small_digits, early_stopping, batch_size):
+    X, y = small_digits
+    clf = quick(
+        module=Normed(), standardize=None, early_stopping=early_stopping, batch_size=batch_size
+    ).fit(X, y)
+    trained = np.delete(X, clf.validation_indices_, axis=0)
+    norm = clf.module_.norm
+    # After two epochs an average with the start at (0, 1) would fall short of this.
+    assert norm.running_mean.item() == pytest.approx(trained.mean(), rel=0.01)
+    assert norm.running_var.item() == pytest.approx(trained.var(), rel=0.01)
+    assert norm.momentum == 0.1
+
+
+def test_frozen_norms_stay_as_they_are(small_digits):
+    clf = quick(module=Normed(is_frozen=True)).fit(*small_digits)
+    assert clf.module_.norm.running_mean.item() == 0
+
+
+def test_settling_norms_does_not_touch_the_training(small_digits, monkeypatch):
+    clf = quick(module=Normed(), early_stopping=True)
+    settled = [row["train_loss"] for row in clf.fit(*small_digits).history_]
+    monkeypatch.setattr(ImageNet, "settle_norms", lambda net: None)
+    assert settled == [row["train_loss"] for row in clf.fit(*small_digits).history_]

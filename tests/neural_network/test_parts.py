@@ -14,6 +14,7 @@ from skimb.neural_network._batches import BatchPlan, class_shares
 from skimb.neural_network._prior import effective_prior, shift_log_posterior
 from skimb.neural_network._training import mean_one
 from skimb.neural_network._validation import hold_out
+from skimb.over_sampling import SMOTE
 
 # ------------------------------------------------------------------------- networks
 
@@ -308,3 +309,34 @@ def test_chains_of_equal_rows_and_groups_are_tied():
             images, target, fraction=0.5, rng=np.random.RandomState(seed), groups=groups
         )
         assert len({0, 1, 2, 3} & set(valid.tolist())) in (0, 4)
+
+
+@given(seed=st.integers(0, 99), with_groups=st.booleans())
+def test_no_relative_of_a_held_out_row_stays(seed, with_groups):
+    rng = np.random.RandomState(seed)
+    X = rng.randint(0, 256, size=(80, 1, 1, 4)).astype(np.uint8)
+    # Some rows are equal, though they are not each other's copies.
+    X[3], X[70] = X[4], X[71]
+    view, y = SMOTE(random_state=seed, lazy=True).fit_resample(X, np.repeat([0, 1], [60, 20]))
+    groups = rng.randint(0, 40, size=len(y)) if with_groups else None
+    ancestry = view.ancestry()
+    images = np.asarray(view)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        train, valid = hold_out(images, y, fraction=0.2, rng=rng, groups=groups, ancestry=ancestry)
+    # Only copies are held out (SMOTE makes some, between equal rows).
+    assert (np.diff(ancestry[valid].indptr) == 1).all()
+    assert not set(train) & set(valid)
+    assert not set(ancestry[train].indices) & set(ancestry[valid].indices)
+    assert not set(map(bytes, images[train])) & set(map(bytes, images[valid]))
+    if groups is not None:
+        assert not set(groups[train]) & set(groups[valid])
+    else:
+        # A fifth of the originals of each class, and only their relatives are left out.
+        n_originals = np.bincount(y[np.diff(ancestry.indptr) == 1])
+        assert np.abs(np.bincount(y[valid]) - n_originals / 5).max() <= 1
+        lost = np.setdiff1d(np.arange(len(y)), np.r_[train, valid])
+        related = np.isin(ancestry[lost].indices, ancestry[valid].indices)
+        assert len(lost) == 0 or np.add.reduceat(related, ancestry[lost].indptr[:-1]).all()
+    # Every class keeps rows to train on.
+    assert set(y[train]) == {0, 1}
