@@ -236,19 +236,37 @@ def focal_posterior_logits(logits, *, gamma):
     if gamma == 0:
         return logits
     log_q = F.log_softmax(logits, dim=1)
-    # log(1 - q): exact by log1p for q up to 1/2; the one class that may be larger takes the sum
-    # of the others, and so does its -log q, which softplus gives without cancelling.
-    log_rest = torch.log1p(-log_q.exp().clamp_max(0.5))
+    log_rest = log_complement(logits)
     log_surprise = torch.log(-log_q.clamp_max(-1e-30))
+    # As in the complement, the largest class takes the sum of the others: its -log q is what
+    # softplus gives without cancelling.
     top = logits.argmax(dim=1, keepdim=True)
     against = _log_odds_against(logits, top.squeeze(1))[:, None]
-    log_rest = log_rest.scatter(1, top, -F.softplus(-against))
     # Far below zero softplus(a) = exp(a), and the logarithm undoes it.
     top_surprise = torch.where(against < -30, against, torch.log(F.softplus(against)))
     log_surprise = log_surprise.scatter(1, top, top_surprise)
     # v = q / ((1-q)^(gamma-1) * [(1-q) + gamma * q * (-log q)]), every factor in logs.
     bracket = torch.logaddexp(log_rest, math.log(gamma) + log_q + log_surprise)
     return log_q - (gamma - 1) * log_rest - bracket
+
+
+def log_complement(logits):
+    """Return log(1 - softmax) of every class, exact however sure the softmax is.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+
+    Returns
+    -------
+    Tensor of shape (n, n_classes)
+    """
+    # By log1p for probabilities up to 1/2; the one class that may have more takes the sum of the
+    # others.
+    rest = torch.log1p(-torch.softmax(logits, dim=1).clamp_max(0.5))
+    top = logits.argmax(dim=1, keepdim=True)
+    against = _log_odds_against(logits, top.squeeze(1))[:, None]
+    return rest.scatter(1, top, -F.softplus(-against))
 
 
 def _log_odds_against(logits, target):

@@ -1,8 +1,10 @@
 """The loss with a margin on cosines."""
 
+import torch
 from torch.nn import functional as F
 
 from skimb.losses._cross_entropy import cross_entropy
+from skimb.losses._focusing import log_complement
 from skimb.losses._loss import Loss, check_logits
 
 __all__ = ["LDAMLoss", "ldam_loss", "ldam_margins"]
@@ -92,7 +94,7 @@ def ldam_loss(cosines, target, *, margins, scale=30.0, weight=None, reduction="n
 
 
 class LDAMLoss(Loss):
-    """Label-distribution-aware margin loss (LDAM), with margins by the class counts.
+    r"""Label-distribution-aware margin loss (LDAM), with margins by the class counts.
 
     Parameters
     ----------
@@ -109,8 +111,15 @@ class LDAMLoss(Loss):
 
     Notes
     -----
-    The softmax of the scaled cosines, without margin, is what it decides by. It is far too sure,
-    and no closed form leads to the posterior: calibrate its probabilities.
+    It decides by the scaled cosines, without margin, whose softmax is far too sure. The posterior
+    has a closed form all the same. Where the expected loss has no slope, it is a fixed point of
+    the softmaxes :math:`p^{(y)}` with the margin at y, :math:`\eta_k = \sum_y \eta_y p^{(y)}_k`,
+    which solves to
+
+    .. math:: \eta_k \propto e^{s c_k}
+              \Big(\sum_{j \ne k} e^{s c_j} + e^{s (c_k - \Delta_k)}\Big);
+
+    `effective_logits` gives its logarithm.
 
     Examples
     --------
@@ -137,5 +146,12 @@ class LDAMLoss(Loss):
         )
 
     def effective_logits(self, logits):
+        """Return logits whose softmax is the posterior, see Notes."""
+        margins = ldam_margins(self.class_counts(), max_margin=self.max_margin).to(logits)
+        scaled = self.scale * logits
+        own = F.log_softmax(scaled, dim=1)
+        return own + torch.logaddexp(log_complement(scaled), own - self.scale * margins)
+
+    def decision_logits(self, logits):
         """Return the scaled cosines, without margin."""
         return self.scale * logits

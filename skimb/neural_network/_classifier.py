@@ -124,8 +124,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         the decision that the training aimed at, so that weights and samplers keep their effect.
         ``"train"``: the prior of y, which undoes that effect. ``"uniform"`` or a dict by label:
         another prior. May be set after `fit` too, without training anew. Exact, whatever weights
-        and samplers, for cross-entropy, focal, Poly-1, logit-adjusted and vector-scaling losses;
-        near with label smoothing, mixed rows, margins and asymmetric focusing, which want
+        and samplers, for cross-entropy, focal, Poly-1, LDAM, logit-adjusted and vector-scaling
+        losses; near with label smoothing, mixed rows and asymmetric focusing, which want
         `calibration`, and with progressive batches, whose last epoch counts.
     calibration : {"temperature"} or None, default=None
         ``"temperature"``: hold out a validation part, and divide the logits by the number that
@@ -211,7 +211,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     validation_indices_ : ndarray of int
         Rows of X that were held out.
     temperature_ : float
-        What logits are divided by; 1.0 without `calibration`.
+        What logits are divided by where `target_prior` is set; 1.0 without `calibration`.
+    decision_temperature_ : float
+        The same where it is None; another number only where a loss decides by other logits than
+        those of its posterior.
 
     Notes
     -----
@@ -458,7 +461,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             stand_at(epoch)
             return self._log_posterior(logits)
 
-        self.temperature_ = 1.0
+        self.temperature_ = self.decision_temperature_ = 1.0
         for phase in reversed(phases):
             stand_at(phase.start)
             # What cannot be shifted must not train first.
@@ -503,7 +506,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         if self.calibration is not None:
             held_out = everything.take(valid_rows)
             logits = net.logits(to_device(held_out, torch.device("cpu")))
-            self.temperature_ = self._fit_temperature(logits, held_out)
+            self._fit_temperatures(logits, held_out)
         self.net_ = net
         return self
 
@@ -668,28 +671,44 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         if isinstance(self.loss_, Loss):
             mapped = "decision_logits" if prior is None else "effective_logits"
             logits = getattr(self.loss_, mapped)(torch.from_numpy(logits)).numpy()
-        logits = logits / self.temperature_
         if prior is None:
-            return log_softmax(logits, axis=1)
+            return log_softmax(logits / self.decision_temperature_, axis=1)
+        logits = logits / self.temperature_
         return shift_log_posterior(logits, source=self.effective_prior_, target=prior)
 
-    def _fit_temperature(self, logits, part):
-        """Return the temperature that makes the labels of a held-out part most probable.
+    def _fit_temperatures(self, logits, part):
+        """Set the temperatures that make the labels of a held-out part most probable.
 
         Labels are softened, as Platt did: where all rows are right, no finite temperature would be
         small enough for hard ones.
         """
-        spoken = copy.copy(self).set_params(target_prior="train")
         n_rows, n_classes = logits.shape
         soft = np.full((n_rows, n_classes), 1 / (n_rows + n_classes))
         soft[np.arange(n_rows), part.target] = (n_rows + 1) / (n_rows + n_classes)
+        trial = copy.copy(self)
 
-        def surprise(log_temperature):
-            spoken.temperature_ = np.exp(log_temperature)
-            log_proba = spoken._log_posterior(logits)
-            return -np.average((soft * log_proba).sum(axis=1), weights=part.weight)
+        def best(name, weight):
+            def surprise(log_temperature):
+                setattr(trial, name, np.exp(log_temperature))
+                return -np.average(
+                    (soft * trial._log_posterior(logits)).sum(axis=1), weights=weight
+                )
 
-        return float(np.exp(minimize_scalar(surprise, bounds=(-5, 5), method="bounded").x))
+            found = minimize_scalar(surprise, bounds=(-5, 5), method="bounded")
+            return float(np.exp(found.x))
+
+        trial.set_params(target_prior="train")
+        self.temperature_ = self.decision_temperature_ = best("temperature_", part.weight)
+        if not _decides_otherwise(self.loss_):
+            return
+        trial.set_params(target_prior=None)
+        # Rows count as they did in the training, or alike where the loss evens the classes out.
+        prior = self.class_count_ / self.class_count_.sum()
+        spoken = self.effective_prior_
+        if getattr(self.loss_, "adjusts_prior", False):
+            spoken = np.full(n_classes, 1 / n_classes)
+        weight = part.weight * (spoken / prior)[part.target]
+        self.decision_temperature_ = best("decision_temperature_", weight)
 
     def _dataset(self, X):
         """Return X as images for the net; batch by batch, they need not fit on the device."""
@@ -799,6 +818,11 @@ def refuse_parameters_of_a_string(params, loss):
             f"as an object: loss={known}(). In a grid: [{{'loss': ['cross_entropy']}}, "
             "{'loss': [FocalLoss()], 'loss__gamma': [0, 1, 2, 5]}]."
         )
+
+
+def _decides_otherwise(loss):
+    """Tell whether a loss was published to decide by other logits than those of its posterior."""
+    return isinstance(loss, Loss) and type(loss).decision_logits is not Loss.decision_logits
 
 
 def _try_loss(loss, needs_rows, n_classes, device):

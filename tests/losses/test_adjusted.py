@@ -1,5 +1,6 @@
 """Losses by class counts: golden values, special cases, posteriors."""
 
+import math
 import pickle
 
 import pytest
@@ -116,17 +117,22 @@ def test_vector_scaling_by_loops(rows, tau, gamma):
         LogitAdjustedLoss(tau=2.0),
         BalancedSoftmaxLoss(),
         VectorScalingLoss(gamma=0.4, tau=1.3),
+        LDAMLoss(),
+        LDAMLoss(max_margin=0.1, scale=5.0),
+        LDAMLoss(max_margin=5.0, scale=40.0),
     ],
 )
-def test_effective_logits_are_the_posterior(loss):
+@pytest.mark.parametrize("spread", [0.1, 1.0, 10.0])
+def test_effective_logits_are_the_posterior(loss, spread):
     """At the logits whose effective softmax is eta, the expected loss has no slope."""
     loss = clone(loss).set_params(reduction="none").fit(LABELS)
-    logits = LOGITS[:1].clone().requires_grad_(True)
+    logits = (spread * LOGITS[:1]).requires_grad_(True)
     posterior = torch.softmax(loss.effective_logits(logits.detach()), dim=1)[0]
     risk = posterior @ torch.stack([loss(logits, torch.tensor([k]))[0] for k in range(3)])
     (slope,) = torch.autograd.grad(risk, logits)
     assert slope.abs().max() < 1e-12
-    assert torch.equal(loss.decision_logits(LOGITS), LOGITS)
+    if not isinstance(loss, LDAMLoss):
+        assert torch.equal(loss.decision_logits(LOGITS), LOGITS)
 
 
 def test_raw_logits_of_tau_one_speak_for_equal_priors():
@@ -142,7 +148,20 @@ def test_raw_logits_of_tau_one_speak_for_equal_priors():
 def test_ldam_decides_by_scaled_cosines_without_margin():
     loss = LDAMLoss(scale=12.0).fit(LABELS)
     assert torch.equal(loss.decision_logits(COSINES), 12 * COSINES)
-    assert torch.equal(loss.effective_logits(COSINES), 12 * COSINES)
+    flat = LDAMLoss(max_margin=1e-12, scale=12.0).fit(LABELS)
+    torch.testing.assert_close(
+        torch.softmax(flat.effective_logits(COSINES), dim=1), torch.softmax(12 * COSINES, dim=1)
+    )
+
+
+def test_the_posterior_of_ldam_golden():
+    """Two classes at equal cosines, margins of 0.5 and 1, scale 2: the odds by hand."""
+    loss = LDAMLoss(max_margin=1.0, scale=2.0).fit(torch.tensor([0] * 16 + [1]))
+    margins = ldam_margins(loss.class_counts(), max_margin=1.0)
+    close(margins, [0.5, 1.0])
+    effective = loss.effective_logits(torch.zeros(1, 2, dtype=torch.float64))[0]
+    odds = (1 + math.exp(-2)) / (1 + math.exp(-1))
+    assert (effective[1] - effective[0]).exp().item() == pytest.approx(odds)
 
 
 @pytest.mark.parametrize(

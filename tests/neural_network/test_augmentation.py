@@ -1,5 +1,8 @@
 """Augmentation: what happens to the images of a batch, and to predictions."""
 
+import pickle
+
+import kornia.augmentation
 import numpy as np
 import pytest
 import torch
@@ -144,6 +147,37 @@ def test_randomness_of_a_callable_is_seeded_and_the_global_state_left(photos):
     first = quick(augmentation=noisy).fit(X, y).predict_proba(X)
     np.testing.assert_array_equal(first, quick(augmentation=noisy).fit(X, y).predict_proba(X))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_repeats_of_a_row_in_a_batch_differ(photos):
+    X, y = photos
+    batches = []
+
+    def record(images):
+        batches.append(images.clone())
+        return images
+
+    # One bright row only: all bright ones of a balanced batch are made of it.
+    rows = np.r_[np.flatnonzero(y == "bright")[:1], np.flatnonzero(y == "dark")]
+    quick(augmentation=["flip_crop", record], batch_sampling="balanced").fit(X[rows], y[rows])
+    for images in batches:
+        bright = images[images.mean(dim=(1, 2, 3)) > 0.5]
+        assert abs(2 * len(bright) - len(images)) <= 1
+        assert len(torch.unique(bright, dim=0)) > len(bright) // 2
+
+
+def test_containers_of_kornia(photos):
+    X, y = photos
+    augmentation = kornia.augmentation.AugmentationSequential(
+        kornia.augmentation.RandomAffine(10.0),
+        kornia.augmentation.ColorJiggle(0.2, 0.2, 0.2, 0.1),
+        data_keys=["input"],
+    )
+    clf = quick(augmentation=augmentation).fit(X, y)
+    again = clone(clf).fit(X, y)
+    np.testing.assert_array_equal(clf.predict_proba(X), again.predict_proba(X))
+    assert np.abs(clf.predict_proba(X) - quick().fit(X, y).predict_proba(X)).max() > 1e-3
+    pickle.loads(pickle.dumps(clf)).predict(X)
 
 
 def test_a_module_is_copied(photos):

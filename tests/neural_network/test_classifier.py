@@ -15,7 +15,12 @@ import torch
 from imblearn.pipeline import Pipeline, make_pipeline
 from joblib import Parallel, delayed
 from sklearn.base import clone
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    confusion_matrix,
+    log_loss,
+    precision_recall_fscore_support,
+)
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
@@ -214,6 +219,16 @@ def test_balanced_is_its_own_dict(small_digits):
     np.testing.assert_array_equal(
         balanced.predict_proba(X), quick(class_weight=weights).fit(X, y).predict_proba(X)
     )
+
+
+def test_schemes_count_after_the_sampler_and_before_the_batches(small_digits):
+    X, y = small_digits
+    eights = int((y == "eight").sum())
+    halved = RandomUnderSampler(sampling_strategy={"rest": 2 * eights})
+    clf = quick(class_weight="balanced", sampler=halved, batch_sampling=0.5).fit(X, y)
+    # n / (K n_k) of eights : rest = 1 : 2.
+    np.testing.assert_allclose(clf.class_weight_, [1.5, 0.75])
+    np.testing.assert_array_equal(clf.class_count_, [eights, len(y) - eights])
 
 
 def test_weights_still_act_in_batches_of_one_row(small_digits):
@@ -504,10 +519,24 @@ def test_early_stopping_restores_the_best_epoch(digits):
     assert again == pytest.approx(max(scores))
     assert 0.28 < len(held) / len(y) < 0.32
     assert clf.n_iter_ == len(scores) <= min(8, int(np.argmax(scores)) + 1 + 3)
-    last = clf.history_[-1]
-    assert np.sum(last["valid_confusion_matrix"]) == len(held)
-    for key in ("valid_precision", "valid_recall", "valid_f1"):
-        assert len(last[key]) == 2
+
+
+def test_the_history_holds_the_figures_of_the_validation_part(small_digits):
+    X, y = small_digits
+    # With groups a part is held out, and the last epoch is the one that is kept.
+    clf = quick(validation_fraction=0.3, max_epochs=4).fit(X, y, groups=np.arange(len(y)))
+    held = clf.validation_indices_
+    predicted, last = clf.predict(X[held]), clf.history_[-1]
+    np.testing.assert_array_equal(
+        last["valid_confusion_matrix"], confusion_matrix(y[held], predicted)
+    )
+    figures = precision_recall_fscore_support(y[held], predicted, zero_division=0)
+    for name, values in zip(("precision", "recall", "f1"), figures, strict=False):
+        np.testing.assert_allclose(last[f"valid_{name}"], values)
+    proba = clf.predict_proba(X[held])
+    assert last["valid_loss"] == pytest.approx(log_loss(y[held], proba), rel=1e-4)
+    assert last["valid_score"] == last["valid_balanced_accuracy"]
+    assert last["valid_score"] == pytest.approx(balanced_accuracy_score(y[held], predicted))
 
 
 @pytest.mark.parametrize("scoring", ["roc_auc", "f1_macro", "neg_log_loss"])

@@ -2,11 +2,13 @@
 
 import copy
 
+import imblearn.over_sampling
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from skimb.losses import (
     BalancedSoftmaxLoss,
@@ -17,9 +19,10 @@ from skimb.losses import (
     PolyLoss,
     VectorScalingLoss,
 )
-from skimb.neural_network import CNNClassifier
+from skimb.neural_network import CNNClassifier, CosineLinear
 from skimb.neural_network._training import class_weighted
-from skimb.over_sampling import RandomOverSampler
+from skimb.over_sampling import SMOTE, RandomOverSampler
+from skimb.under_sampling import RandomUnderSampler
 
 # ------------------------------------------------------------------------- known posteriors
 
@@ -53,7 +56,13 @@ def saturated(**kwargs):
         "random_state": 0,
         "target_prior": "train",
     }
-    return CNNClassifier("linear", **{**settings, **kwargs})
+    cosines = isinstance(kwargs.get("loss"), LDAMLoss)
+    return CNNClassifier(of_cosines if cosines else "linear", **{**settings, **kwargs})
+
+
+def of_cosines(in_channels, n_outputs):
+    """Cosines that can say any posterior: the embedding of each kind is free."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(5, 16), CosineLinear(16, n_outputs))
 
 
 LOSSES = [
@@ -66,6 +75,8 @@ LOSSES = [
     BalancedSoftmaxLoss(),
     VectorScalingLoss(gamma=0.2, tau=1.2),
     VectorScalingLoss(gamma=0.2, tau=0.0),
+    LDAMLoss(),
+    LDAMLoss(max_margin=0.2, scale=10.0),
 ]
 
 
@@ -98,12 +109,69 @@ def test_every_loss_and_weight_hands_back_the_posterior(loss, remedy, table):
 
 
 @pytest.mark.parametrize("loss", [CrossEntropyLoss(), LogitAdjustedLoss(), FocalLoss()], ids=repr)
-def test_a_sampler_is_undone_too(loss, table):
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        RandomOverSampler(sampling_strategy={1: 600, 2: 400}),
+        RandomUnderSampler(sampling_strategy={0: 500}),
+        SMOTE(sampling_strategy={1: 600, 2: 400}),
+        imblearn.over_sampling.RandomOverSampler(),
+        [SMOTE(sampling_strategy={2: 400}), RandomUnderSampler(sampling_strategy={0: 600})],
+    ],
+    ids=repr,
+)
+def test_a_sampler_is_undone_too(loss, sampler, table):
     X, y, posterior = table
-    sampler = RandomOverSampler(sampling_strategy={1: 600, 2: 400})
     clf = saturated(loss=loss, sampler=sampler, batch_size=4000).fit(X, y)
-    # The rare classes are drawn with replacement: what the draw moves is part of the error.
-    np.testing.assert_allclose(clf.predict_proba(np.eye(5)), posterior, atol=0.06)
+    # Rows are drawn at random: what the draw moves is part of the error.
+    np.testing.assert_allclose(clf.predict_proba(np.eye(5)), posterior, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"loss": CrossEntropyLoss(label_smoothing=0.1)},
+        {"loss": "asymmetric"},
+        {"augmentation": "mixup"},
+        {"augmentation": "cutmix"},
+        {"augmentation": "remix"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "remedy",
+    [{}, {"class_weight": "balanced"}, {"class_weight": "balanced", "reweight_after": 0.5}],
+    ids=str,
+)
+def test_what_has_no_closed_form_is_near_with_a_temperature(params, remedy, table):
+    _, _, posterior = table
+    # Rows that differ a little, lest all of a kind stand on one side of the validation split.
+    X = np.repeat(np.tile(np.eye(5), (3, 1)), 4 * COUNTS.T.ravel(), axis=0)
+    X += 0.01 * np.random.RandomState(0).randn(*X.shape)
+    y = np.repeat([0, 1, 2], 4 * COUNTS.sum(axis=0))
+    settings = {"max_epochs": 60, "batch_size": 500, "lr": 0.1, "validation_fraction": 0.2}
+    clf = saturated(calibration="temperature", **settings, **params, **remedy).fit(X, y)
+    share = COUNTS.sum(axis=1) / COUNTS.sum()
+
+    def error():
+        return share @ np.abs(clf.predict_proba(np.eye(5)) - posterior).sum(axis=1)
+
+    near = error()
+    assert near < 0.05
+    clf.set_params(target_prior=None)
+    assert error() > near or not remedy
+
+
+def test_ldam_decides_by_cosines_and_is_calibrated_for_both(small_digits):
+    X, y = small_digits
+    clf = CNNClassifier(
+        loss="ldam", calibration="temperature", validation_fraction=0.3, random_state=0
+    ).fit(X, y)
+    cosines = torch.tensor(clf.net_.logits(clf._dataset(X)))
+    expected = torch.log_softmax(30 * cosines / clf.decision_temperature_, dim=1)
+    np.testing.assert_allclose(clf.predict_log_proba(X), expected, atol=1e-4)
+    # Its scaled cosines are far too sure, its posterior is not.
+    assert clf.decision_temperature_ > 1.5 * clf.temperature_
 
 
 def test_without_a_target_prior_an_adjusted_loss_keeps_its_decision(table):
