@@ -272,8 +272,8 @@ def check_rows(sampler, X, y, *, numeric):
     if is_paths(X):
         if numeric:
             raise ValueError(
-                f"{type(sampler).__name__} makes new images, and X holds paths. Read them first: "
-                "skimb.datasets.read_images(paths, image_shape=...)."
+                f"{type(sampler).__name__} computes with pixels, and X holds paths. Read them "
+                "first: skimb.datasets.read_images(paths, image_shape=...)."
             )
         check_consistent_length(X, y)
         sampler.n_features_in_ = 1

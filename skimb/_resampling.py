@@ -5,52 +5,147 @@ Both are made from labels and distances alone; this module applies them to array
 sparse matrices and frames, at once or, as `ResampledRows`, when rows are asked for.
 """
 
+import sys
+from typing import Any
+
 import numpy as np
 from imblearn.utils import check_target_type
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing, check_consistent_length
+from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state, get_tags
 
 from skimb._images import check_rows
+from skimb._resampled import ResampledRows, blend_into, is_integer
 
 __all__ = [
+    "EmbeddingMixin",
     "ImageSamplerMixin",
-    "ResampledRows",
+    "append_rows",
+    "apply_plan",
     "interpolate_rows",
     "seeded_clone",
     "select_rows",
+    "takes_images",
 ]
-
-#: Values a block of interpolated rows may hold: bounds the memory beside the output.
-BLOCK = 4_000_000
 
 
 class ImageSamplerMixin:
     """What turns a sampler on imbalanced-learn's bases into one of rows of any dimension.
 
-    Put it before the base. ``_computes`` says whether rows take part in arithmetic; a sampler that
+    Put it before the base. ``_computes`` tells whether rows take part in arithmetic; a sampler that
     only selects takes strings and missing values too.
     """
 
-    _computes = False
+    def _computes(self):
+        return False
+
+    def fit_resample(self, X, y, **params):
+        """Resample the rows.
+
+        Parameters
+        ----------
+        X : array, memmap, tensor, sparse matrix, frame or list of shape (n, ...); or n paths
+            Rows of any dimension. Samplers that compute with rows want finite numbers.
+        y : array-like of shape (n,)
+            Labels.
+        **params
+            Nothing that is used: imbalanced-learn's signature.
+
+        Returns
+        -------
+        X_resampled
+            The rows in the container that they came in, of the same dtype.
+        y_resampled
+            Their labels.
+
+        Raises
+        ------
+        ValueError
+            If X, y or a parameter does not fit.
+        """
+        X_resampled, y_resampled = super().fit_resample(_as_array(X), _as_array(y), **params)  # pyright: ignore[reportAttributeAccessIssue] - the base
+        return _like(X, X_resampled), _like(y, y_resampled)
 
     def _check_X_y(self, X, y, accept_sparse=None):
         y, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
         if isinstance(X, ResampledRows):
             # Rows between finite rows are finite: checking the root makes none of them.
             check_consistent_length(X, y)
-            check_rows(self, X.root, np.zeros(len(X.root)), numeric=self._computes)
+            check_rows(self, X.root, np.zeros(len(X.root)), numeric=self._computes())
             return X, np.asarray(y), is_one_vs_all
-        X, y = check_rows(self, X, y, numeric=self._computes)
+        X, y = check_rows(self, X, y, numeric=self._computes())
         return X, y, is_one_vs_all
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()  # pyright: ignore[reportAttributeAccessIssue] - the base
         tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = not self._computes
-        tags.input_tags.string = not self._computes
+        tags.input_tags.allow_nan = not self._computes()
+        tags.input_tags.string = not self._computes()
         tags.sampler_tags.sample_indices = True
         return tags
+
+
+class EmbeddingMixin:
+    """What a sampler needs that compares rows in themselves or in an embedding.
+
+    Put it before `ImageSamplerMixin`.
+    """
+
+    embedder: Any
+    random_state: Any
+
+    def _fit_embedder(self, X, y):
+        if self.embedder is not None:
+            embedder = seeded_clone(self.embedder, check_random_state(self.random_state))
+            self.embedder_ = embedder.fit(self._readable(X), y)
+
+    def _readable(self, X):
+        """Return rows as the embedder reads them: as they are, or flat."""
+        if not isinstance(X, np.ndarray | ResampledRows) or takes_images(self.embedder):
+            return X
+        return _flat(X)
+
+    def _points(self, X, rows):
+        """Return rows as points, of shape (m, d)."""
+        members = _safe_indexing(X, rows)
+        if self.embedder is None:
+            points = members if sparse.issparse(X) else _flat(members)
+            if is_integer(points.dtype):
+                # 16 bits and less fit float32 exactly.
+                points = points.astype(np.float32 if points.dtype.itemsize <= 2 else np.float64)
+            return points
+        points = np.asarray(self.embedder_.transform(self._readable(members)))
+        if points.ndim != 2 or len(points) != len(rows):
+            raise ValueError(
+                "`embedder` must turn n rows into an array of shape (n, d). "
+                f"For {len(rows)} rows it gave {points.shape}."
+            )
+        return points
+
+
+def takes_images(estimator):
+    """Tell whether an estimator reads images as they are; others get flattened rows."""
+    return bool(get_tags(estimator).input_tags.three_d_array)
+
+
+def _flat(X):
+    return np.asarray(X).reshape(len(X), -1)
+
+
+def _is_tensor(X):
+    """Tell whether X is a tensor of torch, without importing it."""
+    return "torch" in sys.modules and isinstance(X, sys.modules["torch"].Tensor)
+
+
+def _as_array(X):
+    return X.detach().cpu().numpy() if _is_tensor(X) else X
+
+
+def _like(X, values):
+    """Return an array as a tensor where X is one, on the same device."""
+    if _is_tensor(X) and isinstance(values, np.ndarray):
+        return sys.modules["torch"].from_numpy(values).to(X.device)
+    return values
 
 
 def seeded_clone(estimator, rng):
@@ -76,7 +171,7 @@ def seeded_clone(estimator, rng):
     return copy.set_params(**seeds) if seeds else copy
 
 
-def select_rows(X, indices, *, lazy=False):
+def select_rows(X, indices, *, lazy=False) -> Any:
     """Return the rows of X at these indices.
 
     Parameters
@@ -133,7 +228,7 @@ def interpolate_rows(X, first, second, gaps, *, lazy=False):
             raise ValueError("`lazy=True` takes arrays, but X is a sparse matrix. Use lazy=False.")
         base, other = X[first].astype(np.float64), X[second].astype(np.float64)
         made = base + sparse.diags_array(gaps) @ (other - base)
-        if _is_integer(X.dtype):
+        if is_integer(X.dtype):
             made.data = np.rint(made.data)
         return sparse.vstack([X, made.astype(X.dtype)], format=X.format)
     n_rows = len(X)
@@ -147,144 +242,114 @@ def interpolate_rows(X, first, second, gaps, *, lazy=False):
         )
     out = np.empty((n_rows + len(first), *X.shape[1:]), dtype=X.dtype)
     out[:n_rows] = X
-    _blend_into(out[n_rows:], X, first, second, gaps)
+    blend_into(out[n_rows:], X, first, second, gaps)
     return out
 
 
-def _is_integer(dtype):
-    return np.issubdtype(dtype, np.integer) or np.issubdtype(dtype, np.bool_)
-
-
-def _blend_into(out, X, first, second, gaps):
-    """Write one row for each pair of parents, block by block."""
-    is_integer = _is_integer(X.dtype)
-    # 16 bits and less fit float32 exactly; the rest is computed in double precision, as
-    # imbalanced-learn does.
-    work = np.float32 if is_integer and X.dtype.itemsize <= 2 else np.float64
-    per_row = int(np.prod(X.shape[1:]))
-    block = max(1, BLOCK // max(1, per_row))
-    gaps = gaps.reshape(-1, *[1] * (X.ndim - 1)).astype(work)
-    for start in range(0, len(first), block):
-        part = slice(start, start + block)
-        base = np.asarray(X[first[part]])
-        if is_integer:
-            base = base.astype(work)
-            made = np.asarray(X[second[part]]).astype(work)
-            made -= base
-        else:
-            # In float32 or more, then scaled in double: equal to imbalanced-learn to the bit.
-            base = base.astype(np.promote_types(X.dtype, np.float32), copy=False)
-            made = np.asarray(X[second[part]]) - base
-        made = gaps[part] * made
-        made += base
-        if is_integer:
-            np.rint(made, out=made)
-        out[start : start + len(made)] = made
-
-
-class ResampledRows:
-    """The result of a resampler as a view over its input: rows are made when they are asked for.
-
-    It holds the input and, for each row, two parents and a gap; a copy is its own two parents.
-    Indexing by a slice, a mask or an array of indices returns such a view again, by an integer the
-    row itself; ``numpy.asarray`` makes all rows.
+def append_rows(X, made, seeds, *, lazy=False):
+    """Return X and, below it, rows that were made elsewhere.
 
     Parameters
     ----------
-    base : ndarray of any dimension, or ResampledRows
-        What was resampled. A view over a view knows the ancestors of its rows.
-    first, second : ndarray of shape (m,), int
-        The parents of each row.
-    gaps : ndarray of shape (m,)
-        How far each row lies from its first parent to its second, in [0, 1].
+    X : ndarray of shape (n, ...)
+        The original rows.
+    made : ndarray of shape (m, ...)
+        The rows, of the dtype of X.
+    seeds : ndarray of shape (m, 2), int
+        The parents of each.
+    lazy : bool, default=False
+        Return `ResampledRows`.
+
+    Returns
+    -------
+    ndarray of shape (n + m, ...), or ResampledRows
+    """
+    if not lazy:
+        return np.concatenate([np.asarray(X), made])
+    own = np.arange(len(X))
+    return ResampledRows(
+        X,
+        np.concatenate([own, seeds[:, 0]]),
+        np.concatenate([own, seeds[:, 1]]),
+        np.zeros(len(X) + len(made)),
+        made=made,
+        places=np.concatenate([np.full(len(X), -1), np.arange(len(made))]),
+    )
+
+
+def apply_plan(sampler, values: Any) -> Any:
+    """Resample a further array as a sampler resampled X: weights, groups, a side table.
+
+    A row that was chosen takes its own entry along. A synthetic row lies between two parents: what
+    is real (floats, columns of floats) is interpolated by the same gap, anything else is that of
+    its first parent.
+
+    Parameters
+    ----------
+    sampler : sampler, list of samplers or Pipeline of samplers
+        After ``fit_resample``. Several were applied in turn.
+    values : array-like of shape (n, ...), sparse matrix, Series or frame
+        One entry for each row of the X that the (first) sampler got.
+
+    Returns
+    -------
+    ndarray, sparse matrix, Series or frame
+        One entry for each row that the (last) sampler returned.
+
+    Raises
+    ------
+    ValueError
+        If a sampler does not tell which rows it returned, or the number of entries does not fit.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from skimb._resampling import ResampledRows
-    >>> X = np.array([[0, 0], [10, 20]], dtype=np.uint8)
-    >>> view = ResampledRows(X, np.array([0, 1, 0]), np.array([0, 1, 1]), np.array([0, 0, 0.3]))
-    >>> view.shape, np.asarray(view[1:]).tolist(), view.ancestry()[[2]].indices.tolist()
-    ((3, 2), [[10, 20], [3, 6]], [0, 1])
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.over_sampling import SMOTE, apply_plan
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> age, patient = np.linspace(20, 80, len(X)), np.arange(len(X)) // 3
+    >>> smote = SMOTE(random_state=0)
+    >>> X_res, y_res = smote.fit_resample(X, y)
+    >>> apply_plan(smote, age).shape, apply_plan(smote, patient).dtype
+    ((3246,), dtype('int64'))
     """
-
-    def __init__(self, base, first, second, gaps):
-        self.base, self.first, self.second, self.gaps = base, first, second, gaps
-
-    @property
-    def shape(self):
-        """The shape of the array that it stands for."""
-        return (len(self.first), *self.base.shape[1:])
-
-    @property
-    def ndim(self):
-        """The number of dimensions."""
-        return self.base.ndim
-
-    @property
-    def dtype(self):
-        """The type of the values."""
-        return self.base.dtype
-
-    @property
-    def root(self):
-        """The array at the end of a chain of views."""
-        return self.base.root if isinstance(self.base, ResampledRows) else self.base
-
-    def __len__(self):
-        return len(self.first)
-
-    def __repr__(self):
-        return f"ResampledRows(shape={self.shape}, dtype={self.dtype})"
-
-    def __getitem__(self, key):
-        key, *others = key if isinstance(key, tuple) else (key,)
-        is_row = np.ndim(key) == 0 and not isinstance(key, slice)
-        # (rows, ...) is how scikit-learn indexes arrays; anything more wants values.
-        if is_row or [other for other in others if other is not Ellipsis]:
-            made = np.asarray(self[[key] if is_row else key])
-            return made[(0 if is_row else slice(None), *others)]
-        key = key if isinstance(key, slice) else np.asarray(key)
-        return ResampledRows(self.base, self.first[key], self.second[key], self.gaps[key])
-
-    def __iter__(self):
-        return (self[row] for row in range(len(self)))
-
-    def __array__(self, dtype=None, copy=None):
-        if copy is False:
-            raise ValueError("The rows of a view are made anew: `copy=False` cannot be kept.")
-        out = np.empty(self.shape, dtype=self.dtype)
-        per_row = max(1, int(np.prod(self.shape[1:])))
-        step = max(1, BLOCK // per_row)
-        for start in range(0, len(self), step):
-            part = slice(start, start + step)
-            first, second, gaps = self.first[part], self.second[part], self.gaps[part]
-            blends = np.flatnonzero(first != second)
-            out[part] = np.asarray(self.base[first])
-            made = np.empty((len(blends), *self.shape[1:]), dtype=self.dtype)
-            _blend_into(made, self.base, first[blends], second[blends], gaps[blends])
-            out[start + blends] = made
-        return out if dtype is None else out.astype(dtype, copy=False)
-
-    def tolist(self):
-        """Return all rows as nested lists."""
-        return np.asarray(self).tolist()
-
-    def ancestry(self):
-        """Return which rows of the array at the root each row is made of.
-
-        Returns
-        -------
-        csr_array of shape (m, n), bool
-        """
-        n_rows = len(self)
-        pairs = sparse.coo_array(
-            (
-                np.ones(2 * n_rows, dtype=np.int32),
-                (np.tile(np.arange(n_rows), 2), np.concatenate([self.first, self.second])),
-            ),
-            shape=(n_rows, len(self.base)),
-        ).tocsr()
-        if isinstance(self.base, ResampledRows):
-            pairs = pairs @ self.base.ancestry().astype(np.int32)
-        return pairs.astype(bool)
+    steps = getattr(sampler, "steps", None)
+    if steps is not None:
+        sampler = [step for _, step in steps]
+    if isinstance(sampler, list | tuple):
+        for step in sampler:
+            values = apply_plan(step, values)
+        return values
+    indices = getattr(sampler, "sample_indices_", None)
+    if indices is None:
+        raise ValueError(
+            f"{type(sampler).__name__} does not tell which rows it returned: it has no "
+            "`sample_indices_`. Call `fit_resample` first; a sampler that makes rows up without "
+            "naming their parents cannot be followed."
+        )
+    if not (hasattr(values, "iloc") or sparse.issparse(values)):
+        values = np.asarray(values)
+    parents = getattr(sampler, "parents_", np.empty((0, 2), dtype=np.intp))
+    n_rows, n_made = values.shape[0], len(parents)
+    if np.max(indices, initial=-1) >= n_rows or (n_made and len(indices) != n_rows + n_made):
+        wanted = len(indices) - n_made if n_made else f"at least {np.max(indices) + 1}"
+        raise ValueError(
+            f"`values` must have an entry for each row that {type(sampler).__name__} got: "
+            f"{wanted}. Got {n_rows}."
+        )
+    chosen = select_rows(values, indices)
+    if n_made == 0:
+        return chosen
+    if hasattr(values, "columns"):
+        for place, column in enumerate(values.columns):
+            chosen.isetitem(place, apply_plan(sampler, values.iloc[:, place]).rename(column))
+        return chosen
+    # Types of pandas' own (text, categories) are not real numbers.
+    if not isinstance(values.dtype, np.dtype) or not np.issubdtype(values.dtype, np.floating):
+        return chosen
+    rows = values.to_numpy() if hasattr(values, "iloc") else values
+    blended = interpolate_rows(rows, parents[:, 0], parents[:, 1], sampler.gaps_)
+    if hasattr(values, "iloc"):
+        chosen[:] = blended
+        return chosen
+    return blended

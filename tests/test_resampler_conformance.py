@@ -3,15 +3,21 @@
 from functools import partial
 
 import pytest
+from imblearn.over_sampling import BorderlineSMOTE
+from imblearn.under_sampling import TomekLinks
 from imblearn.utils.estimator_checks import estimator_checks_generator
 
-from skimb.over_sampling import SMOTE, RandomOverSampler
-from skimb.under_sampling import RandomUnderSampler
+from skimb.over_sampling import SMOTE, AugmentedOverSampler, RandomOverSampler
+from skimb.under_sampling import ClusterUnderSampler, EmbeddedSampler, RandomUnderSampler
 
 SAMPLERS = [
     RandomOverSampler(random_state=0),
     RandomUnderSampler(random_state=0),
     SMOTE(random_state=0),
+    AugmentedOverSampler(random_state=0),
+    ClusterUnderSampler(random_state=0),
+    EmbeddedSampler(TomekLinks(), random_state=0),
+    EmbeddedSampler(BorderlineSMOTE(), random_state=0),
 ]
 
 

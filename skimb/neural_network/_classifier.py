@@ -19,7 +19,7 @@ from torch import nn
 
 from skimb._images import check_images, fit_images
 from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
-from skimb._resampling import ResampledRows
+from skimb._resampled import ResampledRows
 from skimb.class_weight import SCHEMES, weights_from_counts
 from skimb.losses import (
     AsymmetricLoss,

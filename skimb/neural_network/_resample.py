@@ -4,14 +4,9 @@ import numpy as np
 from sklearn.utils import get_tags
 
 from skimb._image_files import ImageFiles
-from skimb._resampling import seeded_clone
+from skimb._resampling import apply_plan, seeded_clone, takes_images
 
-__all__ = ["resample_training_part", "takes_images"]
-
-
-def takes_images(estimator):
-    """Tell whether an estimator reads images as they are; others get flattened rows."""
-    return bool(get_tags(estimator).input_tags.three_d_array)
+__all__ = ["resample_training_part"]
 
 
 def resample_training_part(sampler, images, target, weight, *, classes, rng):
@@ -63,10 +58,8 @@ def _apply(sampler, images, labels, weight):
     resampled, new_labels = sampler.fit_resample(rows, labels)
     new_labels = np.asarray(new_labels)
     indices = getattr(sampler, "sample_indices_", None)
-    parents = getattr(sampler, "parents_", None)
-    if as_images and parents is not None:
-        weight = np.concatenate([weight, interpolate(weight, parents, sampler.gaps_)])
-        return resampled, new_labels, weight
+    if as_images and hasattr(sampler, "parents_"):
+        return np.asarray(resampled), new_labels, apply_plan(sampler, weight)
     if indices is not None:
         weight = weight[indices]
         # Some perturb the rows that they name: then theirs count.
@@ -97,9 +90,3 @@ def _apply_to_files(sampler, images, labels, weight):
     sampler.fit_resample(rows, labels)
     indices = sampler.sample_indices_
     return images[indices], labels[indices], weight[indices]
-
-
-def interpolate(values, parents, gaps):
-    """Return the values of synthetic rows, on the segments between those of their parents."""
-    first, second = values[parents[:, 0]], values[parents[:, 1]]
-    return first + gaps * (second - first)

@@ -4,7 +4,17 @@ The law of this room: which rows are copied or joined is chosen from labels and 
 are touched once, at the end, in the dtype that they came in. No torch here.
 """
 
+from skimb._embedded import EmbeddedSampler
+from skimb._resampling import apply_plan
+from skimb.over_sampling._augmented import AugmentedOverSampler, ImageJitter
 from skimb.over_sampling._random import RandomOverSampler
 from skimb.over_sampling._smote import SMOTE
 
-__all__ = ["SMOTE", "RandomOverSampler"]
+__all__ = [
+    "SMOTE",
+    "AugmentedOverSampler",
+    "EmbeddedSampler",
+    "ImageJitter",
+    "RandomOverSampler",
+    "apply_plan",
+]

@@ -6,17 +6,16 @@ from typing import Any
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
-from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import check_random_state
 
 from skimb._params import HasMethods, Interval
-from skimb._resampling import ImageSamplerMixin, interpolate_rows, seeded_clone
+from skimb._resampling import EmbeddingMixin, ImageSamplerMixin, interpolate_rows
 
 __all__ = ["SMOTE"]
 
 
-class SMOTE(ImageSamplerMixin, BaseOverSampler):
+class SMOTE(EmbeddingMixin, ImageSamplerMixin, BaseOverSampler):
     r"""Make rows of the rare classes on the segments between near neighbours.
 
     For a row :math:`x_i` of a rare class, one of its k nearest neighbours :math:`x_j` in the class
@@ -85,7 +84,6 @@ class SMOTE(ImageSamplerMixin, BaseOverSampler):
     True
     """
 
-    _computes = True
     _parameter_constraints: dict = {
         **BaseOverSampler._parameter_constraints,
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
@@ -108,6 +106,9 @@ class SMOTE(ImageSamplerMixin, BaseOverSampler):
         self.embedder = embedder
         self.lazy = lazy
 
+    def _computes(self):
+        return True
+
     def _fit_resample(self, X, y, **params):
         self._fit_embedder(X, y)
         firsts, seconds, gaps, labels = [], [], [], []
@@ -127,30 +128,6 @@ class SMOTE(ImageSamplerMixin, BaseOverSampler):
         X_resampled = interpolate_rows(X, first, second, self.gaps_, lazy=self.lazy)
         return X_resampled, np.concatenate([y, *labels])
 
-    def _fit_embedder(self, X, y):
-        if self.embedder is not None:
-            embedder = seeded_clone(self.embedder, check_random_state(self.random_state))
-            self.embedder_ = embedder.fit(self._readable(X), y)
-
-    def _readable(self, X):
-        """Return rows as the embedder reads them: as images, or flat."""
-        if sparse.issparse(X) or get_tags(self.embedder).input_tags.three_d_array:
-            return X
-        return X.reshape(len(X), -1)
-
-    def _points(self, X, rows):
-        """Return rows as points among which neighbours are sought."""
-        members = X[rows] if sparse.issparse(X) else np.asarray(X[rows])
-        if self.embedder is None:
-            return members if sparse.issparse(X) else members.reshape(len(members), -1)
-        points = np.asarray(self.embedder_.transform(self._readable(members)))
-        if points.ndim != 2 or len(points) != len(rows):
-            raise ValueError(
-                "`embedder` must turn n rows into an array of shape (n, d). "
-                f"For {len(rows)} rows it gave {points.shape}."
-            )
-        return points
-
     def _plan(self, members, label, n_new):
         """Choose parents, as positions within the class, and gaps."""
         n_rows = members.shape[0]
@@ -167,8 +144,6 @@ class SMOTE(ImageSamplerMixin, BaseOverSampler):
                 UserWarning,
                 stacklevel=4,
             )
-        if np.issubdtype(members.dtype, np.integer) or members.dtype == bool:
-            members = members.astype(np.float32 if members.dtype.itemsize <= 2 else np.float64)
         search = NearestNeighbors(n_neighbors=k_neighbors + 1).fit(members)
         # The first neighbour of a row is the row itself.
         neighbors = search.kneighbors(members, return_distance=False)[:, 1:]

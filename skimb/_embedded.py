@@ -1,0 +1,130 @@
+"""imbalanced-learn's samplers on images: they see points, and images follow what they choose."""
+
+from typing import Any
+
+import numpy as np
+from imblearn.base import BaseSampler
+from scipy import sparse
+from sklearn.utils import check_random_state, get_tags
+
+from skimb._params import HasMethods
+from skimb._resampled import is_integer
+from skimb._resampling import (
+    EmbeddingMixin,
+    ImageSamplerMixin,
+    append_rows,
+    seeded_clone,
+    select_rows,
+)
+
+__all__ = ["EmbeddedSampler"]
+
+
+class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
+    """Let any sampler of imbalanced-learn resample images, by their pixels or by an embedding.
+
+    Those that choose rows (TomekLinks, EditedNearestNeighbours, NearMiss, OneSidedSelection,
+    InstanceHardnessThreshold and others) see each image as a point: what is near is what looks
+    alike to the embedder. The images that they choose come back as they were. Those that make rows
+    up (BorderlineSMOTE, ADASYN, SVMSMOTE) work in pixels, in float, and are rounded back.
+
+    Parameters
+    ----------
+    sampler : sampler
+        A sampler in the style of imbalanced-learn; it is cloned.
+    embedder : transformer, default=None
+        Images to points: it is cloned, fitted on X and y, and transforms all rows; wrap a fitted
+        one in `sklearn.frozen.FrozenEstimator`. One that does not read images gets flattened rows.
+        None: pixels. Image files want an embedder that reads them.
+    random_state : int, RandomState instance or None, default=None
+        The source of the seeds of `sampler` and `embedder` where they have none.
+    lazy : bool, default=False
+        Where X is an array and rows are chosen, return a view over it, which costs no memory.
+
+    Attributes
+    ----------
+    sampler_ : sampler
+        The fitted sampler.
+    embedder_ : transformer
+        The fitted embedder, where one is given.
+    sample_indices_ : ndarray of shape (n_samples_new,)
+        For each returned row its index in X; only where rows were chosen.
+    n_features_in_ : int
+        Values in a row.
+
+    See Also
+    --------
+    skimb.over_sampling.SMOTE : Its own `embedder` finds neighbours and joins pixels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from imblearn.under_sampling import NearMiss
+    >>> from sklearn.decomposition import PCA
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.under_sampling import EmbeddedSampler
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> sampler = EmbeddedSampler(NearMiss(), embedder=PCA(10), random_state=0)
+    >>> X_res, y_res = sampler.fit_resample(X, y)
+    >>> X_res.shape, np.bincount(y_res)
+    ((162, 8, 8), array([81, 81]))
+    """
+
+    _sampling_type = "bypass"
+
+    _parameter_constraints: dict = {
+        "sampler": [HasMethods("fit_resample")],
+        "embedder": [HasMethods(["fit", "transform"]), None],
+        "random_state": ["random_state"],
+        "lazy": ["boolean"],
+    }
+
+    #: That of `sampler` counts.
+    sampling_strategy = "auto"
+
+    def __init__(self, sampler: Any, *, embedder=None, random_state=None, lazy=False):
+        self.sampler = sampler
+        self.embedder = embedder
+        self.random_state = random_state
+        self.lazy = lazy
+
+    def _computes(self):
+        # What an embedder reads is its own affair.
+        return self.embedder is None
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = getattr(get_tags(self.sampler), "sampler_tags", None)
+        tags.sampler_tags.sample_indices = inner is not None and inner.sample_indices
+        return tags
+
+    def _fit_resample(self, X, y, **params):
+        self.__dict__.pop("sample_indices_", None)
+        self._fit_embedder(X, y)
+        points = self._points(X, np.arange(len(y)))
+        self.sampler_ = seeded_clone(self.sampler, check_random_state(self.random_state))
+        resampled, labels = self.sampler_.fit_resample(points, y)
+        indices = getattr(self.sampler_, "sample_indices_", None)
+        if indices is not None and _are_rows(resampled, points, indices):
+            self.sample_indices_ = np.asarray(indices)
+            return select_rows(X, self.sample_indices_, lazy=self.lazy), np.asarray(labels)
+        if self.embedder is not None:
+            raise ValueError(
+                f"{type(self.sampler).__name__} makes points up, and no image belongs to a point "
+                "of an embedding. Leave `embedder` None, or train a classifier on the embedding: "
+                "make_pipeline(embedder, sampler, classifier)."
+            )
+        if sparse.issparse(X):
+            return resampled, labels
+        made = np.asarray(resampled)[len(y) :].reshape(-1, *X.shape[1:])
+        if is_integer(X.dtype):
+            made = np.rint(made)
+        return append_rows(X, made.astype(X.dtype), np.empty((0, 2))), np.asarray(labels)
+
+
+def _are_rows(resampled, points, indices):
+    """Tell whether the rows are those that were named: some samplers name rows and move them."""
+    named = points[indices]
+    if sparse.issparse(named):
+        return named.shape == resampled.shape and (named != resampled).nnz == 0
+    return np.array_equal(resampled, named)

@@ -1,0 +1,181 @@
+"""The result of a resampler as a view over its input: rows are made when they are asked for."""
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+__all__ = ["ResampledRows", "blend_into", "is_integer"]
+
+#: Values a block of rows may hold while they are made: bounds the memory beside the output.
+BLOCK = 4_000_000
+
+
+def is_integer(dtype):
+    """Tell whether values are rounded when they are computed."""
+    return np.issubdtype(dtype, np.integer) or np.issubdtype(dtype, np.bool_)
+
+
+def blend_into(out, X, first, second, gaps):
+    """Write one row for each pair of parents, block by block.
+
+    Parameters
+    ----------
+    out : ndarray of shape (m, ...)
+        Where to.
+    X : ndarray of shape (n, ...), or ResampledRows
+        The rows.
+    first, second : ndarray of shape (m,), int
+        The parents.
+    gaps : ndarray of shape (m,)
+        How far from the first parent to the second, in [0, 1].
+    """
+    rounds = is_integer(X.dtype)
+    # 16 bits and less fit float32 exactly; the rest is computed in double precision, as
+    # imbalanced-learn does.
+    work = np.float32 if rounds and X.dtype.itemsize <= 2 else np.float64
+    per_row = int(np.prod(X.shape[1:]))
+    block = max(1, BLOCK // max(1, per_row))
+    gaps = gaps.reshape(-1, *[1] * (X.ndim - 1)).astype(work)
+    for start in range(0, len(first), block):
+        part = slice(start, start + block)
+        base = np.asarray(X[first[part]])
+        if rounds:
+            base = base.astype(work)
+            made = np.asarray(X[second[part]]).astype(work)
+            made -= base
+        else:
+            # In float32 or more, then scaled in double: equal to imbalanced-learn to the bit.
+            base = base.astype(np.promote_types(X.dtype, np.float32), copy=False)
+            made = np.asarray(X[second[part]]) - base
+        made = gaps[part] * made
+        made += base
+        if rounds:
+            np.rint(made, out=made)
+        out[start : start + len(made)] = made
+
+
+class ResampledRows:
+    """The rows of a resampler's result, each known by its parents.
+
+    It holds the input and, for each row, two parents and a gap; a copy is its own two parents.
+    Rows that are more than blends (augmented ones, say) are held as they are. Indexing by a slice,
+    a mask or an array of indices returns such a view again, by an integer the row itself;
+    ``numpy.asarray`` makes all rows.
+
+    Parameters
+    ----------
+    base : ndarray of any dimension, or ResampledRows
+        What was resampled. A view over a view knows the ancestors of its rows.
+    first, second : ndarray of shape (m,), int
+        The parents of each row.
+    gaps : ndarray of shape (m,)
+        How far each row lies from its first parent to its second, in [0, 1].
+    made : ndarray of shape (k, ...), default=None
+        Rows that are held as they are.
+    places : ndarray of shape (m,), int, default=None
+        Where each row stands in `made`; -1: nowhere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb._resampled import ResampledRows
+    >>> X = np.array([[0, 0], [10, 20]], dtype=np.uint8)
+    >>> view = ResampledRows(X, np.array([0, 1, 0]), np.array([0, 1, 1]), np.array([0, 0, 0.3]))
+    >>> view.shape, np.asarray(view[1:]).tolist(), view.ancestry()[[2]].indices.tolist()
+    ((3, 2), [[10, 20], [3, 6]], [0, 1])
+    """
+
+    def __init__(self, base, first, second, gaps, *, made: Any = None, places: Any = None):
+        self.base, self.first, self.second, self.gaps = base, first, second, gaps
+        self.made, self.places = made, places
+        if made is None:
+            self.made, self.places = np.empty((0, *base.shape[1:])), np.full(len(first), -1)
+
+    @property
+    def shape(self):
+        """The shape of the array that it stands for."""
+        return (len(self.first), *self.base.shape[1:])
+
+    @property
+    def ndim(self):
+        """The number of dimensions."""
+        return self.base.ndim
+
+    @property
+    def dtype(self):
+        """The type of the values."""
+        return self.base.dtype
+
+    @property
+    def root(self):
+        """The array at the end of a chain of views."""
+        return self.base.root if isinstance(self.base, ResampledRows) else self.base
+
+    def __len__(self):
+        return len(self.first)
+
+    def __repr__(self):
+        return f"ResampledRows(shape={self.shape}, dtype={self.dtype})"
+
+    def __getitem__(self, key):
+        key, *others = key if isinstance(key, tuple) else (key,)
+        is_row = np.ndim(key) == 0 and not isinstance(key, slice)
+        # (rows, ...) is how scikit-learn indexes arrays; anything more wants values.
+        if is_row or [other for other in others if other is not Ellipsis]:
+            made = np.asarray(self[[key] if is_row else key])
+            return made[(0 if is_row else slice(None), *others)]
+        key = key if isinstance(key, slice) else np.asarray(key)
+        return ResampledRows(
+            self.base,
+            self.first[key],
+            self.second[key],
+            self.gaps[key],
+            made=self.made,
+            places=self.places[key],
+        )
+
+    def __iter__(self):
+        return (self[row] for row in range(len(self)))
+
+    def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError("The rows of a view are made anew: `copy=False` cannot be kept.")
+        out = np.empty(self.shape, dtype=self.dtype)
+        per_row = max(1, int(np.prod(self.shape[1:])))
+        step = max(1, BLOCK // per_row)
+        for start in range(0, len(self), step):
+            part = slice(start, start + step)
+            first, second, gaps = self.first[part], self.second[part], self.gaps[part]
+            out[part] = np.asarray(self.base[first])
+            is_blend = first != second
+            is_held = self.places[part] >= 0
+            out[part][is_held] = self.made[self.places[part][is_held]]
+            blends = np.flatnonzero(is_blend & ~is_held)
+            made = np.empty((len(blends), *self.shape[1:]), dtype=self.dtype)
+            blend_into(made, self.base, first[blends], second[blends], gaps[blends])
+            out[start + blends] = made
+        return out if dtype is None else out.astype(dtype, copy=False)
+
+    def tolist(self):
+        """Return all rows as nested lists."""
+        return np.asarray(self).tolist()
+
+    def ancestry(self):
+        """Return which rows of the array at the root each row is made of.
+
+        Returns
+        -------
+        csr_array of shape (m, n), bool
+        """
+        n_rows = len(self)
+        pairs = sparse.coo_array(
+            (
+                np.ones(2 * n_rows, dtype=np.int32),
+                (np.tile(np.arange(n_rows), 2), np.concatenate([self.first, self.second])),
+            ),
+            shape=(n_rows, len(self.base)),
+        ).tocsr()
+        if isinstance(self.base, ResampledRows):
+            pairs = pairs @ self.base.ancestry().astype(np.int32)
+        return pairs.astype(bool)

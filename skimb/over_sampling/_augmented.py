@@ -1,0 +1,292 @@
+"""Make rows of the rare classes by changing images at random."""
+
+import random
+import sys
+from contextlib import contextmanager
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from imblearn.over_sampling.base import BaseOverSampler
+from scipy import ndimage, sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+
+from skimb._images import read_layout
+from skimb._params import Interval, StrOptions
+from skimb._resampling import ImageSamplerMixin, append_rows
+
+__all__ = ["AugmentedOverSampler", "ImageJitter"]
+
+#: Images that a callable gets at once.
+BLOCK = 256
+
+
+class ImageJitter(BaseEstimator):
+    """Move, turn, slant, mirror and dim images at random.
+
+    One affine map an image, interpolated linearly and continued by the values at the border; then
+    a factor on its brightness. What is drawn is drawn for each image on its own.
+
+    Parameters
+    ----------
+    flip : bool, default=True
+        Mirror left and right half of the time. False where the two differ in meaning.
+    shift : float, default=0.1
+        The farthest shift, as a share of the side.
+    rotation : float, default=10.0
+        The largest angle, in degrees.
+    shear : float, default=10.0
+        The largest slant, in degrees.
+    brightness : float, default=0.2
+        Values are multiplied by 1 plus or minus at most this; integers are clipped to their range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.over_sampling import ImageJitter
+    >>> images = np.zeros((2, 8, 8, 1), dtype=np.uint8)
+    >>> images[:, 2:6, 3] = 200
+    >>> made = ImageJitter(flip=False)(images, np.random.RandomState(0))
+    >>> made.shape, made.dtype, bool((made[0] != made[1]).any())
+    ((2, 8, 8, 1), dtype('uint8'), True)
+    """
+
+    _parameter_constraints: dict = {
+        "flip": ["boolean"],
+        "shift": [Interval(Real, 0, 1, closed="both")],
+        "rotation": [Interval(Real, 0, 180, closed="both")],
+        "shear": [Interval(Real, 0, 89, closed="both")],
+        "brightness": [Interval(Real, 0, 1, closed="both")],
+    }
+
+    def __init__(self, *, flip=True, shift=0.1, rotation=10.0, shear=10.0, brightness=0.2):
+        self.flip = flip
+        self.shift = shift
+        self.rotation = rotation
+        self.shear = shear
+        self.brightness = brightness
+
+    def __call__(self, images, random_state):
+        """Return as many images, changed.
+
+        Parameters
+        ----------
+        images : ndarray of shape (m, H, W, C)
+            Of any real dtype, which is kept.
+        random_state : RandomState
+            The source of the changes; six numbers an image, whatever the parameters.
+
+        Returns
+        -------
+        ndarray of shape (m, H, W, C)
+        """
+        self._validate_params()
+        made = np.empty_like(images)
+        drawn = random_state.uniform(-1, 1, size=(len(images), 6))
+        for image, numbers, out in zip(images, drawn, made, strict=True):
+            self._change(image, numbers, out)
+        return made
+
+    def _change(self, image, numbers, out):
+        flip, down, right, turn, slant, light = numbers
+        angle, shear = np.deg2rad([turn * self.rotation, slant * self.shear])
+        cos, sin = np.cos(angle), np.sin(angle)
+        matrix = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1.0, 0.0], [np.tan(shear), 1.0]])
+        if self.flip and flip > 0:
+            matrix[:, 1] *= -1
+        sides = np.array(image.shape[:2])
+        center = (sides - 1) / 2
+        offset = center - matrix @ center + np.array([down, right]) * self.shift * sides
+        values = image.astype(np.promote_types(image.dtype, np.float32))
+        made = np.empty(image.shape, dtype=values.dtype)
+        for channel in range(image.shape[2]):
+            ndimage.affine_transform(
+                values[..., channel],
+                matrix,
+                offset=offset,
+                output=made[..., channel],
+                order=1,
+                mode="nearest",
+            )
+        made *= 1 + light * self.brightness
+        out[...] = _in_dtype(made, image.dtype)
+
+
+def _in_dtype(values, dtype):
+    """Round and clip values to a dtype."""
+    if np.issubdtype(dtype, np.integer):
+        limits = np.iinfo(dtype)
+        values = np.clip(np.rint(values), limits.min, limits.max)
+    return values.astype(dtype)
+
+
+class AugmentedOverSampler(ImageSamplerMixin, BaseOverSampler):
+    """Add changed copies of random images of the rare classes.
+
+    Where `RandomOverSampler` repeats an image to the pixel, each new image is another one: shifted,
+    turned, brighter. Inside `CNNClassifier`, `sampler=RandomOverSampler()` with `augmentation` does
+    this anew in every epoch; this class is for everything else that learns from images.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        How many rows: imbalanced-learn's vocabulary. ``"auto"``: every class as many as the
+        largest.
+    random_state : int, RandomState instance or None, default=None
+        Which images are changed, and how.
+    augmentation : callable, default=None
+        What changes them. None: `ImageJitter`. An `ImageJitter`; or any callable that takes float32
+        images of shape (m, C, H, W), values in [0, 1] where X is uint8, and returns as many: an
+        ``nn.Module`` (kornia's containers, say) gets a tensor, any other an array. While it runs,
+        the global generators of torch, numpy and Python are seeded, and then put back.
+    image_shape : tuple of int, default=None
+        ``(C, H, W)`` that the rows of a 2-D X unfold to. None: images of one line.
+    channels : {"first", "last"} or None, default=None
+        Where the channels of a 4-D X stand, when its shape leaves that open.
+    lazy : bool, default=False
+        Return a view that does not copy X, and by whose parents `CNNClassifier` knows its rows, so
+        that no validation part leaks.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Label to number of new rows.
+    sample_indices_ : ndarray of shape (n_samples_new,)
+        For each returned row its own index or, where it is new, that of the image it was made of.
+    parents_ : ndarray of shape (m, 2)
+        The same for the new rows alone, twice.
+    gaps_ : ndarray of shape (m,)
+        Zeros: a new row has one parent only.
+    n_features_in_ : int
+        Values in a row.
+
+    See Also
+    --------
+    RandomOverSampler : Copies images as they are.
+    skimb.neural_network.FlipCrop : An augmentation of training batches.
+
+    References
+    ----------
+    .. [1] Shorten and Khoshgoftaar, A survey on Image Data Augmentation for Deep Learning, Journal
+       of Big Data 2019, doi:10.1186/s40537-019-0197-0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.over_sampling import AugmentedOverSampler, ImageJitter
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> sampler = AugmentedOverSampler(augmentation=ImageJitter(flip=False), random_state=0)
+    >>> X_res, y_res = sampler.fit_resample(X, y)
+    >>> X_res.shape, X_res.dtype, np.bincount(y_res)
+    ((3246, 8, 8), dtype('uint8'), array([1623, 1623]))
+    >>> len(np.unique(X_res[len(X):], axis=0))
+    1542
+    """
+
+    _parameter_constraints: dict = {
+        **BaseOverSampler._parameter_constraints,
+        "augmentation": [callable, None],
+        "image_shape": [tuple, list, None],
+        "channels": [StrOptions({"first", "last"}), None],
+        "lazy": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy: Any = "auto",
+        random_state=None,
+        augmentation=None,
+        image_shape=None,
+        channels=None,
+        lazy=False,
+    ):
+        self.sampling_strategy = sampling_strategy
+        self.random_state = random_state
+        self.augmentation = augmentation
+        self.image_shape = image_shape
+        self.channels = channels
+        self.lazy = lazy
+
+    def _computes(self):
+        return True
+
+    def _check_X_y(self, X, y, accept_sparse=None):
+        if sparse.issparse(X):
+            raise TypeError(
+                "AugmentedOverSampler changes images, but X is a sparse matrix. Give X.toarray()."
+            )
+        X, y, is_one_vs_all = super()._check_X_y(X, y, accept_sparse)
+        # Frames of sparse columns come out as such again.
+        rows: Any = X
+        return rows.toarray() if sparse.issparse(X) else X, y, is_one_vs_all
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags
+
+    def _fit_resample(self, X, y, **params):
+        layout = read_layout(X.shape[1:], image_shape=self.image_shape, channels=self.channels)
+        rng = check_random_state(self.random_state)
+        chosen = [
+            rng.choice(np.flatnonzero(y == label), size=n_new, replace=True)
+            for label, n_new in self.sampling_strategy_.items()
+        ]
+        seeds = np.concatenate([np.empty(0, dtype=np.intp), *chosen]).astype(np.intp)
+        made = np.empty((len(seeds), *X.shape[1:]), dtype=X.dtype)
+        # A view of the rows as images: what is written there stands in the rows.
+        images = layout.to_channels_last(made)
+        augmentation = self.augmentation or ImageJitter()
+        for start in range(0, len(seeds), BLOCK):
+            part = slice(start, start + BLOCK)
+            before = layout.to_channels_last(np.asarray(X[seeds[part]]))
+            if isinstance(augmentation, ImageJitter):
+                images[part] = augmentation(before, rng)
+            else:
+                images[part] = _called(augmentation, before, rng)
+        self.sample_indices_ = np.concatenate([np.arange(len(y)), seeds])
+        self.parents_ = np.column_stack([seeds, seeds])
+        self.gaps_ = np.zeros(len(seeds))
+        X_resampled = append_rows(X, made, self.parents_, lazy=self.lazy)
+        return X_resampled, y[self.sample_indices_]
+
+
+def _called(augmentation, images, rng):
+    """Apply a user's callable to images (m, H, W, C), in the form that it reads."""
+    scale = 255.0 if images.dtype == np.uint8 else 1.0
+    values = np.ascontiguousarray(np.moveaxis(images, 3, 1), dtype=np.float32) / np.float32(scale)
+    torch: Any = sys.modules.get("torch")
+    with seeded_generators(int(rng.randint(np.iinfo(np.int32).max))):
+        if torch is not None and isinstance(augmentation, torch.nn.Module):
+            with torch.no_grad():
+                made = augmentation(torch.from_numpy(values)).cpu().numpy()
+        else:
+            made = np.asarray(augmentation(values))
+    if made.shape != values.shape:
+        raise ValueError(
+            f"`augmentation` must return as many images of the same shape {values.shape}. "
+            f"Got {made.shape}."
+        )
+    return _in_dtype(np.moveaxis(made, 1, 3) * scale, images.dtype)
+
+
+@contextmanager
+def seeded_generators(seed):
+    """Seed the global generators of Python, numpy and torch (where it is loaded), then restore."""
+    torch = sys.modules.get("torch")
+    python, numpy = random.getstate(), np.random.get_state()
+    state = None if torch is None else torch.get_rng_state()
+    try:
+        random.seed(seed)
+        np.random.seed(seed)
+        if torch is not None:
+            torch.default_generator.manual_seed(seed)
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        if torch is not None:
+            torch.set_rng_state(state)

@@ -1,0 +1,185 @@
+"""Drop rows where there are many alike."""
+
+import warnings
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from imblearn.under_sampling.base import BaseUnderSampler
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from threadpoolctl import threadpool_limits
+
+from skimb._params import HasMethods, Interval, StrOptions
+from skimb._resampling import EmbeddingMixin, ImageSamplerMixin, select_rows
+
+__all__ = ["ClusterUnderSampler", "water_level"]
+
+
+class ClusterUnderSampler(EmbeddingMixin, ImageSamplerMixin, BaseUnderSampler):
+    """Thin out the frequent classes where they are dense, and keep what is rare within them.
+
+    Each class is divided into a few clusters. The largest lose rows first, until what is left fits;
+    in each, the rows that stay are spread evenly: each is the one nearest to the middle of its own
+    sub-cluster. This is `imblearn.under_sampling.ClusterCentroids` with ``voting="hard"``, divided
+    and conquered: as many centres, but each is sought in one cluster only.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        How many rows: imbalanced-learn's vocabulary. ``"auto"``: every class as many as the
+        smallest.
+    random_state : int, RandomState instance or None, default=None
+        The start of the clusterings.
+    embedder : transformer, default=None
+        Where distances are measured: it is cloned, fitted on X and y, and transforms the rows; wrap
+        a fitted one in `sklearn.frozen.FrozenEstimator`. One that does not read images gets
+        flattened rows. None: pixels. Image files want an embedder that reads them.
+    n_clusters : int or "auto", default="auto"
+        Clusters of each class, at most the rows that stay. ``"auto"``: the square root of these.
+    lazy : bool, default=False
+        Where X is an array, return a view over it, which costs no memory.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Label to number of rows that stay.
+    sample_indices_ : ndarray of shape (n_samples_new,)
+        For each returned row its index in X, class by class.
+    embedder_ : transformer
+        The fitted embedder, where one is given.
+    n_features_in_ : int
+        Values in a row.
+
+    See Also
+    --------
+    RandomUnderSampler : Keeps random rows, for nothing.
+
+    References
+    ----------
+    .. [1] Lin et al., Clustering-based undersampling in class-imbalanced data, Information Sciences
+       2017, doi:10.1016/j.ins.2017.05.008.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.under_sampling import ClusterUnderSampler
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> X_res, y_res = ClusterUnderSampler(random_state=0).fit_resample(X, y)
+    >>> X_res.shape, np.bincount(y_res)
+    ((162, 8, 8), array([81, 81]))
+    """
+
+    _parameter_constraints: dict = {
+        **BaseUnderSampler._parameter_constraints,
+        "random_state": ["random_state"],
+        "embedder": [HasMethods(["fit", "transform"]), None],
+        "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "lazy": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy: Any = "auto",
+        random_state=None,
+        embedder=None,
+        n_clusters: Any = "auto",
+        lazy=False,
+    ):
+        self.sampling_strategy = sampling_strategy
+        self.random_state = random_state
+        self.embedder = embedder
+        self.n_clusters = n_clusters
+        self.lazy = lazy
+
+    def _computes(self):
+        # What an embedder reads is its own affair.
+        return self.embedder is None
+
+    def _fit_resample(self, X, y, **params):
+        self._fit_embedder(X, y)
+        rng = check_random_state(self.random_state)
+        kept = []
+        for label in np.unique(y):
+            rows = np.flatnonzero(y == label)
+            n_kept = self.sampling_strategy_.get(label, len(rows))
+            if n_kept < len(rows):
+                # One thread: the sums of several are rounded by their number, and rows that are
+                # equally near would change with it.
+                with threadpool_limits(1), warnings.catch_warnings():
+                    # Equal rows make fewer clusters: that is seen to.
+                    warnings.simplefilter("ignore", ConvergenceWarning)
+                    rows = rows[self._spread(self._points(X, rows), n_kept, rng)]
+            kept.append(rows)
+        self.sample_indices_ = np.concatenate(kept)
+        return select_rows(X, self.sample_indices_, lazy=self.lazy), y[self.sample_indices_]
+
+    def _spread(self, points, n_kept, rng):
+        """Return which points stay, sorted."""
+        n_clusters = self.n_clusters
+        if n_clusters == "auto":
+            n_clusters = max(1, round(n_kept**0.5))
+        n_clusters = min(n_clusters, n_kept)
+        cluster = np.zeros(points.shape[0], dtype=np.intp)
+        if n_clusters > 1:
+            seed = rng.randint(np.iinfo(np.int32).max)
+            coarse = MiniBatchKMeans(n_clusters, n_init=1, random_state=seed)
+            cluster = coarse.fit_predict(points)
+        sizes = np.bincount(cluster, minlength=n_clusters)
+        kept = []
+        for k, quota in enumerate(water_level(sizes, n_kept)):
+            members = np.flatnonzero(cluster == k)
+            if quota < len(members):
+                members = members[_middles(points[members], quota, rng)]
+            kept.append(members)
+        return np.sort(np.concatenate(kept))
+
+
+def water_level(sizes, total):
+    """Return how much stays of each size when the largest are cut first.
+
+    Parameters
+    ----------
+    sizes : ndarray of shape (k,), int
+        Sizes, at least `total` together.
+    total : int
+        What shall stay.
+
+    Returns
+    -------
+    ndarray of shape (k,), int
+        ``min(size, level)``, and one more for some of those that are cut, to make the total.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.under_sampling._cluster import water_level
+    >>> water_level(np.array([2, 50, 9, 30]), 31)
+    array([ 2, 10,  9, 10])
+    >>> water_level(np.array([5, 5, 5]), 7)
+    array([2, 2, 3])
+    """
+    kept = np.zeros(len(sizes), dtype=np.intp)
+    # From the smallest on, each takes no more than an equal share of what is left.
+    for done, k in enumerate(np.argsort(sizes, kind="stable")):
+        kept[k] = min(sizes[k], (total - kept.sum()) // (len(sizes) - done))
+    return kept
+
+
+def _middles(points, n_kept, rng):
+    """Return as many points as are kept: of each of so many clusters the one nearest its centre."""
+    if n_kept == 0:
+        return np.empty(0, dtype=np.intp)
+    seed = rng.randint(np.iinfo(np.int32).max)
+    fine = KMeans(n_kept, n_init=1, max_iter=20, random_state=seed).fit(points)
+    own = fine.transform(points)[np.arange(points.shape[0]), fine.labels_]
+    # The two of a pair are equally near their middle: rounding must not choose between them.
+    own = np.rint(own / max(own.max(), np.finfo(float).tiny) * 1e6)
+    # Sorted by cluster, then by distance: the first of each cluster.
+    order = np.lexsort((own, fine.labels_))
+    chosen = order[np.unique(fine.labels_[order], return_index=True)[1]]
+    spare = np.setdiff1d(np.arange(points.shape[0]), chosen)
+    return np.concatenate([chosen, spare[: n_kept - len(chosen)]])
