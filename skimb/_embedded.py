@@ -13,6 +13,7 @@ from skimb._resampling import (
     EmbeddingMixin,
     ImageSamplerMixin,
     append_rows,
+    sample_indices,
     seeded_clone,
     select_rows,
 )
@@ -104,9 +105,9 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
         points = self._points(X, np.arange(len(y)))
         self.sampler_ = seeded_clone(self.sampler, check_random_state(self.random_state))
         resampled, labels = self.sampler_.fit_resample(points, y)
-        indices = getattr(self.sampler_, "sample_indices_", None)
+        indices = sample_indices(self.sampler_)
         if indices is not None and _are_rows(resampled, points, indices):
-            self.sample_indices_ = np.asarray(indices)
+            self.sample_indices_ = indices
             return select_rows(X, self.sample_indices_, lazy=self.lazy), np.asarray(labels)
         if self.embedder is not None:
             raise ValueError(

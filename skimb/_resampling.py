@@ -23,6 +23,7 @@ __all__ = [
     "append_rows",
     "apply_plan",
     "interpolate_rows",
+    "sample_indices",
     "seeded_clone",
     "select_rows",
     "takes_images",
@@ -33,11 +34,14 @@ class ImageSamplerMixin:
     """What turns a sampler on imbalanced-learn's bases into one of rows of any dimension.
 
     Put it before the base. ``_computes`` tells whether rows take part in arithmetic; a sampler that
-    only selects takes strings and missing values too.
+    only selects takes strings and missing values too. ``_wants_images`` says that rows are changed
+    as images: then they cannot be sparse.
     """
 
+    _wants_images = False
+
     def _computes(self):
-        return False
+        return self._wants_images
 
     def fit_resample(self, X, y, **params):
         """Resample the rows.
@@ -73,7 +77,14 @@ class ImageSamplerMixin:
             check_consistent_length(X, y)
             check_rows(self, X.root, np.zeros(len(X.root)), numeric=self._computes())
             return X, np.asarray(y), is_one_vs_all
+        if self._wants_images and sparse.issparse(X):
+            raise TypeError(
+                f"{type(self).__name__} makes images, but X is a sparse matrix. Give X.toarray()."
+            )
         X, y = check_rows(self, X, y, numeric=self._computes())
+        if self._wants_images and sparse.issparse(X):
+            # A frame of sparse columns: it comes out as such again.
+            X = sparse.csr_array(X).toarray()
         return X, y, is_one_vs_all
 
     def __sklearn_tags__(self):
@@ -81,6 +92,7 @@ class ImageSamplerMixin:
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = not self._computes()
         tags.input_tags.string = not self._computes()
+        tags.input_tags.sparse = tags.input_tags.sparse and not self._wants_images
         tags.sampler_tags.sample_indices = True
         return tags
 
@@ -121,6 +133,22 @@ class EmbeddingMixin:
                 f"For {len(rows)} rows it gave {points.shape}."
             )
         return points
+
+
+def sample_indices(sampler):
+    """Return which rows a fitted sampler chose, as integers; None where it does not tell.
+
+    Parameters
+    ----------
+    sampler : sampler
+
+    Returns
+    -------
+    ndarray of int, or None
+    """
+    indices = getattr(sampler, "sample_indices_", None)
+    # imbalanced-learn's InstanceHardnessThreshold gives floats.
+    return None if indices is None else np.asarray(indices).astype(np.intp)
 
 
 def takes_images(estimator):
@@ -320,7 +348,7 @@ def apply_plan(sampler, values: Any) -> Any:
         for step in sampler:
             values = apply_plan(step, values)
         return values
-    indices = getattr(sampler, "sample_indices_", None)
+    indices = sample_indices(sampler)
     if indices is None:
         raise ValueError(
             f"{type(sampler).__name__} does not tell which rows it returned: it has no "

@@ -1,14 +1,18 @@
 """Public contracts: checks that a part made elsewhere fits into skimb."""
 
 import copy
+import pickle
+import random
 
+import numpy as np
 import torch
 from sklearn.base import clone
 from torch import nn
 
 from skimb.losses import Loss
+from skimb.over_sampling import apply_plan
 
-__all__ = ["check_loss"]
+__all__ = ["check_loss", "check_resampler"]
 
 #: Logits beyond which float32 probabilities are exactly 0 or 1.
 EXTREME = 1e4
@@ -144,6 +148,160 @@ def _check_gradients(loss, logits, target):
                 bool(torch.isfinite(values).all() and torch.isfinite(gradient).all()),
                 f"Values and gradients must be finite at a logit of {size:g} in {dtype}.",
             )
+
+
+#: Shapes and dtypes of the images that a resampler is tried with.
+FORMS = [
+    ((6, 5), np.uint8),
+    ((6, 5, 3), np.uint8),
+    ((3, 6, 5), np.float32),
+    ((4, 4), np.float64),
+]
+
+
+def check_resampler(sampler):
+    """Check that a resampler does what `CNNClassifier`, Pipelines and `apply_plan` rely on.
+
+    It takes images of three and four dimensions, keeps their dtype and the type of the labels, and
+    leaves its input and all global generators alone; equal seeds give equal rows. It returns as
+    many rows of each class as its strategy says. If it names the rows that it chose
+    (``sample_indices_``), they are those of X to the bit; if it names the parents of rows that it
+    made (``parents_``, ``gaps_``), originals come first, and parents are of the row's class. Labels
+    of another length are refused. It clones, and pickles after a fit.
+
+    Run imbalanced-learn's own suite too: `imblearn.utils.estimator_checks.parametrize_with_checks`.
+
+    Parameters
+    ----------
+    sampler : sampler
+        It is cloned. A parameter ``random_state``, if it has one, is set.
+
+    Raises
+    ------
+    AssertionError
+        With the first promise that does not hold.
+
+    Examples
+    --------
+    >>> from skimb.over_sampling import SMOTE
+    >>> from skimb.testing import check_resampler
+    >>> check_resampler(SMOTE())
+    >>> check_resampler(SMOTE(embedder=3))
+    Traceback (most recent call last):
+    ...
+    AssertionError: It must resample uint8 images of shape (60, 6, 5). It failed: ...
+    """
+    rng = np.random.RandomState(0)
+    y = np.array(["few", "many"])[rng.permutation(np.repeat([0, 1], [18, 42]))]
+    for shape, dtype in FORMS:
+        # The rare class is brighter: samplers that clean what overlaps must find something to keep.
+        bright = 25 * (y == "few").reshape(-1, *[1] * len(shape))
+        X = (rng.randint(0, 231, size=(len(y), *shape)) + bright).astype(dtype)
+        try:
+            _check_resampled(sampler, X, y)
+        except (TypeError, ValueError) as exc:
+            raise AssertionError(
+                f"It must resample {np.dtype(dtype)} images of shape {X.shape}. It failed: {exc}"
+            ) from exc
+    try:
+        clone(sampler).fit_resample(X, y[:-1])
+    except ValueError:
+        return
+    raise AssertionError("Labels of another length than X must be a ValueError.")
+
+
+def _check_resampled(sampler, X, y):
+    fitted = clone(sampler)
+    seeded = "random_state" in fitted.get_params()
+    if seeded:
+        fitted.set_params(random_state=0)
+    before = X.copy(), y.copy()
+    state = _generators()
+    X_resampled, y_resampled = fitted.fit_resample(X, y)
+    rows, labels = np.asarray(X_resampled), np.asarray(y_resampled)
+    _ensure(
+        _generators() == state,
+        "It must leave the global generators of Python, numpy and torch as they were.",
+    )
+    _ensure(
+        np.array_equal(before[0], X) and np.array_equal(before[1], y),
+        "It must leave its input as it was.",
+    )
+    _ensure(
+        rows.shape[1:] == X.shape[1:] and rows.dtype == X.dtype and len(rows) == len(labels),
+        f"It must return rows of shape {X.shape[1:]} and dtype {X.dtype}, and a label for each. "
+        f"It returned {rows.shape} of {rows.dtype}, and {len(labels)} labels.",
+    )
+    _ensure(
+        labels.dtype.kind == y.dtype.kind and set(labels) == set(y),
+        "It must return labels of the type that came, and keep every class.",
+    )
+    if seeded:
+        again, _ = clone(fitted).fit_resample(X, y)
+        _ensure(np.array_equal(again, rows), "Equal seeds must give equal rows.")
+    _check_counts(fitted, y, labels)
+    _check_plan(fitted, X, y, rows, labels)
+    pickle.loads(pickle.dumps(fitted))
+
+
+def _generators():
+    """Return the state of all global generators."""
+    return pickle.dumps((random.getstate(), np.random.get_state(), torch.get_rng_state().numpy()))
+
+
+def _check_counts(fitted, y, labels):
+    """Check the number of rows a class, where the strategy fixes it."""
+    strategy = getattr(fitted, "sampling_strategy_", {})
+    kind = getattr(fitted, "_sampling_type", None)
+    for label in np.unique(y).tolist():
+        n_rows, n_before = int((labels == label).sum()), int((y == label).sum())
+        wanted = n_rows
+        if kind == "over-sampling":
+            wanted = n_before + strategy.get(label, 0)
+        elif kind == "under-sampling":
+            wanted = strategy.get(label, n_before)
+        _ensure(
+            n_rows == wanted,
+            f"Its `sampling_strategy_` asks for {wanted} rows of {label!r}; it gave {n_rows}.",
+        )
+
+
+def _check_plan(fitted, X, y, rows, labels):
+    """Check what the sampler says of where its rows come from."""
+    indices, parents = (getattr(fitted, name, None) for name in ("sample_indices_", "parents_"))
+    if indices is None:
+        return
+    _ensure(
+        len(indices) == len(rows) and np.array_equal(y[indices], labels),
+        "`sample_indices_` must name a row of its class for each row that is returned.",
+    )
+    n_made = 0 if parents is None else len(parents)
+    chosen = slice(0, len(rows) - n_made)
+    _ensure(
+        np.array_equal(X[indices[chosen]], rows[chosen]),
+        "Rows that were chosen must be those that `sample_indices_` names, to the bit.",
+    )
+    if parents is None:
+        return
+    _ensure(
+        parents.shape == (n_made, 2)
+        and np.shape(fitted.gaps_) == (n_made,)
+        and bool(np.all((fitted.gaps_ >= 0) & (fitted.gaps_ <= 1))),
+        "`parents_` must be of shape (m, 2), `gaps_` of shape (m,), in [0, 1].",
+    )
+    _ensure(
+        np.array_equal(indices[chosen], np.arange(len(X)))
+        and np.array_equal(indices[len(X) :], parents[:, 0])
+        and bool(np.all(y[parents] == labels[len(X) :, None])),
+        "Originals must come first, then made rows, whose two parents are of their class.",
+    )
+    numbers = np.arange(float(len(X)))
+    followed = apply_plan(fitted, numbers)
+    first, second = numbers[parents.T]
+    _ensure(
+        np.allclose(followed[len(X) :], first + fitted.gaps_ * (second - first)),
+        "A further array must follow its rows.",
+    )
 
 
 def _ensure(holds, promise):

@@ -7,6 +7,7 @@ from imblearn.over_sampling import BorderlineSMOTE
 from imblearn.under_sampling import TomekLinks
 from imblearn.utils.estimator_checks import estimator_checks_generator
 
+from skimb.neural_network import DeepSMOTE
 from skimb.over_sampling import SMOTE, AugmentedOverSampler, RandomOverSampler
 from skimb.under_sampling import ClusterUnderSampler, EmbeddedSampler, RandomUnderSampler
 
@@ -16,6 +17,7 @@ SAMPLERS = [
     SMOTE(random_state=0),
     AugmentedOverSampler(random_state=0),
     ClusterUnderSampler(random_state=0),
+    DeepSMOTE(random_state=0, max_epochs=1, n_latent=8),
     EmbeddedSampler(TomekLinks(), random_state=0),
     EmbeddedSampler(BorderlineSMOTE(), random_state=0),
 ]

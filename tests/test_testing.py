@@ -1,11 +1,15 @@
 """check_loss: every loss of skimb passes, and each broken promise is found."""
 
+import imblearn.over_sampling
+import imblearn.under_sampling
+import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
 from torch import nn
 from torch.nn import functional as F
 
-from skimb import losses
+from skimb import losses, neural_network, over_sampling, under_sampling
 from skimb.losses import (
     AsymmetricLoss,
     BalancedSoftmaxLoss,
@@ -17,7 +21,10 @@ from skimb.losses import (
     PolyLoss,
     VectorScalingLoss,
 )
-from skimb.testing import check_loss
+from skimb.neural_network import DeepSMOTE
+from skimb.over_sampling import SMOTE, AugmentedOverSampler, ImageJitter, RandomOverSampler
+from skimb.testing import check_loss, check_resampler
+from skimb.under_sampling import ClusterUnderSampler, EmbeddedSampler, RandomUnderSampler
 
 OURS = [
     AsymmetricLoss(),
@@ -121,3 +128,107 @@ def in_place(logits, target):
 def test_a_broken_promise_is_found(loss, promise):
     with pytest.raises(AssertionError, match=promise):
         check_loss(loss)
+
+
+# ------------------------------------------------------------------------- resamplers
+
+SAMPLERS = [
+    RandomOverSampler(),
+    RandomOverSampler(lazy=True),
+    RandomUnderSampler(),
+    RandomUnderSampler(replacement=True, lazy=True),
+    SMOTE(),
+    SMOTE(k_neighbors=2, lazy=True),
+    SMOTE(embedder=PCA(3)),
+    AugmentedOverSampler(),
+    AugmentedOverSampler(augmentation=ImageJitter(flip=False), lazy=True),
+    ClusterUnderSampler(),
+    ClusterUnderSampler(n_clusters=1, embedder=PCA(2)),
+    EmbeddedSampler(imblearn.under_sampling.TomekLinks()),
+    EmbeddedSampler(imblearn.under_sampling.OneSidedSelection(), embedder=PCA(4)),
+    EmbeddedSampler(imblearn.under_sampling.EditedNearestNeighbours()),
+    EmbeddedSampler(imblearn.under_sampling.NearMiss(), lazy=True),
+    EmbeddedSampler(imblearn.under_sampling.InstanceHardnessThreshold()),
+    EmbeddedSampler(imblearn.over_sampling.BorderlineSMOTE()),
+    EmbeddedSampler(imblearn.over_sampling.ADASYN()),
+    DeepSMOTE(max_epochs=1, n_latent=8),
+    DeepSMOTE(max_epochs=1, n_latent=8, lazy=True),
+]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=repr)
+def test_every_resampler_keeps_its_promises(sampler):
+    check_resampler(sampler)
+
+
+def test_no_resampler_is_forgotten():
+    rooms = (neural_network, over_sampling, under_sampling)
+    classes = {
+        item
+        for room in rooms
+        for item in vars(room).values()
+        if isinstance(item, type) and hasattr(item, "fit_resample")
+    }
+    assert classes == {type(sampler) for sampler in SAMPLERS}
+
+
+class Broken(RandomOverSampler):
+    """A resampler that keeps all promises but one, which `fault` names."""
+
+    def __init__(self, fault="", *, sampling_strategy="auto", random_state=None, lazy=False):
+        super().__init__(sampling_strategy=sampling_strategy, random_state=random_state, lazy=lazy)
+        self.fault = fault
+
+    def fit_resample(self, X, y, **params):
+        if self.fault == "length":
+            y = np.resize(y, len(X))
+        rows, labels = super().fit_resample(X, y)
+        match self.fault:
+            case "generator":
+                np.random.rand()
+            case "input":
+                X[0] = 7
+            case "dtype":
+                rows = rows.astype(np.float16)
+            case "labels":
+                labels = (labels == "few").astype(int)
+            case "seed":
+                rows = np.where(np.random.RandomState().rand() < 2, rows, rows) + np.array(
+                    np.random.RandomState().randint(9), dtype=rows.dtype
+                )
+            case "counts":
+                rows, labels = rows[:-1], labels[:-1]
+                self.sample_indices_ = self.sample_indices_[:-1]
+            case "rows":
+                rows = rows.copy()
+                rows[-1] = 1
+            case "indices":
+                self.sample_indices_ = self.sample_indices_[::-1]
+            case "parents":
+                self.parents_, self.gaps_ = np.zeros((24, 2), int), np.zeros(24)
+            case "gaps":
+                made = self.sample_indices_[60:]
+                self.parents_, self.gaps_ = np.stack([made, made], axis=1), np.full(24, 2.0)
+        return rows, labels
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("generator", "global generators"),
+        ("input", "leave its input"),
+        ("dtype", "rows of shape"),
+        ("labels", "labels of the type"),
+        ("seed", "Equal seeds"),
+        ("counts", "asks for 42 rows of 'few'; it gave 41"),
+        ("rows", "to the bit"),
+        ("indices", "must name a row of its class"),
+        ("parents", "Originals must come first"),
+        ("gaps", r"in \[0, 1\]"),
+        ("length", "Labels of another length"),
+    ],
+)
+def test_every_broken_promise_of_a_resampler_is_found(fault, message):
+    check_resampler(Broken())
+    with pytest.raises(AssertionError, match=message):
+        check_resampler(Broken(fault))

@@ -2,16 +2,20 @@
 
 from skimb.neural_network._augmentation import CutMix, FlipCrop, Mixup, Remix
 from skimb.neural_network._backbones import VGG, CosineLinear, ResNet
+from skimb.neural_network._batch_sampler import BalancedBatchSampler
 from skimb.neural_network._classifier import CNNClassifier
 from skimb.neural_network._decoupled import DecoupledClassifier
+from skimb.neural_network._deep_smote import DeepSMOTE
 from skimb.neural_network._modules import SimpleCNN
 
 __all__ = [
     "VGG",
+    "BalancedBatchSampler",
     "CNNClassifier",
     "CosineLinear",
     "CutMix",
     "DecoupledClassifier",
+    "DeepSMOTE",
     "FlipCrop",
     "Mixup",
     "Remix",

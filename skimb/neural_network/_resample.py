@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils import get_tags
 
 from skimb._image_files import ImageFiles
-from skimb._resampling import apply_plan, seeded_clone, takes_images
+from skimb._resampling import apply_plan, sample_indices, seeded_clone, takes_images
 
 __all__ = ["resample_training_part"]
 
@@ -57,7 +57,7 @@ def _apply(sampler, images, labels, weight):
     rows = images if as_images else images.reshape(len(images), -1).astype(np.float32)
     resampled, new_labels = sampler.fit_resample(rows, labels)
     new_labels = np.asarray(new_labels)
-    indices = getattr(sampler, "sample_indices_", None)
+    indices = sample_indices(sampler)
     if as_images and hasattr(sampler, "parents_"):
         return np.asarray(resampled), new_labels, apply_plan(sampler, weight)
     if indices is not None:
@@ -88,5 +88,5 @@ def _apply_to_files(sampler, images, labels, weight):
             "skimb.datasets.read_images(paths, image_shape=...)."
         )
     sampler.fit_resample(rows, labels)
-    indices = sampler.sample_indices_
+    indices = sample_indices(sampler)
     return images[indices], labels[indices], weight[indices]

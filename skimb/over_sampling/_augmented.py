@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
-from scipy import ndimage, sparse
+from scipy import ndimage
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
@@ -185,6 +185,8 @@ class AugmentedOverSampler(ImageSamplerMixin, BaseOverSampler):
     1542
     """
 
+    _wants_images = True
+
     _parameter_constraints: dict = {
         **BaseOverSampler._parameter_constraints,
         "augmentation": [callable, None],
@@ -209,24 +211,6 @@ class AugmentedOverSampler(ImageSamplerMixin, BaseOverSampler):
         self.image_shape = image_shape
         self.channels = channels
         self.lazy = lazy
-
-    def _computes(self):
-        return True
-
-    def _check_X_y(self, X, y, accept_sparse=None):
-        if sparse.issparse(X):
-            raise TypeError(
-                "AugmentedOverSampler changes images, but X is a sparse matrix. Give X.toarray()."
-            )
-        X, y, is_one_vs_all = super()._check_X_y(X, y, accept_sparse)
-        # Frames of sparse columns come out as such again.
-        rows: Any = X
-        return rows.toarray() if sparse.issparse(X) else X, y, is_one_vs_all
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        return tags
 
     def _fit_resample(self, X, y, **params):
         layout = read_layout(X.shape[1:], image_shape=self.image_shape, channels=self.channels)

@@ -12,10 +12,79 @@ from sklearn.utils import check_random_state
 from skimb._params import HasMethods, Interval
 from skimb._resampling import EmbeddingMixin, ImageSamplerMixin, interpolate_rows
 
-__all__ = ["SMOTE"]
+__all__ = ["SMOTE", "BaseSMOTE"]
 
 
-class SMOTE(EmbeddingMixin, ImageSamplerMixin, BaseOverSampler):
+class BaseSMOTE(ImageSamplerMixin, BaseOverSampler):
+    """Template of samplers that make a row of two neighbours in a class.
+
+    A subclass has the parameters ``random_state`` and ``k_neighbors``, prepares in ``_prepare``,
+    says in ``_points`` where neighbours are sought, and makes rows in ``_rows``.
+    """
+
+    k_neighbors: int
+    random_state: Any
+
+    def _computes(self):
+        return True
+
+    def _prepare(self, X, y):
+        """Fit what the points or the rows need."""
+
+    def _points(self, X, rows) -> Any:
+        """Return rows as points, of shape (m, d)."""
+        raise NotImplementedError
+
+    def _rows(self, X, first, second) -> Any:
+        """Return X and, below it, the synthetic rows."""
+        raise NotImplementedError
+
+    def _fit_resample(self, X, y, **params):
+        self._prepare(X, y)
+        firsts, seconds, gaps, labels = [], [], [], []
+        for label, n_new in self.sampling_strategy_.items():
+            if n_new == 0:
+                continue
+            rows = np.flatnonzero(y == label)
+            first, second, gap = self._plan(self._points(X, rows), y[rows[:1]].tolist()[0], n_new)
+            firsts.append(rows[first])
+            seconds.append(rows[second])
+            gaps.append(gap)
+            labels.append(np.full(n_new, label, dtype=y.dtype))
+        first, second = _joined(firsts, np.intp), _joined(seconds, np.intp)
+        self.parents_ = np.column_stack([first, second])
+        self.gaps_ = _joined(gaps, np.float64)
+        self.sample_indices_ = np.concatenate([np.arange(len(y)), first])
+        return self._rows(X, first, second), np.concatenate([y, *labels])
+
+    def _plan(self, members, label, n_new):
+        """Choose parents, as positions within the class, and gaps."""
+        n_rows = members.shape[0]
+        if n_rows < 2:
+            raise ValueError(
+                f"Class {label!r} has one row only, and {type(self).__name__} needs two to "
+                "interpolate. Use RandomOverSampler for it, or leave it out of `sampling_strategy`."
+            )
+        k_neighbors = min(self.k_neighbors, n_rows - 1)
+        if k_neighbors < self.k_neighbors:
+            warnings.warn(
+                f"Class {label!r} has {n_rows} rows only: {type(self).__name__} uses {k_neighbors} "
+                f"neighbours there instead of k_neighbors={self.k_neighbors}.",
+                UserWarning,
+                stacklevel=7,
+            )
+        search = NearestNeighbors(n_neighbors=k_neighbors + 1).fit(members)
+        # The first neighbour of a row is the row itself.
+        neighbors = search.kneighbors(members, return_distance=False)[:, 1:]
+        # As imbalanced-learn draws: each class from the start of an int seed.
+        rng = check_random_state(self.random_state)
+        drawn = rng.randint(low=0, high=neighbors.size, size=n_new)
+        gap = rng.uniform(size=n_new)
+        first, choice = np.divmod(drawn, k_neighbors)
+        return first, neighbors[first, choice], gap
+
+
+class SMOTE(EmbeddingMixin, BaseSMOTE):
     r"""Make rows of the rare classes on the segments between near neighbours.
 
     For a row :math:`x_i` of a rare class, one of its k nearest neighbours :math:`x_j` in the class
@@ -106,53 +175,11 @@ class SMOTE(EmbeddingMixin, ImageSamplerMixin, BaseOverSampler):
         self.embedder = embedder
         self.lazy = lazy
 
-    def _computes(self):
-        return True
-
-    def _fit_resample(self, X, y, **params):
+    def _prepare(self, X, y):
         self._fit_embedder(X, y)
-        firsts, seconds, gaps, labels = [], [], [], []
-        for label, n_new in self.sampling_strategy_.items():
-            if n_new == 0:
-                continue
-            rows = np.flatnonzero(y == label)
-            first, second, gap = self._plan(self._points(X, rows), y[rows[:1]].tolist()[0], n_new)
-            firsts.append(rows[first])
-            seconds.append(rows[second])
-            gaps.append(gap)
-            labels.append(np.full(n_new, label, dtype=y.dtype))
-        first, second = _joined(firsts, np.intp), _joined(seconds, np.intp)
-        self.parents_ = np.column_stack([first, second])
-        self.gaps_ = _joined(gaps, np.float64)
-        self.sample_indices_ = np.concatenate([np.arange(len(y)), first])
-        X_resampled = interpolate_rows(X, first, second, self.gaps_, lazy=self.lazy)
-        return X_resampled, np.concatenate([y, *labels])
 
-    def _plan(self, members, label, n_new):
-        """Choose parents, as positions within the class, and gaps."""
-        n_rows = members.shape[0]
-        if n_rows < 2:
-            raise ValueError(
-                f"Class {label!r} has one row only, and SMOTE needs two to interpolate. Use "
-                "RandomOverSampler for it, or leave it out of `sampling_strategy`."
-            )
-        k_neighbors = min(self.k_neighbors, n_rows - 1)
-        if k_neighbors < self.k_neighbors:
-            warnings.warn(
-                f"Class {label!r} has {n_rows} rows only: SMOTE uses {k_neighbors} neighbours "
-                f"there instead of k_neighbors={self.k_neighbors}.",
-                UserWarning,
-                stacklevel=4,
-            )
-        search = NearestNeighbors(n_neighbors=k_neighbors + 1).fit(members)
-        # The first neighbour of a row is the row itself.
-        neighbors = search.kneighbors(members, return_distance=False)[:, 1:]
-        # As imbalanced-learn draws: each class from the start of an int seed.
-        rng = check_random_state(self.random_state)
-        drawn = rng.randint(low=0, high=neighbors.size, size=n_new)
-        gap = rng.uniform(size=n_new)
-        first, choice = np.divmod(drawn, k_neighbors)
-        return first, neighbors[first, choice], gap
+    def _rows(self, X, first, second):
+        return interpolate_rows(X, first, second, self.gaps_, lazy=self.lazy)
 
 
 def _joined(parts, dtype):

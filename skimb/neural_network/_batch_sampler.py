@@ -1,0 +1,128 @@
+"""Batches with shares of the classes, for a plain DataLoader."""
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state, column_or_1d
+from torch.utils.data import Sampler
+
+from skimb.neural_network._batches import BatchPlan
+
+__all__ = ["BalancedBatchSampler"]
+
+
+class BalancedBatchSampler(Sampler):
+    """Row indices of batches that hold an exact share of every class.
+
+    The batches of `CNNClassifier`, for a training loop of your own: give it to a DataLoader as
+    `batch_sampler`. Within a class the rows take turns. Each pass over it is the next epoch. With
+    several processes each batch of the whole is dealt out class by class, so every process has as
+    many rows, and of every class as many, up to one.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels.
+    batch_size : int, default=128
+        Rows a batch of one process.
+    batch_sampling : {"balanced", "sqrt", "progressive"}, float or None, default="balanced"
+        The shares, as in `CNNClassifier`.
+    n_epochs : int, default=1
+        Epochs of the whole training: ``"progressive"`` is balanced in the last.
+    steps_per_epoch : int or None, default=None
+        Batches an epoch. None: as many as it takes to see as many rows as there are.
+    rank, world_size : int, default=0 and 1
+        Which process this is, of how many. All must have the same `random_state`.
+    random_state : int, RandomState instance or None, default=None
+        Drives the order. An int where there are several processes.
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not fit, or a batch of all processes is larger than the data.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.neural_network import BalancedBatchSampler
+    >>> y = np.repeat(["rest", "rare"], [90, 10])
+    >>> sampler = BalancedBatchSampler(y, batch_size=20, random_state=0)
+    >>> [np.unique(y[batch], return_counts=True)[1].tolist() for batch in sampler]
+    [[10, 10], [10, 10], [10, 10], [10, 10], [10, 10]]
+    """
+
+    def __init__(
+        self,
+        y,
+        *,
+        batch_size=128,
+        batch_sampling: Any = "balanced",
+        n_epochs=1,
+        steps_per_epoch=None,
+        rank=0,
+        world_size=1,
+        random_state=None,
+    ):
+        y = column_or_1d(y)
+        if not 0 <= rank < world_size:
+            raise ValueError(
+                f"`rank` must be in [0, world_size). Got rank={rank}, world_size={world_size}."
+            )
+        if world_size > 1 and not isinstance(random_state, Integral):
+            raise ValueError(
+                "With several processes `random_state` must be an int, the same in each: else they "
+                f"draw different batches. Got {random_state!r}."
+            )
+        names = ("balanced", "sqrt", "progressive", None)
+        is_known = batch_sampling in names
+        if isinstance(batch_sampling, int | float):
+            is_known = bool(0 <= batch_sampling <= 1)
+        if not is_known:
+            raise ValueError(
+                f"`batch_sampling` must be one of {names} or a float in [0, 1]. "
+                f"Got {batch_sampling!r}."
+            )
+        for name, value in (("batch_size", batch_size), ("n_epochs", n_epochs)):
+            if not isinstance(value, Integral) or value < 1:
+                raise ValueError(f"`{name}` must be a positive int. Got {value!r}.")
+        if batch_size * world_size > len(y):
+            raise ValueError(
+                f"{world_size} batches of {batch_size} rows are more than the {len(y)} rows of y. "
+                "Lower `batch_size`."
+            )
+        self.batch_size = batch_size
+        self.rank, self.world_size = rank, world_size
+        self._target = np.unique(y, return_inverse=True)[1]
+        self._settings = {
+            "batch_size": batch_size * world_size,
+            "n_epochs": n_epochs,
+            "steps_per_epoch": steps_per_epoch,
+            "batch_sampling": batch_sampling,
+        }
+        self._seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch):
+        """Go to an epoch: the next pass gives its batches, as if all before it had been made.
+
+        Parameters
+        ----------
+        epoch : int
+            Counted from 0.
+        """
+        self._plan = BatchPlan(
+            self._target, rng=np.random.RandomState(self._seed), **self._settings
+        )
+        for _ in range(epoch):
+            self._plan.epoch()
+
+    def __len__(self):
+        return self._plan.steps
+
+    def __iter__(self):
+        for batch in self._plan.epoch():
+            # Dealt out in the order of the classes; a batch that does not divide loses its rest.
+            whole = batch[np.argsort(self._target[batch], kind="stable")]
+            dealt = whole[: len(whole) - len(whole) % self.world_size]
+            yield dealt[self.rank :: self.world_size].tolist()

@@ -1,0 +1,309 @@
+"""SMOTE in the latent space of an auto-encoder, and images out of it."""
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from imblearn.over_sampling.base import BaseOverSampler
+from sklearn.utils import check_random_state
+from torch import nn
+from torch.nn import functional as F
+
+from skimb._images import read_layout
+from skimb._params import Interval, StrOptions
+from skimb._resampled import is_integer
+from skimb._resampling import append_rows
+from skimb.neural_network._modules import count_multiply_adds
+from skimb.neural_network._runtime import resolve_device, seeded, threads_for
+from skimb.over_sampling._smote import BaseSMOTE
+
+__all__ = ["AutoEncoder", "DeepSMOTE"]
+
+#: Images that are encoded or decoded at once.
+BLOCK = 256
+
+
+class DeepSMOTE(BaseSMOTE):
+    r"""Make images of the rare classes between the codes of two of them.
+
+    A small convolutional auto-encoder learns all classes; in its latent space near neighbours of a
+    class are joined as in `SMOTE`, and what lies between is decoded to an image [1]_. A blend of
+    two codes looks more like an image than a blend of their pixels.
+
+    At each step the auto-encoder pays for the reconstruction of a batch, and for that of as many
+    images of one class, drawn at random with equal chances, whose codes are taken as given: so the
+    decoder learns the rare classes as well as the others. (This is what the authors' code does; the
+    paper's text permutes those codes, which the code undoes.)
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        How many rows: imbalanced-learn's vocabulary. ``"auto"``: every class as many as the
+        largest.
+    random_state : int, RandomState instance or None, default=None
+        Drives the training, and which pairs and gaps are drawn.
+    k_neighbors : int, default=5
+        Neighbours to choose from. A class of fewer rows uses all it has, with a warning.
+    n_latent : int, default=300
+        Length of a code.
+    max_epochs : int, default=50
+        Epochs of the auto-encoder.
+    batch_size : int, default=100
+        Images a batch.
+    lr : float, default=1e-3
+        Learning rate of Adam; it falls to zero along a cosine.
+    image_shape : tuple of int, default=None
+        ``(C, H, W)`` that the rows of a 2-D X unfold to. None: images of one line.
+    channels : {"first", "last"} or None, default=None
+        Where the channels of a 4-D X stand, when its shape leaves that open.
+    device : str or torch.device, default="auto"
+        ``"auto"``: CUDA where there is one, else the CPU.
+    lazy : bool, default=False
+        Return a view that does not copy X, and by whose parents `CNNClassifier` knows its rows, so
+        that no validation part leaks.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Label to number of new rows.
+    sample_indices_ : ndarray of shape (n_samples_new,)
+        For each returned row its own index or, where it is synthetic, that of its first parent.
+    parents_ : ndarray of shape (m, 2)
+        The rows of X between whose codes each synthetic row lies.
+    gaps_ : ndarray of shape (m,)
+        How far it lies from the first code to the second.
+    module_ : nn.Module
+        The auto-encoder, on the CPU.
+    losses_ : list of float
+        The mean squared error of each epoch, both parts together, where pixels span [-1, 1].
+    n_features_in_ : int
+        Values in a row.
+
+    See Also
+    --------
+    skimb.over_sampling.SMOTE : Joins pixels; cheaper by far.
+
+    References
+    ----------
+    .. [1] Dablain, Krawczyk and Chawla, DeepSMOTE: Fusing Deep Learning and SMOTE for Imbalanced
+       Data, IEEE TNNLS 2022, arXiv:2105.02340.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.neural_network import DeepSMOTE
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> sampler = DeepSMOTE(sampling_strategy={1: 200}, max_epochs=2, random_state=0)
+    >>> X_res, y_res = sampler.fit_resample(X, y)
+    >>> X_res.shape, X_res.dtype, np.bincount(y_res)
+    ((1823, 8, 8), dtype('uint8'), array([1623,  200]))
+    """
+
+    _wants_images = True
+
+    _parameter_constraints: dict = {
+        **BaseOverSampler._parameter_constraints,
+        "k_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "n_latent": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "image_shape": [tuple, list, None],
+        "channels": [StrOptions({"first", "last"}), None],
+        "device": [str, torch.device],
+        "lazy": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy: Any = "auto",
+        random_state=None,
+        k_neighbors=5,
+        n_latent=300,
+        max_epochs=50,
+        batch_size=100,
+        lr=1e-3,
+        image_shape=None,
+        channels=None,
+        device: Any = "auto",
+        lazy=False,
+    ):
+        self.sampling_strategy = sampling_strategy
+        self.random_state = random_state
+        self.k_neighbors = k_neighbors
+        self.n_latent = n_latent
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.image_shape = image_shape
+        self.channels = channels
+        self.device = device
+        self.lazy = lazy
+
+    def _prepare(self, X, y):
+        self._layout = read_layout(
+            X.shape[1:], image_shape=self.image_shape, channels=self.channels
+        )
+        images = self._layout.to_channels_last(np.asarray(X))
+        low, high = float(images.min()), float(images.max())
+        self._center = (low + high) / 2
+        self._scale = (high - low) / 2 or 1.0
+        device = resolve_device(self.device)
+        target = np.unique(y, return_inverse=True)[1]
+        rng = np.random.RandomState(
+            check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        )
+        with (
+            seeded(int(rng.randint(np.iinfo(np.int32).max)), device),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+        ):
+            module = AutoEncoder(self._layout.image_shape, self.n_latent).to(device)
+            self._work = count_multiply_adds(module, self._layout.image_shape, device)
+            with threads_for(self._work * self.batch_size):
+                self.losses_ = self._train(module, images, target, rng, device)
+        self.module_ = module.cpu().eval()
+
+    def _train(self, module, images, target, rng, device):
+        """Train the auto-encoder; return the loss of each epoch."""
+        members = [np.flatnonzero(target == k) for k in range(target.max() + 1)]
+        n_steps = -(-len(images) // self.batch_size)
+        optimizer = torch.optim.Adam(module.parameters(), lr=self.lr)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+            optimizer, T_max=n_steps * self.max_epochs
+        )
+        losses = []
+        for _ in range(self.max_epochs):
+            total = 0.0
+            for rows in np.array_split(rng.permutation(len(images)), n_steps):
+                batch = self._read(images[rows]).to(device)
+                chosen = rng.permutation(members[rng.randint(len(members))])[: self.batch_size]
+                of_class = self._read(images[chosen]).to(device)
+                with torch.no_grad():
+                    codes = module.encode(of_class)
+                loss = F.mse_loss(module(batch), batch)
+                loss = loss + F.mse_loss(module.decode(codes), of_class)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                total = total + loss.detach()
+            losses.append(float(total) / n_steps)
+        if not np.isfinite(losses[-1]):
+            raise ValueError(
+                f"The auto-encoder diverged: its loss is {losses[-1]}. Lower `lr`, or look for "
+                "extreme values in X."
+            )
+        return losses
+
+    def _read(self, images):
+        """Return images (m, H, W, C) as a tensor (m, C, H, W) with values in [-1, 1]."""
+        values = (images.astype(np.float32) - self._center) / self._scale
+        return torch.from_numpy(np.moveaxis(values, 3, 1).astype(np.float32, order="C"))
+
+    def _points(self, X, rows):
+        return self._codes(X, rows).numpy()
+
+    @torch.no_grad()
+    def _codes(self, X, rows):
+        images = self._layout.to_channels_last(np.asarray(X[rows]))
+        with threads_for(self._work * BLOCK):
+            return torch.cat(
+                [
+                    self.module_.encode(self._read(images[start : start + BLOCK]))
+                    for start in range(0, len(images), BLOCK)
+                ]
+            )
+
+    @torch.no_grad()
+    def _rows(self, X, first, second):
+        made = np.empty((len(first), *X.shape[1:]), dtype=X.dtype)
+        # A view of the rows as images: what is written there stands in the rows.
+        images = self._layout.to_channels_last(made)
+        gaps = torch.from_numpy(self.gaps_.astype(np.float32))[:, None]
+        for start in range(0, len(first), BLOCK):
+            part = slice(start, start + BLOCK)
+            codes = self._codes(X, first[part])
+            codes += gaps[part] * (self._codes(X, second[part]) - codes)
+            with threads_for(self._work * BLOCK):
+                decoded = self.module_.decode(codes).permute(0, 2, 3, 1).numpy()
+            values = decoded.astype(np.float64) * self._scale + self._center
+            images[part] = np.rint(values) if is_integer(X.dtype) else values
+        return append_rows(X, made, self.parents_, lazy=self.lazy)
+
+
+class AutoEncoder(nn.Module):
+    """A convolutional auto-encoder for images of any size, values in [-1, 1].
+
+    Strided convolutions halve the image until a side is at most 4 pixels, at most four times; one
+    linear layer makes the code. The decoder goes the way back: nearest-neighbour enlargement and a
+    convolution at a time. Norms are by groups, which know no difference between training and use.
+
+    Parameters
+    ----------
+    image_shape : tuple of int
+        ``(C, H, W)``.
+    n_latent : int
+        Length of a code.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skimb.neural_network._deep_smote import AutoEncoder
+    >>> net = AutoEncoder((1, 28, 28), 16)
+    >>> codes = net.encode(torch.zeros(5, 1, 28, 28))
+    >>> codes.shape, net.decode(codes).shape
+    (torch.Size([5, 16]), torch.Size([5, 1, 28, 28]))
+    """
+
+    widths = (32, 64, 128, 128)
+
+    def __init__(self, image_shape, n_latent):
+        super().__init__()
+        n_channels, *side = image_shape
+        sides, layers, back = [tuple(side)], [], []
+        before = n_channels
+        for width in self.widths:
+            if min(sides[-1]) <= 4 and max(sides[-1]) <= 7:
+                break
+            layers += _block(before, width, stride=2)
+            back.append((width, before))
+            sides.append(tuple(-(-length // 2) for length in sides[-1]))
+            before = width
+        if not back:
+            layers += _block(before, self.widths[0], stride=1)
+            back.append((self.widths[0], before))
+            sides.append(sides[-1])
+            before = self.widths[0]
+        self.smallest = before, *sides[-1]
+        n_values = int(np.prod(self.smallest))
+        self.encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(n_values, n_latent))
+        self.unfold = nn.Linear(n_latent, n_values)
+        ups: list[nn.Module] = [nn.ReLU()]
+        for (width, after), size in zip(back[:0:-1], sides[-2:0:-1], strict=True):
+            ups += [nn.Upsample(size=size), *_block(width, after, stride=1)]
+        last = nn.Conv2d(back[0][0], n_channels, 3, padding=1)
+        self.decoder = nn.Sequential(*ups, nn.Upsample(size=sides[0]), last, nn.Tanh())
+
+    def encode(self, images):
+        """Return the codes ``(m, n_latent)`` of images ``(m, C, H, W)``."""
+        return self.encoder(images)
+
+    def decode(self, codes):
+        """Return the images of codes."""
+        return self.decoder(self.unfold(codes).unflatten(1, self.smallest))
+
+    def forward(self, images):
+        """Return images as they come back."""
+        return self.decode(self.encode(images))
+
+
+def _block(before, after, *, stride):
+    return [
+        nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False),
+        nn.GroupNorm(8, after),
+        nn.ReLU(),
+    ]
