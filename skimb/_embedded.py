@@ -1,5 +1,6 @@
 """imbalanced-learn's samplers on images: they see points, and images follow what they choose."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -104,11 +105,17 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
         self._fit_embedder(X, y)
         points = self._points(X, np.arange(len(y)))
         self.sampler_ = seeded_clone(self.sampler, check_random_state(self.random_state))
-        resampled, labels = self.sampler_.fit_resample(points, y)
+        # Some of imbalanced-learn's samplers take labels for positions: they get class indices.
+        classes, target = np.unique(y, return_inverse=True)
+        strategy = self.sampler_.get_params().get("sampling_strategy")
+        if not isinstance(strategy, str | float | int | None):
+            self.sampler_.set_params(sampling_strategy=by_index(strategy, classes))
+        resampled, new_target = self.sampler_.fit_resample(points, target)
+        labels = classes[new_target]
         indices = sample_indices(self.sampler_)
         if indices is not None and _are_rows(resampled, points, indices):
             self.sample_indices_ = indices
-            return select_rows(X, self.sample_indices_, lazy=self.lazy), np.asarray(labels)
+            return select_rows(X, self.sample_indices_, lazy=self.lazy), labels
         if self.embedder is not None:
             raise ValueError(
                 f"{type(self.sampler).__name__} makes points up, and no image belongs to a point "
@@ -120,7 +127,39 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
         made = np.asarray(resampled)[len(y) :].reshape(-1, *X.shape[1:])
         if is_integer(X.dtype):
             made = np.rint(made)
-        return append_rows(X, made.astype(X.dtype), np.empty((0, 2))), np.asarray(labels)
+        return append_rows(X, made.astype(X.dtype), np.empty((0, 2))), labels
+
+
+def by_index(strategy, classes):
+    """Translate a strategy that names labels into one that names class indices.
+
+    Parameters
+    ----------
+    strategy : dict, list or callable
+        As in imbalanced-learn.
+    classes : ndarray of shape (n_classes,)
+        Labels, sorted.
+
+    Returns
+    -------
+    dict, list or callable
+    """
+    if callable(strategy):
+        return partial(_call_by_label, strategy, classes)
+    unknown = [label for label in strategy if label not in classes]
+    if unknown:
+        raise ValueError(
+            f"`sampling_strategy` names {unknown}, which y does not hold. Its labels: "
+            f"{classes.tolist()}."
+        )
+    places = [int(place) for place in np.searchsorted(classes, list(strategy))]
+    if isinstance(strategy, dict):
+        return dict(zip(places, strategy.values(), strict=True))
+    return places
+
+
+def _call_by_label(strategy, classes, target):
+    return by_index(strategy(classes[target]), classes)
 
 
 def _are_rows(resampled, points, indices):

@@ -1,24 +1,26 @@
 """Resamplers: the laws of each, on arrays of any dimension."""
 
 import warnings
-from typing import Any
 
 import imblearn.over_sampling
+import imblearn.pipeline
 import imblearn.under_sampling
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_images import images
 from scipy import sparse
-from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.random_projection import SparseRandomProjection
-from sklearn.utils import _safe_indexing
 
 from skimb.class_weight import class_counts
-from skimb.over_sampling import SMOTE, RandomOverSampler
+from skimb.over_sampling import (
+    SMOTE,
+    RandomOverSampler,
+)
 from skimb.under_sampling import RandomUnderSampler
 
 SELECTORS = [RandomOverSampler, RandomUnderSampler]
@@ -27,12 +29,6 @@ PEERS = [
     (RandomUnderSampler, imblearn.under_sampling.RandomUnderSampler),
     (SMOTE, imblearn.over_sampling.SMOTE),
 ]
-
-
-def images(n=60, shape=(6, 5), dtype: Any = np.uint8, seed=0):
-    rng = np.random.RandomState(seed)
-    X = rng.randint(0, 256, size=(n, *shape)).astype(dtype)
-    return X, np.repeat(["many", "few"], [n - n // 4, n // 4])
 
 
 @pytest.mark.parametrize("sampler", [RandomOverSampler, RandomUnderSampler, SMOTE])
@@ -264,87 +260,3 @@ def test_the_global_generator_is_left_alone():
     for sampler in (RandomOverSampler(random_state=0), SMOTE(random_state=0)):
         sampler.fit_resample(X, y)
     np.testing.assert_array_equal(np.random.rand(3), expected)
-
-
-# ------------------------------------------------------------------------- lazy results
-
-
-@pytest.mark.parametrize("sampler", [RandomOverSampler, RandomUnderSampler, SMOTE])
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
-def test_a_view_stands_for_the_array(sampler, dtype):
-    X, y = images(dtype=dtype)
-    eager, y_eager = sampler(random_state=0).fit_resample(X, y)
-    view, y_view = sampler(random_state=0, lazy=True).fit_resample(X, y)
-    np.testing.assert_array_equal(y_view, y_eager)
-    assert (view.shape, view.ndim, view.dtype, len(view)) == (
-        eager.shape,
-        eager.ndim,
-        eager.dtype,
-        len(eager),
-    )
-    assert "shape=" in repr(view)
-    np.testing.assert_array_equal(view, eager)
-    assert np.asarray(view, dtype=np.float64).dtype == np.float64
-    rows = np.random.RandomState(0).permutation(len(view))[:7]
-    for key in (slice(2, 40, 3), rows, rows.tolist(), y_view == "few", (rows, ...), -1, (0, 1)):
-        np.testing.assert_array_equal(view[key], eager[key])
-    np.testing.assert_array_equal(view[rows, 2:, 1], eager[rows, 2:, 1])
-    np.testing.assert_array_equal(list(view), eager)
-    np.testing.assert_array_equal(_safe_indexing(view, rows), eager[rows])
-    assert not isinstance(view[rows], np.ndarray)
-    with pytest.raises(ValueError, match="made anew"):
-        np.array(view, copy=False)
-
-
-def test_blocks_do_not_show(monkeypatch):
-    X, y = images()
-    view, _ = SMOTE(random_state=0, lazy=True).fit_resample(X, y)
-    expected = np.asarray(view)
-    monkeypatch.setattr("skimb._resampled.BLOCK", 70)
-    np.testing.assert_array_equal(view, expected)
-
-
-def test_a_view_of_a_view_knows_its_ancestors():
-    X, y = images()
-    steps = [
-        RandomUnderSampler(sampling_strategy={"many": 30}, random_state=0, lazy=True),
-        SMOTE(random_state=1, lazy=True),
-        RandomOverSampler(sampling_strategy={"many": 50}, random_state=2, lazy=True),
-        SMOTE(random_state=3, lazy=True),
-    ]
-    eager, y_eager = X, y
-    lazy: Any = X
-    y_lazy = y
-    rows: list[Any] = [{row} for row in range(len(X))]
-    for step in steps:
-        lazy, y_lazy = step.fit_resample(lazy, y_lazy)
-        eager, y_eager = clone(step).set_params(lazy=False).fit_resample(eager, y_eager)
-        if isinstance(step, SMOTE):
-            rows += [rows[first] | rows[second] for first, second in step.parents_]
-        else:
-            rows = [rows[row] for row in step.sample_indices_]
-    np.testing.assert_array_equal(lazy, eager)
-    np.testing.assert_array_equal(y_lazy, y_eager)
-    ancestry = lazy.ancestry()
-    assert ancestry.shape == (len(lazy), len(X))
-    assert [set(ancestry[[row]].indices) for row in range(len(lazy))] == rows
-    assert max(map(len, rows)) > 2
-    # Without lazy, what comes out is an array again.
-    assert isinstance(RandomOverSampler().fit_resample(lazy, y_lazy)[0], np.ndarray)
-    assert isinstance(SMOTE().fit_resample(lazy[:70], y_lazy[:70])[0], np.ndarray)
-
-
-def test_lists_and_frames_come_back_as_they_are():
-    X, y = images(shape=(3,))
-    for sampler in (RandomOverSampler, RandomUnderSampler, SMOTE):
-        for rows in (X.tolist(), pd.DataFrame(X)):
-            eager, _ = sampler(random_state=0).fit_resample(rows, y)
-            lazy, _ = sampler(random_state=0, lazy=True).fit_resample(rows, y)
-            assert type(lazy) is type(rows)
-            np.testing.assert_array_equal(lazy, eager)
-
-
-def test_sparse_matrices_have_no_view():
-    X, y = images(shape=(3,), dtype=np.float64)
-    with pytest.raises(ValueError, match="X is a sparse matrix"):
-        SMOTE(lazy=True).fit_resample(sparse.csr_array(X), y)

@@ -146,7 +146,7 @@ SAMPLERS = [
     ClusterUnderSampler(n_clusters=1, embedder=PCA(2)),
     EmbeddedSampler(imblearn.under_sampling.TomekLinks()),
     EmbeddedSampler(imblearn.under_sampling.OneSidedSelection(), embedder=PCA(4)),
-    EmbeddedSampler(imblearn.under_sampling.EditedNearestNeighbours()),
+    EmbeddedSampler(imblearn.under_sampling.EditedNearestNeighbours(kind_sel="mode")),
     EmbeddedSampler(imblearn.under_sampling.NearMiss(), lazy=True),
     EmbeddedSampler(imblearn.under_sampling.InstanceHardnessThreshold()),
     EmbeddedSampler(imblearn.over_sampling.BorderlineSMOTE()),

@@ -1,0 +1,214 @@
+"""Resamplers by adapters, clusters and augmentation."""
+
+import imblearn.over_sampling
+import imblearn.pipeline
+import imblearn.under_sampling
+import kornia.augmentation
+import numpy as np
+import pytest
+import torch
+from random_images import images
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.metrics import pairwise_distances_argmin_min
+
+from skimb.over_sampling import (
+    SMOTE,
+    AugmentedOverSampler,
+    ImageJitter,
+)
+from skimb.under_sampling import ClusterUnderSampler, EmbeddedSampler, RandomUnderSampler
+
+# ------------------------------------------------------------------------- adapters
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [{"few": 20, "many": 30}, lambda y: {"few": 20, "many": 30}, "auto"],
+    ids=["dict", "callable", "auto"],
+)
+def test_the_adapter_speaks_of_labels(strategy):
+    X, y = images(n=80)
+    theirs = imblearn.under_sampling.RandomUnderSampler(sampling_strategy=strategy, random_state=0)
+    adapter = EmbeddedSampler(theirs)
+    X_res, y_res = adapter.fit_resample(X, y)
+    flat, y_flat = theirs.fit_resample(X.reshape(80, -1), y)
+    np.testing.assert_array_equal(X_res.reshape(len(flat), -1), flat)
+    np.testing.assert_array_equal(y_res, y_flat)
+    np.testing.assert_array_equal(X_res, X[adapter.sample_indices_])
+
+
+def test_the_adapter_chooses_by_the_embedding():
+    X, y = images(n=80)
+    theirs = imblearn.under_sampling.EditedNearestNeighbours(sampling_strategy=["many"])
+    adapter = EmbeddedSampler(theirs, embedder=PCA(3, random_state=0))
+    X_res, y_res = adapter.fit_resample(X, y)
+    points = PCA(3, random_state=0).fit_transform(X.reshape(80, -1).astype(np.float64))
+    theirs.fit_resample(points, y)
+    np.testing.assert_array_equal(adapter.sample_indices_, theirs.sample_indices_)
+    np.testing.assert_array_equal(X_res, X[theirs.sample_indices_])
+    assert (y_res == "few").sum() == (y == "few").sum()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_the_adapter_rounds_what_is_made(dtype):
+    X, y = images(n=80, dtype=dtype)
+    theirs = imblearn.over_sampling.SMOTE(random_state=0)
+    X_res, y_res = EmbeddedSampler(theirs).fit_resample(X, y)
+    # Theirs on uint8 wraps around; in float it is right, and ours is that, rounded.
+    made, y_made = theirs.fit_resample(X.reshape(80, -1).astype(np.float32), y)
+    assert X_res.dtype == dtype
+    expected = np.rint(made) if dtype == np.uint8 else made
+    np.testing.assert_array_equal(X_res.reshape(len(made), -1), expected)
+    np.testing.assert_array_equal(y_res, y_made)
+    with pytest.raises(ValueError, match=r"make_pipeline\(embedder, sampler, classifier\)"):
+        EmbeddedSampler(theirs, embedder=PCA(2)).fit_resample(X, y)
+
+
+def test_the_adapter_names_a_label_that_is_not_there():
+    X, y = images()
+    sampler = imblearn.under_sampling.RandomUnderSampler(sampling_strategy={"fewer": 5})
+    with pytest.raises(ValueError, match=r"names \['fewer'\], which y does not hold"):
+        EmbeddedSampler(sampler).fit_resample(X, y)
+
+
+def test_files_want_an_embedder_that_reads_them(tmp_path):
+    paths = [str(tmp_path / f"{i}.png") for i in range(20)]
+    y = np.repeat([0, 1], [15, 5])
+    for sampler in (ClusterUnderSampler(), EmbeddedSampler(RandomUnderSampler()), SMOTE()):
+        with pytest.raises(ValueError, match="X holds paths"):
+            sampler.fit_resample(paths, y)
+
+
+# ------------------------------------------------------------------------- clusters
+
+
+def test_the_densest_clusters_are_thinned_first():
+    """Three heaps of 100, 12 and 6 rows: of 30, each keeps an equal share, or all it has."""
+    rng = np.random.RandomState(0)
+    heap = np.repeat([0, 1, 2], [100, 12, 6])
+    X = np.concatenate([rng.randn(118, 4) * 0.1 + 10 * heap[:, None], np.zeros((30, 4)) - 50])
+    y = np.repeat(["many", "few"], [118, 30])
+    sampler = ClusterUnderSampler(n_clusters=3, random_state=0)
+    sampler.fit_resample(X, y)
+    kept = sampler.sample_indices_[sampler.sample_indices_ < 118]
+    np.testing.assert_array_equal(np.bincount(heap[kept]), [12, 12, 6])
+    assert len(np.unique(kept)) == 30
+
+
+def test_what_stays_covers_what_goes_better_than_chance():
+    rng = np.random.RandomState(0)
+    heap = rng.choice(20, p=rng.dirichlet(np.ones(20)), size=2000)
+    X = rng.randn(20, 16)[heap] + 0.2 * rng.randn(2000, 16)
+    X, y = np.concatenate([X, 9 + rng.randn(100, 16)]), np.repeat([0, 1], [2000, 100])
+    distance = {}
+    for sampler in (ClusterUnderSampler, RandomUnderSampler):
+        kept, _ = sampler(random_state=0).fit_resample(X, y)
+        distance[sampler] = pairwise_distances_argmin_min(X, kept)[1]
+    ours, chance = distance.values()
+    assert ours.mean() < 0.95 * chance.mean()
+    assert ours.max() < chance.max()
+
+
+def test_equal_rows_are_chosen_among_too():
+    X = np.repeat(np.eye(4), 10, axis=0)
+    X = np.concatenate([X, 5 + np.eye(4)[[0, 1, 2, 3, 0, 1, 2]]])
+    y = np.repeat([0, 1], [40, 7])
+    sampler = ClusterUnderSampler(random_state=0)
+    X_res, y_res = sampler.fit_resample(X, y)
+    np.testing.assert_array_equal(np.bincount(y_res), [7, 7])
+    # Seven of four kinds of rows: every kind is there.
+    assert len(np.unique(X_res[y_res == 0], axis=0)) == 4
+    assert len(np.unique(sampler.sample_indices_)) == 14
+
+
+# ------------------------------------------------------------------------- augmentation
+
+
+def test_jitter_does_what_its_parameters_say():
+    image = np.zeros((1, 9, 9, 2), dtype=np.float32)
+    image[0, 2:5, 1:4] = [1.0, 3.0]
+    still = {"flip": False, "shift": 0.0, "rotation": 0.0, "shear": 0.0, "brightness": 0.0}
+    rng = np.random.RandomState(0)
+    np.testing.assert_allclose(ImageJitter(**still)(image, rng), image, atol=1e-6)
+    mirrored = [ImageJitter(**{**still, "flip": True})(image, rng)[0] for _ in range(20)]
+    equal = [np.allclose(made, image[0]) for made in mirrored]
+    flipped = [np.allclose(made, image[0, :, ::-1]) for made in mirrored]
+    assert all(a or b for a, b in zip(equal, flipped, strict=True))
+    assert any(equal)
+    assert any(flipped)
+    brighter = ImageJitter(**{**still, "brightness": 0.5})(image, rng)
+    factor = brighter.max() / 3
+    assert 0.5 <= factor <= 1.5
+    np.testing.assert_allclose(brighter, factor * image, atol=1e-6)
+    moved = ImageJitter(**{**still, "shift": 0.3})(image, rng)
+    assert moved.sum() == pytest.approx(image.sum(), rel=1e-4)
+    assert not np.allclose(moved, image)
+    turned = ImageJitter(**{**still, "rotation": 90.0})(image, rng)
+    assert turned.sum() == pytest.approx(image.sum(), rel=0.15)
+
+
+def test_an_image_turned_by_a_quarter():
+    """The source of randomness gives 1 everywhere: the largest angle, and nothing else moves."""
+
+    class Ones:
+        def uniform(self, low, high, size):
+            return np.ones(size)
+
+    image = np.arange(25.0).reshape(1, 5, 5, 1)
+    jitter = ImageJitter(flip=False, shift=0, rotation=90.0, shear=0, brightness=0)
+    made = jitter(image, Ones())[0, ..., 0]
+    assert any(np.allclose(made, np.rot90(image[0, ..., 0], k)) for k in (1, 3))
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 3), (3, 8, 8), (64,)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.int16])
+def test_augmented_rows_are_new_and_of_their_class(shape, dtype):
+    X, y = images(n=60, shape=shape, dtype=dtype)
+    image_shape = (1, 8, 8) if shape == (64,) else None
+    sampler = AugmentedOverSampler(random_state=0, image_shape=image_shape)
+    X_res, y_res = sampler.fit_resample(X, y)
+    flat = X_res.reshape(len(X_res), -1)
+    assert len(np.unique(flat, axis=0)) == len(flat)
+    assert set(y_res[60:]) == {"few"}
+    if shape == (64,):
+        as_images, _ = AugmentedOverSampler(random_state=0).fit_resample(X.reshape(60, 8, 8), y)
+        np.testing.assert_array_equal(flat, as_images.reshape(len(flat), -1))
+
+
+def test_a_callable_reads_images_as_the_estimators_do():
+    X, y = images(n=40, shape=(6, 5, 3))
+    seen = []
+
+    def darker(batch):
+        seen.append((batch.shape[1:], batch.dtype, batch.max()))
+        return batch * np.random.uniform(0.4, 0.6, size=(len(batch), 1, 1, 1))
+
+    sampler = AugmentedOverSampler(augmentation=darker, random_state=0)
+    np.random.seed(3)
+    expected = np.random.rand()
+    np.random.seed(3)
+    X_res, _ = sampler.fit_resample(X, y)
+    assert np.random.rand() == expected
+    assert seen[0][:2] == ((3, 6, 5), np.float32)
+    assert seen[0][2] <= 1
+    before = X[sampler.sample_indices_[40:]].astype(float)
+    assert np.all(X_res[40:] <= 0.6 * before + 0.5)
+    assert np.all(X_res[40:] >= 0.4 * before - 0.5)
+    np.testing.assert_array_equal(X_res, clone(sampler).fit_resample(X, y)[0])
+    with pytest.raises(ValueError, match="as many images of the same shape"):
+        AugmentedOverSampler(augmentation=lambda batch: batch[:, :1]).fit_resample(X, y)
+
+
+def test_a_container_of_kornia_reads_tensors():
+    X, y = images(n=40, shape=(8, 8, 3))
+    container = kornia.augmentation.AugmentationSequential(
+        kornia.augmentation.RandomAffine(20.0, p=1.0), data_keys=["input"]
+    )
+    sampler = AugmentedOverSampler(augmentation=container, random_state=0)
+    state = torch.get_rng_state()
+    X_res, _ = sampler.fit_resample(X, y)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert X_res.dtype == np.uint8
+    assert len(np.unique(X_res.reshape(len(X_res), -1), axis=0)) == len(X_res)
+    np.testing.assert_array_equal(X_res, clone(sampler).fit_resample(X, y)[0])
