@@ -8,7 +8,7 @@ from scipy import sparse
 __all__ = ["ResampledRows", "blend_into", "is_integer"]
 
 #: Values a block of rows may hold while they are made: bounds the memory beside the output.
-BLOCK = 4_000_000
+BLOCK = 65_536
 
 
 def is_integer(dtype):

@@ -32,7 +32,7 @@ def test_what_it_makes_looks_like_the_class(fitted):
         (judge.predict(rows.reshape(len(rows), -1)) == "eight").mean()
         for rows in (made, X[y == "eight"])
     ]
-    assert found[0] > 0.95 * found[1]
+    assert found[0] > 0.9 * found[1]
     assert made.min() >= X.min()
     assert made.max() <= X.max()
     # And each is a picture of its own.
