@@ -14,6 +14,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state, get_tags
 
+from skimb._image_files import is_paths
 from skimb._images import check_rows
 from skimb._resampled import ResampledRows, blend_into, is_integer
 
@@ -113,6 +114,12 @@ class EmbeddingMixin:
 
     def _readable(self, X):
         """Return rows as the embedder reads them: as they are, or flat."""
+        if is_paths(X) and not takes_images(self.embedder):
+            raise ValueError(
+                f"X holds paths, and `embedder`={self.embedder!r} reads numbers. Give one that "
+                "reads image files, or read them first: skimb.datasets.read_images(paths, "
+                "image_shape=...)."
+            )
         if not isinstance(X, np.ndarray | ResampledRows) or takes_images(self.embedder):
             return X
         return _flat(X)

@@ -5,13 +5,17 @@ import imblearn.pipeline
 import imblearn.under_sampling
 import kornia.augmentation
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from random_images import images
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances_argmin_min
 
+from skimb.datasets import read_images
+from skimb.neural_network import CNNClassifier
 from skimb.over_sampling import (
     SMOTE,
     AugmentedOverSampler,
@@ -78,6 +82,58 @@ def test_files_want_an_embedder_that_reads_them(tmp_path):
     for sampler in (ClusterUnderSampler(), EmbeddedSampler(RandomUnderSampler()), SMOTE()):
         with pytest.raises(ValueError, match="X holds paths"):
             sampler.fit_resample(paths, y)
+
+
+class Brightness(TransformerMixin, BaseEstimator):
+    """An embedder that reads image files or images: the mean of each channel."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        images = X if X.ndim > 1 else read_images(X)
+        return images.reshape(len(images), -1, 3).mean(axis=1)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.requires_fit = False
+        return tags
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        ClusterUnderSampler(embedder=Brightness(), random_state=0),
+        EmbeddedSampler(imblearn.under_sampling.NearMiss(), embedder=Brightness()),
+    ],
+    ids=repr,
+)
+def test_files_are_chosen_by_what_they_show(sampler, tmp_path):
+    X, y = images(n=40, shape=(6, 5, 3))
+    paths = np.array([str(tmp_path / f"{i}.png") for i in range(40)])
+    for path, image in zip(paths, X, strict=True):
+        Image.fromarray(image).save(path)
+    for given_paths in (paths, pd.Series(paths)):
+        chosen, _ = clone(sampler).fit_resample(given_paths, y)
+        expected, _ = clone(sampler).fit_resample(X, y)
+        assert type(chosen) is type(given_paths)
+        np.testing.assert_array_equal(read_images(np.asarray(chosen)), expected)
+    clf = CNNClassifier(sampler=sampler, max_epochs=1, random_state=0).fit(paths, y)
+    np.testing.assert_allclose(clf.effective_prior_, 0.5)
+    with pytest.raises(ValueError, match="reads numbers"):
+        clone(sampler).set_params(embedder=PCA(2)).fit_resample(paths, y)
+
+
+@pytest.mark.parametrize("sampler", [ClusterUnderSampler(), EmbeddedSampler(RandomUnderSampler())])
+def test_tables_come_back_as_frames(sampler):
+    X, y = images(n=40, shape=(3,))
+    table = pd.DataFrame(X, columns=["r", "g", "b"])
+    chosen, labels = sampler.fit_resample(table, pd.Series(y, name="class"))
+    assert list(chosen.columns) == ["r", "g", "b"]
+    assert (chosen.dtypes == np.uint8).all()
+    np.testing.assert_array_equal(chosen, X[sampler.sample_indices_])
+    assert labels.name == "class"
 
 
 # ------------------------------------------------------------------------- clusters

@@ -37,9 +37,7 @@ SELECTORS = {
     "NearMiss, embedder=PCA(10)": EmbeddedSampler(
         NearMiss(sampling_strategy={0: 200}), embedder=PCA(10), random_state=0
     ),
-    "TomekLinks, embedder=PCA(10)": EmbeddedSampler(
-        TomekLinks(), embedder=PCA(10), random_state=0
-    ),
+    "TomekLinks, embedder=PCA(10)": EmbeddedSampler(TomekLinks(), embedder=PCA(10), random_state=0),
     "EditedNearestNeighbours, embedder=PCA(10)": EmbeddedSampler(
         EditedNearestNeighbours(), embedder=PCA(10), random_state=0
     ),
