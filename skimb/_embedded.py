@@ -1,6 +1,8 @@
 """imbalanced-learn's samplers on images: they see points, and images follow what they choose."""
 
+from collections.abc import Mapping
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -9,11 +11,10 @@ from scipy import sparse
 from sklearn.utils import check_random_state, get_tags
 
 from skimb._params import HasMethods
-from skimb._resampled import is_integer
+from skimb._resampled import in_dtype
 from skimb._resampling import (
     EmbeddingMixin,
     ImageSamplerMixin,
-    append_rows,
     sample_indices,
     seeded_clone,
     select_rows,
@@ -33,7 +34,8 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
     Parameters
     ----------
     sampler : sampler
-        A sampler in the style of imbalanced-learn; it is cloned.
+        A sampler in the style of imbalanced-learn; it is cloned. It gets class indices for labels,
+        and its `sampling_strategy`, which names labels, is translated.
     embedder : transformer, default=None
         Images to points: it is cloned, fitted on X and y, and transforms all rows; wrap a fitted
         one in `sklearn.frozen.FrozenEstimator`. One that does not read images gets flattened rows.
@@ -41,7 +43,7 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
     random_state : int, RandomState instance or None, default=None
         The source of the seeds of `sampler` and `embedder` where they have none.
     lazy : bool, default=False
-        Where X is an array and rows are chosen, return a view over it, which costs no memory.
+        Where X is an array, return a view over it, which costs no memory. Not where rows are made.
 
     Attributes
     ----------
@@ -100,22 +102,30 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
         tags.sampler_tags.sample_indices = inner is not None and inner.sample_indices
         return tags
 
-    def _fit_resample(self, X, y, **params):
+    def _fit_resample(self, X, y):
         self.__dict__.pop("sample_indices_", None)
         self._fit_embedder(X, y)
         points = self._points(X, np.arange(len(y)))
         self.sampler_ = seeded_clone(self.sampler, check_random_state(self.random_state))
         # Some of imbalanced-learn's samplers take labels for positions: they get class indices.
         classes, target = np.unique(y, return_inverse=True)
-        strategy = self.sampler_.get_params().get("sampling_strategy")
-        if not isinstance(strategy, str | float | int | None):
-            self.sampler_.set_params(sampling_strategy=by_index(strategy, classes))
+        strategies = {
+            name: by_index(value, classes)
+            for name, value in self.sampler_.get_params().items()
+            if name.endswith("sampling_strategy") and not isinstance(value, str | Real | None)
+        }
+        self.sampler_.set_params(**strategies)
         resampled, new_target = self.sampler_.fit_resample(points, target)
         labels = classes[new_target]
         indices = sample_indices(self.sampler_)
         if indices is not None and _are_rows(resampled, points, indices):
             self.sample_indices_ = indices
             return select_rows(X, self.sample_indices_, lazy=self.lazy), labels
+        if self.lazy:
+            raise ValueError(
+                f"{type(self.sampler).__name__} makes rows up without naming their parents, which "
+                "`lazy=True` wants. Use lazy=False."
+            )
         if self.embedder is not None:
             raise ValueError(
                 f"{type(self.sampler).__name__} makes points up, and no image belongs to a point "
@@ -124,10 +134,8 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
             )
         if sparse.issparse(X):
             return resampled, labels
-        made = np.asarray(resampled)[len(y) :].reshape(-1, *X.shape[1:])
-        if is_integer(X.dtype):
-            made = np.rint(made)
-        return append_rows(X, made.astype(X.dtype), np.empty((0, 2))), labels
+        rows = in_dtype(np.asarray(resampled), X.dtype).reshape(-1, *X.shape[1:])
+        return rows, labels
 
 
 def by_index(strategy, classes):
@@ -153,7 +161,7 @@ def by_index(strategy, classes):
             f"{classes.tolist()}."
         )
     places = [int(place) for place in np.searchsorted(classes, list(strategy))]
-    if isinstance(strategy, dict):
+    if isinstance(strategy, Mapping):
         return dict(zip(places, strategy.values(), strict=True))
     return places
 

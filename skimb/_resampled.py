@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-__all__ = ["ResampledRows", "blend_into", "is_integer"]
+__all__ = ["ResampledRows", "blend_into", "in_dtype", "is_integer"]
 
 #: Values a block of rows may hold while they are made: bounds the memory beside the output.
 BLOCK = 65_536
@@ -14,6 +14,26 @@ BLOCK = 65_536
 def is_integer(dtype):
     """Tell whether values are rounded when they are computed."""
     return np.issubdtype(dtype, np.integer) or np.issubdtype(dtype, np.bool_)
+
+
+def in_dtype(values, dtype):
+    """Return values in a dtype: rounded and clipped where that holds no fractions.
+
+    Parameters
+    ----------
+    values : ndarray
+        Real numbers.
+    dtype : dtype
+        Wanted.
+
+    Returns
+    -------
+    ndarray
+    """
+    if is_integer(dtype):
+        low, high = (0, 1) if dtype == np.bool_ else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        values = np.clip(np.rint(values), low, high)
+    return values.astype(dtype)
 
 
 def blend_into(out, X, first, second, gaps):
@@ -118,14 +138,17 @@ class ResampledRows:
     def __repr__(self):
         return f"ResampledRows(shape={self.shape}, dtype={self.dtype})"
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any):
         key, *others = key if isinstance(key, tuple) else (key,)
-        is_row = np.ndim(key) == 0 and not isinstance(key, slice)
+        if key is Ellipsis:
+            key = slice(None)
+        is_row = not isinstance(key, slice) and np.ndim(key) == 0
         # (rows, ...) is how scikit-learn indexes arrays; anything more wants values.
         if is_row or [other for other in others if other is not Ellipsis]:
             made = np.asarray(self[[key] if is_row else key])
             return made[(0 if is_row else slice(None), *others)]
-        key = key if isinstance(key, slice) else np.asarray(key)
+        if not isinstance(key, slice):
+            key = np.asarray(key) if len(key) else np.empty(0, dtype=np.intp)
         return ResampledRows(
             self.base,
             self.first[key],
@@ -160,6 +183,18 @@ class ResampledRows:
     def tolist(self):
         """Return all rows as nested lists."""
         return np.asarray(self).tolist()
+
+    def are_copies(self):
+        """Tell which rows are rows of the array at the root, to the bit.
+
+        Returns
+        -------
+        ndarray of shape (m,), bool
+        """
+        copies = (self.first == self.second) & (self.places < 0)
+        if isinstance(self.base, ResampledRows):
+            copies &= self.base.are_copies()[self.first]
+        return copies
 
     def ancestry(self):
         """Return which rows of the array at the root each row is made of.

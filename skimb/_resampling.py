@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from imblearn.utils import check_target_type
 from scipy import sparse
 from sklearn.base import clone
@@ -36,10 +37,12 @@ class ImageSamplerMixin:
 
     Put it before the base. ``_computes`` tells whether rows take part in arithmetic; a sampler that
     only selects takes strings and missing values too. ``_wants_images`` says that rows are changed
-    as images: then they cannot be sparse.
+    as images: then they cannot be sparse. ``_makes_rows`` says that rows are made, whose parents
+    only a view can tell.
     """
 
     _wants_images = False
+    _makes_rows = False
 
     def _computes(self):
         return self._wants_images
@@ -54,7 +57,7 @@ class ImageSamplerMixin:
         y : array-like of shape (n,)
             Labels.
         **params
-            Nothing that is used: imbalanced-learn's signature.
+            What the sampler takes beside them: none of skimb's takes anything.
 
         Returns
         -------
@@ -68,6 +71,12 @@ class ImageSamplerMixin:
         ValueError
             If X, y or a parameter does not fit.
         """
+        if self._makes_rows and getattr(self, "lazy", False) and not _has_rows(X):
+            raise ValueError(
+                f"`lazy=True` takes arrays and tensors, but X is a {type(X).__name__}, and what is "
+                "made of it would not tell its parents. Give an array, or use lazy=False."
+            )
+        self._n_rows = len(y)
         X_resampled, y_resampled = super().fit_resample(_as_array(X), _as_array(y), **params)  # pyright: ignore[reportAttributeAccessIssue] - the base
         return _like(X, X_resampled), _like(y, y_resampled)
 
@@ -167,6 +176,10 @@ def _flat(X):
     return np.asarray(X).reshape(len(X), -1)
 
 
+def _has_rows(X):
+    return isinstance(X, np.ndarray | ResampledRows) or sparse.issparse(X) or _is_tensor(X)
+
+
 def _is_tensor(X):
     """Tell whether X is a tensor of torch, without importing it."""
     return "torch" in sys.modules and isinstance(X, sys.modules["torch"].Tensor)
@@ -224,7 +237,8 @@ def select_rows(X, indices, *, lazy=False) -> Any:
     """
     if isinstance(X, ResampledRows):
         return X[indices] if lazy else np.asarray(X[indices])
-    if lazy and isinstance(X, np.ndarray):
+    # Paths cost nothing.
+    if lazy and isinstance(X, np.ndarray) and X.ndim > 1:
         return ResampledRows(X, indices, indices, np.zeros(len(indices)))
     selected = _safe_indexing(X, indices)
     if hasattr(selected, "iloc") and len(np.unique(indices)) < len(indices):
@@ -317,7 +331,8 @@ def apply_plan(sampler, values: Any) -> Any:
 
     A row that was chosen takes its own entry along. A synthetic row lies between two parents: what
     is real (floats, columns of floats) is interpolated by the same gap, anything else is that of
-    its first parent.
+    its first parent. So the group of its second parent is not told: to split by groups, split first
+    and resample each part.
 
     Parameters
     ----------
@@ -342,10 +357,10 @@ def apply_plan(sampler, values: Any) -> Any:
     >>> from skimb.datasets import load_imbalanced_digits
     >>> from skimb.over_sampling import SMOTE, apply_plan
     >>> X, y = load_imbalanced_digits(return_X_y=True)
-    >>> age, patient = np.linspace(20, 80, len(X)), np.arange(len(X)) // 3
+    >>> age, site = np.linspace(20, 80, len(X)), np.arange(len(X)) // 300
     >>> smote = SMOTE(random_state=0)
     >>> X_res, y_res = smote.fit_resample(X, y)
-    >>> apply_plan(smote, age).shape, apply_plan(smote, patient).dtype
+    >>> apply_plan(smote, age).shape, apply_plan(smote, site).dtype
     ((3246,), dtype('int64'))
     """
     steps = getattr(sampler, "steps", None)
@@ -366,8 +381,10 @@ def apply_plan(sampler, values: Any) -> Any:
         values = np.asarray(values)
     parents = getattr(sampler, "parents_", np.empty((0, 2), dtype=np.intp))
     n_rows, n_made = values.shape[0], len(parents)
-    if np.max(indices, initial=-1) >= n_rows or (n_made and len(indices) != n_rows + n_made):
-        wanted = len(indices) - n_made if n_made else f"at least {np.max(indices) + 1}"
+    wanted = getattr(sampler, "_n_rows", None)
+    if wanted is None and np.max(indices, initial=-1) >= n_rows:
+        wanted = f"at least {np.max(indices) + 1}"
+    if wanted not in (None, n_rows):
         raise ValueError(
             f"`values` must have an entry for each row that {type(sampler).__name__} got: "
             f"{wanted}. Got {n_rows}."
@@ -379,10 +396,9 @@ def apply_plan(sampler, values: Any) -> Any:
         for place, column in enumerate(values.columns):
             chosen.isetitem(place, apply_plan(sampler, values.iloc[:, place]).rename(column))
         return chosen
-    # Types of pandas' own (text, categories) are not real numbers.
-    if not isinstance(values.dtype, np.dtype) or not np.issubdtype(values.dtype, np.floating):
+    if not pd.api.types.is_float_dtype(values.dtype):
         return chosen
-    rows = values.to_numpy() if hasattr(values, "iloc") else values
+    rows = values.to_numpy(dtype=np.float64) if hasattr(values, "iloc") else values
     blended = interpolate_rows(rows, parents[:, 0], parents[:, 1], sampler.gaps_)
     if hasattr(values, "iloc"):
         chosen[:] = blended

@@ -199,7 +199,7 @@ def check_resampler(sampler):
         X = (rng.randint(0, 231, size=(len(y), *shape)) + bright).astype(dtype)
         try:
             _check_resampled(sampler, X, y)
-        except (TypeError, ValueError) as exc:
+        except (AttributeError, IndexError, TypeError, ValueError) as exc:
             raise AssertionError(
                 f"It must resample {np.dtype(dtype)} images of shape {X.shape}. It failed: {exc}"
             ) from exc
@@ -271,6 +271,7 @@ def _check_plan(fitted, X, y, rows, labels):
     indices, parents = (getattr(fitted, name, None) for name in ("sample_indices_", "parents_"))
     if indices is None:
         return
+    gaps = getattr(fitted, "gaps_", None)
     _ensure(
         len(indices) == len(rows) and np.array_equal(y[indices], labels),
         "`sample_indices_` must name a row of its class for each row that is returned.",
@@ -285,8 +286,9 @@ def _check_plan(fitted, X, y, rows, labels):
         return
     _ensure(
         parents.shape == (n_made, 2)
-        and np.shape(fitted.gaps_) == (n_made,)
-        and bool(np.all((fitted.gaps_ >= 0) & (fitted.gaps_ <= 1))),
+        and gaps is not None
+        and np.shape(gaps) == (n_made,)
+        and bool(np.all((gaps >= 0) & (gaps <= 1))),
         "`parents_` must be of shape (m, 2), `gaps_` of shape (m,), in [0, 1].",
     )
     _ensure(
@@ -299,7 +301,7 @@ def _check_plan(fitted, X, y, rows, labels):
     followed = apply_plan(fitted, numbers)
     first, second = numbers[parents.T]
     _ensure(
-        np.allclose(followed[len(X) :], first + fitted.gaps_ * (second - first)),
+        np.allclose(followed[len(X) :], first + gaps * (second - first)),
         "A further array must follow its rows.",
     )
 

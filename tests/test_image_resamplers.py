@@ -1,5 +1,6 @@
 """Resamplers by adapters, clusters and augmentation."""
 
+import imblearn.combine
 import imblearn.over_sampling
 import imblearn.pipeline
 import imblearn.under_sampling
@@ -15,7 +16,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances_argmin_min
 
 from skimb.datasets import read_images
-from skimb.neural_network import CNNClassifier
+from skimb.neural_network import CNNClassifier, DeepSMOTE, FlipCrop
 from skimb.over_sampling import (
     SMOTE,
     AugmentedOverSampler,
@@ -268,3 +269,71 @@ def test_a_container_of_kornia_reads_tensors():
     assert X_res.dtype == np.uint8
     assert len(np.unique(X_res.reshape(len(X_res), -1), axis=0)) == len(X_res)
     np.testing.assert_array_equal(X_res, clone(sampler).fit_resample(X, y)[0])
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        imblearn.combine.SMOTETomek(random_state=0),
+        imblearn.combine.SMOTEENN(
+            enn=imblearn.under_sampling.EditedNearestNeighbours(sampling_strategy=["few"]),
+            random_state=0,
+        ),
+        imblearn.under_sampling.ClusterCentroids(random_state=0),
+        imblearn.over_sampling.SVMSMOTE(random_state=0),
+        imblearn.over_sampling.RandomOverSampler(shrinkage=3.0, random_state=0),
+    ],
+    ids=repr,
+)
+def test_what_cleans_or_invents_keeps_rows_and_labels_together(theirs):
+    rng = np.random.RandomState(0)
+    y = np.array(["few", "many"])[(rng.rand(120) < 0.8).astype(int)]
+    X = (rng.randint(0, 120, size=(120, 3, 3)) + 60 * (y == "few")[:, None, None]).astype(np.uint8)
+    X_res, y_res = EmbeddedSampler(theirs).fit_resample(X, y)
+    flat, expected = clone(theirs).fit_resample(X.reshape(120, -1).astype(np.float32), y)
+    np.testing.assert_array_equal(y_res, expected)
+    # Clipped to the range of uint8: what is below 0 must not wrap around.
+    np.testing.assert_array_equal(X_res.reshape(len(flat), -1), np.clip(np.rint(flat), 0, 255))
+    if not np.isin(np.rint(flat), X.reshape(120, -1)).all():
+        with pytest.raises(ValueError, match="`lazy=True` wants"):
+            EmbeddedSampler(theirs, lazy=True).fit_resample(X, y)
+
+
+def test_boolean_images_stay_thin():
+    X = np.zeros((40, 9, 9), dtype=bool)
+    X[:, 4] = True
+    y = np.repeat([0, 1], [30, 10])
+    jitter = ImageJitter(flip=False, shift=0, rotation=5.0, shear=0)
+    X_res, _ = AugmentedOverSampler(augmentation=jitter, random_state=0).fit_resample(X, y)
+    assert X_res.dtype == bool
+    assert X_res[40:].sum(axis=(1, 2)).max() <= 12
+
+
+def test_augmentations_of_any_kind():
+    X, y = images(n=40, shape=(8, 8, 3))
+    # A callable that reads tensors only, a module without layers, and one that is broken.
+    X_res, _ = AugmentedOverSampler(augmentation=FlipCrop(), random_state=0).fit_resample(X, y)
+    assert X_res.shape == (60, 8, 8, 3)
+    sampler = AugmentedOverSampler(augmentation=torch.nn.Sequential(), random_state=0)
+    X_res, _ = sampler.fit_resample(X, y)
+    np.testing.assert_array_equal(X_res, X[sampler.sample_indices_])
+    with pytest.raises(ValueError, match="values not finite"):
+        AugmentedOverSampler(augmentation=lambda batch: batch * np.nan).fit_resample(X, y)
+
+
+@pytest.mark.parametrize("sampler", [AugmentedOverSampler(), DeepSMOTE(max_epochs=1, n_latent=4)])
+def test_inside_the_classifier_channels_lie_last_whatever_the_sampler_says(sampler):
+    X, y = images(n=40, shape=(2, 8, 8))
+    wanted = CNNClassifier(
+        channels="first", sampler=clone(sampler).set_params(channels="first"), max_epochs=1
+    )
+    wanted.fit(X, y)
+    # Rows of a table are images of one line.
+    CNNClassifier(sampler=sampler, max_epochs=1).fit(X.reshape(40, -1).astype(np.float32), y)
+
+
+@pytest.mark.parametrize("sampler", [SMOTE(), AugmentedOverSampler()])
+def test_options_that_are_not_known_are_refused(sampler):
+    X, y = images(n=40)
+    with pytest.raises(TypeError, match="sample_weight"):
+        sampler.fit_resample(X, y, sample_weight=np.ones(40))

@@ -94,12 +94,33 @@ def test_a_view_of_a_view_knows_its_ancestors():
 
 def test_lists_and_frames_come_back_as_they_are():
     X, y = images(shape=(3,))
-    for sampler in (RandomOverSampler, RandomUnderSampler, SMOTE):
+    for sampler in (RandomOverSampler, RandomUnderSampler):
         for rows in (X.tolist(), pd.DataFrame(X)):
             eager, _ = sampler(random_state=0).fit_resample(rows, y)
             lazy, _ = sampler(random_state=0, lazy=True).fit_resample(rows, y)
             assert type(lazy) is type(rows)
             np.testing.assert_array_equal(lazy, eager)
+
+
+def test_what_is_made_of_a_list_or_frame_has_no_view():
+    X, y = images(shape=(3,))
+    for rows in (X.tolist(), pd.DataFrame(X)):
+        with pytest.raises(ValueError, match="takes arrays and tensors, but X is a"):
+            SMOTE(lazy=True).fit_resample(rows, y)
+
+
+def test_paths_are_chosen_at_once():
+    paths = np.array([f"{i}.png" for i in range(20)])
+    chosen, _ = RandomOverSampler(lazy=True).fit_resample(paths, np.repeat([0, 1], [15, 5]))
+    assert isinstance(chosen, np.ndarray)
+
+
+def test_nothing_and_everything_of_a_view():
+    X, y = images()
+    view, _ = SMOTE(lazy=True, random_state=0).fit_resample(X, y)
+    assert view[[]].shape == (0, 6, 5)
+    assert np.asarray(view[[]]).shape == (0, 6, 5)
+    np.testing.assert_array_equal(view[...], view)
 
 
 def test_sparse_matrices_have_no_view():
@@ -146,6 +167,9 @@ def test_weights_groups_and_tables_follow_the_rows():
     assert followed["name"].tolist() == [f"r{i}" for i in np.r_[np.arange(40), first]]
     assert list(followed.columns) == ["age", "site", "name"]
     np.testing.assert_allclose(apply_plan(smote, table["age"]), np.r_[weight, between])
+    nullable = apply_plan(smote, pd.Series(weight, dtype="Float64"))
+    assert nullable.dtype == "Float64"
+    np.testing.assert_allclose(nullable.to_numpy(), np.r_[weight, between])
     assert apply_plan(smote, np.ones((40, 2, 3))).shape == (len(first) + 40, 2, 3)
 
 
@@ -175,8 +199,12 @@ def test_what_cannot_follow_is_refused():
         apply_plan(smote, y[:-1])
     under = RandomUnderSampler(random_state=0)
     under.fit_resample(X, y)
-    with pytest.raises(ValueError, match=r"at least 40\. Got 20"):
+    with pytest.raises(ValueError, match=r"that RandomUnderSampler got: 40\. Got 20"):
         apply_plan(under, y[:20])
+    theirs = imblearn.under_sampling.RandomUnderSampler(random_state=0)
+    theirs.fit_resample(X.reshape(40, -1), y)
+    with pytest.raises(ValueError, match=r"at least 40\. Got 20"):
+        apply_plan(theirs, y[:20])
 
 
 @settings(deadline=None, max_examples=25)

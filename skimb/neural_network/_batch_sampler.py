@@ -122,7 +122,8 @@ class BalancedBatchSampler(Sampler):
 
     def __iter__(self):
         for batch in self._plan.epoch():
-            # Dealt out in the order of the classes; a batch that does not divide loses its rest.
-            whole = batch[np.argsort(self._target[batch], kind="stable")]
-            dealt = whole[: len(whole) - len(whole) % self.world_size]
+            # Dealt out in the order of the classes. Batches without shares may not divide: their
+            # rest, which may be of any class, is left out.
+            batch = batch[: len(batch) - len(batch) % self.world_size]
+            dealt = batch[np.argsort(self._target[batch], kind="stable")]
             yield dealt[self.rank :: self.world_size].tolist()

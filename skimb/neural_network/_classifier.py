@@ -400,7 +400,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         """
         # A fit that fails leaves the estimator unfitted, not half new and half old.
         self.__dict__.pop("net_", None)
-        ancestry = X.ancestry() if isinstance(X, ResampledRows) else None
+        view = X if isinstance(X, ResampledRows) else None
         images, y = fit_images(self, X, y, image_shape=self.image_shape, channels=self.channels)
         check_classification_targets(y)
         self.classes_, target = np.unique(y, return_inverse=True)
@@ -418,7 +418,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=4)
         split_rng, sampler_rng, order_rng = map(np.random.RandomState, seeds[:3])
 
-        train_rows, valid_rows = self._split(everything, groups, ancestry, split_rng)
+        train_rows, valid_rows = self._split(everything, groups, view, split_rng)
         part = everything.take(train_rows)
         statistics = self._standardization(part.images)
         if self.sampler is not None:
@@ -568,7 +568,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             )
         return weight
 
-    def _split(self, part, groups, ancestry, rng):
+    def _split(self, part, groups, view, rng):
         """Return the rows of the training part and of the validation part."""
         rows = np.flatnonzero(part.weight > 0)
         if not self.early_stopping and self.calibration is None and groups is None:
@@ -580,7 +580,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             fraction=self.validation_fraction,
             rng=rng,
             groups=None if groups is None else groups[rows],
-            ancestry=None if ancestry is None else ancestry[rows],
+            ancestry=None if view is None else view.ancestry()[rows],
+            copies=None if view is None else view.are_copies()[rows],
             classes=self.classes_,
         )
         wants_two = self.early_stopping or self.calibration is not None
@@ -697,18 +698,23 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             found = minimize_scalar(surprise, bounds=(-5, 5), method="bounded")
             return float(np.exp(found.x))
 
+        def weight_for(prior):
+            # The classes count as the prior says that is spoken for, not as they were held out.
+            held = np.bincount(part.target, weights=part.weight, minlength=n_classes)
+            return part.weight * (prior / np.maximum(held, np.finfo(float).tiny))[part.target]
+
         trial.set_params(target_prior="train")
-        self.temperature_ = self.decision_temperature_ = best("temperature_", part.weight)
+        train_prior = self.class_count_ / self.class_count_.sum()
+        self.temperature_ = best("temperature_", weight_for(train_prior))
+        self.decision_temperature_ = self.temperature_
         if not _decides_otherwise(self.loss_):
             return
         trial.set_params(target_prior=None)
-        # Rows count as they did in the training, or alike where the loss evens the classes out.
-        prior = self.class_count_ / self.class_count_.sum()
         spoken = self.effective_prior_
         if getattr(self.loss_, "adjusts_prior", False):
+            # It evens the classes out.
             spoken = np.full(n_classes, 1 / n_classes)
-        weight = part.weight * (spoken / prior)[part.target]
-        self.decision_temperature_ = best("decision_temperature_", weight)
+        self.decision_temperature_ = best("decision_temperature_", weight_for(spoken))
 
     def _dataset(self, X):
         """Return X as images for the net; batch by batch, they need not fit on the device."""

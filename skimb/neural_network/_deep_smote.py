@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from skimb._images import read_layout
 from skimb._params import Interval, StrOptions
-from skimb._resampled import is_integer
+from skimb._resampled import in_dtype
 from skimb._resampling import append_rows
 from skimb.neural_network._modules import count_multiply_adds
 from skimb.neural_network._runtime import resolve_device, seeded, threads_for
@@ -60,8 +60,8 @@ class DeepSMOTE(BaseSMOTE):
     device : str or torch.device, default="auto"
         ``"auto"``: CUDA where there is one, else the CPU.
     lazy : bool, default=False
-        Return a view that does not copy X, and by whose parents `CNNClassifier` knows its rows, so
-        that no validation part leaks.
+        Where X is an array or tensor, return a view that does not copy it, and by whose parents
+        `CNNClassifier` knows its rows, so that no validation part leaks.
 
     Attributes
     ----------
@@ -162,7 +162,7 @@ class DeepSMOTE(BaseSMOTE):
             torch.enable_grad(),
         ):
             module = AutoEncoder(self._layout.image_shape, self.n_latent)
-            module.to(device).to(memory_format=torch.channels_last)
+            module = module.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs know it for tensors only
             self._work = count_multiply_adds(module, self._layout.image_shape, device)
             # A step: two batches, each there and, at twice the price, back again.
             with threads_for(5 * self._work * self.batch_size):
@@ -212,13 +212,15 @@ class DeepSMOTE(BaseSMOTE):
     @torch.no_grad()
     def _codes(self, X, rows):
         images = self._layout.to_channels_last(np.asarray(X[rows]))
-        blocks = [images[:0], *np.array_split(images, -(-len(images) // BLOCK) or 1)]
+        blocks = np.array_split(images, -(-len(images) // BLOCK))
         with threads_for(self._work * BLOCK):
             return torch.cat([self.module_.encode(self._read(block)) for block in blocks])
 
     @torch.no_grad()
     def _rows(self, X, first, second):
         made = np.empty((len(first), *X.shape[1:]), dtype=X.dtype)
+        if not len(first):
+            return append_rows(X, made, self.parents_, lazy=self.lazy)
         # A view of the rows as images: what is written there stands in the rows.
         images = self._layout.to_channels_last(made)
         gaps = torch.from_numpy(self.gaps_.astype(np.float32))[:, None]
@@ -231,16 +233,17 @@ class DeepSMOTE(BaseSMOTE):
             with threads_for(self._work * BLOCK):
                 decoded = self.module_.decode(codes).permute(0, 2, 3, 1).numpy()
             values = decoded.astype(np.float64) * self._scale + self._center
-            images[part] = np.rint(values) if is_integer(X.dtype) else values
+            images[part] = in_dtype(values, X.dtype)
         return append_rows(X, made, self.parents_, lazy=self.lazy)
 
 
 class AutoEncoder(nn.Module):
     """A convolutional auto-encoder for images of any size, values in [-1, 1].
 
-    Strided convolutions halve the image until a side is at most 4 pixels, at most four times; one
-    linear layer makes the code. The decoder goes the way back: nearest-neighbour enlargement and a
-    convolution at a time. Norms are by groups, which know no difference between training and use.
+    Strided convolutions halve the image, at most four times, until its shorter side has at most 4
+    pixels and its longer at most 7; one linear layer makes the code. The decoder goes the way back:
+    nearest-neighbour enlargement and a convolution at a time. Norms are by groups, which know no
+    difference between training and use.
 
     Parameters
     ----------

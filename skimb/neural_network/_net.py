@@ -221,7 +221,6 @@ class ImageNet(NeuralNet):
         self._set_training(False)
         if not norms:
             return
-        images = torch.cat([batch.to(self.device) for batch in self.recent_])
         counters = [norm.get_buffer("num_batches_tracked") for norm in norms]
         before = [
             (norm.momentum, counter.clone()) for norm, counter in zip(norms, counters, strict=True)
@@ -233,10 +232,9 @@ class ImageNet(NeuralNet):
             for norm in norms:
                 norm.reset_running_stats()
                 norm.momentum = None
-            n_parts = max(1, len(images) // max(self.batch_size, 32))
             with torch.no_grad():
-                for part in images.tensor_split(n_parts):
-                    self.module_(part)
+                for part in _in_parts(list(self.recent_)):
+                    self.module_(part.to(self.device))
         finally:
             for norm, counter, (momentum, n_batches) in zip(norms, counters, before, strict=True):
                 norm.momentum = momentum
@@ -321,7 +319,14 @@ class ImageNet(NeuralNet):
 def rows_for_norms(shape):
     """Return from how many rows norms are estimated: of small images more, for equal precision."""
     n_pixels = shape[1] * shape[2]
-    return min(max(2**21 // n_pixels, 256), 2048)
+    return min(max(2**21 // n_pixels, 64), 2048)
+
+
+def _in_parts(batches, n_rows=32):
+    """Join small batches to parts of at least so many rows, the last with what is left over."""
+    n_parts = max(1, sum(map(len, batches)) // max(n_rows, len(batches[0])))
+    for places in np.array_split(np.arange(len(batches)), n_parts):
+        yield torch.cat([batches[place] for place in places])
 
 
 class StopTraining(Exception):  # noqa: N818 - no error, a signal

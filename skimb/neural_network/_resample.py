@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import get_tags
 
 from skimb._image_files import ImageFiles
+from skimb._resampled import in_dtype
 from skimb._resampling import apply_plan, sample_indices, seeded_clone, takes_images
 
 __all__ = ["resample_training_part"]
@@ -43,7 +44,13 @@ def resample_training_part(sampler, images, target, weight, *, classes, rng):
     """
     for step in sampler if isinstance(sampler, list | tuple) else [sampler]:
         n_classes = len(np.unique(target))
-        images, labels, weight = _apply(seeded_clone(step, rng), images, classes[target], weight)
+        step = seeded_clone(step, rng)
+        if takes_images(step):
+            # Here images lie with the channels last, however X did.
+            known = {"channels": "last", "image_shape": None}
+            names = step.get_params(deep=False)
+            step.set_params(**{name: value for name, value in known.items() if name in names})
+        images, labels, weight = _apply(step, images, classes[target], weight)
         target = np.searchsorted(classes, labels)
         if len(np.unique(target)) < n_classes:
             raise ValueError(f"The sampler {step!r} left no row of a class. Make it milder.")
@@ -70,10 +77,7 @@ def _apply(sampler, images, labels, weight):
             f"{sampler!r} makes up rows without saying from which, so their sample weights are "
             "unknown. Use a sampler of skimb, or fit without sample_weight."
         )
-    if np.issubdtype(images.dtype, np.integer):
-        limits = np.iinfo(images.dtype)
-        resampled = np.clip(np.rint(resampled), limits.min, limits.max)
-    resampled = np.asarray(resampled).astype(images.dtype).reshape(-1, *images.shape[1:])
+    resampled = in_dtype(np.asarray(resampled), images.dtype).reshape(-1, *images.shape[1:])
     if indices is None:
         weight = np.full(len(resampled), weight[0])
     return resampled, new_labels, weight

@@ -16,7 +16,9 @@ from skimb._image_files import ImageFiles
 __all__ = ["hold_out"]
 
 
-def hold_out(images, target, *, fraction, rng, groups=None, ancestry=None, classes=None):
+def hold_out(
+    images, target, *, fraction, rng, groups=None, ancestry=None, copies=None, classes=None
+):
     """Split rows into a training and a validation part, by class and without leaks.
 
     Parameters
@@ -32,8 +34,11 @@ def hold_out(images, target, *, fraction, rng, groups=None, ancestry=None, class
     groups : array-like of shape (n,), default=None
         Rows of one group stay together.
     ancestry : csr_array of shape (n, m), default=None
-        Which originals each row is made of. Only rows made of one are held out, and those that
-        share an original or a group with them are left out of both parts.
+        Which originals each row is made of.
+    copies : ndarray of shape (n,), bool, default=None
+        Which rows are originals to the bit; where `ancestry` is given. Only these are held out, and
+        rows that share an original or a group with them are left out of both parts; with groups
+        also those of which a parent, and so its group, is not among the rows.
     classes : ndarray of shape (n_classes,), default=None
         Labels, for the warning.
 
@@ -53,9 +58,7 @@ def hold_out(images, target, *, fraction, rng, groups=None, ancestry=None, class
         If no class can be split.
     """
     bundle = _bundles(images, groups)
-    is_original = np.full(len(bundle), True)
-    if ancestry is not None:
-        is_original = np.diff(ancestry.indptr) == 1
+    is_original = np.full(len(bundle), True) if copies is None else copies
     n_classes = int(target.max()) + 1
     chosen, unsplit = _choose(
         bundle[is_original], target[is_original], n_classes, fraction=fraction, rng=rng
@@ -76,8 +79,16 @@ def hold_out(images, target, *, fraction, rng, groups=None, ancestry=None, class
     is_near = np.isin(bundle, chosen)
     is_valid = is_near & is_original
     if ancestry is not None:
-        is_near |= ancestry[:, ancestry[is_valid].indices].sum(axis=1) > 0
+        is_near |= _has_any(ancestry, ancestry[is_valid].indices)
+        if groups is not None:
+            absent = np.setdiff1d(np.arange(ancestry.shape[1]), ancestry[is_original].indices)
+            is_near |= _has_any(ancestry, absent)
     return np.flatnonzero(~is_near), np.flatnonzero(is_valid)
+
+
+def _has_any(ancestry, originals):
+    """Tell which rows are made of any of these."""
+    return ancestry[:, originals].sum(axis=1) > 0
 
 
 def _choose(bundle, target, n_classes, *, fraction, rng):

@@ -2,7 +2,8 @@
 
 import random
 import sys
-from contextlib import contextmanager
+import threading
+from contextlib import ExitStack, contextmanager
 from numbers import Real
 from typing import Any
 
@@ -14,6 +15,7 @@ from sklearn.utils import check_random_state
 
 from skimb._images import read_layout
 from skimb._params import Interval, StrOptions
+from skimb._resampled import in_dtype
 from skimb._resampling import ImageSamplerMixin, append_rows
 
 __all__ = ["AugmentedOverSampler", "ImageJitter"]
@@ -110,15 +112,7 @@ class ImageJitter(BaseEstimator):
                 mode="nearest",
             )
         made *= 1 + light * self.brightness
-        out[...] = _in_dtype(made, image.dtype)
-
-
-def _in_dtype(values, dtype):
-    """Round and clip values to a dtype."""
-    if np.issubdtype(dtype, np.integer):
-        limits = np.iinfo(dtype)
-        values = np.clip(np.rint(values), limits.min, limits.max)
-    return values.astype(dtype)
+        out[...] = in_dtype(made, image.dtype)
 
 
 class AugmentedOverSampler(ImageSamplerMixin, BaseOverSampler):
@@ -137,16 +131,17 @@ class AugmentedOverSampler(ImageSamplerMixin, BaseOverSampler):
         Which images are changed, and how.
     augmentation : callable, default=None
         What changes them. None: `ImageJitter`. An `ImageJitter`; or any callable that takes float32
-        images of shape (m, C, H, W), values in [0, 1] where X is uint8, and returns as many: an
-        ``nn.Module`` (kornia's containers, say) gets a tensor, any other an array. While it runs,
-        the global generators of torch, numpy and Python are seeded, and then put back.
+        images of shape (m, C, H, W), values in [0, 1] where X is uint8, and returns as many. An
+        ``nn.Module`` (kornia's containers, say) gets a tensor; any other an array, or a tensor
+        where it cannot read that. While it runs, the global generators of torch, numpy and Python
+        are seeded, and then put back.
     image_shape : tuple of int, default=None
         ``(C, H, W)`` that the rows of a 2-D X unfold to. None: images of one line.
     channels : {"first", "last"} or None, default=None
         Where the channels of a 4-D X stand, when its shape leaves that open.
     lazy : bool, default=False
-        Return a view that does not copy X, and by whose parents `CNNClassifier` knows its rows, so
-        that no validation part leaks.
+        Where X is an array or tensor, return a view that does not copy it, and by whose parents
+        `CNNClassifier` knows its rows, so that no validation part leaks.
 
     Attributes
     ----------
@@ -186,6 +181,7 @@ class AugmentedOverSampler(ImageSamplerMixin, BaseOverSampler):
     """
 
     _wants_images = True
+    _makes_rows = True
 
     _parameter_constraints: dict = {
         **BaseOverSampler._parameter_constraints,
@@ -212,7 +208,7 @@ class AugmentedOverSampler(ImageSamplerMixin, BaseOverSampler):
         self.channels = channels
         self.lazy = lazy
 
-    def _fit_resample(self, X, y, **params):
+    def _fit_resample(self, X, y):
         layout = read_layout(X.shape[1:], image_shape=self.image_shape, channels=self.channels)
         rng = check_random_state(self.random_state)
         chosen = [
@@ -223,7 +219,7 @@ class AugmentedOverSampler(ImageSamplerMixin, BaseOverSampler):
         made = np.empty((len(seeds), *X.shape[1:]), dtype=X.dtype)
         # A view of the rows as images: what is written there stands in the rows.
         images = layout.to_channels_last(made)
-        augmentation = self.augmentation or ImageJitter()
+        augmentation = ImageJitter() if self.augmentation is None else self.augmentation
         for start in range(0, len(seeds), BLOCK):
             part = slice(start, start + BLOCK)
             before = layout.to_channels_last(np.asarray(X[seeds[part]]))
@@ -243,34 +239,53 @@ def _called(augmentation, images, rng):
     scale = 255.0 if images.dtype == np.uint8 else 1.0
     values = np.ascontiguousarray(np.moveaxis(images, 3, 1), dtype=np.float32) / np.float32(scale)
     torch: Any = sys.modules.get("torch")
+    reads_tensors = torch is not None and isinstance(augmentation, torch.nn.Module)
     with seeded_generators(int(rng.randint(np.iinfo(np.int32).max))):
-        if torch is not None and isinstance(augmentation, torch.nn.Module):
-            with torch.no_grad():
-                made = augmentation(torch.from_numpy(values)).cpu().numpy()
-        else:
-            made = np.asarray(augmentation(values))
-    if made.shape != values.shape:
+        try:
+            made = augmentation(_tensor(values, augmentation) if reads_tensors else values)
+        except (AttributeError, TypeError):
+            if torch is None or reads_tensors:
+                raise
+            made = augmentation(torch.from_numpy(values))
+    if torch is not None and isinstance(made, torch.Tensor):
+        made = made.detach().cpu().numpy()
+    made = np.asarray(made)
+    if made.shape != values.shape or not np.isfinite(made).all():
         raise ValueError(
-            f"`augmentation` must return as many images of the same shape {values.shape}. "
-            f"Got {made.shape}."
+            f"`augmentation` must return as many images of the same shape {values.shape}, with "
+            f"finite values. Got {made.shape}, {np.sum(~np.isfinite(made))} values not finite."
         )
-    return _in_dtype(np.moveaxis(made, 1, 3) * scale, images.dtype)
+    return in_dtype(np.moveaxis(made, 1, 3) * scale, images.dtype)
+
+
+def _tensor(values, module):
+    """Return values as a tensor on the device of a module."""
+    tensor = sys.modules["torch"].from_numpy(values)
+    parameter = next(module.parameters(), None)
+    return tensor if parameter is None else tensor.to(parameter.device)
+
+
+#: Global generators can serve one thread at a time.
+LOCK = threading.Lock()
 
 
 @contextmanager
 def seeded_generators(seed):
-    """Seed the global generators of Python, numpy and torch (where it is loaded), then restore."""
-    torch = sys.modules.get("torch")
-    python, numpy = random.getstate(), np.random.get_state()
-    state = None if torch is None else torch.get_rng_state()
-    try:
+    """Seed the global generators of Python, numpy and torch (where it is loaded), then restore.
+
+    Parameters
+    ----------
+    seed : int
+        Their seed.
+    """
+    torch: Any = sys.modules.get("torch")
+    with LOCK, ExitStack() as stack:
+        stack.callback(random.setstate, random.getstate())
+        stack.callback(np.random.set_state, np.random.get_state())
         random.seed(seed)
         np.random.seed(seed)
         if torch is not None:
-            torch.default_generator.manual_seed(seed)
+            devices = range(torch.cuda.device_count())
+            stack.enter_context(torch.random.fork_rng(devices=devices))
+            torch.manual_seed(seed)
         yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        if torch is not None:
-            torch.set_rng_state(state)

@@ -66,7 +66,7 @@ class RandomOverSampler(ImageSamplerMixin, BaseOverSampler):
         self.random_state = random_state
         self.lazy = lazy
 
-    def _fit_resample(self, X, y, **params):
+    def _fit_resample(self, X, y):
         rng = check_random_state(self.random_state)
         copies = [
             rng.choice(np.flatnonzero(y == label), size=n_new, replace=True)

@@ -22,6 +22,7 @@ class BaseSMOTE(ImageSamplerMixin, BaseOverSampler):
     says in ``_points`` where neighbours are sought, and makes rows in ``_rows``.
     """
 
+    _makes_rows = True
     k_neighbors: int
     random_state: Any
 
@@ -39,8 +40,16 @@ class BaseSMOTE(ImageSamplerMixin, BaseOverSampler):
         """Return X and, below it, the synthetic rows."""
         raise NotImplementedError
 
-    def _fit_resample(self, X, y, **params):
-        self._prepare(X, y)
+    def _fit_resample(self, X, y):
+        for label, n_new in self.sampling_strategy_.items():
+            if n_new and np.sum(y == label) < 2:
+                raise ValueError(
+                    f"Class {y[y == label].tolist()[0]!r} has one row only, and "
+                    f"{type(self).__name__} needs two to interpolate. Use RandomOverSampler for "
+                    "it, or leave it out of `sampling_strategy`."
+                )
+        if any(self.sampling_strategy_.values()):
+            self._prepare(X, y)
         firsts, seconds, gaps, labels = [], [], [], []
         for label, n_new in self.sampling_strategy_.items():
             if n_new == 0:
@@ -60,11 +69,6 @@ class BaseSMOTE(ImageSamplerMixin, BaseOverSampler):
     def _plan(self, members, label, n_new):
         """Choose parents, as positions within the class, and gaps."""
         n_rows = members.shape[0]
-        if n_rows < 2:
-            raise ValueError(
-                f"Class {label!r} has one row only, and {type(self).__name__} needs two to "
-                "interpolate. Use RandomOverSampler for it, or leave it out of `sampling_strategy`."
-            )
         k_neighbors = min(self.k_neighbors, n_rows - 1)
         if k_neighbors < self.k_neighbors:
             warnings.warn(
@@ -110,8 +114,9 @@ class SMOTE(EmbeddingMixin, BaseSMOTE):
         class; wrap a fitted one in `sklearn.frozen.FrozenEstimator`. One that does not read images
         gets flattened rows. None: pixels. The interpolation is in pixels in any case.
     lazy : bool, default=False
-        Return a view over X whose rows are made when they are asked for: it costs no memory, and
-        `CNNClassifier` knows its rows by their parents, so that no validation part leaks.
+        Where X is an array or tensor, return a view over it whose rows are made when they are asked
+        for: it costs no memory, and `CNNClassifier` knows its rows by their parents, so that no
+        validation part leaks.
 
     Attributes
     ----------

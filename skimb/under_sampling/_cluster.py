@@ -1,5 +1,6 @@
 """Drop rows where there are many alike."""
 
+import threading
 import warnings
 from numbers import Integral
 from typing import Any
@@ -15,6 +16,9 @@ from skimb._params import HasMethods, Interval, StrOptions
 from skimb._resampling import EmbeddingMixin, ImageSamplerMixin, select_rows
 
 __all__ = ["ClusterUnderSampler", "water_level"]
+
+#: The number of threads is that of the process: one at a time may change and restore it.
+LOCK = threading.Lock()
 
 
 class ClusterUnderSampler(EmbeddingMixin, ImageSamplerMixin, BaseUnderSampler):
@@ -99,7 +103,7 @@ class ClusterUnderSampler(EmbeddingMixin, ImageSamplerMixin, BaseUnderSampler):
         # What an embedder reads is its own affair.
         return self.embedder is None
 
-    def _fit_resample(self, X, y, **params):
+    def _fit_resample(self, X, y):
         self._fit_embedder(X, y)
         rng = check_random_state(self.random_state)
         kept = []
@@ -109,7 +113,7 @@ class ClusterUnderSampler(EmbeddingMixin, ImageSamplerMixin, BaseUnderSampler):
             if n_kept < len(rows):
                 # One thread: the sums of several are rounded by their number, and rows that are
                 # equally near would change with it.
-                with threadpool_limits(1), warnings.catch_warnings():
+                with LOCK, threadpool_limits(1), warnings.catch_warnings():
                     # Equal rows make fewer clusters: that is seen to.
                     warnings.simplefilter("ignore", ConvergenceWarning)
                     rows = rows[self._spread(self._points(X, rows), n_kept, rng)]

@@ -74,7 +74,7 @@ class RandomUnderSampler(ImageSamplerMixin, BaseUnderSampler):
         self.replacement = replacement
         self.lazy = lazy
 
-    def _fit_resample(self, X, y, **params):
+    def _fit_resample(self, X, y):
         rng = check_random_state(self.random_state)
         kept = []
         for label in np.unique(y):

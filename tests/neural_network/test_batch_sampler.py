@@ -89,3 +89,11 @@ def test_a_plain_loader_takes_it():
 def test_what_does_not_fit_is_refused(params, message):
     with pytest.raises(ValueError, match=message):
         BalancedBatchSampler(Y, **params)
+
+
+def test_what_does_not_divide_is_left_out_of_any_class():
+    y = np.repeat([0, 1], [990, 10])
+    settings = {"batch_size": 32, "world_size": 4, "batch_sampling": None, "random_state": 0}
+    samplers = [BalancedBatchSampler(y, rank=rank, **settings) for rank in range(4)]
+    seen = [row for sampler in samplers for _ in range(10) for batch in sampler for row in batch]
+    assert y[seen].mean() == pytest.approx(0.01, rel=0.2)
