@@ -110,7 +110,8 @@ class ResampledRows:
         self.base, self.first, self.second, self.gaps = base, first, second, gaps
         self.made, self.places = made, places
         if made is None:
-            self.made, self.places = np.empty((0, *base.shape[1:])), np.full(len(first), -1)
+            # One number for all: a view shall cost next to nothing.
+            self.made, self.places = np.empty((0, *base.shape[1:])), np.broadcast_to(-1, len(first))
 
     @property
     def shape(self):

@@ -239,7 +239,7 @@ def select_rows(X, indices, *, lazy=False) -> Any:
         return X[indices] if lazy else np.asarray(X[indices])
     # Paths cost nothing.
     if lazy and isinstance(X, np.ndarray) and X.ndim > 1:
-        return ResampledRows(X, indices, indices, np.zeros(len(indices)))
+        return ResampledRows(X, indices, indices, np.broadcast_to(0.0, len(indices)))
     selected = _safe_indexing(X, indices)
     if hasattr(selected, "iloc") and len(np.unique(indices)) < len(indices):
         selected = selected.reset_index(drop=True)
