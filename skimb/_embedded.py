@@ -92,10 +92,6 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
         self.random_state = random_state
         self.lazy = lazy
 
-    def _computes(self):
-        # What an embedder reads is its own affair.
-        return self.embedder is None
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         inner = getattr(get_tags(self.sampler), "sampler_tags", None)
@@ -105,7 +101,7 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
     def _fit_resample(self, X, y):
         self.__dict__.pop("sample_indices_", None)
         self._fit_embedder(X, y)
-        points = self._points(X, np.arange(len(y)))
+        points = self._points(X)
         self.sampler_ = seeded_clone(self.sampler, check_random_state(self.random_state))
         # Some of imbalanced-learn's samplers take labels for positions: they get class indices.
         classes, target = np.unique(y, return_inverse=True)

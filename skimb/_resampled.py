@@ -171,11 +171,11 @@ class ResampledRows:
         for start in range(0, len(self), step):
             part = slice(start, start + step)
             first, second, gaps = self.first[part], self.second[part], self.gaps[part]
-            out[part] = np.asarray(self.base[first])
-            is_blend = first != second
-            is_held = self.places[part] >= 0
-            out[part][is_held] = self.made[self.places[part][is_held]]
-            blends = np.flatnonzero(is_blend & ~is_held)
+            is_held, is_blend = self.places[part] >= 0, first != second
+            held, copies = np.flatnonzero(is_held), np.flatnonzero(~is_held & ~is_blend)
+            blends = np.flatnonzero(~is_held & is_blend)
+            out[start + held] = self.made[self.places[part][held]]
+            out[start + copies] = np.asarray(self.base[first[copies]])
             made = np.empty((len(blends), *self.shape[1:]), dtype=self.dtype)
             blend_into(made, self.base, first[blends], second[blends], gaps[blends])
             out[start + blends] = made

@@ -35,17 +35,17 @@ __all__ = [
 class ImageSamplerMixin:
     """What turns a sampler on imbalanced-learn's bases into one of rows of any dimension.
 
-    Put it before the base. ``_computes`` tells whether rows take part in arithmetic; a sampler that
-    only selects takes strings and missing values too. ``_wants_images`` says that rows are changed
-    as images: then they cannot be sparse. ``_makes_rows`` says that rows are made, whose parents
-    only a view can tell.
+    Put it before the base. ``_makes_rows`` says that rows are made, whose parents only a view can
+    tell; ``_wants_images`` that they are made as images: then they cannot be sparse. ``_computes``
+    tells whether rows take part in arithmetic; a sampler that only selects takes strings and
+    missing values too.
     """
 
     _wants_images = False
     _makes_rows = False
 
     def _computes(self):
-        return self._wants_images
+        return self._makes_rows
 
     def fit_resample(self, X, y, **params):
         """Resample the rows.
@@ -115,6 +115,11 @@ class EmbeddingMixin:
 
     embedder: Any
     random_state: Any
+    _makes_rows: bool
+
+    def _computes(self):
+        # What an embedder reads is its own affair.
+        return self._makes_rows or self.embedder is None
 
     def _fit_embedder(self, X, y):
         if self.embedder is not None:
@@ -133,9 +138,9 @@ class EmbeddingMixin:
             return X
         return _flat(X)
 
-    def _points(self, X, rows):
-        """Return rows as points, of shape (m, d)."""
-        members = _safe_indexing(X, rows)
+    def _points(self, X, rows=None):
+        """Return rows, or all of them, as points of shape (m, d)."""
+        members = X if rows is None else _safe_indexing(X, rows)
         if self.embedder is None:
             points = members if sparse.issparse(X) else _flat(members)
             if is_integer(points.dtype):
@@ -143,10 +148,10 @@ class EmbeddingMixin:
                 points = points.astype(np.float32 if points.dtype.itemsize <= 2 else np.float64)
             return points
         points = np.asarray(self.embedder_.transform(self._readable(members)))
-        if points.ndim != 2 or len(points) != len(rows):
+        if points.ndim != 2 or len(points) != len(members):
             raise ValueError(
                 "`embedder` must turn n rows into an array of shape (n, d). "
-                f"For {len(rows)} rows it gave {points.shape}."
+                f"For {len(members)} rows it gave {points.shape}."
             )
         return points
 
@@ -280,15 +285,9 @@ def interpolate_rows(X, first, second, gaps, *, lazy=False):
         if is_integer(X.dtype):
             made.data = np.rint(made.data)
         return sparse.vstack([X, made.astype(X.dtype)], format=X.format)
-    n_rows = len(X)
     if lazy:
-        own = np.arange(n_rows)
-        return ResampledRows(
-            X,
-            np.concatenate([own, first]),
-            np.concatenate([own, second]),
-            np.concatenate([np.zeros(n_rows), gaps]),
-        )
+        return _view_with_rows_below(X, first, second, gaps)
+    n_rows = len(X)
     out = np.empty((n_rows + len(first), *X.shape[1:]), dtype=X.dtype)
     out[:n_rows] = X
     blend_into(out[n_rows:], X, first, second, gaps)
@@ -315,14 +314,19 @@ def append_rows(X, made, seeds, *, lazy=False):
     """
     if not lazy:
         return np.concatenate([np.asarray(X), made])
+    places = np.concatenate([np.full(len(X), -1), np.arange(len(made))])
+    gaps = np.zeros(len(made))
+    return _view_with_rows_below(X, seeds[:, 0], seeds[:, 1], gaps, made=made, places=places)
+
+
+def _view_with_rows_below(X, first, second, gaps, **made):
     own = np.arange(len(X))
     return ResampledRows(
         X,
-        np.concatenate([own, seeds[:, 0]]),
-        np.concatenate([own, seeds[:, 1]]),
-        np.zeros(len(X) + len(made)),
-        made=made,
-        places=np.concatenate([np.full(len(X), -1), np.arange(len(made))]),
+        np.concatenate([own, first]),
+        np.concatenate([own, second]),
+        np.concatenate([np.zeros(len(X)), gaps]),
+        **made,
     )
 
 

@@ -580,8 +580,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             fraction=self.validation_fraction,
             rng=rng,
             groups=None if groups is None else groups[rows],
-            ancestry=None if view is None else view.ancestry()[rows],
-            copies=None if view is None else view.are_copies()[rows],
+            view=None if view is None else view[rows],
             classes=self.classes_,
         )
         wants_two = self.early_stopping or self.calibration is not None

@@ -211,13 +211,7 @@ class ImageNet(NeuralNet):
         Norms that the network keeps in evaluation mode stay as they are.
         """
         self._set_training(True)
-        norms = [
-            layer
-            for layer in self.module_.modules()
-            if isinstance(layer, nn.modules.batchnorm._BatchNorm)
-            and layer.training
-            and layer.track_running_stats
-        ]
+        norms = [norm for norm in _batch_norms(self.module_) if norm.training]
         self._set_training(False)
         if not norms:
             return
@@ -272,8 +266,9 @@ class ImageNet(NeuralNet):
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train; unlike skorch's, an interrupt is not swallowed."""
-        n_batches = -(-rows_for_norms(X.images.shape) // self.plan.batch_size)
-        self.recent_ = deque(maxlen=n_batches)
+        # Without a norm nothing is kept.
+        n_rows = rows_for_norms(X.images.shape) if _batch_norms(self.module_) else 0
+        self.recent_ = deque(maxlen=-(-n_rows // self.plan.batch_size))
         self.notify("on_train_begin", X=X, y=y)
         with suppress(StopTraining):
             self.fit_loop(X, y, **fit_params)
@@ -320,6 +315,15 @@ def rows_for_norms(shape):
     """Return from how many rows norms are estimated: of small images more, for equal precision."""
     n_pixels = shape[1] * shape[2]
     return min(max(2**21 // n_pixels, 64), 2048)
+
+
+def _batch_norms(module):
+    """Return the batch norms of a module that remember what they saw."""
+    return [
+        layer
+        for layer in module.modules()
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.track_running_stats
+    ]
 
 
 def _in_parts(batches, n_rows=32):

@@ -16,9 +16,7 @@ from skimb._image_files import ImageFiles
 __all__ = ["hold_out"]
 
 
-def hold_out(
-    images, target, *, fraction, rng, groups=None, ancestry=None, copies=None, classes=None
-):
+def hold_out(images, target, *, fraction, rng, groups=None, view=None, classes=None):
     """Split rows into a training and a validation part, by class and without leaks.
 
     Parameters
@@ -33,12 +31,10 @@ def hold_out(
         The source of the choice.
     groups : array-like of shape (n,), default=None
         Rows of one group stay together.
-    ancestry : csr_array of shape (n, m), default=None
-        Which originals each row is made of.
-    copies : ndarray of shape (n,), bool, default=None
-        Which rows are originals to the bit; where `ancestry` is given. Only these are held out, and
-        rows that share an original or a group with them are left out of both parts; with groups
-        also those of which a parent, and so its group, is not among the rows.
+    view : ResampledRows of n rows, default=None
+        What the images came as. Only copies of originals are held out, and rows that share an
+        original or a group with them are left out of both parts; with groups also those of which a
+        parent, and so its group, is not among the rows.
     classes : ndarray of shape (n_classes,), default=None
         Labels, for the warning.
 
@@ -58,7 +54,7 @@ def hold_out(
         If no class can be split.
     """
     bundle = _bundles(images, groups)
-    is_original = np.full(len(bundle), True) if copies is None else copies
+    is_original = np.full(len(bundle), True) if view is None else view.are_copies()
     n_classes = int(target.max()) + 1
     chosen, unsplit = _choose(
         bundle[is_original], target[is_original], n_classes, fraction=fraction, rng=rng
@@ -78,7 +74,8 @@ def hold_out(
         )
     is_near = np.isin(bundle, chosen)
     is_valid = is_near & is_original
-    if ancestry is not None:
+    if view is not None:
+        ancestry = view.ancestry()
         is_near |= _has_any(ancestry, ancestry[is_valid].indices)
         if groups is not None:
             absent = np.setdiff1d(np.arange(ancestry.shape[1]), ancestry[is_original].indices)

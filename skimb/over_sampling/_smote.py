@@ -1,6 +1,7 @@
 """Make rows of the rare classes between the old ones."""
 
 import warnings
+from abc import abstractmethod
 from numbers import Integral
 from typing import Any
 
@@ -26,19 +27,17 @@ class BaseSMOTE(ImageSamplerMixin, BaseOverSampler):
     k_neighbors: int
     random_state: Any
 
-    def _computes(self):
-        return True
-
+    @abstractmethod
     def _prepare(self, X, y):
         """Fit what the points or the rows need."""
 
+    @abstractmethod
     def _points(self, X, rows) -> Any:
         """Return rows as points, of shape (m, d)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _rows(self, X, first, second) -> Any:
         """Return X and, below it, the synthetic rows."""
-        raise NotImplementedError
 
     def _fit_resample(self, X, y):
         for label, n_new in self.sampling_strategy_.items():

@@ -99,10 +99,6 @@ class ClusterUnderSampler(EmbeddingMixin, ImageSamplerMixin, BaseUnderSampler):
         self.n_clusters = n_clusters
         self.lazy = lazy
 
-    def _computes(self):
-        # What an embedder reads is its own affair.
-        return self.embedder is None
-
     def _fit_resample(self, X, y):
         self._fit_embedder(X, y)
         rng = check_random_state(self.random_state)

@@ -330,15 +330,7 @@ def test_no_relative_of_a_held_out_row_stays(seed, with_groups, sampler):
     images = np.asarray(view)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        train, valid = hold_out(
-            images,
-            y,
-            fraction=0.2,
-            rng=rng,
-            groups=groups,
-            ancestry=ancestry,
-            copies=view.are_copies(),
-        )
+        train, valid = hold_out(images, y, fraction=0.2, rng=rng, groups=groups, view=view)
     # Only copies are held out (SMOTE makes some, between equal rows).
     assert view.are_copies()[valid].all()
     assert not set(train) & set(valid)
