@@ -6,6 +6,7 @@ that a bad array fails here, before any training step.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.utils import _safe_indexing, check_array, check_consistent_length
@@ -17,6 +18,7 @@ __all__ = [
     "ImageLayout",
     "check_images",
     "check_rows",
+    "checked_once",
     "fit_images",
     "number_of_dimensions",
     "pictures",
@@ -151,7 +153,24 @@ def number_of_dimensions(X):
 DTYPES = (np.float32, np.uint8)
 
 
-def fit_images(estimator, X, y, *, image_shape=None, channels=None):
+def checked_once(X, images):
+    """Return what an inner estimator shall get: arrays as they came, files as they were checked.
+
+    Parameters
+    ----------
+    X : array-like
+        Images as they came.
+    images : ndarray or ImageFiles
+        What `fit_images` or `check_images` made of them.
+
+    Returns
+    -------
+    array-like or ImageFiles
+    """
+    return images if isinstance(images, ImageFiles) else X
+
+
+def fit_images(estimator, X, y=None, *, image_shape=None, channels=None) -> Any:
     """Validate X and y in ``fit``, and read X as images.
 
     Sets ``n_features_in_``, ``image_shape_`` and, for frames, ``feature_names_in_``.
@@ -162,15 +181,15 @@ def fit_images(estimator, X, y, *, image_shape=None, channels=None):
         The estimator whose input X is.
     X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
         The images.
-    y : array-like of shape (n,)
-        The target.
+    y : array-like of shape (n,), default=None
+        The target; None: there is none.
     image_shape, channels
         As in `read_layout`.
 
     Returns
     -------
     images : ndarray of shape (n, H, W, C), uint8 or float32; or ImageFiles of that shape
-    y : ndarray of shape (n,)
+    y : ndarray of shape (n,), or None
 
     Raises
     ------
@@ -180,12 +199,19 @@ def fit_images(estimator, X, y, *, image_shape=None, channels=None):
     if isinstance(X, ImageFiles) or is_paths(X):
         check_consistent_length(X, y)
         # A stand-in of one column, as paths are: scikit-learn checks y, and X says how many.
-        _, y = validate_data(estimator, np.zeros((len(X), 1)), y, reset=True)
+        stand_in = np.zeros((len(X), 1))
+        if y is None:
+            validate_data(estimator, stand_in, reset=True)
+        else:
+            _, y = validate_data(estimator, stand_in, y, reset=True)
         images = _checked_files(X, image_shape)
         estimator.image_shape_ = images.image_shape
         estimator._fitted_on_rows = False
         return images, y
-    X, y = _validate(estimator, X, y=y, reset=True)
+    if y is None:
+        X = _validate(estimator, X, reset=True)
+    else:
+        X, y = _validate(estimator, X, y=y, reset=True)
     layout = read_layout(X.shape[1:], image_shape=image_shape, channels=channels)
     estimator.n_features_in_ = layout.n_features
     estimator.image_shape_ = layout.image_shape

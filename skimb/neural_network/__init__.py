@@ -6,12 +6,15 @@ from skimb.neural_network._batch_sampler import BalancedBatchSampler
 from skimb.neural_network._classifier import CNNClassifier
 from skimb.neural_network._decoupled import DecoupledClassifier
 from skimb.neural_network._deep_smote import DeepSMOTE
+from skimb.neural_network._embedder import CNNEmbedder
 from skimb.neural_network._modules import SimpleCNN
+from skimb.neural_network._pretrained import pretrained
 
 __all__ = [
     "VGG",
     "BalancedBatchSampler",
     "CNNClassifier",
+    "CNNEmbedder",
     "CosineLinear",
     "CutMix",
     "DecoupledClassifier",
@@ -21,4 +24,5 @@ __all__ = [
     "Remix",
     "ResNet",
     "SimpleCNN",
+    "pretrained",
 ]

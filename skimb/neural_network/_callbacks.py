@@ -199,8 +199,8 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, has_validation):
     ----------
     schedule : {"one_cycle", "cosine", "plateau", "constant"}
         As in `CNNClassifier`.
-    lr : float
-        The highest rate.
+    lr : list of float
+        The highest rate of each group of parameters.
     n_epochs, steps_per_epoch : int
         The length of the training.
     has_validation : bool

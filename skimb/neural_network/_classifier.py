@@ -39,6 +39,7 @@ from skimb.neural_network._modules import (
     build_module,
     last_linear,
 )
+from skimb.neural_network._pretrained import PretrainedBackbone, unit_scale
 from skimb.neural_network._prior import (
     effective_prior,
     resolve_target_prior,
@@ -85,7 +86,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         The network: ``"simple_cnn"``, ``"resnet"``, ``"vgg"`` (see `SimpleCNN`, `ResNet`, `VGG`);
         ``"linear"``, one linear layer on the pixels, the floor that a network should beat; a class
         or callable, called as ``module(in_channels, n_outputs)``; or an instance, which is copied
-        and whose weights are the start. It gives one logit a class (two for two classes).
+        and whose weights are the start, such as `pretrained` makes, which gets a linear layer on
+        top. It gives one logit a class (two for two classes).
     loss : str, Loss or callable, default="cross_entropy"
         ``"cross_entropy"``, ``"focal"``, ``"asymmetric"``, ``"ldam"``, ``"logit_adjusted"``,
         ``"balanced_softmax"``, ``"vector_scaling"``, ``"poly"``: short for an object of
@@ -142,6 +144,15 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         ``"one_cycle"`` and ``"cosine"`` end at zero with the last epoch. As early stopping leaves
         that epoch open, ``"one_cycle"`` becomes ``"plateau"`` there: a constant rate, halved when
         the loss has not fallen for more than two epochs.
+    lr_decay : float or None, default=None
+        Layer-wise learning rates, to tune a trained network gently: that of each layer is that of
+        the layer above it times this number, in (0, 1] [4]_. Layers are the elements of the
+        outermost containers of the network (its blocks), or its modules.
+    freeze : {"features", "gradual"}, int or None, default=None
+        ``"features"``: only the last linear layer trains. A number: so many layers do not, counted
+        from the image. ``"gradual"``: the last one trains alone at first, and one layer after
+        another joins from above, all by the middle of the training [5]_. Frozen norms keep what
+        they remember, and frozen layers drop nothing out.
     max_grad_norm : float or None, default=1.0
         Gradients are clipped at this norm; None: not at all.
     max_epochs : int, default=20
@@ -166,7 +177,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     channels : {"first", "last"} or None, default=None
         Where the channels of a 4-D X stand, when its shape leaves that open.
     standardize : "auto", None or tuple, default="auto"
-        ``"auto"``: by the mean and standard deviation of each channel over the training part.
+        ``"auto"``: by the mean and standard deviation of each channel over the training part; a
+        module of `pretrained` gets values in [0, 1], which it standardises by its own.
         None: pixels as they are. ``(mean, sd)``: given numbers, one or one a channel.
     device : str or torch.device, default="auto"
         ``"auto"``: CUDA where there is one, else the CPU.
@@ -231,6 +243,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     .. [2] Cao et al., Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss,
        NeurIPS 2019, arXiv:1906.07413.
     .. [3] Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv:1706.04599.
+    .. [4] Bao et al., BEiT: BERT Pre-Training of Image Transformers, ICLR 2022, arXiv:2106.08254.
+    .. [5] Howard and Ruder, Universal Language Model Fine-tuning for Text Classification, ACL 2018,
+       arXiv:1801.06146.
 
     Examples
     --------
@@ -271,6 +286,12 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "lr_schedule": [StrOptions({"one_cycle", "cosine", "plateau", "constant"})],
+        "lr_decay": [Interval(Real, 0, 1, closed="right"), None],
+        "freeze": [
+            StrOptions({"features", "gradual"}),
+            Interval(Integral, 0, None, closed="left"),
+            None,
+        ],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "steps_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
@@ -305,6 +326,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         lr=1e-3,
         weight_decay=1e-2,
         lr_schedule="one_cycle",
+        lr_decay=None,
+        freeze: Any = None,
         max_grad_norm=1.0,
         max_epochs=20,
         steps_per_epoch=None,
@@ -335,6 +358,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.lr = lr
         self.weight_decay = weight_decay
         self.lr_schedule = lr_schedule
+        self.lr_decay = lr_decay
+        self.freeze = freeze
         self.max_grad_norm = max_grad_norm
         self.max_epochs = max_epochs
         self.steps_per_epoch = steps_per_epoch
@@ -437,6 +462,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             self.class_weight, classes=self.classes_, counts=counts
         )
         self._warn_of_double_correction(loss)
+        self._warn_of_frozen_noise()
         phases = self._phases(part, loss)
         valid = everything.take(valid_rows) if len(valid_rows) else None
         plan = BatchPlan(
@@ -551,6 +577,17 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 stacklevel=4,
             )
 
+    def _warn_of_frozen_noise(self):
+        """Warn where layers that have learnt nothing are frozen."""
+        if isinstance(self.module, str) and self.freeze not in (None, 0):
+            warnings.warn(
+                f"freeze={self.freeze!r} keeps layers of {self.module!r} as they are, and these "
+                "begin at random. Give a trained network as `module`: an nn.Module, or "
+                "pretrained(...).",
+                UserWarning,
+                stacklevel=4,
+            )
+
     def _check_weight(self, sample_weight, images, target):
         if len(self.classes_) < 2:
             raise ValueError(
@@ -614,6 +651,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         if self.standardize is None:
             return None
         if self.standardize == "auto":
+            if isinstance(self.module, PretrainedBackbone):
+                return unit_scale(images)
             return _pixel_statistics(images)
         n_channels = self.image_shape_[0]
         try:
@@ -802,7 +841,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         dataset = self._dataset(X)
         device = torch.device(self.net_.device)
         layer = last_linear(self.module_.eval(), self.image_shape_, device)
-        return self.net_.inputs_of(layer, dataset)
+        return self.net_.values_at(layer, dataset, inputs=True)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")

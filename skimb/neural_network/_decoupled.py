@@ -12,8 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skimb._image_files import ImageFiles
-from skimb._images import check_images, fit_images
+from skimb._images import check_images, checked_once, fit_images
 from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
 from skimb._resampling import seeded_clone
 from skimb.class_weight import SCHEMES
@@ -31,11 +30,6 @@ def _head_has(method):
         return head == "linear" or hasattr(head, method)
 
     return test
-
-
-def _checked_once(X, images):
-    """Return what the network shall get: arrays as they came, files as they were checked."""
-    return images if isinstance(images, ImageFiles) else X
 
 
 class DecoupledClassifier(ClassifierMixin, BaseEstimator):
@@ -190,7 +184,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         # Validated here too, so that errors name this estimator.
         image_shape = backbone.image_shape_ if is_frozen else backbone.image_shape
         images, y = fit_images(self, X, y, image_shape=image_shape, channels=backbone.channels)
-        X = _checked_once(X, images)
+        X = checked_once(X, images)
         if not is_frozen:
             backbone = seeded_clone(backbone, rng).fit(X, y, sample_weight, groups)
         embedded = backbone.embed(X)
@@ -240,7 +234,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         if isinstance(head, CNNClassifier):
             # As in CNNClassifier, a prior that is set after fit counts.
             head = copy.copy(head).set_params(target_prior=self.target_prior)
-        return head, self.estimator_.embed(_checked_once(X, images))
+        return head, self.estimator_.embed(checked_once(X, images))
 
     def predict(self, X):
         """Return the most probable label of each image.

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from skimb.neural_network._backbones import VGG, CosineLinear, ResNet
+from skimb.neural_network._pretrained import PretrainedBackbone
 
 __all__ = ["SimpleCNN", "build_module", "count_multiply_adds", "last_linear"]
 
@@ -213,12 +214,32 @@ class LinearModel(nn.Module):
         return self.head(x.flatten(1))
 
 
+class WithHead(nn.Module):
+    """A network that embeds, and a head that reads the embedding.
+
+    Parameters
+    ----------
+    features, head : nn.Module
+        Images to embeddings, and these to logits.
+    """
+
+    def __init__(self, features, head):
+        super().__init__()
+        self.features, self.head = features, head
+
+    def forward(self, x):
+        """Return the logits ``(n, n_outputs)`` of images ``(n, C, H, W)``."""
+        return self.head(self.features(x))
+
+
 #: Names that `module` may have; each is called as ``(in_channels, n_outputs, image_shape=...)``.
 MODULES = {"simple_cnn": SimpleCNN, "resnet": ResNet, "vgg": VGG, "linear": LinearModel}
 
 
 def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=False):
     """Make the network and try it on zeros, before any training.
+
+    A `PretrainedBackbone` gets a linear layer on its embedding.
 
     Parameters
     ----------
@@ -248,9 +269,13 @@ def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=F
         If the network cannot read such images, gives another number of outputs, or lacks the head
         that is wanted.
     """
-    if isinstance(module, str):
+    is_pretrained = isinstance(module, PretrainedBackbone)
+    if isinstance(module, str) or is_pretrained:
         head = CosineLinear if cosine_head else nn.Linear
-        net = MODULES[module](image_shape[0], n_outputs, image_shape=image_shape, head=head)
+        if is_pretrained:
+            net = WithHead(copy.deepcopy(module), head(module.n_features, n_outputs))
+        else:
+            net = MODULES[module](image_shape[0], n_outputs, image_shape=image_shape, head=head)
         if not cosine_head:
             log_prior = np.log(np.maximum(np.ones(n_outputs) if prior is None else prior, 1e-12))
             with torch.no_grad():

@@ -14,7 +14,7 @@ from torch import nn
 from skimb.neural_network._batches import BatchIterator
 from skimb.neural_network._runtime import prediction_rows, threads_for
 
-__all__ = ["ImageNet", "RowLoss", "Standardized"]
+__all__ = ["ImageNet", "RowLoss", "Standardized", "parameter_groups"]
 
 
 #: Records of the history that are not printed: one entry a class is too wide for a line.
@@ -139,6 +139,8 @@ class ImageNet(NeuralNet):
         Processes that decode image files.
     augmentation : Augmentation
         What happens to the batches of the training.
+    layers : LayerPlan
+        Which layers train in an epoch, and how fast; None: all, alike.
 
     References
     ----------
@@ -154,11 +156,13 @@ class ImageNet(NeuralNet):
         multiply_adds=0,
         num_workers=0,
         augmentation=None,
+        layers: Any = None,
         **kwargs,
     ):
         super().__init__(module, criterion, **kwargs)
         self.plan = plan
         self.augmentation = augmentation
+        self.layers = layers
         self.multiply_adds = multiply_adds
         self.num_workers = num_workers
 
@@ -183,15 +187,19 @@ class ImageNet(NeuralNet):
         # skorch walks through all modules at every step; the mode seldom changes.
         if self.module_.training != training:
             super()._set_training(training)
+            if training:
+                self._freeze()
+
+    def _freeze(self):
+        if self.layers is not None:
+            self.layers.freeze(self.module_.network, len(self.history) - 1)
 
     def initialize_optimizer(self, triggered_directly=None):
         """Build the optimiser; biases and the parameters of norms do not decay."""
-        trained = [p for p in self.module_.parameters() if p.requires_grad]
         groups = [
-            {"params": [p for p in trained if p.ndim > 1]},
-            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+            {"params": parameters, "lr": self.lr * rate} | ({} if decays else {"weight_decay": 0.0})
+            for rate, decays, parameters in parameter_groups(self.module_, self.layers)
         ]
-        groups = [group for group in groups if group["params"]]
         self.optimizer_ = self.optimizer(groups, lr=self.lr, **self.get_params_for("optimizer"))
         return self
 
@@ -239,7 +247,9 @@ class ImageNet(NeuralNet):
         """Go once over the batches; keep the logits of the validation part."""
         if iterator is None:
             return
-        if not training:
+        if training:
+            self._freeze()
+        else:
             self.settle_norms()
         total, n_rows, n_batches, logits = 0.0, 0, 0, []
         for batch in iterator:
@@ -289,26 +299,73 @@ class ImageNet(NeuralNet):
         with threads_for(self.multiply_adds * len(dataset)):
             return torch.cat(list(self.forward_iter(dataset, device="cpu"))).numpy()
 
-    def inputs_of(self, layer, dataset):
-        """Return what a layer reads for all rows, float32 of shape (n, d), on the host."""
+    def values_at(self, layer, dataset, *, inputs):
+        """Return what a layer reads, or gives, for all rows, on the host.
+
+        Parameters
+        ----------
+        layer : nn.Module
+            Part of the network.
+        dataset : ImageTensors or FileTensors
+            The rows.
+        inputs : bool
+            Whether its input counts, or its output, of which maps are averaged over their pixels.
+
+        Returns
+        -------
+        ndarray of shape (n, d), float32
+        """
         last = []
 
-        def keep(layer, inputs):
+        def keep(layer, read, given=None):
             # A layer may run more than once in a forward pass: its last input counts.
-            last[:] = [inputs[0].flatten(1).cpu()]
+            values = read[0] if inputs else given
+            if not isinstance(values, torch.Tensor):
+                raise ValueError(
+                    f"The layer {type(layer).__name__} gives {type(values).__name__}, no tensor. "
+                    "Name a layer within it."
+                )
+            if not inputs and values.ndim == 4:
+                values = values.mean((2, 3))
+            last[:] = [values.flatten(1).float().cpu()]
 
         def of_images(n_images):
             # A single row was given company, see `Standardized`.
             n_read = max(2, n_images)
             return mean_over_views(last[0], n_read)[:n_images]
 
-        handle = layer.register_forward_pre_hook(keep)
+        register = layer.register_forward_pre_hook if inputs else layer.register_forward_hook
+        handle = register(keep)
         try:
             with threads_for(self.multiply_adds * len(dataset)):
                 batches = [of_images(len(z)) for z in self.forward_iter(dataset, device="cpu")]
         finally:
             handle.remove()
         return torch.cat(batches).numpy()
+
+
+def parameter_groups(module, layers=None):
+    """Group the parameters that train by their rate, and by whether they decay.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Whose parameters they are.
+    layers : LayerPlan, default=None
+        Which layers train how fast.
+
+    Returns
+    -------
+    list of (float, bool, list of Parameter)
+        Share of the learning rate, the fastest first; whether they decay; the parameters.
+    """
+    rate_of = {} if layers is None else layers.rate_of()
+    groups = {}
+    for parameter in module.parameters():
+        if parameter.requires_grad:
+            kind = rate_of.get(id(parameter), 1.0), parameter.ndim > 1
+            groups.setdefault(kind, []).append(parameter)
+    return [(*kind, groups[kind]) for kind in sorted(groups, reverse=True)]
 
 
 def rows_for_norms(shape):

@@ -17,8 +17,9 @@ from skimb.neural_network._callbacks import (
     Validation,
     lr_callback,
 )
-from skimb.neural_network._modules import count_multiply_adds
-from skimb.neural_network._net import ImageNet, RowLoss, Standardized
+from skimb.neural_network._layers import LayerPlan, layer_groups
+from skimb.neural_network._modules import count_multiply_adds, last_linear
+from skimb.neural_network._net import ImageNet, RowLoss, Standardized, parameter_groups
 from skimb.neural_network._runtime import threads_for
 
 __all__ = [
@@ -259,9 +260,10 @@ def train(
         )
     if estimator.early_stopping and schedule == "one_cycle":
         schedule = "plateau"
+    layers = _layer_plan(estimator, network, device)
     scheduler = lr_callback(
         schedule,
-        lr=estimator.lr,
+        lr=[estimator.lr * rate for rate, _, _ in parameter_groups(network, layers)],
         n_epochs=estimator.max_epochs,
         steps_per_epoch=plan.steps,
         has_validation=valid is not None,
@@ -284,6 +286,7 @@ def train(
         RowLoss(copy.deepcopy(first.loss)),
         plan=plan,
         augmentation=augmentation if augmentation.is_active else None,
+        layers=layers,
         multiply_adds=count_multiply_adds(network, estimator.image_shape_, device),
         num_workers=estimator.num_workers,
         optimizer=optimizer,
@@ -303,9 +306,26 @@ def train(
         net.fit(to_device(Part(part.images, part.target, first.weight), device))
     # What only the training needed holds the data, or the network a second time: let it go.
     net.callbacks, net.callbacks_, net.train_split, net.plan = None, [], None, None
-    net.augmentation = None
+    net.augmentation = net.layers = None
+    if layers is not None:
+        layers.thaw()
     net.module, net.criterion = Standardized, RowLoss
     return net, (len(net.history) if best is None else best.epoch_) - 1
+
+
+def _layer_plan(estimator, network, device):
+    """Return which layers train when and how fast, or None for all alike."""
+    if estimator.freeze is None and estimator.lr_decay is None:
+        return None
+    head = last_linear(network.eval(), estimator.image_shape_, device)
+    groups = layer_groups(network, head, estimator.image_shape_, device)
+    network.train()
+    return LayerPlan(
+        groups,
+        freeze=estimator.freeze,
+        lr_decay=estimator.lr_decay,
+        n_epochs=estimator.max_epochs,
+    )
 
 
 def epoch_records(history):

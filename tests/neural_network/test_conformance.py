@@ -2,7 +2,7 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skimb.neural_network import CNNClassifier, DecoupledClassifier
+from skimb.neural_network import CNNClassifier, CNNEmbedder, DecoupledClassifier
 
 STOCHASTIC = (
     "A row of weight 2 and the same row twice fall into different mini-batches: training by "
@@ -10,12 +10,17 @@ STOCHASTIC = (
 )
 EXPECTED_FAILURES = {
     "CNNClassifier": {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
+    "CNNEmbedder": {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
     "DecoupledClassifier": {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
 }
 
 
 @parametrize_with_checks(
-    [CNNClassifier(random_state=0), DecoupledClassifier(random_state=0)],
+    [
+        CNNClassifier(random_state=0),
+        CNNEmbedder(CNNClassifier(max_epochs=2, random_state=0)),
+        DecoupledClassifier(random_state=0),
+    ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES[type(estimator).__name__],
 )
 def test_scikit_learn(estimator, check):

@@ -1,0 +1,281 @@
+"""CNNEmbedder: images to embeddings, as a transformer."""
+
+import copy
+import os
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    clone,
+)
+from sklearn.frozen import FrozenEstimator
+from sklearn.preprocessing import normalize
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from skimb._image_files import is_paths
+from skimb._images import check_images, checked_once, fit_images
+from skimb._params import HasMethods, StrOptions, fit_context
+from skimb.neural_network._classifier import CNNClassifier
+from skimb.neural_network._embedding_cache import embed_once, open_cache
+from skimb.neural_network._modules import count_multiply_adds, last_linear
+from skimb.neural_network._net import ImageNet, RowLoss, Standardized
+from skimb.neural_network._pretrained import PretrainedBackbone, unit_scale
+from skimb.neural_network._runtime import resolve_device
+from skimb.neural_network._training import Part, to_device
+
+__all__ = ["CNNEmbedder"]
+
+
+class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Turn images into embeddings, the features that a network has learnt.
+
+    Imbalance hurts the last layer of a network far more than its features [1]_. An embedding makes
+    images a table: scikit-learn's classifiers, and resamplers that need distances, work on it, and
+    are searched in seconds. It reads a column of image paths in a `ColumnTransformer`, beside
+    numbers and categories.
+
+    Parameters
+    ----------
+    estimator : CNNClassifier, FrozenEstimator, PretrainedBackbone or None, default=None
+        The network. A `CNNClassifier` (None: one with its defaults) is trained on X and y; a
+        fitted one wrapped in `sklearn.frozen.FrozenEstimator` is taken as it is; what `pretrained`
+        makes embeds without any training, and without y.
+    layer : str, default="penultimate"
+        ``"penultimate"``: what the last linear layer reads (of `pretrained`: what it gives). Or
+        the name of a module of the network, as ``named_modules`` gives it: what that gives; of
+        maps, the mean over their pixels.
+    normalize : bool, default=False
+        Scale each embedding to length 1, so that distances compare directions.
+    cache : bool, str, Path or None, default=None
+        Keep embeddings, so that no image is embedded twice by the same weights: True in the memory
+        of each process (up to 1 GiB, shared by all embedders), or in a folder, which several
+        processes may share and which outlasts them. Rows are known by their content, files by
+        their bytes, networks by their weights; empty the folder after a change of a network's code.
+    image_shape : tuple of int, default=None
+        ``(C, H, W)``, for `pretrained` only, as in `CNNClassifier`. None: files are resized to
+        what the network was trained on.
+    channels : {"first", "last"} or None, default=None
+        As in `CNNClassifier`, for `pretrained` only.
+    device : str or torch.device, default=None
+        As in `CNNClassifier`, for `pretrained` only; None is ``"auto"``.
+
+    Attributes
+    ----------
+    estimator_ : CNNClassifier or PretrainedBackbone
+        The fitted network.
+    n_features_in_ : int
+        Values in an image, C * H * W; of a column of paths 1.
+    image_shape_ : tuple of int
+        ``(C, H, W)``.
+
+    References
+    ----------
+    .. [1] Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR
+       2020, arXiv:1910.09217.
+
+    Examples
+    --------
+    >>> from imblearn.pipeline import make_pipeline
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.metrics import recall_score
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.neural_network import CNNClassifier, CNNEmbedder
+    >>> from skimb.over_sampling import SMOTE
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> X, X_test, y, y_test = train_test_split(X, y, stratify=y, random_state=0)
+    >>> embedder = CNNEmbedder(CNNClassifier(random_state=0))
+    >>> pipeline = make_pipeline(embedder, SMOTE(random_state=0), LogisticRegression(max_iter=999))
+    >>> recall_score(y_test, pipeline.fit(X, y).predict(X_test)) > 0.8
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit", "embed"]), FrozenEstimator, PretrainedBackbone, None],
+        "layer": [str],
+        "normalize": ["boolean"],
+        "cache": ["boolean", str, os.PathLike, None],
+        "image_shape": [tuple, list, None],
+        "channels": [StrOptions({"first", "last"}), None],
+        "device": [str, torch.device, None],
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        layer="penultimate",
+        normalize=False,
+        cache: Any = None,
+        image_shape=None,
+        channels=None,
+        device: Any = None,
+    ):
+        self.estimator = estimator
+        self.layer = layer
+        self.normalize = normalize
+        self.cache = cache
+        self.image_shape = image_shape
+        self.channels = channels
+        self.device = device
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, sample_weight=None, groups=None):
+        """Train the network, or take the trained one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
+            Images, as in `CNNClassifier.fit`.
+        y : array-like of shape (n,), default=None
+            Labels; needed where the network is to be trained.
+        sample_weight, groups : array-like of shape (n,), default=None
+            As in `CNNClassifier.fit`, where the network is to be trained.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the input does not fit, before any training step; or if the network has no such
+            layer.
+        """
+        self.__dict__.pop("net_", None)
+        open_cache(self.cache)
+        if isinstance(self.estimator, PretrainedBackbone):
+            images = self._take_backbone(self.estimator, X)
+        else:
+            images = self._fit_estimator(X, y, sample_weight, groups)
+        try:
+            self._n_features_out = self._embed(images[:1]).shape[1]
+        except BaseException:
+            del self.net_
+            raise
+        return self
+
+    def _take_backbone(self, backbone, X):
+        image_shape = self.image_shape
+        if image_shape is None and backbone.image_size is not None and is_paths(X):
+            image_shape = (3, *backbone.image_size)
+        images, _ = fit_images(self, X, image_shape=image_shape, channels=self.channels)
+        device = resolve_device(self.device or "auto")
+        self.estimator_ = copy.deepcopy(backbone).to(device)
+        self._channels = self.channels
+        # Nothing is trained: what a net wants for it stays empty.
+        net = ImageNet(
+            Standardized(self.estimator_, unit_scale(images)).to(device),
+            RowLoss(nn.Identity()),
+            multiply_adds=count_multiply_adds(self.estimator_, self.image_shape_, device),
+            train_split=None,
+            callbacks=[],
+            device=device,
+            verbose=0,
+        )
+        self.estimator_.eval()
+        self.net_ = net.initialize()
+        return images
+
+    def _fit_estimator(self, X, y, sample_weight, groups):
+        for name in ("image_shape", "channels", "device"):
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"`{name}` belongs to embedders of a `pretrained` network. Set it on the "
+                    "estimator that you gave."
+                )
+        network = CNNClassifier() if self.estimator is None else self.estimator
+        is_frozen = isinstance(network, FrozenEstimator)
+        if is_frozen:
+            network = network.estimator
+            check_is_fitted(network)
+        elif y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None: the "
+                "network is trained on the labels. Give y, or a trained network: "
+                "FrozenEstimator(fitted) or pretrained(...)."
+            )
+        # Validated here too, so that errors name this estimator.
+        image_shape = network.image_shape_ if is_frozen else network.image_shape
+        images, y = fit_images(
+            self, X, None if is_frozen else y, image_shape=image_shape, channels=network.channels
+        )
+        if not is_frozen:
+            network = clone(network).fit(checked_once(X, images), y, sample_weight, groups)
+        self.estimator_, self._channels, self.net_ = network, network.channels, network.net_
+        return images
+
+    def transform(self, X):
+        """Return the embeddings of images.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of the shape that `fit` saw.
+
+        Returns
+        -------
+        ndarray of shape (n, d), float32
+        """
+        check_is_fitted(self)
+        return self._embed(check_images(self, X, channels=self._channels))
+
+    def _embed(self, images):
+        cache = open_cache(self.cache)
+        if cache is None:
+            embedded = self._run(images)
+        else:
+            embedded = embed_once(cache, images, self._network_key(images), self._run)
+        return normalize(embedded, copy=False) if self.normalize else embedded
+
+    def _run(self, images):
+        """Return what the layer gives, or the last one reads, for each image."""
+        nothing = np.zeros(len(images))
+        dataset = to_device(Part(images, nothing, nothing), torch.device("cpu"))
+        layer = self._find_layer(self.net_.module_.network, torch.device(self.net_.device))
+        if layer is None:
+            return self.net_.logits(dataset)
+        return self.net_.values_at(layer, dataset, inputs=self.layer == "penultimate")
+
+    def _find_layer(self, network, device):
+        """Return the layer whose values count, or None for those of the whole network."""
+        if self.layer != "penultimate":
+            try:
+                return network.get_submodule(self.layer)
+            except AttributeError as exc:
+                names = [name for name, _ in network.named_modules() if name]
+                raise ValueError(
+                    f"The network {type(network).__name__} has no layer {self.layer!r}. "
+                    f"Its layers: {', '.join(names)}."
+                ) from exc
+        if isinstance(network, PretrainedBackbone):
+            return None
+        return last_linear(network.eval(), self.image_shape_, device)
+
+    def _network_key(self, images):
+        """Return what tells networks apart: structure, weights, layer, and how images are read."""
+        module = self.net_.module_
+        described = (repr(module), self.layer, repr(module.views), images.shape[1:], images.dtype)
+        digest = blake2b(repr(described).encode(), digest_size=32)
+        for name, values in sorted(module.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(values.detach().cpu().contiguous().numpy().tobytes())
+        return digest.digest()
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "net_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        is_trained = isinstance(self.estimator, FrozenEstimator | PretrainedBackbone)
+        tags.target_tags.required = not is_trained
+        # The network computes in float32, whatever came.
+        tags.transformer_tags.preserves_dtype = []
+        return tags

@@ -1,0 +1,310 @@
+"""Networks that were trained before: Hugging Face transformers' and timm's vision backbones."""
+
+import json
+import os
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from torch.nn import functional as F
+
+__all__ = ["PretrainedBackbone", "pretrained", "unit_scale"]
+
+
+class PretrainedBackbone(nn.Module):
+    """A trained network that turns images into embeddings, as `pretrained` makes it.
+
+    It reads images with values in [0, 1], resizes them to what it was trained on and standardises
+    them by its own mean and standard deviation. Estimators copy it before they train, so that one
+    object serves many of them.
+
+    Parameters
+    ----------
+    name : str
+        What it was made from.
+    network : nn.Module
+        Float32 images (n, 3, H, W) to embeddings (n, d).
+    mean, sd : tuple of float
+        By which each channel is standardised.
+    image_size : tuple of int or None
+        Height and width that images are resized to; None: they are taken as they are.
+    """
+
+    mean: torch.Tensor
+    sd: torch.Tensor
+
+    def __init__(self, name, network, *, mean, sd, image_size):
+        super().__init__()
+        self.name, self.network, self.image_size = name, network.eval(), image_size
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32)[:, None, None])
+        self.register_buffer("sd", torch.tensor(sd, dtype=torch.float32)[:, None, None])
+        with torch.no_grad():
+            side = image_size or (224, 224)
+            self.n_features = self(torch.zeros(2, 3, *side)).shape[1]
+
+    def forward(self, images):
+        """Return the embeddings ``(n, n_features)`` of images ``(n, C, H, W)``, C in 1, 3, 4."""
+        # A grey image has three equal channels; of RGBA, how opaque a pixel is does not count.
+        images = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images[:, :3]
+        if images.shape[1] != len(self.mean):
+            raise ValueError(f"{self!r} reads images of 1, 3 or 4 channels. Got {images.shape[1]}.")
+        if self.image_size is not None and tuple(images.shape[2:]) != self.image_size:
+            images = F.interpolate(images, self.image_size, mode="bilinear", antialias=True)
+        return self.network((images - self.mean) / self.sd)
+
+    def __repr__(self):
+        return f"pretrained({self.name!r})"
+
+    def __sklearn_clone__(self):
+        # Nobody changes it: a search need not copy its weights for every candidate.
+        return self
+
+
+def pretrained(name_or_path, *, image_size=None):
+    """Load a vision network that was trained on other images, as `module` of an estimator.
+
+    ``CNNClassifier(pretrained(...), freeze="features")`` trains a linear layer on its embeddings,
+    `freeze` and `lr_decay` tune it gently, and ``CNNEmbedder(pretrained(...))`` embeds without
+    any training. Where every class has few images, this beats a network of your own.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A folder, or a name on the Hugging Face hub, of a vision model of transformers (which
+        needs skimb's extra ``pretrained``): ViT, DeiT, DINOv2, Swin, ResNet, ConvNeXt and others.
+        A folder works offline. Or a model of timm, where that is installed: a folder that
+        timm saved, or a name with or without the prefix ``timm/``.
+    image_size : int or tuple of int, default=None
+        Side, or height and width, that images are resized to. None: what the model was trained on.
+
+    Returns
+    -------
+    PretrainedBackbone
+        An ``nn.Module`` from images (n, C, H, W), C in 1, 3, 4, with values in [0, 1] to
+        embeddings (n, d): the token of the class where the network has one, else the mean over
+        the map. ``standardize="auto"`` of an estimator brings pixels to [0, 1].
+
+    Raises
+    ------
+    ImportError
+        If the library that the model needs is not installed; the message names the extra.
+    ValueError
+        If there is no such model, it reads no images, or the files lack weights.
+
+    References
+    ----------
+    .. [1] Wolf et al., Transformers: State-of-the-Art Natural Language Processing, EMNLP 2020,
+       doi:10.18653/v1/2020.emnlp-demos.6.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from transformers import ResNetConfig, ResNetModel
+    >>> from transformers.utils import logging
+    >>> from skimb.neural_network import CNNEmbedder, pretrained
+    >>> logging.disable_progress_bar()
+    >>> small = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ResNetModel(small).save_pretrained(folder)
+    ...     backbone = pretrained(folder, image_size=32)
+    >>> CNNEmbedder(backbone).fit_transform(np.zeros((5, 8, 8, 3), dtype=np.uint8)).shape
+    (5, 16)
+    """
+    name = os.fspath(name_or_path)
+    if image_size is not None:
+        image_size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+        if len(image_size) != 2 or min(image_size) < 1:
+            raise ValueError(
+                f"`image_size` must be a side or (height, width), positive. Got {image_size}."
+            )
+    # Weights that a model makes up at first are replaced; torch's generator stays as it was.
+    with torch.random.fork_rng(devices=[]):
+        load = _from_timm if _is_of_timm(name) else _from_transformers
+        return load(name, image_size)
+
+
+def unit_scale(images):
+    """Return by which mean and standard deviation pixels come to lie in [0, 1].
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, H, W, C), or ImageFiles
+        uint8; or floats in [0, 1] or in [0, 255].
+
+    Returns
+    -------
+    mean, sd : ndarray of shape (C,), float64
+
+    Raises
+    ------
+    ValueError
+        If floats are neither.
+    """
+    n_channels = images.shape[3]
+    top = 255.0
+    if images.dtype != np.uint8:
+        low, high = float(images.min()), float(images.max())
+        if low < 0 or high > 255:
+            raise ValueError(
+                "A pretrained module reads pixels of [0, 1] or [0, 255], but X spans "
+                f"[{low:.4g}, {high:.4g}]. Rescale X, or say by `standardize=(mean, sd)` what "
+                "brings it to [0, 1]."
+            )
+        top = 1.0 if high <= 1 else 255.0
+    return np.zeros(n_channels), np.full(n_channels, top)
+
+
+def _is_of_timm(name):
+    if os.path.isdir(name):
+        return "pretrained_cfg" in _read_json(name, "config.json", required=True)
+    # Names of the hub have an owner before the slash; timm's own have no slash.
+    return name.startswith(("timm/", "hf-hub:", "hf_hub:")) or "/" not in name
+
+
+def _read_json(folder, file_name, *, required=False):
+    path = os.path.join(folder, file_name)
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except FileNotFoundError as exc:
+        if not required:
+            return {}
+        raise ValueError(
+            f"The folder {folder} has no {file_name}, so it holds no model of transformers or "
+            "timm. Save one there with model.save_pretrained(folder)."
+        ) from exc
+    except ValueError as exc:
+        raise ValueError(f"{path} is no valid JSON: {exc}") from exc
+
+
+def _from_timm(name, image_size):
+    try:
+        import timm  # pyright: ignore[reportMissingImports]
+        from timm.data import (  # pyright: ignore[reportMissingImports]
+            resolve_model_data_config,
+        )
+    except (ImportError, RuntimeError, OSError) as exc:
+        raise ImportError(
+            f"{name!r} is a model of timm, which cannot be imported here ({exc}). Install timm "
+            "and a torchvision that fits your torch, or give the folder of a model of "
+            "transformers (pip install 'skimb[pretrained]')."
+        ) from exc
+    where = f"local-dir:{name}" if os.path.isdir(name) else name
+    if where.startswith("timm/"):
+        where = f"hf-hub:{where}"
+    try:
+        model = timm.create_model(where, pretrained=True, num_classes=0)
+    except (RuntimeError, ValueError, OSError) as exc:
+        raise ValueError(f"timm cannot load {name!r}: {exc}") from exc
+    config = resolve_model_data_config(model)
+    return PretrainedBackbone(
+        name,
+        model,
+        mean=config["mean"],
+        sd=config["std"],
+        image_size=image_size or tuple(config["input_size"][1:]),
+    )
+
+
+def _from_transformers(name, image_size):
+    try:
+        from transformers import AutoImageProcessor, AutoModel
+    except ImportError as exc:
+        raise ImportError(
+            f"{name!r} is a model of transformers, which is not installed. Install skimb's extra: "
+            "pip install 'skimb[pretrained]'."
+        ) from exc
+    is_folder = os.path.isdir(name)
+    with _quiet():
+        try:
+            model, report = AutoModel.from_pretrained(
+                name, local_files_only=is_folder, output_loading_info=True, dtype=torch.float32
+            )
+        except (OSError, ValueError, RuntimeError, SafetensorError) as exc:
+            raise ValueError(f"transformers cannot load {name!r}: {exc}") from exc
+    if getattr(model, "main_input_name", None) != "pixel_values":
+        raise ValueError(f"{name!r} ({type(model).__name__}) reads no images. Give a vision model.")
+    network = _TransformersNetwork(model)
+    used = {key for key, _ in network.model.named_parameters()}
+    lacking = sorted(used & set(report["missing_keys"]))
+    if lacking:
+        raise ValueError(
+            f"The files of {name!r} lack {len(lacking)} of the weights of {type(model).__name__}, "
+            f"{lacking[0]!r} among them, which would be random. Give a complete model."
+        )
+    if is_folder:
+        processor = _read_json(name, "preprocessor_config.json")
+    else:
+        with _quiet():
+            processor = AutoImageProcessor.from_pretrained(name).to_dict()
+    return PretrainedBackbone(
+        name,
+        network,
+        mean=processor.get("image_mean", (0.485, 0.456, 0.406)),
+        sd=processor.get("image_std", (0.229, 0.224, 0.225)),
+        image_size=image_size or _size_of(processor, model.config),
+    )
+
+
+def _size_of(processor, config):
+    """Return the (height, width) that a model was trained on, or None where nothing says so."""
+    # Positions and windows were learnt for the size of the model's own config.
+    size = (
+        getattr(config, "image_size", None) or processor.get("crop_size") or processor.get("size")
+    )
+    if isinstance(size, dict):
+        side = size.get("shortest_edge")
+        size = (size.get("height", side), size.get("width", side))
+    if isinstance(size, int):
+        size = (size, size)
+    return None if size is None else tuple(size)
+
+
+class _TransformersNetwork(nn.Module):
+    """A vision model of transformers whose output is one embedding an image.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Reads ``pixel_values``.
+    """
+
+    def __init__(self, model):
+        super().__init__()
+        self.reads_class_token = any(
+            name.endswith("cls_token") for name, _ in model.named_parameters()
+        )
+        if self.reads_class_token and getattr(model, "pooler", None) is not None:
+            # A layer on the token, of another task than ours, and random in many checkpoints.
+            model.pooler = None
+        self.model = model
+
+    def forward(self, images):
+        """Return the embeddings ``(n, d)`` of images ``(n, 3, H, W)``."""
+        output = self.model(pixel_values=images)
+        if self.reads_class_token:
+            return output.last_hidden_state[:, 0]
+        pooled = getattr(output, "pooler_output", None)
+        if pooled is not None:
+            return pooled.flatten(1)
+        last = output.last_hidden_state
+        return last.mean((2, 3)) if last.ndim == 4 else last.mean(1)
+
+
+@contextmanager
+def _quiet():
+    """Silence transformers' report of weights that are not needed, and its progress bars."""
+    from transformers.utils import logging
+
+    verbosity, shows_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if shows_bars:
+            logging.enable_progress_bar()

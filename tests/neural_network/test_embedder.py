@@ -1,0 +1,371 @@
+"""CNNEmbedder: images as a table, and a cache that embeds each of them once."""
+
+import pickle
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from imblearn.pipeline import make_pipeline
+from PIL import Image
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from skimb.neural_network import CNNClassifier, CNNEmbedder
+from skimb.neural_network._embedding_cache import FolderCache, MemoryCache, open_cache
+from skimb.over_sampling import SMOTE
+
+
+@pytest.fixture(scope="module")
+def plain(small_digits):
+    X, y = small_digits
+    return CNNClassifier(max_epochs=3, random_state=0).fit(X, y)
+
+
+@pytest.fixture
+def frozen(plain):
+    return FrozenEstimator(plain)
+
+
+@pytest.fixture
+def count_rows(plain):
+    """Count the rows that the network reads."""
+    rows = []
+    handle = plain.net_.module_.network.register_forward_pre_hook(
+        lambda module, inputs: rows.append(len(inputs[0]))
+    )
+    yield rows
+    handle.remove()
+
+
+@pytest.fixture
+def memory():
+    cache = open_cache(True)
+    assert isinstance(cache, MemoryCache)
+    cache.clear()
+    yield cache
+    cache.clear()
+
+
+@pytest.fixture(scope="module")
+def picture_table(tmp_path_factory, small_digits):
+    """A frame with a column of image files beside numbers and categories."""
+    X, y = small_digits
+    folder = tmp_path_factory.mktemp("pictures")
+    paths = []
+    for i, image in enumerate(X):
+        paths.append(str(folder / f"{i}.png"))
+        Image.fromarray((image * 15).astype(np.uint8)).save(paths[-1])
+    rng = np.random.RandomState(0)
+    table = {
+        "path": paths,
+        "age": rng.normal(50, 10, len(X)),
+        "site": rng.choice(["a", "b", "c"], len(X)),
+    }
+    return pd.DataFrame(table, index=np.arange(len(X)) + 100), y
+
+
+# ------------------------------------------------------------------------------ embeddings
+
+
+def test_a_frozen_network_gives_its_embedding(frozen, plain, small_digits):
+    X, _ = small_digits
+    embedder = CNNEmbedder(frozen).fit(X)
+    np.testing.assert_array_equal(embedder.transform(X), plain.embed(X))
+    assert embedder.estimator_ is plain
+    assert embedder.n_features_in_ == 64
+    assert embedder.transform(X).dtype == np.float32
+
+
+def test_a_trained_network_is_that_of_the_classifier(plain, small_digits):
+    X, y = small_digits
+    embedder = CNNEmbedder(CNNClassifier(max_epochs=3, random_state=0)).fit(X, y)
+    np.testing.assert_array_equal(embedder.transform(X), plain.embed(X))
+
+
+def test_weights_reach_the_training(small_digits):
+    X, y = small_digits
+    weight = np.where(np.arange(len(y)) % 2, 1.0, 0.0)
+    network = CNNClassifier(max_epochs=1, random_state=0)
+    embedder = CNNEmbedder(network).fit(X, y, sample_weight=weight)
+    expected = clone(network).fit(X, y, sample_weight=weight).embed(X)
+    np.testing.assert_array_equal(embedder.transform(X), expected)
+
+
+def test_rows_of_length_one(frozen, plain, small_digits):
+    X, _ = small_digits
+    embedded = CNNEmbedder(frozen, normalize=True).fit_transform(X)
+    raw = plain.embed(X)
+    expected = raw / np.linalg.norm(raw, axis=1, keepdims=True)
+    np.testing.assert_allclose(embedded, expected, rtol=1e-5)
+
+
+def test_a_layer_by_name_gives_the_mean_over_its_maps(frozen, plain, small_digits):
+    X, _ = small_digits
+    embedded = CNNEmbedder(frozen, layer="features.norms.0").fit_transform(X)
+    maps = []
+    norm = plain.module_.features.norms[0]
+    handle = norm.register_forward_hook(lambda layer, inputs, output: maps.append(output))
+    plain.predict(X)
+    handle.remove()
+    expected = np.concatenate([batch.mean((2, 3)).numpy() for batch in maps])
+    assert embedded.shape == (len(X), 32)
+    np.testing.assert_allclose(embedded, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_embedding_by_layer_reads_the_same_as_the_penultimate_one(frozen, small_digits):
+    X, _ = small_digits
+    np.testing.assert_array_equal(
+        CNNEmbedder(frozen, layer="features").fit_transform(X),
+        CNNEmbedder(frozen).fit_transform(X),
+    )
+
+
+def test_an_unknown_layer_is_named_beside_those_that_are_there(frozen, small_digits):
+    X, _ = small_digits
+    embedder = CNNEmbedder(frozen, layer="nonsense")
+    with pytest.raises(ValueError, match=r"no layer 'nonsense'.*features\.norms\.0"):
+        embedder.fit(X)
+    assert not hasattr(embedder, "net_")
+
+
+def test_training_wants_labels(small_digits):
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        CNNEmbedder(CNNClassifier()).fit(small_digits[0])
+
+
+def test_parameters_of_pretrained_networks_are_refused_beside_an_estimator(frozen, small_digits):
+    with pytest.raises(ValueError, match="`channels` belongs to embedders of a `pretrained`"):
+        CNNEmbedder(frozen, channels="last").fit(small_digits[0])
+
+
+def test_names_and_frames(frozen, small_digits):
+    X, _ = small_digits
+    embedder = CNNEmbedder(frozen).set_output(transform="pandas").fit(X)
+    frame = embedder.transform(X)
+    assert isinstance(frame, pd.DataFrame)
+    assert list(frame.columns[:2]) == ["cnnembedder0", "cnnembedder1"]
+    np.testing.assert_array_equal(embedder.get_feature_names_out(), frame.columns)
+
+
+def test_clones_and_pickles(frozen, small_digits):
+    X, _ = small_digits
+    embedder = CNNEmbedder(frozen).fit(X)
+    for other in (clone(embedder).fit(X), pickle.loads(pickle.dumps(embedder))):
+        np.testing.assert_array_equal(other.transform(X), embedder.transform(X))
+
+
+# ------------------------------------------------------------------------------ in company
+
+
+@pytest.mark.parametrize(
+    "classifier", [LogisticRegression(max_iter=999), KNeighborsClassifier()], ids=str
+)
+def test_a_pipeline_with_smote_in_a_grid_search(classifier, frozen, small_digits):
+    X, y = small_digits
+    pipeline = make_pipeline(CNNEmbedder(frozen), SMOTE(random_state=0), classifier)
+    search = GridSearchCV(
+        pipeline, {"smote__k_neighbors": [1, 3]}, cv=3, scoring="balanced_accuracy"
+    ).fit(X, y)
+    assert search.best_score_ > 0.7
+    again = pickle.loads(pickle.dumps(search))
+    np.testing.assert_array_equal(again.predict(X), search.predict(X))
+
+
+def test_the_network_is_trained_within_each_fold(small_digits):
+    X, y = small_digits
+    embedder = CNNEmbedder(CNNClassifier(max_epochs=3, random_state=0))
+    pipeline = make_pipeline(embedder, LogisticRegression(max_iter=999))
+    scores = [cross_val_score(pipeline, X, y, cv=3, n_jobs=n_jobs) for n_jobs in (1, 2)]
+    np.testing.assert_array_equal(scores[0], scores[1])
+
+
+def test_an_embedder_of_resamplers(frozen, plain, small_digits):
+    X, y = small_digits
+    by_transformer = SMOTE(embedder=CNNEmbedder(frozen), random_state=0)
+    by_points, _ = SMOTE(random_state=0).fit(plain.embed(X), y), None
+    by_transformer.fit_resample(X, y)
+    by_points.fit_resample(plain.embed(X), y)
+    np.testing.assert_array_equal(by_transformer.parents_, by_points.parents_)
+
+
+@pytest.mark.parametrize("column", ["path", ["path"]], ids=str)
+@pytest.mark.parametrize(
+    "head", [RandomForestClassifier(20, random_state=0), KNeighborsClassifier()]
+)
+def test_a_column_of_images_beside_numbers_and_categories(column, head, picture_table):
+    table, y = picture_table
+    embedder = CNNEmbedder(CNNClassifier(max_epochs=3, random_state=0))
+    columns = ColumnTransformer(
+        [
+            ("image", embedder, column),
+            ("number", StandardScaler(), ["age"]),
+            ("category", OneHotEncoder(sparse_output=False), ["site"]),
+        ]
+    )
+    pipeline = make_pipeline(columns, SMOTE(random_state=0), head)
+    search = GridSearchCV(
+        pipeline,
+        {"columntransformer__image__normalize": [False, True]},
+        cv=2,
+        scoring="balanced_accuracy",
+    ).fit(table, y)
+    assert search.score(table, y) > 0.9
+    again = pickle.loads(pickle.dumps(search.best_estimator_))
+    np.testing.assert_array_equal(again.predict(table), search.predict(table))
+
+
+def test_a_column_of_images_gives_a_frame_with_the_index_of_the_table(picture_table):
+    table, y = picture_table
+    columns = ColumnTransformer(
+        [("image", CNNEmbedder(CNNClassifier(max_epochs=1, random_state=0)), "path")],
+        remainder="passthrough",
+    ).set_output(transform="pandas")
+    frame = columns.fit_transform(table, y)
+    assert frame.index.equals(table.index)
+    assert "image__cnnembedder0" in frame.columns
+    assert "remainder__age" in frame.columns
+
+
+# ------------------------------------------------------------------------------ the cache
+
+GRID = {"logisticregression__C": [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30]}
+
+
+@pytest.mark.parametrize("cache", [None, True, "folder"], ids=str)
+def test_a_search_embeds_each_image_once(cache, frozen, small_digits, count_rows, memory, tmp_path):
+    X, y = small_digits
+    X = np.concatenate([X, X[:7]])
+    y = np.concatenate([y, y[:7]])
+    embedder = CNNEmbedder(frozen, cache=tmp_path / "new" if cache == "folder" else cache)
+    pipeline = make_pipeline(embedder, LogisticRegression(max_iter=999))
+    search = GridSearchCV(pipeline, GRID, cv=5).fit(X, y)
+    n_fits = len(search.cv_results_["params"]) * 5 + 1
+    assert n_fits == 41
+    # Beside these a search for the last layer reads a single row of zeros.
+    n_read = sum(n for n in count_rows if n > 2)
+    if cache is None:
+        assert n_read == 41 * len(X)
+    else:
+        # `fit` looks at the first row, to learn how long an embedding is: it is kept too.
+        n_distinct = len(np.unique(X.reshape(len(X), -1), axis=0))
+        assert n_distinct - 1 <= n_read <= n_distinct
+
+
+def test_what_is_kept_is_what_was_computed(frozen, plain, small_digits, memory, tmp_path):
+    X, _ = small_digits
+    for cache in (True, tmp_path):
+        embedder = CNNEmbedder(frozen, cache=cache).fit(X)
+        for rows in (slice(0, 9), slice(5, 60), slice(None)):
+            np.testing.assert_array_equal(embedder.transform(X[rows]), plain.embed(X[rows]))
+
+
+def test_other_weights_layers_and_dtypes_are_kept_apart(frozen, small_digits, memory):
+    X, y = small_digits
+    other = FrozenEstimator(CNNClassifier(max_epochs=1, random_state=1).fit(X, y))
+    plain = CNNEmbedder(frozen, cache=True).fit(X)
+    embedded = plain.transform(X)
+    for embedder, images in (
+        (CNNEmbedder(other, cache=True), X),
+        (CNNEmbedder(frozen, layer="features.norms.0", cache=True), X),
+        (CNNEmbedder(frozen, cache=True), X.astype(np.float32)),
+    ):
+        expected = clone(embedder).set_params(cache=None).fit(X).transform(images)
+        np.testing.assert_array_equal(embedder.fit(X).transform(images), expected)
+    np.testing.assert_array_equal(plain.transform(X), embedded)
+
+
+def test_files_are_known_by_their_bytes(frozen, picture_table, tmp_path, memory):
+    table, _ = picture_table
+    embedder = CNNEmbedder(frozen, cache=True).fit(table["path"])
+    first, second = tmp_path / "first.png", tmp_path / "second.png"
+    for path, source in ((first, 0), (second, 1)):
+        path.write_bytes(Path(table["path"].iloc[source]).read_bytes())
+    before = embedder.transform([first])
+    np.testing.assert_array_equal(before, embedder.transform(table["path"][:1]))
+    first.write_bytes(second.read_bytes())
+    np.testing.assert_array_equal(embedder.transform([first]), embedder.transform([second]))
+    assert not np.array_equal(embedder.transform([first]), before)
+
+
+def test_a_damaged_entry_is_computed_anew(frozen, plain, small_digits, tmp_path):
+    X, _ = small_digits
+    embedder = CNNEmbedder(frozen, cache=tmp_path).fit(X)
+    embedder.transform(X)
+    with sqlite3.connect(FolderCache(tmp_path).path) as connection:
+        (value,) = connection.execute("SELECT value FROM embeddings LIMIT 1").fetchone()
+        bad = bytes([value[0] ^ 1]) + value[1:]
+        connection.execute("UPDATE embeddings SET value = ? WHERE value = ?", (bad, value))
+    connection.close()
+    np.testing.assert_array_equal(embedder.transform(X), plain.embed(X))
+    with sqlite3.connect(FolderCache(tmp_path).path) as connection:
+        n_bad = connection.execute("SELECT count(*) FROM embeddings WHERE value = ?", (bad,))
+        assert n_bad.fetchone() == (0,)
+    connection.close()
+
+
+@pytest.mark.parametrize("damage", ["head", "middle", "tail"])
+def test_a_damaged_database_is_put_aside(damage, frozen, plain, small_digits, tmp_path):
+    X, _ = small_digits
+    embedder = CNNEmbedder(frozen, cache=tmp_path).fit(X)
+    embedder.transform(X)
+    path = tmp_path / FolderCache.file_name
+    content = bytearray(path.read_bytes())
+    if damage == "head":
+        content[:200] = b"x" * 200
+    elif damage == "middle":
+        content[4096 : len(content) // 2] = b"x" * (len(content) // 2 - 4096)
+    else:
+        content = content[: len(content) // 3]
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match="is damaged"):
+        embedded = embedder.transform(X)
+    np.testing.assert_array_equal(embedded, plain.embed(X))
+    np.testing.assert_array_equal(embedder.transform(X), embedded)
+
+
+def test_several_processes_share_a_folder(frozen, plain, small_digits, tmp_path):
+    X, _ = small_digits
+    task = tmp_path / "task.pickle"
+    embedder = CNNEmbedder(frozen, cache=tmp_path / "cache").fit(X)
+    task.write_bytes(pickle.dumps((embedder, X)))
+    code = (
+        "import pickle, sys, numpy as np\n"
+        f"embedder, X = pickle.load(open({str(task)!r}, 'rb'))\n"
+        "for start in range(0, len(X), 20):\n"
+        "    rows = np.roll(np.arange(len(X)), int(sys.argv[1]) * 7)[start:start + 20]\n"
+        "    embedder.transform(X[rows])\n"
+    )
+    workers = [
+        subprocess.Popen([sys.executable, "-W", "error", "-c", code, str(i)]) for i in range(3)
+    ]
+    assert [worker.wait() for worker in workers] == [0, 0, 0]
+    np.testing.assert_array_equal(embedder.transform(X), plain.embed(X))
+    with sqlite3.connect(FolderCache(tmp_path / "cache").path) as connection:
+        (n_rows,) = connection.execute("SELECT count(*) FROM embeddings").fetchone()
+    connection.close()
+    assert n_rows == len(np.unique(X.reshape(len(X), -1), axis=0))
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_any_work(small_digits, tmp_path):
+    X, y = small_digits
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ValueError, match="`cache` must be True or a folder"):
+        CNNEmbedder(CNNClassifier(), cache=tmp_path / "file").fit(X, y)
+
+
+def test_memory_is_bounded_and_the_oldest_go_first():
+    cache = MemoryCache(most_bytes=40)
+    cache.put([b"a", b"b"], np.ones((2, 4), dtype=np.float32))
+    cache.get([b"a"])
+    cache.put([b"c"], np.zeros((1, 4), dtype=np.float32))
+    assert set(cache.get([b"a", b"b", b"c"])) == {b"a", b"c"}
