@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -46,16 +47,18 @@ from skimb.neural_network._prior import (
     shift_log_posterior,
 )
 from skimb.neural_network._resample import resample_training_part
-from skimb.neural_network._runtime import resolve_device, seeded
+from skimb.neural_network._runtime import resolve_device
 from skimb.neural_network._training import (
     OPTIMIZERS,
     Part,
     Phase,
+    Training,
     class_weighted,
     epoch_records,
     mean_one,
     to_device,
     train,
+    training_mode,
 )
 from skimb.neural_network._validation import hold_out
 
@@ -425,6 +428,19 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         """
         # A fit that fails leaves the estimator unfitted, not half new and half old.
         self.__dict__.pop("net_", None)
+        training = self._prepare(X, y, sample_weight, groups)
+        with training_mode(training):
+            network = self._build(training)
+            net, epoch = train(
+                self,
+                network,
+                training,
+                log_posterior=partial(self._log_posterior_at, training),
+            )
+        return self._conclude(training, net, epoch)
+
+    def _prepare(self, X, y, sample_weight=None, groups=None):
+        """Check everything, and return what the training needs; nothing is random in torch yet."""
         view = X if isinstance(X, ResampledRows) else None
         images, y = fit_images(self, X, y, image_shape=self.image_shape, channels=self.channels)
         check_classification_targets(y)
@@ -463,78 +479,75 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         )
         self._warn_of_double_correction(loss)
         self._warn_of_frozen_noise()
-        phases = self._phases(part, loss)
-        valid = everything.take(valid_rows) if len(valid_rows) else None
-        plan = BatchPlan(
-            part.target,
-            batch_size=self.batch_size,
-            n_epochs=self.max_epochs,
-            steps_per_epoch=self.steps_per_epoch,
-            batch_sampling=self.batch_sampling,
-            rng=order_rng,
+        training = Training(
+            part=part,
+            valid=everything.take(valid_rows) if len(valid_rows) else None,
+            valid_rows=valid_rows,
+            phases=self._phases(part, loss),
+            plan=BatchPlan(
+                part.target,
+                batch_size=self.batch_size,
+                n_epochs=self.max_epochs,
+                steps_per_epoch=self.steps_per_epoch,
+                batch_sampling=self.batch_sampling,
+                rng=order_rng,
+            ),
+            statistics=statistics,
+            augmentation=build_augmentation(
+                self.augmentation, counts=counts, device=device, rng=sampler_rng
+            ),
+            scorer=scorer,
+            device=device,
+            seed=int(seeds[3]),
         )
-        augmentation = build_augmentation(
-            self.augmentation, counts=counts, device=device, rng=sampler_rng
-        )
-
-        def stand_at(epoch):
-            phase = [phase for phase in phases if phase.start <= epoch][-1]
-            shares = augmentation.label_shares(plan.shares(epoch))
-            self.loss_ = phase.loss
-            self.effective_prior_ = effective_prior(shares, part.target, phase.weight)
-
-        def log_posterior(logits, *, epoch):
-            stand_at(epoch)
-            return self._log_posterior(logits)
-
         self.temperature_ = self.decision_temperature_ = 1.0
-        for phase in reversed(phases):
-            stand_at(phase.start)
+        for phase in reversed(training.phases):
+            self._stand_at(training, phase.start)
             # What cannot be shifted must not train first.
             self._resolve_prior()
-        # Whatever mode the caller is in, training takes gradients.
-        with (
-            seeded(int(seeds[3]), device),
-            torch.inference_mode(False),
-            torch.enable_grad(),
-        ):
-            network = build_module(
-                self.module,
-                image_shape=self.image_shape_,
-                n_outputs=len(self.classes_),
-                prior=None if getattr(loss, "adjusts_prior", False) else self.effective_prior_,
-                device=device,
-                cosine_head=getattr(loss, "needs_cosine_head", False),
-            )
-            needs_rows = augmentation.mixer is not None or any(
-                np.ptp(phase.weight) > 0 for phase in phases
-            )
-            _try_loss(loss, needs_rows, len(self.classes_), device)
-            few = to_device(part.take(np.arange(2)), torch.device("cpu"))[:2][0]
-            augmentation.try_on(few.to(device))
-            net, epoch = train(
-                self,
-                network,
-                phases=phases,
-                part=part,
-                valid=valid,
-                plan=plan,
-                statistics=statistics,
-                augmentation=augmentation,
-                device=device,
-                scorer=scorer,
-                log_posterior=log_posterior,
-            )
+        return training
+
+    def _build(self, training):
+        """Build the network, and try it, the loss and the augmentation on a few rows."""
+        loss, device = training.phases[-1].loss, training.device
+        network = build_module(
+            self.module,
+            image_shape=self.image_shape_,
+            n_outputs=len(self.classes_),
+            prior=None if getattr(loss, "adjusts_prior", False) else self.effective_prior_,
+            device=device,
+            cosine_head=getattr(loss, "needs_cosine_head", False),
+        )
+        needs_rows = training.augmentation.mixer is not None or any(
+            np.ptp(phase.weight) > 0 for phase in training.phases
+        )
+        _try_loss(loss, needs_rows, len(self.classes_), device)
+        few = to_device(training.part.take(np.arange(2)), torch.device("cpu"))[:2][0]
+        training.augmentation.try_on(few.to(device))
+        return network
+
+    def _conclude(self, training, net, epoch):
+        """Take over the trained net, which has the weights of that epoch."""
         self.history_ = epoch_records(net.history)
         self.n_iter_ = len(self.history_)
-        self.validation_indices_ = valid_rows
-        stand_at(epoch)
+        self.validation_indices_ = training.valid_rows
+        self._stand_at(training, epoch)
         if self.calibration is not None:
-            held_out = everything.take(valid_rows)
-            logits = net.logits(to_device(held_out, torch.device("cpu")))
-            self._fit_temperatures(logits, held_out)
+            logits = net.logits(to_device(training.valid, torch.device("cpu")))
+            self._fit_temperatures(logits, training.valid)
         self.net_ = net
         return self
+
+    def _stand_at(self, training, epoch):
+        """Speak with the loss and the prior of an epoch, counted from 0."""
+        phase = training.phase(epoch)
+        shares = training.augmentation.label_shares(training.plan.shares(epoch))
+        self.loss_ = phase.loss
+        self.effective_prior_ = effective_prior(shares, training.part.target, phase.weight)
+
+    def _log_posterior_at(self, training, logits, *, epoch):
+        self._stand_at(training, epoch)
+        return self._log_posterior(logits)
 
     def _phases(self, part, loss):
         """Return the phases of the training."""
@@ -574,7 +587,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 "Leave one of them out, or set target_prior to say which prior predictions shall "
                 "speak for.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _warn_of_frozen_noise(self):
@@ -585,7 +598,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 "begin at random. Give a trained network as `module`: an nn.Module, or "
                 "pretrained(...).",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _check_weight(self, sample_weight, images, target):
@@ -646,7 +659,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 setattr(loss, "reduction", "none")  # noqa: B010 - torch's stubs know no str here
         return loss
 
-    def _standardization(self, images):
+    def _standardization(self, images) -> Any:
         """Return mean and standard deviation of each channel, or None."""
         if self.standardize is None:
             return None

@@ -17,9 +17,30 @@ from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight,
 from skimb._resampling import seeded_clone
 from skimb.class_weight import SCHEMES
 from skimb.neural_network._classifier import LOSSES, CNNClassifier, refuse_parameters_of_a_string
+from skimb.neural_network._heads import ScaledLinear, TauNormalizedHead, last_layer
 from skimb.neural_network._resample import resample_training_part
 
 __all__ = ["DecoupledClassifier"]
+
+
+#: Parameters of heads that are trained.
+TRAINED = (
+    "loss",
+    "class_weight",
+    "reweight_after",
+    "batch_sampling",
+    "target_prior",
+    "lr",
+    "max_epochs",
+    "batch_size",
+)
+
+#: Heads by name, and the parameters that each takes.
+HEADS = {
+    "linear": {"sampler", *TRAINED},
+    "learnable_scales": {"sampler", *TRAINED},
+    "tau_normalized": {"tau"},
+}
 
 
 def _head_has(method):
@@ -27,38 +48,53 @@ def _head_has(method):
 
     def test(estimator):
         head = getattr(estimator, "head_", estimator.head)
-        return head == "linear" or hasattr(head, method)
+        return isinstance(head, str) or hasattr(head, method)
 
     return test
 
 
 class DecoupledClassifier(ClassifierMixin, BaseEstimator):
-    """Train a network as the data are, then its last layer anew on balanced embeddings.
+    r"""Train a network as the data are, then its last layer anew on balanced embeddings.
 
     Imbalance hurts the last layer of a network far more than its features [1]_. Stage 1 fits
     `estimator` as it is; stage 2 freezes it, embeds the images, resamples or re-weights the
-    embeddings, and trains a new head. Stage 2 takes a fraction of the time of stage 1.
+    embeddings, and makes a new head. Stage 2 takes a fraction of the time of stage 1.
 
     Parameters
     ----------
     estimator : CNNClassifier, FrozenEstimator or None, default=None
         The network. None: ``CNNClassifier()``. A fitted one wrapped in
         `sklearn.frozen.FrozenEstimator` is used as it is, without stage 1.
-    head : "linear" or classifier, default="linear"
-        ``"linear"``: a linear layer trained by `loss`. Or any scikit-learn classifier, which then
-        brings its own loss and weights.
+    head : {"linear", "learnable_scales", "tau_normalized"} or classifier, default="linear"
+        ``"linear"``: a linear layer, trained from the start (cRT). ``"learnable_scales"``: the
+        layer of stage 1, each logit of which is multiplied by a trained number (LWS).
+        ``"tau_normalized"``: the same layer with rows :math:`w_k / \lVert w_k \rVert^\tau` and
+        without its bias; nothing is trained. It relies on norms that grow with the size of a
+        class, as plain gradient descent (``optimizer="sgd"``) makes them and Adam does not [2]_.
+        Or any scikit-learn classifier, which then brings its own loss and weights.
     sampler : sampler, list of samplers or None, default=None
         Resamplers of the embeddings: SMOTE and every other in the style of imbalanced-learn.
     loss : str, Loss or callable, default="cross_entropy"
-        Loss of the linear head, as in `CNNClassifier`.
+        Loss of a trained head, as in `CNNClassifier`; ``"balanced_softmax"`` among them.
     class_weight : {"balanced", "sqrt", "effective"}, dict or None, default=None
-        Class weights of the linear head, as in `CNNClassifier`.
+        Class weights of a trained head, as in `CNNClassifier`.
+    reweight_after : float, default=0.0
+        Share of the epochs of a trained head after which these set in, as in `CNNClassifier`.
+    batch_sampling : {"auto", "balanced", "sqrt", "progressive"}, float or None, default="auto"
+        Shares of the classes in the batches of a trained head, as in `CNNClassifier`. ``"auto"``:
+        ``"balanced"``, as published, where neither `sampler` nor `class_weight` is given and
+        `loss` does not correct for the class prior; else None.
+    tau : float, default=1.0
+        How far ``"tau_normalized"`` evens the norms out, from 0 to 1.
     target_prior : {"train", "uniform"}, dict or None, default=None
-        The class prior that the linear head speaks for, as in `CNNClassifier`.
+        The class prior that a trained head speaks for, as in `CNNClassifier`. That of
+        ``"tau_normalized"`` is not known, and cannot be moved.
     lr : float, default=3e-2
-        Highest learning rate of the linear head.
+        Highest learning rate of a trained head.
     max_epochs : int, default=30
-        Epochs of the linear head.
+        Epochs of a trained head.
+    batch_size : int, default=128
+        Rows in a batch of a trained head, at most.
     random_state : int, RandomState instance or None, default=None
         Drives both stages, where `estimator`, `sampler` or `head` have no seed of their own.
 
@@ -79,6 +115,8 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
     ----------
     .. [1] Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR
        2020, arXiv:1910.09217.
+    .. [2] Menon et al., Long-tail Learning via Logit Adjustment, ICLR 2021, arXiv:2007.07314,
+       appendix E.
 
     Examples
     --------
@@ -96,13 +134,21 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "embed"]), None],
-        "head": [StrOptions({"linear"}), HasMethods(["fit", "predict"])],
+        "head": [StrOptions(set(HEADS)), HasMethods(["fit", "predict"])],
         "sampler": [HasMethods("fit_resample"), list, tuple, None],
         "loss": [StrOptions(set(LOSSES)), callable],
         "class_weight": [StrOptions(set(SCHEMES)), dict, None],
+        "reweight_after": [Interval(Real, 0, 1, closed="left")],
+        "batch_sampling": [
+            StrOptions({"auto", "balanced", "sqrt", "progressive"}),
+            Interval(Real, 0, 1, closed="both"),
+            None,
+        ],
+        "tau": [Interval(Real, 0, 1, closed="both")],
         "target_prior": [StrOptions({"train", "uniform"}), dict, None],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
 
@@ -114,9 +160,13 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         sampler=None,
         loss: Any = "cross_entropy",
         class_weight=None,
+        reweight_after=0.0,
+        batch_sampling: Any = "auto",
+        tau=1.0,
         target_prior=None,
         lr=3e-2,
         max_epochs=30,
+        batch_size=128,
         random_state=None,
     ):
         self.estimator = estimator
@@ -124,9 +174,13 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         self.sampler = sampler
         self.loss = loss
         self.class_weight = class_weight
+        self.reweight_after = reweight_after
+        self.batch_sampling = batch_sampling
+        self.tau = tau
         self.target_prior = target_prior
         self.lr = lr
         self.max_epochs = max_epochs
+        self.batch_size = batch_size
         self.random_state = random_state
 
     def set_params(self, **params):
@@ -192,6 +246,13 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         if isinstance(head, CNNClassifier):
             # One channel a feature: each is standardised on its own.
             head.set_params(image_shape=(embedded.shape[1], 1, 1))
+            if self.head == "learnable_scales":
+                head.set_params(module=ScaledLinear(*last_layer(backbone, X)), standardize=None)
+        elif isinstance(head, TauNormalizedHead):
+            weight, _ = last_layer(backbone, X)
+            self.head_ = head.take(weight, backbone.classes_)
+            self.classes_ = backbone.classes_
+            return self
         elif self.sampler is not None:
             classes, target = np.unique(y, return_inverse=True)
             weight = check_sample_weight(sample_weight, embedded, dtype=np.float64)
@@ -204,33 +265,54 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = self.head_.classes_
         return self
 
+    def _refuse_foreign_parameters(self):
+        """Refuse parameters that the head does not have."""
+        is_named = isinstance(self.head, str)
+        own = HEADS[self.head] if is_named else {"sampler"}
+        parameters = signature(type(self)).parameters
+        for name in ("sampler", "tau", *TRAINED):
+            value, default = getattr(self, name), parameters[name].default
+            if name in own or value is default or value == default:
+                continue
+            where = " or ".join(repr(head) for head in HEADS if name in HEADS[head])
+            mend = "" if is_named else " Set it on the classifier that you gave."
+            raise ValueError(
+                f"`{name}` belongs to head={where}, and head={self.head!r} does not take it.{mend}"
+            )
+
     def _build_head(self, rng):
-        if self.head != "linear":
-            defaults = signature(type(self)).parameters
-            for name in ("loss", "class_weight", "target_prior", "lr", "max_epochs"):
-                if getattr(self, name) != defaults[name].default:
-                    raise ValueError(
-                        f"`{name}` belongs to head='linear'. Set it on the head that you gave, "
-                        f"{type(self.head).__name__}."
-                    )
+        self._refuse_foreign_parameters()
+        if not isinstance(self.head, str):
             return seeded_clone(self.head, rng)
+        if self.head == "tau_normalized":
+            return TauNormalizedHead(self.tau)
         return CNNClassifier(
             "linear",
-            loss=self.loss,
-            class_weight=self.class_weight,
             sampler=self.sampler,
-            target_prior=self.target_prior,
-            lr=self.lr,
-            max_epochs=self.max_epochs,
+            batch_sampling=self._batch_sampling(),
             # An embedding is made where the network lies; a linear layer is quick anywhere.
             device="cpu",
             random_state=int(rng.randint(np.iinfo(np.int32).max)),
+            **{name: getattr(self, name) for name in TRAINED if name != "batch_sampling"},
         )
+
+    def _batch_sampling(self):
+        if self.batch_sampling != "auto":
+            return self.batch_sampling
+        loss = LOSSES[self.loss]() if isinstance(self.loss, str) else self.loss
+        is_remedied = (
+            self.sampler is not None
+            or self.class_weight is not None
+            or getattr(loss, "adjusts_prior", False)
+        )
+        return None if is_remedied else "balanced"
 
     def _head_and_embedding(self, X):
         check_is_fitted(self)
         images = check_images(self, X, channels=self.estimator_.channels)
         head = self.head_
+        # As `target_prior` may be set after fit, it may be one that the head does not have.
+        self._refuse_foreign_parameters()
         if isinstance(head, CNNClassifier):
             # As in CNNClassifier, a prior that is set after fit counts.
             head = copy.copy(head).set_params(target_prior=self.target_prior)

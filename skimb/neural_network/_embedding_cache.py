@@ -199,7 +199,7 @@ class FolderCache:
                 f"The cache {self.path} is damaged ({exc}). It is put aside as "
                 f"{self.file_name}.damaged, and what it held is computed anew.",
                 UserWarning,
-                stacklevel=6,
+                stacklevel=7,
             )
             for name in (self.path, f"{self.path}-journal"):
                 if os.path.exists(name):

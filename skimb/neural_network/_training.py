@@ -1,6 +1,7 @@
 """Train a network: from tensors, weights and a recipe to a fitted skorch net."""
 
 import copy
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import torch
 from skorch.helper import predefined_split
 
 from skimb._image_files import ImageFiles
-from skimb.neural_network._batches import FileTensors, ImageTensors
+from skimb.neural_network._augmentation import Augmentation
+from skimb.neural_network._batches import BatchPlan, FileTensors, ImageTensors
 from skimb.neural_network._callbacks import (
     BestEpoch,
     ClippedGradients,
@@ -20,17 +22,21 @@ from skimb.neural_network._callbacks import (
 from skimb.neural_network._layers import LayerPlan, layer_groups
 from skimb.neural_network._modules import count_multiply_adds, last_linear
 from skimb.neural_network._net import ImageNet, RowLoss, Standardized, parameter_groups
-from skimb.neural_network._runtime import threads_for
+from skimb.neural_network._runtime import seeded, threads_for
 
 __all__ = [
     "OPTIMIZERS",
     "Part",
     "Phase",
+    "Training",
+    "build_net",
     "class_weighted",
     "epoch_records",
+    "let_go",
     "mean_one",
     "to_device",
     "train",
+    "training_mode",
 ]
 
 OPTIMIZERS = {
@@ -193,20 +199,118 @@ def to_device(part, device):
     return ImageTensors(images.to(device), target.to(device), weight.to(device))
 
 
-def train(
-    estimator: Any,
-    network,
-    *,
-    phases,
-    part,
-    valid,
-    plan,
-    statistics,
-    augmentation,
-    device,
-    scorer,
-    log_posterior,
-):
+@dataclass
+class Training:
+    """What a training needs beside the network and the parameters of the estimator.
+
+    Parameters
+    ----------
+    part, valid : Part
+        The training part, whose weights are those of the phases, and the validation part with its
+        own; None for no validation.
+    valid_rows : ndarray of int
+        Rows of X that were held out.
+    phases : list of Phase
+        Weights and losses, the first from the first epoch on.
+    plan : BatchPlan
+        Which rows stand in the batches.
+    statistics : pair of ndarray, or None
+        Mean and standard deviation of each channel.
+    augmentation : Augmentation
+        What happens to the batches of the training.
+    scorer : callable or None
+        What early stopping watches; None: the balanced accuracy.
+    device : torch.device
+        Where it trains.
+    seed : int
+        Of all that is random in torch.
+    """
+
+    part: Part
+    valid: Part | None
+    valid_rows: np.ndarray
+    phases: list[Phase]
+    plan: BatchPlan
+    statistics: tuple[np.ndarray, np.ndarray] | None
+    augmentation: Augmentation
+    scorer: Any
+    device: torch.device
+    seed: int
+
+    def phase(self, epoch):
+        """Return the phase of an epoch, counted from 0."""
+        return [phase for phase in self.phases if phase.start <= epoch][-1]
+
+
+@contextmanager
+def training_mode(training):
+    """Seed torch for a training, which takes gradients whatever mode the caller is in."""
+    with (
+        seeded(training.seed, training.device),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+    ):
+        yield
+
+
+def build_net(estimator: Any, network, training, *, callbacks=(), split=None, layers=None):
+    """Build the skorch net round a network, by the parameters of an estimator.
+
+    Parameters
+    ----------
+    estimator : CNNClassifier
+        Whose optimisation parameters and `image_shape_` are read.
+    network : nn.Module
+        On the device, in channels-last memory.
+    training : Training
+        What it is to train on.
+    callbacks : list of Callback, default=()
+        What happens between steps and epochs.
+    split : callable, default=None
+        skorch's ``train_split``.
+    layers : LayerPlan, default=None
+        Which layers train when and how fast.
+
+    Returns
+    -------
+    ImageNet
+    """
+    optimizer, options = OPTIMIZERS.get(estimator.optimizer, (estimator.optimizer, None))
+    if options is not None:
+        options = {**options, "fused": training.device.type in ("cpu", "cuda")}
+    augmentation = training.augmentation
+    return ImageNet(
+        Standardized(network, training.statistics, augmentation.views).to(training.device),
+        # A copy: it moves to the device, and the estimator's own stays on the host.
+        RowLoss(copy.deepcopy(training.phases[0].loss)),
+        plan=training.plan,
+        augmentation=augmentation if augmentation.is_active else None,
+        layers=layers,
+        multiply_adds=count_multiply_adds(network, estimator.image_shape_, training.device),
+        num_workers=estimator.num_workers,
+        optimizer=optimizer,
+        lr=estimator.lr,
+        max_epochs=estimator.max_epochs,
+        batch_size=estimator.batch_size,
+        train_split=split,
+        callbacks=[(type(callback).__name__.lower(), callback) for callback in callbacks],
+        device=training.device,
+        verbose=estimator.verbose,
+        **{
+            f"optimizer__{name}": value
+            for name, value in {"weight_decay": estimator.weight_decay, **(options or {})}.items()
+        },
+    )
+
+
+def let_go(net):
+    """Drop what only the training needed: it holds the data, or the network a second time."""
+    net.callbacks, net.callbacks_, net.train_split, net.plan = None, [], None, None
+    net.augmentation = net.layers = None
+    net.module, net.criterion = Standardized, RowLoss
+
+
+def train(estimator: Any, network, training, *, log_posterior):
     """Train a network by the parameters of an estimator.
 
     Parameters
@@ -215,21 +319,8 @@ def train(
         Whose optimisation parameters, `classes_` and `image_shape_` are read.
     network : nn.Module
         On the device, in channels-last memory.
-    phases : list of Phase
-        Weights and losses, the first from the first epoch on.
-    part, valid : Part
-        The training part, whose weights are those of the phases, and the validation part with its
-        own; None for no validation.
-    plan : BatchPlan
-        Which rows stand in the batches.
-    statistics : pair of ndarray, or None
-        Mean and standard deviation of each channel.
-    augmentation : Augmentation
-        What happens to the batches of the training.
-    device : torch.device
-        Where it trains.
-    scorer : callable or None
-        What early stopping watches; None: the balanced accuracy.
+    training : Training
+        What to train on.
     log_posterior : callable
         ``(logits, epoch=)`` to the log-posteriors that the estimator would predict by.
 
@@ -240,11 +331,9 @@ def train(
     epoch : int
         The epoch whose weights it has, counted from 0.
     """
-    optimizer, options = OPTIMIZERS.get(estimator.optimizer, (estimator.optimizer, None))
-    if options is not None:
-        options = {**options, "fused": device.type in ("cpu", "cuda")}
     callbacks, split = [], None
     schedule = estimator.lr_schedule
+    valid, device, phases = training.valid, training.device, training.phases
     first, *later = phases
     if valid is not None:
         weighted = Part(valid.images, valid.target, valid.weight * first.factor[valid.target])
@@ -255,7 +344,7 @@ def train(
                 estimator.classes_[valid.target],
                 classes=estimator.classes_,
                 log_posterior=log_posterior,
-                scorer=scorer,
+                scorer=training.scorer,
             )
         )
     if estimator.early_stopping and schedule == "one_cycle":
@@ -265,7 +354,7 @@ def train(
         schedule,
         lr=[estimator.lr * rate for rate, _, _ in parameter_groups(network, layers)],
         n_epochs=estimator.max_epochs,
-        steps_per_epoch=plan.steps,
+        steps_per_epoch=training.plan.steps,
         has_validation=valid is not None,
     )
     if scheduler is not None:
@@ -280,36 +369,13 @@ def train(
         valid_weight = None if valid is None else valid.weight * phase.factor[valid.target]
         loss = copy.deepcopy(phase.loss)
         callbacks.append(Deferral(phase.start, loss, phase.weight, valid_weight))
-    net = ImageNet(
-        Standardized(network, statistics, augmentation.views).to(device),
-        # A copy: it moves to the device, and the estimator's own stays on the host.
-        RowLoss(copy.deepcopy(first.loss)),
-        plan=plan,
-        augmentation=augmentation if augmentation.is_active else None,
-        layers=layers,
-        multiply_adds=count_multiply_adds(network, estimator.image_shape_, device),
-        num_workers=estimator.num_workers,
-        optimizer=optimizer,
-        lr=estimator.lr,
-        max_epochs=estimator.max_epochs,
-        batch_size=estimator.batch_size,
-        train_split=split,
-        callbacks=[(type(callback).__name__.lower(), callback) for callback in callbacks],
-        device=device,
-        verbose=estimator.verbose,
-        **{
-            f"optimizer__{name}": value
-            for name, value in {"weight_decay": estimator.weight_decay, **(options or {})}.items()
-        },
-    )
-    with threads_for(net.multiply_adds * plan.batch_size):
-        net.fit(to_device(Part(part.images, part.target, first.weight), device))
-    # What only the training needed holds the data, or the network a second time: let it go.
-    net.callbacks, net.callbacks_, net.train_split, net.plan = None, [], None, None
-    net.augmentation = net.layers = None
+    net = build_net(estimator, network, training, callbacks=callbacks, split=split, layers=layers)
+    part = Part(training.part.images, training.part.target, first.weight)
+    with threads_for(net.multiply_adds * training.plan.batch_size):
+        net.fit(to_device(part, device))
+    let_go(net)
     if layers is not None:
         layers.thaw()
-    net.module, net.criterion = Standardized, RowLoss
     return net, (len(net.history) if best is None else best.epoch_) - 1
 
 

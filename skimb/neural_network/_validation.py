@@ -70,7 +70,7 @@ def hold_out(images, target, *, fraction, rng, groups=None, view=None, classes=N
             f"The rows of {labels.tolist()} are too few, all equal or of one group: "
             "they stay in the training part, and the validation figures say nothing about them.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=6,
         )
     is_near = np.isin(bundle, chosen)
     is_valid = is_near & is_original

@@ -11,7 +11,8 @@ from sklearn.metrics import recall_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
-from skimb.over_sampling import SMOTE
+from skimb.neural_network._heads import TauNormalizedHead
+from skimb.over_sampling import SMOTE, RandomOverSampler
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +99,118 @@ def test_the_prior_of_the_head(plain, digits):
     assert share == pytest.approx(np.mean(y == "eight"), abs=0.02)
     later = clf.set_params(target_prior="uniform").predict_proba(X_test)[:, 0].mean()
     assert later > share
+
+
+# ------------------------------------------------------------------------------ heads by name
+
+
+def test_class_balanced_batches_are_the_default_where_nothing_else_evens_classes_out(plain, digits):
+    X, _, y, _ = digits
+    expected = {
+        "nothing": ({}, "balanced"),
+        "a sampler": ({"sampler": SMOTE(random_state=0)}, None),
+        "weights": ({"class_weight": "sqrt"}, None),
+        "an adjusted loss": ({"loss": "balanced_softmax"}, None),
+        "a focal loss": ({"loss": "focal"}, "balanced"),
+        "a share of one's own": ({"batch_sampling": 0.5}, 0.5),
+        "none": ({"batch_sampling": None}, None),
+    }
+    for params, batch_sampling in expected.values():
+        clf = DecoupledClassifier(FrozenEstimator(plain), max_epochs=1, random_state=0, **params)
+        assert clf.fit(X, y).head_.batch_sampling == batch_sampling
+    np.testing.assert_allclose(
+        DecoupledClassifier(FrozenEstimator(plain), random_state=0)
+        .fit(X, y)
+        .head_.effective_prior_,
+        0.5,
+    )
+
+
+@pytest.mark.parametrize(
+    ("tau", "expected"),
+    [(0.0, [11, 2.2, 1]), (0.5, [4.91934955, 2.2, 1.41421356]), (1.0, [2.2, 2.2, 2])],
+)
+def test_tau_normalised_golden_values(tau, expected):
+    weight = np.array([[3, 4], [0.6, 0.8], [0, 0.5]])
+    head = TauNormalizedHead(tau).take(weight, np.arange(3))
+    logits = head.decision_function(np.array([[1.0, 2.0]]))
+    np.testing.assert_allclose(np.diff(logits), np.diff([expected]), rtol=1e-7)
+
+
+def test_tau_normalisation_trains_nothing_and_drops_the_bias(plain, digits):
+    X, X_test, y, _ = digits
+    clf = DecoupledClassifier(FrozenEstimator(plain), head="tau_normalized", tau=1.0).fit(X, y)
+    weight = plain.module_.head.weight.detach().numpy()
+    unit = weight / np.linalg.norm(weight, axis=1, keepdims=True)
+    logits = plain.embed(X_test) @ unit.T
+    np.testing.assert_allclose(
+        clf.decision_function(X_test), logits[:, 1] - logits[:, 0], rtol=1e-4, atol=1e-4
+    )
+    np.testing.assert_array_equal(
+        clf.predict(X_test), clf.classes_[clf.predict_proba(X_test).argmax(axis=1)]
+    )
+
+
+def test_the_prior_of_a_tau_normalised_head_is_not_known(plain, digits):
+    X, X_test, y, _ = digits
+    clf = DecoupledClassifier(FrozenEstimator(plain), head="tau_normalized", target_prior="uniform")
+    with pytest.raises(ValueError, match="`target_prior` belongs to head='linear' or 'learn"):
+        clf.fit(X, y)
+    clf.set_params(target_prior=None).fit(X, y).set_params(target_prior="train")
+    with pytest.raises(ValueError, match="`target_prior` belongs to"):
+        clf.predict(X_test)
+
+
+def test_learnable_scales_multiply_the_logits_of_stage_one(plain, digits):
+    X, X_test, y, y_test = digits
+    clf = DecoupledClassifier(FrozenEstimator(plain), head="learnable_scales", random_state=0)
+    clf.fit(X, y)
+    scale = clf.head_.module_.scale.detach().numpy()
+    assert not np.allclose(scale, 1)
+    layer = plain.module_.head
+    logits = plain.embed(X_test) @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+    np.testing.assert_allclose(
+        clf.decision_function(X_test), np.diff(logits * scale)[:, 0], rtol=1e-3, atol=1e-3
+    )
+    found, found_plain = (
+        recall_score(y_test, model.predict(X_test), pos_label="eight") for model in (clf, plain)
+    )
+    assert found >= found_plain
+
+
+def test_heads_of_the_last_layer_want_one(digits):
+    X, _, y, _ = digits
+    for head in ("tau_normalized", "learnable_scales"):
+        clf = DecoupledClassifier(CNNClassifier(loss="ldam", max_epochs=1), head=head)
+        with pytest.raises(ValueError, match="its logits are not that layer's"):
+            clf.fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"loss": "balanced_softmax"},
+        {"batch_sampling": "balanced"},
+        {"class_weight": "balanced"},
+        {"sampler": RandomOverSampler(random_state=0)},
+        {"head": "learnable_scales"},
+    ],
+    ids=str,
+)
+def test_probabilities_follow_the_prior_whatever_the_remedy(params):
+    # Two overlapping normal distributions, 9:1: the posterior is known.
+    rng = np.random.RandomState(0)
+    n = 6000
+    y = (rng.rand(n) < 0.1).astype(int)
+    X = (rng.normal(size=n) + 2 * y)[:, np.newaxis].astype(np.float32)
+    grid = np.linspace(-1, 3, 9, dtype=np.float32)[:, np.newaxis]
+    likelihood = np.exp(-0.5 * (grid - [0, 2]) ** 2)
+    network = CNNClassifier("linear", max_epochs=30, lr=0.05, random_state=0)
+    clf = DecoupledClassifier(network, random_state=0, **params).fit(X, y)
+    for target, prior in (("train", [0.9, 0.1]), ("uniform", [0.5, 0.5]), ({0: 0.3, 1: 0.7},) * 2):
+        shares = list(prior.values()) if isinstance(prior, dict) else prior
+        expected = likelihood * shares
+        expected /= expected.sum(axis=1, keepdims=True)
+        found = clf.set_params(target_prior=target).predict_proba(grid)
+        # Two scales cannot reach every posterior: a line through the logits has two parameters.
+        np.testing.assert_allclose(found, expected, atol=0.06)
