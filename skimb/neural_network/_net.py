@@ -14,7 +14,14 @@ from torch import nn
 from skimb.neural_network._batches import BatchIterator
 from skimb.neural_network._runtime import prediction_rows, threads_for
 
-__all__ = ["ImageNet", "RowLoss", "Standardized", "parameter_groups"]
+__all__ = [
+    "ImageNet",
+    "RowLoss",
+    "Standardized",
+    "batch_norms",
+    "parameter_groups",
+    "rows_for_norms",
+]
 
 
 #: Records of the history that are not printed: one entry a class is too wide for a line.
@@ -219,7 +226,7 @@ class ImageNet(NeuralNet):
         Norms that the network keeps in evaluation mode stay as they are.
         """
         self._set_training(True)
-        norms = [norm for norm in _batch_norms(self.module_) if norm.training]
+        norms = [norm for norm in batch_norms(self.module_) if norm.training]
         self._set_training(False)
         if not norms:
             return
@@ -277,7 +284,7 @@ class ImageNet(NeuralNet):
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train; unlike skorch's, an interrupt is not swallowed."""
         # Without a norm nothing is kept.
-        n_rows = rows_for_norms(X.images.shape) if _batch_norms(self.module_) else 0
+        n_rows = rows_for_norms(X.images.shape) if batch_norms(self.module_) else 0
         self.recent_ = deque(maxlen=-(-n_rows // self.plan.batch_size))
         self.notify("on_train_begin", X=X, y=y)
         with suppress(StopTraining):
@@ -374,7 +381,7 @@ def rows_for_norms(shape):
     return min(max(2**21 // n_pixels, 64), 2048)
 
 
-def _batch_norms(module):
+def batch_norms(module):
     """Return the batch norms of a module that remember what they saw."""
     return [
         layer

@@ -1,0 +1,545 @@
+"""LossSearchCV: search losses, weights and samplers on embeddings that are computed once."""
+
+import time
+import warnings
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
+from sklearn.utils import _safe_indexing, check_random_state, indexable
+from sklearn.utils.validation import check_is_fitted
+
+from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
+from skimb._resampling import seeded_clone
+from skimb.neural_network import CNNClassifier, DecoupledClassifier
+from skimb.neural_network._together import Trainee, train_together, why_alone, why_slower
+from skimb.neural_network._training import training_mode
+
+__all__ = ["LossSearchCV"]
+
+#: Parameters of the head that a network of its own has too.
+OF_BOTH = ("loss", "class_weight", "reweight_after", "batch_sampling", "sampler", "target_prior")
+
+#: Parameters that mean the head where a `DecoupledClassifier` is searched.
+OF_HEAD = ("lr", "max_epochs", "batch_size")
+
+
+class LossSearchCV(GridSearchCV):
+    r"""Search over losses, class weights and samplers, on embeddings that are computed once.
+
+    Imbalance hurts the last layer of a network far more than its features [1]_. So the backbone is
+    trained once a fold, as `estimator` stands, all images are embedded, and what is searched is
+    the last layer: the heads of all candidates and all folds train together, as one batched matrix
+    product, each to what it would become alone. A search of twelve settings costs little more than
+    one.
+
+    `GridSearchCV` it is in everything else: `cv_results_`, several scorers, rules for `refit`.
+
+    Parameters
+    ----------
+    estimator : CNNClassifier, DecoupledClassifier or FrozenEstimator
+        What is searched. A `CNNClassifier` is the backbone as it stands, and the heads have its
+        parameters (but for `sampler`, which is for images), with the schedule of a
+        `DecoupledClassifier`. A `DecoupledClassifier` says how heads are trained, too. A fitted
+        `CNNClassifier` in a `sklearn.frozen.FrozenEstimator` is a backbone that is given.
+    param_grid : dict or list of dict
+        Parameters of the head and their values, as in `GridSearchCV`: ``loss`` and what belongs to
+        it (``loss__gamma``), ``class_weight``, ``reweight_after``, ``batch_sampling``, ``sampler``
+        (of embeddings) and what belongs to it, ``target_prior``; with a `DecoupledClassifier`
+        also its ``lr``, ``max_epochs``, ``batch_size``. With ``search="end_to_end"`` all of
+        `CNNClassifier`.
+    backbone : {"fit", "given"}, default="fit"
+        ``"fit"``: trained on the training part of each fold. ``"given"``: `estimator` holds a
+        fitted one, which embeds each image once for all folds. If it has seen these images, scores
+        are too good, by as much as it has learnt them by heart.
+    search : {"heads", "end_to_end"}, default="heads"
+        ``"end_to_end"``: the whole network is trained for every candidate. All of them train in
+        one vectorised pass where that is faster, which holds for tiny networks; else one by one,
+        and a warning says so.
+    final : {"two_stage", "end_to_end"}, default="two_stage"
+        What `refit` trains after a search over heads: a `DecoupledClassifier`, as searched, or
+        the network from the start with the best parameters. A search end to end ends so too.
+    scoring, cv, refit, n_jobs, error_score, return_train_score, verbose
+        As in `GridSearchCV`. `n_jobs` trains backbones side by side. As embeddings are computed
+        before, a scorer of your own gets row numbers for X; those of scikit-learn do not look.
+
+    Attributes
+    ----------
+    cv_results_ : dict
+        As in `GridSearchCV`. Fit times share out what was done for many at once.
+    best_estimator_ : DecoupledClassifier or CNNClassifier
+        Trained on all rows.
+    best_params_, best_index_, best_score_, scorer_, n_splits_, refit_time_, multimetric_
+        As in `GridSearchCV`.
+    is_vectorized_ : bool
+        Whether candidates were trained together.
+
+    References
+    ----------
+    .. [1] Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, ICLR
+       2020, arXiv:1910.09217.
+
+    Examples
+    --------
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.losses import FocalLoss
+    >>> from skimb.metrics import imbalance_scoring
+    >>> from skimb.model_selection import LossSearchCV
+    >>> from skimb.neural_network import CNNClassifier
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> grid = {"loss": [FocalLoss()], "loss__gamma": [0, 1, 2, 5],
+    ...         "class_weight": [None, "balanced", {0: 1, 1: 10}]}
+    >>> search = LossSearchCV(CNNClassifier(max_epochs=5, random_state=0), grid, cv=3,
+    ...                       scoring=imbalance_scoring(y), refit="f1_minority").fit(X, y)
+    >>> search.cv_results_["mean_test_f1_minority"].shape
+    (12,)
+    >>> search.best_score_ > 0.8
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit"])],
+        "param_grid": [dict, list],
+        "backbone": [StrOptions({"fit", "given"})],
+        "search": [StrOptions({"heads", "end_to_end"})],
+        "final": [StrOptions({"two_stage", "end_to_end"})],
+        "scoring": [str, callable, list, tuple, dict, None],
+        "cv": ["cv_object"],
+        "refit": ["boolean", str, callable],
+        "n_jobs": [int, np.integer, None],
+        "error_score": [StrOptions({"raise"}), Real],
+        "return_train_score": ["boolean"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_grid: Any,
+        *,
+        backbone="fit",
+        search="heads",
+        final="two_stage",
+        scoring: Any = None,
+        cv: Any = None,
+        refit: Any = True,
+        n_jobs=None,
+        error_score: Any = np.nan,
+        return_train_score=False,
+        verbose=0,
+    ):
+        self.estimator = estimator
+        self.param_grid = param_grid
+        self.backbone = backbone
+        self.search = search
+        self.final = final
+        self.scoring = scoring
+        self.cv = cv
+        self.refit = refit
+        self.n_jobs = n_jobs
+        self.error_score = error_score
+        self.return_train_score = return_train_score
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, *, sample_weight=None, groups=None):
+        """Run the search.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
+            Images, as in `CNNClassifier.fit`.
+        y : array-like of shape (n,)
+            Labels.
+        sample_weight : array-like of shape (n,), default=None
+            Row weights of the training, as in `CNNClassifier.fit`; scores do not use them.
+        groups : array-like of shape (n,), default=None
+            For `cv`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter of the grid changes the backbone, is not known, or the input does not
+            fit; before any training step.
+        """
+        candidates = list(ParameterGrid(self.param_grid))
+        model = self._model(candidates)
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        X, y, groups = indexable(X, y, groups)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, y, dtype=np.float64)
+        cv = check_cv(self.cv, y, classifier=True)
+        splits = list(cv.split(X, y, groups))
+        for name in ("best_estimator_", "best_index_", "best_score_", "best_params_"):
+            self.__dict__.pop(name, None)
+        run = self._search_heads if self.search == "heads" else self._search_end_to_end
+        run(model, candidates, X, np.asarray(y), splits, sample_weight)
+        if self.refit and not hasattr(self, "best_estimator_"):
+            begin = time.perf_counter()
+            best = self._final_estimator(model)
+            self.best_estimator_ = best.fit(X, y, **_weights(sample_weight))
+            self.refit_time_ = time.perf_counter() - begin
+        if self.refit and hasattr(self.best_estimator_, "feature_names_in_"):
+            self.feature_names_in_ = self.best_estimator_.feature_names_in_
+        return self
+
+    # ------------------------------------------------------------------------ what is searched
+
+    def _model(self, candidates):
+        """Return the estimator whose parameters are searched; refuse what cannot be."""
+        model, given = self.estimator, self.backbone == "given"
+        if self.search == "end_to_end":
+            if given or not isinstance(model, CNNClassifier):
+                raise ValueError(
+                    "search='end_to_end' trains whole networks: give a CNNClassifier, with "
+                    f"backbone='fit'. Got {type(model).__name__}, backbone={self.backbone!r}."
+                )
+        else:
+            if not isinstance(model, DecoupledClassifier):
+                model = _two_stage(model, given)
+            is_frozen = isinstance(model.estimator, FrozenEstimator)
+            if is_frozen != given:
+                raise ValueError(
+                    "backbone='given' wants a fitted CNNClassifier in a FrozenEstimator, and "
+                    f"backbone='fit' one to train. Got {model.estimator!r}."
+                )
+            if model.head != "linear":
+                raise ValueError(
+                    f"A search over heads trains linear ones; head={model.head!r} is another. "
+                    "Search it with GridSearchCV."
+                )
+            if given:
+                check_is_fitted(model.estimator)
+            for name in sorted({name for candidate in candidates for name in candidate}):
+                self._check_name(name, model)
+        for candidate in candidates:
+            clone(model).set_params(**clone(candidate, safe=False))
+        return model
+
+    def _check_name(self, name, model):
+        first = name.split("__")[0]
+        of_head = OF_HEAD if isinstance(self.estimator, DecoupledClassifier) else ()
+        if first in (*OF_BOTH, *of_head):
+            if first in of_head and self.final == "end_to_end":
+                raise ValueError(
+                    f"`{name}` belongs to heads, and final='end_to_end' ends without one. Leave "
+                    "it out of `param_grid`, or use final='two_stage'."
+                )
+            return
+        if first in CNNClassifier().get_params() or first == "estimator":
+            raise ValueError(
+                f"`{name}` changes the backbone, which is trained once a fold for all candidates. "
+                f"Heads are searched over {list(OF_BOTH)}. To search `{name}`, use "
+                "search='end_to_end' or GridSearchCV."
+            )
+        # Let it name what is unknown.
+        model.set_params(**{name: None})
+
+    def _final_estimator(self, model):
+        """Return what `refit` trains, unfitted."""
+        best = clone(model).set_params(**clone(self.best_params_, safe=False))
+        if self.search == "end_to_end" or self.final == "two_stage":
+            return best
+        network = clone(best.estimator)
+        if isinstance(network, FrozenEstimator):
+            network = clone(network.estimator)
+        own = {name: getattr(best, name) for name in OF_BOTH if name != "sampler"}
+        own["batch_sampling"] = best._batch_sampling()
+        if best.sampler is not None:
+            own["sampler"] = best.sampler
+        return network.set_params(**own)
+
+    # ------------------------------------------------------------------------ over heads
+
+    def _search_heads(self, model, candidates, X, y, splits, sample_weight):
+        backbones = self._backbones(model, X, y, splits, sample_weight)
+        begin = time.perf_counter()
+        if model.random_state is None:
+            # Whatever it is, it is one for all: candidates differ in nothing else.
+            seed = check_random_state(None).randint(np.iinfo(np.int32).max)
+            model = clone(model).set_params(random_state=seed)
+        trainees = []
+        for (train, _), (embedded, _) in zip(splits, backbones, strict=True):
+            rows, weight = embedded[train], _of_rows(sample_weight, train)
+            statistics = None
+            for candidate in candidates:
+                one = _with(model, candidate)
+                head = one._build_head(check_random_state(one.random_state))
+                trainee = _head_to_train(head, rows, y[train], weight, statistics)
+                statistics = trainee.training.statistics
+                trainees.append(trainee)
+        heads = _trained(trainees)
+        seconds = time.perf_counter() - begin
+        self._report(f"{len(heads)} heads", seconds)
+        self.is_vectorized_ = True
+        bank = _Bank(splits, heads, [embedded for embedded, _ in backbones])
+        spent = np.array([seconds for _, seconds in backbones]) / len(candidates)
+        self._score(bank, candidates, y, spent + seconds / len(heads))
+
+    def _backbones(self, model, X, y, splits, sample_weight):
+        """Return the embeddings of all rows, and the seconds they took, for each fold."""
+        if self.backbone == "given":
+            begin = time.perf_counter()
+            embedded = model.estimator.estimator.embed(X)
+            seconds = time.perf_counter() - begin
+            self._report("embedding", seconds)
+            return [(embedded, seconds / len(splits))] * len(splits)
+        made = Parallel(n_jobs=self.n_jobs)(
+            delayed(_fit_and_embed)(
+                model, X, _safe_indexing(X, train), y[train], _of_rows(sample_weight, train)
+            )
+            for train, _ in splits
+        )
+        for fold, (_, seconds) in enumerate(made):
+            self._report(f"backbone of fold {fold}", seconds)
+        return made
+
+    # ------------------------------------------------------------------------ end to end
+
+    def _search_end_to_end(self, model, candidates, X, y, splits, sample_weight):
+        begin = time.perf_counter()
+        trainees = []
+        for train, _ in splits:
+            part, weight = _safe_indexing(X, train), _of_rows(sample_weight, train)
+            for candidate in candidates:
+                trainee = _prepared(_with(model, candidate), part, y[train], weight)
+                reason = why_alone(trainee) or why_slower(trainee)
+                if reason is not None:
+                    self._search_one_by_one(model, X, y, splits, sample_weight, reason)
+                    return
+                trainees.append(trainee)
+        networks = _trained(trainees)
+        seconds = time.perf_counter() - begin
+        self._report(f"{len(networks)} networks", seconds)
+        self.is_vectorized_ = True
+        bank = _Bank(splits, networks, [X] * len(splits))
+        self._score(bank, candidates, y, np.full(len(splits), seconds / len(networks)))
+
+    def _search_one_by_one(self, model, X, y, splits, sample_weight, reason):
+        warnings.warn(
+            f"The networks of the candidates are trained one by one: {reason}.",
+            UserWarning,
+            stacklevel=5,
+        )
+        search = self._plain_search(model, self.param_grid, splits, self.refit, self.n_jobs)
+        search.fit(X, y, **_weights(sample_weight))
+        self.is_vectorized_ = False
+        self._take_over(search, search.cv_results_, list(search.cv_results_["params"]))
+        if self.refit:
+            self.best_estimator_ = search.best_estimator_
+            self.refit_time_ = search.refit_time_
+
+    # ------------------------------------------------------------------------ scores
+
+    def _plain_search(self, estimator, param_grid, splits, refit, n_jobs=None):
+        return GridSearchCV(
+            estimator,
+            param_grid,
+            scoring=self.scoring,
+            cv=splits,
+            refit=refit,
+            n_jobs=n_jobs,
+            error_score=self.error_score,
+            return_train_score=self.return_train_score,
+        )
+
+    def _score(self, bank, candidates, y, fit_times):
+        """Let scikit-learn score what is trained already, and choose by its rules."""
+
+        def as_searched(results):
+            return _results(results, candidates, fit_times)
+
+        rule = self.refit
+        refit = (lambda results: rule(as_searched(results))) if callable(rule) else rule
+        numbers = {"number": range(len(candidates))}
+        search = self._plain_search(_Candidate(bank), numbers, splits=bank.splits, refit=refit)
+        search.fit(np.arange(len(y)), y)
+        self._take_over(search, as_searched(search.cv_results_), candidates)
+
+    def _take_over(self, search, results, candidates):
+        """Take over what a search by scikit-learn has found."""
+        self.cv_results_ = results
+        self.n_splits_, self.multimetric_ = search.n_splits_, search.multimetric_
+        self.scorer_ = search.scorer_
+        if self.scoring is None:
+            # The one of the search would hold what it scored.
+            self.scorer_ = check_scoring(self.estimator)
+        for name in ("best_index_", "best_score_"):
+            if hasattr(search, name):
+                setattr(self, name, getattr(search, name))
+        if hasattr(self, "best_index_"):
+            self.best_params_ = candidates[self.best_index_]
+
+    def _report(self, what, seconds):
+        if self.verbose:
+            print(f"{what}: {seconds:.1f} s")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _two_stage(network, given):
+    """Return the two-stage classifier that a network stands for."""
+    inner = network.estimator if isinstance(network, FrozenEstimator) else network
+    if not isinstance(inner, CNNClassifier):
+        raise ValueError(
+            "`estimator` must be a CNNClassifier, a DecoupledClassifier, or a fitted "
+            f"CNNClassifier in a FrozenEstimator. Got {network!r}."
+        )
+    if given and network is inner:
+        # A clone of this search, as cross-validation makes it, would lose what is fitted.
+        network = FrozenEstimator(network)
+    own = {name: getattr(inner, name) for name in OF_BOTH if name != "sampler"}
+    return DecoupledClassifier(network, random_state=inner.random_state, **own)
+
+
+def _with(model, candidate):
+    """Return a clone of a model with the parameters of a candidate."""
+    return clone(model).set_params(**clone(candidate, safe=False))
+
+
+def _of_rows(sample_weight, rows):
+    return None if sample_weight is None else sample_weight[rows]
+
+
+def _weights(sample_weight):
+    return {} if sample_weight is None else {"sample_weight": sample_weight}
+
+
+def _fit_and_embed(model, X, part, target, sample_weight):
+    """Return the embeddings of X by the backbone that stage 1 trains on a part, and the seconds."""
+    begin = time.perf_counter()
+    rng = check_random_state(model.random_state)
+    # As in DecoupledClassifier: the head draws first.
+    model._build_head(rng)
+    network = CNNClassifier() if model.estimator is None else model.estimator
+    network = seeded_clone(network, rng).fit(part, target, sample_weight)
+    return network.embed(X), time.perf_counter() - begin
+
+
+def _prepared(estimator, X, y, sample_weight):
+    """Return a network that waits for its training."""
+    training = estimator._prepare(X, y, sample_weight)
+    with training_mode(training):
+        network = estimator._build(training)
+    return Trainee(estimator, network, training)
+
+
+def _head_to_train(head, embedded, y, sample_weight, statistics):
+    """Return a head that waits for its training.
+
+    Mean and standard deviation of the embeddings are those of the rows before any sampler, so they
+    are computed once a fold.
+    """
+    head.set_params(image_shape=(embedded.shape[1], 1, 1))
+    if statistics is not None:
+        head.set_params(standardize=None)
+    trainee = _prepared(head, embedded, y, sample_weight)
+    if statistics is not None:
+        head.set_params(standardize="auto")
+        trainee.training.statistics = statistics
+    return trainee
+
+
+def _trained(trainees):
+    """Train networks together, and return their estimators, or for those that failed the error."""
+    nets = train_together(trainees)
+    return [
+        net
+        if isinstance(net, ValueError)
+        else trainee.estimator._conclude(trainee.training, net, len(net.history) - 1)
+        for trainee, net in zip(trainees, nets, strict=True)
+    ]
+
+
+class _Bank:
+    """Estimators that are trained, by candidate and fold, and what they read.
+
+    Parameters
+    ----------
+    splits : list of (ndarray, ndarray)
+        Rows of the training and of the test part of each fold.
+    fitted : list of estimator or ValueError
+        Fold by fold, for each candidate in turn.
+    data : list of array-like
+        What the estimators of each fold read: all rows.
+    """
+
+    def __init__(self, splits, fitted, data):
+        self.splits, self.fitted, self.data = splits, fitted, data
+        self.fold_of = {np.asarray(train).tobytes(): f for f, (train, _) in enumerate(splits)}
+        self.n_candidates = len(fitted) // len(splits)
+
+    def __sklearn_clone__(self):
+        return self
+
+
+class _Candidate(ClassifierMixin, BaseEstimator):
+    """A candidate whose training has happened: `fit` looks it up by its rows.
+
+    Parameters
+    ----------
+    bank : _Bank
+        What is trained.
+    number : int, default=0
+        Which candidate.
+    """
+
+    def __init__(self, bank, number=0):
+        self.bank = bank
+        self.number = number
+
+    def fit(self, X, y):
+        """Look up the fold that was trained on these rows."""
+        self.classes_ = np.unique(y)
+        fold = self.bank.fold_of.get(X.tobytes())
+        if fold is None:
+            # The best one on all rows: the search trains it itself.
+            return self
+        fitted = self.bank.fitted[fold * self.bank.n_candidates + self.number]
+        if isinstance(fitted, ValueError):
+            raise fitted
+        self.fitted_, self.data_ = fitted, self.bank.data[fold]
+        self.classes_ = fitted.classes_
+        return self
+
+    def predict(self, X):
+        """Return labels of rows by number."""
+        return self.fitted_.predict(_safe_indexing(self.data_, X))
+
+    def predict_proba(self, X):
+        """Return probabilities of rows by number."""
+        return self.fitted_.predict_proba(_safe_indexing(self.data_, X))
+
+    def decision_function(self, X):
+        """Return log-probabilities, or their difference, of rows by number."""
+        return self.fitted_.decision_function(_safe_indexing(self.data_, X))
+
+
+def _results(results, candidates, fit_times):
+    """Name the parameters in the results of a search over numbers, and tell the true times."""
+    results = {name: values for name, values in results.items() if name != "param_number"}
+    times = {"mean_fit_time": fit_times.mean(), "std_fit_time": fit_times.std()}
+    results |= {name: np.full(len(candidates), value) for name, value in times.items()}
+    columns = {}
+    for name in sorted({name for candidate in candidates for name in candidate}):
+        column = np.ma.MaskedArray(np.empty(len(candidates), dtype=object), mask=True)
+        for i, candidate in enumerate(candidates):
+            if name in candidate:
+                column[i] = candidate[name]
+        columns[f"param_{name}"] = column
+    return results | columns | {"params": candidates}

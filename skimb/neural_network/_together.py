@@ -1,0 +1,498 @@
+"""Train many networks of one kind together: one batched product where there would be many."""
+
+import copy
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import joblib
+import numpy as np
+import torch
+from torch import nn
+from torch.func import functional_call, vmap
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
+
+from skimb._image_files import ImageFiles
+from skimb.losses import Loss
+from skimb.neural_network._backbones import CosineLinear
+from skimb.neural_network._modules import LinearModel, count_multiply_adds
+from skimb.neural_network._net import Standardized, batch_norms, rows_for_norms
+from skimb.neural_network._runtime import threads_for
+from skimb.neural_network._training import OPTIMIZERS, Training, build_net, let_go, to_device
+
+__all__ = ["Trainee", "train_together", "why_alone", "why_slower"]
+
+#: What is equal in the estimators of networks that take their steps together.
+SHARED = ("optimizer", "lr", "weight_decay", "lr_schedule", "max_grad_norm", "max_epochs")
+
+#: Multiply-adds of an image up to which whole networks gain from training together, by device.
+MOST_WORK = {"cpu": 50_000, "cuda": 20_000_000}
+
+
+@dataclass(eq=False)
+class Trainee:
+    """A network that waits for its training, and what comes of it.
+
+    Parameters
+    ----------
+    estimator : CNNClassifier
+        Whose optimisation parameters are read.
+    network : nn.Module
+        On the device.
+    training : Training
+        What to train on.
+    records : list of dict
+        Mean loss of each epoch, its learning rate and its seconds, which all shared.
+    recent : sequence of Tensor
+        The last batches, for the norms.
+    """
+
+    estimator: Any
+    network: nn.Module
+    training: Training
+    records: list[dict] = field(default_factory=list)
+    recent: Any = ()
+
+    @cached_property
+    def stream(self):
+        """What batches depend on: networks for which it is equal read the same ones."""
+        part, plan = self.training.part, self.training.plan
+        # A sampler made rows of its own, if equal ones; else they lie where those of others do.
+        where = np.asarray(part.images).__array_interface__
+        rows = where["data"], where["shape"], where["strides"]
+        content = joblib.hash(part.images) if self.estimator.sampler is not None else rows
+        order = plan.batch_size, plan.n_epochs, plan.by_row_count, plan.batch_sampling
+        return content, joblib.hash((part.target, plan.rng, order, self.training.statistics))
+
+    @property
+    def starts(self):
+        """The epochs in which another phase begins."""
+        return {phase.start for phase in self.training.phases}
+
+    @property
+    def kind(self):
+        """What networks that take their steps together have in common."""
+        shapes = tuple((name, tuple(p.shape)) for name, p in self.network.named_parameters())
+        shared = tuple(getattr(self.estimator, name) for name in SHARED)
+        return repr(self.network), shapes, shared, self.training.plan.steps
+
+
+def why_alone(trainee):
+    """Say why a network cannot be trained together with others, or return None.
+
+    Parameters
+    ----------
+    trainee : Trainee
+        The network.
+
+    Returns
+    -------
+    str or None
+    """
+    estimator, training, network = trainee.estimator, trainee.training, trainee.network
+    if isinstance(training.part.images, ImageFiles):
+        return "image files are decoded batch by batch"
+    if training.valid is not None:
+        return "each has a validation part of its own"
+    if training.augmentation.is_active or training.augmentation.views is not None:
+        return "augmentations are drawn for each"
+    if not isinstance(estimator.optimizer, str):
+        return "the optimiser is not one that is known by name"
+    if estimator.lr_schedule == "plateau":
+        return "lr_schedule='plateau' follows the loss of each"
+    if estimator.freeze is not None or estimator.lr_decay is not None:
+        return "layers have rates of their own"
+    if not all(parameter.requires_grad for parameter in network.parameters()):
+        return "some parameters are frozen"
+    if isinstance(network, LinearModel):
+        return None
+    rows = torch.zeros(2, *estimator.image_shape_, device=training.device)
+    try:
+        with torch.no_grad():
+            stack = Networks([[trainee, trainee]])
+            together, alone = stack.run(0, rows), stack.skeleton(rows)
+    except (RuntimeError, TypeError, ValueError, AttributeError) as exc:
+        return f"torch cannot batch its layers ({str(exc).splitlines()[0]})"
+    if not torch.allclose(together[1], alone, rtol=1e-3, atol=1e-4):
+        return "its layers give something else when they are batched"
+    return None
+
+
+def why_slower(trainee):
+    """Say why training a network together with others takes longer than alone, or return None.
+
+    Parameters
+    ----------
+    trainee : Trainee
+        The network.
+
+    Returns
+    -------
+    str or None
+    """
+    if isinstance(trainee.network, LinearModel):
+        return None
+    device = trainee.training.device
+    work = count_multiply_adds(trainee.network, trainee.estimator.image_shape_, device)
+    if work <= MOST_WORK[device.type]:
+        return None
+    return (
+        f"at {work:,} multiply-adds an image that is faster on a {device.type.upper()} device "
+        f"(together pays up to {MOST_WORK[device.type]:,})"
+    )
+
+
+def train_together(trainees):
+    """Train networks side by side, each to what it would become alone.
+
+    Those of one architecture and schedule take their steps together: their weights are stacked,
+    and each layer is one batched product. Networks whose batches are the same read them once.
+
+    Parameters
+    ----------
+    trainees : list of Trainee
+        For which `why_alone` is None.
+
+    Returns
+    -------
+    list of ImageNet or ValueError
+        In the order of `trainees`: fitted nets, or why one failed.
+    """
+    streams = {}
+    for trainee in trainees:
+        streams.setdefault((trainee.kind, trainee.stream), []).append(trainee)
+    groups = {}
+    for (kind, _), stream in streams.items():
+        for trainee in stream[1:]:
+            # Rows that a sampler made for each are kept once.
+            trainee.training.part.images = stream[0].training.part.images
+        groups.setdefault((kind, len(stream)), []).append(stream)
+    for group in groups.values():
+        _train_group(group)
+    return [_net(trainee) for trainee in trainees]
+
+
+def _net(trainee):
+    """Return the fitted net of a trainee, or why it has none."""
+    for number, record in enumerate(trainee.records, start=1):
+        if not np.isfinite(record["train_loss"]):
+            return ValueError(
+                f"Training diverged: the train loss of epoch {number} is "
+                f"{record['train_loss']}. Lower `lr`, keep `max_grad_norm`, or look for extreme "
+                "values in X."
+            )
+    net = build_net(trainee.estimator, trainee.network, trainee.training).initialize()
+    for record in trainee.records:
+        net.history.new_epoch()
+        for name, value in record.items():
+            net.history.record(name, value)
+    net.recent_ = deque(trainee.recent)
+    net.settle_norms()
+    del net.recent_
+    let_go(net)
+    return net
+
+
+def _train_group(streams):
+    """Train networks of one kind, as many for each stream of batches; leave them their weights."""
+    trainees = [trainee for stream in streams for trainee in stream]
+    first = trainees[0]
+    estimator, device, n_steps = first.estimator, first.training.device, first.training.plan.steps
+    stack = (Heads if isinstance(first.network, LinearModel) else Networks)(streams)
+    optimizer, scheduler = _optimizer(estimator, stack, estimator.max_epochs * n_steps)
+    data = [to_device(stream[0].training.part, device) for stream in streams]
+    stack.read(data)
+    n_wide = max(stream[0].training.plan.batch_size for stream in streams)
+    with threads_for(stack.multiply_adds * n_wide):
+        losses = None
+        for epoch in range(estimator.max_epochs):
+            begin = time.perf_counter()
+            batches = [stream[0].training.plan.epoch() for stream in streams]
+            if losses is None or any(epoch in trainee.starts for trainee in trainees):
+                losses = _Losses(streams, epoch, device)
+            losses.read(data, batches)
+            total = torch.zeros(losses.shape, device=device)
+            for step in range(n_steps):
+                optimizer.zero_grad()
+                logits = stack.logits([batch[step] for batch in batches])
+                values = losses(logits, step)
+                values.sum().backward()
+                if estimator.max_grad_norm is not None:
+                    _clip(stack.parameters.values(), estimator.max_grad_norm)
+                optimizer.step()
+                if scheduler is not None:
+                    scheduler.step()
+                total += values.detach() * losses.sizes[:, step, None]
+            means = (total / losses.sizes.sum(1)[:, None]).flatten().tolist()
+            rate, seconds = optimizer.param_groups[0]["lr"], time.perf_counter() - begin
+            for trainee, mean in zip(trainees, means, strict=True):
+                trainee.records.append({"train_loss": mean, "lr": rate, "dur": seconds})
+    stack.hand_back()
+
+
+def _optimizer(estimator, stack, n_steps):
+    """Return the optimiser of stacked weights, and the scheduler of its rate or None."""
+    kind, options = OPTIMIZERS[estimator.optimizer]
+    # One dimension for the streams and one for the networks of a stream come before their own.
+    groups = [
+        {"params": [p for p in stack.parameters.values() if p.ndim > 3]},
+        {"params": [p for p in stack.parameters.values() if p.ndim <= 3], "weight_decay": 0.0},
+    ]
+    optimizer = kind(
+        [group for group in groups if group["params"]],
+        lr=estimator.lr,
+        weight_decay=estimator.weight_decay,
+        fused=True,
+        **options,
+    )
+    if estimator.lr_schedule == "one_cycle":
+        return optimizer, OneCycleLR(
+            optimizer, estimator.lr, total_steps=n_steps + 1, cycle_momentum=False
+        )
+    if estimator.lr_schedule == "cosine":
+        return optimizer, CosineAnnealingLR(optimizer, n_steps)
+    return optimizer, None
+
+
+def _clip(parameters, max_norm):
+    """Clip the gradients of each network by their norm, as `torch.nn.utils` does for one."""
+    gradients = [p.grad.flatten(2) for p in parameters]
+    norms = torch.stack([torch.linalg.vector_norm(grad, dim=2) for grad in gradients])
+    norm = torch.linalg.vector_norm(norms, dim=0)
+    factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)[..., None]
+    for grad in gradients:
+        grad.mul_(factor)
+
+
+class _Losses:
+    """The losses of all networks in an epoch: equal ones are computed at once.
+
+    Parameters
+    ----------
+    streams : list of list of Trainee
+        Networks by the batches that they read.
+    epoch : int
+        Counted from 0.
+    device : torch.device
+        Where.
+    """
+
+    def __init__(self, streams, epoch, device):
+        self.device, self.shape = device, (len(streams), len(streams[0]))
+        self.phases = [[trainee.training.phase(epoch) for trainee in s] for s in streams]
+        self.together, self.alone = [], []
+        groups = {}
+        for place, phase in enumerate(phase for phases in self.phases for phase in phases):
+            loss = phase.loss
+            if isinstance(loss, Loss):
+                counts = None if loss.counts_ is None else loss.counts_.cpu().numpy()
+                key = joblib.hash((type(loss), loss.get_params(), counts))
+                groups.setdefault(key, (loss, []))[1].append(place)
+            else:
+                self.alone.append((_on(device, loss), place))
+        for loss, places in groups.values():
+            self.together.append((_on(device, loss), torch.tensor(places, device=device)))
+
+    def read(self, data, batches):
+        """Look up labels and weights of all batches of the epoch.
+
+        Parameters
+        ----------
+        data : list of ImageTensors
+            The rows of each stream.
+        batches : list of list of ndarray
+            The rows of each batch of each stream.
+        """
+        n_steps, wide = len(batches[0]), max(len(rows) for s in batches for rows in s)
+        self.sizes = torch.tensor([[len(rows) for rows in s] for s in batches], device=self.device)
+        n_streams, n_networks = self.shape
+        self.target = torch.zeros(n_streams, n_steps, wide, dtype=torch.int64, device=self.device)
+        # Where a batch is a row shorter than another stream's, a row of weight zero fills it up.
+        self.weight = torch.zeros(n_streams, n_networks, n_steps, wide, device=self.device)
+        for s, (part, steps) in enumerate(zip(data, batches, strict=True)):
+            weights = np.stack([phase.weight for phase in self.phases[s]]).astype(np.float32)
+            weights = torch.from_numpy(weights).to(self.device)
+            for step, rows in enumerate(steps):
+                rows = torch.from_numpy(rows).to(self.device)
+                self.target[s, step, : len(rows)] = part.target[rows]
+                self.weight[s, :, step, : len(rows)] = weights[:, rows]
+
+    def __call__(self, logits, step):
+        """Return the mean loss of each network on a batch.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n_streams, n_networks, n, n_classes)
+            What they give; n is the size of the largest batch of any stream.
+        step : int
+            Which batch of the epoch.
+
+        Returns
+        -------
+        Tensor of shape (n_streams, n_networks)
+        """
+        n_streams, n_networks, wide, n_classes = logits.shape
+        logits = logits.flatten(0, 1)
+        target = self.target[:, step, :wide].repeat_interleave(n_networks, dim=0)
+        weight = self.weight[:, :, step, :wide].flatten(0, 1)
+        size = self.sizes[:, step].repeat_interleave(n_networks)
+        if len(self.together) == 1 and not self.alone:
+            loss, _ = self.together[0]
+            values = loss(logits.reshape(-1, n_classes), target.flatten()).view(-1, wide)
+            return ((values * weight).sum(1) / size).view(n_streams, n_networks)
+        places, means = [], []
+        for loss, these in self.together:
+            values = loss(logits[these].reshape(-1, n_classes), target[these].flatten())
+            places.append(these)
+            means.append((values.view(-1, wide) * weight[these]).sum(1) / size[these])
+        for loss, place in self.alone:
+            n = int(size[place])
+            values = loss(logits[place, :n], target[place, :n])
+            # One that returns a scalar has taken the mean itself.
+            mean = values if values.ndim == 0 else (values * weight[place, :n]).mean()
+            places.append(torch.tensor([place], device=self.device))
+            means.append(mean[None])
+        order = torch.cat(places).argsort()
+        return torch.cat(means)[order].view(n_streams, n_networks)
+
+
+def _on(device, loss):
+    """Return a copy of a loss on a device; the estimator's own stays on the host."""
+    loss = copy.deepcopy(loss)
+    return loss.to(device) if isinstance(loss, nn.Module) else loss
+
+
+class Heads:
+    """Linear layers as one batched product: those of one stream read its rows once.
+
+    Parameters
+    ----------
+    streams : list of list of Trainee
+        As many heads in each.
+    """
+
+    def __init__(self, streams):
+        self.streams = streams
+        layers = [[trainee.network.head for trainee in stream] for stream in streams]
+        self.is_cosine = isinstance(layers[0][0], CosineLinear)
+        self.parameters = {
+            name: _stacked([[getattr(layer, name) for layer in s] for s in layers])
+            for name in (["weight"] if self.is_cosine else ["weight", "bias"])
+        }
+        self.multiply_adds = self.parameters["weight"].numel()
+
+    def read(self, data):
+        """Take the rows of each stream; they are standardised once."""
+        self.tables = []
+        for stream, part in zip(self.streams, data, strict=True):
+            trainee = stream[0]
+            images = part.images.permute(0, 3, 1, 2)
+            reader = Standardized(nn.Flatten(), trainee.training.statistics).to(images.device)
+            with torch.no_grad():
+                table = reader.train()(images)
+            self.tables.append(F.normalize(table, dim=1) if self.is_cosine else table)
+
+    def logits(self, batches):
+        """Return the logits (n_streams, n_heads, n, n_classes) of one batch a stream."""
+        weight = self.parameters["weight"]
+        n_streams, n_heads, n_classes, d = weight.shape
+        wide = max(len(rows) for rows in batches)
+        rows = weight.new_zeros(n_streams, wide, d)
+        for into, table, batch in zip(rows, self.tables, batches, strict=True):
+            torch.index_select(
+                table, 0, torch.from_numpy(batch).to(table.device), out=into[: len(batch)]
+            )
+        if self.is_cosine:
+            weight = F.normalize(weight, dim=3)
+        logits = torch.bmm(rows, weight.flatten(1, 2).transpose(1, 2))
+        logits = logits.view(n_streams, wide, n_heads, n_classes).transpose(1, 2)
+        return logits if self.is_cosine else logits + self.parameters["bias"][:, :, None]
+
+    def hand_back(self):
+        """Give each network its weights."""
+        with torch.no_grad():
+            for s, stream in enumerate(self.streams):
+                for i, trainee in enumerate(stream):
+                    for name, values in self.parameters.items():
+                        getattr(trainee.network.head, name).copy_(values[s, i])
+
+
+class Networks:
+    """Whole networks, their weights stacked: each layer runs once for all that share a batch.
+
+    Parameters
+    ----------
+    streams : list of list of Trainee
+        As many networks in each.
+    """
+
+    def __init__(self, streams):
+        self.streams = streams
+        first = streams[0][0]
+        self.parameters = {
+            name: _stacked(
+                [[trainee.network.get_parameter(name) for trainee in s] for s in streams]
+            )
+            for name, _ in first.network.named_parameters()
+        }
+        self.skeleton = copy.deepcopy(first.network).train()
+        for norm in batch_norms(self.skeleton):
+            # What norms remember is estimated after the training; until then they need nothing.
+            norm.track_running_stats = False
+            norm.running_mean = norm.running_var = norm.num_batches_tracked = None
+        device = first.training.device
+        shape = first.estimator.image_shape_
+        self.multiply_adds = len(streams[0]) * count_multiply_adds(first.network, shape, device)
+
+    def read(self, data):
+        """Take the rows of each stream."""
+        self.data = data
+        self.readers = [
+            Standardized(nn.Identity(), stream[0].training.statistics)
+            .to(part.images.device)
+            .train()
+            for stream, part in zip(self.streams, data, strict=True)
+        ]
+        has_norms = bool(batch_norms(self.streams[0][0].network))
+        for stream, part in zip(self.streams, data, strict=True):
+            n_rows = rows_for_norms(part.images.shape) if has_norms else 0
+            recent = deque(maxlen=-(-n_rows // stream[0].training.plan.batch_size))
+            for trainee in stream:
+                trainee.recent = recent
+
+    def run(self, s, images):
+        """Return the logits (n_networks, n, n_classes) of images for the networks of a stream."""
+        weights = {name: values[s] for name, values in self.parameters.items()}
+
+        def one(weights):
+            return functional_call(self.skeleton, weights, (images,))
+
+        return vmap(one)(weights)
+
+    def logits(self, batches):
+        """Return the logits (n_streams, n_networks, n, n_classes) of one batch a stream."""
+        wide = max(len(rows) for rows in batches)
+        made = []
+        for s, batch in enumerate(batches):
+            images, _ = self.data[s][torch.from_numpy(batch).to(self.data[s].images.device)]
+            self.streams[s][0].recent.append(images)
+            logits = self.run(s, self.readers[s](images))
+            made.append(F.pad(logits, (0, 0, 0, wide - logits.shape[1])))
+        return torch.stack(made)
+
+    def hand_back(self):
+        """Give each network its weights."""
+        with torch.no_grad():
+            for s, stream in enumerate(self.streams):
+                for i, trainee in enumerate(stream):
+                    for name, values in self.parameters.items():
+                        trainee.network.get_parameter(name).copy_(values[s, i])
+
+
+def _stacked(rows):
+    """Stack parameters (n_streams, n_networks, ...) into one that is trained."""
+    stacked = torch.stack([torch.stack([p.detach() for p in row]) for row in rows])
+    return stacked.requires_grad_()
