@@ -11,12 +11,12 @@ FOLDER holds the four files of Fashion-MNIST, train-images-idx3-ubyte.gz and so 
 """
 
 import argparse
-import gzip
 import time
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from fashion_mnist import load
 from sklearn.metrics import balanced_accuracy_score
 
 from skimb.neural_network import CNNClassifier, DecoupledClassifier, DeepSMOTE
@@ -26,23 +26,6 @@ mpl.use("agg")
 import matplotlib.pyplot as plt
 
 COUNTS = (4000, 2000, 1000, 750, 500, 350, 200, 100, 60, 40)
-
-
-def read_idx(path):
-    """Return the array of an IDX file."""
-    content = gzip.decompress(path.read_bytes())
-    n_dimensions = content[3]
-    header = 4 + 4 * n_dimensions
-    shape = np.frombuffer(content[4:header], dtype=">i4")
-    return np.frombuffer(content[header:], dtype=np.uint8).reshape(shape)
-
-
-def load(folder, part):
-    """Return images and labels of "train" or "t10k"."""
-    return (
-        read_idx(folder / f"{part}-images-idx3-ubyte.gz"),
-        read_idx(folder / f"{part}-labels-idx1-ubyte.gz"),
-    )
 
 
 def draw(X, y, seed):

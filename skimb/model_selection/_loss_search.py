@@ -11,7 +11,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
-from sklearn.utils import _safe_indexing, check_random_state, indexable
+from sklearn.utils import (
+    _safe_indexing,
+    check_array,
+    check_random_state,
+    column_or_1d,
+    indexable,
+)
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
@@ -157,7 +163,8 @@ class LossSearchCV(GridSearchCV):
         y : array-like of shape (n,)
             Labels.
         sample_weight : array-like of shape (n,), default=None
-            Row weights of the training, as in `CNNClassifier.fit`; scores do not use them.
+            Row weights of the training, as in `CNNClassifier.fit`, and of the scores, as in
+            `GridSearchCV`.
         groups : array-like of shape (n,), default=None
             For `cv`.
 
@@ -178,6 +185,7 @@ class LossSearchCV(GridSearchCV):
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         X, y, groups = indexable(X, y, groups)
+        y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, y, dtype=np.float64)
         cv = check_cv(self.cv, y, classifier=True)
@@ -185,7 +193,7 @@ class LossSearchCV(GridSearchCV):
         for name in ("best_estimator_", "best_index_", "best_score_", "best_params_"):
             self.__dict__.pop(name, None)
         run = self._search_heads if self.search == "heads" else self._search_end_to_end
-        run(model, candidates, X, np.asarray(y), splits, sample_weight)
+        run(model, candidates, X, y, splits, sample_weight)
         if self.refit and not hasattr(self, "best_estimator_"):
             begin = time.perf_counter()
             best = self._final_estimator(model)
@@ -286,7 +294,7 @@ class LossSearchCV(GridSearchCV):
         self.is_vectorized_ = True
         bank = _Bank(splits, heads, [embedded for embedded, _ in backbones])
         spent = np.array([seconds for _, seconds in backbones]) / len(candidates)
-        self._score(bank, candidates, y, spent + seconds / len(heads))
+        self._score(bank, candidates, y, sample_weight, spent + seconds / len(heads))
 
     def _backbones(self, model, X, y, splits, sample_weight):
         """Return the embeddings of all rows, and the seconds they took, for each fold."""
@@ -325,7 +333,8 @@ class LossSearchCV(GridSearchCV):
         self._report(f"{len(networks)} networks", seconds)
         self.is_vectorized_ = True
         bank = _Bank(splits, networks, [X] * len(splits))
-        self._score(bank, candidates, y, np.full(len(splits), seconds / len(networks)))
+        spent = np.full(len(splits), seconds / len(networks))
+        self._score(bank, candidates, y, sample_weight, spent)
 
     def _search_one_by_one(self, model, X, y, splits, sample_weight, reason):
         warnings.warn(
@@ -355,7 +364,7 @@ class LossSearchCV(GridSearchCV):
             return_train_score=self.return_train_score,
         )
 
-    def _score(self, bank, candidates, y, fit_times):
+    def _score(self, bank, candidates, y, sample_weight, fit_times):
         """Let scikit-learn score what is trained already, and choose by its rules."""
 
         def as_searched(results):
@@ -365,7 +374,7 @@ class LossSearchCV(GridSearchCV):
         refit = (lambda results: rule(as_searched(results))) if callable(rule) else rule
         numbers = {"number": range(len(candidates))}
         search = self._plain_search(_Candidate(bank), numbers, splits=bank.splits, refit=refit)
-        search.fit(np.arange(len(y)), y)
+        search.fit(np.arange(len(y)), y, **_weights(sample_weight))
         self._take_over(search, as_searched(search.cv_results_), candidates)
 
     def _take_over(self, search, results, candidates):
@@ -503,8 +512,8 @@ class _Candidate(ClassifierMixin, BaseEstimator):
         self.bank = bank
         self.number = number
 
-    def fit(self, X, y):
-        """Look up the fold that was trained on these rows."""
+    def fit(self, X, y, sample_weight=None):
+        """Look up the fold that was trained on these rows, with these weights."""
         self.classes_ = np.unique(y)
         fold = self.bank.fold_of.get(X.tobytes())
         if fold is None:

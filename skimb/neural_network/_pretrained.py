@@ -159,21 +159,19 @@ def unit_scale(images):
 
 def _is_of_timm(name):
     if os.path.isdir(name):
-        return "pretrained_cfg" in _read_json(name, "config.json", required=True)
+        return "pretrained_cfg" in _read_config(name)
     # Names of the hub have an owner before the slash; timm's own have no slash.
     return name.startswith(("timm/", "hf-hub:", "hf_hub:")) or "/" not in name
 
 
-def _read_json(folder, file_name, *, required=False):
-    path = os.path.join(folder, file_name)
+def _read_config(folder):
+    path = os.path.join(folder, "config.json")
     try:
         with open(path, encoding="utf-8") as file:
             return json.load(file)
     except FileNotFoundError as exc:
-        if not required:
-            return {}
         raise ValueError(
-            f"The folder {folder} has no {file_name}, so it holds no model of transformers or "
+            f"The folder {folder} has no config.json, so it holds no model of transformers or "
             "timm. Save one there with model.save_pretrained(folder)."
         ) from exc
     except ValueError as exc:
@@ -211,7 +209,7 @@ def _from_timm(name, image_size):
 
 def _from_transformers(name, image_size):
     try:
-        from transformers import AutoImageProcessor, AutoModel
+        from transformers import AutoModel, ImageProcessingMixin
     except ImportError as exc:
         raise ImportError(
             f"{name!r} is a model of transformers, which is not installed. Install skimb's extra: "
@@ -235,11 +233,13 @@ def _from_transformers(name, image_size):
             f"The files of {name!r} lack {len(lacking)} of the weights of {type(model).__name__}, "
             f"{lacking[0]!r} among them, which would be random. Give a complete model."
         )
-    if is_folder:
-        processor = _read_json(name, "preprocessor_config.json")
-    else:
-        with _quiet():
-            processor = AutoImageProcessor.from_pretrained(name).to_dict()
+    try:
+        processor, _ = ImageProcessingMixin.get_image_processor_dict(
+            name, local_files_only=is_folder
+        )
+    except OSError:
+        # Most models were trained on images standardised as ImageNet's are.
+        processor = {}
     return PretrainedBackbone(
         name,
         network,

@@ -1,0 +1,22 @@
+"""scikit-learn's own exam for every estimator of the room."""
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skimb.model_selection import LossSearchCV
+from skimb.neural_network import CNNClassifier
+
+STOCHASTIC = (
+    "A row of weight 2 and the same row twice fall into different mini-batches: training by "
+    "stochastic gradients cannot make the two equal."
+)
+SMALL = CNNClassifier(max_epochs=2, random_state=0)
+
+
+@parametrize_with_checks(
+    [LossSearchCV(SMALL, {"class_weight": [None, "sqrt"]}, cv=2)],
+    expected_failed_checks=lambda estimator: {
+        "check_sample_weight_equivalence_on_dense_data": STOCHASTIC
+    },
+)
+def test_scikit_learn(estimator, check):
+    check(estimator)

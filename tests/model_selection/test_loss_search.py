@@ -1,0 +1,585 @@
+"""LossSearchCV: what trains together is what would have been trained alone."""
+
+import pickle
+import re
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from imblearn.over_sampling import ADASYN
+from imblearn.under_sampling import TomekLinks
+from PIL import Image
+from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning, NotFittedError
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import log_loss, make_scorer
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    HalvingGridSearchCV,
+    StratifiedKFold,
+    cross_val_score,
+)
+from torch import nn
+
+from skimb.losses import CrossEntropyLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss, Loss
+from skimb.metrics import imbalance_scoring
+from skimb.model_selection import LossSearchCV
+from skimb.neural_network import CNNClassifier, DecoupledClassifier
+from skimb.neural_network._together import Trainee, train_together, why_alone, why_slower
+from skimb.neural_network._training import training_mode
+from skimb.over_sampling import SMOTE, RandomOverSampler
+from skimb.under_sampling import RandomUnderSampler
+
+NETWORK = CNNClassifier(max_epochs=2, random_state=0)
+GRID = {
+    "loss": [FocalLoss()],
+    "loss__gamma": [0, 2],
+    "class_weight": [None, "balanced", {"eight": 10, "rest": 1}],
+}
+CV = StratifiedKFold(3)
+
+
+@pytest.fixture(scope="module")
+def fitted(small_digits):
+    X, y = small_digits
+    return CNNClassifier(max_epochs=3, random_state=0).fit(X, y)
+
+
+@pytest.fixture(scope="module")
+def embedded(fitted, small_digits):
+    X, _ = small_digits
+    return fitted.embed(X)
+
+
+def tiny(in_channels, n_outputs):
+    return nn.Sequential(
+        nn.Conv2d(in_channels, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Conv2d(4, 8, 3),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(32, n_outputs),
+    )
+
+
+def prepared(estimator, X, y, sample_weight=None):
+    training = estimator._prepare(X, y, sample_weight)
+    with training_mode(training):
+        return Trainee(estimator, estimator._build(training), training)
+
+
+def fitted_together(estimators, parts):
+    """Fit estimators on their parts of the data, together."""
+    trainees = [prepared(clone(e), *part) for e, part in zip(estimators, parts, strict=True)]
+    assert {why_alone(trainee) for trainee in trainees} == {None}
+    return [
+        trainee.estimator._conclude(trainee.training, net, len(trainee.records) - 1)
+        for trainee, net in zip(trainees, train_together(trainees), strict=True)
+    ]
+
+
+# ------------------------------------------------------------------------------ together, as alone
+
+
+def half_weighted(logits, target):
+    """A loss of the user's own, one value a row."""
+    return nn.functional.cross_entropy(logits, target, reduction="none") * (1 + target) / 2
+
+
+class Squared(Loss):
+    """A loss of the user's own in skimb's form."""
+
+    def __init__(self, power=2.0, reduction="mean"):
+        super().__init__()
+        self.power, self.reduction = power, reduction
+
+    def forward(self, logits, target):
+        """Return one value a row."""
+        p = logits.softmax(1).gather(1, target[:, None])[:, 0]
+        return (1 - p) ** self.power
+
+
+HEADS = {
+    "plain": {},
+    "focal": {"loss": FocalLoss(gamma=5.0)},
+    "poly": {"loss": "poly"},
+    "asymmetric": {"loss": "asymmetric"},
+    "vector scaling": {"loss": "vector_scaling"},
+    "logit-adjusted": {"loss": LogitAdjustedLoss(tau=0.5)},
+    "ldam": {"loss": LDAMLoss()},
+    "ldam, another margin": {"loss": LDAMLoss(max_margin=0.2)},
+    "own function": {"loss": half_weighted},
+    "own mean": {"loss": nn.CrossEntropyLoss()},
+    "own loss": {"loss": Squared(power=1.5)},
+    "weights": {"class_weight": "balanced"},
+    "capped weights": {"class_weight": "balanced", "max_weight": 2.0},
+    "deferred weights": {"class_weight": "sqrt", "reweight_after": 0.5},
+    "deferred margins": {"loss": "ldam", "class_weight": "balanced", "reweight_after": 0.7},
+    "balanced batches": {"batch_sampling": "balanced"},
+    "progressive batches": {"batch_sampling": "progressive"},
+    "half balanced batches": {"batch_sampling": 0.5},
+    "SMOTE": {"sampler": SMOTE(random_state=0)},
+    "SMOTE, weighted": {"sampler": SMOTE(random_state=0), "loss": "focal"},
+    "over": {"sampler": RandomOverSampler()},
+    "under": {"sampler": RandomUnderSampler()},
+    "Tomek and over": {"sampler": [TomekLinks(), RandomOverSampler()]},
+    "ADASYN": {"sampler": ADASYN(random_state=0)},
+    "cosine schedule": {"lr_schedule": "cosine"},
+    "constant rate": {"lr_schedule": "constant", "optimizer": "sgd", "lr": 0.01},
+    "no clipping": {"max_grad_norm": None},
+    "tight clipping": {"max_grad_norm": 0.01},
+    "small batches": {"batch_size": 17},
+    "fixed steps": {"steps_per_epoch": 5},
+}
+
+
+@pytest.fixture(scope="module")
+def heads(embedded, small_digits):
+    """Every head on two folds, trained together and alone."""
+    _, y = small_digits
+    base = CNNClassifier(
+        "linear", image_shape=(embedded.shape[1], 1, 1), max_epochs=6, lr=0.03, random_state=0
+    )
+    estimators, parts = [], []
+    for fold in range(2):
+        rows = np.arange(len(y)) % 3 != fold
+        for params in HEADS.values():
+            estimators.append(clone(base).set_params(**params))
+            parts.append((embedded[rows], y[rows]))
+    together = fitted_together(estimators, parts)
+    alone = [clone(e).fit(*part) for e, part in zip(estimators, parts, strict=True)]
+    pairs = list(zip(together, alone, strict=True))
+    return {name: [pairs[i], pairs[i + len(HEADS)]] for i, name in enumerate(HEADS)}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_head_trained_among_others_is_the_head_trained_alone(name, heads, embedded):
+    for together, alone in heads[name]:
+        np.testing.assert_allclose(
+            together.predict_proba(embedded), alone.predict_proba(embedded), atol=1e-5
+        )
+        np.testing.assert_allclose(together.effective_prior_, alone.effective_prior_)
+        losses = [[epoch["train_loss"] for epoch in e.history_] for e in (together, alone)]
+        np.testing.assert_allclose(*losses, rtol=1e-4, atol=1e-6)
+        assert set(together.history_[0]) == set(alone.history_[0])
+
+
+def test_heads_with_row_weights(embedded, small_digits):
+    _, y = small_digits
+    weight = np.random.RandomState(0).rand(len(y))
+    weight[::5] = 0
+    base = CNNClassifier(
+        "linear", image_shape=(embedded.shape[1], 1, 1), max_epochs=6, lr=0.03, random_state=0
+    )
+    estimators = [clone(base).set_params(class_weight=w) for w in (None, "balanced")]
+    together = fitted_together(estimators, [(embedded, y, weight)] * 2)
+    for estimator, found in zip(estimators, together, strict=True):
+        alone = clone(estimator).fit(embedded, y, weight)
+        np.testing.assert_allclose(
+            found.predict_proba(embedded), alone.predict_proba(embedded), atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("module", [tiny, "linear", "simple_cnn"], ids=str)
+def test_whole_networks_trained_together_are_those_trained_alone(module, small_digits):
+    X, y = small_digits
+    base = CNNClassifier(module, max_epochs=3, random_state=0)
+    estimators, parts = [], []
+    for fold in range(2):
+        # Folds of unequal size: batches of one are a row longer.
+        rows = np.arange(len(y)) % 3 != fold
+        rows[:fold] = False
+        for params in (
+            {},
+            {"loss": FocalLoss(gamma=5.0)},
+            {"class_weight": "balanced", "reweight_after": 0.4},
+            {"batch_sampling": "balanced"},
+            {"sampler": RandomOverSampler(random_state=0)},
+        ):
+            estimators.append(clone(base).set_params(**params))
+            parts.append((X[rows], y[rows]))
+    together = fitted_together(estimators, parts)
+    for estimator, part, found in zip(estimators, parts, together, strict=True):
+        alone = clone(estimator).fit(*part)
+        np.testing.assert_allclose(found.predict_proba(X), alone.predict_proba(X), atol=1e-4)
+
+
+def test_one_that_diverges_does_not_disturb_the_others(embedded, small_digits):
+    _, y = small_digits
+
+    def exploding(logits, target):
+        return nn.functional.cross_entropy(logits, target, reduction="none") * float("inf")
+
+    base = CNNClassifier("linear", image_shape=(embedded.shape[1], 1, 1), random_state=0)
+    trainees = [
+        prepared(clone(base).set_params(loss=loss), embedded, y)
+        for loss in ("cross_entropy", exploding)
+    ]
+    net, error = train_together(trainees)
+    assert isinstance(error, ValueError)
+    assert "Training diverged" in str(error)
+    trainees[0].estimator._conclude(trainees[0].training, net, 0)
+    alone = clone(base).fit(embedded, y)
+    np.testing.assert_allclose(
+        trainees[0].estimator.predict_proba(embedded), alone.predict_proba(embedded), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"early_stopping": True}, "validation part"),
+        ({"augmentation": "flip_crop"}, "augmentations"),
+        ({"lr_schedule": "plateau"}, "plateau"),
+        ({"lr_decay": 0.5}, "rates of their own"),
+        ({"optimizer": lambda groups, lr, weight_decay: None}, "optimiser"),
+        ({"module": nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(64, 2))}, "random"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_trained_together_says_why(params, reason, small_digits):
+    X, y = small_digits
+    found = why_alone(prepared(CNNClassifier(random_state=0, **params), X, y))
+    assert found is not None
+    assert reason in found
+
+
+def test_large_networks_are_not_vectorised(small_digits):
+    X, y = small_digits
+    assert why_slower(prepared(CNNClassifier(tiny, random_state=0), X, y)) is None
+    reason = why_slower(prepared(CNNClassifier(random_state=0), X, y))
+    assert reason is not None
+    assert "multiply-adds" in reason
+
+
+# ------------------------------------------------------------------------------ the search
+
+
+@pytest.mark.parametrize("backbone", ["fit", "given"])
+def test_the_search_is_that_of_grid_search_over_two_stages(backbone, fitted, small_digits):
+    X, y = small_digits
+    network = NETWORK if backbone == "fit" else FrozenEstimator(fitted)
+    model = DecoupledClassifier(network, max_epochs=5, random_state=0)
+    grid = [
+        GRID,
+        {"batch_sampling": ["balanced", 0.3], "reweight_after": [0.0]},
+        {"sampler": [SMOTE(random_state=0)], "sampler__k_neighbors": [1, 3], "lr": [0.01]},
+    ]
+    scoring = {"loss": "neg_log_loss", "f1": "f1_macro"}
+    common = {"cv": CV, "scoring": scoring, "refit": "f1", "return_train_score": True}
+    with warnings.catch_warnings():
+        # No sampler of a grid knows how few rows a fold has.
+        warnings.filterwarnings("ignore", message=".*neighbours")
+        found = LossSearchCV(model, grid, backbone=backbone, **common).fit(X, y)
+        expected = GridSearchCV(model, grid, **common).fit(X, y)
+    assert set(found.cv_results_) == set(expected.cv_results_)
+    for name, values in expected.cv_results_.items():
+        if re.match("(mean|std|split).*(test|train)_loss", name):
+            np.testing.assert_allclose(found.cv_results_[name], values, atol=1e-5)
+        elif name == "rank_test_f1":
+            np.testing.assert_array_equal(found.cv_results_[name], values)
+        elif name.startswith("param_"):
+            np.testing.assert_array_equal(
+                np.ma.getmaskarray(found.cv_results_[name]), np.ma.getmaskarray(values)
+            )
+    assert str(found.cv_results_["params"]) == str(expected.cv_results_["params"])
+    assert str(found.best_params_) == str(expected.best_params_)
+    assert found.best_index_ == expected.best_index_
+    assert found.best_score_ == pytest.approx(expected.best_score_)
+    assert found.n_splits_ == 3
+    # The best one is trained by the very same steps.
+    np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+    assert found.score(X, y) == expected.score(X, y)
+    np.testing.assert_array_equal(found.classes_, expected.classes_)
+
+
+def test_a_given_backbone_reads_each_image_once(fitted, small_digits):
+    X, y = small_digits
+    rows = []
+    handle = fitted.module_.register_forward_pre_hook(
+        lambda module, inputs: rows.append(len(inputs[0]))
+    )
+    search = LossSearchCV(FrozenEstimator(fitted), GRID, backbone="given", cv=CV, refit=False)
+    search.fit(X, y)
+    handle.remove()
+    # A single row of zeros is read to find the last layer.
+    assert sum(n for n in rows if n > 1) == len(X)
+
+
+def test_a_fitted_network_is_given_as_it_is(fitted, small_digits):
+    X, y = small_digits
+    searches = [
+        LossSearchCV(network, GRID, backbone="given", cv=CV).fit(X, y)
+        for network in (fitted, FrozenEstimator(fitted))
+    ]
+    assert searches[0].best_estimator_.estimator_ is fitted
+    np.testing.assert_array_equal(searches[0].predict_proba(X), searches[1].predict_proba(X))
+
+
+def test_what_the_grid_does_not_name_is_that_of_the_network(small_digits):
+    X, y = small_digits
+    network = clone(NETWORK).set_params(loss=FocalLoss(gamma=3.0), sampler=RandomOverSampler())
+    search = LossSearchCV(network, {"class_weight": [None, "sqrt"]}, cv=CV).fit(X, y)
+    head = search.best_estimator_.head_
+    assert head.loss.gamma == 3.0
+    assert head.sampler is None
+    assert head.batch_sampling is None
+    np.testing.assert_allclose(search.best_estimator_.estimator_.effective_prior_, 0.5)
+
+
+def test_the_final_network_may_be_trained_from_the_start(small_digits):
+    X, y = small_digits
+    search = LossSearchCV(NETWORK, GRID, final="end_to_end", cv=CV).fit(X, y)
+    expected = clone(NETWORK).set_params(**search.best_params_).fit(X, y)
+    assert isinstance(search.best_estimator_, CNNClassifier)
+    np.testing.assert_array_equal(search.predict_proba(X), expected.predict_proba(X))
+    two_stage = DecoupledClassifier(NETWORK, class_weight="balanced", random_state=0)
+    grid = {"loss": ["cross_entropy"], "sampler": [RandomOverSampler(random_state=0)]}
+    with (
+        pytest.warns(UserWarning, match="rare classes are favoured twice")
+        if False
+        else warnings.catch_warnings()
+    ):
+        search = LossSearchCV(two_stage, grid, final="end_to_end", cv=CV).fit(X, y)
+    assert search.best_estimator_.class_weight == "balanced"
+    assert isinstance(search.best_estimator_.sampler, RandomOverSampler)
+
+
+def test_rules_for_the_best_one(small_digits):
+    X, y = small_digits
+    seen = []
+
+    def worst(results):
+        seen.append(results)
+        return int(np.argmin(results["mean_test_score"]))
+
+    search = LossSearchCV(NETWORK, GRID, cv=CV, scoring="neg_log_loss", refit=worst).fit(X, y)
+    assert (
+        seen[0]["param_loss__gamma"].tolist() == [0, 2, 0, 2, 0, 2]
+        or "param_loss__gamma" in seen[0]
+    )
+    assert search.best_index_ == np.argmin(search.cv_results_["mean_test_score"])
+    assert search.best_params_ == search.cv_results_["params"][search.best_index_]
+    unfitted = LossSearchCV(NETWORK, GRID, cv=CV, refit=False).fit(X, y)
+    assert not hasattr(unfitted, "best_estimator_")
+    assert not hasattr(unfitted, "predict")
+    with pytest.raises(ValueError, match="refit must be set to a scorer key"):
+        LossSearchCV(NETWORK, GRID, cv=CV, scoring=["f1_macro", "accuracy"]).fit(X, y)
+
+
+def test_scorers_of_the_rare_class_and_of_ones_own(small_digits):
+    X, y = small_digits
+    own = make_scorer(log_loss, response_method="predict_proba", greater_is_better=False)
+    scoring = {**imbalance_scoring(y), "own": own}
+    search = LossSearchCV(NETWORK, GRID, cv=CV, scoring=scoring, refit="f1_minority").fit(X, y)
+    assert search.cv_results_["mean_test_f1[eight]"].shape == (6,)
+    assert np.isfinite(search.cv_results_["mean_test_own"]).all()
+    assert search.scorer_.keys() == scoring.keys()
+
+
+def test_fit_times_add_up(small_digits):
+    import time
+
+    X, y = small_digits
+    begin = time.perf_counter()
+    search = LossSearchCV(NETWORK, GRID, cv=CV, refit=False).fit(X, y)
+    total = time.perf_counter() - begin
+    assert 0 < search.cv_results_["mean_fit_time"].sum() * 3 < total
+
+
+def test_equal_for_any_number_of_jobs(small_digits):
+    X, y = small_digits
+    searches = [
+        LossSearchCV(NETWORK, GRID, cv=CV, scoring="neg_log_loss", n_jobs=n).fit(X, y)
+        for n in (1, 2)
+    ]
+    for name in ("mean_test_score", "std_test_score"):
+        np.testing.assert_array_equal(*(search.cv_results_[name] for search in searches))
+    np.testing.assert_array_equal(*(search.predict_proba(X) for search in searches))
+
+
+def test_without_a_seed_candidates_still_differ_in_nothing_else(small_digits):
+    X, y = small_digits
+    network = clone(NETWORK).set_params(random_state=None)
+    grid = {"loss": ["cross_entropy", CrossEntropyLoss(), FocalLoss(gamma=0.0)]}
+    search = LossSearchCV(network, grid, cv=CV, scoring="neg_log_loss", refit=False).fit(X, y)
+    np.testing.assert_allclose(np.ptp(search.cv_results_["mean_test_score"]), 0, atol=1e-5)
+
+
+def test_weights_and_groups(small_digits):
+    X, y = small_digits
+    weight = np.where(y == "eight", 5.0, 1.0)
+    groups = np.arange(len(y)) // 2
+    model = DecoupledClassifier(NETWORK, max_epochs=3, random_state=0)
+    grid = {"loss": ["cross_entropy", "focal"], "batch_sampling": [None]}
+    common = {"cv": GroupKFold(3), "scoring": "neg_log_loss"}
+    found = LossSearchCV(model, grid, **common).fit(X, y, sample_weight=weight, groups=groups)
+    splits = list(GroupKFold(3).split(X, y, groups))
+    expected = GridSearchCV(model, grid, cv=splits, scoring="neg_log_loss")
+    expected.fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(
+        found.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"], atol=1e-5
+    )
+    np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+
+
+def test_paths(small_digits, tmp_path):
+    X, y = small_digits
+    X, y = X[:90], y[:90]
+    paths = []
+    for i, image in enumerate(X):
+        paths.append(str(tmp_path / f"{i}.png"))
+        Image.fromarray(image).save(paths[-1])
+    searches = [
+        LossSearchCV(NETWORK, GRID, cv=2, scoring="neg_log_loss").fit(form, y)
+        for form in (paths, X)
+    ]
+    np.testing.assert_allclose(
+        *(search.cv_results_["mean_test_score"] for search in searches), atol=1e-5
+    )
+
+
+def test_clones_and_pickles(fitted, small_digits):
+    X, y = small_digits
+    search = LossSearchCV(FrozenEstimator(fitted), GRID, backbone="given", cv=CV)
+    search.fit(X, y)
+    again = pickle.loads(pickle.dumps(search))
+    np.testing.assert_array_equal(again.predict(X), search.predict(X))
+    # What scored the candidates is not kept: neither heads nor embeddings.
+    assert len(pickle.dumps(search)) < 4 * len(pickle.dumps(search.best_estimator_))
+    assert clone(search).get_params()["backbone"] == "given"
+    scores = cross_val_score(clone(search), X, y, cv=2)
+    assert scores.shape == (2,)
+
+
+def test_verbose_says_how_long_things_took(small_digits, capsys):
+    X, y = small_digits
+    LossSearchCV(NETWORK, GRID, cv=CV, refit=False, verbose=1).fit(X, y)
+    printed = capsys.readouterr().out
+    assert "backbone of fold 2: " in printed
+    assert "18 heads: " in printed
+
+
+# ------------------------------------------------------------------------------ end to end
+
+
+def test_tiny_networks_are_searched_whole_in_one_pass(small_digits):
+    X, y = small_digits
+    network = CNNClassifier(tiny, max_epochs=3, random_state=0)
+    grid = {**GRID, "lr": [1e-3, 1e-2]}
+    common = {"cv": CV, "scoring": "neg_log_loss"}
+    found = LossSearchCV(network, grid, search="end_to_end", **common).fit(X, y)
+    expected = GridSearchCV(network, grid, **common).fit(X, y)
+    assert found.is_vectorized_
+    np.testing.assert_allclose(
+        found.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"], atol=1e-4
+    )
+    assert str(found.best_params_) == str(expected.best_params_)
+    np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+
+
+def test_others_are_searched_one_by_one_and_a_warning_says_so(small_digits):
+    X, y = small_digits
+    grid = {"augmentation": [None, "flip_crop"]}
+    common = {"cv": CV, "scoring": ["neg_log_loss", "f1_macro"], "refit": "f1_macro"}
+    search = LossSearchCV(NETWORK, grid, search="end_to_end", **common)
+    with pytest.warns(UserWarning, match=r"one by one: at .* multiply-adds"):
+        search.fit(X, y)
+    expected = GridSearchCV(NETWORK, grid, **common).fit(X, y)
+    assert not search.is_vectorized_
+    np.testing.assert_array_equal(
+        search.cv_results_["mean_test_f1_macro"], expected.cv_results_["mean_test_f1_macro"]
+    )
+    np.testing.assert_array_equal(search.predict_proba(X), expected.predict_proba(X))
+
+
+def test_halving_trains_each_rung_anew(small_digits):
+    X, y = small_digits
+    search = HalvingGridSearchCV(
+        CNNClassifier(tiny, random_state=0),
+        {"loss": [FocalLoss()], "loss__gamma": [0, 1, 2, 5]},
+        resource="max_epochs",
+        min_resources=1,
+        max_resources=4,
+        factor=2,
+        cv=StratifiedKFold(2),
+        scoring="neg_log_loss",
+        random_state=0,
+    ).fit(X, y)
+    assert search.n_resources_ == [1, 2, 4]
+    assert search.best_estimator_.n_iter_ == 4
+    for i, params in enumerate(search.cv_results_["params"]):
+        scores = cross_val_score(
+            CNNClassifier(tiny, random_state=0).set_params(**params),
+            X,
+            y,
+            cv=StratifiedKFold(2),
+            scoring="neg_log_loss",
+        )
+        assert search.cv_results_["mean_test_score"][i] == pytest.approx(scores.mean())
+
+
+# ------------------------------------------------------------------------------ what may be wrong
+
+
+@pytest.mark.parametrize("name", ["module", "lr", "max_epochs", "augmentation", "estimator__lr"])
+def test_a_parameter_of_the_backbone_is_refused(name, small_digits):
+    X, y = small_digits
+    with pytest.raises(ValueError, match=f"`{name}` changes the backbone.*search='end_to_end'"):
+        LossSearchCV(NETWORK, {name: [1]}).fit(X, y)
+
+
+def test_parameters_that_nobody_knows(small_digits):
+    X, y = small_digits
+    with pytest.raises(ValueError, match="Invalid parameter 'nonsense'"):
+        LossSearchCV(NETWORK, {"nonsense": [1]}).fit(X, y)
+    with pytest.raises(ValueError, match="which is a string"):
+        LossSearchCV(NETWORK, {"loss": ["focal"], "loss__gamma": [1]}).fit(X, y)
+
+
+def test_backbones_that_are_none(fitted, small_digits):
+    X, y = small_digits
+    with pytest.raises(NotFittedError):
+        LossSearchCV(NETWORK, GRID, backbone="given").fit(X, y)
+    with pytest.raises(ValueError, match="backbone='given' wants a fitted CNNClassifier"):
+        LossSearchCV(FrozenEstimator(fitted), GRID).fit(X, y)
+    with pytest.raises(ValueError, match="`estimator` must be a CNNClassifier"):
+        LossSearchCV(FrozenEstimator(DecoupledClassifier()), GRID).fit(X, y)
+    with pytest.raises(ValueError, match="trains whole networks"):
+        LossSearchCV(fitted, GRID, backbone="given", search="end_to_end").fit(X, y)
+    with pytest.raises(ValueError, match="trains linear ones"):
+        LossSearchCV(DecoupledClassifier(head="tau_normalized"), {"class_weight": [None]}).fit(X, y)
+
+
+def test_parameters_of_the_head_have_no_end_to_end(small_digits):
+    X, y = small_digits
+    search = LossSearchCV(DecoupledClassifier(NETWORK), {"lr": [0.1]}, final="end_to_end")
+    with pytest.raises(ValueError, match="`lr` belongs to heads"):
+        search.fit(X, y)
+
+
+def test_a_candidate_that_fails_gets_the_error_score(small_digits):
+    X, y = small_digits
+
+    def exploding(logits, target):
+        return nn.functional.cross_entropy(logits, target, reduction="none") * torch.inf
+
+    grid = {"loss": ["cross_entropy", exploding]}
+    with pytest.warns((FitFailedWarning, UserWarning)):
+        search = LossSearchCV(NETWORK, grid, cv=CV).fit(X, y)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True]
+    with pytest.raises(ValueError, match="Training diverged"):
+        LossSearchCV(NETWORK, grid, cv=CV, error_score="raise").fit(X, y)
+
+
+def test_the_global_generators_stay_as_they_were(small_digits):
+    X, y = small_digits
+    before = torch.random.get_rng_state(), pickle.dumps(np.random.get_state())
+    LossSearchCV(NETWORK, GRID, cv=CV).fit(X, y)
+    assert torch.equal(torch.random.get_rng_state(), before[0])
+    assert pickle.dumps(np.random.get_state()) == before[1]
