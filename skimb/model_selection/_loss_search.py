@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
@@ -23,13 +25,32 @@ from sklearn.utils.validation import check_is_fitted
 from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
 from skimb._resampling import seeded_clone
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
-from skimb.neural_network._together import Trainee, train_together, why_alone, why_slower
-from skimb.neural_network._training import training_mode
+from skimb.neural_network._heads import prepare_head, starting_layer
+from skimb.neural_network._together import train_together, why_alone, why_slower
+from skimb.neural_network._training import prepared
 
 __all__ = ["LossSearchCV"]
 
 #: Parameters of the head that a network of its own has too.
-OF_BOTH = ("loss", "class_weight", "reweight_after", "batch_sampling", "sampler", "target_prior")
+OF_BOTH = (
+    "loss",
+    "class_weight",
+    "max_weight",
+    "reweight_after",
+    "batch_sampling",
+    "sampler",
+    "target_prior",
+)
+
+#: What `fit` leaves, and the next one begins without.
+FITTED = (
+    "best_estimator_",
+    "best_index_",
+    "best_params_",
+    "best_score_",
+    "feature_names_in_",
+    "refit_time_",
+)
 
 #: Parameters that mean the head where a `DecoupledClassifier` is searched.
 OF_HEAD = ("lr", "max_epochs", "batch_size")
@@ -49,16 +70,17 @@ class LossSearchCV(GridSearchCV):
     Parameters
     ----------
     estimator : CNNClassifier, DecoupledClassifier or FrozenEstimator
-        What is searched. A `CNNClassifier` is the backbone as it stands, and the heads have its
-        parameters (but for `sampler`, which is for images), with the schedule of a
-        `DecoupledClassifier`. A `DecoupledClassifier` says how heads are trained, too. A fitted
+        What is searched. A `CNNClassifier` is the backbone as it stands; of its parameters the
+        heads have `loss`, `class_weight`, `max_weight`, `reweight_after`, `batch_sampling` and
+        `target_prior`, and for the rest they are those of a `DecoupledClassifier` with its
+        defaults. A `DecoupledClassifier` says itself how heads are trained. A fitted
         `CNNClassifier` in a `sklearn.frozen.FrozenEstimator` is a backbone that is given.
     param_grid : dict or list of dict
         Parameters of the head and their values, as in `GridSearchCV`: ``loss`` and what belongs to
-        it (``loss__gamma``), ``class_weight``, ``reweight_after``, ``batch_sampling``, ``sampler``
-        (of embeddings) and what belongs to it, ``target_prior``; with a `DecoupledClassifier`
-        also its ``lr``, ``max_epochs``, ``batch_size``. With ``search="end_to_end"`` all of
-        `CNNClassifier`.
+        it (``loss__gamma``), ``class_weight``, ``max_weight``, ``reweight_after``,
+        ``batch_sampling``, ``sampler`` (of embeddings) and what belongs to it, ``target_prior``;
+        with a `DecoupledClassifier` also its ``lr``, ``max_epochs``, ``batch_size``. With
+        ``search="end_to_end"`` all of `CNNClassifier`.
     backbone : {"fit", "given"}, default="fit"
         ``"fit"``: trained on the training part of each fold. ``"given"``: `estimator` holds a
         fitted one, which embeds each image once for all folds. If it has seen these images, scores
@@ -69,7 +91,8 @@ class LossSearchCV(GridSearchCV):
         and a warning says so.
     final : {"two_stage", "end_to_end"}, default="two_stage"
         What `refit` trains after a search over heads: a `DecoupledClassifier`, as searched, or
-        the network from the start with the best parameters. A search end to end ends so too.
+        the network from the start, as it stands but for the best parameters. A search end to end
+        ends so too.
     scoring, cv, refit, n_jobs, error_score, return_train_score, verbose
         As in `GridSearchCV`. `n_jobs` trains backbones side by side. As embeddings are computed
         before, a scorer of your own gets row numbers for X; those of scikit-learn do not look.
@@ -178,8 +201,13 @@ class LossSearchCV(GridSearchCV):
             If a parameter of the grid changes the backbone, is not known, or the input does not
             fit; before any training step.
         """
+        for name in FITTED:
+            self.__dict__.pop(name, None)
         candidates = list(ParameterGrid(self.param_grid))
+        if not candidates:
+            raise ValueError("`param_grid` holds no candidate. Give at least one value a name.")
         model = self._model(candidates)
+        self._check_scoring()
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
@@ -189,9 +217,9 @@ class LossSearchCV(GridSearchCV):
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, y, dtype=np.float64)
         cv = check_cv(self.cv, y, classifier=True)
-        splits = list(cv.split(X, y, groups))
-        for name in ("best_estimator_", "best_index_", "best_score_", "best_params_"):
-            self.__dict__.pop(name, None)
+        # Rows by number, whatever the splitter gave: masks and small integers are rows too.
+        rows = np.arange(len(y))
+        splits = [(rows[train], rows[test]) for train, test in cv.split(X, y, groups)]
         run = self._search_heads if self.search == "heads" else self._search_end_to_end
         run(model, candidates, X, y, splits, sample_weight)
         if self.refit and not hasattr(self, "best_estimator_"):
@@ -232,14 +260,38 @@ class LossSearchCV(GridSearchCV):
                 check_is_fitted(model.estimator)
             for name in sorted({name for candidate in candidates for name in candidate}):
                 self._check_name(name, model)
+            if self.final == "end_to_end" and model.sampler is not None:
+                self._refuse_sampler()
+        # A clone: what is random in the user's own is not used up.
+        model = clone(model)
         for candidate in candidates:
-            clone(model).set_params(**clone(candidate, safe=False))
+            _with(model, candidate)._validate_params()
         return model
+
+    def _refuse_sampler(self):
+        raise ValueError(
+            "A `sampler` is searched on embeddings, and final='end_to_end' would apply it to "
+            "images: that is another remedy. Use final='two_stage', or search='end_to_end'."
+        )
+
+    def _check_scoring(self):
+        """Refuse what scikit-learn's search would refuse after the training."""
+        check_scoring(self.estimator, self.scoring)
+        if self.scoring is None or isinstance(self.scoring, str) or callable(self.scoring):
+            return
+        if self.refit is False or callable(self.refit) or self.refit in list(self.scoring):
+            return
+        raise ValueError(
+            "For multi-metric scoring, the parameter refit must be set to a scorer key, or to a "
+            f"callable, or to False. Got {self.refit!r}; scorers: {list(self.scoring)}."
+        )
 
     def _check_name(self, name, model):
         first = name.split("__")[0]
         of_head = OF_HEAD if isinstance(self.estimator, DecoupledClassifier) else ()
         if first in (*OF_BOTH, *of_head):
+            if first == "sampler" and self.final == "end_to_end":
+                self._refuse_sampler()
             if first in of_head and self.final == "end_to_end":
                 raise ValueError(
                     f"`{name}` belongs to heads, and final='end_to_end' ends without one. Leave "
@@ -253,20 +305,22 @@ class LossSearchCV(GridSearchCV):
                 "search='end_to_end' or GridSearchCV."
             )
         # Let it name what is unknown.
-        model.set_params(**{name: None})
+        clone(model).set_params(**{name: None})
+        raise ValueError(
+            f"`{name}` cannot be searched over linear heads, only {[*OF_BOTH, *of_head]}."
+        )
 
     def _final_estimator(self, model):
         """Return what `refit` trains, unfitted."""
         best = clone(model).set_params(**clone(self.best_params_, safe=False))
         if self.search == "end_to_end" or self.final == "two_stage":
             return best
-        network = clone(best.estimator)
+        network = CNNClassifier() if best.estimator is None else clone(best.estimator)
         if isinstance(network, FrozenEstimator):
             network = clone(network.estimator)
-        own = {name: getattr(best, name) for name in OF_BOTH if name != "sampler"}
-        own["batch_sampling"] = best._batch_sampling()
-        if best.sampler is not None:
-            own["sampler"] = best.sampler
+        own = {name: getattr(best, name) for name in {n.split("__")[0] for n in self.best_params_}}
+        if "batch_sampling" in own:
+            own["batch_sampling"] = best._batch_sampling()
         return network.set_params(**own)
 
     # ------------------------------------------------------------------------ over heads
@@ -274,43 +328,38 @@ class LossSearchCV(GridSearchCV):
     def _search_heads(self, model, candidates, X, y, splits, sample_weight):
         backbones = self._backbones(model, X, y, splits, sample_weight)
         begin = time.perf_counter()
-        if model.random_state is None:
-            # Whatever it is, it is one for all: candidates differ in nothing else.
-            seed = check_random_state(None).randint(np.iinfo(np.int32).max)
-            model = clone(model).set_params(random_state=seed)
-        trainees = []
-        for (train, _), (embedded, _) in zip(splits, backbones, strict=True):
-            rows, weight = embedded[train], _of_rows(sample_weight, train)
-            statistics = None
+        model, trainees = _seeded(model), []
+        for (train, _), (embedded, start, _) in zip(splits, backbones, strict=True):
+            kept = _weighted_rows(train, y, sample_weight)
+            rows, weight = embedded[kept], _of_rows(sample_weight, kept)
             for candidate in candidates:
                 one = _with(model, candidate)
                 head = one._build_head(check_random_state(one.random_state))
-                trainee = _head_to_train(head, rows, y[train], weight, statistics)
-                statistics = trainee.training.statistics
-                trainees.append(trainee)
+                trainees.append(_or_error(prepare_head, head, rows, y[kept], weight, start))
         heads = _trained(trainees)
         seconds = time.perf_counter() - begin
         self._report(f"{len(heads)} heads", seconds)
         self.is_vectorized_ = True
-        bank = _Bank(splits, heads, [embedded for embedded, _ in backbones])
-        spent = np.array([seconds for _, seconds in backbones]) / len(candidates)
+        bank = _Bank(splits, heads, [embedded for embedded, _, _ in backbones])
+        spent = np.array([seconds for _, _, seconds in backbones]) / len(candidates)
         self._score(bank, candidates, y, sample_weight, spent + seconds / len(heads))
 
     def _backbones(self, model, X, y, splits, sample_weight):
-        """Return the embeddings of all rows, and the seconds they took, for each fold."""
+        """Return for each fold embeddings of all rows, where heads start, and the seconds."""
         if self.backbone == "given":
             begin = time.perf_counter()
-            embedded = model.estimator.estimator.embed(X)
+            network = model.estimator.estimator
+            embedded, start = network.embed(X), starting_layer(network, X, y)
             seconds = time.perf_counter() - begin
             self._report("embedding", seconds)
-            return [(embedded, seconds / len(splits))] * len(splits)
+            return [(embedded, start, seconds / len(splits))] * len(splits)
         made = Parallel(n_jobs=self.n_jobs)(
             delayed(_fit_and_embed)(
                 model, X, _safe_indexing(X, train), y[train], _of_rows(sample_weight, train)
             )
             for train, _ in splits
         )
-        for fold, (_, seconds) in enumerate(made):
+        for fold, (_, _, seconds) in enumerate(made):
             self._report(f"backbone of fold {fold}", seconds)
         return made
 
@@ -318,12 +367,17 @@ class LossSearchCV(GridSearchCV):
 
     def _search_end_to_end(self, model, candidates, X, y, splits, sample_weight):
         begin = time.perf_counter()
-        trainees = []
+        model, trainees = _seeded(model), []
+        if isinstance(X, np.ndarray) and X.dtype.kind in "fiu" and X.dtype != np.uint8:
+            # Once, not once a candidate: each would have rows of its own.
+            X = X.astype(np.float32, copy=False)
         for train, _ in splits:
-            part, weight = _safe_indexing(X, train), _of_rows(sample_weight, train)
+            kept = _weighted_rows(train, y, sample_weight)
+            part, weight = _safe_indexing(X, kept), _of_rows(sample_weight, kept)
             for candidate in candidates:
-                trainee = _prepared(_with(model, candidate), part, y[train], weight)
-                reason = why_alone(trainee) or why_slower(trainee)
+                trainee = _or_error(prepared, _with(model, candidate), part, y[kept], weight)
+                is_sound = not isinstance(trainee, Exception)
+                reason = (why_alone(trainee) or why_slower(trainee)) if is_sound else None
                 if reason is not None:
                     self._search_one_by_one(model, X, y, splits, sample_weight, reason)
                     return
@@ -374,7 +428,9 @@ class LossSearchCV(GridSearchCV):
         refit = (lambda results: rule(as_searched(results))) if callable(rule) else rule
         numbers = {"number": range(len(candidates))}
         search = self._plain_search(_Candidate(bank), numbers, splits=bank.splits, refit=refit)
-        search.fit(np.arange(len(y)), y, **_weights(sample_weight))
+        # Whom weights are routed to in there is nobody's choice.
+        with config_context(enable_metadata_routing=False):
+            search.fit(np.arange(len(y)), y, **_weights(sample_weight))
         self._take_over(search, as_searched(search.cv_results_), candidates)
 
     def _take_over(self, search, results, candidates):
@@ -410,7 +466,13 @@ def _two_stage(network, given):
             f"CNNClassifier in a FrozenEstimator. Got {network!r}."
         )
     if given and network is inner:
-        # A clone of this search, as cross-validation makes it, would lose what is fitted.
+        try:
+            check_is_fitted(inner)
+        except NotFittedError as exc:
+            raise NotFittedError(
+                "backbone='given' wants a fitted network, and this CNNClassifier is not. A clone "
+                "loses what is fitted: give FrozenEstimator(fitted), which keeps it."
+            ) from exc
         network = FrozenEstimator(network)
     own = {name: getattr(inner, name) for name in OF_BOTH if name != "sampler"}
     return DecoupledClassifier(network, random_state=inner.random_state, **own)
@@ -425,54 +487,59 @@ def _of_rows(sample_weight, rows):
     return None if sample_weight is None else sample_weight[rows]
 
 
+def _weighted_rows(rows, y, sample_weight):
+    """Leave out rows of weight zero, as each training does; but not the last ones of a class."""
+    if sample_weight is None:
+        return rows
+    kept = rows[sample_weight[rows] > 0]
+    return kept if len(np.unique(y[kept])) == len(np.unique(y[rows])) else rows
+
+
+def _seeded(model):
+    """Return a model with a seed: whatever it is, candidates differ in nothing else."""
+    if model.random_state is not None:
+        return model
+    seed = check_random_state(None).randint(np.iinfo(np.int32).max)
+    return clone(model).set_params(random_state=seed)
+
+
+def _or_error(prepare, *args):
+    """Return what is prepared, or the error that `error_score` is for."""
+    try:
+        return prepare(*args)
+    except Exception as exc:
+        return exc
+
+
 def _weights(sample_weight):
     return {} if sample_weight is None else {"sample_weight": sample_weight}
 
 
 def _fit_and_embed(model, X, part, target, sample_weight):
-    """Return the embeddings of X by the backbone that stage 1 trains on a part, and the seconds."""
+    """Train stage 1 on a part; return the embeddings of X, where heads start, and the seconds."""
     begin = time.perf_counter()
-    rng = check_random_state(model.random_state)
+    rng = check_random_state(clone(model).random_state)
     # As in DecoupledClassifier: the head draws first.
     model._build_head(rng)
     network = CNNClassifier() if model.estimator is None else model.estimator
     network = seeded_clone(network, rng).fit(part, target, sample_weight)
-    return network.embed(X), time.perf_counter() - begin
-
-
-def _prepared(estimator, X, y, sample_weight):
-    """Return a network that waits for its training."""
-    training = estimator._prepare(X, y, sample_weight)
-    with training_mode(training):
-        network = estimator._build(training)
-    return Trainee(estimator, network, training)
-
-
-def _head_to_train(head, embedded, y, sample_weight, statistics):
-    """Return a head that waits for its training.
-
-    Mean and standard deviation of the embeddings are those of the rows before any sampler, so they
-    are computed once a fold.
-    """
-    head.set_params(image_shape=(embedded.shape[1], 1, 1))
-    if statistics is not None:
-        head.set_params(standardize=None)
-    trainee = _prepared(head, embedded, y, sample_weight)
-    if statistics is not None:
-        head.set_params(standardize="auto")
-        trainee.training.statistics = statistics
-    return trainee
+    start = starting_layer(network, part, target)
+    return network.embed(X), start, time.perf_counter() - begin
 
 
 def _trained(trainees):
     """Train networks together, and return their estimators, or for those that failed the error."""
-    nets = train_together(trainees)
-    return [
-        net
-        if isinstance(net, ValueError)
-        else trainee.estimator._conclude(trainee.training, net, len(net.history) - 1)
-        for trainee, net in zip(trainees, nets, strict=True)
-    ]
+    nets = iter(train_together([one for one in trainees if not isinstance(one, Exception)]))
+    fitted = []
+    for trainee in trainees:
+        if isinstance(trainee, Exception):
+            fitted.append(trainee)
+            continue
+        net, estimator = next(nets), trainee.estimator
+        if not isinstance(net, Exception):
+            net = estimator._conclude(trainee.training, net, len(net.history) - 1)
+        fitted.append(net)
+    return fitted
 
 
 class _Bank:
@@ -482,7 +549,7 @@ class _Bank:
     ----------
     splits : list of (ndarray, ndarray)
         Rows of the training and of the test part of each fold.
-    fitted : list of estimator or ValueError
+    fitted : list of estimator or Exception
         Fold by fold, for each candidate in turn.
     data : list of array-like
         What the estimators of each fold read: all rows.
@@ -490,7 +557,7 @@ class _Bank:
 
     def __init__(self, splits, fitted, data):
         self.splits, self.fitted, self.data = splits, fitted, data
-        self.fold_of = {np.asarray(train).tobytes(): f for f, (train, _) in enumerate(splits)}
+        self.fold_of = {train.tobytes(): f for f, (train, _) in enumerate(splits)}
         self.n_candidates = len(fitted) // len(splits)
 
     def __sklearn_clone__(self):
@@ -520,7 +587,7 @@ class _Candidate(ClassifierMixin, BaseEstimator):
             # The best one on all rows: the search trains it itself.
             return self
         fitted = self.bank.fitted[fold * self.bank.n_candidates + self.number]
-        if isinstance(fitted, ValueError):
+        if isinstance(fitted, Exception):
             raise fitted
         self.fitted_, self.data_ = fitted, self.bank.data[fold]
         self.classes_ = fitted.classes_

@@ -196,6 +196,9 @@ class Views:
     def __init__(self, steps):
         self.steps = steps
 
+    def __repr__(self):
+        return f"Views({self.steps!r})"
+
     def __call__(self, images):
         """Return a list of batches of the shape of ``images``, the images themselves first."""
         views = [images]

@@ -10,14 +10,20 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skimb._images import check_images, checked_once, fit_images
 from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
 from skimb._resampling import seeded_clone
 from skimb.class_weight import SCHEMES
 from skimb.neural_network._classifier import LOSSES, CNNClassifier, refuse_parameters_of_a_string
-from skimb.neural_network._heads import ScaledLinear, TauNormalizedHead, last_layer
+from skimb.neural_network._heads import (
+    ScaledLinear,
+    TauNormalizedHead,
+    fit_head,
+    own_layer,
+    starting_layer,
+)
 from skimb.neural_network._resample import resample_training_part
 
 __all__ = ["DecoupledClassifier"]
@@ -27,6 +33,7 @@ __all__ = ["DecoupledClassifier"]
 TRAINED = (
     "loss",
     "class_weight",
+    "max_weight",
     "reweight_after",
     "batch_sampling",
     "target_prior",
@@ -34,6 +41,12 @@ TRAINED = (
     "max_epochs",
     "batch_size",
 )
+
+#: Those among them whose default depends on the others.
+RESOLVED = ("batch_sampling", "lr")
+
+#: What `lr` is where it is None.
+LEARNING_RATES = {"linear": 1e-3, "learnable_scales": 3e-2}
 
 #: Heads by name, and the parameters that each takes.
 HEADS = {
@@ -66,7 +79,8 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         The network. None: ``CNNClassifier()``. A fitted one wrapped in
         `sklearn.frozen.FrozenEstimator` is used as it is, without stage 1.
     head : {"linear", "learnable_scales", "tau_normalized"} or classifier, default="linear"
-        ``"linear"``: a linear layer, trained from the start (cRT). ``"learnable_scales"``: the
+        ``"linear"``: a linear layer (cRT). It starts as that of stage 1, moved to the class prior
+        of its own training; where stage 1 has none such, at random. ``"learnable_scales"``: the
         layer of stage 1, each logit of which is multiplied by a trained number (LWS).
         ``"tau_normalized"``: the same layer with rows :math:`w_k / \lVert w_k \rVert^\tau` and
         without its bias; nothing is trained. It relies on norms that grow with the size of a
@@ -78,6 +92,8 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         Loss of a trained head, as in `CNNClassifier`; ``"balanced_softmax"`` among them.
     class_weight : {"balanced", "sqrt", "effective"}, dict or None, default=None
         Class weights of a trained head, as in `CNNClassifier`.
+    max_weight : float or None, default=None
+        What the rows of a class may weigh at most, as in `CNNClassifier`.
     reweight_after : float, default=0.0
         Share of the epochs of a trained head after which these set in, as in `CNNClassifier`.
     batch_sampling : {"auto", "balanced", "sqrt", "progressive"}, float or None, default="auto"
@@ -89,9 +105,10 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
     target_prior : {"train", "uniform"}, dict or None, default=None
         The class prior that a trained head speaks for, as in `CNNClassifier`. That of
         ``"tau_normalized"`` is not known, and cannot be moved.
-    lr : float, default=3e-2
-        Highest learning rate of a trained head.
-    max_epochs : int, default=30
+    lr : float or None, default=None
+        Highest learning rate of a trained head; None: 1e-3 for ``"linear"``, 3e-2 for
+        ``"learnable_scales"``, which are few and have farther to go.
+    max_epochs : int, default=10
         Epochs of a trained head.
     batch_size : int, default=128
         Rows in a batch of a trained head, at most.
@@ -138,6 +155,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         "sampler": [HasMethods("fit_resample"), list, tuple, None],
         "loss": [StrOptions(set(LOSSES)), callable],
         "class_weight": [StrOptions(set(SCHEMES)), dict, None],
+        "max_weight": [Interval(Real, 1, None, closed="left"), None],
         "reweight_after": [Interval(Real, 0, 1, closed="left")],
         "batch_sampling": [
             StrOptions({"auto", "balanced", "sqrt", "progressive"}),
@@ -146,7 +164,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         ],
         "tau": [Interval(Real, 0, 1, closed="both")],
         "target_prior": [StrOptions({"train", "uniform"}), dict, None],
-        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr": [Interval(Real, 0, None, closed="neither"), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
@@ -160,12 +178,13 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         sampler=None,
         loss: Any = "cross_entropy",
         class_weight=None,
+        max_weight=None,
         reweight_after=0.0,
         batch_sampling: Any = "auto",
         tau=1.0,
         target_prior=None,
-        lr=3e-2,
-        max_epochs=30,
+        lr=None,
+        max_epochs=10,
         batch_size=128,
         random_state=None,
     ):
@@ -174,6 +193,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         self.sampler = sampler
         self.loss = loss
         self.class_weight = class_weight
+        self.max_weight = max_weight
         self.reweight_after = reweight_after
         self.batch_sampling = batch_sampling
         self.tau = tau
@@ -232,6 +252,12 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         backbone = CNNClassifier() if self.estimator is None else self.estimator
         is_frozen = isinstance(backbone, FrozenEstimator)
         head = self._build_head(rng)
+        weighs_rows = isinstance(self.head, str) or has_fit_parameter(head, "sample_weight")
+        if sample_weight is not None and not weighs_rows:
+            raise ValueError(
+                f"{type(head).__name__} takes no `sample_weight`. Give another head, or fit "
+                "without weights."
+            )
         if is_frozen:
             backbone = backbone.estimator
             check_is_fitted(backbone)
@@ -243,17 +269,23 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
             backbone = seeded_clone(backbone, rng).fit(X, y, sample_weight, groups)
         embedded = backbone.embed(X)
         self.estimator_ = backbone
-        if isinstance(head, CNNClassifier):
-            # One channel a feature: each is standardised on its own.
-            head.set_params(image_shape=(embedded.shape[1], 1, 1))
-            if self.head == "learnable_scales":
-                head.set_params(module=ScaledLinear(*last_layer(backbone, X)), standardize=None)
-        elif isinstance(head, TauNormalizedHead):
-            weight, _ = last_layer(backbone, X)
-            self.head_ = head.take(weight, backbone.classes_)
-            self.classes_ = backbone.classes_
-            return self
-        elif self.sampler is not None:
+        if self.head == "linear":
+            start = starting_layer(backbone, X, y)
+            self.head_ = fit_head(head, embedded, y, sample_weight, start)
+        elif self.head == "learnable_scales":
+            shape = embedded.shape[1], 1, 1
+            head.set_params(module=ScaledLinear(*own_layer(backbone, X)), image_shape=shape)
+            self.head_ = head.fit(embedded, y, sample_weight)
+        elif self.head == "tau_normalized":
+            self.head_ = head.take(own_layer(backbone, X)[0], backbone.classes_)
+        else:
+            self.head_ = self._fit_classifier(head, embedded, y, sample_weight, rng)
+        self.classes_ = self.head_.classes_
+        return self
+
+    def _fit_classifier(self, head, embedded, y, sample_weight, rng):
+        """Fit a classifier of the user's on resampled embeddings."""
+        if self.sampler is not None:
             classes, target = np.unique(y, return_inverse=True)
             weight = check_sample_weight(sample_weight, embedded, dtype=np.float64)
             embedded, target, weight = resample_training_part(
@@ -261,9 +293,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
             )
             y, sample_weight = classes[target], None if sample_weight is None else weight
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        self.head_ = head.fit(embedded, y, **weights)
-        self.classes_ = self.head_.classes_
-        return self
+        return head.fit(embedded, y, **weights)
 
     def _refuse_foreign_parameters(self):
         """Refuse parameters that the head does not have."""
@@ -288,12 +318,15 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
             return TauNormalizedHead(self.tau)
         return CNNClassifier(
             "linear",
+            # As the network's own last layer reads them.
+            standardize=None,
             sampler=self.sampler,
             batch_sampling=self._batch_sampling(),
             # An embedding is made where the network lies; a linear layer is quick anywhere.
             device="cpu",
             random_state=int(rng.randint(np.iinfo(np.int32).max)),
-            **{name: getattr(self, name) for name in TRAINED if name != "batch_sampling"},
+            lr=LEARNING_RATES[self.head] if self.lr is None else self.lr,
+            **{name: getattr(self, name) for name in TRAINED if name not in RESOLVED},
         )
 
     def _batch_sampling(self):

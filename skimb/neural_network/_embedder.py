@@ -194,6 +194,11 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         is_frozen = isinstance(network, FrozenEstimator)
         if is_frozen:
             network = network.estimator
+            if not hasattr(network, "embed"):
+                raise ValueError(
+                    "`estimator` must be a CNNClassifier, a fitted one in a FrozenEstimator, or "
+                    f"what `pretrained` makes. Got {self.estimator!r}."
+                )
             check_is_fitted(network)
         elif y is None:
             raise ValueError(
@@ -249,7 +254,11 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             try:
                 return network.get_submodule(self.layer)
             except AttributeError as exc:
-                names = [name for name, _ in network.named_modules() if name]
+                names = [
+                    name
+                    for name, part in network.named_modules()
+                    if name and not isinstance(part, nn.ModuleList | nn.ModuleDict)
+                ]
                 raise ValueError(
                     f"The network {type(network).__name__} has no layer {self.layer!r}. "
                     f"Its layers: {', '.join(names)}."
@@ -261,7 +270,8 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _network_key(self, images):
         """Return what tells networks apart: structure, weights, layer, and how images are read."""
         module = self.net_.module_
-        described = (repr(module), self.layer, repr(module.views), images.shape[1:], images.dtype)
+        parts = [(name, _described(part)) for name, part in module.named_modules()]
+        described = parts, self.layer, repr(module.views), images.shape[1:], str(images.dtype)
         digest = blake2b(repr(described).encode(), digest_size=32)
         for name, values in sorted(module.state_dict().items()):
             digest.update(name.encode())
@@ -279,3 +289,19 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         # The network computes in float32, whatever came.
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def _described(module):
+    """Return the kind of a module and its plain attributes, which its weights do not tell."""
+    plain = {
+        name: value
+        for name, value in vars(module).items()
+        if not name.startswith("_") and name != "training" and _is_plain(value)
+    }
+    return type(module).__module__, type(module).__qualname__, sorted(plain.items())
+
+
+def _is_plain(value):
+    if isinstance(value, tuple | list):
+        return all(_is_plain(part) for part in value)
+    return value is None or isinstance(value, str | bytes | bool | int | float | torch.dtype)

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import warnings
 from collections import OrderedDict
-from contextlib import closing
+from contextlib import closing, suppress
 from hashlib import blake2b
 
 import numpy as np
@@ -164,7 +164,7 @@ class FolderCache:
                 for key, value, check in connection.execute(
                     f"SELECT key, value, digest FROM embeddings WHERE key IN ({marks})", chunk
                 ):
-                    if _digest(key, value) == check:
+                    if isinstance(value, bytes) and _digest(key, value) == check:
                         found[key] = np.frombuffer(value, dtype="<f4").astype(np.float32)
             return found
 
@@ -180,13 +180,19 @@ class FolderCache:
             connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)", entries)
             return True
 
-        if self._within_transaction(tell) is None:
-            self._within_transaction(tell)
+        try:
+            if self._within_transaction(tell) is None:
+                self._within_transaction(tell)
+        except OSError as exc:
+            # A full disk, say: what was computed is not lost for that.
+            warnings.warn(f"{exc} Embeddings are not kept.", UserWarning, stacklevel=5)
 
     def _within_transaction(self, work):
         """Do some work on the database; None where it was damaged and has been put aside."""
         try:
             with closing(sqlite3.connect(self.path, timeout=60)) as connection, connection:
+                # What is damaged may look like text, which need not be UTF-8.
+                connection.text_factory = bytes
                 connection.execute(
                     "CREATE TABLE IF NOT EXISTS embeddings "
                     "(key BLOB PRIMARY KEY, value BLOB NOT NULL, digest BLOB NOT NULL)"
@@ -202,7 +208,8 @@ class FolderCache:
                 stacklevel=7,
             )
             for name in (self.path, f"{self.path}-journal"):
-                if os.path.exists(name):
+                # Another process may have been faster.
+                with suppress(FileNotFoundError):
                     os.replace(name, f"{name}.damaged")
             return None
 

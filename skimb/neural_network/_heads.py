@@ -1,4 +1,6 @@
-"""Heads made from the last layer of a trained network, and the reading of that layer."""
+"""Heads of a trained network: where they start from, and those made from its last layer."""
+
+from functools import partial
 
 import numpy as np
 import torch
@@ -6,10 +8,19 @@ from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import nn
 
+from skimb.losses import Loss
 from skimb.neural_network._backbones import CosineLinear
 from skimb.neural_network._modules import last_linear
+from skimb.neural_network._training import prepared, train, training_mode
 
-__all__ = ["ScaledLinear", "TauNormalizedHead", "last_layer"]
+__all__ = [
+    "ScaledLinear",
+    "TauNormalizedHead",
+    "fit_head",
+    "own_layer",
+    "prepare_head",
+    "starting_layer",
+]
 
 
 def last_layer(classifier, X):
@@ -24,13 +35,9 @@ def last_layer(classifier, X):
 
     Returns
     -------
-    weight : ndarray of shape (n_classes, d), float32
-    bias : ndarray of shape (n_classes,), float32
-
-    Raises
-    ------
-    ValueError
-        If the logits are not what this layer makes of the embedding.
+    (weight, bias) or None
+        ndarrays of shape (n_classes, d) and (n_classes,), float32; None where the logits are not
+        what this layer makes of the embedding.
     """
     device = torch.device(classifier.net_.device)
     layer = last_linear(classifier.module_.eval(), classifier.image_shape_, device)
@@ -41,13 +48,139 @@ def last_layer(classifier, X):
     few = X[:2]
     logits = classifier.net_.logits(classifier._dataset(few))
     made = classifier.embed(few) @ weight.T + bias
-    if isinstance(layer, CosineLinear) or not np.allclose(made, logits, rtol=1e-3, atol=1e-3):
+    is_last = made.shape == logits.shape and np.allclose(made, logits, rtol=1e-3, atol=1e-3)
+    return None if isinstance(layer, CosineLinear) or not is_last else (weight, bias)
+
+
+def own_layer(classifier, X):
+    """Return the last linear layer of a fitted network, or say why there is none.
+
+    Parameters
+    ----------
+    classifier, X
+        As for `last_layer`.
+
+    Returns
+    -------
+    weight, bias : ndarray
+
+    Raises
+    ------
+    ValueError
+        If the logits are not what this layer makes of the embedding.
+    """
+    layer = last_layer(classifier, X)
+    if layer is None:
         raise ValueError(
             "This head is made from the last linear layer of the network, but its logits are not "
             "that layer's: they are cosines, or something follows. Use head='linear', or a "
             "network that ends in nn.Linear."
         )
-    return weight, bias
+    return layer
+
+
+def starting_layer(classifier, X, y):
+    """Return what a linear head starts from: the last layer of a network, freed of its prior.
+
+    Parameters
+    ----------
+    classifier : CNNClassifier
+        The fitted network.
+    X, y : array-like
+        Images, of which a few are tried, and all labels.
+
+    Returns
+    -------
+    (weight, bias) or None
+        The logits of this layer are log-likelihoods of the classes, up to a constant a row. None
+        where the network has no such layer, or other classes.
+    """
+    if not np.array_equal(classifier.classes_, np.unique(y)):
+        return None
+    layer = last_layer(classifier, X)
+    if layer is None:
+        return None
+    weight, bias = layer
+    return weight, bias + _log_offset(classifier.loss_, len(bias)) - _log(
+        classifier.effective_prior_
+    )
+
+
+def _log_offset(loss, n_classes):
+    """Return what a loss adds to logits of zero, by which it adjusts the prior."""
+    if not isinstance(loss, Loss) or loss.needs_cosine_head:
+        return np.zeros(n_classes)
+    return loss.effective_logits(torch.zeros(1, n_classes, dtype=torch.float64))[0].numpy()
+
+
+def _log(prior):
+    return np.log(np.maximum(prior, 1e-12))
+
+
+def prepare_head(head, embedded, y, sample_weight, start):
+    """Build a linear head that waits for its training.
+
+    It starts where the network left off, with the prior that its own training will show [1]_: what
+    is left to learn is little, and a few gentle steps do not unlearn what the network knew. From
+    random weights, it would learn the training rows by heart, which the network has separated.
+
+    Parameters
+    ----------
+    head : CNNClassifier
+        With ``module="linear"``.
+    embedded : ndarray of shape (n, d)
+        Embeddings.
+    y : ndarray of shape (n,)
+        Labels.
+    sample_weight : ndarray of shape (n,), or None
+        Row weights.
+    start : (weight, bias) or None
+        As `starting_layer` returns it; None: random weights.
+
+    Returns
+    -------
+    Trainee
+
+    References
+    ----------
+    .. [1] Menon et al., Long-tail Learning via Logit Adjustment, ICLR 2021, arXiv:2007.07314.
+    """
+    head.set_params(image_shape=(embedded.shape[1], 1, 1))
+    trainee = prepared(head, embedded, y, sample_weight)
+    layer = trainee.network.head
+    if start is not None and not isinstance(layer, CosineLinear):
+        weight, bias = start
+        offset = _log_offset(trainee.training.phase(0).loss, len(bias))
+        bias = bias + _log(head.effective_prior_) - offset
+        with torch.no_grad():
+            layer.weight.copy_(torch.as_tensor(weight))
+            layer.bias.copy_(torch.as_tensor(bias - bias.mean()))
+    return trainee
+
+
+def fit_head(head, embedded, y, sample_weight, start):
+    """Fit a linear head on its own.
+
+    Parameters
+    ----------
+    head, embedded, y, sample_weight, start
+        As for `prepare_head`.
+
+    Returns
+    -------
+    CNNClassifier
+        The head.
+    """
+    trainee = prepare_head(head, embedded, y, sample_weight, start)
+    training = trainee.training
+    with training_mode(training):
+        net, epoch = train(
+            head,
+            trainee.network,
+            training,
+            log_posterior=partial(head._log_posterior_at, training),
+        )
+    return head._conclude(training, net, epoch)
 
 
 class ScaledLinear(nn.Module):

@@ -1,5 +1,7 @@
 """The layers of any network in order, from the image to the head: to freeze and to slow down."""
 
+from numbers import Integral
+
 import torch
 from torch import nn
 
@@ -11,8 +13,8 @@ def layer_groups(network, head, image_shape, device):
 
     A layer is an element of an outermost container that counts its elements (``nn.Sequential``,
     ``nn.ModuleList``: a block of a residual network or of a transformer), or else a module that
-    has parameters of its own. Norms belong to the layer before them. Order is that of the forward
-    pass.
+    has parameters of its own. Norms belong to the layer before them, and what has no parameters
+    (dropout) to the one after. Order is that of the forward pass.
 
     Parameters
     ----------
@@ -28,13 +30,15 @@ def layer_groups(network, head, image_shape, device):
     Returns
     -------
     list of list of nn.Module
-        The modules whose own parameters make up each layer.
+        The modules whose own parameters make up each layer, and those without any.
     """
-    owners = {name: module for name, module in network.named_modules() if module._parameters}
+    modules = dict(network.named_modules())
+    owners = {name: module for name, module in modules.items() if module._parameters}
+    leaves = {name: m for name, m in modules.items() if name and not list(m.children())}
     run = []
     handles = [
         module.register_forward_pre_hook(lambda _, inputs, name=name: run.append(name))
-        for name, module in owners.items()
+        for name, module in {**leaves, **owners}.items()
     ]
     try:
         with torch.no_grad():
@@ -42,7 +46,8 @@ def layer_groups(network, head, image_shape, device):
     finally:
         for handle in handles:
             handle.remove()
-    order = list(dict.fromkeys(run))
+    ran = list(dict.fromkeys(run))
+    order = [name for name in ran if name in owners]
     is_head = [owners[name] is head for name in order].index(True)
     layers, head_names = {}, order[is_head:]
     blocks = {name: _block_of(network, name) for name in order[:is_head]}
@@ -57,7 +62,14 @@ def layer_groups(network, head, image_shape, device):
             around = [block for block in layers if name.startswith(f"{block}.")]
             layers[max(around, key=len) if around else next(iter(layers))].append(name)
     groups = [*layers.values(), head_names]
-    return [[owners[name] for name in group] for group in groups]
+    group_of = {name: group for group in groups for name in group}
+    following = head_names
+    for name in reversed(ran):
+        if name in owners:
+            following = group_of[name]
+        else:
+            following.append(name)
+    return [[modules[name] for name in group] for group in groups]
 
 
 def _has_matrix(module):
@@ -92,10 +104,13 @@ class LayerPlan:
 
     def __init__(self, groups, *, freeze, lr_decay, n_epochs):
         n_below = len(groups) - 1
-        if isinstance(freeze, int) and freeze > n_below:
+        is_number = isinstance(freeze, Integral)
+        freeze = int(freeze) if is_number else freeze  # pyright: ignore[reportArgumentType]
+        if is_number and freeze > n_below:
             raise ValueError(
                 f"`freeze`={freeze} is more than the network has layers below its head: {n_below}."
             )
+        self.groups = groups
         self.parameters = [
             [p for module in group for p in module._parameters.values() if p is not None]
             for group in groups
@@ -132,6 +147,10 @@ class LayerPlan:
             return
         self._set([start is not None and start <= epoch for start in self.starts])
         # What norms remember, and what dropout drops, is part of what is frozen.
+        for group, start in zip(self.groups, self.starts, strict=True):
+            if start is None or start > epoch:
+                for module in group:
+                    module.training = False
         for module in network.modules():
             parameters = list(module.parameters())
             if parameters and not any(p.requires_grad for p in parameters):

@@ -1,6 +1,7 @@
 """Networks by name, and the check of a user's own."""
 
 import copy
+import threading
 
 import numpy as np
 import torch
@@ -369,11 +370,15 @@ def last_linear(net, image_shape, device):
     ValueError
         If there is none.
     """
-    run = []
+    run, thread = [], threading.get_ident()
+
+    def note(layer, inputs, output):
+        # Clones of an estimator may share the network: what another thread runs is not ours.
+        if threading.get_ident() == thread:
+            run.append(layer)
+
     handles = [
-        layer.register_forward_hook(lambda layer, inputs, output: run.append(layer))
-        for layer in net.modules()
-        if isinstance(layer, nn.Linear)
+        layer.register_forward_hook(note) for layer in net.modules() if isinstance(layer, nn.Linear)
     ]
     try:
         with torch.no_grad():

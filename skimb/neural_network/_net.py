@@ -1,5 +1,6 @@
 """The skorch net that CNNClassifier holds."""
 
+import threading
 from collections import deque
 from contextlib import suppress
 from typing import Any
@@ -199,6 +200,8 @@ class ImageNet(NeuralNet):
 
     def _freeze(self):
         if self.layers is not None:
+            # What thaws trains again, norms and dropout included.
+            self.module_.train()
             self.layers.freeze(self.module_.network, len(self.history) - 1)
 
     def initialize_optimizer(self, triggered_directly=None):
@@ -322,9 +325,12 @@ class ImageNet(NeuralNet):
         -------
         ndarray of shape (n, d), float32
         """
-        last = []
+        last, thread = [], threading.get_ident()
 
         def keep(layer, read, given=None):
+            # Clones of an estimator may share the network: what another thread reads is not ours.
+            if threading.get_ident() != thread:
+                return
             # A layer may run more than once in a forward pass: its last input counts.
             values = read[0] if inputs else given
             if not isinstance(values, torch.Tensor):
@@ -337,6 +343,11 @@ class ImageNet(NeuralNet):
             last[:] = [values.flatten(1).float().cpu()]
 
         def of_images(n_images):
+            if not last:
+                raise ValueError(
+                    f"The layer {type(layer).__name__} does not run as a whole when the network "
+                    "reads images. Name one that does."
+                )
             # A single row was given company, see `Standardized`.
             n_read = max(2, n_images)
             return mean_over_views(last[0], n_read)[:n_images]

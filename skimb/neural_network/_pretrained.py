@@ -3,6 +3,7 @@
 import json
 import os
 from contextlib import contextmanager
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -114,8 +115,12 @@ def pretrained(name_or_path, *, image_size=None):
     (5, 16)
     """
     name = os.fspath(name_or_path)
+    is_path = isinstance(name_or_path, os.PathLike) or name.startswith((".", "~", os.sep))
+    if is_path and not os.path.isdir(name):
+        raise ValueError(f"There is no folder {name!r}. Give one that holds a model, or a name.")
     if image_size is not None:
-        image_size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+        is_side = isinstance(image_size, Integral)
+        image_size = (int(image_size),) * 2 if is_side else tuple(map(int, image_size))
         if len(image_size) != 2 or min(image_size) < 1:
             raise ValueError(
                 f"`image_size` must be a side or (height, width), positive. Got {image_size}."
@@ -150,8 +155,7 @@ def unit_scale(images):
         if low < 0 or high > 255:
             raise ValueError(
                 "A pretrained module reads pixels of [0, 1] or [0, 255], but X spans "
-                f"[{low:.4g}, {high:.4g}]. Rescale X, or say by `standardize=(mean, sd)` what "
-                "brings it to [0, 1]."
+                f"[{low:.4g}, {high:.4g}]. Rescale X to one of them."
             )
         top = 1.0 if high <= 1 else 255.0
     return np.zeros(n_channels), np.full(n_channels, top)
@@ -186,9 +190,10 @@ def _from_timm(name, image_size):
         )
     except (ImportError, RuntimeError, OSError) as exc:
         raise ImportError(
-            f"{name!r} is a model of timm, which cannot be imported here ({exc}). Install timm "
-            "and a torchvision that fits your torch, or give the folder of a model of "
-            "transformers (pip install 'skimb[pretrained]')."
+            f"{name!r} is no folder here, nor a name of the Hugging Face hub (OWNER/MODEL), so it "
+            f"is taken for a model of timm, which cannot be imported ({exc}). Install timm and a "
+            "torchvision that fits your torch, or give a model of transformers "
+            "(pip install 'skimb[pretrained]')."
         ) from exc
     where = f"local-dir:{name}" if os.path.isdir(name) else name
     if where.startswith("timm/"):
@@ -243,8 +248,8 @@ def _from_transformers(name, image_size):
     return PretrainedBackbone(
         name,
         network,
-        mean=processor.get("image_mean", (0.485, 0.456, 0.406)),
-        sd=processor.get("image_std", (0.229, 0.224, 0.225)),
+        mean=processor.get("image_mean") or (0.485, 0.456, 0.406),
+        sd=processor.get("image_std") or (0.229, 0.224, 0.225),
         image_size=image_size or _size_of(processor, model.config),
     )
 
@@ -258,6 +263,7 @@ def _size_of(processor, config):
     if isinstance(size, dict):
         side = size.get("shortest_edge")
         size = (size.get("height", side), size.get("width", side))
+        size = None if None in size else size
     if isinstance(size, int):
         size = (size, size)
     return None if size is None else tuple(size)

@@ -3,9 +3,6 @@
 import copy
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
 
 import joblib
 import numpy as np
@@ -21,9 +18,9 @@ from skimb.neural_network._backbones import CosineLinear
 from skimb.neural_network._modules import LinearModel, count_multiply_adds
 from skimb.neural_network._net import Standardized, batch_norms, rows_for_norms
 from skimb.neural_network._runtime import threads_for
-from skimb.neural_network._training import OPTIMIZERS, Training, build_net, let_go, to_device
+from skimb.neural_network._training import OPTIMIZERS, build_net, let_go, to_device
 
-__all__ = ["Trainee", "train_together", "why_alone", "why_slower"]
+__all__ = ["train_together", "why_alone", "why_slower"]
 
 #: What is equal in the estimators of networks that take their steps together.
 SHARED = ("optimizer", "lr", "weight_decay", "lr_schedule", "max_grad_norm", "max_epochs")
@@ -32,52 +29,23 @@ SHARED = ("optimizer", "lr", "weight_decay", "lr_schedule", "max_grad_norm", "ma
 MOST_WORK = {"cpu": 50_000, "cuda": 20_000_000}
 
 
-@dataclass(eq=False)
-class Trainee:
-    """A network that waits for its training, and what comes of it.
+def _stream(trainee):
+    """Return what the batches of a network depend on: where it is equal, so are they."""
+    part, plan = trainee.training.part, trainee.training.plan
+    # A sampler made rows of its own, if equal ones; else they lie where those of others do.
+    where = np.asarray(part.images).__array_interface__
+    content = where["data"], where["shape"], where["strides"]
+    if trainee.estimator.sampler is not None:
+        content = joblib.hash(part.images)
+    order = plan.batch_size, plan.n_epochs, plan.by_row_count, plan.batch_sampling
+    return content, joblib.hash((part.target, plan.rng, order, trainee.training.statistics))
 
-    Parameters
-    ----------
-    estimator : CNNClassifier
-        Whose optimisation parameters are read.
-    network : nn.Module
-        On the device.
-    training : Training
-        What to train on.
-    records : list of dict
-        Mean loss of each epoch, its learning rate and its seconds, which all shared.
-    recent : sequence of Tensor
-        The last batches, for the norms.
-    """
 
-    estimator: Any
-    network: nn.Module
-    training: Training
-    records: list[dict] = field(default_factory=list)
-    recent: Any = ()
-
-    @cached_property
-    def stream(self):
-        """What batches depend on: networks for which it is equal read the same ones."""
-        part, plan = self.training.part, self.training.plan
-        # A sampler made rows of its own, if equal ones; else they lie where those of others do.
-        where = np.asarray(part.images).__array_interface__
-        rows = where["data"], where["shape"], where["strides"]
-        content = joblib.hash(part.images) if self.estimator.sampler is not None else rows
-        order = plan.batch_size, plan.n_epochs, plan.by_row_count, plan.batch_sampling
-        return content, joblib.hash((part.target, plan.rng, order, self.training.statistics))
-
-    @property
-    def starts(self):
-        """The epochs in which another phase begins."""
-        return {phase.start for phase in self.training.phases}
-
-    @property
-    def kind(self):
-        """What networks that take their steps together have in common."""
-        shapes = tuple((name, tuple(p.shape)) for name, p in self.network.named_parameters())
-        shared = tuple(getattr(self.estimator, name) for name in SHARED)
-        return repr(self.network), shapes, shared, self.training.plan.steps
+def _kind(trainee):
+    """Return what networks that take their steps together have in common."""
+    shapes = tuple((name, tuple(p.shape)) for name, p in trainee.network.named_parameters())
+    shared = tuple(getattr(trainee.estimator, name) for name in SHARED)
+    return repr(trainee.network), shapes, shared, trainee.training.plan.steps
 
 
 def why_alone(trainee):
@@ -109,16 +77,22 @@ def why_alone(trainee):
         return "some parameters are frozen"
     if isinstance(network, LinearModel):
         return None
-    rows = torch.zeros(2, *estimator.image_shape_, device=training.device)
     try:
-        with torch.no_grad():
-            stack = Networks([[trainee, trainee]])
-            together, alone = stack.run(0, rows), stack.skeleton(rows)
+        if not _runs_as(trainee, trainee):
+            return "its layers give something else when they are batched"
     except (RuntimeError, TypeError, ValueError, AttributeError) as exc:
         return f"torch cannot batch its layers ({str(exc).splitlines()[0]})"
-    if not torch.allclose(together[1], alone, rtol=1e-3, atol=1e-4):
-        return "its layers give something else when they are batched"
     return None
+
+
+def _runs_as(leader, trainee):
+    """Tell whether a network gives what the layers of another give with its weights."""
+    shape, device = trainee.estimator.image_shape_, trainee.training.device
+    rows = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0)).to(device)
+    with torch.no_grad():
+        together = Networks([[leader, trainee]]).run(0, rows)[1]
+        alone = Networks([[trainee]]).skeleton(rows)
+    return torch.allclose(together, alone, rtol=1e-3, atol=1e-4)
 
 
 def why_slower(trainee):
@@ -161,23 +135,44 @@ def train_together(trainees):
     list of ImageNet or ValueError
         In the order of `trainees`: fitted nets, or why one failed.
     """
-    streams = {}
+    streams, leaders = {}, {}
     for trainee in trainees:
-        streams.setdefault((trainee.kind, trainee.stream), []).append(trainee)
+        # Code and buffers are the first one's: who differs in these goes another way.
+        alike = leaders.setdefault(_kind(trainee), [])
+        is_head = isinstance(trainee.network, LinearModel)
+        leader = next((one for one in alike if is_head or _runs_as(one, trainee)), trainee)
+        if leader is trainee:
+            alike.append(trainee)
+        streams.setdefault((id(leader), _stream(trainee)), []).append(trainee)
     groups = {}
     for (kind, _), stream in streams.items():
         for trainee in stream[1:]:
             # Rows that a sampler made for each are kept once.
             trainee.training.part.images = stream[0].training.part.images
         groups.setdefault((kind, len(stream)), []).append(stream)
+    outcomes = {}
     for group in groups.values():
-        _train_group(group)
-    return [_net(trainee) for trainee in trainees]
+        outcomes |= _train_group(group)
+    return [_net(trainee, *outcomes[id(trainee)]) for trainee in trainees]
 
 
-def _net(trainee):
-    """Return the fitted net of a trainee, or why it has none."""
-    for number, record in enumerate(trainee.records, start=1):
+def _net(trainee, records, recent):
+    """Return the fitted net of a network, or why it has none.
+
+    Parameters
+    ----------
+    trainee : Trainee
+        The network, with its weights.
+    records : list of dict
+        Mean loss of each epoch, its learning rate and its seconds, which all shared.
+    recent : sequence of Tensor
+        The last batches, for the norms.
+
+    Returns
+    -------
+    ImageNet or ValueError
+    """
+    for number, record in enumerate(records, start=1):
         if not np.isfinite(record["train_loss"]):
             return ValueError(
                 f"Training diverged: the train loss of epoch {number} is "
@@ -185,11 +180,11 @@ def _net(trainee):
                 "values in X."
             )
     net = build_net(trainee.estimator, trainee.network, trainee.training).initialize()
-    for record in trainee.records:
+    for record in records:
         net.history.new_epoch()
         for name, value in record.items():
             net.history.record(name, value)
-    net.recent_ = deque(trainee.recent)
+    net.recent_ = deque(recent)
     net.settle_norms()
     del net.recent_
     let_go(net)
@@ -197,7 +192,18 @@ def _net(trainee):
 
 
 def _train_group(streams):
-    """Train networks of one kind, as many for each stream of batches; leave them their weights."""
+    """Train networks of one kind, as many for each stream of batches, and give them their weights.
+
+    Parameters
+    ----------
+    streams : list of list of Trainee
+        Networks by the batches that they read.
+
+    Returns
+    -------
+    dict
+        By the identity of each trainee its records and its last batches.
+    """
     trainees = [trainee for stream in streams for trainee in stream]
     first = trainees[0]
     estimator, device, n_steps = first.estimator, first.training.device, first.training.plan.steps
@@ -206,12 +212,13 @@ def _train_group(streams):
     data = [to_device(stream[0].training.part, device) for stream in streams]
     stack.read(data)
     n_wide = max(stream[0].training.plan.batch_size for stream in streams)
+    starts = {phase.start for trainee in trainees for phase in trainee.training.phases}
+    records = [[] for _ in trainees]
     with threads_for(stack.multiply_adds * n_wide):
-        losses = None
         for epoch in range(estimator.max_epochs):
             begin = time.perf_counter()
             batches = [stream[0].training.plan.epoch() for stream in streams]
-            if losses is None or any(epoch in trainee.starts for trainee in trainees):
+            if epoch in starts:
                 losses = _Losses(streams, epoch, device)
             losses.read(data, batches)
             total = torch.zeros(losses.shape, device=device)
@@ -228,9 +235,14 @@ def _train_group(streams):
                 total += values.detach() * losses.sizes[:, step, None]
             means = (total / losses.sizes.sum(1)[:, None]).flatten().tolist()
             rate, seconds = optimizer.param_groups[0]["lr"], time.perf_counter() - begin
-            for trainee, mean in zip(trainees, means, strict=True):
-                trainee.records.append({"train_loss": mean, "lr": rate, "dur": seconds})
+            for of_one, mean in zip(records, means, strict=True):
+                of_one.append({"train_loss": mean, "lr": rate, "dur": seconds})
     stack.hand_back()
+    recent = [batches for batches in stack.recent for _ in streams[0]]
+    return {
+        id(trainee): outcome
+        for trainee, outcome in zip(trainees, zip(records, recent, strict=True), strict=True)
+    }
 
 
 def _optimizer(estimator, stack, n_steps):
@@ -259,7 +271,7 @@ def _optimizer(estimator, stack, n_steps):
 
 def _clip(parameters, max_norm):
     """Clip the gradients of each network by their norm, as `torch.nn.utils` does for one."""
-    gradients = [p.grad.flatten(2) for p in parameters]
+    gradients = [p.grad.flatten(2) for p in parameters if p.grad is not None]
     norms = torch.stack([torch.linalg.vector_norm(grad, dim=2) for grad in gradients])
     norm = torch.linalg.vector_norm(norms, dim=0)
     factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)[..., None]
@@ -287,7 +299,8 @@ class _Losses:
         groups = {}
         for place, phase in enumerate(phase for phases in self.phases for phase in phases):
             loss = phase.loss
-            if isinstance(loss, Loss):
+            # One that learns more than counts from the labels may be another for each.
+            if isinstance(loss, Loss) and type(loss).fit is Loss.fit:
                 counts = None if loss.counts_ is None else loss.counts_.cpu().numpy()
                 key = joblib.hash((type(loss), loss.get_params(), counts))
                 groups.setdefault(key, (loss, []))[1].append(place)
@@ -386,7 +399,7 @@ class Heads:
 
     def read(self, data):
         """Take the rows of each stream; they are standardised once."""
-        self.tables = []
+        self.tables, self.recent = [], [() for _ in data]
         for stream, part in zip(self.streams, data, strict=True):
             trainee = stream[0]
             images = part.images.permute(0, 3, 1, 2)
@@ -456,12 +469,12 @@ class Networks:
             .train()
             for stream, part in zip(self.streams, data, strict=True)
         ]
+        #: The last batches of each stream, which what norms remember is estimated from.
+        self.recent = []
         has_norms = bool(batch_norms(self.streams[0][0].network))
         for stream, part in zip(self.streams, data, strict=True):
             n_rows = rows_for_norms(part.images.shape) if has_norms else 0
-            recent = deque(maxlen=-(-n_rows // stream[0].training.plan.batch_size))
-            for trainee in stream:
-                trainee.recent = recent
+            self.recent.append(deque(maxlen=-(-n_rows // stream[0].training.plan.batch_size)))
 
     def run(self, s, images):
         """Return the logits (n_networks, n, n_classes) of images for the networks of a stream."""
@@ -478,7 +491,7 @@ class Networks:
         made = []
         for s, batch in enumerate(batches):
             images, _ = self.data[s][torch.from_numpy(batch).to(self.data[s].images.device)]
-            self.streams[s][0].recent.append(images)
+            self.recent[s].append(images)
             logits = self.run(s, self.readers[s](images))
             made.append(F.pad(logits, (0, 0, 0, wide - logits.shape[1])))
         return torch.stack(made)

@@ -28,12 +28,14 @@ __all__ = [
     "OPTIMIZERS",
     "Part",
     "Phase",
+    "Trainee",
     "Training",
     "build_net",
     "class_weighted",
     "epoch_records",
     "let_go",
     "mean_one",
+    "prepared",
     "to_device",
     "train",
     "training_mode",
@@ -240,6 +242,45 @@ class Training:
     def phase(self, epoch):
         """Return the phase of an epoch, counted from 0."""
         return [phase for phase in self.phases if phase.start <= epoch][-1]
+
+
+@dataclass(eq=False)
+class Trainee:
+    """A network that waits for its training.
+
+    Parameters
+    ----------
+    estimator : CNNClassifier
+        Whose optimisation parameters are read.
+    network : nn.Module
+        On the device.
+    training : Training
+        What to train on.
+    """
+
+    estimator: Any
+    network: Any
+    training: Training
+
+
+def prepared(estimator, X, y, sample_weight=None, groups=None):
+    """Check everything, and return a network that waits for its training.
+
+    Parameters
+    ----------
+    estimator : CNNClassifier
+        Whose `fit` is meant.
+    X, y, sample_weight, groups
+        As in its `fit`.
+
+    Returns
+    -------
+    Trainee
+    """
+    training = estimator._prepare(X, y, sample_weight, groups)
+    with training_mode(training):
+        network = estimator._build(training)
+    return Trainee(estimator, network, training)
 
 
 @contextmanager

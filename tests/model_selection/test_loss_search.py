@@ -3,13 +3,17 @@
 import pickle
 import re
 import warnings
+from functools import partial
 
+import imblearn
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from imblearn.over_sampling import ADASYN
 from imblearn.under_sampling import TomekLinks
 from PIL import Image
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -28,8 +32,8 @@ from skimb.losses import CrossEntropyLoss, FocalLoss, LDAMLoss, LogitAdjustedLos
 from skimb.metrics import imbalance_scoring
 from skimb.model_selection import LossSearchCV
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
-from skimb.neural_network._together import Trainee, train_together, why_alone, why_slower
-from skimb.neural_network._training import training_mode
+from skimb.neural_network._together import train_together, why_alone, why_slower
+from skimb.neural_network._training import prepared
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.under_sampling import RandomUnderSampler
 
@@ -67,18 +71,12 @@ def tiny(in_channels, n_outputs):
     )
 
 
-def prepared(estimator, X, y, sample_weight=None):
-    training = estimator._prepare(X, y, sample_weight)
-    with training_mode(training):
-        return Trainee(estimator, estimator._build(training), training)
-
-
 def fitted_together(estimators, parts):
     """Fit estimators on their parts of the data, together."""
     trainees = [prepared(clone(e), *part) for e, part in zip(estimators, parts, strict=True)]
     assert {why_alone(trainee) for trainee in trainees} == {None}
     return [
-        trainee.estimator._conclude(trainee.training, net, len(trainee.records) - 1)
+        trainee.estimator._conclude(trainee.training, net, trainee.estimator.max_epochs - 1)
         for trainee, net in zip(trainees, train_together(trainees), strict=True)
     ]
 
@@ -307,8 +305,8 @@ def test_a_given_backbone_reads_each_image_once(fitted, small_digits):
     search = LossSearchCV(FrozenEstimator(fitted), GRID, backbone="given", cv=CV, refit=False)
     search.fit(X, y)
     handle.remove()
-    # A single row of zeros is read to find the last layer.
-    assert sum(n for n in rows if n > 1) == len(X)
+    # Beside these, single rows of zeros to find the last layer, and two images to try it.
+    assert sum(n for n in rows if n > 2) == len(X)
 
 
 def test_a_fitted_network_is_given_as_it_is(fitted, small_digits):
@@ -338,16 +336,26 @@ def test_the_final_network_may_be_trained_from_the_start(small_digits):
     expected = clone(NETWORK).set_params(**search.best_params_).fit(X, y)
     assert isinstance(search.best_estimator_, CNNClassifier)
     np.testing.assert_array_equal(search.predict_proba(X), expected.predict_proba(X))
-    two_stage = DecoupledClassifier(NETWORK, class_weight="balanced", random_state=0)
-    grid = {"loss": ["cross_entropy"], "sampler": [RandomOverSampler(random_state=0)]}
-    with (
-        pytest.warns(UserWarning, match="rare classes are favoured twice")
-        if False
-        else warnings.catch_warnings()
-    ):
-        search = LossSearchCV(two_stage, grid, final="end_to_end", cv=CV).fit(X, y)
-    assert search.best_estimator_.class_weight == "balanced"
-    assert isinstance(search.best_estimator_.sampler, RandomOverSampler)
+
+
+def test_the_final_network_stands_as_it_is_but_for_what_was_searched(small_digits):
+    X, y = small_digits
+    network = clone(NETWORK).set_params(class_weight="sqrt", max_epochs=1)
+    grid = {"loss": ["focal"], "batch_sampling": ["auto"]}
+    search = LossSearchCV(
+        DecoupledClassifier(network, random_state=0), grid, final="end_to_end", cv=CV
+    ).fit(X, y)
+    best = search.best_estimator_
+    assert (best.loss, best.batch_sampling, best.class_weight) == ("focal", "balanced", "sqrt")
+
+
+@pytest.mark.parametrize("where", ["grid", "model"])
+def test_samplers_of_embeddings_are_not_applied_to_images(where, small_digits):
+    X, y = small_digits
+    model = DecoupledClassifier(NETWORK, sampler=SMOTE() if where == "model" else None)
+    grid = {"sampler": [None, SMOTE()]} if where == "grid" else {"loss": ["focal"]}
+    with pytest.raises(ValueError, match="`sampler` is searched on embeddings"):
+        LossSearchCV(model, grid, final="end_to_end").fit(X, y)
 
 
 def test_rules_for_the_best_one(small_digits):
@@ -570,8 +578,10 @@ def test_a_candidate_that_fails_gets_the_error_score(small_digits):
         return nn.functional.cross_entropy(logits, target, reduction="none") * torch.inf
 
     grid = {"loss": ["cross_entropy", exploding]}
-    with pytest.warns((FitFailedWarning, UserWarning)):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         search = LossSearchCV(NETWORK, grid, cv=CV).fit(X, y)
+    assert FitFailedWarning in {warning.category for warning in caught}
     assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True]
     with pytest.raises(ValueError, match="Training diverged"):
         LossSearchCV(NETWORK, grid, cv=CV, error_score="raise").fit(X, y)
@@ -583,3 +593,202 @@ def test_the_global_generators_stay_as_they_were(small_digits):
     LossSearchCV(NETWORK, GRID, cv=CV).fit(X, y)
     assert torch.equal(torch.random.get_rng_state(), before[0])
     assert pickle.dumps(np.random.get_state()) == before[1]
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"class_weight": [None, {"eight": 1}]},
+        {"sampler": [None, imblearn.over_sampling.SMOTE(k_neighbors=200)]},
+    ],
+    ids=str,
+)
+def test_a_candidate_that_cannot_be_prepared_gets_the_error_score(grid, small_digits):
+    X, y = small_digits
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        search = LossSearchCV(NETWORK, grid, cv=CV).fit(X, y)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"param_grid": {"reweight_after": [0.0, 1.5]}}, "'reweight_after' parameter"),
+        ({"param_grid": []}, "holds no candidate"),
+        ({"scoring": "nonsense"}, "nonsense"),
+        ({"scoring": ["accuracy", "f1_macro"]}, "refit must be set to a scorer key"),
+        ({"param_grid": {"tau": [0.5]}}, "cannot be searched over linear heads"),
+        ({"param_grid": {"head": ["linear"]}}, "cannot be searched over linear heads"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_is_said_before_any_training(params, message, small_digits, monkeypatch):
+    X, y = small_digits
+    model = DecoupledClassifier(NETWORK)
+    monkeypatch.setattr(CNNClassifier, "fit", lambda *args: pytest.fail("trained"))
+    with pytest.raises(ValueError, match=message):
+        LossSearchCV(model, **{"param_grid": GRID, **params}).fit(X, y)
+    assert model.get_params(deep=False) == DecoupledClassifier(NETWORK).get_params(deep=False)
+
+
+@pytest.mark.parametrize("form", ["int32", "mask", "list"])
+def test_splits_of_any_form(form, small_digits):
+    X, y = small_digits
+    splits = list(CV.split(X, y))
+    rows = np.arange(len(y))
+    forms = {
+        "int32": lambda part: part.astype(np.int32),
+        "mask": lambda part: np.isin(rows, part),
+        "list": list,
+    }
+    given = [tuple(map(forms[form], split)) for split in splits]
+    scores = [
+        LossSearchCV(NETWORK, GRID, cv=cv, refit=False).fit(X, y).cv_results_["mean_test_score"]
+        for cv in (given, splits)
+    ]
+    np.testing.assert_array_equal(*scores)
+
+
+def test_a_generator_for_a_seed_is_not_used_up(small_digits):
+    X, y = small_digits
+    rng = np.random.RandomState(3)
+    model = DecoupledClassifier(
+        clone(NETWORK).set_params(random_state=None), max_epochs=3, random_state=rng
+    )
+    common = {"cv": CV, "scoring": "neg_log_loss", "refit": False}
+    before = pickle.dumps(rng)
+    scores = [
+        search.fit(X, y).cv_results_["mean_test_score"]
+        for search in (
+            LossSearchCV(model, GRID, **common),
+            LossSearchCV(model, GRID, n_jobs=2, **common),
+            GridSearchCV(model, GRID, **common),
+        )
+    ]
+    np.testing.assert_array_equal(scores[0], scores[1])
+    np.testing.assert_allclose(scores[0], scores[2], atol=1e-5)
+    assert pickle.dumps(rng) == before
+
+
+def test_rows_of_weight_zero_do_not_part_the_heads(small_digits, monkeypatch):
+    from skimb.neural_network import _together
+
+    X, y = small_digits
+    sizes = []
+    train = _together._train_group
+    monkeypatch.setattr(
+        _together,
+        "_train_group",
+        lambda streams: sizes.append(list(map(len, streams))) or train(streams),
+    )
+    weight = (np.arange(len(y)) % 4 > 0).astype(float)
+    LossSearchCV(NETWORK, GRID, cv=CV, refit=False).fit(X, y, sample_weight=weight)
+    assert sizes == [[6, 6, 6]]
+    sizes.clear()
+    LossSearchCV(
+        CNNClassifier(tiny, max_epochs=1, random_state=0),
+        GRID,
+        search="end_to_end",
+        cv=CV,
+        refit=False,
+    ).fit(X.astype(np.float64), y)
+    assert sizes == [[6, 6, 6]]
+
+
+class Sines(nn.Sequential):
+    """One architecture, two ways to run it, and a buffer that is drawn."""
+
+    def __init__(self, in_channels, n_outputs, *, act):
+        super().__init__(nn.Conv2d(in_channels, 4, 3), nn.Flatten(), nn.Linear(144, n_outputs))
+        self.act = act
+        self.register_buffer("noise", torch.randn(4, 6, 6))
+
+    def forward(self, x):
+        """Return logits."""
+        x = self[0](x) + self.noise
+        return self[2](self[1](x.sin() if self.act == "sin" else x.relu()))
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"module": [partial(Sines, act="relu"), partial(Sines, act="sin")]},
+        {"module": [partial(Sines, act="sin")], "random_state": [0, 1, 2]},
+    ],
+    ids=["code", "buffers"],
+)
+def test_networks_that_only_look_alike_are_not_mixed_up(grid, small_digits):
+    X, y = small_digits
+    network = CNNClassifier(tiny, max_epochs=2, random_state=0)
+    common = {"cv": CV, "scoring": "neg_log_loss", "refit": False}
+    found = LossSearchCV(network, grid, search="end_to_end", **common).fit(X, y)
+    expected = GridSearchCV(network, grid, **common).fit(X, y)
+    assert found.is_vectorized_
+    np.testing.assert_allclose(
+        found.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"], atol=1e-4
+    )
+
+
+def test_a_loss_with_statistics_of_its_own_keeps_those_of_its_fold(small_digits):
+    class Shifted(Loss):
+        def __init__(self, reduction="mean"):
+            super().__init__()
+            self.reduction, self.shift = reduction, 0.0
+
+        def fit(self, y):
+            """Learn something else than counts."""
+            self.shift = float(np.sum(np.asarray(y)[:50])) / 10
+            return self
+
+        def forward(self, logits, target):
+            """Return one value a row."""
+            shift = torch.tensor([0.0, self.shift])
+            return nn.functional.cross_entropy(logits + shift, target, reduction="none")
+
+    X, y = small_digits
+    order = np.random.RandomState(0).permutation(len(y))
+    X, y = X[order], y[order]
+    model = DecoupledClassifier(NETWORK, loss=Shifted(), max_epochs=3, random_state=0)
+    common = {"cv": CV, "scoring": "neg_log_loss", "refit": False}
+    grid = {"class_weight": [None, "sqrt"]}
+    found = LossSearchCV(model, grid, **common).fit(X, y)
+    expected = GridSearchCV(model, grid, **common).fit(X, y)
+    for fold in range(3):
+        name = f"split{fold}_test_score"
+        np.testing.assert_allclose(found.cv_results_[name], expected.cv_results_[name], atol=1e-5)
+
+
+def test_parameters_that_no_forward_pass_uses(small_digits):
+    def with_spare(in_channels, n_outputs):
+        net = tiny(in_channels, n_outputs)
+        net.register_module("spare", nn.Identity())
+        net[0].register_parameter("spare", nn.Parameter(torch.ones(3)))
+        return net
+
+    X, y = small_digits
+    network = CNNClassifier(with_spare, max_epochs=1, random_state=0)
+    common = {"cv": 2, "scoring": "neg_log_loss", "refit": False}
+    found = LossSearchCV(network, GRID, search="end_to_end", **common).fit(X, y)
+    expected = GridSearchCV(network, GRID, **common).fit(X, y)
+    np.testing.assert_allclose(
+        found.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"], atol=1e-4
+    )
+
+
+def test_metadata_routing_need_not_know_what_is_inside(small_digits):
+    X, y = small_digits
+    with config_context(enable_metadata_routing=True):
+        search = LossSearchCV(NETWORK, GRID, cv=CV, refit=False)
+        search.fit(X, y, sample_weight=np.ones(len(y)))
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_a_second_fit_begins_anew(small_digits):
+    X, y = small_digits
+    frame = pd.DataFrame(X.reshape(len(X), -1)).rename(columns=str)
+    search = LossSearchCV(NETWORK, {"loss": ["focal"]}, cv=2).fit(frame, y)
+    assert search.feature_names_in_.shape == (64,)
+    search.set_params(refit=False).fit(X, y)
+    for name in ("feature_names_in_", "refit_time_", "best_estimator_"):
+        assert not hasattr(search, name)

@@ -1,5 +1,6 @@
 """DecoupledClassifier: two stages, one network."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -214,3 +215,36 @@ def test_probabilities_follow_the_prior_whatever_the_remedy(params):
         found = clf.set_params(target_prior=target).predict_proba(grid)
         # Two scales cannot reach every posterior: a line through the logits has two parameters.
         np.testing.assert_allclose(found, expected, atol=0.06)
+
+
+def test_a_new_head_starts_where_the_network_left_off(plain, digits):
+    X, X_test, y, _ = digits
+    # With a rate of nearly zero, what comes out is the start: the network, moved to another prior.
+    starts: list[tuple[dict[str, Any], str]] = [
+        ({"batch_sampling": None}, "train"),
+        ({"batch_sampling": "balanced"}, "uniform"),
+        ({"class_weight": "balanced"}, "uniform"),
+        ({"loss": "balanced_softmax"}, "uniform"),
+        ({"sampler": RandomOverSampler()}, "uniform"),
+    ]
+    for params, prior in starts:
+        clf = DecoupledClassifier(FrozenEstimator(plain), lr=1e-12, random_state=0, **params)
+        expected = copy.copy(plain).set_params(target_prior=prior).predict_proba(X_test)
+        np.testing.assert_allclose(clf.fit(X, y).predict_proba(X_test), expected, atol=1e-5)
+
+
+def test_networks_of_other_classes_or_heads_start_at_random(plain, digits):
+    X, _, y, _ = digits
+    others = np.where(np.arange(len(y)) % 3 == 0, "third", y)
+    clf = DecoupledClassifier(FrozenEstimator(plain), random_state=0).fit(X, others)
+    assert clf.classes_.tolist() == ["eight", "rest", "third"]
+    for loss in ("ldam", "cross_entropy"):
+        network = CNNClassifier(loss="ldam", max_epochs=1, random_state=0)
+        DecoupledClassifier(network, loss=loss, random_state=0).fit(X, y)
+
+
+def test_a_head_that_takes_no_weights_is_refused_before_any_training(digits, monkeypatch):
+    X, _, y, _ = digits
+    monkeypatch.setattr(CNNClassifier, "fit", lambda *args: pytest.fail("trained"))
+    with pytest.raises(ValueError, match="KNeighborsClassifier takes no `sample_weight`"):
+        DecoupledClassifier(head=KNeighborsClassifier()).fit(X, y, sample_weight=np.ones(len(y)))

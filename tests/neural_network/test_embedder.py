@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from imblearn.pipeline import make_pipeline
+from joblib import Parallel, delayed
 from PIL import Image
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -19,8 +21,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from torch import nn
 
-from skimb.neural_network import CNNClassifier, CNNEmbedder
+from skimb.neural_network import CNNClassifier, CNNEmbedder, _embedder
 from skimb.neural_network._embedding_cache import FolderCache, MemoryCache, open_cache
 from skimb.over_sampling import SMOTE
 
@@ -136,6 +139,16 @@ def test_an_unknown_layer_is_named_beside_those_that_are_there(frozen, small_dig
     with pytest.raises(ValueError, match=r"no layer 'nonsense'.*features\.norms\.0"):
         embedder.fit(X)
     assert not hasattr(embedder, "net_")
+
+
+def test_a_layer_that_only_holds_others_does_not_run(frozen, small_digits):
+    with pytest.raises(ValueError, match="ModuleList does not run as a whole"):
+        CNNEmbedder(frozen, layer="features.convolutions").fit(small_digits[0])
+
+
+def test_another_estimator_is_refused(small_digits):
+    with pytest.raises(ValueError, match="`estimator` must be a CNNClassifier"):
+        CNNEmbedder(FrozenEstimator(LogisticRegression())).fit(*small_digits)
 
 
 def test_training_wants_labels(small_digits):
@@ -311,6 +324,76 @@ def test_a_damaged_entry_is_computed_anew(frozen, plain, small_digits, tmp_path)
         n_bad = connection.execute("SELECT count(*) FROM embeddings WHERE value = ?", (bad,))
         assert n_bad.fetchone() == (0,)
     connection.close()
+
+
+@pytest.mark.parametrize("value", ["'text'", "CAST(X'FF00FF' AS TEXT)", "7", "X''", "0.5"])
+def test_an_entry_of_another_type_is_computed_anew(value, frozen, plain, small_digits, tmp_path):
+    X, _ = small_digits
+    embedder = CNNEmbedder(frozen, cache=tmp_path).fit(X)
+    embedder.transform(X)
+    with sqlite3.connect(FolderCache(tmp_path).path) as connection:
+        connection.execute(f"UPDATE embeddings SET value = {value}")
+    connection.close()
+    np.testing.assert_array_equal(embedder.transform(X), plain.embed(X))
+
+
+def test_a_cache_that_cannot_be_written_loses_nothing(frozen, plain, small_digits, tmp_path):
+    X, _ = small_digits
+    embedder = CNNEmbedder(frozen, cache=tmp_path).fit(X)
+
+    class FullDisk(FolderCache):
+        def _within_transaction(self, work):
+            if work.__name__ == "tell":
+                raise OSError("No space left.")
+            return super()._within_transaction(work)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_embedder, "open_cache", FullDisk)
+        with pytest.warns(UserWarning, match="Embeddings are not kept"):
+            embedded = embedder.transform(X)
+    np.testing.assert_array_equal(embedded, plain.embed(X))
+
+
+def test_a_network_with_views_is_known_in_every_process(small_digits, tmp_path, memory):
+    X, y = small_digits
+    network = CNNClassifier(augmentation="flip_crop", max_epochs=1, random_state=0).fit(X, y)
+    embedder = CNNEmbedder(FrozenEstimator(network), cache=tmp_path).fit(X)
+    embedder.transform(X)
+    again = pickle.loads(pickle.dumps(embedder))
+    again._run = lambda images: pytest.fail("embedded again")
+    np.testing.assert_array_equal(again.transform(X), network.embed(X))
+
+
+def test_networks_that_differ_in_a_plain_attribute_are_kept_apart(small_digits, memory):
+    class Powers(nn.Module):
+        def __init__(self, power):
+            super().__init__()
+            self.power = power
+            self.head = nn.Linear(64, 2)
+
+        def forward(self, x):
+            return self.head(x.flatten(1) ** self.power)
+
+    X, y = small_digits
+    torch.manual_seed(0)
+    first, second = Powers(1), Powers(2)
+    second.load_state_dict(first.state_dict())
+    for module in (first, second):
+        network = CNNClassifier(module, max_epochs=1, lr=1e-9, random_state=0).fit(X, y)
+        network.module_.load_state_dict(first.state_dict())
+        embedder = CNNEmbedder(FrozenEstimator(network), cache=True).fit(X)
+        np.testing.assert_array_equal(embedder.transform(X), network.embed(X))
+
+
+def test_clones_in_threads_share_a_network_and_do_not_mix_rows(frozen, plain, small_digits):
+    X, _ = small_digits
+    parts = [X[:100], X[100:], X[50:200], X[::2]] * 4
+    embedder = CNNEmbedder(frozen).fit(X)
+    found = Parallel(n_jobs=4, backend="threading")(
+        delayed(clone(embedder).fit(X).transform)(part) for part in parts
+    )
+    for part, embedded in zip(parts, found, strict=True):
+        np.testing.assert_array_equal(embedded, plain.embed(part))
 
 
 @pytest.mark.parametrize("damage", ["head", "middle", "tail"])

@@ -1,9 +1,12 @@
 """Networks that were trained before: loaded, embedded by, frozen and tuned layer by layer."""
 
 import builtins
+import copy
 import json
 import pickle
 import sys
+from itertools import groupby
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -135,6 +138,17 @@ def test_an_embedder_needs_no_labels_and_clones_share_the_weights(vit, small_dig
     np.testing.assert_array_equal(again.transform(X), embedded)
 
 
+def test_sizes_are_kept_apart_in_a_cache(tmp_path, small_digits):
+    save("ResNetModel", tmp_path)
+    X, _ = small_digits
+    for side in (16, 32):
+        backbone = pretrained(tmp_path, image_size=np.int64(side))
+        found, expected = (
+            CNNEmbedder(backbone, cache=cache).fit_transform(X[:9]) for cache in (True, None)
+        )
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_files_are_resized_to_what_the_network_was_trained_on(vit, tmp_path, small_digits):
     from PIL import Image
 
@@ -244,6 +258,66 @@ class StopAfter:
         return {name for name in before if not torch.equal(before[name], seen[0][name])}
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_what_thaws_trains_again_norms_and_dropout_included(
+    early_stopping, small_digits, monkeypatch
+):
+    from skimb.neural_network._net import ImageNet
+
+    X, y = small_digits
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.Dropout(0.1),
+        nn.Conv2d(4, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.Flatten(),
+        nn.Dropout(0.1),
+        nn.Linear(64, 2),
+    )
+    modes = []
+    step = ImageNet.train_step
+
+    def watched(self, batch, **params):
+        modes.append([layer.training for layer in self.module_.network])
+        return step(self, batch, **params)
+
+    monkeypatch.setattr(ImageNet, "train_step", watched)
+    clf = CNNClassifier(
+        net,
+        freeze="gradual",
+        max_epochs=8,
+        early_stopping=early_stopping,
+        n_iter_no_change=8,
+        random_state=0,
+    ).fit(X, y)
+    # The head alone, and the dropout before it; what drops out before a layer thaws with it.
+    head, half, whole = [False] * 5 + [True] * 3, [False] * 2 + [True] * 6, [True] * 8
+    assert [mode for mode, _ in groupby(modes)] == [head, half, whole]
+    if not early_stopping:
+        # Else the best epoch may be one before the thaw.
+        names = "1.running_mean", "4.running_mean"
+        assert not any(torch.equal(clf.module_.state_dict()[n], net.state_dict()[n]) for n in names)
+
+
+def test_frozen_layers_drop_nothing_out_in_a_flat_network(small_digits):
+    X, y = small_digits
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.Dropout(0.9), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(64, 2)
+    )
+    without = copy.deepcopy(net)
+    without[1] = nn.Identity()
+    for freeze in ("features", np.int64(2)):
+        found, expected = (
+            CNNClassifier(module, freeze=freeze, max_epochs=2, random_state=0).fit(X, y)
+            for module in (net, without)
+        )
+        np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+    with pytest.raises(ValueError, match="more than the network has"):
+        CNNClassifier(net, freeze=np.int64(9)).fit(X, y)
+
+
 def test_layer_wise_rates(resnet, small_digits):
     X, y = small_digits
     lr, decay = 0.01, 0.5
@@ -325,6 +399,12 @@ def test_a_folder_without_a_model(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "vit"}')
     with pytest.raises(ValueError, match="transformers cannot load"):
         pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["./none", Path("none"), "~/none"])
+def test_a_folder_that_is_not_there(name):
+    with pytest.raises(ValueError, match="There is no folder"):
+        pretrained(name)
 
 
 def test_a_truncated_file(tmp_path):
