@@ -45,8 +45,9 @@ TRAINED = (
 #: Those among them whose default depends on the others.
 RESOLVED = ("batch_sampling", "lr")
 
-#: What `lr` is where it is None.
-LEARNING_RATES = {"linear": 1e-3, "learnable_scales": 3e-2}
+#: How a head is trained, and at which rate where `lr` is None. Steps of plain gradient descent
+#: shrink as the rows are fitted, so that a layer keeps what it knew; Adam's stay as long as ever.
+TRAININGS = {"linear": ("sgd", 1e-2), "learnable_scales": ("adamw", 3e-2)}
 
 #: Heads by name, and the parameters that each takes.
 HEADS = {
@@ -106,8 +107,8 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         The class prior that a trained head speaks for, as in `CNNClassifier`. That of
         ``"tau_normalized"`` is not known, and cannot be moved.
     lr : float or None, default=None
-        Highest learning rate of a trained head; None: 1e-3 for ``"linear"``, 3e-2 for
-        ``"learnable_scales"``, which are few and have farther to go.
+        Highest learning rate of a trained head; None: 1e-2 for ``"linear"``, which is trained by
+        SGD with momentum, and 3e-2 for ``"learnable_scales"``, by AdamW.
     max_epochs : int, default=10
         Epochs of a trained head.
     batch_size : int, default=128
@@ -316,8 +317,10 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
             return seeded_clone(self.head, rng)
         if self.head == "tau_normalized":
             return TauNormalizedHead(self.tau)
+        optimizer, lr = TRAININGS[self.head]
         return CNNClassifier(
             "linear",
+            optimizer=optimizer,
             # As the network's own last layer reads them.
             standardize=None,
             sampler=self.sampler,
@@ -325,7 +328,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
             # An embedding is made where the network lies; a linear layer is quick anywhere.
             device="cpu",
             random_state=int(rng.randint(np.iinfo(np.int32).max)),
-            lr=LEARNING_RATES[self.head] if self.lr is None else self.lr,
+            lr=lr if self.lr is None else self.lr,
             **{name: getattr(self, name) for name in TRAINED if name not in RESOLVED},
         )
 

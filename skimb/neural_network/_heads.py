@@ -121,8 +121,7 @@ def prepare_head(head, embedded, y, sample_weight, start):
     """Build a linear head that waits for its training.
 
     It starts where the network left off, with the prior that its own training will show [1]_: what
-    is left to learn is little, and a few gentle steps do not unlearn what the network knew. From
-    random weights, it would learn the training rows by heart, which the network has separated.
+    is left to learn is little, and a few gentle steps do not unlearn what the network knew.
 
     Parameters
     ----------

@@ -1,0 +1,165 @@
+"""Embeddings and two-stage training on real images: ``python docs/guide/embeddings.py``.
+
+Writes two pictures, and prints what each head of a `DecoupledClassifier` makes of one network.
+scikit-learn's digits, "8" against the rest at 1:20.
+"""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import balanced_accuracy_score, f1_score, precision_score, recall_score
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.neighbors import NearestNeighbors
+
+from skimb.datasets import load_imbalanced_digits
+from skimb.losses import FocalLoss
+from skimb.metrics import imbalance_scoring
+from skimb.model_selection import LossSearchCV
+from skimb.neural_network import CNNClassifier, CNNEmbedder, DecoupledClassifier
+from skimb.over_sampling import SMOTE
+
+mpl.use("agg")
+import matplotlib.pyplot as plt
+
+BLUE, RED = "#2b5b8a", "#b2182b"
+
+HEADS = {
+    "the network's own": None,
+    "linear, as the data are": {"batch_sampling": None},
+    "linear, balanced batches": {},
+    "linear, class_weight": {"class_weight": "balanced"},
+    "linear, balanced softmax": {"loss": "balanced_softmax"},
+    "linear, SMOTE": {"sampler": SMOTE(random_state=0)},
+    "learnable scales": {"head": "learnable_scales"},
+    "tau-normalised": {"head": "tau_normalized"},
+}
+
+
+def draw_neighbours(X, y, path):
+    """Draw classes in a plane, and the nearest images of some eights: in pixels and embedded."""
+    train, test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
+    network = CNNClassifier(random_state=0).fit(train, y_train)
+    points = {
+        "in pixels": test.reshape(len(test), -1).astype(np.float64),
+        "in the embedding": CNNEmbedder(FrozenEstimator(network)).fit_transform(test),
+    }
+    figure = plt.figure(figsize=(11, 6.2), layout="constrained")
+    halves = figure.subfigures(1, 2)
+    for half, (name, values) in zip(halves, points.items(), strict=True):
+        above, below = half.subfigures(2, 1, height_ratios=[1.2, 1])
+        ax = above.subplots()
+        plane = PCA(2, random_state=0).fit_transform(values)
+        for label, color, size in ((0, BLUE, 8), (1, RED, 14)):
+            ax.scatter(*plane[y_test == label].T, s=size, color=color, linewidths=0, alpha=0.7)
+        neighbours = NearestNeighbors(n_neighbors=7).fit(values)
+        nearest = neighbours.kneighbors(return_distance=False)
+        of_eights = nearest[y_test == 1]
+        share = y_test[of_eights[:, :5]].mean()
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(
+            f"Test images {name}\nof the five nearest to an 8, {share:.0%} are 8s", fontsize=10
+        )
+        # The eights whose company in pixels is the worst.
+        company = y_test[
+            NearestNeighbors(n_neighbors=7)
+            .fit(points["in pixels"])
+            .kneighbors(return_distance=False)
+        ].mean(axis=1)
+        eights = np.flatnonzero(y_test == 1)
+        shown = eights[np.argsort(company[eights], kind="stable")[:4]]
+        axes = below.subplots(4, 8)
+        for line, row in zip(axes, shown, strict=True):
+            for place, other in enumerate([row, *nearest[row]]):
+                line[place].imshow(test[other], cmap="gray_r", vmin=0, vmax=16)
+                line[place].set(xticks=[], yticks=[])
+                color = RED if y_test[other] == 1 else BLUE
+                for spine in line[place].spines.values():
+                    spine.set(color=color, linewidth=2.2 if place else 4)
+        below.suptitle("four 8s, each with its seven nearest images", fontsize=9)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_searches(X, y, path):
+    """Draw what a search over heads and a search end to end find, and how long they take."""
+    gammas, weights = [0, 1, 2, 5], [None, "sqrt", "balanced", {0: 1, 1: 10}]
+    grid = {"loss": [FocalLoss()], "loss__gamma": gammas, "class_weight": weights}
+    network = CNNClassifier(max_epochs=10, random_state=0)
+    common = {"cv": 3, "scoring": imbalance_scoring(y), "refit": "f1_minority"}
+    searches = {
+        "LossSearchCV: heads on one network a fold": LossSearchCV(network, grid, **common),
+        "GridSearchCV: every candidate end to end": GridSearchCV(network, grid, **common),
+    }
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.9), layout="constrained")
+    for ax, (name, search) in zip(axes, searches.items(), strict=True):
+        search.fit(X, y)
+        scores = search.cv_results_["mean_test_f1_minority"].reshape(len(weights), len(gammas))
+        image = ax.imshow(scores, cmap="viridis", vmin=0.8, vmax=0.97)
+        for i, j in np.ndindex(scores.shape):
+            best = scores[i, j] == scores.max()
+            ax.text(
+                j,
+                i,
+                f"{scores[i, j]:.3f}",
+                ha="center",
+                va="center",
+                color="black" if scores[i, j] > 0.89 else "white",
+                weight="bold" if best else "normal",
+            )
+        ax.set_xticks(range(len(gammas)), [f"gamma {gamma}" for gamma in gammas])
+        ax.set_yticks(range(len(weights)), ["no weights", "sqrt", "balanced", "1 : 10"])
+        ax.set_title(name, fontsize=10)
+    figure.colorbar(image, ax=axes, label="F1 of the rare class, 3 folds", shrink=0.8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def compare_heads(X, y, n_seeds=5):
+    """Print a table of heads: mean and standard deviation over splits."""
+    scores = {name: [] for name in HEADS}
+    for seed in range(n_seeds):
+        train, test, y_train, y_test = train_test_split(
+            X, y, test_size=0.3, stratify=y, random_state=seed
+        )
+        network = CNNClassifier(max_epochs=10, random_state=seed).fit(train, y_train)
+        for name, params in HEADS.items():
+            model = network
+            if params is not None:
+                model = DecoupledClassifier(FrozenEstimator(network), random_state=seed, **params)
+                model.fit(train, y_train)
+            predicted = model.predict(test)
+            scores[name].append(
+                [
+                    measure(y_test, predicted)
+                    for measure in (
+                        f1_score,
+                        precision_score,
+                        recall_score,
+                        balanced_accuracy_score,
+                    )
+                ]
+            )
+    print("| head | F1 | precision | recall | balanced accuracy |")
+    print("| --- | --- | --- | --- | --- |")
+    for name, values in scores.items():
+        cells = [
+            f"{mean:.3f} ± {sd:.3f}"
+            for mean, sd in zip(np.mean(values, axis=0), np.std(values, axis=0), strict=True)
+        ]
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+def main():
+    """Draw both pictures, and print the table."""
+    X, y = load_imbalanced_digits(return_X_y=True)
+    here = Path(__file__)
+    draw_neighbours(X, y, here.with_name("embeddings.png"))
+    draw_searches(X, y, here.with_name("loss_search.png"))
+    compare_heads(X, y)
+
+
+if __name__ == "__main__":
+    main()
