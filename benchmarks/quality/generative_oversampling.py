@@ -89,6 +89,7 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--only", nargs="+", help="names of remedies; all by default")
     parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
     X_all, y_all = load(arguments.folder, "train")
@@ -98,7 +99,9 @@ def main():
     scores, seconds = {}, {}
     for seed in range(arguments.seeds):
         X, y = draw(X_all, y_all, seed)
-        for name, model in remedies(seed, arguments.epochs).items():
+        models = remedies(seed, arguments.epochs)
+        for name in arguments.only or models:
+            model = models[name]
             start = time.perf_counter()
             model.fit(X, y)
             seconds.setdefault(name, []).append(time.perf_counter() - start)

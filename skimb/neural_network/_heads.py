@@ -147,8 +147,9 @@ def prepare_head(head, embedded, y, sample_weight, start):
     head.set_params(image_shape=(embedded.shape[1], 1, 1))
     trainee = prepared(head, embedded, y, sample_weight)
     layer = trainee.network.head
-    if start is not None and not isinstance(layer, CosineLinear):
-        weight, bias = start
+    weight, bias = start or (np.empty(0), np.empty(0))
+    # A part of the rows may lack a class that the network knows.
+    if weight.shape == layer.weight.shape and not isinstance(layer, CosineLinear):
         offset = _log_offset(trainee.training.phase(0).loss, len(bias))
         bias = bias + _log(head.effective_prior_) - offset
         with torch.no_grad():

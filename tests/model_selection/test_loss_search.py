@@ -43,6 +43,7 @@ GRID = {
     "loss__gamma": [0, 2],
     "class_weight": [None, "balanced", {"eight": 10, "rest": 1}],
 }
+GRID_OF_LOSSES = {"loss": ["cross_entropy", "focal"]}
 CV = StratifiedKFold(3)
 
 
@@ -317,6 +318,17 @@ def test_a_fitted_network_is_given_as_it_is(fitted, small_digits):
     ]
     assert searches[0].best_estimator_.estimator_ is fitted
     np.testing.assert_array_equal(searches[0].predict_proba(X), searches[1].predict_proba(X))
+
+
+def test_a_class_that_a_fold_lacks(fitted, small_digits):
+    X, y = small_digits
+    y = np.where(np.arange(len(y)) < 3, "third", y)
+    network = CNNClassifier(max_epochs=1, random_state=0).fit(X, y)
+    splits = [(np.arange(3, 200), np.arange(200, 290)), (np.arange(150), np.arange(150, 290))]
+    search = LossSearchCV(
+        FrozenEstimator(network), GRID_OF_LOSSES, backbone="given", cv=splits, refit=False
+    ).fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
 def test_what_the_grid_does_not_name_is_that_of_the_network(small_digits):
