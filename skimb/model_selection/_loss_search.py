@@ -127,7 +127,7 @@ class LossSearchCV(GridSearchCV):
     ...                       scoring=imbalance_scoring(y), refit="f1_minority").fit(X, y)
     >>> search.cv_results_["mean_test_f1_minority"].shape
     (12,)
-    >>> search.best_score_ > 0.8
+    >>> bool(search.best_score_ > 0.8)
     True
     """
 
@@ -349,7 +349,7 @@ class LossSearchCV(GridSearchCV):
         if self.backbone == "given":
             begin = time.perf_counter()
             network = model.estimator.estimator
-            embedded, start = network.embed(X), starting_layer(network, X, y)
+            embedded, start = network.embed(X), starting_layer(network, y)
             seconds = time.perf_counter() - begin
             self._report("embedding", seconds)
             return [(embedded, start, seconds / len(splits))] * len(splits)
@@ -523,7 +523,7 @@ def _fit_and_embed(model, X, part, target, sample_weight):
     model._build_head(rng)
     network = CNNClassifier() if model.estimator is None else model.estimator
     network = seeded_clone(network, rng).fit(part, target, sample_weight)
-    start = starting_layer(network, part, target)
+    start = starting_layer(network, target)
     return network.embed(X), start, time.perf_counter() - begin
 
 

@@ -271,14 +271,14 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         embedded = backbone.embed(X)
         self.estimator_ = backbone
         if self.head == "linear":
-            start = starting_layer(backbone, X, y)
+            start = starting_layer(backbone, y)
             self.head_ = fit_head(head, embedded, y, sample_weight, start)
         elif self.head == "learnable_scales":
             shape = embedded.shape[1], 1, 1
-            head.set_params(module=ScaledLinear(*own_layer(backbone, X)), image_shape=shape)
+            head.set_params(module=ScaledLinear(*own_layer(backbone)), image_shape=shape)
             self.head_ = head.fit(embedded, y, sample_weight)
         elif self.head == "tau_normalized":
-            self.head_ = head.take(own_layer(backbone, X)[0], backbone.classes_)
+            self.head_ = head.take(own_layer(backbone)[0], backbone.classes_)
         else:
             self.head_ = self._fit_classifier(head, embedded, y, sample_weight, rng)
         self.classes_ = self.head_.classes_

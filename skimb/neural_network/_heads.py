@@ -11,7 +11,7 @@ from torch import nn
 from skimb.losses import Loss
 from skimb.neural_network._backbones import CosineLinear
 from skimb.neural_network._modules import last_linear
-from skimb.neural_network._training import prepared, train, training_mode
+from skimb.neural_network._training import Part, prepared, to_device, train, training_mode
 
 __all__ = [
     "ScaledLinear",
@@ -23,15 +23,13 @@ __all__ = [
 ]
 
 
-def last_layer(classifier, X):
+def last_layer(classifier):
     """Return the last linear layer of a fitted network.
 
     Parameters
     ----------
     classifier : CNNClassifier
-        The fitted network.
-    X : array-like
-        Images, of which a few are tried.
+        The fitted network; it is tried on two images of noise.
 
     Returns
     -------
@@ -45,20 +43,25 @@ def last_layer(classifier, X):
     bias = np.zeros(len(weight), dtype=np.float32)
     if layer.bias is not None:
         bias = layer.bias.detach().cpu().numpy()
-    few = X[:2]
-    logits = classifier.net_.logits(classifier._dataset(few))
-    made = classifier.embed(few) @ weight.T + bias
+    n_channels, height, width = classifier.image_shape_
+    noise = np.random.RandomState(0).rand(2, height, width, n_channels).astype(np.float32)
+    dataset = to_device(Part(noise, np.zeros(2), np.zeros(2)), torch.device("cpu"))
+    logits = classifier.net_.logits(dataset)
+    embedded = classifier.net_.values_at(layer, dataset, inputs=True)
+    if isinstance(layer, CosineLinear) or embedded.shape[1] != weight.shape[1]:
+        return None
+    made = embedded @ weight.T + bias
     is_last = made.shape == logits.shape and np.allclose(made, logits, rtol=1e-3, atol=1e-3)
-    return None if isinstance(layer, CosineLinear) or not is_last else (weight, bias)
+    return (weight, bias) if is_last else None
 
 
-def own_layer(classifier, X):
+def own_layer(classifier):
     """Return the last linear layer of a fitted network, or say why there is none.
 
     Parameters
     ----------
-    classifier, X
-        As for `last_layer`.
+    classifier : CNNClassifier
+        The fitted network.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def own_layer(classifier, X):
     ValueError
         If the logits are not what this layer makes of the embedding.
     """
-    layer = last_layer(classifier, X)
+    layer = last_layer(classifier)
     if layer is None:
         raise ValueError(
             "This head is made from the last linear layer of the network, but its logits are not "
@@ -79,15 +82,15 @@ def own_layer(classifier, X):
     return layer
 
 
-def starting_layer(classifier, X, y):
+def starting_layer(classifier, y):
     """Return what a linear head starts from: the last layer of a network, freed of its prior.
 
     Parameters
     ----------
     classifier : CNNClassifier
         The fitted network.
-    X, y : array-like
-        Images, of which a few are tried, and all labels.
+    y : array-like of shape (n,)
+        The labels that the head shall learn.
 
     Returns
     -------
@@ -97,7 +100,7 @@ def starting_layer(classifier, X, y):
     """
     if not np.array_equal(classifier.classes_, np.unique(y)):
         return None
-    layer = last_layer(classifier, X)
+    layer = last_layer(classifier)
     if layer is None:
         return None
     weight, bias = layer

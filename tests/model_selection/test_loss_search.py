@@ -306,7 +306,7 @@ def test_a_given_backbone_reads_each_image_once(fitted, small_digits):
     search = LossSearchCV(FrozenEstimator(fitted), GRID, backbone="given", cv=CV, refit=False)
     search.fit(X, y)
     handle.remove()
-    # Beside these, single rows of zeros to find the last layer, and two images to try it.
+    # Beside these, single rows of zeros to find the last layer, and two of noise to try it.
     assert sum(n for n in rows if n > 2) == len(X)
 
 
