@@ -237,7 +237,7 @@ def _train_group(streams):
             rate, seconds = optimizer.param_groups[0]["lr"], time.perf_counter() - begin
             for of_one, mean in zip(records, means, strict=True):
                 of_one.append({"train_loss": mean, "lr": rate, "dur": seconds})
-    stack.hand_back()
+    _hand_back(streams, stack.parameters)
     recent = [batches for batches in stack.recent for _ in streams[0]]
     return {
         id(trainee): outcome
@@ -389,13 +389,9 @@ class Heads:
 
     def __init__(self, streams):
         self.streams = streams
-        layers = [[trainee.network.head for trainee in stream] for stream in streams]
-        self.is_cosine = isinstance(layers[0][0], CosineLinear)
-        self.parameters = {
-            name: _stacked([[getattr(layer, name) for layer in s] for s in layers])
-            for name in (["weight"] if self.is_cosine else ["weight", "bias"])
-        }
-        self.multiply_adds = self.parameters["weight"].numel()
+        self.is_cosine = isinstance(streams[0][0].network.head, CosineLinear)
+        self.parameters = _stacked(streams)
+        self.multiply_adds = self.parameters["head.weight"].numel()
 
     def read(self, data):
         """Take the rows of each stream; they are standardised once."""
@@ -410,7 +406,7 @@ class Heads:
 
     def logits(self, batches):
         """Return the logits (n_streams, n_heads, n, n_classes) of one batch a stream."""
-        weight = self.parameters["weight"]
+        weight = self.parameters["head.weight"]
         n_streams, n_heads, n_classes, d = weight.shape
         wide = max(len(rows) for rows in batches)
         rows = weight.new_zeros(n_streams, wide, d)
@@ -422,15 +418,7 @@ class Heads:
             weight = F.normalize(weight, dim=3)
         logits = torch.bmm(rows, weight.flatten(1, 2).transpose(1, 2))
         logits = logits.view(n_streams, wide, n_heads, n_classes).transpose(1, 2)
-        return logits if self.is_cosine else logits + self.parameters["bias"][:, :, None]
-
-    def hand_back(self):
-        """Give each network its weights."""
-        with torch.no_grad():
-            for s, stream in enumerate(self.streams):
-                for i, trainee in enumerate(stream):
-                    for name, values in self.parameters.items():
-                        getattr(trainee.network.head, name).copy_(values[s, i])
+        return logits if self.is_cosine else logits + self.parameters["head.bias"][:, :, None]
 
 
 class Networks:
@@ -445,12 +433,7 @@ class Networks:
     def __init__(self, streams):
         self.streams = streams
         first = streams[0][0]
-        self.parameters = {
-            name: _stacked(
-                [[trainee.network.get_parameter(name) for trainee in s] for s in streams]
-            )
-            for name, _ in first.network.named_parameters()
-        }
+        self.parameters = _stacked(streams)
         self.skeleton = copy.deepcopy(first.network).train()
         for norm in batch_norms(self.skeleton):
             # What norms remember is estimated after the training; until then they need nothing.
@@ -496,16 +479,24 @@ class Networks:
             made.append(F.pad(logits, (0, 0, 0, wide - logits.shape[1])))
         return torch.stack(made)
 
-    def hand_back(self):
-        """Give each network its weights."""
-        with torch.no_grad():
-            for s, stream in enumerate(self.streams):
-                for i, trainee in enumerate(stream):
-                    for name, values in self.parameters.items():
-                        trainee.network.get_parameter(name).copy_(values[s, i])
+
+def _stacked(streams):
+    """Return the parameters of all networks by name, stacked (n_streams, n_networks, ...)."""
+    return {
+        name: torch.stack(
+            [
+                torch.stack([one.network.get_parameter(name).detach() for one in stream])
+                for stream in streams
+            ]
+        ).requires_grad_()
+        for name, _ in streams[0][0].network.named_parameters()
+    }
 
 
-def _stacked(rows):
-    """Stack parameters (n_streams, n_networks, ...) into one that is trained."""
-    stacked = torch.stack([torch.stack([p.detach() for p in row]) for row in rows])
-    return stacked.requires_grad_()
+def _hand_back(streams, parameters):
+    """Give each network its part of the stacked parameters."""
+    with torch.no_grad():
+        for s, stream in enumerate(streams):
+            for i, trainee in enumerate(stream):
+                for name, values in parameters.items():
+                    trainee.network.get_parameter(name).copy_(values[s, i])
