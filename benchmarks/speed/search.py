@@ -110,7 +110,7 @@ def measure_heads(repeats, device):
         repeats,
     )
     base = times["GridSearchCV"]
-    print(f"28x28, {len(X)} rows, width 32, 10 epochs; heads of 30 epochs")
+    print(f"28x28, {len(X)} rows, width 32, 10 epochs, network and heads alike")
     print(f"{'':20s} {'without refit':>22s} {'with refit':>22s}")
     for name, (without, with_refit) in times.items():
         print(
