@@ -16,6 +16,7 @@ WITHOUT_TORCH = [
     "skimb.inspection",
     "skimb.metrics",
     "skimb.over_sampling",
+    "skimb.relevance",
     "skimb.under_sampling",
     "skimb.__main__",
 ]

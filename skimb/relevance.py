@@ -1,0 +1,350 @@
+"""Continuous targets: which of their values are rare, by a relevance or by their density."""
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import convolve1d
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_array, column_or_1d
+
+from skimb._params import Interval, StrOptions
+
+__all__ = ["LabelDensity", "Relevance", "compute_target_weight"]
+
+#: Bins at least and at most, where their number follows from the data.
+FEWEST_BINS, MOST_BINS = 10, 100
+
+
+def _check_target(y):
+    y = check_array(column_or_1d(y), ensure_2d=False, dtype=np.float64, input_name="y")
+    return y
+
+
+class Relevance(BaseEstimator):
+    r"""Say how relevant the values of a continuous target are, from 0 to 1.
+
+    Between control points the relevance rises or falls smoothly,
+    :math:`\phi = a + (b - a)(3u^2 - 2u^3)`, and beyond the outermost it is constant. By default
+    the points are those of a box plot: the median is of no relevance, and the values beyond a
+    whisker are of full relevance [1]_ [2]_.
+
+    Parameters
+    ----------
+    points : array-like of shape (m, 2), default=None
+        Control points: values of the target, increasing, and their relevance in [0, 1]. None: by
+        the box plot of the y that `fit` sees.
+    extremes : {"both", "low", "high"}, default="both"
+        Which end of the box plot is relevant.
+    coef : float, default=1.5
+        How far whiskers reach at most, in lengths of the box.
+
+    Attributes
+    ----------
+    points_ : ndarray of shape (m, 2)
+        Control points.
+
+    References
+    ----------
+    .. [1] Torgo and Ribeiro, Utility-Based Regression, PKDD 2007,
+       doi:10.1007/978-3-540-74976-9_63.
+    .. [2] Ribeiro and Moniz, Imbalanced regression and extreme value prediction, Machine Learning
+       2020, doi:10.1007/s10994-020-05900-9.
+
+    Examples
+    --------
+    >>> from skimb.relevance import Relevance
+    >>> phi = Relevance().fit([1, 2, 2, 3, 3, 3, 4, 4, 5, 12, 20])
+    >>> phi.points_
+    array([[1., 0.],
+           [3., 0.],
+           [5., 1.]])
+    >>> phi([3.5, 4, 4.5, 20])
+    array([0.15625, 0.5    , 0.84375, 1.     ])
+    """
+
+    _parameter_constraints: dict = {
+        "points": ["array-like", None],
+        "extremes": [StrOptions({"both", "low", "high"})],
+        "coef": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(self, points=None, *, extremes="both", coef=1.5):
+        self.points = points
+        self.extremes = extremes
+        self.coef = coef
+
+    def fit(self, y):
+        """Find the control points.
+
+        Parameters
+        ----------
+        y : array-like of shape (n,)
+            Values of the target.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If y is not finite; if it has no extreme value, so that nothing would be relevant; or
+            if `points` are not as above.
+        """
+        self._validate_params()
+        y = _check_target(y)
+        self.points_ = self._box_plot(y) if self.points is None else _check_points(self.points)
+        return self
+
+    def _box_plot(self, y):
+        y = np.sort(y)
+        low_hinge, high_hinge = _hinges(y)
+        reach = self.coef * (high_hinge - low_hinge)
+        is_within = (y >= low_hinge - reach) & (y <= high_hinge + reach)
+        low, high = y[is_within][[0, -1]]
+        has_low = self.extremes != "high" and y[0] < low
+        has_high = self.extremes != "low" and y[-1] > high
+        if not has_low and not has_high:
+            raise ValueError(
+                f"No value of y lies beyond the whiskers of its box plot, [{low:g}, {high:g}] "
+                f"(extremes={self.extremes!r}, coef={self.coef:g}), so none would be relevant. "
+                "Give `points`, a smaller `coef`, or weight by density: compute_target_weight."
+            )
+        median = np.median(y)
+        # Where a whisker has shrunk to the median, the first extreme value stands for it.
+        if has_low and low == median:
+            low = y[y < low][-1]
+        if has_high and high == median:
+            high = y[y > high][0]
+        # Where an end has no extreme value, it is as irrelevant as the median.
+        points = {
+            y[0] if not has_low else low: float(has_low),
+            y[-1] if not has_high else high: float(has_high),
+            median: 0.0,
+        }
+        return np.array(sorted(points.items()))
+
+    def __call__(self, y):
+        """Return the relevance of values.
+
+        Parameters
+        ----------
+        y : array-like of shape (n,)
+            Values of the target.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            In [0, 1].
+        """
+        if not hasattr(self, "points_"):
+            raise ValueError("This Relevance has not seen a target yet. Call fit(y) first.")
+        y = _check_target(y)
+        values, shares = self.points_.T
+        if len(values) == 1:
+            return np.full(len(y), shares[0])
+        # Between which points, how far along, and what the curve makes of it.
+        first = np.clip(np.searchsorted(values, y, side="right") - 1, 0, len(values) - 2)
+        width = np.diff(values)[first]
+        u = np.clip(y - values[first], 0.0, width) / width
+        return shares[first] + np.diff(shares)[first] * u**2 * (3 - 2 * u)
+
+
+def _hinges(y):
+    """Return Tukey's hinges of sorted values, as R's fivenum does."""
+    n = len(y)
+    depth = ((n + 3) // 2) / 2
+    positions = np.array([depth, n + 1 - depth])
+    lower, upper = np.floor(positions).astype(int), np.ceil(positions).astype(int)
+    return (y[lower - 1] + y[upper - 1]) / 2
+
+
+def _check_points(points):
+    points = np.asarray(points, dtype=np.float64)
+    is_sound = (
+        points.ndim == 2
+        and points.shape[1] == 2
+        and np.isfinite(points).all()
+        and np.all(np.diff(points[:, 0]) > 0)
+        and np.all((points[:, 1] >= 0) & (points[:, 1] <= 1))
+    )
+    if not is_sound:
+        raise ValueError(
+            "`points` must be pairs (value, relevance): values increasing, relevance in [0, 1]. "
+            f"Got {points.tolist()}."
+        )
+    return points
+
+
+class LabelDensity(BaseEstimator):
+    """Count a continuous target in bins, smoothed over neighbouring bins.
+
+    Any float target, negative ones too; values beyond the bins belong to the outermost.
+
+    Parameters
+    ----------
+    bins : "auto", int or array-like of shape (n_bins + 1,), default="auto"
+        Edges, or how many bins of equal width. ``"auto"``: by the rule of Freedman and Diaconis,
+        10 at least and 100 at most.
+    kernel : {"gaussian", "triangular", "laplace"} or None, default="gaussian"
+        What smooths the counts, 1 at its centre; None: nothing.
+    kernel_size : int, default=5
+        Bins that it spans, an odd number.
+    sigma : float, default=2.0
+        Its width, in bins; the triangle has none.
+
+    Attributes
+    ----------
+    edges_ : ndarray of shape (n_bins + 1,)
+        Edges of the bins.
+    counts_ : ndarray of shape (n_bins,)
+        Rows in each.
+
+    References
+    ----------
+    .. [1] Yang et al., Delving into Deep Imbalanced Regression, ICML 2021, arXiv:2102.09554.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.relevance import LabelDensity
+    >>> density = LabelDensity(bins=[0, 1, 2, 3], kernel="triangular", kernel_size=3)
+    >>> density.fit([0.5, 0.5, 0.6, 2.5]).smoothed(density.counts_)
+    array([3., 2., 1.])
+    """
+
+    _parameter_constraints: dict = {
+        "bins": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), "array-like"],
+        "kernel": [StrOptions({"gaussian", "triangular", "laplace"}), None],
+        "kernel_size": [Interval(Integral, 1, None, closed="left")],
+        "sigma": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(self, *, bins: Any = "auto", kernel: Any = "gaussian", kernel_size=5, sigma=2.0):
+        self.bins = bins
+        self.kernel = kernel
+        self.kernel_size = kernel_size
+        self.sigma = sigma
+
+    def fit(self, y):
+        """Count the values.
+
+        Parameters
+        ----------
+        y : array-like of shape (n,)
+            Values of the target.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If y is not finite, the edges do not increase, or `kernel_size` is even.
+        """
+        self._validate_params()
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"`kernel_size` must be odd. Got {self.kernel_size}.")
+        y = _check_target(y)
+        if isinstance(self.bins, Sequence | np.ndarray) and not isinstance(self.bins, str):
+            self.edges_ = np.asarray(self.bins, dtype=np.float64)
+            if self.edges_.ndim != 1 or len(self.edges_) < 2 or np.any(np.diff(self.edges_) <= 0):
+                raise ValueError(f"`bins` must be edges that increase. Got {self.bins!r}.")
+        else:
+            n_bins = _number_of_bins(y) if isinstance(self.bins, str) else int(self.bins)
+            low, high = (y.min(), y.max()) if np.ptp(y) > 0 else (y[0] - 0.5, y[0] + 0.5)
+            # Where numbers are too large for so fine a difference, edges fall together.
+            self.edges_ = np.unique(np.linspace(low, high, n_bins + 1))
+            if len(self.edges_) == 1:
+                self.edges_ = np.append(self.edges_, np.inf)
+        self.counts_ = np.bincount(self.bin_of(y), minlength=len(self.edges_) - 1)
+        return self
+
+    def bin_of(self, y):
+        """Return the bin of each value, ndarray of int of shape (n,)."""
+        places = np.searchsorted(self.edges_, _check_target(y), side="right") - 1
+        return np.clip(places, 0, len(self.edges_) - 2)
+
+    def smoothed(self, values):
+        """Return values, one a bin, smoothed by the kernel; beyond the bins there is nothing.
+
+        Parameters
+        ----------
+        values : array-like of shape (n_bins,)
+            Counts, or what was made of them.
+
+        Returns
+        -------
+        ndarray of shape (n_bins,), float64
+        """
+        values = np.asarray(values, dtype=np.float64)
+        if self.kernel is None:
+            return values
+        half = self.kernel_size // 2
+        distance = np.abs(np.arange(-half, half + 1))
+        kernel = {
+            "gaussian": np.exp(-(distance**2) / (2 * self.sigma**2)),
+            "triangular": 1 - distance / (half + 1),
+            "laplace": np.exp(-distance / self.sigma),
+        }[self.kernel]
+        return convolve1d(values, kernel, mode="constant")
+
+
+def _number_of_bins(y):
+    """Return how many bins the rule of Freedman and Diaconis wants, within bounds."""
+    width = 2 * np.subtract(*np.percentile(y, [75, 25])) / np.cbrt(len(y))
+    if width * MOST_BINS <= np.ptp(y):
+        return MOST_BINS if width > 0 else FEWEST_BINS
+    return max(FEWEST_BINS, int(np.ceil(np.ptp(y) / width)))
+
+
+def compute_target_weight(scheme, y, *, density=None, clip=(0.1, 10.0)):
+    r"""Weight the rows of a continuous target by how rare their values are.
+
+    Parameters
+    ----------
+    scheme : {"inverse", "sqrt", "lds"} or None
+        ``"inverse"``: one over the count of the bin; ``"sqrt"``: one over its root; ``"lds"``: one
+        over the smoothed roots (label distribution smoothing [1]_). None: all alike.
+    y : array-like of shape (n,)
+        Values of the target.
+    density : LabelDensity, default=None
+        Bins and kernel; None: those of ``LabelDensity()``. It is fitted here.
+    clip : (float, float), default=(0.1, 10.0)
+        The least and the most that a row may weigh, where the average row weighs 1 before.
+
+    Returns
+    -------
+    ndarray of shape (n,), float64
+        Weights of mean 1.
+
+    Raises
+    ------
+    ValueError
+        If the scheme is unknown, or y is not finite.
+
+    References
+    ----------
+    .. [1] Yang et al., Delving into Deep Imbalanced Regression, ICML 2021, arXiv:2102.09554.
+
+    Examples
+    --------
+    >>> from skimb.relevance import LabelDensity, compute_target_weight
+    >>> compute_target_weight("inverse", [0.5, 0.5, 0.6, 2.5], density=LabelDensity(bins=[0, 1, 3]))
+    array([0.66666667, 0.66666667, 0.66666667, 2.        ])
+    """
+    y = _check_target(y)
+    if scheme is None:
+        return np.ones(len(y))
+    if scheme not in ("inverse", "sqrt", "lds"):
+        raise ValueError(f"`scheme` must be 'inverse', 'sqrt', 'lds' or None. Got {scheme!r}.")
+    density = (LabelDensity() if density is None else density).fit(y)
+    mass = density.counts_ if scheme == "inverse" else np.sqrt(density.counts_)
+    if scheme == "lds":
+        mass = density.smoothed(mass)
+    weight = 1 / mass[density.bin_of(y)]
+    weight = np.clip(weight / weight.mean(), *clip)
+    return weight / weight.mean()

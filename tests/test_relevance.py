@@ -1,0 +1,170 @@
+"""Relevance and density of continuous targets."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from skimb.relevance import LabelDensity, Relevance, compute_target_weight
+
+SKEWED = [1, 2, 2, 3, 3, 3, 4, 4, 5, 12, 20]
+COUNTS = [100, 40, 10, 2, 0, 1]
+AGES = np.repeat(np.arange(6), COUNTS) + 0.5
+
+
+def test_points_of_the_box_plot():
+    phi = Relevance().fit(SKEWED)
+    np.testing.assert_array_equal(phi.points_, [(1, 0), (3, 0), (5, 1)])
+    np.testing.assert_allclose(phi(SKEWED), [0, 0, 0, 0, 0, 0, 0.5, 0.5, 1, 1, 1])
+    np.testing.assert_allclose(phi([3.5, 4, 4.5]), [0.15625, 0.5, 0.84375])
+
+
+def test_the_low_end_mirrors_the_high_one():
+    phi, mirrored = Relevance().fit(SKEWED), Relevance().fit(np.negative(SKEWED))
+    values = np.linspace(-1, 21, 45)
+    np.testing.assert_allclose(mirrored(-values), phi(values))
+
+
+def test_both_ends():
+    y = [-20, *range(1, 12), 40]
+    phi = Relevance().fit(y)
+    np.testing.assert_array_equal(phi.points_, [(1, 1), (6, 0), (11, 1)])
+    assert Relevance(extremes="high").fit(y)([-20])[0] == 0
+    assert Relevance(extremes="low").fit(y)([40])[0] == 0
+
+
+def test_given_points_hold_whatever_y_is():
+    phi = Relevance([(0, 1), (10, 0.2), (20, 0.6)]).fit([5, 5, 5])
+    np.testing.assert_allclose(phi([-9, 0, 5, 10, 15, 20, 99]), [1, 1, 0.6, 0.2, 0.4, 0.6, 0.6])
+
+
+def test_a_median_on_the_whisker():
+    phi = Relevance().fit([0] * 20 + [5, 9])
+    np.testing.assert_array_equal(phi([-3, 0, 2.5, 5, 9]), [0, 0, 0.5, 1, 1])
+    np.testing.assert_array_equal(Relevance([(2, 0.3)]).fit([1])([0, 9]), [0.3, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("relevance", "y", "message"),
+    [
+        (Relevance(), [1, 2, 3], "No value of y lies beyond the whiskers"),
+        (Relevance(extremes="low"), SKEWED, "No value of y lies beyond the whiskers"),
+        (Relevance(), [1, np.nan], "NaN"),
+        (Relevance([(1, 0), (1, 1)]), SKEWED, "values increasing"),
+        (Relevance([(1, 0), (2, 3)]), SKEWED, r"relevance in \[0, 1\]"),
+        (Relevance(coef=0), SKEWED, "'coef' parameter"),
+    ],
+)
+def test_what_is_wrong_is_said(relevance, y, message):
+    with pytest.raises(ValueError, match=message):
+        relevance.fit(y)
+
+
+def test_a_relevance_wants_a_target_first():
+    with pytest.raises(ValueError, match="has not seen a target"):
+        Relevance()([1.0])
+
+
+@given(arrays(np.float64, st.integers(5, 40), elements=st.floats(-1e6, 1e6, allow_subnormal=False)))
+def test_relevance_lies_between_0_and_1_and_falls_towards_the_median(y):
+    try:
+        phi = Relevance().fit(y)
+    except ValueError:
+        return
+    values = np.sort(y)
+    found = phi(values)
+    assert np.all((found >= 0) & (found <= 1))
+    median = np.median(y)
+    assert np.all(np.diff(found[values <= median]) <= 1e-9)
+    assert np.all(np.diff(found[values >= median]) >= -1e-9)
+
+
+# ------------------------------------------------------------------------------ density
+
+
+def test_counts_of_any_floats():
+    density = LabelDensity(bins=[-1.0, 0.0, 0.5, 2.0]).fit([-0.5, -3.0, 0.0, 0.4, 2.0, 9.0])
+    np.testing.assert_array_equal(density.counts_, [2, 2, 2])
+
+
+@pytest.mark.parametrize(
+    ("kernel", "size", "sigma", "expected"),
+    [
+        ("gaussian", 5, 2.0, [0.60653066, 0.8824969, 1, 0.8824969, 0.60653066]),
+        ("gaussian", 9, 1.0, [3.3546e-4, 0.011109, 0.13533528, 0.60653066, 1]),
+        ("triangular", 5, 2.0, [1 / 3, 2 / 3, 1, 2 / 3, 1 / 3]),
+        ("laplace", 5, 2.0, [0.36787944, 0.60653066, 1, 0.60653066, 0.36787944]),
+    ],
+)
+def test_kernels_have_their_names_shapes(kernel, size, sigma, expected):
+    # The reference code's "gaussian" is another: it is cut off before it is computed.
+    density = LabelDensity(bins=11, kernel=kernel, kernel_size=size, sigma=sigma)
+    found = density.smoothed(np.eye(11)[5])[5 - size // 2 :]
+    np.testing.assert_allclose(found[: len(expected)], expected, rtol=1e-4)
+
+
+def test_smoothing_is_that_of_a_loop():
+    rng = np.random.RandomState(0)
+    values = rng.rand(12)
+    density = LabelDensity(kernel_size=7, sigma=1.5)
+    expected = [
+        sum(
+            values[j] * np.exp(-((i - j) ** 2) / (2 * 1.5**2)) for j in range(12) if abs(i - j) <= 3
+        )
+        for i in range(12)
+    ]
+    np.testing.assert_allclose(density.smoothed(values), expected)
+
+
+def test_golden_weights():
+    density = LabelDensity(bins=np.arange(7), kernel=None)
+    rows = np.cumsum([0, 100, 40, 10, 2])
+    found = compute_target_weight("sqrt", AGES, density=density)
+    expected = [0.69859675, 1.10457845, 2.20915691, 4.93982501, 6.98596753]
+    np.testing.assert_allclose(found[rows], expected, rtol=1e-7)
+
+
+def test_smoothed_weights_are_those_of_a_loop():
+    density = LabelDensity(bins=np.arange(7))
+    found = compute_target_weight("lds", AGES, density=density, clip=(0, np.inf))
+    kernel = np.exp(-(np.arange(-2, 3) ** 2) / 8)
+    smooth = [
+        sum(kernel[j - i + 2] * np.sqrt(COUNTS[j]) for j in range(6) if abs(i - j) <= 2)
+        for i in range(6)
+    ]
+    weight = 1 / np.array(smooth)[AGES.astype(int)]
+    np.testing.assert_allclose(found, weight / weight.mean())
+
+
+@given(arrays(np.float64, st.integers(1, 60), elements=st.floats(-1e9, 1e9)))
+def test_weights_have_mean_1_whatever_the_target(y):
+    for scheme in (None, "inverse", "sqrt", "lds"):
+        weight = compute_target_weight(scheme, y)
+        assert np.isclose(weight.mean(), 1)
+        assert np.all(weight > 0)
+
+
+def test_rare_values_weigh_more_and_not_beyond_the_clip():
+    y = np.r_[np.zeros(1000), 5.0]
+    weight = compute_target_weight("inverse", y)
+    assert weight[-1] / weight[0] == pytest.approx(10 / 0.5, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"kernel_size": 4}, "must be odd"),
+        ({"bins": [1, 1, 2]}, "edges that increase"),
+        ({"bins": 0}, "'bins' parameter"),
+        ({"kernel": "box"}, "'kernel' parameter"),
+    ],
+)
+def test_a_density_that_is_none(params, message):
+    with pytest.raises(ValueError, match=message):
+        LabelDensity(**params).fit([1.0, 2.0])
+
+
+def test_schemes_that_nobody_knows():
+    with pytest.raises(ValueError, match="`scheme` must be"):
+        compute_target_weight("cubic", [1.0])
