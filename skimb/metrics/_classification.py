@@ -1,9 +1,4 @@
-"""Scores and scorers that see the rare classes.
-
-The laws of this room: a ``*_score`` is better when larger, an ``*_error`` when smaller; a class
-that neither occurs nor is predicted scores 0, without a warning; averages of recalls go over the
-classes that occur in ``y_true``.
-"""
+"""Scores and scorers that see the rare classes."""
 
 import numpy as np
 import pandas as pd

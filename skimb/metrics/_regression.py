@@ -1,0 +1,216 @@
+"""Errors of a continuous target whose important range is rare."""
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+
+from skimb.relevance import LabelDensity, Relevance
+
+__all__ = [
+    "balanced_mean_absolute_error",
+    "geometric_mean_error",
+    "sera_score",
+    "shot_report",
+]
+
+#: Hits are as good as errors of this size: a product must not vanish for one of them.
+LEAST_ERROR = 1e-10
+
+
+def _errors(y_true, y_pred):
+    check_consistent_length(y_true, y_pred)
+    y_true, y_pred = (
+        check_array(column_or_1d(y), ensure_2d=False, dtype=np.float64, input_name=name)
+        for y, name in ((y_true, "y_true"), (y_pred, "y_pred"))
+    )
+    return y_true, np.abs(y_pred - y_true)
+
+
+def sera_score(y_true, y_pred, *, relevance=None):
+    r"""Compute the squared error-relevance area (SERA); lower is better.
+
+    .. math:: \int_0^1 \sum_{\phi(y_i) \ge t} (\hat y_i - y_i)^2 \, dt
+              = \sum_i \phi(y_i) (\hat y_i - y_i)^2
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Values and predictions.
+    relevance : Relevance, default=None
+        A fitted one, of the training targets say. None: the box plot of `y_true`.
+
+    Returns
+    -------
+    float
+        In squared units of the target.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, values are not finite, or nothing in `y_true` is relevant.
+
+    References
+    ----------
+    .. [1] Ribeiro and Moniz, Imbalanced regression and extreme value prediction, Machine Learning
+       2020, doi:10.1007/s10994-020-05900-9.
+
+    Examples
+    --------
+    >>> from skimb.metrics import sera_score
+    >>> y_true = [1, 2, 2, 3, 3, 3, 4, 4, 5, 12, 20]
+    >>> sera_score(y_true, [1, 2, 3, 3, 3, 4, 4, 4, 6, 8, 9])
+    138.0
+    """
+    y_true, error = _errors(y_true, y_pred)
+    if relevance is None:
+        relevance = Relevance().fit(y_true)
+    return float(relevance(y_true) @ error**2)
+
+
+def balanced_mean_absolute_error(y_true, y_pred, *, density=None):
+    """Compute the mean over the range of the target of the mean absolute error there.
+
+    Each bin that holds rows counts alike, however many it holds [1]_.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Values and predictions.
+    density : LabelDensity, default=None
+        Whose bins; None: those of ``LabelDensity()``. A clone is fitted to `y_true`.
+
+    Returns
+    -------
+    float
+        In units of the target.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, or values are not finite.
+
+    References
+    ----------
+    .. [1] Ren et al., Balanced MSE for Imbalanced Visual Regression, CVPR 2022, arXiv:2203.16427.
+
+    Examples
+    --------
+    >>> from skimb.metrics import balanced_mean_absolute_error
+    >>> from skimb.relevance import LabelDensity
+    >>> bins = LabelDensity(bins=[0, 1, 2])
+    >>> balanced_mean_absolute_error([0.5, 0.5, 0.5, 1.5], [0.5, 0.5, 0.5, 3.5], density=bins)
+    1.0
+    """
+    y_true, error = _errors(y_true, y_pred)
+    place = _fitted(density, y_true).bin_of(y_true)
+    counts = np.bincount(place)
+    means = np.bincount(place, weights=error)[counts > 0] / counts[counts > 0]
+    return float(means.mean())
+
+
+def geometric_mean_error(y_true, y_pred):
+    """Compute the geometric mean of the absolute errors: a few large ones do not decide it.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Values and predictions. An exact hit counts as an error of 1e-10.
+
+    Returns
+    -------
+    float
+        In units of the target.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, or values are not finite.
+
+    References
+    ----------
+    .. [1] Yang et al., Delving into Deep Imbalanced Regression, ICML 2021, arXiv:2102.09554.
+
+    Examples
+    --------
+    >>> from skimb.metrics import geometric_mean_error
+    >>> round(geometric_mean_error([0, 0], [1, 4]), 6)
+    2.0
+    """
+    return _geometric_mean(_errors(y_true, y_pred)[1])
+
+
+def _geometric_mean(error):
+    return float(np.exp(np.log(np.maximum(error, LEAST_ERROR)).mean()))
+
+
+def shot_report(y_true, y_pred, *, y_train, density=None, many=100, few=20):
+    """Report errors where the training had many, a medium number of, and few rows.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Values and predictions.
+    y_train : array-like of shape (m,)
+        Targets of the training: they are counted in bins.
+    density : LabelDensity, default=None
+        Whose bins; None: those of ``LabelDensity()``. A clone is fitted to `y_train`.
+    many, few : int, default=100, 20
+        More rows in a bin than this are many, fewer than that are few.
+
+    Returns
+    -------
+    DataFrame
+        Rows ``all``, ``many``, ``medium``, ``few``, ``zero`` (where the training had none); columns
+        ``n``, ``mae``, ``mse``, ``gmean``, and ``bias``, the mean of prediction minus value. NaN
+        where there is no row.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, or values are not finite.
+
+    References
+    ----------
+    .. [1] Yang et al., Delving into Deep Imbalanced Regression, ICML 2021, arXiv:2102.09554.
+
+    Examples
+    --------
+    >>> from skimb.metrics import shot_report
+    >>> from skimb.relevance import LabelDensity
+    >>> y_train = [0.5] * 200 + [1.5] * 5
+    >>> report = shot_report([0.5, 1.5, 1.5], [0.5, 1.0, 0.5], y_train=y_train,
+    ...                      density=LabelDensity(bins=[0, 1, 2]))
+    >>> report.loc[["many", "few"], ["n", "mae", "bias"]]
+          n   mae  bias
+    many  1  0.00  0.00
+    few   2  0.75 -0.75
+    """
+    y_true, error = _errors(y_true, y_pred)
+    signed = np.asarray(y_pred, dtype=np.float64).ravel() - y_true
+    density = _fitted(density, y_train)
+    counts = density.counts_[density.bin_of(y_true)]
+    # Beyond the bins the training had nothing, whatever the outermost hold.
+    counts = np.where((y_true < density.edges_[0]) | (y_true > density.edges_[-1]), 0, counts)
+    groups = {
+        "all": np.ones(len(y_true), dtype=bool),
+        "many": counts > many,
+        "medium": (counts >= few) & (counts <= many),
+        "few": (counts > 0) & (counts < few),
+        "zero": counts == 0,
+    }
+    rows = {}
+    for name, members in groups.items():
+        some = error[members]
+        if not len(some):
+            rows[name] = (0, *[np.nan] * 4)
+            continue
+        figures = some.mean(), (some**2).mean(), _geometric_mean(some), signed[members].mean()
+        rows[name] = (len(some), *figures)
+    return pd.DataFrame.from_dict(
+        rows, orient="index", columns=["n", "mae", "mse", "gmean", "bias"]
+    )
+
+
+def _fitted(density, y):
+    return (LabelDensity() if density is None else clone(density)).fit(y)

@@ -1,0 +1,76 @@
+"""Errors of a continuous target whose important range is rare."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from skimb.metrics import (
+    balanced_mean_absolute_error,
+    geometric_mean_error,
+    sera_score,
+    shot_report,
+)
+from skimb.relevance import LabelDensity, Relevance
+
+TRUE = np.array([1, 2, 2, 3, 3, 3, 4, 4, 5, 12, 20.0])
+PREDICTED = np.array([1, 2, 3, 3, 3, 4, 4, 4, 6, 8, 9.0])
+
+
+def test_sera_is_the_area_under_the_errors_of_the_more_and_more_relevant():
+    assert sera_score(TRUE, PREDICTED) == 138
+    phi = Relevance().fit(TRUE)(TRUE)
+    steps = np.linspace(0, 1, 1001)
+    errors = [np.sum((PREDICTED - TRUE)[phi >= t] ** 2) for t in steps]
+    # The published code's sum over steps of 0.001.
+    assert np.trapezoid(errors, steps) == pytest.approx(138.001, abs=5e-4)
+
+
+def test_sera_by_the_relevance_of_the_training():
+    relevance = Relevance([(0, 0), (10, 1)]).fit(TRUE)
+    assert sera_score([5], [7], relevance=relevance) == 2.0
+    # Where all is relevant it is the sum of squares.
+    everything = Relevance([(0, 1)]).fit(TRUE)
+    expected = np.sum((TRUE - PREDICTED) ** 2)
+    assert sera_score(TRUE, PREDICTED, relevance=everything) == pytest.approx(expected)
+
+
+@given(arrays(np.float64, st.integers(1, 50), elements=st.floats(-100, 100)), st.integers(0, 9))
+def test_the_balanced_error_is_that_of_a_loop(y, seed):
+    predicted = y + np.random.RandomState(seed).normal(size=len(y))
+    density = LabelDensity(bins=[-50, 0, 1, 50]).fit(y)
+    means = []
+    for low, high in ((-np.inf, 0), (0, 1), (1, np.inf)):
+        members = (y >= low) & (y < high)
+        if members.any():
+            means.append(np.abs(predicted - y)[members].mean())
+    found = balanced_mean_absolute_error(y, predicted, density=density)
+    assert found == pytest.approx(np.mean(means))
+
+
+def test_hits_do_not_make_the_geometric_mean_vanish():
+    assert geometric_mean_error([1, 2, 3], [1, 3, 4]) == pytest.approx(1e-10 ** (1 / 3))
+    assert geometric_mean_error([0, 0, 0], [1, 2, 4]) == pytest.approx(2)
+
+
+def test_shots_are_counted_in_the_training():
+    y_train = np.repeat([0.5, 1.5, 2.5, 3.5], [101, 100, 20, 19])
+    density = LabelDensity(bins=[0, 1, 2, 3, 4, 5])
+    y_true = np.array([0.5, 1.5, 2.5, 3.5, 4.5, 9.0, -1.0])
+    report = shot_report(y_true, y_true + 1, y_train=y_train, density=density)
+    assert report["n"].to_dict() == {"all": 7, "many": 1, "medium": 2, "few": 1, "zero": 3}
+    np.testing.assert_allclose(report[["mae", "mse", "gmean", "bias"]], 1)
+    nobody = shot_report([0.5], [0.5], y_train=y_train, density=density)
+    assert nobody.loc["few"].isna().tolist() == [False, True, True, True, True]
+    assert not hasattr(density, "edges_")
+
+
+@pytest.mark.parametrize(
+    "metric", [sera_score, balanced_mean_absolute_error, geometric_mean_error], ids=str
+)
+def test_what_is_wrong_is_said(metric):
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        metric(TRUE, PREDICTED[:3])
+    with pytest.raises(ValueError, match="y_pred contains NaN"):
+        metric(TRUE, np.full(len(TRUE), np.nan))
