@@ -10,7 +10,14 @@ from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
 
-__all__ = ["BestEpoch", "ClippedGradients", "Deferral", "Validation", "lr_callback"]
+__all__ = [
+    "BestEpoch",
+    "ClippedGradients",
+    "Deferral",
+    "Validation",
+    "lr_callback",
+    "step_schedule",
+]
 
 
 class ClippedGradients(Callback):
@@ -192,6 +199,31 @@ class BestEpoch(Callback):
         self.weights_ = None
 
 
+def step_schedule(schedule, *, lr, n_steps):
+    """Return torch's class of a schedule that acts at each step, and its options.
+
+    Parameters
+    ----------
+    schedule : {"one_cycle", "cosine", "plateau", "constant"}
+        As in `CNNClassifier`.
+    lr : list of float
+        The highest rate of each group of parameters.
+    n_steps : int
+        The length of the training.
+
+    Returns
+    -------
+    (class, dict) or None
+        None for those that do not act at each step.
+    """
+    if schedule == "one_cycle":
+        # One more than are taken: skorch asks for the rate after the last step too.
+        return OneCycleLR, {"max_lr": lr, "total_steps": n_steps + 1, "cycle_momentum": False}
+    if schedule == "cosine":
+        return CosineAnnealingLR, {"T_max": n_steps}
+    return None
+
+
 def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, has_validation):
     """Return the callback of a learning-rate schedule, or None for a constant rate.
 
@@ -210,21 +242,10 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, has_validation):
     -------
     LRScheduler or None
     """
-    n_steps = n_epochs * steps_per_epoch
-    if schedule == "one_cycle":
-        return LRScheduler(
-            policy=OneCycleLR,
-            step_every="batch",
-            event_name=None,
-            max_lr=lr,
-            # One more than are taken: skorch asks for the rate after the last step too.
-            total_steps=n_steps + 1,
-            cycle_momentum=False,
-        )
-    if schedule == "cosine":
-        return LRScheduler(
-            policy=CosineAnnealingLR, step_every="batch", event_name=None, T_max=n_steps
-        )
+    each_step = step_schedule(schedule, lr=lr, n_steps=n_epochs * steps_per_epoch)
+    if each_step is not None:
+        policy, options = each_step
+        return LRScheduler(policy=policy, step_every="batch", event_name=None, **options)
     if schedule == "plateau":
         return LRScheduler(
             policy=ReduceLROnPlateau,

@@ -2,7 +2,6 @@
 
 import copy
 import warnings
-from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -59,6 +58,7 @@ from skimb.neural_network._training import (
     to_device,
     train,
     training_mode,
+    unlabelled,
 )
 from skimb.neural_network._validation import hold_out
 
@@ -431,12 +431,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         training = self._prepare(X, y, sample_weight, groups)
         with training_mode(training):
             network = self._build(training)
-            net, epoch = train(
-                self,
-                network,
-                training,
-                log_posterior=partial(self._log_posterior_at, training),
-            )
+            net, epoch = train(self, network, training)
         return self._conclude(training, net, epoch)
 
     def _prepare(self, X, y, sample_weight=None, groups=None):
@@ -533,7 +528,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.validation_indices_ = training.valid_rows
         self._stand_at(training, epoch)
         if self.calibration is not None:
-            logits = net.logits(to_device(training.valid, torch.device("cpu")))
+            logits = net.logits(unlabelled(training.valid.images))
             self._fit_temperatures(logits, training.valid)
         self.net_ = net
         return self
@@ -768,11 +763,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.decision_temperature_ = best("decision_temperature_", weight_for(spoken))
 
     def _dataset(self, X):
-        """Return X as images for the net; batch by batch, they need not fit on the device."""
+        """Return X as images for the net."""
         check_is_fitted(self)
         images = check_images(self, X, channels=self.channels)
-        nothing = np.zeros(len(images))
-        return to_device(Part(images, nothing, nothing), torch.device("cpu"))
+        return unlabelled(images)
 
     def predict_log_proba(self, X):
         """Return the logarithms of `predict_proba`, finite where those round to zero.

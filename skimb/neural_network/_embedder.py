@@ -5,7 +5,6 @@ import os
 from hashlib import blake2b
 from typing import Any
 
-import numpy as np
 import torch
 from sklearn.base import (
     BaseEstimator,
@@ -27,7 +26,7 @@ from skimb.neural_network._modules import count_multiply_adds, last_linear
 from skimb.neural_network._net import ImageNet, RowLoss, Standardized
 from skimb.neural_network._pretrained import PretrainedBackbone, unit_scale
 from skimb.neural_network._runtime import resolve_device
-from skimb.neural_network._training import Part, to_device
+from skimb.neural_network._training import unlabelled
 
 __all__ = ["CNNEmbedder"]
 
@@ -241,8 +240,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _run(self, images):
         """Return what the layer gives, or the last one reads, for each image."""
-        nothing = np.zeros(len(images))
-        dataset = to_device(Part(images, nothing, nothing), torch.device("cpu"))
+        dataset = unlabelled(images)
         layer = self._find_layer(self.net_.module_.network, torch.device(self.net_.device))
         if layer is None:
             return self.net_.logits(dataset)

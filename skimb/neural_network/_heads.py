@@ -1,7 +1,5 @@
 """Heads of a trained network: where they start from, and those made from its last layer."""
 
-from functools import partial
-
 import numpy as np
 import torch
 from scipy.special import log_softmax
@@ -11,7 +9,7 @@ from torch import nn
 from skimb.losses import Loss
 from skimb.neural_network._backbones import CosineLinear
 from skimb.neural_network._modules import last_linear
-from skimb.neural_network._training import Part, prepared, to_device, train, training_mode
+from skimb.neural_network._training import prepared, train, training_mode, unlabelled
 
 __all__ = [
     "ScaledLinear",
@@ -45,7 +43,7 @@ def last_layer(classifier):
         bias = layer.bias.detach().cpu().numpy()
     n_channels, height, width = classifier.image_shape_
     noise = np.random.RandomState(0).rand(2, height, width, n_channels).astype(np.float32)
-    dataset = to_device(Part(noise, np.zeros(2), np.zeros(2)), torch.device("cpu"))
+    dataset = unlabelled(noise)
     logits = classifier.net_.logits(dataset)
     embedded = classifier.net_.values_at(layer, dataset, inputs=True)
     if isinstance(layer, CosineLinear) or embedded.shape[1] != weight.shape[1]:
@@ -177,12 +175,7 @@ def fit_head(head, embedded, y, sample_weight, start):
     trainee = prepare_head(head, embedded, y, sample_weight, start)
     training = trainee.training
     with training_mode(training):
-        net, epoch = train(
-            head,
-            trainee.network,
-            training,
-            log_posterior=partial(head._log_posterior_at, training),
-        )
+        net, epoch = train(head, trainee.network, training)
     return head._conclude(training, net, epoch)
 
 

@@ -2,8 +2,9 @@
 
 from numbers import Integral
 
-import torch
 from torch import nn
+
+from skimb.neural_network._modules import run_order
 
 __all__ = ["LayerPlan", "layer_groups"]
 
@@ -35,18 +36,10 @@ def layer_groups(network, head, image_shape, device):
     modules = dict(network.named_modules())
     owners = {name: module for name, module in modules.items() if module._parameters}
     leaves = {name: m for name, m in modules.items() if name and not list(m.children())}
-    run = []
-    handles = [
-        module.register_forward_pre_hook(lambda _, inputs, name=name: run.append(name))
-        for name, module in {**leaves, **owners}.items()
-    ]
-    try:
-        with torch.no_grad():
-            network(torch.zeros(1, *image_shape, device=device, dtype=torch.float32))
-    finally:
-        for handle in handles:
-            handle.remove()
-    ran = list(dict.fromkeys(run))
+    asked = {**leaves, **owners}
+    name_of = {module: name for name, module in asked.items()}
+    run = run_order(network, asked.values(), image_shape, device)
+    ran = list(dict.fromkeys(name_of[module] for module in run))
     order = [name for name in ran if name in owners]
     is_head = [owners[name] is head for name in order].index(True)
     layers, head_names = {}, order[is_head:]
@@ -58,7 +51,7 @@ def layer_groups(network, head, image_shape, device):
         layers.setdefault(block, []).append(name)
     # Some modules lend their weights without being called: they belong to what they stand in.
     for name in owners:
-        if name not in run:
+        if name not in ran:
             around = [block for block in layers if name.startswith(f"{block}.")]
             layers[max(around, key=len) if around else next(iter(layers))].append(name)
     groups = [*layers.values(), head_names]

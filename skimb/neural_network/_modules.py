@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from skimb.neural_network._backbones import VGG, CosineLinear, ResNet
 from skimb.neural_network._pretrained import PretrainedBackbone
 
-__all__ = ["SimpleCNN", "build_module", "count_multiply_adds", "last_linear"]
+__all__ = ["SimpleCNN", "build_module", "count_multiply_adds", "last_linear", "run_order"]
 
 
 class SimpleCNN(nn.Module):
@@ -349,6 +349,41 @@ def count_multiply_adds(net, image_shape, device):
     return counter.get_total_flops() // 2
 
 
+def run_order(net, modules, image_shape, device):
+    """Return which modules of a network run when it reads an image, each time in turn.
+
+    Parameters
+    ----------
+    net : nn.Module
+        The network, in evaluation mode.
+    modules : iterable of nn.Module
+        Those that are asked about.
+    image_shape : tuple of int
+        ``(C, H, W)``.
+    device : torch.device
+        Where the network lies.
+
+    Returns
+    -------
+    list of nn.Module
+    """
+    run, thread = [], threading.get_ident()
+
+    def note(module, inputs):
+        # Clones of an estimator may share the network: what another thread runs is not ours.
+        if threading.get_ident() == thread:
+            run.append(module)
+
+    handles = [module.register_forward_pre_hook(note) for module in modules]
+    try:
+        with torch.no_grad():
+            net(torch.zeros(1, *image_shape, device=device, dtype=torch.float32))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return run
+
+
 def last_linear(net, image_shape, device):
     """Find the linear layer that a network runs last: the head, whose input is the embedding.
 
@@ -370,22 +405,8 @@ def last_linear(net, image_shape, device):
     ValueError
         If there is none.
     """
-    run, thread = [], threading.get_ident()
-
-    def note(layer, inputs, output):
-        # Clones of an estimator may share the network: what another thread runs is not ours.
-        if threading.get_ident() == thread:
-            run.append(layer)
-
-    handles = [
-        layer.register_forward_hook(note) for layer in net.modules() if isinstance(layer, nn.Linear)
-    ]
-    try:
-        with torch.no_grad():
-            net(torch.zeros(1, *image_shape, device=device, dtype=torch.float32))
-    finally:
-        for handle in handles:
-            handle.remove()
+    linear = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
+    run = run_order(net, linear, image_shape, device)
     if not run:
         raise ValueError(
             f"{type(net).__name__} runs no nn.Linear layer, so it has no penultimate layer to "

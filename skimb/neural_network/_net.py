@@ -20,8 +20,9 @@ __all__ = [
     "RowLoss",
     "Standardized",
     "batch_norms",
+    "diverged",
     "parameter_groups",
-    "rows_for_norms",
+    "recent_batches",
 ]
 
 
@@ -273,10 +274,7 @@ class ImageNet(NeuralNet):
             self.notify("on_batch_end", batch=batch, training=training, **step)
         loss = float(total) / n_rows
         if not np.isfinite(loss):
-            raise ValueError(
-                f"Training diverged: the {prefix} loss of epoch {len(self.history)} is {loss}. "
-                "Lower `lr`, keep `max_grad_norm`, or look for extreme values in X."
-            )
+            raise diverged(prefix, len(self.history), loss)
         self.history.record(prefix + "_loss", loss)
         self.history.record(prefix + "_batch_count", n_batches)
         if training:
@@ -286,9 +284,7 @@ class ImageNet(NeuralNet):
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train; unlike skorch's, an interrupt is not swallowed."""
-        # Without a norm nothing is kept.
-        n_rows = rows_for_norms(X.images.shape) if batch_norms(self.module_) else 0
-        self.recent_ = deque(maxlen=-(-n_rows // self.plan.batch_size))
+        self.recent_ = recent_batches(self.module_, X.images.shape, self.plan.batch_size)
         self.notify("on_train_begin", X=X, y=y)
         with suppress(StopTraining):
             self.fit_loop(X, y, **fit_params)
@@ -386,10 +382,32 @@ def parameter_groups(module, layers=None):
     return [(*kind, groups[kind]) for kind in sorted(groups, reverse=True)]
 
 
-def rows_for_norms(shape):
-    """Return from how many rows norms are estimated: of small images more, for equal precision."""
-    n_pixels = shape[1] * shape[2]
-    return min(max(2**21 // n_pixels, 64), 2048)
+def diverged(prefix, epoch, loss):
+    """Return the error of a training whose loss is no number any more; epochs count from 1."""
+    return ValueError(
+        f"Training diverged: the {prefix} loss of epoch {epoch} is {loss}. "
+        "Lower `lr`, keep `max_grad_norm`, or look for extreme values in X."
+    )
+
+
+def recent_batches(module, shape, batch_size):
+    """Return what keeps the last batches of images that norms are estimated from.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Where it has no norm that remembers, nothing is kept.
+    shape : tuple of int
+        ``(n, H, W, C)``: of small images more are kept, for equal precision.
+    batch_size : int
+        Rows a batch.
+
+    Returns
+    -------
+    deque
+    """
+    n_rows = min(max(2**21 // (shape[1] * shape[2]), 64), 2048) if batch_norms(module) else 0
+    return deque(maxlen=-(-n_rows // batch_size))
 
 
 def batch_norms(module):

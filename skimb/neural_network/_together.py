@@ -10,13 +10,13 @@ import torch
 from torch import nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 
 from skimb._image_files import ImageFiles
 from skimb.losses import Loss
 from skimb.neural_network._backbones import CosineLinear
+from skimb.neural_network._callbacks import step_schedule
 from skimb.neural_network._modules import LinearModel, count_multiply_adds
-from skimb.neural_network._net import Standardized, batch_norms, rows_for_norms
+from skimb.neural_network._net import Standardized, batch_norms, diverged, recent_batches
 from skimb.neural_network._runtime import threads_for
 from skimb.neural_network._training import OPTIMIZERS, build_net, let_go, to_device
 
@@ -174,11 +174,7 @@ def _net(trainee, records, recent):
     """
     for number, record in enumerate(records, start=1):
         if not np.isfinite(record["train_loss"]):
-            return ValueError(
-                f"Training diverged: the train loss of epoch {number} is "
-                f"{record['train_loss']}. Lower `lr`, keep `max_grad_norm`, or look for extreme "
-                "values in X."
-            )
+            return diverged("train", number, record["train_loss"])
     net = build_net(trainee.estimator, trainee.network, trainee.training).initialize()
     for record in records:
         net.history.new_epoch()
@@ -253,20 +249,20 @@ def _optimizer(estimator, stack, n_steps):
         {"params": [p for p in stack.parameters.values() if p.ndim > 3]},
         {"params": [p for p in stack.parameters.values() if p.ndim <= 3], "weight_decay": 0.0},
     ]
+    groups = [group for group in groups if group["params"]]
     optimizer = kind(
-        [group for group in groups if group["params"]],
+        groups,
         lr=estimator.lr,
         weight_decay=estimator.weight_decay,
         fused=True,
         **options,
     )
-    if estimator.lr_schedule == "one_cycle":
-        return optimizer, OneCycleLR(
-            optimizer, estimator.lr, total_steps=n_steps + 1, cycle_momentum=False
-        )
-    if estimator.lr_schedule == "cosine":
-        return optimizer, CosineAnnealingLR(optimizer, n_steps)
-    return optimizer, None
+    rates = [estimator.lr] * len(groups)
+    each_step = step_schedule(estimator.lr_schedule, lr=rates, n_steps=n_steps)
+    if each_step is None:
+        return optimizer, None
+    policy, options = each_step
+    return optimizer, policy(optimizer, **options)
 
 
 def _clip(parameters, max_norm):
@@ -352,10 +348,6 @@ class _Losses:
         target = self.target[:, step, :wide].repeat_interleave(n_networks, dim=0)
         weight = self.weight[:, :, step, :wide].flatten(0, 1)
         size = self.sizes[:, step].repeat_interleave(n_networks)
-        if len(self.together) == 1 and not self.alone:
-            loss, _ = self.together[0]
-            values = loss(logits.reshape(-1, n_classes), target.flatten()).view(-1, wide)
-            return ((values * weight).sum(1) / size).view(n_streams, n_networks)
         places, means = [], []
         for loss, these in self.together:
             values = loss(logits[these].reshape(-1, n_classes), target[these].flatten())
@@ -453,11 +445,10 @@ class Networks:
             for stream, part in zip(self.streams, data, strict=True)
         ]
         #: The last batches of each stream, which what norms remember is estimated from.
-        self.recent = []
-        has_norms = bool(batch_norms(self.streams[0][0].network))
-        for stream, part in zip(self.streams, data, strict=True):
-            n_rows = rows_for_norms(part.images.shape) if has_norms else 0
-            self.recent.append(deque(maxlen=-(-n_rows // stream[0].training.plan.batch_size)))
+        self.recent = [
+            recent_batches(stream[0].network, part.images.shape, stream[0].training.plan.batch_size)
+            for stream, part in zip(self.streams, data, strict=True)
+        ]
 
     def run(self, s, images):
         """Return the logits (n_networks, n, n_classes) of images for the networks of a stream."""

@@ -3,6 +3,7 @@
 import copy
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ __all__ = [
     "to_device",
     "train",
     "training_mode",
+    "unlabelled",
 ]
 
 OPTIMIZERS = {
@@ -351,7 +353,23 @@ def let_go(net):
     net.module, net.criterion = Standardized, RowLoss
 
 
-def train(estimator: Any, network, training, *, log_posterior):
+def unlabelled(images):
+    """Return images for predictions: on the host, as batch by batch they need not fit elsewhere.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, H, W, C), or ImageFiles of that shape
+        The rows.
+
+    Returns
+    -------
+    ImageTensors or FileTensors
+    """
+    nothing = np.zeros(len(images))
+    return to_device(Part(images, nothing, nothing), torch.device("cpu"))
+
+
+def train(estimator: Any, network, training):
     """Train a network by the parameters of an estimator.
 
     Parameters
@@ -362,8 +380,6 @@ def train(estimator: Any, network, training, *, log_posterior):
         On the device, in channels-last memory.
     training : Training
         What to train on.
-    log_posterior : callable
-        ``(logits, epoch=)`` to the log-posteriors that the estimator would predict by.
 
     Returns
     -------
@@ -384,7 +400,7 @@ def train(estimator: Any, network, training, *, log_posterior):
                 valid.images,
                 estimator.classes_[valid.target],
                 classes=estimator.classes_,
-                log_posterior=log_posterior,
+                log_posterior=partial(estimator._log_posterior_at, training),
                 scorer=training.scorer,
             )
         )
