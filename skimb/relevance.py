@@ -6,12 +6,19 @@ from typing import Any
 
 import numpy as np
 from scipy.ndimage import convolve1d
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_array, column_or_1d
 
 from skimb._params import Interval, StrOptions
 
-__all__ = ["LabelDensity", "Relevance", "compute_target_weight"]
+__all__ = [
+    "LabelDensity",
+    "Relevance",
+    "compute_target_weight",
+    "fit_relevance",
+    "fit_target_weight",
+    "relevance_bumps",
+]
 
 #: Bins at least and at most, where their number follows from the data.
 FEWEST_BINS, MOST_BINS = 10, 100
@@ -150,6 +157,97 @@ class Relevance(BaseEstimator):
         width = np.diff(values)[first]
         u = np.clip(y - values[first], 0.0, width) / width
         return shares[first] + np.diff(shares)[first] * u**2 * (3 - 2 * u)
+
+
+def fit_relevance(relevance, y):
+    """Return a relevance that is ready for the values of a target.
+
+    Parameters
+    ----------
+    relevance : Relevance, callable or None
+        None: ``Relevance()``. One with a method `fit` is cloned and fitted on y; any other callable
+        turns values of shape (n,) into their relevance and is taken as it is.
+    y : array-like of shape (n,)
+        Values of the target.
+
+    Returns
+    -------
+    callable
+        Values of shape (n,) to their relevance, float64 of shape (n,), which is checked to lie in
+        [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If it cannot be fitted on y, or, when called, gives anything else.
+
+    Examples
+    --------
+    >>> from skimb.relevance import fit_relevance
+    >>> phi = fit_relevance(lambda y: (y > 10).astype(float), [1.0, 12.0])
+    >>> phi([9.0, 11.0])
+    array([0., 1.])
+    """
+    if relevance is None:
+        relevance = Relevance()
+    if hasattr(relevance, "fit"):
+        relevance = clone(relevance).fit(y)
+
+    def phi(y):
+        values = _check_target(y)
+        found = np.asarray(relevance(values), dtype=np.float64)
+        if found.shape != values.shape or not np.all((found >= 0) & (found <= 1)):
+            raise ValueError(
+                "`relevance` must give a number in [0, 1] for each value of the target. For "
+                f"{len(values)} values it gave an array of shape {found.shape}"
+                + (f" between {found.min():g} and {found.max():g}." if found.size else ".")
+            )
+        return found
+
+    return phi
+
+
+def relevance_bumps(y, *, relevance=None, threshold=0.5):
+    """Cut the range of a target where its relevance crosses a threshold.
+
+    The pieces, *bumps*, are what resamplers of continuous targets even out, as those of classes
+    even out classes: each holds the rows between two crossings, all rare or all normal [1]_.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Values of the target.
+    relevance : Relevance, callable or None, default=None
+        As in `fit_relevance`.
+    threshold : float, default=0.5
+        Rows at least so relevant are rare.
+
+    Returns
+    -------
+    bump : ndarray of shape (n,), int
+        Of each row, counted from 0 by increasing y.
+    is_rare : ndarray of shape (n_bumps,), bool
+        Of each bump.
+
+    References
+    ----------
+    .. [1] Torgo et al., SMOTE for Regression, EPIA 2013, doi:10.1007/978-3-642-40669-0_33.
+
+    Examples
+    --------
+    >>> from skimb.relevance import relevance_bumps
+    >>> bump, is_rare = relevance_bumps([1, 2, 2, 3, 3, 3, 4, 4, 5, 12, 20])
+    >>> bump.tolist(), is_rare.tolist()
+    ([0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1], [False, True])
+    """
+    y = _check_target(y)
+    rare = fit_relevance(relevance, y)(y) >= threshold
+    order = np.argsort(y, kind="stable")
+    crossings = np.diff(rare[order].astype(np.int8), prepend=rare[order][:1].astype(np.int8)) != 0
+    bump = np.empty(len(y), dtype=np.intp)
+    bump[order] = np.cumsum(crossings)
+    is_rare = rare[order][np.append(0, np.flatnonzero(crossings))]
+    return bump, is_rare
 
 
 def _hinges(y):
@@ -336,15 +434,48 @@ def compute_target_weight(scheme, y, *, density=None, clip=(0.1, 10.0)):
     >>> compute_target_weight("inverse", [0.5, 0.5, 0.6, 2.5], density=LabelDensity(bins=[0, 1, 3]))
     array([0.66666667, 0.66666667, 0.66666667, 2.        ])
     """
+    return fit_target_weight(scheme, y, density=density, clip=clip)(y)
+
+
+def fit_target_weight(scheme, y, *, density=None, clip=(0.1, 10.0)):
+    """Return the weights of `compute_target_weight` as a function of the target.
+
+    Parameters
+    ----------
+    scheme, y, density, clip
+        As in `compute_target_weight`.
+
+    Returns
+    -------
+    callable
+        Values of shape (m,) to weights of shape (m,), of mean 1 over y.
+
+    Raises
+    ------
+    ValueError
+        If the scheme is unknown, or y is not finite.
+
+    Examples
+    --------
+    >>> from skimb.relevance import LabelDensity, fit_target_weight
+    >>> seen = [0.5, 0.5, 0.6, 2.5]
+    >>> weight = fit_target_weight("inverse", seen, density=LabelDensity(bins=[0, 1, 3]))
+    >>> weight([0.1, 2.0]).round(4)
+    array([0.6667, 2.    ])
+    """
     y = _check_target(y)
     if scheme is None:
-        return np.ones(len(y))
+        return lambda values: np.ones(len(values))
     if scheme not in ("inverse", "sqrt", "lds"):
         raise ValueError(f"`scheme` must be 'inverse', 'sqrt', 'lds' or None. Got {scheme!r}.")
     density = (LabelDensity() if density is None else density).fit(y)
     mass = density.counts_ if scheme == "inverse" else np.sqrt(density.counts_)
     if scheme == "lds":
         mass = density.smoothed(mass)
-    weight = 1 / mass[density.bin_of(y)]
-    weight = np.clip(weight / weight.mean(), *clip)
-    return weight / weight.mean()
+    # Bins without a row have no weight of their own: values that fall there get the clip's most.
+    with np.errstate(divide="ignore"):
+        by_bin = 1 / mass
+    rows = density.bin_of(y)
+    by_bin = np.clip(by_bin / by_bin[rows].mean(), *clip)
+    by_bin /= by_bin[rows].mean()
+    return lambda values: by_bin[density.bin_of(values)]

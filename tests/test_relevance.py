@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from skimb.relevance import LabelDensity, Relevance, compute_target_weight
+from skimb.relevance import (
+    LabelDensity,
+    Relevance,
+    compute_target_weight,
+    fit_relevance,
+    fit_target_weight,
+    relevance_bumps,
+)
 
 SKEWED = [1, 2, 2, 3, 3, 3, 4, 4, 5, 12, 20]
 COUNTS = [100, 40, 10, 2, 0, 1]
@@ -168,3 +175,49 @@ def test_a_density_that_is_none(params, message):
 def test_schemes_that_nobody_knows():
     with pytest.raises(ValueError, match="`scheme` must be"):
         compute_target_weight("cubic", [1.0])
+
+
+# ------------------------------------------------------------------------------ bumps
+
+
+def test_bumps_are_cut_where_the_relevance_crosses_the_threshold():
+    y = np.array([5.0, -3.0, 0.0, 9.0, 0.5, -9.0, 4.0])
+    phi = Relevance([(-4, 1), (0, 0), (4, 1)])
+    bump, is_rare = relevance_bumps(y, relevance=phi)
+    assert bump.tolist() == [2, 0, 1, 2, 1, 0, 2]
+    assert is_rare.tolist() == [True, False, True]
+
+
+@given(
+    st.lists(st.floats(-100, 100), min_size=1, max_size=40),
+    st.floats(0.05, 0.95),
+)
+def test_bumps_are_runs_of_sorted_rows_of_one_kind(values, threshold):
+    y = np.array(values)
+    phi = Relevance([(-50, 1), (0, 0), (50, 1)]).fit(y)
+    bump, is_rare = relevance_bumps(y, relevance=phi, threshold=threshold)
+    np.testing.assert_array_equal(is_rare[bump], phi(y) >= threshold)
+    assert np.all(np.diff(bump[np.argsort(y, kind="stable")]) >= 0)
+    assert np.all(is_rare[1:] != is_rare[:-1])
+    assert set(bump) == set(range(len(is_rare)))
+
+
+@pytest.mark.parametrize("values", [lambda y: y, lambda y: y[:1] * 0, lambda y: y * np.nan])
+def test_a_relevance_of_ones_own_must_give_numbers_between_zero_and_one(values):
+    with pytest.raises(ValueError, match=r"must give a number in \[0, 1\] for each value"):
+        fit_relevance(values, [2.0, 3.0])([2.0, 3.0])
+
+
+def test_a_relevance_is_fitted_on_the_target_that_is_given_and_left_alone():
+    given_one = Relevance()
+    phi = fit_relevance(given_one, [1, 2, 2, 3, 3, 3, 4, 4, 5, 12, 20])
+    assert not hasattr(given_one, "points_")
+    np.testing.assert_allclose(phi([4.0]), [0.5])
+
+
+def test_weights_as_a_function_are_the_weights():
+    y = np.random.RandomState(0).gamma(2, size=200)
+    for scheme in (None, "inverse", "sqrt", "lds"):
+        weight = fit_target_weight(scheme, y)
+        np.testing.assert_allclose(weight(y), compute_target_weight(scheme, y))
+        assert np.all(np.isfinite(weight(np.array([-5.0, 50.0]))))
