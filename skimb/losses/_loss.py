@@ -1,11 +1,18 @@
-"""What every loss shares: the check of its input, the reduction, and the Loss template."""
+"""What every loss shares: the check of its input, the reduction, and the two templates."""
 
 import inspect
 
 import torch
 from torch import nn
 
-__all__ = ["Loss", "check_logits", "reduce_loss"]
+__all__ = [
+    "Loss",
+    "RegressionLoss",
+    "check_logits",
+    "check_predictions",
+    "reduce_loss",
+    "reduce_rows",
+]
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -72,38 +79,11 @@ def reduce_loss(values, target, *, weight=None, reduction="none"):
     return values.sum() if reduction == "sum" else values
 
 
-class Loss(nn.Module):
-    """Template of a loss that is an ``nn.Module`` and clones like a scikit-learn estimator.
+class ParametersMixin:
+    """What makes an ``nn.Module`` clone like a scikit-learn estimator: parameters of ``__init__``.
 
-    A subclass has an ``__init__`` that only stores its parameters, `reduction` among them, and a
-    ``forward(logits, target)``. `fit` counts the classes for those that want to know; it is called
-    on a clone, so one object can serve many fits.
-
-    Attributes
-    ----------
-    counts_ : Tensor of shape (n_classes,), float64, or None
-        Rows of each class that `fit` saw; it moves with the loss from device to device.
-    needs_cosine_head : bool, default=False
-        Whether the logits must be cosines, as `skimb.neural_network.CosineLinear` gives them.
-    adjusts_prior : bool, default=False
-        Whether the loss corrects for the class prior by itself, so that class weights or balanced
-        batches beside it would correct twice.
-
-    Examples
-    --------
-    >>> from sklearn.base import clone
-    >>> from skimb.losses import FocalLoss
-    >>> clone(FocalLoss(gamma=1.0)).set_params(gamma=5.0)
-    FocalLoss(gamma=5.0)
+    Put it before ``nn.Module``. ``__init__`` stores its parameters as they are.
     """
-
-    reduction: str
-    needs_cosine_head = False
-    adjusts_prior = False
-
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("counts_", None)
 
     @classmethod
     def _parameters_of_init(cls):
@@ -149,6 +129,49 @@ class Loss(nn.Module):
                 )
             setattr(self, name, value)
         return self
+
+    def extra_repr(self):
+        """Name the parameters that differ from their defaults."""
+        defaults = inspect.signature(type(self).__init__).parameters
+        return ", ".join(
+            f"{name}={value!r}"
+            for name, value in self.get_params().items()
+            if repr(value) != repr(defaults[name].default)
+        )
+
+
+class Loss(ParametersMixin, nn.Module):
+    """Template of a loss that is an ``nn.Module`` and clones like a scikit-learn estimator.
+
+    A subclass has an ``__init__`` that only stores its parameters, `reduction` among them, and a
+    ``forward(logits, target)``. `fit` counts the classes for those that want to know; it is called
+    on a clone, so one object can serve many fits.
+
+    Attributes
+    ----------
+    counts_ : Tensor of shape (n_classes,), float64, or None
+        Rows of each class that `fit` saw; it moves with the loss from device to device.
+    needs_cosine_head : bool, default=False
+        Whether the logits must be cosines, as `skimb.neural_network.CosineLinear` gives them.
+    adjusts_prior : bool, default=False
+        Whether the loss corrects for the class prior by itself, so that class weights or balanced
+        batches beside it would correct twice.
+
+    Examples
+    --------
+    >>> from sklearn.base import clone
+    >>> from skimb.losses import FocalLoss
+    >>> clone(FocalLoss(gamma=1.0)).set_params(gamma=5.0)
+    FocalLoss(gamma=5.0)
+    """
+
+    reduction: str
+    needs_cosine_head = False
+    adjusts_prior = False
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("counts_", None)
 
     def fit(self, y):
         """Count the classes.
@@ -215,11 +238,103 @@ class Loss(nn.Module):
         """
         return self.effective_logits(logits)
 
-    def extra_repr(self):
-        """Name the parameters that differ from their defaults."""
-        defaults = inspect.signature(type(self).__init__).parameters
-        return ", ".join(
-            f"{name}={value!r}"
-            for name, value in self.get_params().items()
-            if repr(value) != repr(defaults[name].default)
+
+class RegressionLoss(ParametersMixin, nn.Module):
+    """Template of a loss of predictions and a continuous target.
+
+    Like `Loss`, but ``forward(prediction, target, weight=None)`` takes one number a row, and `fit`
+    the values of the target. One that wants to know nothing of the target leaves `fit` as it is.
+
+    Attributes
+    ----------
+    adjusts_prior : bool, default=False
+        Whether the loss makes up for rare values by itself, so that weights or batch sampling
+        beside it would do so twice.
+    reads_batch : bool, default=False
+        Whether the value of a row depends on the other rows of its batch.
+    lr : float or None, default=None
+        Learning rate of the loss's own parameters, where it has any.
+
+    Examples
+    --------
+    >>> from sklearn.base import clone
+    >>> from skimb.losses import HuberLoss
+    >>> clone(HuberLoss(delta=0.5)).set_params(delta=2.0)
+    HuberLoss(delta=2.0)
+    """
+
+    reduction: str
+    adjusts_prior = False
+    reads_batch = False
+    lr: float | None = None
+
+    def fit(self, y):
+        """Take in the values of the target.
+
+        Parameters
+        ----------
+        y : array-like of shape (n,)
+            Values of the training rows.
+
+        Returns
+        -------
+        self
+        """
+        return self
+
+
+def check_predictions(prediction, target):
+    """Refuse shapes that would broadcast into nonsense.
+
+    Parameters
+    ----------
+    prediction, target : Tensor of shape (n,), float
+        One number a row.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, or the target is not float.
+    """
+    if prediction.ndim != 1 or prediction.shape != target.shape:
+        raise ValueError(
+            "A loss of a continuous target takes predictions and targets of shape (n,). Got "
+            f"{tuple(prediction.shape)} and {tuple(target.shape)}; a network that gives (n, 1) "
+            "wants prediction.squeeze(1)."
         )
+    if not target.is_floating_point():
+        raise ValueError(
+            f"Targets must be of a float type. Got {target.dtype}; use target.float()."
+        )
+
+
+def reduce_rows(values, *, weight=None, reduction="none"):
+    """Weight and reduce the values of a loss; the weighted mean divides by the number of rows.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n,)
+        One value a row.
+    weight : Tensor of shape (n,), default=None
+        One weight a row.
+    reduction : {"none", "mean", "sum"}, default="none"
+        As in `reduce_loss`.
+
+    Returns
+    -------
+    Tensor of shape (n,) or ()
+
+    Raises
+    ------
+    ValueError
+        If the weights are not as many as the rows, or `reduction` is none of the three.
+    """
+    if weight is not None:
+        weight = torch.as_tensor(weight, dtype=values.dtype, device=values.device)
+        if weight.shape != values.shape:
+            raise ValueError(
+                f"`weight` must have one entry for each of the {len(values)} rows. Got shape "
+                f"{tuple(weight.shape)}."
+            )
+        values = values * weight
+    return reduce_loss(values, None, reduction=reduction)

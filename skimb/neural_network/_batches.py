@@ -1,5 +1,7 @@
 """Batches: which rows stand in them, and how they are cut from tensors that lie on the device."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -8,14 +10,14 @@ __all__ = ["BatchIterator", "BatchPlan", "FileTensors", "ImageTensors", "class_s
 
 
 class ImageTensors(Dataset):
-    """Images, class indices and row weights, whole on the device.
+    """Images, targets and row weights, whole on the device.
 
     Parameters
     ----------
     images : Tensor of shape (n, H, W, C), uint8 or float32
         Channels last in memory, so a batch is channels-last without a copy.
-    target : Tensor of shape (n,), int64
-        Class indices.
+    target : Tensor of shape (n,), int64 or float32
+        Class indices, or values of a continuous target.
     weight : Tensor of shape (n,), float32
         Row weights.
     """
@@ -35,14 +37,14 @@ class ImageTensors(Dataset):
 
 
 class FileTensors(Dataset):
-    """Image files with class indices and row weights; a batch is decoded when it is asked for.
+    """Image files with targets and row weights; a batch is decoded when it is asked for.
 
     Parameters
     ----------
     images : ImageFiles
         The files.
-    target : ndarray of shape (n,), int64
-        Class indices.
+    target : ndarray of shape (n,), int64 or float32
+        Class indices, or values of a continuous target.
     weight : ndarray of shape (n,), float32
         Row weights.
     """
@@ -162,13 +164,13 @@ class BatchPlan:
         Epochs that the whole training will take, for ``"progressive"``.
     steps_per_epoch : int or None
         Batches an epoch; None: as many as it takes to see n rows.
-    batch_sampling : {None, "balanced", "sqrt", "progressive"} or float
-        As in `CNNClassifier`.
+    batch_sampling : {None, "balanced", "sqrt", "progressive"}, float or ndarray
+        As in `CNNClassifier`; or the share of each class.
     rng : RandomState
         The source of the order.
     """
 
-    def __init__(self, target, *, batch_size, n_epochs, steps_per_epoch, batch_sampling, rng):
+    def __init__(self, target, *, batch_size, n_epochs, steps_per_epoch, batch_sampling: Any, rng):
         self.target = np.asarray(target)
         self.batch_size = min(batch_size, len(self.target))
         self.n_epochs = n_epochs
@@ -191,6 +193,8 @@ class BatchPlan:
 
     def shares(self, epoch):
         """Return the share of each class in the batches of an epoch, counted from 0."""
+        if isinstance(self.batch_sampling, np.ndarray):
+            return self.batch_sampling
         progress = epoch / max(1, self.n_epochs - 1)
         return class_shares(self.batch_sampling, self._counts, progress=progress)
 

@@ -2,24 +2,18 @@
 
 import copy
 import warnings
-from numbers import Integral, Real
+from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.metrics import get_scorer
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.base import ClassifierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
-from skimb._images import check_images, fit_images
-from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
-from skimb._resampled import ResampledRows
+from skimb._params import Interval, StrOptions
 from skimb.class_weight import SCHEMES, weights_from_counts
 from skimb.losses import (
     AsymmetricLoss,
@@ -32,35 +26,15 @@ from skimb.losses import (
     PolyLoss,
     VectorScalingLoss,
 )
-from skimb.neural_network._augmentation import AUGMENTATIONS, build_augmentation
-from skimb.neural_network._batches import BatchPlan
-from skimb.neural_network._modules import (
-    MODULES,
-    build_module,
-    last_linear,
-)
-from skimb.neural_network._pretrained import PretrainedBackbone, unit_scale
+from skimb.neural_network._callbacks import Validation
+from skimb.neural_network._cnn import BaseCNN, try_loss
 from skimb.neural_network._prior import (
     effective_prior,
     resolve_target_prior,
     shift_log_posterior,
 )
 from skimb.neural_network._resample import resample_training_part
-from skimb.neural_network._runtime import resolve_device
-from skimb.neural_network._training import (
-    OPTIMIZERS,
-    Part,
-    Phase,
-    Training,
-    class_weighted,
-    epoch_records,
-    mean_one,
-    to_device,
-    train,
-    training_mode,
-    unlabelled,
-)
-from skimb.neural_network._validation import hold_out
+from skimb.neural_network._training import Part, Phase, class_weighted, mean_one, unlabelled
 
 __all__ = ["CNNClassifier"]
 
@@ -74,9 +48,11 @@ LOSSES = {
     "vector_scaling": VectorScalingLoss,
     "poly": PolyLoss,
 }
+#: How parameters of a loss are searched.
+GRID_EXAMPLE = "[{'loss': ['cross_entropy']}, {'loss': [FocalLoss()], 'loss__gamma': [0, 1, 2, 5]}]"
 
 
-class CNNClassifier(ClassifierMixin, BaseEstimator):
+class CNNClassifier(ClassifierMixin, BaseCNN):
     r"""Classify images with a convolutional network, with remedies for imbalance as parameters.
 
     A scikit-learn classifier in every respect: `loss`, `class_weight`, `batch_sampling` and
@@ -263,53 +239,22 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     True
     """
 
+    _named_losses = LOSSES
+    _own_scoring = "balanced_accuracy"
+    _grid_example = GRID_EXAMPLE
+
     _parameter_constraints: dict = {
-        "module": [StrOptions(set(MODULES)), callable],
+        **BaseCNN._parameter_constraints,
         "loss": [StrOptions(set(LOSSES)), callable],
         "class_weight": [StrOptions(set(SCHEMES)), dict, None],
         "max_weight": [Interval(Real, 1, None, closed="left"), None],
-        "reweight_after": [Interval(Real, 0, 1, closed="left")],
         "batch_sampling": [
             StrOptions({"balanced", "sqrt", "progressive"}),
             Interval(Real, 0, 1, closed="both"),
             None,
         ],
-        "sampler": [HasMethods("fit_resample"), list, tuple, None],
-        "augmentation": [
-            StrOptions(set(AUGMENTATIONS)),
-            callable,
-            HasMethods("mix"),
-            list,
-            tuple,
-            None,
-        ],
         "target_prior": [StrOptions({"train", "uniform"}), dict, None],
         "calibration": [StrOptions({"temperature"}), None],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "lr_schedule": [StrOptions({"one_cycle", "cosine", "plateau", "constant"})],
-        "lr_decay": [Interval(Real, 0, 1, closed="right"), None],
-        "freeze": [
-            StrOptions({"features", "gradual"}),
-            Interval(Integral, 0, None, closed="left"),
-            None,
-        ],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "steps_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "scoring": [str, callable],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "image_shape": [tuple, list, None],
-        "channels": [StrOptions({"first", "last"}), None],
-        "standardize": [StrOptions({"auto"}), tuple, list, None],
-        "device": [str, torch.device],
-        "num_workers": [Interval(Integral, 0, None, closed="left")],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
@@ -379,159 +324,111 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def set_params(self, **params):
-        """Set parameters by name; ``loss__gamma`` and the like belong to a loss object.
-
-        Parameters
-        ----------
-        **params
-            New values.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If a name is unknown, or belongs to a loss that is a string.
-        """
-        refuse_parameters_of_a_string(params, params.get("loss", self.loss))
-        return super().set_params(**params)
-
-    @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, groups=None):
-        """Train the network.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
-            Images, uint8 or float; or a list, array, Series or one-column frame of paths, which
-            are decoded batch by batch. Every file is opened once first: bad ones are named.
-        y : array-like of shape (n,)
-            Labels.
-        sample_weight : array-like of shape (n,), default=None
-            Row weights; rows of weight zero are left out.
-        groups : array-like of shape (n,), default=None
-            Rows of one group (a patient, a scene) stay together when the validation part is held
-            out, which giving groups demands too.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            If X, y, a parameter or the network does not fit, before any training step; or if
-            the training diverges.
-        """
-        # A fit that fails leaves the estimator unfitted, not half new and half old.
-        self.__dict__.pop("net_", None)
-        training = self._prepare(X, y, sample_weight, groups)
-        with training_mode(training):
-            network = self._build(training)
-            net, epoch = train(self, network, training)
-        return self._conclude(training, net, epoch)
-
-    def _prepare(self, X, y, sample_weight=None, groups=None):
-        """Check everything, and return what the training needs; nothing is random in torch yet."""
-        view = X if isinstance(X, ResampledRows) else None
-        images, y = fit_images(self, X, y, image_shape=self.image_shape, channels=self.channels)
+    def _read_target(self, y):
         check_classification_targets(y)
         self.classes_, target = np.unique(y, return_inverse=True)
-        everything = Part(images, target, self._check_weight(sample_weight, images, target))
-        self.class_count_ = np.bincount(target[everything.weight > 0])
-        if groups is not None:
-            groups = column_or_1d(groups)
-            check_consistent_length(images, groups)
-            if pd.isna(groups).any():
-                raise ValueError("`groups` has missing values. Give every row a group.")
-        scorer = None if self.scoring == "balanced_accuracy" else get_scorer(self.scoring)
-        device = resolve_device(self.device)
-        loss = self._build_loss()
-        # One seed each, drawn in any case: no option shifts the randomness of another.
-        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=4)
-        split_rng, sampler_rng, order_rng = map(np.random.RandomState, seeds[:3])
+        return target
 
-        train_rows, valid_rows = self._split(everything, groups, view, split_rng)
-        part = everything.take(train_rows)
-        statistics = self._standardization(part.images)
-        if self.sampler is not None:
-            part = Part(
-                *resample_training_part(
-                    self.sampler,
-                    part.images,
-                    part.target,
-                    part.weight,
-                    classes=self.classes_,
-                    rng=sampler_rng,
-                )
+    def _check_weight(self, sample_weight, images, target):
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"CNNClassifier needs at least two classes, but y holds one class only: "
+                f"{self.classes_[0]!r}."
             )
-        counts = np.bincount(part.target, minlength=len(self.classes_))
+        weight = self._row_weight(sample_weight, target)
+        empty = self.classes_[np.bincount(target, weights=weight) == 0]
+        if len(empty):
+            raise ValueError(
+                f"`sample_weight` leaves no row of the classes {empty.tolist()}: all their weights "
+                "are zero. Take these rows out, or give one of them a weight."
+            )
+        self.class_count_ = np.bincount(target[weight > 0])
+        return weight
+
+    def _wants_validation(self):
+        return self.early_stopping or self.calibration is not None
+
+    def _strata(self, target):
+        return target, self.classes_
+
+    def _check_validation(self, part):
+        held = np.unique(part.target)
+        if len(held) < 2:
+            raise ValueError(
+                "Early stopping and calibration need at least two classes in the validation part, "
+                f"but only {self.classes_[held].tolist()} could be split. "
+                "Give more rows or groups, or use early_stopping=False and calibration=None."
+            )
+
+    def _resample(self, part, rng):
+        images, labels, weight = resample_training_part(
+            self.sampler, part.images, self.classes_[part.target], part.weight, rng=rng
+        )
+        return Part(images, np.searchsorted(self.classes_, labels), weight)
+
+    def _phases(self, part, loss):
         self.class_weight_ = weights_from_counts(
-            self.class_weight, classes=self.classes_, counts=counts
+            self.class_weight, classes=self.classes_, counts=self._class_counts(part)
         )
         self._warn_of_double_correction(loss)
-        self._warn_of_frozen_noise()
-        training = Training(
-            part=part,
-            valid=everything.take(valid_rows) if len(valid_rows) else None,
-            valid_rows=valid_rows,
-            phases=self._phases(part, loss),
-            plan=BatchPlan(
-                part.target,
-                batch_size=self.batch_size,
-                n_epochs=self.max_epochs,
-                steps_per_epoch=self.steps_per_epoch,
-                batch_sampling=self.batch_sampling,
-                rng=order_rng,
-            ),
-            statistics=statistics,
-            augmentation=build_augmentation(
-                self.augmentation, counts=counts, device=device, rng=sampler_rng
-            ),
-            scorer=scorer,
-            device=device,
-            seed=int(seeds[3]),
+        weight, factor = class_weighted(
+            part.weight, part.target, self.class_weight_, max_weight=self.max_weight
         )
+        start = self._start_of_weights()
+        phases = [Phase(start, weight, partial(np.take, factor), loss)]
+        if isinstance(loss, Loss):
+            loss.fit(part.target)
+        if start > 0:
+            early = loss
+            if isinstance(loss, Loss):
+                early = clone(loss).fit(np.arange(len(self.classes_)))
+            weight, unit = mean_one(part.weight)
+            alike = partial(np.take, np.full(len(factor), 1 / unit))
+            phases.insert(0, Phase(0, weight, alike, early))
+        return phases
+
+    def _batch_shares(self, part):
+        return {"target": part.target, "batch_sampling": self.batch_sampling}
+
+    def _class_counts(self, part):
+        return np.bincount(part.target, minlength=len(self.classes_))
+
+    def _check_training(self, training):
         self.temperature_ = self.decision_temperature_ = 1.0
         for phase in reversed(training.phases):
             self._stand_at(training, phase.start)
             # What cannot be shifted must not train first.
             self._resolve_prior()
-        return training
 
-    def _build(self, training):
-        """Build the network, and try it, the loss and the augmentation on a few rows."""
-        loss, device = training.phases[-1].loss, training.device
-        network = build_module(
-            self.module,
-            image_shape=self.image_shape_,
-            n_outputs=len(self.classes_),
+    def _build_network(self, training):
+        loss = training.phases[-1].loss
+        n_classes = len(self.classes_)
+        network = self._build_module(
+            training,
+            n_outputs=n_classes,
             prior=None if getattr(loss, "adjusts_prior", False) else self.effective_prior_,
-            device=device,
             cosine_head=getattr(loss, "needs_cosine_head", False),
         )
-        needs_rows = training.augmentation.mixer is not None or any(
-            np.ptp(phase.weight) > 0 for phase in training.phases
-        )
-        _try_loss(loss, needs_rows, len(self.classes_), device)
-        few = to_device(training.part.take(np.arange(2)), torch.device("cpu"))[:2][0]
-        training.augmentation.try_on(few.to(device))
+        target = torch.tensor([0, n_classes - 1])
+        try_loss(loss, torch.zeros(2, n_classes), target, training)
         return network
+
+    def _validation(self, training):
+        return Validation(
+            training.valid.images,
+            self.classes_[training.valid.target],
+            classes=self.classes_,
+            log_posterior=partial(self._log_posterior_at, training),
+            scorer=training.scorer,
+        )
 
     def _conclude(self, training, net, epoch):
         """Take over the trained net, which has the weights of that epoch."""
-        self.history_ = epoch_records(net.history)
-        self.n_iter_ = len(self.history_)
-        self.validation_indices_ = training.valid_rows
         self._stand_at(training, epoch)
         if self.calibration is not None:
             logits = net.logits(unlabelled(training.valid.images))
             self._fit_temperatures(logits, training.valid)
-        self.net_ = net
-        return self
+        return super()._conclude(training, net, epoch)
 
     def _stand_at(self, training, epoch):
         """Speak with the loss and the prior of an epoch, counted from 0."""
@@ -543,24 +440,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     def _log_posterior_at(self, training, logits, *, epoch):
         self._stand_at(training, epoch)
         return self._log_posterior(logits)
-
-    def _phases(self, part, loss):
-        """Return the phases of the training."""
-        weight, factor = class_weighted(
-            part.weight, part.target, self.class_weight_, max_weight=self.max_weight
-        )
-        # 0.29 of 100 epochs are 29: the product falls short of it by rounding.
-        start = int(self.reweight_after * self.max_epochs + 1e-9)
-        phases = [Phase(start, weight, factor, loss)]
-        if isinstance(loss, Loss):
-            loss.fit(part.target)
-        if start > 0:
-            early = loss
-            if isinstance(loss, Loss):
-                early = clone(loss).fit(np.arange(len(self.classes_)))
-            weight, unit = mean_one(part.weight)
-            phases.insert(0, Phase(0, weight, np.full(len(factor), 1 / unit), early))
-        return phases
 
     def _warn_of_double_correction(self, loss):
         """Warn where two remedies make up for the same imbalance."""
@@ -582,110 +461,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
                 "Leave one of them out, or set target_prior to say which prior predictions shall "
                 "speak for.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
-
-    def _warn_of_frozen_noise(self):
-        """Warn where layers that have learnt nothing are frozen."""
-        if isinstance(self.module, str) and self.freeze not in (None, 0):
-            warnings.warn(
-                f"freeze={self.freeze!r} keeps layers of {self.module!r} as they are, and these "
-                "begin at random. Give a trained network as `module`: an nn.Module, or "
-                "pretrained(...).",
-                UserWarning,
-                stacklevel=5,
-            )
-
-    def _check_weight(self, sample_weight, images, target):
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"CNNClassifier needs at least two classes, but y holds one class only: "
-                f"{self.classes_[0]!r}."
-            )
-        weight = check_sample_weight(
-            sample_weight, target, dtype=np.float64, ensure_non_negative=True
-        )
-        empty = self.classes_[np.bincount(target, weights=weight) == 0]
-        if len(empty):
-            raise ValueError(
-                f"`sample_weight` leaves no row of the classes {empty.tolist()}: all their weights "
-                "are zero. Take these rows out, or give one of them a weight."
-            )
-        return weight
-
-    def _split(self, part, groups, view, rng):
-        """Return the rows of the training part and of the validation part."""
-        rows = np.flatnonzero(part.weight > 0)
-        if not self.early_stopping and self.calibration is None and groups is None:
-            return rows, rows[:0]
-        kept = part.take(rows)
-        train, valid = hold_out(
-            kept.images,
-            kept.target,
-            fraction=self.validation_fraction,
-            rng=rng,
-            groups=None if groups is None else groups[rows],
-            view=None if view is None else view[rows],
-            classes=self.classes_,
-        )
-        wants_two = self.early_stopping or self.calibration is not None
-        if wants_two and len(np.unique(kept.target[valid])) < 2:
-            raise ValueError(
-                "Early stopping and calibration need at least two classes in the validation part, "
-                f"but only {self.classes_[np.unique(kept.target[valid])].tolist()} could be split. "
-                "Give more rows or groups, or use early_stopping=False and calibration=None."
-            )
-        return rows[train], rows[valid]
-
-    def _build_loss(self):
-        loss = self.loss
-        if isinstance(loss, str):
-            loss = LOSSES[loss]()
-        if isinstance(loss, type):
-            raise ValueError(
-                f"`loss` must be a name, an object or a function, not a class. Got {loss.__name__}:"
-                f" give {loss.__name__}()."
-            )
-        if isinstance(loss, Loss):
-            return clone(loss).set_params(reduction="none")
-        if isinstance(loss, nn.Module):
-            loss = copy.deepcopy(loss)
-            if hasattr(loss, "reduction"):
-                setattr(loss, "reduction", "none")  # noqa: B010 - torch's stubs know no str here
-        return loss
-
-    def _standardization(self, images) -> Any:
-        """Return mean and standard deviation of each channel, or None."""
-        if self.standardize is None:
-            return None
-        if self.standardize == "auto":
-            if isinstance(self.module, PretrainedBackbone):
-                return unit_scale(images)
-            return _pixel_statistics(images)
-        n_channels = self.image_shape_[0]
-        try:
-            mean, sd = (
-                np.broadcast_to(np.asarray(values, dtype=np.float64), n_channels).copy()
-                for values in self.standardize
-            )
-        except (ValueError, TypeError) as exc:
-            raise ValueError(
-                "`standardize` must be 'auto', None or (mean, sd), each one number or "
-                f"{n_channels}, one a channel. Got {self.standardize!r}."
-            ) from exc
-        if not np.all(np.isfinite([mean, sd])) or np.any(sd <= 0):
-            raise ValueError(
-                f"`standardize` needs finite means and positive standard deviations. "
-                f"Got {self.standardize!r}."
-            )
-        return mean, sd
 
     # ---------------------------------------------------------------------- prediction
-
-    @property
-    def module_(self):
-        """The trained network."""
-        return self.net_.module_.network
 
     def _resolve_prior(self):
         """Return the prior to speak for, or None for the decision as trained."""
@@ -762,12 +541,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             spoken = np.full(n_classes, 1 / n_classes)
         self.decision_temperature_ = best("decision_temperature_", weight_for(spoken))
 
-    def _dataset(self, X):
-        """Return X as images for the net."""
-        check_is_fitted(self)
-        images = check_images(self, X, channels=self.channels)
-        return unlabelled(images)
-
     def predict_log_proba(self, X):
         """Return the logarithms of `predict_proba`, finite where those round to zero.
 
@@ -828,90 +601,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         log_proba = self.predict_log_proba(X)
         return self.classes_[log_proba.argmax(axis=1)]
 
-    def embed(self, X):
-        """Return the features that the last linear layer of the network reads.
-
-        Parameters
-        ----------
-        X : array-like
-            Images of the shape that `fit` saw.
-
-        Returns
-        -------
-        ndarray of shape (n, d), float32
-
-        Raises
-        ------
-        ValueError
-            If the network has no linear layer.
-        """
-        dataset = self._dataset(X)
-        device = torch.device(self.net_.device)
-        layer = last_linear(self.module_.eval(), self.image_shape_, device)
-        return self.net_.values_at(layer, dataset, inputs=True)
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, "net_")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        return tags
-
-
-def refuse_parameters_of_a_string(params, loss):
-    """Refuse ``loss__gamma`` and the like where `loss` is a string, and offer the mend."""
-    nested = [name for name in params if name.startswith("loss__")]
-    if nested and isinstance(loss, str):
-        known = LOSSES.get(loss, FocalLoss).__name__
-        raise ValueError(
-            f"{nested[0]!r} cannot be set on loss={loss!r}, which is a string. Give the loss "
-            f"as an object: loss={known}(). In a grid: [{{'loss': ['cross_entropy']}}, "
-            "{'loss': [FocalLoss()], 'loss__gamma': [0, 1, 2, 5]}]."
-        )
-
 
 def _decides_otherwise(loss):
     """Tell whether a loss was published to decide by other logits than those of its posterior."""
     return isinstance(loss, Loss) and type(loss).decision_logits is not Loss.decision_logits
-
-
-def _try_loss(loss, needs_rows, n_classes, device):
-    """Try the loss on two rows: its shape must be right before the training starts."""
-    target = torch.tensor([0, n_classes - 1], device=device)
-    logits = torch.zeros(2, n_classes, device=device)
-    trial = copy.deepcopy(loss)
-    if isinstance(trial, nn.Module):
-        trial = trial.to(device)
-    try:
-        values = trial(logits, target)
-    except (RuntimeError, TypeError, IndexError, ValueError) as exc:
-        raise ValueError(
-            f"`loss` failed on logits of shape {tuple(logits.shape)} and integer class indices of "
-            f"shape {tuple(target.shape)}, which is what it gets: {exc}"
-        ) from exc
-    shape = tuple(values.shape) if isinstance(values, torch.Tensor) else type(values).__name__
-    if shape not in [(2,), ()]:
-        raise ValueError(
-            f"`loss` must return one value a row, or a scalar. For 2 rows it returned {shape}."
-        )
-    if shape == () and needs_rows:
-        raise ValueError(
-            "`loss` returns a scalar, so rows cannot be weighted or mixed. Let it return one value "
-            "a row, or fit without class_weight, sample_weight and mixing augmentations."
-        )
-
-
-def _pixel_statistics(images, block=2_000_000):
-    """Return mean and standard deviation of each channel in float64, in two passes."""
-    n_pixels = int(np.prod(images.shape[:3]))
-    step = max(1, block // int(np.prod(images.shape[1:])))
-
-    def blocks():
-        # Files are decoded anew in each pass: they need not fit in memory.
-        for start in range(0, len(images), step):
-            yield np.asarray(images[start : start + step])
-
-    mean = sum(part.sum(axis=(0, 1, 2), dtype=np.float64) for part in blocks()) / n_pixels
-    squares = sum(((part - mean) ** 2).sum(axis=(0, 1, 2)) for part in blocks())
-    return mean, np.sqrt(squares / n_pixels)

@@ -16,7 +16,8 @@ from skimb._images import check_images, checked_once, fit_images
 from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
 from skimb._resampling import seeded_clone
 from skimb.class_weight import SCHEMES
-from skimb.neural_network._classifier import LOSSES, CNNClassifier, refuse_parameters_of_a_string
+from skimb.neural_network._classifier import GRID_EXAMPLE, LOSSES, CNNClassifier
+from skimb.neural_network._cnn import refuse_parameters_of_a_string
 from skimb.neural_network._heads import (
     ScaledLinear,
     TauNormalizedHead,
@@ -221,7 +222,8 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If a name is unknown, or belongs to a loss that is a string.
         """
-        refuse_parameters_of_a_string(params, params.get("loss", self.loss))
+        loss = params.get("loss", self.loss)
+        refuse_parameters_of_a_string(params, loss, LOSSES, GRID_EXAMPLE)
         return super().set_params(**params)
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -287,12 +289,9 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
     def _fit_classifier(self, head, embedded, y, sample_weight, rng):
         """Fit a classifier of the user's on resampled embeddings."""
         if self.sampler is not None:
-            classes, target = np.unique(y, return_inverse=True)
             weight = check_sample_weight(sample_weight, embedded, dtype=np.float64)
-            embedded, target, weight = resample_training_part(
-                self.sampler, embedded, target, weight, classes=classes, rng=rng
-            )
-            y, sample_weight = classes[target], None if sample_weight is None else weight
+            embedded, y, weight = resample_training_part(self.sampler, embedded, y, weight, rng=rng)
+            sample_weight = None if sample_weight is None else weight
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         return head.fit(embedded, y, **weights)
 

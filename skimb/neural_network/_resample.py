@@ -10,7 +10,7 @@ from skimb._resampling import apply_plan, sample_indices, seeded_clone, takes_im
 __all__ = ["resample_training_part"]
 
 
-def resample_training_part(sampler, images, target, weight, *, classes, rng):
+def resample_training_part(sampler, images, y, weight, *, rng, is_continuous=False):
     """Apply one sampler, or a list of them in turn.
 
     A sampler that reads images gets them as they are. Any other gets rows flattened to float32; if
@@ -23,18 +23,18 @@ def resample_training_part(sampler, images, target, weight, *, classes, rng):
         imbalanced-learn-style resamplers.
     images : ndarray of shape (n, H, W, C)
         The training part.
-    target : ndarray of shape (n,)
-        Class indices.
+    y : ndarray of shape (n,)
+        Labels, so that a strategy by label means what it says; or values of a continuous target.
     weight : ndarray of shape (n,)
         Row weights; a synthetic row gets those of its parents, interpolated by the gap.
-    classes : ndarray of shape (n_classes,)
-        Labels: a sampler is asked in these, so that a strategy by label means what it says.
     rng : RandomState
         The source of the samplers' seeds.
+    is_continuous : bool, default=False
+        Whether y is a continuous target, of which no value must stay.
 
     Returns
     -------
-    images, target, weight
+    images, y, weight
         The resampled training part.
 
     Raises
@@ -43,18 +43,17 @@ def resample_training_part(sampler, images, target, weight, *, classes, rng):
         If rows were made up whose weights cannot be known, or a class was lost.
     """
     for step in sampler if isinstance(sampler, list | tuple) else [sampler]:
-        n_classes = len(np.unique(target))
+        n_classes = len(np.unique(y))
         step = seeded_clone(step, rng)
         if takes_images(step):
             # Here images lie with the channels last, however X did.
             known = {"channels": "last", "image_shape": None}
             names = step.get_params(deep=False)
             step.set_params(**{name: value for name, value in known.items() if name in names})
-        images, labels, weight = _apply(step, images, classes[target], weight)
-        target = np.searchsorted(classes, labels)
-        if len(np.unique(target)) < n_classes:
+        images, y, weight = _apply(step, images, y, weight)
+        if not is_continuous and len(np.unique(y)) < n_classes:
             raise ValueError(f"The sampler {step!r} left no row of a class. Make it milder.")
-    return images, target, weight
+    return images, y, weight
 
 
 def _apply(sampler, images, labels, weight):

@@ -3,7 +3,6 @@
 import copy
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from skimb.neural_network._callbacks import (
     BestEpoch,
     ClippedGradients,
     Deferral,
-    Validation,
     lr_callback,
 )
 from skimb.neural_network._layers import LayerPlan, layer_groups
@@ -52,12 +50,13 @@ OPTIMIZERS = {
 
 @dataclass
 class Part:
-    """Rows that belong together: images, class indices and weights.
+    """Rows that belong together: images, targets and weights.
 
     Parameters
     ----------
     images : ndarray of shape (n, H, W, C), uint8 or float32; or ImageFiles of that shape
-    target : ndarray of shape (n,), int
+    target : ndarray of shape (n,), int or float64
+        Class indices, or values of a continuous target.
     weight : ndarray of shape (n,), float64
     """
 
@@ -82,15 +81,15 @@ class Phase:
         The first epoch, counted from 0.
     weight : ndarray of shape (n,)
         Row weights of the training part.
-    factor : ndarray of shape (n_classes,)
-        What the weights of held-out rows of each class are multiplied by.
+    factor : callable
+        Targets to what the weights of held-out rows are multiplied by.
     loss : callable
         ``(logits, target)`` to one value a row.
     """
 
     start: int
     weight: np.ndarray
-    factor: np.ndarray
+    factor: Any
     loss: Any
 
 
@@ -190,16 +189,17 @@ def to_device(part, device):
     -------
     ImageTensors, or FileTensors: files stay where they are
     """
+    dtype = np.float32 if np.issubdtype(part.target.dtype, np.floating) else np.int64
+    target = np.ascontiguousarray(part.target, dtype=dtype)
     if isinstance(part.images, ImageFiles):
-        target = np.asarray(part.target, dtype=np.int64)
         return FileTensors(part.images, target, part.weight.astype(np.float32))
     # torch wants memory that it may write to; only a read-only or strided array is copied.
     images = np.require(part.images, requirements=["C", "W"])
     # An axis of length one may have any stride, and convolutions choose their kernel by strides:
     # there and back, every layout gets the same ones.
     images = torch.from_numpy(images.reshape(-1).reshape(images.shape))
-    target = torch.from_numpy(np.ascontiguousarray(part.target, dtype=np.int64))
     weight = torch.from_numpy(part.weight.astype(np.float32))
+    target = torch.from_numpy(target)
     return ImageTensors(images.to(device), target.to(device), weight.to(device))
 
 
@@ -252,7 +252,7 @@ class Trainee:
 
     Parameters
     ----------
-    estimator : CNNClassifier
+    estimator : BaseCNN
         Whose optimisation parameters are read.
     network : nn.Module
         On the device.
@@ -270,7 +270,7 @@ def prepared(estimator, X, y, sample_weight=None, groups=None):
 
     Parameters
     ----------
-    estimator : CNNClassifier
+    estimator : BaseCNN
         Whose `fit` is meant.
     X, y, sample_weight, groups
         As in its `fit`.
@@ -301,7 +301,7 @@ def build_net(estimator: Any, network, training, *, callbacks=(), split=None, la
 
     Parameters
     ----------
-    estimator : CNNClassifier
+    estimator : BaseCNN
         Whose optimisation parameters and `image_shape_` are read.
     network : nn.Module
         On the device, in channels-last memory.
@@ -374,7 +374,7 @@ def train(estimator: Any, network, training):
 
     Parameters
     ----------
-    estimator : CNNClassifier
+    estimator : BaseCNN
         Whose optimisation parameters, `classes_` and `image_shape_` are read.
     network : nn.Module
         On the device, in channels-last memory.
@@ -393,17 +393,10 @@ def train(estimator: Any, network, training):
     valid, device, phases = training.valid, training.device, training.phases
     first, *later = phases
     if valid is not None:
-        weighted = Part(valid.images, valid.target, valid.weight * first.factor[valid.target])
-        split = predefined_split(to_device(weighted, device))
-        callbacks.append(
-            Validation(
-                valid.images,
-                estimator.classes_[valid.target],
-                classes=estimator.classes_,
-                log_posterior=partial(estimator._log_posterior_at, training),
-                scorer=training.scorer,
-            )
-        )
+        weight = valid.weight * first.factor(valid.target)
+        held = Part(valid.images, estimator._encoded(valid.target), weight)
+        split = predefined_split(to_device(held, device))
+        callbacks.append(estimator._validation(training))
     if estimator.early_stopping and schedule == "one_cycle":
         schedule = "plateau"
     layers = _layer_plan(estimator, network, device)
@@ -423,11 +416,12 @@ def train(estimator: Any, network, training):
         best = BestEpoch(estimator.n_iter_no_change, phases[-1].start)
         callbacks.append(best)
     for phase in later:
-        valid_weight = None if valid is None else valid.weight * phase.factor[valid.target]
+        valid_weight = None if valid is None else valid.weight * phase.factor(valid.target)
         loss = copy.deepcopy(phase.loss)
         callbacks.append(Deferral(phase.start, loss, phase.weight, valid_weight))
     net = build_net(estimator, network, training, callbacks=callbacks, split=split, layers=layers)
-    part = Part(training.part.images, training.part.target, first.weight)
+    part = training.part
+    part = Part(part.images, estimator._encoded(part.target), first.weight)
     with threads_for(net.multiply_adds * training.plan.batch_size):
         net.fit(to_device(part, device))
     let_go(net)

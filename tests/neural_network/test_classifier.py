@@ -331,7 +331,7 @@ def test_a_foreign_sampler_that_perturbs_the_rows_it_names_keeps_its_rows():
     images, target = rng.rand(40, 4, 4, 1).astype(np.float32), np.repeat([0, 1], [30, 10])
     smoothed = imblearn.over_sampling.RandomOverSampler(shrinkage=1.0, random_state=0)
     made, _, weight = resample_training_part(
-        smoothed, images, target, np.arange(1.0, 41.0), classes=np.array([0, 1]), rng=rng
+        smoothed, images, target, np.arange(1.0, 41.0), rng=rng
     )
     assert len(np.unique(np.asarray(made).reshape(60, -1), axis=0)) == 60
     assert weight[40:].min() >= 31

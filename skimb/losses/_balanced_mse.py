@@ -1,0 +1,313 @@
+"""Balanced MSE: the squared error of a target whose values were evenly spread."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.mixture import GaussianMixture
+from torch import nn
+
+from skimb.losses._loss import RegressionLoss, check_predictions, reduce_rows
+from skimb.losses._regression import squared_error_loss
+from skimb.relevance import LabelDensity
+
+__all__ = ["BalancedMSELoss", "balanced_mse_loss"]
+
+#: Bounds of the noise, in standard deviations of the target: beyond, predictions run outwards
+#: without end; far below, there is no gradient.
+LEAST_NOISE, MOST_NOISE = 0.05, 1.0
+#: Share of an even spread that is mixed into a fitted density: where it is near zero, the loss
+#: would reward predictions for going there.
+FLOOR = 0.1
+
+
+def balanced_mse_loss(
+    prediction,
+    target,
+    *,
+    noise: Any = 1.0,
+    means=None,
+    variances=None,
+    log_weights=None,
+    weight=None,
+    reduction="none",
+):
+    r"""Compute the balanced mean squared error of predictions.
+
+    The squared error is a Gaussian likelihood of the values as they occur. This one is the
+    likelihood of values that occur evenly [1]_: logit adjustment for a Gaussian.
+
+    .. math:: L = 2\sigma^2 \left[-\log N(y; \hat y, \sigma^2) +
+              \log \int N(y'; \hat y, \sigma^2)\,p(y')\,dy'\right]
+
+    with the factor :math:`2\sigma^2` taken as constant. The density p of the training values is a
+    mixture, :math:`\sum_k w_k N(\mu_k, s_k^2)`, which covers the three published forms: of a fitted
+    mixture, of bins (:math:`s = 0` at their centres), and of the batch itself (:math:`s = 0`,
+    :math:`w = 1` at its targets), which needs to know nothing.
+
+    Parameters
+    ----------
+    prediction, target : Tensor of shape (n,), float
+        One number a row.
+    noise : float or Tensor of shape (), default=1.0
+        :math:`\sigma`, in units of the target; positive.
+    means : Tensor of shape (k,), default=None
+        :math:`\mu`; None: the targets of the batch.
+    variances : Tensor of shape (k,), default=None
+        :math:`s^2`; None: 0.
+    log_weights : Tensor of shape (k,), default=None
+        :math:`\log w`; None: 0.
+    weight : Tensor of shape (n,), default=None
+        One weight a row.
+    reduction : {"none", "mean", "sum"}, default="none"
+        ``"mean"`` divides by n, not by the sum of the weights.
+
+    Returns
+    -------
+    Tensor of shape (n,), or () when reduced
+        In squared units of the target; it may be negative.
+
+    Raises
+    ------
+    ValueError
+        If shapes, types, `noise` or `reduction` are not as above.
+
+    References
+    ----------
+    .. [1] Ren et al., Balanced MSE for Imbalanced Visual Regression, CVPR 2022, arXiv:2203.16427.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skimb.losses import balanced_mse_loss
+    >>> prediction, target = torch.tensor([1.0, 2.0, 4.5]), torch.tensor([0.8, 2.5, 5.0])
+    >>> balanced_mse_loss(prediction, target, reduction="mean")
+    tensor(0.5849)
+    """
+    check_predictions(prediction, target)
+    noise = torch.as_tensor(noise, dtype=prediction.dtype, device=prediction.device)
+    if not bool(noise > 0):
+        raise ValueError(f"`noise` must be positive. Got {float(noise)}.")
+    square = noise**2
+    means = target if means is None else means
+    spread = square.expand(len(means)) if variances is None else square + variances
+    # The normalising constants of both Gaussians cancel but for their widths.
+    inside = -0.5 * (spread / square).log() - (prediction[:, None] - means) ** 2 / (2 * spread)
+    if log_weights is not None:
+        inside = inside + log_weights
+    values = (prediction - target) ** 2 / (2 * square) + inside.logsumexp(1)
+    return reduce_rows(values * (2 * square.detach()), weight=weight, reduction=reduction)
+
+
+class BalancedMSELoss(RegressionLoss):
+    r"""The balanced mean squared error, which makes up for rare values; see `balanced_mse_loss`.
+
+    Its minimiser is the mean of the target given the image if all values were equally frequent.
+    That is wrong where the skew is real at deployment.
+
+    Parameters
+    ----------
+    form : {"batch", "binned", "mixture"}, default="batch"
+        What the density of the target is taken from: the other rows of the batch, which must then
+        be drawn as they occur, and be some 32 at least; counts in bins, smoothed; or a mixture of
+        Gaussians. The last two are fitted by `fit`, with a tenth spread evenly over the range.
+    noise : "learned" or float, default="learned"
+        The standard deviation :math:`\sigma` of the noise in the target, in its units. All hangs on
+        it: too large, and predictions run outwards without end. ``"learned"``: a parameter of the
+        loss, to be trained with those of the network at a rate of 1e-2, kept between 0.05 and 1
+        standard deviations of the target. `CNNRegressor` trains it, and starts it at the error of a
+        short training by squared error.
+    n_components : int, default=8
+        Gaussians of the mixture.
+    density : LabelDensity, default=None
+        Bins and kernel of the binned form; None: those of ``LabelDensity()``.
+    reduction : {"none", "mean", "sum"}, default="mean"
+        What a call returns.
+
+    Attributes
+    ----------
+    log_noise_ : Tensor of shape ()
+        Logarithm of the noise over the standard deviation of the target; a parameter where learned.
+    scale_ : Tensor of shape ()
+        Standard deviation of the target that `fit` saw; 1 before.
+
+    References
+    ----------
+    .. [1] Ren et al., Balanced MSE for Imbalanced Visual Regression, CVPR 2022, arXiv:2203.16427.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skimb.losses import BalancedMSELoss
+    >>> prediction, target = torch.tensor([1.0, 2.0, 4.5]), torch.tensor([0.8, 2.5, 5.0])
+    >>> BalancedMSELoss(noise=2.0)(prediction, target)
+    tensor(5.3881)
+    >>> BalancedMSELoss().fit(target).noise_
+    1.7...
+    """
+
+    adjusts_prior = True
+    lr = 1e-2
+
+    def __init__(
+        self,
+        *,
+        form="batch",
+        noise: Any = "learned",
+        n_components=8,
+        density: Any = None,
+        reduction="mean",
+    ):
+        super().__init__()
+        self.form = form
+        self.noise = noise
+        self.n_components = n_components
+        self.density = density
+        self.reduction = reduction
+        self.log_noise_ = nn.Parameter(torch.zeros(()))
+        self.register_buffer("scale_", torch.ones(()))
+        for name in ("means_", "variances_", "log_weights_"):
+            self.register_buffer(name, None)
+        self.is_warming = False
+
+    @property
+    def reads_batch(self):
+        """Whether the value of a row depends on the others of its batch."""
+        return self.form == "batch"
+
+    @property
+    def noise_(self):
+        """The noise as it stands, in units of the target."""
+        return float(self.log_noise_.detach().exp() * self.scale_)
+
+    def fit(self, y):
+        """Take in the values of the target: their spread and, where wanted, their density.
+
+        Parameters
+        ----------
+        y : array-like of shape (n,)
+            Values of the training rows.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not as above.
+        """
+        self._check_parameters()
+        y = np.asarray(torch.as_tensor(y).cpu(), dtype=np.float64)
+        scale = y.std() if np.ptp(y) > 0 else 1.0
+        self.scale_ = torch.tensor(scale, dtype=torch.float32)
+        with torch.no_grad():
+            self.log_noise_.fill_(math.log(MOST_NOISE))
+        is_learned = self.noise == "learned"
+        if not is_learned:
+            with torch.no_grad():
+                self.log_noise_.fill_(math.log(self.noise / scale))
+        self.log_noise_.requires_grad_(is_learned)
+        if self.form == "binned":
+            self._fit_bins(y)
+        elif self.form == "mixture":
+            self._fit_mixture(y)
+        return self
+
+    def _check_parameters(self):
+        if self.form not in ("batch", "binned", "mixture"):
+            raise ValueError(f"`form` must be 'batch', 'binned' or 'mixture'. Got {self.form!r}.")
+        is_number = isinstance(self.noise, int | float) and self.noise > 0
+        if self.noise != "learned" and not is_number:
+            raise ValueError(f"`noise` must be 'learned' or a positive number. Got {self.noise!r}.")
+
+    def _fit_bins(self, y):
+        density = (LabelDensity() if self.density is None else self.density).fit(y)
+        share = density.smoothed(density.counts_)
+        share = (1 - FLOOR) * share / share.sum() + FLOOR / len(share)
+        centers = (density.edges_[:-1] + density.edges_[1:]) / 2
+        self._take(centers, np.zeros(len(share)), share)
+
+    def _fit_mixture(self, y):
+        mixture = GaussianMixture(min(self.n_components, len(np.unique(y))), random_state=0).fit(
+            y[:, np.newaxis]
+        )
+        low, high = y.min(), y.max()
+        # The even spread as one more, broad Gaussian.
+        self._take(
+            np.append(mixture.means_.ravel(), (low + high) / 2),
+            np.append(mixture.covariances_.ravel(), max((high - low) ** 2 / 12, 1e-12)),
+            np.append((1 - FLOOR) * mixture.weights_, FLOOR),
+        )
+
+    def _take(self, means, variances, weights):
+        values = means, variances, np.log(weights)
+        self.means_, self.variances_, self.log_weights_ = (
+            torch.tensor(value, dtype=torch.float32) for value in values
+        )
+
+    def begin_warm_up(self):
+        """Be the squared error for now: the noise needs a network that has learnt something."""
+        self.is_warming = True
+
+    def end_warm_up(self, mean_squared_error):
+        """Be the balanced error from now on, and start a learned noise at what was reached.
+
+        Parameters
+        ----------
+        mean_squared_error : float
+            Of the network on the training rows.
+        """
+        self.is_warming = False
+        if self.noise == "learned":
+            with torch.no_grad():
+                error = math.sqrt(max(mean_squared_error, 1e-30))
+                self.log_noise_.fill_(math.log(error / float(self.scale_)))
+                self._keep_in_bounds()
+
+    def _keep_in_bounds(self):
+        self.log_noise_.clamp_(math.log(LEAST_NOISE), math.log(MOST_NOISE))
+
+    def forward(self, prediction, target, weight=None):
+        """Return the loss; see `balanced_mse_loss`.
+
+        Parameters
+        ----------
+        prediction, target : Tensor of shape (n,), float
+            One number a row.
+        weight : Tensor of shape (n,), default=None
+            One weight a row.
+
+        Returns
+        -------
+        Tensor of shape (n,) or ()
+
+        Raises
+        ------
+        ValueError
+            If shapes or a parameter do not fit, or a density is wanted before `fit`.
+        """
+        if self.is_warming:
+            return squared_error_loss(prediction, target, weight=weight, reduction=self.reduction)
+        self._check_parameters()
+        if self.form != "batch" and self.means_ is None:
+            raise ValueError(
+                f"BalancedMSELoss(form={self.form!r}) has not seen the target. Call fit(y) with "
+                "its values first."
+            )
+        noise = self.noise
+        if noise == "learned":
+            with torch.no_grad():
+                self._keep_in_bounds()
+            noise = self.log_noise_.exp() * self.scale_
+        return balanced_mse_loss(
+            prediction,
+            target,
+            noise=noise,
+            means=self.means_,
+            variances=self.variances_,
+            log_weights=self.log_weights_,
+            weight=weight,
+            reduction=self.reduction,
+        )
