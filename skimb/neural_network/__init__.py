@@ -9,12 +9,14 @@ from skimb.neural_network._deep_smote import DeepSMOTE
 from skimb.neural_network._embedder import CNNEmbedder
 from skimb.neural_network._modules import SimpleCNN
 from skimb.neural_network._pretrained import pretrained
+from skimb.neural_network._regressor import CNNRegressor
 
 __all__ = [
     "VGG",
     "BalancedBatchSampler",
     "CNNClassifier",
     "CNNEmbedder",
+    "CNNRegressor",
     "CosineLinear",
     "CutMix",
     "DecoupledClassifier",

@@ -3,7 +3,7 @@
 import copy
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import confusion_matrix
 from sklearn.metrics import precision_recall_fscore_support as precision_recall_f1
 from skorch.callbacks import Callback, LRScheduler
@@ -14,7 +14,9 @@ __all__ = [
     "BestEpoch",
     "ClippedGradients",
     "Deferral",
+    "RegressionValidation",
     "Validation",
+    "WarmUp",
     "lr_callback",
     "step_schedule",
 ]
@@ -78,6 +80,68 @@ class ValidationView(ClassifierMixin, BaseEstimator):
         return self.classes[self.log_proba.argmax(axis=1)]
 
 
+class RegressionView(RegressorMixin, BaseEstimator):
+    """The estimator as it stands after an epoch, seen by scorers through known predictions.
+
+    Parameters
+    ----------
+    predicted : ndarray of shape (n,)
+        Predictions for the validation part.
+    """
+
+    def __init__(self, predicted):
+        self.predicted = predicted
+        self.is_fitted_ = True
+
+    def fit(self, X, y):
+        """Do nothing: the network is trained elsewhere."""
+        return self
+
+    def predict(self, X):
+        """Return the predictions."""
+        return self.predicted
+
+
+class RegressionValidation(Callback):
+    """Score the validation part of a continuous target after each epoch.
+
+    Parameters
+    ----------
+    X, y : ndarray
+        The validation part.
+    predict : callable
+        Outputs of the network, of shape (n, 1), to predictions of shape (n,).
+    balanced_error : callable
+        ``(y_true, y_pred)`` to the error that counts the range of the target evenly.
+    scorer : callable or None
+        A scikit-learn scorer, recorded as ``valid_score``; None: the negative balanced error.
+    """
+
+    def __init__(self, X, y, *, predict, balanced_error, scorer):
+        self.X, self.y = X, y
+        self.predict = predict
+        self.balanced_error = balanced_error
+        self.scorer = scorer
+
+    def on_epoch_end(self, net, **kwargs):
+        """Record errors in the history of the net."""
+        predicted = self.predict(net.valid_logits_.cpu().numpy())
+        del net.valid_logits_
+        record = net.history.record
+        record("valid_mean_absolute_error", float(np.abs(predicted - self.y).mean()))
+        balanced = self.balanced_error(self.y, predicted)
+        record("valid_balanced_mean_absolute_error", balanced)
+        score = -balanced
+        if self.scorer is not None:
+            score = float(self.scorer(RegressionView(predicted), self.X, self.y))
+        if np.isnan(score):
+            raise ValueError(
+                f"`scoring` gives NaN on the validation part of {len(self.y)} rows: early stopping "
+                "cannot choose by it."
+            )
+        record("valid_score", score)
+
+
 class Validation(Callback):
     """Score the validation part after each epoch.
 
@@ -136,8 +200,8 @@ class Deferral(Callback):
     ----------
     epoch : int
         When, counted from 0.
-    loss : callable
-        The loss from then on.
+    loss : callable or None
+        The loss from then on; None: the same.
     weight, valid_weight : ndarray of shape (n,)
         The weights of the training rows and of the validation rows from then on; None where there
         are none of the latter.
@@ -154,13 +218,42 @@ class Deferral(Callback):
         for dataset, weight in ((dataset_train, self.weight), (dataset_valid, self.valid_weight)):
             if dataset is not None and weight is not None:
                 dataset.reweight(weight)
-        net.criterion_.loss = self.loss
-        net.criterion_.to(net.device)
-        for _, callback in net.callbacks_:
-            scheduler = getattr(callback, "lr_scheduler_", None)
-            if isinstance(scheduler, ReduceLROnPlateau):
-                # Losses of another kind begin: those before are no measure for them.
-                scheduler.best, scheduler.num_bad_epochs = np.inf, 0
+        if self.loss is not None:
+            net.criterion_.loss = self.loss
+            net.criterion_.to(net.device)
+        _begin_anew(net)
+
+
+class WarmUp(Callback):
+    """Train by squared error first, then by a loss that starts from what was reached.
+
+    Parameters
+    ----------
+    epoch : int
+        When the loss takes over, counted from 0; at least 1.
+    """
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_train_begin(self, net, **kwargs):
+        """Let the loss be the squared error."""
+        net.criterion_.loss.begin_warm_up()
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Hand over, when it is time."""
+        if net.history[-1, "epoch"] - 1 == self.epoch:
+            net.criterion_.loss.end_warm_up(net.history[-2, "train_loss"])
+            _begin_anew(net)
+
+
+def _begin_anew(net):
+    """Tell the schedules that losses of another kind begin: those before are no measure."""
+    for _, callback in net.callbacks_:
+        scheduler = getattr(callback, "lr_scheduler_", None)
+        if isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.best = np.inf if scheduler.mode == "min" else -np.inf
+            scheduler.num_bad_epochs = 0
 
 
 class BestEpoch(Callback):
@@ -224,7 +317,7 @@ def step_schedule(schedule, *, lr, n_steps):
     return None
 
 
-def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, has_validation):
+def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, watches):
     """Return the callback of a learning-rate schedule, or None for a constant rate.
 
     Parameters
@@ -235,8 +328,8 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, has_validation):
         The highest rate of each group of parameters.
     n_epochs, steps_per_epoch : int
         The length of the training.
-    has_validation : bool
-        Whether ``"plateau"`` can watch a validation loss.
+    watches : {"train_loss", "valid_loss", "valid_score"}
+        What ``"plateau"`` looks at.
 
     Returns
     -------
@@ -250,7 +343,8 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, has_validation):
         return LRScheduler(
             policy=ReduceLROnPlateau,
             event_name=None,
-            monitor="valid_loss" if has_validation else "train_loss",
+            monitor=watches,
+            mode="max" if watches == "valid_score" else "min",
             factor=0.5,
             patience=2,
         )

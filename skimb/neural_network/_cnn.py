@@ -161,6 +161,10 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
     def _check_training(self, training):
         """Refuse what could not be predicted with later."""
 
+    def _regularizer(self, network, device):
+        """Return what adds to the loss of training batches, or None."""
+        return None
+
     def _encoded(self, target):
         """Return the target as the network and its loss see it."""
         return target
@@ -225,6 +229,10 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
 
     def _prepare(self, X, y, sample_weight=None, groups=None):
         """Check everything, and return what the training needs; nothing is random in torch yet."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
         view = X if isinstance(X, ResampledRows) else None
         images, y = fit_images(self, X, y, image_shape=self.image_shape, channels=self.channels)
         target = self._read_target(y)

@@ -250,7 +250,7 @@ def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=F
     image_shape : tuple of int
         ``(C, H, W)``.
     n_outputs : int
-        Number of classes.
+        Number of classes, or 1 for a continuous target.
     prior : ndarray of shape (n_outputs,) or None
         The class prior that training will show. A network built by name starts from it: its first
         steps need not go into learning how rare a class is. None: it starts from equal logits.
@@ -312,9 +312,14 @@ def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=F
         ) from exc
     shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     if shape != (2, n_outputs):
+        wanted = "y is continuous: it must give (2, 1), one number an image"
+        if n_outputs > 1:
+            wanted = (
+                f"y has {n_outputs} classes: it must give (2, {n_outputs}), one logit a class (two "
+                "for two classes)"
+            )
         raise ValueError(
-            f"The network {name!r} gives {shape} for a batch of 2 images, but y has {n_outputs} "
-            f"classes: it must give (2, {n_outputs}), one logit a class (two for two classes). "
+            f"The network {name!r} gives {shape} for a batch of 2 images, but {wanted}. "
             f"Build it with n_outputs={n_outputs}."
         )
     if not any(parameter.requires_grad for parameter in net.parameters()):

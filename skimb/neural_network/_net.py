@@ -1,4 +1,4 @@
-"""The skorch net that CNNClassifier holds."""
+"""The skorch net that every estimator of images holds."""
 
 import threading
 from collections import deque
@@ -21,6 +21,7 @@ __all__ = [
     "Standardized",
     "batch_norms",
     "diverged",
+    "loss_parameters",
     "parameter_groups",
     "recent_batches",
 ]
@@ -62,6 +63,9 @@ class RowLoss(nn.Module):
         Tensor of shape ()
         """
         target, weight, *partner = labels
+        if target.is_floating_point():
+            # A continuous target: one number a row, not one a class.
+            logits = logits[:, 0]
         values = self.loss(logits, target)
         if values.ndim == 0:
             return values
@@ -150,6 +154,8 @@ class ImageNet(NeuralNet):
         What happens to the batches of the training.
     layers : LayerPlan
         Which layers train in an epoch, and how fast; None: all, alike.
+    regularizer : callable
+        ``(labels)`` to what is added to the loss of a training batch; None: nothing.
 
     References
     ----------
@@ -166,9 +172,11 @@ class ImageNet(NeuralNet):
         num_workers=0,
         augmentation=None,
         layers: Any = None,
+        regularizer: Any = None,
         **kwargs,
     ):
         super().__init__(module, criterion, **kwargs)
+        self.regularizer = regularizer
         self.plan = plan
         self.augmentation = augmentation
         self.layers = layers
@@ -211,6 +219,9 @@ class ImageNet(NeuralNet):
             {"params": parameters, "lr": self.lr * rate} | ({} if decays else {"weight_decay": 0.0})
             for rate, decays, parameters in parameter_groups(self.module_, self.layers)
         ]
+        own = loss_parameters(self.criterion_.loss)
+        if own:
+            groups.append({"params": own, "lr": self.criterion_.loss.lr, "weight_decay": 0.0})
         self.optimizer_ = self.optimizer(groups, lr=self.lr, **self.get_params_for("optimizer"))
         return self
 
@@ -223,6 +234,13 @@ class ImageNet(NeuralNet):
             )
         self.recent_.append(batch[0])
         return super().train_step(batch, **fit_params)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Return the loss of a batch, in training with what the regulariser adds."""
+        loss = super().get_loss(y_pred, y_true, X=X, training=training)
+        if training and self.regularizer is not None:
+            loss = loss + self.regularizer(y_true)
+        return loss
 
     def settle_norms(self):
         """Estimate what batch norms remember from the last batches, with the weights as they are.
@@ -380,6 +398,13 @@ def parameter_groups(module, layers=None):
             kind = rate_of.get(id(parameter), 1.0), parameter.ndim > 1
             groups.setdefault(kind, []).append(parameter)
     return [(*kind, groups[kind]) for kind in sorted(groups, reverse=True)]
+
+
+def loss_parameters(loss):
+    """Return the parameters that a loss wants trained with those of the network."""
+    if getattr(loss, "lr", None) is None or not isinstance(loss, nn.Module):
+        return []
+    return [parameter for parameter in loss.parameters() if parameter.requires_grad]
 
 
 def diverged(prefix, epoch, loss):

@@ -16,11 +16,18 @@ from skimb.neural_network._callbacks import (
     BestEpoch,
     ClippedGradients,
     Deferral,
+    WarmUp,
     lr_callback,
 )
 from skimb.neural_network._layers import LayerPlan, layer_groups
 from skimb.neural_network._modules import count_multiply_adds, last_linear
-from skimb.neural_network._net import ImageNet, RowLoss, Standardized, parameter_groups
+from skimb.neural_network._net import (
+    ImageNet,
+    RowLoss,
+    Standardized,
+    loss_parameters,
+    parameter_groups,
+)
 from skimb.neural_network._runtime import seeded, threads_for
 
 __all__ = [
@@ -296,7 +303,9 @@ def training_mode(training):
         yield
 
 
-def build_net(estimator: Any, network, training, *, callbacks=(), split=None, layers=None):
+def build_net(
+    estimator: Any, network, training, *, callbacks=(), split=None, layers=None, regularizer=None
+):
     """Build the skorch net round a network, by the parameters of an estimator.
 
     Parameters
@@ -313,6 +322,8 @@ def build_net(estimator: Any, network, training, *, callbacks=(), split=None, la
         skorch's ``train_split``.
     layers : LayerPlan, default=None
         Which layers train when and how fast.
+    regularizer : callable, default=None
+        What adds to the loss of the training batches.
 
     Returns
     -------
@@ -329,6 +340,7 @@ def build_net(estimator: Any, network, training, *, callbacks=(), split=None, la
         plan=training.plan,
         augmentation=augmentation if augmentation.is_active else None,
         layers=layers,
+        regularizer=regularizer,
         multiply_adds=count_multiply_adds(network, estimator.image_shape_, training.device),
         num_workers=estimator.num_workers,
         optimizer=optimizer,
@@ -349,7 +361,7 @@ def build_net(estimator: Any, network, training, *, callbacks=(), split=None, la
 def let_go(net):
     """Drop what only the training needed: it holds the data, or the network a second time."""
     net.callbacks, net.callbacks_, net.train_split, net.plan = None, [], None, None
-    net.augmentation = net.layers = None
+    net.augmentation = net.layers = net.regularizer = None
     net.module, net.criterion = Standardized, RowLoss
 
 
@@ -400,34 +412,61 @@ def train(estimator: Any, network, training):
     if estimator.early_stopping and schedule == "one_cycle":
         schedule = "plateau"
     layers = _layer_plan(estimator, network, device)
+    rates = [estimator.lr * rate for rate, _, _ in parameter_groups(network, layers)]
+    rates += [first.loss.lr] if loss_parameters(first.loss) else []
     scheduler = lr_callback(
         schedule,
-        lr=[estimator.lr * rate for rate, _, _ in parameter_groups(network, layers)],
+        lr=rates,
         n_epochs=estimator.max_epochs,
         steps_per_epoch=training.plan.steps,
-        has_validation=valid is not None,
+        watches=_watched(first.loss, valid),
     )
     if scheduler is not None:
         callbacks.append(scheduler)
     if estimator.max_grad_norm is not None:
         callbacks.append(ClippedGradients(estimator.max_grad_norm))
+    warm_up = 0
+    if hasattr(first.loss, "begin_warm_up") and estimator.max_epochs > 1:
+        warm_up = max(1, estimator.max_epochs // 10)
+        callbacks.append(WarmUp(warm_up))
     best = None
     if estimator.early_stopping:
-        best = BestEpoch(estimator.n_iter_no_change, phases[-1].start)
+        best = BestEpoch(estimator.n_iter_no_change, max(warm_up, phases[-1].start))
         callbacks.append(best)
     for phase in later:
         valid_weight = None if valid is None else valid.weight * phase.factor(valid.target)
-        loss = copy.deepcopy(phase.loss)
+        loss = None if phase.loss is first.loss else copy.deepcopy(phase.loss)
         callbacks.append(Deferral(phase.start, loss, phase.weight, valid_weight))
-    net = build_net(estimator, network, training, callbacks=callbacks, split=split, layers=layers)
+    regularizer = estimator._regularizer(network, device)
+    net = build_net(
+        estimator,
+        network,
+        training,
+        callbacks=callbacks,
+        split=split,
+        layers=layers,
+        regularizer=regularizer,
+    )
     part = training.part
     part = Part(part.images, estimator._encoded(part.target), first.weight)
-    with threads_for(net.multiply_adds * training.plan.batch_size):
-        net.fit(to_device(part, device))
+    try:
+        with threads_for(net.multiply_adds * training.plan.batch_size):
+            net.fit(to_device(part, device))
+    finally:
+        if regularizer is not None:
+            regularizer.detach()
     let_go(net)
     if layers is not None:
         layers.thaw()
     return net, (len(net.history) if best is None else best.epoch_) - 1
+
+
+def _watched(loss, valid):
+    """Return what a schedule by plateaus looks at."""
+    if valid is None:
+        return "train_loss"
+    # Of other batches such a loss is another one.
+    return "valid_score" if getattr(loss, "reads_batch", False) else "valid_loss"
 
 
 def _layer_plan(estimator, network, device):

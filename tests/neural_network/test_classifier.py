@@ -340,7 +340,6 @@ def test_a_foreign_sampler_that_perturbs_the_rows_it_names_keeps_its_rows():
         images,
         target,
         np.ones(40),
-        classes=np.array([0, 1]),
         rng=rng,
     )
     assert len(np.unique(np.asarray(copied).reshape(60, -1), axis=0)) <= 40

@@ -2,7 +2,12 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skimb.neural_network import CNNClassifier, CNNEmbedder, DecoupledClassifier
+from skimb.neural_network import (
+    CNNClassifier,
+    CNNEmbedder,
+    CNNRegressor,
+    DecoupledClassifier,
+)
 
 STOCHASTIC = (
     "A row of weight 2 and the same row twice fall into different mini-batches: training by "
@@ -11,6 +16,7 @@ STOCHASTIC = (
 EXPECTED_FAILURES = {
     "CNNClassifier": {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
     "CNNEmbedder": {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
+    "CNNRegressor": {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
     "DecoupledClassifier": {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
 }
 
@@ -19,6 +25,7 @@ EXPECTED_FAILURES = {
     [
         CNNClassifier(random_state=0),
         CNNEmbedder(CNNClassifier(max_epochs=2, random_state=0)),
+        CNNRegressor(random_state=0),
         DecoupledClassifier(random_state=0),
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES[type(estimator).__name__],
