@@ -181,7 +181,10 @@ class BalancedMSELoss(RegressionLoss):
     @property
     def noise_(self):
         """The noise as it stands, in units of the target."""
-        return float(self.log_noise_.detach().exp() * self.scale_)
+        log_noise = self.log_noise_.detach()
+        if self.noise == "learned":
+            log_noise = log_noise.clamp(math.log(LEAST_NOISE), math.log(MOST_NOISE))
+        return float(log_noise.exp() * self.scale_)
 
     def fit(self, y):
         """Take in the values of the target: their spread and, where wanted, their density.

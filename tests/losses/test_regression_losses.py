@@ -334,7 +334,7 @@ class Broken(SquaredErrorLoss):
             case "shape":
                 target = target.reshape(-1)[: len(prediction)]
             case "batch":
-                target = target + prediction.mean()
+                prediction = prediction + prediction.mean()
             case "gradient":
                 prediction = 2 * prediction - prediction.detach()
             case "infinite":

@@ -1,0 +1,596 @@
+"""CNNRegressor: what its parameters do, and what it leaves alone."""
+
+import copy
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from scipy.stats import spearmanr
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from torch import nn
+from torch.utils.data import DataLoader
+
+from skimb._resampled import ResampledRows
+from skimb.losses import BalancedMSELoss, HuberLoss
+from skimb.metrics import balanced_mean_absolute_error
+from skimb.neural_network import CNNEmbedder, CNNRegressor
+from skimb.neural_network._net import ImageNet
+from skimb.relevance import LabelDensity, Relevance, compute_target_weight, relevance_bumps
+
+
+def quick(**kwargs):
+    return CNNRegressor(**{"max_epochs": 2, "random_state": 0, **kwargs})
+
+
+def noise_images(n=240, side=8, seed=0):
+    """Noise of a spread that is to be found, most often near 5.5."""
+    rng = np.random.RandomState(seed)
+    y = rng.normal(5.5, 1.0, size=n).clip(0.5)
+    y[: n // 20] = rng.uniform(1, 10, size=n // 20)
+    return (rng.normal(size=(n, side, side)) * y[:, None, None]).astype(np.float32), y
+
+
+@pytest.fixture(scope="module")
+def noise():
+    return noise_images()
+
+
+def small_net(in_channels, n_outputs):
+    return nn.Sequential(
+        nn.Conv2d(in_channels, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, n_outputs)
+    )
+
+
+def error(estimator, n=400):
+    rng = np.random.RandomState(9)
+    y = rng.uniform(1, 10, size=n)
+    X = (rng.normal(size=(n, 8, 8)) * y[:, None, None]).astype(np.float32)
+    return np.abs(estimator.predict(X) - y)
+
+
+# ------------------------------------------------------------------------- the target
+
+
+def test_it_learns_a_number():
+    X, y = noise_images(600)
+    reg = CNNRegressor(random_state=0).fit(X, y)
+    assert error(reg).mean() < 0.8
+    assert reg.score(X, y) > 0.5
+    assert reg.predict(X).dtype == np.float64
+
+
+def test_predictions_are_in_the_unit_of_the_target_whatever_it_is(noise):
+    X, y = noise
+    for params in ({}, {"loss": "huber"}, {"loss": "balanced_mse", "target_weight": "lds"}):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            plain = quick(**params).fit(X, y).predict(X)
+            # Powers of two change no digit.
+            np.testing.assert_array_equal(quick(**params).fit(X, 1024 * y).predict(X), 1024 * plain)
+            moved = quick(**params).fit(X, 30 * y - 1e4).predict(X)
+        np.testing.assert_allclose(moved, 30 * plain - 1e4, rtol=1e-4)
+
+
+def test_it_starts_at_the_mean_and_keeps_the_scale_of_the_training_part(noise):
+    X, y = noise
+    weight = np.linspace(0, 2, len(y))
+    reg = quick(max_epochs=1, lr=1e-12).fit(X, y, weight)
+    assert reg.y_mean_ == pytest.approx(np.average(y, weights=weight))
+    spread = np.average((y - reg.y_mean_) ** 2, weights=weight) ** 0.5
+    assert reg.y_scale_ == pytest.approx(spread)
+    assert np.abs(reg.predict(X).mean() - reg.y_mean_) < reg.y_scale_
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, -1e9, 1e-30])
+def test_a_constant_target_is_predicted(value, noise):
+    X, _ = noise
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for loss in ("squared_error", "balanced_mse", BalancedMSELoss(form="mixture")):
+            reg = quick(loss=loss).fit(X, np.full(len(X), value))
+            assert reg.y_scale_ == 1.0
+            assert np.isfinite(reg.predict(X)).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda y: np.where(y > 6, np.nan, y), "Input y contains NaN"),
+        (lambda y: np.where(y > 6, np.inf, y), "Input y contains infinity"),
+        (lambda y: np.stack([y, y], axis=1), "y should be a 1d array"),
+        (lambda y: np.full(len(y), "many"), "could not convert string to float"),
+        (lambda y: y[:-1], "inconsistent numbers of samples"),
+        (lambda y: None, "requires y to be passed"),
+    ],
+)
+def test_bad_targets_are_refused_and_nothing_is_half_fitted(change, message, noise):
+    X, y = noise
+    reg = quick().fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        reg.fit(X, change(y))
+    assert not hasattr(reg, "net_")
+
+
+# ------------------------------------------------------------------------- weights
+
+
+@pytest.mark.parametrize("scheme", ["inverse", "sqrt", "lds"])
+def test_schemes_are_their_row_weights_to_the_bit(scheme, noise):
+    X, y = noise
+    density = LabelDensity(bins=12, sigma=1.0)
+    by_scheme = quick(target_weight=scheme, density=density).fit(X, y)
+    weight = compute_target_weight(scheme, y, density=clone(density))
+    by_rows = quick().fit(X, y, weight)
+    # The standardised target is another where rows weigh otherwise.
+    by_rows.y_mean_, by_rows.y_scale_ = by_scheme.y_mean_, by_scheme.y_scale_
+    seen = {}
+    for name, reg, rows in (("scheme", by_scheme, None), ("rows", clone(by_rows), weight)):
+        training = reg._prepare(X, y, rows)
+        seen[name] = training.phases[-1].weight
+    np.testing.assert_allclose(seen["scheme"], seen["rows"], rtol=1e-12)
+    assert not hasattr(density, "edges_")
+
+
+def test_weights_help_the_rare_range_and_a_function_may_give_them():
+    X, y = noise_images(600)
+    plain = error(CNNRegressor(random_state=0).fit(X, y))
+    weighted = error(CNNRegressor(target_weight="inverse", random_state=0).fit(X, y))
+    assert weighted.mean() < plain.mean()
+    by_function = CNNRegressor(
+        target_weight=lambda y: compute_target_weight("inverse", y), random_state=0
+    )
+    np.testing.assert_allclose(error(by_function.fit(X, y)), weighted, rtol=1e-6)
+
+
+def test_a_relevance_may_give_the_weights(noise):
+    X, y = noise
+    relevance = Relevance([(3, 1), (5.5, 0.1), (8, 1)])
+    reg = quick(target_weight=relevance)
+    weight = reg._prepare(X, y).phases[-1].weight
+    expected = relevance.fit(y)(y)
+    np.testing.assert_allclose(weight, expected / expected.mean())
+    assert not hasattr(reg.target_weight, "net_")
+
+
+@pytest.mark.parametrize("weigh", [lambda y: -np.abs(y), lambda y: y[:2], lambda y: y * np.nan])
+def test_functions_that_give_no_weights_are_refused(weigh, noise):
+    with pytest.raises(ValueError, match="`target_weight` must give a finite weight"):
+        quick(target_weight=weigh).fit(*noise)
+
+
+def test_weights_may_set_in_later(noise):
+    X, y = noise
+    training = quick(target_weight="inverse", reweight_after=0.5, max_epochs=4)._prepare(X, y)
+    early, late = training.phases
+    assert (early.start, late.start) == (0, 2)
+    np.testing.assert_array_equal(early.weight, np.ones(len(y)))
+    assert np.ptp(late.weight) > 1
+    assert early.loss is late.loss
+
+
+def test_rows_of_weight_zero_are_left_out(noise):
+    X, y = noise
+    weight = np.ones(len(y))
+    weight[::3] = 0
+    kept = weight > 0
+    np.testing.assert_array_equal(
+        quick().fit(X, y, weight).predict(X), quick().fit(X[kept], y[kept]).predict(X)
+    )
+    with pytest.raises(ValueError, match=r"at least two rows of positive weight. Got n_samples=1"):
+        quick().fit(X, y, np.eye(len(y))[0])
+
+
+@pytest.mark.parametrize(
+    ("params", "warns"),
+    [
+        ({"loss": "balanced_mse", "target_weight": "sqrt"}, True),
+        ({"loss": "balanced_mse", "batch_sampling": "lds"}, True),
+        ({"target_weight": "inverse", "batch_sampling": "relevance"}, True),
+        ({"target_weight": "sqrt", "batch_sampling": "sqrt"}, False),
+        ({"target_weight": "inverse"}, False),
+    ],
+)
+def test_two_remedies_for_one_imbalance_are_named(params, warns, noise):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        quick(max_epochs=1, **params).fit(*noise)
+    texts = [str(w.message) for w in caught]
+    assert [("favoured twice" in text) for text in texts] == [True] * warns
+    if warns:
+        assert caught[0].filename == __file__
+
+
+# ------------------------------------------------------------------------- batches
+
+
+def rows_drawn(reg, X, y):
+    """Return how often each row stands in the batches of an epoch, and the batches."""
+    plan = reg._prepare(X, y).plan
+    batches = plan.epoch()
+    return np.bincount(np.concatenate(batches), minlength=len(y)), batches
+
+
+@pytest.mark.parametrize("scheme", ["inverse", "sqrt", "lds"])
+def test_batches_show_rows_as_often_as_the_scheme_would_weigh_them(scheme, noise):
+    X, y = noise
+    drawn = np.zeros(len(y))
+    plan = quick(batch_sampling=scheme, batch_size=60)._prepare(X, y).plan
+    for _ in range(50):
+        drawn += np.bincount(np.concatenate(plan.epoch()), minlength=len(y))
+    weight = compute_target_weight(scheme, y)
+    assert np.abs(drawn / 50 - weight).max() < 0.25
+    assert np.corrcoef(drawn, weight)[0, 1] > 0.99
+
+
+def test_batches_by_relevance_hold_equal_shares_of_each_bump(noise):
+    X, y = noise
+    relevance = Relevance([(3, 1), (4, 0), (7, 0), (8, 1)])
+    bump, is_rare = relevance_bumps(y, relevance=relevance)
+    assert is_rare.tolist() == [True, False, True]
+    _, batches = rows_drawn(quick(batch_sampling="relevance", relevance=relevance), X, y)
+    for batch in batches:
+        counts = np.bincount(bump[batch], minlength=3)
+        assert np.ptp(counts) <= 1
+
+
+def test_batches_by_relevance_need_something_rare(noise):
+    X, _ = noise
+    with pytest.raises(ValueError, match="none would be relevant"):
+        quick(batch_sampling="relevance").fit(X, np.linspace(0, 1, len(X)))
+
+
+def test_without_batch_sampling_every_row_comes_once(noise):
+    drawn, _ = rows_drawn(quick(), *noise)
+    assert set(drawn) == {1}
+
+
+# ------------------------------------------------------------------------- losses
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "squared_error",
+        "absolute_error",
+        "huber",
+        "focal_r",
+        "balanced_mse",
+        BalancedMSELoss(form="binned"),
+        BalancedMSELoss(form="mixture", noise=0.3),
+        nn.SmoothL1Loss(beta=0.5),
+        lambda prediction, target: (prediction - target).abs() ** 1.5,
+    ],
+    ids=repr,
+)
+def test_every_loss_beats_the_constant(loss):
+    X, y = noise_images(400)
+    reg = CNNRegressor(loss=loss, random_state=0).fit(X, y)
+    assert (
+        error(reg).mean() < 0.6 * np.abs(np.random.RandomState(9).uniform(1, 10, 400) - 5.5).mean()
+    )
+
+
+def test_a_huber_of_wide_reach_is_the_squared_error_but_for_its_half(noise):
+    X, y = noise
+    wide = quick(loss=HuberLoss(delta=1e6), max_grad_norm=None, optimizer="sgd", lr=2e-3)
+    square = quick(max_grad_norm=None, optimizer="sgd", lr=1e-3)
+    for reg in (wide, square):
+        reg.set_params(weight_decay=0.0)
+    np.testing.assert_allclose(
+        wide.fit(X, y).predict(X), square.fit(X, y).predict(X), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_the_noise_of_the_balanced_error_is_learned_after_a_warm_up(noise):
+    X, y = noise
+    reg = CNNRegressor(loss="balanced_mse", random_state=0).fit(X, y)
+    assert 0.05 < reg.loss_.noise_ < 1
+    # What it began with: the error of the last epoch by squared error.
+    begins = reg.history_[1]["train_loss"] ** 0.5
+    assert reg.loss_.noise_ < begins
+    fixed = CNNRegressor(loss=BalancedMSELoss(noise=0.5), random_state=0).fit(X, y)
+    assert fixed.loss_.noise_ == pytest.approx(0.5)
+    assert reg.loss.__class__ is str
+
+
+def test_the_warm_up_is_the_training_by_squared_error(noise):
+    X, y = noise
+    balanced = quick(max_epochs=20, loss="balanced_mse", lr_schedule="constant").fit(X, y)
+    plain = quick(max_epochs=20, lr_schedule="constant").fit(X, y)
+    losses = [[row["train_loss"] for row in reg.history_] for reg in (balanced, plain)]
+    assert losses[0][:2] == losses[1][:2]
+    assert losses[0][2] != losses[1][2]
+    assert "begin_warm_up" not in vars(balanced.loss_)
+    assert not balanced.loss_.is_warming
+
+
+def test_a_loss_given_as_object_stays_as_it_is(noise):
+    loss = BalancedMSELoss()
+    before = copy.deepcopy(loss.state_dict())
+    quick(loss=loss).fit(*noise)
+    assert before.keys() == loss.state_dict().keys()
+    assert all(torch.equal(value, loss.state_dict()[name]) for name, value in before.items())
+
+
+def test_parameters_of_a_loss_are_searched_and_a_string_offers_the_mend(noise):
+    X, y = noise
+    search = GridSearchCV(quick(loss=HuberLoss()), {"loss__delta": [0.1, 10.0]}, cv=2).fit(X, y)
+    assert np.ptp(search.cv_results_["mean_test_score"]) > 0
+    with pytest.raises(ValueError, match=r"loss=HuberLoss\(\)\. In a grid"):
+        CNNRegressor(loss="huber").set_params(loss__delta=2.0)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"loss": HuberLoss}, r"not a class. Got HuberLoss: give HuberLoss\(\)"),
+        ({"loss": "mse"}, "The 'loss' parameter"),
+        ({"loss": lambda p, t: p[:, 0]}, "`loss` failed on predictions of shape"),
+        ({"loss": lambda p, t: torch.zeros(5)}, "one value a row, or a scalar"),
+        (
+            {"loss": lambda p, t: ((p - t) ** 2).mean(), "target_weight": "sqrt"},
+            "returns a scalar, so rows cannot be weighted",
+        ),
+        ({"loss": "balanced_mse", "batch_size": 1}, "compares the rows of a batch"),
+        ({"augmentation": "remix"}, "'remix' gives labels to the rarer class"),
+        ({"target_weight": "balanced"}, "The 'target_weight' parameter"),
+        ({"batch_sampling": "balanced"}, "The 'batch_sampling' parameter"),
+        ({"ranksim": -1.0}, "The 'ranksim' parameter"),
+        ({"density": 3}, "The 'density' parameter"),
+        ({"module": lambda c, n: small_net(c, 2)}, "y is continuous: it must give"),
+        ({"scoring": "accuracy", "early_stopping": True}, "continuous"),
+    ],
+)
+def test_bad_parameters_are_refused(params, message, noise):
+    with pytest.raises(ValueError, match=message):
+        quick(**params).fit(*noise)
+
+
+# ------------------------------------------------------------------------- RankSim
+
+
+def test_rank_similarity_orders_the_embedding_as_the_target():
+    X, y = noise_images(400)
+
+    def agreement(reg):
+        z = reg.fit(X, y).embed(X)
+        z /= np.linalg.norm(z, axis=1, keepdims=True) + 1e-12
+        near = z @ z.T
+        return np.mean([spearmanr(near[i], -np.abs(y - y[i])).statistic for i in range(0, 400, 20)])
+
+    plain, ordered = (agreement(CNNRegressor(random_state=0, ranksim=r)) for r in (0.0, 30.0))
+    assert ordered > plain + 0.1
+
+
+def test_without_rank_similarity_nothing_is_hooked_and_nothing_changes(noise):
+    X, y = noise
+    reg = quick(ranksim=5.0).fit(X, y)
+    assert not any(module._forward_pre_hooks for module in reg.module_.modules())
+    assert reg.net_.regularizer is None
+    assert not np.array_equal(reg.predict(X), quick().fit(X, y).predict(X))
+    pickle.loads(pickle.dumps(reg))
+
+
+def test_rank_similarity_goes_with_mixed_rows_and_every_network(noise):
+    X, y = noise
+    for params in ({"augmentation": "mixup"}, {"module": "vgg"}, {"module": "linear"}):
+        quick(max_epochs=1, ranksim=5.0, **params).fit(X[:40], y[:40])
+
+
+# ------------------------------------------------------------------------- validation
+
+
+def test_early_stopping_watches_the_balanced_error_and_restores_the_best_epoch():
+    X, y = noise_images(500)
+    reg = CNNRegressor(
+        early_stopping=True, max_epochs=30, n_iter_no_change=3, lr=3e-3, random_state=0
+    ).fit(X, y)
+    held = reg.validation_indices_
+    bins = LabelDensity(bins=reg.density_.edges_)
+    balanced = balanced_mean_absolute_error(y[held], reg.predict(X[held]), density=bins)
+    scores = [row["valid_score"] for row in reg.history_]
+    assert balanced == pytest.approx(-max(scores), rel=1e-5)
+    assert len(held) == pytest.approx(50, abs=5)
+    keys = {"train_loss", "valid_loss", "valid_mean_absolute_error", "lr", "seconds"}
+    assert keys | {"valid_balanced_mean_absolute_error", "valid_score"} == set(reg.history_[0])
+
+
+@pytest.mark.parametrize("scoring", ["r2", "neg_mean_absolute_error", lambda e, X, y: -len(X)])
+def test_early_stopping_watches_any_scorer(scoring, noise):
+    quick(early_stopping=True, scoring=scoring).fit(*noise)
+
+
+@pytest.mark.parametrize("loss", ["balanced_mse", "squared_error"])
+def test_plateaus_are_sought_in_what_can_be_compared(loss, noise):
+    reg = quick(loss=loss, early_stopping=True, max_epochs=4, lr_schedule="plateau").fit(*noise)
+    assert reg.n_iter_ <= 4
+
+
+def test_the_validation_part_holds_low_middle_and_high_values():
+    X, y = noise_images(400)
+    held = quick(early_stopping=True).fit(X, y).validation_indices_
+    thirds = np.quantile(y, [1 / 3, 2 / 3])
+    counts = np.bincount(np.searchsorted(thirds, y[held]), minlength=3)
+    assert counts.min() >= 10
+
+
+def test_validation_does_not_leak(noise):
+    X, y = noise
+    twice = np.concatenate([X, X]), np.concatenate([y, y])
+    held = quick(early_stopping=True).fit(*twice).validation_indices_
+    assert set(held % len(X)) == set(held[held < len(X)])
+    groups = np.arange(len(X)) // 8
+    held = quick().fit(X, y, groups=groups).validation_indices_
+    assert len(held)
+    assert not set(groups[held]) & set(np.delete(groups, held))
+
+
+def test_of_a_lazy_view_only_originals_are_held_out(noise):
+    X, y = noise
+    first, second = np.arange(100), np.arange(1, 101)
+    view = ResampledRows(
+        X,
+        np.concatenate([np.arange(len(X)), first]),
+        np.concatenate([np.arange(len(X)), second]),
+        np.concatenate([np.zeros(len(X)), np.full(100, 0.5)]),
+    )
+    both = np.concatenate([y, (y[first] + y[second]) / 2])
+    reg = quick(early_stopping=True).fit(view, both)
+    assert reg.validation_indices_.max() < len(X)
+
+
+def test_a_group_that_cannot_be_split_is_an_error(noise):
+    X, y = noise
+    with pytest.raises(ValueError, match="can be split into a training and a validation part"):
+        quick(early_stopping=True).fit(X, y, groups=np.zeros(len(X)))
+
+
+# ------------------------------------------------------------------------- samplers
+
+
+class Jitter(BaseEstimator):
+    """A sampler of continuous targets that adds moved copies of the highest rows."""
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit_resample(self, X, y):
+        rng = np.random.RandomState(self.random_state)
+        high = np.flatnonzero(y > np.quantile(y, 0.9))
+        self.sample_indices_ = np.concatenate([np.arange(len(y)), high])
+        self.parents_ = np.stack([high, high], axis=1)
+        self.gaps_ = np.zeros(len(high))
+        return np.concatenate([X, X[high]]), np.concatenate(
+            [y, y[high] + rng.normal(size=len(high))]
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def test_a_sampler_sees_the_training_part_in_the_unit_of_y_and_makes_new_values(noise):
+    X, y = noise
+    reg = quick(sampler=Jitter(), early_stopping=True)
+    training = reg._prepare(X, 100 * y, np.linspace(1, 2, len(y)))
+    n_train = len(y) - len(training.valid_rows)
+    assert len(training.part.target) > n_train
+    made = training.part.target[n_train:]
+    assert made.min() > 100 * np.quantile(y, 0.85)
+    assert not set(made) <= set(100 * y)
+    assert training.part.weight[n_train:].min() >= 1
+    reg.fit(X, y)
+
+
+# ------------------------------------------------------------------------- forms of X
+
+
+def test_files_arrays_tensors_and_frames_train_alike(tmp_path):
+    rng = np.random.RandomState(0)
+    y = rng.gamma(2, size=40)
+    X = rng.randint(0, 256, size=(40, 9, 8), dtype=np.uint8)
+    for i, image in enumerate(X):
+        Image.fromarray(image).save(tmp_path / f"{i:02}.png")
+    paths = sorted(tmp_path.glob("*.png"))
+    expected = quick(standardize=(128, 64)).fit(X, y).predict(X)
+    for form in (
+        torch.from_numpy(X),
+        X[..., None],
+        [str(path) for path in paths],
+        pd.DataFrame({"image": [str(path) for path in paths]}),
+    ):
+        target = pd.Series(y) if isinstance(form, pd.DataFrame) else y
+        reg = quick(standardize=(128, 64)).fit(form, target)
+        np.testing.assert_array_equal(reg.predict(form), expected)
+    table = pd.DataFrame(X.reshape(40, -1)).add_prefix("x")
+    reg = quick(image_shape=(1, 9, 8)).fit(table, y)
+    assert list(reg.feature_names_in_) == list(table)
+
+
+def test_a_network_as_callable_or_instance(noise):
+    X, y = noise
+    for module in (small_net, small_net(1, 1)):
+        quick(max_epochs=1, module=module).fit(X, y)
+
+
+# ------------------------------------------------------------------------- randomness
+
+
+def test_equal_to_the_bit_in_any_process_and_alone(noise):
+    X, y = noise
+    reg = quick(loss="balanced_mse", ranksim=3.0, augmentation="flip_crop")
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    one, two = (cross_val_predict(reg, X, y, cv=2, n_jobs=n) for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert np.array_equal(before[1], np.random.get_state()[1])
+    reg.fit(X, y)
+    single = np.concatenate([reg.predict(X[i : i + 1]) for i in range(5)])
+    np.testing.assert_array_equal(single, reg.predict(X)[:5])
+
+
+def test_pickles_without_the_data(noise):
+    X, y = noise
+    reg = quick(early_stopping=True, ranksim=1.0).fit(X, y)
+    frozen = pickle.dumps(reg)
+    np.testing.assert_array_equal(pickle.loads(frozen).predict(X), reg.predict(X))
+    more = quick(early_stopping=True, ranksim=1.0).fit(*noise_images(480))
+    assert len(pickle.dumps(more)) - len(frozen) < X.nbytes / 10
+
+
+def test_divergence_is_an_error(noise):
+    X, y = noise
+    with pytest.raises(ValueError, match="Training diverged"):
+        quick(lr=1e20, optimizer="sgd", max_grad_norm=None).fit(X, y)
+
+
+def test_fine_tuning_freezes_layers(noise):
+    X, y = noise
+    start = small_net(1, 1)
+    reg = quick(module=start, freeze="features").fit(X, y)
+    trained = dict(reg.module_.named_parameters())
+    moved = {n for n, p in start.named_parameters() if not torch.equal(p, trained[n])}
+    assert moved == {"3.weight", "3.bias"}
+
+
+# ------------------------------------------------------------------------- company
+
+
+def test_embeddings_of_a_regressor_go_to_any_other(noise):
+    X, y = noise
+    embedder = CNNEmbedder(CNNRegressor(max_epochs=3, random_state=0))
+    head = CNNRegressor("linear", target_weight="sqrt", random_state=0, max_epochs=5)
+    pipe = make_pipeline(embedder, head).fit(X, y)
+    assert pipe.predict(X).shape == (len(X),)
+
+
+def test_the_losses_serve_a_plain_loop(noise):
+    """The noise of a balanced error is a parameter like any other."""
+    X, y = noise
+    loss = BalancedMSELoss().fit(y)
+    loss.end_warm_up(0.25)
+    net = small_net(1, 1)
+    optimizer = torch.optim.Adam([*net.parameters(), *loss.parameters()])
+    rows = DataLoader(
+        list(zip(torch.tensor(X)[:, None], torch.tensor(y).float(), strict=True)), batch_size=60
+    )
+    for images, values in rows:
+        optimizer.zero_grad()
+        loss(net(images)[:, 0], values).backward()
+        optimizer.step()
+    # The network is far off, so the noise grows from 0.5.
+    assert 0.5 < loss.noise_ <= y.std() * (1 + 1e-6)
+
+
+def test_only_losses_of_a_continuous_target_bring_parameters(noise):
+    reg = quick(loss="balanced_mse").fit(*noise)
+    assert isinstance(reg.net_, ImageNet)
+    groups = reg.net_.optimizer_.param_groups
+    assert [g["initial_lr"] for g in groups if len(g["params"]) == 1][-1] > 1e-3
