@@ -24,7 +24,10 @@ __all__ = [
     "ImageSamplerMixin",
     "append_rows",
     "apply_plan",
+    "as_array",
+    "hold_rows",
     "interpolate_rows",
+    "like",
     "sample_indices",
     "seeded_clone",
     "select_rows",
@@ -77,8 +80,8 @@ class ImageSamplerMixin:
                 "made of it would not tell its parents. Give an array, or use lazy=False."
             )
         self._n_rows = len(y)
-        X_resampled, y_resampled = super().fit_resample(_as_array(X), _as_array(y), **params)  # pyright: ignore[reportAttributeAccessIssue] - the base
-        return _like(X, X_resampled), _like(y, y_resampled)
+        X_resampled, y_resampled = super().fit_resample(as_array(X), as_array(y), **params)  # pyright: ignore[reportAttributeAccessIssue] - the base
+        return like(X, X_resampled), like(y, y_resampled)
 
     def _check_X_y(self, X, y, accept_sparse=None):
         y, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
@@ -190,11 +193,12 @@ def _is_tensor(X):
     return "torch" in sys.modules and isinstance(X, sys.modules["torch"].Tensor)
 
 
-def _as_array(X):
+def as_array(X):
+    """Return a tensor as an array, and anything else as it is."""
     return X.detach().cpu().numpy() if _is_tensor(X) else X
 
 
-def _like(X, values):
+def like(X, values):
     """Return an array as a tensor where X is one, on the same device."""
     if _is_tensor(X) and isinstance(values, np.ndarray):
         return sys.modules["torch"].from_numpy(values).to(X.device)
@@ -251,7 +255,7 @@ def select_rows(X, indices, *, lazy=False) -> Any:
     return selected
 
 
-def interpolate_rows(X, first, second, gaps, *, lazy=False):
+def interpolate_rows(X, first, second, gaps, *, chosen=None, lazy=False) -> Any:
     """Return X and, below it, one synthetic row for each pair of parents.
 
     The rows are ``X[first] + gaps * (X[second] - X[first])``, computed in float and rounded where
@@ -265,12 +269,14 @@ def interpolate_rows(X, first, second, gaps, *, lazy=False):
         The parents.
     gaps : ndarray of shape (m,)
         How far from the first parent to the second, in [0, 1].
+    chosen : ndarray of int, default=None
+        Which original rows come back; None: all.
     lazy : bool, default=False
         Return `ResampledRows`.
 
     Returns
     -------
-    ndarray or sparse matrix with n + m rows, of the dtype of X
+    ndarray or sparse matrix of the chosen rows and m more, of the dtype of X
 
     Raises
     ------
@@ -284,17 +290,17 @@ def interpolate_rows(X, first, second, gaps, *, lazy=False):
         made = base + sparse.diags_array(gaps) @ (other - base)
         if is_integer(X.dtype):
             made.data = np.rint(made.data)
-        return sparse.vstack([X, made.astype(X.dtype)], format=X.format)
+        return sparse.vstack([_chosen(X, chosen), made.astype(X.dtype)], format=X.format)
     if lazy:
-        return _view_with_rows_below(X, first, second, gaps)
-    n_rows = len(X)
+        return _view_with_rows_below(X, chosen, first, second, gaps)
+    n_rows = len(X) if chosen is None else len(chosen)
     out = np.empty((n_rows + len(first), *X.shape[1:]), dtype=X.dtype)
-    out[:n_rows] = X
+    out[:n_rows] = _chosen(X, chosen)
     blend_into(out[n_rows:], X, first, second, gaps)
     return out
 
 
-def append_rows(X, made, seeds, *, lazy=False):
+def append_rows(X, made, seeds, *, chosen=None, lazy=False):
     """Return X and, below it, rows that were made elsewhere.
 
     Parameters
@@ -305,28 +311,54 @@ def append_rows(X, made, seeds, *, lazy=False):
         The rows, of the dtype of X.
     seeds : ndarray of shape (m, 2), int
         The parents of each.
+    chosen : ndarray of int, default=None
+        Which original rows come back; None: all.
     lazy : bool, default=False
         Return `ResampledRows`.
 
     Returns
     -------
-    ndarray of shape (n + m, ...), or ResampledRows
+    ndarray of the chosen rows and m more, or ResampledRows
     """
     if not lazy:
-        return np.concatenate([np.asarray(X), made])
-    places = np.concatenate([np.full(len(X), -1), np.arange(len(made))])
+        return np.concatenate([np.asarray(_chosen(X, chosen)), made])
     gaps = np.zeros(len(made))
-    return _view_with_rows_below(X, seeds[:, 0], seeds[:, 1], gaps, made=made, places=places)
+    view = _view_with_rows_below(X, chosen, seeds[:, 0], seeds[:, 1], gaps)
+    return hold_rows(view, made, np.arange(len(view) - len(made), len(view)))
 
 
-def _view_with_rows_below(X, first, second, gaps, **made):
-    own = np.arange(len(X))
+def hold_rows(view, made, places):
+    """Return a view some of whose rows are held as they are.
+
+    Parameters
+    ----------
+    view : ResampledRows of m rows
+        A view that holds none.
+    made : ndarray of shape (k, ...)
+        The rows, of the dtype of the view.
+    places : ndarray of shape (k,), int
+        Which rows of the view they are.
+
+    Returns
+    -------
+    ResampledRows
+    """
+    held = np.full(len(view), -1)
+    held[places] = np.arange(len(made))
+    return ResampledRows(view.base, view.first, view.second, view.gaps, made=made, places=held)
+
+
+def _chosen(X, chosen):
+    return X if chosen is None else X[chosen]
+
+
+def _view_with_rows_below(X, chosen, first, second, gaps):
+    own = np.arange(len(X)) if chosen is None else chosen
     return ResampledRows(
         X,
         np.concatenate([own, first]),
         np.concatenate([own, second]),
-        np.concatenate([np.zeros(len(X)), gaps]),
-        **made,
+        np.concatenate([np.zeros(len(own)), gaps]),
     )
 
 
@@ -393,18 +425,20 @@ def apply_plan(sampler, values: Any) -> Any:
             f"`values` must have an entry for each row that {type(sampler).__name__} got: "
             f"{wanted}. Got {n_rows}."
         )
-    chosen = select_rows(values, indices)
+    followed = select_rows(values, indices)
     if n_made == 0:
-        return chosen
+        return followed
     if hasattr(values, "columns"):
         for place, column in enumerate(values.columns):
-            chosen.isetitem(place, apply_plan(sampler, values.iloc[:, place]).rename(column))
-        return chosen
+            followed.isetitem(place, apply_plan(sampler, values.iloc[:, place]).rename(column))
+        return followed
     if not pd.api.types.is_float_dtype(values.dtype):
-        return chosen
+        return followed
     rows = values.to_numpy(dtype=np.float64) if hasattr(values, "iloc") else values
-    blended = interpolate_rows(rows, parents[:, 0], parents[:, 1], sampler.gaps_)
+    # Chosen rows come first, whether all, as from over-samplers, or some.
+    chosen = indices[: len(indices) - n_made]
+    blended = interpolate_rows(rows, parents[:, 0], parents[:, 1], sampler.gaps_, chosen=chosen)
     if hasattr(values, "iloc"):
-        chosen[:] = blended
-        return chosen
+        followed[:] = blended
+        return followed
     return blended

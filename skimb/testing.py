@@ -7,9 +7,10 @@ import random
 import numpy as np
 import torch
 from sklearn.base import clone
+from sklearn.utils import get_tags
 from torch import nn
 
-from skimb.losses import Loss
+from skimb.losses import Loss, RegressionLoss
 from skimb.over_sampling import apply_plan
 
 __all__ = ["check_loss", "check_resampler"]
@@ -19,18 +20,20 @@ EXTREME = 1e4
 
 
 def check_loss(loss, *, n_classes=3):
-    """Check that a loss does what `CNNClassifier` and a plain PyTorch loop rely on.
+    """Check that a loss does what the estimators of images and a plain PyTorch loop rely on.
 
     It gives one value a row, which neither the other rows nor their order change; its gradient is
-    that of its value, and finite even where float32 probabilities are exactly 0 or 1; it leaves
-    its input and torch's generator alone. A `Loss` also clones, fits on labels, reduces as it
-    says, refuses targets that would broadcast, and maps logits to finite ones.
+    that of its value, and finite even where float32 probabilities are exactly 0 or 1, or a
+    prediction is far off; it leaves its input and torch's generator alone. A `Loss` also clones,
+    fits on labels, reduces as it says, refuses targets that would broadcast, and maps logits to
+    finite ones. A `RegressionLoss` is tried with predictions and values, and with weights; where it
+    ``reads_batch``, the other rows may change its values, but not their order.
 
     Parameters
     ----------
     loss : callable
-        ``(logits, target)`` to one value a row; a `Loss`, an ``nn.Module`` or a function. It is
-        left as it is.
+        ``(logits, target)`` to one value a row; a `Loss`, an ``nn.Module`` or a function; or a
+        `RegressionLoss`. It is left as it is.
     n_classes : int, default=3
         Classes to try it with, at least 2.
 
@@ -49,23 +52,26 @@ def check_loss(loss, *, n_classes=3):
     ...
     AssertionError: It must give one value a row: for 12 rows it gave ().
     """
+    is_regression = isinstance(loss, RegressionLoss)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        logits = torch.randn(4 * n_classes, n_classes, dtype=torch.float64).tanh()
-        target = torch.arange(4 * n_classes) % n_classes
+        n_rows = 4 * n_classes
+        outputs = torch.randn(n_rows, n_classes, dtype=torch.float64).tanh()
+        target = torch.arange(n_rows) % n_classes
+        kind = "logits of shape (n, n_classes) and integer class indices"
+        if is_regression:
+            outputs, target = 2 * outputs[:, 0], outputs[:, 1]
+            kind = "predictions and float targets"
         try:
-            if isinstance(loss, Loss):
-                loss = _check_loss_object(loss, logits, target)
+            if isinstance(loss, Loss | RegressionLoss):
+                loss = _check_loss_object(loss, outputs, target)
             loss = copy.deepcopy(loss)
             if isinstance(loss, nn.Module) and hasattr(loss, "reduction"):
                 setattr(loss, "reduction", "none")  # noqa: B010 - torch's stubs know no str here
-            _check_rows(_in_dtype(loss, logits.dtype), logits, target)
-            _check_gradients(loss, logits, target)
+            _check_rows(_in_dtype(loss, outputs.dtype), outputs, target)
+            _check_gradients(loss, outputs, target)
         except (RuntimeError, TypeError, IndexError) as exc:
-            raise AssertionError(
-                f"It must take logits of shape (n, n_classes) and integer class indices of shape "
-                f"(n,). It failed: {exc}"
-            ) from exc
+            raise AssertionError(f"It must take {kind} of shape (n,). It failed: {exc}") from exc
 
 
 def _in_dtype(loss, dtype):
@@ -73,35 +79,44 @@ def _in_dtype(loss, dtype):
     return copy.deepcopy(loss).to(dtype) if isinstance(loss, nn.Module) else loss
 
 
-def _check_loss_object(loss, logits, target):
-    """Check what a `Loss` promises beside its values; return a fitted one without reduction."""
+def _check_loss_object(loss, outputs, target):
+    """Check what a loss of skimb promises beside its values; return a fitted one, unreduced."""
     try:
         twin = clone(loss)
     except (RuntimeError, TypeError, AttributeError) as exc:
         raise AssertionError(f"It must clone: {exc}") from exc
     _ensure(twin.fit(target) is twin, "`fit` must return the loss itself.")
     whole = clone(loss).set_params(reduction="none").fit(target)
-    values = whole(logits, target)
+    values = whole(outputs, target)
     for reduction in ("mean", "sum"):
-        reduced = clone(loss).set_params(reduction=reduction).fit(target)(logits, target)
+        reduced = clone(loss).set_params(reduction=reduction).fit(target)(outputs, target)
         expected = getattr(values, reduction)()
         _ensure(
             reduced.shape == () and torch.allclose(reduced, expected),
             f"reduction={reduction!r} must be the {reduction} of the values of reduction='none'.",
         )
-    for wrong in (target[:, None], target.double(), target[:-1]):
+    is_regression = isinstance(loss, RegressionLoss)
+    retyped = (target * 9).long() if is_regression else target.double()
+    for wrong in (target[:, None], retyped, target[:-1]):
         try:
-            whole(logits, wrong)
+            whole(outputs, wrong)
         except ValueError:
             continue
         raise AssertionError(
             f"Targets of shape {tuple(wrong.shape)} and type {wrong.dtype} must be a ValueError."
         )
+    if is_regression:
+        weight = torch.linspace(0, 2, len(target), dtype=values.dtype)
+        _ensure(
+            torch.allclose(whole(outputs, target, weight), weight * values),
+            "Weights must multiply the values of their rows.",
+        )
+        return whole
     for method in ("effective_logits", "decision_logits"):
         for scale in (1, EXTREME):
-            mapped = getattr(whole, method)(logits * scale)
+            mapped = getattr(whole, method)(outputs * scale)
             _ensure(
-                mapped.shape == logits.shape and bool(torch.isfinite(mapped).all()),
+                mapped.shape == outputs.shape and bool(torch.isfinite(mapped).all()),
                 f"`{method}` must map logits to finite ones of the same shape.",
             )
     return whole
@@ -120,8 +135,11 @@ def _check_rows(loss, logits, target):
         all(torch.equal(old, new) for old, new in zip(before, after, strict=True)),
         "It must leave its input and torch's generator as they were.",
     )
-    alone = torch.cat([loss(logits[i : i + 1], target[i : i + 1]) for i in range(len(target))])
-    _ensure(torch.allclose(alone, values), "A row must have the same value alone as among others.")
+    if not getattr(loss, "reads_batch", False):
+        alone = torch.cat([loss(logits[i : i + 1], target[i : i + 1]) for i in range(len(target))])
+        _ensure(
+            torch.allclose(alone, values), "A row must have the same value alone as among others."
+        )
     order = torch.randperm(len(target))
     _ensure(
         torch.allclose(loss(logits[order], target[order]), values[order]),
@@ -140,13 +158,14 @@ def _check_gradients(loss, logits, target):
     for dtype in (torch.float32, torch.float64):
         for size in (EXTREME, -EXTREME):
             extreme = torch.zeros(logits.shape, dtype=dtype)
-            extreme[:, 0] = size
+            extreme[(slice(None), 0) if logits.ndim == 2 else slice(0, 1)] = size
             extreme.requires_grad_(True)
-            values = _in_dtype(loss, dtype)(extreme, target)
+            wanted = target.to(dtype) if target.is_floating_point() else target
+            values = _in_dtype(loss, dtype)(extreme, wanted)
             (gradient,) = torch.autograd.grad(values.sum(), extreme)
             _ensure(
                 bool(torch.isfinite(values).all() and torch.isfinite(gradient).all()),
-                f"Values and gradients must be finite at a logit of {size:g} in {dtype}.",
+                f"Values and gradients must be finite at an output of {size:g} in {dtype}.",
             )
 
 
@@ -169,7 +188,14 @@ def check_resampler(sampler):
     made (``parents_``, ``gaps_``), originals come first, and parents are of the row's class. Labels
     of another length are refused. It clones, and pickles after a fit.
 
-    Run imbalanced-learn's own suite too: `imblearn.utils.estimator_checks.parametrize_with_checks`.
+    One whose tags have `regressor_tags` gets a continuous target instead of labels. What it returns
+    must be finite, of the dtype that came (where rows are made, integers become float64), and
+    follow its plan: rows that were chosen, not necessarily all, with their targets come first; the
+    target between two parents is blended as the rows are. If it has ``bumps_`` (a frame with
+    ``low``, ``high`` and ``after``), each has as many rows as these say, and parents are of one.
+
+    Run imbalanced-learn's own suite too: `imblearn.utils.estimator_checks.parametrize_with_checks`;
+    for continuous targets scikit-learn's.
 
     Parameters
     ----------
@@ -193,12 +219,17 @@ def check_resampler(sampler):
     """
     rng = np.random.RandomState(0)
     y = np.array(["few", "many"])[rng.permutation(np.repeat([0, 1], [18, 42]))]
+    is_rare, check = y == "few", _check_resampled_classes
+    if get_tags(sampler).regressor_tags is not None:
+        # Rare at both ends, 15 rows each by the box plot.
+        y = rng.permutation(np.sinh(np.linspace(-4, 4, 90)))
+        is_rare, check = np.abs(y) > np.median(np.abs(y)), _check_resampled_values
     for shape, dtype in FORMS:
-        # The rare class is brighter: samplers that clean what overlaps must find something to keep.
-        bright = 25 * (y == "few").reshape(-1, *[1] * len(shape))
+        # What is rare is brighter: samplers that clean what overlaps must find something to keep.
+        bright = 25 * is_rare.reshape(-1, *[1] * len(shape))
         X = (rng.randint(0, 231, size=(len(y), *shape)) + bright).astype(dtype)
         try:
-            _check_resampled(sampler, X, y)
+            check(sampler, X, y)
         except (AttributeError, IndexError, TypeError, ValueError) as exc:
             raise AssertionError(
                 f"It must resample {np.dtype(dtype)} images of shape {X.shape}. It failed: {exc}"
@@ -210,7 +241,8 @@ def check_resampler(sampler):
     raise AssertionError("Labels of another length than X must be a ValueError.")
 
 
-def _check_resampled(sampler, X, y):
+def _resampled(sampler, X, y):
+    """Check what holds whatever the target; return the fitted sampler, rows and targets."""
     fitted = clone(sampler)
     seeded = "random_state" in fitted.get_params()
     if seeded:
@@ -218,7 +250,7 @@ def _check_resampled(sampler, X, y):
     before = X.copy(), y.copy()
     state = _generators()
     X_resampled, y_resampled = fitted.fit_resample(X, y)
-    rows, labels = np.asarray(X_resampled), np.asarray(y_resampled)
+    rows, targets = np.asarray(X_resampled), np.asarray(y_resampled)
     _ensure(
         _generators() == state,
         "It must leave the global generators of Python, numpy and torch as they were.",
@@ -228,20 +260,77 @@ def _check_resampled(sampler, X, y):
         "It must leave its input as it was.",
     )
     _ensure(
-        rows.shape[1:] == X.shape[1:] and rows.dtype == X.dtype and len(rows) == len(labels),
+        rows.shape[1:] == X.shape[1:] and rows.dtype == X.dtype and len(rows) == len(targets),
         f"It must return rows of shape {X.shape[1:]} and dtype {X.dtype}, and a label for each. "
-        f"It returned {rows.shape} of {rows.dtype}, and {len(labels)} labels.",
+        f"It returned {rows.shape} of {rows.dtype}, and {len(targets)} labels.",
     )
+    if seeded:
+        again, targets_again = clone(fitted).fit_resample(X, y)
+        _ensure(
+            np.array_equal(again, rows) and np.array_equal(targets_again, targets),
+            "Equal seeds must give equal rows.",
+        )
+    pickle.loads(pickle.dumps(fitted))
+    return fitted, rows, targets
+
+
+def _check_resampled_classes(sampler, X, y):
+    fitted, rows, labels = _resampled(sampler, X, y)
     _ensure(
         labels.dtype.kind == y.dtype.kind and set(labels) == set(y),
         "It must return labels of the type that came, and keep every class.",
     )
-    if seeded:
-        again, _ = clone(fitted).fit_resample(X, y)
-        _ensure(np.array_equal(again, rows), "Equal seeds must give equal rows.")
     _check_counts(fitted, y, labels)
-    _check_plan(fitted, X, y, rows, labels)
-    pickle.loads(pickle.dumps(fitted))
+    _check_plan(fitted, X, rows, is_same=lambda indices: y[indices] == labels)
+    if hasattr(fitted, "parents_") and hasattr(fitted, "sample_indices_"):
+        made = slice(len(X), None)
+        _ensure(
+            np.array_equal(fitted.sample_indices_[: len(X)], np.arange(len(X)))
+            and bool(np.all(y[fitted.parents_] == labels[made, None])),
+            "Originals must come first, then made rows, whose two parents are of their class.",
+        )
+
+
+def _check_resampled_values(sampler, X, y):
+    fitted, rows, values = _resampled(sampler, X, y)
+    makes_rows = hasattr(fitted, "parents_")
+    _ensure(
+        values.dtype == y.dtype and bool(np.isfinite(values).all()),
+        f"It must return finite targets of the dtype that came, {y.dtype}.",
+    )
+    _, integers = clone(fitted).fit_resample(X, np.rint(y).astype(np.int32))
+    _ensure(
+        integers.dtype == (np.float64 if makes_rows else np.int32),
+        "Integers must stay integers where rows are chosen, and become float64 where they are "
+        f"made. They became {integers.dtype}.",
+    )
+    indices, bumps = (getattr(fitted, name, None) for name in ("sample_indices_", "bumps_"))
+    if indices is None:
+        return
+    n_chosen = len(rows) - (len(fitted.parents_) if makes_rows else 0)
+    _check_plan(fitted, X, rows, is_same=lambda indices: (y[indices] == values)[:n_chosen])
+    if makes_rows:
+        between = np.append(np.full(n_chosen, False), np.ptp(fitted.parents_, axis=1) > 0)
+        _ensure(
+            np.allclose(apply_plan(fitted, y)[between], values[between]),
+            "The target of a row between two others must be blended as the row is.",
+        )
+    if bumps is None:
+        return
+    found = np.searchsorted(bumps["high"], y[indices])
+    for b, (low, high, wanted) in enumerate(bumps[["low", "high", "after"]].to_numpy()):
+        n_rows = int(np.sum(found == b))
+        _ensure(
+            n_rows == wanted,
+            f"Its `bumps_` asks for {wanted:g} rows of y from {low:g} to {high:g}; it gave "
+            f"{n_rows}.",
+        )
+    if makes_rows:
+        of_parents = np.searchsorted(bumps["high"], y[fitted.parents_])
+        _ensure(
+            np.array_equal(*of_parents.T),
+            "The two parents of a row must be of one bump.",
+        )
 
 
 def _generators():
@@ -266,20 +355,23 @@ def _check_counts(fitted, y, labels):
         )
 
 
-def _check_plan(fitted, X, y, rows, labels):
-    """Check what the sampler says of where its rows come from."""
+def _check_plan(fitted, X, rows, *, is_same):
+    """Check what the sampler says of where its rows come from.
+
+    ``is_same`` tells which rows have the target of the row that was named.
+    """
     indices, parents = (getattr(fitted, name, None) for name in ("sample_indices_", "parents_"))
     if indices is None:
         return
     gaps = getattr(fitted, "gaps_", None)
     _ensure(
-        len(indices) == len(rows) and np.array_equal(y[indices], labels),
-        "`sample_indices_` must name a row of its class for each row that is returned.",
+        len(indices) == len(rows) and bool(np.all(is_same(indices))),
+        "`sample_indices_` must name a row of its class or target for each row that is returned.",
     )
     n_made = 0 if parents is None else len(parents)
-    chosen = slice(0, len(rows) - n_made)
+    n_chosen = len(rows) - n_made
     _ensure(
-        np.array_equal(X[indices[chosen]], rows[chosen]),
+        np.array_equal(X[indices[:n_chosen]], rows[:n_chosen]),
         "Rows that were chosen must be those that `sample_indices_` names, to the bit.",
     )
     if parents is None:
@@ -292,16 +384,14 @@ def _check_plan(fitted, X, y, rows, labels):
         "`parents_` must be of shape (m, 2), `gaps_` of shape (m,), in [0, 1].",
     )
     _ensure(
-        np.array_equal(indices[chosen], np.arange(len(X)))
-        and np.array_equal(indices[len(X) :], parents[:, 0])
-        and bool(np.all(y[parents] == labels[len(X) :, None])),
-        "Originals must come first, then made rows, whose two parents are of their class.",
+        np.array_equal(indices[n_chosen:], parents[:, 0]),
+        "`sample_indices_` must name the first parent of each row that was made, below the others.",
     )
     numbers = np.arange(float(len(X)))
     followed = apply_plan(fitted, numbers)
     first, second = numbers[parents.T]
     _ensure(
-        np.allclose(followed[len(X) :], first + gaps * (second - first)),
+        np.allclose(followed, np.append(indices[:n_chosen], first + gaps * (second - first))),
         "A further array must follow its rows.",
     )
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skimb.class_weight import class_counts
-from skimb.datasets import load_imbalanced_digits, make_long_tailed
+from skimb.datasets import load_imbalanced_digits, make_long_tailed, make_variance_images
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,40 @@ def test_digits_of_ten_classes_are_long_tailed():
 def test_digits_refuse_a_minority_that_is_no_digit():
     with pytest.raises(ValueError, match="digit from 0 to 9"):
         load_imbalanced_digits(minority=10)
+
+
+# ------------------------------------------------------------------------ images of noise
+
+
+@pytest.mark.parametrize(
+    ("distribution", "low", "high", "mean", "sd"),
+    [
+        ("uniform", 1, 10, 5.5, 9 / 12**0.5),
+        ("truncated", 1, 5, 3.0, 4 / 12**0.5),
+        ("normal", 0, 11, 5.5, 1.0),
+    ],
+)
+def test_the_spread_of_the_noise_is_the_target(distribution, low, high, mean, sd):
+    X, y = make_variance_images(4000, distribution=distribution, side=8, random_state=0)
+    assert X.dtype == np.float32
+    assert low <= y.min() <= y.max() <= high
+    assert y.mean() == pytest.approx(mean, abs=0.1)
+    assert y.std() == pytest.approx(sd, abs=0.1)
+    relative = X / y[:, None, None]
+    assert relative.mean() == pytest.approx(0, abs=0.01)
+    assert relative.std() == pytest.approx(1, abs=0.01)
+    again, _ = make_variance_images(4000, distribution=distribution, side=8, random_state=0)
+    np.testing.assert_array_equal(again, X)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"distribution": "poisson"}, "`distribution` must be one of"),
+        ({"n_samples": 0}, "`n_samples` must be a positive int"),
+        ({"side": 2.5}, "`side` must be a positive int"),
+    ],
+)
+def test_noise_that_cannot_be_made_is_refused(params, message):
+    with pytest.raises(ValueError, match=message):
+        make_variance_images(**params)

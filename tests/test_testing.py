@@ -13,20 +13,41 @@ from torch.nn import functional as F
 
 from skimb import losses, neural_network, over_sampling, under_sampling
 from skimb.losses import (
+    AbsoluteErrorLoss,
     AsymmetricLoss,
+    BalancedMSELoss,
     BalancedSoftmaxLoss,
     CrossEntropyLoss,
     FocalLoss,
+    FocalRLoss,
+    HuberLoss,
     LDAMLoss,
     LogitAdjustedLoss,
     Loss,
     PolyLoss,
+    RegressionLoss,
+    SquaredErrorLoss,
     VectorScalingLoss,
 )
 from skimb.neural_network import DeepSMOTE
-from skimb.over_sampling import SMOTE, AugmentedOverSampler, ImageJitter, RandomOverSampler
+from skimb.over_sampling import (
+    SMOGN,
+    SMOTE,
+    SMOTER,
+    AugmentedOverSampler,
+    GaussianNoiseOverSampler,
+    ImageJitter,
+    RandomOverSampler,
+    RelevanceOverSampler,
+    RelevanceSampler,
+)
 from skimb.testing import check_loss, check_resampler
-from skimb.under_sampling import ClusterUnderSampler, EmbeddedSampler, RandomUnderSampler
+from skimb.under_sampling import (
+    ClusterUnderSampler,
+    EmbeddedSampler,
+    RandomUnderSampler,
+    RelevanceUnderSampler,
+)
 
 OURS = [
     AsymmetricLoss(),
@@ -44,6 +65,13 @@ OURS = [
     PolyLoss(),
     PolyLoss(epsilon=-0.9),
     VectorScalingLoss(),
+    SquaredErrorLoss(),
+    AbsoluteErrorLoss(),
+    HuberLoss(delta=0.3),
+    FocalRLoss(power=2, gamma=0.5),
+    BalancedMSELoss(),
+    BalancedMSELoss(form="binned", noise=0.4),
+    BalancedMSELoss(form="mixture", n_components=2),
 ]
 
 
@@ -54,7 +82,10 @@ def test_every_loss_keeps_its_promises(loss, n_classes):
 
 
 def test_no_loss_is_forgotten():
-    classes = {item for item in vars(losses).values() if isinstance(item, type)} - {Loss}
+    classes = {item for item in vars(losses).values() if isinstance(item, type)} - {
+        Loss,
+        RegressionLoss,
+    }
     assert classes == {type(loss) for loss in OURS}
 
 
@@ -155,6 +186,19 @@ SAMPLERS = [
     EmbeddedSampler(imblearn.over_sampling.ADASYN()),
     DeepSMOTE(max_epochs=1, n_latent=8),
     DeepSMOTE(max_epochs=1, n_latent=8, lazy=True),
+    RelevanceOverSampler(),
+    RelevanceOverSampler(sampling_strategy=[3.0, 1.5], lazy=True),
+    RelevanceSampler(),
+    RelevanceSampler(over=2.0, under=0.0, lazy=True),
+    RelevanceUnderSampler(),
+    RelevanceUnderSampler(sampling_strategy="extreme", threshold=0.9, lazy=True),
+    SMOTER(),
+    SMOTER(sampling_strategy=2.5, k_neighbors=2, embedder=PCA(3), lazy=True),
+    SMOTER(sampling_strategy=[0.5, 1.0, 3.0], metric="heom"),
+    SMOGN(),
+    SMOGN(sampling_strategy="extreme", perturbation=0.5, lazy=True),
+    GaussianNoiseOverSampler(),
+    GaussianNoiseOverSampler(sampling_strategy="extreme", lazy=True),
 ]
 
 
@@ -209,6 +253,9 @@ class Broken(RandomOverSampler):
                 self.sample_indices_ = self.sample_indices_[::-1]
             case "parents":
                 self.parents_, self.gaps_ = np.zeros((24, 2), int), np.zeros(24)
+            case "classes":
+                made, many = self.sample_indices_[60:], np.flatnonzero(y == "many")[:24]
+                self.parents_, self.gaps_ = np.stack([made, many], axis=1), np.zeros(24)
             case "gaps":
                 made = self.sample_indices_[60:]
                 self.parents_, self.gaps_ = np.stack([made, made], axis=1), np.full(24, 2.0)
@@ -226,7 +273,8 @@ class Broken(RandomOverSampler):
         ("counts", "asks for 42 rows of 'few'; it gave 41"),
         ("rows", "to the bit"),
         ("indices", "must name a row of its class"),
-        ("parents", "Originals must come first"),
+        ("parents", "must name the first parent"),
+        ("classes", "Originals must come first"),
         ("gaps", r"in \[0, 1\]"),
         ("length", "Labels of another length"),
     ],
@@ -235,3 +283,76 @@ def test_every_broken_promise_of_a_resampler_is_found(fault, message):
     check_resampler(Broken())
     with pytest.raises(AssertionError, match=message):
         check_resampler(Broken(fault))
+
+
+class BrokenOfValues(SMOTER):
+    """A resampler of continuous targets that keeps all promises but one, which `fault` names."""
+
+    def __init__(self, fault="", *, random_state=None):
+        super().__init__(random_state=random_state)
+        self.fault = fault
+
+    def fit_resample(self, X, y):
+        rows, values = super().fit_resample(X, y)
+        middle = np.flatnonzero(np.ptp(self.parents_, axis=1) > 0)[0]
+        below = len(values) - len(self.parents_)
+        match self.fault:
+            case "generator":
+                np.random.rand()
+            case "input":
+                y[0] = 7
+            case "dtype":
+                rows = rows.astype(np.float16)
+            case "length":
+                values = values[:-1]
+            case "targets":
+                values = values.astype(np.float32)
+            case "infinite":
+                values[-1] = np.inf
+            case "integers":
+                values = values.astype(y.dtype)
+            case "seed":
+                values[-1] += next(CALLS)
+            case "rows":
+                rows[0] += 1
+            case "indices":
+                self.sample_indices_ = self.sample_indices_[::-1]
+            case "first":
+                self.parents_ = self.parents_[:, ::-1]
+            case "gaps":
+                self.gaps_ = self.gaps_ - 1
+            case "blend":
+                values[below + middle] += 0.1
+            case "counts":
+                self.bumps_.loc[0, "after"] += 1
+            case "bumps":
+                farthest = np.argmax(y) if y[self.parents_[middle, 0]] < 0 else np.argmin(y)
+                self.parents_[middle, 1] = farthest
+                self.gaps_[middle], values[below + middle] = 0, y[self.parents_[middle, 0]]
+        return rows, values
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("generator", "global generators"),
+        ("input", "leave its input"),
+        ("dtype", "rows of shape"),
+        ("length", "a label for each"),
+        ("targets", "finite targets of the dtype that came, float64"),
+        ("infinite", "finite targets"),
+        ("integers", "become float64 where they are made. They became int32"),
+        ("seed", "Equal seeds"),
+        ("rows", "to the bit"),
+        ("indices", "must name a row of its class or target"),
+        ("first", "must name the first parent"),
+        ("gaps", r"in \[0, 1\]"),
+        ("blend", "must be blended as the row is"),
+        ("counts", r"asks for 31 rows of y from -27.2899 to -\S+; it gave 30"),
+        ("bumps", "must be of one bump"),
+    ],
+)
+def test_every_broken_promise_of_a_resampler_of_values_is_found(fault, message):
+    check_resampler(BrokenOfValues())
+    with pytest.raises(AssertionError, match=message):
+        check_resampler(BrokenOfValues(fault))

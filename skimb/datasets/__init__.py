@@ -1,7 +1,14 @@
-"""Imbalanced data to try things on, made from real images, and folders of images to read."""
+"""Imbalanced data to try things on, and folders of images to read."""
 
 from skimb._image_files import read_images
 from skimb.datasets._folders import load_image_folder
 from skimb.datasets._imbalanced import load_imbalanced_digits, make_long_tailed
+from skimb.datasets._noise import make_variance_images
 
-__all__ = ["load_image_folder", "load_imbalanced_digits", "make_long_tailed", "read_images"]
+__all__ = [
+    "load_image_folder",
+    "load_imbalanced_digits",
+    "make_long_tailed",
+    "make_variance_images",
+    "read_images",
+]

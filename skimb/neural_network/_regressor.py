@@ -83,8 +83,9 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         exact quotas.
     ranksim : float, default=0.0
         How strongly images with near targets are drawn together in the embedding: what the mean
-        over the rows of `skimb.losses.ranksim_loss` is multiplied by [1]_. Some 10 to 100 show;
-        0: not at all.
+        over the rows of `skimb.losses.ranksim_loss` is multiplied by [1]_. 0: not at all. What
+        helps depends on the network: search it, in ``"simple_cnn"`` from 1 to 100; networks without
+        norms may bear no more than 3.
     sampler : sampler, list of samplers or None, default=None
         Resamplers for continuous targets, such as `skimb.over_sampling.SMOGN`, applied to the
         training part only, after a validation part has been held out. Sample weights follow the

@@ -1,5 +1,8 @@
 """Resamplers that add rows of the rare classes, in the manner of imbalanced-learn.
 
+`RelevanceOverSampler`, `RelevanceSampler`, `SMOTER`, `SMOGN` and `GaussianNoiseOverSampler` do so
+for the rare ranges of a continuous target.
+
 The law of this room: which rows are copied or joined is chosen from labels and distances; pixels
 are touched once, at the end, in the dtype that they came in. No torch here.
 """
@@ -8,13 +11,20 @@ from skimb._embedded import EmbeddedSampler
 from skimb._resampling import apply_plan
 from skimb.over_sampling._augmented import AugmentedOverSampler, ImageJitter
 from skimb.over_sampling._random import RandomOverSampler
+from skimb.over_sampling._relevance import RelevanceOverSampler, RelevanceSampler
 from skimb.over_sampling._smote import SMOTE
+from skimb.over_sampling._smoter import SMOGN, SMOTER, GaussianNoiseOverSampler
 
 __all__ = [
+    "SMOGN",
     "SMOTE",
+    "SMOTER",
     "AugmentedOverSampler",
     "EmbeddedSampler",
+    "GaussianNoiseOverSampler",
     "ImageJitter",
     "RandomOverSampler",
+    "RelevanceOverSampler",
+    "RelevanceSampler",
     "apply_plan",
 ]

@@ -55,11 +55,10 @@ def near(found, expected):
 
 
 def test_golden_values():
-    mean = {"reduction": "mean"}
-    near(squared_error_loss(PREDICTION, TARGET, **mean), 0.18)
-    near(huber_loss(PREDICTION, TARGET, delta=1.0, **mean), 0.09)
-    near(focal_r_loss(PREDICTION, TARGET, **mean), 0.0179859472)
-    near(focal_r_loss(PREDICTION, TARGET, power=2, **mean), 0.0085930269)
+    near(squared_error_loss(PREDICTION, TARGET).mean(), 0.18)
+    near(huber_loss(PREDICTION, TARGET, delta=1.0).mean(), 0.09)
+    near(focal_r_loss(PREDICTION, TARGET).mean(), 0.0179859472)
+    near(focal_r_loss(PREDICTION, TARGET, power=2).mean(), 0.0085930269)
 
 
 @pytest.mark.parametrize(
@@ -237,8 +236,9 @@ def test_reduces_to(errors):
 
 def test_a_batch_of_one_teaches_the_balanced_error_nothing():
     prediction = torch.tensor([3.0], requires_grad=True)
-    balanced_mse_loss(prediction, torch.tensor([1.0]), reduction="sum").backward()
-    assert prediction.grad.item() == 0
+    values = balanced_mse_loss(prediction, torch.tensor([1.0]))
+    (gradient,) = torch.autograd.grad(values.sum(), prediction)
+    assert gradient.item() == 0
 
 
 @pytest.mark.parametrize("form", ["batch", "binned", "mixture"])
@@ -313,11 +313,6 @@ def test_losses_weight_reduce_clone_and_pickle(loss):
     again = pickle.loads(pickle.dumps(fitted))
     torch.testing.assert_close(again(PREDICTION, TARGET), values.mean())
     assert repr(clone(loss)) == repr(loss)
-
-
-@pytest.mark.parametrize("loss", OBJECTS, ids=repr)
-def test_losses_keep_the_promises_of_the_room(loss):
-    check_loss(loss)
 
 
 class Broken(SquaredErrorLoss):

@@ -1,0 +1,217 @@
+"""Resamplers for continuous targets: what classes are to others, bumps of the target are here."""
+
+from abc import abstractmethod
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import RegressorTags, check_array, check_consistent_length, column_or_1d
+
+from skimb._images import check_rows
+from skimb._params import Interval, StrOptions
+from skimb._resampled import ResampledRows
+from skimb._resampling import as_array, like, select_rows
+from skimb.relevance import Relevance, fit_relevance, relevance_bumps
+
+__all__ = ["RelevanceResampler"]
+
+
+class RelevanceResampler(BaseEstimator):
+    """Template of resamplers for continuous targets.
+
+    A subclass has the parameters ``relevance``, ``random_state`` and ``lazy``. What it learns from
+    the target is in ``_learn``: by default, with the parameters ``threshold`` and
+    ``sampling_strategy``, the bumps and, by ``_named_counts`` and ``_changed``, how many rows each
+    shall have. ``_resample`` returns rows; by default those that ``_choose`` chooses.
+    ``_makes_rows`` says that rows are made, so that X must be numbers.
+    """
+
+    _makes_rows = False
+    relevance: Any
+    threshold: float
+    sampling_strategy: Any
+    random_state: Any
+    lazy: bool
+
+    #: The least and the most rows after resampling for one before, where they are given.
+    _factors = (0.0, np.inf)
+
+    _parameter_constraints: dict = {
+        "relevance": [callable, None],
+        "threshold": [Interval(Real, 0, 1, closed="right")],
+        "sampling_strategy": [
+            StrOptions({"balance", "extreme"}),
+            Interval(Real, 0, None, closed="neither"),
+            "array-like",
+        ],
+        "random_state": ["random_state"],
+        "lazy": ["boolean"],
+    }
+
+    def fit(self, X, y):
+        """Check X and y, and learn what is rare; `fit_resample` does so too.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit_resample`.
+
+        Returns
+        -------
+        self
+        """
+        self._validate_params()
+        _, _, target = self._checked(X, y)
+        self._learn(target)
+        return self
+
+    def fit_resample(self, X, y):
+        """Resample the rows.
+
+        Parameters
+        ----------
+        X : array, memmap, tensor, sparse matrix, frame or list of shape (n, ...); or n paths
+            Rows of any dimension. Resamplers that make rows want numbers, and nothing sparse.
+        y : array-like of shape (n,)
+            Values of the target.
+
+        Returns
+        -------
+        X_resampled
+            The rows in the container that they came in, of the same dtype.
+        y_resampled
+            Their values, in the container that they came in. Where rows are made, integers become
+            float64.
+
+        Raises
+        ------
+        ValueError
+            If X, y or a parameter does not fit, or no value of y is rare, or all are.
+        """
+        self._validate_params()
+        rows, values, target = self._checked(X, y)
+        learned = self._learn(target)
+        self._n_rows = len(target)
+        X_resampled, y_resampled = self._resample(rows, values, target, learned)
+        return _in_container_of(X, X_resampled), _in_container_of(y, y_resampled)
+
+    def _checked(self, X, y):
+        """Return rows as `_resample` wants them, values as they came, and as floats."""
+        values = y if isinstance(y, pd.Series) else column_or_1d(as_array(y), warn=True)
+        target = check_array(
+            column_or_1d(values),
+            ensure_2d=False,
+            dtype=np.float64,
+            ensure_min_samples=2,
+            input_name="y",
+            estimator=self,
+        )
+        return self._check_rows(as_array(X), target), values, target
+
+    def _check_rows(self, X, target) -> Any:
+        if isinstance(X, ResampledRows):
+            # Rows between finite rows are finite: checking the root makes none of them.
+            check_consistent_length(X, target)
+            check_rows(self, X.root, np.zeros(len(X.root)), numeric=self._makes_rows)
+            return X
+        return check_rows(self, X, target, numeric=self._makes_rows)[0]
+
+    def _fit_relevance(self, target):
+        """Return the relevance of the values that it was fitted on."""
+        relevance: Any = Relevance() if self.relevance is None else self.relevance
+        self.relevance_ = clone(relevance).fit(target) if hasattr(relevance, "fit") else relevance
+        return fit_relevance(self.relevance_, target)(target)
+
+    def _learn(self, target):
+        """Find the bumps; return the bump of each row."""
+        self._fit_relevance(target)
+        bump, is_rare = relevance_bumps(target, relevance=self.relevance_, threshold=self.threshold)
+        if len(is_rare) == 1:
+            which, way = ("every", "higher") if is_rare[0] else ("no", "lower")
+            raise ValueError(
+                f"By `relevance`, {which} value of y, [{target.min():g}, {target.max():g}], is at "
+                f"least threshold={self.threshold:g} relevant, so there is nothing to even out. "
+                f"Give a {way} `threshold`, or another `relevance`: Relevance(points=[(value, "
+                "relevance), ...])."
+            )
+        before = np.bincount(bump)
+        by_value = np.sort(target)
+        last = np.cumsum(before) - 1
+        self.bumps_ = pd.DataFrame(
+            {
+                "low": by_value[last - before + 1],
+                "high": by_value[last],
+                "is_rare": is_rare,
+                "before": before,
+                "after": self._rows_after(before, is_rare),
+            },
+            index=pd.RangeIndex(len(before), name="bump"),
+        )
+        return bump
+
+    def _rows_after(self, before, is_rare):
+        """Return how many rows each bump shall have; none vanishes."""
+        strategy = self.sampling_strategy
+        if isinstance(strategy, str):
+            wanted = self._named_counts(strategy, before.astype(np.float64), is_rare)
+        else:
+            changed = self._changed(is_rare, is_list=np.ndim(strategy) > 0)
+            factors = np.ones(len(before))
+            factors[changed] = self._given_factors(strategy, int(changed.sum()))
+            wanted = factors * before
+        return np.maximum(1, np.rint(wanted)).astype(np.intp)
+
+    def _given_factors(self, strategy, n_changed):
+        """Return the factors of the strategy, checked."""
+        low, high = self._factors
+        found = np.asarray(strategy, dtype=np.float64)
+        if found.ndim > 0 and found.shape != (n_changed,):
+            raise ValueError(
+                f"`sampling_strategy` must have one number for each of the {n_changed} bumps that "
+                f"{type(self).__name__} changes, by increasing y. Got {strategy!r}. Give as many, "
+                "or one number for all."
+            )
+        if not np.all((found > 0) & (found >= low) & (found <= high) & np.isfinite(found)):
+            raise ValueError(
+                "`sampling_strategy` must be 'balance', 'extreme', or rows after resampling for "
+                f"one before: positive and, for {type(self).__name__}, in [{low:g}, {high:g}]. "
+                f"Got {strategy!r}."
+            )
+        return found
+
+    @abstractmethod
+    def _named_counts(self, name, before, is_rare) -> Any:
+        """Return how many rows each bump shall have by a strategy that has a name."""
+
+    @abstractmethod
+    def _changed(self, is_rare, *, is_list) -> Any:
+        """Return which bumps numbers are for: those of a list, or a single one."""
+
+    def _resample(self, X, values, target, learned):
+        self.sample_indices_ = self._choose(learned)
+        return select_rows(X, self.sample_indices_, lazy=self.lazy), select_rows(
+            values, self.sample_indices_
+        )
+
+    @abstractmethod
+    def _choose(self, learned) -> Any:
+        """Return which rows come back."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "sampler"
+        tags.target_tags.required = True
+        # What `check_resampler` knows a resampler of continuous targets by.
+        tags.regressor_tags = RegressorTags()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = not self._makes_rows
+        tags.input_tags.string = not self._makes_rows
+        tags.input_tags.categorical = True
+        tags.input_tags.sparse = not self._makes_rows
+        return tags
+
+
+def _in_container_of(given, values):
+    return values.tolist() if isinstance(given, list) else like(given, values)
