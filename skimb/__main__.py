@@ -12,6 +12,9 @@ import skimb
 
 __all__ = ["main"]
 
+#: Different whole numbers up to which a column of a table is taken for labels.
+MOST_LABELS = 20
+
 
 def main(argv=None):
     """Run the command line.
@@ -32,12 +35,7 @@ def main(argv=None):
     for path in (arguments.json, arguments.report):
         if path is not None and (reason := _why_not_writable(path)):
             parser.error(f"cannot write {path}: {reason}")
-    if arguments.data == "digits":
-        for name in ("test", "counts", "size"):
-            if getattr(arguments, name) is not None:
-                parser.error(f"--{name} is for folders, not for the digits")
-    elif not Path(arguments.data).exists():
-        parser.error(f"{arguments.data} is neither a folder nor 'digits'")
+    _check_data(parser, arguments)
     if arguments.test is not None and arguments.folds is not None:
         parser.error("--test and --folds exclude each other: a test folder leaves nothing to fold")
     if arguments.json is not None and arguments.json == arguments.report:
@@ -48,6 +46,28 @@ def main(argv=None):
     except KeyboardInterrupt as exc:
         print("skimb: interrupted; no file is half-written", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(exc, _Terminated) else signal.SIGINT)
+
+
+def _check_data(parser, arguments):
+    """Refuse options that the kind of data has no use for."""
+    is_table = Path(arguments.data).is_file()
+    if arguments.data == "digits":
+        for name in ("test", "counts", "size"):
+            if getattr(arguments, name) is not None:
+                parser.error(f"--{name} is for folders and tables, not for the digits")
+    elif not Path(arguments.data).exists():
+        parser.error(f"{arguments.data} is neither a folder, nor a table, nor 'digits'")
+    if is_table:
+        if arguments.image_column is None or arguments.target is None:
+            parser.error("a table needs --image-column and --target, the names of two columns")
+        if arguments.counts is not None:
+            parser.error("--counts is for folders: take the rows that you want into the table")
+        if arguments.test is not None and not Path(arguments.test).is_file():
+            parser.error(f"--test must be a table with the same columns; {arguments.test} is none")
+        return
+    for name in ("image_column", "target", "task"):
+        if getattr(arguments, name) is not None:
+            parser.error(f"--{name.replace('_', '-')} is for tables")
 
 
 class _Terminated(KeyboardInterrupt):
@@ -86,12 +106,28 @@ def _parser():
     )
     compare.add_argument(
         "data",
-        metavar="FOLDER|digits",
-        help="a folder with one sub-folder a class; or digits: scikit-learn's digits, '8' against "
-        "the rest",
+        metavar="FOLDER|TABLE.csv|digits",
+        help="a folder with one sub-folder a class; a table with a column of image files and one "
+        "of labels or numbers; or digits: scikit-learn's digits, '8' against the rest",
     )
     compare.add_argument(
-        "--test", metavar="DIR", help="a folder of test images; without it, cross-validation"
+        "--image-column",
+        metavar="C",
+        help="column of a table with the image files, relative to the table",
+    )
+    compare.add_argument(
+        "--target", metavar="COLUMN", help="column of a table with what is to be predicted"
+    )
+    compare.add_argument(
+        "--task",
+        choices=["classification", "regression"],
+        help="what a table asks for (default: regression where the target holds fractions, or "
+        f"more than {MOST_LABELS} different numbers)",
+    )
+    compare.add_argument(
+        "--test",
+        metavar="DIR|TABLE.csv",
+        help="test images, in the form of the others; without them, cross-validation",
     )
     compare.add_argument(
         "--counts",
@@ -175,28 +211,35 @@ def _compare(parser, arguments):
     # torch takes seconds to import: what is wrong with the arguments alone need not wait for it.
     import torch
 
-    from skimb.study import STRATEGIES, compare
+    from skimb.study import REGRESSION_STRATEGIES, STRATEGIES, compare
 
+    is_table = Path(arguments.data).is_file()
+    known = list(STRATEGIES)
+    if is_table:
+        known += [name for name in REGRESSION_STRATEGIES if name not in STRATEGIES]
     names = None
     if arguments.strategies is not None:
         names = [name.strip() for name in arguments.strategies.split(",") if name.strip()]
-        unknown = [name for name in names if name not in STRATEGIES]
+        unknown = [name for name in names if name not in known]
         if unknown or not names:
             parser.error(
                 f"unknown strategies: {', '.join(unknown) or '(none given)'}; "
-                f"known are {', '.join(STRATEGIES)}"
+                f"known are {', '.join(known)}"
             )
     is_digits = arguments.data == "digits"
     on_cuda = arguments.device.startswith("cuda") or (
         arguments.device == "auto" and torch.cuda.is_available()
     )
     try:
-        X, y, X_test, y_test = _digits() if is_digits else _folders(arguments)
+        if is_table:
+            X, y, X_test, y_test = _tables(arguments)
+        else:
+            X, y, X_test, y_test = _digits() if is_digits else _folders(arguments)
         result = compare(
             X,
             y,
             strategies=names,
-            estimator=_estimator(arguments),
+            estimator=_estimator(arguments, is_table and _is_regression(arguments, y)),
             cv=None if X_test is not None else arguments.folds or 5,
             n_repeats=arguments.repeats or (3 if is_digits else 1),
             X_test=X_test,
@@ -225,9 +268,9 @@ def _compare(parser, arguments):
     return status
 
 
-def _estimator(arguments):
+def _estimator(arguments, is_regression):
     """Return the network and its recipe: one for small drawings, one for photographs."""
-    from skimb.neural_network import CNNClassifier
+    from skimb.neural_network import CNNClassifier, CNNRegressor
 
     if arguments.data == "digits":
         recipe = {"max_epochs": 20, "augmentation": None}
@@ -237,7 +280,19 @@ def _estimator(arguments):
         recipe["max_epochs"] = arguments.epochs
     if arguments.augmentation is not None:
         recipe["augmentation"] = {"none": None}.get(arguments.augmentation, arguments.augmentation)
-    return CNNClassifier(**recipe, device=arguments.device)
+    estimator = CNNRegressor if is_regression else CNNClassifier
+    return estimator(**recipe, device=arguments.device)
+
+
+def _is_regression(arguments, y):
+    """Tell whether the target of a table is a quantity: asked for, or by its values."""
+    import numpy as np
+
+    if arguments.task is not None:
+        return arguments.task == "regression"
+    if y.dtype.kind not in "iuf":
+        return False
+    return bool(np.any(y % 1 != 0)) or len(np.unique(y)) > MOST_LABELS
 
 
 def _digits():
@@ -265,6 +320,44 @@ def _folders(arguments):
     if test is None:
         return images, y, None, None
     return images[: len(paths)], y, images[len(paths) :], test.target
+
+
+def _tables(arguments):
+    """Read the tables of a comparison, and the images that they name."""
+    from skimb.datasets import read_images
+
+    image_shape = None if arguments.size is None else (3, arguments.size, arguments.size)
+    paths, y = _table(arguments.data, arguments)
+    if arguments.test is None:
+        return read_images(paths, image_shape=image_shape, n_jobs=-1), y, None, None
+    test_paths, y_test = _table(arguments.test, arguments)
+    images = read_images([*paths, *test_paths], image_shape=image_shape, n_jobs=-1)
+    return images[: len(paths)], y, images[len(paths) :], y_test
+
+
+def _table(path, arguments):
+    """Return the image files and the targets of a table."""
+    import pandas as pd
+
+    table = pd.read_csv(path)
+    for column in (arguments.image_column, arguments.target):
+        if column not in table:
+            raise ValueError(f"{path} has no column {column!r}. It has {list(table)}.")
+        if (n_missing := int(table[column].isna().sum())) > 0:
+            raise ValueError(
+                f"{n_missing} of {len(table)} rows of {path} have no value in {column!r}. Fill "
+                "them, or take them out."
+            )
+    target = table[arguments.target]
+    if arguments.task == "regression" and not pd.api.types.is_numeric_dtype(target):
+        raise ValueError(
+            f"The column {arguments.target!r} of {path} holds {target.iloc[0]!r}, and regression "
+            "wants numbers."
+        )
+    # Arrow-backed strings are objects to numpy.
+    y = target.to_numpy() if pd.api.types.is_numeric_dtype(target) else target.to_numpy(str)
+    folder = Path(path).parent
+    return [str(folder / file) for file in table[arguments.image_column].astype(str)], y
 
 
 def _all_complaints(arguments, complaint, image_shape):

@@ -2,6 +2,14 @@
 
 from skimb.study._compare import compare
 from skimb.study._comparison import Comparison
+from skimb.study._regression import REGRESSION_STRATEGIES
+from skimb.study._regression_comparison import RegressionComparison
 from skimb.study._strategies import STRATEGIES
 
-__all__ = ["STRATEGIES", "Comparison", "compare"]
+__all__ = [
+    "REGRESSION_STRATEGIES",
+    "STRATEGIES",
+    "Comparison",
+    "RegressionComparison",
+    "compare",
+]

@@ -9,26 +9,16 @@ from numbers import Integral
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone
-from sklearn.metrics import check_scoring, confusion_matrix
-from sklearn.model_selection import StratifiedKFold, check_cv
+from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d
 from tqdm import tqdm
 
-from skimb.class_weight import minority_class
-from skimb.inspection import confident_mistakes, predictions_with_confidence
-from skimb.metrics import imbalance_scoring
-from skimb.neural_network import CNNClassifier
-from skimb.study._comparison import Comparison
-from skimb.study._pictures import MOST_MISTAKES_SHOWN, pooled_mistakes, samples
-from skimb.study._strategies import (
-    BASELINE,
-    NEEDED_ROWS,
-    STRATEGIES,
-    Remembering,
-    fit_strategies,
-    group_strategies,
-)
+from skimb.neural_network import CNNClassifier, CNNRegressor
+from skimb.study._classification import ClassificationTask
+from skimb.study._regression import RegressionTask
+from skimb.study._strategies import BASELINE
 
 __all__ = ["compare"]
 
@@ -48,7 +38,7 @@ def compare(
     n_jobs=None,
     verbose=0,
 ):
-    """Compare remedies for imbalance on your data.
+    """Compare remedies for imbalance on your data: rare classes, or rare values of a number.
 
     No remedy wins everywhere. Every strategy sees the same folds, starts from the same seeds and
     takes the same number of gradient steps; each is set against the plain network, with an
@@ -59,18 +49,24 @@ def compare(
     X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W)
         Images.
     y : array-like of shape (n,)
-        Labels. The minority is the rarest of them.
+        Labels, of which the rarest is the minority; or values of a continuous target.
     strategies : sequence of str, default=None
-        Names from `skimb.study.STRATEGIES`. None: all. ``"none"``, the baseline, is always added.
-    estimator : CNNClassifier, default=None
+        Names from `skimb.study.STRATEGIES` or, for a continuous target,
+        `skimb.study.REGRESSION_STRATEGIES`. None: all that can run: where no value of y lies beyond
+        the whiskers of its box plot, those that must know what is rare cannot. ``"none"``, the
+        baseline, is always added.
+    estimator : CNNClassifier or CNNRegressor, default=None
         The network and how it is trained; the strategies change it each in one respect, and each
-        run gives it a seed. None: ``CNNClassifier()``.
+        run gives it a seed. None: a ``CNNRegressor()`` where y holds fractions, else a
+        ``CNNClassifier()``: for whole numbers that are a quantity, give the former.
     cv : int, splitter or iterable, default=None
-        Folds. None: 5; an int is stratified, and shuffled anew in each repeat.
+        Folds. None: 5; an int is stratified, by class or by the rank of the value, and shuffled
+        anew in each repeat.
     n_repeats : int, default=1
         How often the folds are run, each time other folds and seeds; 1 where `cv` fixes the folds.
     scoring : dict of str to scorer, default=None
-        None: `skimb.metrics.imbalance_scoring`.
+        None: `skimb.metrics.imbalance_scoring`, or `skimb.metrics.regression_scoring`, of which
+        errors are shown as such, the lower the better.
     X_test, y_test : array-like, default=None
         A test set. With it there are no folds: each repeat trains on all of X, and the intervals
         speak of the randomness of training alone.
@@ -83,7 +79,7 @@ def compare(
 
     Returns
     -------
-    Comparison
+    Comparison or RegressionComparison
         With ``table``, ``verdict``, ``plot()``, ``to_html(path)`` and ``to_json(path)``.
 
     Raises
@@ -109,35 +105,34 @@ def compare(
     >>> result.table[("f1_minority", "mean")].index.tolist()
     ['none', 'class_weight', 'prior_shift']
     """
-    names = _check_names(strategies)
     y = column_or_1d(y)
     check_consistent_length(X, y)
+    task = _task_of(estimator, y)
+    names = _check_names(strategies, task)
     if (X_test is None) != (y_test is None):
         raise ValueError("`X_test` and `y_test` belong together: give both or neither.")
-    estimator = _check_estimator(estimator)
+    estimator = _check_estimator(estimator, task)
     if not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"`n_repeats` must be a positive integer. Got {n_repeats!r}.")
-    scoring = imbalance_scoring(y) if scoring is None else scoring
+    scoring = task.default_scoring(y) if scoring is None else scoring
     if not isinstance(scoring, Mapping) or not scoring:
         raise ValueError(f"`scoring` must be a dict of names to scorers. Got {scoring!r}.")
-    classes, counts = np.unique(y, return_counts=True)
     test = (X, y) if X_test is None else (X_test, column_or_1d(y_test))
-    runs, kind = _runs(y, cv, n_repeats, X_test, y_test, random_state)
-    _check_rows(names, classes, y, test[1], runs)
+    runs, kind = _runs(task, y, cv, n_repeats, X_test, y_test, random_state)
+    task.check_rows(names, y, test[1], runs)
     n_train = max(len(run.train) for run in runs)
     steps = estimator.steps_per_epoch or -(-n_train // min(estimator.batch_size, n_train))
     estimator.set_params(steps_per_epoch=steps)
 
-    minority = minority_class(y)
-    tasks = [
-        (i, group, estimator, (X, y), test, run, scoring, classes, minority)
-        for group in group_strategies(names)
+    jobs = [
+        (i, group, task, estimator, (X, y), test, run, scoring)
+        for group in task.group(names)
         for i, run in enumerate(runs)
     ]
     outcomes: dict[str, list] = {name: [None] * len(runs) for name in names}
-    messages = set()
+    messages = set(_left_out(strategies, task, verbose))
     with _Progress(names, len(runs), verbose) as progress:
-        for i, outcome, warned in _run_tasks(tasks, n_jobs):
+        for i, outcome, warned in _run_jobs(jobs, n_jobs):
             messages |= warned
             outcomes[outcome.strategy][i] = outcome
             progress.advance(outcomes[outcome.strategy])
@@ -150,7 +145,7 @@ def compare(
         "n_repeats": int(n_repeats),
         "n_rows": len(y),
         "n_test_rows": len(runs[0].test),
-        "class_counts": {str(c): int(n) for c, n in zip(classes, counts, strict=True)},
+        **task.describe(),
         "gradient_steps": int(steps * estimator.max_epochs),
         "epochs": int(estimator.max_epochs),
         "steps_per_epoch": int(steps),
@@ -164,18 +159,7 @@ def compare(
         "warnings": sorted(messages),
     }
     shape = {"image_shape": estimator.image_shape, "channels": estimator.channels}
-    rarest_first = classes[np.argsort(counts, kind="stable")].tolist()
-    return Comparison(
-        outcomes,
-        classes=classes,
-        counts=counts,
-        minority=minority,
-        protocol=protocol,
-        samples=samples(X, y, rarest_first, **shape),
-        mistakes={
-            name: pooled_mistakes(test[0], outcomes[name], rarest_first, **shape) for name in names
-        },
-    )
+    return task.comparison(outcomes, (X, y), test[0], protocol=protocol, **shape)
 
 
 @dataclass
@@ -197,58 +181,58 @@ class Run:
     seed: int
 
 
-@dataclass
-class Outcome:
-    """What one strategy reached in one run.
-
-    Parameters
-    ----------
-    strategy : str
-    scores : dict of str to float
-    seconds : float
-    confusion_matrix : ndarray of shape (n_classes, n_classes)
-    train_loss : list of float
-    mistakes : dict
-        True label to a list of its most confident mistakes, each ``(confidence, row, predicted)``;
-        rows are those of X or of the fixed test set.
-    """
-
-    strategy: str
-    scores: dict
-    seconds: float
-    confusion_matrix: np.ndarray
-    train_loss: list
-    mistakes: dict
+def _task_of(estimator, y):
+    """Tell by the estimator, or else by y, whether labels or numbers are to be predicted."""
+    is_regression = isinstance(estimator, CNNRegressor)
+    if estimator is None:
+        is_regression = type_of_target(y, input_name="y") == "continuous"
+    return RegressionTask(y) if is_regression else ClassificationTask(y)
 
 
-def _check_names(strategies):
+def _check_names(strategies, task):
+    known = task.strategies
     if strategies is None:
-        return list(STRATEGIES)
+        return [name for name in known if task.why_impossible(name) is None]
     if isinstance(strategies, str):
         raise ValueError(f"`strategies` must be a list of names. Got the string {strategies!r}.")
-    unknown = [name for name in strategies if name not in STRATEGIES]
+    unknown = [name for name in strategies if name not in known]
     if unknown:
-        raise ValueError(f"Unknown strategies {unknown}. Known are {list(STRATEGIES)}.")
-    return [name for name in STRATEGIES if name == BASELINE or name in strategies]
+        raise ValueError(f"Unknown strategies {unknown}. Known are {list(known)}.")
+    for name in strategies:
+        if (reason := task.why_impossible(name)) is not None:
+            raise ValueError(f"Strategy {name!r} cannot run here. {reason}")
+    return [name for name in known if name == BASELINE or name in strategies]
 
 
-def _check_estimator(estimator):
+def _left_out(strategies, task, verbose):
+    """Tell which strategies were left out unasked, as one message if any."""
+    reasons = (
+        {}
+        if strategies is not None
+        else {name: reason for name in task.strategies if (reason := task.why_impossible(name))}
+    )
+    if not reasons:
+        return []
+    message = f"Left out: {', '.join(reasons)}. {next(iter(reasons.values()))}"
+    if verbose:
+        print(message, file=sys.stderr, flush=True)
+    return [message]
+
+
+def _check_estimator(estimator, task):
     if estimator is None:
-        return CNNClassifier()
-    if not isinstance(estimator, CNNClassifier):
+        return task.estimator_class()
+    if not isinstance(estimator, CNNClassifier | CNNRegressor):
         raise ValueError(
-            f"`estimator` must be a CNNClassifier, whose parameters the strategies set. "
-            f"Got {type(estimator).__name__}."
+            f"`estimator` must be a CNNClassifier or a CNNRegressor, whose parameters the "
+            f"strategies set. Got {type(estimator).__name__}."
         )
     if estimator.early_stopping:
         raise ValueError(
             "Early stopping gives each strategy another number of gradient steps. Compare with "
             "early_stopping=False, and choose max_epochs."
         )
-    plain = {"loss": "cross_entropy"} | dict.fromkeys(
-        ("class_weight", "batch_sampling", "sampler", "target_prior")
-    )
-    for name, value in plain.items():
+    for name, value in task.plain.items():
         if getattr(estimator, name) != value:
             raise ValueError(
                 f"`estimator` has {name}={getattr(estimator, name)!r}, a remedy of its own: the "
@@ -257,7 +241,7 @@ def _check_estimator(estimator):
     return clone(estimator)
 
 
-def _runs(y, cv, n_repeats, X_test, y_test, random_state):
+def _runs(task, y, cv, n_repeats, X_test, y_test, random_state):
     rng = check_random_state(random_state)
     seeds = rng.randint(np.iinfo(np.int32).max, size=n_repeats)
     if X_test is not None:
@@ -267,23 +251,15 @@ def _runs(y, cv, n_repeats, X_test, y_test, random_state):
         everything, tested = np.arange(len(y)), np.arange(len(y_test))
         return [Run(everything, tested, int(seed)) for seed in seeds], "fixed test set"
     cv = 5 if cv is None else cv
-    if isinstance(cv, Integral):
-        labels, counts = np.unique(y, return_counts=True)
-        if counts.min() < cv:
-            raise ValueError(
-                f"Class {labels.tolist()[counts.argmin()]!r} has {counts.min()} rows, fewer than "
-                f"the {cv} folds. Give more rows, or cv={max(2, counts.min())}."
-            )
-    elif n_repeats > 1:
+    if not isinstance(cv, Integral) and n_repeats > 1:
         raise ValueError(
             f"n_repeats={n_repeats} would run the folds of `cv` again, and their scores are not "
             "independent. Give `cv` as a number, whose folds are shuffled anew in each repeat."
         )
     runs = []
     for seed in seeds:
-        folds = check_cv(cv, y, classifier=True)
-        if isinstance(cv, Integral):
-            folds = StratifiedKFold(int(cv), shuffle=True, random_state=seed)
+        is_number = isinstance(cv, Integral)
+        folds = task.splitter(int(cv), seed) if is_number else check_cv(cv, y)
         splits = list(folds.split(np.empty(len(y)), y))
         fold_seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=len(splits))
         runs += [
@@ -293,34 +269,13 @@ def _runs(y, cv, n_repeats, X_test, y_test, random_state):
     return runs, f"{len(splits)}-fold cross-validation"
 
 
-def _check_rows(names, classes, y, y_test, runs):
-    """Refuse, before any training, splits on which a strategy would fail."""
-    unseen = sorted(set(np.unique(y_test).tolist()) - set(classes.tolist()))
-    if unseen:
-        raise ValueError(f"`y_test` holds labels that y does not: {unseen}.")
-    if minority_class(y) not in y_test:
-        raise ValueError(
-            f"`y_test` holds no row of the minority, {minority_class(y)!r}: nothing could be said "
-            "of it."
-        )
-    for run in runs:
-        counts = (y[run.train] == classes[:, None]).sum(axis=1)
-        label, smallest = classes.tolist()[counts.argmin()], counts.min()
-        for name in names:
-            needed = NEEDED_ROWS.get(name, 1)
-            if smallest < needed:
-                raise ValueError(
-                    f"Strategy {name!r} needs {needed} training rows of every class, but a "
-                    f"training part holds class {label!r} only {smallest} times. Give more rows, "
-                    "fewer folds, or leave the strategy out."
-                )
-
-
-def _warm_up(estimator, X, y):
+def _warm_up(task, estimator, X, y):
     """Train a step once a process, so that the first strategy does not pay for torch's start."""
     if not _warm_up.is_done:
-        rows = np.unique(y, return_index=True)[1]
-        estimator = clone(estimator).set_params(max_epochs=1, steps_per_epoch=1, calibration=None)
+        rows = task.few_rows(y)
+        estimator = clone(estimator).set_params(max_epochs=1, steps_per_epoch=1)
+        if "calibration" in estimator.get_params(deep=False):
+            estimator.set_params(calibration=None)
         estimator.fit(_safe_indexing(X, rows), y[rows])
         _warm_up.is_done = True
 
@@ -328,14 +283,14 @@ def _warm_up(estimator, X, y):
 _warm_up.is_done = False
 
 
-def _run_tasks(tasks, n_jobs):
-    """Yield what each task does: in this process as soon as it is known, in others when all is."""
+def _run_jobs(jobs, n_jobs):
+    """Yield what each job does: in this process as soon as it is known, in others when all is."""
     if effective_n_jobs(n_jobs) == 1:
-        for task in tasks:
-            yield from _fit_and_score(*task)
+        for job in jobs:
+            yield from _fit_and_score(*job)
         return
     parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    for results in parallel(delayed(_all_of)(_fit_and_score, *task) for task in tasks):
+    for results in parallel(delayed(_all_of)(_fit_and_score, *job) for job in jobs):
         yield from results
 
 
@@ -343,7 +298,7 @@ def _all_of(generator, *args):
     return list(generator(*args))
 
 
-def _fit_and_score(i, group, estimator, data, test, run, scoring, classes, minority):
+def _fit_and_score(i, group, task, estimator, data, test, run, scoring):
     """Fit and score one group of strategies in one run; in a worker process.
 
     Yields ``(i, outcome, messages)``, the last the warnings that were raised.
@@ -353,27 +308,16 @@ def _fit_and_score(i, group, estimator, data, test, run, scoring, classes, minor
     with warnings.catch_warnings():
         # What it warns of, the first fit will say again.
         warnings.simplefilter("ignore")
-        _warm_up(estimator, X, y)
-    fits = fit_strategies(group, estimator, X, y, minority=minority, seed=run.seed)
+        _warm_up(task, estimator, X, y)
+    fits = task.fit(group, estimator, X, y, seed=run.seed)
     for _ in group:
         # The filters are the process's: they are set while it works here, not while it waits.
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             name, fitted, seconds = next(fits)
-            fitted = Remembering(fitted)
-            scores = check_scoring(fitted, scoring=scoring)(fitted, X_test, y_test)
-            predicted, confidence = predictions_with_confidence(fitted, X_test)
-            matrix = confusion_matrix(y_test, predicted, labels=classes)
-            mistakes = {
-                label: [(float(confidence[i]), int(run.test[i]), predicted[i]) for i in rows]
-                for label, rows in confident_mistakes(
-                    y_test, predicted, confidence, n_images=MOST_MISTAKES_SHOWN
-                ).items()
-            }
-            history = getattr(fitted.fitted, "history_", [])
-            losses = [epoch["train_loss"] for epoch in history]
-            scores = {metric: float(value) for metric, value in scores.items()}
-            outcome = Outcome(name, scores, seconds, matrix, losses, mistakes)
+            outcome = task.outcome(
+                name, fitted, X_test, y_test, rows=run.test, scoring=scoring, seconds=seconds
+            )
         yield i, outcome, {str(warning.message) for warning in caught}
 
 

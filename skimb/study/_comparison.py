@@ -8,18 +8,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from skimb._files import write_text
-from skimb.study._report import metric_label, render_report
+from skimb.study._report import metric_label, render_report, short_label
 from skimb.study._statistics import corrected_interval, judge
 from skimb.study._strategies import BASELINE, has_own_network
 
 __all__ = ["Comparison"]
 
-#: The two sides of the trade that a remedy makes; the verdict is given for each.
-VERDICT_METRICS = ("f1_minority", "balanced_accuracy")
-
 
 class Comparison:
-    """The result of `compare`.
+    """The result of `compare`, for labels.
 
     Parameters
     ----------
@@ -43,6 +40,11 @@ class Comparison:
     protocol : dict
         Folds, repeats, rows, gradient steps, and warnings that were raised on the way.
     """
+
+    #: The two sides of the trade that a remedy makes; the verdict is given for each.
+    _verdict_metrics = ("f1_minority", "balanced_accuracy")
+    #: Metrics that tables show beside them.
+    _other_metrics = ("precision_minority", "recall_minority")
 
     def __init__(self, outcomes, *, classes, counts, minority, protocol, samples, mistakes):
         self.outcomes = outcomes
@@ -86,8 +88,8 @@ class Comparison:
     def verdict(self):
         """Better, worse or within noise: a DataFrame, strategies by metrics.
 
-        By the interval of the difference to the baseline, for minority F1 and balanced accuracy
-        (or, with a `scoring` that lacks them, for its first metric).
+        By the interval of the difference to the baseline, for the two sides of the trade that a
+        remedy makes (or, with a `scoring` that lacks them, for its first metric).
         """
         rows = {
             name: {metric: self._judge(name, metric) for metric in self.verdict_metrics}
@@ -99,8 +101,67 @@ class Comparison:
     @property
     def verdict_metrics(self):
         """The metrics that the verdict speaks of."""
-        known = [metric for metric in VERDICT_METRICS if metric in self.metrics]
+        known = [metric for metric in self._verdict_metrics if metric in self.metrics]
         return known or self.metrics[:1]
+
+    @property
+    def other_metrics(self):
+        """The metrics that tables show beside those of the verdict."""
+        return [metric for metric in self._other_metrics if metric in self.metrics]
+
+    def is_error(self, metric):
+        """Tell whether a metric is better when smaller.
+
+        Parameters
+        ----------
+        metric : str
+            The metric.
+
+        Returns
+        -------
+        bool
+        """
+        return False
+
+    def text(self, value, metric, *, sign=False):
+        """Write a value of a metric as people read it.
+
+        Parameters
+        ----------
+        value : float
+            The value.
+        metric : str
+            The metric.
+        sign : bool, default=False
+            Write a plus too, as for differences.
+
+        Returns
+        -------
+        str
+        """
+        return f"{value:{'+' if sign else ''}.{self._decimals(metric)}f}"
+
+    def _decimals(self, metric):
+        return 3
+
+    def best(self, metric):
+        """Return the strategy of the best mean; where no score is defined, none is the best.
+
+        Parameters
+        ----------
+        metric : str
+            The metric.
+
+        Returns
+        -------
+        str
+        """
+        means = self.table[metric, "mean"]
+        return (
+            means.fillna(np.inf).idxmin()
+            if self.is_error(metric)
+            else (means.fillna(-np.inf).idxmax())
+        )
 
     def values(self, name, metric):
         """Return the score of a strategy in each run.
@@ -119,7 +180,10 @@ class Comparison:
         return np.array([outcome.scores[metric] for outcome in self.outcomes[name]])
 
     def _judge(self, name, metric):
-        return judge(*self._summary(name, metric)["interval"], n_runs=self.protocol["n_runs"])
+        low, high = self._summary(name, metric)["interval"]
+        if self.is_error(metric):
+            low, high = -high, -low
+        return judge(low, high, n_runs=self.protocol["n_runs"])
 
     def _seconds(self, name):
         return np.array([outcome.seconds for outcome in self.outcomes[name]])
@@ -197,7 +261,7 @@ class Comparison:
             ax.set(
                 yticks=range(n_rows),
                 yticklabels=names,
-                xlabel=f"difference to none ({baseline:.3f})",
+                xlabel=f"difference to none ({self.text(baseline, metric)})",
                 title=metric_label(metric),
             )
             ax.xaxis.set_major_locator(MaxNLocator(5))
@@ -230,15 +294,21 @@ class Comparison:
                     "interval": [_number(bound) for bound in summary["interval"]],
                 }
             entry["seconds"] = float(self._seconds(name).mean())
-            entry["confusion_matrix"] = self.confusion_matrix(name).tolist()
-            strategies[name] = entry
+            strategies[name] = entry | self._details(name)
         return {
             "baseline": BASELINE,
-            "minority": self.minority,
-            "classes": self.classes.tolist(),
+            **self._target(),
             "protocol": self.protocol,
             "strategies": strategies,
         }
+
+    def _details(self, name):
+        """Return what the JSON file says of a strategy beside its metrics."""
+        return {"confusion_matrix": self.confusion_matrix(name).tolist()}
+
+    def _target(self):
+        """Return what the JSON file says of the target."""
+        return {"minority": self.minority, "classes": self.classes.tolist()}
 
     def to_json(self, path):
         """Write everything to a JSON file, whole or not at all.
@@ -258,7 +328,10 @@ class Comparison:
         path : str or Path
             The file.
         """
-        write_text(path, render_report(self))
+        write_text(path, self._report())
+
+    def _report(self):
+        return render_report(self)
 
     def __str__(self):
         """Return the table for a terminal."""
@@ -293,27 +366,43 @@ def format_table(comparison):
     str
     """
     table, verdict = comparison.table, comparison.verdict
-    metrics = comparison.verdict_metrics
-    others = [m for m in ("precision_minority", "recall_minority") if m in comparison.metrics]
+    metrics, others = comparison.verdict_metrics, comparison.other_metrics
     width = max(len(name) for name in comparison.strategies)
-    head = "".join(f"  {metric:<46}" for metric in metrics)
-    head += "".join(f"  {metric.split('_')[0]:>9}" for metric in others)
-    lines = [f"{'':<{width}}{head}  {'seconds':>7}"]
+    rows = []
     for name in comparison.strategies:
-        line = f"{name:<{width}}"
+        cells = []
         for metric in metrics:
             row = table.loc[name, metric]
-            cell = f"{row['mean']:.3f}"
+            cell = comparison.text(row["mean"], metric)
             if np.isfinite(row["sd"]):
-                cell += f" ± {row['sd']:.3f}"
+                cell += f" ± {comparison.text(row['sd'], metric)}"
             if name != BASELINE:
-                cell += f"  {row['difference']:+.3f}"
+                cell += f"  {comparison.text(row['difference'], metric, sign=True)}"
                 if np.isfinite(row["low"]):
-                    cell += f" [{row['low']:+.3f}, {row['high']:+.3f}]"
+                    bounds = (
+                        comparison.text(row[end], metric, sign=True) for end in ("low", "high")
+                    )
+                    cell += f" [{', '.join(bounds)}]"
                 cell += f"  {verdict.loc[name, metric]}"
-            line += f"  {cell:<46}"
-        line += "".join(f"  {table.loc[name, (metric, 'mean')]:>9.3f}" for metric in others)
-        lines.append(f"{line}  {table.loc[name, ('seconds', 'mean')]:>7.1f}")
+            cells.append(cell)
+        cells += [comparison.text(table.loc[name, (metric, "mean")], metric) for metric in others]
+        rows.append((name, cells, table.loc[name, ("seconds", "mean")]))
+    heads = [*metrics, *(short_label(metric) for metric in others)]
+    widths = [
+        max(len(head), least, *(len(cells[k]) for _, cells, _ in rows))
+        for k, (head, least) in enumerate(
+            zip(heads, [46] * len(metrics) + [9] * len(others), strict=True)
+        )
+    ]
+
+    def line(name, cells, seconds):
+        text = f"{name:<{width}}"
+        for k, (cell, room) in enumerate(zip(cells, widths, strict=True)):
+            text += f"  {cell:<{room}}" if k < len(metrics) else f"  {cell:>{room}}"
+        return f"{text}  {seconds:>7}"
+
+    lines = [line("", heads, "seconds")]
+    lines += [line(name, cells, f"{seconds:.1f}") for name, cells, seconds in rows]
     lines.append(
         f"mean ± sd over {comparison.protocol['n_runs']} run(s); difference to {BASELINE} [its "
         "95 % interval]; with several strategies, some differences look real by chance"

@@ -11,6 +11,7 @@ __all__ = [
     "MOST_CLASSES_SHOWN",
     "MOST_MISTAKES_SHOWN",
     "Gallery",
+    "gallery",
     "pooled_mistakes",
     "samples",
 ]
@@ -95,6 +96,26 @@ def pooled_mistakes(X, outcomes, labels, **shape):
         if pooled and len(rows) < MOST_CLASSES_SHOWN:
             rows[label] = list(pooled)[:MOST_MISTAKES_SHOWN]
             captions[label] = [pooled[row] for row in rows[label]]
+    return gallery(X, rows, captions, **shape)
+
+
+def gallery(X, rows, captions, **shape):
+    """Return pictures of rows with their captions.
+
+    Parameters
+    ----------
+    X : array-like of n images or paths
+    rows : dict
+        Label to rows.
+    captions : dict
+        Label to a caption a row.
+    **shape
+        ``image_shape`` and ``channels``, as in `CNNClassifier`.
+
+    Returns
+    -------
+    Gallery
+    """
     return Gallery(_thumbnails(X, rows, **shape) if rows else {}, captions)
 
 

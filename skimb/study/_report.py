@@ -19,7 +19,15 @@ from skimb.inspection import (
 from skimb.study._pictures import MOST_CLASSES_SHOWN
 from skimb.study._strategies import BASELINE, STRATEGIES
 
-__all__ = ["metric_label", "render_report"]
+__all__ = [
+    "gallery_figure",
+    "metric_label",
+    "picture",
+    "render",
+    "render_report",
+    "report_style",
+    "short_label",
+]
 
 
 def metric_label(metric):
@@ -40,13 +48,70 @@ def metric_label(metric):
     return metric.replace("_", " ").replace("f1", "F1")
 
 
+def short_label(metric):
+    """Return the name of a metric for a narrow column.
+
+    Parameters
+    ----------
+    metric : str
+        Such as ``"recall_minority"`` or ``"mean_absolute_error[rare]"``.
+
+    Returns
+    -------
+    str
+        Such as ``"recall"`` or ``"MAE[rare]"``.
+    """
+    if metric.endswith("_minority"):
+        return metric.removesuffix("_minority")
+    return metric.replace("mean_absolute_error", "MAE").replace("prediction_", "")
+
+
 def render_report(comparison):
-    """Render a comparison as HTML.
+    """Render a comparison of labels as HTML.
 
     Parameters
     ----------
     comparison : Comparison
         What to show.
+
+    Returns
+    -------
+    str
+    """
+    with report_style():
+        pictures = {
+            "trade": picture(_trade(comparison)),
+            "matrices": picture(_confusion_matrices(comparison)),
+            "distribution": picture(_class_distribution(comparison)),
+        }
+    return render(
+        comparison,
+        "classification.html.j2",
+        pictures=pictures,
+        descriptions=STRATEGIES,
+        per_class=_per_class_rows(comparison),
+        most_classes=MOST_CLASSES_SHOWN,
+    )
+
+
+def report_style():
+    """Return the context in which pictures of a report are drawn."""
+    return rc_context({"font.size": 10, "font.family": "sans-serif", "svg.hashsalt": "skimb"})
+
+
+def render(comparison, template, *, pictures, **context):
+    """Render a template with what every comparison shows.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What to show.
+    template : str
+        Name of the template.
+    pictures : dict of str to str
+        Sources of the pictures that this template shows beside those of every report.
+    **context
+        What else it reads.
 
     Returns
     -------
@@ -60,29 +125,25 @@ def render_report(comparison):
         lstrip_blocks=True,
     )
     environment.filters["label"] = metric_label
-    with rc_context({"font.size": 10, "font.family": "sans-serif", "svg.hashsalt": "skimb"}):
-        pictures = {
-            "differences": _picture(comparison.plot()),
-            "trade": _picture(_trade(comparison)),
-            "matrices": _picture(_confusion_matrices(comparison)),
-            "curves": _picture(_training_curves(comparison)),
-            "distribution": _picture(_class_distribution(comparison)),
+    environment.filters["short"] = short_label
+    with report_style():
+        pictures = pictures | {
+            "differences": picture(comparison.plot()),
+            "curves": picture(_training_curves(comparison)),
         }
         galleries = {
-            name: _picture(_gallery(gallery)) for name, gallery in comparison.mistakes.items()
+            name: picture(gallery_figure(found)) for name, found in comparison.mistakes.items()
         }
-    return environment.get_template("report.html.j2").render(
+    return environment.get_template(template).render(
         comparison=comparison,
         baseline=BASELINE,
-        descriptions=STRATEGIES,
         headline=_headline(comparison),
         summary=_summary_rows(comparison),
-        per_class=_per_class_rows(comparison),
         pictures=pictures,
         galleries=galleries,
-        most_classes=MOST_CLASSES_SHOWN,
         protocol=comparison.protocol,
         version=skimb.__version__,
+        **context,
     )
 
 
@@ -92,8 +153,7 @@ def _headline(comparison):
     sentences = []
     for metric in comparison.verdict_metrics:
         groups = {word: list(verdict.index[verdict[metric] == word]) for word in verdict[metric]}
-        # Where no score is defined, none is the best.
-        best = table[metric, "mean"].fillna(-np.inf).idxmax()
+        best = comparison.best(metric)
         sentences.append(
             {
                 "metric": metric,
@@ -108,11 +168,6 @@ def _headline(comparison):
 
 def _summary_rows(comparison):
     table = comparison.table
-    extra = [
-        metric
-        for metric in ("precision_minority", "recall_minority")
-        if metric in comparison.metrics
-    ]
     rows = []
     for name in comparison.strategies:
         judged = []
@@ -120,17 +175,21 @@ def _summary_rows(comparison):
             cell = table.loc[name, metric].to_dict()
             cell["verdict"] = None if name == BASELINE else comparison.verdict.loc[name, metric]
             cell["has_interval"] = bool(np.isfinite(cell["low"]))
-            cell["is_best"] = cell["mean"] == table[metric, "mean"].max()
+            cell["metric"] = metric
+            cell["is_best"] = cell["mean"] == table.loc[comparison.best(metric), (metric, "mean")]
             judged.append(cell)
         rows.append(
             {
                 "name": name,
                 "judged": judged,
-                "extra": [table.loc[name, metric].to_dict() for metric in extra],
+                "others": [
+                    table.loc[name, metric].to_dict() | {"metric": metric}
+                    for metric in comparison.other_metrics
+                ],
                 "seconds": table.loc[name, ("seconds", "mean")],
             }
         )
-    return {"rows": rows, "extra": [metric.removesuffix("_minority") for metric in extra]}
+    return rows
 
 
 def _per_class_rows(comparison):
@@ -142,7 +201,9 @@ def _per_class_rows(comparison):
         {
             "name": name,
             "cells": [
-                table.loc[name, f"{kind}[{label}]"].to_dict() for label in labels for kind in kinds
+                table.loc[name, f"{kind}[{label}]"].to_dict() | {"metric": kind}
+                for label in labels
+                for kind in kinds
             ],
         }
         for name in comparison.strategies
@@ -228,7 +289,8 @@ def _class_distribution(comparison):
     return figure
 
 
-def _gallery(gallery):
+def gallery_figure(gallery):
+    """Draw a gallery."""
     n_columns = max([len(line) for line in gallery.pictures.values()], default=1)
     size = (1.2 + 1.05 * n_columns, 0.2 + 1.25 * max(1, len(gallery.pictures)))
     figure = Figure(figsize=size, layout="constrained")
@@ -236,7 +298,7 @@ def _gallery(gallery):
     return figure
 
 
-def _picture(figure):
+def picture(figure):
     """Return a figure as the source of an HTML image; None stays None."""
     if figure is None:
         return None

@@ -1,0 +1,169 @@
+"""What compare() knows of labels: folds, scores, outcomes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import check_scoring, confusion_matrix
+from sklearn.model_selection import StratifiedKFold
+
+from skimb.class_weight import minority_class
+from skimb.inspection import confident_mistakes, predictions_with_confidence
+from skimb.metrics import imbalance_scoring
+from skimb.neural_network import CNNClassifier
+from skimb.study._comparison import Comparison
+from skimb.study._pictures import MOST_MISTAKES_SHOWN, pooled_mistakes, samples
+from skimb.study._strategies import (
+    NEEDED_ROWS,
+    STRATEGIES,
+    Remembering,
+    fit_strategies,
+    group_strategies,
+)
+
+__all__ = ["ClassificationTask"]
+
+
+@dataclass
+class Outcome:
+    """What one strategy reached in one run.
+
+    Parameters
+    ----------
+    strategy : str
+    scores : dict of str to float
+    seconds : float
+    train_loss : list of float
+    confusion_matrix : ndarray of shape (n_classes, n_classes)
+    mistakes : dict
+        True label to a list of its most confident mistakes, each ``(confidence, row, predicted)``;
+        rows are those of X or of the fixed test set.
+    """
+
+    strategy: str
+    scores: dict
+    seconds: float
+    train_loss: list
+    confusion_matrix: np.ndarray
+    mistakes: dict
+
+
+class ClassificationTask:
+    """Remedies for rare classes.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels.
+    """
+
+    estimator_class = CNNClassifier
+    #: What a plain estimator has: the strategies set it.
+    plain = {"loss": "cross_entropy"} | dict.fromkeys(
+        ("class_weight", "batch_sampling", "sampler", "target_prior")
+    )
+    strategies = STRATEGIES
+
+    def __init__(self, y):
+        self.classes, self.counts = np.unique(y, return_counts=True)
+        self.minority = minority_class(y)
+
+    def why_impossible(self, name):
+        """Return why a strategy cannot run on this target, or None."""
+        return None
+
+    def default_scoring(self, y):
+        """Return the scorers that matter."""
+        return imbalance_scoring(y)
+
+    def splitter(self, n_folds, seed):
+        """Return folds of all rows.
+
+        Raises
+        ------
+        ValueError
+            If a class has fewer rows than there are folds.
+        """
+        if self.counts.min() < n_folds:
+            label = self.classes.tolist()[self.counts.argmin()]
+            raise ValueError(
+                f"Class {label!r} has {self.counts.min()} rows, fewer than "
+                f"the {n_folds} folds. Give more rows, or cv={max(2, self.counts.min())}."
+            )
+        return StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+
+    def check_rows(self, names, y, y_test, runs):
+        """Refuse, before any training, splits on which a strategy would fail."""
+        unseen = sorted(set(np.unique(y_test).tolist()) - set(self.classes.tolist()))
+        if unseen:
+            raise ValueError(f"`y_test` holds labels that y does not: {unseen}.")
+        if self.minority not in y_test:
+            raise ValueError(
+                f"`y_test` holds no row of the minority, {self.minority!r}: nothing could be said "
+                "of it."
+            )
+        for run in runs:
+            counts = (y[run.train] == self.classes[:, None]).sum(axis=1)
+            label, smallest = self.classes.tolist()[counts.argmin()], counts.min()
+            for name in names:
+                needed = NEEDED_ROWS.get(name, 1)
+                if smallest < needed:
+                    raise ValueError(
+                        f"Strategy {name!r} needs {needed} training rows of every class, but a "
+                        f"training part holds class {label!r} only {smallest} times. Give more "
+                        "rows, fewer folds, or leave the strategy out."
+                    )
+
+    def few_rows(self, y):
+        """Return a few rows that a network can be fitted on."""
+        return np.unique(y, return_index=True)[1]
+
+    def group(self, names):
+        """Group strategies so that each group needs one network."""
+        return group_strategies(names)
+
+    def fit(self, names, estimator, X, y, *, seed):
+        """Fit the strategies of one group, and yield each when it is ready."""
+        return fit_strategies(names, estimator, X, y, minority=self.minority, seed=seed)
+
+    def outcome(self, name, fitted, X, y, *, rows, scoring, seconds):
+        """Score a fitted strategy on a test part, whose rows are these."""
+        remembering = Remembering(fitted)
+        scores = check_scoring(remembering, scoring=scoring)(remembering, X, y)
+        predicted, confidence = predictions_with_confidence(remembering, X)
+        mistakes = {
+            label: [(float(confidence[i]), int(rows[i]), predicted[i]) for i in wrong]
+            for label, wrong in confident_mistakes(
+                y, predicted, confidence, n_images=MOST_MISTAKES_SHOWN
+            ).items()
+        }
+        return Outcome(
+            name,
+            {metric: float(value) for metric, value in scores.items()},
+            seconds,
+            [epoch["train_loss"] for epoch in getattr(fitted, "history_", [])],
+            confusion_matrix(y, predicted, labels=self.classes),
+            mistakes,
+        )
+
+    def describe(self):
+        """Return what the protocol says of the target."""
+        return {
+            "class_counts": {str(c): int(n) for c, n in zip(self.classes, self.counts, strict=True)}
+        }
+
+    def comparison(self, outcomes, data, X_test, *, protocol, **shape):
+        """Return the result."""
+        X, y = data
+        rarest_first = self.classes[np.argsort(self.counts, kind="stable")].tolist()
+        return Comparison(
+            outcomes,
+            classes=self.classes,
+            counts=self.counts,
+            minority=self.minority,
+            protocol=protocol,
+            samples=samples(X, y, rarest_first, **shape),
+            mistakes={
+                name: pooled_mistakes(X_test, found, rarest_first, **shape)
+                for name, found in outcomes.items()
+            },
+        )

@@ -1,0 +1,310 @@
+"""compare() for a continuous target: remedies, errors, report, tables on the command line."""
+
+import json
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.base import clone
+
+from skimb.__main__ import main
+from skimb.datasets import make_variance_images
+from skimb.metrics import balanced_mean_absolute_error
+from skimb.model_selection import BinnedStratifiedKFold
+from skimb.neural_network import CNNClassifier, CNNRegressor
+from skimb.relevance import LabelDensity, Relevance
+from skimb.study import REGRESSION_STRATEGIES, RegressionComparison, compare
+from skimb.study._regression import RegressionTask
+
+ESTIMATOR = CNNRegressor(max_epochs=2)
+VERDICT = ["balanced_mean_absolute_error", "mean_absolute_error"]
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, y = make_variance_images(160, distribution="normal", side=8, random_state=0)
+    # A few values beyond the whiskers, on both sides.
+    y[:6] = [1.0, 1.2, 1.4, 9.6, 9.8, 10.0]
+    return X, y
+
+
+@pytest.fixture(scope="module")
+def comparison(data):
+    with warnings.catch_warnings():
+        # Bumps of a few rows have few neighbours.
+        warnings.simplefilter("ignore")
+        return compare(*data, estimator=ESTIMATOR, cv=2, random_state=0)
+
+
+def test_every_strategy_runs_on_every_fold_with_the_same_steps(comparison, data):
+    assert isinstance(comparison, RegressionComparison)
+    assert comparison.strategies == list(REGRESSION_STRATEGIES)
+    assert comparison.protocol["gradient_steps"] == 2
+    assert {len(runs) for runs in comparison.outcomes.values()} == {2}
+    for name in comparison.strategies:
+        tested = np.concatenate([outcome.rows for outcome in comparison.outcomes[name]])
+        assert sorted(tested) == list(range(160))
+        truth, _ = comparison.predictions(name)
+        np.testing.assert_array_equal(truth, data[1][tested])
+    assert comparison.training_losses().keys() == REGRESSION_STRATEGIES.keys()
+
+
+def test_each_strategy_sets_what_its_name_says(data):
+    X, y = data
+    task = RegressionTask(y)
+    found = {}
+    for name in REGRESSION_STRATEGIES:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            [(_, fitted, _)] = task.fit([name], clone(ESTIMATOR), X, y, seed=3)
+        plain = ESTIMATOR.get_params(deep=False)
+        found[name] = {
+            key: value
+            for key, value in fitted.get_params(deep=False).items()
+            if value is not plain[key] and key != "random_state" and value != plain[key]
+        }
+    assert found["none"] == {}
+    assert found["weight_lds"] == {"target_weight": "lds"}
+    assert found["density_batches"] == {"batch_sampling": "inverse"}
+    assert found["ranksim"] == {"ranksim": 10.0}
+    assert set(found["relevance_batches"]) == {"batch_sampling", "relevance"}
+    for name in ("over", "under", "smogn"):
+        # What is rare is that of the whole, not of a fold.
+        points = found[name]["sampler"].relevance.points
+        np.testing.assert_array_equal(points, Relevance().fit(y).points_)
+
+
+def test_errors_are_errors_and_less_is_better(comparison, data):
+    _, y = data
+    table = comparison.table
+    assert comparison.verdict_metrics == VERDICT
+    assert (table["mean_absolute_error", "mean"] > 0).all()
+    first = comparison.outcomes["none"][0]
+    bins = LabelDensity(bins=LabelDensity().fit(y).edges_)
+    assert first.scores["mean_absolute_error"] == pytest.approx(
+        np.abs(first.truth - first.predicted).mean()
+    )
+    assert first.scores["balanced_mean_absolute_error"] == pytest.approx(
+        balanced_mean_absolute_error(first.truth, first.predicted, density=bins)
+    )
+    for metric in VERDICT:
+        for name in comparison.strategies[1:]:
+            low, high = table.loc[name, metric][["low", "high"]]
+            expected = "better" if high < 0 else "worse" if low > 0 else "within noise"
+            assert comparison.verdict.loc[name, metric] == expected
+        assert comparison.best(metric) == table[metric, "mean"].idxmin()
+    assert not comparison.is_error("r2")
+    assert not comparison.is_error("prediction_slope")
+
+
+def test_results_are_equal_for_any_number_of_processes(data):
+    one, two = (
+        compare(
+            *data,
+            strategies=["weight_sqrt", "balanced_mse"],
+            estimator=ESTIMATOR,
+            cv=2,
+            random_state=0,
+            n_jobs=n_jobs,
+        )
+        for n_jobs in (1, 2)
+    )
+    figures = [c.table.drop(columns="seconds", level=0) for c in (one, two)]
+    pd.testing.assert_frame_equal(*figures)
+
+
+def test_folds_hold_low_and_high_values_alike(comparison, data):
+    _, y = data
+    for outcome in comparison.outcomes["none"]:
+        assert outcome.truth.min() < 1.5
+        assert outcome.truth.max() > 9.5
+    assert isinstance(RegressionTask(y).splitter(3, 0), BinnedStratifiedKFold)
+
+
+def test_fractions_are_numbers_and_whole_numbers_are_labels_unless_told_otherwise(data):
+    X, y = data
+    quick = {"strategies": ["none"], "cv": 2, "random_state": 0}
+    assert isinstance(compare(X[:40], y[:40], **quick), RegressionComparison)
+    ages = np.tile([20, 30, 40, 50], 10)
+    labels = compare(X[:40], ages, estimator=CNNClassifier(max_epochs=1), **quick)
+    assert not isinstance(labels, RegressionComparison)
+    numbers = compare(X[:40], ages, estimator=ESTIMATOR, **quick)
+    assert isinstance(numbers, RegressionComparison)
+
+
+def test_without_extreme_values_what_needs_them_is_left_out_and_named(data, capsys):
+    X, _ = data
+    y = np.linspace(0.05, 1, len(X))
+    result = compare(X, y, estimator=CNNRegressor(max_epochs=1), cv=2, random_state=0, verbose=1)
+    assert set(REGRESSION_STRATEGIES) - set(result.strategies) == {
+        "relevance_batches",
+        "over",
+        "under",
+        "smogn",
+    }
+    (message,) = result.protocol["warnings"]
+    assert message.startswith("Left out: relevance_batches, over, under, smogn. No value of y")
+    assert message in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"Strategy 'over' cannot run here\. No value of y lies"):
+        compare(X, y, strategies=["over"], estimator=ESTIMATOR)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"strategies": ["class_weight"]}, "Unknown strategies"),
+        ({"estimator": CNNRegressor(loss="huber")}, "a remedy of its own"),
+        ({"estimator": CNNRegressor(ranksim=1.0)}, "a remedy of its own"),
+        ({"estimator": CNNRegressor(early_stopping=True)}, "Early stopping gives"),
+        ({"cv": 100}, "fewer than two for each of the 100 folds"),
+        ({"X_test": np.zeros((2, 8, 8)), "y_test": [1.0, np.nan]}, "contains NaN"),
+    ],
+)
+def test_bad_input_is_refused_before_training(params, message, data):
+    with pytest.raises(ValueError, match=message):
+        compare(*data, **{"estimator": ESTIMATOR, **params})
+
+
+def test_a_fixed_test_set_and_a_scoring_of_ones_own(data):
+    X, y = data
+    result = compare(
+        X[:100],
+        y[:100],
+        X_test=X[100:],
+        y_test=y[100:],
+        scoring={"neg_median_absolute_error": "neg_median_absolute_error"},
+        estimator=ESTIMATOR,
+        strategies=["focal_r"],
+        n_repeats=2,
+        random_state=0,
+    )
+    # Shown as it is: larger is better.
+    assert (result.table["neg_median_absolute_error", "mean"] < 0).all()
+    assert not result.is_error("neg_median_absolute_error")
+    assert result.verdict_metrics == ["neg_median_absolute_error"]
+
+
+def test_numbers_are_written_with_the_digits_of_their_unit(data):
+    X, y = data
+    result = compare(X, 1e5 * y, estimator=ESTIMATOR, strategies=["focal_r"], cv=2, random_state=0)
+    line = str(result).splitlines()[1]
+    assert ".0" not in line.split()[1]
+    assert result.text(123456.7, "mean_absolute_error") == "123457"
+    assert result.text(0.5, "prediction_slope") == "0.500"
+
+
+def test_json_and_report(comparison, tmp_path):
+    comparison.to_json(tmp_path / "c.json")
+    found = json.loads((tmp_path / "c.json").read_text())
+    assert found["baseline"] == "none"
+    assert "mean_absolute_error" in found["errors"]
+    assert "r2" not in found["errors"]
+    entry = found["strategies"]["ranksim"]
+    assert {"mean", "sd", "values", "difference", "interval"} == set(entry["mean_absolute_error"])
+    bins = entry["errors_by_bin"]
+    assert len(bins["edges"]) == len(bins["mean_absolute_error"]) + 1
+    comparison.to_html(tmp_path / "c.html")
+    page = (tmp_path / "c.html").read_text()
+    for text in ("Which remedy for a rare range", "Errors over the range", "The largest errors"):
+        assert text in page
+    assert all(name in page for name in REGRESSION_STRATEGIES)
+    assert "http" not in page.split("</style>")[1].replace("http://www.w3.org", "")
+
+
+def test_largest_errors_are_told_by_their_sign(comparison):
+    gallery = comparison.mistakes["none"]
+    for label, sign in (("too low", -1), ("too high", 1)):
+        pairs = [caption.split(" as ") for caption in gallery.captions[label]]
+        errors = [float(predicted) - float(truth) for truth, predicted in pairs]
+        assert all(error * sign > 0 for error in errors)
+        assert np.all(np.diff(np.abs(errors)) <= 0.02)
+
+
+# ------------------------------------------------------------------------- tables
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("table")
+    rows = []
+    for i, (image, value) in enumerate(zip(*data, strict=True)):
+        pixels = np.clip(128 + 8 * image, 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+        rows.append((f"{i}.png", value, round(1000 * value), "high" if value > 6 else "low"))
+    frame = pd.DataFrame(rows, columns=["file", "sigma", "price", "kind"])
+    frame.to_csv(folder / "table.csv", index=False)
+    frame[:40].to_csv(folder / "test.csv", index=False)
+    return folder / "table.csv"
+
+
+QUICK = ["--epochs", "1", "--folds", "2", "--jobs", "1"]
+
+
+@pytest.mark.parametrize("target", ["sigma", "price"])
+def test_compare_a_table_of_numbers(target, table, tmp_path, capsys):
+    options = ["--image-column", "file", "--target", target, "--strategies", "weight_sqrt,over"]
+    files = ["--json", str(tmp_path / "c.json"), "--report", str(tmp_path / "c.html")]
+    assert main(["compare", str(table), *options, *QUICK, *files]) == 0
+    assert "balanced_mean_absolute_error" in capsys.readouterr().out
+    assert set(json.loads((tmp_path / "c.json").read_text())["strategies"]) == {
+        "none",
+        "weight_sqrt",
+        "over",
+    }
+
+
+def test_compare_a_table_of_labels_and_one_for_the_test(table, capsys):
+    options = ["--image-column", "file", "--target", "kind", "--strategies", "focal"]
+    assert main(["compare", str(table), *options, *QUICK]) == 0
+    assert "f1_minority" in capsys.readouterr().out
+    test = ["--test", str(table.parent / "test.csv"), "--repeats", "1", "--epochs", "1"]
+    assert main(["compare", str(table), *options, *test, "--jobs", "1"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--target", "nope"], "has no column 'nope'. It has"),
+        (["--target", "kind", "--task", "regression"], "regression wants numbers"),
+        (["--target", "sigma", "--strategies", "threshold"], "Unknown strategies"),
+    ],
+)
+def test_tables_that_do_not_fit_exit_with_1(options, message, table, capsys):
+    assert main(["compare", str(table), "--image-column", "file", *options]) == 1
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_missing_values_and_files_exit_with_1(table, capsys):
+    frame = pd.read_csv(table)
+    frame.loc[3, "sigma"] = np.nan
+    frame.to_csv(table.parent / "holes.csv", index=False)
+    frame["file"] = "absent.png"
+    frame.fillna(1.0).to_csv(table.parent / "absent.csv", index=False)
+    for name, message in (("holes", "1 of 160 rows of"), ("absent", "absent.png")):
+        path = str(table.parent / f"{name}.csv")
+        assert main(["compare", path, "--image-column", "file", "--target", "sigma"]) == 1
+        captured = capsys.readouterr()
+        assert message in captured.err
+        assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{table}"], "a table needs --image-column and --target"),
+        (["{table}", "--image-column", "file", "--target", "kind", "--counts", "a=1"], "--counts"),
+        (["{table}", "--image-column", "file", "--target", "kind", "--test", "."], "--test must"),
+        (["digits", "--target", "kind"], "--target is for tables"),
+        (["digits", "--image-column", "kind"], "--image-column is for tables"),
+        (["{table}", "--image-column", "f", "--target", "k", "--strategies", "magic"], "magic"),
+    ],
+)
+def test_usage_errors_of_tables_exit_with_2(arguments, message, table, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["compare", *(argument.format(table=table) for argument in arguments)])
+    assert exit_.value.code == 2
+    assert message in capsys.readouterr().err
