@@ -6,7 +6,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, is_regressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -264,6 +264,12 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         if is_frozen:
             backbone = backbone.estimator
             check_is_fitted(backbone)
+        if is_regressor(backbone):
+            raise ValueError(
+                f"DecoupledClassifier retrains the head of a classifier. Got {backbone!r}. For a "
+                "continuous target, make_pipeline(CNNEmbedder(estimator), head) with a regressor "
+                "of your choice as the head."
+            )
         # Validated here too, so that errors name this estimator.
         image_shape = backbone.image_shape_ if is_frozen else backbone.image_shape
         images, y = fit_images(self, X, y, image_shape=image_shape, channels=backbone.channels)

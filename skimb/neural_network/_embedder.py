@@ -41,10 +41,10 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     Parameters
     ----------
-    estimator : CNNClassifier, FrozenEstimator, PretrainedBackbone or None, default=None
-        The network. A `CNNClassifier` (None: one with its defaults) is trained on X and y; a
-        fitted one wrapped in `sklearn.frozen.FrozenEstimator` is taken as it is; what `pretrained`
-        makes embeds without any training, and without y.
+    estimator : estimator or None, default=None
+        The network. A `CNNClassifier` (None: one with its defaults) or `CNNRegressor` is trained
+        on X and y; a fitted one wrapped in `sklearn.frozen.FrozenEstimator` is taken as it is; what
+        `pretrained` makes embeds without any training, and without y.
     layer : str, default="penultimate"
         ``"penultimate"``: what the last linear layer reads (of `pretrained`: what it gives). Or
         the name of a module of the network, as ``named_modules`` gives it: what that gives; of
@@ -66,7 +66,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     Attributes
     ----------
-    estimator_ : CNNClassifier or PretrainedBackbone
+    estimator_ : CNNClassifier, CNNRegressor or PretrainedBackbone
         The fitted network.
     n_features_in_ : int
         Values in an image, C * H * W; of a column of paths 1.
@@ -195,8 +195,8 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             network = network.estimator
             if not hasattr(network, "embed"):
                 raise ValueError(
-                    "`estimator` must be a CNNClassifier, a fitted one in a FrozenEstimator, or "
-                    f"what `pretrained` makes. Got {self.estimator!r}."
+                    "`estimator` must be a CNNClassifier or CNNRegressor, a fitted one in a "
+                    f"FrozenEstimator, or what `pretrained` makes. Got {self.estimator!r}."
                 )
             check_is_fitted(network)
         elif y is None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from skimb.losses import FocalLoss, Loss
-from skimb.neural_network import CNNClassifier, DecoupledClassifier
+from skimb.datasets import make_variance_images
+from skimb.losses import BalancedMSELoss, FocalLoss, Loss
+from skimb.neural_network import CNNClassifier, CNNRegressor, DecoupledClassifier
 from skimb.over_sampling import SMOTE
 
 pytestmark = [
@@ -81,3 +82,21 @@ def test_the_devices_generator_is_left_alone(small_digits):
     torch.cuda.manual_seed(5)
     quick().fit(*small_digits)
     torch.testing.assert_close(torch.rand(3, device="cuda"), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"loss": "balanced_mse"},
+        {"loss": BalancedMSELoss(form="binned")},
+        {"loss": BalancedMSELoss(form="mixture", noise=0.3)},
+        {"target_weight": "lds", "reweight_after": 0.5, "early_stopping": True},
+        {"ranksim": 5.0, "augmentation": "mixup", "batch_sampling": "inverse"},
+    ],
+)
+def test_numbers_are_learned_there(params):
+    X, y = make_variance_images(300, distribution="normal", side=8, random_state=0)
+    reg = CNNRegressor(device="cuda", max_epochs=10, random_state=0, **params).fit(X, y)
+    assert next(reg.module_.parameters()).is_cuda
+    assert np.corrcoef(reg.predict(X), y)[0, 1] > 0.5
+    np.testing.assert_allclose(pickle.loads(pickle.dumps(reg)).predict(X), reg.predict(X))

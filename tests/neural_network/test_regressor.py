@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from skimb._resampled import ResampledRows
 from skimb.losses import BalancedMSELoss, HuberLoss
 from skimb.metrics import balanced_mean_absolute_error
-from skimb.neural_network import CNNEmbedder, CNNRegressor
+from skimb.neural_network import CNNEmbedder, CNNRegressor, DecoupledClassifier
 from skimb.neural_network._net import ImageNet
 from skimb.relevance import LabelDensity, Relevance, compute_target_weight, relevance_bumps
 
@@ -569,6 +569,12 @@ def test_embeddings_of_a_regressor_go_to_any_other(noise):
     head = CNNRegressor("linear", target_weight="sqrt", random_state=0, max_epochs=5)
     pipe = make_pipeline(embedder, head).fit(X, y)
     assert pipe.predict(X).shape == (len(X),)
+
+
+def test_a_classifier_of_two_stages_refuses_a_regressor(noise):
+    X, y = noise
+    with pytest.raises(ValueError, match="DecoupledClassifier retrains the head of a classifier"):
+        DecoupledClassifier(CNNRegressor()).fit(X, y > 5)
 
 
 def test_the_losses_serve_a_plain_loop(noise):
