@@ -13,6 +13,7 @@ __all__ = [
     "__version__",
     "class_weight",
     "datasets",
+    "ensemble",
     "inspection",
     "losses",
     "metrics",
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from skimb import (
         class_weight,
         datasets,
+        ensemble,
         inspection,
         losses,
         metrics,

@@ -7,14 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.offsetbox import AnnotationBbox
+from sklearn.dummy import DummyRegressor
 
 from skimb.inspection import (
     ClassDistributionDisplay,
     ImageGalleryDisplay,
+    TargetDensityDisplay,
     TrainingHistoryDisplay,
     confident_mistakes,
 )
 from skimb.neural_network import CNNClassifier
+from skimb.relevance import LabelDensity, Relevance, compute_target_weight
 
 mpl.use("agg")
 
@@ -109,3 +112,54 @@ def test_gallery_shows_labels_and_captions_literally():
     assert display.captions == {"$a$": ["b 50%"], "b": ["$x_1$ 25%"]}
     display.figure_.canvas.draw()
     assert display.ax_.texts[1].get_text() == r"\$x_1\$ 25%"
+
+
+SKEWED = np.random.RandomState(0).exponential(size=500)
+
+
+def test_target_density():
+    density = LabelDensity(bins=12)
+    display = TargetDensityDisplay.from_predictions(SKEWED, density=density)
+    fitted = LabelDensity(bins=12).fit(SKEWED)
+    np.testing.assert_array_equal(display.counts, fitted.counts_)
+    tops = [bar.get_extents().y1 for bar in display.ax_.patches]
+    assert np.argsort(tops)[-1] == fitted.counts_.argmax()
+    assert display.smoothed.sum() == pytest.approx(500)
+    assert display.overlays_ == {}
+    assert display.figure_ is display.ax_.figure
+    assert not hasattr(density, "edges_")
+
+
+def test_target_density_with_all_that_can_be_drawn():
+    predicted = SKEWED + np.where(SKEWED > 1, 2, 0.5)
+    density = LabelDensity(bins=[0, 1, 2, 20, 30])
+    display = TargetDensityDisplay.from_predictions(
+        SKEWED, predicted, density=density, relevance=Relevance(), target_weight="inverse"
+    )
+    np.testing.assert_allclose(display.errors, [0.5, 2, 2, np.nan])
+    weight = compute_target_weight("inverse", SKEWED, density=density)
+    assert display.weights[0] == pytest.approx(weight[SKEWED < 1].mean())
+    values, relevance = display.relevance.T
+    np.testing.assert_array_equal(relevance, Relevance().fit(SKEWED)(values))
+    assert list(display.overlays_) == ["relevance", "weights", "errors"]
+    shown = display.overlays_["errors"].lines[0]
+    # A bin without a row has no error.
+    np.testing.assert_allclose(shown.get_ydata(), [0.5, 2, 2])
+    places = [ax.spines["right"].get_position()[1] for ax in display.overlays_.values()]
+    assert places == sorted(set(places))
+
+
+def test_target_density_of_an_estimator():
+    X = SKEWED[:, None]
+    mean = DummyRegressor().fit(X, SKEWED)
+    figure, ax = plt.subplots()
+    display = TargetDensityDisplay.from_estimator(
+        mean, X, SKEWED, density=LabelDensity(bins=2), target_weight=np.ones_like, ax=ax
+    )
+    assert display.figure_ is figure
+    high = display.edges[1] <= SKEWED
+    expected = np.abs(SKEWED - SKEWED.mean())
+    np.testing.assert_allclose(display.errors, [expected[~high].mean(), expected[high].mean()])
+    np.testing.assert_allclose(display.weights, 1)
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        TargetDensityDisplay.from_predictions(SKEWED, SKEWED[1:])

@@ -13,6 +13,7 @@ WITHOUT_TORCH = [
     "skimb",
     "skimb.class_weight",
     "skimb.datasets",
+    "skimb.ensemble",
     "skimb.inspection",
     "skimb.metrics",
     "skimb.over_sampling",

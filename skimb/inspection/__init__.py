@@ -10,11 +10,13 @@ from skimb.inspection._gallery import (
     predictions_with_confidence,
 )
 from skimb.inspection._history import TrainingHistoryDisplay
+from skimb.inspection._target import TargetDensityDisplay
 from skimb.inspection._text import plain_text
 
 __all__ = [
     "ClassDistributionDisplay",
     "ImageGalleryDisplay",
+    "TargetDensityDisplay",
     "TrainingHistoryDisplay",
     "confident_mistakes",
     "plain_text",

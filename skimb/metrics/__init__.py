@@ -9,15 +9,19 @@ from skimb.metrics._classification import imbalance_scoring, per_class_report
 from skimb.metrics._regression import (
     balanced_mean_absolute_error,
     geometric_mean_error,
+    prediction_slope,
     sera_score,
     shot_report,
 )
+from skimb.metrics._regression_scoring import regression_scoring
 
 __all__ = [
     "balanced_mean_absolute_error",
     "geometric_mean_error",
     "imbalance_scoring",
     "per_class_report",
+    "prediction_slope",
+    "regression_scoring",
     "sera_score",
     "shot_report",
 ]

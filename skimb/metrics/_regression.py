@@ -9,7 +9,10 @@ from skimb.relevance import LabelDensity, Relevance
 
 __all__ = [
     "balanced_mean_absolute_error",
+    "checked_errors",
     "geometric_mean_error",
+    "prediction_slope",
+    "rows_by_shot",
     "sera_score",
     "shot_report",
 ]
@@ -18,7 +21,23 @@ __all__ = [
 LEAST_ERROR = 1e-10
 
 
-def _errors(y_true, y_pred):
+def checked_errors(y_true, y_pred):
+    """Return values as a checked array, and the absolute errors of their predictions.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Values and predictions.
+
+    Returns
+    -------
+    y_true, error : ndarray of shape (n,), float64
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, or values are not finite.
+    """
     check_consistent_length(y_true, y_pred)
     y_true, y_pred = (
         check_array(column_or_1d(y), ensure_2d=False, dtype=np.float64, input_name=name)
@@ -62,7 +81,7 @@ def sera_score(y_true, y_pred, *, relevance=None):
     >>> sera_score(y_true, [1, 2, 3, 3, 3, 4, 4, 4, 6, 8, 9])
     138.0
     """
-    y_true, error = _errors(y_true, y_pred)
+    y_true, error = checked_errors(y_true, y_pred)
     if relevance is None:
         relevance = Relevance().fit(y_true)
     return float(relevance(y_true) @ error**2)
@@ -102,7 +121,7 @@ def balanced_mean_absolute_error(y_true, y_pred, *, density=None):
     >>> balanced_mean_absolute_error([0.5, 0.5, 0.5, 1.5], [0.5, 0.5, 0.5, 3.5], density=bins)
     1.0
     """
-    y_true, error = _errors(y_true, y_pred)
+    y_true, error = checked_errors(y_true, y_pred)
     place = _fitted(density, y_true).bin_of(y_true)
     counts = np.bincount(place)
     means = np.bincount(place, weights=error)[counts > 0] / counts[counts > 0]
@@ -137,11 +156,50 @@ def geometric_mean_error(y_true, y_pred):
     >>> round(geometric_mean_error([0, 0], [1, 4]), 6)
     2.0
     """
-    return _geometric_mean(_errors(y_true, y_pred)[1])
+    return _geometric_mean(checked_errors(y_true, y_pred)[1])
 
 
 def _geometric_mean(error):
     return float(np.exp(np.log(np.maximum(error, LEAST_ERROR)).mean()))
+
+
+def prediction_slope(y_true, y_pred):
+    """Compute the slope of the least-squares line of predictions on values.
+
+    It tells how far predictions shrink to the mean, which is how a regressor fails on a rare range:
+    1 where they are right, 0 where they do not follow the values at all. Predictions that are right
+    on average, whatever they are, have a slope of r2, so some shrinking is sound: this is a figure
+    to read beside the errors. Who chooses by it chooses overshooting.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Values and predictions.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, values are not finite, or `y_true` is constant.
+
+    Examples
+    --------
+    >>> from skimb.metrics import prediction_slope
+    >>> round(prediction_slope([1, 2, 3, 10], [2.5, 3, 3.5, 7]), 6)
+    0.5
+    """
+    y_true, _ = checked_errors(y_true, y_pred)
+    if np.ptp(y_true) == 0:
+        raise ValueError(
+            f"No line has a slope over one value: `y_true` holds {y_true[0]:g} only. Give rows "
+            "that differ."
+        )
+    predicted = np.asarray(y_pred, dtype=np.float64).ravel()
+    centred = y_true - y_true.mean()
+    return float(centred @ (predicted - predicted.mean()) / (centred @ centred))
 
 
 def shot_report(y_true, y_pred, *, y_train, density=None, many=100, few=20):
@@ -186,19 +244,10 @@ def shot_report(y_true, y_pred, *, y_train, density=None, many=100, few=20):
     many  1  0.00  0.00
     few   2  0.75 -0.75
     """
-    y_true, error = _errors(y_true, y_pred)
+    y_true, error = checked_errors(y_true, y_pred)
     signed = np.asarray(y_pred, dtype=np.float64).ravel() - y_true
-    density = _fitted(density, y_train)
-    counts = density.counts_[density.bin_of(y_true)]
-    # Beyond the bins the training had nothing, whatever the outermost hold.
-    counts = np.where((y_true < density.edges_[0]) | (y_true > density.edges_[-1]), 0, counts)
-    groups = {
-        "all": np.ones(len(y_true), dtype=bool),
-        "many": counts > many,
-        "medium": (counts >= few) & (counts <= many),
-        "few": (counts > 0) & (counts < few),
-        "zero": counts == 0,
-    }
+    groups = {"all": np.ones(len(y_true), dtype=bool)}
+    groups |= rows_by_shot(y_true, density=_fitted(density, y_train), many=many, few=few)
     rows = {}
     for name, members in groups.items():
         some = error[members]
@@ -210,6 +259,34 @@ def shot_report(y_true, y_pred, *, y_train, density=None, many=100, few=20):
     return pd.DataFrame.from_dict(
         rows, orient="index", columns=["n", "mae", "mse", "gmean", "bias"]
     )
+
+
+def rows_by_shot(y, *, density, many, few):
+    """Tell which values lie where a training had many, a medium number of, few, and no rows.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Values.
+    density : LabelDensity
+        Fitted to the targets of the training.
+    many, few : int
+        As in `shot_report`.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n,), bool
+        ``many``, ``medium``, ``few``, ``zero``.
+    """
+    counts = density.counts_[density.bin_of(y)]
+    # Beyond the bins the training had nothing, whatever the outermost hold.
+    counts = np.where((y < density.edges_[0]) | (y > density.edges_[-1]), 0, counts)
+    return {
+        "many": counts > many,
+        "medium": (counts >= few) & (counts <= many),
+        "few": (counts > 0) & (counts < few),
+        "zero": counts == 0,
+    }
 
 
 def _fitted(density, y):

@@ -1,5 +1,6 @@
-"""Choosing what a network is trained by: the search over losses, weights and samplers."""
+"""Choosing what a network is trained by: the search over losses, weights and samplers; folds."""
 
 from skimb.model_selection._loss_search import LossSearchCV
+from skimb.model_selection._splitters import BinnedStratifiedKFold
 
-__all__ = ["LossSearchCV"]
+__all__ = ["BinnedStratifiedKFold", "LossSearchCV"]

@@ -40,6 +40,17 @@ class RegressionComparison(Comparison):
         Pictures of low, middle and high values.
     mistakes : dict of str to Gallery
         Strategy to its largest errors, over all runs.
+
+    Examples
+    --------
+    >>> from skimb.datasets import make_variance_images
+    >>> from skimb.neural_network import CNNRegressor
+    >>> from skimb.study import compare
+    >>> X, y = make_variance_images(60, distribution="normal", side=8, random_state=0)
+    >>> estimator = CNNRegressor(max_epochs=1)
+    >>> result = compare(X, y, strategies=["ranksim"], estimator=estimator, cv=2, random_state=0)
+    >>> result.verdict_metrics
+    ['balanced_mean_absolute_error', 'mean_absolute_error']
     """
 
     _verdict_metrics = ("balanced_mean_absolute_error", "mean_absolute_error")

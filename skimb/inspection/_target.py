@@ -1,0 +1,221 @@
+"""How many rows each part of a target's range has, and what follows from it."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+
+from skimb.relevance import LabelDensity, fit_relevance, fit_target_weight
+
+__all__ = ["TargetDensityDisplay"]
+
+#: Points of a smooth curve.
+N_POINTS = 400
+
+#: What may be drawn over the counts: its name, label and colour.
+OVERLAYS = {
+    "relevance": ("relevance", "#2f7d4f"),
+    "weights": ("weight of a row", "#8d5a9e"),
+    "errors": ("mean absolute error", "#c2452d"),
+}
+
+#: Room for the scale of a further axis, in points.
+SCALE = 52
+
+
+class TargetDensityDisplay:
+    """How many rows each bin of a continuous target has, with errors and remedies over it.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n_bins + 1,)
+        Edges of the bins.
+    counts : ndarray of shape (n_bins,)
+        Rows in each.
+    smoothed : ndarray of shape (n_bins,), default=None
+        Smoothed counts, of the same total.
+    relevance : ndarray of shape (m, 2), default=None
+        Values of the target, and their relevance.
+    weights : ndarray of shape (n_bins,), default=None
+        What a row of each bin weighs; NaN: not drawn.
+    errors : ndarray of shape (n_bins,), default=None
+        Mean absolute error in each bin; NaN: not drawn.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where the counts were plotted.
+    overlays_ : dict of str to matplotlib Axes
+        The axes over it, for each of ``relevance``, ``weights`` and ``errors`` that is given.
+    figure_ : matplotlib Figure
+        Its figure.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("agg")
+    >>> import numpy as np
+    >>> from skimb.inspection import TargetDensityDisplay
+    >>> from skimb.relevance import LabelDensity
+    >>> y = np.random.RandomState(0).exponential(size=1000)
+    >>> display = TargetDensityDisplay.from_predictions(
+    ...     y, np.full(1000, y.mean()), density=LabelDensity(bins=4), target_weight="inverse")
+    >>> display.counts
+    array([876, 112,   9,   3])
+    >>> display.errors.round(1)
+    array([0.6, 1.9, 3.8, 6.5])
+    """
+
+    def __init__(
+        self,
+        edges,
+        counts,
+        *,
+        smoothed: Any = None,
+        relevance: Any = None,
+        weights: Any = None,
+        errors: Any = None,
+    ):
+        self.edges = edges
+        self.counts = counts
+        self.smoothed = smoothed
+        self.relevance = relevance
+        self.weights = weights
+        self.errors = errors
+
+    @classmethod
+    def from_predictions(
+        cls, y_true, y_pred=None, *, density=None, relevance=None, target_weight=None, ax=None
+    ):
+        """Plot the values of a target and, where they are given, the errors of predictions.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n,)
+            Values of the target.
+        y_pred : array-like of shape (n,), default=None
+            Their predictions; None: no errors are drawn.
+        density : LabelDensity, default=None
+            Whose bins and kernel; None: those of ``LabelDensity()``. A clone is fitted to `y_true`.
+        relevance : Relevance or callable, default=None
+            What relevance is drawn, as in `fit_relevance`; None: none.
+        target_weight : {"inverse", "sqrt", "lds"} or callable, default=None
+            What weights are drawn, as in `compute_target_weight`, or a function of values; None:
+            none.
+        ax : matplotlib Axes, default=None
+            Where to plot; None: a new figure.
+
+        Returns
+        -------
+        TargetDensityDisplay
+
+        Raises
+        ------
+        ValueError
+            If lengths differ, values are not finite, or a parameter does not fit.
+        """
+        y = check_array(column_or_1d(y_true), ensure_2d=False, dtype=np.float64, input_name="y")
+        density = (LabelDensity() if density is None else clone(density)).fit(y)
+        smoothed = density.smoothed(density.counts_)
+        found = {"smoothed": smoothed * (len(y) / smoothed.sum())}
+        if relevance is not None:
+            values = np.linspace(density.edges_[0], density.edges_[-1], N_POINTS)
+            found["relevance"] = np.column_stack([values, fit_relevance(relevance, y)(values)])
+        if target_weight is not None:
+            weigh = target_weight
+            if not callable(weigh):
+                weigh = fit_target_weight(target_weight, y, density=clone(density))
+            found["weights"] = _mean_by_bin(density, y, np.asarray(weigh(y)))
+        if y_pred is not None:
+            check_consistent_length(y, y_pred)
+            error = np.abs(column_or_1d(y_pred) - y)
+            found["errors"] = _mean_by_bin(density, y, error)
+        return cls(density.edges_, density.counts_, **found).plot(ax=ax)
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y, *, density=None, relevance=None, target_weight=None, ax=None
+    ):
+        """Plot the values of a target, and the errors of a fitted regressor.
+
+        Parameters
+        ----------
+        estimator : regressor
+            Fitted.
+        X : array-like of n rows
+            Whatever it reads.
+        y, density, relevance, target_weight, ax
+            As in `from_predictions`.
+
+        Returns
+        -------
+        TargetDensityDisplay
+        """
+        return cls.from_predictions(
+            y,
+            estimator.predict(X),
+            density=density,
+            relevance=relevance,
+            target_weight=target_weight,
+            ax=ax,
+        )
+
+    def plot(self, *, ax=None):
+        """Plot.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to plot; None: a new figure.
+
+        Returns
+        -------
+        self
+        """
+        if ax is None:
+            given = sum(getattr(self, name) is not None for name in OVERLAYS)
+            ax = plt.subplots(figsize=(5.6 + SCALE / 72 * given, 4.2), layout="constrained")[1]
+        centres = (self.edges[:-1] + self.edges[1:]) / 2
+        ax.bar(centres, self.counts, width=np.diff(self.edges), color="#4878a8", alpha=0.55)
+        if self.smoothed is not None:
+            ax.plot(centres, self.smoothed, color="#26456b", linewidth=1.4, label="smoothed")
+            ax.legend(frameon=False, loc="upper center")
+            # Room for the legend above the bars.
+            ax.set_ylim(top=1.18 * max(self.counts.max(), self.smoothed.max()))
+        ax.set(xlabel="target", ylabel="rows in a bin")
+        ax.spines[["top", "right"]].set_visible(False)
+        self.overlays_ = {}
+        if self.relevance is not None:
+            over = self._overlay(ax, "relevance")
+            over.plot(*np.transpose(self.relevance), color=OVERLAYS["relevance"][1])
+            over.set_ylim(0, 1.05)
+        for name in ("weights", "errors"):
+            values = getattr(self, name)
+            if values is not None:
+                seen = ~np.isnan(values)
+                over = self._overlay(ax, name)
+                over.plot(centres[seen], values[seen], "o-", color=OVERLAYS[name][1], markersize=3)
+                over.set_ylim(bottom=0)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    def _overlay(self, ax, name):
+        """Return an axis of its own scale over another; each stands to the right of the last."""
+        label, colour = OVERLAYS[name]
+        over = ax.twinx()
+        over.spines[["top", "left"]].set_visible(False)
+        over.spines["right"].set_position(("outward", SCALE * len(self.overlays_)))
+        over.spines["right"].set_color(colour)
+        over.tick_params(axis="y", colors=colour)
+        over.set_ylabel(label, color=colour)
+        self.overlays_[name] = over
+        return over
+
+
+def _mean_by_bin(density, y, values):
+    """Return the mean of values over the rows of each bin; NaN where there is none."""
+    sums = np.bincount(density.bin_of(y), weights=values, minlength=len(density.counts_))
+    means = np.full(len(sums), np.nan)
+    return np.divide(sums, density.counts_, out=means, where=density.counts_ > 0)

@@ -1,0 +1,152 @@
+"""Scorers of a continuous target whose important range is rare."""
+
+from functools import partial
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.metrics import (
+    make_scorer,
+    mean_absolute_error,
+    r2_score,
+    root_mean_squared_error,
+)
+from sklearn.utils import check_array, column_or_1d
+
+from skimb.metrics._regression import (
+    balanced_mean_absolute_error,
+    checked_errors,
+    geometric_mean_error,
+    prediction_slope,
+    rows_by_shot,
+    sera_score,
+)
+from skimb.relevance import LabelDensity, Relevance, fit_relevance
+
+__all__ = ["regression_scoring"]
+
+
+def regression_scoring(y, *, relevance=None, threshold=0.5, density=None, many=100, few=20):
+    """Make the scorers that matter where a range is rare, for `GridSearchCV` and its kin.
+
+    Give the whole y, not that of a fold: relevance, bins and how many rows each has are found here,
+    once, so that a small fold is judged by the bins of the whole.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Values of the target.
+    relevance : Relevance, callable or None, default=None
+        As in `fit_relevance`. None: the box plot of y; where that has no extreme value, what is
+        scored by relevance is left out.
+    threshold : float, default=0.5
+        Rows at least so relevant are rare.
+    density : LabelDensity, default=None
+        Whose bins; None: those of ``LabelDensity()``.
+    many, few : int, default=100, 20
+        More rows of y in a bin than this are many, fewer than that are few, as in `shot_report`.
+
+    Returns
+    -------
+    dict of str to scorer
+        All but the last are better when larger; errors have the sign turned.
+
+        - ``neg_mean_absolute_error``, ``neg_root_mean_squared_error``, ``r2``: scikit-learn's, of
+          all rows;
+        - ``neg_balanced_mean_absolute_error``, ``neg_geometric_mean_error``, ``neg_sera``: those of
+          this room;
+        - ``neg_mean_absolute_error[rare]`` and ``[normal]``: of rows that are relevant, and of the
+          others;
+        - ``neg_mean_absolute_error[many]``, ``[medium]`` and ``[few]``: of rows whose bin holds so
+          many rows of y; of these five, those parts that y has. A fold without a row there scores
+          0, as errors that did not happen: alike for all candidates, so that the choice among them
+          stays, but the mean over folds is too good. `BinnedStratifiedKFold` shares such rows out;
+        - ``prediction_slope``: to be read, not to choose by; 1 is best.
+
+    Raises
+    ------
+    ValueError
+        If y is not finite, or `relevance` cannot be fitted on it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> from skimb.metrics import regression_scoring
+    >>> from skimb.model_selection import BinnedStratifiedKFold
+    >>> rng = np.random.RandomState(0)
+    >>> X = rng.uniform(size=(300, 2))
+    >>> y = np.exp(3 * X[:, 0] * X[:, 1]) + 0.2 * rng.normal(size=300)
+    >>> search = GridSearchCV(
+    ...     DecisionTreeRegressor(random_state=0),
+    ...     {"min_samples_leaf": [2, 30]},
+    ...     scoring=regression_scoring(y),
+    ...     refit="neg_sera",
+    ...     cv=BinnedStratifiedKFold(),
+    ... ).fit(X, y)
+    >>> search.best_params_
+    {'min_samples_leaf': 2}
+    >>> search.cv_results_["mean_test_neg_mean_absolute_error[rare]"].round(1)
+    array([-0.9, -2.4])
+    """
+    y = check_array(column_or_1d(y), ensure_2d=False, dtype=np.float64, input_name="y")
+    density = (LabelDensity() if density is None else clone(density)).fit(y)
+    # Edges instead of a number: a fold keeps the bins of the whole.
+    bins = clone(density).set_params(bins=density.edges_)
+    scorers = {
+        "neg_mean_absolute_error": _negated(mean_absolute_error),
+        "neg_root_mean_squared_error": _negated(root_mean_squared_error),
+        "r2": make_scorer(r2_score),
+        "neg_balanced_mean_absolute_error": _negated(balanced_mean_absolute_error, density=bins),
+        "neg_geometric_mean_error": _negated(geometric_mean_error),
+    }
+    phi = _fitted(relevance, y)
+    parts = {}
+    if phi is not None:
+        scorers["neg_sera"] = _negated(sera_score, relevance=phi)
+        parts["rare"] = partial(_is_rare, phi=phi, threshold=threshold)
+        parts["normal"] = partial(_is_normal, phi=phi, threshold=threshold)
+    for shot in ("many", "medium", "few"):
+        parts[shot] = partial(_is_shot, shot=shot, density=density, many=many, few=few)
+    scorers |= {
+        f"neg_mean_absolute_error[{name}]": _negated(_mean_absolute_error_of_part, part=part)
+        for name, part in parts.items()
+        if part(y).any()
+    }
+    scorers["prediction_slope"] = make_scorer(prediction_slope)
+    return scorers
+
+
+def _negated(error, **params):
+    return make_scorer(error, greater_is_better=False, **params)
+
+
+def _fitted(relevance, y):
+    """Return what gives the relevance of values, and pickles; None where nothing is relevant."""
+    if relevance is None:
+        try:
+            return Relevance().fit(y)
+        except ValueError:
+            # y is sound, so there is no extreme value.
+            return None
+    # Checked on y here; on a fold it gives what it gave.
+    fit_relevance(relevance, y)(y)
+    return clone(relevance).fit(y) if hasattr(relevance, "fit") else relevance
+
+
+def _is_rare(y, *, phi, threshold):
+    return phi(y) >= threshold
+
+
+def _is_normal(y, *, phi, threshold):
+    return phi(y) < threshold
+
+
+def _is_shot(y, *, shot, density, many, few):
+    return rows_by_shot(y, density=density, many=many, few=few)[shot]
+
+
+def _mean_absolute_error_of_part(y_true, y_pred, *, part):
+    y_true, error = checked_errors(y_true, y_pred)
+    some = error[part(y_true)]
+    return float(some.mean()) if len(some) else 0.0
