@@ -337,9 +337,13 @@ def _tables(arguments):
 
 def _table(path, arguments):
     """Return the image files and the targets of a table."""
+    import numpy as np
     import pandas as pd
 
-    table = pd.read_csv(path)
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as exc:
+        raise ValueError(f"{path} cannot be read as a table: {exc}") from exc
     for column in (arguments.image_column, arguments.target):
         if column not in table:
             raise ValueError(f"{path} has no column {column!r}. It has {list(table)}.")
@@ -354,6 +358,8 @@ def _table(path, arguments):
             f"The column {arguments.target!r} of {path} holds {target.iloc[0]!r}, and regression "
             "wants numbers."
         )
+    if pd.api.types.is_numeric_dtype(target) and not np.isfinite(target).all():
+        raise ValueError(f"The column {arguments.target!r} of {path} holds infinite values.")
     # Arrow-backed strings are objects to numpy.
     y = target.to_numpy() if pd.api.types.is_numeric_dtype(target) else target.to_numpy(str)
     folder = Path(path).parent

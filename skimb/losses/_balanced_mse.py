@@ -1,10 +1,12 @@
 """Balanced MSE: the squared error of a target whose values were evenly spread."""
 
 import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 from torch import nn
 
@@ -86,9 +88,10 @@ def balanced_mse_loss(
     tensor(0.5849)
     """
     check_predictions(prediction, target)
+    # A tensor is taken at its word: to look at it would wait for the device.
+    if not isinstance(noise, torch.Tensor) and not 0 < float(noise) < math.inf:
+        raise ValueError(f"`noise` must be positive and finite. Got {noise}.")
     noise = torch.as_tensor(noise, dtype=prediction.dtype, device=prediction.device)
-    if not bool(noise > 0):
-        raise ValueError(f"`noise` must be positive. Got {float(noise)}.")
     square = noise**2
     means = target if means is None else means
     spread = square.expand(len(means)) if variances is None else square + variances
@@ -113,15 +116,17 @@ class BalancedMSELoss(RegressionLoss):
         be drawn as they occur, and be some 32 at least; counts in bins, smoothed; or a mixture of
         Gaussians. The last two are fitted by `fit`, with a tenth spread evenly over the range.
     noise : "learned" or float, default="learned"
-        The standard deviation :math:`\sigma` of the noise in the target, in its units. All hangs on
-        it: too large, and predictions run outwards without end. ``"learned"``: a parameter of the
-        loss, to be trained with those of the network at the rate `lr`, kept between 0.05 and 1
-        standard deviations of the target. `CNNRegressor` trains it, and starts it at the error of a
-        short training by squared error.
+        The standard deviation :math:`\sigma` of the noise in the target, in its units
+        (`CNNRegressor` standardises it: there in its standard deviations). All hangs on it: too
+        large, and predictions run outwards without end. ``"learned"``: a parameter of the loss, to
+        be trained with those of the network at the rate `lr`, kept between 0.05 and 1 standard
+        deviations of the target. `CNNRegressor` trains it, and starts it at the error of a short
+        training by squared error.
     n_components : int, default=8
         Gaussians of the mixture.
     density : LabelDensity, default=None
-        Bins and kernel of the binned form; None: those of ``LabelDensity()``.
+        Bins and kernel of the binned form, in units of the target, in `CNNRegressor` too, whose own
+        `density` stands in for None; else None is ``LabelDensity()``. It is cloned.
     reduction : {"none", "mean", "sum"}, default="mean"
         What a call returns.
 
@@ -172,6 +177,7 @@ class BalancedMSELoss(RegressionLoss):
         for name in ("means_", "variances_", "log_weights_"):
             self.register_buffer(name, None)
         self.is_warming = False
+        self._errors = []
 
     @property
     def reads_batch(self):
@@ -182,7 +188,7 @@ class BalancedMSELoss(RegressionLoss):
     def noise_(self):
         """The noise as it stands, in units of the target."""
         log_noise = self.log_noise_.detach()
-        if self.noise == "learned":
+        if isinstance(self.noise, str):
             log_noise = log_noise.clamp(math.log(LEAST_NOISE), math.log(MOST_NOISE))
         return float(log_noise.exp() * self.scale_)
 
@@ -204,12 +210,14 @@ class BalancedMSELoss(RegressionLoss):
             If a parameter is not as above.
         """
         self._check_parameters()
-        y = np.asarray(torch.as_tensor(y).cpu(), dtype=np.float64)
+        if isinstance(y, torch.Tensor):
+            y = y.detach().cpu()
+        y = np.asarray(y, dtype=np.float64)
         scale = y.std() if np.ptp(y) > 0 else 1.0
         self.scale_ = torch.tensor(scale, dtype=torch.float32)
         with torch.no_grad():
             self.log_noise_.fill_(math.log(MOST_NOISE))
-        is_learned = self.noise == "learned"
+        is_learned = isinstance(self.noise, str)
         if not is_learned:
             with torch.no_grad():
                 self.log_noise_.fill_(math.log(self.noise / scale))
@@ -223,31 +231,39 @@ class BalancedMSELoss(RegressionLoss):
     def _check_parameters(self):
         if self.form not in ("batch", "binned", "mixture"):
             raise ValueError(f"`form` must be 'batch', 'binned' or 'mixture'. Got {self.form!r}.")
-        is_number = isinstance(self.noise, int | float) and self.noise > 0
-        if self.noise != "learned" and not is_number:
-            raise ValueError(f"`noise` must be 'learned' or a positive number. Got {self.noise!r}.")
+        is_number = isinstance(self.noise, Real) and not isinstance(self.noise, bool)
+        is_sound = is_number and 0 < float(self.noise) < math.inf
+        if not is_sound and not (isinstance(self.noise, str) and self.noise == "learned"):
+            raise ValueError(
+                f"`noise` must be 'learned' or a positive, finite number. Got {self.noise!r}."
+            )
 
     def _fit_bins(self, y):
-        density = (LabelDensity() if self.density is None else self.density).fit(y)
+        density = (LabelDensity() if self.density is None else clone(self.density)).fit(y)
+        edges = density.edges_
+        width = np.diff(edges)
+        if not np.isfinite(edges).all():
+            raise ValueError(
+                f"The bins of `density` must be finite: their width counts. Got {edges.tolist()}."
+            )
         # As counts beyond the ends are unknown, not 0: else the loss would reward going there.
         share = density.smoothed(density.counts_) / density.smoothed(np.ones(len(density.counts_)))
-        share = (1 - FLOOR) * share / share.sum() + FLOOR / len(share)
-        edges = density.edges_
+        share = (1 - FLOOR) * share / share.sum() + FLOOR * width / width.sum()
         # Each bin is as wide as it is: points at the centres would leave gaps where bins are wider
         # than the noise.
-        self._take((edges[:-1] + edges[1:]) / 2, np.diff(edges) ** 2 / 12, share)
+        self._take((edges[:-1] + edges[1:]) / 2, width**2 / 12, share)
 
     def _fit_mixture(self, y):
-        mixture = GaussianMixture(min(self.n_components, len(np.unique(y))), random_state=0).fit(
-            y[:, np.newaxis]
-        )
-        low, high = y.min(), y.max()
+        scale = float(self.scale_)
+        values = y / scale
+        mixture = GaussianMixture(min(self.n_components, len(np.unique(values))), random_state=0)
+        mixture.fit(values[:, np.newaxis])
+        low, high = values.min(), values.max()
         # The even spread as one more, broad Gaussian.
-        self._take(
-            np.append(mixture.means_.ravel(), (low + high) / 2),
-            np.append(mixture.covariances_.ravel(), max((high - low) ** 2 / 12, 1e-12)),
-            np.append((1 - FLOOR) * mixture.weights_, FLOOR),
-        )
+        means = np.append(mixture.means_.ravel(), (low + high) / 2)
+        variances = np.append(mixture.covariances_.ravel(), max((high - low) ** 2 / 12, 1e-12))
+        weights = np.append((1 - FLOOR) * mixture.weights_, FLOOR)
+        self._take(means * scale, variances * scale**2, weights)
 
     def _take(self, means, variances, weights):
         values = means, variances, np.log(weights)
@@ -256,19 +272,27 @@ class BalancedMSELoss(RegressionLoss):
         )
 
     def begin_warm_up(self):
-        """Be the squared error for now: the noise needs a network that has learnt something."""
-        self.is_warming = True
+        """Be the squared error for now: the noise needs a network that has learnt something.
 
-    def end_warm_up(self, mean_squared_error):
+        Called again, it forgets the errors that it has seen.
+        """
+        self.is_warming = True
+        self._errors = []
+
+    def end_warm_up(self, mean_squared_error=None):
         """Be the balanced error from now on, and start a learned noise at what was reached.
 
         Parameters
         ----------
-        mean_squared_error : float
-            Of the network on the training rows.
+        mean_squared_error : float, default=None
+            Of the network on the training rows; None: that of the batches that it was called on in
+            training mode since `begin_warm_up`.
         """
         self.is_warming = False
-        if self.noise == "learned":
+        if mean_squared_error is None and self._errors:
+            mean_squared_error = float(torch.stack(self._errors).mean())
+        self._errors = []
+        if isinstance(self.noise, str) and mean_squared_error is not None:
             with torch.no_grad():
                 error = math.sqrt(max(mean_squared_error, 1e-30))
                 self.log_noise_.fill_(math.log(error / float(self.scale_)))
@@ -297,6 +321,8 @@ class BalancedMSELoss(RegressionLoss):
             If shapes or a parameter do not fit, or a density is wanted before `fit`.
         """
         if self.is_warming:
+            if self.training:
+                self._errors.append(((prediction - target) ** 2).detach().mean())
             return squared_error_loss(prediction, target, weight=weight, reduction=self.reduction)
         self._check_parameters()
         if self.form != "batch" and self.means_ is None:
@@ -305,7 +331,7 @@ class BalancedMSELoss(RegressionLoss):
                 "its values first."
             )
         noise = self.noise
-        if noise == "learned":
+        if isinstance(noise, str):
             with torch.no_grad():
                 self._keep_in_bounds()
             noise = self.log_noise_.exp() * self.scale_

@@ -95,13 +95,20 @@ class ParametersMixin:
         Parameters
         ----------
         deep : bool, default=True
-            Accepted for scikit-learn's sake: a loss holds no other estimator.
+            With those of parameters that have some of their own, as ``density__bins``.
 
         Returns
         -------
         dict
         """
-        return {name: getattr(self, name) for name in self._parameters_of_init()}
+        own = {name: getattr(self, name) for name in self._parameters_of_init()}
+        nested = {
+            f"{name}__{inner}": found
+            for name, value in own.items()
+            if deep and hasattr(value, "get_params") and not isinstance(value, type)
+            for inner, found in value.get_params().items()
+        }
+        return own | nested
 
     def set_params(self, **params):
         """Set parameters by name.
@@ -122,12 +129,16 @@ class ParametersMixin:
         """
         known = self._parameters_of_init()
         for name, value in params.items():
-            if name not in known:
+            own, _, inner = name.partition("__")
+            if own not in known or (inner and not hasattr(getattr(self, own), "set_params")):
                 raise ValueError(
                     f"Invalid parameter {name!r} for {type(self).__name__}. "
                     f"Valid parameters are: {known}."
                 )
-            setattr(self, name, value)
+            if inner:
+                getattr(self, own).set_params(**{inner: value})
+            else:
+                setattr(self, name, value)
         return self
 
     def extra_repr(self):
@@ -135,7 +146,7 @@ class ParametersMixin:
         defaults = inspect.signature(type(self).__init__).parameters
         return ", ".join(
             f"{name}={value!r}"
-            for name, value in self.get_params().items()
+            for name, value in self.get_params(deep=False).items()
             if repr(value) != repr(defaults[name].default)
         )
 

@@ -25,7 +25,9 @@ from skimb.relevance import LabelDensity, Relevance, fit_relevance
 __all__ = ["regression_scoring"]
 
 
-def regression_scoring(y, *, relevance=None, threshold=0.5, density=None, many=100, few=20):
+def regression_scoring(
+    y, *, relevance=None, threshold=0.5, density=None, many=100, few=20, absent=0.0
+):
     """Make the scorers that matter where a range is rare, for `GridSearchCV` and its kin.
 
     Give the whole y, not that of a fold: relevance, bins and how many rows each has are found here,
@@ -45,6 +47,9 @@ def regression_scoring(y, *, relevance=None, threshold=0.5, density=None, many=1
     many, few : int, default=100, 20
         More rows of y in a bin than this are many, fewer than that are few, as in `shot_report`.
 
+    absent : float, default=0.0
+        What the error of a part is in a fold that has no row of it; NaN cannot be searched with.
+
     Returns
     -------
     dict of str to scorer
@@ -58,8 +63,9 @@ def regression_scoring(y, *, relevance=None, threshold=0.5, density=None, many=1
           others;
         - ``neg_mean_absolute_error[many]``, ``[medium]`` and ``[few]``: of rows whose bin holds so
           many rows of y; of these five, those parts that y has. A fold without a row there scores
-          0, as errors that did not happen: alike for all candidates, so that the choice among them
-          stays, but the mean over folds is too good. `BinnedStratifiedKFold` shares such rows out;
+          `absent`, by default 0, as errors that did not happen: alike for all candidates, so that
+          the choice among them stays, but the mean over folds is too good.
+          `BinnedStratifiedKFold` shares such rows out;
         - ``prediction_slope``: to be read, not to choose by; 1 is best.
 
     Raises
@@ -109,7 +115,9 @@ def regression_scoring(y, *, relevance=None, threshold=0.5, density=None, many=1
     for shot in ("many", "medium", "few"):
         parts[shot] = partial(_is_shot, shot=shot, density=density, many=many, few=few)
     scorers |= {
-        f"neg_mean_absolute_error[{name}]": _negated(_mean_absolute_error_of_part, part=part)
+        f"neg_mean_absolute_error[{name}]": _negated(
+            _mean_absolute_error_of_part, part=part, absent=absent
+        )
         for name, part in parts.items()
         if part(y).any()
     }
@@ -146,7 +154,7 @@ def _is_shot(y, *, shot, density, many, few):
     return rows_by_shot(y, density=density, many=many, few=few)[shot]
 
 
-def _mean_absolute_error_of_part(y_true, y_pred, *, part):
+def _mean_absolute_error_of_part(y_true, y_pred, *, part, absent):
     y_true, error = checked_errors(y_true, y_pred)
     some = error[part(y_true)]
-    return float(some.mean()) if len(some) else 0.0
+    return float(some.mean()) if len(some) else absent

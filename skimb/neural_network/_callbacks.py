@@ -241,9 +241,12 @@ class WarmUp(Callback):
         net.criterion_.loss.begin_warm_up()
 
     def on_epoch_begin(self, net, **kwargs):
-        """Hand over, when it is time."""
-        if net.history[-1, "epoch"] - 1 == self.epoch:
-            net.criterion_.loss.end_warm_up(net.history[-2, "train_loss"])
+        """Hand over, when it is time; only the last epoch before counts."""
+        epoch = net.history[-1, "epoch"] - 1
+        if epoch == self.epoch - 1:
+            net.criterion_.loss.begin_warm_up()
+        elif epoch == self.epoch:
+            net.criterion_.loss.end_warm_up()
             _begin_anew(net)
 
 
@@ -340,12 +343,15 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, watches):
         policy, options = each_step
         return LRScheduler(policy=policy, step_every="batch", event_name=None, **options)
     if schedule == "plateau":
+        # Scores may be negative, and torch's relative threshold takes a standstill of such for an
+        # improvement.
+        by_score = {"mode": "max", "threshold": 0.0, "threshold_mode": "abs"}
         return LRScheduler(
             policy=ReduceLROnPlateau,
             event_name=None,
             monitor=watches,
-            mode="max" if watches == "valid_score" else "min",
             factor=0.5,
             patience=2,
+            **(by_score if watches == "valid_score" else {}),
         )
     return None

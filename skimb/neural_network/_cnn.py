@@ -29,7 +29,6 @@ from skimb.neural_network._training import (
     Part,
     Training,
     epoch_records,
-    to_device,
     train,
     training_mode,
     unlabelled,
@@ -50,6 +49,8 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
     _named_losses: dict
     _own_scoring: str
     _grid_example: str
+    #: What a stratum of the validation split is called.
+    _stratum = "class"
 
     #: What every estimator of images has; a subclass adds its own.
     _parameter_constraints: dict = {
@@ -283,7 +284,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
     def _build(self, training):
         """Build the network, and try it, the loss and the augmentation on a few rows."""
         network = self._build_network(training)
-        few = to_device(training.part.take(np.arange(2)), torch.device("cpu"))[:2][0]
+        few = unlabelled(training.part.take(np.arange(2)).images)[:2][0]
         training.augmentation.try_on(few.to(training.device))
         return network
 
@@ -325,6 +326,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             groups=None if groups is None else groups[rows],
             view=None if view is None else view[rows],
             classes=names,
+            kind=self._stratum,
         )
         if self._wants_validation():
             self._check_validation(kept.take(valid))

@@ -24,10 +24,11 @@ from skimb.neural_network._callbacks import RegressionValidation
 from skimb.neural_network._cnn import BaseCNN, try_loss
 from skimb.neural_network._mixing import Remix
 from skimb.neural_network._modules import last_linear
+from skimb.neural_network._net import loss_parameters
 from skimb.neural_network._rank_similarity import RankSimilarity
 from skimb.neural_network._resample import resample_training_part
 from skimb.neural_network._training import Part, Phase, mean_one
-from skimb.relevance import LabelDensity, fit_target_weight, relevance_bumps
+from skimb.relevance import LabelDensity, fit_relevance, fit_target_weight, relevance_bumps
 
 __all__ = ["CNNRegressor"]
 
@@ -61,8 +62,9 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         short for an object of `skimb.losses` with its defaults. Such an object, whose parameters
         can be searched as ``loss__delta``. Or any callable ``(prediction, target)``, both of shape
         (n,); one that returns a scalar cannot be weighted. All see the standardised target, of mean
-        0 and standard deviation 1. ``"balanced_mse"`` begins with a tenth of the epochs by squared
-        error, from whose error it takes the noise that it starts with.
+        0 and standard deviation 1. ``"balanced_mse"`` begins with a tenth of the epochs, at least
+        one (but none of a single one), by squared error, from which it takes the noise that it
+        starts with.
     target_weight : {"inverse", "sqrt", "lds"}, callable or None, default=None
         A scheme of `skimb.relevance.compute_target_weight`, which counts the training rows after
         `sampler`; or a function from values of y to their weights, such as a `Relevance`, which is
@@ -72,8 +74,8 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         Bins and kernel of `target_weight`, `batch_sampling` and the balanced error; None: those of
         ``LabelDensity()``. It is cloned.
     relevance : Relevance, callable or None, default=None
-        What ``batch_sampling="relevance"`` takes for rare: values of relevance 0.5 and more. None:
-        those beyond the whiskers of a box plot.
+        What ``batch_sampling="relevance"`` takes for rare, and `skimb.study.compare` too: values of
+        relevance 0.5 and more. None: those beyond the whiskers of a box plot.
     reweight_after : float, default=0.0
         Share of the epochs, in [0, 1), after which `target_weight` sets in.
     batch_sampling : {"inverse", "sqrt", "lds", "relevance"} or None, default=None
@@ -83,9 +85,10 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         exact quotas.
     ranksim : float, default=0.0
         How strongly images with near targets are drawn together in the embedding: what the mean
-        over the rows of `skimb.losses.ranksim_loss` is multiplied by [1]_. 0: not at all. What
-        helps depends on the network: search it, in ``"simple_cnn"`` from 1 to 100; networks without
-        norms may bear no more than 3.
+        over the rows of `skimb.losses.ranksim_loss` is multiplied by [1]_. 0: not at all. Its
+        gradient, taken from steps, grows less than in proportion, and more in small batches. What
+        helps depends on the network and `batch_size`: search it, in ``"simple_cnn"`` from 1 to 100;
+        networks without norms may bear no more than 3.
     sampler : sampler, list of samplers or None, default=None
         Resamplers for continuous targets, such as `skimb.over_sampling.SMOGN`, applied to the
         training part only, after a validation part has been held out. Sample weights follow the
@@ -159,8 +162,8 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     loss_ : callable
         The loss that trained it, one value a row, on the standardised target.
     history_ : list of dict
-        One an epoch: ``train_loss``, ``lr``, ``seconds``; with a validation part also
-        ``valid_loss``, and in units of y ``valid_mean_absolute_error``,
+        One an epoch: ``train_loss`` (with what RankSim adds), ``lr``, ``seconds``; with a
+        validation part also ``valid_loss``, and in units of y ``valid_mean_absolute_error``,
         ``valid_balanced_mean_absolute_error`` and ``valid_score``.
     n_iter_ : int
         Epochs that were run.
@@ -196,6 +199,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     """
 
     _named_losses = LOSSES
+    _stratum = "part of the range of y"
     _own_scoring = "neg_balanced_mean_absolute_error"
     _grid_example = (
         "[{'loss': ['squared_error']}, {'loss': [HuberLoss()], 'loss__delta': [0.5, 1]}]"
@@ -314,13 +318,19 @@ class CNNRegressor(RegressorMixin, BaseCNN):
             )
 
     def _take_in(self, part):
-        share = part.weight / part.weight.sum()
-        self.y_mean_ = float(share @ part.target)
-        scale = float(np.sqrt(share @ (part.target - self.y_mean_) ** 2))
+        # In units of the largest value, lest a square overflows.
+        unit = np.abs(part.target).max()
+        unit = unit if unit > 0 else 1.0
+        share, relative = part.weight / part.weight.sum(), part.target / unit
+        mean = float(share @ relative)
+        scale = float(np.sqrt(share @ (relative - mean) ** 2))
         # A target that is constant, or too nearly so for its size, has no scale.
-        least = 10 * np.finfo(np.float64).eps * np.abs(part.target).max()
-        self.y_scale_ = scale if scale > least else 1.0
+        is_constant = scale <= 10 * np.finfo(np.float64).eps
+        self.y_mean_, self.y_scale_ = mean * unit, 1.0 if is_constant else scale * unit
         self.density_ = self._own_density().fit(part.target)
+        if self.relevance is not None:
+            # It must fit y, whether batches need it or not.
+            fit_relevance(self.relevance, part.target)(part.target)
 
     def _own_density(self):
         return LabelDensity() if self.density is None else clone(self.density)
@@ -336,11 +346,19 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         images, target, weight = resample_training_part(
             self.sampler, part.images, part.target, part.weight, rng=rng, is_continuous=True
         )
-        return Part(images, np.asarray(target, dtype=np.float64), weight)
+        target = np.asarray(target, dtype=np.float64)
+        if len(target) < 2 or not np.isfinite(target).all():
+            raise ValueError(
+                f"`sampler`={self.sampler!r} must leave at least two rows with finite targets. It "
+                f"gave {len(target)}, of which {np.isfinite(target).sum()} are finite."
+            )
+        return Part(images, target, weight)
 
     def _phases(self, part, loss):
         self._warn_of_double_correction(loss)
         if isinstance(loss, RegressionLoss):
+            if isinstance(loss, BalancedMSELoss):
+                loss.set_params(density=self._encoded_density(loss.density or self.density))
             loss.fit(self._encoded(part.target))
         weigh = self._target_weight(part.target)
         weight, unit = mean_one(part.weight * weigh(part.target))
@@ -350,6 +368,12 @@ class CNNRegressor(RegressorMixin, BaseCNN):
             weight, unit = mean_one(part.weight)
             phases.insert(0, Phase(0, weight, partial(_divided, np.ones_like, unit), loss))
         return phases
+
+    def _encoded_density(self, density):
+        """Return a density whose bins, if they are given, are those of the encoded target."""
+        if density is None or np.ndim(getattr(density, "bins", "auto")) == 0:
+            return density
+        return clone(density).set_params(bins=self._encoded(np.asarray(density.bins, dtype=float)))
 
     def _target_weight(self, y):
         """Return the function from values of the target to their weights."""
@@ -398,6 +422,11 @@ class CNNRegressor(RegressorMixin, BaseCNN):
             raise ValueError(
                 f"{loss!r} compares the rows of a batch, so it needs at least two. Raise "
                 f"`batch_size`, which is {self.batch_size}, or give more rows."
+            )
+        if self.lr_schedule == "plateau" and training.valid is None and loss_parameters(loss):
+            raise ValueError(
+                f"lr_schedule='plateau' has nothing to watch: the scale of {loss!r} changes with "
+                "its noise. Use early_stopping=True, a fixed noise, or another schedule."
             )
         network = self._build_module(training, n_outputs=1, prior=None)
         try_loss(loss, torch.zeros(2), torch.tensor([0.0, 1.0]), training)

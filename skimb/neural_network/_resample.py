@@ -40,7 +40,8 @@ def resample_training_part(sampler, images, y, weight, *, rng, is_continuous=Fal
     Raises
     ------
     ValueError
-        If rows were made up whose weights cannot be known, or a class was lost.
+        If rows were made up whose weights cannot be known, a class was lost, or labels were made
+        up.
     """
     for step in sampler if isinstance(sampler, list | tuple) else [sampler]:
         n_classes = len(np.unique(y))
@@ -50,7 +51,13 @@ def resample_training_part(sampler, images, y, weight, *, rng, is_continuous=Fal
             known = {"channels": "last", "image_shape": None}
             names = step.get_params(deep=False)
             step.set_params(**{name: value for name, value in known.items() if name in names})
+        before = y
         images, y, weight = _apply(step, images, y, weight)
+        if not is_continuous and not np.isin(y, before).all():
+            raise ValueError(
+                f"The sampler {step!r} made labels that y does not have: it is one for continuous "
+                "targets. Give one for classes, as RandomOverSampler or SMOTE."
+            )
         if not is_continuous and len(np.unique(y)) < n_classes:
             raise ValueError(f"The sampler {step!r} left no row of a class. Make it milder.")
     return images, y, weight

@@ -10,6 +10,7 @@ import torch
 from skorch.helper import predefined_split
 
 from skimb._image_files import ImageFiles
+from skimb.losses import RegressionLoss
 from skimb.neural_network._augmentation import Augmentation
 from skimb.neural_network._batches import BatchPlan, FileTensors, ImageTensors
 from skimb.neural_network._callbacks import (
@@ -465,8 +466,9 @@ def _watched(loss, valid):
     """Return what a schedule by plateaus looks at."""
     if valid is None:
         return "train_loss"
-    # Of other batches such a loss is another one.
-    return "valid_score" if getattr(loss, "reads_batch", False) else "valid_loss"
+    # Of other batches, or with another noise, such a loss is another one.
+    is_fixed = not isinstance(loss, RegressionLoss) or not loss.adjusts_prior
+    return "valid_loss" if is_fixed else "valid_score"
 
 
 def _layer_plan(estimator, network, device):

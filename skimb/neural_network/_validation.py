@@ -16,7 +16,7 @@ from skimb._image_files import ImageFiles
 __all__ = ["hold_out"]
 
 
-def hold_out(images, target, *, fraction, rng, groups=None, view=None, classes=None):
+def hold_out(images, target, *, fraction, rng, groups=None, view=None, classes=None, kind="class"):
     """Split rows into a training and a validation part, by class and without leaks.
 
     Parameters
@@ -37,6 +37,8 @@ def hold_out(images, target, *, fraction, rng, groups=None, view=None, classes=N
         parent, and so its group, is not among the rows.
     classes : ndarray of shape (n_classes,), default=None
         Labels, for the warning.
+    kind : str, default="class"
+        What a class is called, for the error.
 
     Returns
     -------
@@ -61,8 +63,9 @@ def hold_out(images, target, *, fraction, rng, groups=None, view=None, classes=N
     )
     if len(unsplit) == n_classes:
         raise ValueError(
-            "No class can be split into a training and a validation part: the rows of each are "
-            "all equal, or of one group. Give more rows, or use early_stopping=False."
+            f"No {kind} can be split into a training and a validation part: the rows of each are "
+            "all equal, or of one group. Give more rows or groups, or fit without groups and with "
+            "early_stopping=False."
         )
     if len(unsplit):
         labels = unsplit if classes is None else classes[unsplit]

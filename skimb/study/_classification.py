@@ -23,6 +23,10 @@ from skimb.study._strategies import (
 __all__ = ["ClassificationTask"]
 
 
+#: Classes beyond which numbers that are rare look like a quantity.
+MOST_CLASSES = 20
+
+
 @dataclass
 class Outcome:
     """What one strategy reached in one run.
@@ -64,6 +68,7 @@ class ClassificationTask:
     strategies = STRATEGIES
 
     def __init__(self, y):
+        self.y = y
         self.classes, self.counts = np.unique(y, return_counts=True)
         self.minority = minority_class(y)
 
@@ -71,9 +76,9 @@ class ClassificationTask:
         """Return why a strategy cannot run on this target, or None."""
         return None
 
-    def default_scoring(self, y):
+    def default_scoring(self):
         """Return the scorers that matter."""
-        return imbalance_scoring(y)
+        return imbalance_scoring(self.y)
 
     def splitter(self, n_folds, seed):
         """Return folds of all rows.
@@ -85,9 +90,15 @@ class ClassificationTask:
         """
         if self.counts.min() < n_folds:
             label = self.classes.tolist()[self.counts.argmin()]
+            mend = f"Give more rows, or cv={max(2, self.counts.min())}."
+            if len(self.classes) > MOST_CLASSES and isinstance(label, int | float):
+                mend = (
+                    f"With {len(self.classes)} different numbers y looks like a quantity: then "
+                    "give estimator=CNNRegressor(), or --task regression on the command line."
+                )
             raise ValueError(
                 f"Class {label!r} has {self.counts.min()} rows, fewer than "
-                f"the {n_folds} folds. Give more rows, or cv={max(2, self.counts.min())}."
+                f"the {n_folds} folds. {mend}"
             )
         return StratifiedKFold(n_folds, shuffle=True, random_state=seed)
 

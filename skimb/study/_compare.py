@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
@@ -15,6 +16,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d
 from tqdm import tqdm
 
+from skimb._image_files import is_paths
 from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.study._classification import ClassificationTask
 from skimb.study._regression import RegressionTask
@@ -37,7 +39,7 @@ def compare(
     random_state=None,
     n_jobs=None,
     verbose=0,
-):
+) -> Any:
     """Compare remedies for imbalance on your data: rare classes, or rare values of a number.
 
     No remedy wins everywhere. Every strategy sees the same folds, starts from the same seeds and
@@ -107,14 +109,14 @@ def compare(
     """
     y = column_or_1d(y)
     check_consistent_length(X, y)
-    task = _task_of(estimator, y)
+    task = _task_of(estimator, X, y)
     names = _check_names(strategies, task)
     if (X_test is None) != (y_test is None):
         raise ValueError("`X_test` and `y_test` belong together: give both or neither.")
     estimator = _check_estimator(estimator, task)
     if not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"`n_repeats` must be a positive integer. Got {n_repeats!r}.")
-    scoring = task.default_scoring(y) if scoring is None else scoring
+    scoring = task.default_scoring() if scoring is None else scoring
     if not isinstance(scoring, Mapping) or not scoring:
         raise ValueError(f"`scoring` must be a dict of names to scorers. Got {scoring!r}.")
     test = (X, y) if X_test is None else (X_test, column_or_1d(y_test))
@@ -181,12 +183,20 @@ class Run:
     seed: int
 
 
-def _task_of(estimator, y):
+def _task_of(estimator, X, y):
     """Tell by the estimator, or else by y, whether labels or numbers are to be predicted."""
+    if estimator is not None and not isinstance(estimator, CNNClassifier | CNNRegressor):
+        raise ValueError(
+            f"`estimator` must be a CNNClassifier or a CNNRegressor, whose parameters the "
+            f"strategies set. Got {type(estimator).__name__}."
+        )
     is_regression = isinstance(estimator, CNNRegressor)
     if estimator is None:
         is_regression = type_of_target(y, input_name="y") == "continuous"
-    return RegressionTask(y) if is_regression else ClassificationTask(y)
+    if not is_regression:
+        return ClassificationTask(y)
+    relevance = None if estimator is None else estimator.relevance
+    return RegressionTask(y, relevance=relevance, has_paths=is_paths(X))
 
 
 def _check_names(strategies, task):
@@ -222,11 +232,6 @@ def _left_out(strategies, task, verbose):
 def _check_estimator(estimator, task):
     if estimator is None:
         return task.estimator_class()
-    if not isinstance(estimator, CNNClassifier | CNNRegressor):
-        raise ValueError(
-            f"`estimator` must be a CNNClassifier or a CNNRegressor, whose parameters the "
-            f"strategies set. Got {type(estimator).__name__}."
-        )
     if estimator.early_stopping:
         raise ValueError(
             "Early stopping gives each strategy another number of gradient steps. Compare with "

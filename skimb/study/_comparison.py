@@ -1,6 +1,8 @@
 """Comparison: what compare() found, as tables, pictures and files."""
 
 import json
+from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,48 +14,41 @@ from skimb.study._report import metric_label, render_report, short_label
 from skimb.study._statistics import corrected_interval, judge
 from skimb.study._strategies import BASELINE, has_own_network
 
-__all__ = ["Comparison"]
+__all__ = ["BaseComparison", "Comparison"]
 
 
-class Comparison:
-    """The result of `compare`, for labels.
+class BaseComparison(ABC):
+    """Template of what `compare` found.
 
-    Parameters
-    ----------
-    outcomes : dict of str to list of Outcome
-        Strategy to what it reached in each run; the baseline first.
-    classes : ndarray of shape (n_classes,)
-        Labels.
-    counts : ndarray of shape (n_classes,)
-        Rows of each class.
-    minority : label
-        The rarest class.
-    protocol : dict
-        How it was run.
-    samples : dict
-        Label to pictures of a few rows, uint8.
-    mistakes : dict of str to Gallery
-        Strategy to the most confident mistakes of each true class, over all runs.
-
-    Attributes
-    ----------
-    protocol : dict
-        Folds, repeats, rows, gradient steps, and warnings that were raised on the way.
+    A subclass names its metrics, says what it knows of the target beside them, and renders its
+    report.
     """
 
     #: The two sides of the trade that a remedy makes; the verdict is given for each.
-    _verdict_metrics = ("f1_minority", "balanced_accuracy")
+    _verdict_metrics: tuple
     #: Metrics that tables show beside them.
-    _other_metrics = ("precision_minority", "recall_minority")
+    _other_metrics: tuple
 
-    def __init__(self, outcomes, *, classes, counts, minority, protocol, samples, mistakes):
-        self.outcomes = outcomes
-        self.samples = samples
-        self.mistakes = mistakes
-        self.classes = classes
-        self.counts = counts
-        self.protocol = protocol
-        self.minority = minority
+    outcomes: dict
+    protocol: dict
+    samples: Any
+    mistakes: dict
+
+    @abstractmethod
+    def training_losses(self) -> dict:
+        """Return the training losses of each strategy that trained a network of its own."""
+
+    @abstractmethod
+    def _details(self, name) -> dict:
+        """Return what the JSON file says of a strategy beside its metrics."""
+
+    @abstractmethod
+    def _target(self) -> dict:
+        """Return what the JSON file says of the target."""
+
+    @abstractmethod
+    def _report(self) -> str:
+        """Return the report."""
 
     @property
     def strategies(self):
@@ -139,9 +134,12 @@ class Comparison:
         -------
         str
         """
-        return f"{value:{'+' if sign else ''}.{self._decimals(metric)}f}"
+        decimals = self._decimals(metric)
+        kind = ".2e" if decimals is None else f".{decimals}f"
+        return f"{value:{'+' if sign else ''}{kind}}"
 
     def _decimals(self, metric):
+        """Return how many decimals a metric is written with; None: in powers of ten."""
         return 3
 
     def best(self, metric):
@@ -200,34 +198,6 @@ class Comparison:
             "sd": _sd(values),
             "difference": differences.mean(),
             "interval": interval,
-        }
-
-    def confusion_matrix(self, name):
-        """Return the confusion matrix of a strategy, summed over all runs.
-
-        Parameters
-        ----------
-        name : str
-            The strategy.
-
-        Returns
-        -------
-        ndarray of shape (n_classes, n_classes)
-            True classes in rows.
-        """
-        return np.sum([outcome.confusion_matrix for outcome in self.outcomes[name]], axis=0)
-
-    def training_losses(self):
-        """Return the training losses of each strategy that trained a network of its own.
-
-        Returns
-        -------
-        dict of str to list of list of float
-        """
-        return {
-            name: [outcome.train_loss for outcome in outcomes]
-            for name, outcomes in self.outcomes.items()
-            if has_own_network(name)
         }
 
     def plot(self, *, figure=None):
@@ -302,14 +272,6 @@ class Comparison:
             "strategies": strategies,
         }
 
-    def _details(self, name):
-        """Return what the JSON file says of a strategy beside its metrics."""
-        return {"confusion_matrix": self.confusion_matrix(name).tolist()}
-
-    def _target(self):
-        """Return what the JSON file says of the target."""
-        return {"minority": self.minority, "classes": self.classes.tolist()}
-
     def to_json(self, path):
         """Write everything to a JSON file, whole or not at all.
 
@@ -330,17 +292,93 @@ class Comparison:
         """
         write_text(path, self._report())
 
-    def _report(self):
-        return render_report(self)
-
     def __str__(self):
         """Return the table for a terminal."""
         return format_table(self)
 
     def __repr__(self):
-        return (
-            f"<Comparison of {len(self.strategies)} strategies over {self.protocol['n_runs']} runs>"
-        )
+        kind, n_runs = type(self).__name__, self.protocol["n_runs"]
+        return f"<{kind} of {len(self.strategies)} strategies over {n_runs} runs>"
+
+
+class Comparison(BaseComparison):
+    """The result of `compare`, for labels.
+
+    Parameters
+    ----------
+    outcomes : dict of str to list of Outcome
+        Strategy to what it reached in each run; the baseline first.
+    classes : ndarray of shape (n_classes,)
+        Labels.
+    counts : ndarray of shape (n_classes,)
+        Rows of each class.
+    minority : label
+        The rarest class.
+    protocol : dict
+        How it was run.
+    samples : dict
+        Label to pictures of a few rows, uint8.
+    mistakes : dict of str to Gallery
+        Strategy to the most confident mistakes of each true class, over all runs.
+
+    Attributes
+    ----------
+    protocol : dict
+        Folds, repeats, rows, gradient steps, and warnings that were raised on the way.
+    """
+
+    #: The two sides of the trade that a remedy makes; the verdict is given for each.
+    _verdict_metrics = ("f1_minority", "balanced_accuracy")
+    #: Metrics that tables show beside them.
+    _other_metrics = ("precision_minority", "recall_minority")
+
+    def __init__(self, outcomes, *, classes, counts, minority, protocol, samples, mistakes):
+        self.outcomes = outcomes
+        self.samples = samples
+        self.mistakes = mistakes
+        self.classes = classes
+        self.counts = counts
+        self.protocol = protocol
+        self.minority = minority
+
+    def confusion_matrix(self, name):
+        """Return the confusion matrix of a strategy, summed over all runs.
+
+        Parameters
+        ----------
+        name : str
+            The strategy.
+
+        Returns
+        -------
+        ndarray of shape (n_classes, n_classes)
+            True classes in rows.
+        """
+        return np.sum([outcome.confusion_matrix for outcome in self.outcomes[name]], axis=0)
+
+    def training_losses(self):
+        """Return the training losses of each strategy that trained a network of its own.
+
+        Returns
+        -------
+        dict of str to list of list of float
+        """
+        return {
+            name: [outcome.train_loss for outcome in outcomes]
+            for name, outcomes in self.outcomes.items()
+            if has_own_network(name)
+        }
+
+    def _details(self, name):
+        """Return what the JSON file says of a strategy beside its metrics."""
+        return {"confusion_matrix": self.confusion_matrix(name).tolist()}
+
+    def _target(self):
+        """Return what the JSON file says of the target."""
+        return {"minority": self.minority, "classes": self.classes.tolist()}
+
+    def _report(self):
+        return render_report(self)
 
 
 #: One colour a verdict, readable without telling red from green.

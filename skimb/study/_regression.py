@@ -5,15 +5,16 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import clone
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_array
 
 from skimb.metrics import regression_scoring
 from skimb.model_selection import BinnedStratifiedKFold
 from skimb.neural_network import CNNRegressor
+from skimb.neural_network._callbacks import RegressionView
 from skimb.over_sampling import SMOGN, RelevanceOverSampler
-from skimb.relevance import Relevance
+from skimb.relevance import Relevance, fit_relevance, relevance_bumps
 from skimb.study._pictures import MOST_MISTAKES_SHOWN, gallery
 from skimb.study._regression_comparison import RegressionComparison
 from skimb.study._strategies import BASELINE
@@ -39,6 +40,9 @@ TRAINED = {
 
 #: Those that must know what is rare.
 BY_RELEVANCE = ("relevance_batches", "over", "under", "smogn")
+
+#: Those that compute with pixels.
+MAKES_ROWS = ("smogn",)
 
 #: Every strategy for a continuous target, in the order of reports, in one line.
 REGRESSION_STRATEGIES = {
@@ -81,28 +85,6 @@ class RegressionOutcome:
     predicted: np.ndarray
 
 
-class KnownPredictions(RegressorMixin, BaseEstimator):
-    """A regressor whose predictions are known: every scorer asks for them, one pass gives them.
-
-    Parameters
-    ----------
-    predicted : ndarray of shape (n,)
-        Its predictions.
-    """
-
-    def __init__(self, predicted):
-        self.predicted = predicted
-        self.is_fitted_ = True
-
-    def fit(self, X, y):
-        """Do nothing."""
-        return self
-
-    def predict(self, X):
-        """Return the predictions."""
-        return self.predicted
-
-
 class RegressionTask:
     """Remedies for a continuous target with rare values.
 
@@ -110,6 +92,10 @@ class RegressionTask:
     ----------
     y : ndarray of shape (n,)
         The target.
+    relevance : Relevance, callable or None, default=None
+        What is rare; None: by the box plot.
+    has_paths : bool, default=False
+        Whether X holds image files.
     """
 
     estimator_class = CNNRegressor
@@ -118,26 +104,40 @@ class RegressionTask:
     )
     strategies = REGRESSION_STRATEGIES
 
-    def __init__(self, y):
+    def __init__(self, y, *, relevance=None, has_paths=False):
         self.y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        self.relevance = None
-        try:
-            # By its points: a fold would find others, or none.
-            self.relevance = Relevance(Relevance().fit(self.y).points_)
-        except ValueError as exc:
-            self._why_none = str(exc).split(" Give ")[0]
+        self.relevance, self._why_none = None, ""
+        self.has_paths = has_paths
         self.has_errors = False
+        try:
+            relevance = clone(Relevance() if relevance is None else relevance, safe=False)
+            if hasattr(relevance, "fit"):
+                # By its points: a fold would find others, or none.
+                points = getattr(relevance.fit(self.y), "points_", None)
+                relevance = relevance if points is None else Relevance(points)
+            _, is_rare = relevance_bumps(self.y, relevance=relevance)
+        except ValueError as exc:
+            self._why_none = str(exc)
+            return
+        if len(set(is_rare)) == 1:
+            self._why_none = (
+                f"By `relevance`, {'every' if is_rare[0] else 'no'} value of y is rare."
+            )
+            return
+        self.relevance = relevance
 
     def why_impossible(self, name):
         """Return why a strategy cannot run on this target, or None."""
         if name in BY_RELEVANCE and self.relevance is None:
-            return self._why_none
+            return f"{self._why_none} Here: estimator=CNNRegressor(relevance=...)."
+        if name in MAKES_ROWS and self.has_paths:
+            return "It computes with pixels, and X holds paths: skimb.datasets.read_images(paths)."
         return None
 
-    def default_scoring(self, y):
+    def default_scoring(self):
         """Return the scorers that matter; from now on errors are shown as errors."""
         self.has_errors = True
-        return regression_scoring(self.y, relevance=self.relevance)
+        return regression_scoring(self.y, relevance=self.relevance, absent=np.nan)
 
     def splitter(self, n_folds, seed):
         """Return folds of all rows.
@@ -155,8 +155,23 @@ class RegressionTask:
         return BinnedStratifiedKFold(n_folds, shuffle=True, random_state=seed)
 
     def check_rows(self, names, y, y_test, runs):
-        """Refuse, before any training, test targets that cannot be scored."""
-        check_array(y_test, ensure_2d=False, dtype=np.float64, input_name="y_test")
+        """Refuse, before any training, splits on which a score or a strategy would fail."""
+        y_test = check_array(y_test, ensure_2d=False, dtype=np.float64, input_name="y_test")
+        phi = None if self.relevance is None else fit_relevance(self.relevance, self.y)
+        for run in runs:
+            if self.has_errors and np.ptp(y_test[run.test]) == 0:
+                raise ValueError(
+                    f"A test part holds one value only, {y_test[run.test][0]:g}, in "
+                    f"{len(run.test)} row(s): no slope can be told of it. Give more rows, fewer "
+                    "folds, or a `scoring` of your own."
+                )
+            needy = [name for name in names if name in BY_RELEVANCE]
+            if needy and phi is not None and len(set(phi(self.y[run.train]) >= 0.5)) == 1:
+                raise ValueError(
+                    f"Strategies {needy} need rare and normal rows in every training part, but one "
+                    "holds a single kind. Give fewer folds, another `relevance` in the estimator, "
+                    "or leave these strategies out."
+                )
 
     def few_rows(self, y):
         """Return a few rows that a network can be fitted on."""
@@ -182,7 +197,7 @@ class RegressionTask:
 
     def outcome(self, name, fitted, X, y, *, rows, scoring, seconds):
         """Score a fitted strategy on a test part, whose rows are these."""
-        known = KnownPredictions(fitted.predict(X))
+        known = RegressionView(fitted.predict(X))
         scores = check_scoring(known, scoring=scoring)(known, X, y)
         if self.has_errors:
             scores = {
@@ -202,7 +217,8 @@ class RegressionTask:
     def describe(self):
         """Return what the protocol says of the target."""
         low, middle, high = np.quantile(self.y, [0, 0.5, 1])
-        points = None if self.relevance is None else np.asarray(self.relevance.points).tolist()
+        points = getattr(self.relevance, "points", None)
+        points = None if points is None else np.asarray(points).tolist()
         return {
             "target": {"min": float(low), "median": float(middle), "max": float(high)},
             "relevance": points,
@@ -250,7 +266,7 @@ def _largest_errors(X, outcomes, **shape):
         pooled = {}
         for error, row, truth, predicted in errors:
             if error * sign > 0:
-                pooled.setdefault(row, f"{truth:.3g} as {predicted:.3g}")
+                pooled.setdefault(row, f"{truth:.4g} as {predicted:.4g}")
         if pooled:
             rows[label] = list(pooled)[:MOST_MISTAKES_SHOWN]
             captions[label] = [pooled[row] for row in rows[label]]

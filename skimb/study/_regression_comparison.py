@@ -1,13 +1,11 @@
 """RegressionComparison: what compare() found about remedies for a continuous target."""
 
-from typing import Any
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from skimb.inspection import TargetDensityDisplay
 from skimb.relevance import LabelDensity
-from skimb.study._comparison import Comparison
+from skimb.study._comparison import BaseComparison
 from skimb.study._report import gallery_figure, picture, render, report_style
 from skimb.study._strategies import BASELINE
 
@@ -17,7 +15,7 @@ __all__ = ["RegressionComparison"]
 MOST_POINTS = 1000
 
 
-class RegressionComparison(Comparison):
+class RegressionComparison(BaseComparison):
     """The result of `compare`, for a continuous target.
 
     As `Comparison`, with errors for scores: these are better when smaller, and so are their
@@ -60,8 +58,6 @@ class RegressionComparison(Comparison):
         "prediction_slope",
     )
 
-    samples: Any
-
     def __init__(self, outcomes, *, y, relevance, has_errors, protocol, samples, mistakes):
         self.outcomes = outcomes
         self.y = y
@@ -79,8 +75,10 @@ class RegressionComparison(Comparison):
         if metric in ("r2", "prediction_slope"):
             return 3
         size = abs(self._summary(BASELINE, metric)["mean"])
+        if not size > 0:
+            return 3
         # Three digits of the baseline, whatever its unit.
-        return 3 if not size > 0 else int(np.clip(2 - np.floor(np.log10(size)), 0, 9))
+        return None if not 1e-6 < size < 1e9 else max(0, int(2 - np.floor(np.log10(size))))
 
     def training_losses(self):
         """Return the training losses of each strategy.

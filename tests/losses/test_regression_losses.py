@@ -4,6 +4,7 @@ import math
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -296,8 +297,48 @@ def test_bins_of_the_balanced_error_are_those_of_the_density():
     loss.fit([1.0, 1.0, 3.0, 5.0])
     np.testing.assert_allclose(loss.means_, [1, 3, 6])
     np.testing.assert_allclose(loss.variances_, [4 / 12, 4 / 12, 16 / 12], rtol=1e-6)
-    share = 0.9 * np.array([0.5, 0.25, 0.25]) + 0.1 / 3
+    # A tenth is spread evenly over the range, which is 2, 2 and 4 wide.
+    share = 0.9 * np.array([0.5, 0.25, 0.25]) + 0.1 * np.array([0.25, 0.25, 0.5])
     np.testing.assert_allclose(loss.log_weights_.exp(), share, rtol=1e-6)
+
+
+def test_the_warm_up_keeps_the_plain_squared_error_of_training_since_it_last_began():
+    loss = BalancedMSELoss().fit(TARGET)
+    loss.begin_warm_up()
+    loss(PREDICTION + 100, TARGET)
+    loss.begin_warm_up()
+    loss(PREDICTION, TARGET, number([5.0, 5.0, 5.0]))
+    loss.eval()(PREDICTION + 100, TARGET)
+    loss.end_warm_up()
+    assert loss.noise_ == pytest.approx(0.18**0.5)
+
+
+@pytest.mark.parametrize("form", ["batch", "binned", "mixture"])
+def test_the_balanced_error_does_not_depend_on_the_unit(form):
+    rng = np.random.RandomState(0)
+    y = rng.gamma(2, size=200)
+    prediction = y + rng.normal(0, 0.3, size=200)
+    values = {}
+    for unit in (1.0, 1e-4, 1e5):
+        loss = BalancedMSELoss(form=form).fit(pd.Series(unit * y)).double()
+        values[unit] = loss(number(unit * prediction), number(unit * y)).item() / unit**2
+    assert values[1e-4] == pytest.approx(values[1.0], rel=1e-4)
+    assert values[1e5] == pytest.approx(values[1.0], rel=1e-4)
+
+
+def test_numbers_of_numpy_are_numbers_and_nested_parameters_are_searched():
+    for noise in (np.int64(1), np.float32(1.0)):
+        near(BalancedMSELoss(noise=noise).fit(TARGET)(PREDICTION, TARGET), 0.5849397616)
+    density = LabelDensity()
+    loss = BalancedMSELoss(form="binned", density=density)
+    assert loss.get_params()["density__bins"] == "auto"
+    assert "density__bins" not in loss.get_params(deep=False)
+    loss.set_params(density__bins=5).fit(TARGET)
+    assert len(loss.means_) == 5
+    assert not hasattr(density, "edges_")
+    for name in ("density__nope", "noise__nope", "nope"):
+        with pytest.raises(ValueError, match="Invalid parameter"):
+            loss.set_params(**{name: 1})
 
 
 # ------------------------------------------------------------------------------ contract
@@ -375,6 +416,14 @@ def test_shapes_that_would_broadcast_are_refused(loss):
         (lambda: balanced_mse_loss(PREDICTION, TARGET, noise=0), "`noise` must be positive"),
         (lambda: BalancedMSELoss(form="dense").fit(TARGET), "`form` must be"),
         (lambda: BalancedMSELoss(noise="big").fit(TARGET), "`noise` must be"),
+        (lambda: BalancedMSELoss(noise=True).fit(TARGET), "`noise` must be"),
+        (lambda: BalancedMSELoss(noise=np.inf).fit(TARGET), "`noise` must be"),
+        (
+            lambda: BalancedMSELoss(form="binned", density=LabelDensity(bins=[0, 5, np.inf])).fit(
+                TARGET
+            ),
+            "bins of `density` must be finite",
+        ),
         (lambda: BalancedMSELoss(form="binned")(PREDICTION, TARGET), "has not seen the target"),
         (lambda: ranksim_loss(PREDICTION, TARGET), r"features of shape \(n, d\)"),
         (

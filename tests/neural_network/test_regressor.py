@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from scipy.stats import spearmanr
 from sklearn.base import BaseEstimator, clone
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from torch import nn
@@ -19,9 +20,16 @@ from torch.utils.data import DataLoader, TensorDataset
 from skimb._resampled import ResampledRows
 from skimb.losses import BalancedMSELoss, HuberLoss
 from skimb.metrics import balanced_mean_absolute_error
-from skimb.neural_network import CNNEmbedder, CNNRegressor, DecoupledClassifier
-from skimb.neural_network._net import ImageNet
+from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
+from skimb.over_sampling import (
+    SMOGN,
+    SMOTER,
+    GaussianNoiseOverSampler,
+    RelevanceOverSampler,
+    RelevanceSampler,
+)
 from skimb.relevance import LabelDensity, Relevance, compute_target_weight, relevance_bumps
+from skimb.under_sampling import RelevanceUnderSampler
 
 
 def quick(**kwargs):
@@ -121,19 +129,12 @@ def test_bad_targets_are_refused_and_nothing_is_half_fitted(change, message, noi
 
 
 @pytest.mark.parametrize("scheme", ["inverse", "sqrt", "lds"])
-def test_schemes_are_their_row_weights_to_the_bit(scheme, noise):
+def test_schemes_are_the_weights_of_their_rows(scheme, noise):
     X, y = noise
     density = LabelDensity(bins=12, sigma=1.0)
-    by_scheme = quick(target_weight=scheme, density=density).fit(X, y)
-    weight = compute_target_weight(scheme, y, density=clone(density))
-    by_rows = quick().fit(X, y, weight)
-    # The standardised target is another where rows weigh otherwise.
-    by_rows.y_mean_, by_rows.y_scale_ = by_scheme.y_mean_, by_scheme.y_scale_
-    seen = {}
-    for name, reg, rows in (("scheme", by_scheme, None), ("rows", clone(by_rows), weight)):
-        training = reg._prepare(X, y, rows)
-        seen[name] = training.phases[-1].weight
-    np.testing.assert_allclose(seen["scheme"], seen["rows"], rtol=1e-12)
+    training = quick(target_weight=scheme, density=density)._prepare(X, y)
+    expected = compute_target_weight(scheme, y, density=clone(density))
+    np.testing.assert_allclose(training.phases[-1].weight, expected, rtol=1e-12)
     assert not hasattr(density, "edges_")
 
 
@@ -151,11 +152,10 @@ def test_weights_help_the_rare_range_and_a_function_may_give_them():
 def test_a_relevance_may_give_the_weights(noise):
     X, y = noise
     relevance = Relevance([(3, 1), (5.5, 0.1), (8, 1)])
-    reg = quick(target_weight=relevance)
-    weight = reg._prepare(X, y).phases[-1].weight
-    expected = relevance.fit(y)(y)
+    weight = quick(target_weight=relevance)._prepare(X, y).phases[-1].weight
+    expected = clone(relevance).fit(y)(y)
     np.testing.assert_allclose(weight, expected / expected.mean())
-    assert not hasattr(reg.target_weight, "net_")
+    assert not hasattr(relevance, "points_")
 
 
 @pytest.mark.parametrize("weigh", [lambda y: -np.abs(y), lambda y: y[:2], lambda y: y * np.nan])
@@ -292,11 +292,32 @@ def test_the_noise_of_the_balanced_error_is_learned_after_a_warm_up(noise):
     reg = CNNRegressor(loss="balanced_mse", random_state=0).fit(X, y)
     assert 0.05 < reg.loss_.noise_ < 1
     # What it began with: the error of the last epoch by squared error.
-    begins = reg.history_[1]["train_loss"] ** 0.5
-    assert reg.loss_.noise_ < begins
+    assert reg.loss_.noise_ < reg.history_[1]["train_loss"] ** 0.5
     fixed = CNNRegressor(loss=BalancedMSELoss(noise=0.5), random_state=0).fit(X, y)
     assert fixed.loss_.noise_ == pytest.approx(0.5)
-    assert reg.loss.__class__ is str
+
+
+@pytest.mark.parametrize("params", [{}, {"ranksim": 10.0}, {"target_weight": "inverse"}])
+def test_the_noise_begins_at_the_squared_error_whatever_else_is_trained_for(
+    params, noise, monkeypatch
+):
+    begins = []
+
+    def note(loss, *args):
+        ends(loss, *args)
+        begins.append(loss.noise_)
+
+    ends = BalancedMSELoss.end_warm_up
+    monkeypatch.setattr(BalancedMSELoss, "end_warm_up", note)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        reg = quick(max_epochs=20, loss="balanced_mse", **params).fit(*noise)
+        plain = quick(max_epochs=20, **params).fit(*noise)
+    assert len(begins) == 1
+    assert 0.5 < begins[0] < 1.0
+    if not params:
+        assert begins[0] ** 2 == pytest.approx(plain.history_[1]["train_loss"], rel=1e-5)
+        assert reg.history_[1]["train_loss"] == plain.history_[1]["train_loss"]
 
 
 def test_the_warm_up_is_the_training_by_squared_error(noise):
@@ -306,7 +327,6 @@ def test_the_warm_up_is_the_training_by_squared_error(noise):
     losses = [[row["train_loss"] for row in reg.history_] for reg in (balanced, plain)]
     assert losses[0][:2] == losses[1][:2]
     assert losses[0][2] != losses[1][2]
-    assert "begin_warm_up" not in vars(balanced.loss_)
     assert not balanced.loss_.is_warming
 
 
@@ -403,13 +423,53 @@ def test_early_stopping_watches_the_balanced_error_and_restores_the_best_epoch()
 
 @pytest.mark.parametrize("scoring", ["r2", "neg_mean_absolute_error", lambda e, X, y: -len(X)])
 def test_early_stopping_watches_any_scorer(scoring, noise):
-    quick(early_stopping=True, scoring=scoring).fit(*noise)
+    X, y = noise
+    reg = quick(early_stopping=True, scoring=scoring, max_epochs=4).fit(X, y)
+    held = reg.validation_indices_
+    best = max(row["valid_score"] for row in reg.history_)
+    assert best == pytest.approx(get_scorer(scoring)(reg, X[held], y[held]), rel=1e-5)
 
 
-@pytest.mark.parametrize("loss", ["balanced_mse", "squared_error"])
-def test_plateaus_are_sought_in_what_can_be_compared(loss, noise):
-    reg = quick(loss=loss, early_stopping=True, max_epochs=4, lr_schedule="plateau").fit(*noise)
-    assert reg.n_iter_ <= 4
+@pytest.mark.parametrize("loss", ["balanced_mse", BalancedMSELoss(form="binned"), "squared_error"])
+def test_a_standstill_halves_the_rate_whatever_is_watched(loss, noise):
+    """At so low a rate the loss stands still, as the negative score does."""
+    reg = quick(
+        module="linear",
+        loss=loss,
+        early_stopping=True,
+        max_epochs=12,
+        n_iter_no_change=20,
+        lr=1e-7,
+        scoring=lambda estimator, X, y: -0.5,
+    ).fit(*noise)
+    rates = [row["lr"] for row in reg.history_]
+    assert rates[-1] <= rates[0] / 4
+
+
+def test_a_loss_whose_scale_changes_is_not_watched():
+    """The balanced loss rises as its noise shrinks, while the score improves."""
+    X, y = noise_images(400)
+    loss = BalancedMSELoss(form="binned")
+    reg = quick(loss=loss, early_stopping=True, max_epochs=8, n_iter_no_change=20).fit(X, y)
+    scores = [row["valid_score"] for row in reg.history_]
+    if all(np.diff(scores) > 0):
+        assert len({row["lr"] for row in reg.history_}) == 1
+    with pytest.raises(ValueError, match="lr_schedule='plateau' has nothing to watch"):
+        quick(loss=loss, lr_schedule="plateau").fit(X, y)
+    quick(loss=BalancedMSELoss(noise=0.5), lr_schedule="plateau").fit(X, y)
+
+
+def test_the_best_epoch_is_none_of_the_warm_up(noise):
+    scores = iter([9.0, 8.0, 1.0, 3.0, 2.0, *[0.0] * 30])
+    reg = quick(
+        loss="balanced_mse",
+        early_stopping=True,
+        max_epochs=20,
+        n_iter_no_change=3,
+        scoring=lambda estimator, X, y: next(scores),
+    ).fit(*noise)
+    # Two epochs by squared error; the fourth is the best of those that count.
+    assert reg.n_iter_ == 7
 
 
 def test_the_validation_part_holds_low_middle_and_high_values():
@@ -447,7 +507,7 @@ def test_of_a_lazy_view_only_originals_are_held_out(noise):
 
 def test_a_group_that_cannot_be_split_is_an_error(noise):
     X, y = noise
-    with pytest.raises(ValueError, match="can be split into a training and a validation part"):
+    with pytest.raises(ValueError, match="No part of the range of y can be split"):
         quick(early_stopping=True).fit(X, y, groups=np.zeros(len(X)))
 
 
@@ -593,8 +653,92 @@ def test_the_losses_serve_a_plain_loop(noise):
     assert 0.5 < loss.noise_ <= y.std() * (1 + 1e-6)
 
 
-def test_only_losses_of_a_continuous_target_bring_parameters(noise):
-    reg = quick(loss="balanced_mse").fit(*noise)
-    assert isinstance(reg.net_, ImageNet)
-    groups = reg.net_.optimizer_.param_groups
-    assert [g["initial_lr"] for g in groups if len(g["params"]) == 1][-1] > 1e-3
+def test_only_the_loss_that_asks_for_it_brings_parameters(noise):
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, prediction, target):
+            return self.scale * (prediction - target) ** 2
+
+    groups = {
+        name: len(quick(loss=loss).fit(*noise).net_.optimizer_.param_groups)
+        for name, loss in {
+            "balanced": "balanced_mse",
+            "fixed": BalancedMSELoss(noise=0.5),
+            "own": Scaled(),
+            "plain": "squared_error",
+        }.items()
+    }
+    assert groups == {"balanced": 3, "fixed": 2, "own": 2, "plain": 2}
+
+
+# ------------------------------------------------------------------------- extremes
+
+
+@pytest.mark.parametrize("unit", [1e160, 1e-170, 2.0**40])
+def test_units_may_be_extreme(unit, noise):
+    X, y = noise
+    plain = quick().fit(X, y).predict(X)
+    np.testing.assert_allclose(quick().fit(X, unit * y).predict(X) / unit, plain, rtol=1e-3)
+
+
+def test_bins_of_the_loss_are_in_the_unit_of_y(noise):
+    X, y = noise
+    edges = np.linspace(0, 11, 12)
+    for params in (
+        {"loss": BalancedMSELoss(form="binned", density=LabelDensity(bins=edges))},
+        {"loss": BalancedMSELoss(form="binned"), "density": LabelDensity(bins=edges)},
+    ):
+        reg = quick(**params).fit(X, y)
+        centers = reg.loss_.means_.numpy() * reg.y_scale_ + reg.y_mean_
+        np.testing.assert_allclose(centers, (edges[:-1] + edges[1:]) / 2, rtol=1e-5)
+        assert reg.get_params()["loss"].means_ is None
+
+
+def test_a_relevance_that_does_not_fit_is_refused_even_where_no_batch_needs_it(noise):
+    with pytest.raises(ValueError, match="`points` must be pairs"):
+        quick(relevance=Relevance([(0, 5)])).fit(*noise)
+
+
+class Keeps(BaseEstimator):
+    """A sampler that keeps the first rows, with other targets if asked."""
+
+    def __init__(self, n_rows=1, value=None):
+        self.n_rows = n_rows
+        self.value = value
+
+    def fit_resample(self, X, y):
+        self.sample_indices_ = np.arange(self.n_rows)
+        return X[: self.n_rows], y[: self.n_rows] if self.value is None else np.full(
+            self.n_rows, self.value
+        )
+
+
+@pytest.mark.parametrize("sampler", [Keeps(0), Keeps(1), Keeps(3, np.nan)], ids=repr)
+def test_samplers_that_leave_too_little_are_named(sampler, noise):
+    with pytest.raises(ValueError, match="must leave at least two rows with finite targets"):
+        quick(sampler=sampler).fit(*noise)
+
+
+@pytest.mark.parametrize("sampler", [SMOTER(), SMOGN(), GaussianNoiseOverSampler()], ids=repr)
+def test_a_sampler_for_numbers_is_refused_for_labels(sampler, noise):
+    X, _ = noise
+    y = np.repeat([0, 1, 2, 9], [150, 50, 25, 15])
+    with pytest.raises(ValueError, match="made labels that y does not have"):
+        CNNClassifier(sampler=sampler, max_epochs=1, random_state=0).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [RelevanceOverSampler(), RelevanceUnderSampler(), RelevanceSampler(), SMOTER(), SMOGN()],
+    ids=repr,
+)
+def test_every_sampler_for_numbers_goes_into_the_regressor(sampler, noise):
+    X, y = noise
+    training = quick(sampler=sampler, early_stopping=True)._prepare(X, y, np.linspace(1, 2, len(y)))
+    before = np.delete(y, training.valid_rows)
+    assert not np.array_equal(np.sort(training.part.target), np.sort(before))
+    assert len(training.part.images) == len(training.part.target) == len(training.part.weight)
+    quick(sampler=sampler).fit(X, y)

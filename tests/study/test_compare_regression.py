@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.base import clone
+from sklearn.linear_model import LinearRegression
 
 from skimb.__main__ import main
 from skimb.datasets import make_variance_images
@@ -167,6 +168,86 @@ def test_bad_input_is_refused_before_training(params, message, data):
         compare(*data, **{"estimator": ESTIMATOR, **params})
 
 
+@pytest.mark.parametrize(
+    ("change", "params", "message"),
+    [
+        (lambda y: np.where(y > 9.9, 1.5, 0.0), {}, "A test part holds one value only, 0"),
+        (
+            lambda y: np.where(y > 9.9, 50.5, np.minimum(y, 6)),
+            {"strategies": ["over"], "cv": 2},
+            "need rare and normal rows in every training part",
+        ),
+        (lambda y: y, {"X_test": np.zeros((1, 8, 8)), "y_test": [1.5]}, "in 1 row"),
+    ],
+)
+def test_splits_that_cannot_be_scored_are_refused_before_training(
+    change, params, message, data, monkeypatch
+):
+    X, y = data
+    monkeypatch.setattr(CNNRegressor, "fit", lambda *args: pytest.fail("it trained"))
+    relevance = Relevance([(6, 0), (50, 1)])
+    with pytest.raises(ValueError, match=message):
+        compare(
+            X,
+            change(y),
+            estimator=CNNRegressor(max_epochs=1, relevance=relevance),
+            random_state=0,
+            **{"strategies": ["focal_r"], **params},
+        )
+
+
+def test_the_relevance_of_the_estimator_is_what_is_rare(data):
+    X, _ = data
+    y = np.linspace(0.05, 1, len(X))
+    points = [(0.5, 0), (1, 1)]
+    estimator = CNNRegressor(max_epochs=1, relevance=Relevance(points))
+    result = compare(X, y, estimator=estimator, strategies=["over"], cv=2, random_state=0)
+    assert result.protocol["relevance"] == [[0.5, 0.0], [1.0, 1.0]]
+    assert "mean_absolute_error[rare]" in result.metrics
+    rare = CNNRegressor(relevance=lambda y: np.ones(len(y)))
+    with pytest.raises(ValueError, match="every value of y is rare"):
+        compare(X, y, estimator=rare, strategies=["over"])
+
+
+def test_a_part_without_test_rows_has_no_error_and_no_perfect_one(data, tmp_path):
+    X, y = data
+    common = np.flatnonzero((y > 5) & (y < 6))
+    result = compare(
+        X,
+        y,
+        X_test=X[common],
+        y_test=y[common],
+        estimator=ESTIMATOR,
+        strategies=["focal_r"],
+        random_state=0,
+    )
+    assert np.isnan(result.table.loc["none", ("mean_absolute_error[rare]", "mean")])
+    result.to_json(tmp_path / "c.json")
+    found = json.loads((tmp_path / "c.json").read_text())["strategies"]["none"]
+    assert found["mean_absolute_error[rare]"]["mean"] is None
+    result.to_html(tmp_path / "c.html")
+
+
+def test_pixels_are_not_blended_where_x_holds_files(table):
+    frame = pd.read_csv(table)
+    paths = [str(table.parent / file) for file in frame["file"]]
+    with pytest.raises(ValueError, match=r"'smogn' cannot run here\. It computes with pixels"):
+        compare(paths, frame["sigma"], strategies=["smogn"])
+
+
+def test_a_foreign_estimator_and_a_quantity_taken_for_labels_are_named(data):
+    X, y = data
+    with pytest.raises(ValueError, match="must be a CNNClassifier or a CNNRegressor"):
+        compare(X, y, estimator=LinearRegression(), strategies=["smogn"])
+    with pytest.raises(ValueError, match=r"looks like a quantity: then give estimator=CNNReg"):
+        compare(X, np.rint(1000 * y).astype(int))
+
+
+def test_what_is_known_of_labels_is_not_asked_of_numbers(comparison):
+    assert not hasattr(comparison, "confusion_matrix")
+    assert repr(comparison).startswith("<RegressionComparison of 12 strategies")
+
+
 def test_a_fixed_test_set_and_a_scoring_of_ones_own(data):
     X, y = data
     result = compare(
@@ -184,6 +265,9 @@ def test_a_fixed_test_set_and_a_scoring_of_ones_own(data):
     assert (result.table["neg_median_absolute_error", "mean"] < 0).all()
     assert not result.is_error("neg_median_absolute_error")
     assert result.verdict_metrics == ["neg_median_absolute_error"]
+    page = result._report()
+    for absent in ("pull in different directions", "rare are values", "a slope below 1"):
+        assert absent not in page
 
 
 def test_numbers_are_written_with_the_digits_of_their_unit(data):
@@ -193,6 +277,8 @@ def test_numbers_are_written_with_the_digits_of_their_unit(data):
     assert ".0" not in line.split()[1]
     assert result.text(123456.7, "mean_absolute_error") == "123457"
     assert result.text(0.5, "prediction_slope") == "0.500"
+    tiny = compare(X, 1e-12 * y, estimator=ESTIMATOR, strategies=["focal_r"], cv=2, random_state=0)
+    assert tiny.text(1.234e-12, "mean_absolute_error") == "1.23e-12"
 
 
 def test_json_and_report(comparison, tmp_path):
@@ -282,9 +368,18 @@ def test_missing_values_and_files_exit_with_1(table, capsys):
     frame = pd.read_csv(table)
     frame.loc[3, "sigma"] = np.nan
     frame.to_csv(table.parent / "holes.csv", index=False)
+    frame.fillna(np.inf).to_csv(table.parent / "infinite.csv", index=False)
     frame["file"] = "absent.png"
     frame.fillna(1.0).to_csv(table.parent / "absent.csv", index=False)
-    for name, message in (("holes", "1 of 160 rows of"), ("absent", "absent.png")):
+    (table.parent / "empty.csv").write_text("")
+    (table.parent / "bytes.csv").write_bytes(b"\xff\xfe\x00a,b")
+    for name, message in (
+        ("holes", "1 of 160 rows of"),
+        ("absent", "absent.png"),
+        ("infinite", "holds infinite values"),
+        ("empty", "empty.csv cannot be read as a table"),
+        ("bytes", "bytes.csv cannot be read as a table"),
+    ):
         path = str(table.parent / f"{name}.csv")
         assert main(["compare", path, "--image-column", "file", "--target", "sigma"]) == 1
         captured = capsys.readouterr()
