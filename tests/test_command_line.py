@@ -44,8 +44,8 @@ def test_compare_digits(tmp_path):
     ("arguments", "message"),
     [
         ([], "COMMAND"),
-        (["compare"], "FOLDER|digits"),
-        (["compare", "nonsense"], "neither a folder nor 'digits'"),
+        (["compare"], "TABLE.csv|digits"),
+        (["compare", "nonsense"], "neither a folder, nor a table, nor 'digits'"),
         (["compare", "digits", "--counts", "a=1"], "--counts is for folders"),
         (["compare", "digits", "--test", "."], "--test is for folders"),
         (["compare", ".", "--test", ".", "--folds", "3"], "exclude each other"),
