@@ -173,9 +173,10 @@ def print_study(rows):
 
 def print_remedies(rows, network, target):
     """Print what each remedy does, by range, and in how many repeats it beats none."""
-    rows = [row for row in rows if row["target"] == target and row["network"] == "shallow CNN"]
+    rows = [row for row in rows if row["target"] == target and row["network"] == network]
     print(
-        f"\nTrained on {TARGETS[target]}: mean absolute error on U(1, 10), by range of the target"
+        f"\n{network} trained on {TARGETS[target]}: mean absolute error on U(1, 10), by range of "
+        "the target"
     )
     print(f"| remedy | all | {' | '.join(RANGES)} | slope | better than none |")
     print("| --- |" + " --- |" * (len(RANGES) + 3))
