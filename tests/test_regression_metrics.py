@@ -1,5 +1,7 @@
 """Errors of a continuous target whose important range is rare."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from skimb.metrics import (
     balanced_mean_absolute_error,
     geometric_mean_error,
+    prediction_slope,
     sera_score,
     shot_report,
 )
@@ -66,11 +69,30 @@ def test_shots_are_counted_in_the_training():
     assert not hasattr(density, "edges_")
 
 
-@pytest.mark.parametrize(
-    "metric", [sera_score, balanced_mean_absolute_error, geometric_mean_error], ids=str
-)
+METRICS = {
+    "sera": partial(sera_score, relevance=Relevance().fit(TRUE)),
+    "balanced": partial(balanced_mean_absolute_error, density=LabelDensity(bins=[0, 2.5, 5, 21])),
+    "geometric": geometric_mean_error,
+    "slope": prediction_slope,
+}
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=list(METRICS))
+@given(weight=arrays(np.int64, len(TRUE), elements=st.integers(0, 3)))
+def test_a_weight_is_a_number_of_rows(metric, weight):
+    # Two values at least, of one bin or of several.
+    weight[[0, 10]] += 1
+    repeated = metric(np.repeat(TRUE, weight), np.repeat(PREDICTED, weight))
+    assert metric(TRUE, PREDICTED, sample_weight=weight) == pytest.approx(repeated)
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=list(METRICS))
 def test_what_is_wrong_is_said(metric):
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         metric(TRUE, PREDICTED[:3])
     with pytest.raises(ValueError, match="y_pred contains NaN"):
         metric(TRUE, np.full(len(TRUE), np.nan))
+    with pytest.raises(ValueError, match="Negative values"):
+        metric(TRUE, PREDICTED, sample_weight=-TRUE)
+    with pytest.raises(ValueError, match="at least one non-zero number"):
+        metric(TRUE, PREDICTED, sample_weight=0 * TRUE)

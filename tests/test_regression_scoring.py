@@ -73,6 +73,21 @@ def test_slope_of_what_is_right_on_average_is_r2():
     assert prediction_slope(y, model.predicted) == pytest.approx(model.score(signal, y))
 
 
+def test_scorers_take_weights():
+    rows = np.repeat(np.arange(len(TRUE)), [1, 2, 0, 3, 1, 0, 2, 1, 1, 4, 0])
+    density = LabelDensity(bins=[0, 2.5, 5, 21])
+    scoring = regression_scoring(TRUE, density=density, many=4, few=3)
+    for scorer in scoring.values():
+        weighted = scorer(
+            Oracle(PREDICTED),
+            np.zeros((len(TRUE), 1)),
+            TRUE,
+            sample_weight=np.bincount(rows, minlength=len(TRUE)),
+        )
+        repeated = scorer(Oracle(PREDICTED[rows]), np.zeros((len(rows), 1)), TRUE[rows])
+        assert weighted == pytest.approx(repeated)
+
+
 def test_scores_by_hand():
     got = scores(TRUE, TRUE, PREDICTED, density=LabelDensity(bins=[0, 5.5, 21]), many=8, few=3)
     # By the box plot, values from 4 on are rare.

@@ -5,6 +5,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
+from skimb._params import check_sample_weight
 from skimb.relevance import LabelDensity, Relevance
 
 __all__ = [
@@ -21,32 +22,35 @@ __all__ = [
 LEAST_ERROR = 1e-10
 
 
-def checked_errors(y_true, y_pred):
-    """Return values as a checked array, and the absolute errors of their predictions.
+def checked_errors(y_true, y_pred, sample_weight=None):
+    """Return values as a checked array, the absolute errors of their predictions, and weights.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
         Values and predictions.
+    sample_weight : array-like of shape (n,), default=None
+        None: all alike, 1.
 
     Returns
     -------
-    y_true, error : ndarray of shape (n,), float64
+    y_true, error, weight : ndarray of shape (n,), float64
 
     Raises
     ------
     ValueError
-        If shapes differ, or values are not finite.
+        If shapes differ, values are not finite, or no weight is positive.
     """
     check_consistent_length(y_true, y_pred)
     y_true, y_pred = (
         check_array(column_or_1d(y), ensure_2d=False, dtype=np.float64, input_name=name)
         for y, name in ((y_true, "y_true"), (y_pred, "y_pred"))
     )
-    return y_true, np.abs(y_pred - y_true)
+    weight = check_sample_weight(sample_weight, y_true, dtype=np.float64, ensure_non_negative=True)
+    return y_true, np.abs(y_pred - y_true), weight
 
 
-def sera_score(y_true, y_pred, *, relevance=None):
+def sera_score(y_true, y_pred, *, relevance=None, sample_weight=None):
     r"""Compute the squared error-relevance area (SERA); lower is better.
 
     .. math:: \int_0^1 \sum_{\phi(y_i) \ge t} (\hat y_i - y_i)^2 \, dt
@@ -58,6 +62,8 @@ def sera_score(y_true, y_pred, *, relevance=None):
         Values and predictions.
     relevance : Relevance, default=None
         A fitted one, of the training targets say. None: the box plot of `y_true`.
+    sample_weight : array-like of shape (n,), default=None
+        How much each row counts.
 
     Returns
     -------
@@ -81,13 +87,13 @@ def sera_score(y_true, y_pred, *, relevance=None):
     >>> sera_score(y_true, [1, 2, 3, 3, 3, 4, 4, 4, 6, 8, 9])
     138.0
     """
-    y_true, error = checked_errors(y_true, y_pred)
+    y_true, error, weight = checked_errors(y_true, y_pred, sample_weight)
     if relevance is None:
         relevance = Relevance().fit(y_true)
-    return float(relevance(y_true) @ error**2)
+    return float(relevance(y_true) @ (weight * error**2))
 
 
-def balanced_mean_absolute_error(y_true, y_pred, *, density=None):
+def balanced_mean_absolute_error(y_true, y_pred, *, density=None, sample_weight=None):
     """Compute the mean over the range of the target of the mean absolute error there.
 
     Each bin that holds rows counts alike, however many it holds [1]_.
@@ -98,6 +104,8 @@ def balanced_mean_absolute_error(y_true, y_pred, *, density=None):
         Values and predictions.
     density : LabelDensity, default=None
         Whose bins; None: those of ``LabelDensity()``. A clone is fitted to `y_true`.
+    sample_weight : array-like of shape (n,), default=None
+        How much each row counts in the mean of its bin.
 
     Returns
     -------
@@ -121,20 +129,22 @@ def balanced_mean_absolute_error(y_true, y_pred, *, density=None):
     >>> balanced_mean_absolute_error([0.5, 0.5, 0.5, 1.5], [0.5, 0.5, 0.5, 3.5], density=bins)
     1.0
     """
-    y_true, error = checked_errors(y_true, y_pred)
+    y_true, error, weight = checked_errors(y_true, y_pred, sample_weight)
     place = _fitted(density, y_true).bin_of(y_true)
-    counts = np.bincount(place)
-    means = np.bincount(place, weights=error)[counts > 0] / counts[counts > 0]
+    counts = np.bincount(place, weights=weight)
+    means = np.bincount(place, weights=weight * error)[counts > 0] / counts[counts > 0]
     return float(means.mean())
 
 
-def geometric_mean_error(y_true, y_pred):
+def geometric_mean_error(y_true, y_pred, *, sample_weight=None):
     """Compute the geometric mean of the absolute errors: a few large ones do not decide it.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
         Values and predictions. An exact hit counts as an error of 1e-10.
+    sample_weight : array-like of shape (n,), default=None
+        How much each row counts.
 
     Returns
     -------
@@ -156,14 +166,15 @@ def geometric_mean_error(y_true, y_pred):
     >>> round(geometric_mean_error([0, 0], [1, 4]), 6)
     2.0
     """
-    return _geometric_mean(checked_errors(y_true, y_pred)[1])
+    _, error, weight = checked_errors(y_true, y_pred, sample_weight)
+    return _geometric_mean(error, weight)
 
 
-def _geometric_mean(error):
-    return float(np.exp(np.log(np.maximum(error, LEAST_ERROR)).mean()))
+def _geometric_mean(error, weight):
+    return float(np.exp(np.average(np.log(np.maximum(error, LEAST_ERROR)), weights=weight)))
 
 
-def prediction_slope(y_true, y_pred):
+def prediction_slope(y_true, y_pred, *, sample_weight=None):
     """Compute the slope of the least-squares line of predictions on values.
 
     It tells how far predictions shrink to the mean, which is how a regressor fails on a rare range:
@@ -175,6 +186,8 @@ def prediction_slope(y_true, y_pred):
     ----------
     y_true, y_pred : array-like of shape (n,)
         Values and predictions.
+    sample_weight : array-like of shape (n,), default=None
+        How much each row counts.
 
     Returns
     -------
@@ -191,15 +204,17 @@ def prediction_slope(y_true, y_pred):
     >>> round(prediction_slope([1, 2, 3, 10], [2.5, 3, 3.5, 7]), 6)
     0.5
     """
-    y_true, _ = checked_errors(y_true, y_pred)
-    if np.ptp(y_true) == 0:
+    y_true, _, weight = checked_errors(y_true, y_pred, sample_weight)
+    seen = y_true[weight > 0]
+    if np.ptp(seen) == 0:
         raise ValueError(
-            f"No line has a slope over one value: `y_true` holds {y_true[0]:g} only. Give rows "
+            f"No line has a slope over one value: `y_true` holds {seen[0]:g} only. Give rows "
             "that differ."
         )
     predicted = np.asarray(y_pred, dtype=np.float64).ravel()
-    centred = y_true - y_true.mean()
-    return float(centred @ (predicted - predicted.mean()) / (centred @ centred))
+    centred = y_true - np.average(y_true, weights=weight)
+    spread = predicted - np.average(predicted, weights=weight)
+    return float((weight * centred) @ spread / ((weight * centred) @ centred))
 
 
 def shot_report(y_true, y_pred, *, y_train, density=None, many=100, few=20):
@@ -244,7 +259,7 @@ def shot_report(y_true, y_pred, *, y_train, density=None, many=100, few=20):
     many  1  0.00  0.00
     few   2  0.75 -0.75
     """
-    y_true, error = checked_errors(y_true, y_pred)
+    y_true, error, weight = checked_errors(y_true, y_pred)
     signed = np.asarray(y_pred, dtype=np.float64).ravel() - y_true
     groups = {"all": np.ones(len(y_true), dtype=bool)}
     groups |= rows_by_shot(y_true, density=_fitted(density, y_train), many=many, few=few)
@@ -254,8 +269,8 @@ def shot_report(y_true, y_pred, *, y_train, density=None, many=100, few=20):
         if not len(some):
             rows[name] = (0, *[np.nan] * 4)
             continue
-        figures = some.mean(), (some**2).mean(), _geometric_mean(some), signed[members].mean()
-        rows[name] = (len(some), *figures)
+        gmean = _geometric_mean(some, weight[members])
+        rows[name] = len(some), some.mean(), (some**2).mean(), gmean, signed[members].mean()
     return pd.DataFrame.from_dict(
         rows, orient="index", columns=["n", "mae", "mse", "gmean", "bias"]
     )

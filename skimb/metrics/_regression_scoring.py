@@ -46,14 +46,14 @@ def regression_scoring(
         Whose bins; None: those of ``LabelDensity()``.
     many, few : int, default=100, 20
         More rows of y in a bin than this are many, fewer than that are few, as in `shot_report`.
-
     absent : float, default=0.0
         What the error of a part is in a fold that has no row of it; NaN cannot be searched with.
 
     Returns
     -------
     dict of str to scorer
-        All but the last are better when larger; errors have the sign turned.
+        All but the last are better when larger; errors have the sign turned. All take
+        `sample_weight`.
 
         - ``neg_mean_absolute_error``, ``neg_root_mean_squared_error``, ``r2``: scikit-learn's, of
           all rows;
@@ -154,7 +154,7 @@ def _is_shot(y, *, shot, density, many, few):
     return rows_by_shot(y, density=density, many=many, few=few)[shot]
 
 
-def _mean_absolute_error_of_part(y_true, y_pred, *, part, absent):
-    y_true, error = checked_errors(y_true, y_pred)
-    some = error[part(y_true)]
-    return float(some.mean()) if len(some) else absent
+def _mean_absolute_error_of_part(y_true, y_pred, *, part, absent, sample_weight=None):
+    y_true, error, weight = checked_errors(y_true, y_pred, sample_weight)
+    weight = weight * part(y_true)
+    return float(np.average(error, weights=weight)) if weight.any() else absent
