@@ -366,6 +366,29 @@ class LabelDensity(BaseEstimator):
         places = np.searchsorted(self.edges_, _check_target(y), side="right") - 1
         return np.clip(places, 0, len(self.edges_) - 2)
 
+    def means(self, y, values, *, sample_weight=None):
+        """Return the mean of values over the rows of each bin.
+
+        Parameters
+        ----------
+        y : array-like of shape (m,)
+            Values of the target.
+        values : ndarray of shape (m,)
+            What is averaged: errors, say.
+        sample_weight : ndarray of shape (m,), default=None
+            How much each row counts; None: all alike.
+
+        Returns
+        -------
+        ndarray of shape (n_bins,), float64
+            NaN where there is no row, or none that counts.
+        """
+        weight = np.ones(len(values)) if sample_weight is None else sample_weight
+        place, n_bins = self.bin_of(y), len(self.counts_)
+        total = np.bincount(place, weights=weight, minlength=n_bins)
+        sums = np.bincount(place, weights=weight * values, minlength=n_bins)
+        return np.divide(sums, total, out=np.full(n_bins, np.nan), where=total > 0)
+
     def smoothed(self, values):
         """Return values, one a bin, smoothed by the kernel; beyond the bins there is nothing.
 

@@ -124,6 +124,14 @@ def test_smoothing_is_that_of_a_loop():
     np.testing.assert_allclose(density.smoothed(values), expected)
 
 
+def test_means_by_bin():
+    density = LabelDensity(bins=[0, 1, 2, 3, 4]).fit([0.5])
+    y, values = [-9.0, 0.5, 1.5, 3.5], np.array([1.0, 3.0, 5.0, 7.0])
+    np.testing.assert_array_equal(density.means(y, values), [2, 5, np.nan, 7])
+    weighted = density.means(y, values, sample_weight=np.array([3.0, 1.0, 2.0, 0.0]))
+    np.testing.assert_array_equal(weighted, [1.5, 5, np.nan, np.nan])
+
+
 def test_golden_weights():
     density = LabelDensity(bins=np.arange(7), kernel=None)
     rows = np.cumsum([0, 100, 40, 10, 2])

@@ -127,11 +127,11 @@ class TargetDensityDisplay:
             weigh = target_weight
             if not callable(weigh):
                 weigh = fit_target_weight(target_weight, y, density=clone(density))
-            found["weights"] = _mean_by_bin(density, y, np.asarray(weigh(y)))
+            found["weights"] = density.means(y, np.asarray(weigh(y)))
         if y_pred is not None:
             check_consistent_length(y, y_pred)
             error = np.abs(column_or_1d(y_pred) - y)
-            found["errors"] = _mean_by_bin(density, y, error)
+            found["errors"] = density.means(y, error)
         return cls(density.edges_, density.counts_, **found).plot(ax=ax)
 
     @classmethod
@@ -212,10 +212,3 @@ class TargetDensityDisplay:
         over.set_ylabel(label, color=colour)
         self.overlays_[name] = over
         return over
-
-
-def _mean_by_bin(density, y, values):
-    """Return the mean of values over the rows of each bin; NaN where there is none."""
-    sums = np.bincount(density.bin_of(y), weights=values, minlength=len(density.counts_))
-    means = np.full(len(sums), np.nan)
-    return np.divide(sums, density.counts_, out=means, where=density.counts_ > 0)

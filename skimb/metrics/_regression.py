@@ -130,10 +130,8 @@ def balanced_mean_absolute_error(y_true, y_pred, *, density=None, sample_weight=
     1.0
     """
     y_true, error, weight = checked_errors(y_true, y_pred, sample_weight)
-    place = _fitted(density, y_true).bin_of(y_true)
-    counts = np.bincount(place, weights=weight)
-    means = np.bincount(place, weights=weight * error)[counts > 0] / counts[counts > 0]
-    return float(means.mean())
+    means = _fitted(density, y_true).means(y_true, error, sample_weight=weight)
+    return float(np.nanmean(means))
 
 
 def geometric_mean_error(y_true, y_pred, *, sample_weight=None):

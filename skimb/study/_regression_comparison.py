@@ -143,12 +143,7 @@ class RegressionComparison(BaseComparison):
 def _errors_by_bin(y, truth, predicted):
     """Return edges of bins, and the mean absolute error in each; NaN where it has no row."""
     density = LabelDensity().fit(y)
-    place = density.bin_of(truth)
-    n_bins = len(density.counts_)
-    total = np.bincount(place, weights=np.abs(predicted - truth), minlength=n_bins)
-    counts = np.bincount(place, minlength=n_bins)
-    with np.errstate(invalid="ignore"):
-        return density.edges_, total / np.where(counts > 0, counts, np.nan)
+    return density.edges_, density.means(truth, np.abs(predicted - truth))
 
 
 def _trade(comparison):
