@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.utils import RegressorTags, check_array, check_consistent_length, column_or_1d
 
 from skimb._images import check_rows
 from skimb._params import Interval, StrOptions
 from skimb._resampled import ResampledRows
 from skimb._resampling import as_array, like, select_rows
-from skimb.relevance import Relevance, fit_relevance, relevance_bumps
+from skimb.relevance import fit_relevance, relevance_bumps
 
 __all__ = ["RelevanceResampler"]
 
@@ -74,7 +74,7 @@ class RelevanceResampler(BaseEstimator):
         ----------
         X : array, memmap, tensor, sparse matrix, frame or list of shape (n, ...); or n paths
             Rows of any dimension. Resamplers that make rows want numbers, and nothing sparse.
-        y : array-like of shape (n,)
+        y : array-like of shape (n,), or a frame of one column
             Values of the target.
 
         Returns
@@ -99,7 +99,14 @@ class RelevanceResampler(BaseEstimator):
 
     def _checked(self, X, y):
         """Return rows as `_resample` wants them, values as they came, and as floats."""
+        if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
+            y = y.iloc[:, 0]
         values = y if isinstance(y, pd.Series) else column_or_1d(as_array(y), warn=True)
+        if getattr(values.dtype, "kind", "") in "mM":
+            raise ValueError(
+                f"y must hold numbers. It holds times, of dtype {values.dtype}. Give their number "
+                "of days, say: y / np.timedelta64(1, 'D')."
+            )
         target = check_array(
             column_or_1d(values),
             ensure_2d=False,
@@ -120,9 +127,9 @@ class RelevanceResampler(BaseEstimator):
 
     def _fit_relevance(self, target):
         """Return the relevance of the values that it was fitted on."""
-        relevance: Any = Relevance() if self.relevance is None else self.relevance
-        self.relevance_ = clone(relevance).fit(target) if hasattr(relevance, "fit") else relevance
-        return fit_relevance(self.relevance_, target)(target)
+        phi = fit_relevance(self.relevance, target)
+        self.relevance_ = phi.relevance
+        return phi(target)
 
     def _learn(self, target):
         """Find the bumps; return the bump of each row."""
@@ -157,7 +164,7 @@ class RelevanceResampler(BaseEstimator):
         if isinstance(strategy, str):
             wanted = self._named_counts(strategy, before.astype(np.float64), is_rare)
         else:
-            changed = self._changed(is_rare, is_list=np.ndim(strategy) > 0)
+            changed = self._changed(is_rare, is_list=not isinstance(strategy, Real))
             factors = np.ones(len(before))
             factors[changed] = self._given_factors(strategy, int(changed.sum()))
             wanted = factors * before
@@ -166,7 +173,7 @@ class RelevanceResampler(BaseEstimator):
     def _given_factors(self, strategy, n_changed):
         """Return the factors of the strategy, checked."""
         low, high = self._factors
-        found = np.asarray(strategy, dtype=np.float64)
+        found = _numbers(strategy)
         if found.ndim > 0 and found.shape != (n_changed,):
             raise ValueError(
                 f"`sampling_strategy` must have one number for each of the {n_changed} bumps that "
@@ -213,5 +220,16 @@ class RelevanceResampler(BaseEstimator):
         return tags
 
 
+def _numbers(given):
+    """Return numbers as an array; NaN for what holds none."""
+    try:
+        found = np.asarray(given)
+    except ValueError:
+        found = np.array(None)
+    return found.astype(np.float64) if found.dtype.kind in "iuf" else np.array(np.nan)
+
+
 def _in_container_of(given, values):
+    if isinstance(given, pd.DataFrame) and isinstance(values, pd.Series):
+        return values.to_frame()
     return values.tolist() if isinstance(given, list) else like(given, values)

@@ -31,9 +31,18 @@ def in_dtype(values, dtype):
     ndarray
     """
     if is_integer(dtype):
-        low, high = (0, 1) if dtype == np.bool_ else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-        values = np.clip(np.rint(values), low, high)
+        values = np.rint(values)
+        values = np.clip(values, *_range_of(dtype, values.dtype.type))
     return values.astype(dtype)
+
+
+def _range_of(dtype, real):
+    """Return the least and the largest of the real numbers that fit a dtype of integers."""
+    if dtype == np.bool_:
+        return real(0), real(1)
+    low, high = (real(bound) for bound in (np.iinfo(dtype).min, np.iinfo(dtype).max))
+    # The largest of 64 bits is no real number: that above it would wrap around.
+    return low, high if int(high) <= np.iinfo(dtype).max else np.nextafter(high, low)
 
 
 def blend_into(out, X, first, second, gaps):
@@ -71,7 +80,7 @@ def blend_into(out, X, first, second, gaps):
         made = gaps[part] * made
         made += base
         if rounds:
-            np.rint(made, out=made)
+            made = in_dtype(made, X.dtype) if X.dtype.itemsize == 8 else np.rint(made, out=made)
         out[start : start + len(made)] = made
 
 

@@ -1,6 +1,7 @@
 """Continuous targets: which of their values are rare, by a relevance or by their density."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -117,7 +118,8 @@ class Relevance(BaseEstimator):
             raise ValueError(
                 f"No value of y lies beyond the whiskers of its box plot, [{low:g}, {high:g}] "
                 f"(extremes={self.extremes!r}, coef={self.coef:g}), so none would be relevant. "
-                "Give `points`, a smaller `coef`, or weight by density: compute_target_weight."
+                "Say which are: relevance=Relevance(points=[(value, relevance), ...]); or let "
+                "whiskers be shorter: relevance=Relevance(coef=...)."
             )
         median = np.median(y)
         # Where a whisker has shrunk to the median, the first extreme value stands for it.
@@ -145,11 +147,20 @@ class Relevance(BaseEstimator):
         -------
         ndarray of shape (n,), float64
             In [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If y is not finite, or neither `points` are given nor `fit` was called.
         """
-        if not hasattr(self, "points_"):
+        if hasattr(self, "points_"):
+            points = self.points_
+        elif self.points is not None:
+            points = _check_points(self.points)
+        else:
             raise ValueError("This Relevance has not seen a target yet. Call fit(y) first.")
         y = _check_target(y)
-        values, shares = self.points_.T
+        values, shares = np.transpose(points)
         if len(values) == 1:
             return np.full(len(y), shares[0])
         # Between which points, how far along, and what the curve makes of it.
@@ -165,8 +176,9 @@ def fit_relevance(relevance, y):
     Parameters
     ----------
     relevance : Relevance, callable or None
-        None: ``Relevance()``. One with a method `fit` is cloned and fitted on y; any other callable
-        turns values of shape (n,) into their relevance and is taken as it is.
+        None: ``Relevance()``. One with a method `fit` is cloned and fitted on y, though it was
+        fitted before: what a fitted one has learnt is kept by ``Relevance(points=phi.points_)``.
+        Any other callable turns values of shape (n,) into their relevance and is taken as it is.
     y : array-like of shape (n,)
         Values of the target.
 
@@ -174,12 +186,14 @@ def fit_relevance(relevance, y):
     -------
     callable
         Values of shape (n,) to their relevance, float64 of shape (n,), which is checked to lie in
-        [0, 1].
+        [0, 1]. What it calls is its ``relevance``.
 
     Raises
     ------
     ValueError
         If it cannot be fitted on y, or, when called, gives anything else.
+    TypeError
+        If it is not callable.
 
     Examples
     --------
@@ -190,12 +204,26 @@ def fit_relevance(relevance, y):
     """
     if relevance is None:
         relevance = Relevance()
+    if not callable(relevance):
+        raise TypeError(
+            "`relevance` must be a Relevance, a function from values to their relevance, or None. "
+            f"Got {relevance!r}."
+        )
     if hasattr(relevance, "fit"):
-        relevance = clone(relevance).fit(y)
+        relevance = clone(relevance)
+        relevance.fit(y)
+    return _CheckedRelevance(relevance)
 
-    def phi(y):
+
+@dataclass(frozen=True)
+class _CheckedRelevance:
+    """A relevance whose values are checked."""
+
+    relevance: Any
+
+    def __call__(self, y):
         values = _check_target(y)
-        found = np.asarray(relevance(values), dtype=np.float64)
+        found = np.asarray(self.relevance(values), dtype=np.float64)
         if found.shape != values.shape or not np.all((found >= 0) & (found <= 1)):
             raise ValueError(
                 "`relevance` must give a number in [0, 1] for each value of the target. For "
@@ -203,8 +231,6 @@ def fit_relevance(relevance, y):
                 + (f" between {found.min():g} and {found.max():g}." if found.size else ".")
             )
         return found
-
-    return phi
 
 
 def relevance_bumps(y, *, relevance=None, threshold=0.5):
@@ -259,21 +285,26 @@ def _hinges(y):
     return (y[lower - 1] + y[upper - 1]) / 2
 
 
-def _check_points(points):
-    points = np.asarray(points, dtype=np.float64)
+def _check_points(points) -> Any:
+    found: Any
+    try:
+        found = np.asarray(points, dtype=np.float64)
+    except (TypeError, ValueError):
+        found = np.empty(0)
     is_sound = (
-        points.ndim == 2
-        and points.shape[1] == 2
-        and np.isfinite(points).all()
-        and np.all(np.diff(points[:, 0]) > 0)
-        and np.all((points[:, 1] >= 0) & (points[:, 1] <= 1))
+        found.ndim == 2
+        and found.shape[1] == 2
+        and len(found) > 0
+        and np.isfinite(found).all()
+        and np.all(np.diff(found[:, 0]) > 0)
+        and np.all((found[:, 1] >= 0) & (found[:, 1] <= 1))
     )
     if not is_sound:
         raise ValueError(
             "`points` must be pairs (value, relevance): values increasing, relevance in [0, 1]. "
-            f"Got {points.tolist()}."
+            f"Got {points!r}."
         )
-    return points
+    return found
 
 
 class LabelDensity(BaseEstimator):
@@ -347,9 +378,10 @@ class LabelDensity(BaseEstimator):
         if self.kernel_size % 2 == 0:
             raise ValueError(f"`kernel_size` must be odd. Got {self.kernel_size}.")
         y = _check_target(y)
-        if isinstance(self.bins, Sequence | np.ndarray) and not isinstance(self.bins, str):
+        if not isinstance(self.bins, str | Integral):
             self.edges_ = np.asarray(self.bins, dtype=np.float64)
-            if self.edges_.ndim != 1 or len(self.edges_) < 2 or np.any(np.diff(self.edges_) <= 0):
+            is_line = self.edges_.ndim == 1 and len(self.edges_) > 1
+            if not is_line or not np.all(np.diff(self.edges_) > 0):
                 raise ValueError(f"`bins` must be edges that increase. Got {self.bins!r}.")
         else:
             n_bins = _number_of_bins(y) if isinstance(self.bins, str) else int(self.bins)
@@ -433,9 +465,10 @@ def compute_target_weight(scheme, y, *, density=None, clip=(0.1, 10.0)):
     y : array-like of shape (n,)
         Values of the target.
     density : LabelDensity, default=None
-        Bins and kernel; None: those of ``LabelDensity()``. It is fitted here.
-    clip : (float, float), default=(0.1, 10.0)
-        The least and the most that a row may weigh, where the average row weighs 1 before.
+        Bins and kernel; None: those of ``LabelDensity()``. A clone is fitted to y.
+    clip : (float, float) or None, default=(0.1, 10.0)
+        The least and the most that a row may weigh, where the average row weighs 1 before. None:
+        no bounds.
 
     Returns
     -------
@@ -445,7 +478,7 @@ def compute_target_weight(scheme, y, *, density=None, clip=(0.1, 10.0)):
     Raises
     ------
     ValueError
-        If the scheme is unknown, or y is not finite.
+        If the scheme is unknown, y is not finite, or `clip` is no interval of positive numbers.
 
     References
     ----------
@@ -476,7 +509,7 @@ def fit_target_weight(scheme, y, *, density=None, clip=(0.1, 10.0)):
     Raises
     ------
     ValueError
-        If the scheme is unknown, or y is not finite.
+        If the scheme is unknown, y is not finite, or `clip` is no interval of positive numbers.
 
     Examples
     --------
@@ -487,18 +520,42 @@ def fit_target_weight(scheme, y, *, density=None, clip=(0.1, 10.0)):
     array([0.6667, 2.    ])
     """
     y = _check_target(y)
+    low, high = _check_clip(clip)
     if scheme is None:
-        return lambda values: np.ones(len(values))
+        return _ones
     if scheme not in ("inverse", "sqrt", "lds"):
         raise ValueError(f"`scheme` must be 'inverse', 'sqrt', 'lds' or None. Got {scheme!r}.")
-    density = (LabelDensity() if density is None else density).fit(y)
+    density = (LabelDensity() if density is None else clone(density)).fit(y)
     mass = density.counts_ if scheme == "inverse" else np.sqrt(density.counts_)
     if scheme == "lds":
         mass = density.smoothed(mass)
-    # Bins without a row have no weight of their own: values that fall there get the clip's most.
+    # Bins without a row have no weight of their own: values that fall there get the most.
     with np.errstate(divide="ignore"):
         by_bin = 1 / mass
     rows = density.bin_of(y)
-    by_bin = np.clip(by_bin / by_bin[rows].mean(), *clip)
+    by_bin = np.clip(by_bin / by_bin[rows].mean(), low, high)
+    by_bin[np.isinf(by_bin)] = by_bin[rows].max()
     by_bin /= by_bin[rows].mean()
-    return lambda values: by_bin[density.bin_of(values)]
+    return partial(_weight_by_bin, density, by_bin)
+
+
+def _ones(values):
+    return np.ones(len(values))
+
+
+def _weight_by_bin(density, by_bin, values):
+    return by_bin[density.bin_of(values)]
+
+
+def _check_clip(clip):
+    if clip is None:
+        return 0.0, np.inf
+    try:
+        low, high = map(float, clip)
+    except (TypeError, ValueError):
+        low, high = np.nan, np.nan
+    if not 0 <= low <= high or high == 0:
+        raise ValueError(
+            f"`clip` must be None or two numbers, the least and the most weight. Got {clip!r}."
+        )
+    return low, high

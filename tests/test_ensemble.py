@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import parallel_config
 from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import BaggingRegressor, HistGradientBoostingRegressor
@@ -231,6 +232,25 @@ def test_jobs_change_no_bit(estimator):
     np.testing.assert_array_equal(one.predict(X), two.predict(X))
     # The fitted one pickles, and comes back the same.
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(one)).predict(X), one.predict(X))
+
+
+def test_processes_of_another_kind():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(60, 2))
+    y = np.exp(X[:, 0])
+    params = {"max_samples": 1.5, "sampler": SMOTER(), "n_estimators": 2, "random_state": 0}
+    expected = ReBaggRegressor(**params).fit(X, y)
+    with parallel_config(backend="multiprocessing"):
+        found = ReBaggRegressor(**params, n_jobs=2).fit(X, y)
+    np.testing.assert_array_equal(found.predict(X), expected.predict(X))
+
+
+def test_a_sampler_that_makes_no_row():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(60, 2))
+    sampler = SMOTER(sampling_strategy=1.0)
+    with pytest.raises(ValueError, match="rare rows beside those of X, but SMOTER made none"):
+        ReBaggRegressor(sampler=sampler, random_state=0).fit(X, np.exp(X[:, 0]))
 
 
 def test_threads_are_handed_back():

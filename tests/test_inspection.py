@@ -149,6 +149,15 @@ def test_target_density_with_all_that_can_be_drawn():
     assert places == sorted(set(places))
 
 
+def test_target_density_of_bins_without_ends():
+    density = LabelDensity(bins=[-np.inf, 1, 2, np.inf])
+    display = TargetDensityDisplay.from_predictions(SKEWED, density=density, relevance=Relevance())
+    np.testing.assert_array_equal(display.edges, [SKEWED.min(), 1, 2, SKEWED.max()])
+    assert display.counts.sum() == len(SKEWED)
+    with pytest.raises(ValueError, match="y_pred contains NaN"):
+        TargetDensityDisplay.from_predictions(SKEWED, np.full(len(SKEWED), np.nan))
+
+
 def test_target_density_of_an_estimator():
     X = SKEWED[:, None]
     mean = DummyRegressor().fit(X, SKEWED)

@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,6 +68,28 @@ def test_shots_are_counted_in_the_training():
     nobody = shot_report([0.5], [0.5], y_train=y_train, density=density)
     assert nobody.loc["few"].isna().tolist() == [False, True, True, True, True]
     assert not hasattr(density, "edges_")
+    with pytest.raises(ValueError, match=r"`few` must be at most `many`.*few=30, many=10"):
+        shot_report(y_true, y_true, y_train=y_train, many=10, few=30)
+
+
+def test_a_weighted_report_is_that_of_repeated_rows():
+    density = LabelDensity(bins=[0, 2.5, 5, 21])
+    y_train = np.repeat([1, 3, 6], [200, 50, 5])
+    weight = np.array([1, 2, 0, 3, 1, 0, 2, 1, 1, 4, 0])
+    known = {"y_train": y_train, "density": density}
+    found = shot_report(TRUE, PREDICTED, sample_weight=weight, **known)
+    rows = np.repeat(np.arange(len(TRUE)), weight)
+    expected = shot_report(TRUE[rows], PREDICTED[rows], **known)
+    pd.testing.assert_frame_equal(found.drop(columns="n"), expected.drop(columns="n"))
+    assert found["n"].to_dict() == {"all": 8, "many": 2, "medium": 4, "few": 2, "zero": 0}
+
+
+@pytest.mark.parametrize("metric", [sera_score, balanced_mean_absolute_error])
+def test_rows_of_no_weight_are_not_there(metric):
+    # By default bins and relevance are learnt from the rows.
+    y, predicted = np.append(TRUE, 1000.0), np.append(PREDICTED, 0.0)
+    weight = np.append(np.ones(len(TRUE)), 0)
+    assert metric(y, predicted, sample_weight=weight) == metric(TRUE, PREDICTED)
 
 
 METRICS = {

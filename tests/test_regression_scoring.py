@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+from sklearn.model_selection import GridSearchCV, KFold, LeaveOneOut, cross_validate
 from sklearn.tree import DecisionTreeRegressor
 
 from skimb.metrics import (
@@ -71,6 +71,22 @@ def test_slope_of_what_is_right_on_average_is_r2():
     y = signal + rng.normal(size=5000)
     model = Oracle(LinearRegression().fit(signal[:, None], y).predict(signal[:, None]))
     assert prediction_slope(y, model.predicted) == pytest.approx(model.score(signal, y))
+
+
+def test_one_value_has_no_slope():
+    scoring = regression_scoring(TRUE)
+    # Scikit-learn's own warns.
+    del scoring["r2"]
+    X, folds = TRUE[:, None], LeaveOneOut()
+    found = cross_validate(LinearRegression(), X, TRUE, scoring=scoring, cv=folds)
+    assert np.isnan(found["test_prediction_slope"]).all()
+    assert np.isfinite(found["test_neg_sera"]).all()
+
+
+def test_a_relevance_may_give_a_list():
+    scoring = regression_scoring(TRUE, relevance=lambda y: [float(value > 10) for value in y])
+    scorer = scoring["neg_mean_absolute_error[rare]"]
+    assert scorer(Oracle(PREDICTED), np.zeros((11, 1)), TRUE) == -7.5
 
 
 def test_scorers_take_weights():

@@ -1,6 +1,9 @@
 """Relevance and density of continuous targets."""
 
+import pickle
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +63,8 @@ def test_a_median_on_the_whisker():
         (Relevance(), [1, np.nan], "NaN"),
         (Relevance([(1, 0), (1, 1)]), SKEWED, "values increasing"),
         (Relevance([(1, 0), (2, 3)]), SKEWED, r"relevance in \[0, 1\]"),
+        (Relevance([[1, 0], [2]]), SKEWED, r"must be pairs.*Got \[\[1, 0\], \[2\]\]"),
+        (Relevance(np.empty((0, 2))), SKEWED, "must be pairs"),
         (Relevance(coef=0), SKEWED, "'coef' parameter"),
     ],
 )
@@ -68,9 +73,12 @@ def test_what_is_wrong_is_said(relevance, y, message):
         relevance.fit(y)
 
 
-def test_a_relevance_wants_a_target_first():
+def test_a_relevance_wants_points_or_a_target_first():
     with pytest.raises(ValueError, match="has not seen a target"):
         Relevance()([1.0])
+    np.testing.assert_array_equal(Relevance([(0, 0), (2, 1)])([-1, 1, 3]), [0, 0.5, 1])
+    with pytest.raises(TypeError, match=r"must be a Relevance, a function.*Got 3"):
+        fit_relevance(3, SKEWED)
 
 
 @given(arrays(np.float64, st.integers(5, 40), elements=st.floats(-1e6, 1e6, allow_subnormal=False)))
@@ -130,6 +138,35 @@ def test_means_by_bin():
     np.testing.assert_array_equal(density.means(y, values), [2, 5, np.nan, 7])
     weighted = density.means(y, values, sample_weight=np.array([3.0, 1.0, 2.0, 0.0]))
     np.testing.assert_array_equal(weighted, [1.5, 5, np.nan, np.nan])
+
+
+@pytest.mark.parametrize("edges", [[0, 1, 2], (0, 1, 2), pd.Series([0, 1, 2]), pd.Index([0, 1, 2])])
+def test_edges_in_any_container(edges):
+    assert LabelDensity(bins=edges).fit([0.5, 0.6, 1.5]).counts_.tolist() == [2, 1]
+    with pytest.raises(ValueError, match="edges that increase"):
+        LabelDensity(bins=[0, np.nan, 2]).fit([0.5])
+
+
+def test_weights_are_settled():
+    density = LabelDensity(bins=4)
+    weigh = fit_target_weight("inverse", AGES, density=density)
+    before = weigh(AGES)
+    # What the density is used for afterwards does not matter.
+    density.fit(100 * AGES)
+    compute_target_weight("inverse", 100 * AGES, density=density)
+    np.testing.assert_array_equal(weigh(AGES), before)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(weigh))(AGES), before)
+
+
+def test_bounds_of_weights():
+    density = LabelDensity(bins=np.arange(7), kernel=None)
+    free = fit_target_weight("inverse", AGES, density=density, clip=None)
+    # 100, 40, 10, 2, 0 and 1 rows: five bins with the same weight altogether.
+    expected = 153 / 5 / np.array([100, 40, 10, 2, 1, 1])
+    np.testing.assert_allclose(free(np.arange(6) + 0.5), expected)
+    for clip in ((10, 0.1), (-1, 2), 5.0, (1, 2, 3), ("a", "b"), (0, np.nan)):
+        with pytest.raises(ValueError, match="`clip` must be None or two numbers"):
+            compute_target_weight("inverse", AGES, clip=clip)
 
 
 def test_golden_weights():

@@ -1,5 +1,7 @@
 """Rows that SMOTER, SMOGN and noise make for the rare ranges of a target."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,6 +59,14 @@ def test_distances_are_those_of_a_loop(n_categories, monkeypatch):
     np.fill_diagonal(loop, np.inf)
     np.testing.assert_allclose(np.sort(distances), np.sort(loop)[:, :4], rtol=1e-6)
     np.testing.assert_allclose(np.take_along_axis(loop, neighbors, 1), distances, rtol=1e-6)
+
+
+@pytest.mark.parametrize("offset", [1e8, 1.7e9])
+def test_far_from_zero_neighbours_are_the_same(offset):
+    # As many columns are searched by brute force, where products lose what is small.
+    points, codes = np.random.RandomState(0).randn(60, 20), np.empty((60, 0), dtype=int)
+    far = points + offset
+    np.testing.assert_array_equal(nearest(far, codes, 3)[0], nearest(far - offset, codes, 3)[0])
 
 
 def zip_rows(points, codes, i):
@@ -278,7 +288,50 @@ def test_integers_are_clipped_and_do_not_wrap_around():
     assert np.abs(made - exact).max() <= 0.5
 
 
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+@pytest.mark.parametrize("maker", MAKERS)
+def test_the_largest_integers_do_not_wrap_around(maker, dtype):
+    largest = np.iinfo(dtype).max
+    y = np.r_[np.linspace(0, 9, 40), np.linspace(11, 20, 20)]
+    X = np.column_stack([np.full(60, largest, dtype), np.arange(60, dtype=dtype)])
+    for rows in (X, pd.DataFrame(X)):
+        made, _ = made_rows(maker(relevance=HIGH, random_state=0), rows, y)
+        # The nearest float below is 1024 or 2048 away.
+        assert np.asarray(made)[:, 0].min() >= largest - 2048
+
+
 # ------------------------------------------------------------------------- tables
+
+
+def test_numbers_are_numbers_in_columns_of_objects():
+    X, y = table()
+    rows = pd.DataFrame({"x": X[:, 0], "n": np.arange(200), "kind": ["u", "v"] * 100})
+    for maker in MAKERS:
+        expected, _ = made_rows(maker(relevance=HIGH, random_state=0), rows, y)
+        made: Any = made_rows(maker(relevance=HIGH, random_state=0), rows.astype(object), y)[0]
+        assert made.dtypes.eq(object).all()
+        pd.testing.assert_frame_equal(made.infer_objects(), expected)
+    with pytest.raises(ValueError, match=r"SMOTER makes rows of numbers: .*categorical_features"):
+        SMOTER(relevance=HIGH).fit_resample(rows.astype(object).to_numpy(), y)
+
+
+def test_a_column_of_strings_holds_categories_if_that_is_said():
+    y = table()[1]
+    rows = pd.DataFrame({"kind": ["u", "v"] * 100})
+    with pytest.raises(ValueError, match=r"one column of X holds strings.*categorical_features"):
+        SMOTER(relevance=HIGH).fit_resample(rows, y)
+    made, _ = made_rows(SMOTER(relevance=HIGH, categorical_features=["kind"]), rows, y)
+    assert set(made["kind"]) == {"u", "v"}
+
+
+def test_categories_by_names_of_several_levels():
+    X, y = table(n_features=3)
+    names = pd.MultiIndex.from_tuples([("a", "x"), ("a", "y"), ("b", "x")])
+    rows = pd.DataFrame(X.round(), columns=names)
+    smoter = SMOTER(relevance=HIGH, categorical_features=[("a", "y")], random_state=0)
+    made, _ = made_rows(smoter, rows, y)
+    by_place = SMOTER(relevance=HIGH, categorical_features=[1], random_state=0)
+    pd.testing.assert_frame_equal(made, made_rows(by_place, rows, y)[0])
 
 
 def mixed(n=200):
@@ -391,7 +444,7 @@ def test_arrays_with_categories(maker, dtype):
 @pytest.mark.parametrize(
     ("categories", "message"),
     [
-        ([4], "positions or names of some. X has 4 columns"),
+        ([4], "positions or names of some. Whole numbers are"),
         ([True, False], "a mask of all columns"),
         (["x9"], r"Got \['x9'\]"),
         ([0.5], "must be 'auto'"),

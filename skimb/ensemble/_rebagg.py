@@ -282,7 +282,8 @@ def _made_rows(X, y, weights, *, n_wanted, sampler, is_rare, seed):
     y_res = np.asarray(y_res, dtype=np.float64)
     # Below the rows of X stand those that were made.
     first = len(y_res) - len(getattr(sampler, "parents_", y_res))
-    places = first + np.flatnonzero(is_rare(y_res[first:]))
+    made = y_res[first:]
+    places = first + (np.flatnonzero(is_rare(made)) if len(made) else np.empty(0, dtype=np.intp))
     if len(places) == 0:
         raise ValueError(
             f"A bag wants {n_wanted} rare rows beside those of X, but {type(sampler).__name__} "

@@ -5,8 +5,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils import check_array, column_or_1d
 
+from skimb.metrics._regression import checked_values
 from skimb.relevance import LabelDensity, fit_relevance, fit_target_weight
 
 __all__ = ["TargetDensityDisplay"]
@@ -118,21 +119,21 @@ class TargetDensityDisplay:
         """
         y = check_array(column_or_1d(y_true), ensure_2d=False, dtype=np.float64, input_name="y")
         density = (LabelDensity() if density is None else clone(density)).fit(y)
+        edges = _drawn_edges(density, y)
         smoothed = density.smoothed(density.counts_)
         found = {"smoothed": smoothed * (len(y) / smoothed.sum())}
         if relevance is not None:
-            values = np.linspace(density.edges_[0], density.edges_[-1], N_POINTS)
+            values = np.linspace(edges[0], edges[-1], N_POINTS)
             found["relevance"] = np.column_stack([values, fit_relevance(relevance, y)(values)])
         if target_weight is not None:
             weigh = target_weight
             if not callable(weigh):
-                weigh = fit_target_weight(target_weight, y, density=clone(density))
+                weigh = fit_target_weight(target_weight, y, density=density)
             found["weights"] = density.means(y, np.asarray(weigh(y)))
         if y_pred is not None:
-            check_consistent_length(y, y_pred)
-            error = np.abs(column_or_1d(y_pred) - y)
-            found["errors"] = density.means(y, error)
-        return cls(density.edges_, density.counts_, **found).plot(ax=ax)
+            _, y_pred, _ = checked_values(y, y_pred)
+            found["errors"] = density.means(y, np.abs(y_pred - y))
+        return cls(edges, density.counts_, **found).plot(ax=ax)
 
     @classmethod
     def from_estimator(
@@ -212,3 +213,13 @@ class TargetDensityDisplay:
         over.set_ylabel(label, color=colour)
         self.overlays_[name] = over
         return over
+
+
+def _drawn_edges(density, y):
+    """Return the edges of bins; those without an end are drawn as far as there are values."""
+    edges = density.edges_.copy()
+    if np.isinf(edges[0]):
+        edges[0] = min(y.min(), edges[1])
+    if np.isinf(edges[-1]):
+        edges[-1] = max(y.max(), edges[-2])
+    return edges

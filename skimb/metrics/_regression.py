@@ -1,5 +1,7 @@
 """Errors of a continuous target whose important range is rare."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
@@ -10,7 +12,7 @@ from skimb.relevance import LabelDensity, Relevance
 
 __all__ = [
     "balanced_mean_absolute_error",
-    "checked_errors",
+    "checked_values",
     "geometric_mean_error",
     "prediction_slope",
     "rows_by_shot",
@@ -22,19 +24,19 @@ __all__ = [
 LEAST_ERROR = 1e-10
 
 
-def checked_errors(y_true, y_pred, sample_weight=None):
-    """Return values as a checked array, the absolute errors of their predictions, and weights.
+def checked_values(y_true, y_pred, sample_weight=None):
+    """Return values, their predictions and weights as checked arrays, of the rows that count.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
         Values and predictions.
     sample_weight : array-like of shape (n,), default=None
-        None: all alike, 1.
+        None: all alike, 1. Rows of weight 0 are left out, as if they were not there.
 
     Returns
     -------
-    y_true, error, weight : ndarray of shape (n,), float64
+    y_true, y_pred, weight : ndarray of shape (m,), float64
 
     Raises
     ------
@@ -47,7 +49,8 @@ def checked_errors(y_true, y_pred, sample_weight=None):
         for y, name in ((y_true, "y_true"), (y_pred, "y_pred"))
     )
     weight = check_sample_weight(sample_weight, y_true, dtype=np.float64, ensure_non_negative=True)
-    return y_true, np.abs(y_pred - y_true), weight
+    counts = weight > 0
+    return y_true[counts], y_pred[counts], weight[counts]
 
 
 def sera_score(y_true, y_pred, *, relevance=None, sample_weight=None):
@@ -60,8 +63,9 @@ def sera_score(y_true, y_pred, *, relevance=None, sample_weight=None):
     ----------
     y_true, y_pred : array-like of shape (n,)
         Values and predictions.
-    relevance : Relevance, default=None
-        A fitted one, of the training targets say. None: the box plot of `y_true`.
+    relevance : Relevance or callable, default=None
+        One fitted to the training targets, say, or with `points`; it is not fitted here. None: the
+        box plot of `y_true`.
     sample_weight : array-like of shape (n,), default=None
         How much each row counts.
 
@@ -87,10 +91,10 @@ def sera_score(y_true, y_pred, *, relevance=None, sample_weight=None):
     >>> sera_score(y_true, [1, 2, 3, 3, 3, 4, 4, 4, 6, 8, 9])
     138.0
     """
-    y_true, error, weight = checked_errors(y_true, y_pred, sample_weight)
+    y_true, y_pred, weight = checked_values(y_true, y_pred, sample_weight)
     if relevance is None:
         relevance = Relevance().fit(y_true)
-    return float(relevance(y_true) @ (weight * error**2))
+    return float(relevance(y_true) @ (weight * (y_pred - y_true) ** 2))
 
 
 def balanced_mean_absolute_error(y_true, y_pred, *, density=None, sample_weight=None):
@@ -129,7 +133,8 @@ def balanced_mean_absolute_error(y_true, y_pred, *, density=None, sample_weight=
     >>> balanced_mean_absolute_error([0.5, 0.5, 0.5, 1.5], [0.5, 0.5, 0.5, 3.5], density=bins)
     1.0
     """
-    y_true, error, weight = checked_errors(y_true, y_pred, sample_weight)
+    y_true, y_pred, weight = checked_values(y_true, y_pred, sample_weight)
+    error = np.abs(y_pred - y_true)
     means = _fitted(density, y_true).means(y_true, error, sample_weight=weight)
     return float(np.nanmean(means))
 
@@ -164,12 +169,13 @@ def geometric_mean_error(y_true, y_pred, *, sample_weight=None):
     >>> round(geometric_mean_error([0, 0], [1, 4]), 6)
     2.0
     """
-    _, error, weight = checked_errors(y_true, y_pred, sample_weight)
-    return _geometric_mean(error, weight)
+    y_true, y_pred, weight = checked_values(y_true, y_pred, sample_weight)
+    return _geometric_mean(y_pred - y_true, weight)
 
 
-def _geometric_mean(error, weight):
-    return float(np.exp(np.average(np.log(np.maximum(error, LEAST_ERROR)), weights=weight)))
+def _geometric_mean(difference, weight):
+    logarithms = np.log(np.maximum(np.abs(difference), LEAST_ERROR))
+    return float(np.exp(np.average(logarithms, weights=weight)))
 
 
 def prediction_slope(y_true, y_pred, *, sample_weight=None):
@@ -202,20 +208,18 @@ def prediction_slope(y_true, y_pred, *, sample_weight=None):
     >>> round(prediction_slope([1, 2, 3, 10], [2.5, 3, 3.5, 7]), 6)
     0.5
     """
-    y_true, _, weight = checked_errors(y_true, y_pred, sample_weight)
-    seen = y_true[weight > 0]
-    if np.ptp(seen) == 0:
+    y_true, y_pred, weight = checked_values(y_true, y_pred, sample_weight)
+    if np.ptp(y_true) == 0:
         raise ValueError(
-            f"No line has a slope over one value: `y_true` holds {seen[0]:g} only. Give rows "
+            f"No line has a slope over one value: `y_true` holds {y_true[0]:g} only. Give rows "
             "that differ."
         )
-    predicted = np.asarray(y_pred, dtype=np.float64).ravel()
     centred = y_true - np.average(y_true, weights=weight)
-    spread = predicted - np.average(predicted, weights=weight)
+    spread = y_pred - np.average(y_pred, weights=weight)
     return float((weight * centred) @ spread / ((weight * centred) @ centred))
 
 
-def shot_report(y_true, y_pred, *, y_train, density=None, many=100, few=20):
+def shot_report(y_true, y_pred, *, y_train, density=None, many=100, few=20, sample_weight=None):
     """Report errors where the training had many, a medium number of, and few rows.
 
     Parameters
@@ -228,6 +232,8 @@ def shot_report(y_true, y_pred, *, y_train, density=None, many=100, few=20):
         Whose bins; None: those of ``LabelDensity()``. A clone is fitted to `y_train`.
     many, few : int, default=100, 20
         More rows in a bin than this are many, fewer than that are few.
+    sample_weight : array-like of shape (n,), default=None
+        How much each row counts in the means.
 
     Returns
     -------
@@ -239,7 +245,7 @@ def shot_report(y_true, y_pred, *, y_train, density=None, many=100, few=20):
     Raises
     ------
     ValueError
-        If shapes differ, or values are not finite.
+        If shapes differ, values are not finite, or `few` is more than `many`.
 
     References
     ----------
@@ -257,18 +263,19 @@ def shot_report(y_true, y_pred, *, y_train, density=None, many=100, few=20):
     many  1  0.00  0.00
     few   2  0.75 -0.75
     """
-    y_true, error, weight = checked_errors(y_true, y_pred)
-    signed = np.asarray(y_pred, dtype=np.float64).ravel() - y_true
+    y_true, y_pred, weight = checked_values(y_true, y_pred, sample_weight)
+    difference = y_pred - y_true
     groups = {"all": np.ones(len(y_true), dtype=bool)}
     groups |= rows_by_shot(y_true, density=_fitted(density, y_train), many=many, few=few)
     rows = {}
     for name, members in groups.items():
-        some = error[members]
+        some = difference[members]
         if not len(some):
             rows[name] = (0, *[np.nan] * 4)
             continue
+        mean = partial(np.average, weights=weight[members])
         gmean = _geometric_mean(some, weight[members])
-        rows[name] = len(some), some.mean(), (some**2).mean(), gmean, signed[members].mean()
+        rows[name] = len(some), mean(np.abs(some)), mean(some**2), gmean, mean(some)
     return pd.DataFrame.from_dict(
         rows, orient="index", columns=["n", "mae", "mse", "gmean", "bias"]
     )
@@ -290,7 +297,16 @@ def rows_by_shot(y, *, density, many, few):
     -------
     dict of str to ndarray of shape (n,), bool
         ``many``, ``medium``, ``few``, ``zero``.
+
+    Raises
+    ------
+    ValueError
+        If `few` is more than `many`.
     """
+    if few > many:
+        raise ValueError(
+            f"`few` must be at most `many`, lest a bin be both. Got few={few!r}, many={many!r}."
+        )
     counts = density.counts_[density.bin_of(y)]
     # Beyond the bins the training had nothing, whatever the outermost hold.
     counts = np.where((y < density.edges_[0]) | (y > density.edges_[-1]), 0, counts)

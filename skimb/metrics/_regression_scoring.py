@@ -14,13 +14,13 @@ from sklearn.utils import check_array, column_or_1d
 
 from skimb.metrics._regression import (
     balanced_mean_absolute_error,
-    checked_errors,
+    checked_values,
     geometric_mean_error,
     prediction_slope,
     rows_by_shot,
     sera_score,
 )
-from skimb.relevance import LabelDensity, Relevance, fit_relevance
+from skimb.relevance import LabelDensity, fit_relevance
 
 __all__ = ["regression_scoring"]
 
@@ -66,12 +66,13 @@ def regression_scoring(
           `absent`, by default 0, as errors that did not happen: alike for all candidates, so that
           the choice among them stays, but the mean over folds is too good.
           `BinnedStratifiedKFold` shares such rows out;
-        - ``prediction_slope``: to be read, not to choose by; 1 is best.
+        - ``prediction_slope``: to be read, not to choose by; 1 is best, NaN where all values of a
+          fold are equal.
 
     Raises
     ------
     ValueError
-        If y is not finite, or `relevance` cannot be fitted on it.
+        If y is not finite, `relevance` cannot be fitted on it, or `few` is more than `many`.
 
     Examples
     --------
@@ -106,7 +107,7 @@ def regression_scoring(
         "neg_balanced_mean_absolute_error": _negated(balanced_mean_absolute_error, density=bins),
         "neg_geometric_mean_error": _negated(geometric_mean_error),
     }
-    phi = _fitted(relevance, y)
+    phi = _checked_relevance(relevance, y)
     parts = {}
     if phi is not None:
         scorers["neg_sera"] = _negated(sera_score, relevance=phi)
@@ -121,7 +122,7 @@ def regression_scoring(
         for name, part in parts.items()
         if part(y).any()
     }
-    scorers["prediction_slope"] = make_scorer(prediction_slope)
+    scorers["prediction_slope"] = make_scorer(_slope)
     return scorers
 
 
@@ -129,17 +130,17 @@ def _negated(error, **params):
     return make_scorer(error, greater_is_better=False, **params)
 
 
-def _fitted(relevance, y):
-    """Return what gives the relevance of values, and pickles; None where nothing is relevant."""
+def _checked_relevance(relevance, y):
+    """Return what gives the relevance of values; None where nothing is relevant."""
     if relevance is None:
         try:
-            return Relevance().fit(y)
+            return fit_relevance(None, y)
         except ValueError:
             # y is sound, so there is no extreme value.
             return None
-    # Checked on y here; on a fold it gives what it gave.
-    fit_relevance(relevance, y)(y)
-    return clone(relevance).fit(y) if hasattr(relevance, "fit") else relevance
+    phi = fit_relevance(relevance, y)
+    phi(y)
+    return phi
 
 
 def _is_rare(y, *, phi, threshold):
@@ -155,6 +156,13 @@ def _is_shot(y, *, shot, density, many, few):
 
 
 def _mean_absolute_error_of_part(y_true, y_pred, *, part, absent, sample_weight=None):
-    y_true, error, weight = checked_errors(y_true, y_pred, sample_weight)
+    y_true, y_pred, weight = checked_values(y_true, y_pred, sample_weight)
     weight = weight * part(y_true)
-    return float(np.average(error, weights=weight)) if weight.any() else absent
+    return float(np.average(np.abs(y_pred - y_true), weights=weight)) if weight.any() else absent
+
+
+def _slope(y_true, y_pred, *, sample_weight=None):
+    y_true, y_pred, weight = checked_values(y_true, y_pred, sample_weight)
+    if np.ptp(y_true) == 0:
+        return np.nan
+    return prediction_slope(y_true, y_pred, sample_weight=weight)

@@ -75,7 +75,8 @@ class BinnedStratifiedKFold(StratifiedGroupKFold):
             Values of the target.
         groups : array-like of shape (n,), default=None
             Rows of one group fall into one fold; bins are shared out as evenly as that lets them
-            be, by `StratifiedGroupKFold`.
+            be, by `StratifiedGroupKFold`. By ``"auto"`` they are fewer where none of them would
+            hold as many rows as there are folds.
 
         Yields
         ------
@@ -85,7 +86,7 @@ class BinnedStratifiedKFold(StratifiedGroupKFold):
         ------
         ValueError
             If y is no finite numbers, there are fewer rows (or groups) than folds, or, with groups,
-            no bin holds as many rows as there are folds.
+            no bin of those given holds as many rows as there are folds.
         """
         X, y, groups = indexable(X, y, groups)
         try:
@@ -100,24 +101,28 @@ class BinnedStratifiedKFold(StratifiedGroupKFold):
                 f"n_splits={self.n_splits} folds cannot share out {len(y)} rows. Use fewer folds."
             )
         density = LabelDensity(bins=self.bins).fit(y)
-        bins = density.bin_of(y)
         if groups is not None:
-            yield from self._split_groups(bins, density.counts_, groups)
+            yield from self._split_groups(y, density, groups)
             return
-        fold = self._deal(y, bins)
+        fold = self._deal(y, density.bin_of(y))
         for k in range(self.n_splits):
             yield np.flatnonzero(fold != k), np.flatnonzero(fold == k)
 
-    def _split_groups(self, bins, counts, groups):
-        if counts.max() < self.n_splits:
+    def _split_groups(self, y, density, groups):
+        # The base wants one bin with a row for each fold.
+        while isinstance(self.bins, str) and density.counts_.max() < self.n_splits:
+            density = LabelDensity(bins=len(density.counts_) // 2).fit(y)
+        if density.counts_.max() < self.n_splits:
             raise ValueError(
-                f"No bin holds n_splits={self.n_splits} rows, at most {counts.max()}. Give fewer "
-                "`bins`, or use fewer folds."
+                f"No bin holds n_splits={self.n_splits} rows, at most {density.counts_.max()}. "
+                "Give fewer `bins`, or use fewer folds."
             )
+        bins = density.bin_of(y)
         with warnings.catch_warnings():
             # Bins of few rows are what this splitter is for.
             warnings.filterwarnings("ignore", message="The least populated class")
-            yield from super().split(bins, bins, groups)
+            folds = list(super().split(bins, bins, groups))
+        yield from folds
 
     def _deal(self, y, bins):
         """Return the fold of each row."""

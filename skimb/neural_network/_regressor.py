@@ -404,7 +404,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         if self.batch_sampling == "relevance":
             bump, _ = relevance_bumps(y, relevance=self.relevance)
             return {"target": bump, "batch_sampling": "balanced"}
-        density = self._own_density()
+        density = self._own_density().fit(y)
         weight = fit_target_weight(self.batch_sampling, y, density=density)(y)
         # Bins without a row have no share.
         place = np.unique(density.bin_of(y), return_inverse=True)[1]

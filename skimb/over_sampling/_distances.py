@@ -47,7 +47,7 @@ def nearest(points, codes, k):
     distances : ndarray of shape (m, k)
     """
     if codes.shape[1] == 0:
-        distances, neighbors = NearestNeighbors(n_neighbors=k).fit(points).kneighbors()
+        distances, neighbors = NearestNeighbors(n_neighbors=k).fit(_centred(points)).kneighbors()
         return neighbors, distances
     neighbors = np.empty((len(points), k), dtype=np.intp)
     distances = np.empty((len(points), k))
@@ -75,11 +75,15 @@ def half_medians(points, codes):
     return np.concatenate(halves)
 
 
+def _centred(points):
+    # Products of numbers far from 0 would drown small distances.
+    return points - points.mean(axis=0)
+
+
 def _blocks(points, codes):
     """Yield, for some points at a time, their distances to all."""
     n_points = len(points)
-    # Products of numbers far from 0 would drown small distances.
-    points = points - points.mean(axis=0)
+    points = _centred(points)
     for part in gen_batches(n_points, max(1, BLOCK // n_points)):
         squared = np.zeros((part.stop - part.start, n_points))
         if points.shape[1]:

@@ -21,7 +21,8 @@ class RelevanceOverSampler(RelevanceResampler):
     Parameters
     ----------
     relevance : Relevance, callable or None, default=None
-        Of the target's values, in [0, 1]. None: ``Relevance()``, that of the box plot.
+        Of the target's values, in [0, 1]; it is fitted to y, see `skimb.relevance.fit_relevance`.
+        None: ``Relevance()``, that of the box plot.
     threshold : float, default=0.5
         Rows at least so relevant are rare.
     sampling_strategy : {"balance", "extreme"}, float or list of float, default="balance"
@@ -123,7 +124,8 @@ class RelevanceSampler(RelevanceResampler):
     Parameters
     ----------
     relevance : Relevance, callable or None, default=None
-        Of the target's values, in [0, 1]. None: ``Relevance()``, that of the box plot.
+        Of the target's values, in [0, 1]; it is fitted to y, see `skimb.relevance.fit_relevance`.
+        None: ``Relevance()``, that of the box plot.
     over : float, default=0.5
         Copies for each row of X.
     under : float, default=0.5
@@ -194,6 +196,7 @@ class RelevanceSampler(RelevanceResampler):
         n_rows = len(learned)
         copies = rng.choice(n_rows, size=round(self.over * n_rows), p=learned / learned.sum())
         spare = 1 - learned
-        n_dropped = min(round(self.under * n_rows), np.count_nonzero(spare))
+        # One row stays, whatever `under`.
+        n_dropped = min(round(self.under * n_rows), np.count_nonzero(spare), n_rows - 1)
         dropped = rng.choice(n_rows, size=n_dropped, replace=False, p=spare / spare.sum())
         return np.concatenate([np.setdiff1d(np.arange(n_rows), dropped), copies])

@@ -28,7 +28,8 @@ class SMOTER(NeighborMixin, SynthesisMixin, RelevanceResampler):
     Parameters
     ----------
     relevance : Relevance, callable or None, default=None
-        Of the target's values, in [0, 1]. None: ``Relevance()``, that of the box plot.
+        Of the target's values, in [0, 1]; it is fitted to y, see `skimb.relevance.fit_relevance`.
+        None: ``Relevance()``, that of the box plot.
     threshold : float, default=0.5
         Rows at least so relevant are rare.
     sampling_strategy : {"balance", "extreme"}, float or list of float, default="balance"

@@ -63,14 +63,21 @@ class SynthesisMixin:
                 f"{type(self).__name__} makes rows, which sparse X cannot hold. Give it dense."
             )
         of_paths = is_paths(X)
+        if of_paths and is_frame:
+            if isinstance(self.categorical_features, str):
+                raise ValueError(
+                    f"The one column of X holds strings. {type(self).__name__} makes rows: if they "
+                    "are paths of images, read them first by skimb.datasets.read_images; if they "
+                    "are categories, say so by categorical_features=[0]."
+                )
+            of_paths = False
         if self.lazy and not (isinstance(X, np.ndarray) or is_view or of_paths):
             raise ValueError(
                 f"`lazy=True` takes arrays and tensors, but X is a {type(X).__name__}, and what is "
                 "made of it would not tell its parents. Give an array, or use lazy=False."
             )
         if of_paths or (not is_frame and isinstance(self.categorical_features, str)):
-            # Paths are refused there.
-            return ArrayRows(super()._check_rows(X, target))  # pyright: ignore[reportAttributeAccessIssue] - the template
+            return ArrayRows(self._check_numbers(X, target))
         table, _ = check_rows(self, np.asarray(X) if is_view else X, target, numeric=False)
         if table.ndim != 2:
             raise ValueError(
@@ -78,6 +85,18 @@ class SynthesisMixin:
                 f"{table.shape[1:]}. Leave it 'auto'."
             )
         return TableRows(X if is_view else table, self.categorical_features)
+
+    def _check_numbers(self, X, target):
+        try:
+            # Paths are refused there.
+            return super()._check_rows(X, target)  # pyright: ignore[reportAttributeAccessIssue] - the template
+        except ValueError as exc:
+            if "could not convert string" not in str(exc):
+                raise
+            raise ValueError(
+                f"{type(self).__name__} makes rows of numbers: {exc}. Give columns that hold "
+                "categories as `categorical_features`."
+            ) from exc
 
     def _resample(self, X, values, target, learned):
         rng = check_random_state(self.random_state)

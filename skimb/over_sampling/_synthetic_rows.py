@@ -158,7 +158,8 @@ class TableRows:
     values : frame, ndarray of shape (n, d), or ResampledRows
         The rows.
     categorical_features : "auto" or array-like
-        Which columns: those that hold no numbers, a mask, positions, or names.
+        Which columns: those that hold no numbers, whatever their dtype, a mask, positions, or
+        names.
     """
 
     def __init__(self, values, categorical_features):
@@ -166,9 +167,11 @@ class TableRows:
         is_frame = hasattr(values, "columns")
         frame = values if is_frame else pd.DataFrame(np.asarray(values)).infer_objects()
         self.frame = frame
-        self.is_categorical = _mask_of(categorical_features, frame)
+        inferred = frame.infer_objects()
+        self.dtypes = inferred.dtypes
+        self.is_categorical = _mask_of(categorical_features, inferred)
         try:
-            numbers = frame.loc[:, ~self.is_categorical].to_numpy(dtype=np.float64)
+            numbers = inferred.loc[:, ~self.is_categorical].to_numpy(dtype=np.float64)
         except (TypeError, ValueError) as exc:
             raise ValueError(
                 f"Columns that `categorical_features` does not name must hold numbers: {exc}."
@@ -219,7 +222,8 @@ class TableRows:
                 made = column.iloc[next(categorical)].reset_index(drop=True)
             else:
                 # pandas' nullable dtypes know the plain one behind them.
-                plain = np.dtype(getattr(column.dtype, "numpy_dtype", column.dtype))
+                inferred = self.dtypes.iloc[place]
+                plain = np.dtype(getattr(inferred, "numpy_dtype", inferred))
                 made = pd.Series(in_dtype(next(numeric), plain)).astype(column.dtype)
             columns.append(made)
         return pd.concat(columns, axis=1).set_axis(self.frame.columns, axis=1)
@@ -243,9 +247,11 @@ def _mask_of(categorical_features, frame):
     if asked.dtype.kind in "iu" and np.all((asked >= -n_columns) & (asked < n_columns)):
         mask[asked] = True
         return mask
-    if asked.dtype.kind in "OUT" and set(asked.tolist()) <= set(frame.columns):
-        return np.asarray(frame.columns.isin(asked.tolist()))
+    names = pd.Index(list(categorical_features))
+    if asked.dtype.kind not in "biu" and names.isin(frame.columns).all():
+        return np.asarray(frame.columns.isin(names))
     raise ValueError(
         "`categorical_features` must be 'auto', a mask of all columns, positions or names of some. "
+        "Whole numbers are positions, counted from 0. "
         f"X has {n_columns} columns, {frame.columns.tolist()}. Got {categorical_features!r}."
     )

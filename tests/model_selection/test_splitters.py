@@ -1,5 +1,7 @@
 """Folds that share out a continuous target's range."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -112,7 +114,23 @@ def test_groups_stay_together():
     with pytest.raises(ValueError, match="greater than the number of groups: 3"):
         folds(cv, y, groups % 3)
     with pytest.raises(ValueError, match="No bin holds n_splits=5 rows, at most 2"):
-        folds(BinnedStratifiedKFold(5), np.arange(20.0), np.arange(20))
+        folds(BinnedStratifiedKFold(5, bins=10), np.arange(20.0), np.arange(20))
+    # Few rows take as few bins as fill one.
+    small = folds(BinnedStratifiedKFold(5), np.arange(20.0), np.arange(20) // 2)
+    assert [len(test) for test in small] == [4] * 5
+
+
+def test_the_warnings_of_a_loop_are_its_own():
+    y, groups = np.random.RandomState(0).exponential(size=60), np.arange(60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in BinnedStratifiedKFold().split(y, y, groups):
+            with pytest.raises(UserWarning, match="The least populated class"):
+                warnings.warn("The least populated class", UserWarning, stacklevel=1)
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error")
+            filters = list(warnings.filters)
+        assert list(warnings.filters) == filters
 
 
 def test_it_serves_scikit_learn():
