@@ -32,16 +32,17 @@ def in_dtype(values, dtype):
     """
     if is_integer(dtype):
         values = np.rint(values)
-        values = np.clip(values, *_range_of(dtype, values.dtype.type))
+        real = np.promote_types(values.dtype, np.float32).type
+        values = np.clip(values, *_range_of(dtype, real))
     return values.astype(dtype)
 
 
 def _range_of(dtype, real):
-    """Return the least and the largest of the real numbers that fit a dtype of integers."""
+    """Return the least and the largest of the floats that fit a dtype of integers."""
     if dtype == np.bool_:
         return real(0), real(1)
     low, high = (real(bound) for bound in (np.iinfo(dtype).min, np.iinfo(dtype).max))
-    # The largest of 64 bits is no real number: that above it would wrap around.
+    # The largest integer may be no float: the next one above it would wrap around.
     return low, high if int(high) <= np.iinfo(dtype).max else np.nextafter(high, low)
 
 

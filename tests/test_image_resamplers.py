@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances_argmin_min
 
+from skimb._resampled import in_dtype
 from skimb.datasets import read_images
 from skimb.neural_network import CNNClassifier, DeepSMOTE, FlipCrop
 from skimb.over_sampling import (
@@ -337,3 +338,17 @@ def test_options_that_are_not_known_are_refused(sampler):
     X, y = images(n=40)
     with pytest.raises(TypeError, match="sample_weight"):
         sampler.fit_resample(X, y, sample_weight=np.ones(40))
+
+
+@pytest.mark.parametrize("real", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["bool", *np.typecodes["AllInteger"]])
+def test_every_number_fits_its_dtype(real, dtype):
+    largest = np.finfo(real).max
+    given = np.array([-largest, -1.4, 0.6, 1.4, largest], dtype=real)
+    least, most = (0, 1) if dtype == "bool" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    found = [int(value) for value in in_dtype(given, np.dtype(dtype))]
+    assert found[1:4] == [max(least, -1), 1, 1]
+    # As far as there are floats: those of 32 bits miss the largest integer by 2**-24 of it.
+    expected = max(least, -float(largest)), min(most, float(largest))
+    assert (found[0], found[4]) == pytest.approx(expected, rel=2**-23)
+    assert found[4] <= most
