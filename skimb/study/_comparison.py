@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from skimb._files import write_text
+from skimb.study._pictures import shorten_ticks
 from skimb.study._report import metric_label, render_report, short_label
 from skimb.study._statistics import corrected_interval, judge
 from skimb.study._strategies import BASELINE, has_own_network
@@ -135,7 +136,7 @@ class BaseComparison(ABC):
         str
         """
         decimals = self._decimals(metric)
-        kind = ".2e" if decimals is None else f".{decimals}f"
+        kind = ".2e" if decimals is None else f",.{decimals}f"
         return f"{value:{'+' if sign else ''}{kind}}"
 
     def _decimals(self, metric):
@@ -235,6 +236,7 @@ class BaseComparison(ABC):
                 title=metric_label(metric),
             )
             ax.xaxis.set_major_locator(MaxNLocator(5))
+            shorten_ticks(ax.xaxis)
             ax.spines[["top", "right", "left"]].set_visible(False)
             ax.tick_params(axis="y", length=0)
             ax.grid(axis="x", color="#e4e4e4")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.ticker import EngFormatter
 from PIL import Image
 
 from skimb._images import pictures_by_label
@@ -14,6 +15,8 @@ __all__ = [
     "gallery",
     "pooled_mistakes",
     "samples",
+    "short_number",
+    "shorten_ticks",
 ]
 
 #: Classes of which pictures are shown, the rarest first.
@@ -21,6 +24,9 @@ MOST_CLASSES_SHOWN = 10
 
 #: Samples of a class, and mistakes on one.
 N_SAMPLES, MOST_MISTAKES_SHOWN = 5, 8
+
+#: Numbers from here to there are written with k, M, ... behind them.
+LARGE, TOO_LARGE = 1e4, 1e15
 
 #: Side of a picture at most, in pixels: a comparison holds hundreds.
 MOST_PIXELS = 96
@@ -40,6 +46,40 @@ class Gallery:
 
     pictures: dict
     captions: dict
+
+
+def short_number(value, *, digits=3):
+    """Write a number in the room below a picture.
+
+    Parameters
+    ----------
+    value : float
+    digits : int, default=3
+        Of them, so many count.
+
+    Returns
+    -------
+    str
+        ``5.86M`` for 5858000.
+    """
+    rounded = float(f"{value:.{digits}g}")
+    if LARGE <= abs(rounded) < TOO_LARGE:
+        return EngFormatter(sep="")(rounded).replace("\N{MINUS SIGN}", "-")
+    return f"{rounded:g}"
+
+
+def shorten_ticks(*axes):
+    """Write the numbers of axes as `short_number` does, where they are large.
+
+    Parameters
+    ----------
+    *axes : matplotlib Axis
+        Whose limits are settled.
+    """
+    for axis in axes:
+        low, high = axis.get_view_interval()
+        if LARGE <= max(abs(low), abs(high)) < TOO_LARGE:
+            axis.set_major_formatter(EngFormatter(sep=""))
 
 
 def samples(X, y, labels, **shape):

@@ -15,7 +15,7 @@ from skimb.neural_network import CNNRegressor
 from skimb.neural_network._callbacks import RegressionView
 from skimb.over_sampling import SMOGN, RelevanceOverSampler
 from skimb.relevance import Relevance, fit_relevance, relevance_bumps
-from skimb.study._pictures import MOST_MISTAKES_SHOWN, gallery
+from skimb.study._pictures import MOST_MISTAKES_SHOWN, gallery, short_number
 from skimb.study._regression_comparison import RegressionComparison
 from skimb.study._strategies import BASELINE
 from skimb.under_sampling import RelevanceUnderSampler
@@ -245,7 +245,7 @@ def _samples(X, y, **shape):
     n_shown = min(MOST_MISTAKES_SHOWN, len(y))
     places = np.linspace(0, len(y) - 1, n_shown).astype(int)
     rows = {"y": order[places].tolist()}
-    captions = {"y": [f"{y[row]:.3g}" for row in rows["y"]]}
+    captions = {"y": [short_number(y[row]) for row in rows["y"]]}
     return gallery(X, rows, captions, **shape)
 
 
@@ -266,7 +266,7 @@ def _largest_errors(X, outcomes, **shape):
         pooled = {}
         for error, row, truth, predicted in errors:
             if error * sign > 0:
-                pooled.setdefault(row, f"{truth:.4g} as {predicted:.4g}")
+                pooled.setdefault(row, f"{short_number(truth)} as {short_number(predicted)}")
         if pooled:
             rows[label] = list(pooled)[:MOST_MISTAKES_SHOWN]
             captions[label] = [pooled[row] for row in rows[label]]

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from skimb.inspection import TargetDensityDisplay
 from skimb.relevance import LabelDensity
 from skimb.study._comparison import BaseComparison
+from skimb.study._pictures import short_number, shorten_ticks
 from skimb.study._report import gallery_figure, picture, render, report_style
 from skimb.study._strategies import BASELINE
 
@@ -136,7 +137,11 @@ class RegressionComparison(BaseComparison):
         from skimb.study._regression import REGRESSION_STRATEGIES
 
         return render(
-            self, "regression.html.j2", pictures=pictures, descriptions=REGRESSION_STRATEGIES
+            self,
+            "regression.html.j2",
+            pictures=pictures,
+            descriptions=REGRESSION_STRATEGIES,
+            short_number=short_number,
         )
 
 
@@ -162,6 +167,7 @@ def _trade(comparison):
         if is_baseline:
             ax.axvline(x, color="#dddddd", linewidth=0.8, zorder=0)
             ax.axhline(y, color="#dddddd", linewidth=0.8, zorder=0)
+    shorten_ticks(ax.xaxis, ax.yaxis)
     ax.set(xlabel="mean absolute error of rare values", ylabel="of normal values")
     ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     ax.spines[["top", "right"]].set_visible(False)
@@ -170,9 +176,9 @@ def _trade(comparison):
 
 def _density(comparison):
     figure = Figure(figsize=(6.4, 2.8), layout="constrained")
-    TargetDensityDisplay.from_predictions(
-        comparison.y, relevance=comparison.relevance, ax=figure.subplots()
-    )
+    ax = figure.subplots()
+    TargetDensityDisplay.from_predictions(comparison.y, relevance=comparison.relevance, ax=ax)
+    shorten_ticks(ax.xaxis)
     return figure
 
 
@@ -193,6 +199,7 @@ def _errors(comparison):
         )
         ax.plot(centers[kept], errors[kept], label=name, **style)
     ax.set(xlabel="target", ylabel="mean absolute error", ylim=(0, None))
+    shorten_ticks(ax.xaxis, ax.yaxis)
     ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     ax.spines[["top", "right"]].set_visible(False)
     return figure
@@ -214,8 +221,12 @@ def _predictions(comparison):
         ax.set_title(name, fontsize=10)
         ax.tick_params(labelsize=8)
         ax.spines[["top", "right"]].set_visible(False)
+    shorten_ticks(axes[0].xaxis, axes[0].yaxis)
     for ax in axes[len(names) :]:
         ax.set_visible(False)
+    # The lowest panel of each column tells its numbers.
+    for ax in axes[max(0, len(names) - n_columns) : len(names)]:
+        ax.tick_params(labelbottom=True)
     figure.supxlabel("true", fontsize=9)
     figure.supylabel("predicted", fontsize=9)
     return figure

@@ -6,6 +6,8 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 from PIL import Image
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
@@ -17,6 +19,7 @@ from skimb.model_selection import BinnedStratifiedKFold
 from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.relevance import LabelDensity, Relevance
 from skimb.study import REGRESSION_STRATEGIES, RegressionComparison, compare
+from skimb.study._pictures import short_number, shorten_ticks
 from skimb.study._regression import RegressionTask
 
 ESTIMATOR = CNNRegressor(max_epochs=2)
@@ -403,3 +406,31 @@ def test_usage_errors_of_tables_exit_with_2(arguments, message, table, capsys):
         main(["compare", *(argument.format(table=table) for argument in arguments)])
     assert exit_.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0, "0"),
+        (1 / 3, "0.333"),
+        (-1234.5, "-1230"),
+        (9999, "10k"),
+        (22_000, "22k"),
+        (5_858_000, "5.86M"),
+        (-230_949, "-231k"),
+        (2e-7, "2e-07"),
+        (3e18, "3e+18"),
+        (np.nan, "nan"),
+    ],
+)
+def test_numbers_fit_below_pictures(value, expected):
+    assert short_number(value) == expected
+
+
+def test_ticks_of_large_numbers():
+    ax = Figure().subplots()
+    ax.set(xlim=(0, 6e6), ylim=(0, 6))
+    shorten_ticks(ax.xaxis, ax.yaxis)
+    assert ax.xaxis.get_major_formatter()(2e6) == "2M"
+    assert ax.yaxis.get_major_formatter()(2) == "2"
+    assert isinstance(ax.yaxis.get_major_formatter(), ScalarFormatter)
