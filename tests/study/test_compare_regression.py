@@ -278,7 +278,7 @@ def test_numbers_are_written_with_the_digits_of_their_unit(data):
     result = compare(X, 1e5 * y, estimator=ESTIMATOR, strategies=["focal_r"], cv=2, random_state=0)
     line = str(result).splitlines()[1]
     assert ".0" not in line.split()[1]
-    assert result.text(123456.7, "mean_absolute_error") == "123457"
+    assert result.text(123456.7, "mean_absolute_error") == "123,457"
     assert result.text(0.5, "prediction_slope") == "0.500"
     tiny = compare(X, 1e-12 * y, estimator=ESTIMATOR, strategies=["focal_r"], cv=2, random_state=0)
     assert tiny.text(1.234e-12, "mean_absolute_error") == "1.23e-12"
@@ -432,5 +432,4 @@ def test_ticks_of_large_numbers():
     ax.set(xlim=(0, 6e6), ylim=(0, 6))
     shorten_ticks(ax.xaxis, ax.yaxis)
     assert ax.xaxis.get_major_formatter()(2e6) == "2M"
-    assert ax.yaxis.get_major_formatter()(2) == "2"
     assert isinstance(ax.yaxis.get_major_formatter(), ScalarFormatter)
