@@ -7,6 +7,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import skimb
 
@@ -65,7 +66,7 @@ def _check_data(parser, arguments):
         if arguments.test is not None and not Path(arguments.test).is_file():
             parser.error(f"--test must be a table with the same columns; {arguments.test} is none")
         return
-    for name in ("image_column", "target", "task"):
+    for name in ("image_column", "target", "task", "group"):
         if getattr(arguments, name) is not None:
             parser.error(f"--{name.replace('_', '-')} is for tables")
 
@@ -117,6 +118,12 @@ def _parser():
     )
     compare.add_argument(
         "--target", metavar="COLUMN", help="column of a table with what is to be predicted"
+    )
+    compare.add_argument(
+        "--group",
+        metavar="COLUMN",
+        help="column of a table whose equal values stay on one side of every split: a patient, a "
+        "house (default: only equal images do)",
     )
     compare.add_argument(
         "--task",
@@ -231,8 +238,9 @@ def _compare(parser, arguments):
         arguments.device == "auto" and torch.cuda.is_available()
     )
     try:
+        groups = None
         if is_table:
-            X, y, X_test, y_test = _tables(arguments)
+            X, y, X_test, y_test, groups = _tables(arguments)
         else:
             X, y, X_test, y_test = _digits() if is_digits else _folders(arguments)
         result = compare(
@@ -241,6 +249,7 @@ def _compare(parser, arguments):
             strategies=names,
             estimator=_estimator(arguments, is_table and _is_regression(arguments, y)),
             cv=None if X_test is not None else arguments.folds or 5,
+            groups=groups,
             n_repeats=arguments.repeats or (3 if is_digits else 1),
             X_test=X_test,
             y_test=y_test,
@@ -324,19 +333,27 @@ def _folders(arguments):
 
 def _tables(arguments):
     """Read the tables of a comparison, and the images that they name."""
+    import numpy as np
+
     from skimb.datasets import read_images
 
     image_shape = None if arguments.size is None else (3, arguments.size, arguments.size)
-    paths, y = _table(arguments.data, arguments)
+    paths, y, groups = _table(arguments.data, arguments)
     if arguments.test is None:
-        return read_images(paths, image_shape=image_shape, n_jobs=-1), y, None, None
-    test_paths, y_test = _table(arguments.test, arguments)
+        return read_images(paths, image_shape=image_shape, n_jobs=-1), y, None, None, groups
+    test_paths, y_test, test_groups = _table(arguments.test, arguments)
+    if test_groups is not None and len(shared := np.intersect1d(groups, test_groups)):
+        raise ValueError(
+            f"{len(shared)} values of {arguments.group!r}, {shared.tolist()[0]!r} first, stand in "
+            f"{arguments.data} and in {arguments.test}: a network would be scored on groups that "
+            "it was trained on. Take their rows out of one of the two."
+        )
     images = read_images([*paths, *test_paths], image_shape=image_shape, n_jobs=-1)
-    return images[: len(paths)], y, images[len(paths) :], y_test
+    return images[: len(paths)], y, images[len(paths) :], y_test, groups
 
 
-def _table(path, arguments):
-    """Return the image files and the targets of a table."""
+def _table(path, arguments) -> Any:
+    """Return the image files and the targets of a table, and its groups if they are asked for."""
     import numpy as np
     import pandas as pd
 
@@ -344,7 +361,8 @@ def _table(path, arguments):
         table = pd.read_csv(path)
     except (OSError, ValueError) as exc:
         raise ValueError(f"{path} cannot be read as a table: {exc}") from exc
-    for column in (arguments.image_column, arguments.target):
+    wanted = (arguments.image_column, arguments.target, arguments.group)
+    for column in [column for column in wanted if column is not None]:
         if column not in table:
             raise ValueError(f"{path} has no column {column!r}. It has {list(table)}.")
         if (n_missing := int(table[column].isna().sum())) > 0:
@@ -362,8 +380,9 @@ def _table(path, arguments):
         raise ValueError(f"The column {arguments.target!r} of {path} holds infinite values.")
     # Arrow-backed strings are objects to numpy.
     y = target.to_numpy() if pd.api.types.is_numeric_dtype(target) else target.to_numpy(str)
+    groups = None if arguments.group is None else table[arguments.group].astype(str).to_numpy(str)
     folder = Path(path).parent
-    return [str(folder / file) for file in table[arguments.image_column].astype(str)], y
+    return [str(folder / file) for file in table[arguments.image_column].astype(str)], y, groups
 
 
 def _all_complaints(arguments, complaint, image_shape):

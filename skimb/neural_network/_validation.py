@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from skimb._image_files import ImageFiles
 
-__all__ = ["hold_out"]
+__all__ = ["bundles", "hold_out"]
 
 
 def hold_out(images, target, *, fraction, rng, groups=None, view=None, classes=None, kind="class"):
@@ -55,7 +55,7 @@ def hold_out(images, target, *, fraction, rng, groups=None, view=None, classes=N
     ValueError
         If no class can be split.
     """
-    bundle = _bundles(images, groups)
+    bundle = bundles(images, groups)
     is_original = np.full(len(bundle), True) if view is None else view.are_copies()
     n_classes = int(target.max()) + 1
     chosen, unsplit = _choose(
@@ -125,14 +125,27 @@ def _choose(bundle, target, n_classes, *, fraction, rng):
     return np.flatnonzero(chosen), np.flatnonzero(held == 0)
 
 
-def _bundles(images, groups):
-    """Give each row the number of its bundle: rows tied by equality or by group."""
+def bundles(images, groups=None):
+    """Give each row the number of its bundle: rows tied by equality or by group.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, ...), ImageFiles, or paths of shape (n,)
+        The rows; those equal byte for byte (files: of equal path) are tied.
+    groups : array-like of shape (n,), default=None
+        Rows of one group are tied.
+
+    Returns
+    -------
+    ndarray of shape (n,), int
+    """
     n_rows = len(images)
-    if isinstance(images, ImageFiles):
+    rows = images.paths if isinstance(images, ImageFiles) else images
+    if rows.ndim == 1:
         # Files are equal where their paths are: none is opened for this.
-        by_content = _number(images.paths.tolist())
+        by_content = _number(rows.tolist())
     else:
-        rows = _rows(images)
+        rows = _rows(rows)
         by_content = _number([blake2b(row.tobytes(), digest_size=16).digest() for row in rows])
     if groups is None:
         return by_content

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.metrics import check_scoring, confusion_matrix
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from skimb.class_weight import minority_class
 from skimb.inspection import confident_mistakes, predictions_with_confidence
@@ -18,6 +18,7 @@ from skimb.study._strategies import (
     Remembering,
     fit_strategies,
     group_strategies,
+    groups_by_class,
 )
 
 __all__ = ["ClassificationTask"]
@@ -80,17 +81,17 @@ class ClassificationTask:
         """Return the scorers that matter."""
         return imbalance_scoring(self.y)
 
-    def splitter(self, n_folds, seed):
-        """Return folds of all rows.
+    def splitter(self, n_folds, seed, tied=None):
+        """Return folds of all rows, which keep together what is tied.
 
         Raises
         ------
         ValueError
-            If a class has fewer rows than there are folds.
+            If a class has fewer rows, or fewer groups of them, than there are folds.
         """
         if self.counts.min() < n_folds:
             label = self.classes.tolist()[self.counts.argmin()]
-            mend = f"Give more rows, or cv={max(2, self.counts.min())}."
+            mend = f"Give more rows{_fewer_folds(self.counts.min())}."
             if len(self.classes) > MOST_CLASSES and isinstance(label, int | float):
                 mend = (
                     f"With {len(self.classes)} different numbers y looks like a quantity: then "
@@ -100,9 +101,18 @@ class ClassificationTask:
                 f"Class {label!r} has {self.counts.min()} rows, fewer than "
                 f"the {n_folds} folds. {mend}"
             )
-        return StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+        if tied is None:
+            return StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+        n_groups = groups_by_class(self.y, tied, self.classes)
+        if n_groups.min() < n_folds:
+            raise ValueError(
+                f"Class {self.classes.tolist()[n_groups.argmin()]!r} is in {n_groups.min()} groups "
+                f"(or kinds of equal images) only, fewer than the {n_folds} folds. Give more"
+                f"{_fewer_folds(n_groups.min())}."
+            )
+        return StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
 
-    def check_rows(self, names, y, y_test, runs):
+    def check_rows(self, names, y, y_test, runs, tied=None):
         """Refuse, before any training, splits on which a strategy would fail."""
         unseen = sorted(set(np.unique(y_test).tolist()) - set(self.classes.tolist()))
         if unseen:
@@ -113,15 +123,25 @@ class ClassificationTask:
                 "of it."
             )
         for run in runs:
-            counts = (y[run.train] == self.classes[:, None]).sum(axis=1)
-            label, smallest = self.classes.tolist()[counts.argmin()], counts.min()
+            if self.minority not in y_test[run.test]:
+                raise ValueError(
+                    f"A test part of {len(run.test)} rows holds none of the minority, "
+                    f"{self.minority!r}: nothing could be said of it. Give fewer folds, or "
+                    "another `random_state`."
+                )
             for name in names:
+                # A threshold is chosen on groups that are held out.
+                of_row, what = np.arange(len(y)), "rows"
+                if tied is not None and name == "threshold":
+                    of_row, what = tied, "groups"
+                counts = groups_by_class(y[run.train], of_row[run.train], self.classes)
+                label, smallest = self.classes.tolist()[counts.argmin()], counts.min()
                 needed = NEEDED_ROWS.get(name, 1)
                 if smallest < needed:
                     raise ValueError(
-                        f"Strategy {name!r} needs {needed} training rows of every class, but a "
-                        f"training part holds class {label!r} only {smallest} times. Give more "
-                        "rows, fewer folds, or leave the strategy out."
+                        f"Strategy {name!r} needs {needed} training {what} of every class, but a "
+                        f"training part holds class {label!r} in {smallest} only. Give more "
+                        f"{what}, fewer folds, or leave the strategy out."
                     )
 
     def few_rows(self, y):
@@ -132,9 +152,9 @@ class ClassificationTask:
         """Group strategies so that each group needs one network."""
         return group_strategies(names)
 
-    def fit(self, names, estimator, X, y, *, seed):
+    def fit(self, names, estimator, X, y, tied=None, *, seed):
         """Fit the strategies of one group, and yield each when it is ready."""
-        return fit_strategies(names, estimator, X, y, minority=self.minority, seed=seed)
+        return fit_strategies(names, estimator, X, y, tied, minority=self.minority, seed=seed)
 
     def outcome(self, name, fitted, X, y, *, rows, scoring, seconds):
         """Score a fitted strategy on a test part, whose rows are these."""
@@ -178,3 +198,8 @@ class ClassificationTask:
                 for name, found in outcomes.items()
             },
         )
+
+
+def _fewer_folds(n_possible):
+    """Return the number of folds that would do, as words."""
+    return f", or cv={n_possible}" if n_possible > 1 else ""

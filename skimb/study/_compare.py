@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
@@ -16,8 +17,9 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d
 from tqdm import tqdm
 
-from skimb._image_files import is_paths
+from skimb._image_files import as_paths, is_paths
 from skimb.neural_network import CNNClassifier, CNNRegressor
+from skimb.neural_network._validation import bundles
 from skimb.study._classification import ClassificationTask
 from skimb.study._regression import RegressionTask
 from skimb.study._strategies import BASELINE
@@ -32,6 +34,7 @@ def compare(
     strategies=None,
     estimator=None,
     cv=None,
+    groups=None,
     n_repeats=1,
     scoring=None,
     X_test=None,
@@ -64,6 +67,10 @@ def compare(
     cv : int, splitter or iterable, default=None
         Folds. None: 5; an int is stratified, by class or by the rank of the value, and shuffled
         anew in each repeat.
+    groups : array-like of shape (n,), default=None
+        Rows of one group, a patient say, never stand on both sides of a split, lest a network be
+        scored on what it knows by heart. Nor do images that are equal byte for byte (paths: equal
+        strings), with groups and without.
     n_repeats : int, default=1
         How often the folds are run, each time other folds and seeds; 1 where `cv` fixes the folds.
     scoring : dict of str to scorer, default=None
@@ -87,8 +94,8 @@ def compare(
     Raises
     ------
     ValueError
-        If a strategy is unknown, a class is too small for the folds, or the estimator cannot be
-        compared fairly; before any training.
+        If a strategy is unknown, a class is too small for the folds, the splits of `cv` tear
+        groups apart, or the estimator cannot be compared fairly; before any training.
 
     Examples
     --------
@@ -120,14 +127,17 @@ def compare(
     if not isinstance(scoring, Mapping) or not scoring:
         raise ValueError(f"`scoring` must be a dict of names to scorers. Got {scoring!r}.")
     test = (X, y) if X_test is None else (X_test, column_or_1d(y_test))
-    runs, kind = _runs(task, y, cv, n_repeats, X_test, y_test, random_state)
-    task.check_rows(names, y, test[1], runs)
+    tied = _tied(X, groups)
+    runs, kind = _runs(task, y, tied, cv, n_repeats, X_test, y_test, random_state)
+    if X_test is None and groups is not None:
+        _check_groups(column_or_1d(groups), runs)
+    task.check_rows(names, y, test[1], runs, tied)
     n_train = max(len(run.train) for run in runs)
     steps = estimator.steps_per_epoch or -(-n_train // min(estimator.batch_size, n_train))
     estimator.set_params(steps_per_epoch=steps)
 
     jobs = [
-        (i, group, task, estimator, (X, y), test, run, scoring)
+        (i, group, task, estimator, (X, y, tied), test, run, scoring)
         for group in task.group(names)
         for i, run in enumerate(runs)
     ]
@@ -147,6 +157,7 @@ def compare(
         "n_repeats": int(n_repeats),
         "n_rows": len(y),
         "n_test_rows": len(runs[0].test),
+        "n_groups": len(y) if tied is None else len(np.unique(tied)),
         **task.describe(),
         "gradient_steps": int(steps * estimator.max_epochs),
         "epochs": int(estimator.max_epochs),
@@ -246,7 +257,29 @@ def _check_estimator(estimator, task):
     return clone(estimator)
 
 
-def _runs(task, y, cv, n_repeats, X_test, y_test, random_state):
+def _tied(X, groups):
+    """Return the bundle of each row, of equal images and those of one group; None: all differ."""
+    if groups is not None:
+        groups = column_or_1d(groups)
+        check_consistent_length(X, groups)
+        if pd.isna(groups).any():
+            raise ValueError("`groups` has missing values. Give every row a group.")
+    tied = bundles(as_paths(X) if is_paths(X) else np.asarray(X), groups)
+    return tied if len(np.unique(tied)) < len(tied) else None
+
+
+def _check_groups(groups, runs):
+    for run in runs:
+        torn = np.intersect1d(groups[run.train], groups[run.test])
+        if len(torn):
+            raise ValueError(
+                f"The splits of `cv` tear {len(torn)} of the `groups` apart, {torn.tolist()[0]!r} "
+                "first: a network would be scored on groups that it was trained on. Give `cv` as a "
+                "number, or a splitter that keeps groups together."
+            )
+
+
+def _runs(task, y, tied, cv, n_repeats, X_test, y_test, random_state):
     rng = check_random_state(random_state)
     seeds = rng.randint(np.iinfo(np.int32).max, size=n_repeats)
     if X_test is not None:
@@ -264,8 +297,11 @@ def _runs(task, y, cv, n_repeats, X_test, y_test, random_state):
     runs = []
     for seed in seeds:
         is_number = isinstance(cv, Integral)
-        folds = task.splitter(int(cv), seed) if is_number else check_cv(cv, y)
-        splits = list(folds.split(np.empty(len(y)), y))
+        folds = task.splitter(int(cv), seed, tied) if is_number else check_cv(cv, y)
+        with warnings.catch_warnings():
+            # Splits that tear groups apart are refused later.
+            warnings.filterwarnings("ignore", message="The groups parameter is ignored")
+            splits = list(folds.split(np.empty(len(y)), y, tied))
         fold_seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=len(splits))
         runs += [
             Run(train, test, int(fold_seed))
@@ -308,13 +344,13 @@ def _fit_and_score(i, group, task, estimator, data, test, run, scoring):
 
     Yields ``(i, outcome, messages)``, the last the warnings that were raised.
     """
-    X, y = (_safe_indexing(part, run.train) for part in data)
+    X, y, tied = (part if part is None else _safe_indexing(part, run.train) for part in data)
     X_test, y_test = (_safe_indexing(part, run.test) for part in test)
     with warnings.catch_warnings():
         # What it warns of, the first fit will say again.
         warnings.simplefilter("ignore")
         _warm_up(task, estimator, X, y)
-    fits = task.fit(group, estimator, X, y, seed=run.seed)
+    fits = task.fit(group, estimator, X, y, tied, seed=run.seed)
     for _ in group:
         # The filters are the process's: they are set while it works here, not while it waits.
         with warnings.catch_warnings(record=True) as caught:

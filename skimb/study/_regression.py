@@ -139,8 +139,8 @@ class RegressionTask:
         self.has_errors = True
         return regression_scoring(self.y, relevance=self.relevance, absent=np.nan)
 
-    def splitter(self, n_folds, seed):
-        """Return folds of all rows.
+    def splitter(self, n_folds, seed, tied=None):
+        """Return folds of all rows, which keep together what is tied.
 
         Raises
         ------
@@ -154,7 +154,7 @@ class RegressionTask:
             )
         return BinnedStratifiedKFold(n_folds, shuffle=True, random_state=seed)
 
-    def check_rows(self, names, y, y_test, runs):
+    def check_rows(self, names, y, y_test, runs, tied=None):
         """Refuse, before any training, splits on which a score or a strategy would fail."""
         y_test = check_array(y_test, ensure_2d=False, dtype=np.float64, input_name="y_test")
         phi = None if self.relevance is None else fit_relevance(self.relevance, self.y)
@@ -181,7 +181,7 @@ class RegressionTask:
         """Group strategies so that each group needs one network: each its own."""
         return [(name,) for name in names]
 
-    def fit(self, names, estimator, X, y, *, seed):
+    def fit(self, names, estimator, X, y, tied=None, *, seed):
         """Fit the strategies of one group, and yield each when it is ready."""
         for name in names:
             start = time.perf_counter()

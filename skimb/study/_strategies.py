@@ -10,6 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import f1_score, make_scorer
 from sklearn.model_selection import (
     FixedThresholdClassifier,
+    StratifiedGroupKFold,
     StratifiedKFold,
     StratifiedShuffleSplit,
     TunedThresholdClassifierCV,
@@ -29,6 +30,7 @@ __all__ = [
     "Remembering",
     "fit_strategies",
     "group_strategies",
+    "groups_by_class",
     "has_own_network",
 ]
 
@@ -48,30 +50,26 @@ TRAINED = {
 }
 
 
-def _smote_embedding(plain, X, y, *, minority, seed):
+def _smote_embedding(plain, X, y, tied, *, minority, seed):
     """Train the last layer of the plain network anew, on embeddings balanced by SMOTE."""
     return DecoupledClassifier(FrozenEstimator(plain), sampler=SMOTE(), random_state=seed).fit(X, y)
 
 
-def _threshold(plain, X, y, *, minority, seed):
+def _threshold(plain, X, y, tied, *, minority, seed):
     """Move the plain network's threshold, chosen on rows of the training part held out for it.
 
     By five folds; or, for the price of one more network instead of six, by a single fifth, where
     that holds `ENOUGH_ROWS` of every class.
     """
-    smallest = int(np.unique(y, return_counts=True)[1].min())
-    is_single = smallest >= 5 * ENOUGH_ROWS
-    if is_single:
-        folds = StratifiedShuffleSplit(1, test_size=0.2, random_state=seed)
-    else:
-        folds = StratifiedKFold(min(5, smallest), shuffle=True, random_state=seed)
+    folds = _inner_folds(y, tied, seed)
+    is_single = len(folds) == 1
     if len(plain.classes_) > 2:
         rows, log_proba = _held_out_log_proba(plain, X, y, folds)
         return OffsetClassifier(plain, tune_offsets(log_proba, y[rows], plain.classes_))
     scoring = make_scorer(f1_score, pos_label=minority, zero_division=0.0)
     if not is_single:
         return TunedThresholdClassifierCV(plain, scoring=scoring, cv=folds).fit(X, y)
-    train, test = next(folds.split(np.empty(len(y)), y))
+    ((train, test),) = folds
     network = clone(plain).fit(_safe_indexing(X, train), y[train])
     tuned = TunedThresholdClassifierCV(
         FrozenEstimator(network), scoring=scoring, cv="prefit", refit=False
@@ -81,17 +79,60 @@ def _threshold(plain, X, y, *, minority, seed):
     ).fit(X, y)
 
 
+def _inner_folds(y, tied, seed):
+    """Return the splits by which a training part chooses a threshold."""
+    labels, counts = np.unique(y, return_counts=True)
+    is_single = counts.min() >= 5 * ENOUGH_ROWS
+    if tied is None:
+        folds = StratifiedKFold(min(5, counts.min()), shuffle=True, random_state=seed)
+        if is_single:
+            folds = StratifiedShuffleSplit(1, test_size=0.2, random_state=seed)
+    else:
+        n_groups = groups_by_class(y, tied, labels).min()
+        folds = StratifiedGroupKFold(min(5, n_groups), shuffle=True, random_state=seed)
+    # Groups may leave a training part without a class, which it must know.
+    splits = [
+        (train, test)
+        for train, test in folds.split(np.empty(len(y)), y, tied)
+        if len(np.unique(y[train])) == len(labels)
+    ]
+    if not splits:
+        raise ValueError(
+            "Strategy 'threshold' cannot hold groups out of a training part without losing a "
+            "class. Give more groups, fewer folds, or leave the strategy out."
+        )
+    return splits[:1] if is_single else splits
+
+
+def groups_by_class(y, tied, classes):
+    """Count the groups in which each class is.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels.
+    tied : ndarray of shape (n,), int
+        Group of each row.
+    classes : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    ndarray of shape (n_classes,), int
+    """
+    return np.array([len(np.unique(tied[y == label])) for label in classes])
+
+
 def _held_out_log_proba(plain, X, y, folds):
     """Return the rows that folds hold out, and what networks that never saw them say of them."""
     rows, log_proba = [], []
-    for train, test in folds.split(np.empty(len(y)), y):
+    for train, test in folds:
         network = clone(plain).fit(_safe_indexing(X, train), y[train])
         rows.append(test)
         log_proba.append(network.predict_log_proba(_safe_indexing(X, test)))
     return np.concatenate(rows), np.concatenate(log_proba)
 
 
-def _prior_shift(plain, X, y, *, minority, seed):
+def _prior_shift(plain, X, y, tied, *, minority, seed):
     """Let the plain network speak for a uniform class prior."""
     return copy.copy(plain).set_params(target_prior="uniform")
 
@@ -154,7 +195,7 @@ def group_strategies(names):
     return [shared, *((name,) for name in names if name in TRAINED)]
 
 
-def fit_strategies(names, estimator, X, y, *, minority, seed):
+def fit_strategies(names, estimator, X, y, tied=None, *, minority, seed):
     """Fit the strategies of one group, and yield each when it is ready.
 
     Parameters
@@ -165,6 +206,8 @@ def fit_strategies(names, estimator, X, y, *, minority, seed):
         The network's settings; it is left as it is.
     X, y : array-like
         The training part.
+    tied : ndarray of shape (n,), int, default=None
+        Rows of one number stay together where some are held out.
     minority : label
         The rarest class.
     seed : int
@@ -185,7 +228,7 @@ def fit_strategies(names, estimator, X, y, *, minority, seed):
     yield first, network, network_seconds
     for name in names[1:]:
         start = time.perf_counter()
-        fitted = BUILT_ON_PLAIN[name](network, X, y, minority=minority, seed=seed)
+        fitted = BUILT_ON_PLAIN[name](network, X, y, tied, minority=minority, seed=seed)
         seconds = time.perf_counter() - start
         # The binary threshold trains the plain network itself, after its folds.
         includes_network = isinstance(fitted, TunedThresholdClassifierCV)

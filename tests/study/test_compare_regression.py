@@ -321,8 +321,9 @@ def table(tmp_path_factory, data):
     for i, (image, value) in enumerate(zip(*data, strict=True)):
         pixels = np.clip(128 + 8 * image, 0, 255).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{i}.png")
-        rows.append((f"{i}.png", value, round(1000 * value), "high" if value > 6 else "low"))
-    frame = pd.DataFrame(rows, columns=["file", "sigma", "price", "kind"])
+        kind = "high" if value > 6 else "low"
+        rows.append((f"{i}.png", value, round(1000 * value), kind, f"p{i // 4}"))
+    frame = pd.DataFrame(rows, columns=["file", "sigma", "price", "kind", "patient"])
     frame.to_csv(folder / "table.csv", index=False)
     frame[:40].to_csv(folder / "test.csv", index=False)
     return folder / "table.csv"
@@ -352,10 +353,23 @@ def test_compare_a_table_of_labels_and_one_for_the_test(table, capsys):
     assert main(["compare", str(table), *options, *test, "--jobs", "1"]) == 0
 
 
+@pytest.mark.parametrize("target", ["sigma", "kind"])
+def test_rows_of_one_patient_stay_together(target, table, tmp_path, capsys):
+    options = ["--image-column", "file", "--target", target, "--group", "patient"]
+    options += ["--strategies", "over", "--json", str(tmp_path / "c.json")]
+    assert main(["compare", str(table), *options, *QUICK]) == 0
+    protocol = json.loads((tmp_path / "c.json").read_text())["protocol"]
+    assert (protocol["n_rows"], protocol["n_groups"]) == (160, 40)
+    shared = ["--test", str(table.parent / "test.csv"), "--epochs", "1"]
+    assert main(["compare", str(table), *options, *shared]) == 1
+    assert "10 values of 'patient', 'p0' first, stand in" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--target", "nope"], "has no column 'nope'. It has"),
+        (["--target", "kind", "--group", "doctor"], "has no column 'doctor'. It has"),
         (["--target", "kind", "--task", "regression"], "regression wants numbers"),
         (["--target", "sigma", "--strategies", "threshold"], "Unknown strategies"),
     ],
@@ -398,6 +412,7 @@ def test_missing_values_and_files_exit_with_1(table, capsys):
         (["{table}", "--image-column", "file", "--target", "kind", "--test", "."], "--test must"),
         (["digits", "--target", "kind"], "--target is for tables"),
         (["digits", "--image-column", "kind"], "--image-column is for tables"),
+        (["digits", "--group", "kind"], "--group is for tables"),
         (["{table}", "--image-column", "f", "--target", "k", "--strategies", "magic"], "magic"),
     ],
 )

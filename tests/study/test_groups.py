@@ -1,0 +1,147 @@
+"""compare() with groups: no network is scored on what it was trained on, or on its twin."""
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GroupKFold, KFold
+
+from skimb.neural_network import CNNClassifier, CNNRegressor
+from skimb.study import compare
+
+N_GROUPS, SIZE = 24, 4
+GROUPS = np.repeat(np.arange(N_GROUPS), SIZE)
+#: A quarter of the groups is rare; some of both classes are mixed.
+Y = np.where((GROUPS % 4 == 0) | (np.arange(N_GROUPS * SIZE) % 13 == 0), "rare", "rest")
+
+
+@pytest.fixture
+def X():
+    images = np.random.RandomState(0).rand(N_GROUPS * SIZE, 6, 6).astype(np.float32)
+    # The first pixel tells the row.
+    images[:, 0, 0] = np.arange(len(images))
+    return images
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """The rows of each training."""
+    rows = []
+    for estimator in (CNNClassifier, CNNRegressor):
+
+        def fit(self, X, y, *args, fit=estimator.fit):
+            rows.append(X[:, 0, 0].astype(int))
+            return fit(self, X, y, *args)
+
+        monkeypatch.setattr(estimator, "fit", fit)
+    monkeypatch.setattr("skimb.study._compare._warm_up.is_done", True)
+    return rows
+
+
+def are_whole(rows, groups):
+    """Tell whether each group has all of its rows there, or none."""
+    present = np.isin(np.arange(len(groups)), rows)
+    return all(len(set(present[groups == group])) == 1 for group in np.unique(groups))
+
+
+ESTIMATOR = CNNClassifier(max_epochs=1)
+STRATEGIES = ["threshold", "smote_embedding", "over"]
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("enough", [4, 500], ids=["one fifth", "five folds"])
+def test_no_training_sees_a_part_of_a_group(n_classes, enough, X, fits, monkeypatch):
+    monkeypatch.setattr("skimb.study._strategies.ENOUGH_ROWS", enough)
+    y = Y if n_classes == 2 else np.where(GROUPS % 4 == 1, "other", Y)
+    order = np.random.RandomState(1).permutation(len(X))
+    groups = np.array([f"patient {group}" for group in GROUPS])
+    result = compare(
+        X[order],
+        y[order],
+        groups=groups[order],
+        strategies=STRATEGIES,
+        estimator=ESTIMATOR,
+        cv=3,
+        random_state=0,
+    )
+    if n_classes == 2:
+        # A network of none, one of over, and those that choose the threshold.
+        assert len(fits) == 3 * (2 + (1 if enough == 4 else 6))
+    assert all(are_whole(rows, GROUPS) for rows in fits)
+    assert all(set(y[rows]) == set(y) for rows in fits)
+    assert result.protocol["n_groups"] == N_GROUPS
+    assert "24 groups of rows" in result._report()
+
+
+def test_equal_images_stay_together_unasked(X, fits):
+    twins = np.arange(len(X)) // 2
+    X = X[2 * twins]
+    compare(X, Y, strategies=["threshold"], estimator=ESTIMATOR, cv=3, random_state=0)
+    # The pixel tells the first of two.
+    for rows in fits:
+        counts = np.bincount(rows // 2, minlength=len(X) // 2)
+        assert set(counts) <= {0, 2}
+
+
+def test_nothing_changes_where_every_row_is_its_own(X):
+    tables = [
+        compare(
+            X, Y, groups=groups, strategies=STRATEGIES, estimator=ESTIMATOR, cv=2, random_state=0
+        ).table.drop(columns="seconds", level=0)
+        for groups in (None, np.arange(len(X)))
+    ]
+    assert tables[0].equals(tables[1])
+
+
+def test_numbers_are_shared_out_by_groups(X, fits):
+    y = np.random.RandomState(0).exponential(size=len(X))
+    result = compare(
+        X,
+        y,
+        groups=GROUPS,
+        strategies=["weight_sqrt"],
+        estimator=CNNRegressor(max_epochs=1),
+        cv=3,
+        random_state=0,
+    )
+    assert all(are_whole(rows, GROUPS) for rows in fits)
+    for outcome in result.outcomes["none"]:
+        assert are_whole(outcome.rows, GROUPS)
+
+
+def test_own_folds_keep_groups_or_are_refused(X, fits):
+    shared = {"groups": GROUPS[::-1], "strategies": ["over"], "estimator": ESTIMATOR}
+    compare(X, Y, **shared, cv=GroupKFold(3), random_state=0)
+    assert all(are_whole(rows, GROUPS[::-1]) for rows in fits)
+    fits.clear()
+    for cv in (KFold(5), list(KFold(5).split(X))):
+        with pytest.raises(ValueError, match=r"tear \d of the `groups` apart, \d+ first"):
+            compare(X, Y, **shared, cv=cv, random_state=0)
+    assert fits == []
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (GROUPS[:-1], "inconsistent numbers of samples"),
+        (np.where(GROUPS > 3, np.nan, 1.0), "`groups` has missing values"),
+        (
+            Y,
+            r"in 1 groups \(or kinds of equal images\) only, fewer than the 5 folds\. Give more\.$",
+        ),
+        (GROUPS // 8, r"Class 'rare' is in 3 groups .*, fewer than the 5 folds\..*or cv=3"),
+    ],
+)
+def test_bad_groups_are_refused_before_training(groups, message, X, fits):
+    with pytest.raises(ValueError, match=message):
+        compare(X, Y, groups=groups, estimator=ESTIMATOR, random_state=0)
+    assert fits == []
+
+
+def test_a_threshold_wants_groups_to_hold_out(X, fits):
+    y = np.where(GROUPS < 8, "rare", "rest")
+    # The rare class is in three groups, of which a training part has two or one.
+    groups = np.where(GROUPS < 8, GROUPS % 3, GROUPS)
+    shared = {"groups": groups, "estimator": ESTIMATOR, "cv": 2, "random_state": 0}
+    with pytest.raises(ValueError, match="'threshold' needs 2 training groups of every class"):
+        compare(X, y, **shared, strategies=["threshold"])
+    assert fits == []
+    compare(X, y, **shared, strategies=["smote_embedding"])
