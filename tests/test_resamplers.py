@@ -117,6 +117,18 @@ def test_uint8_does_not_wrap_around():
     assert np.abs(X_res[30:] - exact).max() <= 0.5
 
 
+@pytest.mark.parametrize("offset", [0, 300, 3e4, 1.7e9])
+def test_neighbours_are_found_however_far_from_zero(offset):
+    """In tables of many columns, where distances are sums of products."""
+    y = np.repeat([0, 1], [200, 60])
+    far = np.random.RandomState(0).randn(260, 20) + offset
+    smote = SMOTE(random_state=0).fit(far, y)
+    smote.fit_resample(far, y)
+    parents = smote.parents_
+    smote.fit_resample(far - offset, y)
+    np.testing.assert_array_equal(parents, smote.parents_)
+
+
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix])
 def test_sparse_integers_do_not_wrap_around_either(container):
     rng = np.random.RandomState(0)

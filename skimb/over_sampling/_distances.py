@@ -5,10 +5,45 @@ from sklearn.metrics import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
-__all__ = ["by_range", "half_medians", "nearest"]
+__all__ = ["are_far", "by_range", "centred", "half_medians", "nearest"]
+
+#: Squares of distances from 0, for one of those between points, from which on the last digits of
+#: the former show in the latter.
+FAR = 1e6
 
 #: Distances in memory at once.
 BLOCK = 4_000_000
+
+
+def centred(points):
+    """Return points around 0: products of numbers far from it drown small distances.
+
+    Parameters
+    ----------
+    points : ndarray of shape (m, d)
+        Numbers.
+
+    Returns
+    -------
+    ndarray of shape (m, d)
+    """
+    return points - points.mean(axis=0)
+
+
+def are_far(points):
+    """Tell whether points are so far from 0 that their distances suffer from it.
+
+    Parameters
+    ----------
+    points : ndarray of shape (m, d)
+        Numbers.
+
+    Returns
+    -------
+    bool
+    """
+    mean = points.mean(axis=0, dtype=np.float64)
+    return bool(mean @ mean > FAR * np.var(points, axis=0, dtype=np.float64).sum())
 
 
 def by_range(points):
@@ -47,7 +82,7 @@ def nearest(points, codes, k):
     distances : ndarray of shape (m, k)
     """
     if codes.shape[1] == 0:
-        distances, neighbors = NearestNeighbors(n_neighbors=k).fit(_centred(points)).kneighbors()
+        distances, neighbors = NearestNeighbors(n_neighbors=k).fit(centred(points)).kneighbors()
         return neighbors, distances
     neighbors = np.empty((len(points), k), dtype=np.intp)
     distances = np.empty((len(points), k))
@@ -75,15 +110,10 @@ def half_medians(points, codes):
     return np.concatenate(halves)
 
 
-def _centred(points):
-    # Products of numbers far from 0 would drown small distances.
-    return points - points.mean(axis=0)
-
-
 def _blocks(points, codes):
     """Yield, for some points at a time, their distances to all."""
     n_points = len(points)
-    points = _centred(points)
+    points = centred(points)
     for part in gen_batches(n_points, max(1, BLOCK // n_points)):
         squared = np.zeros((part.stop - part.start, n_points))
         if points.shape[1]:

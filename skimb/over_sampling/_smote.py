@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
+from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
 from skimb._params import HasMethods, Interval
 from skimb._resampling import EmbeddingMixin, ImageSamplerMixin, interpolate_rows
+from skimb.over_sampling._distances import are_far, centred
 
 __all__ = ["SMOTE", "BaseSMOTE"]
 
@@ -76,6 +78,9 @@ class BaseSMOTE(ImageSamplerMixin, BaseOverSampler):
                 UserWarning,
                 stacklevel=7,
             )
+        if not sparse.issparse(members) and are_far(members):
+            # Elsewhere as they are: a last digit decides which of equal neighbours is first.
+            members = centred(members)
         search = NearestNeighbors(n_neighbors=k_neighbors + 1).fit(members)
         # The first neighbour of a row is the row itself.
         neighbors = search.kneighbors(members, return_distance=False)[:, 1:]
@@ -94,7 +99,8 @@ class SMOTE(EmbeddingMixin, BaseSMOTE):
     and a gap g drawn from [0, 1], the new row is :math:`x_i + g (x_j - x_i)` [1]_. Arrays of any
     dimension are taken and their dtype is kept: integers are computed in float and rounded, where a
     difference of uint8 would wrap around. For an int seed and float rows the result is that of
-    imbalanced-learn's class of the same name.
+    imbalanced-learn's class of the same name, but for columns so far from 0, such as times in
+    seconds, that its distances are made of rounding errors.
 
     A blend of two pictures is seldom a picture, unless they are aligned. With `embedder` the
     neighbours are at least those that look alike to a network.
