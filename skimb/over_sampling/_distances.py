@@ -43,7 +43,8 @@ def are_far(points):
     bool
     """
     mean = points.mean(axis=0, dtype=np.float64)
-    return bool(mean @ mean > FAR * np.var(points, axis=0, dtype=np.float64).sum())
+    squares = np.einsum("ij,ij->", points, points, dtype=np.float64) / len(points)
+    return bool(mean @ mean > FAR * (squares - mean @ mean))
 
 
 def by_range(points):
