@@ -358,7 +358,8 @@ def _table(path, arguments) -> Any:
     import pandas as pd
 
     try:
-        table = pd.read_csv(path)
+        # Groups as they are written: 012 is not 12.
+        table = pd.read_csv(path, dtype={arguments.group: str} if arguments.group else None)
     except (OSError, ValueError) as exc:
         raise ValueError(f"{path} cannot be read as a table: {exc}") from exc
     wanted = (arguments.image_column, arguments.target, arguments.group)
@@ -380,7 +381,7 @@ def _table(path, arguments) -> Any:
         raise ValueError(f"The column {arguments.target!r} of {path} holds infinite values.")
     # Arrow-backed strings are objects to numpy.
     y = target.to_numpy() if pd.api.types.is_numeric_dtype(target) else target.to_numpy(str)
-    groups = None if arguments.group is None else table[arguments.group].astype(str).to_numpy(str)
+    groups = None if arguments.group is None else table[arguments.group].to_numpy(str)
     folder = Path(path).parent
     return [str(folder / file) for file in table[arguments.image_column].astype(str)], y, groups
 

@@ -86,7 +86,7 @@ class BinnedStratifiedKFold(StratifiedGroupKFold):
         ------
         ValueError
             If y is no finite numbers, there are fewer rows (or groups) than folds, or, with groups,
-            no bin of those given holds as many rows as there are folds.
+            no bin of those given holds as many rows as there are folds, or a fold stays empty.
         """
         X, y, groups = indexable(X, y, groups)
         try:
@@ -122,6 +122,11 @@ class BinnedStratifiedKFold(StratifiedGroupKFold):
             # Bins of few rows are what this splitter is for.
             warnings.filterwarnings("ignore", message="The least populated class")
             folds = list(super().split(bins, bins, groups))
+        if not all(len(test) for _, test in folds):
+            raise ValueError(
+                f"The groups are too few, or too unequal, for n_splits={self.n_splits} folds: one "
+                "would be empty. Use fewer folds."
+            )
         yield from folds
 
     def _deal(self, y, bins):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.metrics import check_scoring, confusion_matrix
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import StratifiedKFold
 
 from skimb.class_weight import minority_class
 from skimb.inspection import confident_mistakes, predictions_with_confidence
@@ -12,13 +12,14 @@ from skimb.metrics import imbalance_scoring
 from skimb.neural_network import CNNClassifier
 from skimb.study._comparison import Comparison
 from skimb.study._pictures import MOST_MISTAKES_SHOWN, pooled_mistakes, samples
+from skimb.study._splits import grouped_folds, groups_by_class
 from skimb.study._strategies import (
     NEEDED_ROWS,
     STRATEGIES,
     Remembering,
     fit_strategies,
     group_strategies,
-    groups_by_class,
+    held_out_folds,
 )
 
 __all__ = ["ClassificationTask"]
@@ -81,13 +82,13 @@ class ClassificationTask:
         """Return the scorers that matter."""
         return imbalance_scoring(self.y)
 
-    def splitter(self, n_folds, seed, tied=None):
-        """Return folds of all rows, which keep together what is tied.
+    def splits(self, n_folds, seed, tied=None):
+        """Return folds of all rows, which keep together what is tied, and hold every class each.
 
         Raises
         ------
         ValueError
-            If a class has fewer rows, or fewer groups of them, than there are folds.
+            If a class has fewer rows than there are folds, or groups cannot be shared out so.
         """
         if self.counts.min() < n_folds:
             label = self.classes.tolist()[self.counts.argmin()]
@@ -102,7 +103,8 @@ class ClassificationTask:
                 f"the {n_folds} folds. {mend}"
             )
         if tied is None:
-            return StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+            folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+            return list(folds.split(np.empty(len(self.y)), self.y))
         n_groups = groups_by_class(self.y, tied, self.classes)
         if n_groups.min() < n_folds:
             raise ValueError(
@@ -110,7 +112,13 @@ class ClassificationTask:
                 f"(or kinds of equal images) only, fewer than the {n_folds} folds. Give more"
                 f"{_fewer_folds(n_groups.min())}."
             )
-        return StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+        splits = grouped_folds(self.y, tied, n_folds, seed)
+        if splits is None:
+            raise ValueError(
+                f"The groups cannot be shared out to {n_folds} folds that hold rows of every class "
+                f"each. Give more groups{_fewer_folds(n_folds - 1)}."
+            )
+        return splits
 
     def check_rows(self, names, y, y_test, runs, tied=None):
         """Refuse, before any training, splits on which a strategy would fail."""
@@ -123,26 +131,19 @@ class ClassificationTask:
                 "of it."
             )
         for run in runs:
-            if self.minority not in y_test[run.test]:
-                raise ValueError(
-                    f"A test part of {len(run.test)} rows holds none of the minority, "
-                    f"{self.minority!r}: nothing could be said of it. Give fewer folds, or "
-                    "another `random_state`."
-                )
+            counts = (y[run.train] == self.classes[:, None]).sum(axis=1)
+            label, smallest = self.classes.tolist()[counts.argmin()], counts.min()
             for name in names:
-                # A threshold is chosen on groups that are held out.
-                of_row, what = np.arange(len(y)), "rows"
-                if tied is not None and name == "threshold":
-                    of_row, what = tied, "groups"
-                counts = groups_by_class(y[run.train], of_row[run.train], self.classes)
-                label, smallest = self.classes.tolist()[counts.argmin()], counts.min()
                 needed = NEEDED_ROWS.get(name, 1)
                 if smallest < needed:
                     raise ValueError(
-                        f"Strategy {name!r} needs {needed} training {what} of every class, but a "
-                        f"training part holds class {label!r} in {smallest} only. Give more "
-                        f"{what}, fewer folds, or leave the strategy out."
+                        f"Strategy {name!r} needs {needed} training rows of every class, but a "
+                        f"training part holds class {label!r} only {smallest} times. Give more "
+                        "rows, fewer folds, or leave the strategy out."
                     )
+            if tied is not None and "threshold" in names:
+                # It must find groups to hold out.
+                held_out_folds(y[run.train], tied[run.train], run.seed)
 
     def few_rows(self, y):
         """Return a few rows that a network can be fitted on."""

@@ -8,7 +8,6 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
@@ -17,11 +16,11 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d
 from tqdm import tqdm
 
-from skimb._image_files import as_paths, is_paths
+from skimb._image_files import is_paths
 from skimb.neural_network import CNNClassifier, CNNRegressor
-from skimb.neural_network._validation import bundles
 from skimb.study._classification import ClassificationTask
 from skimb.study._regression import RegressionTask
+from skimb.study._splits import bundles_of, check_whole, count_known
 from skimb.study._strategies import BASELINE
 
 __all__ = ["compare"]
@@ -70,7 +69,8 @@ def compare(
     groups : array-like of shape (n,), default=None
         Rows of one group, a patient say, never stand on both sides of a split, lest a network be
         scored on what it knows by heart. Nor do images that are equal byte for byte (paths: equal
-        strings), with groups and without.
+        strings), with groups and without; where a `cv` of your own, or the test set, puts equal
+        ones on both sides, a warning says so.
     n_repeats : int, default=1
         How often the folds are run, each time other folds and seeds; 1 where `cv` fixes the folds.
     scoring : dict of str to scorer, default=None
@@ -127,10 +127,19 @@ def compare(
     if not isinstance(scoring, Mapping) or not scoring:
         raise ValueError(f"`scoring` must be a dict of names to scorers. Got {scoring!r}.")
     test = (X, y) if X_test is None else (X_test, column_or_1d(y_test))
-    tied = _tied(X, groups)
-    runs, kind = _runs(task, y, tied, cv, n_repeats, X_test, y_test, random_state)
-    if X_test is None and groups is not None:
-        _check_groups(column_or_1d(groups), runs)
+    bundle = bundles_of(X, groups)
+    tied = bundle if len(np.unique(bundle)) < len(y) else None
+    if groups is not None and getattr(estimator, "calibration", None) is not None:
+        raise ValueError(
+            f"`estimator` has calibration={estimator.calibration!r}, which holds rows of a "
+            "training part out without regard to `groups`. Leave it None."
+        )
+    of_own = bundle if groups is not None else None
+    runs, kind = _runs(task, y, tied, of_own, cv, n_repeats, X_test, y_test, random_state)
+    if X_test is None:
+        n_known = check_whole(bundle, groups, [(run.train, run.test) for run in runs])
+    else:
+        n_known = count_known(X, X_test)
     task.check_rows(names, y, test[1], runs, tied)
     n_train = max(len(run.train) for run in runs)
     steps = estimator.steps_per_epoch or -(-n_train // min(estimator.batch_size, n_train))
@@ -142,7 +151,7 @@ def compare(
         for i, run in enumerate(runs)
     ]
     outcomes: dict[str, list] = {name: [None] * len(runs) for name in names}
-    messages = set(_left_out(strategies, task, verbose))
+    messages = {*_left_out(strategies, task, verbose), *_too_good(n_known, verbose)}
     with _Progress(names, len(runs), verbose) as progress:
         for i, outcome, warned in _run_jobs(jobs, n_jobs):
             messages |= warned
@@ -156,8 +165,9 @@ def compare(
         "n_runs": len(runs),
         "n_repeats": int(n_repeats),
         "n_rows": len(y),
-        "n_test_rows": len(runs[0].test),
-        "n_groups": len(y) if tied is None else len(np.unique(tied)),
+        "n_test_rows": round(np.mean([len(run.test) for run in runs])),
+        # Bundles of rows that stay together, where there are any and they do.
+        "n_groups": None if tied is None or n_known else len(np.unique(tied)),
         **task.describe(),
         "gradient_steps": int(steps * estimator.max_epochs),
         "epochs": int(estimator.max_epochs),
@@ -257,29 +267,22 @@ def _check_estimator(estimator, task):
     return clone(estimator)
 
 
-def _tied(X, groups):
-    """Return the bundle of each row, of equal images and those of one group; None: all differ."""
-    if groups is not None:
-        groups = column_or_1d(groups)
-        check_consistent_length(X, groups)
-        if pd.isna(groups).any():
-            raise ValueError("`groups` has missing values. Give every row a group.")
-    tied = bundles(as_paths(X) if is_paths(X) else np.asarray(X), groups)
-    return tied if len(np.unique(tied)) < len(tied) else None
+def _too_good(n_known, verbose):
+    """Tell of test images that networks were trained on, as one message if any."""
+    if not n_known:
+        return []
+    message = (
+        f"{n_known} test images of a run equal images that the networks are trained on, byte for "
+        "byte: the scores are too good."
+    )
+    if verbose:
+        print(message, file=sys.stderr, flush=True)
+    else:
+        warnings.warn(message, UserWarning, stacklevel=3)
+    return [message]
 
 
-def _check_groups(groups, runs):
-    for run in runs:
-        torn = np.intersect1d(groups[run.train], groups[run.test])
-        if len(torn):
-            raise ValueError(
-                f"The splits of `cv` tear {len(torn)} of the `groups` apart, {torn.tolist()[0]!r} "
-                "first: a network would be scored on groups that it was trained on. Give `cv` as a "
-                "number, or a splitter that keeps groups together."
-            )
-
-
-def _runs(task, y, tied, cv, n_repeats, X_test, y_test, random_state):
+def _runs(task, y, tied, of_own, cv, n_repeats, X_test, y_test, random_state):
     rng = check_random_state(random_state)
     seeds = rng.randint(np.iinfo(np.int32).max, size=n_repeats)
     if X_test is not None:
@@ -296,18 +299,26 @@ def _runs(task, y, tied, cv, n_repeats, X_test, y_test, random_state):
         )
     runs = []
     for seed in seeds:
-        is_number = isinstance(cv, Integral)
-        folds = task.splitter(int(cv), seed, tied) if is_number else check_cv(cv, y)
-        with warnings.catch_warnings():
-            # Splits that tear groups apart are refused later.
-            warnings.filterwarnings("ignore", message="The groups parameter is ignored")
-            splits = list(folds.split(np.empty(len(y)), y, tied))
+        if isinstance(cv, Integral):
+            splits = task.splits(int(cv), seed, tied)
+        else:
+            splits = _own_splits(cv, y, of_own)
         fold_seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=len(splits))
         runs += [
             Run(train, test, int(fold_seed))
             for (train, test), fold_seed in zip(splits, fold_seeds, strict=True)
         ]
     return runs, f"{len(splits)}-fold cross-validation"
+
+
+def _own_splits(cv, y, groups):
+    folds, X = check_cv(cv, y), np.empty(len(y))
+    if groups is None:
+        return list(folds.split(X, y))
+    with warnings.catch_warnings():
+        # Splits that tear groups apart are refused later.
+        warnings.filterwarnings("ignore", message="The groups parameter is ignored")
+        return list(folds.split(X, y, groups))
 
 
 def _warm_up(task, estimator, X, y):

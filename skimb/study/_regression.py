@@ -139,20 +139,21 @@ class RegressionTask:
         self.has_errors = True
         return regression_scoring(self.y, relevance=self.relevance, absent=np.nan)
 
-    def splitter(self, n_folds, seed, tied=None):
+    def splits(self, n_folds, seed, tied=None):
         """Return folds of all rows, which keep together what is tied.
 
         Raises
         ------
         ValueError
-            If there are fewer rows than twice the folds.
+            If there are fewer rows than twice the folds, or groups that cannot be shared out.
         """
         if len(self.y) < 2 * n_folds:
             raise ValueError(
                 f"y has {len(self.y)} rows, fewer than two for each of the {n_folds} folds. Give "
                 "more rows, or fewer folds."
             )
-        return BinnedStratifiedKFold(n_folds, shuffle=True, random_state=seed)
+        folds = BinnedStratifiedKFold(n_folds, shuffle=True, random_state=seed)
+        return list(folds.split(np.empty(len(self.y)), self.y, tied))
 
     def check_rows(self, names, y, y_test, runs, tied=None):
         """Refuse, before any training, splits on which a score or a strategy would fail."""

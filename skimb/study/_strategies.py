@@ -10,7 +10,6 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import f1_score, make_scorer
 from sklearn.model_selection import (
     FixedThresholdClassifier,
-    StratifiedGroupKFold,
     StratifiedKFold,
     StratifiedShuffleSplit,
     TunedThresholdClassifierCV,
@@ -21,6 +20,7 @@ from sklearn.utils.metaestimators import available_if
 from skimb.losses import FocalLoss
 from skimb.neural_network import DecoupledClassifier
 from skimb.over_sampling import SMOTE, RandomOverSampler
+from skimb.study._splits import grouped_folds, groups_by_class
 from skimb.under_sampling import RandomUnderSampler
 
 __all__ = [
@@ -30,8 +30,8 @@ __all__ = [
     "Remembering",
     "fit_strategies",
     "group_strategies",
-    "groups_by_class",
     "has_own_network",
+    "held_out_folds",
 ]
 
 BASELINE = "none"
@@ -61,7 +61,7 @@ def _threshold(plain, X, y, tied, *, minority, seed):
     By five folds; or, for the price of one more network instead of six, by a single fifth, where
     that holds `ENOUGH_ROWS` of every class.
     """
-    folds = _inner_folds(y, tied, seed)
+    folds = held_out_folds(y, tied, seed)
     is_single = len(folds) == 1
     if len(plain.classes_) > 2:
         rows, log_proba = _held_out_log_proba(plain, X, y, folds)
@@ -79,47 +79,44 @@ def _threshold(plain, X, y, tied, *, minority, seed):
     ).fit(X, y)
 
 
-def _inner_folds(y, tied, seed):
-    """Return the splits by which a training part chooses a threshold."""
+def held_out_folds(y, tied, seed):
+    """Return the splits by which a training part chooses a threshold.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels of the training part.
+    tied : ndarray of shape (n,), int, or None
+        Rows of one number stay together.
+    seed : int
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+        Rows to train on, and rows that are held out, with every class among both. One split, where
+        a fifth holds `ENOUGH_ROWS` of every class.
+
+    Raises
+    ------
+    ValueError
+        If what is tied cannot be shared out so.
+    """
     labels, counts = np.unique(y, return_counts=True)
     is_single = counts.min() >= 5 * ENOUGH_ROWS
     if tied is None:
         folds = StratifiedKFold(min(5, counts.min()), shuffle=True, random_state=seed)
         if is_single:
             folds = StratifiedShuffleSplit(1, test_size=0.2, random_state=seed)
-    else:
-        n_groups = groups_by_class(y, tied, labels).min()
-        folds = StratifiedGroupKFold(min(5, n_groups), shuffle=True, random_state=seed)
-    # Groups may leave a training part without a class, which it must know.
-    splits = [
-        (train, test)
-        for train, test in folds.split(np.empty(len(y)), y, tied)
-        if len(np.unique(y[train])) == len(labels)
-    ]
-    if not splits:
-        raise ValueError(
-            "Strategy 'threshold' cannot hold groups out of a training part without losing a "
-            "class. Give more groups, fewer folds, or leave the strategy out."
-        )
-    return splits[:1] if is_single else splits
-
-
-def groups_by_class(y, tied, classes):
-    """Count the groups in which each class is.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,)
-        Labels.
-    tied : ndarray of shape (n,), int
-        Group of each row.
-    classes : ndarray of shape (n_classes,)
-
-    Returns
-    -------
-    ndarray of shape (n_classes,), int
-    """
-    return np.array([len(np.unique(tied[y == label])) for label in classes])
+        return list(folds.split(np.empty(len(y)), y))
+    for n_folds in range(min(5, groups_by_class(y, tied, labels).min()), 1, -1):
+        splits = grouped_folds(y, tied, n_folds, seed)
+        if splits is not None:
+            return splits[:1] if is_single else splits
+    raise ValueError(
+        "Strategy 'threshold' holds groups of a training part out, with every class on both sides, "
+        f"and cannot share out those of {len(y)} rows so. Give more groups, fewer folds, or leave "
+        "the strategy out."
+    )
 
 
 def _held_out_log_proba(plain, X, y, folds):

@@ -220,6 +220,7 @@ def test_the_table_is_what_the_runs_say(comparison):
     assert "none" not in comparison.verdict.index
 
 
+@pytest.mark.filterwarnings("ignore:.* test images of a run equal:UserWarning")
 def test_a_fixed_test_set(data):
     X, y = data
     X_test, y_test = X[::3], y[::3]
@@ -288,6 +289,7 @@ def test_pictures_of_large_files_are_small(tmp_path):
     result.to_html(tmp_path / "r.html")
 
 
+@pytest.mark.filterwarnings("ignore:.* test images of a run equal:UserWarning")
 def test_one_run_has_no_interval_and_says_so(data, tmp_path):
     X, y = data
     result = compare(

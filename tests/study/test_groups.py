@@ -1,11 +1,16 @@
 """compare() with groups: no network is scored on what it was trained on, or on its twin."""
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.model_selection import GroupKFold, KFold
 
 from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.study import compare
+from skimb.study._splits import bundles_of, grouped_folds
+from skimb.study._strategies import held_out_folds
 
 N_GROUPS, SIZE = 24, 4
 GROUPS = np.repeat(np.arange(N_GROUPS), SIZE)
@@ -67,6 +72,8 @@ def test_no_training_sees_a_part_of_a_group(n_classes, enough, X, fits, monkeypa
         assert len(fits) == 3 * (2 + (1 if enough == 4 else 6))
     assert all(are_whole(rows, GROUPS) for rows in fits)
     assert all(set(y[rows]) == set(y) for rows in fits)
+    for outcome in result.outcomes["none"]:
+        assert outcome.confusion_matrix.sum(axis=1).min() > 0
     assert result.protocol["n_groups"] == N_GROUPS
     assert "24 groups of rows" in result._report()
 
@@ -108,14 +115,66 @@ def test_numbers_are_shared_out_by_groups(X, fits):
 
 
 def test_own_folds_keep_groups_or_are_refused(X, fits):
-    shared = {"groups": GROUPS[::-1], "strategies": ["over"], "estimator": ESTIMATOR}
+    shared: Any = {"groups": GROUPS[::-1], "strategies": ["over"], "estimator": ESTIMATOR}
     compare(X, Y, **shared, cv=GroupKFold(3), random_state=0)
     assert all(are_whole(rows, GROUPS[::-1]) for rows in fits)
     fits.clear()
     for cv in (KFold(5), list(KFold(5).split(X))):
-        with pytest.raises(ValueError, match=r"tear \d of the `groups` apart, \d+ first"):
+        with pytest.raises(ValueError, match=r"tear \d groups apart, that of \d+ first"):
             compare(X, Y, **shared, cv=cv, random_state=0)
     assert fits == []
+    # Groups of one row each are groups too.
+    compare(X, Y, **(shared | {"groups": np.arange(len(X))}), cv=GroupKFold(2), random_state=0)
+
+
+class Halves:
+    """A splitter that knows nothing of groups."""
+
+    def split(self, X, y=None):
+        yield np.arange(0, len(X), 2), np.arange(1, len(X), 2)
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        return 1
+
+
+def test_equal_images_on_both_sides_are_told(X, tmp_path, capsys):
+    twins = X[2 * (np.arange(len(X)) // 2)]
+    shared = {"strategies": ["over"], "estimator": ESTIMATOR, "random_state": 0}
+    with pytest.warns(UserWarning, match="48 test images of a run equal images that the networks"):
+        result = compare(twins, Y, cv=Halves(), **shared)
+    assert result.protocol["n_groups"] is None
+    assert "the scores are too good" in " ".join(result.protocol["warnings"])
+    compare(X, Y, X_test=twins, y_test=Y, verbose=1, **shared)
+    assert "96 test images of a run equal images" in capsys.readouterr().err
+    assert compare(X, Y, cv=Halves(), **shared).protocol["warnings"] == []
+
+
+def test_a_training_is_scored_on_every_class():
+    """Few groups, most of them of one class: the first shuffle leaves a part without the rare."""
+    sizes, n_rare = [16, 6, 5, 21, 5, 4, 15, 7, 6, 18], [13, 1, 0, 0, 0, 0, 12, 1, 0, 0]
+    tied = np.repeat(np.arange(10), sizes)
+    y = np.concatenate([np.arange(size) < rare for size, rare in zip(sizes, n_rare, strict=True)])
+    for seed in range(30):
+        found: Any = grouped_folds(y, tied, 2, seed)
+        for train, test in found + held_out_folds(y, tied, seed):
+            assert set(y[train]) == set(y[test]) == {False, True}
+            assert not set(tied[train]) & set(tied[test])
+    # All rows of a class in one group cannot be on both sides.
+    assert grouped_folds(y, np.where(y, 0, tied), 2, 0) is None
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        [f"p{i}" for i in GROUPS],
+        [int(i) if i % 2 else f"p{i}" for i in GROUPS],
+        pd.Series(GROUPS, index=GROUPS[::-1]).astype("category"),
+        pd.DataFrame({"patient": GROUPS}),
+    ],
+    ids=["strings", "mixed", "category", "frame"],
+)
+def test_groups_in_any_container(groups, X):
+    np.testing.assert_array_equal(bundles_of(X, groups), GROUPS)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +182,8 @@ def test_own_folds_keep_groups_or_are_refused(X, fits):
     [
         (GROUPS[:-1], "inconsistent numbers of samples"),
         (np.where(GROUPS > 3, np.nan, 1.0), "`groups` has missing values"),
+        ([f"p{i}" if i else float("nan") for i in GROUPS], "`groups` has missing values"),
+        (np.column_stack([GROUPS, GROUPS]), r"`groups` must hold one value a row\. Got shape"),
         (
             Y,
             r"in 1 groups \(or kinds of equal images\) only, fewer than the 5 folds\. Give more\.$",
@@ -140,8 +201,12 @@ def test_a_threshold_wants_groups_to_hold_out(X, fits):
     y = np.where(GROUPS < 8, "rare", "rest")
     # The rare class is in three groups, of which a training part has two or one.
     groups = np.where(GROUPS < 8, GROUPS % 3, GROUPS)
-    shared = {"groups": groups, "estimator": ESTIMATOR, "cv": 2, "random_state": 0}
-    with pytest.raises(ValueError, match="'threshold' needs 2 training groups of every class"):
+    shared: Any = {"groups": groups, "estimator": ESTIMATOR, "cv": 2, "random_state": 0}
+    with pytest.raises(ValueError, match="'threshold' holds groups of a training part out"):
         compare(X, y, **shared, strategies=["threshold"])
+    shared["estimator"] = CNNClassifier(max_epochs=1, calibration="temperature")
+    with pytest.raises(ValueError, match="calibration='temperature', which holds rows"):
+        compare(X, y, **shared)
     assert fits == []
+    shared["estimator"] = ESTIMATOR
     compare(X, y, **shared, strategies=["smote_embedding"])
