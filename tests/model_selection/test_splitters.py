@@ -120,6 +120,14 @@ def test_groups_stay_together():
     assert [len(test) for test in small] == [4] * 5
 
 
+def test_no_fold_of_groups_is_empty():
+    rng = np.random.RandomState(428)
+    groups = np.repeat(np.arange(rng.randint(5, 8)), rng.randint(2, 10, size=5))
+    cv = BinnedStratifiedKFold(shuffle=True, random_state=428)
+    with pytest.raises(ValueError, match="too few, or too unequal, for n_splits=5 folds"):
+        folds(cv, rng.exponential(size=len(groups)), groups)
+
+
 def test_the_warnings_of_a_loop_are_its_own():
     y, groups = np.random.RandomState(0).exponential(size=60), np.arange(60)
     with warnings.catch_warnings():
