@@ -7,11 +7,10 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.metrics import get_scorer
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -33,7 +32,7 @@ from skimb.neural_network._training import (
     training_mode,
     unlabelled,
 )
-from skimb.neural_network._validation import hold_out
+from skimb.neural_network._validation import group_numbers, hold_out
 
 __all__ = ["BaseCNN", "refuse_parameters_of_a_string", "try_loss"]
 
@@ -239,10 +238,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         target = self._read_target(y)
         everything = Part(images, target, self._check_weight(sample_weight, images, target))
         if groups is not None:
-            groups = column_or_1d(groups)
-            check_consistent_length(images, groups)
-            if pd.isna(groups).any():
-                raise ValueError("`groups` has missing values. Give every row a group.")
+            groups = group_numbers(groups, images)
         scorer = None if self.scoring == self._own_scoring else get_scorer(self.scoring)
         device = resolve_device(self.device)
         loss = self._build_loss()

@@ -8,12 +8,14 @@ import warnings
 from hashlib import blake2b
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from sklearn.utils import check_consistent_length
 
 from skimb._image_files import ImageFiles
 
-__all__ = ["bundles", "hold_out"]
+__all__ = ["bundles", "group_numbers", "hold_out"]
 
 
 def hold_out(images, target, *, fraction, rng, groups=None, view=None, classes=None, kind="class"):
@@ -29,7 +31,7 @@ def hold_out(images, target, *, fraction, rng, groups=None, view=None, classes=N
         Share of each class to hold out.
     rng : RandomState
         The source of the choice.
-    groups : array-like of shape (n,), default=None
+    groups : ndarray of shape (n,), int, default=None
         Rows of one group stay together.
     view : ResampledRows of n rows, default=None
         What the images came as. Only copies of originals are held out, and rows that share an
@@ -132,7 +134,7 @@ def bundles(images, groups=None):
     ----------
     images : ndarray of shape (n, ...), ImageFiles, or paths of shape (n,)
         The rows; those equal byte for byte (files: of equal path) are tied.
-    groups : array-like of shape (n,), default=None
+    groups : ndarray of shape (n,), int, default=None
         Rows of one group are tied.
 
     Returns
@@ -149,7 +151,7 @@ def bundles(images, groups=None):
         by_content = _number([blake2b(row.tobytes(), digest_size=16).digest() for row in rows])
     if groups is None:
         return by_content
-    by_group = np.unique(np.asarray(groups), return_inverse=True)[1]
+    by_group = np.unique(groups, return_inverse=True)[1]
     # Two rows are tied when a chain of equal rows and shared groups joins them.
     n_contents = by_content.max() + 1
     edges = coo_array(
@@ -158,6 +160,37 @@ def bundles(images, groups=None):
     )
     component = connected_components(edges, directed=False)[1]
     return np.unique(component[by_content], return_inverse=True)[1]
+
+
+def group_numbers(groups, images):
+    """Return the number of each row's group.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n,), or a frame of one column
+        Values of any type, none of them missing.
+    images : array-like of n rows
+        What they belong to.
+
+    Returns
+    -------
+    ndarray of shape (n,), int
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit, or values are missing.
+    """
+    labels = np.asarray(groups, dtype=object)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise ValueError(f"`groups` must hold one value a row. Got shape {labels.shape}.")
+    check_consistent_length(images, labels)
+    numbers = pd.factorize(labels)[0]
+    if np.any(numbers < 0):
+        raise ValueError("`groups` has missing values. Give every row a group.")
+    return numbers
 
 
 def _rows(images):

@@ -1,12 +1,10 @@
 """Splits that keep together what belongs together: rows of one group, and equal images."""
 
 import numpy as np
-import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.utils import check_consistent_length
 
 from skimb._image_files import as_paths, is_paths
-from skimb.neural_network._validation import bundles
+from skimb.neural_network._validation import bundles, group_numbers
 
 __all__ = ["bundles_of", "check_whole", "count_known", "grouped_folds", "groups_by_class"]
 
@@ -31,22 +29,12 @@ def bundles_of(X, groups):
     ValueError
         If groups are not of shape (n,), or some are missing.
     """
-    codes = None
-    if groups is not None:
-        codes = pd.factorize(_labels(groups))[0]
-        check_consistent_length(X, codes)
-        if np.any(codes < 0):
-            raise ValueError("`groups` has missing values. Give every row a group.")
-    return bundles(as_paths(X) if is_paths(X) else np.asarray(X), codes)
+    numbers = None if groups is None else group_numbers(groups, X)
+    return bundles(_contents(X), numbers)
 
 
-def _labels(groups):
-    labels = np.asarray(groups, dtype=object)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise ValueError(f"`groups` must hold one value a row. Got shape {labels.shape}.")
-    return labels
+def _contents(X):
+    return as_paths(X) if is_paths(X) else np.asarray(X)
 
 
 def check_whole(bundle, groups, splits):
@@ -75,11 +63,12 @@ def check_whole(bundle, groups, splits):
     for train, test in splits:
         torn = test[np.isin(bundle[test], bundle[train])]
         if len(torn) and groups is not None:
+            first = np.ravel(np.asarray(groups, dtype=object))[torn[0]]
             raise ValueError(
                 f"The splits of `cv` tear {len(np.unique(bundle[torn]))} groups apart, that of "
-                f"{_labels(groups)[torn[0]]!r} first: a network would be scored on groups that it "
-                "was trained on. Give `cv` as a number, or a splitter that keeps groups, and equal "
-                "images, together."
+                f"{first!r} first: a network would be scored on groups that it was trained on. "
+                "Give `cv` as a number, or a splitter that keeps groups, and equal images, "
+                "together."
             )
         most = max(most, len(torn))
     return most
@@ -96,7 +85,7 @@ def count_known(X, X_test):
     -------
     int
     """
-    parts = [as_paths(part) if is_paths(part) else np.asarray(part) for part in (X, X_test)]
+    parts = [_contents(part) for part in (X, X_test)]
     if parts[0].dtype != parts[1].dtype or parts[0].shape[1:] != parts[1].shape[1:]:
         return 0
     bundle = bundles(np.concatenate(parts))

@@ -572,6 +572,16 @@ def test_early_stopping_needs_two_classes_to_judge_by(small_digits):
         quick(early_stopping=True).fit(X, y, groups=one_patient)
 
 
+def test_groups_are_told_apart_whatever_their_type(small_digits):
+    X, y = small_digits
+    numbers = np.arange(len(y)) // 2
+    expected = quick().fit(X, y, groups=numbers).validation_indices_
+    mixed = [int(number) if number % 2 else f"p{number}" for number in numbers]
+    for groups in (mixed, pd.DataFrame({"patient": mixed}), [f"p{number}" for number in numbers]):
+        found = quick().fit(X, y, groups=groups).validation_indices_
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_groups_must_be_whole(small_digits):
     X, y = small_digits
     groups = np.arange(len(y), dtype=float)
