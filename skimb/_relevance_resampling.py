@@ -126,15 +126,15 @@ class RelevanceResampler(BaseEstimator):
         return check_rows(self, X, target, numeric=self._makes_rows)[0]
 
     def _fit_relevance(self, target):
-        """Return the relevance of the values that it was fitted on."""
+        """Return what tells the relevance of values."""
         phi = fit_relevance(self.relevance, target)
         self.relevance_ = phi.relevance
-        return phi(target)
+        return phi
 
     def _learn(self, target):
         """Find the bumps; return the bump of each row."""
-        self._fit_relevance(target)
-        bump, is_rare = relevance_bumps(target, relevance=self.relevance_, threshold=self.threshold)
+        phi = self._fit_relevance(target)
+        bump, is_rare = relevance_bumps(target, relevance=phi, threshold=self.threshold)
         if len(is_rare) == 1:
             which, way = ("every", "higher") if is_rare[0] else ("no", "lower")
             raise ValueError(

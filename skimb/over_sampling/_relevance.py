@@ -182,7 +182,7 @@ class RelevanceSampler(RelevanceResampler):
         self.lazy = lazy
 
     def _learn(self, target):
-        found = self._fit_relevance(target)
+        found = self._fit_relevance(target)(target)
         if not np.ptp(found) > 0:
             raise ValueError(
                 f"By `relevance`, all values of y, [{target.min():g}, {target.max():g}], are alike "

@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_array
 
@@ -110,11 +109,10 @@ class RegressionTask:
         self.has_paths = has_paths
         self.has_errors = False
         try:
-            relevance = clone(Relevance() if relevance is None else relevance, safe=False)
-            if hasattr(relevance, "fit"):
+            relevance = fit_relevance(relevance, self.y).relevance
+            if hasattr(relevance, "points_"):
                 # By its points: a fold would find others, or none.
-                points = getattr(relevance.fit(self.y), "points_", None)
-                relevance = relevance if points is None else Relevance(points)
+                relevance = Relevance(relevance.points_)
             _, is_rare = relevance_bumps(self.y, relevance=relevance)
         except ValueError as exc:
             self._why_none = str(exc)
