@@ -25,9 +25,26 @@ __all__ = [
 FEWEST_BINS, MOST_BINS = 10, 100
 
 
-def _check_target(y):
-    y = check_array(column_or_1d(y), ensure_2d=False, dtype=np.float64, input_name="y")
-    return y
+def check_target(y, *, name="y"):
+    """Return the values of a continuous target as a checked array.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Values.
+    name : str, default="y"
+        What errors call them.
+
+    Returns
+    -------
+    ndarray of shape (n,), float64
+
+    Raises
+    ------
+    ValueError
+        If they are of another shape, no numbers, or not finite.
+    """
+    return check_array(column_or_1d(y), ensure_2d=False, dtype=np.float64, input_name=name)
 
 
 class Relevance(BaseEstimator):
@@ -102,7 +119,7 @@ class Relevance(BaseEstimator):
             if `points` are not as above.
         """
         self._validate_params()
-        y = _check_target(y)
+        y = check_target(y)
         self.points_ = self._box_plot(y) if self.points is None else _check_points(self.points)
         return self
 
@@ -159,7 +176,7 @@ class Relevance(BaseEstimator):
             points = _check_points(self.points)
         else:
             raise ValueError("This Relevance has not seen a target yet. Call fit(y) first.")
-        y = _check_target(y)
+        y = check_target(y)
         values, shares = np.transpose(points)
         if len(values) == 1:
             return np.full(len(y), shares[0])
@@ -222,7 +239,7 @@ class _CheckedRelevance:
     relevance: Any
 
     def __call__(self, y):
-        values = _check_target(y)
+        values = check_target(y)
         found = np.asarray(self.relevance(values), dtype=np.float64)
         if found.shape != values.shape or not np.all((found >= 0) & (found <= 1)):
             raise ValueError(
@@ -266,7 +283,7 @@ def relevance_bumps(y, *, relevance=None, threshold=0.5):
     >>> bump.tolist(), is_rare.tolist()
     ([0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1], [False, True])
     """
-    y = _check_target(y)
+    y = check_target(y)
     rare = fit_relevance(relevance, y)(y) >= threshold
     order = np.argsort(y, kind="stable")
     crossings = np.diff(rare[order].astype(np.int8), prepend=rare[order][:1].astype(np.int8)) != 0
@@ -377,7 +394,7 @@ class LabelDensity(BaseEstimator):
         self._validate_params()
         if self.kernel_size % 2 == 0:
             raise ValueError(f"`kernel_size` must be odd. Got {self.kernel_size}.")
-        y = _check_target(y)
+        y = check_target(y)
         if not isinstance(self.bins, str | Integral):
             self.edges_ = np.asarray(self.bins, dtype=np.float64)
             is_line = self.edges_.ndim == 1 and len(self.edges_) > 1
@@ -395,7 +412,7 @@ class LabelDensity(BaseEstimator):
 
     def bin_of(self, y):
         """Return the bin of each value, ndarray of int of shape (n,)."""
-        places = np.searchsorted(self.edges_, _check_target(y), side="right") - 1
+        places = np.searchsorted(self.edges_, check_target(y), side="right") - 1
         return np.clip(places, 0, len(self.edges_) - 2)
 
     def means(self, y, values, *, sample_weight=None):
@@ -519,7 +536,7 @@ def fit_target_weight(scheme, y, *, density=None, clip=(0.1, 10.0)):
     >>> weight([0.1, 2.0]).round(4)
     array([0.6667, 2.    ])
     """
-    y = _check_target(y)
+    y = check_target(y)
     low, high = _check_clip(clip)
     if scheme is None:
         return _ones

@@ -5,10 +5,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import check_array, column_or_1d
 
 from skimb.metrics._regression import checked_values
-from skimb.relevance import LabelDensity, fit_relevance, fit_target_weight
+from skimb.relevance import LabelDensity, check_target, fit_relevance, fit_target_weight
 
 __all__ = ["TargetDensityDisplay"]
 
@@ -117,7 +116,7 @@ class TargetDensityDisplay:
         ValueError
             If lengths differ, values are not finite, or a parameter does not fit.
         """
-        y = check_array(column_or_1d(y_true), ensure_2d=False, dtype=np.float64, input_name="y")
+        y = check_target(y_true)
         density = (LabelDensity() if density is None else clone(density)).fit(y)
         edges = _drawn_edges(density, y)
         smoothed = density.smoothed(density.counts_)

@@ -5,10 +5,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 
 from skimb._params import check_sample_weight
-from skimb.relevance import LabelDensity, Relevance
+from skimb.relevance import LabelDensity, Relevance, check_target
 
 __all__ = [
     "balanced_mean_absolute_error",
@@ -44,10 +44,7 @@ def checked_values(y_true, y_pred, sample_weight=None):
         If shapes differ, values are not finite, or no weight is positive.
     """
     check_consistent_length(y_true, y_pred)
-    y_true, y_pred = (
-        check_array(column_or_1d(y), ensure_2d=False, dtype=np.float64, input_name=name)
-        for y, name in ((y_true, "y_true"), (y_pred, "y_pred"))
-    )
+    y_true, y_pred = check_target(y_true, name="y_true"), check_target(y_pred, name="y_pred")
     weight = check_sample_weight(sample_weight, y_true, dtype=np.float64, ensure_non_negative=True)
     counts = weight > 0
     return y_true[counts], y_pred[counts], weight[counts]

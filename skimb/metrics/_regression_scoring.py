@@ -10,7 +10,6 @@ from sklearn.metrics import (
     r2_score,
     root_mean_squared_error,
 )
-from sklearn.utils import check_array, column_or_1d
 
 from skimb.metrics._regression import (
     balanced_mean_absolute_error,
@@ -20,7 +19,7 @@ from skimb.metrics._regression import (
     rows_by_shot,
     sera_score,
 )
-from skimb.relevance import LabelDensity, fit_relevance
+from skimb.relevance import LabelDensity, check_target, fit_relevance
 
 __all__ = ["regression_scoring"]
 
@@ -96,7 +95,7 @@ def regression_scoring(
     >>> search.cv_results_["mean_test_neg_mean_absolute_error[rare]"].round(1)
     array([-0.9, -2.4])
     """
-    y = check_array(column_or_1d(y), ensure_2d=False, dtype=np.float64, input_name="y")
+    y = check_target(y)
     density = (LabelDensity() if density is None else clone(density)).fit(y)
     # Edges instead of a number: a fold keeps the bins of the whole.
     bins = clone(density).set_params(bins=density.edges_)

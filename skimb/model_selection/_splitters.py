@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.utils import check_array, check_random_state, column_or_1d, indexable
+from sklearn.utils import check_random_state, indexable
 
-from skimb.relevance import LabelDensity
+from skimb.relevance import LabelDensity, check_target
 
 __all__ = ["BinnedStratifiedKFold"]
 
@@ -90,7 +90,7 @@ class BinnedStratifiedKFold(StratifiedGroupKFold):
         """
         X, y, groups = indexable(X, y, groups)
         try:
-            y = check_array(column_or_1d(y), ensure_2d=False, dtype=np.float64, input_name="y")
+            y = check_target(y)
         except (TypeError, ValueError) as exc:
             raise ValueError(
                 f"{type(self).__name__} shares out a continuous target: y must hold finite "
