@@ -7,6 +7,7 @@ from skimb.neural_network._classifier import CNNClassifier
 from skimb.neural_network._decoupled import DecoupledClassifier
 from skimb.neural_network._deep_smote import DeepSMOTE
 from skimb.neural_network._embedder import CNNEmbedder
+from skimb.neural_network._length import training_length
 from skimb.neural_network._modules import SimpleCNN
 from skimb.neural_network._pretrained import pretrained
 from skimb.neural_network._regressor import CNNRegressor
@@ -27,4 +28,5 @@ __all__ = [
     "ResNet",
     "SimpleCNN",
     "pretrained",
+    "training_length",
 ]

@@ -1,6 +1,7 @@
 """Random changes of training images, made anew at every step, on the device."""
 
 import copy
+from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -11,7 +12,13 @@ from skimb._params import Interval
 from skimb._resampling import seeded_clone
 from skimb.neural_network._mixing import CutMix, Mixup, Remix
 
-__all__ = ["AUGMENTATIONS", "Augmentation", "FlipCrop", "build_augmentation"]
+__all__ = [
+    "AUGMENTATIONS",
+    "DEFAULT_AUGMENTATION",
+    "Augmentation",
+    "FlipCrop",
+    "build_augmentation",
+]
 
 
 class FlipCrop(BaseEstimator):
@@ -26,8 +33,8 @@ class FlipCrop(BaseEstimator):
     flip : bool, default=True
         Mirror. Leave it out where left and right differ in meaning: letters, digits, hands.
     margin : float, default=0.125
-        Width of the margins as a share of the side, which is also how far an image is shifted at
-        most.
+        Width of the margins as a fraction of the side, which is also how far an image is shifted
+        at most; at least one pixel, where it is positive.
 
     Examples
     --------
@@ -73,7 +80,8 @@ class FlipCrop(BaseEstimator):
 
     def _shifted(self, n_images, side, device):
         """Return where along one axis each pixel comes from, of shape (n_images, side)."""
-        most = min(round(self.margin * side), side - 1)
+        # Of small images a share of the side rounds to nothing.
+        most = min(max(round(self.margin * side), int(self.margin > 0)), side - 1)
         shift = torch.randint(-most, most + 1, (n_images, 1), device=device)
         place = (shift + torch.arange(side, device=device)).abs()
         return side - 1 - (side - 1 - place).abs()
@@ -94,7 +102,16 @@ class FlipCrop(BaseEstimator):
 
 
 #: Names that `augmentation` may have.
-AUGMENTATIONS = {"flip_crop": FlipCrop, "mixup": Mixup, "cutmix": CutMix, "remix": Remix}
+AUGMENTATIONS = {
+    "shift_crop": partial(FlipCrop, flip=False, margin=0.0625),
+    "flip_crop": FlipCrop,
+    "mixup": Mixup,
+    "cutmix": CutMix,
+    "remix": Remix,
+}
+
+#: What the estimators of images do unasked: it holds for images whose left and right differ too.
+DEFAULT_AUGMENTATION = "shift_crop"
 
 
 class Augmentation:
@@ -212,13 +229,15 @@ def unit_of(images):
     return 255.0 if images.dtype == torch.uint8 else 1.0
 
 
-def build_augmentation(augmentation, *, counts, device, rng):
+def build_augmentation(augmentation, *, image_shape, counts, device, rng):
     """Turn the `augmentation` parameter into an `Augmentation`.
 
     Parameters
     ----------
     augmentation : str, callable, list of these, or None
         As in `CNNClassifier`.
+    image_shape : tuple of int
+        ``(C, H, W)``.
     counts : ndarray of shape (n_classes,)
         Rows of each class in the training part.
     device : torch.device
@@ -235,6 +254,9 @@ def build_augmentation(augmentation, *, counts, device, rng):
     ValueError
         If a step is unknown, or mixes rows without being the last.
     """
+    if isinstance(augmentation, str) and augmentation == DEFAULT_AUGMENTATION:
+        # The default must suit rows of a table too, whose columns have no place to be shifted from.
+        augmentation = None if 1 in image_shape[1:] else augmentation
     is_list = isinstance(augmentation, list | tuple)
     given = augmentation if is_list else [] if augmentation is None else [augmentation]
     steps = [_build_step(step, device, rng) for step in given]

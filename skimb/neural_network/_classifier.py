@@ -92,12 +92,16 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     sampler : sampler, list of samplers or None, default=None
         Resamplers in the style of imbalanced-learn, applied to the training part only, after a
         validation part has been held out. Sample weights follow the rows.
-    augmentation : str, callable, list of these, or None, default=None
+    augmentation : str, callable, list of these, or None, default="shift_crop"
         Changes the images of each training batch at random, after `sampler` and on the device:
-        repeated rows differ. ``"flip_crop"``, ``"mixup"``, ``"cutmix"`` and ``"remix"`` are short
-        for ``FlipCrop()``, after which predictions are averaged over an image and its mirror
-        image, and `Mixup`, `CutMix`, `Remix`, which mix rows and their labels and come last in a
-        list. A callable (kornia's containers, say) gets float32 images (n, C, H, W), with values
+        repeated samples differ. ``"shift_crop"`` is short for ``FlipCrop(flip=False,
+        margin=0.0625)``: images are shifted by at most a sixteenth of their side, and never
+        mirrored, as left and right may differ in meaning; images of a single line or column,
+        which rows of a table become, stay as they are. ``"flip_crop"``, ``"mixup"``, ``"cutmix"``
+        and ``"remix"`` are short for ``FlipCrop()``, after which predictions are averaged over an
+        image and its mirror image, and `Mixup`, `CutMix`, `Remix`, which mix rows and their labels
+        and come last in a list. None: images are trained on as they are. A callable (kornia's
+        containers, say) gets float32 images (n, C, H, W), with values
         in [0, 1] where X is uint8, and returns as many of that shape; torch's generator is seeded
         while it runs.
     target_prior : {"train", "uniform"}, dict or None, default=None
@@ -134,13 +138,15 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         they remember, and frozen layers drop nothing out.
     max_grad_norm : float or None, default=1.0
         Gradients are clipped at this norm; None: not at all.
-    max_epochs : int, default=20
-        Epochs.
+    max_epochs : int or "auto", default="auto"
+        Epochs. ``"auto"``: 20, or as many as make 1000 gradient steps, whichever is more; see
+        `training_length`.
     steps_per_epoch : int or None, default=None
-        Gradient steps an epoch. None: as many as it takes to see as many rows as there are. A
-        number makes trainings comparable whose samplers change the number of rows.
-    batch_size : int, default=128
-        Rows a batch at most. Batches of an epoch are of equal size up to one row.
+        Gradient steps an epoch. None: as many as it takes to see as many samples as there are. A
+        number makes trainings comparable whose samplers change the number of samples.
+    batch_size : int or "auto", default="auto"
+        Samples in a batch at most. ``"auto"``: between 16 and 128, smaller for small sets, by the
+        same rule. Batches of an epoch are of equal size up to one sample.
     early_stopping : bool, default=False
         Hold out a validation part, stop when its score no longer improves, and restore the best
         weights.
@@ -267,7 +273,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         reweight_after=0.0,
         batch_sampling=None,
         sampler=None,
-        augmentation: Any = None,
+        augmentation: Any = "shift_crop",
         target_prior=None,
         calibration=None,
         optimizer: Any = "adamw",
@@ -277,9 +283,9 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         lr_decay=None,
         freeze: Any = None,
         max_grad_norm=1.0,
-        max_epochs=20,
+        max_epochs: Any = "auto",
         steps_per_epoch=None,
-        batch_size=128,
+        batch_size: Any = "auto",
         early_stopping=False,
         validation_fraction=0.1,
         scoring: Any = "balanced_accuracy",
@@ -366,7 +372,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         )
         return Part(images, np.searchsorted(self.classes_, labels), weight)
 
-    def _phases(self, part, loss):
+    def _phases(self, part, loss, start):
         self.class_weight_ = weights_from_counts(
             self.class_weight, classes=self.classes_, counts=self._class_counts(part)
         )
@@ -374,7 +380,6 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         weight, factor = class_weighted(
             part.weight, part.target, self.class_weight_, max_weight=self.max_weight
         )
-        start = self._start_of_weights()
         phases = [Phase(start, weight, partial(np.take, factor), loss)]
         if isinstance(loss, Loss):
             loss.fit(part.target)

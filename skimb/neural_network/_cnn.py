@@ -20,6 +20,7 @@ from skimb._resampled import ResampledRows
 from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._augmentation import AUGMENTATIONS, build_augmentation
 from skimb.neural_network._batches import BatchPlan
+from skimb.neural_network._length import training_length
 from skimb.neural_network._modules import MODULES, build_module, last_linear
 from skimb.neural_network._pretrained import PretrainedBackbone, unit_scale
 from skimb.neural_network._runtime import resolve_device
@@ -75,9 +76,9 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             None,
         ],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "steps_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "scoring": [str, callable],
@@ -97,9 +98,9 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
     sampler: Any
     augmentation: Any
     freeze: Any
-    max_epochs: int
+    max_epochs: Any
     steps_per_epoch: Any
-    batch_size: int
+    batch_size: Any
     early_stopping: bool
     validation_fraction: float
     scoring: Any
@@ -132,8 +133,8 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         """Apply the sampler to the training part."""
 
     @abstractmethod
-    def _phases(self, part, loss) -> Any:
-        """Return the phases of the training."""
+    def _phases(self, part, loss, start) -> Any:
+        """Return the phases of the training; weights set in at epoch `start`, counted from 0."""
 
     @abstractmethod
     def _batch_shares(self, part) -> Any:
@@ -252,7 +253,13 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         self._take_in(part)
         if self.sampler is not None:
             part = self._resample(part, sampler_rng)
-        phases = self._phases(part, loss)
+        length = training_length(
+            len(part.target),
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            steps_per_epoch=self.steps_per_epoch,
+        )
+        phases = self._phases(part, loss, self._start_of_weights(length.max_epochs))
         self._warn_of_frozen_noise()
         training = Training(
             part=part,
@@ -260,15 +267,19 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             valid_rows=valid_rows,
             phases=phases,
             plan=BatchPlan(
-                batch_size=self.batch_size,
-                n_epochs=self.max_epochs,
+                batch_size=length.batch_size,
+                n_epochs=length.max_epochs,
                 steps_per_epoch=self.steps_per_epoch,
                 rng=order_rng,
                 **self._batch_shares(part),
             ),
             statistics=statistics,
             augmentation=build_augmentation(
-                self.augmentation, counts=self._class_counts(part), device=device, rng=sampler_rng
+                self.augmentation,
+                image_shape=self.image_shape_,
+                counts=self._class_counts(part),
+                device=device,
+                rng=sampler_rng,
             ),
             scorer=scorer,
             device=device,
@@ -297,10 +308,10 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             sample_weight, target, dtype=np.float64, ensure_non_negative=True
         )
 
-    def _start_of_weights(self):
+    def _start_of_weights(self, n_epochs):
         """Return the epoch, counted from 0, in which weights set in."""
         # 0.29 of 100 epochs are 29: the product falls short of it by rounding.
-        return int(self.reweight_after * self.max_epochs + 1e-9)
+        return int(self.reweight_after * n_epochs + 1e-9)
 
     def _build_module(self, training, **options):
         return build_module(

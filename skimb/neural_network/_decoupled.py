@@ -110,10 +110,10 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
     lr : float or None, default=None
         Highest learning rate of a trained head; None: 1e-2 for ``"linear"``, which is trained by
         SGD with momentum, and 3e-2 for ``"learnable_scales"``, by AdamW.
-    max_epochs : int, default=10
-        Epochs of a trained head.
-    batch_size : int, default=128
-        Rows in a batch of a trained head, at most.
+    max_epochs : int or "auto", default="auto"
+        Epochs of a trained head, by the rule of `training_length`.
+    batch_size : int or "auto", default="auto"
+        Samples in a batch of a trained head, at most, by the same rule.
     random_state : int, RandomState instance or None, default=None
         Drives both stages, where `estimator`, `sampler` or `head` have no seed of their own.
 
@@ -167,8 +167,8 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         "tau": [Interval(Real, 0, 1, closed="both")],
         "target_prior": [StrOptions({"train", "uniform"}), dict, None],
         "lr": [Interval(Real, 0, None, closed="neither"), None],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "random_state": ["random_state"],
     }
 
@@ -186,8 +186,8 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         tau=1.0,
         target_prior=None,
         lr=None,
-        max_epochs=10,
-        batch_size=128,
+        max_epochs: Any = "auto",
+        batch_size: Any = "auto",
         random_state=None,
     ):
         self.estimator = estimator

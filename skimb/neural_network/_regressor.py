@@ -93,8 +93,9 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         Resamplers for continuous targets, such as `skimb.over_sampling.SMOGN`, applied to the
         training part only, after a validation part has been held out. Sample weights follow the
         rows.
-    augmentation : str, callable, list of these, or None, default=None
-        As in `CNNClassifier`, without ``"remix"``, which is about classes. Mixed rows pay the loss
+    augmentation : str, callable, list of these, or None, default="shift_crop"
+        As in `CNNClassifier`: small shifts by default (give None where the target depends on the
+        place in the image); without ``"remix"``, which is about classes. Mixed rows pay the loss
         of both targets in proportion.
     optimizer : {"adamw", "adam", "sgd"} or callable, default="adamw"
         As in `CNNClassifier`.
@@ -110,12 +111,15 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         Layers that do not train, as in `CNNClassifier`.
     max_grad_norm : float or None, default=1.0
         Gradients are clipped at this norm; None: not at all.
-    max_epochs : int, default=20
-        Epochs.
+    max_epochs : int or "auto", default="auto"
+        Epochs. ``"auto"``: 20, or as many as make 1000 gradient steps, whichever is more; see
+        `training_length`.
     steps_per_epoch : int or None, default=None
-        Gradient steps an epoch. None: as many as it takes to see as many rows as there are.
-    batch_size : int, default=128
-        Rows a batch at most. Batches of an epoch are of equal size up to one row.
+        Gradient steps an epoch. None: as many as it takes to see as many samples as there are. A
+        number makes trainings comparable whose samplers change the number of samples.
+    batch_size : int or "auto", default="auto"
+        Samples in a batch at most. ``"auto"``: between 16 and 128, smaller for small sets, by the
+        same rule. Batches of an epoch are of equal size up to one sample.
     early_stopping : bool, default=False
         Hold out a validation part, stop when its score no longer improves, and restore the best
         weights.
@@ -227,7 +231,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         batch_sampling=None,
         ranksim=0.0,
         sampler=None,
-        augmentation: Any = None,
+        augmentation: Any = "shift_crop",
         optimizer: Any = "adamw",
         lr=1e-3,
         weight_decay=1e-2,
@@ -235,9 +239,9 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         lr_decay=None,
         freeze: Any = None,
         max_grad_norm=1.0,
-        max_epochs=20,
+        max_epochs: Any = "auto",
         steps_per_epoch=None,
-        batch_size=128,
+        batch_size: Any = "auto",
         early_stopping=False,
         validation_fraction=0.1,
         scoring: Any = "neg_balanced_mean_absolute_error",
@@ -354,7 +358,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
             )
         return Part(images, target, weight)
 
-    def _phases(self, part, loss):
+    def _phases(self, part, loss, start):
         self._warn_of_double_correction(loss)
         if isinstance(loss, RegressionLoss):
             if isinstance(loss, BalancedMSELoss):
@@ -362,7 +366,6 @@ class CNNRegressor(RegressorMixin, BaseCNN):
             loss.fit(self._encoded(part.target))
         weigh = self._target_weight(part.target)
         weight, unit = mean_one(part.weight * weigh(part.target))
-        start = self._start_of_weights()
         phases = [Phase(start, weight, partial(_divided, weigh, unit), loss)]
         if start > 0:
             weight, unit = mean_one(part.weight)

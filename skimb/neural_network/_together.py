@@ -23,7 +23,7 @@ from skimb.neural_network._training import OPTIMIZERS, build_net, let_go, to_dev
 __all__ = ["train_together", "why_alone", "why_slower"]
 
 #: What is equal in the estimators of networks that take their steps together.
-SHARED = ("optimizer", "lr", "weight_decay", "lr_schedule", "max_grad_norm", "max_epochs")
+SHARED = ("optimizer", "lr", "weight_decay", "lr_schedule", "max_grad_norm")
 
 #: Multiply-adds of an image up to which whole networks gain from training together, by device.
 MOST_WORK = {"cpu": 50_000, "cuda": 20_000_000}
@@ -45,7 +45,8 @@ def _kind(trainee):
     """Return what networks that take their steps together have in common."""
     shapes = tuple((name, tuple(p.shape)) for name, p in trainee.network.named_parameters())
     shared = tuple(getattr(trainee.estimator, name) for name in SHARED)
-    return repr(trainee.network), shapes, shared, trainee.training.plan.steps
+    plan = trainee.training.plan
+    return repr(trainee.network), shapes, shared, plan.steps, plan.n_epochs
 
 
 def why_alone(trainee):
@@ -202,16 +203,17 @@ def _train_group(streams):
     """
     trainees = [trainee for stream in streams for trainee in stream]
     first = trainees[0]
-    estimator, device, n_steps = first.estimator, first.training.device, first.training.plan.steps
+    estimator, device, plan = first.estimator, first.training.device, first.training.plan
+    n_steps = plan.steps
     stack = (Heads if isinstance(first.network, LinearModel) else Networks)(streams)
-    optimizer, scheduler = _optimizer(estimator, stack, estimator.max_epochs * n_steps)
+    optimizer, scheduler = _optimizer(estimator, stack, plan.n_epochs * n_steps)
     data = [to_device(stream[0].training.part, device) for stream in streams]
     stack.read(data)
     n_wide = max(stream[0].training.plan.batch_size for stream in streams)
     starts = {phase.start for trainee in trainees for phase in trainee.training.phases}
     records = [[] for _ in trainees]
     with threads_for(stack.multiply_adds * n_wide):
-        for epoch in range(estimator.max_epochs):
+        for epoch in range(plan.n_epochs):
             begin = time.perf_counter()
             batches = [stream[0].training.plan.epoch() for stream in streams]
             if epoch in starts:

@@ -346,8 +346,8 @@ def build_net(
         num_workers=estimator.num_workers,
         optimizer=optimizer,
         lr=estimator.lr,
-        max_epochs=estimator.max_epochs,
-        batch_size=estimator.batch_size,
+        max_epochs=training.plan.n_epochs,
+        batch_size=training.plan.batch_size,
         train_split=split,
         callbacks=[(type(callback).__name__.lower(), callback) for callback in callbacks],
         device=training.device,
@@ -412,13 +412,13 @@ def train(estimator: Any, network, training):
         callbacks.append(estimator._validation(training))
     if estimator.early_stopping and schedule == "one_cycle":
         schedule = "plateau"
-    layers = _layer_plan(estimator, network, device)
+    layers = _layer_plan(estimator, network, training)
     rates = [estimator.lr * rate for rate, _, _ in parameter_groups(network, layers)]
     rates += [first.loss.lr] if loss_parameters(first.loss) else []
     scheduler = lr_callback(
         schedule,
         lr=rates,
-        n_epochs=estimator.max_epochs,
+        n_epochs=training.plan.n_epochs,
         steps_per_epoch=training.plan.steps,
         watches=_watched(first.loss, valid),
     )
@@ -427,8 +427,8 @@ def train(estimator: Any, network, training):
     if estimator.max_grad_norm is not None:
         callbacks.append(ClippedGradients(estimator.max_grad_norm))
     warm_up = 0
-    if hasattr(first.loss, "begin_warm_up") and estimator.max_epochs > 1:
-        warm_up = max(1, estimator.max_epochs // 10)
+    if hasattr(first.loss, "begin_warm_up") and training.plan.n_epochs > 1:
+        warm_up = max(1, training.plan.n_epochs // 10)
         callbacks.append(WarmUp(warm_up))
     best = None
     if estimator.early_stopping:
@@ -471,10 +471,11 @@ def _watched(loss, valid):
     return "valid_loss" if is_fixed else "valid_score"
 
 
-def _layer_plan(estimator, network, device):
+def _layer_plan(estimator, network, training):
     """Return which layers train when and how fast, or None for all alike."""
     if estimator.freeze is None and estimator.lr_decay is None:
         return None
+    device = training.device
     head = last_linear(network.eval(), estimator.image_shape_, device)
     groups = layer_groups(network, head, estimator.image_shape_, device)
     network.train()
@@ -482,7 +483,7 @@ def _layer_plan(estimator, network, device):
         groups,
         freeze=estimator.freeze,
         lr_decay=estimator.lr_decay,
-        n_epochs=estimator.max_epochs,
+        n_epochs=training.plan.n_epochs,
     )
 
 

@@ -17,7 +17,7 @@ from sklearn.utils.validation import column_or_1d
 from tqdm import tqdm
 
 from skimb._image_files import is_paths
-from skimb.neural_network import CNNClassifier, CNNRegressor
+from skimb.neural_network import CNNClassifier, CNNRegressor, training_length
 from skimb.study._classification import ClassificationTask
 from skimb.study._regression import RegressionTask
 from skimb.study._splits import bundles_of, check_whole, count_known
@@ -142,8 +142,14 @@ def compare(
         n_known = count_known(X, X_test)
     task.check_rows(names, y, test[1], runs, tied)
     n_train = max(len(run.train) for run in runs)
-    steps = estimator.steps_per_epoch or -(-n_train // min(estimator.batch_size, n_train))
-    estimator.set_params(steps_per_epoch=steps)
+    # One length for all, whatever their samplers make of the number of samples.
+    length = training_length(
+        n_train,
+        batch_size=estimator.batch_size,
+        max_epochs=estimator.max_epochs,
+        steps_per_epoch=estimator.steps_per_epoch,
+    )
+    estimator.set_params(**length._asdict())
 
     jobs = [
         (i, group, task, estimator, (X, y, tied), test, run, scoring)
@@ -169,10 +175,10 @@ def compare(
         # Bundles of rows that stay together, where there are any and they do.
         "n_groups": None if tied is None or n_known else len(np.unique(tied)),
         **task.describe(),
-        "gradient_steps": int(steps * estimator.max_epochs),
-        "epochs": int(estimator.max_epochs),
-        "steps_per_epoch": int(steps),
-        "batch_size": int(estimator.batch_size),
+        "gradient_steps": length.n_steps,
+        "epochs": length.max_epochs,
+        "steps_per_epoch": length.steps_per_epoch,
+        "batch_size": length.batch_size,
         "interval": "95 %, corrected resampled t-test (Nadeau and Bengio 2003)"
         if test_share
         else "95 %, paired t-test over seeds",

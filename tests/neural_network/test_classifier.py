@@ -34,9 +34,12 @@ from skimb.neural_network._runtime import threads_for
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.under_sampling import RandomUnderSampler
 
+#: A short training on the images as they are: few large batches.
+SHORT = {"max_epochs": 2, "batch_size": 128, "augmentation": None, "random_state": 0}
+
 
 def quick(**kwargs):
-    return CNNClassifier(**{"max_epochs": 2, "random_state": 0, **kwargs})
+    return CNNClassifier(**{**SHORT, **kwargs})
 
 
 # ------------------------------------------------------------------------- input
@@ -648,6 +651,8 @@ def test_validation_does_not_leak(place):
             n_iter_no_change=100,
             validation_fraction=0.3,
             max_epochs=12,
+            batch_size=128,
+            augmentation=None,
             lr=3e-3,
             sampler=inside,
             random_state=seed,
@@ -719,7 +724,8 @@ import numpy as np
 from skimb.neural_network import CNNClassifier
 rng = np.random.RandomState(0)
 X = rng.randint(0, 256, size=(64, 32, 32, 3)).astype(np.uint8)
-clf = CNNClassifier(max_epochs=1, batch_size=64, random_state=0).fit(X, np.tile([0, 1], 32))
+clf = CNNClassifier(max_epochs=1, batch_size=64, augmentation=None, random_state=0)
+clf.fit(X, np.tile([0, 1], 32))
 np.save("proba", clf.predict_proba(X))
 """
     clean = {k: v for k, v in os.environ.items() if "THREAD" not in k and "LOKY" not in k}

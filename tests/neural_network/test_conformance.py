@@ -23,10 +23,10 @@ EXPECTED_FAILURES = {
 
 @parametrize_with_checks(
     [
-        CNNClassifier(random_state=0),
+        CNNClassifier(max_epochs=20, random_state=0),
         CNNEmbedder(CNNClassifier(max_epochs=2, random_state=0)),
-        CNNRegressor(random_state=0),
-        DecoupledClassifier(random_state=0),
+        CNNRegressor(max_epochs=20, random_state=0),
+        DecoupledClassifier(CNNClassifier(max_epochs=20), max_epochs=10, random_state=0),
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES[type(estimator).__name__],
 )

@@ -18,7 +18,8 @@ pytestmark = [
 
 
 def quick(**kwargs):
-    return CNNClassifier(device="cuda", max_epochs=5, random_state=0, **kwargs)
+    settings = {"max_epochs": 5, "batch_size": 128, "augmentation": None, "random_state": 0}
+    return CNNClassifier(device="cuda", **{**settings, **kwargs})
 
 
 class Adjusting(Loss):

@@ -207,7 +207,8 @@ def test_probabilities_follow_the_prior_whatever_the_remedy(params):
     grid = np.linspace(-1, 3, 9, dtype=np.float32)[:, np.newaxis]
     likelihood = np.exp(-0.5 * (grid - [0, 2]) ** 2)
     network = CNNClassifier("linear", max_epochs=30, lr=0.05, random_state=0)
-    clf = DecoupledClassifier(network, random_state=0, **params).fit(X, y)
+    settings = {"max_epochs": 10, "batch_size": 128, "random_state": 0}
+    clf = DecoupledClassifier(network, **settings, **params).fit(X, y)
     for target, prior in (("train", [0.9, 0.1]), ("uniform", [0.5, 0.5]), ({0: 0.3, 1: 0.7},) * 2):
         shares = list(prior.values()) if isinstance(prior, dict) else prior
         expected = likelihood * shares

@@ -112,7 +112,11 @@ def test_steps_in_a_list_follow_each_other(small_digits):
 
 def test_views_of_several_steps_are_all_combined():
     build = build_augmentation(
-        [FlipCrop(), FlipCrop()], counts=COUNTS, device=torch.device("cpu"), rng=None
+        [FlipCrop(), FlipCrop()],
+        image_shape=(1, 1, 4),
+        counts=COUNTS,
+        device=torch.device("cpu"),
+        rng=None,
     )
     assert build.views is not None
     images = torch.arange(4.0).expand(1, 1, 1, 4)

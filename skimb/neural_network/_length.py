@@ -1,0 +1,97 @@
+"""How long a training takes, by the number of its samples."""
+
+from numbers import Integral
+from typing import Any, NamedTuple
+
+__all__ = ["TrainingLength", "training_length"]
+
+#: Gradient steps that a training takes at least, and epochs.
+LEAST_STEPS, LEAST_EPOCHS = 1000, 20
+#: Batch sizes that "auto" chooses from, and the steps an epoch shall have.
+SMALLEST_BATCH, LARGEST_BATCH, STEPS_OF_AN_EPOCH = 16, 128, 25
+
+
+class TrainingLength(NamedTuple):
+    """The length of a training, as `training_length` returns it.
+
+    Parameters
+    ----------
+    batch_size : int
+        Samples in a batch at most.
+    max_epochs : int
+        Epochs at most.
+    steps_per_epoch : int
+        Gradient steps in an epoch.
+    """
+
+    batch_size: int
+    max_epochs: int
+    steps_per_epoch: int
+
+    @property
+    def n_steps(self):
+        """Gradient steps of the whole training."""
+        return self.max_epochs * self.steps_per_epoch
+
+
+def training_length(
+    n_samples, *, batch_size: Any = "auto", max_epochs: Any = "auto", steps_per_epoch=None
+):
+    """Return how long a network is trained on so many samples.
+
+    What trains a network is gradient steps, not epochs: 20 epochs of batches of 128 are 160 steps
+    on 900 samples, and leave a network that has learned little. So small sets get smaller batches
+    and more epochs. The numbers are fixed before the training.
+
+    Parameters
+    ----------
+    n_samples : int
+        Samples of the training part, after resampling.
+    batch_size : int or "auto", default="auto"
+        Samples in a batch at most. ``"auto"``: the largest of 16, 32, 64 and 128 that makes at
+        least 25 steps an epoch; 16 where none does.
+    max_epochs : int or "auto", default="auto"
+        Epochs. ``"auto"``: 20, or as many as make 1000 gradient steps, whichever is more.
+    steps_per_epoch : int, default=None
+        Gradient steps in an epoch. None: as many as it takes to see as many samples as there are.
+
+    Returns
+    -------
+    TrainingLength
+        With ``batch_size``, ``max_epochs``, ``steps_per_epoch`` and their product, ``n_steps``.
+
+    Raises
+    ------
+    ValueError
+        If a number is not a positive integer.
+
+    Examples
+    --------
+    >>> from skimb.neural_network import training_length
+    >>> training_length(900)
+    TrainingLength(batch_size=32, max_epochs=35, steps_per_epoch=29)
+    >>> training_length(900, batch_size=128, max_epochs=20).n_steps
+    160
+    >>> training_length(12_000)
+    TrainingLength(batch_size=128, max_epochs=20, steps_per_epoch=94)
+    """
+    numbers = {
+        "n_samples": n_samples,
+        "batch_size": batch_size,
+        "max_epochs": max_epochs,
+        "steps_per_epoch": steps_per_epoch,
+    }
+    for name, value in numbers.items():
+        is_open = value is None if name == "steps_per_epoch" else value == "auto"
+        is_number = isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+        if not is_number and (name == "n_samples" or not is_open):
+            raise ValueError(f"`{name}` must be a positive integer. Got {value!r}.")
+    if batch_size == "auto":
+        batch_size = SMALLEST_BATCH
+        while 2 * batch_size <= min(LARGEST_BATCH, n_samples // STEPS_OF_AN_EPOCH):
+            batch_size *= 2
+    batch_size = min(int(batch_size), int(n_samples))
+    steps = int(steps_per_epoch or -(-n_samples // batch_size))
+    if max_epochs == "auto":
+        max_epochs = max(LEAST_EPOCHS, -(-LEAST_STEPS // steps))
+    return TrainingLength(batch_size, int(max_epochs), steps)
