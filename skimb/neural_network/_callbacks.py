@@ -8,7 +8,9 @@ from sklearn.metrics import confusion_matrix
 from sklearn.metrics import precision_recall_fscore_support as precision_recall_f1
 from skorch.callbacks import Callback, LRScheduler
 from torch import nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, OneCycleLR, ReduceLROnPlateau
+
+from skimb.neural_network._length import epochs_of_patience
 
 __all__ = [
     "BestEpoch",
@@ -115,13 +117,16 @@ class RegressionValidation(Callback):
         ``(y_true, y_pred)`` to the error that counts the range of the target evenly.
     scorer : callable or None
         A scikit-learn scorer, recorded as ``valid_score``; None: the negative balanced error.
+    watches_loss : bool, default=False
+        Record the negative loss of the validation part instead.
     """
 
-    def __init__(self, X, y, *, predict, balanced_error, scorer):
+    def __init__(self, X, y, *, predict, balanced_error, scorer, watches_loss=False):
         self.X, self.y = X, y
         self.predict = predict
         self.balanced_error = balanced_error
         self.scorer = scorer
+        self.watches_loss = watches_loss
 
     def on_epoch_end(self, net, **kwargs):
         """Record errors in the history of the net."""
@@ -131,7 +136,7 @@ class RegressionValidation(Callback):
         record("valid_mean_absolute_error", float(np.abs(predicted - self.y).mean()))
         balanced = self.balanced_error(self.y, predicted)
         record("valid_balanced_mean_absolute_error", balanced)
-        score = -balanced
+        score = -net.history[-1, "valid_loss"] if self.watches_loss else -balanced
         if self.scorer is not None:
             score = float(self.scorer(RegressionView(predicted), self.X, self.y))
         if np.isnan(score):
@@ -156,13 +161,16 @@ class Validation(Callback):
         from 0.
     scorer : callable or None
         A scikit-learn scorer, recorded as ``valid_score``; None: the balanced accuracy.
+    watches_loss : bool, default=False
+        Record the negative loss of the validation part instead.
     """
 
-    def __init__(self, X, y, *, classes, log_posterior, scorer):
+    def __init__(self, X, y, *, classes, log_posterior, scorer, watches_loss=False):
         self.X, self.y = X, y
         self.classes = classes
         self.log_posterior = log_posterior
         self.scorer = scorer
+        self.watches_loss = watches_loss
 
     def on_epoch_end(self, net, **kwargs):
         """Record scores in the history of the net."""
@@ -179,7 +187,9 @@ class Validation(Callback):
         balanced = float(recall[present].mean())
         record = net.history.record
         record("valid_balanced_accuracy", balanced)
-        score = float(self.scorer(view, self.X, self.y)) if self.scorer else balanced
+        score = -net.history[-1, "valid_loss"] if self.watches_loss else balanced
+        if self.scorer is not None:
+            score = float(self.scorer(view, self.X, self.y))
         if np.isnan(score):
             raise ValueError(
                 f"`scoring` gives NaN on the validation part, which holds "
@@ -325,8 +335,9 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, watches):
 
     Parameters
     ----------
-    schedule : {"one_cycle", "cosine", "plateau", "constant"}
-        As in `CNNClassifier`.
+    schedule : {"one_cycle", "cosine", "plateau", "constant"} or list of float
+        As in `CNNClassifier`; or the rate of each epoch, to which those of all groups of
+        parameters keep their ratio.
     lr : list of float
         The highest rate of each group of parameters.
     n_epochs, steps_per_epoch : int
@@ -338,6 +349,13 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, watches):
     -------
     LRScheduler or None
     """
+    if isinstance(schedule, list):
+        return LRScheduler(
+            policy=LambdaLR,
+            event_name=None,
+            # One more than are taken: skorch asks for the rate after the last epoch too.
+            lr_lambda=lambda epoch: schedule[min(epoch, len(schedule) - 1)] / schedule[0],
+        )
     each_step = step_schedule(schedule, lr=lr, n_steps=n_epochs * steps_per_epoch)
     if each_step is not None:
         policy, options = each_step
@@ -351,7 +369,7 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, watches):
             event_name=None,
             monitor=watches,
             factor=0.5,
-            patience=2,
+            patience=epochs_of_patience(2, steps_per_epoch),
             **(by_score if watches == "valid_score" else {}),
         )
     return None

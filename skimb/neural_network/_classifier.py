@@ -147,15 +147,20 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     batch_size : int or "auto", default="auto"
         Samples in a batch at most. ``"auto"``: between 16 and 128, smaller for small sets, by the
         same rule. Batches of an epoch are of equal size up to one sample.
-    early_stopping : bool, default=False
+    early_stopping : bool or "refit", default=False
         Hold out a validation part, stop when its score no longer improves, and restore the best
-        weights.
+        weights. ``"refit"``: then train again on all samples, for the epochs that were found best
+        and at the same rates; `history_` and `validation_indices_` are those of the first training.
     validation_fraction : float, default=0.1
-        Share of each class that is held out.
-    scoring : str or callable, default="balanced_accuracy"
-        scikit-learn scorer that early stopping watches.
+        Fraction of each class that is held out; at least 5 samples of a class where these are not
+        more than a quarter of it.
+    scoring : str, callable or None, default=None
+        What early stopping watches. None: the loss of the validation part, in which the classes
+        count as in the training, weights, samplers and batches included. Or a scikit-learn scorer
+        such as ``"balanced_accuracy"``, which few held-out samples make jump.
     n_iter_no_change : int, default=5
-        Epochs without improvement before training stops.
+        Epochs without improvement before training stops; an epoch of fewer than 50 gradient steps
+        counts for its part of 50.
     image_shape : tuple of int, default=None
         ``(C, H, W)``: what the rows of a 2-D X unfold to (None: images of one line), and what
         image files are resized to (None: all must have one size).
@@ -247,6 +252,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
 
     _named_losses = LOSSES
     _own_scoring = "balanced_accuracy"
+    _least_held = 5
     _grid_example = GRID_EXAMPLE
 
     _parameter_constraints: dict = {
@@ -288,7 +294,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         batch_size: Any = "auto",
         early_stopping=False,
         validation_fraction=0.1,
-        scoring: Any = "balanced_accuracy",
+        scoring: Any = None,
         n_iter_no_change=5,
         image_shape=None,
         channels=None,
@@ -377,19 +383,17 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
             self.class_weight, classes=self.classes_, counts=self._class_counts(part)
         )
         self._warn_of_double_correction(loss)
-        weight, factor = class_weighted(
+        weight, _ = class_weighted(
             part.weight, part.target, self.class_weight_, max_weight=self.max_weight
         )
-        phases = [Phase(start, weight, partial(np.take, factor), loss)]
+        phases = [Phase(start, weight, loss)]
         if isinstance(loss, Loss):
             loss.fit(part.target)
         if start > 0:
             early = loss
             if isinstance(loss, Loss):
                 early = clone(loss).fit(np.arange(len(self.classes_)))
-            weight, unit = mean_one(part.weight)
-            alike = partial(np.take, np.full(len(factor), 1 / unit))
-            phases.insert(0, Phase(0, weight, alike, early))
+            phases.insert(0, Phase(0, mean_one(part.weight)[0], early))
         return phases
 
     def _batch_shares(self, part):
@@ -418,6 +422,15 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         try_loss(loss, torch.zeros(2, n_classes), target, training)
         return network
 
+    def _held_weight(self, training, phase):
+        """Weigh held-out rows so that their classes count as in the training, batches included."""
+        valid = training.valid
+        prior = self._prior_shown(training, phase, training.plan.n_epochs - 1)
+        held = np.bincount(valid.target, weights=valid.weight, minlength=len(prior))
+        weight = valid.weight * (prior / np.maximum(held, np.finfo(float).tiny))[valid.target]
+        # A class of weight zero may be all that was held out of it.
+        return weight / max(weight.mean(), np.finfo(float).tiny)
+
     def _validation(self, training):
         return Validation(
             training.valid.images,
@@ -425,12 +438,13 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
             classes=self.classes_,
             log_posterior=partial(self._log_posterior_at, training),
             scorer=training.scorer,
+            watches_loss=training.watches_loss,
         )
 
     def _conclude(self, training, net, epoch):
         """Take over the trained net, which has the weights of that epoch."""
         self._stand_at(training, epoch)
-        if self.calibration is not None:
+        if self.calibration is not None and training.valid is not None:
             logits = net.logits(unlabelled(training.valid.images))
             self._fit_temperatures(logits, training.valid)
         return super()._conclude(training, net, epoch)
@@ -438,9 +452,13 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     def _stand_at(self, training, epoch):
         """Speak with the loss and the prior of an epoch, counted from 0."""
         phase = training.phase(epoch)
-        shares = training.augmentation.label_shares(training.plan.shares(epoch))
         self.loss_ = phase.loss
-        self.effective_prior_ = effective_prior(shares, training.part.target, phase.weight)
+        self.effective_prior_ = self._prior_shown(training, phase, epoch)
+
+    def _prior_shown(self, training, phase, epoch):
+        """Return the class prior that the batches of an epoch show, weights included."""
+        shares = training.augmentation.label_shares(training.plan.shares(epoch))
+        return effective_prior(shares, training.part.target, phase.weight)
 
     def _log_posterior_at(self, training, logits, *, epoch):
         self._stand_at(training, epoch)

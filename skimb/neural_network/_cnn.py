@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -20,8 +21,9 @@ from skimb._resampled import ResampledRows
 from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._augmentation import AUGMENTATIONS, build_augmentation
 from skimb.neural_network._batches import BatchPlan
-from skimb.neural_network._length import training_length
+from skimb.neural_network._length import TrainingLength, still_falls, training_length
 from skimb.neural_network._modules import MODULES, build_module, last_linear
+from skimb.neural_network._net import loss_parameters
 from skimb.neural_network._pretrained import PretrainedBackbone, unit_scale
 from skimb.neural_network._runtime import resolve_device
 from skimb.neural_network._training import (
@@ -37,13 +39,23 @@ from skimb.neural_network._validation import group_numbers, hold_out
 
 __all__ = ["BaseCNN", "refuse_parameters_of_a_string", "try_loss"]
 
+#: What a training with a validation part finds out, and one on all rows afterwards cannot.
+FOUND_BY_VALIDATION = (
+    "history_",
+    "n_iter_",
+    "validation_indices_",
+    "temperature_",
+    "decision_temperature_",
+)
+
 
 class BaseCNN(BaseEstimator, metaclass=ABCMeta):
     """Template of an estimator that holds a network which reads images.
 
     A subclass says what its target is and what the network shall make of it. ``_named_losses`` are
     the strings that `loss` may be, ``_own_scoring`` is the `scoring` that the subclass computes by
-    itself, and ``_grid_example`` shows how a loss is searched.
+    itself, ``_least_held`` is how many samples of a stratum are held out at least, where these are
+    not more than a quarter of it, and ``_grid_example`` shows how a loss is searched.
     """
 
     _named_losses: dict
@@ -51,6 +63,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
     _grid_example: str
     #: What a stratum of the validation split is called.
     _stratum = "class"
+    _least_held = 1
 
     #: What every estimator of images has; a subclass adds its own.
     _parameter_constraints: dict = {
@@ -79,9 +92,9 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "steps_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "early_stopping": ["boolean"],
+        "early_stopping": ["boolean", StrOptions({"refit"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "scoring": [str, callable],
+        "scoring": [str, callable, None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "image_shape": [tuple, list, None],
         "channels": [StrOptions({"first", "last"}), None],
@@ -101,7 +114,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
     max_epochs: Any
     steps_per_epoch: Any
     batch_size: Any
-    early_stopping: bool
+    early_stopping: Any
     validation_fraction: float
     scoring: Any
     image_shape: Any
@@ -150,7 +163,15 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
 
     def _wants_validation(self):
         """Tell whether a validation part is needed, whatever the groups."""
-        return self.early_stopping
+        return bool(self.early_stopping)
+
+    def _watches_loss(self, loss):
+        """Tell whether early stopping can watch the loss of the validation part."""
+        return True
+
+    def _held_weight(self, training, phase):
+        """Return what held-out rows weigh: their loss is what the training of a phase aims at."""
+        return training.valid.weight * phase.factor(training.valid.target)
 
     def _take_in(self, part):
         """Take in the training part before it is resampled."""
@@ -226,10 +247,30 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         with training_mode(training):
             network = self._build(training)
             net, epoch = train(self, network, training)
-        return self._conclude(training, net, epoch)
+        self._conclude(training, net, epoch)
+        self._warn_of_short_training(training)
+        if self.early_stopping == "refit":
+            self._refit(X, y, sample_weight, n_epochs=epoch + 1, plan=training.plan)
+        return self
 
-    def _prepare(self, X, y, sample_weight=None, groups=None):
-        """Check everything, and return what the training needs; nothing is random in torch yet."""
+    def _refit(self, X, y, sample_weight, *, n_epochs, plan):
+        """Train again on all rows, as long as early stopping found best, at the same rates."""
+        found = {name: value for name, value in vars(self).items() if name in FOUND_BY_VALIDATION}
+        del self.net_
+        rates = [record["lr"] for record in self.history_[:n_epochs]]
+        length = TrainingLength(plan.batch_size, plan.n_epochs, plan.steps)
+        training = self._prepare(X, y, sample_weight, rates=rates, length=length)
+        with training_mode(training):
+            net, epoch = train(self, self._build(training), training)
+        self._conclude(training, net, epoch)
+        vars(self).update(found)
+
+    def _prepare(self, X, y, sample_weight=None, groups=None, *, rates=None, length=None):
+        """Check everything, and return what the training needs; nothing is random in torch yet.
+
+        With the learning rate of each epoch and the `TrainingLength` of an earlier training on a
+        part of the rows, all of them are trained on as that did.
+        """
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
@@ -240,25 +281,35 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         everything = Part(images, target, self._check_weight(sample_weight, images, target))
         if groups is not None:
             groups = group_numbers(groups, images)
-        scorer = None if self.scoring == self._own_scoring else get_scorer(self.scoring)
+        scorer = None
+        if self.scoring is not None and self.scoring != self._own_scoring:
+            scorer = get_scorer(self.scoring)
         device = resolve_device(self.device)
         loss = self._build_loss()
         # One seed each, drawn in any case: no option shifts the randomness of another.
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=4)
         split_rng, sampler_rng, order_rng = map(np.random.RandomState, seeds[:3])
 
-        train_rows, valid_rows = self._split(everything, groups, view, split_rng)
+        train_rows = valid_rows = np.flatnonzero(everything.weight > 0)
+        if rates is None and (self._wants_validation() or groups is not None):
+            train_rows, valid_rows = self._split(everything, groups, view, split_rng)
+        else:
+            valid_rows = valid_rows[:0]
         part = everything.take(train_rows)
         statistics = self._standardization(part.images)
         self._take_in(part)
         if self.sampler is not None:
             part = self._resample(part, sampler_rng)
-        length = training_length(
-            len(part.target),
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-            steps_per_epoch=self.steps_per_epoch,
-        )
+        steps_per_epoch = self.steps_per_epoch
+        if length is None:
+            length = training_length(
+                len(part.target),
+                batch_size=self.batch_size,
+                max_epochs=self.max_epochs,
+                steps_per_epoch=steps_per_epoch,
+            )
+        else:
+            steps_per_epoch = length.steps_per_epoch
         phases = self._phases(part, loss, self._start_of_weights(length.max_epochs))
         self._warn_of_frozen_noise()
         training = Training(
@@ -269,7 +320,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             plan=BatchPlan(
                 batch_size=length.batch_size,
                 n_epochs=length.max_epochs,
-                steps_per_epoch=self.steps_per_epoch,
+                steps_per_epoch=steps_per_epoch,
                 rng=order_rng,
                 **self._batch_shares(part),
             ),
@@ -282,8 +333,10 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
                 rng=sampler_rng,
             ),
             scorer=scorer,
+            watches_loss=self.scoring is None and self._watches_loss(loss),
             device=device,
             seed=int(seeds[3]),
+            rates=rates,
         )
         self._check_training(training)
         return training
@@ -321,14 +374,13 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
     def _split(self, part, groups, view, rng):
         """Return the rows of the training part and of the validation part."""
         rows = np.flatnonzero(part.weight > 0)
-        if not self._wants_validation() and groups is None:
-            return rows, rows[:0]
         kept = part.take(rows)
         strata, names = self._strata(kept.target)
         train, valid = hold_out(
             kept.images,
             strata,
             fraction=self.validation_fraction,
+            least=self._least_held,
             rng=rng,
             groups=None if groups is None else groups[rows],
             view=None if view is None else view[rows],
@@ -338,6 +390,23 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         if self._wants_validation():
             self._check_validation(kept.take(valid))
         return rows[train], rows[valid]
+
+    def _warn_of_short_training(self, training):
+        """Warn where the loss still fell when the training ended."""
+        plan, last = training.plan, training.phases[-1]
+        # Early stopping has seen the end; a loss that learns its own scale is no measure.
+        if self.n_iter_ < plan.n_epochs or loss_parameters(last.loss):
+            return
+        losses = [record["train_loss"] for record in self.history_[last.start :]]
+        n_steps = plan.n_epochs * plan.steps
+        if still_falls(losses, n_steps):
+            warnings.warn(
+                f"{n_steps} gradient steps: the training loss still fell when they ended, so the "
+                "network could learn more. Raise `max_epochs`, lower `batch_size`, or leave both "
+                "at 'auto'.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
 
     def _warn_of_frozen_noise(self):
         """Warn where layers that have learnt nothing are frozen."""

@@ -3,12 +3,19 @@
 from numbers import Integral
 from typing import Any, NamedTuple
 
-__all__ = ["TrainingLength", "training_length"]
+__all__ = ["TrainingLength", "epochs_of_patience", "still_falls", "training_length"]
 
 #: Gradient steps that a training takes at least, and epochs.
 LEAST_STEPS, LEAST_EPOCHS = 1000, 20
 #: Batch sizes that "auto" chooses from, and the steps an epoch shall have.
 SMALLEST_BATCH, LARGEST_BATCH, STEPS_OF_AN_EPOCH = 16, 128, 25
+
+#: Fractions of its first value by which the loss of a training falls from the third to the last
+#: quarter of its epochs, where it still falls: at any length, and below `LEAST_STEPS`. Even the
+#: last steps of a long training lower the loss, as the learning rate goes to zero.
+MUCH, LITTLE = 0.05, 0.01
+#: Gradient steps that an epoch counts for at least where patience is counted in epochs.
+STEPS_OF_PATIENCE = 50
 
 
 class TrainingLength(NamedTuple):
@@ -95,3 +102,58 @@ def training_length(
     if max_epochs == "auto":
         max_epochs = max(LEAST_EPOCHS, -(-LEAST_STEPS // steps))
     return TrainingLength(batch_size, int(max_epochs), steps)
+
+
+def epochs_of_patience(n_epochs, steps_per_epoch):
+    """Return how many epochs a patience of so many epochs lasts.
+
+    Scores after a few gradient steps hardly differ but by chance, so an epoch of fewer than 50
+    steps does not count as a whole one.
+
+    Parameters
+    ----------
+    n_epochs : int
+        The patience, in epochs of at least 50 gradient steps.
+    steps_per_epoch : int
+        Gradient steps in an epoch.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> from skimb.neural_network._length import epochs_of_patience
+    >>> epochs_of_patience(5, steps_per_epoch=20), epochs_of_patience(5, steps_per_epoch=100)
+    (13, 5)
+    """
+    return -(-n_epochs * STEPS_OF_PATIENCE // min(STEPS_OF_PATIENCE, steps_per_epoch))
+
+
+def still_falls(losses, n_steps):
+    """Tell whether the loss of a training still fell when it ended.
+
+    Parameters
+    ----------
+    losses : sequence of float
+        The mean loss of each epoch.
+    n_steps : int
+        Gradient steps of the whole training.
+
+    Returns
+    -------
+    bool
+        False for fewer than two epochs, which do not show it.
+
+    Examples
+    --------
+    >>> from skimb.neural_network._length import still_falls
+    >>> still_falls([0.7, 0.6, 0.5, 0.4], 160), still_falls([0.7, 0.1, 0.01, 0.009], 160)
+    (True, False)
+    """
+    if len(losses) < 2:
+        return False
+    quarter = max(1, len(losses) // 4)
+    before = sum(losses[-2 * quarter : -quarter]) / quarter
+    fall = before - sum(losses[-quarter:]) / quarter
+    return fall > (MUCH if n_steps >= LEAST_STEPS else LITTLE) * abs(losses[0])

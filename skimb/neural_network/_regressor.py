@@ -120,16 +120,20 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     batch_size : int or "auto", default="auto"
         Samples in a batch at most. ``"auto"``: between 16 and 128, smaller for small sets, by the
         same rule. Batches of an epoch are of equal size up to one sample.
-    early_stopping : bool, default=False
+    early_stopping : bool or "refit", default=False
         Hold out a validation part, stop when its score no longer improves, and restore the best
-        weights.
+        weights. ``"refit"``: then train again on all samples, for the epochs that were found best
+        and at the same rates; `history_` and `validation_indices_` are those of the first training.
     validation_fraction : float, default=0.1
-        Share of the rows that is held out, of low, middle and high values alike.
-    scoring : str or callable, default="neg_balanced_mean_absolute_error"
-        What early stopping watches: the negative of `balanced_mean_absolute_error` in the bins of
-        the training part, or a scikit-learn scorer.
+        Fraction of the samples that is held out, of low, middle and high values equally.
+    scoring : str, callable or None, default=None
+        What early stopping watches. None: the loss of the validation part, weighted by
+        `target_weight`; with `sampler`, `batch_sampling` or a balanced loss, whose effect that
+        lacks, the negative of `balanced_mean_absolute_error` in the bins of the training part,
+        which ``"neg_balanced_mean_absolute_error"`` names too. Or a scikit-learn scorer.
     n_iter_no_change : int, default=5
-        Epochs without improvement before training stops.
+        Epochs without improvement before training stops; an epoch of fewer than 50 gradient steps
+        counts for its part of 50.
     image_shape : tuple of int, default=None
         ``(C, H, W)``, as in `CNNClassifier`.
     channels : {"first", "last"} or None, default=None
@@ -244,7 +248,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         batch_size: Any = "auto",
         early_stopping=False,
         validation_fraction=0.1,
-        scoring: Any = "neg_balanced_mean_absolute_error",
+        scoring: Any = None,
         n_iter_no_change=5,
         image_shape=None,
         channels=None,
@@ -366,10 +370,10 @@ class CNNRegressor(RegressorMixin, BaseCNN):
             loss.fit(self._encoded(part.target))
         weigh = self._target_weight(part.target)
         weight, unit = mean_one(part.weight * weigh(part.target))
-        phases = [Phase(start, weight, partial(_divided, weigh, unit), loss)]
+        phases = [Phase(start, weight, loss, partial(_divided, weigh, unit))]
         if start > 0:
             weight, unit = mean_one(part.weight)
-            phases.insert(0, Phase(0, weight, partial(_divided, np.ones_like, unit), loss))
+            phases.insert(0, Phase(0, weight, loss, partial(_divided, np.ones_like, unit)))
         return phases
 
     def _encoded_density(self, density):
@@ -399,6 +403,12 @@ class CNNRegressor(RegressorMixin, BaseCNN):
             return weight
 
         return checked
+
+    def _watches_loss(self, loss):
+        # Of other batches, or with another noise, a loss that adjusts the prior is another one;
+        # and what batches and samplers do to the shares of values, the validation part lacks.
+        changes = getattr(loss, "adjusts_prior", False) or getattr(loss, "reads_batch", False)
+        return not changes and self.batch_sampling is None and self.sampler is None
 
     def _batch_shares(self, part):
         y = part.target
@@ -450,6 +460,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
             predict=self._decoded,
             balanced_error=partial(balanced_mean_absolute_error, density=bins),
             scorer=training.scorer,
+            watches_loss=training.watches_loss,
         )
 
     def _conclude(self, training, net, epoch):

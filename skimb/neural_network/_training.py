@@ -21,6 +21,7 @@ from skimb.neural_network._callbacks import (
     lr_callback,
 )
 from skimb.neural_network._layers import LayerPlan, layer_groups
+from skimb.neural_network._length import epochs_of_patience
 from skimb.neural_network._modules import count_multiply_adds, last_linear
 from skimb.neural_network._net import (
     ImageNet,
@@ -89,16 +90,16 @@ class Phase:
         The first epoch, counted from 0.
     weight : ndarray of shape (n,)
         Row weights of the training part.
-    factor : callable
-        Targets to what the weights of held-out rows are multiplied by.
     loss : callable
         ``(logits, target)`` to one value a row.
+    factor : callable, default=None
+        Targets to what the weights of held-out rows are multiplied by; None: the estimator knows.
     """
 
     start: int
     weight: np.ndarray
-    factor: Any
     loss: Any
+    factor: Any = None
 
 
 def class_weighted(weight, target, class_weight, *, max_weight=None):
@@ -231,11 +232,16 @@ class Training:
     augmentation : Augmentation
         What happens to the batches of the training.
     scorer : callable or None
-        What early stopping watches; None: the balanced accuracy.
+        What early stopping watches; None: what the estimator computes by itself.
+    watches_loss : bool
+        Whether early stopping watches the loss of the validation part instead.
     device : torch.device
         Where it trains.
     seed : int
         Of all that is random in torch.
+    rates : list of float, default=None
+        The learning rate of each epoch, known from an earlier training that this one repeats on
+        more rows; None: the estimator's own schedule.
     """
 
     part: Part
@@ -246,8 +252,15 @@ class Training:
     statistics: tuple[np.ndarray, np.ndarray] | None
     augmentation: Augmentation
     scorer: Any
+    watches_loss: bool
     device: torch.device
     seed: int
+    rates: list[float] | None = None
+
+    @property
+    def n_epochs(self):
+        """Epochs at most."""
+        return self.plan.n_epochs if self.rates is None else len(self.rates)
 
     def phase(self, epoch):
         """Return the phase of an epoch, counted from 0."""
@@ -346,7 +359,7 @@ def build_net(
         num_workers=estimator.num_workers,
         optimizer=optimizer,
         lr=estimator.lr,
-        max_epochs=training.plan.n_epochs,
+        max_epochs=training.n_epochs,
         batch_size=training.plan.batch_size,
         train_split=split,
         callbacks=[(type(callback).__name__.lower(), callback) for callback in callbacks],
@@ -406,12 +419,14 @@ def train(estimator: Any, network, training):
     valid, device, phases = training.valid, training.device, training.phases
     first, *later = phases
     if valid is not None:
-        weight = valid.weight * first.factor(valid.target)
+        weight = estimator._held_weight(training, first)
         held = Part(valid.images, estimator._encoded(valid.target), weight)
         split = predefined_split(to_device(held, device))
         callbacks.append(estimator._validation(training))
     if estimator.early_stopping and schedule == "one_cycle":
         schedule = "plateau"
+    if schedule == "plateau" and training.rates is not None:
+        schedule = training.rates
     layers = _layer_plan(estimator, network, training)
     rates = [estimator.lr * rate for rate, _, _ in parameter_groups(network, layers)]
     rates += [first.loss.lr] if loss_parameters(first.loss) else []
@@ -431,11 +446,12 @@ def train(estimator: Any, network, training):
         warm_up = max(1, training.plan.n_epochs // 10)
         callbacks.append(WarmUp(warm_up))
     best = None
-    if estimator.early_stopping:
-        best = BestEpoch(estimator.n_iter_no_change, max(warm_up, phases[-1].start))
+    if valid is not None and estimator.early_stopping:
+        patience = epochs_of_patience(int(estimator.n_iter_no_change), training.plan.steps)
+        best = BestEpoch(patience, max(warm_up, phases[-1].start))
         callbacks.append(best)
     for phase in later:
-        valid_weight = None if valid is None else valid.weight * phase.factor(valid.target)
+        valid_weight = None if valid is None else estimator._held_weight(training, phase)
         loss = None if phase.loss is first.loss else copy.deepcopy(phase.loss)
         callbacks.append(Deferral(phase.start, loss, phase.weight, valid_weight))
     regularizer = estimator._regularizer(network, device)

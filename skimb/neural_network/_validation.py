@@ -18,7 +18,18 @@ from skimb._image_files import ImageFiles
 __all__ = ["bundles", "group_numbers", "hold_out"]
 
 
-def hold_out(images, target, *, fraction, rng, groups=None, view=None, classes=None, kind="class"):
+def hold_out(
+    images,
+    target,
+    *,
+    fraction,
+    rng,
+    least=1,
+    groups=None,
+    view=None,
+    classes=None,
+    kind="class",
+):
     """Split rows into a training and a validation part, by class and without leaks.
 
     Parameters
@@ -31,6 +42,8 @@ def hold_out(images, target, *, fraction, rng, groups=None, view=None, classes=N
         Share of each class to hold out.
     rng : RandomState
         The source of the choice.
+    least : int, default=1
+        Rows of each class to hold out at least, where they are not more than a quarter of it.
     groups : ndarray of shape (n,), int, default=None
         Rows of one group stay together.
     view : ResampledRows of n rows, default=None
@@ -61,7 +74,7 @@ def hold_out(images, target, *, fraction, rng, groups=None, view=None, classes=N
     is_original = np.full(len(bundle), True) if view is None else view.are_copies()
     n_classes = int(target.max()) + 1
     chosen, unsplit = _choose(
-        bundle[is_original], target[is_original], n_classes, fraction=fraction, rng=rng
+        bundle[is_original], target[is_original], n_classes, fraction=fraction, least=least, rng=rng
     )
     if len(unsplit) == n_classes:
         raise ValueError(
@@ -93,13 +106,14 @@ def _has_any(ancestry, originals):
     return ancestry[:, originals].sum(axis=1) > 0
 
 
-def _choose(bundle, target, n_classes, *, fraction, rng):
+def _choose(bundle, target, n_classes, *, fraction, least, rng):
     """Choose bundles to hold out, and tell the classes of which none could be."""
     size = np.bincount(bundle)
     ones = np.ones(len(bundle), dtype=np.intp)
     counts = coo_array((ones, (bundle, target)), shape=(len(size), n_classes)).tocsr()
     class_sizes = np.bincount(target, minlength=n_classes)
-    wanted = np.maximum(1, np.rint(fraction * class_sizes).astype(np.intp))
+    wanted = np.rint(fraction * class_sizes).astype(np.intp)
+    wanted = np.maximum(np.maximum(1, wanted), np.minimum(least, class_sizes // 4))
 
     held = np.zeros(n_classes, dtype=np.intp)
     chosen = np.zeros(len(size), dtype=bool)

@@ -24,7 +24,7 @@ from sklearn.metrics import (
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
-from skimb.class_weight import class_counts
+from skimb.class_weight import class_counts, class_prior
 from skimb.losses import CrossEntropyLoss, FocalLoss
 from skimb.metrics import imbalance_scoring
 from skimb.neural_network import CNNClassifier
@@ -516,11 +516,14 @@ def test_early_stopping_restores_the_best_epoch(digits):
         random_state=0,
     ).fit(X, y)
     held = clf.validation_indices_
-    scores = [epoch["valid_balanced_accuracy"] for epoch in clf.history_]
-    again = balanced_accuracy_score(y[held], clf.predict(X[held]))
-    assert again == pytest.approx(max(scores))
+    losses = [epoch["valid_loss"] for epoch in clf.history_]
+    scores = [epoch["valid_score"] for epoch in clf.history_]
+    np.testing.assert_allclose(scores, np.negative(losses))
+    again = log_loss(y[held], clf.predict_proba(X[held]))
+    assert again == pytest.approx(min(losses), rel=0.02)
     assert 0.28 < len(held) / len(y) < 0.32
-    assert clf.n_iter_ == len(scores) <= min(8, int(np.argmax(scores)) + 1 + 3)
+    # Epochs of 9 steps: a patience of 3 epochs of 50 steps is one of 17, more than are run.
+    assert clf.n_iter_ == len(scores) <= min(8, int(np.argmax(scores)) + 1 + 17)
 
 
 def test_the_history_holds_the_figures_of_the_validation_part(small_digits):
@@ -536,9 +539,14 @@ def test_the_history_holds_the_figures_of_the_validation_part(small_digits):
     for name, values in zip(("precision", "recall", "f1"), figures, strict=False):
         np.testing.assert_allclose(last[f"valid_{name}"], values)
     proba = clf.predict_proba(X[held])
-    assert last["valid_loss"] == pytest.approx(log_loss(y[held], proba), rel=1e-4)
-    assert last["valid_score"] == last["valid_balanced_accuracy"]
-    assert last["valid_score"] == pytest.approx(balanced_accuracy_score(y[held], predicted))
+    # The classes count as in the training part, however many of each could be held out.
+    wanted, shown = class_prior(np.delete(y, held)), class_prior(y[held])
+    weight = [wanted[label] / shown[label] for label in y[held]]
+    expected = log_loss(y[held], proba, sample_weight=weight)
+    assert last["valid_loss"] == pytest.approx(expected, rel=1e-4)
+    assert last["valid_score"] == -last["valid_loss"]
+    balanced = balanced_accuracy_score(y[held], predicted)
+    assert last["valid_balanced_accuracy"] == pytest.approx(balanced)
 
 
 @pytest.mark.parametrize("scoring", ["roc_auc", "f1_macro", "neg_log_loss"])

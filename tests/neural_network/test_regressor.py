@@ -28,7 +28,13 @@ from skimb.over_sampling import (
     RelevanceOverSampler,
     RelevanceSampler,
 )
-from skimb.relevance import LabelDensity, Relevance, compute_target_weight, relevance_bumps
+from skimb.relevance import (
+    LabelDensity,
+    Relevance,
+    compute_target_weight,
+    fit_target_weight,
+    relevance_bumps,
+)
 from skimb.under_sampling import RelevanceUnderSampler
 
 #: A short training on the images as they are: few large batches.
@@ -409,19 +415,41 @@ def test_rank_similarity_goes_with_mixed_rows_and_every_network(noise):
 # ------------------------------------------------------------------------- validation
 
 
-def test_early_stopping_watches_the_balanced_error_and_restores_the_best_epoch():
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"scoring": "neg_balanced_mean_absolute_error"},
+        {"batch_sampling": "inverse"},
+        {"sampler": RelevanceOverSampler(random_state=0)},
+        {"loss": "balanced_mse"},
+    ],
+    ids=lambda params: next(iter(params)),
+)
+def test_early_stopping_watches_the_balanced_error_and_restores_the_best_epoch(params):
     X, y = noise_images(500)
-    reg = CNNRegressor(
-        early_stopping=True, max_epochs=30, n_iter_no_change=3, lr=3e-3, random_state=0
-    ).fit(X, y)
+    reg = quick(early_stopping=True, max_epochs=8, n_iter_no_change=3, lr=3e-3, **params)
+    reg.fit(X, y)
     held = reg.validation_indices_
     bins = LabelDensity(bins=reg.density_.edges_)
     balanced = balanced_mean_absolute_error(y[held], reg.predict(X[held]), density=bins)
     scores = [row["valid_score"] for row in reg.history_]
+    scores = scores[1:] if "loss" in params else scores  # the warm-up does not count
     assert balanced == pytest.approx(-max(scores), rel=1e-5)
     assert len(held) == pytest.approx(50, abs=5)
     keys = {"train_loss", "valid_loss", "valid_mean_absolute_error", "lr", "seconds"}
     assert keys | {"valid_balanced_mean_absolute_error", "valid_score"} == set(reg.history_[0])
+
+
+def test_early_stopping_watches_the_weighted_loss_by_default():
+    X, y = noise_images(300)
+    reg = quick(early_stopping=True, max_epochs=4, target_weight="inverse").fit(X, y)
+    held = reg.validation_indices_
+    trained = np.delete(y, held)
+    weigh = fit_target_weight("inverse", trained, density=LabelDensity())
+    squares = ((reg.predict(X[held]) - y[held]) / reg.y_scale_) ** 2
+    expected = np.mean(squares * weigh(y[held])) / weigh(trained).mean()
+    assert max(row["valid_score"] for row in reg.history_) == pytest.approx(-expected, rel=1e-4)
+    assert all(row["valid_score"] == -row["valid_loss"] for row in reg.history_)
 
 
 @pytest.mark.parametrize("scoring", ["r2", "neg_mean_absolute_error", lambda e, X, y: -len(X)])
@@ -441,6 +469,7 @@ def test_a_standstill_halves_the_rate_whatever_is_watched(loss, noise):
         loss=loss,
         early_stopping=True,
         max_epochs=12,
+        steps_per_epoch=50,
         n_iter_no_change=20,
         lr=1e-7,
         scoring=lambda estimator, X, y: -0.5,
@@ -465,9 +494,11 @@ def test_a_loss_whose_scale_changes_is_not_watched():
 def test_the_best_epoch_is_none_of_the_warm_up(noise):
     scores = iter([9.0, 8.0, 1.0, 3.0, 2.0, *[0.0] * 30])
     reg = quick(
+        module="linear",
         loss="balanced_mse",
         early_stopping=True,
         max_epochs=20,
+        steps_per_epoch=50,
         n_iter_no_change=3,
         scoring=lambda estimator, X, y: next(scores),
     ).fit(*noise)
