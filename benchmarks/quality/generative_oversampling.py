@@ -42,7 +42,12 @@ def remedies(seed, n_epochs):
 
     def network(**params):
         return CNNClassifier(
-            max_epochs=n_epochs, steps_per_epoch=steps, random_state=seed, **params
+            max_epochs=n_epochs,
+            steps_per_epoch=steps,
+            batch_size=128,
+            augmentation=None,
+            random_state=seed,
+            **params,
         )
 
     return {
@@ -53,7 +58,7 @@ def remedies(seed, n_epochs):
         "SMOTE in pixels": network(sampler=SMOTE()),
         "DeepSMOTE": network(sampler=DeepSMOTE()),
         "SMOTE in the embedding": DecoupledClassifier(
-            network(), sampler=SMOTE(), random_state=seed
+            network(), sampler=SMOTE(), max_epochs=10, batch_size=128, random_state=seed
         ),
     }
 

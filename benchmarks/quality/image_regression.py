@@ -64,7 +64,7 @@ VALUES = {"0": 0.0, "1/3": 1 / 3, "2/3": 2 / 3, "1": 1.0}
 BINS = LabelDensity(bins=(np.arange(5) - 0.5) / 3)
 #: The two middle values are the rare ones.
 DOUBT = Relevance([(0, 0), (1 / 3, 1), (2 / 3, 1), (1, 0)])
-CELLS = {"max_epochs": 6, "batch_size": 64, "lr": 3e-3}
+CELLS = {"max_epochs": 6, "batch_size": 64, "augmentation": None, "lr": 3e-3}
 
 SOLAR = {
     "none": {},
@@ -233,6 +233,7 @@ def photo_network(seed, **params):
         max_epochs=10,
         steps_per_epoch=14,
         batch_size=32,
+        augmentation=None,
         lr=5e-3,
         random_state=seed,
         **params,

@@ -60,7 +60,8 @@ def digits(seed):
 
 def contenders(y, seed):
     """Return the models by name."""
-    network = CNNClassifier(max_epochs=10, random_state=seed)
+    recipe = {"max_epochs": 10, "batch_size": 128, "augmentation": None}
+    network = CNNClassifier(**recipe, random_state=seed)
     common = {"cv": 3, "scoring": imbalance_scoring(y), "refit": "f1_minority"}
     return {
         "plain": network,

@@ -115,6 +115,7 @@ def build(network, seed, n_rows, *, weight_decay=1e-2, bags=None, **params):
         lr_schedule="constant",
         weight_decay=weight_decay,
         batch_size=BATCH_SIZE,
+        augmentation=None,
         max_epochs=N_EPOCHS,
         steps_per_epoch=-(-n_rows // BATCH_SIZE),
         random_state=seed,

@@ -43,6 +43,7 @@ def recalls(X, y, weight, seed, n_epochs):
         augmentation="flip_crop",
         lr=3e-3,
         max_epochs=n_epochs,
+        batch_size=128,
         validation_fraction=0.2,
         random_state=seed,
     )

@@ -85,6 +85,8 @@ def skimb_fit(X, y, net, device, n_epochs):
         optimizer="adam",
         weight_decay=0,
         max_epochs=n_epochs,
+        batch_size=128,
+        augmentation=None,
         channels="first",
         device=device,
         random_state=0,

@@ -18,6 +18,7 @@ import warnings
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from torch import nn
@@ -93,9 +94,10 @@ def interleaved(contenders, X, y, repeats):
 def measure_heads(repeats, device):
     """Print the ratios of the search over heads."""
     X, y = enlarged_digits(28)
-    network = CNNClassifier(max_epochs=10, device=device, random_state=0)
+    recipe = {"batch_size": 128, "augmentation": None, "device": device, "random_state": 0}
+    network = CNNClassifier(max_epochs=10, **recipe)
     common = {"cv": 3, "scoring": "balanced_accuracy"}
-    fitted = CNNClassifier(max_epochs=10, device=device, random_state=0).fit(X, y)
+    fitted = clone(network).fit(X, y)
     times = interleaved(
         {
             "GridSearchCV": lambda: GridSearchCV(network, GRID, **common),
@@ -129,7 +131,12 @@ def measure_networks(repeats, device):
     for name, (side, width, n_epochs) in SIZES.items():
         X, y = enlarged_digits(side)
         network = CNNClassifier(
-            tiny_network(width), max_epochs=n_epochs, device=device, random_state=0
+            tiny_network(width),
+            max_epochs=n_epochs,
+            batch_size=128,
+            augmentation=None,
+            device=device,
+            random_state=0,
         )
         common = {"cv": 3, "scoring": "balanced_accuracy", "refit": False}
         times = interleaved(

@@ -24,6 +24,10 @@ from skimb.over_sampling import SMOTE
 mpl.use("agg")
 import matplotlib.pyplot as plt
 
+#: How the networks of the page were trained, and their heads.
+RECIPE = {"batch_size": 128, "augmentation": None}
+OF_HEAD = {"max_epochs": 10, "batch_size": 128}
+
 BLUE, RED = "#2b5b8a", "#b2182b"
 
 HEADS = {
@@ -41,7 +45,7 @@ HEADS = {
 def draw_neighbours(X, y, path):
     """Draw classes in a plane, and the nearest images of some eights: in pixels and embedded."""
     train, test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
-    network = CNNClassifier(random_state=0).fit(train, y_train)
+    network = CNNClassifier(max_epochs=20, **RECIPE, random_state=0).fit(train, y_train)
     points = {
         "in pixels": test.reshape(len(test), -1).astype(np.float64),
         "in the embedding": CNNEmbedder(FrozenEstimator(network)).fit_transform(test),
@@ -87,7 +91,7 @@ def draw_searches(X, y, path):
     """Draw what a search over heads and a search end to end find, and how long they take."""
     gammas, weights = [0, 1, 2, 5], [None, "sqrt", "balanced", {0: 1, 1: 10}]
     grid = {"loss": [FocalLoss()], "loss__gamma": gammas, "class_weight": weights}
-    network = CNNClassifier(max_epochs=10, random_state=0)
+    network = CNNClassifier(max_epochs=10, **RECIPE, random_state=0)
     common = {"cv": 3, "scoring": imbalance_scoring(y), "refit": "f1_minority"}
     searches = {
         "LossSearchCV: heads on one network a fold": LossSearchCV(network, grid, **common),
@@ -124,10 +128,11 @@ def compare_heads(X, y, n_seeds=5):
         train, test, y_train, y_test = train_test_split(
             X, y, test_size=0.3, stratify=y, random_state=seed
         )
-        network = CNNClassifier(max_epochs=10, random_state=seed).fit(train, y_train)
+        network = CNNClassifier(max_epochs=10, **RECIPE, random_state=seed).fit(train, y_train)
         for name, params in HEADS.items():
             model = network
             if params is not None:
+                params = {**(OF_HEAD if "tau" not in str(params) else {}), **params}
                 model = DecoupledClassifier(FrozenEstimator(network), random_state=seed, **params)
                 model.fit(train, y_train)
             predicted = model.predict(test)

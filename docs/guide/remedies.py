@@ -83,8 +83,8 @@ def main():
     print("| --- | --- | --- | --- | --- |")
     for ax, (name, params) in zip(axes.flat, REMEDIES.items(), strict=True):
         module = cosine_network if isinstance(params.get("loss"), LDAMLoss) else network
-        settings = {"lr": 1e-2, "max_epochs": 60, "steps_per_epoch": 10, "random_state": 0}
-        clf = CNNClassifier(module, **settings, **params).fit(X, y)
+        settings = {"lr": 1e-2, "max_epochs": 60, "steps_per_epoch": 10}
+        clf = CNNClassifier(module, batch_size=128, random_state=0, **settings, **params).fit(X, y)
         report = per_class_report(y_test, clf.predict(X_test)).loc["rare"]
         mean = clf.predict_proba(X_test)[:, 1].mean()
         print(

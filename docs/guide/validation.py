@@ -36,6 +36,8 @@ def network(seed, **params):
             "n_iter_no_change": 100,
             "validation_fraction": 0.3,
             "max_epochs": 12,
+            "batch_size": 128,
+            "augmentation": None,
             "lr": 3e-3,
             "random_state": seed,
             **params,
