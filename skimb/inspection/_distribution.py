@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skimb._images import pictures_by_label
 from skimb.class_weight import class_counts
-from skimb.inspection._text import plain_text
+from skimb.inspection._text import distinct_texts
 
 __all__ = ["ClassDistributionDisplay"]
 
@@ -120,8 +120,9 @@ class ClassDistributionDisplay:
         self
         """
         ax = plt.subplots()[1] if ax is None else ax
-        labels, counts = [plain_text(label) for label in self.counts], list(self.counts.values())
-        bars = ax.barh(labels, counts, color="#4878a8")
+        counts = list(self.counts.values())
+        bars = ax.barh(range(len(counts)), counts, color="#4878a8")
+        ax.set_yticks(range(len(counts)), labels=distinct_texts(self.counts))
         ratio = max(counts) / min(counts)
         ax.bar_label(bars, [f"{count}" for count in counts], padding=3)
         ax.invert_yaxis()

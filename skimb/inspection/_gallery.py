@@ -8,12 +8,15 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
 from skimb._images import pictures_by_label
-from skimb.inspection._text import plain_text
+from skimb.inspection._text import distinct_texts, plain_text
 
 __all__ = ["ImageGalleryDisplay", "confident_mistakes", "predictions_with_confidence"]
 
 #: Distance between the lines of a gallery, in widths of a picture with its margin.
 PITCH = 1.3
+
+#: Letters that have room below a picture, and beside a line.
+CAPTION_WIDTH, LABEL_WIDTH = 16, 20
 
 
 def confident_mistakes(y_true, y_pred, confidence, *, n_images):
@@ -191,13 +194,14 @@ class ImageGalleryDisplay:
                 high, wide = np.divide(picture.shape[:2], 2.2 * max(picture.shape[:2]))
                 place = (j - wide, j + wide, y + high, y - high)
                 ax.imshow(picture, extent=place, cmap="gray", vmin=0, vmax=255)
-                ax.text(j, y + 0.49, plain_text(caption), ha="center", va="top", fontsize=8)
+                caption = plain_text(caption, most=CAPTION_WIDTH)
+                ax.text(j, y + 0.49, caption, ha="center", va="top", fontsize=8)
         ax.set(
             xlim=(-0.5, n_columns - 0.5),
             ylim=((n_lines - 1) * PITCH + 0.8, -0.5),
             xticks=[],
             yticks=PITCH * np.arange(len(self.pictures)),
-            yticklabels=[plain_text(label) for label in self.pictures],
+            yticklabels=distinct_texts(self.pictures, most=LABEL_WIDTH),
             aspect="equal",
         )
         if not self.pictures:

@@ -1,15 +1,36 @@
 """Labels as text in a plot."""
 
-__all__ = ["plain_text"]
+import re
+from functools import lru_cache
+from unicodedata import east_asian_width
+
+from matplotlib import font_manager, rcParams
+
+__all__ = ["distinct_texts", "fallback_families", "plain_text", "visible_text"]
+
+#: Width of a label in a plot at most, in letters.
+MOST_WIDTH = 40
+
+#: Characters that draw nothing, turn the text round, or that XML, HTML or UTF-8 have no place for:
+#: controls, marks of direction, separators of lines, halves of surrogate pairs, no characters.
+UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufeff"
+    "\ufff9-\uffff]"
+)
 
 
-def plain_text(label):
-    r"""Return a label as matplotlib shows it literally: a dollar sign would start mathematics.
+def plain_text(label, *, most=MOST_WIDTH):
+    r"""Return a label as matplotlib shows it literally, in one line that is not too long.
+
+    A dollar sign would start mathematics; characters that cannot be seen, or that the fonts in use
+    lack, are written as their escapes; the middle of a long label is left out.
 
     Parameters
     ----------
     label : object
         The label.
+    most : int, default=40
+        Width at most, in letters; those of East Asia count as two.
 
     Returns
     -------
@@ -20,5 +41,140 @@ def plain_text(label):
     >>> from skimb.inspection import plain_text
     >>> print(plain_text("5 $"))
     5 \$
+    >>> print(plain_text("a\nb"), plain_text("x" * 60, most=9))
+    a\nb xxxx…xxxx
     """
-    return str(label).replace("$", r"\$")
+    fonts = _fonts()
+    text = "".join(
+        char if any(_has_glyph(font, char) for font in fonts) else _escape(char)
+        for char in visible_text(label)
+    )
+    return _shortened(text, most).replace("$", r"\$")
+
+
+def distinct_texts(labels, *, most=MOST_WIDTH):
+    """Return `plain_text` of labels, numbered where it is the same of several.
+
+    Parameters
+    ----------
+    labels : iterable
+        Different labels.
+    most : int, default=40
+        Width at most, in letters, without the number.
+
+    Returns
+    -------
+    list of str
+    """
+    texts: list[str] = []
+    for label in labels:
+        text, n = plain_text(label, most=most), 1
+        while (f"{text} ({n})" if n > 1 else text) in texts:
+            n += 1
+        texts.append(f"{text} ({n})" if n > 1 else text)
+    return texts
+
+
+def visible_text(text, *, keep=""):
+    r"""Return a text with escapes for the characters that cannot be seen or written.
+
+    Parameters
+    ----------
+    text : object
+        The text. Bytes of a file name that are no UTF-8 are in it as Python has them, halves of
+        surrogate pairs.
+    keep : str, default=""
+        Characters that stay.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from skimb.inspection._text import visible_text
+    >>> print(visible_text("caf\udce9 \x07"))
+    caf\xe9 \x07
+    """
+    return UNSEEN.sub(lambda found: found[0] if found[0] in keep else _escape(found[0]), str(text))
+
+
+def fallback_families(texts):
+    """Return families of installed fonts for characters that the fonts in use lack.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        What is to be drawn.
+
+    Returns
+    -------
+    list of str
+        As few as will do; characters that no font has stay without.
+    """
+    fonts = _fonts()
+    missing = {
+        char
+        for text in texts
+        for char in visible_text(text)
+        if not any(_has_glyph(font, char) for font in fonts)
+    }
+    families = []
+    found = [
+        (entry.name, {char for char in missing if _has_glyph(entry.fname, char)})
+        for entry in (font_manager.fontManager.ttflist if missing else [])
+        if entry.style == "normal" and entry.weight in (400, "normal", "regular", "book")
+    ]
+    while missing:
+        name, has = max(found, key=lambda pair: len(pair[1] & missing), default=("", set()))
+        if not has & missing:
+            break
+        families.append(name)
+        missing -= has
+    return families
+
+
+def _fonts():
+    """Return the files of the fonts that matplotlib draws with."""
+    fonts = []
+    for family in rcParams["font.family"]:
+        try:
+            fonts.append(font_manager.findfont(family, fallback_to_default=False))
+        except ValueError:
+            continue
+    return fonts or [font_manager.findfont("DejaVu Sans")]
+
+
+@lru_cache(maxsize=10_000)
+def _has_glyph(font, char):
+    try:
+        return font_manager.get_font(font).get_char_index(ord(char)) != 0
+    except (OSError, RuntimeError):
+        return False
+
+
+def _escape(char):
+    """Return the escape of a character, that of a byte for one that was no UTF-8."""
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    return char.encode("ascii", "backslashreplace").decode() if code > 0x7F else repr(char)[1:-1]
+
+
+def _width(text):
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _shortened(text, most):
+    """Leave the middle out of a text that is too wide."""
+    if _width(text) <= most:
+        return text
+    head, tail = "", ""
+    for i in range(len(text)):
+        if _width(head + tail) + 1 >= most:
+            break
+        if i % 2:
+            tail = text[-1 - i // 2] + tail
+        else:
+            head += text[i // 2]
+    return f"{head}…{tail}"

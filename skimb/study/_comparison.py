@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from skimb._files import write_text
+from skimb.inspection import plain_text
+from skimb.inspection._text import visible_text
 from skimb.study._pictures import shorten_ticks
 from skimb.study._report import metric_label, render_report, short_label
 from skimb.study._statistics import corrected_interval, judge
@@ -233,7 +235,7 @@ class BaseComparison(ABC):
                 yticks=range(n_rows),
                 yticklabels=names,
                 xlabel=f"difference to none ({self.text(baseline, metric)})",
-                title=metric_label(metric),
+                title=plain_text(metric_label(metric)),
             )
             ax.xaxis.set_major_locator(MaxNLocator(5))
             shorten_ticks(ax.xaxis)
@@ -282,7 +284,7 @@ class BaseComparison(ABC):
         path : str or Path
             The file.
         """
-        write_text(path, json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+        write_text(path, json.dumps(_writable(self.to_dict()), indent=1, allow_nan=False) + "\n")
 
     def to_html(self, path):
         """Write a report as one HTML file that needs no other, whole or not at all.
@@ -452,6 +454,17 @@ def format_table(comparison):
 
 def _sd(values):
     return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
+
+
+def _writable(value):
+    """Return plain objects with escapes for the halves of surrogate pairs, which are no Unicode."""
+    if isinstance(value, dict):
+        return {_writable(key): _writable(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_writable(part) for part in value]
+    if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+        return visible_text(value)
+    return value
 
 
 def _number(value):

@@ -16,10 +16,15 @@ from skimb.inspection import (
     TrainingHistoryDisplay,
     plain_text,
 )
+from skimb.inspection._text import distinct_texts, fallback_families, visible_text
 from skimb.study._pictures import MOST_CLASSES_SHOWN
 from skimb.study._strategies import BASELINE, STRATEGIES
 
+#: Letters of a label beside a confusion matrix, at most, and those that lie side by side.
+MATRIX_WIDTH, SHORT_LABEL = 20, 8
+
 __all__ = [
+    "check_drawable",
     "gallery_figure",
     "metric_label",
     "picture",
@@ -78,7 +83,7 @@ def render_report(comparison):
     -------
     str
     """
-    with report_style():
+    with report_style(comparison.classes):
         pictures = {
             "trade": picture(_trade(comparison)),
             "matrices": picture(_confusion_matrices(comparison)),
@@ -91,15 +96,80 @@ def render_report(comparison):
         descriptions=STRATEGIES,
         per_class=_per_class_rows(comparison),
         most_classes=MOST_CLASSES_SHOWN,
+        labels=comparison.classes,
     )
 
 
-def report_style():
-    """Return the context in which pictures of a report are drawn."""
-    return rc_context({"font.size": 10, "font.family": "sans-serif", "svg.hashsalt": "skimb"})
+#: Settings of matplotlib with which a report is drawn, whatever the user's are.
+STYLE = {
+    "font.size": 10,
+    "font.family": ["sans-serif"],
+    "svg.hashsalt": "skimb",
+    "svg.fonttype": "path",
+    "text.usetex": False,
+    "text.parse_math": True,
+}
 
 
-def render(comparison, template, *, pictures, **context):
+def report_style(labels=()):
+    """Return the context in which pictures of a report are drawn.
+
+    Parameters
+    ----------
+    labels : iterable, default=()
+        Labels that they show: where an installed font has letters that the usual one lacks, it is
+        used for them.
+
+    Returns
+    -------
+    context manager
+    """
+    with rc_context(STYLE):
+        others = fallback_families(map(str, labels))
+    return rc_context(STYLE | {"font.family": ["sans-serif", *others]})
+
+
+def check_drawable(labels):
+    """Draw labels as a report does, so that an error comes before the training and not after.
+
+    Parameters
+    ----------
+    labels : iterable
+        The labels.
+
+    Raises
+    ------
+    ValueError
+        If they cannot be drawn.
+    """
+    labels = list(labels)
+    try:
+        with report_style(labels):
+            figure = Figure()
+            for text in distinct_texts(labels):
+                figure.text(0, 0, text)
+            picture(figure)
+        "".join(visible_text(label) for label in labels).encode()
+    # Fonts, caches and converters of matplotlib raise errors of every kind.
+    except Exception as exc:
+        raise ValueError(
+            f"The report cannot be drawn here, {type(exc).__name__}: {exc}. Rename the classes, "
+            "mend matplotlib, or leave the report out."
+        ) from exc
+
+
+def _stand_ins(labels):
+    """Return what pictures show instead of a label, and the label, where these differ."""
+    with report_style(labels):
+        texts = [text.replace(r"\$", "$") for text in distinct_texts(labels)]
+    return [
+        (text, visible_text(label))
+        for text, label in zip(texts, labels, strict=True)
+        if text != visible_text(label)
+    ]
+
+
+def render(comparison, template, *, pictures, labels=(), **context):
     """Render a template with what every comparison shows.
 
     Parameters
@@ -110,6 +180,8 @@ def render(comparison, template, *, pictures, **context):
         Name of the template.
     pictures : dict of str to str
         Sources of the pictures that this template shows beside those of every report.
+    labels : iterable, default=()
+        Labels that pictures show.
     **context
         What else it reads.
 
@@ -126,7 +198,7 @@ def render(comparison, template, *, pictures, **context):
     )
     environment.filters["label"] = metric_label
     environment.filters["short"] = short_label
-    with report_style():
+    with report_style(labels):
         pictures = pictures | {
             "differences": picture(comparison.plot()),
             "curves": picture(_training_curves(comparison)),
@@ -134,7 +206,7 @@ def render(comparison, template, *, pictures, **context):
         galleries = {
             name: picture(gallery_figure(found)) for name, found in comparison.mistakes.items()
         }
-    return environment.get_template(template).render(
+    page = environment.get_template(template).render(
         comparison=comparison,
         baseline=BASELINE,
         headline=_headline(comparison),
@@ -143,8 +215,11 @@ def render(comparison, template, *, pictures, **context):
         galleries=galleries,
         protocol=comparison.protocol,
         version=skimb.__version__,
+        stand_ins=_stand_ins(labels),
         **context,
     )
+    # Labels and warnings stand in it as they are, and may hold anything.
+    return visible_text(page, keep="\n")
 
 
 def _headline(comparison):
@@ -245,9 +320,12 @@ def _trade(comparison):
 
 def _confusion_matrices(comparison):
     names = comparison.strategies
-    labels = [plain_text(label) for label in comparison.classes]
+    labels = distinct_texts(comparison.classes, most=MATRIX_WIDTH)
     n_classes = len(labels)
-    side = 2.1 if n_classes <= 4 else 3.2
+    # Room for long labels, which stand upright below.
+    longest = max(len(label) for label in labels)
+    is_upright = longest > SHORT_LABEL
+    side = (2.1 if n_classes <= 4 else 3.2) + (0.07 * (longest - SHORT_LABEL) if is_upright else 0)
     n_columns = min(5 if n_classes <= 4 else 3, len(names))
     n_rows = -(-len(names) // n_columns)
     figure = Figure(figsize=(side * n_columns, side * n_rows), layout="constrained")
@@ -257,7 +335,13 @@ def _confusion_matrices(comparison):
         # Coloured by the share of the true class: raw counts would show the majority alone.
         shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
         display = ConfusionMatrixDisplay(shares, display_labels=labels)
-        display.plot(ax=ax, colorbar=False, cmap="Blues", im_kw={"vmin": 0, "vmax": 1})
+        display.plot(
+            ax=ax,
+            colorbar=False,
+            cmap="Blues",
+            im_kw={"vmin": 0, "vmax": 1},
+            xticks_rotation="vertical" if is_upright else "horizontal",
+        )
         for (i, j), text in np.ndenumerate(display.text_):
             text.set_text(f"{shares[i, j]:.0%}\n{matrix[i, j]}" if n_classes <= 4 else matrix[i, j])
             text.set_fontsize(8 if n_classes <= 4 else 6)
@@ -279,11 +363,8 @@ def _training_curves(comparison):
 
 
 def _class_distribution(comparison):
-    counts = {
-        str(label): int(count)
-        for label, count in zip(comparison.classes, comparison.counts, strict=True)
-    }
-    samples = {str(label): pictures for label, pictures in comparison.samples.items()}
+    pairs = zip(comparison.classes.tolist(), comparison.counts.tolist(), strict=True)
+    counts, samples = dict(pairs), comparison.samples
     figure = Figure(figsize=(6.4, 1.0 + 0.42 * len(counts)), layout="constrained")
     ClassDistributionDisplay(counts, samples=samples).plot(ax=figure.subplots())
     return figure
