@@ -41,7 +41,7 @@ def resolve_device(device):
     try:
         found = torch.device(device)
         torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as exc:
+    except (RuntimeError, AssertionError, ImportError) as exc:
         reason = str(exc).splitlines()[0]
         raise ValueError(
             f"`device`={device!r} cannot be used here: {reason} Use 'auto', 'cpu', or a CUDA "

@@ -398,7 +398,7 @@ def test_missing_values_and_files_exit_with_1(table, capsys):
     for name, message in (
         ("holes", "1 of 160 rows of"),
         ("absent", "absent.png"),
-        ("infinite", "holds infinite values"),
+        ("infinite", "which is no finite number"),
         ("empty", "empty.csv cannot be read as a table"),
         ("bytes", "bytes.csv cannot be read as a table"),
     ):
