@@ -97,6 +97,8 @@ class Table:
 
     def _find(self, name):
         """Return the cells of a column, whole, as an array; blanks around its name do not count."""
+        import pandas as pd
+
         found = [i for i, known in enumerate(self.names) if known == name] or [
             i for i, known in enumerate(self.names) if str(known).strip() == name.strip()
         ]
@@ -112,8 +114,10 @@ class Table:
             cells = np.array(column, dtype=object)
             is_missing = np.zeros(len(cells), dtype=bool)
         else:
-            cells = np.asarray(column) if column.dtype == "category" else column.to_numpy()
-            is_missing = column.isna().to_numpy(dtype=bool)
+            # Copies: those of pandas are read-only.
+            is_category = isinstance(column.dtype, pd.CategoricalDtype)
+            cells = np.array(column) if is_category else column.to_numpy(copy=True)
+            is_missing = column.isna().to_numpy(dtype=bool, copy=True)
         if cells.dtype.kind == "O":
             is_missing |= [isinstance(cell, str) and not cell.strip() for cell in cells]
         if is_missing.any():

@@ -1,11 +1,15 @@
 """The command line: exit statuses, streams and files."""
 
+import base64
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import xml.dom.minidom
 from unittest.mock import Mock
 
 import numpy as np
@@ -60,6 +64,30 @@ def test_compare_digits(tmp_path):
         (["compare", "digits", "--folds", "1"], "at least 2"),
         (["compare", "digits", "--json", "x", "--report", "x"], "would both write x"),
         (["compare", "digits", "--seed", "-1"], "at least 0"),
+        (["compare", "digits", "--seed", str(2**32)], "at most 4294967295"),
+        (["compare", "digits", "--seed", "1", "--seed", "2"], "--seed is given twice"),
+        (["compare", ".", "--counts", "a=1", "--counts", "b=1"], "--counts is given twice"),
+        (["compare", ".", "--counts", "cat=5,cat=3"], "names cat twice"),
+        (["compare", ".", "--counts", "cat=5, cat =3"], "names cat twice"),
+        (["compare", ".", "--counts", "cat=\N{SUPERSCRIPT TWO}"], "must be like"),
+        (["compare", ".", "--counts", "cat=" + "9" * 5000], "must be like"),
+        (["compare", ".", "--counts", ""], "must be like"),
+        (["compare", ".", "--size", "100000"], "at most 8192"),
+        (["compare", ".", "--size", "0"], "at least 1"),
+        (["compare", "digits", "--jobs", "0"], "must not be 0"),
+        (["compare", "digits", "--jobs", "1000000"], "at most"),
+        (["compare", "digits", "--repeats", "1000000000"], "at most"),
+        (["compare", "digits", "--folds", "10000000000"], "at most"),
+        (["compare", "digits", "--epochs", "10000000000"], "at most"),
+        (["compare", "digits", "--strategies", "over,under, over"], "names over twice"),
+        (["compare", "digits", "--strategies", ""], "none given"),
+        (["compare", "digits", "--device", ""], "must not be empty"),
+        (["compare", ""], "must not be empty"),
+        (["compare", ".", "--test", " "], "must not be empty"),
+        (["compare", ".", "--target", ""], "must not be empty"),
+        (["compare", "digits", "--json", ""], "must not be empty"),
+        (["compare", "digits", "--report", "x" * 300], "too long"),
+        (["compare", "digits", "--report", "no\0name"], "cannot write"),
     ],
 )
 def test_usage_errors_exit_with_2(arguments, message, capsys):
@@ -233,6 +261,307 @@ def test_a_report_that_cannot_be_written_does_not_cost_the_other(tmp_path, capsy
     assert [p.name for p in tmp_path.iterdir()] == ["r.html"]
 
 
-def test_an_absent_device_exits_with_1(capsys):
-    assert main(["compare", "digits", "--device", "nonsense", "--jobs", "1"]) == 1
-    assert "`device`='nonsense' cannot be used here" in capsys.readouterr().err
+@pytest.mark.parametrize("device", ["nonsense", "cuda:99", "meta", "hpu", "cpu:x"])
+def test_an_absent_device_exits_with_1_before_images_are_read(device, folders, monkeypatch, capsys):
+    monkeypatch.setattr("skimb.datasets.read_images", Mock(side_effect=AssertionError))
+    assert main(["compare", str(folders / "train"), "--device", device]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("skimb: `device`")
+    assert error.count("\n") == 1
+
+
+def test_images_that_memory_cannot_hold_exit_with_1(folders, monkeypatch, capsys):
+    folder = str(folders / "train")
+    monkeypatch.setattr("skimb.__main__._memory", lambda: 10**6)
+    assert main(["compare", folder, "--size", "4096"]) == 1
+    assert "60 images of 4096 x 4096 take 2.8 GiB" in capsys.readouterr().err
+    monkeypatch.setattr("skimb.__main__._memory", lambda: None)
+    monkeypatch.setattr("skimb.datasets.read_images", Mock(side_effect=MemoryError))
+    assert main(["compare", folder, "--size", "4096"]) == 1
+    assert capsys.readouterr().err.startswith("skimb: there is not enough memory. Give a smaller")
+
+
+# ------------------------------------------------------------------------- files and streams
+
+
+@pytest.fixture
+def few(tmp_path):
+    """A dozen images of two classes, in a folder and in a table."""
+    rng = np.random.RandomState(0)
+    for label, level in {"cat": 60, "dog": 180}.items():
+        (tmp_path / "few" / label).mkdir(parents=True)
+        for i in range(6):
+            pixels = rng.randint(level - 40, level + 40, size=(8, 8)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "few" / label / f"{i}.png")
+    lines = [f"few/{label}/{i}.png,{label}" for label in ("cat", "dog") for i in range(6)]
+    (tmp_path / "table.csv").write_text("\n".join(["file,kind", *lines]))
+    return tmp_path
+
+
+FEW = ["--folds", "2", "--epochs", "1", "--strategies", "none", "--jobs", "1"]
+COMMAND = f"{sys.executable} -m skimb compare few {' '.join(FEW)} --json r.json --report r.html"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
+@pytest.mark.parametrize(
+    ("redirection", "status"),
+    [
+        ("| true", 141),
+        ("2>&1 | true", 141),
+        (">&-", 0),
+        (">&- 2>&-", 0),
+        ("> /dev/full", 1),
+        ("| head -1", None),
+    ],
+)
+def test_files_are_written_whatever_becomes_of_the_output(redirection, status, few):
+    done = subprocess.run(
+        ["bash", "-c", f"{COMMAND} {redirection}; echo ${{PIPESTATUS[0]}} > status"],
+        cwd=few,
+        capture_output=True,
+        text=True,
+    )
+    found = int((few / "status").read_text())
+    # `head` may have read all before it goes.
+    assert found in ((0, 141) if status is None else (status,)), done.stderr
+    assert json.loads((few / "r.json").read_text())["classes"] == ["cat", "dog"]
+    assert (few / "r.html").read_text().endswith("</html>")
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    if redirection == "> /dev/full":
+        assert "cannot write to the standard output: [Errno 28]" in done.stderr
+    if redirection == "| head -1":
+        assert done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp437", "latin-1"])
+def test_a_terminal_gets_the_characters_that_it_has(encoding, few):
+    done = subprocess.run(
+        COMMAND.split(),
+        cwd=few,
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert ("±" if encoding != "ascii" else "+-") in done.stdout.decode(encoding)
+    assert (few / "r.html").exists()
+    assert (few / "r.json").exists()
+
+
+def test_a_table_that_cannot_be_printed_goes_to_stderr_where_no_file_was_asked(few):
+    command = f"{sys.executable} -m skimb compare few {' '.join(FEW)} >&-"
+    done = subprocess.run(["bash", "-c", command], cwd=few, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "balanced_accuracy" in done.stderr
+
+
+def test_help_may_be_cut_short(few):
+    command = f"{sys.executable} -m skimb compare --help | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=few, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_results_whose_place_has_gone_are_written_elsewhere(few, monkeypatch, capsys):
+    from skimb.study import Comparison
+
+    (few / "out").mkdir()
+    (few / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(few / "temporary"))
+    to_json = Comparison.to_json
+
+    def remove_first(self, path):
+        if (few / "out").exists():
+            (few / "out").rmdir()
+        to_json(self, path)
+
+    monkeypatch.setattr("skimb.study.Comparison.to_json", remove_first)
+    files = ["--json", str(few / "out" / "r.json"), "--report", str(few / "out" / "r.html")]
+    assert main(["compare", str(few / "few"), *FEW, *files]) == 1
+    printed = capsys.readouterr()
+    for name in ("r.json", "r.html"):
+        (place,) = (few / "temporary").glob(f"skimb-*/{name}")
+        assert str(place) in printed.out
+        assert str(place) in printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_a_report_that_cannot_be_drawn_does_not_cost_the_figures(few, monkeypatch, capsys):
+    (few / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(few / "temporary"))
+    monkeypatch.setattr("skimb.study.Comparison.to_html", Mock(side_effect=TypeError("a glyph")))
+    assert main(["compare", str(few / "few"), *FEW, "--report", str(few / "r.html")]) == 1
+    printed = capsys.readouterr()
+    assert "cannot write" in printed.err
+    assert "TypeError: a glyph" in printed.err
+    (place,) = (few / "temporary").glob("skimb-*/figures.json")
+    assert json.loads(place.read_text())["baseline"] == "none"
+    assert str(place) in printed.out
+
+
+def test_figures_can_be_written_into_a_pipe(few):
+    command = f"{sys.executable} -m skimb compare few {' '.join(FEW)} --json /dev/stdout | cat"
+    done = subprocess.run(["bash", "-c", command], cwd=few, capture_output=True, text=True)
+    figures, end = json.JSONDecoder().raw_decode(done.stdout)
+    assert figures["classes"] == ["cat", "dog"]
+    assert "balanced_accuracy" in done.stdout[end:]
+
+
+def refused(arguments, capsys, status=2):
+    """Return what was said; nothing was read, trained or written."""
+    if status == 2:
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert stop.value.code == 2
+    else:
+        assert main(arguments) == status
+    return capsys.readouterr().err
+
+
+def link(target, path):
+    path.symlink_to(target)
+    return path
+
+
+@pytest.mark.parametrize("option", ["--report", "--json"])
+def test_outputs_never_overwrite_images_of_a_folder(option, few, monkeypatch, capsys):
+    monkeypatch.chdir(few)
+    (few / "store").mkdir()
+    image = few / "few" / "cat" / "0.png"
+    before = image.read_bytes()
+    link(few / "store", few / "few" / "dog" / "linked")
+    link(few / "few", few / "way")
+    link(image, few / "link.html")
+    (few / "elsewhere").mkdir()
+    link(few / "elsewhere", few / "few" / "bird")
+    for path in (
+        "few/cat/0.png",
+        "few/report.html",
+        "few/../few/cat/new.html",
+        str(few / "few" / "new.html"),
+        "way/cat/0.png",
+        "link.html",
+        "elsewhere/new.html",
+    ):
+        said = refused(["compare", "few", *FEW, option, path], capsys)
+        assert "lies among the images of few" in said
+    said = refused(["compare", "way", *FEW[2:], "--test", "few", option, "few/x"], capsys)
+    assert "lies among the images" in said
+    assert image.read_bytes() == before
+
+
+def test_outputs_never_overwrite_what_a_hard_link_or_a_table_names(few, monkeypatch, capsys):
+    monkeypatch.chdir(few)
+    (few / "hard.html").hardlink_to(few / "few" / "dog" / "1.png")
+    said = refused(["compare", "few", *FEW, "--report", "hard.html"], capsys, status=1)
+    assert "would overwrite the image" in said
+    table = ["compare", "table.csv", "--image-column", "file", "--target", "kind", *FEW]
+    for path in ("hard.html", "few/dog/1.png"):
+        said = refused([*table, "--report", path], capsys, status=1)
+        assert "would overwrite the image" in said
+    (few / "hard.csv").hardlink_to(few / "table.csv")
+    link(few / "table.csv", few / "link.csv")
+    for path in ("table.csv", "few/../table.csv", "hard.csv", "link.csv"):
+        said = refused([*table, "--json", path], capsys)
+        assert "would overwrite the table table.csv" in said
+    (few / "test.csv").write_text((few / "table.csv").read_text())
+    said = refused([*table[:-8], "--test", "test.csv", "--json", "test.csv"], capsys)
+    assert "would overwrite the table test.csv" in said
+    # Beside the table is a good place.
+    assert main([*table, "--json", "r.json"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("x.html", "x.html"),
+        ("x.html", "few/../x.html"),
+        ("x.html", "X.HTML"),
+        ("caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}"),
+        ("x.html", "link"),
+        ("old", "hard"),
+        ("way/x.html", "store/x.html"),
+    ],
+)
+def test_outputs_are_not_one_another(first, second, few, monkeypatch, capsys):
+    monkeypatch.chdir(few)
+    (few / "store").mkdir()
+    link(few / "store", few / "way")
+    link(few / "x.html", few / "link")
+    (few / "old").touch()
+    (few / "hard").hardlink_to(few / "old")
+    said = refused(["compare", "few", *FEW, "--json", first, "--report", second], capsys)
+    assert "would both write" in said
+
+
+def test_outputs_are_not_where_the_table_is_sent(few):
+    with (few / "r.json").open("w") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "skimb", "compare", "few", *FEW, "--json", "r.json"],
+            cwd=few,
+            stdout=file,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert "--json would write r.json, where stdout goes" in done.stderr
+
+
+# ------------------------------------------------------------------------- names
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are no UTF-8")
+def test_classes_of_any_name_have_a_report_and_figures(few, capsys, recwarn):
+    names = [
+        b"caf\xe9",
+        "\N{CJK UNIFIED IDEOGRAPH-732B}".encode(),
+        b"bell\x07\x1b[2J",
+        b"a$x^2$",
+        b"<b>--&",
+        b"new\nline",
+        "\N{RIGHT-TO-LEFT OVERRIDE}\uffff".encode(),
+        b"x" * 200,
+        b"x" * 199 + b"y",
+    ]
+    (few / "names").mkdir()
+    for i, name in enumerate(names):
+        shutil.copytree(
+            few / "few" / ("cat" if i % 2 else "dog"), few / "names" / os.fsdecode(name)
+        )
+        # Equal images would stay together.
+        for file in (few / "names" / os.fsdecode(name)).iterdir():
+            Image.fromarray(np.array(Image.open(file)) + np.uint8(i)).save(file)
+    files = ["--json", str(few / "r.json"), "--report", str(few / "r.html")]
+    assert main(["compare", str(few / "names"), *FEW, *files]) == 0, capsys.readouterr().err
+    assert not [str(w.message) for w in recwarn if "lyph" in str(w.message)]
+    figures = json.loads((few / "r.json").read_text().encode())
+    assert "caf\\xe9" in figures["classes"]
+    json.dumps(figures, ensure_ascii=False).encode()
+    page = (few / "r.html").read_text(encoding="utf-8")
+    assert "\N{CJK UNIFIED IDEOGRAPH-732B}" in page
+    assert "caf\\xe9" in page
+    assert "<b>--" not in page
+    assert not [char for char in page if ord(char) < 32 and char != "\n"]
+    pictures = re.findall(r"data:image/svg\+xml;base64,([^\"]+)", page)
+    assert len(pictures) == 6
+    for picture in pictures:
+        xml.dom.minidom.parseString(base64.b64decode(picture))
+
+
+def test_names_that_cannot_be_drawn_are_told_before_training(few, monkeypatch, capsys):
+    monkeypatch.setattr("skimb.study._report.picture", Mock(side_effect=RuntimeError("no font")))
+    monkeypatch.setattr("skimb.study.compare", Mock(side_effect=AssertionError))
+    assert main(["compare", str(few / "few"), *FEW, "--report", str(few / "r.html")]) == 1
+    assert "The report cannot be drawn here, RuntimeError: no font." in capsys.readouterr().err
+
+
+def test_the_report_forbids_what_it_does_not_hold(few, capsys):
+    assert main(["compare", str(few / "few"), *FEW, "--report", str(few / "r.html")]) == 0
+    head = (few / "r.html").read_text().split("</head>")[0]
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', head)
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    assert "script-src" not in rules
+    # Before anything that it is to rule, and within the bytes in which the encoding is looked for.
+    assert head.index("Content-Security-Policy") < head.index("<style")
+    assert head.index("charset") < 1024

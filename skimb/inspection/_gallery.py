@@ -16,7 +16,7 @@ __all__ = ["ImageGalleryDisplay", "confident_mistakes", "predictions_with_confid
 PITCH = 1.3
 
 #: Letters that have room below a picture, and beside a line.
-CAPTION_WIDTH, LABEL_WIDTH = 16, 20
+CAPTION_WIDTH, LABEL_WIDTH = 14, 14
 
 
 def confident_mistakes(y_true, y_pred, confidence, *, n_images):

@@ -123,7 +123,10 @@ def fallback_families(texts):
     found = [
         (entry.name, {char for char in missing if _has_glyph(entry.fname, char)})
         for entry in (font_manager.fontManager.ttflist if missing else [])
-        if entry.style == "normal" and entry.weight in (400, "normal", "regular", "book")
+        # A font of last resort has a box for every letter.
+        if "lastresort" not in entry.name.lower().replace(" ", "")
+        and entry.style == "normal"
+        and entry.weight in (400, "normal", "regular", "book")
     ]
     while missing:
         name, has = max(found, key=lambda pair: len(pair[1] & missing), default=("", set()))
