@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import shutil
 import signal
 import stat
 import sys
@@ -95,8 +96,8 @@ class _Stream:
         Why a write failed, if one did.
     """
 
-    #: What may stand for a character.
-    spelling = str.maketrans({"\N{PLUS-MINUS SIGN}": "+-"})
+    #: What stands for a character; a question mark for others.
+    spelling = {"\N{PLUS-MINUS SIGN}": "+-"}
 
     def __init__(self, stream):
         self.stream = stream
@@ -123,8 +124,15 @@ class _Stream:
         try:
             text.encode(encoding)
         except UnicodeError:
-            return text.translate(self.spelling).encode(encoding, "replace").decode(encoding)
+            return "".join(self._spelled_one(char, encoding) for char in text)
         return text
+
+    def _spelled_one(self, char, encoding):
+        try:
+            char.encode(encoding)
+        except UnicodeError:
+            return self.spelling.get(char, "?")
+        return char
 
     def _try(self, action):
         if self.stream is None or self.failure is not None:
@@ -220,9 +228,9 @@ def _check_images(arguments, files):
     """Refuse outputs that would overwrite one of the images."""
     for option in ("json", "report"):
         path = getattr(arguments, option)
-        found = None if path is None else identity(path)
-        if found is None or not Path(path).is_file():
+        if path is None or not path.is_file():
             continue
+        found = identity(path)
         for file in files:
             if identity(file) == found:
                 raise ValueError(
@@ -522,10 +530,14 @@ def _write(write, path):
             reason = str(exc) if isinstance(exc, OSError) else f"{type(exc).__name__}: {exc}"
     name = "figures.json" if path is None else path.name
     for folder in (tempfile.gettempdir, Path.home, Path.cwd):
-        with contextlib.suppress(Exception):
-            place = Path(tempfile.mkdtemp(prefix="skimb-", dir=folder())) / name
-            write(place)
-            return place, reason
+        place = None
+        try:
+            place = Path(tempfile.mkdtemp(prefix="skimb-", dir=folder()))
+            write(place / name)
+            return place / name, reason
+        except Exception:
+            if place is not None:
+                shutil.rmtree(place, ignore_errors=True)
     return None, reason
 
 
@@ -587,7 +599,7 @@ def _tables(arguments) -> Any:
         return _read(files, image_shape), y, None, None, groups, is_regression
     test_files, y_test, test_groups = _columns(read_table(arguments.test), arguments, is_regression)
     _check_types(arguments, arguments.target, y, y_test)
-    if groups is not None:
+    if groups is not None and test_groups is not None:
         _check_types(arguments, arguments.group, groups, test_groups)
         if shared := sorted(set(groups.tolist()) & set(test_groups.tolist())):
             raise ValueError(

@@ -6,6 +6,7 @@ import gzip
 import lzma
 import os
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,8 @@ class Table:
             is_category = isinstance(column.dtype, pd.CategoricalDtype)
             cells = np.array(column) if is_category else column.to_numpy(copy=True)
             is_missing = column.isna().to_numpy(dtype=bool, copy=True)
+        if cells.dtype.kind == "O" and all(isinstance(cell, Decimal) for cell in cells):
+            cells = cells.astype(np.float64)
         if cells.dtype.kind == "O":
             is_missing |= [isinstance(cell, str) and not cell.strip() for cell in cells]
         if is_missing.any():

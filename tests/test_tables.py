@@ -3,6 +3,7 @@
 import gzip
 import json
 import sys
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -196,6 +197,12 @@ def test_text_with_types_is_never_a_quantity(parquet):
 def test_missing_values_with_types_are_told(values, parquet):
     with pytest.raises(ValueError, match=r"1 of 2 rows of .*, row 2 first"):
         parquet(y=values).labels("y")
+
+
+def test_decimals_are_numbers(parquet):
+    table = parquet(y=np.array([Decimal("1.50"), Decimal("2")], dtype=object))
+    assert table.numbers("y").tolist() == [1.5, 2]
+    assert table.is_quantity("y")
 
 
 def test_mixed_types_are_refused(parquet):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -101,7 +102,7 @@ def render_report(comparison):
 
 
 #: Settings of matplotlib with which a report is drawn, whatever the user's are.
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "font.family": ["sans-serif"],
     "svg.hashsalt": "skimb",
@@ -126,7 +127,9 @@ def report_style(labels=()):
     """
     with rc_context(STYLE):
         others = fallback_families(map(str, labels))
-    return rc_context(STYLE | {"font.family": ["sans-serif", *others]})
+    style = dict(STYLE)
+    style["font.family"] = ["sans-serif", *others]
+    return rc_context(style)
 
 
 def check_drawable(labels):
