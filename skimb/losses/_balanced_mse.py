@@ -176,6 +176,7 @@ class BalancedMSELoss(RegressionLoss):
         self.register_buffer("scale_", torch.ones(()))
         for name in ("means_", "variances_", "log_weights_"):
             self.register_buffer(name, None)
+        self.most_log_noise = math.log(MOST_NOISE)
         self.is_warming = False
         self._errors = []
 
@@ -189,7 +190,7 @@ class BalancedMSELoss(RegressionLoss):
         """The noise as it stands, in units of the target."""
         log_noise = self.log_noise_.detach()
         if isinstance(self.noise, str):
-            log_noise = log_noise.clamp(math.log(LEAST_NOISE), math.log(MOST_NOISE))
+            log_noise = log_noise.clamp(math.log(LEAST_NOISE), self.most_log_noise)
         return float(log_noise.exp() * self.scale_)
 
     def fit(self, y):
@@ -215,8 +216,9 @@ class BalancedMSELoss(RegressionLoss):
         y = np.asarray(y, dtype=np.float64)
         scale = y.std() if np.ptp(y) > 0 else 1.0
         self.scale_ = torch.tensor(scale, dtype=torch.float32)
+        self.most_log_noise = math.log(MOST_NOISE)
         with torch.no_grad():
-            self.log_noise_.fill_(math.log(MOST_NOISE))
+            self.log_noise_.fill_(self.most_log_noise)
         is_learned = isinstance(self.noise, str)
         if not is_learned:
             with torch.no_grad():
@@ -278,28 +280,37 @@ class BalancedMSELoss(RegressionLoss):
         """
         self.is_warming = True
         self._errors = []
+        self.most_log_noise = math.log(MOST_NOISE)
 
     def end_warm_up(self, mean_squared_error=None):
         """Be the balanced error from now on, and start a learned noise at what was reached.
 
+        From then on the noise may only shrink: predictions that run outwards make errors that a
+        larger noise would explain, and a larger noise drives them further outwards.
+
         Parameters
         ----------
         mean_squared_error : float, default=None
-            Of the network on the training rows; None: that of the batches that it was called on in
-            training mode since `begin_warm_up`.
+            Of the network on the training samples; None: the noise is taken from the errors of the
+            batches that it was called on in training mode since `begin_warm_up`, as 1.4826 times
+            the median of their sizes, so that a few large ones do not decide.
         """
         self.is_warming = False
-        if mean_squared_error is None and self._errors:
-            mean_squared_error = float(torch.stack(self._errors).mean())
+        error = None
+        if mean_squared_error is not None:
+            error = math.sqrt(max(mean_squared_error, 1e-30))
+        elif self._errors:
+            # The standard deviation of normal errors, from their median.
+            error = 1.4826 * max(float(torch.cat(self._errors).median()), 1e-15)
         self._errors = []
-        if isinstance(self.noise, str) and mean_squared_error is not None:
+        if isinstance(self.noise, str) and error is not None:
             with torch.no_grad():
-                error = math.sqrt(max(mean_squared_error, 1e-30))
                 self.log_noise_.fill_(math.log(error / float(self.scale_)))
                 self._keep_in_bounds()
+            self.most_log_noise = float(self.log_noise_)
 
     def _keep_in_bounds(self):
-        self.log_noise_.clamp_(math.log(LEAST_NOISE), math.log(MOST_NOISE))
+        self.log_noise_.clamp_(math.log(LEAST_NOISE), self.most_log_noise)
 
     def forward(self, prediction, target, weight=None):
         """Return the loss; see `balanced_mse_loss`.
@@ -322,7 +333,7 @@ class BalancedMSELoss(RegressionLoss):
         """
         if self.is_warming:
             if self.training:
-                self._errors.append(((prediction - target) ** 2).detach().mean())
+                self._errors.append((prediction - target).detach().abs())
             return squared_error_loss(prediction, target, weight=weight, reduction=self.reduction)
         self._check_parameters()
         if self.form != "batch" and self.means_ is None:

@@ -50,6 +50,9 @@ __all__ = [
     "unlabelled",
 ]
 
+#: One over the fraction of the epochs before a loss that learns its noise takes over.
+WARM_UP = 2
+
 OPTIMIZERS = {
     "adamw": (torch.optim.AdamW, {}),
     "adam": (torch.optim.Adam, {}),
@@ -443,7 +446,7 @@ def train(estimator: Any, network, training):
         callbacks.append(ClippedGradients(estimator.max_grad_norm))
     warm_up = 0
     if hasattr(first.loss, "begin_warm_up") and training.plan.n_epochs > 1:
-        warm_up = max(1, training.plan.n_epochs // 10)
+        warm_up = max(1, training.plan.n_epochs // WARM_UP)
         callbacks.append(WarmUp(warm_up))
     best = None
     if valid is not None and estimator.early_stopping:
