@@ -18,7 +18,14 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from threadpoolctl import ThreadpoolController
 
 from skimb._images import check_rows
-from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from skimb._params import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_handed_in,
+    check_sample_weight,
+    fit_context,
+)
 from skimb._resampling import apply_plan, seeded_clone
 from skimb.relevance import fit_relevance
 
@@ -163,6 +170,7 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
+        check_handed_in(self)
         X, y = check_rows(self, X, column_or_1d(y, warn=True), numeric=False)
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         estimator, weights = self._estimator(), {}
