@@ -5,6 +5,7 @@ came, so that no conversion can change it; only rows that were made are written 
 """
 
 import sys
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "is_tensor",
     "like",
     "matched_rows",
+    "plain_labels",
     "plain_rows",
     "plain_target",
     "select_rows",
@@ -73,8 +75,14 @@ def plain_rows(X):
     Raises
     ------
     ValueError
-        If the arrays have different shapes.
+        If the arrays have different shapes, or X holds no rows that have numbers.
     """
+    is_rows = any(hasattr(X, name) for name in ("shape", "__array__", "__getitem__"))
+    if isinstance(X, Mapping) or not is_rows:
+        raise ValueError(
+            "X must be an array, a tensor, a sparse matrix, a frame or a list of rows. Got "
+            f"{'None' if X is None else type(X)}. Give its rows as one array."
+        )
     X = list(X) if isinstance(X, tuple) else as_array(X)
     rows, kinds = X, (np.ndarray, list, tuple)
     if hasattr(X, "iloc") and (X.ndim == 1 or X.shape[1] == 1):
@@ -119,12 +127,28 @@ def plain_target(y, estimator):
         raise ValueError(
             f"{type(estimator).__name__} requires y to be passed, but the target y is None."
         )
-    y = list(y) if isinstance(y, tuple) else as_array(y)
-    if getattr(getattr(y, "dtype", None), "kind", "") == "O" and isinstance(
-        y, np.ndarray | pd.Series
-    ):
-        # Numbers and truth values among objects are labels too.
-        return pd.Series(y).infer_objects().to_numpy() if y.ndim == 1 else y
+    return list(y) if isinstance(y, tuple) else as_array(y)
+
+
+def plain_labels(y, estimator):
+    """Return `plain_target` of labels: numbers and truth values among objects are labels too.
+
+    Parameters
+    ----------
+    y, estimator
+        As in `plain_target`.
+
+    Returns
+    -------
+    array-like of shape (n,)
+    """
+    y = plain_target(y, estimator)
+    plain = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
+    if plain is not None and not pd.isna(y).any():
+        # Nullable integers would pass through float, where large labels become one.
+        return np.asarray(y, dtype=plain)
+    if isinstance(y, np.ndarray | pd.Series) and y.ndim == 1 and y.dtype.kind == "O":
+        return pd.Series(y).infer_objects().to_numpy()
     return y
 
 

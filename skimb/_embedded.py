@@ -140,7 +140,7 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
         rows[is_row] = np.asarray(X[indices[is_row]])
         return rows, labels
 
-    def _origin(self, n_rows):
+    def _origin(self):
         return self._found
 
 

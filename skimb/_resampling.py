@@ -21,8 +21,8 @@ from skimb._containers import (
     in_container,
     is_tensor,
     like,
+    plain_labels,
     plain_rows,
-    plain_target,
     select_rows,
     select_target,
 )
@@ -40,6 +40,7 @@ __all__ = [
     "hold_rows",
     "interpolate_rows",
     "like",
+    "origin_of",
     "refuse_columns",
     "sample_indices",
     "seeded_clone",
@@ -80,7 +81,7 @@ class ImageSamplerMixin:
         -------
         self
         """
-        return super().fit(plain_rows(X), plain_target(y, self), **params)  # pyright: ignore[reportAttributeAccessIssue] - the base
+        return super().fit(plain_rows(X), plain_labels(y, self), **params)  # pyright: ignore[reportAttributeAccessIssue] - the base
 
     # The base switches the checks off of what is handed in.
     @fit_context(prefer_skip_nested_validation=False)
@@ -116,17 +117,17 @@ class ImageSamplerMixin:
                 "made of it would not tell its parents. Give an array, or use lazy=False."
             )
         check_handed_in(self)
-        rows, target = plain_rows(X), plain_target(y, self)
+        plain, target = plain_rows(X), plain_labels(y, self)
         check_classification_targets(target)
-        rows, target, _ = self._check_X_y(rows, target)
+        rows, target, _ = self._check_X_y(plain, target)
         self._n_rows = len(target)
         self.sampling_strategy_ = check_sampling_strategy(
             self.sampling_strategy, target, self._sampling_type
         )
         resampled, labels = self._fit_resample(rows, target, **params)
-        origin = self._origin(len(labels))
+        origin = self._origin()
         if np.any(origin < 0):
-            refuse_columns(getattr(self, "sampler", self), X)
+            refuse_columns(getattr(self, "sampler", self), plain)
         X_resampled = in_container(X, resampled, origin)
         indices = sample_indices(self)
         if indices is None:
@@ -135,11 +136,8 @@ class ImageSamplerMixin:
             indices = first[np.searchsorted(classes, labels)]
         return X_resampled, select_target(y, indices, X_resampled)
 
-    def _origin(self, n_rows):
-        """Return for each row that comes back the row of X that it is; -1 where it was made."""
-        origin = sample_indices(self).copy()
-        origin[n_rows - len(getattr(self, "parents_", ())) :] = -1
-        return origin
+    def _origin(self):
+        return origin_of(self)
 
     def _check_X_y(self, X, y, accept_sparse=None):
         y, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
@@ -246,6 +244,24 @@ def sample_indices(sampler):
     indices = getattr(sampler, "sample_indices_", None)
     # imbalanced-learn's InstanceHardnessThreshold gives floats.
     return None if indices is None else np.asarray(indices).astype(np.intp)
+
+
+def origin_of(sampler):
+    """Return for each row that a fitted sampler returned the row of X that it is.
+
+    Parameters
+    ----------
+    sampler : sampler
+        One of skimb, which tells.
+
+    Returns
+    -------
+    ndarray of int
+        -1 where the row was made.
+    """
+    origin = np.array(sampler.sample_indices_, dtype=np.intp)
+    origin[len(origin) - len(getattr(sampler, "parents_", ())) :] = -1
+    return origin
 
 
 def refuse_columns(sampler, X):
@@ -467,7 +483,7 @@ def apply_plan(sampler, values: Any) -> Any:
             "naming their parents cannot be followed."
         )
     if not (hasattr(values, "iloc") or sparse.issparse(values)):
-        values = np.asarray(values)
+        values = _entries(values)
     parents = getattr(sampler, "parents_", np.empty((0, 2), dtype=np.intp))
     n_rows, n_made = values.shape[0], len(parents)
     wanted = getattr(sampler, "_n_rows", None)
@@ -487,7 +503,9 @@ def apply_plan(sampler, values: Any) -> Any:
         return followed
     if not pd.api.types.is_float_dtype(values.dtype):
         return followed
-    rows = values.to_numpy(dtype=np.float64) if hasattr(values, "iloc") else values
+    rows = values
+    if hasattr(values, "iloc"):
+        rows = values.to_numpy(dtype=np.float64, na_value=np.nan)
     # Chosen rows come first, whether all, as from over-samplers, or some.
     chosen = indices[: len(indices) - n_made]
     blended = interpolate_rows(rows, parents[:, 0], parents[:, 1], sampler.gaps_, chosen=chosen)
@@ -495,3 +513,16 @@ def apply_plan(sampler, values: Any) -> Any:
         followed[:] = blended
         return followed
     return blended
+
+
+def _entries(values):
+    """Return further values as an array whose entries are what they were."""
+    if not isinstance(values, list | tuple):
+        return np.asarray(as_array(values))
+    found = np.asarray(plain_rows(values)) if len(values) else np.empty(0)
+    if found.dtype.kind in "UT":
+        objects = np.asarray(values, dtype=object)
+        # Numbers beside strings would become strings.
+        if not all(isinstance(value, str) for value in objects.flat):
+            return objects
+    return found
