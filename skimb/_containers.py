@@ -60,7 +60,7 @@ def like(X, values):
     return values
 
 
-def plain_rows(X):
+def plain_rows(X) -> Any:
     """Return tensors, and lists, object arrays and Series of arrays, as one array.
 
     Parameters
@@ -83,7 +83,7 @@ def plain_rows(X):
             "X must be an array, a tensor, a sparse matrix, a frame or a list of rows. Got "
             f"{'None' if X is None else type(X)}. Give its rows as one array."
         )
-    X = list(X) if isinstance(X, tuple) else as_array(X)
+    X = _listed(X)
     rows, kinds = X, (np.ndarray, list, tuple)
     if hasattr(X, "iloc") and (X.ndim == 1 or X.shape[1] == 1):
         rows = X.to_numpy().ravel()
@@ -104,7 +104,7 @@ def plain_rows(X):
     return X if rows[0].ndim == 0 else np.stack(rows)
 
 
-def plain_target(y, estimator):
+def plain_target(y, estimator) -> Any:
     """Return a target in a form that scikit-learn reads.
 
     Parameters
@@ -127,7 +127,11 @@ def plain_target(y, estimator):
         raise ValueError(
             f"{type(estimator).__name__} requires y to be passed, but the target y is None."
         )
-    return list(y) if isinstance(y, tuple) else as_array(y)
+    return _listed(y)
+
+
+def _listed(given) -> Any:
+    return list(given) if isinstance(given, tuple) else as_array(given)
 
 
 def plain_labels(y, estimator):
@@ -205,7 +209,7 @@ def select_target(y, indices, X_resampled) -> Any:
     return like(y, as_array(y)[indices])
 
 
-def in_container(given, rows, origin) -> Any:
+def in_container(given, rows: Any, origin) -> Any:
     """Return resampled rows in the container that X was: chosen ones as they were there.
 
     Parameters
@@ -241,8 +245,8 @@ def in_container(given, rows, origin) -> Any:
     chosen = _chosen(given, origin[~is_made])
     if not is_made.any():
         return chosen
-    made = rows[is_made]
-    made = made.toarray() if sparse.issparse(made) else np.asarray(made)
+    made: Any = rows[is_made]
+    made = made.toarray() if sparse.issparse(rows) else np.asarray(made)
     # Where each row stands among the chosen and, below them, the made ones.
     places = np.argsort(np.argsort(is_made, kind="stable"))
     if hasattr(given, "iloc"):
@@ -302,7 +306,7 @@ def column_like(values, column):
     return pd.Series(in_dtype(values, np.dtype(plain))).astype(column.dtype)
 
 
-def columns_without_numbers(X):
+def columns_without_numbers(X: Any):
     """Return the names of the columns that hold something else, with their dtypes.
 
     Parameters
@@ -314,14 +318,13 @@ def columns_without_numbers(X):
     -------
     list of str
     """
-    if isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind == "O":
-        X = pd.DataFrame(X)
-    if not hasattr(X, "columns") or not hasattr(X, "infer_objects"):
+    is_object = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind == "O"
+    frame: Any = pd.DataFrame(X) if is_object else X
+    if not isinstance(frame, pd.DataFrame):
         return []
-    dtypes = X.infer_objects().dtypes
     return [
         f"{name!r} ({dtype})"
-        for name, dtype in zip(X.columns, dtypes, strict=True)
+        for name, dtype in zip(frame.columns, frame.infer_objects().dtypes, strict=True)
         if not pd.api.types.is_numeric_dtype(dtype)
     ]
 

@@ -232,7 +232,7 @@ def _numbers(given):
     return found.astype(np.float64) if found.dtype.kind in "iuf" else np.array(np.nan)
 
 
-def _in_container_of(given, values, origin):
+def _in_container_of(given, values, origin) -> Any:
     """Return values of the target in the container that they came in."""
     if isinstance(given, pd.DataFrame) and isinstance(values, pd.Series):
         return values.to_frame()

@@ -379,7 +379,8 @@ class _InFloat:
     """A sampler of values that computes in float, and does not tell what it did."""
 
     def fit_resample(self, X, y):
-        return np.asarray(X, dtype=np.float64)[-6:] + 0.25, y[-6:]
+        X = X.toarray() if sparse.issparse(X) else np.asarray(X)
+        return X.astype(np.float64)[-6:] + 0.25, y[-6:]
 
     def get_params(self, deep=True):
         return {}
@@ -394,13 +395,16 @@ class _Remembers(DecisionTreeRegressor):
         return super().fit(X, y, sample_weight)
 
 
-def test_bags_keep_integers_beside_rows_that_were_made_in_float():
-    X = LARGE.reshape(-1, 1)
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, sparse.csr_array])
+def test_bags_keep_integers_beside_rows_that_were_made_in_float(container):
+    X = container(LARGE.reshape(-1, 1))
     bags = ReBaggRegressor(_Remembers(), sampler=_InFloat(), n_estimators=2, random_state=0)
     bags.fit(X, VALUES)
     for member in bags.estimators_:
-        assert member.seen_.dtype == np.int64
-        assert np.isin(member.seen_[:10], LARGE).all()
+        seen = member.seen_.toarray() if sparse.issparse(X) else np.asarray(member.seen_)
+        assert type(member.seen_) is type(X)
+        assert seen.dtype == np.int64
+        assert np.isin(seen[:10], LARGE).all()
 
 
 def test_bags_of_tensors():

@@ -101,8 +101,8 @@ def test_a_parameter_of_a_sampler_is_checked_before_any_training(kind, wrong, wr
 @pytest.mark.parametrize(
     "run",
     [
-        network(sampler=RandomOverSampler(lazy="no")),
-        network(sampler=RandomUnderSampler(replacement="yes")),
+        network(sampler=RandomOverSampler().set_params(lazy="no")),
+        network(sampler=RandomUnderSampler().set_params(replacement="yes")),
         network(sampler=EmbeddedSampler(TYPO)),
         network(sampler=make_pipeline(RandomOverSampler(), SMOTE(k_neighbors=0))),
         network(sampler=SMOTE(embedder=PCA(svd_solver="typo"))),
@@ -125,11 +125,11 @@ def test_networks_check_all_that_they_are_given(run, no_training):
     [
         SMOTE(embedder=PCA(svd_solver="typo")),
         ClusterUnderSampler(embedder=PCA(n_components="typo")),
-        EmbeddedSampler(RandomUnderSampler(lazy="no")),
+        EmbeddedSampler(RandomUnderSampler().set_params(lazy="no")),
         EmbeddedSampler(RandomUnderSampler(), embedder=PCA(whiten="no")),
         EmbeddedSampler(imblearn.under_sampling.TomekLinks(), embedder=CNNEmbedder(network(lr=-1))),
         EmbeddedSampler(EmbeddedSampler(TYPO)),
-        AugmentedOverSampler(augmentation=ImageJitter(flip="left")),
+        AugmentedOverSampler(augmentation=ImageJitter().set_params(flip="left")),
     ],
     ids=lambda sampler: type(sampler).__name__,
 )

@@ -17,7 +17,7 @@ from sklearn.utils import _safe_indexing, check_array, check_random_state, colum
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from threadpoolctl import ThreadpoolController
 
-from skimb._containers import plain_rows, plain_target
+from skimb._containers import column_like, plain_rows, plain_target
 from skimb._images import check_rows
 from skimb._params import (
     HasMethods,
@@ -308,11 +308,19 @@ def _made_rows(X, y, weights, *, n_wanted, sampler, is_rare, seed):
 
 def _below(X, made):
     """Return rows with others below them, in their container and of their dtype."""
+    # A sampler that computes in float must not turn the other rows into floats too.
+    if isinstance(X, pd.DataFrame):
+        made = pd.DataFrame(made).reset_index(drop=True).set_axis(X.columns, axis=1)
+        for place, dtype in enumerate(X.dtypes):
+            values = made.iloc[:, place]
+            if values.dtype != dtype and pd.api.types.is_numeric_dtype(dtype):
+                made.isetitem(place, column_like(values.to_numpy(), X.iloc[:, place]))
     if hasattr(X, "iloc"):
         return pd.concat([X, made], ignore_index=True)
     if sparse.issparse(X):
-        return sparse.vstack([X, sparse.csr_array(made, dtype=X.dtype)], format="csr")
-    # A sampler that computes in float must not turn the other rows into floats too.
+        made = sparse.csr_array(made)
+        made.data = made.data if made.dtype == X.dtype else in_dtype(made.data, X.dtype)
+        return sparse.vstack([X, made], format="csr")
     return np.append(X, made if made.dtype == X.dtype else in_dtype(made, X.dtype), 0)
 
 
