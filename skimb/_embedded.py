@@ -10,6 +10,7 @@ from imblearn.base import BaseSampler
 from scipy import sparse
 from sklearn.utils import check_random_state, get_tags
 
+from skimb._containers import matched_rows
 from skimb._params import HasMethods
 from skimb._resampled import in_dtype
 from skimb._resampling import (
@@ -114,7 +115,10 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
         resampled, new_target = self.sampler_.fit_resample(points, target)
         labels = classes[new_target]
         indices = sample_indices(self.sampler_)
-        if indices is not None and _are_rows(resampled, points, indices):
+        if indices is None or not _are_rows(resampled, points, indices):
+            indices = matched_rows(resampled, new_target, points, target)
+        self._found = indices
+        if np.all(indices >= 0):
             self.sample_indices_ = indices
             return select_rows(X, self.sample_indices_, lazy=self.lazy), labels
         if self.lazy:
@@ -131,7 +135,13 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
         if sparse.issparse(X):
             return resampled, labels
         rows = in_dtype(np.asarray(resampled), X.dtype).reshape(-1, *X.shape[1:])
+        # The others are what they were, whatever float made of them.
+        is_row = indices >= 0
+        rows[is_row] = np.asarray(X[indices[is_row]])
         return rows, labels
+
+    def _origin(self):
+        return self._found
 
 
 def by_index(strategy, classes):

@@ -6,13 +6,62 @@ the only place to mend.
 
 from typing import Any
 
-from sklearn import base
+from sklearn import base, get_config
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _param_validation, validation
 
-__all__ = ["HasMethods", "Interval", "StrOptions", "check_sample_weight", "fit_context"]
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "StrOptions",
+    "check_handed_in",
+    "check_sample_weight",
+    "fit_context",
+]
 
 HasMethods: Any = _param_validation.HasMethods
 Interval: Any = _param_validation.Interval
 StrOptions: Any = _param_validation.StrOptions
 check_sample_weight: Any = validation._check_sample_weight
 fit_context: Any = base._fit_context
+
+#: What tells an estimator that sets other parameters before it fits the one that it was given.
+GRIDS = ("param_grid", "param_distributions", "search_spaces")
+
+
+def check_handed_in(estimator):
+    """Check the parameters of all that an estimator was given to run, to any depth.
+
+    Call it before any work: each would check its own, but only when its turn comes, or not at all
+    where the one that runs it has switched that off.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Whose parameters hold other estimators, or lists of them; its own are not checked.
+
+    Raises
+    ------
+    ValueError
+        If one of theirs has a value that it may not have.
+    """
+    if not get_config()["skip_parameter_validation"]:
+        for value in estimator.get_params(deep=False).values():
+            _check_deep(value)
+
+
+def _check_deep(value):
+    if isinstance(value, list | tuple):
+        for part in value:
+            _check_deep(part)
+    # What is frozen is fitted: its parameters have had their time.
+    elif (
+        hasattr(value, "get_params")
+        and not isinstance(value, type)
+        and not isinstance(value, FrozenEstimator)
+    ):
+        if hasattr(value, "_parameter_constraints") and hasattr(value, "_validate_params"):
+            value._validate_params()
+        if not any(hasattr(value, name) for name in GRIDS):
+            for part in value.get_params(deep=False).values():
+                _check_deep(part)

@@ -9,10 +9,11 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils import RegressorTags, check_array, check_consistent_length, column_or_1d
 
+from skimb._containers import in_container, like, plain_rows, plain_target
 from skimb._images import check_rows
 from skimb._params import Interval, StrOptions
 from skimb._resampled import ResampledRows
-from skimb._resampling import as_array, like, select_rows
+from skimb._resampling import origin_of, select_rows
 from skimb.relevance import fit_relevance, relevance_bumps
 
 __all__ = ["RelevanceResampler"]
@@ -95,13 +96,15 @@ class RelevanceResampler(BaseEstimator):
         learned = self._learn(target)
         self._n_rows = len(target)
         X_resampled, y_resampled = self._resample(rows, values, target, learned)
-        return _in_container_of(X, X_resampled), _in_container_of(y, y_resampled)
+        origin = origin_of(self)
+        return in_container(X, X_resampled, origin), _in_container_of(y, y_resampled, origin)
 
     def _checked(self, X, y):
         """Return rows as `_resample` wants them, values as they came, and as floats."""
+        y = plain_target(y, self)
         if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
             y = y.iloc[:, 0]
-        values = y if isinstance(y, pd.Series) else column_or_1d(as_array(y), warn=True)
+        values = y if isinstance(y, pd.Series) else column_or_1d(y, warn=True)
         if getattr(values.dtype, "kind", "") in "mM":
             raise ValueError(
                 f"y must hold numbers. It holds times, of dtype {values.dtype}. Give their number "
@@ -115,7 +118,7 @@ class RelevanceResampler(BaseEstimator):
             input_name="y",
             estimator=self,
         )
-        return self._check_rows(as_array(X), target), values, target
+        return self._check_rows(plain_rows(X), target), values, target
 
     def _check_rows(self, X, target) -> Any:
         if isinstance(X, ResampledRows):
@@ -229,7 +232,12 @@ def _numbers(given):
     return found.astype(np.float64) if found.dtype.kind in "iuf" else np.array(np.nan)
 
 
-def _in_container_of(given, values):
+def _in_container_of(given, values, origin) -> Any:
+    """Return values of the target in the container that they came in."""
     if isinstance(given, pd.DataFrame) and isinstance(values, pd.Series):
         return values.to_frame()
-    return values.tolist() if isinstance(given, list) else like(given, values)
+    if isinstance(given, list | tuple):
+        is_chosen = np.all(origin >= 0)
+        values = [given[row] for row in origin.tolist()] if is_chosen else values.tolist()
+        return type(given)(values)
+    return like(given, values)

@@ -5,18 +5,30 @@ Both are made from labels and distances alone; this module applies them to array
 sparse matrices and frames, at once or, as `ResampledRows`, when rows are asked for.
 """
 
-import sys
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from imblearn.utils import check_target_type
+from imblearn.utils import check_sampling_strategy, check_target_type
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state, get_tags
+from sklearn.utils.multiclass import check_classification_targets
 
+from skimb._containers import (
+    as_array,
+    columns_without_numbers,
+    in_container,
+    is_tensor,
+    like,
+    plain_labels,
+    plain_rows,
+    select_rows,
+    select_target,
+)
 from skimb._image_files import is_paths
 from skimb._images import check_rows
+from skimb._params import check_handed_in, fit_context
 from skimb._resampled import ResampledRows, blend_into, is_integer
 
 __all__ = [
@@ -28,6 +40,8 @@ __all__ = [
     "hold_rows",
     "interpolate_rows",
     "like",
+    "origin_of",
+    "refuse_columns",
     "sample_indices",
     "seeded_clone",
     "select_rows",
@@ -46,42 +60,84 @@ class ImageSamplerMixin:
 
     _wants_images = False
     _makes_rows = False
+    _sampling_type: str
+    sampling_strategy: Any
+    _fit_resample: Any
 
     def _computes(self):
         return self._makes_rows
 
+    def fit(self, X, y, **params):
+        """Check X and y, and what the sampler would do; `fit_resample` does so too.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit_resample`.
+        **params
+            As in `fit_resample`.
+
+        Returns
+        -------
+        self
+        """
+        return super().fit(plain_rows(X), plain_labels(y, self), **params)  # pyright: ignore[reportAttributeAccessIssue] - the base
+
+    # The base switches the checks off of what is handed in.
+    @fit_context(prefer_skip_nested_validation=False)
     def fit_resample(self, X, y, **params):
         """Resample the rows.
 
         Parameters
         ----------
         X : array, memmap, tensor, sparse matrix, frame or list of shape (n, ...); or n paths
-            Rows of any dimension. Samplers that compute with rows want finite numbers.
+            Rows of any dimension; or a list, Series or array of n arrays of one shape. Samplers
+            that compute with rows want finite numbers.
         y : array-like of shape (n,)
-            Labels.
+            Labels of any type.
         **params
             What the sampler takes beside them: none of skimb's takes anything.
 
         Returns
         -------
         X_resampled
-            The rows in the container that they came in, of the same dtype.
+            The rows in the container that they came in, of the same dtype. Those that were chosen
+            are what they were there.
         y_resampled
-            Their labels.
+            Their labels, in the container that they came in.
 
         Raises
         ------
         ValueError
-            If X, y or a parameter does not fit.
+            If X, y or a parameter, or one of what is handed in, does not fit.
         """
         if self._makes_rows and getattr(self, "lazy", False) and not _has_rows(X):
             raise ValueError(
                 f"`lazy=True` takes arrays and tensors, but X is a {type(X).__name__}, and what is "
                 "made of it would not tell its parents. Give an array, or use lazy=False."
             )
-        self._n_rows = len(y)
-        X_resampled, y_resampled = super().fit_resample(as_array(X), as_array(y), **params)  # pyright: ignore[reportAttributeAccessIssue] - the base
-        return like(X, X_resampled), like(y, y_resampled)
+        check_handed_in(self)
+        plain, target = plain_rows(X), plain_labels(y, self)
+        check_classification_targets(target)
+        rows, target, _ = self._check_X_y(plain, target)
+        self._n_rows = len(target)
+        self.sampling_strategy_ = check_sampling_strategy(
+            self.sampling_strategy, target, self._sampling_type
+        )
+        resampled, labels = self._fit_resample(rows, target, **params)
+        origin = self._origin()
+        if np.any(origin < 0):
+            refuse_columns(getattr(self, "sampler", self), plain)
+        X_resampled = in_container(X, resampled, origin)
+        indices = sample_indices(self)
+        if indices is None:
+            # No label is made: any row of the class has it, as it came.
+            classes, first = np.unique(target, return_index=True)
+            indices = first[np.searchsorted(classes, labels)]
+        return X_resampled, select_target(y, indices, X_resampled)
+
+    def _origin(self):
+        return origin_of(self)
 
     def _check_X_y(self, X, y, accept_sparse=None):
         y, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
@@ -94,7 +150,19 @@ class ImageSamplerMixin:
             raise TypeError(
                 f"{type(self).__name__} makes images, but X is a sparse matrix. Give X.toarray()."
             )
-        X, y = check_rows(self, X, y, numeric=self._computes())
+        if self._makes_rows:
+            refuse_columns(self, X)
+        try:
+            X, y = check_rows(self, X, y, numeric=self._computes())
+        except TypeError as exc:
+            # Times and numbers have no type in common.
+            others = columns_without_numbers(X)
+            if not others:
+                raise
+            raise ValueError(
+                f"{type(self).__name__} compares rows by their numbers, and these columns of X "
+                f"hold none: {', '.join(others)}. Encode or drop them, or give an `embedder`."
+            ) from exc
         if self._wants_images and sparse.issparse(X):
             # A frame of sparse columns: it comes out as such again.
             X = sparse.csr_array(X).toarray()
@@ -146,6 +214,9 @@ class EmbeddingMixin:
         members = X if rows is None else _safe_indexing(X, rows)
         if self.embedder is None:
             points = members if sparse.issparse(X) else _flat(members)
+            if points.dtype.kind == "O":
+                # Columns of several types, categories among them.
+                points = points.astype(np.float64)
             if is_integer(points.dtype):
                 # 16 bits and less fit float32 exactly.
                 points = points.astype(np.float32 if points.dtype.itemsize <= 2 else np.float64)
@@ -175,6 +246,48 @@ def sample_indices(sampler):
     return None if indices is None else np.asarray(indices).astype(np.intp)
 
 
+def origin_of(sampler):
+    """Return for each row that a fitted sampler returned the row of X that it is.
+
+    Parameters
+    ----------
+    sampler : sampler
+        One of skimb, which tells.
+
+    Returns
+    -------
+    ndarray of int
+        -1 where the row was made.
+    """
+    origin = np.array(sampler.sample_indices_, dtype=np.intp)
+    origin[len(origin) - len(getattr(sampler, "parents_", ())) :] = -1
+    return origin
+
+
+def refuse_columns(sampler, X):
+    """Refuse columns that hold no numbers where rows are made.
+
+    Parameters
+    ----------
+    sampler : sampler
+        What makes them.
+    X : object
+        Rows as they came.
+
+    Raises
+    ------
+    ValueError
+        If there are such columns.
+    """
+    # Of a column of paths a better message tells.
+    others = [] if is_paths(X) else columns_without_numbers(X)
+    if others:
+        raise ValueError(
+            f"{type(sampler).__name__} makes rows of numbers, and these columns of X hold none: "
+            f"{', '.join(others)}. Encode them, drop them, or give a sampler that chooses rows."
+        )
+
+
 def takes_images(estimator):
     """Tell whether an estimator reads images as they are; others get flattened rows."""
     return bool(get_tags(estimator).input_tags.three_d_array)
@@ -185,24 +298,7 @@ def _flat(X):
 
 
 def _has_rows(X):
-    return isinstance(X, np.ndarray | ResampledRows) or sparse.issparse(X) or _is_tensor(X)
-
-
-def _is_tensor(X):
-    """Tell whether X is a tensor of torch, without importing it."""
-    return "torch" in sys.modules and isinstance(X, sys.modules["torch"].Tensor)
-
-
-def as_array(X):
-    """Return a tensor as an array, and anything else as it is."""
-    return X.detach().cpu().numpy() if _is_tensor(X) else X
-
-
-def like(X, values):
-    """Return an array as a tensor where X is one, on the same device."""
-    if _is_tensor(X) and isinstance(values, np.ndarray):
-        return sys.modules["torch"].from_numpy(values).to(X.device)
-    return values
+    return isinstance(X, np.ndarray | ResampledRows) or sparse.issparse(X) or is_tensor(X)
 
 
 def seeded_clone(estimator, rng):
@@ -226,33 +322,6 @@ def seeded_clone(estimator, rng):
         if (name == "random_state" or name.endswith("__random_state")) and value is None
     }
     return copy.set_params(**seeds) if seeds else copy
-
-
-def select_rows(X, indices, *, lazy=False) -> Any:
-    """Return the rows of X at these indices.
-
-    Parameters
-    ----------
-    X : array of any dimension, sparse matrix or frame
-        The rows.
-    indices : ndarray of shape (m,), int
-        Which rows, in which order; a row may come more than once.
-    lazy : bool, default=False
-        Return `ResampledRows` where X is an array or such a view.
-
-    Returns
-    -------
-    The same container; a frame keeps its index where no row comes twice.
-    """
-    if isinstance(X, ResampledRows):
-        return X[indices] if lazy else np.asarray(X[indices])
-    # Paths cost nothing.
-    if lazy and isinstance(X, np.ndarray) and X.ndim > 1:
-        return ResampledRows(X, indices, indices, np.broadcast_to(0.0, len(indices)))
-    selected = _safe_indexing(X, indices)
-    if hasattr(selected, "iloc") and len(np.unique(indices)) < len(indices):
-        selected = selected.reset_index(drop=True)
-    return selected
 
 
 def interpolate_rows(X, first, second, gaps, *, chosen=None, lazy=False) -> Any:
@@ -414,7 +483,7 @@ def apply_plan(sampler, values: Any) -> Any:
             "naming their parents cannot be followed."
         )
     if not (hasattr(values, "iloc") or sparse.issparse(values)):
-        values = np.asarray(values)
+        values = _entries(values)
     parents = getattr(sampler, "parents_", np.empty((0, 2), dtype=np.intp))
     n_rows, n_made = values.shape[0], len(parents)
     wanted = getattr(sampler, "_n_rows", None)
@@ -434,7 +503,9 @@ def apply_plan(sampler, values: Any) -> Any:
         return followed
     if not pd.api.types.is_float_dtype(values.dtype):
         return followed
-    rows = values.to_numpy(dtype=np.float64) if hasattr(values, "iloc") else values
+    rows = values
+    if hasattr(values, "iloc"):
+        rows = values.to_numpy(dtype=np.float64, na_value=np.nan)
     # Chosen rows come first, whether all, as from over-samplers, or some.
     chosen = indices[: len(indices) - n_made]
     blended = interpolate_rows(rows, parents[:, 0], parents[:, 1], sampler.gaps_, chosen=chosen)
@@ -442,3 +513,16 @@ def apply_plan(sampler, values: Any) -> Any:
         followed[:] = blended
         return followed
     return blended
+
+
+def _entries(values):
+    """Return further values as an array whose entries are what they were."""
+    if not isinstance(values, list | tuple):
+        return np.asarray(as_array(values))
+    found = np.asarray(plain_rows(values)) if len(values) else np.empty(0)
+    if found.dtype.kind in "UT":
+        objects = np.asarray(values, dtype=object)
+        # Numbers beside strings would become strings.
+        if not all(isinstance(value, str) for value in objects.flat):
+            return objects
+    return found

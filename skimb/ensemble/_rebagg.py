@@ -17,8 +17,17 @@ from sklearn.utils import _safe_indexing, check_array, check_random_state, colum
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from threadpoolctl import ThreadpoolController
 
+from skimb._containers import column_like, plain_rows, plain_target
 from skimb._images import check_rows
-from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from skimb._params import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_handed_in,
+    check_sample_weight,
+    fit_context,
+)
+from skimb._resampled import in_dtype
 from skimb._resampling import apply_plan, seeded_clone
 from skimb.relevance import fit_relevance
 
@@ -159,11 +168,9 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
             If X or y does not fit, `relevance` cannot be fitted on y, `estimator` takes no
             `sample_weight` that is given, or `sampler` makes no rare row that is wanted.
         """
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
-        X, y = check_rows(self, X, column_or_1d(y, warn=True), numeric=False)
+        check_handed_in(self)
+        y = column_or_1d(plain_target(y, self), warn=True)
+        X, y = check_rows(self, plain_rows(X), y, numeric=False)
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         estimator, weights = self._estimator(), {}
         if sample_weight is not None:
@@ -203,6 +210,7 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
         ndarray of shape (n,)
         """
         check_is_fitted(self)
+        X = plain_rows(X)
         predicted = Parallel(n_jobs=self.n_jobs)(
             delayed(_predict)(member, X) for member in self.estimators_
         )
@@ -299,10 +307,21 @@ def _made_rows(X, y, weights, *, n_wanted, sampler, is_rare, seed):
 
 
 def _below(X, made):
-    """Return rows with others below them, in their container."""
+    """Return rows with others below them, in their container and of their dtype."""
+    # A sampler that computes in float must not turn the other rows into floats too.
+    if isinstance(X, pd.DataFrame):
+        made = pd.DataFrame(made).reset_index(drop=True).set_axis(X.columns, axis=1)
+        for place, dtype in enumerate(X.dtypes):
+            values = made.iloc[:, place]
+            if values.dtype != dtype and pd.api.types.is_numeric_dtype(dtype):
+                made.isetitem(place, column_like(values.to_numpy(), X.iloc[:, place]))
     if hasattr(X, "iloc"):
         return pd.concat([X, made], ignore_index=True)
-    return sparse.vstack([X, made], format="csr") if sparse.issparse(X) else np.append(X, made, 0)
+    if sparse.issparse(X):
+        made = sparse.csr_array(made)
+        made.data = made.data if made.dtype == X.dtype else in_dtype(made.data, X.dtype)
+        return sparse.vstack([X, made], format="csr")
+    return np.append(X, made if made.dtype == X.dtype else in_dtype(made, X.dtype), 0)
 
 
 class _Blas:

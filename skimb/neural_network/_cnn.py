@@ -16,7 +16,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skimb._images import check_images, fit_images
-from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from skimb._params import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_handed_in,
+    check_sample_weight,
+    fit_context,
+)
 from skimb._resampled import ResampledRows
 from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._augmentation import AUGMENTATIONS, build_augmentation
@@ -214,7 +221,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         refuse_parameters_of_a_string(params, loss, self._named_losses, self._grid_example)
         return super().set_params(**params)
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None, groups=None):
         """Train the network.
 
@@ -275,6 +282,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
+        check_handed_in(self)
         view = X if isinstance(X, ResampledRows) else None
         images, y = fit_images(self, X, y, image_shape=self.image_shape, channels=self.channels)
         target = self._read_target(y)

@@ -13,7 +13,14 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skimb._images import check_images, checked_once, fit_images
-from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from skimb._params import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_handed_in,
+    check_sample_weight,
+    fit_context,
+)
 from skimb._resampling import seeded_clone
 from skimb.class_weight import SCHEMES
 from skimb.neural_network._classifier import GRID_EXAMPLE, LOSSES, CNNClassifier
@@ -251,6 +258,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
             If the input does not fit; before any training step.
         """
         self.__dict__.pop("head_", None)
+        check_handed_in(self)
         rng = check_random_state(self.random_state)
         backbone = CNNClassifier() if self.estimator is None else self.estimator
         is_frozen = isinstance(backbone, FrozenEstimator)

@@ -19,7 +19,7 @@ from torch import nn
 
 from skimb._image_files import is_paths
 from skimb._images import check_images, checked_once, fit_images
-from skimb._params import HasMethods, StrOptions, fit_context
+from skimb._params import HasMethods, StrOptions, check_handed_in, fit_context
 from skimb.neural_network._classifier import CNNClassifier
 from skimb.neural_network._embedding_cache import embed_once, open_cache
 from skimb.neural_network._modules import count_multiply_adds, last_linear
@@ -148,6 +148,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             layer.
         """
         self.__dict__.pop("net_", None)
+        check_handed_in(self)
         open_cache(self.cache)
         if isinstance(self.estimator, PretrainedBackbone):
             images = self._take_backbone(self.estimator, X)

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils import get_tags
 
+from skimb._containers import matched_rows
 from skimb._image_files import ImageFiles
 from skimb._resampled import in_dtype
 from skimb._resampling import apply_plan, sample_indices, seeded_clone, takes_images
@@ -14,8 +15,8 @@ def resample_training_part(sampler, images, y, weight, *, rng, is_continuous=Fal
     """Apply one sampler, or a list of them in turn.
 
     A sampler that reads images gets them as they are. Any other gets rows flattened to float32; if
-    it only chose rows (``sample_indices_``), they are taken from the images, else its rows are
-    rounded back to their dtype.
+    it only chose rows (by ``sample_indices_``, or as they are those that it got), they are taken
+    from the images, else its rows are rounded back to their dtype.
 
     Parameters
     ----------
@@ -69,10 +70,14 @@ def _apply(sampler, images, labels, weight):
     as_images = takes_images(sampler)
     rows = images if as_images else images.reshape(len(images), -1).astype(np.float32)
     resampled, new_labels = sampler.fit_resample(rows, labels)
-    new_labels = np.asarray(new_labels)
+    resampled, new_labels = np.asarray(resampled), np.asarray(new_labels)
     indices = sample_indices(sampler)
     if as_images and hasattr(sampler, "parents_"):
-        return np.asarray(resampled), new_labels, apply_plan(sampler, weight)
+        return resampled, new_labels, apply_plan(sampler, weight)
+    if indices is None:
+        # Not all that choose rows tell which.
+        matched = matched_rows(_flat(resampled), new_labels, _flat(rows), labels)
+        indices = matched if np.all(matched >= 0) else None
     if indices is not None:
         weight = weight[indices]
         # Some perturb the rows that they name: then theirs count.
@@ -83,7 +88,7 @@ def _apply(sampler, images, labels, weight):
             f"{sampler!r} makes up rows without saying from which, so their sample weights are "
             "unknown. Use a sampler of skimb, or fit without sample_weight."
         )
-    resampled = in_dtype(np.asarray(resampled), images.dtype).reshape(-1, *images.shape[1:])
+    resampled = in_dtype(resampled, images.dtype).reshape(-1, *images.shape[1:])
     if indices is None:
         weight = np.full(len(resampled), weight[0])
     return resampled, new_labels, weight
@@ -97,6 +102,18 @@ def _apply_to_files(sampler, images, labels, weight):
             f"{sampler!r} computes with rows, and X holds paths. Read the images first: "
             "skimb.datasets.read_images(paths, image_shape=...)."
         )
-    sampler.fit_resample(rows, labels)
+    chosen, new_labels = sampler.fit_resample(rows, labels)
     indices = sample_indices(sampler)
+    if indices is None:
+        found, own = (np.asarray(paths, dtype=object).reshape(-1, 1) for paths in (chosen, rows))
+        indices = matched_rows(found, np.asarray(new_labels), own, labels)
+        if np.any(indices < 0):
+            raise ValueError(
+                f"{sampler!r} returned paths that X does not hold. Give a sampler that chooses "
+                "rows, as RandomOverSampler."
+            )
     return images[indices], labels[indices], weight[indices]
+
+
+def _flat(rows):
+    return rows.reshape(len(rows), -1)

@@ -76,7 +76,7 @@ class BaseSMOTE(ImageSamplerMixin, BaseOverSampler):
                 f"Class {label!r} has {n_rows} rows only: {type(self).__name__} uses {k_neighbors} "
                 f"neighbours there instead of k_neighbors={self.k_neighbors}.",
                 UserWarning,
-                stacklevel=7,
+                stacklevel=5,
             )
         if not sparse.issparse(members) and are_far(members):
             # Elsewhere as they are: a last digit decides which of equal neighbours is first.

@@ -1,0 +1,383 @@
+"""The containers that rows and targets come in, and the way back into them.
+
+Samplers compute with arrays. A row that was chosen is taken by its number from the container that
+came, so that no conversion can change it; only rows that were made are written anew.
+"""
+
+import sys
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.utils import _safe_indexing
+
+from skimb._resampled import ResampledRows, in_dtype
+
+__all__ = [
+    "as_array",
+    "column_like",
+    "columns_without_numbers",
+    "in_container",
+    "is_tensor",
+    "like",
+    "matched_rows",
+    "plain_labels",
+    "plain_rows",
+    "plain_target",
+    "select_rows",
+    "select_target",
+]
+
+
+def is_tensor(X):
+    """Tell whether X is a tensor of torch, without importing it."""
+    return "torch" in sys.modules and isinstance(X, sys.modules["torch"].Tensor)
+
+
+def as_array(X):
+    """Return a tensor as an array, and anything else as it is."""
+    if not is_tensor(X):
+        return X
+    if X.layout is not sys.modules["torch"].strided:
+        raise ValueError(f"Got a tensor of layout {X.layout}. Give it dense: tensor.to_dense().")
+    values = X.detach().cpu()
+    try:
+        return values.numpy()
+    except TypeError:
+        # numpy lacks the type, bfloat16 say: float32 holds each of its values.
+        return values.float().numpy()
+
+
+def like(X, values):
+    """Return an array as a tensor where X is one, on the same device; floats in its dtype."""
+    if is_tensor(X) and isinstance(values, np.ndarray):
+        values = sys.modules["torch"].from_numpy(values).to(X.device)
+        if X.is_floating_point() and values.is_floating_point():
+            values = values.to(X.dtype)
+    return values
+
+
+def plain_rows(X) -> Any:
+    """Return tensors, and lists, object arrays and Series of arrays, as one array.
+
+    Parameters
+    ----------
+    X : object
+        Rows as they came.
+
+    Returns
+    -------
+    ndarray, or X where it is none of these; a tuple as a list
+
+    Raises
+    ------
+    ValueError
+        If the arrays have different shapes, or X holds no rows that have numbers.
+    """
+    is_rows = any(hasattr(X, name) for name in ("shape", "__array__", "__getitem__"))
+    if isinstance(X, Mapping) or not is_rows:
+        raise ValueError(
+            "X must be an array, a tensor, a sparse matrix, a frame or a list of rows. Got "
+            f"{'None' if X is None else type(X)}. Give its rows as one array."
+        )
+    X = _listed(X)
+    rows, kinds = X, (np.ndarray, list, tuple)
+    if hasattr(X, "iloc") and (X.ndim == 1 or X.shape[1] == 1):
+        rows = X.to_numpy().ravel()
+    if isinstance(rows, list):
+        # A list of lists is an array already, to numpy.
+        kinds = np.ndarray
+    elif not (isinstance(rows, np.ndarray) and rows.ndim == 1 and rows.dtype.kind == "O"):
+        return X
+    if len(rows) == 0 or not all((isinstance(row, kinds) or is_tensor(row)) for row in rows):
+        return X
+    rows = [np.asarray(as_array(row)) for row in rows]
+    for place, row in enumerate(rows):
+        if row.shape != rows[0].shape:
+            raise ValueError(
+                f"Rows of X must be arrays of one shape. Row 0 has {rows[0].shape}, row {place} "
+                f"has {row.shape}. Resize the images, or give their paths."
+            )
+    return X if rows[0].ndim == 0 else np.stack(rows)
+
+
+def plain_target(y, estimator) -> Any:
+    """Return a target in a form that scikit-learn reads.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        The target as it came.
+    estimator : estimator
+        Whose target it is.
+
+    Returns
+    -------
+    array-like of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None."
+        )
+    return _listed(y)
+
+
+def _listed(given) -> Any:
+    return list(given) if isinstance(given, tuple) else as_array(given)
+
+
+def plain_labels(y, estimator):
+    """Return `plain_target` of labels: numbers and truth values among objects are labels too.
+
+    Parameters
+    ----------
+    y, estimator
+        As in `plain_target`.
+
+    Returns
+    -------
+    array-like of shape (n,)
+    """
+    y = plain_target(y, estimator)
+    plain = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
+    if plain is not None and not pd.isna(y).any():
+        # Nullable integers would pass through float, where large labels become one.
+        return np.asarray(y, dtype=plain)
+    if isinstance(y, np.ndarray | pd.Series) and y.ndim == 1 and y.dtype.kind == "O":
+        return pd.Series(y).infer_objects().to_numpy()
+    return y
+
+
+def select_rows(X, indices, *, lazy=False) -> Any:
+    """Return the rows of X at these indices.
+
+    Parameters
+    ----------
+    X : array of any dimension, sparse matrix or frame
+        The rows.
+    indices : ndarray of shape (m,), int
+        Which rows, in which order; a row may come more than once.
+    lazy : bool, default=False
+        Return `ResampledRows` where X is an array or such a view.
+
+    Returns
+    -------
+    The same container; a frame keeps its index where no row comes twice.
+    """
+    if isinstance(X, ResampledRows):
+        return X[indices] if lazy else np.asarray(X[indices])
+    # Paths cost nothing.
+    if lazy and isinstance(X, np.ndarray) and X.ndim > 1:
+        return ResampledRows(X, indices, indices, np.broadcast_to(0.0, len(indices)))
+    selected = _safe_indexing(X, indices)
+    if hasattr(selected, "iloc") and len(np.unique(indices)) < len(indices):
+        selected = selected.reset_index(drop=True)
+    return selected
+
+
+def select_target(y, indices, X_resampled) -> Any:
+    """Return labels at these indices, in their container.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels.
+    indices : ndarray of shape (m,), int
+        Which.
+    X_resampled : object
+        The rows that they belong to: where these have an index, it is theirs too.
+
+    Returns
+    -------
+    array-like of shape (m,)
+    """
+    if isinstance(y, list | tuple | range):
+        return (tuple if isinstance(y, tuple) else list)(y[i] for i in indices.tolist())
+    if hasattr(y, "iloc"):
+        y = y.iloc[indices].reset_index(drop=True)
+        if hasattr(X_resampled, "iloc"):
+            y.index = X_resampled.index
+        return y
+    return like(y, as_array(y)[indices])
+
+
+def in_container(given, rows: Any, origin) -> Any:
+    """Return resampled rows in the container that X was: chosen ones as they were there.
+
+    Parameters
+    ----------
+    given : object
+        X as it came.
+    rows : ndarray, sparse matrix, frame or ResampledRows of m rows
+        What was computed.
+    origin : ndarray of shape (m,), int
+        For each of them the row of X that it is; -1 where it was made.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    ValueError
+        If rows were made, and X has columns that hold no numbers.
+    """
+    is_made = origin < 0
+    if isinstance(rows, ResampledRows) and isinstance(given, np.ndarray | ResampledRows):
+        is_same = rows.dtype == given.dtype or given.ndim == 1 or is_made.any()
+        return rows if is_same else select_rows(given, origin, lazy=True)
+    if is_tensor(given):
+        return like(given, rows)
+    if hasattr(rows, "iloc") or isinstance(given, ResampledRows) or sparse.issparse(given):
+        return rows
+    if type(given) in (np.ndarray, np.memmap) and given.dtype == rows.dtype:
+        return rows
+    if not (hasattr(given, "iloc") or isinstance(given, np.ndarray | list | tuple)):
+        return rows
+    chosen = _chosen(given, origin[~is_made])
+    if not is_made.any():
+        return chosen
+    made: Any = rows[is_made]
+    made = made.toarray() if sparse.issparse(rows) else np.asarray(made)
+    # Where each row stands among the chosen and, below them, the made ones.
+    places = np.argsort(np.argsort(is_made, kind="stable"))
+    if hasattr(given, "iloc"):
+        both = pd.concat([chosen, _made_like(made, given)], ignore_index=True)
+        return both.iloc[places].reset_index(drop=True)
+    if isinstance(given, np.ndarray):
+        made = made.astype(given.dtype) if given.ndim > 1 else _objects(made)
+        return np.concatenate([chosen, made])[places]
+    if isinstance(given[0], np.ndarray) or is_tensor(given[0]):
+        both = [*chosen, *(like(given[0], row) for row in made)]
+    else:
+        both = [*chosen, *made.tolist()]
+    return type(given)(both[place] for place in places)
+
+
+def _chosen(given, rows):
+    if isinstance(given, list | tuple):
+        return type(given)(given[row] for row in rows.tolist())
+    return select_rows(given, rows)
+
+
+def _objects(rows):
+    """Return rows as an array of objects of shape (m,)."""
+    objects = np.empty(len(rows), dtype=object)
+    for place, row in enumerate(rows):
+        objects[place] = row
+    return objects
+
+
+def _made_like(made, given):
+    """Return made rows as a frame or Series of the dtypes of another."""
+    if given.ndim == 1:
+        return pd.Series(_objects(made), name=given.name)
+    if given.shape[1] == 1 and made.shape[1:] != (1,):
+        return pd.DataFrame({given.columns[0]: _objects(made)})
+    columns = [column_like(values, given.iloc[:, place]) for place, values in enumerate(made.T)]
+    return pd.concat(columns, axis=1).set_axis(given.columns, axis=1)
+
+
+def column_like(values, column):
+    """Return numbers as a column of the dtype of another: rounded where that holds integers.
+
+    Parameters
+    ----------
+    values : ndarray of shape (m,)
+        Numbers.
+    column : Series
+        Which holds numbers.
+
+    Returns
+    -------
+    Series of shape (m,)
+    """
+    inferred = column.infer_objects().dtype
+    # Sparse and nullable dtypes know the plain one behind them.
+    plain = getattr(inferred, "subtype", getattr(inferred, "numpy_dtype", inferred))
+    return pd.Series(in_dtype(values, np.dtype(plain))).astype(column.dtype)
+
+
+def columns_without_numbers(X: Any):
+    """Return the names of the columns that hold something else, with their dtypes.
+
+    Parameters
+    ----------
+    X : object
+        Only frames and 2-D arrays of objects have such.
+
+    Returns
+    -------
+    list of str
+    """
+    is_object = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind == "O"
+    frame: Any = pd.DataFrame(X) if is_object else X
+    if not isinstance(frame, pd.DataFrame):
+        return []
+    return [
+        f"{name!r} ({dtype})"
+        for name, dtype in zip(frame.columns, frame.infer_objects().dtypes, strict=True)
+        if not pd.api.types.is_numeric_dtype(dtype)
+    ]
+
+
+def matched_rows(rows, labels, points, target):
+    """Return which of some points each row is, to the bit, with its label.
+
+    Of equal points the first row gets the first, the second the next, and so on.
+
+    Parameters
+    ----------
+    rows : array or sparse matrix of shape (m, d)
+        What a sampler returned.
+    labels : ndarray of shape (m,)
+        Their labels.
+    points : array or sparse matrix of shape (n, d)
+        What it was given.
+    target : ndarray of shape (n,)
+        Their labels.
+
+    Returns
+    -------
+    ndarray of shape (m,), int
+        -1 where it is none of them.
+    """
+    if rows.shape[1:] != points.shape[1:]:
+        return np.full(rows.shape[0], -1)
+    dtype = np.promote_types(rows.dtype, points.dtype)
+    known: dict = {}
+    for place, key in enumerate(zip(_keys(points, dtype), target.tolist(), strict=True)):
+        known.setdefault(key, []).append(place)
+    seen: dict = {}
+    matched = np.full(rows.shape[0], -1)
+    for row, key in enumerate(zip(_keys(rows, dtype), labels.tolist(), strict=True)):
+        places = known.get(key)
+        if places is not None:
+            turn = seen.get(key, 0)
+            matched[row], seen[key] = places[turn % len(places)], turn + 1
+    return matched
+
+
+def _keys(rows, dtype):
+    """Yield for each row what tells it from others."""
+    if sparse.issparse(rows):
+        rows = sparse.csr_array(rows, dtype=dtype)
+        rows.sum_duplicates()
+        for start, stop in zip(rows.indptr, rows.indptr[1:], strict=False):
+            yield (
+                rows.indices[start:stop].astype(np.int64).tobytes()
+                + rows.data[start:stop].tobytes()
+            )
+    elif dtype.kind == "O":
+        yield from map(tuple, rows.tolist())
+    else:
+        for row in np.asarray(rows, dtype=dtype):
+            yield blake2b(row.tobytes(), digest_size=16).digest()
