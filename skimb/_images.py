@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing, check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
-from skimb._image_files import ImageFiles, as_paths, is_paths, read_images
+from skimb._image_files import ImageFiles, as_paths, check_image_shape, is_paths, read_images
 
 __all__ = [
     "ImageLayout",
@@ -89,7 +89,7 @@ def read_layout(row_shape, *, image_shape=None, channels=None):
     """
     row_shape = tuple(int(side) for side in row_shape)
     if image_shape is not None:
-        image_shape = _check_image_shape(image_shape)
+        image_shape = check_image_shape(image_shape)
     if len(row_shape) == 1:
         shape = image_shape or (1, 1, row_shape[0])
         if int(np.prod(shape)) != row_shape[0]:
@@ -116,15 +116,6 @@ def read_layout(row_shape, *, image_shape=None, channels=None):
             f"{image_shape}. Arrays are not resized: resize them, or leave image_shape None."
         )
     return layout
-
-
-def _check_image_shape(image_shape):
-    shape = tuple(int(side) for side in image_shape)
-    if len(shape) != 3 or min(shape) < 1:
-        raise ValueError(
-            f"`image_shape` must be three positive integers (C, H, W). Got {image_shape!r}."
-        )
-    return shape
 
 
 def _place_of_channels(row_shape):
@@ -263,7 +254,7 @@ def check_images(estimator, X, *, channels=None):
 def _checked_files(X, image_shape):
     """Return paths as files that were opened once; where another estimator did, not again."""
     if isinstance(X, ImageFiles):
-        return ImageFiles(X.paths, image_shape or X.image_shape)
+        return X.resized(image_shape or X.image_shape)
     return ImageFiles.checked(as_paths(X), image_shape)
 
 
@@ -355,6 +346,13 @@ def pictures(X, rows, *, image_shape=None, channels=None):
     chosen = _safe_indexing(X, np.asarray(rows, dtype=np.intp))
     if is_paths(X):
         images = [read_images([path], image_shape=image_shape)[0] for path in as_paths(chosen)]
+        deep = [i for i, image in enumerate(images) if image.dtype != np.uint8]
+        if deep:
+            # Their sizes may differ, and they share one brightness all the same.
+            flat = _as_bytes(np.concatenate([images[i].ravel() for i in deep]).astype(np.float64))
+            ends = np.cumsum([images[i].size for i in deep])[:-1]
+            for i, values in zip(deep, np.split(flat, ends), strict=True):
+                images[i] = values.reshape(images[i].shape)
     else:
         chosen = np.asarray(chosen)
         unfolded = image_shape if chosen.ndim == 2 else None

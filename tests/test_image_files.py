@@ -1,6 +1,11 @@
 """Image files: every kind is read right, and every broken one is named."""
 
+import os
+import struct
+import threading
 import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import imblearn.combine
@@ -13,7 +18,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold
 
-from skimb._image_files import ImageFiles
+from skimb._image_files import ImageFiles, as_paths
 from skimb.class_weight import class_counts
 from skimb.datasets import load_image_folder, read_images
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
@@ -58,22 +63,182 @@ def test_transparency_in_a_palette(picture, tmp_path):
     assert read_images([tmp_path / "image.png"]).shape == (1, 16, 24, 4)
 
 
+DEEP = {
+    "12 bits in 16": np.arange(200, dtype=np.uint16).repeat(30).reshape(200, 6, 5) * 16 + 3,
+    "10 bits in 16": np.random.RandomState(0).randint(0, 1024, (9, 6, 5)).astype(np.uint16),
+    "16 bits": np.random.RandomState(0).randint(0, 65536, (9, 6, 5)).astype(np.uint16),
+    "signed": np.random.RandomState(0).randint(-1000, 3001, (9, 6, 5)).astype(np.int32),
+    "small integers": np.full((2, 6, 5), [[[200]], [[300]]], dtype=np.int32),
+    "unit": np.random.RandomState(0).rand(9, 6, 5).astype(np.float32) * 1.02,
+    "float": np.random.RandomState(0).normal(size=(9, 6, 5)).astype(np.float32) * 1e5,
+}
+
+
+def save_all(images, folder, ending=".tif", **kwargs):
+    folder.mkdir(exist_ok=True)
+    paths = [str(folder / f"{i:03}{ending}") for i in range(len(images))]
+    for image, path in zip(images, paths, strict=True):
+        Image.fromarray(image).save(path, **kwargs)
+    return paths
+
+
+@pytest.mark.parametrize("kind", DEEP)
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_deep_pixels_keep_their_values(kind, compression, tmp_path):
+    values = DEEP[kind]
+    images = read_images(save_all(values, tmp_path, compression=compression), n_jobs=2)
+    assert images.dtype == (np.uint16 if values.dtype == np.uint16 else np.float32)
+    np.testing.assert_array_equal(images[..., 0], values)
+    colours = read_images([tmp_path / "001.tif"], image_shape=(3, 6, 5))
+    assert colours.dtype == images.dtype
+    np.testing.assert_array_equal(colours[0], images[1].repeat(3, axis=2))
+
+
+UPRIGHT = {
+    1: lambda pixels: pixels,
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.rot90(pixels, 2).T,
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "float32"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_rotated_tiff_files_of_every_depth_stand_upright(orientation, dtype, compression, tmp_path):
+    values = np.arange(30).reshape(6, 5).astype(dtype)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(values).save(tmp_path / "a.tif", exif=exif, compression=compression)
+    (image,) = read_images([tmp_path / "a.tif"])
+    np.testing.assert_array_equal(image[..., 0], UPRIGHT[orientation](values))
+
+
+def png_of(pixels, colour_type):
+    """Return a PNG file of 16 bits a channel, which Pillow does not write in colour."""
+
+    def chunk(name, content):
+        check = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + check
+
+    height, width = pixels.shape[:2]
+    head = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in pixels)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.mark.parametrize(("n_channels", "colour_type"), [(1, 0), (2, 4), (3, 2), (4, 6)])
+def test_deep_colours_of_png_keep_their_values(n_channels, colour_type, tmp_path):
+    pixels = np.random.RandomState(0).randint(0, 4096, (6, 5, n_channels)).astype(np.uint16)
+    (tmp_path / "deep.png").write_bytes(png_of(pixels, colour_type))
+    (image,) = read_images([tmp_path / "deep.png"])
+    expected = pixels if n_channels != 2 else pixels[..., [0, 0, 0, 1]]
+    assert image.dtype == np.uint16
+    np.testing.assert_array_equal(image, expected)
+    (grey,) = read_images([tmp_path / "deep.png"], image_shape=(1, 6, 5))
+    weights = [0.299, 0.587, 0.114] if n_channels > 2 else [1]
+    expected = np.rint(pixels[..., : len(weights)] @ weights)
+    np.testing.assert_array_equal(grey[..., 0], expected)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_deep_colours_of_tiff_keep_their_values(order, tmp_path):
+    pixels = np.random.RandomState(0).randint(0, 65536, (6, 5, 3)).astype(np.uint16)
+    tags = [(256, 5), (257, 6), (258, 16), (259, 1), (262, 2), (273, 8), (277, 3), (278, 6)]
+    tags += [(279, pixels.nbytes)]
+    start = 8 + pixels.nbytes
+    content = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", start)
+    content += pixels.astype(order + "u2").tobytes() + struct.pack(order + "H", len(tags))
+    after = start + 2 + 12 * len(tags) + 4
+    for tag, value in tags:
+        entry = (tag, 3, 3, after) if tag == 258 else (tag, 4, 1, value)
+        content += struct.pack(order + "HHII", *entry)
+    content += struct.pack(order + "I", 0) + struct.pack(order + "3H", 16, 16, 16)
+    (tmp_path / "deep.tif").write_bytes(content)
+    np.testing.assert_array_equal(read_images([tmp_path / "deep.tif"])[0], pixels)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("maxval", [1023, 65535])
+def test_deep_pgm_files_keep_their_values(plain, maxval, tmp_path):
+    pixels = np.random.RandomState(0).randint(0, maxval + 1, (6, 5)).astype(">u2")
+    body = " ".join(map(str, pixels.ravel())).encode() if plain else pixels.tobytes()
+    head = f"P{2 if plain else 5} 5 6 {maxval}\n".encode()
+    (tmp_path / "deep.pgm").write_bytes(head + body)
+    np.testing.assert_array_equal(read_images([tmp_path / "deep.pgm"])[0, ..., 0], pixels)
+    (tmp_path / "deep.ppm").write_bytes(b"P6 1 1 1023\n" + bytes(6))
+    with pytest.raises(ValueError, match="without loss"):
+        read_images([tmp_path / "deep.ppm"])
+
+
+def test_deep_pixels_are_resized_in_float_and_rounded_where_they_were_integers(tmp_path):
+    columns = np.array([[0, 4095]] * 2)
+    expected = np.array([[0, 1023.75, 3071.25, 4095]] * 4)
+    for dtype in (np.uint16, np.int32, np.float32):
+        Image.fromarray(columns.astype(dtype)).save(tmp_path / "a.tif")
+        (image,) = read_images([tmp_path / "a.tif"], image_shape=(1, 4, 4))
+        wanted = expected if dtype == np.float32 else np.rint(expected)
+        np.testing.assert_array_equal(image[..., 0], wanted)
+
+
+def test_integers_of_32_bits_without_a_sign_do_not_turn_negative(tmp_path):
+    values = np.array([[0, 2**31, 2**32 - 2**10]], dtype=np.uint32)
+    Image.fromarray(values.view(np.int32)).save(tmp_path / "a.tif")
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    place = content.index(struct.pack("<HHIHH", 339, 3, 1, 2, 0))
+    content[place + 8] = 1
+    (tmp_path / "a.tif").write_bytes(content)
+    np.testing.assert_array_equal(read_images([tmp_path / "a.tif"])[0, ..., 0], values)
+
+
 @pytest.mark.parametrize(
-    ("dtype", "value", "expected"),
+    ("value", "dtype", "why"),
     [
-        (np.uint8, 130, 130),
-        (np.uint16, 130 * 256 + 7, 130),
-        (np.int32, 130 * 256 + 7, 130),
-        (np.int32, 130, 130),
-        (np.float32, 130.0, 130),
-        (np.float32, 0.5, 127),
+        (np.inf, np.float32, "30 pixels are not finite"),
+        (np.nan, np.float32, "30 pixels are not finite"),
+        (2**24 + 1, np.int32, "16777217, which float32 cannot hold"),
+        (-(2**30) - 1, np.int32, "1073741825, which float32 cannot hold"),
     ],
 )
-def test_grey_of_any_depth(dtype, value, expected, tmp_path):
-    Image.fromarray(np.full((6, 5), value, dtype)).save(tmp_path / "grey.tif")
-    images = read_images([tmp_path / "grey.tif"])
-    assert images.shape == (1, 6, 5, 1)
-    assert set(images.ravel()) == {expected}
+def test_files_whose_values_cannot_be_kept_are_named(value, dtype, why, tmp_path):
+    good, bad = tmp_path / "good.tif", tmp_path / "bad.tif"
+    Image.fromarray(np.zeros((6, 5), dtype)).save(good)
+    Image.fromarray(np.full((6, 5), value, dtype)).save(bad)
+    for read in (read_images, lambda paths: CNNClassifier(max_epochs=1).fit(paths, [0, 1, 0])):
+        with pytest.raises(ValueError, match=rf"1 of 3 files .*bad\.tif \(.*{why}"):
+            read([str(good), str(bad), str(good)])
+
+
+def test_files_of_8_bits_and_of_more_do_not_mix(tmp_path):
+    for name, dtype in {"a": np.uint8, "b": np.uint8, "c": np.uint16, "d": np.float32}.items():
+        Image.fromarray(np.ones((6, 5), dtype)).save(tmp_path / f"{name}.tif")
+    for names in ("abcd", "cdab"):
+        paths = [str(tmp_path / f"{name}.tif") for name in names]
+        for read in (read_images, lambda paths: CNNClassifier().fit(paths, [0, 1, 0, 1])):
+            with pytest.raises(ValueError, match=r"2 of 4 .*c\.tif first.*others 8 \(.*a\.tif"):
+                read(paths)
+    # Files that are all deep go together: float32 holds 16 bits.
+    for names in ("cd", "dc"):
+        paths = [tmp_path / f"{name}.tif" for name in names]
+        assert read_images(paths).dtype == ImageFiles.checked(as_paths(paths)).dtype == np.float32
+
+
+def test_the_dtype_of_a_set_is_that_of_each_batch(tmp_path):
+    paths = save_all(DEEP["16 bits"], tmp_path / "u", ".png")
+    paths += save_all(DEEP["float"], tmp_path / "f")
+    files = ImageFiles.checked(as_paths(paths))
+    assert files.dtype == files[:2].dtype == np.asarray(files[:2]).dtype == np.float32
+    np.testing.assert_array_equal(np.asarray(files), read_images(paths))
+    flat = ImageFiles.checked(as_paths(save_all(DEEP["16 bits"].astype(np.uint8), tmp_path / "8")))
+    assert flat.dtype == np.asarray(flat).dtype == np.uint8
+    Image.fromarray(DEEP["16 bits"][0]).save(flat.paths[0])
+    with pytest.raises(ValueError, match=r"000\.tif cannot be read .* any more .*uint16"):
+        np.asarray(flat)
 
 
 def test_bilevel_images(tmp_path):
@@ -168,12 +333,170 @@ def test_ten_are_named_and_the_rest_counted(tmp_path):
     assert str(error.value).count("no such file") == 10
 
 
-@pytest.mark.parametrize("image_shape", [(3, 8), (2, 8, 8), (3, 0, 8)])
+@pytest.mark.parametrize(
+    "image_shape", [(3, 8), (2, 8, 8), (3, 0, 8), 8, 8.0, (3, 8.5, 8), "388", (3, None, 8), {3, 8}]
+)
 def test_shapes_that_cannot_be(image_shape, tmp_path):
     with pytest.raises(ValueError, match="`image_shape` must be"):
         read_images([tmp_path / "a.png"], image_shape=image_shape)
-    with pytest.raises(ValueError, match="no path"):
-        read_images([])
+
+
+def test_numbers_of_numpy_make_a_shape(picture, tmp_path):
+    picture.save(tmp_path / "a.png")
+    for image_shape in (np.array([3, 8, 8]), [3, 8, 8], tuple(np.int64([3, 8, 8]))):
+        assert read_images([tmp_path / "a.png"], image_shape=image_shape).shape == (1, 8, 8, 3)
+
+
+def test_images_that_cannot_fit_are_refused_before_any_is_read(picture, tmp_path):
+    picture.save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="asks for 10,000,000,000 pixels an image"):
+        read_images([tmp_path / "a.png"], image_shape=(3, 100_000, 100_000))
+    with pytest.raises(ValueError, match="asks for 10,000,000,000 pixels an image"):
+        CNNClassifier(image_shape=(3, 100_000, 100_000)).fit([str(tmp_path / "a.png")] * 2, [0, 1])
+    with pytest.raises(ValueError, match=r"take \d+ GiB, more than there is"):
+        read_images([tmp_path / "a.png"] * 1_000_000, image_shape=(4, 9000, 9000))
+
+
+def test_one_path_is_one_file(picture, tmp_path):
+    picture.save(tmp_path / "one.png")
+    for path in (tmp_path / "one.png", str(tmp_path / "one.png")):
+        assert read_images(path).shape == (1, 16, 24, 3)
+    frame = pd.DataFrame({"file": [str(tmp_path / "one.png")] * 2})
+    for paths in (frame, frame["file"], frame.to_numpy(), iter(frame["file"])):
+        assert read_images(paths).shape == (2, 16, 24, 3)
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        ([], "no path"),
+        (np.array([], dtype=str), "no path"),
+        ({"a.png": 1}, "Got a dict"),
+        ({"a.png"}, "Got a set"),
+        (b"a.png", "Got a bytes"),
+        (7, "Got 7"),
+        (None, "Got None"),
+        (["a.png", None], "number 1 of 2 is None"),
+        ([7], "number 0 of 1 is 7"),
+        (np.zeros((2, 8, 8)), "number 0 of 2 is"),
+        (pd.DataFrame({"file": ["a.png"], "label": ["cat"]}), "number 0 of 1 is"),
+    ],
+)
+def test_what_is_no_list_of_paths_is_refused(paths, message):
+    with pytest.raises(ValueError, match=message):
+        read_images(paths)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, 7])
+def test_a_path_that_is_missing_is_told_to_estimators_and_samplers(missing, folder):
+    images = load_image_folder(folder)
+    paths = [*images.paths[:-1], missing]
+    for X in (paths, np.array(paths, dtype=object), pd.Series(paths), pd.DataFrame({"f": paths})):
+        for step in (CNNClassifier(max_epochs=1).fit, RandomOverSampler().fit_resample):
+            with pytest.raises(ValueError, match=r"number 15 of 16 is (None|nan|7)"):
+                step(X, images.target)
+
+
+# ------------------------------------------------------------------------- hostile files
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n"
+
+
+def test_a_file_of_postscript_starts_no_program(tmp_path, monkeypatch):
+    """Ghostscript is on the path, and would leave a trace."""
+    program = tmp_path / "bin" / "gs"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/trace\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    dos = struct.pack("<IIIIIIIH", 0xC6D3D0C5, 30, len(POSTSCRIPT), 0, 0, 0, 0, 0)
+    contents = {"a.png": POSTSCRIPT, "b.jpg": dos + POSTSCRIPT, "c.eps": POSTSCRIPT}
+    contents |= {"d.wmf": b"\xd7\xcd\xc6\x9a" + bytes(60), "e.png": b"%PDF-1.4"}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    paths = [str(tmp_path / name) for name in contents]
+    for read in (read_images, lambda paths: CNNClassifier().fit(paths, [0, 1, 0, 1, 0])):
+        with pytest.raises(ValueError, match="5 of 5 files") as error:
+            read(paths)
+        assert str(error.value).count("(not an image)") == 5
+    with pytest.raises(ValueError, match=r"a\.png \(not an image\)"):
+        read_images(paths[:1], image_shape=(3, 8, 8))
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX")
+@pytest.mark.parametrize("image_shape", [None, (3, 8, 8)])
+def test_pipes_devices_and_folders_are_named_and_not_opened(image_shape, picture, tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "device.png").symlink_to("/dev/zero")
+    (tmp_path / "nowhere.png").symlink_to("missing")
+    picture.save(tmp_path / "picture", format="PNG")
+    (tmp_path / "good.png").symlink_to("picture")
+    said = {
+        "pipe": "no regular file",
+        "folder": "a folder",
+        "loop": "broken",
+        "device": "no regular file",
+        "nowhere": "no such file",
+    }
+    paths = [str(tmp_path / f"{name}.png") for name in ["good", *said]]
+    for read in (
+        lambda paths: read_images(paths, image_shape=image_shape, n_jobs=2),
+        lambda paths: CNNClassifier(image_shape=image_shape).fit(paths, [0, 1] * 3),
+    ):
+        with pytest.raises(ValueError, match="5 of 6 files") as error:
+            read(paths)
+        for name, word in said.items():
+            assert f"{name}.png ({word}" in str(error.value)
+
+
+@pytest.fixture
+def noisy(tmp_path):
+    """A TIFF file at which libtiff complains aloud."""
+    noise = np.random.RandomState(0).randint(0, 255, (64, 64, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noisy.tif", compression="tiff_lzw")
+    content = np.fromfile(tmp_path / "noisy.tif", dtype=np.uint8)
+    content[200:2000:7] ^= 0xFF
+    content.tofile(tmp_path / "noisy.tif")
+    return str(tmp_path / "noisy.tif")
+
+
+def test_c_libraries_are_kept_quiet_and_nobody_else_is(noisy, capfd):
+    with Image.open(noisy) as image, pytest.raises(OSError, match="decoder error"):
+        image.load()
+    loud = capfd.readouterr().err
+    stop = threading.Event()
+
+    def speak():
+        while not stop.is_set():
+            os.write(2, b"word\n")
+
+    speaker = threading.Thread(target=speak)
+    speaker.start()
+    with pytest.raises(ValueError, match="60 of 60 files cannot be read"):
+        read_images([noisy] * 60, image_shape=(3, 8, 8), n_jobs=4)
+    stop.set()
+    speaker.join()
+    assert set(capfd.readouterr().err.split()) == {"word"}
+    with Image.open(noisy) as image, pytest.raises(OSError, match="decoder error"):
+        image.load()
+    # The handler is as it was.
+    assert capfd.readouterr().err == loud
+
+
+def test_readers_side_by_side_leave_the_filters_as_they_were(broken):
+    folder, _ = broken
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        done = [
+            pool.submit(read_images, [folder / "good.jpg"] * n, image_shape=(3, 8, 8))
+            for n in range(1, 40)
+        ]
+    assert [len(read.result()) for read in done] == list(range(1, 40))
+    assert list(warnings.filters) == before
 
 
 # ------------------------------------------------------------------------- folders
