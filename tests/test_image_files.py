@@ -1,6 +1,7 @@
 """Image files: every kind is read right, and every broken one is named."""
 
 import os
+import shutil
 import struct
 import threading
 import warnings
@@ -13,15 +14,19 @@ import imblearn.over_sampling
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold
 
+from skimb import _image_files as image_files
 from skimb._image_files import ImageFiles, as_paths
 from skimb.class_weight import class_counts
-from skimb.datasets import load_image_folder, read_images
-from skimb.neural_network import CNNClassifier, DecoupledClassifier
+from skimb.datasets import load_image_folder, load_imbalanced_digits, read_images
+from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
+from skimb.neural_network._pretrained import unit_scale
+from skimb.neural_network._validation import bundles
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.under_sampling import RandomUnderSampler
 
@@ -507,10 +512,10 @@ def folder(picture, tmp_path):
     root = tmp_path / "Bilder für später"
     for label, n in {"kätzchen 猫": 4, "dog": 12}.items():
         (root / label / "deep er").mkdir(parents=True)
+        drawn = picture if label == "dog" else picture.rotate(180)
         for i in range(n):
             inner = root / label / ("deep er" if i % 2 else "")
-            picture.convert("L").save(inner / f"№ {i}.PNG", format="PNG")
-    (root / "dog" / "notes.txt").write_text("no image")
+            drawn.convert("L").save(inner / f"№ {i}.PNG", format="PNG")
     (root / "dog" / ".hidden.png").touch()
     (root / ".git").mkdir()
     (root / "README.md").touch()
@@ -538,6 +543,101 @@ def test_folders_that_are_none(folder, tmp_path):
     (folder / "bird").mkdir()
     with pytest.raises(ValueError, match=r"hold no image: \['bird'\]"):
         load_image_folder(folder)
+
+
+def test_what_a_folder_holds_beside_images_is_told(folder):
+    for i in range(10):
+        (folder / "dog" / f"{i}.HEIC").touch()
+    for name in ("notes.pdf", "features.h5", "IMG_0001", "deep er/b.eps"):
+        (folder / "dog" / name).touch()
+    (folder / "5.png").touch()
+    (folder / "dog" / "more").symlink_to(folder / "dog" / "deep er")
+    with pytest.warns(UserWarning, match="16 files of .* passed over") as told:
+        images = load_image_folder(folder)
+    words = [
+        f"10 .heic ({Path('dog/0.HEIC')} first)",
+        f"1 .pdf ({Path('dog/notes.pdf')})",
+        f"1 .h5 ({Path('dog/features.h5')})",
+        f"1 without an ending ({Path('dog/IMG_0001')})",
+        f"1 .eps ({Path('dog/deep er/b.eps')})",
+        "1 .png (5.png)",
+        f"1 link to a folder ({Path('dog/more')})",
+    ]
+    assert all(word in str(told[0].message) for word in words)
+    assert images.remark == str(told[0].message)
+    assert len(images.paths) == 16
+    counts = {ending: len(files) for ending, files in images.skipped.items()}
+    assert counts == {
+        ".heic": 10,
+        ".pdf": 1,
+        ".h5": 1,
+        "": 1,
+        ".eps": 1,
+        ".png": 1,
+        "link to a folder": 1,
+    }
+
+
+def test_a_folder_of_images_alone_needs_no_word(folder):
+    images = load_image_folder(folder)
+    assert images.skipped == {}
+    assert images.remark == ""
+
+
+def test_a_class_whose_files_were_all_passed_over_says_which(folder):
+    (folder / "bird").mkdir()
+    (folder / "bird" / "a.heic").touch()
+    with pytest.raises(ValueError, match=r"hold no image: \['bird'\].* 1 \.heic"):
+        load_image_folder(folder)
+
+
+def test_links_to_nowhere_are_listed_and_named_when_they_are_read(folder):
+    (folder / "dog" / "gone.png").symlink_to("elsewhere.png")
+    images = load_image_folder(folder)
+    assert len(images.paths) == 17
+    with pytest.raises(ValueError, match=r"gone\.png \(no such file\)"):
+        read_images(images.paths)
+
+
+@pytest.mark.parametrize(
+    "names", [("train", "test"), ("Train", "val", "docs"), ("training", "dev")]
+)
+def test_the_parent_of_train_and_test_is_recognised(names, folder, tmp_path):
+    parent = tmp_path / "data"
+    for name in names:
+        if name != "docs":
+            shutil.copytree(folder, parent / name)
+        (parent / name).mkdir(exist_ok=True)
+    with pytest.raises(ValueError, match="parts of a data set") as error:
+        load_image_folder(parent)
+    assert f"Give {parent / names[0]}, " in str(error.value)
+    assert f"--test {parent / names[1]}." in str(error.value)
+
+
+def test_a_training_part_alone_is_recognised_and_classes_of_such_names_are_classes(
+    folder, picture, tmp_path
+):
+    shutil.copytree(folder, tmp_path / "data" / "train")
+    with pytest.raises(ValueError, match=r"Give .*train\."):
+        load_image_folder(tmp_path / "data")
+    for i, name in enumerate(["train", "test"]):
+        (tmp_path / "flat" / name).mkdir(parents=True)
+        picture.rotate(90 * i).save(tmp_path / "flat" / name / "a.png")
+    assert load_image_folder(tmp_path / "flat").target_names == ["test", "train"]
+
+
+def test_equal_files_of_two_classes_are_named(folder, picture):
+    cat, dog = folder / "kätzchen 猫", folder / "dog"
+    shutil.copy(cat / "№ 0.PNG", dog / "copy.png")
+    # As large, and not equal.
+    (cat / "same size.png").write_bytes(b"a" * 9000)
+    (dog / "same size.png").write_bytes(b"b" + b"a" * 8999)
+    with pytest.warns(UserWarning, match="the class of 1 image is not known") as told:
+        images = load_image_folder(folder)
+    line = f"{Path('dog/copy.png')} = {Path('kätzchen 猫/deep er/№ 1.PNG')}"
+    assert line in str(told[0].message)
+    assert len(told) == 1
+    assert images.skipped == {}
 
 
 # ------------------------------------------------------------------------- the estimator
@@ -656,3 +756,246 @@ def test_paths_and_labels_of_other_lengths(folder):
         CNNClassifier().fit(images.paths, images.target[1:])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         RandomOverSampler().fit_resample(images.paths, images.target[1:])
+
+
+# ------------------------------------------------------------------------- deep files in estimators
+
+
+@pytest.fixture
+def scan():
+    """Values of 12 bits: dark disks or bright ones, of which 8 bits would leave little."""
+    rng = np.random.RandomState(0)
+    y = np.arange(60) % 3 == 0
+    images = rng.randint(0, 40, (60, 8, 8)) + np.where(y, 100, 60)[:, None, None]
+    images[:, 0, 0] = 4000
+    return images.astype(np.uint16), y.astype(int)
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif"])
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "float32"])
+def test_deep_files_train_the_same_network_as_the_array(ending, dtype, scan, tmp_path):
+    if ending == ".png" and dtype != "uint16":
+        pytest.skip("PNG holds 16 bits")
+    images, y = scan
+    paths = save_all(images.astype(dtype), tmp_path, ending)
+    clf = CNNClassifier(max_epochs=3, batch_size=8, random_state=0, augmentation="flip_crop")
+    expected = clone(clf).fit(images, y)
+    proba = expected.predict_proba(images)
+    for params in ({}, {"num_workers": 1}, {"value_range": (0, 4095)}):
+        fitted = clone(clf).set_params(**params).fit(paths, y)
+        np.testing.assert_allclose(fitted.predict_proba(paths), proba, atol=1e-6)
+        np.testing.assert_allclose(fitted.predict_proba(read_images(paths)), proba, atol=1e-6)
+    plain = clone(clf).fit(paths, y)
+    np.testing.assert_array_equal(plain.predict_proba(paths), proba)
+    np.testing.assert_array_equal(plain.embed(paths), expected.embed(images))
+    assert plain.value_range_ == expected.value_range_ == (images.min(), images.max())
+    assert expected.score(images, y) > 0.9
+
+
+def test_deep_images_that_differ_are_no_duplicates(tmp_path):
+    images = np.arange(200, dtype=np.uint16).repeat(36).reshape(200, 6, 6)
+    read = read_images(save_all(images, tmp_path, ".png"))
+    assert len(np.unique(bundles(read))) == 200
+    assert len(np.unique(read)) == 200
+
+
+def test_deep_files_are_chosen_by_samplers_and_reach_both_stages(scan, tmp_path):
+    images, y = scan
+    paths = np.array(save_all(images, tmp_path, ".png"))
+    net = CNNClassifier(max_epochs=1, random_state=0, sampler=RandomOverSampler(random_state=0))
+    on_files, on_arrays = (
+        DecoupledClassifier(net, max_epochs=1, random_state=0).fit(X, y).predict_proba(X)
+        for X in (paths, images)
+    )
+    np.testing.assert_array_equal(on_files, on_arrays)
+    embedder = CNNEmbedder(net, cache=True).fit(paths, y)
+    np.testing.assert_array_equal(
+        embedder.transform(paths), CNNEmbedder(net).fit(images, y).transform(images)
+    )
+    reg = CNNRegressor(max_epochs=1, random_state=0)
+    np.testing.assert_array_equal(
+        clone(reg).fit(paths, y).predict(paths), clone(reg).fit(images, y).predict(images)
+    )
+
+
+def test_pixels_outside_of_a_range_that_is_given_are_named(scan, tmp_path):
+    images, y = scan
+    paths = save_all(images, tmp_path, ".png")
+    Image.fromarray(np.full((8, 8), 5000, np.uint16)).save(paths[7])
+    message = r"1 of 60 files have pixels outside of `value_range`=\(0, 4095\): .*007\.png \(5000"
+    clf = CNNClassifier(value_range=(0, 4095), max_epochs=1, random_state=0)
+    for model in (clf, DecoupledClassifier(clf), CNNEmbedder(clf)):
+        with pytest.raises(ValueError, match=message):
+            clone(model).fit(paths, y)
+    fitted = clone(clf).fit(images, y)
+    assert fitted.value_range_ == (0, 4095)
+    for predict in (fitted.predict, fitted.predict_proba, fitted.embed):
+        with pytest.raises(ValueError, match=message):
+            predict(paths)
+    with pytest.raises(
+        ValueError, match=r"64 values of X .* they reach from 60 to 5000|64 of 3840"
+    ):
+        fitted.predict(read_images(paths))
+    with pytest.raises(ValueError, match="60 of 60 files .*; and 50 more"):
+        CNNClassifier(value_range=(0, 255)).fit(paths, y)
+    # As float32 has it, 0.1 is a little more.
+    flat = np.linspace(0, 0.1, 60).repeat(4).reshape(60, 2, 2)
+    CNNClassifier(value_range=(0, 0.1), max_epochs=1).fit(flat, y).predict(flat)
+
+
+@pytest.mark.parametrize(
+    "value_range",
+    [(0,), (0, 1, 2), (5, 5), (9, 1), (0, np.inf), (np.nan, 1), ("0", "1"), "wide", 7],
+)
+def test_ranges_that_are_none_are_refused(value_range, scan):
+    for model in (CNNClassifier(value_range=value_range), CNNRegressor(value_range=value_range)):
+        with pytest.raises(ValueError, match="value_range"):
+            model.fit(*scan)
+
+
+def test_later_deep_files_beyond_the_range_of_the_training_are_told(scan, tmp_path):
+    images, y = scan
+    paths = save_all(images, tmp_path, ".png")
+    clf = CNNClassifier(max_epochs=1, random_state=0).fit(paths, y)
+    clf.predict(paths)
+    Image.fromarray(np.full((8, 8), 60000, np.uint16)).save(paths[7])
+    message = r"1 of 60 files have pixels beyond 60 to 4000.*007\.png \(60000 to 60000\)"
+    embedder = CNNEmbedder(FrozenEstimator(clf)).fit(paths)
+    for predict in (clf.predict, clf.predict_proba, clf.decision_function, embedder.transform):
+        with pytest.warns(UserWarning, match=message) as told:
+            predict(paths)
+        assert len(told) == 1
+
+
+class Seen(torch.nn.Module):
+    """An augmentation that keeps the range that it saw."""
+
+    def forward(self, images):
+        limits.append((float(images.min()), float(images.max())))
+        return images
+
+
+limits = []
+
+
+@pytest.mark.parametrize(
+    ("value_range", "expected"), [((0, 4000), (0.015, 1)), ((-4000, 4000), (0.5075, 1))]
+)
+def test_the_range_is_the_scale_of_augmentations(value_range, expected, scan, tmp_path):
+    images, y = scan
+    for X in (images, save_all(images, tmp_path, ".png")):
+        limits.clear()
+        clf = CNNClassifier(augmentation=Seen(), value_range=value_range, max_epochs=1)
+        clf.fit(X, y)
+        np.testing.assert_allclose(limits[-1], expected, rtol=1e-6)
+
+
+def test_the_range_is_the_scale_of_pretrained_networks(scan, tmp_path):
+    images, y = scan
+    paths = save_all(images, tmp_path, ".png")
+    for X in (read_images(paths), ImageFiles.checked(as_paths(paths))):
+        mean, sd = unit_scale(X, (-95, 4000))
+        assert (mean, sd) == (-95, 4095)
+        with pytest.raises(ValueError, match=r"spans \[60, 4000\]. .*value_range=\(low, high\)"):
+            unit_scale(X)
+    small = save_all(images.clip(0, 255), tmp_path / "small", ".png")
+    assert unit_scale(ImageFiles.checked(as_paths(small)))[1] == 255
+    with pytest.raises(ValueError, match="`value_range` belongs to embedders of a `pretrained`"):
+        CNNEmbedder(CNNClassifier(), value_range=(0, 1)).fit(images, y)
+
+
+# ------------------------------------------------------------------------- another scale
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_imbalanced_digits(return_X_y=True)
+    return X[:400], y[:400] | (np.arange(400) % 7 == 0), X[400:]
+
+
+SCALES = {
+    "bytes": lambda X: (X.astype(int) * 15).astype(np.uint8),
+    "unit": lambda X: X / np.float32(17),
+    "signed": lambda X: X / np.float32(8) - 1,
+    "deep": lambda X: X.astype(np.float32) * 4000,
+}
+
+
+@pytest.mark.parametrize("fitted_on", SCALES)
+@pytest.mark.parametrize("asked_on", SCALES)
+def test_images_on_another_scale_are_told_once_a_call(fitted_on, asked_on, digits):
+    X, y, X_test = digits
+    clf = CNNClassifier(max_epochs=1, random_state=0).fit(SCALES[fitted_on](X), y)
+    asked = SCALES[asked_on](X_test)
+    embedder = CNNEmbedder(FrozenEstimator(clf)).fit(SCALES[fitted_on](X))
+    calls = clf.predict, clf.predict_proba, clf.decision_function, clf.embed, embedder.transform
+    small = {"unit", "signed"}
+    for call in calls:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            call(asked)
+        is_other = fitted_on != asked_on and not {fitted_on, asked_on} <= small
+        assert len(told) == is_other
+        if is_other:
+            assert "on the scale of the training" in str(told[0].message)
+            assert told[0].filename == __file__
+
+
+def test_a_model_of_two_stages_and_a_regressor_tell_once(digits):
+    X, y, X_test = digits
+    net = CNNClassifier(max_epochs=1, random_state=0)
+    for model in (DecoupledClassifier(net, max_epochs=1), CNNRegressor(max_epochs=1)):
+        fitted = model.fit(X, y)
+        fitted.predict(X_test)
+        with pytest.warns(UserWarning, match="on the scale of the training") as told:
+            fitted.predict(X_test / 16)
+        assert len(told) == 1
+
+
+def test_files_on_another_scale_are_told_without_decoding_them_again(digits, tmp_path, monkeypatch):
+    X, y, X_test = digits
+    clf = CNNClassifier(max_epochs=1, random_state=0).fit(X / np.float32(16), y)
+    paths = save_all(SCALES["bytes"](X_test)[:5], tmp_path, ".png")
+    decoded, decode = [], image_files.decode
+
+    def counted(path, image_shape):
+        decoded.append(path)
+        return decode(path, image_shape)
+
+    monkeypatch.setattr(image_files, "decode", counted)
+    with pytest.warns(UserWarning, match="from 0 to 240 .* trained on pixels from 0 to 1 "):
+        clf.predict(paths)
+    assert len(decoded) == 2 * len(paths)
+
+
+def test_what_is_on_the_same_scale_is_not_told(digits):
+    X, y, X_test = digits
+    for scale in SCALES.values():
+        clf = CNNClassifier(max_epochs=1, random_state=0).fit(scale(X), y)
+        asked = scale(X_test)
+        for some in (asked, asked[:1], asked[:0:-40], asked[[0] * 9], asked[:3] * 0 + asked.min()):
+            clf.predict(some)
+        for value in (scale(X).min(), scale(X).max()):
+            clf.predict(np.full_like(asked[:20], value))
+        # Dim, but no other scale.
+        clf.predict((scale(X_test)[:20] * 0.3).astype(asked.dtype))
+
+
+def test_tables_of_standardised_features_are_not_told():
+    rng = np.random.RandomState(0)
+    X, y = rng.normal(size=(100, 5)), np.arange(100) % 2
+    clf = CNNClassifier(max_epochs=1, random_state=0).fit(X, y)
+    for n_rows in (1, 2, 5, 300):
+        for _ in range(20):
+            clf.predict(rng.normal(size=(n_rows, 5)))
+            clf.predict(rng.standard_t(2, size=(n_rows, 5)))
+    constant = CNNClassifier(max_epochs=1).fit(np.zeros((4, 3)), [0, 1, 0, 1])
+    constant.predict(np.ones((4, 3)))
+
+
+@pytest.mark.parametrize("shape", [(6, 0, 5), (6, 5, 0), (6, 0, 5, 3)])
+def test_images_without_a_pixel_are_refused(shape):
+    images, y = np.zeros(shape), [0, 1] * 3
+    for step in (CNNClassifier().fit, CNNRegressor().fit, RandomOverSampler().fit_resample):
+        with pytest.raises(ValueError, match="without a (pixel|value)"):
+            step(images, y)

@@ -15,8 +15,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skimb._images import check_images, fit_images
+from skimb._images import check_images, fit_images, warn_of_other_pixels
 from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from skimb._pixel_values import levels_of
 from skimb._resampled import ResampledRows
 from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._augmentation import AUGMENTATIONS, build_augmentation
@@ -98,6 +99,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "image_shape": [tuple, list, None],
         "channels": [StrOptions({"first", "last"}), None],
+        "value_range": [StrOptions({"auto"}), tuple, list],
         "standardize": [StrOptions({"auto"}), tuple, list, None],
         "device": [str, torch.device],
         "num_workers": [Interval(Integral, 0, None, closed="left")],
@@ -119,6 +121,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
     scoring: Any
     image_shape: Any
     channels: Any
+    value_range: Any
     standardize: Any
     device: Any
     random_state: Any
@@ -276,7 +279,14 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         view = X if isinstance(X, ResampledRows) else None
-        images, y = fit_images(self, X, y, image_shape=self.image_shape, channels=self.channels)
+        images, y = fit_images(
+            self,
+            X,
+            y,
+            image_shape=self.image_shape,
+            channels=self.channels,
+            value_range=self.value_range,
+        )
         target = self._read_target(y)
         everything = Part(images, target, self._check_weight(sample_weight, images, target))
         if groups is not None:
@@ -297,6 +307,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             valid_rows = valid_rows[:0]
         part = everything.take(train_rows)
         statistics = self._standardization(part.images)
+        self._levels = levels_of(part.images)
         self._take_in(part)
         if self.sampler is not None:
             part = self._resample(part, sampler_rng)
@@ -331,6 +342,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
                 counts=self._class_counts(part),
                 device=device,
                 rng=sampler_rng,
+                value_range=self._given_range,
             ),
             scorer=scorer,
             watches_loss=self.scoring is None and self._watches_loss(loss),
@@ -442,7 +454,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             return None
         if self.standardize == "auto":
             if isinstance(self.module, PretrainedBackbone):
-                return unit_scale(images)
+                return unit_scale(images, self._given_range)
             return _pixel_statistics(images)
         n_channels = self.image_shape_[0]
         try:
@@ -473,6 +485,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         """Return X as images for the net."""
         check_is_fitted(self)
         images = check_images(self, X, channels=self.channels)
+        warn_of_other_pixels(self, images, stacklevel=4)
         return unlabelled(images)
 
     def embed(self, X):
