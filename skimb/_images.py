@@ -284,7 +284,7 @@ def check_images(estimator, X, *, channels=None):
     return images
 
 
-def warn_of_other_pixels(estimator, images, stacklevel=2):
+def warn_of_other_pixels(estimator, images):
     """Warn where images are on another scale than those that an estimator was fitted on.
 
     Parameters
@@ -293,15 +293,12 @@ def warn_of_other_pixels(estimator, images, stacklevel=2):
         The fitted estimator; it warns where it has ``_levels``, the `PixelLevels` of its training.
     images : ndarray of shape (n, H, W, C), or ImageFiles
         As `check_images` returns them.
-    stacklevel : int, default=2
-        Whose line it is, as in ``warnings.warn``.
     """
     warn_of_other_scale(
         type(estimator).__name__,
         getattr(estimator, "_levels", None),
         images,
         fitted_range=estimator.value_range_ if estimator._given_range is None else None,
-        stacklevel=stacklevel + 1,
     )
 
 

@@ -1,5 +1,6 @@
 """The scale of pixels: what values a set may have, had, and whether others are on another scale."""
 
+import sys
 import warnings
 from dataclasses import dataclass
 from numbers import Real
@@ -193,7 +194,7 @@ def _spread(n_rows, n_chosen):
     return np.linspace(0, n_rows - 1, n_chosen).astype(np.intp)
 
 
-def warn_of_other_scale(name, fitted, images, *, fitted_range=None, stacklevel=2):
+def warn_of_other_scale(name, fitted, images, *, fitted_range=None):
     """Warn where images are on another scale than those of the training.
 
     That is: their mean lies more than the whole range of the training images beyond it, or half of
@@ -213,14 +214,20 @@ def warn_of_other_scale(name, fitted, images, *, fitted_range=None, stacklevel=2
     fitted_range : tuple of float, default=None
         The range of the training set, beyond which deep files are told of; None: it was given, and
         they have been refused.
-    stacklevel : int, default=2
-        Whose line it is, as in ``warnings.warn``.
     """
     if fitted is None:
         return
     message = _beyond(name, images, fitted_range) or _elsewhere(name, fitted, levels_of(images))
     if message:
-        warnings.warn(message, UserWarning, stacklevel=stacklevel + 1)
+        warnings.warn(message, UserWarning, stacklevel=_levels_to_the_caller())
+
+
+def _levels_to_the_caller():
+    """Return the ``stacklevel`` of the line that called skimb, however deep it is by now."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(("skimb.", "sklearn.")):
+        level, frame = level + 1, frame.f_back
+    return level - 1
 
 
 def _beyond(name, images, fitted_range):

@@ -789,7 +789,13 @@ def test_deep_files_train_the_same_network_as_the_array(ending, dtype, scan, tmp
     np.testing.assert_array_equal(plain.predict_proba(paths), proba)
     np.testing.assert_array_equal(plain.embed(paths), expected.embed(images))
     assert plain.value_range_ == expected.value_range_ == (images.min(), images.max())
-    assert expected.score(images, y) > 0.9
+
+
+def test_what_8_bits_would_lose_is_learnt_from_files(scan, tmp_path):
+    images, y = scan
+    paths = save_all(images.clip(0, 150), tmp_path, ".png")
+    clf = CNNClassifier("linear", max_epochs=20, batch_size=8, lr=0.01, random_state=0)
+    assert clf.fit(paths, y).score(paths, y) == 1
 
 
 def test_deep_images_that_differ_are_no_duplicates(tmp_path):
@@ -836,7 +842,7 @@ def test_pixels_outside_of_a_range_that_is_given_are_named(scan, tmp_path):
         ValueError, match=r"64 values of X .* they reach from 60 to 5000|64 of 3840"
     ):
         fitted.predict(read_images(paths))
-    with pytest.raises(ValueError, match="60 of 60 files .*; and 50 more"):
+    with pytest.raises(ValueError, match=r"60 of 60 files .*; and 50 more"):
         CNNClassifier(value_range=(0, 255)).fit(paths, y)
     # As float32 has it, 0.1 is a little more.
     flat = np.linspace(0, 0.1, 60).repeat(4).reshape(60, 2, 2)
@@ -997,5 +1003,5 @@ def test_tables_of_standardised_features_are_not_told():
 def test_images_without_a_pixel_are_refused(shape):
     images, y = np.zeros(shape), [0, 1] * 3
     for step in (CNNClassifier().fit, CNNRegressor().fit, RandomOverSampler().fit_resample):
-        with pytest.raises(ValueError, match="without a (pixel|value)"):
+        with pytest.raises(ValueError, match=r"without a (pixel|value)"):
             step(images, y)

@@ -485,7 +485,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         """Return X as images for the net."""
         check_is_fitted(self)
         images = check_images(self, X, channels=self.channels)
-        warn_of_other_pixels(self, images, stacklevel=4)
+        warn_of_other_pixels(self, images)
         return unlabelled(images)
 
     def embed(self, X):

@@ -251,7 +251,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         check_is_fitted(self)
         images = check_images(self, X, channels=self._channels)
-        warn_of_other_pixels(self, images, stacklevel=3)
+        warn_of_other_pixels(self, images)
         return self._embed(images)
 
     def _embed(self, images):
