@@ -192,8 +192,10 @@ def _deep_pixels(path, image, image_shape):
     values = _with_channels(values.reshape(*values.shape[:2], -1), n_channels, dtype)
     if values.shape[:2] != (height, width):
         channels = [
-            Image.fromarray(np.ascontiguousarray(values[..., c], dtype=np.float32)).resize(
-                (width, height), Image.Resampling.BILINEAR
+            np.asarray(
+                Image.fromarray(np.ascontiguousarray(values[..., c], dtype=np.float32)).resize(
+                    (width, height), Image.Resampling.BILINEAR
+                )
             )
             for c in range(n_channels)
         ]

@@ -2,6 +2,7 @@
 
 import os
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -71,7 +72,7 @@ def as_paths(X):
     return np.array([os.fspath(path) for path in X], dtype=object)
 
 
-def _listed(paths):
+def _listed(paths: Any):
     """Return what `read_images` is given as a list of str."""
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
@@ -98,7 +99,7 @@ def _listed(paths):
     return [os.fspath(path) for path in paths]
 
 
-def check_image_shape(image_shape, *, n_channels=None):
+def check_image_shape(image_shape, *, n_channels=None) -> Any:
     """Return a shape as a tuple of int.
 
     Parameters
@@ -121,7 +122,7 @@ def check_image_shape(image_shape, *, n_channels=None):
         shape = tuple(image_shape)
     except TypeError:
         shape = ()
-    are_sides = all(isinstance(side, Integral) and side >= 1 for side in shape)
+    are_sides = all(isinstance(side, Integral) and int(side) >= 1 for side in shape)
     if len(shape) != 3 or not are_sides or (n_channels and shape[0] not in n_channels):
         which = f" with C one of {tuple(n_channels)}" if n_channels else ""
         raise ValueError(
@@ -149,7 +150,7 @@ class ImageFiles:
 
     ndim = 4
 
-    def __init__(self, paths, image_shape, dtype=np.uint8, levels=None):
+    def __init__(self, paths, image_shape, dtype: Any = np.uint8, levels=None):
         self.paths, self.image_shape = paths, tuple(image_shape)
         self.dtype, self.levels = np.dtype(dtype), levels
 

@@ -4,6 +4,7 @@ import sys
 import warnings
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ NARROWER, FLATTER = 10, 4
 LEVEL = 1e-3
 
 
-def check_value_range(value_range):
+def check_value_range(value_range: Any):
     """Return the least and the largest value that pixels may have, or None where it is "auto".
 
     Parameters
@@ -52,7 +53,9 @@ def check_value_range(value_range):
     if isinstance(value_range, str) and value_range == "auto":
         return None
     is_pair = isinstance(value_range, tuple | list) and len(value_range) == 2
-    if not is_pair or not all(isinstance(end, Real) and np.isfinite(end) for end in value_range):
+    if not is_pair or not all(
+        isinstance(end, Real) and np.isfinite(float(end)) for end in value_range
+    ):
         raise ValueError(
             "`value_range` must be 'auto' or (low, high), two finite numbers such as (0, 4095). "
             f"Got {value_range!r}."
@@ -227,7 +230,7 @@ def _levels_to_the_caller():
     level, frame = 1, sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").startswith(("skimb.", "sklearn.")):
         level, frame = level + 1, frame.f_back
-    return level - 1
+    return level
 
 
 def _beyond(name, images, fitted_range):

@@ -119,7 +119,7 @@ def test_rotated_tiff_files_of_every_depth_stand_upright(orientation, dtype, com
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(values).save(tmp_path / "a.tif", exif=exif, compression=compression)
-    (image,) = read_images([tmp_path / "a.tif"])
+    image = read_images([tmp_path / "a.tif"])[0]
     np.testing.assert_array_equal(image[..., 0], UPRIGHT[orientation](values))
 
 
@@ -141,11 +141,11 @@ def png_of(pixels, colour_type):
 def test_deep_colours_of_png_keep_their_values(n_channels, colour_type, tmp_path):
     pixels = np.random.RandomState(0).randint(0, 4096, (6, 5, n_channels)).astype(np.uint16)
     (tmp_path / "deep.png").write_bytes(png_of(pixels, colour_type))
-    (image,) = read_images([tmp_path / "deep.png"])
+    image = read_images([tmp_path / "deep.png"])[0]
     expected = pixels if n_channels != 2 else pixels[..., [0, 0, 0, 1]]
     assert image.dtype == np.uint16
     np.testing.assert_array_equal(image, expected)
-    (grey,) = read_images([tmp_path / "deep.png"], image_shape=(1, 6, 5))
+    grey = read_images([tmp_path / "deep.png"], image_shape=(1, 6, 5))[0]
     weights = [0.299, 0.587, 0.114] if n_channels > 2 else [1]
     expected = np.rint(pixels[..., : len(weights)] @ weights)
     np.testing.assert_array_equal(grey[..., 0], expected)
@@ -186,7 +186,7 @@ def test_deep_pixels_are_resized_in_float_and_rounded_where_they_were_integers(t
     expected = np.array([[0, 1023.75, 3071.25, 4095]] * 4)
     for dtype in (np.uint16, np.int32, np.float32):
         Image.fromarray(columns.astype(dtype)).save(tmp_path / "a.tif")
-        (image,) = read_images([tmp_path / "a.tif"], image_shape=(1, 4, 4))
+        image = read_images([tmp_path / "a.tif"], image_shape=(1, 4, 4))[0]
         wanted = expected if dtype == np.float32 else np.rint(expected)
         np.testing.assert_array_equal(image[..., 0], wanted)
 
@@ -348,7 +348,7 @@ def test_shapes_that_cannot_be(image_shape, tmp_path):
 
 def test_numbers_of_numpy_make_a_shape(picture, tmp_path):
     picture.save(tmp_path / "a.png")
-    for image_shape in (np.array([3, 8, 8]), [3, 8, 8], tuple(np.int64([3, 8, 8]))):
+    for image_shape in (np.array([3, 8, 8]), [3, 8, 8], (np.int64(3), np.int32(8), 8)):
         assert read_images([tmp_path / "a.png"], image_shape=image_shape).shape == (1, 8, 8, 3)
 
 

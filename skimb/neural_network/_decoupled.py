@@ -296,8 +296,9 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
             self.head_ = head.take(own_layer(backbone)[0], backbone.classes_)
         else:
             self.head_ = self._fit_classifier(head, embedded, y, sample_weight, rng)
-        # Of images that are on another scale the network warns.
-        vars(self.head_).pop("_levels", None)
+        if isinstance(self.head_, CNNClassifier):
+            # Of images that are on another scale the network warns, and its head need not.
+            self.head_._levels = None
         self.classes_ = self.head_.classes_
         return self
 
