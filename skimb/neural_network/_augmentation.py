@@ -233,9 +233,7 @@ def unit_of(images):
     return 255.0 if images.dtype == torch.uint8 else 1.0
 
 
-def build_augmentation(
-    augmentation, *, image_shape, counts, device, rng, value_range=None
-):
+def build_augmentation(augmentation, *, image_shape, counts, device, rng, value_range=None):
     """Turn the `augmentation` parameter into an `Augmentation`.
 
     Parameters
