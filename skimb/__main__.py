@@ -9,6 +9,7 @@ import stat
 import sys
 import tempfile
 import threading
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -572,10 +573,16 @@ def _folders(arguments):
 
     image_shape = None if arguments.size is None else (3, arguments.size, arguments.size)
     try:
-        train = load_image_folder(arguments.data)
-        test = None if arguments.test is None else load_image_folder(arguments.test)
+        with warnings.catch_warnings():
+            # Said in a line of its own.
+            warnings.simplefilter("ignore", UserWarning)
+            train = load_image_folder(arguments.data)
+            test = None if arguments.test is None else load_image_folder(arguments.test)
     except ValueError as exc:
         raise ValueError(_all_complaints(arguments, exc, image_shape)) from exc
+    for folder in (train, test):
+        if folder is not None and folder.remark:
+            print(f"skimb: {folder.remark}", file=sys.stderr)
     paths, y = _subset(train, arguments.counts or {}, arguments.seed)
     every = paths if test is None else [*paths, *test.paths]
     _check_images(arguments, every)

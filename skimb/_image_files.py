@@ -1,18 +1,16 @@
 """Image files: read as they are meant to be seen, and refused by name where they are broken."""
 
 import os
-import warnings
-from contextlib import contextmanager
-from functools import partial
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-__all__ = ["ImageFiles", "as_paths", "is_paths", "read_image", "read_images"]
+from skimb._image_decoding import CHANNEL_MODES, decode, look, strict
 
-#: How Pillow calls each number of channels.
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+__all__ = ["ImageFiles", "as_paths", "check_image_shape", "is_paths", "named", "read_images"]
 
 #: Bad files that an error names; the rest is counted.
 MOST_NAMED = 10
@@ -29,6 +27,11 @@ def is_paths(X):
     Returns
     -------
     bool
+
+    Raises
+    ------
+    ValueError
+        If some of the values are paths, and others are none.
     """
     if hasattr(X, "iloc"):
         X = X.to_numpy()
@@ -39,7 +42,17 @@ def is_paths(X):
             return False
     elif not isinstance(X, list | tuple):
         return False
-    return len(X) > 0 and all(isinstance(path, str | os.PathLike) for path in X)
+    are_paths = [isinstance(path, str | os.PathLike) for path in X]
+    if any(are_paths) and not all(are_paths):
+        _refuse_no_path(X, are_paths.index(False))
+    return len(are_paths) > 0 and all(are_paths)
+
+
+def _refuse_no_path(paths, place):
+    raise ValueError(
+        f"Every image must be a path, str or Path, but number {place} of {len(paths)} is "
+        f"{paths[place]!r}. Fill it, or take it out."
+    )
 
 
 def as_paths(X):
@@ -59,6 +72,65 @@ def as_paths(X):
     return np.array([os.fspath(path) for path in X], dtype=object)
 
 
+def _listed(paths: Any):
+    """Return what `read_images` is given as a list of str."""
+    if isinstance(paths, str | os.PathLike):
+        paths = [paths]
+    elif hasattr(paths, "iloc"):
+        paths = paths.to_numpy()
+    if isinstance(paths, dict | set | frozenset | bytes):
+        raise ValueError(
+            f"`paths` must be a list, array, Series or one-column frame of paths, in an order. Got "
+            f"a {type(paths).__name__}."
+        )
+    try:
+        paths = list(paths)
+    except TypeError as exc:
+        raise ValueError(
+            f"`paths` must be a list, array, Series or one-column frame of paths. Got {paths!r}."
+        ) from exc
+    if all(isinstance(row, np.ndarray) and row.shape == (1,) for row in paths):
+        paths = [row[0] for row in paths]
+    for place, path in enumerate(paths):
+        if not isinstance(path, str | os.PathLike):
+            _refuse_no_path(paths, place)
+    if not paths:
+        raise ValueError("There is no path to read. Give at least one.")
+    return [os.fspath(path) for path in paths]
+
+
+def check_image_shape(image_shape, *, n_channels=None) -> Any:
+    """Return a shape as a tuple of int.
+
+    Parameters
+    ----------
+    image_shape : sequence of int
+        ``(C, H, W)``.
+    n_channels : collection of int, default=None
+        The numbers of channels that are possible; None: any.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    try:
+        shape = tuple(image_shape)
+    except TypeError:
+        shape = ()
+    are_sides = all(isinstance(side, Integral) and int(side) >= 1 for side in shape)
+    if len(shape) != 3 or not are_sides or (n_channels and shape[0] not in n_channels):
+        which = f" with C one of {tuple(n_channels)}" if n_channels else ""
+        raise ValueError(
+            f"`image_shape` must be three positive integers (C, H, W){which}. Got {image_shape!r}."
+        )
+    return tuple(int(side) for side in shape)
+
+
 class ImageFiles:
     """Image files as an array of shape ``(n, H, W, C)`` that is decoded where it is needed.
 
@@ -70,13 +142,17 @@ class ImageFiles:
         The files.
     image_shape : tuple of int
         ``(C, H, W)`` that they are converted and resized to.
+    dtype : dtype, default=uint8
+        Of the whole set: uint8; or, where the files are deep, uint16 or float32.
+    levels : ndarray of shape (n, 3), default=None
+        The least and the largest pixel of each file, and the mean; None: not known.
     """
 
-    dtype = np.dtype(np.uint8)
     ndim = 4
 
-    def __init__(self, paths, image_shape):
+    def __init__(self, paths, image_shape, dtype: Any = np.uint8, levels=None):
         self.paths, self.image_shape = paths, tuple(image_shape)
+        self.dtype, self.levels = np.dtype(dtype), levels
 
     @classmethod
     def checked(cls, paths, image_shape=None):
@@ -98,11 +174,22 @@ class ImageFiles:
         ValueError
             As `read_images`.
         """
-        with _strict():
+        with strict():
             image_shape = _resolve_shape(paths, image_shape, Parallel(n_jobs=1))
-            check = partial(_readable, image_shape=image_shape)
-            _raise_for(paths, [_try(check, path) for path in paths])
-        return cls(paths, image_shape)
+
+            def check(path):
+                # The pixels are let go of at once: all of them would fill the memory.
+                pixels, levels = decode(path, image_shape)
+                return pixels.dtype, levels
+
+            found = [_try(check, path) for path in paths]
+        _raise_for(paths, found)
+        dtypes, levels = zip(*(result for result, _ in found), strict=True)
+        return cls(paths, image_shape, _common_dtype(paths, dtypes), np.array(levels))
+
+    def resized(self, image_shape):
+        """Return the same files with another shape to be resized to."""
+        return ImageFiles(self.paths, image_shape, self.dtype, self.levels)
 
     @property
     def shape(self):
@@ -114,31 +201,38 @@ class ImageFiles:
         return len(self.paths)
 
     def __getitem__(self, rows):
-        return ImageFiles(self.paths[rows], self.image_shape)
+        levels = None if self.levels is None else self.levels[rows]
+        return ImageFiles(self.paths[rows], self.image_shape, self.dtype, levels)
 
     def __array__(self, dtype=None, copy=None):
-        images = np.empty(self.shape, dtype=np.uint8)
-        with _strict():
+        images = np.empty(self.shape, dtype=self.dtype)
+        with strict():
             for i, path in enumerate(self.paths):
                 try:
-                    images[i] = read_image(path, self.image_shape)
+                    pixels, _ = decode(path, self.image_shape)
+                    if not _holds(self.dtype, pixels.dtype):
+                        raise ValueError(f"it holds {pixels.dtype} where {self.dtype} was")
                 except ValueError as exc:
                     message = f"{path} cannot be read as an image any more ({exc})."
                     raise ValueError(message) from exc
+                images[i] = pixels
         return images if dtype is None else images.astype(dtype)
 
 
 def read_images(paths, *, image_shape=None, n_jobs=None):
     """Read image files into one array.
 
-    Rotations that a camera noted (EXIF) are applied, palettes resolved, CMYK becomes RGB, and 16
-    bits become 8. Every file is read before an error is raised, so that it can name all bad ones.
+    Rotations that a camera noted (EXIF) are applied, palettes resolved, and CMYK becomes RGB. Deep
+    pixels keep their values: those of 16 bits without a sign become uint16, those of 32 bits, with
+    a sign, or of floats float32. Every file is read before an error is raised, so that it can name
+    all bad ones. PNG, JPEG, TIFF, BMP, GIF, WebP, AVIF, JPEG 2000, PPM, TGA, PCX, QOI and SGI are
+    read, from regular files.
 
     Parameters
     ----------
     paths : array-like of shape (n,)
-        Paths, str or Path.
-    image_shape : tuple of int, default=None
+        Paths, str or Path; one alone is read as a list of one.
+    image_shape : tuple of int
         ``(C, H, W)``: each image is converted to C channels (1 grey, 3 RGB, 4 RGBA) and resized.
         None: all must have one size; they stay grey where all are, and RGBA where any has alpha.
     n_jobs : int, default=None
@@ -146,14 +240,16 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
 
     Returns
     -------
-    ndarray of shape (n, H, W, C), uint8
+    ndarray of shape (n, H, W, C), uint8, uint16 or float32
 
     Raises
     ------
     ValueError
-        If there is no path; if files are missing, empty, truncated, no images, or so large that
-        they look like a decompression bomb (up to ten are named, the others counted); or if sizes
-        differ without an `image_shape` (the first that differs is named).
+        If there is no path; if files are missing, empty, truncated, no images, no regular files, or
+        so large that they look like a decompression bomb, or hold pixels that are not finite or
+        integers that float32 cannot hold (up to ten are named, the others counted); if sizes
+        differ without an `image_shape` (the first that differs is named); or if some files have 8
+        bits and others more, as these mean other values (the first of each is named).
 
     Examples
     --------
@@ -168,119 +264,77 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
     >>> images.shape, images[0, 0, 0]
     ((1, 2, 2, 3), array([255,   0,   0], dtype=uint8))
     """
-    paths = [os.fspath(path) for path in paths]
-    if not paths:
-        raise ValueError("There is no path to read. Give at least one.")
+    paths = _listed(paths)
     parallel = Parallel(n_jobs=n_jobs, prefer="threads")
-    with _strict():
+    with strict():
         image_shape = _resolve_shape(paths, image_shape, parallel)
         n_channels, height, width = image_shape
-        images = np.empty((len(paths), height, width, n_channels), dtype=np.uint8)
+        # Nearly always all files are as deep as the first; where some are deeper, they wait.
+        first, _ = _try(lambda path: decode(path, image_shape)[0].dtype, paths[0])
+        images = _room((len(paths), height, width, n_channels), first or np.dtype(np.uint8))
+        deeper = {}
 
         def fill(i):
-            images[i] = read_image(paths[i], image_shape)
+            pixels, _ = decode(paths[i], image_shape)
+            if _holds(images.dtype, pixels.dtype):
+                images[i] = pixels
+            else:
+                deeper[i] = pixels
+            return pixels.dtype
 
-        _raise_for(paths, parallel(delayed(_try)(fill, i) for i in range(len(paths))))
+        found = list(parallel(delayed(_try)(fill, i) for i in range(len(paths))))
+    _raise_for(paths, found)
+    dtype = _common_dtype(paths, [result for result, _ in found])
+    if dtype != images.dtype:
+        images = images.astype(dtype)
+    for i, pixels in deeper.items():
+        images[i] = pixels
     return images
 
 
-def read_image(path, image_shape):
-    """Read one image file.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    image_shape : tuple of int
-        ``(C, H, W)`` to convert and resize to.
-
-    Returns
-    -------
-    ndarray of shape (H, W, C), uint8
-
-    Raises
-    ------
-    ValueError
-        If it cannot be read; the message leaves the path to the caller.
-    """
-    n_channels, height, width = image_shape
-    with _Opened(path) as image:
-        # A large JPEG decodes to a smaller size at a fraction of the cost; twice the wanted side
-        # is left, in either orientation, for a good resize.
-        image.draft(None, (2 * max(height, width),) * 2)
-        image = _eight_bits(ImageOps.exif_transpose(image))
-        image = _natural(image).convert(MODES[n_channels])
-        if image.size != (width, height):
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
-        return np.asarray(image).reshape(height, width, n_channels)
+def _room(shape, dtype):
+    """Return an array to fill, or say how large it would be."""
+    try:
+        return np.empty(shape, dtype=dtype)
+    except (MemoryError, ValueError) as exc:
+        size = np.prod(shape, dtype=float) * dtype.itemsize / 2**30
+        raise ValueError(
+            f"{shape[0]} images of (H, W, C) = {shape[1:]} take {size:.0f} GiB, more than there "
+            "is. Give a smaller image_shape, or the paths to an estimator: it decodes them batch "
+            "by batch."
+        ) from exc
 
 
-@contextmanager
-def _strict():
-    """Set what Pillow's warnings do while files are read.
-
-    Around all files, not around each: the filters are the whole process's, and threads that set and
-    reset them side by side would leave them changed.
-    """
-    with warnings.catch_warnings():
-        # Odd metadata is no reason to refuse a picture, nor to print about it.
-        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-        # What Pillow only warns of, from 90 million pixels on, is taken for an attack here.
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
+def _holds(dtype, other):
+    """Tell whether an array of one dtype holds the pixels of a file of another."""
+    return dtype == other or (dtype == np.float32 and other == np.uint16)
 
 
-class _Opened:
-    """An opened image; everything that Pillow says of a bad file becomes one ValueError."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __enter__(self):
-        try:
-            self.image = Image.open(self.path)
-        except BaseException as exc:
-            raise self._explained(exc) from exc
-        return self.image
-
-    def __exit__(self, kind, exc, traceback):
-        self.image.close()
-        if exc is not None:
-            raise self._explained(exc) from exc
-
-    def _explained(self, exc):
-        if isinstance(exc, Image.DecompressionBombError | Image.DecompressionBombWarning):
-            return ValueError("too many pixels, maybe a decompression bomb")
-        if isinstance(exc, FileNotFoundError):
-            return ValueError("no such file")
-        if isinstance(exc, UnidentifiedImageError):
-            return ValueError("not an image" if os.path.getsize(self.path) else "empty file")
-        if isinstance(exc, OSError | SyntaxError | EOFError | ValueError):
-            return ValueError(f"broken: {exc}")
-        return exc
-
-
-def _look(path):
-    """Return the shape of an image, ``(C, H, W)``, from its header."""
-    with _Opened(path) as image:
-        width, height = image.size
-        # Orientations 5 to 8 stand on a side.
-        if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
-            width, height = height, width
-        if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16"):
-            return 1, height, width
-        return 4 if _has_alpha(image) else 3, height, width
+def _common_dtype(paths, dtypes):
+    """Return the dtype of a set of files: uint8 where all are, else the one that holds all."""
+    deep = [i for i, dtype in enumerate(dtypes) if dtype != np.uint8]
+    if 0 < len(deep) < len(paths):
+        flat = next(i for i, dtype in enumerate(dtypes) if dtype == np.uint8)
+        raise ValueError(
+            f"{len(deep)} of {len(paths)} files have more than 8 bits a channel ({paths[deep[0]]} "
+            f"first), and the others 8 ({paths[flat]} first): equal numbers would mean other "
+            "brightness. Save all in one depth."
+        )
+    return np.dtype(np.float32) if len(set(dtypes)) > 1 else dtypes[0]
 
 
 def _resolve_shape(paths, image_shape, parallel):
     """Return the shape to read to: the given one, or the one that all files share."""
     if image_shape is None:
-        return _common_shape(paths, parallel(delayed(_try)(_look, path) for path in paths))
-    if len(image_shape) != 3 or image_shape[0] not in MODES or min(image_shape) < 1:
+        return _common_shape(paths, parallel(delayed(_try)(look, path) for path in paths))
+    shape = check_image_shape(image_shape, n_channels=CHANNEL_MODES)
+    most = Image.MAX_IMAGE_PIXELS
+    if most is not None and shape[1] * shape[2] > most:
         raise ValueError(
-            f"`image_shape` must be (C, H, W) with C one of {tuple(MODES)}. Got {image_shape!r}."
+            f"`image_shape`={image_shape!r} asks for {shape[1] * shape[2]:,} pixels an image, and "
+            f"at most {most:,} are read. Give a smaller one."
         )
-    return tuple(image_shape)
+    return shape
 
 
 def _common_shape(paths, looks):
@@ -296,12 +350,6 @@ def _common_shape(paths, looks):
     return max(shape[0] for shape in shapes), *shapes[0][1:]
 
 
-def _readable(path, *, image_shape):
-    """Decode a file and let go of it at once: the pictures of a check would fill the memory."""
-    read_image(path, image_shape)
-    return True
-
-
 def _try(function, argument):
     """Return what a function returns, and what it complains of."""
     try:
@@ -313,35 +361,22 @@ def _try(function, argument):
 def _raise_for(paths, results):
     bad = [f"{path} ({why})" for path, (_, why) in zip(paths, results, strict=True) if why]
     if bad:
-        named = "; ".join(bad[:MOST_NAMED])
-        more = f"; and {len(bad) - MOST_NAMED} more" if len(bad) > MOST_NAMED else ""
         raise ValueError(
-            f"{len(bad)} of {len(paths)} files cannot be read as images: {named}{more}. "
+            f"{len(bad)} of {len(paths)} files cannot be read as images: {named(bad)}. "
             "Mend or remove them."
         )
 
 
-def _has_alpha(image):
-    return image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+def named(words):
+    """Return a line that names up to ten of something, and counts the others.
 
+    Parameters
+    ----------
+    words : list of str
 
-def _natural(image):
-    """Resolve palettes and transparency, which a direct conversion would lose."""
-    if image.mode in ("P", "PA"):
-        return image.convert("RGBA" if _has_alpha(image) else "RGB")
-    return image
-
-
-def _eight_bits(image):
-    """Scale deep grey images to 8 bits, where Pillow's own conversion clips them at 255."""
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode == "I":
-        values = np.asarray(image)
-        deep = values.max() > 255
-        return Image.fromarray(np.clip(values >> (8 if deep else 0), 0, 255).astype(np.uint8))
-    if image.mode == "F":
-        values = np.asarray(image)
-        scale = 255.0 if values.max() <= 1 else 1.0
-        return Image.fromarray(np.clip(values * scale, 0, 255).astype(np.uint8))
-    return image
+    Returns
+    -------
+    str
+    """
+    more = f"; and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
+    return "; ".join(words[:MOST_NAMED]) + more

@@ -12,7 +12,13 @@ import numpy as np
 from sklearn.utils import _safe_indexing, check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
-from skimb._image_files import ImageFiles, as_paths, is_paths, read_images
+from skimb._image_files import ImageFiles, as_paths, check_image_shape, is_paths, read_images
+from skimb._pixel_values import (
+    check_value_range,
+    observed_range,
+    refuse_outside,
+    warn_of_other_scale,
+)
 
 __all__ = [
     "ImageLayout",
@@ -24,6 +30,7 @@ __all__ = [
     "pictures",
     "pictures_by_label",
     "read_layout",
+    "warn_of_other_pixels",
 ]
 
 #: Channel counts that let a 4-D array speak for itself: grey, RGB, RGBA.
@@ -89,7 +96,7 @@ def read_layout(row_shape, *, image_shape=None, channels=None):
     """
     row_shape = tuple(int(side) for side in row_shape)
     if image_shape is not None:
-        image_shape = _check_image_shape(image_shape)
+        image_shape = check_image_shape(image_shape)
     if len(row_shape) == 1:
         shape = image_shape or (1, 1, row_shape[0])
         if int(np.prod(shape)) != row_shape[0]:
@@ -110,21 +117,17 @@ def read_layout(row_shape, *, image_shape=None, channels=None):
             f"X must have 2, 3 or 4 dimensions: (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W). "
             f"Got {len(row_shape) + 1}, with rows of shape {row_shape}."
         )
+    if layout.n_features == 0:
+        raise ValueError(
+            f"X holds images without a pixel, of shape (C, H, W) = {layout.image_shape}. Every "
+            "side must be at least 1."
+        )
     if image_shape is not None and layout.image_shape != image_shape:
         raise ValueError(
             f"X holds images of shape (C, H, W) = {layout.image_shape}, but `image_shape` asks for "
             f"{image_shape}. Arrays are not resized: resize them, or leave image_shape None."
         )
     return layout
-
-
-def _check_image_shape(image_shape):
-    shape = tuple(int(side) for side in image_shape)
-    if len(shape) != 3 or min(shape) < 1:
-        raise ValueError(
-            f"`image_shape` must be three positive integers (C, H, W). Got {image_shape!r}."
-        )
-    return shape
 
 
 def _place_of_channels(row_shape):
@@ -170,10 +173,13 @@ def checked_once(X, images):
     return images if isinstance(images, ImageFiles) else X
 
 
-def fit_images(estimator, X, y=None, *, image_shape=None, channels=None) -> Any:
+def fit_images(
+    estimator, X, y=None, *, image_shape=None, channels=None, value_range: Any = "auto"
+) -> Any:
     """Validate X and y in ``fit``, and read X as images.
 
-    Sets ``n_features_in_``, ``image_shape_`` and, for frames, ``feature_names_in_``.
+    Sets ``n_features_in_``, ``image_shape_``, ``value_range_`` and, for frames,
+    ``feature_names_in_``.
 
     Parameters
     ----------
@@ -185,6 +191,8 @@ def fit_images(estimator, X, y=None, *, image_shape=None, channels=None) -> Any:
         The target; None: there is none.
     image_shape, channels
         As in `read_layout`.
+    value_range : "auto" or pair of numbers, default="auto"
+        As in `CNNClassifier`.
 
     Returns
     -------
@@ -194,8 +202,10 @@ def fit_images(estimator, X, y=None, *, image_shape=None, channels=None) -> Any:
     Raises
     ------
     ValueError
-        If X is empty, not finite or ambiguous, or y does not fit.
+        If X is empty, not finite, ambiguous or outside of the range that is given, or y does not
+        fit.
     """
+    given = check_value_range(value_range)
     if isinstance(X, ImageFiles) or is_paths(X):
         check_consistent_length(X, y)
         # A stand-in of one column, as paths are: scikit-learn checks y, and X says how many.
@@ -207,6 +217,7 @@ def fit_images(estimator, X, y=None, *, image_shape=None, channels=None) -> Any:
         images = _checked_files(X, image_shape)
         estimator.image_shape_ = images.image_shape
         estimator._fitted_on_rows = False
+        _take_range(estimator, images, given)
         return images, y
     if y is None:
         X = _validate(estimator, X, reset=True)
@@ -216,7 +227,15 @@ def fit_images(estimator, X, y=None, *, image_shape=None, channels=None) -> Any:
     estimator.n_features_in_ = layout.n_features
     estimator.image_shape_ = layout.image_shape
     estimator._fitted_on_rows = X.ndim == 2
-    return layout.to_channels_last(X), y
+    images = layout.to_channels_last(X)
+    _take_range(estimator, images, given)
+    return images, y
+
+
+def _take_range(estimator, images, given):
+    refuse_outside(images, given)
+    estimator._given_range = given
+    estimator.value_range_ = observed_range(images) if given is None else given
 
 
 def check_images(estimator, X, *, channels=None):
@@ -238,10 +257,13 @@ def check_images(estimator, X, *, channels=None):
     Raises
     ------
     ValueError
-        If X is empty, not finite, ambiguous, or of another shape than in ``fit``.
+        If X is empty, not finite, ambiguous, of another shape than in ``fit``, or outside of the
+        range that was given there.
     """
     if isinstance(X, ImageFiles) or is_paths(X):
-        return _checked_files(X, estimator.image_shape_)
+        images = _checked_files(X, estimator.image_shape_)
+        refuse_outside(images, estimator._given_range)
+        return images
     X = _validate(estimator, X, reset=False)
     if X.ndim == 2 and not estimator._fitted_on_rows:
         raise ValueError(
@@ -257,13 +279,33 @@ def check_images(estimator, X, *, channels=None):
             f"{type(estimator).__name__} was fitted on images of shape (C, H, W) = "
             f"{estimator.image_shape_}, but X holds images of shape {layout.image_shape}."
         )
-    return layout.to_channels_last(X)
+    images = layout.to_channels_last(X)
+    refuse_outside(images, estimator._given_range)
+    return images
+
+
+def warn_of_other_pixels(estimator, images):
+    """Warn where images are on another scale than those that an estimator was fitted on.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The fitted estimator; it warns where it has ``_levels``, the `PixelLevels` of its training.
+    images : ndarray of shape (n, H, W, C), or ImageFiles
+        As `check_images` returns them.
+    """
+    warn_of_other_scale(
+        type(estimator).__name__,
+        getattr(estimator, "_levels", None),
+        images,
+        fitted_range=estimator.value_range_ if estimator._given_range is None else None,
+    )
 
 
 def _checked_files(X, image_shape):
     """Return paths as files that were opened once; where another estimator did, not again."""
     if isinstance(X, ImageFiles):
-        return ImageFiles(X.paths, image_shape or X.image_shape)
+        return X.resized(image_shape or X.image_shape)
     return ImageFiles.checked(as_paths(X), image_shape)
 
 
@@ -314,6 +356,11 @@ def check_rows(sampler, X, y, *, numeric):
             input_name="X",
             estimator=sampler,
         )
+        if 0 in X.shape[1:]:
+            raise ValueError(
+                f"X holds rows without a value, of shape {X.shape[1:]}. Every side must be at "
+                "least 1."
+            )
         check_consistent_length(X, y)
         sampler.n_features_in_ = int(np.prod(X.shape[1:]))
         if hasattr(sampler, "feature_names_in_"):
@@ -355,6 +402,13 @@ def pictures(X, rows, *, image_shape=None, channels=None):
     chosen = _safe_indexing(X, np.asarray(rows, dtype=np.intp))
     if is_paths(X):
         images = [read_images([path], image_shape=image_shape)[0] for path in as_paths(chosen)]
+        deep = [i for i, image in enumerate(images) if image.dtype != np.uint8]
+        if deep:
+            # Their sizes may differ, and they share one brightness all the same.
+            flat = _as_bytes(np.concatenate([images[i].ravel() for i in deep]).astype(np.float64))
+            ends = np.cumsum([images[i].size for i in deep])[:-1]
+            for i, values in zip(deep, np.split(flat, ends), strict=True):
+                images[i] = values.reshape(images[i].shape)
     else:
         chosen = np.asarray(chosen)
         unfolded = image_shape if chosen.ndim == 2 else None

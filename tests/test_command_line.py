@@ -146,6 +146,24 @@ def test_compare_folders_with_a_test_folder_and_counts(folders, capsys):
     assert result["protocol"]["n_runs"] == 2
 
 
+def test_files_that_are_passed_over_are_told_in_one_line(folders, capsys):
+    for i in range(10):
+        (folders / "train" / "cat" / f"{i}.HEIC").touch()
+    (folders / "train" / "dog" / "notes.pdf").touch()
+    assert main(["compare", str(folders / "train"), "--folds", "2", "--size", "8", *QUICK]) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "passed over" in line]
+    assert "10 .heic" in line
+    assert "1 .pdf" in line
+
+
+def test_the_parent_of_train_and_test_exits_with_1(folders, capsys):
+    assert main(["compare", str(folders), *QUICK]) == 1
+    error = capsys.readouterr().err
+    assert f"Give {folders / 'train'}, " in error
+    assert f"--test {folders / 'validation'}" in error
+    assert len(error.splitlines()) == 1
+
+
 def test_compare_a_folder_by_cross_validation(folders, capsys):
     assert main(["compare", str(folders / "train"), "--folds", "2", "--size", "8", *QUICK]) == 0
     assert "mean ± sd over 2 run(s)" in capsys.readouterr().out

@@ -106,3 +106,13 @@ def test_pictures_of_files_of_different_sizes(tmp_path):
     assert [picture.shape for picture in pictures(paths, [1, 0])] == [(5, 5, 3), (3, 3, 3)]
     resized = pictures(pd.Series(paths), [1, 0], image_shape=(1, 4, 4))
     assert [picture.shape for picture in resized] == [(4, 4), (4, 4)]
+
+
+def test_pictures_of_deep_files_share_one_brightness(tmp_path):
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path, value, side in zip(paths, (1000, 4000), (3, 5), strict=True):
+        Image.fromarray(np.full((side, side), value, np.uint16)).save(path)
+    dim, bright = pictures(paths, [0, 1])
+    assert dim.dtype == bright.dtype == np.uint8
+    np.testing.assert_array_equal(dim, np.full((3, 3), 64))
+    np.testing.assert_array_equal(bright, np.full((5, 5), 255))

@@ -1,19 +1,32 @@
 """Folders of images, one sub-folder a class."""
 
+import os
+import warnings
+from collections import defaultdict
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from sklearn.utils import Bunch
 
+from skimb._image_decoding import image_endings
+from skimb._image_files import named
+
 __all__ = ["classes_of", "load_image_folder"]
+
+#: How the parts of a data set are called that was split before; the first ones are trained on.
+TRAINING = ("train", "training")
+PARTS = (*TRAINING, "test", "testing", "val", "valid", "validation", "dev", "eval")
+
+#: Bytes at the end of a file that tell most from one another.
+TAIL = 4096
 
 
 def load_image_folder(path):
     """List a folder of images that has one sub-folder a class.
 
-    No file is opened: `read_images` does that. Hidden files, and files without the ending of an
-    image, are passed over.
+    No file is decoded: `read_images` does that. Hidden files are passed over, and files without the
+    ending of an image that `read_images` reads, which a warning counts.
 
     Parameters
     ----------
@@ -24,13 +37,21 @@ def load_image_folder(path):
     -------
     Bunch
         ``paths``, ndarray of str of shape (n,), sorted; ``target``, ndarray of str of shape (n,),
-        the name of each image's class; ``target_names``, sorted list of str.
+        the name of each image's class; ``target_names``, sorted list of str; ``skipped``, dict of
+        ending to the list of files that were passed over; ``remark``, str: what the warnings say,
+        in one line, or empty.
 
     Raises
     ------
     ValueError
-        If there is no such folder, it has fewer than two sub-folders, or some hold no image (they
-        are named).
+        If there is no such folder, it has fewer than two sub-folders, some hold no image (they are
+        named), or they are the parts of a data set, such as ``train`` and ``test``.
+
+    Warns
+    -----
+    UserWarning
+        Where files were passed over (their endings are counted), or where files of two classes are
+        equal byte for byte (up to ten are named): the class of such an image is not known.
 
     Examples
     --------
@@ -39,26 +60,36 @@ def load_image_folder(path):
     >>> from PIL import Image
     >>> from skimb.datasets import load_image_folder
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for label in ["cat", "dog"]:
+    ...     for label, grey in {"cat": 80, "dog": 160}.items():
     ...         (Path(folder) / label).mkdir()
-    ...         Image.new("L", (4, 4)).save(Path(folder) / label / "1.png")
+    ...         Image.new("L", (4, 4), grey).save(Path(folder) / label / "1.png")
     ...     images = load_image_folder(folder)
     >>> images.target
     array(['cat', 'dog'], dtype='<U3')
     """
-    classes = classes_of(path)
+    classes, skipped = _listing(path)
+    _refuse_parts(path, classes)
     if len(classes) < 2:
         raise ValueError(
             f"{path} must have one sub-folder a class, at least two. It has {list(classes)}."
         )
+    passed_over = _words_of(path, skipped)
     empty = [name for name, files in classes.items() if not files]
     if empty:
+        more = f" {passed_over}" if passed_over else ""
         raise ValueError(
-            f"These class folders of {path} hold no image: {empty}. Fill or remove them."
+            f"These class folders of {path} hold no image: {empty}. Fill or remove them.{more}"
         )
-    paths = np.array([file for files in classes.values() for file in files])
-    target = np.repeat(list(classes), [len(files) for files in classes.values()])
-    return Bunch(paths=paths, target=target, target_names=list(classes))
+    remarks = [words for words in (passed_over, _words_of_equals(path, classes)) if words]
+    for words in remarks:
+        warnings.warn(words, UserWarning, stacklevel=2)
+    return Bunch(
+        paths=np.array([file for files in classes.values() for file in files]),
+        target=np.repeat(list(classes), [len(files) for files in classes.values()]),
+        target_names=list(classes),
+        skipped=skipped,
+        remark=" ".join(remarks),
+    )
 
 
 def classes_of(path):
@@ -79,21 +110,129 @@ def classes_of(path):
     ValueError
         If there is no such folder.
     """
+    return _listing(path)[0]
+
+
+def _listing(path):
+    """Return the images of each sub-folder, and the files that are none, by ending."""
     folder = Path(path)
     if not folder.is_dir():
         what = "a file" if folder.exists() else "not there"
         raise ValueError(
             f"{folder} must be a folder with one sub-folder a class, but it is {what}."
         )
-    endings = Image.registered_extensions()
-    return {
-        child.name: sorted(
-            str(file)
-            for file in child.rglob("*")
-            if file.suffix.lower() in endings
-            and not any(part.startswith(".") for part in file.relative_to(child).parts)
-            and file.is_file()
-        )
-        for child in sorted(folder.iterdir())
-        if child.is_dir() and not child.name.startswith(".")
-    }
+    classes, skipped = {}, defaultdict(list)
+    for child in sorted(folder.iterdir()):
+        if child.name.startswith("."):
+            continue
+        if child.is_dir():
+            classes[child.name] = sorted(_images_in(child, skipped))
+        elif child.suffix.lower() in image_endings():
+            # An image beside the classes has none.
+            skipped[child.suffix.lower()].append(str(child))
+    return classes, {ending: sorted(files) for ending, files in sorted(skipped.items())}
+
+
+def _images_in(folder, skipped):
+    """Yield the images of a folder and of those in it; put aside what is none."""
+
+    def refuse(exc):
+        raise ValueError(f"{exc.filename} cannot be listed: {exc.strerror}.") from exc
+
+    for place, folders, files in os.walk(folder, onerror=refuse):
+        for name in [name for name in folders if (Path(place) / name).is_symlink()]:
+            # It might lead back here, or into another class.
+            skipped["link to a folder"].append(str(Path(place) / name))
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for file in (Path(place) / name for name in files if not name.startswith(".")):
+            # What has the ending but is no file is listed too: reading names it.
+            if file.suffix.lower() in image_endings():
+                yield str(file)
+            else:
+                skipped[file.suffix.lower()].append(str(file))
+
+
+def _refuse_parts(path, classes):
+    """Refuse the parent of folders for training and test."""
+    folder = Path(path)
+    parts = [
+        name
+        for name in classes
+        if name.lower() in PARTS
+        and any(child.is_dir() for child in (folder / name).iterdir() if child.name[0] != ".")
+    ]
+    train = [name for name in parts if name.lower() in TRAINING]
+    if not train or (len(parts) < 2 and len(classes) > 1):
+        return
+    others = [name for name in parts if name not in train]
+    test = next((name for name in others if name.lower().startswith("test")), (others or [None])[0])
+    also = "" if test is None else f", and its test images by --test {folder / test}"
+    raise ValueError(
+        f"{folder} holds the parts of a data set, {parts}, and no classes. Give "
+        f"{folder / train[0]}{also}."
+    )
+
+
+def _words_of(path, skipped):
+    """Say which files were passed over, or return an empty str."""
+    if not skipped:
+        return ""
+    counts = [
+        f"{len(files)} {_name_of(ending)} ({os.path.relpath(files[0], path)}"
+        f"{' first' if len(files) > 1 else ''})"
+        for ending, files in sorted(skipped.items(), key=lambda item: (-len(item[1]), item[0]))
+    ]
+    n_files = sum(len(files) for files in skipped.values())
+    return (
+        f"{n_files} {'file' if n_files == 1 else 'files'} of {path} passed over, as no images of a "
+        f"class: {named(counts)}."
+    )
+
+
+def _name_of(ending):
+    return ending or "without an ending"
+
+
+def _words_of_equals(path, classes):
+    """Say which files of two classes are equal, or return an empty str."""
+    label_of = {file: label for label, files in classes.items() for file in files}
+    groups = [list(label_of)]
+    # Ever closer looks, each at the files that the one before could not tell apart.
+    for look in (os.path.getsize, _tail, _digest):
+        groups = [
+            equal
+            for group in groups
+            for equal in _grouped(group, look)
+            if len({label_of[file] for file in equal}) > 1
+        ]
+    if not groups:
+        return ""
+    lines = [" = ".join(os.path.relpath(file, path) for file in group[:3]) for group in groups]
+    return (
+        f"Equal files stand in two classes of {path}, so that the class of {len(groups)} "
+        f"{'image is' if len(groups) == 1 else 'images is'} not known: {named(lines)}. Take them "
+        "out of one."
+    )
+
+
+def _grouped(files, look):
+    groups = defaultdict(list)
+    for file in files:
+        # What cannot be read is named when it is.
+        if os.path.isfile(file) and os.access(file, os.R_OK):
+            groups[look(file)].append(file)
+    return groups.values()
+
+
+def _tail(path):
+    with open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - TAIL))
+        return file.read()
+
+
+def _digest(path):
+    digest = blake2b(digest_size=16)
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.digest()

@@ -123,9 +123,12 @@ class Augmentation:
         Functions of images, and at most one that mixes rows, last.
     counts : Tensor of shape (n_classes,)
         Rows of each class in the training part.
+    value_range : tuple of float, default=None
+        The pixels that steps see as 0 and 1; None: 0 and what `unit_of` says.
     """
 
-    def __init__(self, steps, counts):
+    def __init__(self, steps, counts, value_range=None):
+        self.value_range = value_range
         self.mixer: Any = steps[-1] if steps and hasattr(steps[-1], "mix") else None
         self.changes = steps[:-1] if self.mixer is not None else steps
         self.counts = counts
@@ -144,10 +147,11 @@ class Augmentation:
         target : tuple of Tensor of shape (n,)
             ``(target, weight)``; of mixed rows also those of the partner, and the share of the own.
         """
-        unit = unit_of(images)
+        low, high = self.value_range or (0.0, unit_of(images))
+        unit = high - low
         images = images.to(torch.float32)
         for change in self.changes:
-            images = change(images / unit) * unit
+            images = change((images - low) / unit) * unit + low
         if self.mixer is None:
             return images, (target, weight)
         images, partner, share = self.mixer.mix(images, target, self.counts)
@@ -229,7 +233,7 @@ def unit_of(images):
     return 255.0 if images.dtype == torch.uint8 else 1.0
 
 
-def build_augmentation(augmentation, *, image_shape, counts, device, rng):
+def build_augmentation(augmentation, *, image_shape, counts, device, rng, value_range=None):
     """Turn the `augmentation` parameter into an `Augmentation`.
 
     Parameters
@@ -244,6 +248,8 @@ def build_augmentation(augmentation, *, image_shape, counts, device, rng):
         Where the training will be.
     rng : RandomState
         The source of seeds for steps that take one.
+    value_range : tuple of float, default=None
+        As in `Augmentation`.
 
     Returns
     -------
@@ -265,7 +271,8 @@ def build_augmentation(augmentation, *, image_shape, counts, device, rng):
             "`augmentation` may mix rows once, in its last step: what follows could not tell whose "
             f"pixels it sees. Got {augmentation!r}."
         )
-    return Augmentation(steps, torch.as_tensor(counts, dtype=torch.float32, device=device))
+    counts = torch.as_tensor(counts, dtype=torch.float32, device=device)
+    return Augmentation(steps, counts, value_range)
 
 
 def _build_step(step, device, rng):

@@ -56,7 +56,11 @@ class FileTensors(Dataset):
         return len(self.images)
 
     def __getitem__(self, rows):
-        images = torch.from_numpy(np.asarray(self.images[rows])).permute(0, 3, 1, 2)
+        images = np.asarray(self.images[rows])
+        if images.dtype == np.uint16:
+            # torch does little with 16 bits without a sign; float32 holds them all.
+            images = images.astype(np.float32)
+        images = torch.from_numpy(images).permute(0, 3, 1, 2)
         return images, (torch.from_numpy(self.target[rows]), torch.from_numpy(self.weight[rows]))
 
     def reweight(self, weight):

@@ -101,8 +101,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         and ``"remix"`` are short for ``FlipCrop()``, after which predictions are averaged over an
         image and its mirror image, and `Mixup`, `CutMix`, `Remix`, which mix rows and their labels
         and come last in a list. None: images are trained on as they are. A callable (kornia's
-        containers, say) gets float32 images (n, C, H, W), with values
-        in [0, 1] where X is uint8, and returns as many of that shape; torch's generator is seeded
+        containers, say) gets float32 images (n, C, H, W), with values in [0, 1] where X is uint8
+        or `value_range` is given, and returns as many of that shape; torch's generator is seeded
         while it runs.
     target_prior : {"train", "uniform"}, dict or None, default=None
         The class prior that `predict_proba`, `decision_function` and `predict` speak for. None:
@@ -166,6 +166,13 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         image files are resized to (None: all must have one size).
     channels : {"first", "last"} or None, default=None
         Where the channels of a 4-D X stand, when its shape leaves that open.
+    value_range : "auto" or tuple, default="auto"
+        ``(low, high)``, such as (0, 4095) for 12 bits in a file of 16: the values that pixels may
+        have. What lies outside is refused, files by name, in `fit` and later; and it is the scale
+        on which an augmentation and a module of `pretrained` get values in [0, 1]. ``"auto"``:
+        any values; [0, 255] is that scale where X is uint8. Files of more than 8 bits a channel
+        keep their values, and later ones beyond the range of those that `fit` saw are told of by a
+        warning.
     standardize : "auto", None or tuple, default="auto"
         ``"auto"``: by the mean and standard deviation of each channel over the training part; a
         module of `pretrained` gets values in [0, 1], which it standardises by its own.
@@ -197,6 +204,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         Only where X is a frame with string column names.
     image_shape_ : tuple of int
         ``(C, H, W)``.
+    value_range_ : tuple of float
+        The least and the largest value of a pixel: as given, or (0, 255) for uint8, or those of X.
     net_ : skorch.NeuralNet
         The trained net.
     module_ : nn.Module
@@ -225,6 +234,11 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     were interpolated or augmented before `fit` cannot be recognised in a plain array: give the
     resampler as `sampler` instead of putting it before this estimator, or let it return its rows
     with ``lazy=True``. Then only originals are held out, and rows made of them are left out.
+
+    Images on another scale than those of the training (values in [0, 1] where it had [0, 255]) are
+    told of by a warning at prediction: their mean lies more than the whole range of the training
+    images beyond that, or half of them reach ten times as far beyond; or they span less than a
+    tenth of it, flatter by far than the training images are. Of an array a sample is looked at.
 
     References
     ----------
@@ -298,6 +312,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         n_iter_no_change=5,
         image_shape=None,
         channels=None,
+        value_range: Any = "auto",
         standardize: Any = "auto",
         device: Any = "auto",
         num_workers=0,
@@ -330,6 +345,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         self.n_iter_no_change = n_iter_no_change
         self.image_shape = image_shape
         self.channels = channels
+        self.value_range = value_range
         self.standardize = standardize
         self.device = device
         self.num_workers = num_workers

@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skimb._images import check_images, fit_images
+from skimb._images import check_images, fit_images, warn_of_other_pixels
 from skimb._params import (
     HasMethods,
     Interval,
@@ -24,6 +24,7 @@ from skimb._params import (
     check_sample_weight,
     fit_context,
 )
+from skimb._pixel_values import levels_of
 from skimb._resampled import ResampledRows
 from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._augmentation import AUGMENTATIONS, build_augmentation
@@ -105,6 +106,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "image_shape": [tuple, list, None],
         "channels": [StrOptions({"first", "last"}), None],
+        "value_range": [StrOptions({"auto"}), tuple, list],
         "standardize": [StrOptions({"auto"}), tuple, list, None],
         "device": [str, torch.device],
         "num_workers": [Interval(Integral, 0, None, closed="left")],
@@ -126,6 +128,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
     scoring: Any
     image_shape: Any
     channels: Any
+    value_range: Any
     standardize: Any
     device: Any
     random_state: Any
@@ -284,7 +287,14 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             )
         check_handed_in(self)
         view = X if isinstance(X, ResampledRows) else None
-        images, y = fit_images(self, X, y, image_shape=self.image_shape, channels=self.channels)
+        images, y = fit_images(
+            self,
+            X,
+            y,
+            image_shape=self.image_shape,
+            channels=self.channels,
+            value_range=self.value_range,
+        )
         target = self._read_target(y)
         everything = Part(images, target, self._check_weight(sample_weight, images, target))
         if groups is not None:
@@ -305,6 +315,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             valid_rows = valid_rows[:0]
         part = everything.take(train_rows)
         statistics = self._standardization(part.images)
+        self._levels = levels_of(part.images)
         self._take_in(part)
         if self.sampler is not None:
             part = self._resample(part, sampler_rng)
@@ -339,6 +350,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
                 counts=self._class_counts(part),
                 device=device,
                 rng=sampler_rng,
+                value_range=self._given_range,
             ),
             scorer=scorer,
             watches_loss=self.scoring is None and self._watches_loss(loss),
@@ -450,7 +462,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             return None
         if self.standardize == "auto":
             if isinstance(self.module, PretrainedBackbone):
-                return unit_scale(images)
+                return unit_scale(images, self._given_range)
             return _pixel_statistics(images)
         n_channels = self.image_shape_[0]
         try:
@@ -481,6 +493,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         """Return X as images for the net."""
         check_is_fitted(self)
         images = check_images(self, X, channels=self.channels)
+        warn_of_other_pixels(self, images)
         return unlabelled(images)
 
     def embed(self, X):

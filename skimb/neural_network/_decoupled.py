@@ -280,7 +280,14 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
             )
         # Validated here too, so that errors name this estimator.
         image_shape = backbone.image_shape_ if is_frozen else backbone.image_shape
-        images, y = fit_images(self, X, y, image_shape=image_shape, channels=backbone.channels)
+        images, y = fit_images(
+            self,
+            X,
+            y,
+            image_shape=image_shape,
+            channels=backbone.channels,
+            value_range=backbone.value_range,
+        )
         X = checked_once(X, images)
         if not is_frozen:
             backbone = seeded_clone(backbone, rng).fit(X, y, sample_weight, groups)
@@ -297,6 +304,9 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
             self.head_ = head.take(own_layer(backbone)[0], backbone.classes_)
         else:
             self.head_ = self._fit_classifier(head, embedded, y, sample_weight, rng)
+        if isinstance(self.head_, CNNClassifier):
+            # Of images that are on another scale the network warns, and its head need not.
+            self.head_._levels = None
         self.classes_ = self.head_.classes_
         return self
 

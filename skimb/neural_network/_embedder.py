@@ -18,8 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skimb._image_files import is_paths
-from skimb._images import check_images, checked_once, fit_images
+from skimb._images import check_images, checked_once, fit_images, warn_of_other_pixels
 from skimb._params import HasMethods, StrOptions, check_handed_in, fit_context
+from skimb._pixel_values import levels_of
 from skimb.neural_network._classifier import CNNClassifier
 from skimb.neural_network._embedding_cache import embed_once, open_cache
 from skimb.neural_network._modules import count_multiply_adds, last_linear
@@ -61,6 +62,8 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         what the network was trained on.
     channels : {"first", "last"} or None, default=None
         As in `CNNClassifier`, for `pretrained` only.
+    value_range : tuple or None, default=None
+        ``(low, high)``, as in `CNNClassifier`, for `pretrained` only; None is ``"auto"``.
     device : str or torch.device, default=None
         As in `CNNClassifier`, for `pretrained` only; None is ``"auto"``.
 
@@ -72,6 +75,8 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Values in an image, C * H * W; of a column of paths 1.
     image_shape_ : tuple of int
         ``(C, H, W)``.
+    value_range_ : tuple of float
+        As in `CNNClassifier`.
 
     References
     ----------
@@ -102,6 +107,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         "cache": ["boolean", str, os.PathLike, None],
         "image_shape": [tuple, list, None],
         "channels": [StrOptions({"first", "last"}), None],
+        "value_range": [StrOptions({"auto"}), tuple, list, None],
         "device": [str, torch.device, None],
     }
 
@@ -114,6 +120,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         cache: Any = None,
         image_shape=None,
         channels=None,
+        value_range: Any = None,
         device: Any = None,
     ):
         self.estimator = estimator
@@ -122,6 +129,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.cache = cache
         self.image_shape = image_shape
         self.channels = channels
+        self.value_range = value_range
         self.device = device
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -165,13 +173,20 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         image_shape = self.image_shape
         if image_shape is None and backbone.image_size is not None and is_paths(X):
             image_shape = (3, *backbone.image_size)
-        images, _ = fit_images(self, X, image_shape=image_shape, channels=self.channels)
+        images, _ = fit_images(
+            self,
+            X,
+            image_shape=image_shape,
+            channels=self.channels,
+            value_range=self.value_range or "auto",
+        )
+        self._levels = levels_of(images)
         device = resolve_device(self.device or "auto")
         self.estimator_ = copy.deepcopy(backbone).to(device)
         self._channels = self.channels
         # Nothing is trained: what a net wants for it stays empty.
         net = ImageNet(
-            Standardized(self.estimator_, unit_scale(images)).to(device),
+            Standardized(self.estimator_, unit_scale(images, self._given_range)).to(device),
             RowLoss(nn.Identity()),
             multiply_adds=count_multiply_adds(self.estimator_, self.image_shape_, device),
             train_split=None,
@@ -184,7 +199,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return images
 
     def _fit_estimator(self, X, y, sample_weight, groups):
-        for name in ("image_shape", "channels", "device"):
+        for name in ("image_shape", "channels", "value_range", "device"):
             if getattr(self, name) is not None:
                 raise ValueError(
                     f"`{name}` belongs to embedders of a `pretrained` network. Set it on the "
@@ -209,11 +224,18 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         # Validated here too, so that errors name this estimator.
         image_shape = network.image_shape_ if is_frozen else network.image_shape
         images, y = fit_images(
-            self, X, None if is_frozen else y, image_shape=image_shape, channels=network.channels
+            self,
+            X,
+            None if is_frozen else y,
+            image_shape=image_shape,
+            channels=network.channels,
+            value_range=network.value_range,
         )
         if not is_frozen:
             network = clone(network).fit(checked_once(X, images), y, sample_weight, groups)
         self.estimator_, self._channels, self.net_ = network, network.channels, network.net_
+        # The range and the levels that count are those of the network's training.
+        self.value_range_, self._levels = network.value_range_, network._levels
         return images
 
     def transform(self, X):
@@ -229,7 +251,9 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ndarray of shape (n, d), float32
         """
         check_is_fitted(self)
-        return self._embed(check_images(self, X, channels=self._channels))
+        images = check_images(self, X, channels=self._channels)
+        warn_of_other_pixels(self, images)
+        return self._embed(images)
 
     def _embed(self, images):
         cache = open_cache(self.cache)

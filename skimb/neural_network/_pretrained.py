@@ -11,6 +11,8 @@ from safetensors import SafetensorError
 from torch import nn
 from torch.nn import functional as F
 
+from skimb._pixel_values import observed_range
+
 __all__ = ["PretrainedBackbone", "pretrained", "unit_scale"]
 
 
@@ -131,13 +133,15 @@ def pretrained(name_or_path, *, image_size=None):
         return load(name, image_size)
 
 
-def unit_scale(images):
+def unit_scale(images, value_range=None):
     """Return by which mean and standard deviation pixels come to lie in [0, 1].
 
     Parameters
     ----------
     images : ndarray of shape (n, H, W, C), or ImageFiles
-        uint8; or floats in [0, 1] or in [0, 255].
+        uint8; or, where no range is given, in [0, 1] or in [0, 255].
+    value_range : tuple of float, default=None
+        What comes to lie at 0 and 1; None: by the values.
 
     Returns
     -------
@@ -146,16 +150,20 @@ def unit_scale(images):
     Raises
     ------
     ValueError
-        If floats are neither.
+        If no range is given, and values are in neither.
     """
     n_channels = images.shape[3]
+    if value_range is not None:
+        low, high = value_range
+        return np.full(n_channels, low), np.full(n_channels, high - low)
     top = 255.0
     if images.dtype != np.uint8:
-        low, high = float(images.min()), float(images.max())
+        low, high = observed_range(images)
         if low < 0 or high > 255:
             raise ValueError(
                 "A pretrained module reads pixels of [0, 1] or [0, 255], but X spans "
-                f"[{low:.4g}, {high:.4g}]. Rescale X to one of them."
+                f"[{low:.4g}, {high:.4g}]. Give the range that they may have: "
+                "value_range=(low, high), or rescale X to one of the two."
             )
         top = 1.0 if high <= 1 else 255.0
     return np.zeros(n_channels), np.full(n_channels, top)

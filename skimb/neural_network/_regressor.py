@@ -138,6 +138,8 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         ``(C, H, W)``, as in `CNNClassifier`.
     channels : {"first", "last"} or None, default=None
         Where the channels of a 4-D X stand, when its shape leaves that open.
+    value_range : "auto" or tuple, default="auto"
+        ``(low, high)``: the values that pixels may have, as in `CNNClassifier`.
     standardize : "auto", None or tuple, default="auto"
         Of pixels, as in `CNNClassifier`.
     device : str or torch.device, default="auto"
@@ -163,6 +165,8 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         Only where X is a frame with string column names.
     image_shape_ : tuple of int
         ``(C, H, W)``.
+    value_range_ : tuple of float
+        The least and the largest value of a pixel: as given, or (0, 255) for uint8, or those of X.
     net_ : skorch.NeuralNet
         The trained net.
     module_ : nn.Module
@@ -252,6 +256,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         n_iter_no_change=5,
         image_shape=None,
         channels=None,
+        value_range: Any = "auto",
         standardize: Any = "auto",
         device: Any = "auto",
         num_workers=0,
@@ -284,6 +289,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         self.n_iter_no_change = n_iter_no_change
         self.image_shape = image_shape
         self.channels = channels
+        self.value_range = value_range
         self.standardize = standardize
         self.device = device
         self.num_workers = num_workers

@@ -1,0 +1,423 @@
+"""Decode one image file: allowed formats alone, from regular files alone, without losing depth."""
+
+import ctypes
+import logging
+import os
+import stat
+import struct
+import sys
+import threading
+import warnings
+import zlib
+from contextlib import ExitStack, contextmanager
+from functools import cache
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+__all__ = ["CHANNEL_MODES", "decode", "image_endings", "look", "strict"]
+
+#: How Pillow calls each number of channels.
+CHANNEL_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+#: The raster formats that are read; Pillow's others may start a program (Ghostscript) or read none.
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "TIFF",
+    "BMP",
+    "GIF",
+    "WEBP",
+    "AVIF",
+    "JPEG2000",
+    "PPM",
+    "TGA",
+    "DIB",
+    "PCX",
+    "QOI",
+    "SGI",
+)
+
+#: What Pillow and its codecs raise on broken files.
+BROKEN = (
+    OSError,
+    SyntaxError,
+    EOFError,
+    ValueError,
+    IndexError,
+    KeyError,
+    NotImplementedError,
+    OverflowError,
+    TypeError,
+    struct.error,
+    zlib.error,
+)
+
+#: Tags of TIFF.
+WIDTH, HEIGHT, BITS_PER_SAMPLE, PLANES, SAMPLE_FORMAT = 256, 257, 258, 284, 339
+
+#: Shares of red, green and blue in grey, as Pillow has them (ITU-R 601).
+LUMA = np.array([0.299, 0.587, 0.114])
+
+
+@cache
+def _formats():
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+@cache
+def image_endings():
+    """Return the endings of the files that are read, in lower case and with the dot.
+
+    Returns
+    -------
+    frozenset of str
+    """
+    # Some cameras write several JPEG images into one file: the first is read.
+    known = {*_formats(), "MPO"}
+    return frozenset(
+        ending for ending, name in Image.registered_extensions().items() if name in known
+    )
+
+
+def decode(path, image_shape):
+    """Decode an image file.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    image_shape : tuple of int
+        ``(C, H, W)`` to convert and resize to.
+
+    Returns
+    -------
+    pixels : ndarray of shape (H, W, C), uint8, uint16 or float32
+        Deep pixels keep their values: uint16 where the file has 16 bits without a sign, else
+        float32.
+    levels : tuple of float
+        The least and the largest pixel before resizing, and the mean.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read; the message leaves the path to the caller.
+    """
+    n_channels, height, width = image_shape
+    with _Opened(path) as image:
+        if _is_deep(image):
+            pixels, low, high = _deep_pixels(path, image, image_shape)
+            return pixels, (low, high, float(pixels.mean(dtype=np.float64)))
+        # A large JPEG decodes to a smaller size at a fraction of the cost; twice the wanted side
+        # is left, in either orientation, for a good resize.
+        image.draft(None, (2 * max(height, width),) * 2)
+        image = _natural(ImageOps.exif_transpose(image)).convert(CHANNEL_MODES[n_channels])
+        if image.size != (width, height):
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+        pixels = np.asarray(image).reshape(height, width, n_channels)
+        return pixels, (float(pixels.min()), float(pixels.max()), float(pixels.mean()))
+
+
+def look(path):
+    """Return the shape of an image, ``(C, H, W)``, from its header.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+
+    Returns
+    -------
+    tuple of int
+    """
+    with _Opened(path) as image:
+        # Some versions of Pillow turn the size of a TIFF file themselves; its tags say how it lies.
+        width = _tag(image, WIDTH, image.width)[0]
+        height = _tag(image, HEIGHT, image.height)[0]
+        # Orientations 5 to 8 stand on a side.
+        if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
+            width, height = height, width
+        if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16"):
+            return 1, height, width
+        return 4 if _has_alpha(image) else 3, height, width
+
+
+# ------------------------------------------------------------------------- deep pixels
+
+
+def _raw_mode(image):
+    """Return how the pixels lie in the file, in Pillow's words."""
+    arguments = image.tile[0].args if image.tile else ""
+    return arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+
+
+def _is_deep(image):
+    """Tell whether a file has more than 8 bits a channel."""
+    raw = _raw_mode(image)
+    return (
+        image.mode in ("I", "F")
+        or image.mode.startswith("I;16")
+        or (isinstance(raw, str) and ";16" in raw)
+        or max(_tag(image, BITS_PER_SAMPLE, 1)) > 8
+        or _maxval(image) > 255
+    )
+
+
+def _tag(image, number, default):
+    """Return a tag of a TIFF file as a tuple."""
+    value = getattr(image, "tag_v2", {}).get(number, default)
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _maxval(image):
+    """Return the value of full brightness where a PPM file says it, else 0."""
+    if image.format != "PPM" or not image.tile or image.tile[0].codec_name == "raw":
+        return 0
+    return image.tile[0].args[-1] if isinstance(image.tile[0].args, tuple) else 0
+
+
+def _deep_pixels(path, image, image_shape):
+    """Return pixels of the shape that is asked for, and the least and largest value before."""
+    n_channels, height, width = image_shape
+    is_colour = image.mode not in ("I", "F") and not image.mode.startswith("I;16")
+    values = _deep_colours(path, image) if is_colour else _deep_greys(image)
+    is_integer = values.dtype.kind in "iu"
+    if not is_integer and (n_bad := np.count_nonzero(~np.isfinite(values))):
+        raise ValueError(f"{n_bad} pixels are not finite")
+    low, high = float(values.min()), float(values.max())
+    dtype = np.dtype(np.uint16 if values.dtype == np.uint16 else np.float32)
+    if is_integer and dtype == np.float32 and np.any(values.astype(dtype) != values):
+        raise ValueError(f"integers up to {max(-low, high):.0f}, which float32 cannot hold exactly")
+    values = _with_channels(values.reshape(*values.shape[:2], -1), n_channels, dtype)
+    if values.shape[:2] != (height, width):
+        channels = [
+            np.asarray(
+                Image.fromarray(np.ascontiguousarray(values[..., c], dtype=np.float32)).resize(
+                    (width, height), Image.Resampling.BILINEAR
+                )
+            )
+            for c in range(n_channels)
+        ]
+        values = np.stack(channels, axis=-1)
+    values = np.asarray(values)
+    if is_integer and values.dtype.kind == "f":
+        values = np.clip(np.rint(values), low, high)
+    return values.astype(dtype), low, high
+
+
+def _deep_greys(image):
+    """Return the values of a deep grey image, of shape (H, W), in the byte order of the machine."""
+    maxval = _maxval(image)
+    is_unsigned = image.mode == "I" and _is_unsigned(image)
+    values = np.asarray(ImageOps.exif_transpose(image))
+    if is_unsigned:
+        return values.view(np.uint32).astype(np.int64)
+    if image.format == "PPM" and image.mode == "I":
+        # Pillow has stretched them to 16 bits.
+        scaled = values if maxval == 0 else np.rint(values * (maxval / 65535))
+        return scaled.astype(np.uint16)
+    return values.astype(values.dtype.newbyteorder("="))
+
+
+def _is_unsigned(image):
+    """Tell whether 32 bits of a TIFF file have no sign, which Pillow does not heed."""
+    return _tag(image, BITS_PER_SAMPLE, 1)[0] == 32 and _tag(image, SAMPLE_FORMAT, 1)[0] == 1
+
+
+def _deep_colours(path, image):
+    """Return the values of an image of 16 bits a channel, uint16 of shape (H, W, C).
+
+    Pillow keeps one byte of each, the one that the byte order of the raw mode says: read in either
+    order, a file gives both.
+    """
+    raw = _raw_mode(image)
+    if raw == "LA;16B":
+        whole = _as_raw(image, "RGBA").astype(np.uint16)
+        grey, alpha = (whole[..., k] << 8 | whole[..., k + 1] for k in (0, 2))
+        return np.stack([grey, grey, grey, alpha], axis=-1)
+    name, _, order = str(raw).partition(";16")
+    is_known = name in ("RGB", "RGBA", "RGBX") and order in ("L", "B", "N")
+    if not is_known or _tag(image, PLANES, 1)[0] != 1:
+        raise ValueError(
+            "16 bits a channel in a form that cannot be read without loss; save it as PNG or TIFF"
+        )
+    is_little = order == "L" or (order == "N" and sys.byteorder == "little")
+    n_channels = 4 if name == "RGBA" else 3
+    upper = np.asarray(ImageOps.exif_transpose(image))[..., :n_channels].astype(np.uint16)
+    with _Opened(path) as again:
+        lower = _as_raw(again, f"{name};16{'B' if is_little else 'L'}")[..., :n_channels]
+    return upper << 8 | lower
+
+
+def _as_raw(image, raw):
+    """Decode an image as if its pixels lay otherwise in the file."""
+
+    def renamed(arguments):
+        return (raw, *arguments[1:]) if isinstance(arguments, tuple) else raw
+
+    image.tile = [tile._replace(args=renamed(tile.args)) for tile in image.tile]
+    return np.asarray(ImageOps.exif_transpose(image))
+
+
+def _with_channels(values, n_channels, dtype):
+    """Return values (H, W, C) with another number of channels, as Pillow's conversions do it."""
+    n_given = values.shape[2]
+    if n_given == n_channels:
+        return values
+    if n_channels == 1:
+        grey = values[..., :3] @ LUMA
+        return np.expand_dims(np.rint(grey) if dtype.kind == "u" else grey, 2)
+    colours = values[..., :3] if n_given >= 3 else np.repeat(values, 3, axis=2)
+    if n_channels == 3:
+        return colours
+    if dtype != np.uint16:
+        raise ValueError("no alpha channel, and none can be made up for such pixels; use C=1 or 3")
+    opaque = np.full((*values.shape[:2], 1), np.iinfo(np.uint16).max, dtype=np.uint16)
+    return np.concatenate([colours, opaque], axis=2)
+
+
+# ------------------------------------------------------------------------- pixels of 8 bits
+
+
+def _has_alpha(image):
+    return image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+
+
+def _natural(image):
+    """Resolve palettes and transparency, which a direct conversion would lose."""
+    if image.mode in ("P", "PA"):
+        return image.convert("RGBA" if _has_alpha(image) else "RGB")
+    return image
+
+
+# ------------------------------------------------------------------------- opening
+
+
+class _Opened:
+    """An opened image; everything that Pillow says of a bad file becomes one ValueError."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __enter__(self):
+        try:
+            # A pipe or a device would keep whoever opens it waiting, or never end.
+            kind = os.stat(self.path).st_mode
+            if not stat.S_ISREG(kind):
+                raise _NoFileError("a folder" if stat.S_ISDIR(kind) else "no regular file")
+            # Not by name: Pillow maps such files into memory, and turns mapped TIFF files wrongly.
+            self.file = open(self.path, "rb")
+        except BaseException as exc:
+            raise self._explained(exc) from exc
+        try:
+            self.image = Image.open(self.file, formats=_formats())
+        except BaseException as exc:
+            self.file.close()
+            raise self._explained(exc) from exc
+        return self.image
+
+    def __exit__(self, kind, exc, traceback):
+        self.image.close()
+        self.file.close()
+        if exc is not None:
+            raise self._explained(exc) from exc
+
+    def _explained(self, exc):
+        if isinstance(exc, _NoFileError):
+            return exc
+        if isinstance(exc, Image.DecompressionBombError | Image.DecompressionBombWarning):
+            return ValueError("too many pixels, maybe a decompression bomb")
+        if isinstance(exc, FileNotFoundError):
+            return ValueError("no such file")
+        if isinstance(exc, UnidentifiedImageError):
+            return ValueError("not an image" if os.path.getsize(self.path) else "empty file")
+        if isinstance(exc, MemoryError):
+            return ValueError("too large for the memory")
+        if isinstance(exc, BROKEN):
+            return ValueError(f"broken: {exc}")
+        return exc
+
+
+class _NoFileError(ValueError):
+    """Raised for paths of other things than files."""
+
+
+class _Strict:
+    """Sets, once for all threads that read files at the time, what is process-wide."""
+
+    def __init__(self):
+        self.lock, self.n_readers, self.settings = threading.Lock(), 0, ExitStack()
+
+    def enter(self):
+        with self.lock:
+            if self.n_readers == 0:
+                self.settings.enter_context(warnings.catch_warnings())
+                # Odd metadata is no reason to refuse a picture, nor to print about it.
+                warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+                # What Pillow only warns of, from 90 million pixels on, is taken for an attack here.
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                self.settings.enter_context(_quiet_logger())
+                self.settings.enter_context(_quiet_libtiff())
+            self.n_readers += 1
+
+    def leave(self):
+        with self.lock:
+            self.n_readers -= 1
+            if self.n_readers == 0:
+                self.settings.close()
+
+
+_STRICT = _Strict()
+
+
+@contextmanager
+def strict():
+    """Refuse decompression bombs, and keep Pillow and its C libraries quiet, while files are read.
+
+    Around all files, not around each: what is set is the whole process's. The last of several
+    threads that read at the same time puts it back.
+    """
+    _STRICT.enter()
+    try:
+        yield
+    finally:
+        _STRICT.leave()
+
+
+@contextmanager
+def _quiet_logger():
+    """Keep Pillow's errors from a terminal where nobody has set up logging."""
+    logger, handler = logging.getLogger("PIL"), logging.NullHandler()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+@contextmanager
+def _quiet_libtiff():
+    """Keep libtiff from writing to stderr.
+
+    By its own handler of errors: file descriptor 2 belongs to all threads, and what others write
+    to it meanwhile would be lost.
+    """
+    set_handler = _setter_of_libtiff()
+    before = set_handler(None)
+    try:
+        yield
+    finally:
+        set_handler(before)
+
+
+@cache
+def _setter_of_libtiff():
+    """Return libtiff's function that takes a handler of errors and returns the last one."""
+    try:
+        set_handler = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
+    except (OSError, AttributeError):
+        # A Pillow that is linked otherwise: libtiff's words do no harm.
+        return lambda handler: None
+    set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+    return set_handler

@@ -1,0 +1,277 @@
+"""The scale of pixels: what values a set may have, had, and whether others are on another scale."""
+
+import sys
+import warnings
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from skimb._image_files import ImageFiles, named
+
+__all__ = [
+    "PixelLevels",
+    "check_value_range",
+    "levels_of",
+    "observed_range",
+    "refuse_outside",
+    "warn_of_other_scale",
+]
+
+#: Images, and values, that are looked at in an array.
+MOST_IMAGES, MOST_VALUES = 1000, 10_000_000
+
+#: How many ranges of the training images beyond them others reach that are on another scale.
+FARTHER = 10
+
+#: How many times narrower than the training images others must be to count as on another scale:
+#: all together, and each by itself.
+NARROWER, FLATTER = 10, 4
+
+#: How improbable such flat images must be, by the training images.
+LEVEL = 1e-3
+
+
+def check_value_range(value_range: Any):
+    """Return the least and the largest value that pixels may have, or None where it is "auto".
+
+    Parameters
+    ----------
+    value_range : "auto" or pair of numbers
+        As in `CNNClassifier`.
+
+    Returns
+    -------
+    tuple of float, or None
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    if isinstance(value_range, str) and value_range == "auto":
+        return None
+    is_pair = isinstance(value_range, tuple | list) and len(value_range) == 2
+    if not is_pair or not all(
+        isinstance(end, Real) and np.isfinite(float(end)) for end in value_range
+    ):
+        raise ValueError(
+            "`value_range` must be 'auto' or (low, high), two finite numbers such as (0, 4095). "
+            f"Got {value_range!r}."
+        )
+    low, high = (float(end) for end in value_range)
+    if low >= high:
+        raise ValueError(f"`value_range` must rise from low to high. Got {value_range!r}.")
+    return low, high
+
+
+def observed_range(images):
+    """Return the range of a set: all of 8 bits, or the least and largest pixel of any other.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, H, W, C), or ImageFiles
+
+    Returns
+    -------
+    tuple of float
+    """
+    if images.dtype == np.uint8:
+        return 0.0, 255.0
+    if isinstance(images, ImageFiles):
+        if images.levels is None:
+            return -np.inf, np.inf
+        return float(images.levels[:, 0].min()), float(images.levels[:, 1].max())
+    return float(images.min()), float(images.max())
+
+
+def _files_outside(images, value_range):
+    """Return the words that name files with pixels outside a range."""
+    if images.levels is None:
+        return []
+    low, high = value_range
+    lows, highs = images.levels[:, 0], images.levels[:, 1]
+    return [
+        f"{images.paths[i]} ({lows[i]:g} to {highs[i]:g})"
+        for i in np.flatnonzero((lows < low) | (highs > high))
+    ]
+
+
+def refuse_outside(images, value_range):
+    """Refuse pixels outside the range that was given.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, H, W, C), or ImageFiles
+    value_range : tuple of float, or None
+        None: there is none.
+
+    Raises
+    ------
+    ValueError
+        If there are any: files are named, values of arrays counted.
+    """
+    if value_range is None:
+        return
+    written = f"`value_range`=({value_range[0]:g}, {value_range[1]:g})"
+    if isinstance(images, ImageFiles):
+        outside = _files_outside(images, value_range)
+        if outside:
+            raise ValueError(
+                f"{len(outside)} of {len(images)} files have pixels outside of {written}: "
+                f"{named(outside)}. Widen it, or take them out."
+            )
+        return
+    # As the pixels are: 0.1 in float32 is a little more than 0.1.
+    low, high = np.asarray(value_range, dtype=np.float32)
+    least, largest = images.min(), images.max()
+    if least >= low and largest <= high:
+        return
+    n_outside = np.count_nonzero((images < low) | (images > high))
+    raise ValueError(
+        f"{n_outside} of {images.size} values of X lie outside of {written}: they reach from "
+        f"{least:g} to {largest:g}. Widen it, or mind the scale of X."
+    )
+
+
+@dataclass
+class PixelLevels:
+    """What is kept of the pixels of a set, to tell another scale.
+
+    Parameters
+    ----------
+    low, high, mean : float
+        Of all pixels that were looked at.
+    usual_low, usual_high : float
+        The medians, over the images, of their least and of their largest pixel.
+    spans : ndarray of shape (n,)
+        The difference between the largest and the least pixel of each image, sorted.
+    """
+
+    low: float
+    high: float
+    mean: float
+    usual_low: float
+    usual_high: float
+    spans: np.ndarray
+
+
+def levels_of(images):
+    """Return the levels of a set: of all files as they were checked, of a sample of an array.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, H, W, C), or ImageFiles
+
+    Returns
+    -------
+    PixelLevels, or None where files have not been checked
+    """
+    if isinstance(images, ImageFiles):
+        if images.levels is None:
+            return None
+        lows, highs, means = images.levels.T
+    else:
+        n_most = int(np.clip(MOST_VALUES // images[:1].size, 1, MOST_IMAGES))
+        sample = images if len(images) <= n_most else images[_spread(len(images), n_most)]
+        axes = (1, 2, 3)
+        lows, highs = sample.min(axis=axes), sample.max(axis=axes)
+        means = sample.mean(axis=axes, dtype=np.float64)
+    lows, highs = lows.astype(np.float64), highs.astype(np.float64)
+    spans = np.sort(highs - lows)
+    if len(spans) > MOST_IMAGES:
+        spans = spans[_spread(len(spans), MOST_IMAGES)]
+    return PixelLevels(
+        low=float(lows.min()),
+        high=float(highs.max()),
+        mean=float(means.mean()),
+        usual_low=float(np.median(lows)),
+        usual_high=float(np.median(highs)),
+        spans=spans,
+    )
+
+
+def _spread(n_rows, n_chosen):
+    """Return rows that lie evenly among all, the first and the last included."""
+    return np.linspace(0, n_rows - 1, n_chosen).astype(np.intp)
+
+
+def warn_of_other_scale(name, fitted, images, *, fitted_range=None):
+    """Warn where images are on another scale than those of the training.
+
+    That is: their mean lies more than the whole range of the training images beyond it, or half of
+    them reach ten times as far; or they span less than a tenth of it, each of them a fourth of
+    nearly every training image (so nearly that as many of these would be so flat by chance once in
+    a thousand times). Constant images never are. Of deep files, also where a pixel lies beyond the
+    range of those in the training.
+
+    Parameters
+    ----------
+    name : str
+        What was trained.
+    fitted : PixelLevels or None
+        Of the training images; None: they are not known.
+    images : ndarray of shape (n, H, W, C), or ImageFiles
+        What is asked about. Files are not decoded again, and of an array a sample is looked at.
+    fitted_range : tuple of float, default=None
+        The range of the training set, beyond which deep files are told of; None: it was given, and
+        they have been refused.
+    """
+    if fitted is None:
+        return
+    message = _beyond(name, images, fitted_range) or _elsewhere(name, fitted, levels_of(images))
+    if message:
+        warnings.warn(message, UserWarning, stacklevel=_levels_to_the_caller())
+
+
+def _levels_to_the_caller():
+    """Return the ``stacklevel`` of the line that called skimb, however deep it is by now."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(("skimb.", "sklearn.")):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _beyond(name, images, fitted_range):
+    """Say which deep files lie beyond the range of the training set."""
+    is_deep = isinstance(images, ImageFiles) and images.dtype != np.uint8
+    if not is_deep or fitted_range is None:
+        return None
+    outside = _files_outside(images, fitted_range)
+    if not outside:
+        return None
+    low, high = fitted_range
+    return (
+        f"{len(outside)} of {len(images)} files have pixels beyond {low:g} to {high:g}, the range "
+        f"that {name} was trained on: {named(outside)}. Where all belong to one scale, name it: "
+        "value_range=(low, high)."
+    )
+
+
+def _elsewhere(name, fitted, asked):
+    """Say that images are on another scale, or return None."""
+    span = fitted.high - fitted.low
+    if asked is None or span <= 0:
+        return None
+    is_far = (
+        not fitted.low - span <= asked.mean <= fitted.high + span
+        or asked.usual_high > fitted.high + FARTHER * span
+        or asked.usual_low < fitted.low - FARTHER * span
+    )
+    if not is_far and not _is_flat(fitted, asked):
+        return None
+    return (
+        f"X reaches from {asked.low:.4g} to {asked.high:.4g} with mean {asked.mean:.4g}, but "
+        f"{name} was trained on pixels from {fitted.low:.4g} to {fitted.high:.4g} with mean "
+        f"{fitted.mean:.4g}. Give images on the scale of the training."
+    )
+
+
+def _is_flat(fitted, asked):
+    """Tell whether images are flatter than any that the training images would make likely."""
+    if not 0 < asked.high - asked.low < (fitted.high - fitted.low) / NARROWER:
+        return False
+    n_flat = np.searchsorted(fitted.spans, FLATTER * asked.spans[-1], side="right")
+    share = (1 + n_flat) / (1 + len(fitted.spans))
+    return share ** len(asked.spans) <= LEVEL
