@@ -18,6 +18,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import available_if
 
 from skimb.losses import FocalLoss
+from skimb.model_selection._offsets import tune_offsets
 from skimb.neural_network import DecoupledClassifier
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.study._splits import grouped_folds, groups_by_class
@@ -301,48 +302,3 @@ class OffsetClassifier(ClassifierMixin, BaseEstimator):
     def predict(self, X):
         """Return the most probable labels."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
-
-
-def tune_offsets(log_proba, y, classes, *, n_rounds=3, n_candidates=50):
-    """Choose offsets for macro F1 by coordinate ascent, on out-of-fold probabilities.
-
-    Parameters
-    ----------
-    log_proba : ndarray of shape (n, n_classes)
-        Log-probabilities of rows that the network did not train on.
-    y : ndarray of shape (n,)
-        Their labels.
-    classes : ndarray of shape (n_classes,)
-        Labels in the order of the columns.
-    n_rounds : int, default=3
-        How often each class gets its turn.
-    n_candidates : int, default=50
-        Offsets tried in a turn: quantiles of the margins at which a prediction flips.
-
-    Returns
-    -------
-    ndarray of shape (n_classes,)
-    """
-    target = np.searchsorted(classes, np.asarray(y))
-    n_classes = len(classes)
-    support = np.bincount(target, minlength=n_classes)
-
-    def macro_f1(predicted):
-        hits = np.bincount(target[predicted == target], minlength=n_classes)
-        total = support + np.bincount(predicted, minlength=n_classes)
-        return (2 * hits / np.maximum(total, 1)).mean()
-
-    offsets = np.zeros(n_classes)
-    best = macro_f1(log_proba.argmax(axis=1))
-    for _ in range(n_rounds):
-        for k in range(n_classes):
-            rivals = log_proba + offsets
-            rivals[:, k] = -np.inf
-            rival = rivals.argmax(axis=1)
-            # The offset from which a row is called class k.
-            margins = rivals.max(axis=1) - log_proba[:, k]
-            for candidate in np.quantile(margins, np.linspace(0, 1, n_candidates)):
-                now = macro_f1(np.where(margins <= candidate, k, rival))
-                if now > best:
-                    best, offsets[k] = now, candidate
-    return offsets - offsets.mean()
