@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import xml.dom.minidom
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -125,8 +126,14 @@ def test_the_recipe_is_that_of_the_constructor_but_for_what_was_asked(monkeypatc
         [folder, "--device", "cpu"],
     ):
         assert main(["compare", *arguments]) == 0
-    changes = [{}, {}, {"augmentation": "flip_crop"}, {"augmentation": None, "max_epochs": 3}]
-    for kwargs, changed in zip(asked, [*changes, {"device": "cpu"}], strict=True):
+    changes: list[dict[str, Any]] = [
+        {},
+        {},
+        {"augmentation": "flip_crop"},
+        {"augmentation": None, "max_epochs": 3},
+    ]
+    changes.append({"device": "cpu"})
+    for kwargs, changed in zip(asked, changes, strict=True):
         assert kwargs["estimator"].get_params() == CNNClassifier(**changed).get_params()
 
 

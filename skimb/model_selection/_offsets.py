@@ -383,7 +383,8 @@ class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n,)
         """
-        return self.classes_[self.predict_log_proba(X).argmax(axis=1)]
+        log_proba = self.predict_log_proba(X)
+        return self.classes_[log_proba.argmax(axis=1)]
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "offsets_")

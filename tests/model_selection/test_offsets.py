@@ -1,14 +1,19 @@
 """Offsets by coordinate ascent: as good as an exhaustive search, down to the rarest classes."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.special import log_softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import balanced_accuracy_score, f1_score, make_scorer, roc_auc_score
 
+from skimb.datasets import load_imbalanced_digits
 from skimb.metrics import imbalance_scoring
-from skimb.model_selection import _offsets
+from skimb.model_selection import TunedOffsetsClassifierCV, _offsets
 from skimb.model_selection._offsets import reads_labels, tune_offsets
+from skimb.neural_network import CNNClassifier
 
 
 class Known(ClassifierMixin, BaseEstimator):
@@ -39,7 +44,7 @@ def f1_of(y, predicted, n_classes):
     return np.mean(2 * table.diagonal() / np.maximum(table.sum(axis=0) + table.sum(axis=1), 1))
 
 
-def macro_f1(log_proba, y, offsets=0.0):
+def macro_f1(log_proba, y, offsets: Any = 0.0):
     return f1_of(y, (log_proba + offsets).argmax(axis=1), log_proba.shape[1])
 
 
@@ -180,3 +185,59 @@ def test_tuned_offsets_raise_macro_f1_and_undo_a_shift():
     assert macro(offsets) > macro(np.zeros(3))
     shifted = tune_offsets(log_proba - np.array([3.0, 0, 0]), y, classes)
     assert macro(offsets) == pytest.approx(macro(shifted - np.array([3.0, 0, 0])), abs=0.02)
+
+
+# ------------------------------------------------------------------------- the estimator
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_imbalanced_digits(return_X_y=True)
+    rows = np.append(np.flatnonzero(y == 1)[:12], np.flatnonzero(y == 0)[:84])
+    return X[rows], np.array(["rest", "eight"])[y[rows]]
+
+
+def test_the_estimator_is_reproducible_and_its_methods_agree(digits):
+    X, y = digits
+    clf = TunedOffsetsClassifierCV(CNNClassifier(max_epochs=2), random_state=0)
+    first, second = clone(clf).fit(X, y), clone(clf).fit(X, y)
+    np.testing.assert_array_equal(first.offsets_, second.offsets_)
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    assert first.offsets_.sum() == pytest.approx(0)
+    np.testing.assert_allclose(first.predict_proba(X).sum(axis=1), 1)
+    np.testing.assert_array_equal(
+        first.predict(X), first.classes_[first.predict_proba(X).argmax(axis=1)]
+    )
+    moved = first.decision_function(X) - first.estimator_.decision_function(X)
+    np.testing.assert_allclose(moved, first.offsets_[1] - first.offsets_[0])
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"scoring": "roc_auc"}, "`scoring` must read predicted labels"),
+        ({"scoring": "average_precision"}, "`scoring` must read predicted labels"),
+        ({"scoring": "typo"}, "typo"),
+        ({"cv": 1}, "'cv'"),
+        ({"smoothing": -1.0}, "'smoothing'"),
+    ],
+)
+def test_bad_parameters_are_refused_before_any_training(params, message, digits, monkeypatch):
+    X, y = digits
+    monkeypatch.setattr(CNNClassifier, "fit", lambda *_: pytest.fail("trained"))
+    with pytest.raises(ValueError, match=message):
+        TunedOffsetsClassifierCV(**params).fit(X, (y == "eight").astype(int))
+
+
+def test_data_that_cannot_be_held_out_is_refused_before_any_training(digits, monkeypatch):
+    X, y = digits
+    monkeypatch.setattr(CNNClassifier, "fit", lambda *_: pytest.fail("trained"))
+    clf = TunedOffsetsClassifierCV()
+    with pytest.raises(ValueError, match="Class 'eight' has a single sample"):
+        clf.fit(X[11:], y[11:])
+    with pytest.raises(ValueError, match="cannot be shared out so"):
+        clf.fit(X, y, groups=np.where(y == "eight", 0, np.arange(len(y))))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        clf.fit(X, y[1:])
+    with pytest.raises(NotFittedError):
+        clf.predict(X)

@@ -71,8 +71,8 @@ def test_every_strategy_runs_on_every_fold_with_the_same_steps(comparison):
     table = comparison.table
     assert table.index.tolist() == list(STRATEGIES)
     assert np.isfinite(table.drop(columns=[("seconds", "sd")])).all().all()
-    # 426 training rows, batches of 128: 4 steps an epoch, for every strategy.
-    assert comparison.protocol["gradient_steps"] == 3 * 4
+    # 426 training rows, batches of 16: 27 steps an epoch, for every strategy.
+    assert comparison.protocol["gradient_steps"] == 3 * 27
     assert comparison.protocol["n_runs"] == 4
     support = {
         name: comparison.confusion_matrix(name).sum(axis=1).tolist()
@@ -448,7 +448,7 @@ def test_the_report_stands_alone(comparison, tmp_path):
     # Those of the baseline and of the best: their mistakes, and their code.
     assert html.count("<details open>") == 2 * 2
     assert "http" not in html.replace("http-equiv", "")
-    assert "12 gradient steps" in html
+    assert "81 gradient steps" in html
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 

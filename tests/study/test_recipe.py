@@ -141,9 +141,13 @@ def test_the_report_and_the_json_file_state_the_recipe(digits, tmp_path):
     "estimator",
     [
         CNNClassifier(),
-        CNNClassifier(class_weight={"a 'b'": 1.0, 'c"d\n': np.float64(2.5)}, lr=np.float32(0.5)),
+        CNNClassifier(class_weight={"a 'b'": 1.0, 'c"d\n': np.float64(2.5)}, lr=np.float64(0.5)),
         CNNClassifier(
-            sampler=[SMOTE(k_neighbors=np.int64(3))], standardize=([0.5], [float("inf")])
+            sampler=[
+                SMOTE(k_neighbors=np.intp(3).item()),
+                SMOTE(sampling_strategy={1: np.int64(9)}),
+            ],
+            standardize=([0.5], [float("inf")]),
         ),
         CNNClassifier(image_shape=(1, 8, 8), device=torch.device("cpu"), loss=LDAMLoss()),
         TunedOffsetsClassifierCV(CNNClassifier(optimizer=torch.optim.SGD), smoothing=0.0),
@@ -208,19 +212,16 @@ def test_flips_are_taken_where_they_are_better_and_not_in_a_tie(gain, noise, nam
     assert choice["n_held_out"] == 20
 
 
-def test_images_that_are_held_out_are_whole_groups(digits, monkeypatch):
+def test_images_that_are_held_out_are_whole_groups(digits):
     X, y = (np.repeat(part[::2][:48], 2, axis=0) for part in digits)
     groups = np.arange(len(y)) // 4
     seen = []
 
-    def fit(self, X_train, y_train):
-        seen.append(X_train)
-        return Sure.fit(self, X_train, y_train)
-
     class Watched(Sure):
-        pass
+        def fit(self, X, y):
+            seen.append(X)
+            return super().fit(X, y)
 
-    Watched.fit = fit
     for given, size in ((None, 2), (groups, 4)):
         seen.clear()
         choose_augmentation(Watched(), X, y, given, seed=0)
