@@ -328,10 +328,11 @@ def _parser():
     )
     compare.add_argument(
         "--augmentation",
-        choices=["flip_crop", "none"],
+        choices=["auto", "shift_crop", "flip_crop", "none"],
         metavar="NAME",
-        help="flip_crop (default on a folder): mirror and shift training images at random; none "
-        "(default on the digits): for images whose left and right differ in meaning",
+        help="shift_crop (default): shift training images a little; flip_crop: mirror them too, "
+        "where left and right mean the same; none; auto: decide between the first two on training "
+        "images that are held out, for the price of two more networks",
     )
     compare.add_argument(
         "--strategies", metavar="A,B,...", help="names, joined by commas (default: all)"
@@ -347,7 +348,7 @@ def _parser():
         "--epochs",
         type=_at_least(1),
         metavar="N",
-        help="default: 15 on a folder, 20 on the digits",
+        help="default: 20, or as many as make 1000 gradient steps",
     )
     compare.add_argument(
         "--device", type=_text, default="auto", metavar="D", help="auto (default), cpu, cuda, ..."
@@ -459,11 +460,15 @@ def _compare(parser, arguments):
             X, y, X_test, y_test = _digits() if is_digits else _folders(arguments)
         if arguments.report is not None:
             check_drawable([] if is_regression else np.unique(y).tolist())
+        estimator = _estimator(arguments, is_regression)
+        choice = None
+        if arguments.augmentation == "auto":
+            choice = _choose_augmentation(estimator, X, y, groups, arguments.seed)
         result = compare(
             X,
             y,
             strategies=names,
-            estimator=_estimator(arguments, is_regression),
+            estimator=estimator,
             cv=None if X_test is not None else arguments.folds or 5,
             groups=groups,
             n_repeats=arguments.repeats or (3 if is_digits else 1),
@@ -473,6 +478,8 @@ def _compare(parser, arguments):
             n_jobs=arguments.jobs or (-1 if is_digits and not on_cuda else 1),
             verbose=1,
         )
+        if choice is not None:
+            result.protocol["recipe"]["augmentation_choice"] = choice
     except (ValueError, OSError) as exc:
         _complain(exc)
         return 1
@@ -543,19 +550,31 @@ def _write(write, path):
 
 
 def _estimator(arguments, is_regression):
-    """Return the network and its recipe: one for small drawings, one for photographs."""
+    """Return the network: that of the constructor, but for what was asked for."""
     from skimb.neural_network import CNNClassifier, CNNRegressor
 
-    if arguments.data == "digits":
-        recipe = {"max_epochs": 20, "augmentation": None}
-    else:
-        recipe = {"max_epochs": 15, "augmentation": "flip_crop", "lr": 3e-3}
+    recipe: dict[str, Any] = {"device": arguments.device}
     if arguments.epochs is not None:
         recipe["max_epochs"] = arguments.epochs
-    if arguments.augmentation is not None:
+    if arguments.augmentation not in (None, "auto"):
         recipe["augmentation"] = {"none": None}.get(arguments.augmentation, arguments.augmentation)
-    estimator = CNNRegressor if is_regression else CNNClassifier
-    return estimator(**recipe, device=arguments.device)
+    return (CNNRegressor if is_regression else CNNClassifier)(**recipe)
+
+
+def _choose_augmentation(estimator, X, y, groups, seed):
+    """Set the augmentation that training images speak for, and say so in one line."""
+    from skimb.study._augmentation import choose_augmentation
+
+    name, choice = choose_augmentation(estimator, X, y, groups, seed=seed)
+    losses = ", ".join(f"{key} {loss:.4g}" for key, loss in choice["losses"].items())
+    print(
+        f"augmentation: {choice['measure']} of {choice['n_held_out']} held-out training images: "
+        f"{losses}; {choice['code']}",
+        file=sys.stderr,
+        flush=True,
+    )
+    estimator.set_params(augmentation=name)
+    return choice
 
 
 def _digits():

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import xml.dom.minidom
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -19,6 +20,7 @@ from PIL import Image
 
 import skimb
 from skimb.__main__ import _Stream, main
+from skimb.neural_network import CNNClassifier
 
 
 def run(*arguments, **kwargs):
@@ -111,25 +113,28 @@ def folders(tmp_path):
     return tmp_path
 
 
-def test_a_folder_is_trained_on_with_augmentation_and_the_digits_are_not(monkeypatch, folders):
+def test_the_recipe_is_that_of_the_constructor_but_for_what_was_asked(monkeypatch, folders):
     asked = []
     result = Mock()
     monkeypatch.setattr("skimb.study.compare", lambda *_, **kwargs: asked.append(kwargs) or result)
     folder = str(folders / "train")
     for arguments in (
         ["digits"],
-        ["digits", "--augmentation", "flip_crop"],
         [folder],
+        ["digits", "--augmentation", "flip_crop"],
         [folder, "--augmentation", "none", "--epochs", "3"],
+        [folder, "--device", "cpu"],
     ):
         assert main(["compare", *arguments]) == 0
-    recipes = [kwargs["estimator"] for kwargs in asked]
-    assert [(r.augmentation, r.lr, r.max_epochs) for r in recipes] == [
-        (None, 1e-3, 20),
-        ("flip_crop", 1e-3, 20),
-        ("flip_crop", 3e-3, 15),
-        (None, 3e-3, 3),
+    changes: list[dict[str, Any]] = [
+        {},
+        {},
+        {"augmentation": "flip_crop"},
+        {"augmentation": None, "max_epochs": 3},
     ]
+    changes.append({"device": "cpu"})
+    for kwargs, changed in zip(asked, changes, strict=True):
+        assert kwargs["estimator"].get_params() == CNNClassifier(**changed).get_params()
 
 
 QUICK = ["--strategies", "class_weight,prior_shift", "--epochs", "2"]

@@ -1,6 +1,7 @@
-"""Choosing what a network is trained by: the search over losses, weights and samplers; folds."""
+"""Choosing how a network is trained and how it decides: a search over losses, offsets, folds."""
 
 from skimb.model_selection._loss_search import LossSearchCV
+from skimb.model_selection._offsets import TunedOffsetsClassifierCV
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
-__all__ = ["BinnedStratifiedKFold", "LossSearchCV"]
+__all__ = ["BinnedStratifiedKFold", "LossSearchCV", "TunedOffsetsClassifierCV"]

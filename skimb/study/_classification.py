@@ -9,6 +9,7 @@ from sklearn.model_selection import StratifiedKFold
 from skimb.class_weight import minority_class
 from skimb.inspection import confident_mistakes, predictions_with_confidence
 from skimb.metrics import imbalance_scoring
+from skimb.model_selection._offsets import MEASURES, held_out_folds, reads_labels
 from skimb.neural_network import CNNClassifier
 from skimb.study._comparison import Comparison
 from skimb.study._pictures import MOST_MISTAKES_SHOWN, pooled_mistakes, samples
@@ -19,7 +20,7 @@ from skimb.study._strategies import (
     Remembering,
     fit_strategies,
     group_strategies,
-    held_out_folds,
+    strategy_estimator,
 )
 
 __all__ = ["ClassificationTask"]
@@ -73,6 +74,7 @@ class ClassificationTask:
         self.y = y
         self.classes, self.counts = np.unique(y, return_counts=True)
         self.minority = minority_class(y)
+        self.measure = self.measure_name = None
 
     def why_impossible(self, name):
         """Return why a strategy cannot run on this target, or None."""
@@ -81,6 +83,25 @@ class ClassificationTask:
     def default_scoring(self):
         """Return the scorers that matter."""
         return imbalance_scoring(self.y)
+
+    def choose_measure(self, scoring):
+        """Choose what decisions are tuned for: the first of the scores that labels tell.
+
+        Of more than two classes, macro F1 stands for that of one, where it is scored.
+        """
+        several = len(self.classes) > 2
+        main = next((name for name in scoring if reads_labels(scoring[name], self.y)), None)
+        if main is None:
+            self.measure_name = self.measure = "f1_macro" if several else "f1_minority"
+            return
+        if main == "f1_minority" and several and "f1_macro" in scoring:
+            main = "f1_macro"
+        own = imbalance_scoring(self.y).get(main)
+        rarest, other = np.sort(self.counts)[:2]
+        # By name it is quicker; but which class is the minority, a fold might see otherwise.
+        is_known = main in MEASURES and (main != "f1_minority" or rarest < 0.9 * other)
+        self.measure_name = main
+        self.measure = main if is_known and str(scoring[main]) == str(own) else scoring[main]
 
     def splits(self, n_folds, seed, tied=None):
         """Return folds of all rows, which keep together what is tied, and hold every class each.
@@ -143,7 +164,8 @@ class ClassificationTask:
                     )
             if tied is not None and "threshold" in names:
                 # It must find groups to hold out.
-                held_out_folds(y[run.train], tied[run.train], run.seed)
+                seed = np.random.RandomState(run.seed).randint(np.iinfo(np.int32).max)
+                held_out_folds(y[run.train], tied[run.train], seed)
 
     def few_rows(self, y):
         """Return a few rows that a network can be fitted on."""
@@ -153,9 +175,20 @@ class ClassificationTask:
         """Group strategies so that each group needs one network."""
         return group_strategies(names)
 
-    def fit(self, names, estimator, X, y, tied=None, *, seed):
+    def fit(self, names, estimator, X, y, tied=None, *, seed, steps=None):
         """Fit the strategies of one group, and yield each when it is ready."""
-        return fit_strategies(names, estimator, X, y, tied, minority=self.minority, seed=seed)
+        return fit_strategies(
+            names, estimator, X, y, tied, seed=seed, scoring=self.measure, steps=steps
+        )
+
+    def made(self, name, estimator):
+        """Return the estimator that a strategy is, not fitted."""
+        return strategy_estimator(name, estimator, scoring=self._named_measure())
+
+    def _named_measure(self):
+        """Return the measure that is tuned for, or None where it is the one by default."""
+        by_default = "f1_macro" if len(self.classes) > 2 else "f1_minority"
+        return None if self.measure == by_default else self.measure
 
     def outcome(self, name, fitted, X, y, *, rows, scoring, seconds):
         """Score a fitted strategy on a test part, whose rows are these."""
@@ -180,7 +213,10 @@ class ClassificationTask:
     def describe(self):
         """Return what the protocol says of the target."""
         return {
-            "class_counts": {str(c): int(n) for c, n in zip(self.classes, self.counts, strict=True)}
+            "tuned_for": self.measure_name,
+            "class_counts": {
+                str(c): int(n) for c, n in zip(self.classes, self.counts, strict=True)
+            },
         }
 
     def comparison(self, outcomes, data, X_test, *, protocol, **shape):

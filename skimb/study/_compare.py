@@ -19,6 +19,7 @@ from tqdm import tqdm
 from skimb._image_files import is_paths
 from skimb.neural_network import CNNClassifier, CNNRegressor, training_length
 from skimb.study._classification import ClassificationTask
+from skimb.study._recipe import code_of, recipe_of
 from skimb.study._regression import RegressionTask
 from skimb.study._splits import bundles_of, check_whole, count_known
 from skimb.study._strategies import BASELINE
@@ -126,6 +127,7 @@ def compare(
     scoring = task.default_scoring() if scoring is None else scoring
     if not isinstance(scoring, Mapping) or not scoring:
         raise ValueError(f"`scoring` must be a dict of names to scorers. Got {scoring!r}.")
+    task.choose_measure(scoring)
     test = (X, y) if X_test is None else (X_test, column_or_1d(y_test))
     bundle = bundles_of(X, groups)
     tied = bundle if len(np.unique(bundle)) < len(y) else None
@@ -149,10 +151,13 @@ def compare(
         max_epochs=estimator.max_epochs,
         steps_per_epoch=estimator.steps_per_epoch,
     )
-    estimator.set_params(**length._asdict())
+    plain = clone(estimator).set_params(random_state=None)
+    rows = task.few_rows(y)
+    recipe = recipe_of(estimator, _safe_indexing(X, rows), y[rows], length)
+    estimator.set_params(batch_size=length.batch_size, max_epochs=length.max_epochs)
 
     jobs = [
-        (i, group, task, estimator, (X, y, tied), test, run, scoring)
+        (i, group, task, estimator, length.steps_per_epoch, (X, y, tied), test, run, scoring)
         for group in task.group(names)
         for i, run in enumerate(runs)
     ]
@@ -183,12 +188,22 @@ def compare(
         if test_share
         else "95 %, paired t-test over seeds",
         "test_share": test_share,
+        "recipe": recipe,
+        "code": {name: code_of(_as_run(task.made(name, plain), length)) for name in names},
+        "seeds": [run.seed for run in runs],
         "random_state": int(random_state) if isinstance(random_state, Integral) else None,
         "n_jobs": effective_n_jobs(n_jobs),
         "warnings": sorted(messages),
     }
     shape = {"image_shape": estimator.image_shape, "channels": estimator.channels}
     return task.comparison(outcomes, (X, y), test[0], protocol=protocol, **shape)
+
+
+def _as_run(made, length):
+    """Fix the length of a training whose sampler changes the number of samples it depends on."""
+    if getattr(made, "sampler", None) is None or not hasattr(made, "steps_per_epoch"):
+        return made
+    return made.set_params(**length._asdict())
 
 
 @dataclass
@@ -356,7 +371,7 @@ def _all_of(generator, *args):
     return list(generator(*args))
 
 
-def _fit_and_score(i, group, task, estimator, data, test, run, scoring):
+def _fit_and_score(i, group, task, estimator, steps, data, test, run, scoring):
     """Fit and score one group of strategies in one run; in a worker process.
 
     Yields ``(i, outcome, messages)``, the last the warnings that were raised.
@@ -367,7 +382,7 @@ def _fit_and_score(i, group, task, estimator, data, test, run, scoring):
         # What it warns of, the first fit will say again.
         warnings.simplefilter("ignore")
         _warm_up(task, estimator, X, y)
-    fits = task.fit(group, estimator, X, y, tied, seed=run.seed)
+    fits = task.fit(group, estimator, X, y, tied, seed=run.seed, steps=steps)
     for _ in group:
         # The filters are the process's: they are set while it works here, not while it waits.
         with warnings.catch_warnings(record=True) as caught:

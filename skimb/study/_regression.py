@@ -16,7 +16,7 @@ from skimb.over_sampling import SMOGN, RelevanceOverSampler
 from skimb.relevance import Relevance, fit_relevance, relevance_bumps
 from skimb.study._pictures import MOST_MISTAKES_SHOWN, gallery, short_number
 from skimb.study._regression_comparison import RegressionComparison
-from skimb.study._strategies import BASELINE
+from skimb.study._strategies import BASELINE, with_steps
 from skimb.under_sampling import RelevanceUnderSampler
 
 __all__ = ["REGRESSION_STRATEGIES", "RegressionTask"]
@@ -137,6 +137,9 @@ class RegressionTask:
         self.has_errors = True
         return regression_scoring(self.y, relevance=self.relevance, absent=np.nan)
 
+    def choose_measure(self, scoring):
+        """Do nothing: no remedy for numbers is tuned for a score."""
+
     def splits(self, n_folds, seed, tied=None):
         """Return folds of all rows, which keep together what is tied.
 
@@ -180,19 +183,23 @@ class RegressionTask:
         """Group strategies so that each group needs one network: each its own."""
         return [(name,) for name in names]
 
-    def fit(self, names, estimator, X, y, tied=None, *, seed):
+    def fit(self, names, estimator, X, y, tied=None, *, seed, steps=None):
         """Fit the strategies of one group, and yield each when it is ready."""
         for name in names:
             start = time.perf_counter()
-            params = dict(TRAINED[name])
-            if name in BY_RELEVANCE:
-                params["relevance"] = self.relevance
-                if "sampler" in params:
-                    sampler = copy.copy(params.pop("sampler"))
-                    params = {"sampler": sampler.set_params(**params)}
-            network = copy.copy(estimator).set_params(random_state=seed, **params)
-            network.fit(X, y)
+            network = self.made(name, estimator).set_params(random_state=seed)
+            with_steps(network, len(y), steps).fit(X, y)
             yield name, network, time.perf_counter() - start
+
+    def made(self, name, estimator):
+        """Return the estimator that a strategy is, not fitted."""
+        params = dict(TRAINED[name])
+        if name in BY_RELEVANCE:
+            params["relevance"] = self.relevance
+            if "sampler" in params:
+                sampler = copy.copy(params.pop("sampler"))
+                params = {"sampler": sampler.set_params(**params)}
+        return copy.copy(estimator).set_params(**params)
 
     def outcome(self, name, fitted, X, y, *, rows, scoring, seconds):
         """Score a fitted strategy on a test part, whose rows are these."""

@@ -10,7 +10,6 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay
 
-import skimb
 from skimb.inspection import (
     ClassDistributionDisplay,
     ImageGalleryDisplay,
@@ -217,7 +216,6 @@ def render(comparison, template, *, pictures, labels=(), **context):
         pictures=pictures,
         galleries=galleries,
         protocol=comparison.protocol,
-        version=skimb.__version__,
         stand_ins=_stand_ins(labels),
         **context,
     )

@@ -3,24 +3,14 @@
 import copy
 import time
 
-import numpy as np
-from scipy.special import log_softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import f1_score, make_scorer
-from sklearn.model_selection import (
-    FixedThresholdClassifier,
-    StratifiedKFold,
-    StratifiedShuffleSplit,
-    TunedThresholdClassifierCV,
-)
-from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import available_if
 
 from skimb.losses import FocalLoss
+from skimb.model_selection import TunedOffsetsClassifierCV
 from skimb.neural_network import DecoupledClassifier
 from skimb.over_sampling import SMOTE, RandomOverSampler
-from skimb.study._splits import grouped_folds, groups_by_class
 from skimb.under_sampling import RandomUnderSampler
 
 __all__ = [
@@ -31,13 +21,11 @@ __all__ = [
     "fit_strategies",
     "group_strategies",
     "has_own_network",
-    "held_out_folds",
+    "strategy_estimator",
+    "with_steps",
 ]
 
 BASELINE = "none"
-
-#: Held-out rows of a class that fix a threshold well enough without folds.
-ENOUGH_ROWS = 200
 
 #: Strategies that train a network of their own: the parameters that they set.
 TRAINED = {
@@ -50,86 +38,18 @@ TRAINED = {
 }
 
 
-def _smote_embedding(plain, X, y, tied, *, minority, seed):
+def _smote_embedding(plain, X, y, tied, *, seed, scoring):
     """Train the last layer of the plain network anew, on embeddings balanced by SMOTE."""
     return DecoupledClassifier(FrozenEstimator(plain), sampler=SMOTE(), random_state=seed).fit(X, y)
 
 
-def _threshold(plain, X, y, tied, *, minority, seed):
-    """Move the plain network's threshold, chosen on rows of the training part held out for it.
-
-    By five folds; or, for the price of one more network instead of six, by a single fifth, where
-    that holds `ENOUGH_ROWS` of every class.
-    """
-    folds = held_out_folds(y, tied, seed)
-    is_single = len(folds) == 1
-    if len(plain.classes_) > 2:
-        rows, log_proba = _held_out_log_proba(plain, X, y, folds)
-        return OffsetClassifier(plain, tune_offsets(log_proba, y[rows], plain.classes_))
-    scoring = make_scorer(f1_score, pos_label=minority, zero_division=0.0)
-    if not is_single:
-        return TunedThresholdClassifierCV(plain, scoring=scoring, cv=folds).fit(X, y)
-    ((train, test),) = folds
-    network = clone(plain).fit(_safe_indexing(X, train), y[train])
-    tuned = TunedThresholdClassifierCV(
-        FrozenEstimator(network), scoring=scoring, cv="prefit", refit=False
-    ).fit(_safe_indexing(X, test), y[test])
-    return FixedThresholdClassifier(
-        FrozenEstimator(plain), threshold=tuned.best_threshold_, pos_label=minority
-    ).fit(X, y)
+def _threshold(plain, X, y, tied, *, seed, scoring):
+    """Move the plain network's decisions, by networks of halves of the training part."""
+    tuned = TunedOffsetsClassifierCV(FrozenEstimator(plain), scoring=scoring, random_state=seed)
+    return tuned.fit(X, y, groups=tied)
 
 
-def held_out_folds(y, tied, seed):
-    """Return the splits by which a training part chooses a threshold.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,)
-        Labels of the training part.
-    tied : ndarray of shape (n,), int, or None
-        Rows of one number stay together.
-    seed : int
-
-    Returns
-    -------
-    list of (ndarray, ndarray)
-        Rows to train on, and rows that are held out, with every class among both. One split, where
-        a fifth holds `ENOUGH_ROWS` of every class.
-
-    Raises
-    ------
-    ValueError
-        If what is tied cannot be shared out so.
-    """
-    labels, counts = np.unique(y, return_counts=True)
-    is_single = counts.min() >= 5 * ENOUGH_ROWS
-    if tied is None:
-        folds = StratifiedKFold(min(5, counts.min()), shuffle=True, random_state=seed)
-        if is_single:
-            folds = StratifiedShuffleSplit(1, test_size=0.2, random_state=seed)
-        return list(folds.split(np.empty(len(y)), y))
-    for n_folds in range(min(5, groups_by_class(y, tied, labels).min()), 1, -1):
-        splits = grouped_folds(y, tied, n_folds, seed)
-        if splits is not None:
-            return splits[:1] if is_single else splits
-    raise ValueError(
-        "Strategy 'threshold' holds groups of a training part out, with every class on both sides, "
-        f"and cannot share out those of {len(y)} rows so. Give more groups, fewer folds, or leave "
-        "the strategy out."
-    )
-
-
-def _held_out_log_proba(plain, X, y, folds):
-    """Return the rows that folds hold out, and what networks that never saw them say of them."""
-    rows, log_proba = [], []
-    for train, test in folds:
-        network = clone(plain).fit(_safe_indexing(X, train), y[train])
-        rows.append(test)
-        log_proba.append(network.predict_log_proba(_safe_indexing(X, test)))
-    return np.concatenate(rows), np.concatenate(log_proba)
-
-
-def _prior_shift(plain, X, y, tied, *, minority, seed):
+def _prior_shift(plain, X, y, tied, *, seed, scoring):
     """Let the plain network speak for a uniform class prior."""
     return copy.copy(plain).set_params(target_prior="uniform")
 
@@ -151,13 +71,38 @@ STRATEGIES = {
     "under": "rows of the frequent classes dropped",
     "smote_embedding": "plain network; last layer trained anew on embeddings, balanced by SMOTE",
     "balanced_batches": "every batch holds equal shares of the classes",
-    "threshold": "plain network; decision threshold tuned for F1 on the training part",
+    "threshold": "plain network; decision threshold tuned on the training part",
     "prior_shift": "plain network; probabilities moved to a uniform class prior",
 }
 
 
 #: Rows of each class that a strategy needs in a training part.
 NEEDED_ROWS = {"threshold": 2, "smote_embedding": 2}
+
+
+def strategy_estimator(name, estimator, *, scoring=None):
+    """Return the estimator that a strategy is, for those who train it themselves.
+
+    Parameters
+    ----------
+    name : str
+        The strategy.
+    estimator : CNNClassifier
+        The plain network; it is left as it is.
+    scoring : str, scorer or None, default=None
+        What ``"threshold"`` is tuned for.
+
+    Returns
+    -------
+    estimator
+        Not fitted.
+    """
+    if name == "smote_embedding":
+        return DecoupledClassifier(estimator, sampler=SMOTE())
+    if name == "threshold":
+        return TunedOffsetsClassifierCV(estimator, scoring=scoring)
+    params = {"target_prior": "uniform"} if name == "prior_shift" else TRAINED.get(name, {})
+    return copy.copy(estimator).set_params(**params)
 
 
 def has_own_network(name):
@@ -192,7 +137,31 @@ def group_strategies(names):
     return [shared, *((name,) for name in names if name in TRAINED)]
 
 
-def fit_strategies(names, estimator, X, y, tied=None, *, minority, seed):
+def with_steps(network, n_samples, steps):
+    """Fix the steps of an epoch where they would not come out so by themselves.
+
+    Where they do, an epoch is every sample once, as the constructor has it.
+
+    Parameters
+    ----------
+    network : CNNClassifier or CNNRegressor
+        Not fitted; changed in place.
+    n_samples : int
+        Of the training part.
+    steps : int or None
+        Steps of an epoch; None: left to the network.
+
+    Returns
+    -------
+    network
+    """
+    if steps is None or network.steps_per_epoch is not None:
+        return network
+    comes_out = network.sampler is None and -(-n_samples // network.batch_size) == steps
+    return network if comes_out else network.set_params(steps_per_epoch=steps)
+
+
+def fit_strategies(names, estimator, X, y, tied=None, *, seed, scoring=None, steps=None):
     """Fit the strategies of one group, and yield each when it is ready.
 
     Parameters
@@ -205,10 +174,12 @@ def fit_strategies(names, estimator, X, y, tied=None, *, minority, seed):
         The training part.
     tied : ndarray of shape (n,), int, default=None
         Rows of one number stay together where some are held out.
-    minority : label
-        The rarest class.
     seed : int
         Seeds every strategy alike.
+    scoring : str, scorer or None, default=None
+        What ``"threshold"`` is tuned for, as in `TunedOffsetsClassifierCV`.
+    steps : int, default=None
+        Steps of an epoch, the same for all; None: left to the estimator.
 
     Yields
     ------
@@ -220,16 +191,13 @@ def fit_strategies(names, estimator, X, y, tied=None, *, minority, seed):
     first = names[0]
     start = time.perf_counter()
     network = copy.copy(estimator).set_params(random_state=seed, **TRAINED.get(first, {}))
-    network.fit(X, y)
+    with_steps(network, len(y), steps).fit(X, y)
     network_seconds = time.perf_counter() - start
     yield first, network, network_seconds
     for name in names[1:]:
         start = time.perf_counter()
-        fitted = BUILT_ON_PLAIN[name](network, X, y, tied, minority=minority, seed=seed)
-        seconds = time.perf_counter() - start
-        # The binary threshold trains the plain network itself, after its folds.
-        includes_network = isinstance(fitted, TunedThresholdClassifierCV)
-        yield name, fitted, seconds + (0 if includes_network else network_seconds)
+        fitted = BUILT_ON_PLAIN[name](network, X, y, tied, seed=seed, scoring=scoring)
+        yield name, fitted, time.perf_counter() - start + network_seconds
 
 
 class Remembering(ClassifierMixin, BaseEstimator):
@@ -272,77 +240,3 @@ class Remembering(ClassifierMixin, BaseEstimator):
     def decision_function(self, X):
         """Return what the classifier's own returns."""
         return self._ask("decision_function", X)
-
-
-class OffsetClassifier(ClassifierMixin, BaseEstimator):
-    """A fitted classifier with an offset on each class's log-probability.
-
-    Parameters
-    ----------
-    fitted : classifier
-        With ``predict_log_proba``.
-    offsets : ndarray of shape (n_classes,)
-        Added to the log-probabilities.
-    """
-
-    def __init__(self, fitted, offsets):
-        self.fitted = fitted
-        self.offsets = offsets
-        self.classes_ = fitted.classes_
-
-    def fit(self, X, y):
-        """Do nothing: the classifier is fitted."""
-        return self
-
-    def predict_proba(self, X):
-        """Return the probabilities after the offsets."""
-        return np.exp(log_softmax(self.fitted.predict_log_proba(X) + self.offsets, axis=1))
-
-    def predict(self, X):
-        """Return the most probable labels."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
-
-
-def tune_offsets(log_proba, y, classes, *, n_rounds=3, n_candidates=50):
-    """Choose offsets for macro F1 by coordinate ascent, on out-of-fold probabilities.
-
-    Parameters
-    ----------
-    log_proba : ndarray of shape (n, n_classes)
-        Log-probabilities of rows that the network did not train on.
-    y : ndarray of shape (n,)
-        Their labels.
-    classes : ndarray of shape (n_classes,)
-        Labels in the order of the columns.
-    n_rounds : int, default=3
-        How often each class gets its turn.
-    n_candidates : int, default=50
-        Offsets tried in a turn: quantiles of the margins at which a prediction flips.
-
-    Returns
-    -------
-    ndarray of shape (n_classes,)
-    """
-    target = np.searchsorted(classes, np.asarray(y))
-    n_classes = len(classes)
-    support = np.bincount(target, minlength=n_classes)
-
-    def macro_f1(predicted):
-        hits = np.bincount(target[predicted == target], minlength=n_classes)
-        total = support + np.bincount(predicted, minlength=n_classes)
-        return (2 * hits / np.maximum(total, 1)).mean()
-
-    offsets = np.zeros(n_classes)
-    best = macro_f1(log_proba.argmax(axis=1))
-    for _ in range(n_rounds):
-        for k in range(n_classes):
-            rivals = log_proba + offsets
-            rivals[:, k] = -np.inf
-            rival = rivals.argmax(axis=1)
-            # The offset from which a row is called class k.
-            margins = rivals.max(axis=1) - log_proba[:, k]
-            for candidate in np.quantile(margins, np.linspace(0, 1, n_candidates)):
-                now = macro_f1(np.where(margins <= candidate, k, rival))
-                if now > best:
-                    best, offsets[k] = now, candidate
-    return offsets - offsets.mean()

@@ -10,17 +10,20 @@ import pytest
 import torch
 from PIL import Image
 from scipy import stats
-from sklearn.metrics import f1_score
-from sklearn.model_selection import StratifiedKFold, TunedThresholdClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import make_scorer
+from sklearn.model_selection import StratifiedKFold
 
 from skimb.datasets import load_imbalanced_digits
 from skimb.losses import FocalLoss
 from skimb.metrics import imbalance_scoring
+from skimb.model_selection import TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier
 from skimb.over_sampling import RandomOverSampler
 from skimb.study import STRATEGIES, compare
+from skimb.study._classification import ClassificationTask
 from skimb.study._statistics import corrected_interval, judge
-from skimb.study._strategies import Remembering, fit_strategies, tune_offsets
+from skimb.study._strategies import Remembering, fit_strategies
 
 ESTIMATOR = CNNClassifier(max_epochs=3)
 METRICS = ["f1_minority", "balanced_accuracy"]
@@ -68,8 +71,8 @@ def test_every_strategy_runs_on_every_fold_with_the_same_steps(comparison):
     table = comparison.table
     assert table.index.tolist() == list(STRATEGIES)
     assert np.isfinite(table.drop(columns=[("seconds", "sd")])).all().all()
-    # 426 training rows, batches of 128: 4 steps an epoch, for every strategy.
-    assert comparison.protocol["gradient_steps"] == 3 * 4
+    # 426 training rows, batches of 16: 27 steps an epoch, for every strategy.
+    assert comparison.protocol["gradient_steps"] == 3 * 27
     assert comparison.protocol["n_runs"] == 4
     support = {
         name: comparison.confusion_matrix(name).sum(axis=1).tolist()
@@ -83,13 +86,13 @@ def test_every_strategy_runs_on_every_fold_with_the_same_steps(comparison):
 def test_steps_and_start_are_the_same_for_all(name, data):
     X, y = data
     estimator = CNNClassifier(max_epochs=2, steps_per_epoch=5)
-    _, fitted, _ = next(fit_strategies((name,), estimator, X, y, minority="eight", seed=3))
+    _, fitted, _ = next(fit_strategies((name,), estimator, X, y, seed=3))
     assert [row["train_batch_count"] for row in fitted.net_.history] == [5, 5]
     assert estimator.random_state is None
     # Untrained, every strategy's network is the same but for the bias, which knows the prior.
     frozen = CNNClassifier(max_epochs=1, steps_per_epoch=1, lr=1e-12, weight_decay=0)
     starts = [
-        next(fit_strategies((strategy,), frozen, X, y, minority="eight", seed=3))[1].module_
+        next(fit_strategies((strategy,), frozen, X, y, seed=3))[1].module_
         for strategy in ("none", name)
     ]
     torch.testing.assert_close(starts[0].head.weight, starts[1].head.weight)
@@ -99,7 +102,7 @@ def test_each_strategy_sets_what_its_name_says(data):
     X, y = data
     shares = {}
     for name in ("none", "class_weight", "focal", "focal_weighted", "over", "under"):
-        _, fitted, _ = next(fit_strategies((name,), ESTIMATOR, X, y, minority="eight", seed=0))
+        _, fitted, _ = next(fit_strategies((name,), ESTIMATOR, X, y, seed=0))
         shares[name] = fitted.effective_prior_[0]
         assert isinstance(fitted.loss_, FocalLoss) == name.startswith("focal")
     rare = np.mean(y == "eight")
@@ -107,28 +110,10 @@ def test_each_strategy_sets_what_its_name_says(data):
     assert shares == pytest.approx(expected)
 
 
-def test_the_threshold_is_that_of_the_minoritys_f1(data):
-    """On probabilities that are known, no other threshold of the grid does better by far."""
-    X, y = data
-    names = ("none", "threshold")
-    fitted = {
-        name: model
-        for name, model, _ in fit_strategies(names, ESTIMATOR, X, y, minority="eight", seed=0)
-    }
-    plain, tuned = fitted["none"], fitted["threshold"]
-    f1 = [f1_score(y, model.predict(X), pos_label="eight") for model in (plain, tuned)]
-    assert f1[1] > f1[0]
-    found = tuned.estimator_.predict_proba(X)[:, 0] >= tuned.best_threshold_
-    np.testing.assert_array_equal(tuned.predict(X) == "eight", found)
-
-
 def test_shared_strategies_build_on_the_plain_network(data):
     X, y = data
     names = ("none", "smote_embedding", "threshold", "prior_shift")
-    fitted = {
-        name: model
-        for name, model, _ in fit_strategies(names, ESTIMATOR, X, y, minority="eight", seed=0)
-    }
+    fitted = {name: model for name, model, _ in fit_strategies(names, ESTIMATOR, X, y, seed=0)}
     plain = fitted["none"]
     np.testing.assert_array_equal(
         plain.predict_proba(X),
@@ -140,39 +125,75 @@ def test_shared_strategies_build_on_the_plain_network(data):
     np.testing.assert_allclose(odds, np.log(np.mean(y == "eight") / np.mean(y == "rest")))
     assert plain.target_prior is None
     threshold = fitted["threshold"]
-    assert isinstance(threshold, TunedThresholdClassifierCV)
-    np.testing.assert_array_equal(threshold.estimator_.predict_proba(X), plain.predict_proba(X))
+    assert threshold.estimator_ is plain
+    moved = threshold.decision_function(X) - plain.decision_function(X)
+    np.testing.assert_allclose(moved, threshold.offsets_[1] - threshold.offsets_[0])
+    np.testing.assert_array_equal(
+        threshold.predict(X) == "rest", threshold.decision_function(X) > 0
+    )
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_with_enough_rows_one_further_network_chooses_the_threshold(n_classes, data, monkeypatch):
+def test_a_threshold_costs_no_more_steps_than_one_further_network(n_classes, data, monkeypatch):
     X, y = data
     if n_classes == 3:
         y = np.where(np.arange(len(y)) % 3 == 0, "other", y)
-    n_rows = []
+    n_rows, n_steps = [], []
     fit = CNNClassifier.fit
 
     def counted(self, X, y, *args):
         n_rows.append(len(y))
-        return fit(self, X, y, *args)
+        fit(self, X, y, *args)
+        n_steps.append(sum(row["train_batch_count"] for row in self.net_.history))
+        return self
 
     monkeypatch.setattr(CNNClassifier, "fit", counted)
-    monkeypatch.setattr("skimb.study._strategies.ENOUGH_ROWS", 4)
     names = ("none", "threshold")
-    (_, plain, _), (_, tuned, seconds) = fit_strategies(
-        names, ESTIMATOR, X, y, minority="eight", seed=0
-    )
-    assert n_rows == [len(y), len(y) - -(-len(y) // 5)]
-    assert seconds > 0
-    if n_classes == 2:
-        # The plain network itself, with another threshold.
-        shared = tuned.predict_proba(X)
-        np.testing.assert_array_equal(shared, plain.predict_proba(X))
-        found = shared[:, 0] >= tuned.threshold
-        np.testing.assert_array_equal(tuned.predict(X) == "eight", found)
-    else:
-        shift = tuned.fitted.predict_log_proba(X) + tuned.offsets
-        np.testing.assert_array_equal(tuned.predict(X), plain.classes_[shift.argmax(axis=1)])
+    (_, plain, alone), (_, tuned, seconds) = fit_strategies(names, ESTIMATOR, X, y, seed=0)
+    assert n_rows == [len(y), len(y) // 2, len(y) // 2]
+    # Of as many epochs; the last batch of an epoch is a part of one.
+    assert n_steps[0] <= sum(n_steps[1:]) <= n_steps[0] + 3
+    assert seconds > alone
+    shift = plain.predict_log_proba(X) + tuned.offsets_
+    np.testing.assert_array_equal(tuned.predict(X), plain.classes_[shift.argmax(axis=1)])
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "kept", "name"),
+    [
+        (2, None, "f1_minority"),
+        (3, None, "f1_macro"),
+        (2, ["balanced_accuracy", "f1_minority"], "balanced_accuracy"),
+        (2, ["average_precision_minority", "mcc"], "mcc"),
+        (2, ["average_precision_minority"], "f1_minority"),
+        (3, ["f1_minority", "f1_macro"], "f1_macro"),
+        (3, ["f1_minority"], "f1_minority"),
+    ],
+)
+def test_a_threshold_is_tuned_for_what_the_comparison_is_about(n_classes, kept, name, data):
+    y = data[1]
+    if n_classes == 3:
+        y = np.where(np.arange(len(y)) % 3 == 0, "other", y)
+    scoring = imbalance_scoring(y)
+    task = ClassificationTask(y)
+    task.choose_measure(scoring if kept is None else {key: scoring[key] for key in kept})
+    assert task.measure_name == task.describe()["tuned_for"] == name
+    # What has a name here is handed on by it: that is quicker.
+    assert isinstance(task.measure, str) == (name != "mcc")
+
+
+def test_a_scorer_of_ones_own_moves_the_threshold(data):
+    X, y = data
+    _, plain, _ = next(fit_strategies(("none",), ESTIMATOR, X, y, seed=0))
+    called = {}
+    for kind, scorer in {
+        "recall": imbalance_scoring(y)["recall_minority"],
+        "cost": make_scorer(lambda truth, found: -np.mean((found == "eight") & (truth == "rest"))),
+        "named": "f1_minority",
+    }.items():
+        tuned = TunedOffsetsClassifierCV(FrozenEstimator(plain), scoring=scorer, random_state=0)
+        called[kind] = np.sum(tuned.fit(X, y).predict(X) == "eight")
+    assert called["recall"] > called["named"] >= called["cost"]
 
 
 def test_predictions_are_computed_once_for_one_test_set(data):
@@ -313,22 +334,6 @@ def test_three_classes_tune_offsets(data):
     assert result.confusion_matrix("threshold").shape == (3, 3)
 
 
-def test_tuned_offsets_raise_macro_f1_and_undo_a_shift():
-    rng = np.random.RandomState(0)
-    y = rng.choice(3, p=[0.8, 0.15, 0.05], size=2000)
-    log_proba = np.log(np.array([0.8, 0.15, 0.05])) + rng.randn(2000, 3) + 2.0 * np.eye(3)[y]
-    classes = np.arange(3)
-
-    def macro(offsets):
-        predicted = (log_proba + offsets).argmax(axis=1)
-        return f1_score(y, predicted, average="macro", zero_division=0.0)
-
-    offsets = tune_offsets(log_proba, y, classes)
-    assert macro(offsets) > macro(np.zeros(3))
-    shifted = tune_offsets(log_proba - np.array([3.0, 0, 0]), y, classes)
-    assert macro(offsets) == pytest.approx(macro(shifted - np.array([3.0, 0, 0])), abs=0.02)
-
-
 def test_own_scoring_and_own_folds(data):
     X, y = data
     scoring = {"kept": imbalance_scoring(y)["recall_minority"]}
@@ -440,9 +445,10 @@ def test_the_report_stands_alone(comparison, tmp_path):
         assert name in html
     # Five plots, and the mistakes of each strategy.
     assert html.count("<img") == 5 + len(STRATEGIES)
-    assert html.count("<details open>") == 2
+    # Those of the baseline and of the best: their mistakes, and their code.
+    assert html.count("<details open>") == 2 * 2
     assert "http" not in html.replace("http-equiv", "")
-    assert "12 gradient steps" in html
+    assert "81 gradient steps" in html
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 

@@ -45,7 +45,7 @@ def comparison(data):
 def test_every_strategy_runs_on_every_fold_with_the_same_steps(comparison, data):
     assert isinstance(comparison, RegressionComparison)
     assert comparison.strategies == list(REGRESSION_STRATEGIES)
-    assert comparison.protocol["gradient_steps"] == 2
+    assert comparison.protocol["gradient_steps"] == 2 * 5
     assert {len(runs) for runs in comparison.outcomes.values()} == {2}
     for name in comparison.strategies:
         tested = np.concatenate([outcome.rows for outcome in comparison.outcomes[name]])

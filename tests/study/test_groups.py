@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import GroupKFold, KFold
 
+from skimb.model_selection._offsets import held_out_folds
 from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.study import compare
 from skimb.study._splits import bundles_of, grouped_folds
-from skimb.study._strategies import held_out_folds
 
 N_GROUPS, SIZE = 24, 4
 GROUPS = np.repeat(np.arange(N_GROUPS), SIZE)
@@ -52,9 +52,7 @@ STRATEGIES = ["threshold", "smote_embedding", "over"]
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("enough", [4, 500], ids=["one fifth", "five folds"])
-def test_no_training_sees_a_part_of_a_group(n_classes, enough, X, fits, monkeypatch):
-    monkeypatch.setattr("skimb.study._strategies.ENOUGH_ROWS", enough)
+def test_no_training_sees_a_part_of_a_group(n_classes, X, fits):
     y = Y if n_classes == 2 else np.where(GROUPS % 4 == 1, "other", Y)
     order = np.random.RandomState(1).permutation(len(X))
     groups = np.array([f"patient {group}" for group in GROUPS])
@@ -69,7 +67,7 @@ def test_no_training_sees_a_part_of_a_group(n_classes, enough, X, fits, monkeypa
     )
     if n_classes == 2:
         # A network of none, one of over, and those that choose the threshold.
-        assert len(fits) == 3 * (2 + (1 if enough == 4 else 6))
+        assert len(fits) == 3 * (2 + 2)
     assert all(are_whole(rows, GROUPS) for rows in fits)
     assert all(set(y[rows]) == set(y) for rows in fits)
     for outcome in result.outcomes["none"]:
@@ -202,7 +200,9 @@ def test_a_threshold_wants_groups_to_hold_out(X, fits):
     # The rare class is in three groups, of which a training part has two or one.
     groups = np.where(GROUPS < 8, GROUPS % 3, GROUPS)
     shared: Any = {"groups": groups, "estimator": ESTIMATOR, "cv": 2, "random_state": 0}
-    with pytest.raises(ValueError, match="'threshold' holds groups of a training part out"):
+    with pytest.raises(
+        ValueError, match=r"strategy 'threshold'\) are chosen on groups that are held out"
+    ):
         compare(X, y, **shared, strategies=["threshold"])
     shared["estimator"] = CNNClassifier(max_epochs=1, calibration="temperature")
     with pytest.raises(ValueError, match="calibration='temperature', which holds rows"):

@@ -1,0 +1,453 @@
+"""Offsets on the log-probabilities of classes: decisions moved towards a measure."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.special import log_softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import StratifiedKFold
+from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from skimb._params import HasMethods, Interval, fit_context
+from skimb._resampling import seeded_clone
+from skimb.model_selection._grouping import bundles_of, grouped_folds, groups_by_class
+from skimb.neural_network import CNNClassifier, training_length
+
+__all__ = [
+    "MEASURES",
+    "TunedOffsetsClassifierCV",
+    "held_out_folds",
+    "reads_labels",
+    "tune_offsets",
+]
+
+#: Offsets tried in a turn of a class at most, and where each costs a call of a scorer.
+MOST_CANDIDATES, MOST_CALLS = 400, 100
+#: How often each class gets its turn at most.
+N_ROUNDS = 5
+#: Rows up to which held-out log-probabilities are repeated, each time with other noise.
+MOST_NOISY = 50_000
+#: Margins, and values of a measure, that differ by less are one.
+SAME = 1e-9
+
+
+def _f1(hits, predicted, support):
+    return 2 * hits / np.maximum(predicted + support, 1)
+
+
+def _mean_recall(hits, predicted, support):
+    return (hits[:, support > 0] / support[support > 0]).mean(axis=1)
+
+
+def _f1_minority(hits, predicted, support):
+    rarest = np.where(support > 0, support, np.inf).argmin()
+    return _f1(hits, predicted, support)[:, rarest]
+
+
+#: Measures by name: of the hits and the predictions of each class, of shape
+#: (n_candidates, n_classes), and its samples.
+MEASURES = {
+    "f1_minority": _f1_minority,
+    "f1_macro": lambda *counts: _f1(*counts).mean(axis=1),
+    "balanced_accuracy": _mean_recall,
+}
+
+
+def tune_offsets(log_proba, y, classes, scoring="f1_macro"):
+    """Choose an offset for each class by coordinate ascent.
+
+    Each class has its turn while all others stay where they are. What it tries are the offsets at
+    which one more of its own samples is found: quantiles of all samples would be coarser than a
+    rare class.
+
+    Parameters
+    ----------
+    log_proba : ndarray of shape (n, n_classes)
+        Log-probabilities of samples that were not trained on.
+    y : ndarray of shape (n,)
+        Their labels.
+    classes : ndarray of shape (n_classes,)
+        Labels in the order of the columns, sorted.
+    scoring : {"f1_minority", "f1_macro", "balanced_accuracy"} or scorer, default="f1_macro"
+        What shall be large. A scorer must read predicted labels alone.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        Of mean zero; zeros where nothing scores better than these.
+    """
+    y = np.asarray(y)
+    target = np.searchsorted(classes, y)
+    n_classes = len(classes)
+    support = np.bincount(target, minlength=n_classes)
+    is_named = isinstance(scoring, str)
+    most = MOST_CANDIDATES if is_named else MOST_CALLS
+
+    def score(predicted):
+        if not is_named:
+            return _score(scoring, classes[predicted], y, classes)
+        hits = np.bincount(target[predicted == target], minlength=n_classes)
+        counts = hits[None], np.bincount(predicted, minlength=n_classes)[None]
+        return MEASURES[scoring](*counts, support)[0]
+
+    # Of two classes, only the difference of their offsets counts.
+    turns = range(n_classes) if n_classes > 2 else [int(support.argmin())]
+    offsets = np.zeros(n_classes)
+    best = start = score(log_proba.argmax(axis=1))
+    for _ in range(N_ROUNDS):
+        before = best
+        for k in turns:
+            shifted = log_proba + offsets
+            shifted[:, k] = -np.inf
+            rival = shifted.argmax(axis=1)
+            # The offset from which a sample is called class k.
+            margins = shifted.max(axis=1) - log_proba[:, k]
+            candidates = _candidates(margins, margins[target == k], most)
+            if is_named:
+                counts = _counts(candidates, margins, rival, target, k, n_classes)
+                values = MEASURES[scoring](*counts, support)
+            else:
+                values = np.array(
+                    [score(np.where(margins <= candidate, k, rival)) for candidate in candidates]
+                )
+            highest = values.max()
+            if highest > best + SAME:
+                ties = candidates[values > highest - SAME]
+                best, offsets[k] = highest, ties[np.abs(ties - offsets[k]).argmin()]
+        if best <= before:
+            break
+    offsets -= offsets.mean()
+    # By the predictions themselves: sums of floats are not the margins to the last bit.
+    return offsets if score((log_proba + offsets).argmax(axis=1)) > start else np.zeros(n_classes)
+
+
+def _candidates(margins, own, most):
+    """Return offsets to try: halfway from each own margin to the next, and to the next own one."""
+    levels = np.unique(margins)
+    levels = levels[np.diff(levels, prepend=-np.inf) > SAME]
+    own = np.unique(own)
+    if len(own) > most // 2:
+        # Evenly by rank, the ends among them.
+        own = own[np.linspace(0, len(own) - 1, most // 2).round().astype(int)]
+    ends = np.array([levels[0] - 1, levels[-1] + 1])
+    place = np.searchsorted(levels, own + SAME, side="right")
+    following = np.append(levels, ends[1])[place]
+    return np.unique(np.concatenate([ends, (own + following) / 2, (own[1:] + own[:-1]) / 2]))
+
+
+def _counts(candidates, margins, rival, target, k, n_classes):
+    """Return the hits and the predictions of each class at each candidate, by sums over gaps."""
+    n = len(candidates)
+    # The first candidate that calls a sample class k.
+    place = np.searchsorted(candidates, margins)
+
+    def table(column, rows):
+        cells = np.bincount(
+            place[rows] * n_classes + column[rows], minlength=(n + 1) * n_classes
+        ).reshape(n + 1, n_classes)
+        return cells.cumsum(axis=0)[:n]
+
+    everything = np.ones(len(target), dtype=bool)
+    by_rival = np.bincount(rival, minlength=n_classes)
+    is_hit = rival == target
+    predicted = by_rival - table(rival, everything)
+    predicted[:, k] = table(np.full_like(target, k), everything)[:, k]
+    hits = np.bincount(rival[is_hit], minlength=n_classes) - table(rival, is_hit)
+    hits[:, k] = table(target, target == k)[:, k]
+    return hits, predicted
+
+
+class _Known(ClassifierMixin, BaseEstimator):
+    """A classifier that knows its predictions."""
+
+    def __init__(self, predicted, classes):
+        self.predicted = predicted
+        self.classes_ = classes
+
+    def fit(self, X, y):
+        """Do nothing: it is fitted."""
+        return self
+
+    def predict(self, X):
+        """Return the predictions."""
+        return self.predicted
+
+
+def _score(scorer, predicted, y, classes):
+    return float(scorer(_Known(predicted, classes), np.empty((len(y), 1)), y))
+
+
+def reads_labels(scorer, y):
+    """Tell whether a scorer needs no more than predicted labels.
+
+    Parameters
+    ----------
+    scorer : callable
+        ``scorer(estimator, X, y)``.
+    y : ndarray of shape (n,)
+        Labels.
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        return bool(np.isfinite(_score(scorer, y, y, np.unique(y))))
+    except (AttributeError, TypeError):
+        return False
+
+
+class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):
+    """Move the decisions of a network towards a measure, by one offset for each class.
+
+    A network decides for the most probable class. For another measure than accuracy (F1 of a rare
+    class, macro F1) other decisions are better, and these are found after the training: offsets
+    on the log-probabilities. For two classes they are a threshold.
+
+    They are chosen on samples that a network did not train on. So the training part is halved,
+    each half is classified by a network that was trained on the other one, for half the gradient
+    steps: both together cost as much as the network itself. Heads refitted on
+    the embeddings of one network would cost less, but that network knows all samples by heart, and
+    where it separates them all there is nothing to choose by.
+
+    Parameters
+    ----------
+    estimator : CNNClassifier, FrozenEstimator or None, default=None
+        The network. None: ``CNNClassifier()``. A fitted one wrapped in
+        `sklearn.frozen.FrozenEstimator` is used as it is; only the networks that choose are
+        trained.
+    scoring : str, scorer or None, default=None
+        What shall be large: ``"f1_minority"``, ``"f1_macro"``, ``"balanced_accuracy"``, or a
+        scorer of predicted labels. None: the first for two classes, the second for more.
+    cv : int, default=2
+        Parts of the training data, each of which is held out once.
+    smoothing : float, default=1.0
+        Standard deviation of noise on the held-out log-probabilities. The networks that choose
+        are not the one that decides, and offsets that hang on a single sample of a rare class do
+        not suit it. 0: none.
+    random_state : int, RandomState instance or None, default=None
+        Drives the folds, the noise, and the network where `estimator` has no seed of its own.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels.
+    offsets_ : ndarray of shape (n_classes,)
+        Added to the log-probabilities; of mean zero.
+    estimator_ : CNNClassifier
+        The network that decides, trained on all samples.
+
+    Examples
+    --------
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.model_selection import TunedOffsetsClassifierCV
+    >>> from skimb.neural_network import CNNClassifier
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> clf = TunedOffsetsClassifierCV(CNNClassifier(max_epochs=3), random_state=0).fit(X, y)
+    >>> clf.offsets_.shape
+    (2,)
+    """
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit", "predict_log_proba"]), None],
+        "scoring": [str, callable, None],
+        "cv": [Interval(Integral, 2, None, closed="left")],
+        "smoothing": [Interval(Real, 0, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, estimator=None, *, scoring=None, cv=2, smoothing=1.0, random_state=None):
+        self.estimator = estimator
+        self.scoring = scoring
+        self.cv = cv
+        self.smoothing = smoothing
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, groups=None):
+        """Choose the offsets, and train the network on all samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
+            Images.
+        y : array-like of shape (n,)
+            Labels.
+        groups : array-like of shape (n,), default=None
+            Samples of one group stay on one side; so do images that are equal byte for byte.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a class or its groups cannot be shared out, or `scoring` needs more than labels.
+        """
+        self.__dict__.pop("offsets_", None)
+        rng = check_random_state(self.random_state)
+        y = column_or_1d(y)
+        check_consistent_length(X, y)
+        scoring = self._scoring(y)
+        bundle = bundles_of(X, groups)
+        seed = int(rng.randint(np.iinfo(np.int32).max))
+        folds = held_out_folds(y, bundle, seed, n_folds=self.cv)
+        network = CNNClassifier() if self.estimator is None else self.estimator
+        is_frozen = isinstance(network, FrozenEstimator)
+        network = network.estimator if is_frozen else seeded_clone(network, rng)
+        log_proba = np.empty((len(y), len(np.unique(y))))
+        for train, test in folds:
+            part = _for_part(network, len(y), len(train)).fit(_safe_indexing(X, train), y[train])
+            log_proba[test] = part.predict_log_proba(_safe_indexing(X, test))
+        self.estimator_ = network if is_frozen else network.fit(X, y)
+        self.classes_ = self.estimator_.classes_
+        if self.smoothing > 0:
+            n_copies = int(np.clip(MOST_NOISY // len(y), 1, 20))
+            log_proba = np.tile(log_proba, (n_copies, 1))
+            log_proba += self.smoothing * rng.standard_normal(log_proba.shape)
+            y = np.tile(y, n_copies)
+        self.offsets_ = tune_offsets(log_proba, y, self.classes_, scoring)
+        return self
+
+    def _scoring(self, y):
+        """Return what shall be large: the name of a measure, or a scorer."""
+        if self.scoring is None:
+            return "f1_minority" if len(np.unique(y)) == 2 else "f1_macro"
+        if isinstance(self.scoring, str) and self.scoring in MEASURES:
+            return self.scoring
+        scorer = get_scorer(self.scoring)
+        if not reads_labels(scorer, y):
+            raise ValueError(
+                f"`scoring` must read predicted labels, which offsets change. Got {self.scoring!r}."
+                f" Give one of {list(MEASURES)}, or a scorer made from labels."
+            )
+        return scorer
+
+    def predict_log_proba(self, X):
+        """Return the log-probabilities after the offsets.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of the shape that `fit` saw.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+        """
+        check_is_fitted(self)
+        return log_softmax(self.estimator_.predict_log_proba(X) + self.offsets_, axis=1)
+
+    def predict_proba(self, X):
+        """Return the probabilities after the offsets.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of the shape that `fit` saw.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def decision_function(self, X):
+        """Return log-probabilities; for two classes their difference.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of the shape that `fit` saw.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes), or (n,) for two classes
+        """
+        log_proba = self.predict_log_proba(X)
+        return log_proba[:, 1] - log_proba[:, 0] if len(self.classes_) == 2 else log_proba
+
+    def predict(self, X):
+        """Return the most probable labels after the offsets.
+
+        Parameters
+        ----------
+        X : array-like
+            Images of the shape that `fit` saw.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        log_proba = self.predict_log_proba(X)
+        return self.classes_[log_proba.argmax(axis=1)]
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "offsets_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _for_part(network, n_samples, n_train):
+    """Return a network for a part of the samples: of as many epochs as one of them all."""
+    part = clone(network)
+    if not isinstance(part, CNNClassifier) or part.sampler is not None:
+        return part
+    length = training_length(
+        n_samples,
+        batch_size=part.batch_size,
+        max_epochs=part.max_epochs,
+        steps_per_epoch=part.steps_per_epoch,
+    )
+    steps = max(1, round(length.steps_per_epoch * n_train / n_samples))
+    return part.set_params(**length._replace(steps_per_epoch=steps)._asdict())
+
+
+def held_out_folds(y, tied, seed, *, n_folds=2):
+    """Return the splits by which a training part chooses offsets.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels of the training part.
+    tied : ndarray of shape (n,), int, or None
+        Samples of one number stay together.
+    seed : int
+    n_folds : int, default=2
+        At most.
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+        Samples to train on, and samples that are held out, with every class among both.
+
+    Raises
+    ------
+    ValueError
+        If a class has a single sample, or what is tied cannot be shared out so.
+    """
+    labels, counts = np.unique(y, return_counts=True)
+    if counts.min() < 2:
+        raise ValueError(
+            f"Class {labels.tolist()[counts.argmin()]!r} has a single sample, and offsets are "
+            "chosen on samples that are held out. Give at least two of every class."
+        )
+    if tied is None or len(np.unique(tied)) == len(y):
+        folds = StratifiedKFold(min(n_folds, counts.min()), shuffle=True, random_state=seed)
+        return list(folds.split(np.empty(len(y)), y))
+    for n in range(min(n_folds, groups_by_class(y, tied, labels).min()), 1, -1):
+        splits = grouped_folds(y, tied, n, seed)
+        if splits is not None:
+            return splits
+    raise ValueError(
+        "Offsets (strategy 'threshold') are chosen on groups that are held out, with every class "
+        f"on both sides, and those of {len(y)} samples cannot be shared out so. Give more groups, "
+        "fewer folds, or leave the strategy out."
+    )

@@ -1,0 +1,208 @@
+"""What made the figures: the recipe of the network, and the code of every strategy."""
+
+import json
+import platform
+from importlib import import_module
+from inspect import isclass, isfunction, signature
+from numbers import Integral, Real
+
+import numpy as np
+import sklearn
+import torch
+from sklearn.base import clone
+
+import skimb
+from skimb._images import fit_images
+from skimb.neural_network._augmentation import build_augmentation
+from skimb.neural_network._pretrained import PretrainedBackbone
+from skimb.neural_network._runtime import resolve_device
+
+__all__ = ["code_of", "expression_of", "recipe_of"]
+
+#: Parameters that the recipe names.
+NAMED = ("module", "optimizer", "lr", "lr_schedule", "weight_decay", "augmentation")
+
+
+def recipe_of(estimator, X, y, length):
+    """Return how the network of every strategy is trained.
+
+    Parameters
+    ----------
+    estimator : CNNClassifier or CNNRegressor
+        The network as it stands.
+    X, y : array-like
+        A few samples, which tell the shape of the images.
+    length : TrainingLength
+        Of every training.
+
+    Returns
+    -------
+    dict
+        Of texts and numbers.
+    """
+    trial = clone(estimator)
+    fit_images(trial, X, y, image_shape=estimator.image_shape, channels=estimator.channels)
+    views = build_augmentation(
+        estimator.augmentation,
+        image_shape=trial.image_shape_,
+        counts=np.ones(len(np.unique(y))),
+        device=torch.device("cpu"),
+        rng=np.random.RandomState(0),
+    ).views
+    device = resolve_device(estimator.device)
+    texts = {name: _plain(getattr(estimator, name)) for name in NAMED}
+    return {
+        "estimator": type(estimator).__name__,
+        **texts,
+        "image_shape": [int(side) for side in trial.image_shape_],
+        "batch_size": length.batch_size,
+        "epochs": length.max_epochs,
+        "gradient_steps": length.n_steps,
+        "views": 1 if views is None else len(views(torch.zeros(1, *trial.image_shape_))),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "augmentation_choice": None,
+        "versions": {
+            "skimb": skimb.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "scikit-learn": sklearn.__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+def _plain(value):
+    """Return a value that JSON has a word for: itself, or its code."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, Real):
+        return int(value) if isinstance(value, Integral) else float(value)
+    return expression_of(value)
+
+
+def expression_of(value):
+    """Return a value as one line of code, without the imports.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    str
+    """
+    return _Code().of(value, "value")
+
+
+def code_of(estimator):
+    """Return the code that makes an estimator: imports, and one line.
+
+    Only parameters that are not the default are written. What cannot be written, such as a network
+    of one's own, is a name, and a comment says what it stands for.
+
+    Parameters
+    ----------
+    estimator : estimator
+
+    Returns
+    -------
+    str
+    """
+    code = _Code()
+    line = f"estimator = {code.of(estimator, 'estimator')}"
+    imports = [
+        f"from {module} import {', '.join(sorted(names))}"
+        for module, names in sorted(code.imports.items())
+    ]
+    if code.needs_numpy:
+        imports.insert(0, "import numpy as np")
+    return "\n".join([*imports, "", *code.notes, line])
+
+
+class _Code:
+    """Code of values, and what it needs: imports, and names that only the user has."""
+
+    def __init__(self):
+        self.imports = {}
+        self.needs_numpy = False
+        self.notes = []
+
+    def of(self, value, name):
+        """Return the code of a value, which is that of the parameter of this name."""
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, str):
+            return json.dumps(value, ensure_ascii=False)
+        if isinstance(value, float) and not np.isfinite(value):
+            return f'float("{value}")'
+        if value is None or isinstance(value, bool | int | float | bytes):
+            return repr(value)
+        if isinstance(value, list):
+            return f"[{', '.join(self.of(item, name) for item in value)}]"
+        if isinstance(value, tuple):
+            inner = ", ".join(self.of(item, name) for item in value)
+            return f"({inner},)" if len(value) == 1 else f"({inner})"
+        if isinstance(value, dict):
+            pairs = (f"{self.of(k, name)}: {self.of(v, name)}" for k, v in value.items())
+            return f"{{{', '.join(pairs)}}}"
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biufUS":
+            self.needs_numpy = True
+            return f"np.array({self.of(value.tolist(), name)})"
+        if isinstance(value, torch.device):
+            return self.of(str(value), name)
+        if isinstance(value, PretrainedBackbone):
+            self.imports.setdefault("skimb.neural_network", set()).add("pretrained")
+            return f"pretrained({self.of(str(value.name), name)})"
+        if isclass(value) or isfunction(value):
+            return self._reference(value) or self._own(value, name)
+        if hasattr(value, "get_params") and not isclass(value):
+            return self._call(value, name)
+        return self._own(value, name)
+
+    def _call(self, value, name):
+        """Return the call that makes an object with parameters."""
+        reference = self._reference(type(value))
+        if reference is None:
+            return self._own(value, name)
+        arguments = []
+        for key, parameter in signature(type(value)).parameters.items():
+            if not hasattr(value, key):
+                return self._own(value, name)
+            given = getattr(value, key)
+            if _is_same(given, parameter.default):
+                continue
+            text = self.of(given, key)
+            arguments.append(text if key == "estimator" else f"{key}={text}")
+        return f"{reference}({', '.join(arguments)})"
+
+    def _reference(self, value):
+        """Return the name of a class or function, and import it from where it is public."""
+        name = value.__qualname__
+        parts = value.__module__.split(".")
+        n_public = next((i for i, part in enumerate(parts) if part.startswith("_")), len(parts))
+        for n_parts in (*range(n_public, 0, -1), len(parts)):
+            module = ".".join(parts[:n_parts])
+            if parts[0] in ("__main__", "builtins"):
+                break
+            if getattr(import_module(module), name, None) is value:
+                self.imports.setdefault(module, set()).add(name)
+                return name
+        return None
+
+    def _own(self, value, name):
+        """Return a name for what cannot be written, and note what it stands for."""
+        kind = getattr(value, "__qualname__", None) or type(value).__qualname__
+        note = f"# {name}: as you gave it ({' '.join(kind.split())})"
+        if note not in self.notes:
+            self.notes.append(note)
+        return name
+
+
+def _is_same(value, default):
+    if value is default:
+        return True
+    return (
+        type(value) is type(default)
+        and isinstance(value, bool | int | float | str | tuple)
+        and value == default
+    )
