@@ -537,7 +537,7 @@ def _trained(trainees):
             continue
         net, estimator = next(nets), trainee.estimator
         if not isinstance(net, Exception):
-            net = estimator._conclude(trainee.training, net, len(net.history) - 1)
+            net = _or_error(estimator._conclude, trainee.training, net, len(net.history) - 1)
         fitted.append(net)
     return fitted
 

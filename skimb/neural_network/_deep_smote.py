@@ -144,6 +144,7 @@ class DeepSMOTE(BaseSMOTE):
         self.lazy = lazy
 
     def _prepare(self, X, y):
+        self.__dict__.pop("module_", None)
         self._layout = read_layout(
             X.shape[1:], image_shape=self.image_shape, channels=self.channels
         )
@@ -195,10 +196,14 @@ class DeepSMOTE(BaseSMOTE):
                 total = total + loss.detach()
             losses.append(float(total) / n_steps)
         if not np.isfinite(losses[-1]):
-            raise ValueError(
-                f"The auto-encoder diverged: its loss is {losses[-1]}. Lower `lr`, or look for "
-                "extreme values in X."
-            )
+            raise _diverged(f"its loss is {losses[-1]}")
+        # The loss was looked at before each step, not after the last one.
+        if not all(torch.isfinite(values).all() for values in module.parameters()):
+            raise _diverged("after the last step, parameters are not finite")
+        with torch.no_grad():
+            made = module(self._read(images[:BLOCK]).to(device))
+        if not torch.isfinite(made).all():
+            raise _diverged("after the last step, the images that it makes are not finite")
         return losses
 
     def _read(self, images):
@@ -214,7 +219,10 @@ class DeepSMOTE(BaseSMOTE):
         images = self._layout.to_channels_last(np.asarray(X[rows]))
         blocks = np.array_split(images, -(-len(images) // BLOCK))
         with threads_for(self._work * BLOCK):
-            return torch.cat([self.module_.encode(self._read(block)) for block in blocks])
+            codes = torch.cat([self.module_.encode(self._read(block)) for block in blocks])
+        if not torch.isfinite(codes).all():
+            raise _diverged("the codes that it gives are not finite")
+        return codes
 
     @torch.no_grad()
     def _rows(self, X, first, second):
@@ -232,9 +240,18 @@ class DeepSMOTE(BaseSMOTE):
             codes = torch.lerp(codes_of[first[part]], codes_of[second[part]], gaps[part])
             with threads_for(self._work * BLOCK):
                 decoded = self.module_.decode(codes).permute(0, 2, 3, 1).numpy()
+            if not np.isfinite(decoded).all():
+                raise _diverged("the images that it makes are not finite")
             values = decoded.astype(np.float64) * self._scale + self._center
             images[part] = in_dtype(values, X.dtype)
         return append_rows(X, made, self.parents_, lazy=self.lazy)
+
+
+def _diverged(found):
+    """Return the error of an auto-encoder that makes no images."""
+    return ValueError(
+        f"The auto-encoder diverged: {found}. Lower `lr`, or look for extreme values in X."
+    )
 
 
 class AutoEncoder(nn.Module):

@@ -1,6 +1,7 @@
 """The skorch net that every estimator of images holds."""
 
 import threading
+import warnings
 from collections import deque
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,7 @@ from skimb.neural_network._batches import BatchIterator
 from skimb.neural_network._runtime import prediction_rows, threads_for
 
 __all__ = [
+    "Diverged",
     "ImageNet",
     "RowLoss",
     "Standardized",
@@ -29,6 +31,9 @@ __all__ = [
 
 #: Records of the history that are not printed: one entry a class is too wide for a line.
 HIDDEN = ["stops", "valid_confusion_matrix", "valid_f1", "valid_precision", "valid_recall"]
+
+#: What to do about a training that diverges.
+REMEDY = "Lower `lr`, keep `max_grad_norm`, or look for extreme values in X."
 
 #: Asks views how many they are.
 NO_IMAGE = torch.empty(0, 1, 1, 1)
@@ -304,13 +309,64 @@ class ImageNet(NeuralNet):
         """Train; unlike skorch's, an interrupt is not swallowed."""
         self.recent_ = recent_batches(self.module_, X.images.shape, self.plan.batch_size)
         self.notify("on_train_begin", X=X, y=y)
-        with suppress(StopTraining):
-            self.fit_loop(X, y, **fit_params)
+        try:
+            with suppress(StopTraining):
+                self.fit_loop(X, y, **fit_params)
+        except Diverged as exc:
+            self._fall_back(exc)
         if self.train_split is None:
             self.settle_norms()
         del self.recent_
         self.notify("on_train_end", X=X, y=y)
         return self
+
+    def _fall_back(self, error):
+        """End a training that diverged, where weights of an epoch before are kept; else raise."""
+        if not any(getattr(callback, "has_weights", False) for _, callback in self.callbacks_):
+            raise error
+        # The epoch has no validation figures.
+        self.history.pop()
+        warnings.warn(
+            f"{error} Early stopping keeps the weights of the best epoch before.",
+            UserWarning,
+            stacklevel=7,
+        )
+
+    def refuse_divergence(self, dataset):
+        """Look at what was trained, once it is: the loss was looked at before each step only.
+
+        Parameters
+        ----------
+        dataset : ImageTensors or FileTensors
+            A few training rows.
+
+        Raises
+        ------
+        Diverged
+            If parameters, what norms remember, or the outputs for these rows are no numbers.
+        """
+        norms = [(name, norm) for name, norm in self.module_.named_modules() if is_tracking(norm)]
+        named = [
+            *(
+                (name, values)
+                for name, values in self.module_.network.named_parameters()
+                if values.requires_grad
+            ),
+            *(
+                (f"{name}.{kind}".removeprefix("network."), norm.get_buffer(kind))
+                for name, norm in norms
+                for kind in ("running_mean", "running_var")
+            ),
+        ]
+        if loss_parameters(self.criterion_.loss):
+            named += self.criterion_.named_parameters()
+        for name, values in named:
+            if not torch.isfinite(values).all():
+                raise ended_diverged(f"{name!r} holds values that are not finite")
+        logits = self.logits(dataset)
+        # A network may rule classes out by a logit of minus infinity, but not all of them.
+        if np.isnan(logits).any() or not np.isfinite(logits.max(axis=1)).all():
+            raise ended_diverged("the outputs for rows of X are not finite")
 
     def notify(self, method_name, **cb_kwargs):
         """Notify the callbacks; when all have seen an epoch, end training if one said so."""
@@ -409,10 +465,16 @@ def loss_parameters(loss):
 
 def diverged(prefix, epoch, loss):
     """Return the error of a training whose loss is no number any more; epochs count from 1."""
-    return ValueError(
-        f"Training diverged: the {prefix} loss of epoch {epoch} is {loss}. "
-        "Lower `lr`, keep `max_grad_norm`, or look for extreme values in X."
-    )
+    return Diverged(f"Training diverged: the {prefix} loss of epoch {epoch} is {loss}. {REMEDY}")
+
+
+def ended_diverged(found):
+    """Return the error of a training whose last step diverged, after its loss was looked at."""
+    return Diverged(f"Training diverged: after the last step, {found}. {REMEDY}")
+
+
+class Diverged(ValueError):
+    """Raised where a training ends in values that are no numbers any more."""
 
 
 def recent_batches(module, shape, batch_size):
@@ -437,11 +499,12 @@ def recent_batches(module, shape, batch_size):
 
 def batch_norms(module):
     """Return the batch norms of a module that remember what they saw."""
-    return [
-        layer
-        for layer in module.modules()
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.track_running_stats
-    ]
+    return [layer for layer in module.modules() if is_tracking(layer)]
+
+
+def is_tracking(layer):
+    """Tell whether a layer is a batch norm that remembers what it saw."""
+    return isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.track_running_stats
 
 
 def _in_parts(batches, n_rows=32):

@@ -24,10 +24,10 @@ from skimb.neural_network._callbacks import RegressionValidation
 from skimb.neural_network._cnn import BaseCNN, try_loss
 from skimb.neural_network._mixing import Remix
 from skimb.neural_network._modules import last_linear
-from skimb.neural_network._net import loss_parameters
+from skimb.neural_network._net import ended_diverged, loss_parameters
 from skimb.neural_network._rank_similarity import RankSimilarity
 from skimb.neural_network._resample import resample_training_part
-from skimb.neural_network._training import Part, Phase, mean_one
+from skimb.neural_network._training import Part, Phase, few_rows, mean_one
 from skimb.relevance import LabelDensity, fit_relevance, fit_target_weight, relevance_bumps
 
 __all__ = ["CNNRegressor"]
@@ -465,6 +465,10 @@ class CNNRegressor(RegressorMixin, BaseCNN):
 
     def _conclude(self, training, net, epoch):
         """Take over the trained net, which has the weights of that epoch."""
+        with np.errstate(over="ignore"):
+            predicted = self._decoded(net.logits(few_rows(training.part)))
+        if not np.isfinite(predicted).all():
+            raise ended_diverged("predictions are not finite in the unit of y")
         self.loss_ = net.criterion_.loss
         return super()._conclude(training, net, epoch)
 

@@ -16,9 +16,15 @@ from skimb.losses import Loss
 from skimb.neural_network._backbones import CosineLinear
 from skimb.neural_network._callbacks import step_schedule
 from skimb.neural_network._modules import LinearModel, count_multiply_adds
-from skimb.neural_network._net import Standardized, batch_norms, diverged, recent_batches
+from skimb.neural_network._net import (
+    Diverged,
+    Standardized,
+    batch_norms,
+    diverged,
+    recent_batches,
+)
 from skimb.neural_network._runtime import threads_for
-from skimb.neural_network._training import OPTIMIZERS, build_net, let_go, to_device
+from skimb.neural_network._training import OPTIMIZERS, build_net, few_rows, let_go, to_device
 
 __all__ = ["train_together", "why_alone", "why_slower"]
 
@@ -185,6 +191,10 @@ def _net(trainee, records, recent):
     net.settle_norms()
     del net.recent_
     let_go(net)
+    try:
+        net.refuse_divergence(few_rows(trainee.training.part))
+    except Diverged as exc:
+        return exc
     return net
 
 

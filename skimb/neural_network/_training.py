@@ -41,6 +41,7 @@ __all__ = [
     "build_net",
     "class_weighted",
     "epoch_records",
+    "few_rows",
     "let_go",
     "mean_one",
     "prepared",
@@ -395,6 +396,24 @@ def unlabelled(images):
     return to_device(Part(images, nothing, nothing), torch.device("cpu"))
 
 
+def few_rows(part, n_rows=16):
+    """Return a few rows of a part, for a look at what the network makes of them.
+
+    Parameters
+    ----------
+    part : Part
+        The rows.
+    n_rows : int, default=16
+        How many at most, from all over the part.
+
+    Returns
+    -------
+    ImageTensors or FileTensors
+    """
+    n_all = len(part.target)
+    return unlabelled(part.images[np.linspace(0, n_all - 1, min(n_rows, n_all)).astype(np.intp)])
+
+
 def train(estimator: Any, network, training):
     """Train a network by the parameters of an estimator.
 
@@ -475,6 +494,7 @@ def train(estimator: Any, network, training):
     let_go(net)
     if layers is not None:
         layers.thaw()
+    net.refuse_divergence(few_rows(part))
     return net, (len(net.history) if best is None else best.epoch_) - 1
 
 
