@@ -35,6 +35,7 @@ from skimb.neural_network._training import (
     training_mode,
     unlabelled,
 )
+from skimb.neural_network._trial import try_optimizer, try_step
 from skimb.neural_network._validation import group_numbers, hold_out
 
 __all__ = ["BaseCNN", "refuse_parameters_of_a_string", "try_loss"]
@@ -346,6 +347,8 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         network = self._build_network(training)
         few = unlabelled(training.part.take(np.arange(2)).images)[:2][0]
         training.augmentation.try_on(few.to(training.device))
+        try_step(self, network, training)
+        try_optimizer(self, network, training)
         return network
 
     def _conclude(self, training, net, epoch):

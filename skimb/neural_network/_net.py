@@ -14,16 +14,18 @@ from skorch.dataset import unpack_data
 from torch import nn
 
 from skimb.neural_network._batches import BatchIterator
+from skimb.neural_network._modules import in_memory
 from skimb.neural_network._runtime import prediction_rows, threads_for
 
 __all__ = [
-    "Diverged",
+    "DivergenceError",
     "ImageNet",
     "RowLoss",
     "Standardized",
     "batch_norms",
     "diverged",
     "loss_parameters",
+    "optimizer_groups",
     "parameter_groups",
     "recent_batches",
 ]
@@ -36,7 +38,7 @@ HIDDEN = ["stops", "valid_confusion_matrix", "valid_f1", "valid_precision", "val
 REMEDY = "Lower `lr`, keep `max_grad_norm`, or look for extreme values in X."
 
 #: Asks views how many they are.
-NO_IMAGE = torch.empty(0, 1, 1, 1)
+ONE_IMAGE = torch.zeros(1, 1, 1, 1)
 
 
 class RowLoss(nn.Module):
@@ -93,12 +95,18 @@ class Standardized(nn.Module):
     views : callable, default=None
         Images to a list of batches of their shape, over which the logits of a prediction are
         averaged; None: no others than the images.
+    is_contiguous : bool, default=False
+        Whether the network reads contiguous images, not channels-last ones.
     """
 
-    def __init__(self, network, pixels=None, views=None):
+    is_contiguous = False
+
+    def __init__(self, network, pixels=None, views=None, *, is_contiguous=False):
         super().__init__()
         self.network = network
         self.views = views
+        if is_contiguous:
+            self.is_contiguous = True
         self.is_active = pixels is not None
         if pixels is not None:
             mean, sd = pixels
@@ -119,10 +127,13 @@ class Standardized(nn.Module):
         images = images.to(torch.float32)
         if self.is_active:
             images = (images - self.mean).mul_(self.scale)
+        if self.is_contiguous:
+            images = in_memory(images, torch.contiguous_format)
         views = [images] if self.training or self.views is None else self.views(images)
         if len(views) == 1:
             return self.network(images)
-        logits = self.network(torch.cat(views).contiguous(memory_format=torch.channels_last))
+        layout = torch.contiguous_format if self.is_contiguous else torch.channels_last
+        logits = self.network(in_memory(torch.cat(views), layout))
         return mean_over_views(logits, len(images))
 
 
@@ -201,7 +212,7 @@ class ImageNet(NeuralNet):
         """Return an iterator of whole batches."""
         if training:
             return BatchIterator(dataset, self.batch_size, self.plan, self.num_workers)
-        n_views = 1 if self.module_.views is None else len(self.module_.views(NO_IMAGE))
+        n_views = 1 if self.module_.views is None else len(self.module_.views(ONE_IMAGE))
         n_rows = prediction_rows(n_views * self.multiply_adds, torch.device(self.device))
         return BatchIterator(dataset, n_rows, num_workers=self.num_workers)
 
@@ -220,13 +231,9 @@ class ImageNet(NeuralNet):
 
     def initialize_optimizer(self, triggered_directly=None):
         """Build the optimiser; biases and the parameters of norms do not decay."""
-        groups = [
-            {"params": parameters, "lr": self.lr * rate} | ({} if decays else {"weight_decay": 0.0})
-            for rate, decays, parameters in parameter_groups(self.module_, self.layers)
-        ]
-        own = loss_parameters(self.criterion_.loss)
-        if own:
-            groups.append({"params": own, "lr": self.criterion_.loss.lr, "weight_decay": 0.0})
+        groups = optimizer_groups(
+            self.module_, self.criterion_.loss, lr=self.lr, layers=self.layers
+        )
         self.optimizer_ = self.optimizer(groups, lr=self.lr, **self.get_params_for("optimizer"))
         return self
 
@@ -312,7 +319,7 @@ class ImageNet(NeuralNet):
         try:
             with suppress(StopTraining):
                 self.fit_loop(X, y, **fit_params)
-        except Diverged as exc:
+        except DivergenceError as exc:
             self._fall_back(exc)
         if self.train_split is None:
             self.settle_norms()
@@ -342,7 +349,7 @@ class ImageNet(NeuralNet):
 
         Raises
         ------
-        Diverged
+        DivergenceError
             If parameters, what norms remember, or the outputs for these rows are no numbers.
         """
         norms = [(name, norm) for name, norm in self.module_.named_modules() if is_tracking(norm)]
@@ -456,6 +463,34 @@ def parameter_groups(module, layers=None):
     return [(*kind, groups[kind]) for kind in sorted(groups, reverse=True)]
 
 
+def optimizer_groups(module, loss, *, lr, layers=None):
+    """Return the groups of parameters that the optimiser of a training gets.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network.
+    loss : callable
+        Its own parameters train at their own rate.
+    lr : float
+        The highest rate of the network.
+    layers : LayerPlan, default=None
+        Which layers train how fast.
+
+    Returns
+    -------
+    list of dict
+    """
+    groups = [
+        {"params": parameters, "lr": lr * rate} | ({} if decays else {"weight_decay": 0.0})
+        for rate, decays, parameters in parameter_groups(module, layers)
+    ]
+    own = loss_parameters(loss)
+    if own:
+        groups.append({"params": own, "lr": loss.lr, "weight_decay": 0.0})
+    return groups
+
+
 def loss_parameters(loss):
     """Return the parameters that a loss wants trained with those of the network."""
     if getattr(loss, "lr", None) is None or not isinstance(loss, nn.Module):
@@ -465,15 +500,17 @@ def loss_parameters(loss):
 
 def diverged(prefix, epoch, loss):
     """Return the error of a training whose loss is no number any more; epochs count from 1."""
-    return Diverged(f"Training diverged: the {prefix} loss of epoch {epoch} is {loss}. {REMEDY}")
+    return DivergenceError(
+        f"Training diverged: the {prefix} loss of epoch {epoch} is {loss}. {REMEDY}"
+    )
 
 
 def ended_diverged(found):
     """Return the error of a training whose last step diverged, after its loss was looked at."""
-    return Diverged(f"Training diverged: after the last step, {found}. {REMEDY}")
+    return DivergenceError(f"Training diverged: after the last step, {found}. {REMEDY}")
 
 
-class Diverged(ValueError):
+class DivergenceError(ValueError):
     """Raised where a training ends in values that are no numbers any more."""
 
 

@@ -17,7 +17,7 @@ from skimb.neural_network._backbones import CosineLinear
 from skimb.neural_network._callbacks import step_schedule
 from skimb.neural_network._modules import LinearModel, count_multiply_adds
 from skimb.neural_network._net import (
-    Diverged,
+    DivergenceError,
     Standardized,
     batch_norms,
     diverged,
@@ -51,8 +51,8 @@ def _kind(trainee):
     """Return what networks that take their steps together have in common."""
     shapes = tuple((name, tuple(p.shape)) for name, p in trainee.network.named_parameters())
     shared = tuple(getattr(trainee.estimator, name) for name in SHARED)
-    plan = trainee.training.plan
-    return repr(trainee.network), shapes, shared, plan.steps, plan.n_epochs
+    plan, is_contiguous = trainee.training.plan, trainee.training.is_contiguous
+    return repr(trainee.network), shapes, shared, plan.steps, plan.n_epochs, is_contiguous
 
 
 def why_alone(trainee):
@@ -193,7 +193,7 @@ def _net(trainee, records, recent):
     let_go(net)
     try:
         net.refuse_divergence(few_rows(trainee.training.part))
-    except Diverged as exc:
+    except DivergenceError as exc:
         return exc
     return net
 
@@ -451,7 +451,11 @@ class Networks:
         """Take the rows of each stream."""
         self.data = data
         self.readers = [
-            Standardized(nn.Identity(), stream[0].training.statistics)
+            Standardized(
+                nn.Identity(),
+                stream[0].training.statistics,
+                is_contiguous=stream[0].training.is_contiguous,
+            )
             .to(part.images.device)
             .train()
             for stream, part in zip(self.streams, data, strict=True)

@@ -243,6 +243,8 @@ class Training:
     rates : list of float, default=None
         The learning rate of each epoch, known from an earlier training that this one repeats on
         more rows; None: the estimator's own schedule.
+    is_contiguous : bool, default=False
+        Whether the network reads contiguous images, as channels-last ones it cannot: a trial says.
     """
 
     part: Part
@@ -257,6 +259,7 @@ class Training:
     device: torch.device
     seed: int
     rates: list[float] | None = None
+    is_contiguous: bool = False
 
     @property
     def n_epochs(self):
@@ -349,7 +352,12 @@ def build_net(
         options = {**options, "fused": training.device.type in ("cpu", "cuda")}
     augmentation = training.augmentation
     return ImageNet(
-        Standardized(network, training.statistics, augmentation.views).to(training.device),
+        Standardized(
+            network,
+            training.statistics,
+            augmentation.views,
+            is_contiguous=training.is_contiguous,
+        ).to(training.device),
         # A copy: it moves to the device, and the estimator's own stays on the host.
         RowLoss(copy.deepcopy(training.phases[0].loss)),
         plan=training.plan,

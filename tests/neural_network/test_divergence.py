@@ -47,7 +47,7 @@ class Exploding(nn.Module):
 def test_a_training_that_diverges_in_its_last_step_is_an_error(few):
     X, y = few
     clf = CNNClassifier(max_epochs=5, lr=1e6, random_state=0)
-    with pytest.raises(ValueError, match="Training diverged: after the last step, .*Lower `lr`"):
+    with pytest.raises(ValueError, match=r"Training diverged: after the last step, .*Lower `lr`"):
         clf.fit(X, y)
     with pytest.raises(NotFittedError):
         clf.predict(X)
@@ -104,7 +104,7 @@ def test_a_noise_that_is_no_number_after_the_last_step_is_an_error(few):
         # Of its noise alone.
         lr = 3e38
 
-    with pytest.raises(ValueError, match="'loss.log_noise_' holds values that are not finite"):
+    with pytest.raises(ValueError, match=r"'loss\.log_noise_' holds values that are not finite"):
         of_one_step(CNNRegressor, loss=Hasty()).fit(X, np.linspace(0, 1, len(y)))
 
 
