@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from threadpoolctl import ThreadpoolController
 
 from skimb._images import check_rows
-from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context, plain
 from skimb._resampling import apply_plan, seeded_clone
 from skimb.relevance import fit_relevance
 
@@ -232,7 +232,7 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
 
     def _draw(self, rare, rng):
         """Return the rows of a bag, and how many rare ones are to be made beside them."""
-        n_rows = self.max_samples
+        n_rows = plain(self.max_samples)
         if not isinstance(n_rows, Integral):
             n_rows = max(1, round(n_rows * len(rare)))
         shares = SHARES[self.strategy]

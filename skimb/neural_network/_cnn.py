@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skimb._images import check_images, fit_images
-from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context, plain
 from skimb._resampled import ResampledRows
 from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._augmentation import AUGMENTATIONS, build_augmentation
@@ -301,12 +301,12 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         self._take_in(part)
         if self.sampler is not None:
             part = self._resample(part, sampler_rng)
-        steps_per_epoch = self.steps_per_epoch
+        steps_per_epoch = plain(self.steps_per_epoch)
         if length is None:
             length = training_length(
                 len(part.target),
-                batch_size=self.batch_size,
-                max_epochs=self.max_epochs,
+                batch_size=plain(self.batch_size),
+                max_epochs=plain(self.max_epochs),
                 steps_per_epoch=steps_per_epoch,
             )
         else:
@@ -367,7 +367,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
     def _start_of_weights(self, n_epochs):
         """Return the epoch, counted from 0, in which weights set in."""
         # 0.29 of 100 epochs are 29: the product falls short of it by rounding.
-        return int(self.reweight_after * n_epochs + 1e-9)
+        return int(plain(self.reweight_after) * n_epochs + 1e-9)
 
     def _build_module(self, training, **options):
         return build_module(
@@ -382,7 +382,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         train, valid = hold_out(
             kept.images,
             strata,
-            fraction=self.validation_fraction,
+            fraction=plain(self.validation_fraction),
             least=self._least_held,
             rng=rng,
             groups=None if groups is None else groups[rows],

@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skimb._images import check_images, checked_once, fit_images
-from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context, plain
 from skimb._resampling import seeded_clone
 from skimb.class_weight import SCHEMES
 from skimb.neural_network._classifier import GRID_EXAMPLE, LOSSES, CNNClassifier
@@ -321,7 +321,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         if not isinstance(self.head, str):
             return seeded_clone(self.head, rng)
         if self.head == "tau_normalized":
-            return TauNormalizedHead(self.tau)
+            return TauNormalizedHead(plain(self.tau))
         optimizer, lr = TRAININGS[self.head]
         return CNNClassifier(
             "linear",

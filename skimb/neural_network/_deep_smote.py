@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from skimb._images import read_layout
-from skimb._params import Interval, StrOptions
+from skimb._params import Interval, StrOptions, plain
 from skimb._resampled import in_dtype
 from skimb._resampling import append_rows
 from skimb.neural_network._modules import count_multiply_adds
@@ -162,28 +162,27 @@ class DeepSMOTE(BaseSMOTE):
             torch.inference_mode(False),
             torch.enable_grad(),
         ):
-            module = AutoEncoder(self._layout.image_shape, self.n_latent)
+            module = AutoEncoder(self._layout.image_shape, plain(self.n_latent))
             module = module.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs know it for tensors only
             self._work = count_multiply_adds(module, self._layout.image_shape, device)
             # A step: two batches, each there and, at twice the price, back again.
-            with threads_for(5 * self._work * self.batch_size):
+            with threads_for(5 * self._work * plain(self.batch_size)):
                 self.losses_ = self._train(module, images, target, rng, device)
         self.module_ = module.cpu().eval()
 
     def _train(self, module, images, target, rng, device):
         """Train the auto-encoder; return the loss of each epoch."""
         members = [np.flatnonzero(target == k) for k in range(target.max() + 1)]
-        n_steps = -(-len(images) // self.batch_size)
-        optimizer = torch.optim.Adam(module.parameters(), lr=self.lr, fused=True)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
-            optimizer, T_max=n_steps * self.max_epochs
-        )
+        batch_size, n_epochs = plain(self.batch_size), plain(self.max_epochs)
+        n_steps = -(-len(images) // batch_size)
+        optimizer = torch.optim.Adam(module.parameters(), lr=plain(self.lr), fused=True)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=n_steps * n_epochs)
         losses = []
-        for _ in range(self.max_epochs):
+        for _ in range(n_epochs):
             total = 0.0
             for rows in np.array_split(rng.permutation(len(images)), n_steps):
                 batch = self._read(images[rows]).to(device)
-                chosen = rng.permutation(members[rng.randint(len(members))])[: self.batch_size]
+                chosen = rng.permutation(members[rng.randint(len(members))])[:batch_size]
                 of_class = self._read(images[chosen]).to(device)
                 with torch.no_grad():
                     codes = module.encode(of_class)

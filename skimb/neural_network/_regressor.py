@@ -10,7 +10,7 @@ import torch
 from sklearn.base import RegressorMixin, clone
 from sklearn.utils import check_array
 
-from skimb._params import HasMethods, Interval, StrOptions
+from skimb._params import HasMethods, Interval, StrOptions, plain
 from skimb.losses import (
     AbsoluteErrorLoss,
     BalancedMSELoss,
@@ -307,7 +307,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     def _strata(self, target):
         # Ranges of equally many rows, so that rare ends are held out in proportion too.
         n_rows = len(target)
-        n_strata = int(np.clip(n_rows * self.validation_fraction, 1, min(10, n_rows)))
+        n_strata = int(np.clip(n_rows * plain(self.validation_fraction), 1, min(10, n_rows)))
         rank = np.empty(n_rows, dtype=np.intp)
         rank[np.argsort(target, kind="stable")] = np.arange(n_rows)
         stratum = rank * n_strata // n_rows
@@ -450,7 +450,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
             return None
         head = last_linear(network.eval(), self.image_shape_, device)
         network.train()
-        return RankSimilarity(head, self.ranksim)
+        return RankSimilarity(head, plain(self.ranksim))
 
     def _validation(self, training):
         bins = LabelDensity(bins=self.density_.edges_)

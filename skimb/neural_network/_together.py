@@ -12,6 +12,7 @@ from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
 from skimb._image_files import ImageFiles
+from skimb._params import plain
 from skimb.losses import Loss
 from skimb.neural_network._backbones import CosineLinear
 from skimb.neural_network._callbacks import step_schedule
@@ -236,7 +237,7 @@ def _train_group(streams):
                 values = losses(logits, step)
                 values.sum().backward()
                 if estimator.max_grad_norm is not None:
-                    _clip(stack.parameters.values(), estimator.max_grad_norm)
+                    _clip(stack.parameters.values(), plain(estimator.max_grad_norm))
                 optimizer.step()
                 if scheduler is not None:
                     scheduler.step()
@@ -264,12 +265,12 @@ def _optimizer(estimator, stack, n_steps):
     groups = [group for group in groups if group["params"]]
     optimizer = kind(
         groups,
-        lr=estimator.lr,
-        weight_decay=estimator.weight_decay,
+        lr=plain(estimator.lr),
+        weight_decay=plain(estimator.weight_decay),
         fused=True,
         **options,
     )
-    rates = [estimator.lr] * len(groups)
+    rates = [plain(estimator.lr)] * len(groups)
     each_step = step_schedule(estimator.lr_schedule, lr=rates, n_steps=n_steps)
     if each_step is None:
         return optimizer, None

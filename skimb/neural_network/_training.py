@@ -10,6 +10,7 @@ import torch
 from skorch.helper import predefined_split
 
 from skimb._image_files import ImageFiles
+from skimb._params import plain
 from skimb.losses import RegressionLoss
 from skimb.neural_network._augmentation import Augmentation
 from skimb.neural_network._batches import BatchPlan, FileTensors, ImageTensors
@@ -365,18 +366,21 @@ def build_net(
         layers=layers,
         regularizer=regularizer,
         multiply_adds=count_multiply_adds(network, estimator.image_shape_, training.device),
-        num_workers=estimator.num_workers,
+        num_workers=plain(estimator.num_workers),
         optimizer=optimizer,
-        lr=estimator.lr,
+        lr=plain(estimator.lr),
         max_epochs=training.n_epochs,
         batch_size=training.plan.batch_size,
         train_split=split,
         callbacks=[(type(callback).__name__.lower(), callback) for callback in callbacks],
         device=training.device,
-        verbose=estimator.verbose,
+        verbose=plain(estimator.verbose),
         **{
             f"optimizer__{name}": value
-            for name, value in {"weight_decay": estimator.weight_decay, **(options or {})}.items()
+            for name, value in {
+                "weight_decay": plain(estimator.weight_decay),
+                **(options or {}),
+            }.items()
         },
     )
 
@@ -455,7 +459,7 @@ def train(estimator: Any, network, training):
     if schedule == "plateau" and training.rates is not None:
         schedule = training.rates
     layers = _layer_plan(estimator, network, training)
-    rates = [estimator.lr * rate for rate, _, _ in parameter_groups(network, layers)]
+    rates = [plain(estimator.lr) * rate for rate, _, _ in parameter_groups(network, layers)]
     rates += [first.loss.lr] if loss_parameters(first.loss) else []
     scheduler = lr_callback(
         schedule,
@@ -467,7 +471,7 @@ def train(estimator: Any, network, training):
     if scheduler is not None:
         callbacks.append(scheduler)
     if estimator.max_grad_norm is not None:
-        callbacks.append(ClippedGradients(estimator.max_grad_norm))
+        callbacks.append(ClippedGradients(plain(estimator.max_grad_norm)))
     warm_up = 0
     if hasattr(first.loss, "begin_warm_up") and training.plan.n_epochs > 1:
         warm_up = max(1, training.plan.n_epochs // 10)
@@ -525,8 +529,8 @@ def _layer_plan(estimator, network, training):
     network.train()
     return LayerPlan(
         groups,
-        freeze=estimator.freeze,
-        lr_decay=estimator.lr_decay,
+        freeze=plain(estimator.freeze),
+        lr_decay=plain(estimator.lr_decay),
         n_epochs=training.plan.n_epochs,
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from skimb._params import plain
 from skimb.neural_network._modules import lay_out
 from skimb.neural_network._net import RowLoss, Standardized, optimizer_groups
 from skimb.neural_network._runtime import seeded
@@ -98,7 +99,7 @@ def try_optimizer(estimator: Any, network, training):
     build = estimator.optimizer
     if isinstance(build, str):
         return
-    lr, weight_decay = float(estimator.lr), float(estimator.weight_decay)
+    lr, weight_decay = plain(estimator.lr), plain(estimator.weight_decay)
     groups = optimizer_groups(network, training.phases[0].loss, lr=lr)
     wanted = "`optimizer` must be a name, or a callable optimizer(params, lr=..., weight_decay=...)"
     wrap = (
