@@ -24,6 +24,7 @@ __all__ = [
     "pictures",
     "pictures_by_label",
     "read_layout",
+    "refuse_lost_differences",
 ]
 
 #: Channel counts that let a 4-D array speak for itself: grey, RGB, RGBA.
@@ -208,15 +209,53 @@ def fit_images(estimator, X, y=None, *, image_shape=None, channels=None) -> Any:
         estimator.image_shape_ = images.image_shape
         estimator._fitted_on_rows = False
         return images, y
+    given = X
     if y is None:
         X = _validate(estimator, X, reset=True)
     else:
         X, y = _validate(estimator, X, y=y, reset=True)
+    refuse_lost_differences(given, X, "X")
     layout = read_layout(X.shape[1:], image_shape=image_shape, channels=channels)
     estimator.n_features_in_ = layout.n_features
     estimator.image_shape_ = layout.image_shape
     estimator._fitted_on_rows = X.ndim == 2
     return layout.to_channels_last(X), y
+
+
+def refuse_lost_differences(given, values, name):
+    """Refuse numbers so far from zero that floats no longer tell them apart.
+
+    Parameters
+    ----------
+    given : array-like
+        Numbers as they came.
+    values : ndarray of the same shape
+        The same in the type that is computed with.
+    name : str
+        What they are called.
+
+    Raises
+    ------
+    ValueError
+        If they were rounded, and there are fewer numbers within their range than an image of 8 bits
+        has.
+    """
+    if values.dtype.kind != "f" or not values.size or getattr(given, "dtype", None) == values.dtype:
+        return
+    low, high = float(values.min()), float(values.max())
+    step = float(np.spacing(values.dtype.type(max(abs(low), abs(high)))))
+    if high - low >= 256 * step:
+        return
+    given = np.asarray(given)
+    with np.errstate(invalid="ignore"):
+        is_exact = np.array_equal(values.astype(given.dtype), given)
+    if is_exact or np.all(given == given.flat[0]):
+        return
+    raise ValueError(
+        f"The values of {name} lie from {given.min()} to {given.max()}, where {values.dtype}, "
+        f"which is computed with, tells numbers {step:g} apart: their differences would be lost. "
+        f"Subtract the same number from all of {name} first, such as the least, or scale them."
+    )
 
 
 def check_images(estimator, X, *, channels=None):

@@ -17,7 +17,7 @@ from sklearn.utils import _safe_indexing, check_array, check_random_state, colum
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from threadpoolctl import ThreadpoolController
 
-from skimb._images import check_rows
+from skimb._images import check_rows, refuse_lost_differences
 from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context, plain
 from skimb._resampling import apply_plan, seeded_clone
 from skimb.relevance import fit_relevance
@@ -164,7 +164,8 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         X, y = check_rows(self, X, column_or_1d(y, warn=True), numeric=False)
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        given, y = y, check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        refuse_lost_differences(given, y, "y")
         estimator, weights = self._estimator(), {}
         if sample_weight is not None:
             if not has_fit_parameter(estimator, "sample_weight"):

@@ -31,6 +31,8 @@ from skimb.neural_network._training import (
     Part,
     Training,
     epoch_records,
+    exponent_of,
+    in_range,
     train,
     training_mode,
     unlabelled,
@@ -360,9 +362,10 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         return self
 
     def _row_weight(self, sample_weight, target):
-        return check_sample_weight(
+        weight = check_sample_weight(
             sample_weight, target, dtype=np.float64, ensure_non_negative=True
         )
+        return in_range(weight, exponent_of(weight))
 
     def _start_of_weights(self, n_epochs):
         """Return the epoch, counted from 0, in which weights set in."""

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from torch import nn
 from torch.nn import functional as F
 
-from skimb._images import read_layout
+from skimb._images import read_layout, refuse_lost_differences
 from skimb._params import Interval, StrOptions, plain
 from skimb._resampled import in_dtype
 from skimb._resampling import append_rows
@@ -150,6 +150,11 @@ class DeepSMOTE(BaseSMOTE):
         )
         images = self._layout.to_channels_last(np.asarray(X))
         low, high = float(images.min()), float(images.max())
+        if images.dtype.kind in "iu" and images.dtype.itemsize > 4:
+            refuse_lost_differences(images, images.astype(np.float64), "X")
+        # Far from zero, differences are taken before float32 would lose them.
+        step = float(np.spacing(np.float32(max(abs(low), abs(high)))))
+        self._is_far = high - low < 2**16 * step
         self._center = (low + high) / 2
         self._scale = (high - low) / 2 or 1.0
         device = resolve_device(self.device)
@@ -207,7 +212,8 @@ class DeepSMOTE(BaseSMOTE):
 
     def _read(self, images):
         """Return images (m, H, W, C) as a tensor (m, C, H, W) with values in [-1, 1]."""
-        values = (images.astype(np.float32) - self._center) / self._scale
+        dtype = np.float64 if self._is_far else np.float32
+        values = (images.astype(dtype) - self._center) / self._scale
         return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).permute(0, 3, 1, 2)
 
     def _points(self, X, rows):

@@ -10,6 +10,7 @@ import torch
 from sklearn.base import RegressorMixin, clone
 from sklearn.utils import check_array
 
+from skimb._images import refuse_lost_differences
 from skimb._params import HasMethods, Interval, StrOptions, plain
 from skimb.losses import (
     AbsoluteErrorLoss,
@@ -27,7 +28,7 @@ from skimb.neural_network._modules import last_linear
 from skimb.neural_network._net import ended_diverged, loss_parameters
 from skimb.neural_network._rank_similarity import RankSimilarity
 from skimb.neural_network._resample import resample_training_part
-from skimb.neural_network._training import Part, Phase, few_rows, mean_one
+from skimb.neural_network._training import Part, Phase, exponent_of, few_rows, in_range, mean_one
 from skimb.relevance import LabelDensity, fit_relevance, fit_target_weight, relevance_bumps
 
 __all__ = ["CNNRegressor"]
@@ -293,7 +294,9 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     # ------------------------------------------------------------------------- the fit
 
     def _read_target(self, y):
-        return check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
+        target = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
+        refuse_lost_differences(y, target, "y")
+        return target
 
     def _check_weight(self, sample_weight, images, target):
         weight = self._row_weight(sample_weight, target)
@@ -329,7 +332,9 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         # In units of the largest value, lest a square overflows.
         unit = np.abs(part.target).max()
         unit = unit if unit > 0 else 1.0
-        share, relative = part.weight / part.weight.sum(), part.target / unit
+        # Relative to the largest: the quotients of proportional weights round to equal bits.
+        share, relative = part.weight / part.weight.max(), part.target / unit
+        share = share / share.sum()
         mean = float(share @ relative)
         scale = float(np.sqrt(share @ (relative - mean) ** 2))
         # A target that is constant, or too nearly so for its size, has no scale.
@@ -384,6 +389,11 @@ class CNNRegressor(RegressorMixin, BaseCNN):
 
     def _target_weight(self, y):
         """Return the function from values of the target to their weights."""
+        weigh = self._unscaled_target_weight(y)
+        exponent = exponent_of(weigh(y))
+        return partial(_scaled, weigh, exponent) if exponent else weigh
+
+    def _unscaled_target_weight(self, y):
         if self.target_weight is None:
             return np.ones_like
         if isinstance(self.target_weight, str):
@@ -509,6 +519,10 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         """
         dataset = self._dataset(X)
         return self._decoded(self.net_.logits(dataset))
+
+
+def _scaled(function, exponent, values):
+    return in_range(function(values), exponent)
 
 
 def _divided(function, unit, values):

@@ -42,7 +42,9 @@ __all__ = [
     "build_net",
     "class_weighted",
     "epoch_records",
+    "exponent_of",
     "few_rows",
+    "in_range",
     "let_go",
     "mean_one",
     "prepared",
@@ -57,6 +59,10 @@ OPTIMIZERS = {
     "adam": (torch.optim.Adam, {}),
     "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
 }
+
+
+#: Weights beyond this power of two, up or down, are brought back: their sums may overflow.
+MOST_EXPONENT = 500
 
 
 @dataclass
@@ -104,6 +110,43 @@ class Phase:
     factor: Any = None
 
 
+def exponent_of(values):
+    """Return by which power of two weights are to be divided, so that sums of them are numbers.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Weights that are not negative.
+
+    Returns
+    -------
+    int
+        0 where they may stay as they are.
+    """
+    exponent = int(np.frexp(values.max(initial=0.0))[1])
+    return exponent if abs(exponent) > MOST_EXPONENT else 0
+
+
+def in_range(values, exponent):
+    """Divide weights by a power of two, which is exact; those that are positive stay so.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Weights that are not negative.
+    exponent : int
+        As `exponent_of` returns it.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    if not exponent:
+        return values
+    least = np.finfo(np.float64).tiny
+    return np.where(values > 0, np.maximum(np.ldexp(values, -exponent), least), 0.0)
+
+
 def class_weighted(weight, target, class_weight, *, max_weight=None):
     """Multiply row weights by class weights, and rescale them to mean 1.
 
@@ -137,7 +180,7 @@ def class_weighted(weight, target, class_weight, *, max_weight=None):
     array([0.75, 2.  ])
     """
     # The quotient of proportional weights rounds alike: equal results to the bit in any unit.
-    relative = class_weight / max(class_weight.max(), np.finfo(float).tiny)
+    relative = class_weight / (class_weight.max() or 1.0)
     if max_weight is None:
         weight, unit = mean_one(weight * relative[target])
         return weight, relative / unit
