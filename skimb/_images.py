@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing, check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
+from skimb._containers import unpacked
 from skimb._image_files import ImageFiles, as_paths, is_paths, read_images
 
 __all__ = [
@@ -120,12 +121,12 @@ def read_layout(row_shape, *, image_shape=None, channels=None):
 
 
 def _check_image_shape(image_shape):
-    shape = tuple(int(side) for side in image_shape)
-    if len(shape) != 3 or min(shape) < 1:
+    sides = np.asarray(image_shape)
+    if sides.shape != (3,) or sides.dtype.kind not in "iu" or sides.min() < 1:
         raise ValueError(
             f"`image_shape` must be three positive integers (C, H, W). Got {image_shape!r}."
         )
-    return shape
+    return tuple(sides.tolist())
 
 
 def _place_of_channels(row_shape):
@@ -197,6 +198,7 @@ def fit_images(estimator, X, y=None, *, image_shape=None, channels=None) -> Any:
     ValueError
         If X is empty, not finite or ambiguous, or y does not fit.
     """
+    y = y if y is None else unpacked(y, "y")
     if isinstance(X, ImageFiles) or is_paths(X):
         check_consistent_length(X, y)
         # A stand-in of one column, as paths are: scikit-learn checks y, and X says how many.
@@ -209,7 +211,7 @@ def fit_images(estimator, X, y=None, *, image_shape=None, channels=None) -> Any:
         estimator.image_shape_ = images.image_shape
         estimator._fitted_on_rows = False
         return images, y
-    given = X
+    given = X = unpacked(X)
     if y is None:
         X = _validate(estimator, X, reset=True)
     else:
@@ -281,7 +283,7 @@ def check_images(estimator, X, *, channels=None):
     """
     if isinstance(X, ImageFiles) or is_paths(X):
         return _checked_files(X, estimator.image_shape_)
-    X = _validate(estimator, X, reset=False)
+    X = _validate(estimator, unpacked(X), reset=False)
     if X.ndim == 2 and not estimator._fitted_on_rows:
         raise ValueError(
             f"{type(estimator).__name__} was fitted on images of shape (C, H, W) = "

@@ -15,6 +15,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state, get_tags
 
+from skimb._containers import as_array, is_tensor
 from skimb._image_files import is_paths
 from skimb._images import check_rows
 from skimb._resampled import ResampledRows, blend_into, is_integer
@@ -24,7 +25,6 @@ __all__ = [
     "ImageSamplerMixin",
     "append_rows",
     "apply_plan",
-    "as_array",
     "hold_rows",
     "interpolate_rows",
     "like",
@@ -185,22 +185,12 @@ def _flat(X):
 
 
 def _has_rows(X):
-    return isinstance(X, np.ndarray | ResampledRows) or sparse.issparse(X) or _is_tensor(X)
-
-
-def _is_tensor(X):
-    """Tell whether X is a tensor of torch, without importing it."""
-    return "torch" in sys.modules and isinstance(X, sys.modules["torch"].Tensor)
-
-
-def as_array(X):
-    """Return a tensor as an array, and anything else as it is."""
-    return X.detach().cpu().numpy() if _is_tensor(X) else X
+    return isinstance(X, np.ndarray | ResampledRows) or sparse.issparse(X) or is_tensor(X)
 
 
 def like(X, values):
     """Return an array as a tensor where X is one, on the same device."""
-    if _is_tensor(X) and isinstance(values, np.ndarray):
+    if is_tensor(X) and isinstance(values, np.ndarray):
         return sys.modules["torch"].from_numpy(values).to(X.device)
     return values
 
