@@ -1,6 +1,7 @@
 """What people hold images in is taken where it is images, and named where it is not."""
 
 from collections import UserDict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from skimb.neural_network import (
 )
 from skimb.over_sampling import SMOTE, RandomOverSampler
 
-QUICK = {"max_epochs": 1, "random_state": 0}
+QUICK: dict[str, Any] = {"max_epochs": 1, "random_state": 0}
 
 
 def few():

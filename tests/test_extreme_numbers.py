@@ -1,5 +1,7 @@
 """Numbers far from one keep their differences, or are refused before any work."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.frozen import FrozenEstimator
@@ -14,7 +16,7 @@ from skimb.neural_network import (
     DeepSMOTE,
 )
 
-QUICK = {"max_epochs": 2, "random_state": 0}
+QUICK: dict[str, Any] = {"max_epochs": 2, "random_state": 0}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def predicted(estimator, X, y, sample_weight=None, **params):
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_equal_weights_of_any_unit_train_the_same_regressor(unit, early_stopping, data):
     X, _, target = data
-    params = {"early_stopping": early_stopping}
+    params: dict[str, Any] = {"early_stopping": early_stopping}
     found = predicted(CNNRegressor, X, target, np.full(len(X), unit), **params)
     np.testing.assert_array_equal(found, predicted(CNNRegressor, X, target, **params))
 

@@ -2,6 +2,7 @@
 
 import inspect
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import pytest
@@ -172,7 +173,7 @@ def test_a_number_of_numpy_works_as_one_of_python(kind, name, interval, data):
 @pytest.mark.parametrize("kind", [CNNClassifier, CNNRegressor])
 def test_booleans_and_pixel_statistics_of_numpy_work(kind, data):
     X, y = data
-    of_numpy = {
+    of_numpy: dict[str, Any] = {
         "early_stopping": np.bool_(True),
         "standardize": (np.float32(4.5), np.float64(6.0)),
         "freeze": np.uint8(0),
@@ -180,7 +181,7 @@ def test_booleans_and_pixel_statistics_of_numpy_work(kind, data):
         "image_shape": (np.int64(1), np.uint8(8), np.int32(8)),
         "random_state": np.int64(3),
     }
-    plain = {
+    plain: dict[str, Any] = {
         "early_stopping": True,
         "standardize": (4.5, 6.0),
         "freeze": 0,
@@ -203,7 +204,7 @@ def test_a_grid_over_a_range_of_numpy_is_searched(data):
 @pytest.mark.parametrize("search", ["heads", "end_to_end"])
 def test_a_loss_search_over_numbers_of_numpy_is_run(search, data):
     X, y = data
-    network = CNNClassifier("linear", max_epochs=np.int64(2), random_state=0)
+    network = CNNClassifier("linear", random_state=0).set_params(max_epochs=np.int64(2))
     model = network if search == "end_to_end" else DecoupledClassifier(network, random_state=0)
     grid = {"lr": np.array([1e-3, 1e-2], dtype=np.float32), "max_epochs": np.arange(1, 3)}
     found = LossSearchCV(model, grid, search=search, cv=2, error_score="raise").fit(X, y)
@@ -237,9 +238,9 @@ def test_losses_take_numbers_of_numpy(name, data):
 
 def test_the_auto_encoder_takes_numbers_of_numpy_all_at_once(data):
     X, y = data
-    params = {"n_latent": 4, "max_epochs": 2, "batch_size": 50, "k_neighbors": 3}
+    params: dict[str, Any] = {"n_latent": 4, "max_epochs": 2, "batch_size": 50, "k_neighbors": 3}
     wanted = DeepSMOTE(**params, random_state=0).fit_resample(X, y)[0]
-    given = {name: np.uint8(value) for name, value in params.items()}
+    given: dict[str, Any] = {name: np.uint8(value) for name, value in params.items()}
     found = DeepSMOTE(**given, random_state=0).fit_resample(X, y)[0]
     np.testing.assert_array_equal(found, wanted)
 
