@@ -1,6 +1,7 @@
 """A training that ends in values that are no numbers is an error, never a fitted model."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,13 @@ def few(small_digits):
 
 def of_one_step(estimator, **params):
     """Let the only step of a training be the one that diverges."""
-    own = {"max_epochs": 1, "batch_size": 64, "lr_schedule": "constant", "random_state": 0}
+    own: dict[str, Any] = {
+        "max_epochs": 1,
+        "batch_size": 64,
+        "lr_schedule": "constant",
+        "random_state": 0,
+    }
+    own["augmentation"] = None
     return estimator(**{**own, **params})
 
 
@@ -47,10 +54,13 @@ class Exploding(nn.Module):
 def test_a_training_that_diverges_in_its_last_step_is_an_error(few):
     X, y = few
     clf = CNNClassifier(max_epochs=5, lr=1e6, random_state=0)
-    with pytest.raises(ValueError, match=r"Training diverged: after the last step, .*Lower `lr`"):
+    with pytest.raises(ValueError, match=r"Training diverged: .*Lower `lr`"):
         clf.fit(X, y)
     with pytest.raises(NotFittedError):
         clf.predict(X)
+    clf.set_params(batch_size=64, augmentation=None)
+    with pytest.raises(ValueError, match=r"Training diverged: after the last step, .*Lower `lr`"):
+        clf.fit(X, y)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +122,12 @@ def test_a_noise_that_is_no_number_after_the_last_step_is_an_error(few):
 def test_early_stopping_keeps_the_best_weights_of_a_training_that_diverges_later(estimator, few):
     X, y = few
     target = y if estimator is CNNClassifier else np.linspace(0, 1, len(y))
-    params = {"early_stopping": True, "validation_fraction": 0.3, "max_epochs": 6, "lr": 1e-3}
+    params: dict[str, Any] = {
+        "early_stopping": True,
+        "validation_fraction": 0.3,
+        "max_epochs": 6,
+        "lr": 1e-3,
+    }
     model = of_one_step(estimator, loss=Exploding(n_sound=2), **params)
     with pytest.warns(UserWarning, match="epoch 3 is nan.* keeps the weights of the best epoch"):
         model.fit(X, target)
@@ -131,20 +146,17 @@ def test_early_stopping_without_a_sound_epoch_is_an_error(few):
 def test_a_learned_noise_is_that_of_the_epoch_whose_weights_are_kept(few):
     X, y = few
     target = np.linspace(0, 1, len(y))
-    params = {"loss": BalancedMSELoss(), "early_stopping": True, "validation_fraction": 0.3}
-    reg = of_one_step(CNNRegressor, max_epochs=5, n_iter_no_change=2, **params)
+    params: dict[str, Any] = {"early_stopping": True, "validation_fraction": 0.3}
+    scores = iter(range(99, 0, -1))
 
-    def score(estimator, X, y):
-        score.calls += 1
-        return -score.calls
+    def falling(estimator, X, y):
+        return next(scores)
 
-    score.calls = 0
-    kept = reg.set_params(scoring=score).fit(X, target)
-    assert kept.n_iter_ > 2
-    # The first epoch that counts is the best, as the score only falls.
-    whole = of_one_step(CNNRegressor, max_epochs=5, n_iter_no_change=1, scoring=score, **params)
-    assert whole.fit(X, target).n_iter_ < kept.n_iter_
-    assert kept.loss_.noise_ == whole.loss_.noise_
+    reg = of_one_step(CNNRegressor, loss=BalancedMSELoss(), scoring=falling, **params)
+    kept = reg.set_params(max_epochs=5).fit(X, target).loss_.noise_
+    assert reg.n_iter_ == 5
+    # The first epoch with this loss is the best, and the only one of two.
+    assert reg.set_params(max_epochs=2).fit(X, target).loss_.noise_ == kept
 
 
 @pytest.mark.parametrize("head", ["linear", "learnable_scales"])

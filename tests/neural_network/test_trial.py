@@ -137,7 +137,9 @@ def small_idiom(n_channels, n_outputs):
 def test_networks_that_view_their_maps_are_searched(n_channels, few):
     X, y = in_colour(few[0], n_channels), few[1]
     grid = {"loss": ["focal", "cross_entropy"]}
-    search = LossSearchCV(quick(small_idiom), grid, cv=2, search="end_to_end").fit(X, y)
+    search = LossSearchCV(
+        quick(small_idiom, augmentation=None), grid, cv=2, search="end_to_end"
+    ).fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
@@ -263,7 +265,14 @@ def flattened(groups, lr, weight_decay):
 
 def test_an_optimiser_that_takes_a_closure_trains(few):
     X, y = few
-    clf = quick("linear", optimizer=flattened, lr=1.0, lr_schedule="constant").fit(X, y)
+    clf = quick(
+        "linear",
+        optimizer=flattened,
+        lr=1.0,
+        lr_schedule="constant",
+        augmentation=None,
+        max_epochs=3,
+    ).fit(X, y)
     assert clf.score(X, y) > 0.9
 
 
