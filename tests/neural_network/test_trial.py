@@ -268,6 +268,7 @@ def test_an_optimiser_that_takes_a_closure_trains(few):
     clf = quick(
         "linear",
         optimizer=flattened,
+        batch_size=64,
         lr=1.0,
         lr_schedule="constant",
         augmentation=None,
