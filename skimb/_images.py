@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing, check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
-from skimb._containers import unpacked
+from skimb._unpacking import unpacked
 from skimb._image_files import ImageFiles, as_paths, is_paths, read_images
 
 __all__ = [

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils import RegressorTags, check_array, check_consistent_length, column_or_1d
 
-from skimb._containers import as_array
+from skimb._unpacking import as_array
 from skimb._images import check_rows
 from skimb._params import Interval, StrOptions
 from skimb._resampled import ResampledRows

@@ -15,7 +15,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state, get_tags
 
-from skimb._containers import as_array, is_tensor
+from skimb._unpacking import as_array, is_tensor
 from skimb._image_files import is_paths
 from skimb._images import check_rows
 from skimb._resampled import ResampledRows, blend_into, is_integer

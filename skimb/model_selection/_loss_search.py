@@ -22,7 +22,7 @@ from sklearn.utils import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from skimb._containers import unpacked
+from skimb._unpacking import unpacked
 from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
 from skimb._resampling import seeded_clone
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
