@@ -19,6 +19,7 @@ from skimb._pixel_values import (
     refuse_outside,
     warn_of_other_scale,
 )
+from skimb._unpacking import unpacked
 
 __all__ = [
     "ImageLayout",
@@ -30,6 +31,7 @@ __all__ = [
     "pictures",
     "pictures_by_label",
     "read_layout",
+    "refuse_lost_differences",
     "warn_of_other_pixels",
 ]
 
@@ -206,6 +208,7 @@ def fit_images(
         fit.
     """
     given = check_value_range(value_range)
+    y = y if y is None else unpacked(y, "y")
     if isinstance(X, ImageFiles) or is_paths(X):
         check_consistent_length(X, y)
         # A stand-in of one column, as paths are: scikit-learn checks y, and X says how many.
@@ -219,10 +222,12 @@ def fit_images(
         estimator._fitted_on_rows = False
         _take_range(estimator, images, given)
         return images, y
+    came = X = unpacked(X)
     if y is None:
         X = _validate(estimator, X, reset=True)
     else:
         X, y = _validate(estimator, X, y=y, reset=True)
+    refuse_lost_differences(came, X, "X")
     layout = read_layout(X.shape[1:], image_shape=image_shape, channels=channels)
     estimator.n_features_in_ = layout.n_features
     estimator.image_shape_ = layout.image_shape
@@ -236,6 +241,42 @@ def _take_range(estimator, images, given):
     refuse_outside(images, given)
     estimator._given_range = given
     estimator.value_range_ = observed_range(images) if given is None else given
+
+
+def refuse_lost_differences(given, values, name):
+    """Refuse numbers so far from zero that floats no longer tell them apart.
+
+    Parameters
+    ----------
+    given : array-like
+        Numbers as they came.
+    values : ndarray of the same shape
+        The same in the type that is computed with.
+    name : str
+        What they are called.
+
+    Raises
+    ------
+    ValueError
+        If they were rounded, and there are fewer numbers within their range than an image of 8 bits
+        has.
+    """
+    if values.dtype.kind != "f" or not values.size or getattr(given, "dtype", None) == values.dtype:
+        return
+    low, high = float(values.min()), float(values.max())
+    step = float(np.spacing(values.dtype.type(max(abs(low), abs(high)))))
+    if high - low >= 256 * step:
+        return
+    given = np.asarray(given)
+    with np.errstate(invalid="ignore"):
+        is_exact = np.array_equal(values.astype(given.dtype), given)
+    if is_exact or np.all(given == given.flat[0]):
+        return
+    raise ValueError(
+        f"The values of {name} lie from {given.min()} to {given.max()}, where {values.dtype}, "
+        f"which is computed with, tells numbers {step:g} apart: their differences would be lost. "
+        f"Subtract the same number from all of {name} first, such as the least, or scale them."
+    )
 
 
 def check_images(estimator, X, *, channels=None):
@@ -264,7 +305,7 @@ def check_images(estimator, X, *, channels=None):
         images = _checked_files(X, estimator.image_shape_)
         refuse_outside(images, estimator._given_range)
         return images
-    X = _validate(estimator, X, reset=False)
+    X = _validate(estimator, unpacked(X), reset=False)
     if X.ndim == 2 and not estimator._fitted_on_rows:
         raise ValueError(
             f"{type(estimator).__name__} was fitted on images of shape (C, H, W) = "

@@ -4,8 +4,10 @@ Everything else in skimb uses scikit-learn's public names. Should one of these m
 the only place to mend.
 """
 
+from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 from sklearn import base, get_config
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _param_validation, validation
@@ -17,6 +19,7 @@ __all__ = [
     "check_handed_in",
     "check_sample_weight",
     "fit_context",
+    "plain",
 ]
 
 HasMethods: Any = _param_validation.HasMethods
@@ -65,3 +68,29 @@ def _check_deep(value):
         if not any(hasattr(value, name) for name in GRIDS):
             for part in value.get_params(deep=False).values():
                 _check_deep(part)
+
+
+def plain(value) -> Any:
+    """Return a number as Python's own: torch takes no other, and small ones of NumPy overflow.
+
+    Parameters
+    ----------
+    value : object
+        A parameter as it was given.
+
+    Returns
+    -------
+    bool, int or float; or what is no real number, as it is
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb._params import plain
+    >>> plain(np.uint8(200)), plain(np.float32(0.5)), plain("auto")
+    (200, 0.5, 'auto')
+    """
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value

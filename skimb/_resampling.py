@@ -36,7 +36,6 @@ __all__ = [
     "ImageSamplerMixin",
     "append_rows",
     "apply_plan",
-    "as_array",
     "hold_rows",
     "interpolate_rows",
     "like",

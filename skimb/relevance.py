@@ -453,12 +453,12 @@ class LabelDensity(BaseEstimator):
         values = np.asarray(values, dtype=np.float64)
         if self.kernel is None:
             return values
-        half = self.kernel_size // 2
+        half = int(self.kernel_size) // 2
         distance = np.abs(np.arange(-half, half + 1))
         kernel = {
-            "gaussian": np.exp(-(distance**2) / (2 * self.sigma**2)),
+            "gaussian": np.exp(-(distance**2) / (2 * float(self.sigma) ** 2)),
             "triangular": 1 - distance / (half + 1),
-            "laplace": np.exp(-distance / self.sigma),
+            "laplace": np.exp(-distance / float(self.sigma)),
         }[self.kernel]
         return convolve1d(values, kernel, mode="constant")
 

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from threadpoolctl import ThreadpoolController
 
 from skimb._containers import column_like, plain_rows, plain_target
-from skimb._images import check_rows
+from skimb._images import check_rows, refuse_lost_differences
 from skimb._params import (
     HasMethods,
     Interval,
@@ -26,6 +26,7 @@ from skimb._params import (
     check_handed_in,
     check_sample_weight,
     fit_context,
+    plain,
 )
 from skimb._resampled import in_dtype
 from skimb._resampling import apply_plan, seeded_clone
@@ -171,7 +172,8 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
         check_handed_in(self)
         y = column_or_1d(plain_target(y, self), warn=True)
         X, y = check_rows(self, plain_rows(X), y, numeric=False)
-        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        given, y = y, check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        refuse_lost_differences(given, y, "y")
         estimator, weights = self._estimator(), {}
         if sample_weight is not None:
             if not has_fit_parameter(estimator, "sample_weight"):
@@ -240,7 +242,7 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
 
     def _draw(self, rare, rng):
         """Return the rows of a bag, and how many rare ones are to be made beside them."""
-        n_rows = self.max_samples
+        n_rows = plain(self.max_samples)
         if not isinstance(n_rows, Integral):
             n_rows = max(1, round(n_rows * len(rare)))
         shares = SHARES[self.strategy]

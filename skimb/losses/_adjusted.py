@@ -217,7 +217,7 @@ class VectorScalingLoss(Loss):
     @property
     def adjusts_prior(self):
         """Whether it differs from the cross-entropy."""
-        return self.tau != 0 or self.gamma != 0
+        return bool(self.tau != 0 or self.gamma != 0)
 
     def _terms(self):
         counts = self.class_counts()
@@ -270,7 +270,7 @@ class LogitAdjustedLoss(Loss):
     @property
     def adjusts_prior(self):
         """Whether it differs from the cross-entropy."""
-        return self.tau != 0
+        return bool(self.tau != 0)
 
     def _offset(self):
         counts = self.class_counts()

@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
 from skimb._resampling import seeded_clone
+from skimb._unpacking import unpacked
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.neural_network._heads import prepare_head, starting_layer
 from skimb.neural_network._together import train_together, why_alone, why_slower
@@ -212,7 +213,7 @@ class LossSearchCV(GridSearchCV):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        X, y, groups = indexable(X, y, groups)
+        X, y, groups = indexable(unpacked(X), unpacked(y, "y"), groups)
         y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, y, dtype=np.float64)
@@ -537,7 +538,7 @@ def _trained(trainees):
             continue
         net, estimator = next(nets), trainee.estimator
         if not isinstance(net, Exception):
-            net = estimator._conclude(trainee.training, net, len(net.history) - 1)
+            net = _or_error(estimator._conclude, trainee.training, net, len(net.history) - 1)
         fitted.append(net)
     return fitted
 

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from skimb._params import Interval
 from skimb._resampling import seeded_clone
 from skimb.neural_network._mixing import CutMix, Mixup, Remix
+from skimb.neural_network._modules import in_memory
 
 __all__ = [
     "AUGMENTATIONS",
@@ -132,6 +133,8 @@ class Augmentation:
         self.mixer: Any = steps[-1] if steps and hasattr(steps[-1], "mix") else None
         self.changes = steps[:-1] if self.mixer is not None else steps
         self.counts = counts
+        #: Whether steps get contiguous images, as channels-last ones they cannot read.
+        self.is_contiguous = False
 
     def __call__(self, images, target, weight):
         """Change a batch.
@@ -151,11 +154,15 @@ class Augmentation:
         unit = high - low
         images = images.to(torch.float32)
         for change in self.changes:
-            images = change((images - low) / unit) * unit + low
+            images = change(self._laid_out((images - low) / unit)) * unit + low
         if self.mixer is None:
             return images, (target, weight)
+        images = self._laid_out(images)
         images, partner, share = self.mixer.mix(images, target, self.counts)
         return images, (target, weight, target[partner], weight[partner], share)
+
+    def _laid_out(self, images):
+        return in_memory(images, torch.contiguous_format) if self.is_contiguous else images
 
     def label_shares(self, shares):
         """Return the share of each class among the labels, from those among the rows.
@@ -191,8 +198,14 @@ class Augmentation:
             If a step fails on them, or returns none of their shape.
         """
         target = torch.arange(len(images), device=images.device) % len(self.counts)
+        weight = torch.ones_like(target, dtype=torch.float32)
         try:
-            made, _ = self(images, target, torch.ones_like(target, dtype=torch.float32))
+            try:
+                made, _ = self(images, target, weight)
+            except RuntimeError:
+                # Images lie channels-last in memory, where `view` fails.
+                self.is_contiguous = True
+                made, _ = self(images, target, weight)
             shape = tuple(made.shape) if torch.is_tensor(made) else type(made).__name__
         except (RuntimeError, TypeError, IndexError, ValueError, AttributeError) as exc:
             raise ValueError(

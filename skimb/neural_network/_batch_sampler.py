@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state, column_or_1d
 from torch.utils.data import Sampler
 
+from skimb._params import plain
 from skimb.neural_network._batches import BatchPlan
 
 __all__ = ["BalancedBatchSampler"]
@@ -65,6 +66,8 @@ class BalancedBatchSampler(Sampler):
         random_state=None,
     ):
         y = column_or_1d(y)
+        batch_size, n_epochs, steps_per_epoch = map(plain, (batch_size, n_epochs, steps_per_epoch))
+        batch_sampling, rank, world_size = map(plain, (batch_sampling, rank, world_size))
         if not 0 <= rank < world_size:
             raise ValueError(
                 f"`rank` must be in [0, world_size). Got rank={rank}, world_size={world_size}."

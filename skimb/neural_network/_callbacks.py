@@ -285,7 +285,12 @@ class BestEpoch(Callback):
 
     def on_train_begin(self, net, **kwargs):
         """Start anew."""
-        self.score_, self.epoch_, self.weights_ = -np.inf, 0, None
+        self.score_, self.epoch_, self.weights_, self.loss_ = -np.inf, 0, None, None
+
+    @property
+    def has_weights(self):
+        """Whether there is an epoch to go back to."""
+        return self.weights_ is not None
 
     def on_epoch_end(self, net, **kwargs):
         """Keep the weights of a better epoch, or count a miss."""
@@ -296,13 +301,16 @@ class BestEpoch(Callback):
         if score > self.score_:
             self.score_, self.epoch_ = score, epoch
             self.weights_ = copy.deepcopy(net.module_.state_dict())
+            # What a loss has learnt belongs to these weights.
+            self.loss_ = copy.deepcopy(net.criterion_.state_dict())
         net.history.record("stops", epoch - self.epoch_ >= self.patience)
 
     def on_train_end(self, net, **kwargs):
         """Restore the weights."""
         if self.weights_ is not None:
             net.module_.load_state_dict(self.weights_)
-        self.weights_ = None
+            net.criterion_.load_state_dict(self.loss_)
+        self.weights_ = self.loss_ = None
 
 
 def step_schedule(schedule, *, lr, n_steps):

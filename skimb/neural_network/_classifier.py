@@ -13,7 +13,7 @@ from scipy.special import log_softmax
 from sklearn.base import ClassifierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
 
-from skimb._params import Interval, StrOptions
+from skimb._params import Interval, StrOptions, plain
 from skimb.class_weight import SCHEMES, weights_from_counts
 from skimb.losses import (
     AsymmetricLoss,
@@ -400,7 +400,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         )
         self._warn_of_double_correction(loss)
         weight, _ = class_weighted(
-            part.weight, part.target, self.class_weight_, max_weight=self.max_weight
+            part.weight, part.target, self.class_weight_, max_weight=plain(self.max_weight)
         )
         phases = [Phase(start, weight, loss)]
         if isinstance(loss, Loss):
@@ -413,7 +413,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         return phases
 
     def _batch_shares(self, part):
-        return {"target": part.target, "batch_sampling": self.batch_sampling}
+        return {"target": part.target, "batch_sampling": plain(self.batch_sampling)}
 
     def _class_counts(self, part):
         return np.bincount(part.target, minlength=len(self.classes_))

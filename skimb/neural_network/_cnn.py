@@ -23,6 +23,7 @@ from skimb._params import (
     check_handed_in,
     check_sample_weight,
     fit_context,
+    plain,
 )
 from skimb._pixel_values import levels_of
 from skimb._resampled import ResampledRows
@@ -39,10 +40,13 @@ from skimb.neural_network._training import (
     Part,
     Training,
     epoch_records,
+    exponent_of,
+    in_range,
     train,
     training_mode,
     unlabelled,
 )
+from skimb.neural_network._trial import try_optimizer, try_step
 from skimb.neural_network._validation import group_numbers, hold_out
 
 __all__ = ["BaseCNN", "refuse_parameters_of_a_string", "try_loss"]
@@ -319,12 +323,12 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         self._take_in(part)
         if self.sampler is not None:
             part = self._resample(part, sampler_rng)
-        steps_per_epoch = self.steps_per_epoch
+        steps_per_epoch = plain(self.steps_per_epoch)
         if length is None:
             length = training_length(
                 len(part.target),
-                batch_size=self.batch_size,
-                max_epochs=self.max_epochs,
+                batch_size=plain(self.batch_size),
+                max_epochs=plain(self.max_epochs),
                 steps_per_epoch=steps_per_epoch,
             )
         else:
@@ -366,6 +370,8 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         network = self._build_network(training)
         few = unlabelled(training.part.take(np.arange(2)).images)[:2][0]
         training.augmentation.try_on(few.to(training.device))
+        try_step(self, network, training)
+        try_optimizer(self, network, training)
         return network
 
     def _conclude(self, training, net, epoch):
@@ -377,14 +383,15 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         return self
 
     def _row_weight(self, sample_weight, target):
-        return check_sample_weight(
+        weight = check_sample_weight(
             sample_weight, target, dtype=np.float64, ensure_non_negative=True
         )
+        return in_range(weight, exponent_of(weight))
 
     def _start_of_weights(self, n_epochs):
         """Return the epoch, counted from 0, in which weights set in."""
         # 0.29 of 100 epochs are 29: the product falls short of it by rounding.
-        return int(self.reweight_after * n_epochs + 1e-9)
+        return int(plain(self.reweight_after) * n_epochs + 1e-9)
 
     def _build_module(self, training, **options):
         return build_module(
@@ -399,7 +406,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         train, valid = hold_out(
             kept.images,
             strata,
-            fraction=self.validation_fraction,
+            fraction=plain(self.validation_fraction),
             least=self._least_held,
             rng=rng,
             groups=None if groups is None else groups[rows],

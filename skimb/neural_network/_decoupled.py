@@ -20,6 +20,7 @@ from skimb._params import (
     check_handed_in,
     check_sample_weight,
     fit_context,
+    plain,
 )
 from skimb._resampling import seeded_clone
 from skimb.class_weight import SCHEMES
@@ -339,7 +340,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         if not isinstance(self.head, str):
             return seeded_clone(self.head, rng)
         if self.head == "tau_normalized":
-            return TauNormalizedHead(self.tau)
+            return TauNormalizedHead(plain(self.tau))
         optimizer, lr = TRAININGS[self.head]
         return CNNClassifier(
             "linear",

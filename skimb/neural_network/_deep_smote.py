@@ -10,8 +10,8 @@ from sklearn.utils import check_random_state
 from torch import nn
 from torch.nn import functional as F
 
-from skimb._images import read_layout
-from skimb._params import Interval, StrOptions
+from skimb._images import read_layout, refuse_lost_differences
+from skimb._params import Interval, StrOptions, plain
 from skimb._resampled import in_dtype
 from skimb._resampling import append_rows
 from skimb.neural_network._modules import count_multiply_adds
@@ -144,11 +144,17 @@ class DeepSMOTE(BaseSMOTE):
         self.lazy = lazy
 
     def _prepare(self, X, y):
+        self.__dict__.pop("module_", None)
         self._layout = read_layout(
             X.shape[1:], image_shape=self.image_shape, channels=self.channels
         )
         images = self._layout.to_channels_last(np.asarray(X))
         low, high = float(images.min()), float(images.max())
+        if images.dtype.kind in "iu" and images.dtype.itemsize > 4:
+            refuse_lost_differences(images, images.astype(np.float64), "X")
+        # Far from zero, differences are taken before float32 would lose them.
+        step = float(np.spacing(np.float32(max(abs(low), abs(high)))))
+        self._is_far = high - low < 2**16 * step
         self._center = (low + high) / 2
         self._scale = (high - low) / 2 or 1.0
         device = resolve_device(self.device)
@@ -161,28 +167,27 @@ class DeepSMOTE(BaseSMOTE):
             torch.inference_mode(False),
             torch.enable_grad(),
         ):
-            module = AutoEncoder(self._layout.image_shape, self.n_latent)
+            module = AutoEncoder(self._layout.image_shape, plain(self.n_latent))
             module = module.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs know it for tensors only
             self._work = count_multiply_adds(module, self._layout.image_shape, device)
             # A step: two batches, each there and, at twice the price, back again.
-            with threads_for(5 * self._work * self.batch_size):
+            with threads_for(5 * self._work * plain(self.batch_size)):
                 self.losses_ = self._train(module, images, target, rng, device)
         self.module_ = module.cpu().eval()
 
     def _train(self, module, images, target, rng, device):
         """Train the auto-encoder; return the loss of each epoch."""
         members = [np.flatnonzero(target == k) for k in range(target.max() + 1)]
-        n_steps = -(-len(images) // self.batch_size)
-        optimizer = torch.optim.Adam(module.parameters(), lr=self.lr, fused=True)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
-            optimizer, T_max=n_steps * self.max_epochs
-        )
+        batch_size, n_epochs = plain(self.batch_size), plain(self.max_epochs)
+        n_steps = -(-len(images) // batch_size)
+        optimizer = torch.optim.Adam(module.parameters(), lr=plain(self.lr), fused=True)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=n_steps * n_epochs)
         losses = []
-        for _ in range(self.max_epochs):
+        for _ in range(n_epochs):
             total = 0.0
             for rows in np.array_split(rng.permutation(len(images)), n_steps):
                 batch = self._read(images[rows]).to(device)
-                chosen = rng.permutation(members[rng.randint(len(members))])[: self.batch_size]
+                chosen = rng.permutation(members[rng.randint(len(members))])[:batch_size]
                 of_class = self._read(images[chosen]).to(device)
                 with torch.no_grad():
                     codes = module.encode(of_class)
@@ -195,15 +200,20 @@ class DeepSMOTE(BaseSMOTE):
                 total = total + loss.detach()
             losses.append(float(total) / n_steps)
         if not np.isfinite(losses[-1]):
-            raise ValueError(
-                f"The auto-encoder diverged: its loss is {losses[-1]}. Lower `lr`, or look for "
-                "extreme values in X."
-            )
+            raise _diverged(f"its loss is {losses[-1]}")
+        # The loss was looked at before each step, not after the last one.
+        if not all(torch.isfinite(values).all() for values in module.parameters()):
+            raise _diverged("after the last step, parameters are not finite")
+        with torch.no_grad():
+            made = module(self._read(images[:BLOCK]).to(device))
+        if not torch.isfinite(made).all():
+            raise _diverged("after the last step, the images that it makes are not finite")
         return losses
 
     def _read(self, images):
         """Return images (m, H, W, C) as a tensor (m, C, H, W) with values in [-1, 1]."""
-        values = (images.astype(np.float32) - self._center) / self._scale
+        dtype = np.float64 if self._is_far else np.float32
+        values = (images.astype(dtype) - self._center) / self._scale
         return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).permute(0, 3, 1, 2)
 
     def _points(self, X, rows):
@@ -214,7 +224,10 @@ class DeepSMOTE(BaseSMOTE):
         images = self._layout.to_channels_last(np.asarray(X[rows]))
         blocks = np.array_split(images, -(-len(images) // BLOCK))
         with threads_for(self._work * BLOCK):
-            return torch.cat([self.module_.encode(self._read(block)) for block in blocks])
+            codes = torch.cat([self.module_.encode(self._read(block)) for block in blocks])
+        if not torch.isfinite(codes).all():
+            raise _diverged("the codes that it gives are not finite")
+        return codes
 
     @torch.no_grad()
     def _rows(self, X, first, second):
@@ -232,9 +245,18 @@ class DeepSMOTE(BaseSMOTE):
             codes = torch.lerp(codes_of[first[part]], codes_of[second[part]], gaps[part])
             with threads_for(self._work * BLOCK):
                 decoded = self.module_.decode(codes).permute(0, 2, 3, 1).numpy()
+            if not np.isfinite(decoded).all():
+                raise _diverged("the images that it makes are not finite")
             values = decoded.astype(np.float64) * self._scale + self._center
             images[part] = in_dtype(values, X.dtype)
         return append_rows(X, made, self.parents_, lazy=self.lazy)
+
+
+def _diverged(found):
+    """Return the error of an auto-encoder that makes no images."""
+    return ValueError(
+        f"The auto-encoder diverged: {found}. Lower `lr`, or look for extreme values in X."
+    )
 
 
 class AutoEncoder(nn.Module):

@@ -163,7 +163,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         else:
             images = self._fit_estimator(X, y, sample_weight, groups)
         try:
-            self._n_features_out = self._embed(images[:1]).shape[1]
+            self._n_features_out = self._try_on(images[:1]).shape[1]
         except BaseException:
             del self.net_
             raise
@@ -254,6 +254,17 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         images = check_images(self, X, channels=self._channels)
         warn_of_other_pixels(self, images)
         return self._embed(images)
+
+    def _try_on(self, images):
+        """Embed an image, as channels-last ones or, where these fail, as contiguous ones."""
+        try:
+            return self._embed(images)
+        except RuntimeError:
+            # What is taken from an estimator has been tried there.
+            if not isinstance(self.estimator, PretrainedBackbone):
+                raise
+            self.net_.module_.is_contiguous = True
+            return self._embed(images)
 
     def _embed(self, images):
         cache = open_cache(self.cache)

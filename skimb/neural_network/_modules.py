@@ -12,7 +12,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from skimb.neural_network._backbones import VGG, CosineLinear, ResNet
 from skimb.neural_network._pretrained import PretrainedBackbone
 
-__all__ = ["SimpleCNN", "build_module", "count_multiply_adds", "last_linear", "run_order"]
+__all__ = [
+    "SimpleCNN",
+    "build_module",
+    "count_multiply_adds",
+    "in_memory",
+    "last_linear",
+    "lay_out",
+    "run_order",
+]
 
 
 class SimpleCNN(nn.Module):
@@ -262,7 +270,7 @@ def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=F
     Returns
     -------
     nn.Module
-        In channels-last memory, which convolutions read fastest.
+        In channels-last memory, which convolutions read fastest; contiguous where only that runs.
 
     Raises
     ------
@@ -298,14 +306,11 @@ def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=F
         )
     # Images are float32, whatever torch's default dtype.
     net = net.to(device=device, dtype=torch.float32)
-    for parameter in net.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    lay_out(net, torch.channels_last)
     net.eval()
     try:
-        with torch.no_grad():
-            output = net(torch.zeros(2, *image_shape, device=device, dtype=torch.float32))
-    except (RuntimeError, ValueError, IndexError) as exc:
+        output = _try_layouts(net, image_shape, device)
+    except Exception as exc:
         raise ValueError(
             f"The network {name!r} cannot read a batch of images of shape (C, H, W) = "
             f"{image_shape}: {exc}"
@@ -329,6 +334,43 @@ def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=F
         )
     # Whatever mode an instance came in (a pretrained one is in evaluation mode): now it trains.
     return net.train()
+
+
+def _try_layouts(net, image_shape, device):
+    """Return what a network gives for zeros; where ``view`` needs them so, its weights move."""
+    zeros = torch.zeros(2, *image_shape, device=device, dtype=torch.float32)
+    with torch.no_grad():
+        try:
+            return net(zeros)
+        except RuntimeError:
+            lay_out(net, torch.contiguous_format)
+            return net(zeros)
+
+
+def lay_out(net, memory_format):
+    """Lay the weights of convolutions out in memory, which decides how their maps lie.
+
+    Parameters
+    ----------
+    net : nn.Module
+        The network.
+    memory_format : torch.memory_format
+        `torch.channels_last` or `torch.contiguous_format`.
+    """
+    for parameter in net.parameters():
+        if parameter.ndim == 4:
+            parameter.data = in_memory(parameter.data, memory_format)
+
+
+def in_memory(images, memory_format):
+    """Return a tensor (n, C, H, W) laid out so.
+
+    An axis of length one may have any stride, and layers look at strides: a contiguous tensor gets
+    the usual ones, by a copy.
+    """
+    if memory_format == torch.contiguous_format:
+        return images.clone(memory_format=memory_format)
+    return images.contiguous(memory_format=memory_format)
 
 
 def count_multiply_adds(net, image_shape, device):

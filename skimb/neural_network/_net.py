@@ -1,6 +1,7 @@
 """The skorch net that every estimator of images holds."""
 
 import threading
+import warnings
 from collections import deque
 from contextlib import suppress
 from typing import Any
@@ -13,15 +14,18 @@ from skorch.dataset import unpack_data
 from torch import nn
 
 from skimb.neural_network._batches import BatchIterator
+from skimb.neural_network._modules import in_memory
 from skimb.neural_network._runtime import prediction_rows, threads_for
 
 __all__ = [
+    "DivergenceError",
     "ImageNet",
     "RowLoss",
     "Standardized",
     "batch_norms",
     "diverged",
     "loss_parameters",
+    "optimizer_groups",
     "parameter_groups",
     "recent_batches",
 ]
@@ -30,8 +34,11 @@ __all__ = [
 #: Records of the history that are not printed: one entry a class is too wide for a line.
 HIDDEN = ["stops", "valid_confusion_matrix", "valid_f1", "valid_precision", "valid_recall"]
 
+#: What to do about a training that diverges.
+REMEDY = "Lower `lr`, keep `max_grad_norm`, or look for extreme values in X."
+
 #: Asks views how many they are.
-NO_IMAGE = torch.empty(0, 1, 1, 1)
+ONE_IMAGE = torch.zeros(1, 1, 1, 1)
 
 
 class RowLoss(nn.Module):
@@ -88,12 +95,18 @@ class Standardized(nn.Module):
     views : callable, default=None
         Images to a list of batches of their shape, over which the logits of a prediction are
         averaged; None: no others than the images.
+    is_contiguous : bool, default=False
+        Whether the network reads contiguous images, not channels-last ones.
     """
 
-    def __init__(self, network, pixels=None, views=None):
+    is_contiguous = False
+
+    def __init__(self, network, pixels=None, views=None, *, is_contiguous=False):
         super().__init__()
         self.network = network
         self.views = views
+        if is_contiguous:
+            self.is_contiguous = True
         self.is_active = pixels is not None
         if pixels is not None:
             mean, sd = pixels
@@ -114,10 +127,13 @@ class Standardized(nn.Module):
         images = images.to(torch.float32)
         if self.is_active:
             images = (images - self.mean).mul_(self.scale)
+        if self.is_contiguous:
+            images = in_memory(images, torch.contiguous_format)
         views = [images] if self.training or self.views is None else self.views(images)
         if len(views) == 1:
             return self.network(images)
-        logits = self.network(torch.cat(views).contiguous(memory_format=torch.channels_last))
+        layout = torch.contiguous_format if self.is_contiguous else torch.channels_last
+        logits = self.network(in_memory(torch.cat(views), layout))
         return mean_over_views(logits, len(images))
 
 
@@ -196,7 +212,7 @@ class ImageNet(NeuralNet):
         """Return an iterator of whole batches."""
         if training:
             return BatchIterator(dataset, self.batch_size, self.plan, self.num_workers)
-        n_views = 1 if self.module_.views is None else len(self.module_.views(NO_IMAGE))
+        n_views = 1 if self.module_.views is None else len(self.module_.views(ONE_IMAGE))
         n_rows = prediction_rows(n_views * self.multiply_adds, torch.device(self.device))
         return BatchIterator(dataset, n_rows, num_workers=self.num_workers)
 
@@ -215,13 +231,9 @@ class ImageNet(NeuralNet):
 
     def initialize_optimizer(self, triggered_directly=None):
         """Build the optimiser; biases and the parameters of norms do not decay."""
-        groups = [
-            {"params": parameters, "lr": self.lr * rate} | ({} if decays else {"weight_decay": 0.0})
-            for rate, decays, parameters in parameter_groups(self.module_, self.layers)
-        ]
-        own = loss_parameters(self.criterion_.loss)
-        if own:
-            groups.append({"params": own, "lr": self.criterion_.loss.lr, "weight_decay": 0.0})
+        groups = optimizer_groups(
+            self.module_, self.criterion_.loss, lr=self.lr, layers=self.layers
+        )
         self.optimizer_ = self.optimizer(groups, lr=self.lr, **self.get_params_for("optimizer"))
         return self
 
@@ -304,13 +316,64 @@ class ImageNet(NeuralNet):
         """Train; unlike skorch's, an interrupt is not swallowed."""
         self.recent_ = recent_batches(self.module_, X.images.shape, self.plan.batch_size)
         self.notify("on_train_begin", X=X, y=y)
-        with suppress(StopTraining):
-            self.fit_loop(X, y, **fit_params)
+        try:
+            with suppress(StopTraining):
+                self.fit_loop(X, y, **fit_params)
+        except DivergenceError as exc:
+            self._fall_back(exc)
         if self.train_split is None:
             self.settle_norms()
         del self.recent_
         self.notify("on_train_end", X=X, y=y)
         return self
+
+    def _fall_back(self, error):
+        """End a training that diverged, where weights of an epoch before are kept; else raise."""
+        if not any(getattr(callback, "has_weights", False) for _, callback in self.callbacks_):
+            raise error
+        # The epoch has no validation figures.
+        self.history.pop()
+        warnings.warn(
+            f"{error} Early stopping keeps the weights of the best epoch before.",
+            UserWarning,
+            stacklevel=7,
+        )
+
+    def refuse_divergence(self, dataset):
+        """Look at what was trained, once it is: the loss was looked at before each step only.
+
+        Parameters
+        ----------
+        dataset : ImageTensors or FileTensors
+            A few training rows.
+
+        Raises
+        ------
+        DivergenceError
+            If parameters, what norms remember, or the outputs for these rows are no numbers.
+        """
+        norms = [(name, norm) for name, norm in self.module_.named_modules() if is_tracking(norm)]
+        named = [
+            *(
+                (name, values)
+                for name, values in self.module_.network.named_parameters()
+                if values.requires_grad
+            ),
+            *(
+                (f"{name}.{kind}".removeprefix("network."), norm.get_buffer(kind))
+                for name, norm in norms
+                for kind in ("running_mean", "running_var")
+            ),
+        ]
+        if loss_parameters(self.criterion_.loss):
+            named += self.criterion_.named_parameters()
+        for name, values in named:
+            if not torch.isfinite(values).all():
+                raise ended_diverged(f"{name!r} holds values that are not finite")
+        logits = self.logits(dataset)
+        # A network may rule classes out by a logit of minus infinity, but not all of them.
+        if np.isnan(logits).any() or not np.isfinite(logits.max(axis=1)).all():
+            raise ended_diverged("the outputs for rows of X are not finite")
 
     def notify(self, method_name, **cb_kwargs):
         """Notify the callbacks; when all have seen an epoch, end training if one said so."""
@@ -400,6 +463,34 @@ def parameter_groups(module, layers=None):
     return [(*kind, groups[kind]) for kind in sorted(groups, reverse=True)]
 
 
+def optimizer_groups(module, loss, *, lr, layers=None):
+    """Return the groups of parameters that the optimiser of a training gets.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network.
+    loss : callable
+        Its own parameters train at their own rate.
+    lr : float
+        The highest rate of the network.
+    layers : LayerPlan, default=None
+        Which layers train how fast.
+
+    Returns
+    -------
+    list of dict
+    """
+    groups = [
+        {"params": parameters, "lr": lr * rate} | ({} if decays else {"weight_decay": 0.0})
+        for rate, decays, parameters in parameter_groups(module, layers)
+    ]
+    own = loss_parameters(loss)
+    if own:
+        groups.append({"params": own, "lr": loss.lr, "weight_decay": 0.0})
+    return groups
+
+
 def loss_parameters(loss):
     """Return the parameters that a loss wants trained with those of the network."""
     if getattr(loss, "lr", None) is None or not isinstance(loss, nn.Module):
@@ -409,10 +500,18 @@ def loss_parameters(loss):
 
 def diverged(prefix, epoch, loss):
     """Return the error of a training whose loss is no number any more; epochs count from 1."""
-    return ValueError(
-        f"Training diverged: the {prefix} loss of epoch {epoch} is {loss}. "
-        "Lower `lr`, keep `max_grad_norm`, or look for extreme values in X."
+    return DivergenceError(
+        f"Training diverged: the {prefix} loss of epoch {epoch} is {loss}. {REMEDY}"
     )
+
+
+def ended_diverged(found):
+    """Return the error of a training whose last step diverged, after its loss was looked at."""
+    return DivergenceError(f"Training diverged: after the last step, {found}. {REMEDY}")
+
+
+class DivergenceError(ValueError):
+    """Raised where a training ends in values that are no numbers any more."""
 
 
 def recent_batches(module, shape, batch_size):
@@ -437,11 +536,12 @@ def recent_batches(module, shape, batch_size):
 
 def batch_norms(module):
     """Return the batch norms of a module that remember what they saw."""
-    return [
-        layer
-        for layer in module.modules()
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.track_running_stats
-    ]
+    return [layer for layer in module.modules() if is_tracking(layer)]
+
+
+def is_tracking(layer):
+    """Tell whether a layer is a batch norm that remembers what it saw."""
+    return isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.track_running_stats
 
 
 def _in_parts(batches, n_rows=32):

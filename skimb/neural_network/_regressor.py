@@ -10,7 +10,8 @@ import torch
 from sklearn.base import RegressorMixin, clone
 from sklearn.utils import check_array
 
-from skimb._params import HasMethods, Interval, StrOptions
+from skimb._images import refuse_lost_differences
+from skimb._params import HasMethods, Interval, StrOptions, plain
 from skimb.losses import (
     AbsoluteErrorLoss,
     BalancedMSELoss,
@@ -24,10 +25,10 @@ from skimb.neural_network._callbacks import RegressionValidation
 from skimb.neural_network._cnn import BaseCNN, try_loss
 from skimb.neural_network._mixing import Remix
 from skimb.neural_network._modules import last_linear
-from skimb.neural_network._net import loss_parameters
+from skimb.neural_network._net import ended_diverged, loss_parameters
 from skimb.neural_network._rank_similarity import RankSimilarity
 from skimb.neural_network._resample import resample_training_part
-from skimb.neural_network._training import Part, Phase, mean_one
+from skimb.neural_network._training import Part, Phase, exponent_of, few_rows, in_range, mean_one
 from skimb.relevance import LabelDensity, fit_relevance, fit_target_weight, relevance_bumps
 
 __all__ = ["CNNRegressor"]
@@ -299,7 +300,9 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     # ------------------------------------------------------------------------- the fit
 
     def _read_target(self, y):
-        return check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
+        target = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
+        refuse_lost_differences(y, target, "y")
+        return target
 
     def _check_weight(self, sample_weight, images, target):
         weight = self._row_weight(sample_weight, target)
@@ -313,7 +316,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     def _strata(self, target):
         # Ranges of equally many rows, so that rare ends are held out in proportion too.
         n_rows = len(target)
-        n_strata = int(np.clip(n_rows * self.validation_fraction, 1, min(10, n_rows)))
+        n_strata = int(np.clip(n_rows * plain(self.validation_fraction), 1, min(10, n_rows)))
         rank = np.empty(n_rows, dtype=np.intp)
         rank[np.argsort(target, kind="stable")] = np.arange(n_rows)
         stratum = rank * n_strata // n_rows
@@ -335,7 +338,9 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         # In units of the largest value, lest a square overflows.
         unit = np.abs(part.target).max()
         unit = unit if unit > 0 else 1.0
-        share, relative = part.weight / part.weight.sum(), part.target / unit
+        # Relative to the largest: the quotients of proportional weights round to equal bits.
+        share, relative = part.weight / part.weight.max(), part.target / unit
+        share = share / share.sum()
         mean = float(share @ relative)
         scale = float(np.sqrt(share @ (relative - mean) ** 2))
         # A target that is constant, or too nearly so for its size, has no scale.
@@ -390,6 +395,11 @@ class CNNRegressor(RegressorMixin, BaseCNN):
 
     def _target_weight(self, y):
         """Return the function from values of the target to their weights."""
+        weigh = self._unscaled_target_weight(y)
+        exponent = exponent_of(weigh(y))
+        return partial(_scaled, weigh, exponent) if exponent else weigh
+
+    def _unscaled_target_weight(self, y):
         if self.target_weight is None:
             return np.ones_like
         if isinstance(self.target_weight, str):
@@ -456,7 +466,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
             return None
         head = last_linear(network.eval(), self.image_shape_, device)
         network.train()
-        return RankSimilarity(head, self.ranksim)
+        return RankSimilarity(head, plain(self.ranksim))
 
     def _validation(self, training):
         bins = LabelDensity(bins=self.density_.edges_)
@@ -471,6 +481,10 @@ class CNNRegressor(RegressorMixin, BaseCNN):
 
     def _conclude(self, training, net, epoch):
         """Take over the trained net, which has the weights of that epoch."""
+        with np.errstate(over="ignore"):
+            predicted = self._decoded(net.logits(few_rows(training.part)))
+        if not np.isfinite(predicted).all():
+            raise ended_diverged("predictions are not finite in the unit of y")
         self.loss_ = net.criterion_.loss
         return super()._conclude(training, net, epoch)
 
@@ -511,6 +525,10 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         """
         dataset = self._dataset(X)
         return self._decoded(self.net_.logits(dataset))
+
+
+def _scaled(function, exponent, values):
+    return in_range(function(values), exponent)
 
 
 def _divided(function, unit, values):

@@ -12,13 +12,20 @@ from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
 from skimb._image_files import ImageFiles
+from skimb._params import plain
 from skimb.losses import Loss
 from skimb.neural_network._backbones import CosineLinear
 from skimb.neural_network._callbacks import step_schedule
 from skimb.neural_network._modules import LinearModel, count_multiply_adds
-from skimb.neural_network._net import Standardized, batch_norms, diverged, recent_batches
+from skimb.neural_network._net import (
+    DivergenceError,
+    Standardized,
+    batch_norms,
+    diverged,
+    recent_batches,
+)
 from skimb.neural_network._runtime import threads_for
-from skimb.neural_network._training import OPTIMIZERS, build_net, let_go, to_device
+from skimb.neural_network._training import OPTIMIZERS, build_net, few_rows, let_go, to_device
 
 __all__ = ["train_together", "why_alone", "why_slower"]
 
@@ -45,8 +52,8 @@ def _kind(trainee):
     """Return what networks that take their steps together have in common."""
     shapes = tuple((name, tuple(p.shape)) for name, p in trainee.network.named_parameters())
     shared = tuple(getattr(trainee.estimator, name) for name in SHARED)
-    plan = trainee.training.plan
-    return repr(trainee.network), shapes, shared, plan.steps, plan.n_epochs
+    plan, is_contiguous = trainee.training.plan, trainee.training.is_contiguous
+    return repr(trainee.network), shapes, shared, plan.steps, plan.n_epochs, is_contiguous
 
 
 def why_alone(trainee):
@@ -185,6 +192,10 @@ def _net(trainee, records, recent):
     net.settle_norms()
     del net.recent_
     let_go(net)
+    try:
+        net.refuse_divergence(few_rows(trainee.training.part))
+    except DivergenceError as exc:
+        return exc
     return net
 
 
@@ -226,7 +237,7 @@ def _train_group(streams):
                 values = losses(logits, step)
                 values.sum().backward()
                 if estimator.max_grad_norm is not None:
-                    _clip(stack.parameters.values(), estimator.max_grad_norm)
+                    _clip(stack.parameters.values(), plain(estimator.max_grad_norm))
                 optimizer.step()
                 if scheduler is not None:
                     scheduler.step()
@@ -254,12 +265,12 @@ def _optimizer(estimator, stack, n_steps):
     groups = [group for group in groups if group["params"]]
     optimizer = kind(
         groups,
-        lr=estimator.lr,
-        weight_decay=estimator.weight_decay,
+        lr=plain(estimator.lr),
+        weight_decay=plain(estimator.weight_decay),
         fused=True,
         **options,
     )
-    rates = [estimator.lr] * len(groups)
+    rates = [plain(estimator.lr)] * len(groups)
     each_step = step_schedule(estimator.lr_schedule, lr=rates, n_steps=n_steps)
     if each_step is None:
         return optimizer, None
@@ -441,7 +452,11 @@ class Networks:
         """Take the rows of each stream."""
         self.data = data
         self.readers = [
-            Standardized(nn.Identity(), stream[0].training.statistics)
+            Standardized(
+                nn.Identity(),
+                stream[0].training.statistics,
+                is_contiguous=stream[0].training.is_contiguous,
+            )
             .to(part.images.device)
             .train()
             for stream, part in zip(self.streams, data, strict=True)

@@ -10,6 +10,7 @@ import torch
 from skorch.helper import predefined_split
 
 from skimb._image_files import ImageFiles
+from skimb._params import plain
 from skimb.losses import RegressionLoss
 from skimb.neural_network._augmentation import Augmentation
 from skimb.neural_network._batches import BatchPlan, FileTensors, ImageTensors
@@ -41,6 +42,9 @@ __all__ = [
     "build_net",
     "class_weighted",
     "epoch_records",
+    "exponent_of",
+    "few_rows",
+    "in_range",
     "let_go",
     "mean_one",
     "prepared",
@@ -58,6 +62,10 @@ OPTIMIZERS = {
     "adam": (torch.optim.Adam, {}),
     "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
 }
+
+
+#: Weights beyond this power of two, up or down, are brought back: their sums may overflow.
+MOST_EXPONENT = 500
 
 
 @dataclass
@@ -105,6 +113,43 @@ class Phase:
     factor: Any = None
 
 
+def exponent_of(values):
+    """Return by which power of two weights are to be divided, so that sums of them are numbers.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Weights that are not negative.
+
+    Returns
+    -------
+    int
+        0 where they may stay as they are.
+    """
+    exponent = int(np.frexp(values.max(initial=0.0))[1])
+    return exponent if abs(exponent) > MOST_EXPONENT else 0
+
+
+def in_range(values, exponent):
+    """Divide weights by a power of two, which is exact; those that are positive stay so.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Weights that are not negative.
+    exponent : int
+        As `exponent_of` returns it.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    if not exponent:
+        return values
+    least = np.finfo(np.float64).tiny
+    return np.where(values > 0, np.maximum(np.ldexp(values, -exponent), least), 0.0)
+
+
 def class_weighted(weight, target, class_weight, *, max_weight=None):
     """Multiply row weights by class weights, and rescale them to mean 1.
 
@@ -138,7 +183,7 @@ def class_weighted(weight, target, class_weight, *, max_weight=None):
     array([0.75, 2.  ])
     """
     # The quotient of proportional weights rounds alike: equal results to the bit in any unit.
-    relative = class_weight / max(class_weight.max(), np.finfo(float).tiny)
+    relative = class_weight / (class_weight.max() or 1.0)
     if max_weight is None:
         weight, unit = mean_one(weight * relative[target])
         return weight, relative / unit
@@ -245,6 +290,8 @@ class Training:
     rates : list of float, default=None
         The learning rate of each epoch, known from an earlier training that this one repeats on
         more rows; None: the estimator's own schedule.
+    is_contiguous : bool, default=False
+        Whether the network reads contiguous images, as channels-last ones it cannot: a trial says.
     """
 
     part: Part
@@ -259,6 +306,7 @@ class Training:
     device: torch.device
     seed: int
     rates: list[float] | None = None
+    is_contiguous: bool = False
 
     @property
     def n_epochs(self):
@@ -351,7 +399,12 @@ def build_net(
         options = {**options, "fused": training.device.type in ("cpu", "cuda")}
     augmentation = training.augmentation
     return ImageNet(
-        Standardized(network, training.statistics, augmentation.views).to(training.device),
+        Standardized(
+            network,
+            training.statistics,
+            augmentation.views,
+            is_contiguous=training.is_contiguous,
+        ).to(training.device),
         # A copy: it moves to the device, and the estimator's own stays on the host.
         RowLoss(copy.deepcopy(training.phases[0].loss)),
         plan=training.plan,
@@ -359,18 +412,21 @@ def build_net(
         layers=layers,
         regularizer=regularizer,
         multiply_adds=count_multiply_adds(network, estimator.image_shape_, training.device),
-        num_workers=estimator.num_workers,
+        num_workers=plain(estimator.num_workers),
         optimizer=optimizer,
-        lr=estimator.lr,
+        lr=plain(estimator.lr),
         max_epochs=training.n_epochs,
         batch_size=training.plan.batch_size,
         train_split=split,
         callbacks=[(type(callback).__name__.lower(), callback) for callback in callbacks],
         device=training.device,
-        verbose=estimator.verbose,
+        verbose=plain(estimator.verbose),
         **{
             f"optimizer__{name}": value
-            for name, value in {"weight_decay": estimator.weight_decay, **(options or {})}.items()
+            for name, value in {
+                "weight_decay": plain(estimator.weight_decay),
+                **(options or {}),
+            }.items()
         },
     )
 
@@ -396,6 +452,24 @@ def unlabelled(images):
     """
     nothing = np.zeros(len(images))
     return to_device(Part(images, nothing, nothing), torch.device("cpu"))
+
+
+def few_rows(part, n_rows=16):
+    """Return a few rows of a part, for a look at what the network makes of them.
+
+    Parameters
+    ----------
+    part : Part
+        The rows.
+    n_rows : int, default=16
+        How many at most, from all over the part.
+
+    Returns
+    -------
+    ImageTensors or FileTensors
+    """
+    n_all = len(part.target)
+    return unlabelled(part.images[np.linspace(0, n_all - 1, min(n_rows, n_all)).astype(np.intp)])
 
 
 def train(estimator: Any, network, training):
@@ -431,7 +505,7 @@ def train(estimator: Any, network, training):
     if schedule == "plateau" and training.rates is not None:
         schedule = training.rates
     layers = _layer_plan(estimator, network, training)
-    rates = [estimator.lr * rate for rate, _, _ in parameter_groups(network, layers)]
+    rates = [plain(estimator.lr) * rate for rate, _, _ in parameter_groups(network, layers)]
     rates += [first.loss.lr] if loss_parameters(first.loss) else []
     scheduler = lr_callback(
         schedule,
@@ -443,7 +517,7 @@ def train(estimator: Any, network, training):
     if scheduler is not None:
         callbacks.append(scheduler)
     if estimator.max_grad_norm is not None:
-        callbacks.append(ClippedGradients(estimator.max_grad_norm))
+        callbacks.append(ClippedGradients(plain(estimator.max_grad_norm)))
     warm_up = 0
     if hasattr(first.loss, "begin_warm_up") and training.plan.n_epochs > 1:
         warm_up = max(1, training.plan.n_epochs // WARM_UP)
@@ -478,6 +552,7 @@ def train(estimator: Any, network, training):
     let_go(net)
     if layers is not None:
         layers.thaw()
+    net.refuse_divergence(few_rows(part))
     return net, (len(net.history) if best is None else best.epoch_) - 1
 
 
@@ -500,8 +575,8 @@ def _layer_plan(estimator, network, training):
     network.train()
     return LayerPlan(
         groups,
-        freeze=estimator.freeze,
-        lr_decay=estimator.lr_decay,
+        freeze=plain(estimator.freeze),
+        lr_decay=plain(estimator.lr_decay),
         n_epochs=training.plan.n_epochs,
     )
 

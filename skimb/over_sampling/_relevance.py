@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skimb._params import Interval
+from skimb._params import Interval, plain
 from skimb._relevance_resampling import RelevanceResampler
 
 __all__ = ["RelevanceOverSampler", "RelevanceSampler"]
@@ -194,9 +194,11 @@ class RelevanceSampler(RelevanceResampler):
     def _choose(self, learned):
         rng = check_random_state(self.random_state)
         n_rows = len(learned)
-        copies = rng.choice(n_rows, size=round(self.over * n_rows), p=learned / learned.sum())
+        copies = rng.choice(
+            n_rows, size=round(plain(self.over) * n_rows), p=learned / learned.sum()
+        )
         spare = 1 - learned
         # One row stays, whatever `under`.
-        n_dropped = min(round(self.under * n_rows), np.count_nonzero(spare), n_rows - 1)
+        n_dropped = min(round(plain(self.under) * n_rows), np.count_nonzero(spare), n_rows - 1)
         dropped = rng.choice(n_rows, size=n_dropped, replace=False, p=spare / spare.sum())
         return np.concatenate([np.setdiff1d(np.arange(n_rows), dropped), copies])

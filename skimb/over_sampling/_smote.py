@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
-from skimb._params import HasMethods, Interval
+from skimb._params import HasMethods, Interval, plain
 from skimb._resampling import EmbeddingMixin, ImageSamplerMixin, interpolate_rows
 from skimb.over_sampling._distances import are_far, centred
 
@@ -70,7 +70,7 @@ class BaseSMOTE(ImageSamplerMixin, BaseOverSampler):
     def _plan(self, members, label, n_new):
         """Choose parents, as positions within the class, and gaps."""
         n_rows = members.shape[0]
-        k_neighbors = min(self.k_neighbors, n_rows - 1)
+        k_neighbors = min(plain(self.k_neighbors), n_rows - 1)
         if k_neighbors < self.k_neighbors:
             warnings.warn(
                 f"Class {label!r} has {n_rows} rows only: {type(self).__name__} uses {k_neighbors} "

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 
 from skimb._image_files import is_paths
 from skimb._images import check_rows
+from skimb._params import plain
 from skimb._resampled import ResampledRows
 from skimb._resampling import EmbeddingMixin
 from skimb.over_sampling._distances import by_range, nearest
@@ -180,7 +181,7 @@ class NeighborMixin(EmbeddingMixin):
 
     def _drawn(self, points, codes, seeds, rng):
         """Draw a neighbour for each seed; return it, and its distance."""
-        k_neighbors = min(self.k_neighbors, len(points) - 1)
+        k_neighbors = min(plain(self.k_neighbors), len(points) - 1)
         if k_neighbors == 0:
             return seeds, np.zeros(len(seeds))
         neighbors, distances = nearest(points, codes, k_neighbors)

@@ -1,0 +1,161 @@
+"""A training step on a few rows, before the training: what cannot work fails here."""
+
+import copy
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from skimb._params import plain
+from skimb.neural_network._modules import lay_out
+from skimb.neural_network._net import RowLoss, Standardized, optimizer_groups
+from skimb.neural_network._runtime import seeded
+from skimb.neural_network._training import Part, to_device
+
+__all__ = ["try_optimizer", "try_step"]
+
+#: Rows of the trial at most; as many as no norm and no loss finds too few.
+MOST_ROWS = 4
+
+
+def try_step(estimator: Any, network, training):
+    """Run a step forward and backward as the training will, and leave everything as it was.
+
+    Images lie channels-last in memory, which convolutions read fastest, and where ``view`` fails.
+    A network that cannot run so gets them, and has its weights, contiguous: that is all that
+    changes.
+
+    Parameters
+    ----------
+    estimator : BaseCNN
+        Whose network it is.
+    network : nn.Module
+        On the device, in training mode.
+    training : Training
+        What it is to train on; `is_contiguous` is set.
+
+    Raises
+    ------
+    ValueError
+        If the step fails either way.
+    """
+    n_rows = min(_rows_of_smallest_batch(training.plan), MOST_ROWS)
+    if estimator.freeze is not None:
+        # Norms that are frozen do not mind a row on its own.
+        n_rows = max(n_rows, min(2, len(training.part.target)))
+    part, phase = training.part, training.phase(0)
+    few = Part(
+        part.images[:n_rows], estimator._encoded(part.target[:n_rows]), phase.weight[:n_rows]
+    )
+    images, labels = to_device(few, training.device)[:n_rows]
+    for is_contiguous in (False, True):
+        training.is_contiguous = is_contiguous
+        try:
+            with _as_it_was(network), seeded(training.seed, training.device):
+                reader = Standardized(
+                    network,
+                    training.statistics,
+                    training.augmentation.views,
+                    is_contiguous=is_contiguous,
+                ).to(training.device)
+                logits = reader.train()(images.to(training.device))
+                criterion = RowLoss(copy.deepcopy(phase.loss)).to(training.device)
+                labels = tuple(label.to(training.device) for label in labels)
+                criterion.train()(logits, labels).backward()
+                # As predictions will.
+                with torch.no_grad():
+                    reader.eval()(images.to(training.device))
+            return
+        except Exception as exc:
+            if isinstance(exc, RuntimeError) and not is_contiguous:
+                lay_out(network, torch.contiguous_format)
+                continue
+            remedy = "Let it run in training mode on float32 images (n, C, H, W)"
+            if n_rows == 1:
+                remedy = "The smallest batch holds one row: change `batch_size`, or give more rows"
+            raise ValueError(
+                f"A training step of the network {type(network).__name__} fails on {n_rows} "
+                f"image(s) of shape (C, H, W) = {estimator.image_shape_}: {exc}. {remedy}."
+            ) from exc
+
+
+def try_optimizer(estimator: Any, network, training):
+    """Build the optimiser of a user once, to see that it can be.
+
+    Parameters
+    ----------
+    estimator : BaseCNN
+        Whose `optimizer` it is.
+    network : nn.Module
+        Whose parameters it gets.
+    training : Training
+        Whose loss may have parameters too.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be built, or is none.
+    """
+    build = estimator.optimizer
+    if isinstance(build, str):
+        return
+    lr, weight_decay = plain(estimator.lr), plain(estimator.weight_decay)
+    groups = optimizer_groups(network, training.phases[0].loss, lr=lr)
+    wanted = "`optimizer` must be a name, or a callable optimizer(params, lr=..., weight_decay=...)"
+    wrap = (
+        "Wrap one that takes other arguments, such as torch.optim.LBFGS, and takes no groups, in a "
+        "function: lambda groups, lr, weight_decay: LBFGS([p for g in groups for p in "
+        "g['params']], lr=lr)."
+    )
+    try:
+        made = build(groups, lr=lr, weight_decay=weight_decay)
+    except Exception as exc:
+        raise ValueError(
+            f"{wanted}, where `params` are {len(groups)} groups as torch's optimisers take them. "
+            f"Calling {build!r} so failed: {exc}. {wrap}"
+        ) from exc
+    if not all(hasattr(made, name) for name in ("step", "zero_grad", "param_groups")):
+        raise ValueError(
+            f"{wanted} that returns a torch optimiser. {build!r} returned {type(made).__name__}."
+        )
+    is_one_cycle = estimator.lr_schedule == "one_cycle" and not estimator.early_stopping
+    if is_one_cycle and len(made.param_groups) != len(groups):
+        raise ValueError(
+            f"lr_schedule='one_cycle' sets the rate of each of the {len(groups)} groups of "
+            f"parameters, and `optimizer`={build!r} keeps {len(made.param_groups)}. Use "
+            "lr_schedule='constant', or let it keep the groups that it gets."
+        )
+
+
+def _rows_of_smallest_batch(plan):
+    """Return how many rows the smallest batch of a plan holds."""
+    if plan.by_row_count and plan.batch_sampling is None:
+        return len(plan.target) // plan.steps
+    return plan.batch_size
+
+
+@contextmanager
+def _as_it_was(network):
+    """Hand a network back in training mode, with the weights, buffers, gradients it came with."""
+    parameters = list(network.parameters())
+    buffers = [
+        (module, name, buffer)
+        for module in network.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+    ]
+    tensors = [*parameters, *(buffer for _, _, buffer in buffers)]
+    values = [tensor.detach().clone() for tensor in tensors]
+    gradients = [parameter.grad for parameter in parameters]
+    for parameter in parameters:
+        parameter.grad = None
+    try:
+        yield
+    finally:
+        for module, name, buffer in buffers:
+            setattr(module, name, buffer)
+        with torch.no_grad():
+            for tensor, value in zip(tensors, values, strict=True):
+                tensor.copy_(value)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        network.train()
