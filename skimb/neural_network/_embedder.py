@@ -2,6 +2,7 @@
 
 import copy
 import os
+import pickle
 from hashlib import blake2b
 from typing import Any
 
@@ -21,7 +22,7 @@ from skimb._image_files import is_paths
 from skimb._images import check_images, checked_once, fit_images
 from skimb._params import HasMethods, StrOptions, fit_context
 from skimb.neural_network._classifier import CNNClassifier
-from skimb.neural_network._embedding_cache import embed_once, open_cache
+from skimb.neural_network._embedding_cache import check_cache, embed_once, open_cache
 from skimb.neural_network._modules import count_multiply_adds, last_linear
 from skimb.neural_network._net import ImageNet, RowLoss, Standardized
 from skimb.neural_network._pretrained import PretrainedBackbone, unit_scale
@@ -56,6 +57,8 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         of each process (up to 1 GiB, shared by all embedders), or in a folder, which several
         processes may share and which outlasts them. Rows are known by their content, files by
         their bytes, networks by their weights; empty the folder after a change of a network's code.
+        A folder that is damaged, locked or full is put aside or passed by, with a warning, and the
+        embeddings are computed. What is kept is readable by its owner alone.
     image_shape : tuple of int, default=None
         ``(C, H, W)``, for `pretrained` only, as in `CNNClassifier`. None: files are resized to
         what the network was trained on.
@@ -148,7 +151,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             layer.
         """
         self.__dict__.pop("net_", None)
-        open_cache(self.cache)
+        check_cache(self.cache)
         if isinstance(self.estimator, PretrainedBackbone):
             images = self._take_backbone(self.estimator, X)
         else:
@@ -273,7 +276,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         digest = blake2b(repr(described).encode(), digest_size=32)
         for name, values in sorted(module.state_dict().items()):
             digest.update(name.encode())
-            digest.update(values.detach().cpu().contiguous().numpy().tobytes())
+            digest.update(_content(values))
         return digest.digest()
 
     def __sklearn_is_fitted__(self):
@@ -297,6 +300,15 @@ def _described(module):
         if not name.startswith("_") and name != "training" and _is_plain(value)
     }
     return type(module).__module__, type(module).__qualname__, sorted(plain.items())
+
+
+def _content(values):
+    """Return the bytes of a tensor of any dtype, or of the extra state of a module."""
+    if not isinstance(values, torch.Tensor):
+        return pickle.dumps(values)
+    # numpy knows no bfloat16.
+    flat = values.detach().cpu().contiguous().reshape(-1)
+    return str(values.dtype).encode() + flat.view(torch.uint8).numpy().tobytes()
 
 
 def _is_plain(value):
