@@ -15,12 +15,14 @@ from sklearn.base import (
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import normalize
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skimb._image_files import is_paths
 from skimb._images import check_images, checked_once, fit_images
 from skimb._params import HasMethods, StrOptions, fit_context
+from skimb._resampling import seeded_clone
 from skimb.neural_network._classifier import CNNClassifier
 from skimb.neural_network._embedding_cache import check_cache, embed_once, open_cache
 from skimb.neural_network._modules import count_multiply_adds, last_linear
@@ -66,6 +68,9 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         As in `CNNClassifier`, for `pretrained` only.
     device : str or torch.device, default=None
         As in `CNNClassifier`, for `pretrained` only; None is ``"auto"``.
+    random_state : int, RandomState instance or None, default=None
+        Drives the training where `estimator`, or what it holds, has no seed of its own. None: as
+        `estimator` says.
 
     Attributes
     ----------
@@ -106,6 +111,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         "image_shape": [tuple, list, None],
         "channels": [StrOptions({"first", "last"}), None],
         "device": [str, torch.device, None],
+        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -118,6 +124,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         image_shape=None,
         channels=None,
         device: Any = None,
+        random_state=None,
     ):
         self.estimator = estimator
         self.layer = layer
@@ -126,6 +133,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.image_shape = image_shape
         self.channels = channels
         self.device = device
+        self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, sample_weight=None, groups=None):
@@ -214,7 +222,12 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self, X, None if is_frozen else y, image_shape=image_shape, channels=network.channels
         )
         if not is_frozen:
-            network = clone(network).fit(checked_once(X, images), y, sample_weight, groups)
+            if self.random_state is None:
+                # What the network holds gets its seed from the network.
+                network = clone(network)
+            else:
+                network = seeded_clone(network, check_random_state(self.random_state))
+            network.fit(checked_once(X, images), y, sample_weight, groups)
         self.estimator_, self._channels, self.net_ = network, network.channels, network.net_
         return images
 

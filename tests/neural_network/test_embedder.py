@@ -27,6 +27,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.estimator_checks import (
+    check_fit_idempotent,
+    check_pipeline_consistency,
+    check_transformer_data_not_an_array,
+    check_transformer_general,
+)
 from torch import nn
 
 from skimb.neural_network import CNNClassifier, CNNEmbedder, _embedding_cache
@@ -115,6 +121,51 @@ def test_weights_reach_the_training(small_digits):
     embedder = CNNEmbedder(network).fit(X, y, sample_weight=weight)
     expected = clone(network).fit(X, y, sample_weight=weight).embed(X)
     np.testing.assert_array_equal(embedder.transform(X), expected)
+
+
+UNSEEDED = CNNClassifier(max_epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        # The default network trains for long: once is enough.
+        pytest.param(None, check_fit_idempotent, id="default"),
+        pytest.param(UNSEEDED, check_fit_idempotent, id="fit twice"),
+        pytest.param(UNSEEDED, check_pipeline_consistency, id="pipeline"),
+        pytest.param(UNSEEDED, check_transformer_data_not_an_array, id="list"),
+        pytest.param(UNSEEDED, check_transformer_general, id="transformer"),
+    ],
+)
+def test_an_embedder_as_it_comes_is_seeded_as_scikit_learn_seeds_it(estimator, check):
+    check("CNNEmbedder", CNNEmbedder(estimator))
+
+
+def test_the_seed_of_the_embedder_is_that_of_what_has_none(small_digits):
+    X, y = small_digits
+    network = CNNClassifier(max_epochs=1)
+
+    def embedded(network_seed, seed):
+        unfitted = clone(network).set_params(random_state=network_seed)
+        return CNNEmbedder(unfitted, random_state=seed).fit(X, y).transform(X[:5])
+
+    np.testing.assert_array_equal(embedded(None, 0), embedded(None, 0))
+    assert not np.array_equal(embedded(None, 0), embedded(None, 1))
+    # A seed of its own counts.
+    np.testing.assert_array_equal(embedded(3, 0), embedded(3, 1))
+    np.testing.assert_array_equal(embedded(3, 0), embedded(3, None))
+    assert network.random_state is None
+
+
+def test_the_seed_of_a_resampler_reaches_the_network_of_its_embedder(small_digits):
+    X, y = small_digits
+    found = []
+    for estimator in (None, CNNClassifier(max_epochs=1)):
+        for _ in range(2):
+            sampler = SMOTE(embedder=CNNEmbedder(estimator), k_neighbors=3, random_state=0)
+            sampler.fit_resample(X[:60], y[:60])
+            found.append(sampler.parents_)
+        np.testing.assert_array_equal(*found[-2:])
 
 
 def test_rows_of_length_one(frozen, plain, small_digits):
