@@ -184,7 +184,9 @@ def test_heads_with_row_weights(embedded, small_digits):
         )
 
 
-@pytest.mark.parametrize("module", [tiny, "linear", "simple_cnn"], ids=str)
+@pytest.mark.parametrize(
+    "module", [tiny, "linear", "simple_cnn"], ids=["tiny", "linear", "simple_cnn"]
+)
 def test_whole_networks_trained_together_are_those_trained_alone(module, small_digits):
     X, y = small_digits
     base = CNNClassifier(module, max_epochs=3, random_state=0)
@@ -239,7 +241,7 @@ def test_one_that_diverges_does_not_disturb_the_others(embedded, small_digits):
         ({"optimizer": lambda groups, lr, weight_decay: None}, "optimiser"),
         ({"module": nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(64, 2))}, "random"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
 def test_what_cannot_be_trained_together_says_why(params, reason, small_digits):
     X, y = small_digits
