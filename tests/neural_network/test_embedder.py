@@ -712,6 +712,8 @@ def test_a_fitted_embedder_goes_on_where_its_folder_cannot_be_made(
 
 def test_weights_of_any_dtype_tell_networks_apart(small_digits, memory):
     class Scaled(nn.Module):
+        scale: torch.Tensor
+
         def __init__(self, scale):
             super().__init__()
             self.register_buffer("scale", torch.tensor(scale, dtype=torch.bfloat16))
