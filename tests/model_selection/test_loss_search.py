@@ -37,7 +37,8 @@ from skimb.neural_network._training import prepared
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.under_sampling import RandomUnderSampler
 
-NETWORK = CNNClassifier(max_epochs=2, random_state=0)
+# Augmentations are drawn for each network, which then trains alone.
+NETWORK = CNNClassifier(max_epochs=2, augmentation=None, random_state=0)
 GRID = {
     "loss": [FocalLoss()],
     "loss__gamma": [0, 2],
@@ -189,7 +190,7 @@ def test_heads_with_row_weights(embedded, small_digits):
 )
 def test_whole_networks_trained_together_are_those_trained_alone(module, small_digits):
     X, y = small_digits
-    base = CNNClassifier(module, max_epochs=3, random_state=0)
+    base = CNNClassifier(module, augmentation=None, max_epochs=3, random_state=0)
     estimators, parts = [], []
     for fold in range(2):
         # Folds of unequal size: batches of one are a row longer.
@@ -245,15 +246,19 @@ def test_one_that_diverges_does_not_disturb_the_others(embedded, small_digits):
 )
 def test_what_cannot_be_trained_together_says_why(params, reason, small_digits):
     X, y = small_digits
-    found = why_alone(prepared(CNNClassifier(random_state=0, **params), X, y))
+    found = why_alone(
+        prepared(CNNClassifier(random_state=0, **{"augmentation": None, **params}), X, y)
+    )
     assert found is not None
     assert reason in found
 
 
 def test_large_networks_are_not_vectorised(small_digits):
     X, y = small_digits
-    assert why_slower(prepared(CNNClassifier(tiny, random_state=0), X, y)) is None
-    reason = why_slower(prepared(CNNClassifier(random_state=0), X, y))
+    assert (
+        why_slower(prepared(CNNClassifier(tiny, augmentation=None, random_state=0), X, y)) is None
+    )
+    reason = why_slower(prepared(CNNClassifier(augmentation=None, random_state=0), X, y))
     assert reason is not None
     assert "multiply-adds" in reason
 
@@ -492,7 +497,7 @@ def test_verbose_says_how_long_things_took(small_digits, capsys):
 
 def test_tiny_networks_are_searched_whole_in_one_pass(small_digits):
     X, y = small_digits
-    network = CNNClassifier(tiny, max_epochs=3, random_state=0)
+    network = CNNClassifier(tiny, augmentation=None, max_epochs=3, random_state=0)
     grid = {**GRID, "lr": [1e-3, 1e-2]}
     common = {"cv": CV, "scoring": "neg_log_loss"}
     found = LossSearchCV(network, grid, search="end_to_end", **common).fit(X, y)
@@ -523,7 +528,7 @@ def test_others_are_searched_one_by_one_and_a_warning_says_so(small_digits):
 def test_halving_trains_each_rung_anew(small_digits):
     X, y = small_digits
     search = HalvingGridSearchCV(
-        CNNClassifier(tiny, random_state=0),
+        CNNClassifier(tiny, augmentation=None, random_state=0),
         {"loss": [FocalLoss()], "loss__gamma": [0, 1, 2, 5]},
         resource="max_epochs",
         min_resources=1,
@@ -537,7 +542,7 @@ def test_halving_trains_each_rung_anew(small_digits):
     assert search.best_estimator_.n_iter_ == 4
     for i, params in enumerate(search.cv_results_["params"]):
         scores = cross_val_score(
-            CNNClassifier(tiny, random_state=0).set_params(**params),
+            CNNClassifier(tiny, augmentation=None, random_state=0).set_params(**params),
             X,
             y,
             cv=StratifiedKFold(2),
@@ -701,7 +706,7 @@ def test_rows_of_weight_zero_do_not_part_the_heads(small_digits, monkeypatch):
     assert sizes == [[6, 6, 6]]
     sizes.clear()
     LossSearchCV(
-        CNNClassifier(tiny, max_epochs=1, random_state=0),
+        CNNClassifier(tiny, augmentation=None, max_epochs=1, random_state=0),
         GRID,
         search="end_to_end",
         cv=CV,
@@ -734,7 +739,7 @@ class Sines(nn.Sequential):
 )
 def test_networks_that_only_look_alike_are_not_mixed_up(grid, small_digits):
     X, y = small_digits
-    network = CNNClassifier(tiny, max_epochs=2, random_state=0)
+    network = CNNClassifier(tiny, augmentation=None, max_epochs=2, random_state=0)
     common = {"cv": CV, "scoring": "neg_log_loss", "refit": False}
     found = LossSearchCV(network, grid, search="end_to_end", **common).fit(X, y)
     expected = GridSearchCV(network, grid, **common).fit(X, y)
@@ -781,7 +786,7 @@ def test_parameters_that_no_forward_pass_uses(small_digits):
         return net
 
     X, y = small_digits
-    network = CNNClassifier(with_spare, max_epochs=1, random_state=0)
+    network = CNNClassifier(with_spare, augmentation=None, max_epochs=1, random_state=0)
     common = {"cv": 2, "scoring": "neg_log_loss", "refit": False}
     found = LossSearchCV(network, GRID, search="end_to_end", **common).fit(X, y)
     expected = GridSearchCV(network, GRID, **common).fit(X, y)
@@ -841,7 +846,9 @@ def patients(small_digits):
 
 def pair(search, requests, **common):
     """Return a LossSearchCV and the GridSearchCV of which it is the short way."""
-    network = Recording(tiny, max_epochs=2, random_state=0, **common.pop("network", {}))
+    network = Recording(
+        tiny, augmentation=None, max_epochs=2, random_state=0, **common.pop("network", {})
+    )
     network.set_fit_request(**requests)
     grid = {"loss": ["cross_entropy", FocalLoss(gamma=3.0)]}
     if search == "end_to_end":
@@ -885,7 +892,7 @@ def test_groups_reach_the_validation_part_of_each_network(search, patients, rout
 @pytest.mark.parametrize("final", ["two_stage", "end_to_end"])
 def test_a_network_alone_speaks_for_its_two_stages(final, patients, routing):
     X, y, weight, groups = patients
-    network = Recording(tiny, max_epochs=1, early_stopping=True, random_state=0)
+    network = Recording(tiny, augmentation=None, max_epochs=1, early_stopping=True, random_state=0)
     network.set_fit_request(groups=True, sample_weight=True)
     scorer = make_scorer(balanced_accuracy_score).set_score_request(sample_weight=False)
     search = LossSearchCV(network, GRID_OF_LOSSES, final=final, cv=GroupKFold(2), scoring=scorer)
@@ -953,7 +960,7 @@ def test_without_a_scorer_the_estimator_says_whether_scores_are_weighted(
 @pytest.mark.parametrize("wrap", [FrozenEstimator, lambda network: network], ids=["frozen", "bare"])
 def test_the_requests_of_a_given_network_are_its_own(wrap, patients, routing):
     X, y, weight, _ = patients
-    network = CNNClassifier(tiny, max_epochs=2, random_state=0).fit(X, y)
+    network = CNNClassifier(tiny, augmentation=None, max_epochs=2, random_state=0).fit(X, y)
     network.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
     model = DecoupledClassifier(FrozenEstimator(network), random_state=0, batch_sampling=None)
     model.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
