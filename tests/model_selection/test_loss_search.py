@@ -31,7 +31,7 @@ from torch import nn
 from skimb.losses import CrossEntropyLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss, Loss
 from skimb.metrics import imbalance_scoring
 from skimb.model_selection import LossSearchCV
-from skimb.neural_network import CNNClassifier, DecoupledClassifier
+from skimb.neural_network import CNNClassifier, DecoupledClassifier, _length
 from skimb.neural_network._together import train_together, why_alone, why_slower
 from skimb.neural_network._training import prepared
 from skimb.over_sampling import SMOTE, RandomOverSampler
@@ -46,6 +46,13 @@ GRID = {
 }
 GRID_OF_LOSSES = {"loss": ["cross_entropy", "focal"]}
 CV = StratifiedKFold(3)
+
+
+@pytest.fixture(autouse=True)
+def short_heads(monkeypatch):
+    """Let heads whose length is "auto" train for a moment: what is shown here needs no more."""
+    monkeypatch.setattr(_length, "LEAST_STEPS", 30)
+    monkeypatch.setattr(_length, "LEAST_EPOCHS", 2)
 
 
 @pytest.fixture(scope="module")

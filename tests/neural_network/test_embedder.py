@@ -35,7 +35,7 @@ from sklearn.utils.estimator_checks import (
 )
 from torch import nn
 
-from skimb.neural_network import CNNClassifier, CNNEmbedder, _embedding_cache
+from skimb.neural_network import CNNClassifier, CNNEmbedder, _embedding_cache, _length
 from skimb.neural_network._embedding_cache import (
     FolderCache,
     MemoryCache,
@@ -126,10 +126,16 @@ def test_weights_reach_the_training(small_digits):
 UNSEEDED = CNNClassifier(max_epochs=1)
 
 
+@pytest.fixture
+def short(monkeypatch):
+    """Let networks whose length is "auto" train for a moment."""
+    monkeypatch.setattr(_length, "LEAST_STEPS", 10)
+    monkeypatch.setattr(_length, "LEAST_EPOCHS", 2)
+
+
 @pytest.mark.parametrize(
     ("estimator", "check"),
     [
-        # The default network trains for long: once is enough.
         pytest.param(None, check_fit_idempotent, id="default"),
         pytest.param(UNSEEDED, check_fit_idempotent, id="fit twice"),
         pytest.param(UNSEEDED, check_pipeline_consistency, id="pipeline"),
@@ -137,7 +143,7 @@ UNSEEDED = CNNClassifier(max_epochs=1)
         pytest.param(UNSEEDED, check_transformer_general, id="transformer"),
     ],
 )
-def test_an_embedder_as_it_comes_is_seeded_as_scikit_learn_seeds_it(estimator, check):
+def test_an_embedder_as_it_comes_is_seeded_as_scikit_learn_seeds_it(estimator, check, short):
     check("CNNEmbedder", CNNEmbedder(estimator))
 
 
@@ -157,7 +163,7 @@ def test_the_seed_of_the_embedder_is_that_of_what_has_none(small_digits):
     assert network.random_state is None
 
 
-def test_the_seed_of_a_resampler_reaches_the_network_of_its_embedder(small_digits):
+def test_the_seed_of_a_resampler_reaches_the_network_of_its_embedder(small_digits, short):
     X, y = small_digits
     found = []
     for estimator in (None, CNNClassifier(max_epochs=1)):
