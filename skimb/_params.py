@@ -1,4 +1,4 @@
-"""The one edge to scikit-learn's private helpers: parameter tables and their check.
+"""The one edge to scikit-learn's private helpers: parameter tables and their check, scorers.
 
 Everything else in skimb uses scikit-learn's public names. Should one of these move, this file is
 the only place to mend.
@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from sklearn import base, get_config
 from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import _scorer
 from sklearn.utils import _param_validation, validation
 
 __all__ = [
+    "BaseScorer",
     "HasMethods",
     "Interval",
     "StrOptions",
@@ -22,6 +24,7 @@ __all__ = [
     "plain",
 ]
 
+BaseScorer: Any = _scorer._BaseScorer
 HasMethods: Any = _param_validation.HasMethods
 Interval: Any = _param_validation.Interval
 StrOptions: Any = _param_validation.StrOptions

@@ -1,8 +1,43 @@
+import os
+import sys
+
 import numpy as np
 import pytest
 from sklearn.model_selection import train_test_split
 
 from skimb.datasets import load_imbalanced_digits
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cuda_as_found():
+    """Let "auto" mean the CPU, whose promises tests are about, whatever the machine has.
+
+    It yields what a test that is marked `cuda` needs again.
+    """
+    name, torch = "CUDA_VISIBLE_DEVICES", sys.modules.get("torch")
+    found = os.environ.get(name), torch and torch.cuda.is_available
+    with pytest.MonkeyPatch.context() as patch:
+        # For processes that tests start, and for torch where it is imported later.
+        patch.setenv(name, "")
+        if torch is not None:
+            patch.setattr(torch.cuda, "is_available", lambda: False)
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def cpu_unless_marked(request, cuda_as_found):
+    """Give the CUDA devices back to a test that is about them."""
+    if request.node.get_closest_marker("cuda") is None:
+        yield
+        return
+    names, is_available = cuda_as_found
+    with pytest.MonkeyPatch.context() as patch:
+        if names is None:
+            patch.delenv("CUDA_VISIBLE_DEVICES")
+        else:
+            patch.setenv("CUDA_VISIBLE_DEVICES", names)
+        patch.setattr("torch.cuda.is_available", is_available)
+        yield
 
 
 @pytest.fixture(scope="session")

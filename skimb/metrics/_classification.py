@@ -1,19 +1,20 @@
 """Scores and scorers that see the rare classes."""
 
+import threading
+
 import numpy as np
 import pandas as pd
 from sklearn.metrics import (
     average_precision_score,
     confusion_matrix,
-    f1_score,
     make_scorer,
     matthews_corrcoef,
     precision_recall_fscore_support,
-    precision_score,
-    recall_score,
 )
 from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import unique_labels
 
+from skimb._params import BaseScorer
 from skimb.class_weight import minority_class
 
 __all__ = ["imbalance_scoring", "per_class_report"]
@@ -38,7 +39,8 @@ def imbalance_scoring(y, *, labels=None):
         ``f1_minority``, ``precision_minority``, ``recall_minority``,
         ``average_precision_minority``, ``f1_macro``, ``balanced_accuracy``, ``geometric_mean`` and
         ``worst_recall`` (of the recalls of the classes), ``mcc`` (Matthews' correlation), and for
-        each class ``f1[label]``, ``precision[label]``, ``recall[label]``.
+        each class ``f1[label]``, ``precision[label]``, ``recall[label]``. All take
+        `sample_weight`. What they share is counted once for all of them.
 
     Raises
     ------
@@ -83,7 +85,58 @@ def imbalance_scoring(y, *, labels=None):
     return scorers
 
 
-_PER_CLASS = {"f1": f1_score, "precision": precision_score, "recall": recall_score}
+#: Values of each class that scorers ask for.
+_PER_CLASS = ("f1", "precision", "recall")
+
+
+class _Counted:
+    """Precision, recall and F1 of each class that occurs, of one set of predictions.
+
+    Parameters
+    ----------
+    y_true, y_pred : ndarray of shape (n_samples,)
+        True and predicted labels.
+    sample_weight : ndarray of shape (n_samples,), or None
+        Row weights.
+    """
+
+    #: The predictions that were counted last, in each thread.
+    last = threading.local()
+
+    def __init__(self, y_true, y_pred, sample_weight):
+        precision, recall, f1, _ = precision_recall_fscore_support(
+            y_true, y_pred, zero_division=0.0, sample_weight=sample_weight
+        )
+        labels, seen = unique_labels(y_true, y_pred).tolist(), set(np.unique(y_true).tolist())
+        self.values = {"precision": precision, "recall": recall, "f1": f1}
+        self.place = {label: i for i, label in enumerate(labels)}
+        self.is_true = np.array([label in seen for label in labels])
+        # Copies: who changes what he gave gets counts of what it is then.
+        self.given = [None if v is None else v.copy() for v in (y_true, y_pred, sample_weight)]
+
+    @classmethod
+    def of(cls, *given):
+        """Count; predictions that were counted last are not counted again, as by each scorer."""
+        given = [None if values is None else np.asarray(values) for values in given]
+        last = getattr(cls.last, "counted", None)
+        if last is None or not all(map(_is_same, given, last.given)):
+            last = cls.last.counted = cls(*given)
+        return last
+
+    def value(self, name, label):
+        """Return a value of a class; 0 where it does not occur."""
+        place = self.place.get(label)
+        return 0.0 if place is None else self.values[name][place]
+
+    def recalls(self):
+        """Return the recalls of the classes that occur among the true labels."""
+        return self.values["recall"][self.is_true]
+
+
+def _is_same(first, second):
+    if first is None or second is None:
+        return first is second
+    return first.dtype == second.dtype and np.array_equal(first, second)
 
 
 # make_scorer takes a metric's default pos_label=1 for a demand, and fails on string labels: metrics
@@ -95,61 +148,45 @@ def _of_class(name, label):
 
 
 def _class_score(y_true, y_pred, *, name, label, sample_weight=None):
-    # The mean over this one label is its value.
-    return _PER_CLASS[name](
-        y_true,
-        y_pred,
-        labels=[label],
-        average="macro",
-        zero_division=0.0,
-        sample_weight=sample_weight,
-    )
+    return _Counted.of(y_true, y_pred, sample_weight).value(name, label)
 
 
 def _f1_macro(y_true, y_pred, *, sample_weight=None):
-    return f1_score(y_true, y_pred, average="macro", zero_division=0.0, sample_weight=sample_weight)
-
-
-def _recalls(y_true, y_pred, sample_weight):
-    return recall_score(
-        y_true,
-        y_pred,
-        labels=np.unique(y_true),
-        average=None,
-        zero_division=0.0,
-        sample_weight=sample_weight,
-    )
+    return _Counted.of(y_true, y_pred, sample_weight).values["f1"].mean()
 
 
 def _mean_recall(y_true, y_pred, *, sample_weight=None):
-    return _recalls(y_true, y_pred, sample_weight).mean()
+    return _Counted.of(y_true, y_pred, sample_weight).recalls().mean()
 
 
 def _geometric_mean_recall(y_true, y_pred, *, sample_weight=None):
-    recalls = _recalls(y_true, y_pred, sample_weight)
+    recalls = _Counted.of(y_true, y_pred, sample_weight).recalls()
     return recalls.prod() ** (1 / len(recalls))
 
 
 def _worst_recall(y_true, y_pred, *, sample_weight=None):
-    return _recalls(y_true, y_pred, sample_weight).min()
+    return _Counted.of(y_true, y_pred, sample_weight).recalls().min()
 
 
-class _AveragePrecision:
+class _AveragePrecision(BaseScorer):
     """Scorer of one class against the rest, for any number of classes.
 
     scikit-learn's own scorer cannot be told which of several classes is meant.
     """
 
     def __init__(self, label):
+        # It asks for what it needs itself; an estimator without it fails this scorer alone.
+        super().__init__(average_precision_score, 1, {}, response_method="predict")
         self.label = label
 
-    def __call__(self, estimator, X, y_true):
+    def _score(self, method_caller, estimator, X, y_true, **kwargs):
         is_label = np.asarray(y_true) == self.label
-        if not is_label.any():
+        weight = kwargs.get("sample_weight")
+        if not (is_label if weight is None else np.asarray(weight)[is_label]).any():
             return 0.0
         classes = np.asarray(estimator.classes_)
         if self.label not in classes:
-            return float(is_label.mean())
+            return float(np.average(is_label, weights=weight))
         if hasattr(estimator, "predict_proba"):
             scores = estimator.predict_proba(X)[:, classes == self.label].ravel()
         else:
@@ -158,7 +195,7 @@ class _AveragePrecision:
                 scores = scores if self.label == classes[1] else -scores
             else:
                 scores = scores[:, classes == self.label].ravel()
-        return average_precision_score(is_label, scores)
+        return average_precision_score(is_label, scores, **kwargs)
 
     def __repr__(self):
         return f"average_precision of {self.label!r}"

@@ -7,18 +7,24 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn import config_context
+from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils import (
+    Bunch,
     _safe_indexing,
     check_array,
     check_random_state,
     column_or_1d,
     indexable,
+)
+from sklearn.utils.metadata_routing import (
+    MethodMapping,
+    get_routing_for_object,
+    process_routing,
 )
 from sklearn.utils.validation import check_is_fitted
 
@@ -55,6 +61,9 @@ FITTED = (
 
 #: Parameters that mean the head where a `DecoupledClassifier` is searched.
 OF_HEAD = ("lr", "max_epochs", "batch_size")
+
+#: Metadata that reach the training.
+METADATA = ("sample_weight", "groups")
 
 
 class LossSearchCV(GridSearchCV):
@@ -177,8 +186,11 @@ class LossSearchCV(GridSearchCV):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, *, sample_weight=None, groups=None):
+    def fit(self, X, y=None, *, sample_weight=None, groups=None, **metadata):
         """Run the search.
+
+        Metadata go where they go in `GridSearchCV`: with scikit-learn's metadata routing to the
+        training, the scorers and the splitter as each of them requests them, else as said below.
 
         Parameters
         ----------
@@ -187,10 +199,15 @@ class LossSearchCV(GridSearchCV):
         y : array-like of shape (n,)
             Labels.
         sample_weight : array-like of shape (n,), default=None
-            Row weights of the training, as in `CNNClassifier.fit`, and of the scores, as in
-            `GridSearchCV`.
+            Row weights. Without metadata routing: of the training, as in `CNNClassifier.fit`, and
+            of the scores of those scorers that take weights.
         groups : array-like of shape (n,), default=None
-            For `cv`.
+            Which rows belong together. Without metadata routing: for `cv` alone. A network that
+            holds out a validation part needs them too: enable routing, and
+            ``estimator.set_fit_request(groups=True)``.
+        **metadata
+            With metadata routing, the same under other names, as in
+            ``estimator.set_fit_request(sample_weight="weight_of_training")``.
 
         Returns
         -------
@@ -200,7 +217,8 @@ class LossSearchCV(GridSearchCV):
         ------
         ValueError
             If a parameter of the grid changes the backbone, is not known, or the input does not
-            fit; before any training step.
+            fit; before any training step. `UnsetMetadataPassedError`, a ValueError too, where
+            metadata are given that nobody has requested or refused, as in `GridSearchCV`.
         """
         for name in FITTED:
             self.__dict__.pop(name, None)
@@ -213,24 +231,73 @@ class LossSearchCV(GridSearchCV):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        X, y, groups = indexable(unpacked(X), unpacked(y, "y"), groups)
+        metadata |= {"sample_weight": sample_weight, "groups": groups}
+        metadata = {name: value for name, value in metadata.items() if value is not None}
+        X, y, *values = indexable(unpacked(X), unpacked(y, "y"), *metadata.values())
         y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, y, dtype=np.float64)
+        metadata = dict(zip(metadata, values, strict=True))
+        routed = self._routed(metadata)
+        of_training = dict(routed.estimator.fit)
+        if "sample_weight" in of_training:
+            of_training["sample_weight"] = check_sample_weight(
+                of_training["sample_weight"], y, dtype=np.float64
+            )
         cv = check_cv(self.cv, y, classifier=True)
         # Rows by number, whatever the splitter gave: masks and small integers are rows too.
         rows = np.arange(len(y))
-        splits = [(rows[train], rows[test]) for train, test in cv.split(X, y, groups)]
+        splits = [
+            (rows[train], rows[test]) for train, test in cv.split(X, y, **routed.splitter.split)
+        ]
         run = self._search_heads if self.search == "heads" else self._search_end_to_end
-        run(model, candidates, X, y, splits, sample_weight)
+        run(model, candidates, X, y, splits, _Metadata(metadata, of_training))
         if self.refit and not hasattr(self, "best_estimator_"):
             begin = time.perf_counter()
-            best = self._final_estimator(model)
-            self.best_estimator_ = best.fit(X, y, **_weights(sample_weight))
+            self.best_estimator_ = self._final_estimator(model).fit(X, y, **of_training)
             self.refit_time_ = time.perf_counter() - begin
         if self.refit and hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
         return self
+
+    # ------------------------------------------------------------------------ metadata
+
+    def get_metadata_routing(self):
+        """Return who requests which metadata, as `GridSearchCV` does.
+
+        Of a network in a `FrozenEstimator` the requests of the network itself count: its heads are
+        trained.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        router = super().get_metadata_routing()
+        trained, mapping = self._requesting(), MethodMapping().add(caller="fit", callee="fit")
+        router.add(estimator=trained, method_mapping=mapping)
+        if self.scoring is None:
+            mapping = MethodMapping().add(caller="score", callee="score")
+            router.add(scorer=trained, method_mapping=mapping.add(caller="fit", callee="score"))
+        return router
+
+    def _requesting(self):
+        """Return the estimator whose requests for metadata count."""
+        is_frozen = isinstance(self.estimator, FrozenEstimator)
+        return self.estimator.estimator if is_frozen else self.estimator
+
+    def _routed(self, metadata):
+        """Return what of the metadata the training and the splitter get."""
+        if _routes():
+            routed = process_routing(self, "fit", **metadata)
+        else:
+            fit = {name: value for name, value in metadata.items() if name != "groups"}
+            split = {"groups": metadata.get("groups")}
+            routed = Bunch(estimator=Bunch(fit=fit), splitter=Bunch(split=split))
+        unknown = sorted(set(routed.estimator.fit) - set(METADATA))
+        if unknown:
+            raise ValueError(
+                f"Networks and heads are trained with the metadata {list(METADATA)}. Got {unknown} "
+                "too: use GridSearchCV for an estimator that takes them."
+            )
+        return routed
 
     # ------------------------------------------------------------------------ what is searched
 
@@ -326,13 +393,13 @@ class LossSearchCV(GridSearchCV):
 
     # ------------------------------------------------------------------------ over heads
 
-    def _search_heads(self, model, candidates, X, y, splits, sample_weight):
-        backbones = self._backbones(model, X, y, splits, sample_weight)
+    def _search_heads(self, model, candidates, X, y, splits, metadata):
+        backbones = self._backbones(model, X, y, splits, metadata)
         begin = time.perf_counter()
         model, trainees = _seeded(model), []
         for (train, _), (embedded, start, _) in zip(splits, backbones, strict=True):
-            kept = _weighted_rows(train, y, sample_weight)
-            rows, weight = embedded[kept], _of_rows(sample_weight, kept)
+            kept = _weighted_rows(train, y, metadata.of_training.get("sample_weight"))
+            rows, weight = embedded[kept], metadata.of_rows(kept).get("sample_weight")
             for candidate in candidates:
                 one = _with(model, candidate)
                 head = one._build_head(check_random_state(one.random_state))
@@ -343,9 +410,9 @@ class LossSearchCV(GridSearchCV):
         self.is_vectorized_ = True
         bank = _Bank(splits, heads, [embedded for embedded, _, _ in backbones])
         spent = np.array([seconds for _, _, seconds in backbones]) / len(candidates)
-        self._score(bank, candidates, y, sample_weight, spent + seconds / len(heads))
+        self._score(bank, candidates, y, metadata, spent + seconds / len(heads))
 
-    def _backbones(self, model, X, y, splits, sample_weight):
+    def _backbones(self, model, X, y, splits, metadata):
         """Return for each fold embeddings of all rows, where heads start, and the seconds."""
         if self.backbone == "given":
             begin = time.perf_counter()
@@ -356,7 +423,7 @@ class LossSearchCV(GridSearchCV):
             return [(embedded, start, seconds / len(splits))] * len(splits)
         made = Parallel(n_jobs=self.n_jobs)(
             delayed(_fit_and_embed)(
-                model, X, _safe_indexing(X, train), y[train], _of_rows(sample_weight, train)
+                model, X, _safe_indexing(X, train), y[train], metadata.of_rows(train)
             )
             for train, _ in splits
         )
@@ -366,21 +433,22 @@ class LossSearchCV(GridSearchCV):
 
     # ------------------------------------------------------------------------ end to end
 
-    def _search_end_to_end(self, model, candidates, X, y, splits, sample_weight):
+    def _search_end_to_end(self, model, candidates, X, y, splits, metadata):
         begin = time.perf_counter()
         model, trainees = _seeded(model), []
         if isinstance(X, np.ndarray) and X.dtype.kind in "fiu" and X.dtype != np.uint8:
             # Once, not once a candidate: each would have rows of its own.
             X = X.astype(np.float32, copy=False)
         for train, _ in splits:
-            kept = _weighted_rows(train, y, sample_weight)
-            part, weight = _safe_indexing(X, kept), _of_rows(sample_weight, kept)
+            kept = _weighted_rows(train, y, metadata.of_training.get("sample_weight"))
+            part, own = _safe_indexing(X, kept), metadata.of_rows(kept)
+            own = [own.get(name) for name in METADATA]
             for candidate in candidates:
-                trainee = _or_error(prepared, _with(model, candidate), part, y[kept], weight)
+                trainee = _or_error(prepared, _with(model, candidate), part, y[kept], *own)
                 is_sound = not isinstance(trainee, Exception)
                 reason = (why_alone(trainee) or why_slower(trainee)) if is_sound else None
                 if reason is not None:
-                    self._search_one_by_one(model, X, y, splits, sample_weight, reason)
+                    self._search_one_by_one(model, X, y, splits, metadata, reason)
                     return
                 trainees.append(trainee)
         networks = _trained(trainees)
@@ -389,16 +457,16 @@ class LossSearchCV(GridSearchCV):
         self.is_vectorized_ = True
         bank = _Bank(splits, networks, [X] * len(splits))
         spent = np.full(len(splits), seconds / len(networks))
-        self._score(bank, candidates, y, sample_weight, spent)
+        self._score(bank, candidates, y, metadata, spent)
 
-    def _search_one_by_one(self, model, X, y, splits, sample_weight, reason):
+    def _search_one_by_one(self, model, X, y, splits, metadata, reason):
         warnings.warn(
             f"The networks of the candidates are trained one by one: {reason}.",
             UserWarning,
             stacklevel=5,
         )
         search = self._plain_search(model, self.param_grid, splits, self.refit, self.n_jobs)
-        search.fit(X, y, **_weights(sample_weight))
+        search.fit(X, y, **metadata.consumed_by(search))
         self.is_vectorized_ = False
         self._take_over(search, search.cv_results_, list(search.cv_results_["params"]))
         if self.refit:
@@ -419,7 +487,7 @@ class LossSearchCV(GridSearchCV):
             return_train_score=self.return_train_score,
         )
 
-    def _score(self, bank, candidates, y, sample_weight, fit_times):
+    def _score(self, bank, candidates, y, metadata, fit_times):
         """Let scikit-learn score what is trained already, and choose by its rules."""
 
         def as_searched(results):
@@ -428,10 +496,14 @@ class LossSearchCV(GridSearchCV):
         rule = self.refit
         refit = (lambda results: rule(as_searched(results))) if callable(rule) else rule
         numbers = {"number": range(len(candidates))}
-        search = self._plain_search(_Candidate(bank), numbers, splits=bank.splits, refit=refit)
-        # Whom weights are routed to in there is nobody's choice.
-        with config_context(enable_metadata_routing=False):
-            search.fit(np.arange(len(y)), y, **_weights(sample_weight))
+        candidate = _Candidate(bank)
+        if _routes():
+            # The training is over; where there is no scorer, the estimator says what scores it.
+            asked = get_routing_for_object(self._requesting()).score.requests
+            candidate.set_fit_request(sample_weight=False)
+            candidate.set_score_request(sample_weight=asked.get("sample_weight"))
+        search = self._plain_search(candidate, numbers, splits=bank.splits, refit=refit)
+        search.fit(np.arange(len(y)), y, **metadata.consumed_by(search))
         self._take_over(search, as_searched(search.cv_results_), candidates)
 
     def _take_over(self, search, results, candidates):
@@ -484,8 +556,34 @@ def _with(model, candidate):
     return clone(model).set_params(**clone(candidate, safe=False))
 
 
-def _of_rows(sample_weight, rows):
-    return None if sample_weight is None else sample_weight[rows]
+def _routes():
+    return get_config()["enable_metadata_routing"]
+
+
+class _Metadata:
+    """What was given to `fit` beside X and y.
+
+    Parameters
+    ----------
+    given : dict
+        By the names that the caller used.
+    of_training : dict
+        What of it reaches the training, by the names of `CNNClassifier.fit`.
+    """
+
+    def __init__(self, given, of_training):
+        self.given, self.of_training = given, of_training
+
+    def of_rows(self, rows):
+        """Return what reaches the training on these rows."""
+        return {name: _safe_indexing(value, rows) for name, value in self.of_training.items()}
+
+    def consumed_by(self, search):
+        """Return what a search by scikit-learn over splits that are made makes use of."""
+        names = set(self.given) - {"groups"}
+        if _routes():
+            names = search.get_metadata_routing().consumes("fit", self.given)
+        return {name: self.given[name] for name in names}
 
 
 def _weighted_rows(rows, y, sample_weight):
@@ -512,18 +610,14 @@ def _or_error(prepare, *args):
         return exc
 
 
-def _weights(sample_weight):
-    return {} if sample_weight is None else {"sample_weight": sample_weight}
-
-
-def _fit_and_embed(model, X, part, target, sample_weight):
+def _fit_and_embed(model, X, part, target, metadata):
     """Train stage 1 on a part; return the embeddings of X, where heads start, and the seconds."""
     begin = time.perf_counter()
     rng = check_random_state(clone(model).random_state)
     # As in DecoupledClassifier: the head draws first.
     model._build_head(rng)
     network = CNNClassifier() if model.estimator is None else model.estimator
-    network = seeded_clone(network, rng).fit(part, target, sample_weight)
+    network = seeded_clone(network, rng).fit(part, target, **metadata)
     start = starting_layer(network, target)
     return network.embed(X), start, time.perf_counter() - begin
 

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import pickle
 from hashlib import blake2b
 from typing import Any
 
@@ -14,6 +15,7 @@ from sklearn.base import (
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import normalize
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -21,8 +23,9 @@ from skimb._image_files import is_paths
 from skimb._images import check_images, checked_once, fit_images, warn_of_other_pixels
 from skimb._params import HasMethods, StrOptions, check_handed_in, fit_context
 from skimb._pixel_values import levels_of
+from skimb._resampling import seeded_clone
 from skimb.neural_network._classifier import CNNClassifier
-from skimb.neural_network._embedding_cache import embed_once, open_cache
+from skimb.neural_network._embedding_cache import check_cache, embed_once, open_cache
 from skimb.neural_network._modules import count_multiply_adds, last_linear
 from skimb.neural_network._net import ImageNet, RowLoss, Standardized
 from skimb.neural_network._pretrained import PretrainedBackbone, unit_scale
@@ -57,6 +60,8 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         of each process (up to 1 GiB, shared by all embedders), or in a folder, which several
         processes may share and which outlasts them. Rows are known by their content, files by
         their bytes, networks by their weights; empty the folder after a change of a network's code.
+        A folder that is damaged, locked or full is put aside or passed by, with a warning, and the
+        embeddings are computed. What is kept is readable by its owner alone.
     image_shape : tuple of int, default=None
         ``(C, H, W)``, for `pretrained` only, as in `CNNClassifier`. None: files are resized to
         what the network was trained on.
@@ -66,6 +71,9 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ``(low, high)``, as in `CNNClassifier`, for `pretrained` only; None is ``"auto"``.
     device : str or torch.device, default=None
         As in `CNNClassifier`, for `pretrained` only; None is ``"auto"``.
+    random_state : int, RandomState instance or None, default=None
+        Drives the training where `estimator`, or what it holds, has no seed of its own. None: as
+        `estimator` says.
 
     Attributes
     ----------
@@ -109,6 +117,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         "channels": [StrOptions({"first", "last"}), None],
         "value_range": [StrOptions({"auto"}), tuple, list, None],
         "device": [str, torch.device, None],
+        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -122,6 +131,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         channels=None,
         value_range: Any = None,
         device: Any = None,
+        random_state=None,
     ):
         self.estimator = estimator
         self.layer = layer
@@ -131,6 +141,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.channels = channels
         self.value_range = value_range
         self.device = device
+        self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, sample_weight=None, groups=None):
@@ -157,7 +168,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         self.__dict__.pop("net_", None)
         check_handed_in(self)
-        open_cache(self.cache)
+        check_cache(self.cache)
         if isinstance(self.estimator, PretrainedBackbone):
             images = self._take_backbone(self.estimator, X)
         else:
@@ -232,7 +243,12 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             value_range=network.value_range,
         )
         if not is_frozen:
-            network = clone(network).fit(checked_once(X, images), y, sample_weight, groups)
+            if self.random_state is None:
+                # What the network holds gets its seed from the network.
+                network = clone(network)
+            else:
+                network = seeded_clone(network, check_random_state(self.random_state))
+            network.fit(checked_once(X, images), y, sample_weight, groups)
         self.estimator_, self._channels, self.net_ = network, network.channels, network.net_
         # The range and the levels that count are those of the network's training.
         self.value_range_, self._levels = network.value_range_, network._levels
@@ -309,7 +325,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         digest = blake2b(repr(described).encode(), digest_size=32)
         for name, values in sorted(module.state_dict().items()):
             digest.update(name.encode())
-            digest.update(values.detach().cpu().contiguous().numpy().tobytes())
+            digest.update(_content(values))
         return digest.digest()
 
     def __sklearn_is_fitted__(self):
@@ -333,6 +349,15 @@ def _described(module):
         if not name.startswith("_") and name != "training" and _is_plain(value)
     }
     return type(module).__module__, type(module).__qualname__, sorted(plain.items())
+
+
+def _content(values):
+    """Return the bytes of a tensor of any dtype, or of the extra state of a module."""
+    if not isinstance(values, torch.Tensor):
+        return pickle.dumps(values)
+    # numpy knows no bfloat16.
+    flat = values.detach().cpu().contiguous().reshape(-1)
+    return str(values.dtype).encode() + flat.view(torch.uint8).numpy().tobytes()
 
 
 def _is_plain(value):

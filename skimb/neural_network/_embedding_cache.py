@@ -2,7 +2,9 @@
 
 import os
 import sqlite3
+import stat
 import threading
+import time
 import warnings
 from collections import OrderedDict
 from contextlib import closing, suppress
@@ -12,13 +14,31 @@ import numpy as np
 
 from skimb._image_files import ImageFiles
 
-__all__ = ["FolderCache", "MemoryCache", "embed_once", "open_cache", "row_keys"]
+__all__ = ["FolderCache", "MemoryCache", "check_cache", "embed_once", "open_cache", "row_keys"]
 
 #: Bytes of embeddings that a process keeps in memory at most; the oldest go first.
 MOST_BYTES = 2**30
 
 #: Keys that one question to the database names.
 CHUNK = 500
+
+#: Seconds to wait for a lock, and where it was held too long before.
+PATIENCE, NO_PATIENCE = 5.0, 0.1
+
+#: Errors that a new database would not be spared.
+SURROUNDINGS = (
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOLFS,
+    sqlite3.SQLITE_AUTH,
+)
 
 
 def row_keys(images, network_key):
@@ -77,11 +97,14 @@ def embed_once(cache, images, network_key, embed):
     for i, key in enumerate(keys):
         first.setdefault(key, i)
     known = cache.get(list(first))
-    missing = [key for key in first if key not in known]
-    if missing:
+    while missing := [key for key in first if key not in known]:
         made = embed(images[np.array([first[key] for key in missing])])
         cache.put(missing, made)
+        # Embeddings of one network are of one length: others are not its own.
+        known = {key: row for key, row in known.items() if row.shape == made.shape[1:]}
         known.update(zip(missing, made, strict=True))
+    if len({row.shape for row in known.values()}) > 1:
+        known = dict(zip(first, embed(images[np.array(list(first.values()))]), strict=True))
     return np.stack([known[key] for key in keys])
 
 
@@ -127,8 +150,10 @@ class MemoryCache:
 class FolderCache:
     """Embeddings in a SQLite database in a folder, shared by any number of processes.
 
-    Each row carries a checksum. A row that fails it is as good as absent, and a database that
-    cannot be read is put aside: what it held is computed anew.
+    It never stands in the way: each row carries a checksum, and a row that fails it is as good as
+    absent; a database that cannot be read is put aside; one that is locked, read-only or on a full
+    disk is passed by. A warning says so, and the embeddings are computed. The folder, where it is
+    made here, and the database are their owner's alone: images may be private.
 
     Parameters
     ----------
@@ -140,13 +165,7 @@ class FolderCache:
 
     def __init__(self, folder):
         self.folder = os.fspath(folder)
-        try:
-            os.makedirs(self.folder, exist_ok=True)
-        except OSError as exc:
-            raise ValueError(
-                f"`cache` must be True or a folder that can be written. {self.folder!r} cannot be "
-                f"made: {exc}"
-            ) from exc
+        self.is_passed_by = False
 
     @property
     def path(self):
@@ -164,12 +183,12 @@ class FolderCache:
                 for key, value, check in connection.execute(
                     f"SELECT key, value, digest FROM embeddings WHERE key IN ({marks})", chunk
                 ):
-                    if isinstance(value, bytes) and _digest(key, value) == check:
+                    is_row = isinstance(key, bytes) and isinstance(value, bytes)
+                    if is_row and len(value) % 4 == 0 and _digest(key, value) == check:
                         found[key] = np.frombuffer(value, dtype="<f4").astype(np.float32)
             return found
 
-        found = self._within_transaction(ask)
-        return {} if found is None else found
+        return self._within_transaction(ask) or {}
 
     def put(self, keys, rows):
         """Keep rows (n, d) under their keys; all of them or, where the process dies, none."""
@@ -178,40 +197,93 @@ class FolderCache:
 
         def tell(connection):
             connection.executemany("INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)", entries)
-            return True
 
-        try:
-            if self._within_transaction(tell) is None:
-                self._within_transaction(tell)
-        except OSError as exc:
-            # A full disk, say: what was computed is not lost for that.
-            warnings.warn(f"{exc} Embeddings are not kept.", UserWarning, stacklevel=5)
+        self._within_transaction(tell)
 
     def _within_transaction(self, work):
-        """Do some work on the database; None where it was damaged and has been put aside."""
+        """Do some work on the database; None where that is not possible."""
+        for may_put_aside in (True, False):
+            if self.is_passed_by:
+                return None
+            try:
+                with closing(self._connect()) as connection, connection:
+                    # What is damaged may look like text, which need not be UTF-8.
+                    connection.text_factory = bytes
+                    connection.execute(
+                        "CREATE TABLE IF NOT EXISTS embeddings "
+                        "(key BLOB PRIMARY KEY, value BLOB NOT NULL, digest BLOB NOT NULL)"
+                    )
+                    found = work(connection)
+                _LOCKED.discard(self.path)
+                return found
+            # A damaged database raises whatever its bytes lead to: UnicodeDecodeError, for one.
+            except Exception as exc:
+                if may_put_aside and self._is_damage(exc):
+                    self._put_aside(exc)
+                else:
+                    self._pass_by(exc)
+        return None
+
+    def _connect(self):
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
         try:
-            with closing(sqlite3.connect(self.path, timeout=60)) as connection, connection:
-                # What is damaged may look like text, which need not be UTF-8.
-                connection.text_factory = bytes
-                connection.execute(
-                    "CREATE TABLE IF NOT EXISTS embeddings "
-                    "(key BLOB PRIMARY KEY, value BLOB NOT NULL, digest BLOB NOT NULL)"
-                )
-                return work(connection)
-        except sqlite3.OperationalError as exc:
-            raise OSError(f"The cache {self.path} cannot be used: {exc}.") from exc
-        except sqlite3.DatabaseError as exc:
-            warnings.warn(
-                f"The cache {self.path} is damaged ({exc}). It is put aside as "
-                f"{self.file_name}.damaged, and what it held is computed anew.",
-                UserWarning,
-                stacklevel=7,
-            )
-            for name in (self.path, f"{self.path}-journal"):
+            if not stat.S_ISREG(os.stat(self.path).st_mode):
+                raise _NotAFileError("it is no file")
+        except FileNotFoundError:
+            # SQLite would make it readable for all; its journals get the rights of the database.
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        # Where another process has held the lock all along, waiting each time would add up.
+        patience = NO_PATIENCE if self.path in _LOCKED else PATIENCE
+        return sqlite3.connect(self.path, timeout=patience)
+
+    def _is_damage(self, exc):
+        """Tell whether the database itself is at fault, so that another one would do."""
+        if isinstance(exc, OSError | MemoryError):
+            return isinstance(exc, _NotAFileError)
+        code = getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        if code == sqlite3.SQLITE_READONLY:
+            # Who may write, and is told otherwise, has a damaged header.
+            return os.access(self.path, os.W_OK) and os.access(self.folder, os.W_OK)
+        return code not in SURROUNDINGS
+
+    def _put_aside(self, exc):
+        """Rename what is in the place of the database, so that a new one can be made."""
+        aside = f"{self.path}.damaged"
+        try:
+            if os.path.isdir(aside) or os.path.isdir(self.path):
+                aside = f"{aside}-{time.time_ns()}"
+            # The journals first: they must not be taken for those of the new database.
+            for suffix in ("-journal", "-wal", "-shm", ""):
                 # Another process may have been faster.
                 with suppress(FileNotFoundError):
-                    os.replace(name, f"{name}.damaged")
-            return None
+                    os.replace(f"{self.path}{suffix}", f"{aside}{suffix}")
+        except OSError as failure:
+            self._pass_by(failure)
+            return
+        warnings.warn(
+            f"The cache {self.path} is damaged, or of another version ({exc}). It is put aside as "
+            f"{os.path.basename(aside)}, and what it held is computed again.",
+            UserWarning,
+            stacklevel=8,
+        )
+
+    def _pass_by(self, exc):
+        """Do without the database, and say so."""
+        self.is_passed_by = True
+        if getattr(exc, "sqlite_errorcode", 0) & 0xFF in (
+            sqlite3.SQLITE_BUSY,
+            sqlite3.SQLITE_LOCKED,
+        ):
+            _LOCKED.add(self.path)
+        warnings.warn(
+            f"The cache {self.path} cannot be used ({exc}). Embeddings are not kept.",
+            UserWarning,
+            stacklevel=8,
+        )
+
+
+class _NotAFileError(OSError):
+    """A folder or a device lies where the database should."""
 
 
 def _digest(key, value):
@@ -220,6 +292,9 @@ def _digest(key, value):
 
 #: One for the whole process: the clones that a search makes of an embedder share it.
 _MEMORY = MemoryCache()
+
+#: Paths of databases whose lock was held for too long when they were last asked.
+_LOCKED = set()
 
 
 def open_cache(cache):
@@ -237,3 +312,28 @@ def open_cache(cache):
     if cache is None or cache is False:
         return None
     return _MEMORY if cache is True else FolderCache(cache)
+
+
+def check_cache(cache):
+    """Refuse a `cache` that is a file: it is a folder that is wanted.
+
+    Parameters
+    ----------
+    cache : bool, str, Path or None
+        As in `CNNEmbedder`.
+
+    Raises
+    ------
+    ValueError
+        If a file is in the place of the folder, or of one above it.
+    """
+    if cache is None or isinstance(cache, bool):
+        return
+    folder = os.path.abspath(cache)
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        raise ValueError(
+            f"`cache` must be True or a folder. {os.fspath(cache)!r} cannot be made: {folder!r} is "
+            "no folder."
+        )

@@ -4,6 +4,7 @@ import json
 import os
 from contextlib import contextmanager
 from numbers import Integral
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from torch.nn import functional as F
 from skimb._pixel_values import observed_range
 
 __all__ = ["PretrainedBackbone", "pretrained", "unit_scale"]
+
+#: Endings of files that torch reads by unpickling.
+PICKLES = (".bin", ".pth", ".pt", ".pth.tar", ".ckpt", ".pkl")
 
 
 class PretrainedBackbone(nn.Module):
@@ -78,7 +82,9 @@ def pretrained(name_or_path, *, image_size=None):
         A folder, or a name on the Hugging Face hub, of a vision model of transformers (which
         needs skimb's extra ``pretrained``): ViT, DeiT, DINOv2, Swin, ResNet, ConvNeXt and others.
         A folder works offline. Or a model of timm, where that is installed: a folder that
-        timm saved, or a name with or without the prefix ``timm/``.
+        timm saved, or a name with or without the prefix ``timm/``. Weights are read from files of
+        safetensors, which hold numbers alone; a pickle (``.bin``, ``.pth``) could run code. Of
+        timm's names that have no such file, torch reads the weights and nothing else.
     image_size : int or tuple of int, default=None
         Side, or height and width, that images are resized to. None: what the model was trained on.
 
@@ -94,7 +100,8 @@ def pretrained(name_or_path, *, image_size=None):
     ImportError
         If the library that the model needs is not installed; the message names the extra.
     ValueError
-        If there is no such model, it reads no images, or the files lack weights.
+        If there is no such model, it has no weights in files of safetensors, it reads no images, or
+        the files lack weights.
 
     References
     ----------
@@ -127,6 +134,8 @@ def pretrained(name_or_path, *, image_size=None):
             raise ValueError(
                 f"`image_size` must be a side or (height, width), positive. Got {image_size}."
             )
+    if os.path.isdir(name):
+        _refuse_pickles(name)
     # Weights that a model makes up at first are replaced; torch's generator stays as it was.
     with torch.random.fork_rng(devices=[]):
         load = _from_timm if _is_of_timm(name) else _from_transformers
@@ -169,6 +178,18 @@ def unit_scale(images, value_range=None):
     return np.zeros(n_channels), np.full(n_channels, top)
 
 
+def _refuse_pickles(folder):
+    """Refuse a folder whose only weights are in files that may run code when they are read."""
+    files = sorted(os.listdir(folder))
+    pickles = [file for file in files if file.endswith(PICKLES)]
+    if pickles and not any(file.endswith(".safetensors") for file in files):
+        raise ValueError(
+            f"The folder {folder} has its weights in {pickles[0]} alone, a kind of file that may "
+            "run code when it is read. Give weights as safetensors (model.safetensors): where you "
+            "trust the file, load the model once and save it with model.save_pretrained(folder)."
+        )
+
+
 def _is_of_timm(name):
     if os.path.isdir(name):
         return "pretrained_cfg" in _read_config(name)
@@ -207,8 +228,9 @@ def _from_timm(name, image_size):
     if where.startswith("timm/"):
         where = f"hf-hub:{where}"
     try:
-        model = timm.create_model(where, pretrained=True, num_classes=0)
-    except (RuntimeError, ValueError, OSError) as exc:
+        with _weights_alone():
+            model = timm.create_model(where, pretrained=True, num_classes=0)
+    except (RuntimeError, ValueError, OSError, UnpicklingError) as exc:
         raise ValueError(f"timm cannot load {name!r}: {exc}") from exc
     config = resolve_model_data_config(model)
     return PretrainedBackbone(
@@ -229,12 +251,19 @@ def _from_transformers(name, image_size):
             "pip install 'skimb[pretrained]'."
         ) from exc
     is_folder = os.path.isdir(name)
-    with _quiet():
+    # An index of safetensors may name a pickle all the same.
+    with _quiet(), _weights_alone():
         try:
             model, report = AutoModel.from_pretrained(
-                name, local_files_only=is_folder, output_loading_info=True, dtype=torch.float32
+                name,
+                local_files_only=is_folder,
+                output_loading_info=True,
+                dtype=torch.float32,
+                use_safetensors=True,
+                # None would ask on a terminal, and wait.
+                trust_remote_code=False,
             )
-        except (OSError, ValueError, RuntimeError, SafetensorError) as exc:
+        except (OSError, ValueError, RuntimeError, SafetensorError, UnpicklingError) as exc:
             raise ValueError(f"transformers cannot load {name!r}: {exc}") from exc
     if getattr(model, "main_input_name", None) != "pixel_values":
         raise ValueError(f"{name!r} ({type(model).__name__}) reads no images. Give a vision model.")
@@ -306,6 +335,21 @@ class _TransformersNetwork(nn.Module):
             return pooled.flatten(1)
         last = output.last_hidden_state
         return last.mean((2, 3)) if last.ndim == 4 else last.mean(1)
+
+
+@contextmanager
+def _weights_alone():
+    """Let torch read weights from a pickle and run nothing, whatever a library asks of it."""
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 @contextmanager

@@ -15,10 +15,10 @@ from imblearn.under_sampling import TomekLinks
 from PIL import Image
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.exceptions import FitFailedWarning, NotFittedError
+from sklearn.exceptions import FitFailedWarning, NotFittedError, UnsetMetadataPassedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import log_loss, make_scorer
+from sklearn.metrics import balanced_accuracy_score, log_loss, make_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -31,13 +31,14 @@ from torch import nn
 from skimb.losses import CrossEntropyLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss, Loss
 from skimb.metrics import imbalance_scoring
 from skimb.model_selection import LossSearchCV
-from skimb.neural_network import CNNClassifier, DecoupledClassifier
+from skimb.neural_network import CNNClassifier, DecoupledClassifier, _length
 from skimb.neural_network._together import train_together, why_alone, why_slower
 from skimb.neural_network._training import prepared
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.under_sampling import RandomUnderSampler
 
-NETWORK = CNNClassifier(max_epochs=2, random_state=0)
+# Augmentations are drawn for each network, which then trains alone.
+NETWORK = CNNClassifier(max_epochs=2, augmentation=None, random_state=0)
 GRID = {
     "loss": [FocalLoss()],
     "loss__gamma": [0, 2],
@@ -45,6 +46,13 @@ GRID = {
 }
 GRID_OF_LOSSES = {"loss": ["cross_entropy", "focal"]}
 CV = StratifiedKFold(3)
+
+
+@pytest.fixture(autouse=True)
+def short_heads(monkeypatch):
+    """Let heads whose length is "auto" train for a moment: what is shown here needs no more."""
+    monkeypatch.setattr(_length, "LEAST_STEPS", 30)
+    monkeypatch.setattr(_length, "LEAST_EPOCHS", 2)
 
 
 @pytest.fixture(scope="module")
@@ -184,10 +192,12 @@ def test_heads_with_row_weights(embedded, small_digits):
         )
 
 
-@pytest.mark.parametrize("module", [tiny, "linear", "simple_cnn"], ids=str)
+@pytest.mark.parametrize(
+    "module", [tiny, "linear", "simple_cnn"], ids=["tiny", "linear", "simple_cnn"]
+)
 def test_whole_networks_trained_together_are_those_trained_alone(module, small_digits):
     X, y = small_digits
-    base = CNNClassifier(module, max_epochs=3, random_state=0)
+    base = CNNClassifier(module, augmentation=None, max_epochs=3, random_state=0)
     estimators, parts = [], []
     for fold in range(2):
         # Folds of unequal size: batches of one are a row longer.
@@ -239,19 +249,23 @@ def test_one_that_diverges_does_not_disturb_the_others(embedded, small_digits):
         ({"optimizer": lambda groups, lr, weight_decay: None}, "optimiser"),
         ({"module": nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(64, 2))}, "random"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
 def test_what_cannot_be_trained_together_says_why(params, reason, small_digits):
     X, y = small_digits
-    found = why_alone(prepared(CNNClassifier(random_state=0, **params), X, y))
+    found = why_alone(
+        prepared(CNNClassifier(random_state=0, **{"augmentation": None, **params}), X, y)
+    )
     assert found is not None
     assert reason in found
 
 
 def test_large_networks_are_not_vectorised(small_digits):
     X, y = small_digits
-    assert why_slower(prepared(CNNClassifier(tiny, random_state=0), X, y)) is None
-    reason = why_slower(prepared(CNNClassifier(random_state=0), X, y))
+    assert (
+        why_slower(prepared(CNNClassifier(tiny, augmentation=None, random_state=0), X, y)) is None
+    )
+    reason = why_slower(prepared(CNNClassifier(augmentation=None, random_state=0), X, y))
     assert reason is not None
     assert "multiply-adds" in reason
 
@@ -490,7 +504,7 @@ def test_verbose_says_how_long_things_took(small_digits, capsys):
 
 def test_tiny_networks_are_searched_whole_in_one_pass(small_digits):
     X, y = small_digits
-    network = CNNClassifier(tiny, max_epochs=3, random_state=0)
+    network = CNNClassifier(tiny, augmentation=None, max_epochs=3, random_state=0)
     grid = {**GRID, "lr": [1e-3, 1e-2]}
     common = {"cv": CV, "scoring": "neg_log_loss"}
     found = LossSearchCV(network, grid, search="end_to_end", **common).fit(X, y)
@@ -521,7 +535,7 @@ def test_others_are_searched_one_by_one_and_a_warning_says_so(small_digits):
 def test_halving_trains_each_rung_anew(small_digits):
     X, y = small_digits
     search = HalvingGridSearchCV(
-        CNNClassifier(tiny, random_state=0),
+        CNNClassifier(tiny, augmentation=None, random_state=0),
         {"loss": [FocalLoss()], "loss__gamma": [0, 1, 2, 5]},
         resource="max_epochs",
         min_resources=1,
@@ -535,7 +549,7 @@ def test_halving_trains_each_rung_anew(small_digits):
     assert search.best_estimator_.n_iter_ == 4
     for i, params in enumerate(search.cv_results_["params"]):
         scores = cross_val_score(
-            CNNClassifier(tiny, random_state=0).set_params(**params),
+            CNNClassifier(tiny, augmentation=None, random_state=0).set_params(**params),
             X,
             y,
             cv=StratifiedKFold(2),
@@ -699,7 +713,7 @@ def test_rows_of_weight_zero_do_not_part_the_heads(small_digits, monkeypatch):
     assert sizes == [[6, 6, 6]]
     sizes.clear()
     LossSearchCV(
-        CNNClassifier(tiny, max_epochs=1, random_state=0),
+        CNNClassifier(tiny, augmentation=None, max_epochs=1, random_state=0),
         GRID,
         search="end_to_end",
         cv=CV,
@@ -732,7 +746,7 @@ class Sines(nn.Sequential):
 )
 def test_networks_that_only_look_alike_are_not_mixed_up(grid, small_digits):
     X, y = small_digits
-    network = CNNClassifier(tiny, max_epochs=2, random_state=0)
+    network = CNNClassifier(tiny, augmentation=None, max_epochs=2, random_state=0)
     common = {"cv": CV, "scoring": "neg_log_loss", "refit": False}
     found = LossSearchCV(network, grid, search="end_to_end", **common).fit(X, y)
     expected = GridSearchCV(network, grid, **common).fit(X, y)
@@ -779,21 +793,13 @@ def test_parameters_that_no_forward_pass_uses(small_digits):
         return net
 
     X, y = small_digits
-    network = CNNClassifier(with_spare, max_epochs=1, random_state=0)
+    network = CNNClassifier(with_spare, augmentation=None, max_epochs=1, random_state=0)
     common = {"cv": 2, "scoring": "neg_log_loss", "refit": False}
     found = LossSearchCV(network, GRID, search="end_to_end", **common).fit(X, y)
     expected = GridSearchCV(network, GRID, **common).fit(X, y)
     np.testing.assert_allclose(
         found.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"], atol=1e-4
     )
-
-
-def test_metadata_routing_need_not_know_what_is_inside(small_digits):
-    X, y = small_digits
-    with config_context(enable_metadata_routing=True):
-        search = LossSearchCV(NETWORK, GRID, cv=CV, refit=False)
-        search.fit(X, y, sample_weight=np.ones(len(y)))
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
 def test_a_second_fit_begins_anew(small_digits):
@@ -804,3 +810,211 @@ def test_a_second_fit_begins_anew(small_digits):
     search.set_params(refit=False).fit(X, y)
     for name in ("feature_names_in_", "refit_time_", "best_estimator_"):
         assert not hasattr(search, name)
+
+
+# ------------------------------------------------------------------------------ metadata
+
+#: What reached the networks: number of rows, weights and groups of each training.
+REACHED = []
+
+
+class Recording(CNNClassifier):
+    """A network that records the metadata of its trainings."""
+
+    def _prepare(self, X, y, sample_weight=None, groups=None):
+        REACHED.append((len(y), sample_weight, groups))
+        return super()._prepare(X, y, sample_weight, groups)
+
+
+def reached(search, *args, **kwargs):
+    """Fit a search; return what reached its networks, each kind of training once, in one order."""
+    REACHED.clear()
+    search.fit(*args, **kwargs)
+    found = {
+        repr([n] + [None if v is None else np.asarray(v).tolist() for v in rest])
+        for n, *rest in REACHED
+    }
+    return sorted(found)
+
+
+@pytest.fixture
+def routing():
+    with config_context(enable_metadata_routing=True):
+        yield
+
+
+@pytest.fixture(scope="module")
+def patients(small_digits):
+    """Images, labels, weights, and thirty groups."""
+    X, y = small_digits
+    rng = np.random.RandomState(0)
+    return X, y, rng.uniform(0.1, 3.0, len(y)), rng.randint(30, size=len(y))
+
+
+def pair(search, requests, **common):
+    """Return a LossSearchCV and the GridSearchCV of which it is the short way."""
+    network = Recording(
+        tiny, augmentation=None, max_epochs=2, random_state=0, **common.pop("network", {})
+    )
+    network.set_fit_request(**requests)
+    grid = {"loss": ["cross_entropy", FocalLoss(gamma=3.0)]}
+    if search == "end_to_end":
+        return (
+            LossSearchCV(network, grid, search=search, **common),
+            GridSearchCV(network, grid, **common),
+        )
+    model = DecoupledClassifier(network, max_epochs=3, random_state=0)
+    model.set_fit_request(**requests)
+    return LossSearchCV(model, grid, **common), GridSearchCV(model, grid, **common)
+
+
+def same_scores(found, expected, name="score"):
+    for column in (f"mean_test_{name}", f"std_test_{name}"):
+        np.testing.assert_allclose(
+            found.cv_results_[column], expected.cv_results_[column], atol=1e-4
+        )
+
+
+@pytest.mark.filterwarnings("ignore:The networks of the candidates are trained one by one")
+@pytest.mark.parametrize("search", ["heads", "end_to_end"])
+def test_groups_reach_the_validation_part_of_each_network(search, patients, routing):
+    X, y, _, groups = patients
+    found, expected = pair(
+        search,
+        {"groups": True},
+        cv=GroupKFold(3),
+        scoring="neg_log_loss",
+        network={"early_stopping": True},
+    )
+    assert reached(found, X, y, groups=groups) == reached(expected, X, y, groups=groups)
+    assert all(groups is not None for _, _, groups in REACHED)
+    same_scores(found, expected)
+    network = getattr(found.best_estimator_, "estimator_", found.best_estimator_)
+    held = network.validation_indices_
+    rest = np.setdiff1d(np.arange(len(y)), held)
+    assert len(held) > 0
+    assert not set(groups[held]) & set(groups[rest])
+
+
+@pytest.mark.parametrize("final", ["two_stage", "end_to_end"])
+def test_a_network_alone_speaks_for_its_two_stages(final, patients, routing):
+    X, y, weight, groups = patients
+    network = Recording(tiny, augmentation=None, max_epochs=1, early_stopping=True, random_state=0)
+    network.set_fit_request(groups=True, sample_weight=True)
+    scorer = make_scorer(balanced_accuracy_score).set_score_request(sample_weight=False)
+    search = LossSearchCV(network, GRID_OF_LOSSES, final=final, cv=GroupKFold(2), scoring=scorer)
+    search.fit(X, y, sample_weight=weight, groups=groups)
+    np.testing.assert_array_equal(REACHED[-1][1], weight)
+    np.testing.assert_array_equal(REACHED[-1][2], groups)
+
+
+@pytest.mark.parametrize(("by_fit", "by_score"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize("search", ["heads", "end_to_end"])
+def test_weights_count_where_they_are_requested(search, by_fit, by_score, patients, routing):
+    X, y, weight, _ = patients
+    weight = weight * np.where(y == "eight", 9, 1)
+    scorer = make_scorer(log_loss, response_method="predict_proba", greater_is_better=False)
+    scorer.set_score_request(sample_weight=by_score)
+    requests = {"sample_weight": by_fit}
+    found, expected = pair(search, requests, cv=CV, scoring={"own": scorer}, refit="own")
+    for one in (found, expected):
+        one.fit(X, y, sample_weight=weight)
+    same_scores(found, expected, "own")
+    np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+    # Weights make a difference here, so that equal scores say something.
+    assert not np.allclose(
+        found.cv_results_["mean_test_own"],
+        clone(found)
+        .set_params(scoring={"own": "neg_log_loss"})
+        .fit(X, y)
+        .cv_results_["mean_test_own"],
+        atol=1e-3,
+    )
+
+
+def test_weights_of_some_scorers_and_under_other_names(patients, routing):
+    X, y, weight, _ = patients
+    own = make_scorer(log_loss, response_method="predict_proba", greater_is_better=False)
+    scoring = {
+        "plain": clone(own, safe=False).set_score_request(sample_weight=False),
+        "weighted": clone(own, safe=False).set_score_request(sample_weight=True),
+        "named": clone(own, safe=False).set_score_request(sample_weight="of_scores"),
+    }
+    requests = {"sample_weight": "of_training"}
+    given = {"sample_weight": weight, "of_scores": weight**3, "of_training": weight[::-1]}
+    for search in ("heads", "end_to_end"):
+        found, expected = pair(search, requests, cv=CV, scoring=scoring, refit="named")
+        for one in (found, expected):
+            one.fit(X, y, **given)
+        for name in scoring:
+            same_scores(found, expected, name)
+        assert len({found.cv_results_[f"mean_test_{name}"][0] for name in scoring}) == 3
+
+
+@pytest.mark.parametrize("by_score", [True, False])
+def test_without_a_scorer_the_estimator_says_whether_scores_are_weighted(
+    by_score, patients, routing
+):
+    X, y, weight, _ = patients
+    weight = weight * np.where(y == "eight", 20, 1)
+    found, expected = pair("heads", {"sample_weight": True}, cv=CV)
+    for one in (found, expected):
+        one.estimator.set_score_request(sample_weight=by_score)
+        one.fit(X, y, sample_weight=weight)
+    same_scores(found, expected)
+
+
+@pytest.mark.parametrize("wrap", [FrozenEstimator, lambda network: network], ids=["frozen", "bare"])
+def test_the_requests_of_a_given_network_are_its_own(wrap, patients, routing):
+    X, y, weight, _ = patients
+    network = CNNClassifier(tiny, augmentation=None, max_epochs=2, random_state=0).fit(X, y)
+    network.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+    model = DecoupledClassifier(FrozenEstimator(network), random_state=0, batch_sampling=None)
+    model.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+    found = LossSearchCV(wrap(network), GRID_OF_LOSSES, backbone="given", cv=CV)
+    expected = GridSearchCV(model, GRID_OF_LOSSES, cv=CV)
+    for one in (found, expected):
+        one.fit(X, y, sample_weight=weight)
+    same_scores(found, expected)
+    assert found.score(X, y, sample_weight=weight) == expected.score(X, y, sample_weight=weight)
+
+
+@pytest.mark.parametrize("search", ["heads", "end_to_end"])
+@pytest.mark.parametrize("name", ["sample_weight", "groups", "nonsense"])
+def test_what_nobody_has_requested_is_refused_as_grid_search_does(search, name, patients, routing):
+    X, y, weight, _ = patients
+    errors = []
+    for one in pair(search, {}, cv=CV, scoring="f1_macro"):
+        REACHED.clear()
+        with pytest.raises((UnsetMetadataPassedError, TypeError)) as caught:
+            one.fit(X, y, **{name: weight})
+        errors.append(type(caught.value))
+        assert REACHED == []
+    assert errors[0] is errors[1]
+
+
+@pytest.mark.parametrize("search", ["heads", "end_to_end"])
+def test_without_routing_groups_are_those_of_the_splitter(search, patients):
+    X, y, weight, groups = patients
+    with config_context(enable_metadata_routing=True):
+        found, expected = pair(search, {}, cv=GroupKFold(3), scoring="neg_log_loss")
+    given = {"sample_weight": weight, "groups": groups}
+    assert reached(found, X, y, **given) == reached(expected, X, y, **given)
+    assert {groups is None for _, _, groups in REACHED} == {True}
+    same_scores(found, expected)
+    with pytest.raises(ValueError, match=r"trained with the metadata .* Got \['patient'\] too"):
+        found.fit(X, y, patient=groups)
+
+
+def test_without_routing_scorers_that_take_no_weights_are_named(patients):
+    X, y, weight, _ = patients
+
+    def hits(y_true, y_pred):
+        return np.mean(y_true == y_pred)
+
+    with config_context(enable_metadata_routing=True):
+        found, expected = pair("heads", {}, cv=CV, scoring=make_scorer(hits))
+    for one in (found, expected):
+        with pytest.warns(UserWarning, match="does not support sample_weight"):
+            one.fit(X, y, sample_weight=weight)
+    same_scores(found, expected)

@@ -3,13 +3,15 @@
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skimb.model_selection import LossSearchCV
-from skimb.neural_network import CNNClassifier
+from skimb.neural_network import CNNClassifier, DecoupledClassifier
 
 STOCHASTIC = (
     "A row of weight 2 and the same row twice fall into different mini-batches: training by "
     "stochastic gradients cannot make the two equal."
 )
-SMALL = CNNClassifier(max_epochs=2, random_state=0)
+SMALL = DecoupledClassifier(
+    CNNClassifier(max_epochs=2, random_state=0), max_epochs=2, random_state=0
+)
 
 
 @parametrize_with_checks(

@@ -1,9 +1,15 @@
 """CNNEmbedder: images as a table, and a cache that embeds each of them once."""
 
+import os
 import pickle
+import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
+import tempfile
+import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +27,23 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.estimator_checks import (
+    check_fit_idempotent,
+    check_pipeline_consistency,
+    check_transformer_data_not_an_array,
+    check_transformer_general,
+)
 from torch import nn
 
-from skimb.neural_network import CNNClassifier, CNNEmbedder, _embedder
-from skimb.neural_network._embedding_cache import FolderCache, MemoryCache, open_cache
+from skimb.neural_network import CNNClassifier, CNNEmbedder, _embedding_cache, _length
+from skimb.neural_network._embedding_cache import (
+    FolderCache,
+    MemoryCache,
+    _digest,
+    embed_once,
+    open_cache,
+    row_keys,
+)
 from skimb.over_sampling import SMOTE
 
 
@@ -102,6 +121,57 @@ def test_weights_reach_the_training(small_digits):
     embedder = CNNEmbedder(network).fit(X, y, sample_weight=weight)
     expected = clone(network).fit(X, y, sample_weight=weight).embed(X)
     np.testing.assert_array_equal(embedder.transform(X), expected)
+
+
+UNSEEDED = CNNClassifier(max_epochs=1)
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Let networks whose length is "auto" train for a moment."""
+    monkeypatch.setattr(_length, "LEAST_STEPS", 10)
+    monkeypatch.setattr(_length, "LEAST_EPOCHS", 2)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        pytest.param(None, check_fit_idempotent, id="default"),
+        pytest.param(UNSEEDED, check_fit_idempotent, id="fit twice"),
+        pytest.param(UNSEEDED, check_pipeline_consistency, id="pipeline"),
+        pytest.param(UNSEEDED, check_transformer_data_not_an_array, id="list"),
+        pytest.param(UNSEEDED, check_transformer_general, id="transformer"),
+    ],
+)
+def test_an_embedder_as_it_comes_is_seeded_as_scikit_learn_seeds_it(estimator, check, short):
+    check("CNNEmbedder", CNNEmbedder(estimator))
+
+
+def test_the_seed_of_the_embedder_is_that_of_what_has_none(small_digits):
+    X, y = small_digits
+    network = CNNClassifier(max_epochs=1)
+
+    def embedded(network_seed, seed):
+        unfitted = clone(network).set_params(random_state=network_seed)
+        return CNNEmbedder(unfitted, random_state=seed).fit(X, y).transform(X[:5])
+
+    np.testing.assert_array_equal(embedded(None, 0), embedded(None, 0))
+    assert not np.array_equal(embedded(None, 0), embedded(None, 1))
+    # A seed of its own counts.
+    np.testing.assert_array_equal(embedded(3, 0), embedded(3, 1))
+    np.testing.assert_array_equal(embedded(3, 0), embedded(3, None))
+    assert network.random_state is None
+
+
+def test_the_seed_of_a_resampler_reaches_the_network_of_its_embedder(small_digits, short):
+    X, y = small_digits
+    found = []
+    for estimator in (None, CNNClassifier(max_epochs=1)):
+        for _ in range(2):
+            sampler = SMOTE(embedder=CNNEmbedder(estimator), k_neighbors=3, random_state=0)
+            sampler.fit_resample(X[:60], y[:60])
+            found.append(sampler.parents_)
+        np.testing.assert_array_equal(*found[-2:])
 
 
 def test_rows_of_length_one(frozen, plain, small_digits):
@@ -337,23 +407,6 @@ def test_an_entry_of_another_type_is_computed_anew(value, frozen, plain, small_d
     np.testing.assert_array_equal(embedder.transform(X), plain.embed(X))
 
 
-def test_a_cache_that_cannot_be_written_loses_nothing(frozen, plain, small_digits, tmp_path):
-    X, _ = small_digits
-    embedder = CNNEmbedder(frozen, cache=tmp_path).fit(X)
-
-    class FullDisk(FolderCache):
-        def _within_transaction(self, work):
-            if work.__name__ == "tell":
-                raise OSError("No space left.")
-            return super()._within_transaction(work)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_embedder, "open_cache", FullDisk)
-        with pytest.warns(UserWarning, match="Embeddings are not kept"):
-            embedded = embedder.transform(X)
-    np.testing.assert_array_equal(embedded, plain.embed(X))
-
-
 def test_a_network_with_views_is_known_in_every_process(small_digits, tmp_path, memory):
     X, y = small_digits
     network = CNNClassifier(augmentation="flip_crop", max_epochs=1, random_state=0).fit(X, y)
@@ -442,8 +495,9 @@ def test_several_processes_share_a_folder(frozen, plain, small_digits, tmp_path)
 def test_a_folder_that_cannot_be_made_is_refused_before_any_work(small_digits, tmp_path):
     X, y = small_digits
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ValueError, match="`cache` must be True or a folder"):
-        CNNEmbedder(CNNClassifier(), cache=tmp_path / "file").fit(X, y)
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ValueError, match="`cache` must be True or a folder"):
+            CNNEmbedder(CNNClassifier(), cache=folder).fit(X, y)
 
 
 def test_memory_is_bounded_and_the_oldest_go_first():
@@ -452,3 +506,236 @@ def test_memory_is_bounded_and_the_oldest_go_first():
     cache.get([b"a"])
     cache.put([b"c"], np.zeros((1, 4), dtype=np.float32))
     assert set(cache.get([b"a", b"b", b"c"])) == {b"a", b"c"}
+
+
+# ------------------------------------------------------------------------------ a cache in trouble
+
+IMAGES = np.random.RandomState(0).randint(256, size=(60, 4, 4, 1)).astype(np.uint8)
+EMBEDDED = IMAGES.reshape(60, 16).astype(np.float32) / 7
+
+
+def embed(images):
+    """A network without the network."""
+    return images.reshape(len(images), 16).astype(np.float32) / 7
+
+
+def embedded_with(folder, images=IMAGES):
+    """Embed with the cache in a folder, as an embedder does."""
+    return embed_once(open_cache(folder), images, b"network", embed)
+
+
+def changed(folder, *statements):
+    """Change a database that is a cache."""
+    connection = sqlite3.connect(FolderCache(folder).path)
+    with connection:
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+
+
+def recomputed(folder):
+    """Embed where warnings are let pass; return them, once the values are right and kept again."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        np.testing.assert_array_equal(embedded_with(folder), EMBEDDED)
+    assert {warning.category for warning in caught} <= {UserWarning}
+    return [str(warning.message) for warning in caught]
+
+
+@pytest.fixture
+def filled(tmp_path):
+    """A folder with a cache that holds half of the images."""
+    folder = tmp_path / "cache"
+    embedded_with(folder, IMAGES[:30])
+    return folder
+
+
+def test_random_bytes_anywhere_in_the_database_change_no_embedding(filled):
+    path = Path(FolderCache(filled).path)
+    whole = path.read_bytes()
+    rng = np.random.RandomState(0)
+    n_warned = 0
+    for case in range(300):
+        content = bytearray(whole)
+        # The header and the schema are few bytes among many.
+        end = 100 if case % 4 == 0 else len(content)
+        for position in rng.randint(end, size=rng.choice([1, 3, 30])):
+            content[position] ^= rng.randint(1, 256)
+        path.write_bytes(content)
+        n_warned += bool(recomputed(filled))
+        for name in os.listdir(filled):
+            os.remove(filled / name)
+    assert 10 < n_warned < 290
+
+
+def test_a_database_cut_short_anywhere_changes_no_embedding(filled):
+    path = Path(FolderCache(filled).path)
+    whole = path.read_bytes()
+    for size in [0, 1, 15, 99, 100, 101, 4095, 4096, 4097, len(whole) - 1]:
+        path.write_bytes(whole[:size])
+        recomputed(filled)
+        assert embedded_with(filled) is not None
+        for name in os.listdir(filled):
+            os.remove(filled / name)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "(key BLOB PRIMARY KEY, value BLOB NOT NULL)",
+        "(key BLOB PRIMARY KEY, value BLOB, digest BLOB, made_at TEXT)",
+        "(hash BLOB, embedding BLOB, digest BLOB)",
+        "(key INTEGER PRIMARY KEY, value BLOB, digest BLOB)",
+    ],
+)
+def test_a_table_of_another_version_is_put_aside(table, filled):
+    changed(filled, "DROP TABLE embeddings", f"CREATE TABLE embeddings {table}")
+    (message,) = recomputed(filled)
+    assert "put aside as embeddings.sqlite.damaged" in message
+    assert (filled / "embeddings.sqlite.damaged").exists()
+    # The new one holds them.
+    assert len(FolderCache(filled).get(row_keys(IMAGES, b"network"))) == 60
+
+
+def test_a_view_in_the_place_of_the_table_is_put_aside(filled):
+    changed(
+        filled,
+        "ALTER TABLE embeddings RENAME TO others",
+        "CREATE VIEW embeddings AS SELECT key, value, digest FROM others",
+    )
+    assert len(recomputed(filled)) == 1
+    assert recomputed(filled) == []
+
+
+@pytest.mark.parametrize("n_features", [3, 16, 17])
+def test_whole_entries_of_another_length_or_dtype_are_not_believed(n_features, filled):
+    keys = row_keys(IMAGES[:9], b"network")
+    changed(filled, "DELETE FROM embeddings")
+    values = [np.ones(n_features).astype("<f8").tobytes()[: 4 * n_features + 1]] * 9
+    with sqlite3.connect(FolderCache(filled).path) as connection:
+        connection.executemany(
+            "INSERT INTO embeddings VALUES (?, ?, ?)",
+            [(key, value, _digest(key, value)) for key, value in zip(keys, values, strict=True)],
+        )
+    connection.close()
+    assert recomputed(filled) == []
+    FolderCache(filled).put(keys, np.ones((9, n_features + 1), dtype=np.float32))
+    assert recomputed(filled) == []
+
+
+@pytest.mark.parametrize("kind", ["empty folder", "folder", "pipe"])
+def test_what_is_no_file_in_the_place_of_the_database_is_put_aside(kind, tmp_path):
+    path = Path(FolderCache(tmp_path).path)
+    os.mkfifo(path) if kind == "pipe" else path.mkdir()
+    if kind == "folder":
+        (path / "kept.txt").write_text("precious")
+    (message,) = recomputed(tmp_path)
+    assert "put aside" in message
+    if kind == "folder":
+        (kept,) = tmp_path.glob("*.damaged*/kept.txt")
+        assert kept.read_text() == "precious"
+    assert recomputed(tmp_path) == []
+
+
+def test_a_lock_that_is_never_released_is_waited_for_once(filled, monkeypatch):
+    assert _embedding_cache.PATIENCE < 10
+    monkeypatch.setattr(_embedding_cache, "PATIENCE", 0.5)
+    other = sqlite3.connect(FolderCache(filled).path)
+    other.execute("BEGIN EXCLUSIVE")
+    for longest in (1.5, 0.5):
+        begin = time.perf_counter()
+        (message,) = recomputed(filled)
+        assert time.perf_counter() - begin < longest
+        assert "cannot be used (database is locked). Embeddings are not kept." in message
+    other.close()
+    assert recomputed(filled) == []
+    assert not _embedding_cache._LOCKED
+
+
+def test_a_full_disk_loses_nothing_and_reads_on(filled, monkeypatch):
+    connect = FolderCache._connect
+
+    def full(self):
+        connection = connect(self)
+        connection.execute("PRAGMA max_page_count = 1")
+        return connection
+
+    # Pages of which there is no more room, as on a full disk.
+    monkeypatch.setattr(FolderCache, "_connect", full)
+    (message,) = recomputed(filled)
+    assert "full" in message
+    assert len(FolderCache(filled).get(row_keys(IMAGES, b"network"))) == 30
+    assert not (filled / "embeddings.sqlite.damaged").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights are those of POSIX")
+@pytest.mark.parametrize("is_filled", [True, False])
+def test_a_read_only_folder_is_read_and_not_written(is_filled, monkeypatch):
+    with tempfile.TemporaryDirectory() as folder:
+        if is_filled:
+            embedded_with(folder, IMAGES[:30])
+            os.chmod(FolderCache(folder).path, 0o444)
+        os.chmod(folder, 0o555)
+        is_root = os.geteuid() == 0
+        if is_root:
+            # No rights bind root.
+            os.seteuid(65534)
+        try:
+            (message,) = recomputed(folder)
+            found = len(FolderCache(folder).get(row_keys(IMAGES, b"network"))) if is_filled else 0
+        finally:
+            if is_root:
+                os.seteuid(0)
+        os.chmod(folder, 0o755)
+    assert "Embeddings are not kept" in message
+    assert found == (30 if is_filled else 0)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights are those of POSIX")
+def test_what_is_kept_of_images_is_its_owners_alone(tmp_path):
+    mask = os.umask(0o000)
+    try:
+        embedded_with(tmp_path / "new")
+        embedded_with(tmp_path)
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+    for folder in (tmp_path, tmp_path / "new"):
+        assert stat.S_IMODE((folder / FolderCache.file_name).stat().st_mode) == 0o600
+
+
+def test_a_fitted_embedder_goes_on_where_its_folder_cannot_be_made(
+    frozen, plain, small_digits, tmp_path
+):
+    X, _ = small_digits
+    embedder = CNNEmbedder(frozen, cache=tmp_path / "cache").fit(X)
+    shutil.rmtree(tmp_path / "cache")
+    (tmp_path / "cache").write_text("in the way")
+    with pytest.warns(UserWarning, match="Embeddings are not kept"):
+        embedded = embedder.transform(X)
+    np.testing.assert_array_equal(embedded, plain.embed(X))
+
+
+def test_weights_of_any_dtype_tell_networks_apart(small_digits, memory):
+    class Scaled(nn.Module):
+        scale: torch.Tensor
+
+        def __init__(self, scale):
+            super().__init__()
+            self.register_buffer("scale", torch.tensor(scale, dtype=torch.bfloat16))
+            self.head = nn.Linear(64, 2)
+
+        def get_extra_state(self):
+            return {"scale": float(self.scale)}
+
+        def set_extra_state(self, state):
+            pass
+
+        def forward(self, x):
+            return self.head(x.flatten(1) * self.scale.float())
+
+    X, y = small_digits
+    for scale in (1.0, 2.0):
+        network = CNNClassifier(Scaled(scale), max_epochs=1, random_state=0).fit(X, y)
+        embedder = CNNEmbedder(FrozenEstimator(network), cache=True).fit(X)
+        np.testing.assert_array_equal(embedder.transform(X), network.embed(X))

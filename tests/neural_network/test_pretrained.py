@@ -3,6 +3,7 @@
 import builtins
 import copy
 import json
+import os
 import pickle
 import sys
 from itertools import groupby
@@ -413,6 +414,80 @@ def test_a_truncated_file(tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match="transformers cannot load"):
         pretrained(tmp_path)
+
+
+class Marker:
+    """An object that leaves a mark when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return (open, (self.path, "w"))
+
+
+def refused_and_unread(folder, match):
+    with pytest.raises(ValueError, match=match):
+        pretrained(folder)
+    assert not (folder / "mark").exists()
+
+
+@pytest.mark.parametrize("harmful", [False, True])
+def test_weights_in_a_pickle_are_refused(harmful, tmp_path):
+    model = save("ViTModel", tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    weights = {**model.state_dict(), **({"mark": Marker(tmp_path / "mark")} if harmful else {})}
+    torch.save(weights, tmp_path / "pytorch_model.bin")
+    refused_and_unread(tmp_path, r"its weights in pytorch_model\.bin alone.*safetensors")
+
+
+def test_a_pickle_beside_safetensors_is_not_read(tmp_path):
+    model = save("ViTModel", tmp_path)
+    torch.save({"mark": Marker(tmp_path / "mark")}, tmp_path / "pytorch_model.bin")
+    backbone = pretrained(tmp_path)
+    assert not (tmp_path / "mark").exists()
+    found = backbone.network.model.state_dict()["embeddings.cls_token"]
+    assert torch.equal(found, model.state_dict()["embeddings.cls_token"])
+
+
+def test_an_index_of_safetensors_that_names_a_pickle_runs_nothing(tmp_path):
+    save("ViTModel", tmp_path)
+    (tmp_path / "model.safetensors").rename(tmp_path / "other.safetensors")
+    torch.save({"mark": Marker(tmp_path / "mark")}, tmp_path / "part.bin")
+    index = {"metadata": {}, "weight_map": {"embeddings.cls_token": "part.bin"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    refused_and_unread(tmp_path, "transformers cannot load")
+
+
+def test_code_in_the_folder_is_not_run(tmp_path):
+    save("ViTModel", tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.C", "AutoModel": "own.M"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'w')")
+    refused_and_unread(tmp_path, "transformers cannot load")
+
+
+def test_timm_reads_weights_and_runs_nothing(monkeypatch, tmp_path):
+    monkeypatch.delenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD", raising=False)
+
+    def create_model(name, **kwargs):
+        # As older versions do with a checkpoint.
+        torch.load(tmp_path / "model.pth", weights_only=False)
+
+    timm, data = ModuleType("timm"), ModuleType("timm.data")
+    timm.create_model = create_model  # pyright: ignore[reportAttributeAccessIssue]
+    data.resolve_model_data_config = None  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setitem(sys.modules, "timm", timm)
+    monkeypatch.setitem(sys.modules, "timm.data", data)
+    torch.save({"mark": Marker(tmp_path / "mark")}, tmp_path / "model.pth")
+    with pytest.raises(ValueError, match="timm cannot load"):
+        pretrained("resnet18")
+    (tmp_path / "config.json").write_text('{"architecture": "resnet18", "pretrained_cfg": {}}')
+    refused_and_unread(tmp_path, r"its weights in model\.pth alone")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    refused_and_unread(tmp_path, "timm cannot load")
+    assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
 
 
 def test_weights_that_lack_are_not_made_up(tmp_path):

@@ -275,7 +275,7 @@ def test_without_batch_sampling_every_row_comes_once(noise):
         nn.SmoothL1Loss(beta=0.5),
         lambda prediction, target: (prediction - target).abs() ** 1.5,
     ],
-    ids=repr,
+    ids=lambda loss: getattr(loss, "__name__", repr(loss)),
 )
 def test_every_loss_beats_the_constant(loss):
     X, y = noise_images(400)
