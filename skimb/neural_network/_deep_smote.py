@@ -14,14 +14,12 @@ from skimb._images import read_layout
 from skimb._params import Interval, StrOptions
 from skimb._resampled import in_dtype
 from skimb._resampling import append_rows
+from skimb.neural_network._blocks import block_size, fill_up
 from skimb.neural_network._modules import count_multiply_adds
 from skimb.neural_network._runtime import resolve_device, seeded, threads_for
 from skimb.over_sampling._smote import BaseSMOTE
 
 __all__ = ["AutoEncoder", "DeepSMOTE"]
-
-#: Images that are encoded or decoded at once.
-BLOCK = 256
 
 
 class DeepSMOTE(BaseSMOTE):
@@ -158,6 +156,7 @@ class DeepSMOTE(BaseSMOTE):
         )
         with (
             seeded(int(rng.randint(np.iinfo(np.int32).max)), device),
+            threads_for(0),
             torch.inference_mode(False),
             torch.enable_grad(),
         ):
@@ -212,9 +211,14 @@ class DeepSMOTE(BaseSMOTE):
     @torch.no_grad()
     def _codes(self, X, rows):
         images = self._layout.to_channels_last(np.asarray(X[rows]))
-        blocks = np.array_split(images, -(-len(images) // BLOCK))
-        with threads_for(self._work * BLOCK):
-            return torch.cat([self.module_.encode(self._read(block)) for block in blocks])
+        n_rows = block_size(self._work, torch.device("cpu"))
+        codes = []
+        with threads_for(self._work * n_rows):
+            for start in range(0, len(images), n_rows):
+                block = self._read(images[start : start + n_rows]).permute(0, 2, 3, 1)
+                full = fill_up(block, n_rows).permute(0, 3, 1, 2)
+                codes.append(self.module_.encode(full)[: len(block)])
+        return torch.cat(codes)
 
     @torch.no_grad()
     def _rows(self, X, first, second):
@@ -227,11 +231,13 @@ class DeepSMOTE(BaseSMOTE):
         parents, places = np.unique(np.concatenate([first, second]), return_inverse=True)
         codes_of = self._codes(X, parents)
         first, second = torch.from_numpy(places.reshape(2, -1))
-        for start in range(0, len(first), BLOCK):
-            part = slice(start, start + BLOCK)
-            codes = torch.lerp(codes_of[first[part]], codes_of[second[part]], gaps[part])
-            with threads_for(self._work * BLOCK):
-                decoded = self.module_.decode(codes).permute(0, 2, 3, 1).numpy()
+        n_rows = block_size(self._work, torch.device("cpu"))
+        for start in range(0, len(first), n_rows):
+            part = slice(start, start + n_rows)
+            with threads_for(self._work * n_rows):
+                codes = torch.lerp(codes_of[first[part]], codes_of[second[part]], gaps[part])
+                decoded = self.module_.decode(fill_up(codes, n_rows))[: len(codes)]
+            decoded = decoded.permute(0, 2, 3, 1).numpy()
             values = decoded.astype(np.float64) * self._scale + self._center
             images[part] = in_dtype(values, X.dtype)
         return append_rows(X, made, self.parents_, lazy=self.lazy)

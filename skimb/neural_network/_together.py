@@ -18,7 +18,13 @@ from skimb.neural_network._callbacks import step_schedule
 from skimb.neural_network._modules import LinearModel, count_multiply_adds
 from skimb.neural_network._net import Standardized, batch_norms, diverged, recent_batches
 from skimb.neural_network._runtime import threads_for
-from skimb.neural_network._training import OPTIMIZERS, build_net, let_go, to_device
+from skimb.neural_network._training import (
+    OPTIMIZERS,
+    build_net,
+    let_go,
+    to_device,
+    training_mode,
+)
 
 __all__ = ["train_together", "why_alone", "why_slower"]
 
@@ -79,7 +85,9 @@ def why_alone(trainee):
     if isinstance(network, LinearModel):
         return None
     try:
-        if not _runs_as(trainee, trainee):
+        with training_mode(training):
+            is_batched = _runs_as(trainee, trainee)
+        if not is_batched:
             return "its layers give something else when they are batched"
     except (RuntimeError, TypeError, ValueError, AttributeError) as exc:
         return f"torch cannot batch its layers ({str(exc).splitlines()[0]})"
@@ -136,6 +144,13 @@ def train_together(trainees):
     list of ImageNet or ValueError
         In the order of `trainees`: fitted nets, or why one failed.
     """
+    if not trainees:
+        return []
+    with training_mode(trainees[0].training):
+        return _train_together(trainees)
+
+
+def _train_together(trainees):
     streams, leaders = {}, {}
     for trainee in trainees:
         # Code and buffers are the first one's: who differs in these goes another way.
@@ -182,7 +197,8 @@ def _net(trainee, records, recent):
         for name, value in record.items():
             net.history.record(name, value)
     net.recent_ = deque(recent)
-    net.settle_norms()
+    with threads_for(net.multiply_adds * trainee.training.plan.batch_size):
+        net.settle_norms()
     del net.recent_
     let_go(net)
     return net

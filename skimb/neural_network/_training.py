@@ -314,6 +314,8 @@ def training_mode(training):
     """Seed torch for a training, which takes gradients whatever mode the caller is in."""
     with (
         seeded(training.seed, training.device),
+        # Until the training sets its own number.
+        threads_for(0),
         torch.inference_mode(False),
         torch.enable_grad(),
     ):
