@@ -6,13 +6,14 @@ from contextlib import contextmanager
 
 from joblib import parallel_config
 
-__all__ = ["exclusive", "work_for_holder"]
+__all__ = ["exclusive", "is_forked", "work_for_holder"]
 
 
 class _Turn:
     """The lock of this process."""
 
     lock = threading.Lock()
+    is_forked = False
 
 
 class _Thread(threading.local):
@@ -27,6 +28,7 @@ _thread = _Thread()
 def _after_fork():
     # Another thread of the parent may have held the lock: in the child nobody would release it.
     _Turn.lock = threading.Lock()
+    _Turn.is_forked = True
 
 
 if hasattr(os, "register_at_fork"):
@@ -56,3 +58,8 @@ def exclusive():
 def work_for_holder():
     """Let this thread work for a thread that is in an exclusive block and waits for it."""
     _thread.is_inside = True
+
+
+def is_forked():
+    """Tell whether this process is a fork of another one, as joblib's multiprocessing makes."""
+    return _Turn.is_forked

@@ -3,7 +3,6 @@
 import copy
 import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
@@ -11,8 +10,7 @@ import torch
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from skimb._process import work_for_holder
-from skimb.neural_network._runtime import threads_for
+from skimb.neural_network._runtime import threads_for, with_live_threads, worker_threads
 
 __all__ = [
     "block_size",
@@ -247,15 +245,9 @@ def map_side_by_side(functions, blocks):
         What becomes of each block, in their order.
     """
     if len(functions) == 1:
-        yield from map(functions[0], blocks)
+        for block in blocks:
+            yield with_live_threads(functions[0], block)
         return
-    n_threads = torch.get_num_threads()
-
-    def begin():
-        # This thread is in an exclusive block, and waits.
-        work_for_holder()
-        torch.set_num_threads(n_threads)
-
     free, pending = deque(functions), deque()
 
     def oldest():
@@ -263,7 +255,7 @@ def map_side_by_side(functions, blocks):
         free.append(function)
         return future.result()
 
-    with ThreadPoolExecutor(len(functions), initializer=begin) as pool:
+    with worker_threads(len(functions)) as pool:
         for block in blocks:
             if not free:
                 yield oldest()

@@ -16,7 +16,12 @@ from skimb._resampled import in_dtype
 from skimb._resampling import append_rows
 from skimb.neural_network._blocks import block_size, fill_up
 from skimb.neural_network._modules import count_multiply_adds
-from skimb.neural_network._runtime import resolve_device, seeded, threads_for
+from skimb.neural_network._runtime import (
+    resolve_device,
+    seeded,
+    threads_for,
+    with_live_threads,
+)
 from skimb.over_sampling._smote import BaseSMOTE
 
 __all__ = ["AutoEncoder", "DeepSMOTE"]
@@ -165,7 +170,8 @@ class DeepSMOTE(BaseSMOTE):
             self._work = count_multiply_adds(module, self._layout.image_shape, device)
             # A step: two batches, each there and, at twice the price, back again.
             with threads_for(5 * self._work * self.batch_size):
-                self.losses_ = self._train(module, images, target, rng, device)
+                args = module, images, target, rng, device
+                self.losses_ = with_live_threads(self._train, *args)
         self.module_ = module.cpu().eval()
 
     def _train(self, module, images, target, rng, device):
@@ -217,8 +223,16 @@ class DeepSMOTE(BaseSMOTE):
             for start in range(0, len(images), n_rows):
                 block = self._read(images[start : start + n_rows]).permute(0, 2, 3, 1)
                 full = fill_up(block, n_rows).permute(0, 3, 1, 2)
-                codes.append(self.module_.encode(full)[: len(block)])
+                codes.append(with_live_threads(self._encoded, full)[: len(block)])
         return torch.cat(codes)
+
+    @torch.no_grad()
+    def _encoded(self, images):
+        return self.module_.encode(images)
+
+    @torch.no_grad()
+    def _decoded(self, codes):
+        return self.module_.decode(codes)
 
     @torch.no_grad()
     def _rows(self, X, first, second):
@@ -236,7 +250,7 @@ class DeepSMOTE(BaseSMOTE):
             part = slice(start, start + n_rows)
             with threads_for(self._work * n_rows):
                 codes = torch.lerp(codes_of[first[part]], codes_of[second[part]], gaps[part])
-                decoded = self.module_.decode(fill_up(codes, n_rows))[: len(codes)]
+                decoded = with_live_threads(self._decoded, fill_up(codes, n_rows))[: len(codes)]
             decoded = decoded.permute(0, 2, 3, 1).numpy()
             values = decoded.astype(np.float64) * self._scale + self._center
             images[part] = in_dtype(values, X.dtype)

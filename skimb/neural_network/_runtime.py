@@ -1,13 +1,22 @@
 """The state of the machine during a fit: device, seeds and threads, all handed back as found."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import torch
+from sklearn import config_context, get_config
 
-from skimb._process import exclusive
+from skimb._process import exclusive, is_forked, work_for_holder
 
-__all__ = ["resolve_device", "seeded", "threads_beside", "threads_for"]
+__all__ = [
+    "resolve_device",
+    "seeded",
+    "threads_beside",
+    "threads_for",
+    "with_live_threads",
+    "worker_threads",
+]
 
 #: Multiply-adds that keep one thread busy long enough to be worth a second one.
 WORK_PER_THREAD = 200_000_000
@@ -128,3 +137,55 @@ def threads_beside(work, n_blocks):
     """
     n_threads = torch.get_num_threads() // _threads(work)
     return int(max(1, min(n_threads, n_blocks, work * n_blocks // WORK_PER_THREAD)))
+
+
+def worker_threads(n_workers):
+    """Return a pool of threads that work for the caller, who is in `threads_for` and waits.
+
+    Parameters
+    ----------
+    n_workers : int
+        How many. None may wait for other threads.
+
+    Returns
+    -------
+    ThreadPoolExecutor
+    """
+    n_threads = torch.get_num_threads()
+
+    def begin():
+        work_for_holder()
+        torch.set_num_threads(n_threads)
+
+    return ThreadPoolExecutor(n_workers, initializer=begin)
+
+
+def with_live_threads(function, *args):
+    """Call a function within `threads_for` so that OpenMP has threads for it in a fork too.
+
+    A fork takes over the thread that calls, but not those that have helped it, for which it would
+    wait for ever. A new thread finds new ones.
+
+    Parameters
+    ----------
+    function : callable
+        What is called.
+    *args
+        Its arguments.
+
+    Returns
+    -------
+    object
+        What it returns.
+    """
+    if not is_forked() or torch.get_num_threads() == 1:
+        return function(*args)
+    config = get_config()
+
+    def configured():
+        # The configuration of scikit-learn belongs to a thread.
+        with config_context(**config):
+            return function(*args)
+
+    with worker_threads(1) as pool:
+        return pool.submit(configured).result()

@@ -17,7 +17,7 @@ from skimb.neural_network._backbones import CosineLinear
 from skimb.neural_network._callbacks import step_schedule
 from skimb.neural_network._modules import LinearModel, count_multiply_adds
 from skimb.neural_network._net import Standardized, batch_norms, diverged, recent_batches
-from skimb.neural_network._runtime import threads_for
+from skimb.neural_network._runtime import threads_for, with_live_threads
 from skimb.neural_network._training import (
     OPTIMIZERS,
     build_net,
@@ -198,7 +198,7 @@ def _net(trainee, records, recent):
             net.history.record(name, value)
     net.recent_ = deque(recent)
     with threads_for(net.multiply_adds * trainee.training.plan.batch_size):
-        net.settle_norms()
+        with_live_threads(net.settle_norms)
     del net.recent_
     let_go(net)
     return net
@@ -228,7 +228,8 @@ def _train_group(streams):
     n_wide = max(stream[0].training.plan.batch_size for stream in streams)
     starts = {phase.start for trainee in trainees for phase in trainee.training.phases}
     records = [[] for _ in trainees]
-    with threads_for(stack.multiply_adds * n_wide):
+
+    def take_steps():
         for epoch in range(plan.n_epochs):
             begin = time.perf_counter()
             batches = [stream[0].training.plan.epoch() for stream in streams]
@@ -251,6 +252,9 @@ def _train_group(streams):
             rate, seconds = optimizer.param_groups[0]["lr"], time.perf_counter() - begin
             for of_one, mean in zip(records, means, strict=True):
                 of_one.append({"train_loss": mean, "lr": rate, "dur": seconds})
+
+    with threads_for(stack.multiply_adds * n_wide):
+        with_live_threads(take_steps)
     _hand_back(streams, stack.parameters)
     recent = [batches for batches in stack.recent for _ in streams[0]]
     return {

@@ -30,7 +30,7 @@ from skimb.neural_network._net import (
     loss_parameters,
     parameter_groups,
 )
-from skimb.neural_network._runtime import seeded, threads_for
+from skimb.neural_network._runtime import seeded, threads_for, with_live_threads
 
 __all__ = [
     "OPTIMIZERS",
@@ -473,7 +473,7 @@ def train(estimator: Any, network, training):
     part = Part(part.images, estimator._encoded(part.target), first.weight)
     try:
         with threads_for(net.multiply_adds * training.plan.batch_size):
-            net.fit(to_device(part, device))
+            with_live_threads(net.fit, to_device(part, device))
     finally:
         if regularizer is not None:
             regularizer.detach()
