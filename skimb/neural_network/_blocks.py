@@ -25,10 +25,10 @@ __all__ = [
 
 #: Multiply-adds of a block: few enough that what it leaves between two layers stays in the cache of
 #: a processor, and enough to keep a GPU busy.
-WORK = {"cpu": 150_000_000, "cuda": 50_000_000_000}
+WORK = {"cpu": 100_000_000, "cuda": 50_000_000_000}
 
 #: Rows of a block at most.
-MOST_ROWS = {"cpu": 256, "cuda": 512}
+MOST_ROWS = 512
 
 #: Rows of a block at least; half of that where a row is more work than this many multiply-adds.
 FEWEST_ROWS, HEAVY_ROW = 16, 400_000_000
@@ -62,7 +62,7 @@ def block_size(multiply_adds, device):
     """
     wanted = 2 ** round(np.log2(WORK[device.type] / max(1, multiply_adds)))
     fewest = FEWEST_ROWS if multiply_adds <= HEAVY_ROW else FEWEST_ROWS // 2
-    return int(min(max(wanted, fewest), MOST_ROWS[device.type]))
+    return int(min(max(wanted, fewest), MOST_ROWS))
 
 
 def fill_up(rows, n_rows):
