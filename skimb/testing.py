@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.utils import get_tags
 from torch import nn
 
+from skimb._process import exclusive
 from skimb.losses import Loss, RegressionLoss
 from skimb.over_sampling import apply_plan
 
@@ -53,7 +54,7 @@ def check_loss(loss, *, n_classes=3):
     AssertionError: It must give one value a row: for 12 rows it gave ().
     """
     is_regression = isinstance(loss, RegressionLoss)
-    with torch.random.fork_rng(devices=[]):
+    with exclusive(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         n_rows = 4 * n_classes
         outputs = torch.randn(n_rows, n_classes, dtype=torch.float64).tanh()

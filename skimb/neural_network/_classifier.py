@@ -26,6 +26,7 @@ from skimb.losses import (
     PolyLoss,
     VectorScalingLoss,
 )
+from skimb.neural_network._blocks import by_blocks
 from skimb.neural_network._callbacks import Validation
 from skimb.neural_network._cnn import BaseCNN, try_loss
 from skimb.neural_network._prior import (
@@ -535,7 +536,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         prior = self._resolve_prior()
         if isinstance(self.loss_, Loss):
             mapped = "decision_logits" if prior is None else "effective_logits"
-            logits = getattr(self.loss_, mapped)(torch.from_numpy(logits)).numpy()
+            logits = by_blocks(getattr(self.loss_, mapped), logits)
         if prior is None:
             return log_softmax(logits / self.decision_temperature_, axis=1)
         logits = logits / self.temperature_

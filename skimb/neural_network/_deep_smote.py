@@ -14,14 +14,17 @@ from skimb._images import read_layout, refuse_lost_differences
 from skimb._params import Interval, StrOptions, plain
 from skimb._resampled import in_dtype
 from skimb._resampling import append_rows
+from skimb.neural_network._blocks import block_size, fill_up
 from skimb.neural_network._modules import count_multiply_adds
-from skimb.neural_network._runtime import resolve_device, seeded, threads_for
+from skimb.neural_network._runtime import (
+    resolve_device,
+    seeded,
+    threads_for,
+    with_live_threads,
+)
 from skimb.over_sampling._smote import BaseSMOTE
 
 __all__ = ["AutoEncoder", "DeepSMOTE"]
-
-#: Images that are encoded or decoded at once.
-BLOCK = 256
 
 
 class DeepSMOTE(BaseSMOTE):
@@ -164,6 +167,7 @@ class DeepSMOTE(BaseSMOTE):
         )
         with (
             seeded(int(rng.randint(np.iinfo(np.int32).max)), device),
+            threads_for(0),
             torch.inference_mode(False),
             torch.enable_grad(),
         ):
@@ -172,7 +176,8 @@ class DeepSMOTE(BaseSMOTE):
             self._work = count_multiply_adds(module, self._layout.image_shape, device)
             # A step: two batches, each there and, at twice the price, back again.
             with threads_for(5 * self._work * plain(self.batch_size)):
-                self.losses_ = self._train(module, images, target, rng, device)
+                args = module, images, target, rng, device
+                self.losses_ = with_live_threads(self._train, *args)
         self.module_ = module.cpu().eval()
 
     def _train(self, module, images, target, rng, device):
@@ -205,7 +210,8 @@ class DeepSMOTE(BaseSMOTE):
         if not all(torch.isfinite(values).all() for values in module.parameters()):
             raise _diverged("after the last step, parameters are not finite")
         with torch.no_grad():
-            made = module(self._read(images[:BLOCK]).to(device))
+            n_rows = block_size(self._work, torch.device("cpu"))
+            made = module(self._read(images[:n_rows]).to(device))
         if not torch.isfinite(made).all():
             raise _diverged("after the last step, the images that it makes are not finite")
         return losses
@@ -222,12 +228,25 @@ class DeepSMOTE(BaseSMOTE):
     @torch.no_grad()
     def _codes(self, X, rows):
         images = self._layout.to_channels_last(np.asarray(X[rows]))
-        blocks = np.array_split(images, -(-len(images) // BLOCK))
-        with threads_for(self._work * BLOCK):
-            codes = torch.cat([self.module_.encode(self._read(block)) for block in blocks])
+        n_rows = block_size(self._work, torch.device("cpu"))
+        codes = []
+        with threads_for(self._work * n_rows):
+            for start in range(0, len(images), n_rows):
+                block = self._read(images[start : start + n_rows]).permute(0, 2, 3, 1)
+                full = fill_up(block, n_rows).permute(0, 3, 1, 2)
+                codes.append(with_live_threads(self._encoded, full)[: len(block)])
+        codes = torch.cat(codes)
         if not torch.isfinite(codes).all():
             raise _diverged("the codes that it gives are not finite")
         return codes
+
+    @torch.no_grad()
+    def _encoded(self, images):
+        return self.module_.encode(images)
+
+    @torch.no_grad()
+    def _decoded(self, codes):
+        return self.module_.decode(codes)
 
     @torch.no_grad()
     def _rows(self, X, first, second):
@@ -240,11 +259,13 @@ class DeepSMOTE(BaseSMOTE):
         parents, places = np.unique(np.concatenate([first, second]), return_inverse=True)
         codes_of = self._codes(X, parents)
         first, second = torch.from_numpy(places.reshape(2, -1))
-        for start in range(0, len(first), BLOCK):
-            part = slice(start, start + BLOCK)
-            codes = torch.lerp(codes_of[first[part]], codes_of[second[part]], gaps[part])
-            with threads_for(self._work * BLOCK):
-                decoded = self.module_.decode(codes).permute(0, 2, 3, 1).numpy()
+        n_rows = block_size(self._work, torch.device("cpu"))
+        for start in range(0, len(first), n_rows):
+            part = slice(start, start + n_rows)
+            with threads_for(self._work * n_rows):
+                codes = torch.lerp(codes_of[first[part]], codes_of[second[part]], gaps[part])
+                decoded = with_live_threads(self._decoded, fill_up(codes, n_rows))[: len(codes)]
+            decoded = decoded.permute(0, 2, 3, 1).numpy()
             if not np.isfinite(decoded).all():
                 raise _diverged("the images that it makes are not finite")
             values = decoded.astype(np.float64) * self._scale + self._center

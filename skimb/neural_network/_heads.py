@@ -5,9 +5,11 @@ import torch
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import nn
+from torch.nn import functional as F
 
 from skimb.losses import Loss
 from skimb.neural_network._backbones import CosineLinear
+from skimb.neural_network._blocks import by_blocks
 from skimb.neural_network._modules import last_linear
 from skimb.neural_network._training import prepared, train, training_mode, unlabelled
 
@@ -199,7 +201,7 @@ class ScaledLinear(nn.Module):
 
     def forward(self, x):
         """Return the logits ``(n, n_classes)`` of embeddings ``(n, d, 1, 1)``."""
-        return self.scale * nn.functional.linear(x.flatten(1), self.weight, self.bias)
+        return self.scale * F.linear(x.flatten(1), self.weight, self.bias)
 
 
 class TauNormalizedHead(ClassifierMixin, BaseEstimator):
@@ -236,7 +238,9 @@ class TauNormalizedHead(ClassifierMixin, BaseEstimator):
 
     def predict_log_proba(self, X):
         """Return the log-softmax of the logits of embeddings ``(n, d)``."""
-        return log_softmax((X @ self.weight_.T).astype(np.float64), axis=1)
+        weight = torch.from_numpy(self.weight_)
+        logits = by_blocks(lambda rows: F.linear(rows, weight), X)
+        return log_softmax(logits.astype(np.float64), axis=1)
 
     def predict_proba(self, X):
         """Return the softmax of the logits."""

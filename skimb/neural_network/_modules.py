@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from skimb._process import exclusive
 from skimb.neural_network._backbones import VGG, CosineLinear, ResNet
 from skimb.neural_network._pretrained import PretrainedBackbone
 
@@ -390,7 +391,7 @@ def count_multiply_adds(net, image_shape, device):
     int
     """
     net.eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with exclusive(), torch.no_grad(), FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, *image_shape, device=device, dtype=torch.float32))
     net.train()
     return counter.get_total_flops() // 2
@@ -423,7 +424,8 @@ def run_order(net, modules, image_shape, device):
 
     handles = [module.register_forward_pre_hook(note) for module in modules]
     try:
-        with torch.no_grad():
+        # A network may draw from torch's generator, which another thread may have seeded.
+        with exclusive(), torch.no_grad():
             net(torch.zeros(1, *image_shape, device=device, dtype=torch.float32))
     finally:
         for handle in handles:

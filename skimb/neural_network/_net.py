@@ -1,9 +1,9 @@
 """The skorch net that every estimator of images holds."""
 
-import threading
 import warnings
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,20 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
 from skorch.dataset import unpack_data
+from skorch.utils import to_tensor
 from torch import nn
 
 from skimb.neural_network._batches import BatchIterator
+from skimb.neural_network._blocks import (
+    block_size,
+    forward,
+    has_ragged_weights,
+    hidden_values,
+    map_side_by_side,
+    replicas,
+)
 from skimb.neural_network._modules import in_memory
-from skimb.neural_network._runtime import prediction_rows, threads_for
+from skimb.neural_network._runtime import threads_beside, threads_for
 
 __all__ = [
     "DivergenceError",
@@ -118,12 +127,6 @@ class Standardized(nn.Module):
 
     def forward(self, images):
         """Return the logits of images of any dtype."""
-        if len(images) == 1 and not self.training:
-            # Matrix-vector products sum in another order than matrix products: with company, a
-            # row on its own gets the same logits to the bit as among others. (Repeated with the
-            # channels last, as they lie in memory: kernels are chosen by strides.)
-            pair = images.permute(0, 2, 3, 1).repeat(2, 1, 1, 1).permute(0, 3, 1, 2)
-            return self(pair)[:1]
         images = images.to(torch.float32)
         if self.is_active:
             images = (images - self.mean).mul_(self.scale)
@@ -212,9 +215,28 @@ class ImageNet(NeuralNet):
         """Return an iterator of whole batches."""
         if training:
             return BatchIterator(dataset, self.batch_size, self.plan, self.num_workers)
-        n_views = 1 if self.module_.views is None else len(self.module_.views(ONE_IMAGE))
-        n_rows = prediction_rows(n_views * self.multiply_adds, torch.device(self.device))
-        return BatchIterator(dataset, n_rows, num_workers=self.num_workers)
+        return BatchIterator(dataset, self.block_size_, num_workers=self.num_workers)
+
+    def initialize_module(self):
+        """Build the module, and fix the blocks in which it will predict."""
+        super().initialize_module()
+        views = self.module_.views
+        work = self.multiply_adds * (1 if views is None else len(views(ONE_IMAGE)))
+        self.block_size_ = block_size(work, torch.device(self.device))
+        self.block_work_ = work * self.block_size_
+        self.is_ragged_ = has_ragged_weights(self.module_)
+        return self
+
+    def infer(self, x, **fit_params):
+        """Run the module on a batch; a prediction in blocks, whose size does not depend on it."""
+        if self.module_.training:
+            return super().infer(x, **fit_params)
+        blocks = to_tensor(x, device=self.device).split(self.block_size_)
+        return torch.cat([self._forward(self.module_, block) for block in blocks])
+
+    def _forward(self, module, images):
+        images = images.to(self.device)
+        return forward(module, images, self.block_size_, is_ragged=self.is_ragged_)
 
     def _set_training(self, training=True):
         # skorch walks through all modules at every step; the mode seldom changes.
@@ -246,6 +268,11 @@ class ImageNet(NeuralNet):
             )
         self.recent_.append(batch[0])
         return super().train_step(batch, **fit_params)
+
+    def validation_step(self, batch, **fit_params):
+        """Predict a batch, as after the training, and return its loss."""
+        with threads_for(self.block_work_):
+            return super().validation_step(batch, **fit_params)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the loss of a batch, in training with what the regulariser adds."""
@@ -383,8 +410,11 @@ class ImageNet(NeuralNet):
 
     def logits(self, dataset):
         """Return the logits of all rows, float32 of shape (n, n_classes), on the host."""
-        with threads_for(self.multiply_adds * len(dataset)):
-            return torch.cat(list(self.forward_iter(dataset, device="cpu"))).numpy()
+
+        def reader(module):
+            return partial(self._forward, module)
+
+        return self._predict(dataset, reader)
 
     def values_at(self, layer, dataset, *, inputs):
         """Return what a layer reads, or gives, for all rows, on the host.
@@ -402,41 +432,39 @@ class ImageNet(NeuralNet):
         -------
         ndarray of shape (n, d), float32
         """
-        last, thread = [], threading.get_ident()
+        name = next(name for name, part in self.module_.named_modules() if part is layer)
 
-        def keep(layer, read, given=None):
-            # Clones of an estimator may share the network: what another thread reads is not ours.
-            if threading.get_ident() != thread:
-                return
-            # A layer may run more than once in a forward pass: its last input counts.
-            values = read[0] if inputs else given
-            if not isinstance(values, torch.Tensor):
-                raise ValueError(
-                    f"The layer {type(layer).__name__} gives {type(values).__name__}, no tensor. "
-                    "Name a layer within it."
-                )
-            if not inputs and values.ndim == 4:
-                values = values.mean((2, 3))
-            last[:] = [values.flatten(1).float().cpu()]
+        def reader(module):
+            def read(images):
+                with hidden_values(module.get_submodule(name), inputs=inputs) as last:
+                    self._forward(module, images)
+                if not last:
+                    raise ValueError(
+                        f"The layer {type(layer).__name__} does not run as a whole when the "
+                        "network reads images. Name one that does."
+                    )
+                return mean_over_views(last[0], self.block_size_)[: len(images)]
 
-        def of_images(n_images):
-            if not last:
-                raise ValueError(
-                    f"The layer {type(layer).__name__} does not run as a whole when the network "
-                    "reads images. Name one that does."
-                )
-            # A single row was given company, see `Standardized`.
-            n_read = max(2, n_images)
-            return mean_over_views(last[0], n_read)[:n_images]
+            return read
 
-        register = layer.register_forward_pre_hook if inputs else layer.register_forward_hook
-        handle = register(keep)
-        try:
-            with threads_for(self.multiply_adds * len(dataset)):
-                batches = [of_images(len(z)) for z in self.forward_iter(dataset, device="cpu")]
-        finally:
-            handle.remove()
-        return torch.cat(batches).numpy()
+        return self._predict(dataset, reader)
+
+    def _predict(self, dataset, reader):
+        """Return what readers give for all rows, on the host; `reader` makes them of modules."""
+        self._set_training(False)
+        n_readers = 1
+        if torch.device(self.device).type == "cpu" and not torch.is_autocast_enabled("cpu"):
+            n_readers = threads_beside(self.block_work_, -(-len(dataset) // self.block_size_))
+        with threads_for(self.block_work_):
+            readers = map(reader, replicas(self.module_, n_readers))
+            functions = [partial(_on_host, read) for read in readers]
+            return torch.cat(list(map_side_by_side(functions, self.get_iterator(dataset)))).numpy()
+
+
+def _on_host(read, batch):
+    """Return what a reader gives for a batch; whether gradients are taken is up to each thread."""
+    with torch.no_grad():
+        return read(unpack_data(batch)[0]).cpu()
 
 
 def parameter_groups(module, layers=None):

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from skimb._pixel_values import observed_range
+from skimb._process import exclusive
 
 __all__ = ["PretrainedBackbone", "pretrained", "unit_scale"]
 
@@ -137,7 +138,7 @@ def pretrained(name_or_path, *, image_size=None):
     if os.path.isdir(name):
         _refuse_pickles(name)
     # Weights that a model makes up at first are replaced; torch's generator stays as it was.
-    with torch.random.fork_rng(devices=[]):
+    with exclusive(), torch.random.fork_rng(devices=[]):
         load = _from_timm if _is_of_timm(name) else _from_transformers
         return load(name, image_size)
 

@@ -1,22 +1,28 @@
 """The state of the machine during a fit: device, seeds and threads, all handed back as found."""
 
 import os
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import torch
+from sklearn import config_context, get_config
 
-__all__ = ["prediction_rows", "resolve_device", "seeded", "threads_for"]
+from skimb._process import exclusive, is_forked, work_for_holder
 
-#: Multiply-adds that keep one thread busy long enough to be worth a second one, and few enough
-#: that what a batch of predictions leaves between two layers stays in the cache.
+__all__ = [
+    "resolve_device",
+    "seeded",
+    "threads_beside",
+    "threads_for",
+    "with_live_threads",
+    "worker_threads",
+]
+
+#: Multiply-adds that keep one thread busy long enough to be worth a second one.
 WORK_PER_THREAD = 200_000_000
 
 #: Threads at most: beyond these a machine that lends fewer cores than it has suffers.
 MOST_THREADS = 8
-
-#: Rows a batch of predictions at most.
-MOST_ROWS = 512
 
 
 def resolve_device(device):
@@ -56,6 +62,8 @@ def resolve_device(device):
 def seeded(seed, device):
     """Seed torch for the block, and hand back the caller's generators untouched.
 
+    Torch's generators are those of the whole process, so no other thread is in such a block.
+
     Parameters
     ----------
     seed : int
@@ -63,20 +71,13 @@ def seeded(seed, device):
     device : torch.device
         The device whose generator the block uses, beside the CPU's.
     """
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    devices = [device] if device.type == "cuda" else []
+    with exclusive(), torch.random.fork_rng(devices=devices):
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
         yield
-
-
-class _Threads:
-    """The number of torch's threads as it was before the first of several overlapping blocks."""
-
-    lock = threading.Lock()
-    n_inside = 0
-    before = 1
 
 
 @contextmanager
@@ -86,24 +87,23 @@ def threads_for(work):
     The order in which torch sums depends on its number of threads, and joblib's workers have
     another number than the main process: a fixed number makes results equal to the bit in both. It
     is never more than the machine has cores, and no setting but ``OMP_THREAD_LIMIT`` changes it.
+    No other thread of the process is in such a block.
 
     Parameters
     ----------
     work : int
         Multiply-adds of what is done at a time.
     """
-    with _Threads.lock:
-        if _Threads.n_inside == 0:
-            _Threads.before = torch.get_num_threads()
-        _Threads.n_inside += 1
-        torch.set_num_threads(_threads(work))
-    try:
-        yield
-    finally:
-        with _Threads.lock:
-            _Threads.n_inside -= 1
-            if _Threads.n_inside == 0:
-                torch.set_num_threads(_Threads.before)
+    n_threads = _threads(work)
+    with exclusive():
+        before = torch.get_num_threads()
+        if n_threads != before:
+            torch.set_num_threads(n_threads)
+        try:
+            yield
+        finally:
+            if torch.get_num_threads() != before:
+                torch.set_num_threads(before)
 
 
 def _most_threads():
@@ -118,21 +118,74 @@ def _threads(work):
     return int(max(1, min(work // WORK_PER_THREAD, _most_threads())))
 
 
-def prediction_rows(multiply_adds, device):
-    """Return how many rows a batch of predictions shall have.
+def threads_beside(work, n_blocks):
+    """Return how many blocks of predictions are worked on side by side.
+
+    No value depends on it, so it follows what the caller gave torch: a worker of joblib's has fewer
+    threads than the main process.
 
     Parameters
     ----------
-    multiply_adds : int
-        The work of one image.
-    device : torch.device
-        Where the network lies.
+    work : int
+        Multiply-adds of a block, by which `threads_for` chooses.
+    n_blocks : int
+        How many there are.
 
     Returns
     -------
     int
     """
-    if device.type != "cpu":
-        return MOST_ROWS
-    n_rows = _most_threads() * WORK_PER_THREAD // max(1, multiply_adds)
-    return int(min(max(n_rows, 16), MOST_ROWS))
+    n_threads = torch.get_num_threads() // _threads(work)
+    return int(max(1, min(n_threads, n_blocks, work * n_blocks // WORK_PER_THREAD)))
+
+
+def worker_threads(n_workers):
+    """Return a pool of threads that work for the caller, who is in `threads_for` and waits.
+
+    Parameters
+    ----------
+    n_workers : int
+        How many. None may wait for other threads.
+
+    Returns
+    -------
+    ThreadPoolExecutor
+    """
+    n_threads = torch.get_num_threads()
+
+    def begin():
+        work_for_holder()
+        torch.set_num_threads(n_threads)
+
+    return ThreadPoolExecutor(n_workers, initializer=begin)
+
+
+def with_live_threads(function, *args):
+    """Call a function within `threads_for` so that OpenMP has threads for it in a fork too.
+
+    A fork takes over the thread that calls, but not those that have helped it, for which it would
+    wait for ever. A new thread finds new ones.
+
+    Parameters
+    ----------
+    function : callable
+        What is called.
+    *args
+        Its arguments.
+
+    Returns
+    -------
+    object
+        What it returns.
+    """
+    if not is_forked() or torch.get_num_threads() == 1:
+        return function(*args)
+    config = get_config()
+
+    def configured():
+        # The configuration of scikit-learn belongs to a thread.
+        with config_context(**config):
+            return function(*args)
+
+    with worker_threads(1) as pool:
+        return pool.submit(configured).result()

@@ -24,8 +24,15 @@ from skimb.neural_network._net import (
     diverged,
     recent_batches,
 )
-from skimb.neural_network._runtime import threads_for
-from skimb.neural_network._training import OPTIMIZERS, build_net, few_rows, let_go, to_device
+from skimb.neural_network._runtime import threads_for, with_live_threads
+from skimb.neural_network._training import (
+    OPTIMIZERS,
+    build_net,
+    few_rows,
+    let_go,
+    to_device,
+    training_mode,
+)
 
 __all__ = ["train_together", "why_alone", "why_slower"]
 
@@ -86,7 +93,9 @@ def why_alone(trainee):
     if isinstance(network, LinearModel):
         return None
     try:
-        if not _runs_as(trainee, trainee):
+        with training_mode(training):
+            is_batched = _runs_as(trainee, trainee)
+        if not is_batched:
             return "its layers give something else when they are batched"
     except (RuntimeError, TypeError, ValueError, AttributeError) as exc:
         return f"torch cannot batch its layers ({str(exc).splitlines()[0]})"
@@ -143,6 +152,13 @@ def train_together(trainees):
     list of ImageNet or ValueError
         In the order of `trainees`: fitted nets, or why one failed.
     """
+    if not trainees:
+        return []
+    with training_mode(trainees[0].training):
+        return _train_together(trainees)
+
+
+def _train_together(trainees):
     streams, leaders = {}, {}
     for trainee in trainees:
         # Code and buffers are the first one's: who differs in these goes another way.
@@ -189,7 +205,8 @@ def _net(trainee, records, recent):
         for name, value in record.items():
             net.history.record(name, value)
     net.recent_ = deque(recent)
-    net.settle_norms()
+    with threads_for(net.multiply_adds * trainee.training.plan.batch_size):
+        with_live_threads(net.settle_norms)
     del net.recent_
     let_go(net)
     try:
@@ -223,7 +240,8 @@ def _train_group(streams):
     n_wide = max(stream[0].training.plan.batch_size for stream in streams)
     starts = {phase.start for trainee in trainees for phase in trainee.training.phases}
     records = [[] for _ in trainees]
-    with threads_for(stack.multiply_adds * n_wide):
+
+    def take_steps():
         for epoch in range(plan.n_epochs):
             begin = time.perf_counter()
             batches = [stream[0].training.plan.epoch() for stream in streams]
@@ -246,6 +264,9 @@ def _train_group(streams):
             rate, seconds = optimizer.param_groups[0]["lr"], time.perf_counter() - begin
             for of_one, mean in zip(records, means, strict=True):
                 of_one.append({"train_loss": mean, "lr": rate, "dur": seconds})
+
+    with threads_for(stack.multiply_adds * n_wide):
+        with_live_threads(take_steps)
     _hand_back(streams, stack.parameters)
     recent = [batches for batches in stack.recent for _ in streams[0]]
     return {

@@ -31,7 +31,7 @@ from skimb.neural_network._net import (
     loss_parameters,
     parameter_groups,
 )
-from skimb.neural_network._runtime import seeded, threads_for
+from skimb.neural_network._runtime import seeded, threads_for, with_live_threads
 
 __all__ = [
     "OPTIMIZERS",
@@ -362,6 +362,8 @@ def training_mode(training):
     """Seed torch for a training, which takes gradients whatever mode the caller is in."""
     with (
         seeded(training.seed, training.device),
+        # Until the training sets its own number.
+        threads_for(0),
         torch.inference_mode(False),
         torch.enable_grad(),
     ):
@@ -545,7 +547,7 @@ def train(estimator: Any, network, training):
     part = Part(part.images, estimator._encoded(part.target), first.weight)
     try:
         with threads_for(net.multiply_adds * training.plan.batch_size):
-            net.fit(to_device(part, device))
+            with_live_threads(net.fit, to_device(part, device))
     finally:
         if regularizer is not None:
             regularizer.detach()

@@ -2,7 +2,6 @@
 
 import random
 import sys
-import threading
 from contextlib import ExitStack, contextmanager
 from numbers import Real
 from typing import Any
@@ -15,6 +14,7 @@ from sklearn.utils import check_random_state
 
 from skimb._images import read_layout
 from skimb._params import Interval, StrOptions
+from skimb._process import exclusive
 from skimb._resampled import in_dtype
 from skimb._resampling import ImageSamplerMixin, append_rows
 
@@ -265,10 +265,6 @@ def _tensor(values, module):
     return tensor if parameter is None else tensor.to(parameter.device)
 
 
-#: Global generators can serve one thread at a time.
-LOCK = threading.Lock()
-
-
 @contextmanager
 def seeded_generators(seed):
     """Seed the global generators of Python, numpy and torch (where it is loaded), then restore.
@@ -279,7 +275,7 @@ def seeded_generators(seed):
         Their seed.
     """
     torch: Any = sys.modules.get("torch")
-    with LOCK, ExitStack() as stack:
+    with exclusive(), ExitStack() as stack:
         stack.callback(random.setstate, random.getstate())
         stack.callback(np.random.set_state, np.random.get_state())
         random.seed(seed)

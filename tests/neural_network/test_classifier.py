@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import imblearn.over_sampling
@@ -745,13 +746,27 @@ np.save("proba", clf.predict_proba(X))
     np.testing.assert_array_equal(np.load(tmp_path / "proba.npy"), here)
 
 
-def test_overlapping_threads_restore_the_count():
+def test_overlapping_threads_take_turns_and_restore_the_count():
     before = torch.get_num_threads()
-    inside = threads_for(0)
+    begun, found = threading.Event(), []
+
+    def other():
+        begun.wait()
+        with threads_for(0):
+            found.append(torch.get_num_threads())
+
+    thread = threading.Thread(target=other)
+    thread.start()
     with threads_for(10**12):
-        inside.__enter__()
-    assert torch.get_num_threads() == 1
-    inside.__exit__(None, None, None)
+        many = torch.get_num_threads()
+        begun.set()
+        thread.join(0.2)
+        assert not found
+        with threads_for(0):
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == many
+    thread.join()
+    assert found == [1]
     assert torch.get_num_threads() == before
 
 
