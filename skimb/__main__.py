@@ -342,7 +342,7 @@ def _parser():
         "--repeats",
         type=_at_least(1, MOST_REPEATS),
         metavar="N",
-        help="default: 1 on a folder, 3 on the digits",
+        help="default: 1",
     )
     compare.add_argument(
         "--epochs",
@@ -471,7 +471,7 @@ def _compare(parser, arguments):
             estimator=estimator,
             cv=None if X_test is not None else arguments.folds or 5,
             groups=groups,
-            n_repeats=arguments.repeats or (3 if is_digits else 1),
+            n_repeats=arguments.repeats or 1,
             X_test=X_test,
             y_test=y_test,
             random_state=arguments.seed,
