@@ -15,13 +15,12 @@ from scipy import sparse
 from sklearn.utils import _safe_indexing
 
 from skimb._resampled import ResampledRows, in_dtype
+from skimb._unpacking import as_array, is_tensor
 
 __all__ = [
-    "as_array",
     "column_like",
     "columns_without_numbers",
     "in_container",
-    "is_tensor",
     "like",
     "matched_rows",
     "plain_labels",
@@ -30,25 +29,6 @@ __all__ = [
     "select_rows",
     "select_target",
 ]
-
-
-def is_tensor(X):
-    """Tell whether X is a tensor of torch, without importing it."""
-    return "torch" in sys.modules and isinstance(X, sys.modules["torch"].Tensor)
-
-
-def as_array(X):
-    """Return a tensor as an array, and anything else as it is."""
-    if not is_tensor(X):
-        return X
-    if X.layout is not sys.modules["torch"].strided:
-        raise ValueError(f"Got a tensor of layout {X.layout}. Give it dense: tensor.to_dense().")
-    values = X.detach().cpu()
-    try:
-        return values.numpy()
-    except TypeError:
-        # numpy lacks the type, bfloat16 say: float32 holds each of its values.
-        return values.float().numpy()
 
 
 def like(X, values):

@@ -16,10 +16,8 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from sklearn.utils.multiclass import check_classification_targets
 
 from skimb._containers import (
-    as_array,
     columns_without_numbers,
     in_container,
-    is_tensor,
     like,
     plain_labels,
     plain_rows,
@@ -30,6 +28,7 @@ from skimb._image_files import is_paths
 from skimb._images import check_rows
 from skimb._params import check_handed_in, fit_context
 from skimb._resampled import ResampledRows, blend_into, is_integer
+from skimb._unpacking import as_array, is_tensor
 
 __all__ = [
     "EmbeddingMixin",

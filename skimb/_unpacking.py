@@ -13,19 +13,22 @@ __all__ = ["as_array", "is_tensor", "unpacked"]
 
 
 def is_tensor(X):
-    """Tell whether X is a tensor of torch."""
+    """Tell whether X is a tensor of torch, without importing it."""
     return "torch" in sys.modules and isinstance(X, sys.modules["torch"].Tensor)
 
 
 def as_array(X):
-    """Return a tensor as an array, and anything else as it is.
-
-    NumPy has no bfloat16: such a tensor becomes float32, which holds all its values.
-    """
+    """Return a tensor as an array, and anything else as it is."""
     if not is_tensor(X):
         return X
-    X = X.detach().cpu()
-    return (X.float() if X.dtype == sys.modules["torch"].bfloat16 else X).numpy()
+    if X.layout is not sys.modules["torch"].strided:
+        raise ValueError(f"Got a tensor of layout {X.layout}. Give it dense: tensor.to_dense().")
+    values = X.detach().cpu()
+    try:
+        return values.numpy()
+    except TypeError:
+        # numpy lacks the type, bfloat16 say: float32 holds each of its values.
+        return values.float().numpy()
 
 
 def unpacked(X, name="X") -> Any:

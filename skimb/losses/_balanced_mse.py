@@ -307,7 +307,7 @@ class BalancedMSELoss(RegressionLoss):
             with torch.no_grad():
                 self.log_noise_.fill_(math.log(error / float(self.scale_)))
                 self._keep_in_bounds()
-            self.most_log_noise = float(self.log_noise_)
+            self.most_log_noise = float(self.log_noise_.detach())
 
     def _keep_in_bounds(self):
         self.log_noise_.clamp_(math.log(LEAST_NOISE), self.most_log_noise)

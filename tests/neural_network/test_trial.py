@@ -1,5 +1,7 @@
 """The trial before the training: what runs in plain PyTorch runs, and what cannot is said there."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -92,7 +94,8 @@ def test_a_network_that_views_its_maps_trains_and_predicts(n_channels, module, p
 @pytest.mark.parametrize("n_channels", [1, 3])
 def test_an_instance_whose_weights_lie_channels_last_may_view_its_maps(n_channels, few):
     X, y = in_colour(few[0], n_channels), few[1]
-    network = Idiom(n_channels, 2).to(memory_format=torch.channels_last)
+    network: Any = Idiom(n_channels, 2)
+    network = network.to(memory_format=torch.channels_last)
     assert np.isfinite(quick(network).fit(X, y).predict_proba(X)).all()
 
 
