@@ -307,7 +307,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         max_epochs: Any = "auto",
         steps_per_epoch=None,
         batch_size: Any = "auto",
-        early_stopping=False,
+        early_stopping: Any = False,
         validation_fraction=0.1,
         scoring: Any = None,
         n_iter_no_change=5,

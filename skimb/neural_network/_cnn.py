@@ -277,7 +277,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         with training_mode(training):
             net, epoch = train(self, self._build(training), training)
         self._conclude(training, net, epoch)
-        vars(self).update(found)
+        self.__dict__.update(found)
 
     def _prepare(self, X, y, sample_weight=None, groups=None, *, rates=None, length=None):
         """Check everything, and return what the training needs; nothing is random in torch yet.

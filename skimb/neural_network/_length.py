@@ -88,9 +88,10 @@ def training_length(
         "max_epochs": max_epochs,
         "steps_per_epoch": steps_per_epoch,
     }
+    value: Any
     for name, value in numbers.items():
         is_open = value is None if name == "steps_per_epoch" else value == "auto"
-        is_number = isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+        is_number = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
         if not is_number and (name == "n_samples" or not is_open):
             raise ValueError(f"`{name}` must be a positive integer. Got {value!r}.")
     if batch_size == "auto":
