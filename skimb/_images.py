@@ -335,6 +335,9 @@ def warn_of_other_pixels(estimator, images):
     images : ndarray of shape (n, H, W, C), or ImageFiles
         As `check_images` returns them.
     """
+    if images.shape[1:3] == (1, 1):
+        # Embeddings that a new head reads, and other rows of features, have no scale in common.
+        return
     warn_of_other_scale(
         type(estimator).__name__,
         getattr(estimator, "_levels", None),

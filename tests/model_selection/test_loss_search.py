@@ -247,7 +247,7 @@ def test_one_that_diverges_does_not_disturb_the_others(embedded, small_digits):
         ({"augmentation": "flip_crop"}, "augmentations"),
         ({"lr_schedule": "plateau"}, "plateau"),
         ({"lr_decay": 0.5}, "rates of their own"),
-        ({"optimizer": lambda groups, lr, weight_decay: None}, "optimiser"),
+        ({"optimizer": torch.optim.SGD}, "optimiser"),
         ({"module": nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(64, 2))}, "random"),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(value),
