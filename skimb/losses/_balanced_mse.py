@@ -304,6 +304,7 @@ class BalancedMSELoss(RegressionLoss):
             error = 1.4826 * max(float(torch.cat(self._errors).median()), 1e-15)
         self._errors = []
         if isinstance(self.noise, str) and error is not None:
+            self.most_log_noise = math.log(MOST_NOISE)
             with torch.no_grad():
                 self.log_noise_.fill_(math.log(error / float(self.scale_)))
                 self._keep_in_bounds()
