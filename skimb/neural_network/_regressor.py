@@ -63,7 +63,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         short for an object of `skimb.losses` with its defaults. Such an object, whose parameters
         can be searched as ``loss__delta``. Or any callable ``(prediction, target)``, both of shape
         (n,); one that returns a scalar cannot be weighted. All see the standardised target, of mean
-        0 and standard deviation 1. ``"balanced_mse"`` begins with a tenth of the epochs, at least
+        0 and standard deviation 1. ``"balanced_mse"`` begins with half of the epochs, at least
         one (but none of a single one), by squared error, from which it takes the noise that it
         starts with.
     target_weight : {"inverse", "sqrt", "lds"}, callable or None, default=None
