@@ -27,6 +27,9 @@ __all__ = [
 #: a processor, and enough to keep a GPU busy.
 WORK = {"cpu": 100_000_000, "cuda": 50_000_000_000}
 
+#: Multiply-adds of a layer on a block that are worth the call of the layer.
+WORK_PER_LAYER = 8_000_000
+
 #: Rows of a block at most.
 MOST_ROWS = 512
 
@@ -36,11 +39,11 @@ FEWEST_ROWS, HEAVY_ROW = 16, 400_000_000
 #: Numbers (float32) in the widest vector of a processor.
 VECTOR = 16
 
-#: Rows that a function of logits reads at a time.
-ROWS_OF_LOGITS = 256
+#: Numbers that a function of logits reads at a time, and in how many rows at least and at most.
+NUMBERS, FEWEST_ROWS_OF_LOGITS, MOST_ROWS_OF_LOGITS = 2**14, 32, 4096
 
 
-def block_size(multiply_adds, device):
+def block_size(multiply_adds, device, n_layers=1):
     """Return how many rows each forward pass of a prediction has.
 
     Kernels are chosen by the number of rows: where it is always the same, a row gets the same
@@ -53,6 +56,8 @@ def block_size(multiply_adds, device):
         The work of one row.
     device : torch.device
         Where the network lies.
+    n_layers : int, default=1
+        Layers with weights: many that are small want more rows.
 
     Returns
     -------
@@ -60,7 +65,8 @@ def block_size(multiply_adds, device):
         A power of two: where kernels go by vectors, or split the rows over threads, no row is left
         over.
     """
-    wanted = 2 ** round(np.log2(WORK[device.type] / max(1, multiply_adds)))
+    work = max(WORK[device.type], WORK_PER_LAYER * n_layers)
+    wanted = 2 ** round(np.log2(work / max(1, multiply_adds)))
     fewest = FEWEST_ROWS if multiply_adds <= HEAVY_ROW else FEWEST_ROWS // 2
     return int(min(max(wanted, fewest), MOST_ROWS))
 
@@ -82,7 +88,8 @@ def fill_up(rows, n_rows):
     """
     full = torch.empty((n_rows, *rows.shape[1:]), dtype=rows.dtype, device=rows.device)
     full[: len(rows)] = rows
-    full[len(rows) :] = rows[-1]
+    if len(rows) < n_rows:
+        full[len(rows) :] = full[len(rows) - 1].clone()
     return full
 
 
@@ -104,7 +111,12 @@ def forward(module, images, n_rows, *, is_ragged):
     -------
     Tensor of shape (n, ...)
     """
-    full = fill_up(images.permute(0, 2, 3, 1), n_rows).permute(0, 3, 1, 2)
+    rows = images.permute(0, 2, 3, 1)
+    # Pixels that the module turns into float32 get memory of their own there.
+    is_block = len(rows) == n_rows and rows.dtype != torch.float32
+    if not is_block or rows.stride() != torch.empty(rows.shape, device="meta").stride():
+        rows = fill_up(rows, n_rows)
+    full = rows.permute(0, 3, 1, 2)
     with AlignedProducts() if is_ragged else nullcontext():
         return module(full)[: len(images)]
 
@@ -123,9 +135,12 @@ def by_blocks(function, values):
     -------
     ndarray of shape (n, k)
     """
+    rows = torch.from_numpy(np.ascontiguousarray(values))
+    # A power of two, and of columns alone: see `block_size`.
+    n_rows = 2 ** round(np.log2(NUMBERS / rows.shape[1]))
+    n_rows = min(max(n_rows, FEWEST_ROWS_OF_LOGITS), MOST_ROWS_OF_LOGITS)
     with threads_for(0), torch.no_grad(), AlignedProducts():
-        parts = torch.from_numpy(np.ascontiguousarray(values)).split(ROWS_OF_LOGITS)
-        made = [function(fill_up(part, ROWS_OF_LOGITS))[: len(part)] for part in parts]
+        made = [function(fill_up(part, n_rows))[: len(part)] for part in rows.split(n_rows)]
     return torch.cat(made).numpy()
 
 

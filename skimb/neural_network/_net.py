@@ -222,7 +222,8 @@ class ImageNet(NeuralNet):
         super().initialize_module()
         views = self.module_.views
         work = self.multiply_adds * (1 if views is None else len(views(ONE_IMAGE)))
-        self.block_size_ = block_size(work, torch.device(self.device))
+        n_layers = sum(parameter.ndim > 1 for parameter in self.module_.parameters())
+        self.block_size_ = block_size(work, torch.device(self.device), n_layers)
         self.block_work_ = work * self.block_size_
         self.is_ragged_ = has_ragged_weights(self.module_)
         return self

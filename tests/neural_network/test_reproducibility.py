@@ -191,6 +191,11 @@ def test_blocks_are_powers_of_two_of_bounded_work(work):
     assert n_rows <= 16 or n_rows * work < 3e8
 
 
+def test_many_small_layers_want_more_rows():
+    shallow, deep = (block_size(4e6, torch.device("cpu"), n_layers) for n_layers in (3, 33))
+    assert 8 <= shallow < deep <= 64
+
+
 def test_rows_are_filled_up_in_memory_of_their_own():
     rows = torch.arange(12.0).reshape(4, 3)[1:]
     full = fill_up(rows, 5)
