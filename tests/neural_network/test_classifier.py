@@ -831,6 +831,7 @@ def test_pickles_without_the_data(params, digits):
 
 def test_prints_an_epoch_a_line(small_digits, capsys):
     clf = quick(verbose=1, early_stopping=True, n_iter_no_change=1, max_epochs=20)
+    clf.set_params(module="linear", steps_per_epoch=50)
     clf.set_params(lr=1e-9).fit(*small_digits)
     printed = capsys.readouterr().out
     # A heading, a rule, and every epoch, the last included.

@@ -296,7 +296,7 @@ def test_three_classes_by_hand():
     y = np.repeat(["a", "b", "c"], [560, 30, 410])
     X = rng.rand(1000, 6, 6).astype(np.float32)
     X[y == "b"] += 0.2
-    clf = CNNClassifier(max_epochs=3, random_state=0)
+    clf = CNNClassifier(max_epochs=3, batch_size=128, augmentation=None, random_state=0)
     by_hand = clf.set_params(class_weight={"a": 1.8, "b": 33.3, "c": 2.4}).fit(X, y)
     proba, prior = by_hand.predict_proba(X), by_hand.effective_prior_
     balanced = clf.set_params(class_weight="balanced").fit(X, y)
@@ -354,7 +354,9 @@ def test_early_stopping_waits_for_the_weights(small_digits):
         class_weight="balanced",
         reweight_after=0.5,
         max_epochs=10,
+        steps_per_epoch=50,
         early_stopping=True,
+        scoring="balanced_accuracy",
         n_iter_no_change=1,
         lr=1e-12,
         random_state=0,

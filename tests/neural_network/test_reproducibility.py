@@ -290,6 +290,9 @@ def expected():
 def test_every_backend_gives_the_same_bits(backend, expected):
     """Jobs of all kinds side by side, so that those in threads overlap."""
     names = [*JOBS, *JOBS]
+    if backend == "multiprocessing":
+        # scikit-learn's search for neighbours hangs in a fork whose parent has used OpenMP.
+        names = [name for name in names if "sampler" not in name and name != "auto-encoder"]
     before = generators()
     # No more than small work: see below for large work in forks.
     made = Parallel(n_jobs=3, backend=backend)(delayed(JOBS[n][0])(JOBS[n][1]) for n in names)
