@@ -15,6 +15,7 @@ from skimb.study._comparison import Comparison
 from skimb.study._pictures import MOST_MISTAKES_SHOWN, pooled_mistakes, samples
 from skimb.study._splits import grouped_folds, groups_by_class
 from skimb.study._strategies import (
+    CONSTANT,
     NEEDED_ROWS,
     STRATEGIES,
     Remembering,
@@ -201,6 +202,9 @@ class ClassificationTask:
                 y, predicted, confidence, n_images=MOST_MISTAKES_SHOWN
             ).items()
         }
+        if name == CONSTANT:
+            # It is equally sure of all, so there is no most confident mistake.
+            mistakes = {}
         return Outcome(
             name,
             {metric: float(value) for metric, value in scores.items()},

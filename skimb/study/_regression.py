@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.dummy import DummyRegressor
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_array
 
@@ -16,7 +17,7 @@ from skimb.over_sampling import SMOGN, RelevanceOverSampler
 from skimb.relevance import Relevance, fit_relevance, relevance_bumps
 from skimb.study._pictures import MOST_MISTAKES_SHOWN, gallery, short_number
 from skimb.study._regression_comparison import RegressionComparison
-from skimb.study._strategies import BASELINE, with_steps
+from skimb.study._strategies import BASELINE, CONSTANT, LINEAR, with_steps
 from skimb.under_sampling import RelevanceUnderSampler
 
 __all__ = ["REGRESSION_STRATEGIES", "RegressionTask"]
@@ -35,6 +36,7 @@ TRAINED = {
     "over": {"sampler": RelevanceOverSampler()},
     "under": {"sampler": RelevanceUnderSampler()},
     "smogn": {"sampler": SMOGN()},
+    "linear": LINEAR,
 }
 
 #: Those that must know what is rare.
@@ -57,6 +59,8 @@ REGRESSION_STRATEGIES = {
     "over": "rows of the rare ranges repeated",
     "under": "rows of the normal range dropped",
     "smogn": "rows of the rare ranges blended or changed by noise (SMOGN, in pixels)",
+    "linear": "floor: one linear layer on the pixels, for as many steps",
+    CONSTANT: "floor: the mean of y for every image",
 }
 
 
@@ -187,12 +191,18 @@ class RegressionTask:
         """Fit the strategies of one group, and yield each when it is ready."""
         for name in names:
             start = time.perf_counter()
+            if name == CONSTANT:
+                constant = DummyRegressor().fit(X, y)
+                yield name, constant, time.perf_counter() - start
+                continue
             network = self.made(name, estimator).set_params(random_state=seed)
             with_steps(network, len(y), steps).fit(X, y)
             yield name, network, time.perf_counter() - start
 
     def made(self, name, estimator):
         """Return the estimator that a strategy is, not fitted."""
+        if name == CONSTANT:
+            return DummyRegressor()
         params = dict(TRAINED[name])
         if name in BY_RELEVANCE:
             params["relevance"] = self.relevance
@@ -214,7 +224,7 @@ class RegressionTask:
             name,
             {metric: float(value) for metric, value in scores.items()},
             seconds,
-            [epoch["train_loss"] for epoch in fitted.history_],
+            [epoch["train_loss"] for epoch in getattr(fitted, "history_", [])],
             rows,
             np.asarray(y, dtype=np.float64),
             known.predicted,

@@ -4,6 +4,7 @@ import copy
 import time
 
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.metaestimators import available_if
 
@@ -15,6 +16,8 @@ from skimb.under_sampling import RandomUnderSampler
 
 __all__ = [
     "BASELINE",
+    "CONSTANT",
+    "LINEAR",
     "NEEDED_ROWS",
     "STRATEGIES",
     "Remembering",
@@ -27,6 +30,11 @@ __all__ = [
 
 BASELINE = "none"
 
+#: Floors, which need no network: where a strategy is not above them, it has learned nothing.
+CONSTANT = "constant"
+#: A network without a hidden layer, and without what belongs to layers.
+LINEAR = {"module": "linear", "freeze": None, "lr_decay": None}
+
 #: Strategies that train a network of their own: the parameters that they set.
 TRAINED = {
     "class_weight": {"class_weight": "balanced"},
@@ -35,6 +43,7 @@ TRAINED = {
     "over": {"sampler": RandomOverSampler()},
     "under": {"sampler": RandomUnderSampler()},
     "balanced_batches": {"batch_sampling": "balanced"},
+    "linear": LINEAR,
 }
 
 
@@ -73,6 +82,8 @@ STRATEGIES = {
     "balanced_batches": "every batch holds equal shares of the classes",
     "threshold": "plain network; decision threshold tuned on the training part",
     "prior_shift": "plain network; probabilities moved to a uniform class prior",
+    "linear": "floor: one linear layer on the pixels, for as many steps",
+    CONSTANT: "floor: the class prior for every image",
 }
 
 
@@ -97,6 +108,8 @@ def strategy_estimator(name, estimator, *, scoring=None):
     estimator
         Not fitted.
     """
+    if name == CONSTANT:
+        return DummyClassifier()
     if name == "smote_embedding":
         return DecoupledClassifier(estimator, sampler=SMOTE())
     if name == "threshold":
@@ -134,7 +147,8 @@ def group_strategies(names):
         The group of the baseline first.
     """
     shared = tuple(name for name in names if name == BASELINE or name in BUILT_ON_PLAIN)
-    return [shared, *((name,) for name in names if name in TRAINED)]
+    alone = (name for name in names if name in TRAINED or name == CONSTANT)
+    return [shared, *((name,) for name in alone)]
 
 
 def with_steps(network, n_samples, steps):
@@ -190,6 +204,10 @@ def fit_strategies(names, estimator, X, y, tied=None, *, seed, scoring=None, ste
     """
     first = names[0]
     start = time.perf_counter()
+    if first == CONSTANT:
+        constant = DummyClassifier().fit(X, y)
+        yield first, constant, time.perf_counter() - start
+        return
     network = copy.copy(estimator).set_params(random_state=seed, **TRAINED.get(first, {}))
     with_steps(network, len(y), steps).fit(X, y)
     network_seconds = time.perf_counter() - start

@@ -491,10 +491,30 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(comparison, tmp_pat
     assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
 
 
+def test_floors_are_what_needs_no_network(comparison, data):
+    X, y = data
+    rare = np.mean(y == "eight")
+    table = comparison.table
+    # The constant calls every image common: by hand.
+    assert table.loc["constant", ("f1_minority", "mean")] == 0
+    assert table.loc["constant", ("balanced_accuracy", "mean")] == 0.5
+    assert table.loc["constant", ("average_precision_minority", "mean")] == pytest.approx(
+        rare, abs=0.01
+    )
+    assert not any(comparison.mistakes["constant"].pictures.values())
+    [(_, fitted, _)] = fit_strategies(("linear",), ESTIMATOR, X, y, seed=5)
+    by_hand = CNNClassifier("linear", max_epochs=3, random_state=5).fit(X, y)
+    np.testing.assert_array_equal(fitted.predict_proba(X), by_hand.predict_proba(X))
+    # What belongs to the layers of a network is left out.
+    frozen = CNNClassifier(max_epochs=1, freeze=2, lr_decay=0.5)
+    [(_, fitted, _)] = fit_strategies(("linear",), frozen, X, y, seed=5)
+    assert fitted.get_params()["module"] == "linear"
+
+
 def test_plot_and_print(comparison):
     figure = comparison.plot()
     assert len(figure.axes) == 2
     text = str(comparison)
     assert all(name in text for name in comparison.strategies)
     assert "within noise" in text or "better" in text
-    assert "10 strategies over 4 runs" in repr(comparison)
+    assert "12 strategies over 4 runs" in repr(comparison)

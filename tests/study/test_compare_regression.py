@@ -63,6 +63,9 @@ def test_each_strategy_sets_what_its_name_says(data):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             [(_, fitted, _)] = task.fit([name], clone(ESTIMATOR), X, y, seed=3)
+        if name == "constant":
+            np.testing.assert_allclose(fitted.predict(X), y.mean())
+            continue
         plain = ESTIMATOR.get_params(deep=False)
         found[name] = {
             key: value
@@ -73,6 +76,7 @@ def test_each_strategy_sets_what_its_name_says(data):
     assert found["weight_lds"] == {"target_weight": "lds"}
     assert found["density_batches"] == {"batch_sampling": "inverse"}
     assert found["ranksim"] == {"ranksim": 10.0}
+    assert found["linear"] == {"module": "linear"}
     assert set(found["relevance_batches"]) == {"batch_sampling", "relevance"}
     for name in ("over", "under", "smogn"):
         # What is rare is that of the whole, not of a fold.
@@ -251,7 +255,7 @@ def test_a_foreign_estimator_and_a_quantity_taken_for_labels_are_named(data):
 
 def test_what_is_known_of_labels_is_not_asked_of_numbers(comparison):
     assert not hasattr(comparison, "confusion_matrix")
-    assert repr(comparison).startswith("<RegressionComparison of 12 strategies")
+    assert repr(comparison).startswith("<RegressionComparison of 14 strategies")
 
 
 def test_a_fixed_test_set_and_a_scoring_of_ones_own(data):
