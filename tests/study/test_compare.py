@@ -503,7 +503,8 @@ def test_floors_are_what_needs_no_network(comparison, data):
     )
     assert not any(comparison.mistakes["constant"].pictures.values())
     [(_, fitted, _)] = fit_strategies(("linear",), ESTIMATOR, X, y, seed=5)
-    by_hand = CNNClassifier("linear", max_epochs=3, random_state=5).fit(X, y)
+    settings = {"lr": 1e-2, "augmentation": None, "max_epochs": 3, "random_state": 5}
+    by_hand = CNNClassifier("linear", **settings).fit(X, y)
     np.testing.assert_array_equal(fitted.predict_proba(X), by_hand.predict_proba(X))
     # What belongs to the layers of a network is left out.
     frozen = CNNClassifier(max_epochs=1, freeze=2, lr_decay=0.5)

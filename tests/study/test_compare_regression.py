@@ -76,7 +76,7 @@ def test_each_strategy_sets_what_its_name_says(data):
     assert found["weight_lds"] == {"target_weight": "lds"}
     assert found["density_batches"] == {"batch_sampling": "inverse"}
     assert found["ranksim"] == {"ranksim": 10.0}
-    assert found["linear"] == {"module": "linear"}
+    assert found["linear"].items() >= {"module": "linear", "lr": 1e-2}.items()
     assert set(found["relevance_batches"]) == {"batch_sampling", "relevance"}
     for name in ("over", "under", "smogn"):
         # What is rare is that of the whole, not of a fold.
