@@ -15,7 +15,7 @@ from skimb.inspection._text import visible_text
 from skimb.study._pictures import shorten_ticks
 from skimb.study._report import metric_label, render_report, short_label
 from skimb.study._statistics import corrected_interval, judge
-from skimb.study._strategies import BASELINE, has_own_network
+from skimb.study._strategies import BASELINE, CONSTANT, has_own_network
 
 __all__ = ["BaseComparison", "Comparison"]
 
@@ -204,7 +204,7 @@ class BaseComparison(ABC):
         }
 
     def plot(self, *, figure=None):
-        """Plot the difference of each strategy to the baseline, with its interval.
+        """Plot the difference of each strategy but the constant to the baseline, with its interval.
 
         Parameters
         ----------
@@ -215,12 +215,13 @@ class BaseComparison(ABC):
         -------
         matplotlib Figure
         """
-        n_rows = len(self.strategies) - 1
+        # The constant lies so far off that nothing else could be told apart beside it.
+        names = [name for name in self.strategies if name not in (BASELINE, CONSTANT)]
+        n_rows = len(names)
         metrics = self.verdict_metrics
         if figure is None:
             figure = Figure(figsize=(4.6 * len(metrics), 1.1 + 0.32 * max(1, n_rows)))
         axes = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
-        names = [name for name in self.strategies if name != BASELINE]
         for ax, metric in zip(axes, metrics, strict=True):
             for row, name in enumerate(names):
                 summary = self._summary(name, metric)

@@ -18,7 +18,7 @@ from skimb.inspection import (
 )
 from skimb.inspection._text import distinct_texts, fallback_families, visible_text
 from skimb.study._pictures import MOST_CLASSES_SHOWN
-from skimb.study._strategies import BASELINE, STRATEGIES
+from skimb.study._strategies import BASELINE, CONSTANT, STRATEGIES
 
 #: Letters of a label beside a confusion matrix, at most, and those that lie side by side.
 MATRIX_WIDTH, SHORT_LABEL = 20, 8
@@ -295,7 +295,7 @@ def _trade(comparison):
     if not set(metrics) <= set(comparison.metrics):
         return None
     table = comparison.table
-    for i, name in enumerate(comparison.strategies):
+    for i, name in enumerate(name for name in comparison.strategies if name != CONSTANT):
         x, y = (table.loc[name, (metric, "mean")] for metric in metrics)
         marker = "D" if name == BASELINE else "o"
         ax.plot(x, y, marker, color="black" if name == BASELINE else f"C{i % 10}", label=name)
