@@ -33,6 +33,7 @@ from skimb._resampling import seeded_clone
 from skimb._unpacking import unpacked
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.neural_network._heads import prepare_head, starting_layer
+from skimb.neural_network._net import DivergenceError
 from skimb.neural_network._together import train_together, why_alone, why_slower
 from skimb.neural_network._training import prepared
 
@@ -398,6 +399,10 @@ class LossSearchCV(GridSearchCV):
         begin = time.perf_counter()
         model, trainees = _seeded(model), []
         for (train, _), (embedded, start, _) in zip(splits, backbones, strict=True):
+            if isinstance(embedded, Exception):
+                # Where the network of a fold diverges, no candidate has a score there.
+                trainees += [embedded] * len(candidates)
+                continue
             kept = _weighted_rows(train, y, metadata.of_training.get("sample_weight"))
             rows, weight = embedded[kept], metadata.of_rows(kept).get("sample_weight")
             for candidate in candidates:
@@ -413,7 +418,10 @@ class LossSearchCV(GridSearchCV):
         self._score(bank, candidates, y, metadata, spent + seconds / len(heads))
 
     def _backbones(self, model, X, y, splits, metadata):
-        """Return for each fold embeddings of all rows, where heads start, and the seconds."""
+        """Return for each fold embeddings of all rows, where heads start, and the seconds.
+
+        The error of a network that diverged stands in the place of its embeddings.
+        """
         if self.backbone == "given":
             begin = time.perf_counter()
             network = model.estimator.estimator
@@ -611,13 +619,19 @@ def _or_error(prepare, *args):
 
 
 def _fit_and_embed(model, X, part, target, metadata):
-    """Train stage 1 on a part; return the embeddings of X, where heads start, and the seconds."""
+    """Train stage 1 on a part; return the embeddings of X, where heads start, and the seconds.
+
+    If it diverges, the error stands in the place of the embeddings.
+    """
     begin = time.perf_counter()
     rng = check_random_state(clone(model).random_state)
     # As in DecoupledClassifier: the head draws first.
     model._build_head(rng)
     network = CNNClassifier() if model.estimator is None else model.estimator
-    network = seeded_clone(network, rng).fit(part, target, **metadata)
+    try:
+        network = seeded_clone(network, rng).fit(part, target, **metadata)
+    except DivergenceError as exc:
+        return exc, None, time.perf_counter() - begin
     start = starting_layer(network, target)
     return network.embed(X), start, time.perf_counter() - begin
 

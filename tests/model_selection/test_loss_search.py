@@ -617,6 +617,36 @@ def test_a_candidate_that_fails_gets_the_error_score(small_digits):
         LossSearchCV(NETWORK, grid, cv=CV, error_score="raise").fit(X, y)
 
 
+def test_a_fold_whose_network_diverges_gets_the_error_score_as_in_a_grid_search(small_digits):
+    X, y = small_digits
+    X = X.astype(np.float32)
+    # The networks of the second and third fold train on it.
+    X[next(CV.split(X, y))[1][-1]] = 99.0
+
+    class Fragile(nn.Module):
+        def __init__(self, in_channels, n_outputs):
+            super().__init__()
+            self.head = nn.Linear(64, n_outputs)
+
+        def forward(self, x):
+            logits = self.head(x.flatten(1))
+            return logits * torch.nan if self.training and (x == 99).any() else logits
+
+    network = clone(NETWORK).set_params(module=Fragile, standardize=None)
+    grid = {"class_weight": [None, "balanced"]}
+    found = []
+    for search in (GridSearchCV, LossSearchCV):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fitted = search(network, grid, cv=CV, refit=False).fit(X, y)
+        assert FitFailedWarning in {warning.category for warning in caught}
+        scores = [fitted.cv_results_[f"split{fold}_test_score"] for fold in range(3)]
+        found.append(np.isnan(scores).tolist())
+    assert found[0] == found[1] == [[False, False], [True, True], [True, True]]
+    with pytest.raises(ValueError, match="diverged"):
+        LossSearchCV(network, grid, cv=CV, refit=False, error_score="raise").fit(X, y)
+
+
 def test_the_global_generators_stay_as_they_were(small_digits):
     X, y = small_digits
     before = torch.random.get_rng_state(), pickle.dumps(np.random.get_state())
