@@ -116,7 +116,7 @@ def outcome(kind, params, data):
     one = kind(**{k: v for k, v in SHORT.items() if k in known} | params)
     for name, value in params.items():
         assert one.get_params()[name] is value
-    if kind is DecoupledClassifier:
+    if kind in (DecoupledClassifier, skimb.model_selection.TunedOffsetsClassifierCV):
         one.set_params(estimator=CNNClassifier(max_epochs=1, random_state=0))
     if kind is skimb.ensemble.ReBaggRegressor:
         one.set_params(estimator=DecisionTreeRegressor(max_depth=3))
