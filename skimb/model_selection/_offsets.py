@@ -8,11 +8,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import StratifiedKFold
-from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils import _safe_indexing, check_random_state, indexable
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
 
+from skimb._images import checked_once, fit_images
 from skimb._params import HasMethods, Interval, fit_context
 from skimb._resampling import seeded_clone
+from skimb._unpacking import unpacked
 from skimb.model_selection._grouping import bundles_of, grouped_folds, groups_by_class
 from skimb.neural_network import CNNClassifier, training_length
 
@@ -290,14 +293,23 @@ class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):
         """
         self.__dict__.pop("offsets_", None)
         rng = check_random_state(self.random_state)
-        y = column_or_1d(y)
-        check_consistent_length(X, y)
+        network = CNNClassifier() if self.estimator is None else self.estimator
+        is_frozen = isinstance(network, FrozenEstimator)
+        settings = network.estimator if is_frozen else network
+        (X,) = indexable(unpacked(X))
+        images, y = fit_images(
+            self,
+            X,
+            y,
+            image_shape=getattr(settings, "image_shape", None),
+            channels=getattr(settings, "channels", None),
+        )
+        check_classification_targets(y)
+        X = checked_once(X, images)
         scoring = self._scoring(y)
         bundle = bundles_of(X, groups)
         seed = int(rng.randint(np.iinfo(np.int32).max))
         folds = held_out_folds(y, bundle, seed, n_folds=self.cv)
-        network = CNNClassifier() if self.estimator is None else self.estimator
-        is_frozen = isinstance(network, FrozenEstimator)
         network = network.estimator if is_frozen else seeded_clone(network, rng)
         log_proba = np.empty((len(y), len(np.unique(y))))
         for train, test in folds:
@@ -436,8 +448,9 @@ def held_out_folds(y, tied, seed, *, n_folds=2):
     labels, counts = np.unique(y, return_counts=True)
     if counts.min() < 2:
         raise ValueError(
-            f"Class {labels.tolist()[counts.argmin()]!r} has a single sample, and offsets are "
-            "chosen on samples that are held out. Give at least two of every class."
+            f"Class {labels.tolist()[counts.argmin()]!r} has a single sample (of n_samples="
+            f"{len(y)}), and offsets are chosen on samples that are held out. Give at least two of "
+            "every class."
         )
     if tied is None or len(np.unique(tied)) == len(y):
         folds = StratifiedKFold(min(n_folds, counts.min()), shuffle=True, random_state=seed)
