@@ -9,6 +9,7 @@ the next. Lambdas and comprehensions count with the function that holds them.
 """
 
 import argparse
+import itertools
 import sys
 import threading
 import warnings
@@ -69,7 +70,7 @@ def main():
         for file, name in calls:
             print(f"{file}: {name}")
     files = [file for file, _ in calls]
-    changes = sum(one != other for one, other in zip(files, files[1:], strict=False))
+    changes = sum(one != other for one, other in itertools.pairwise(files))
     print(f"{len(calls)} calls of {len(set(calls))} functions in {len(set(files))} files")
     print(f"{changes} changes of file")
 

@@ -22,11 +22,11 @@ from sklearn.model_selection import StratifiedKFold
 
 from skimb import _image_files as image_files
 from skimb._image_files import ImageFiles, as_paths
+from skimb._networks._pretrained import unit_scale
 from skimb.class_weight import class_counts
 from skimb.datasets import load_image_folder, load_imbalanced_digits, read_images
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
-from skimb.neural_network._pretrained import unit_scale
-from skimb.neural_network._validation import bundles
+from skimb.neural_network._held_out import bundles
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.under_sampling import RandomUnderSampler
 

@@ -18,8 +18,8 @@ from skorch import NeuralNetClassifier
 from torch import nn
 from torch.nn import functional as F
 
+from skimb._engine._runtime import resolve_device
 from skimb.neural_network import CNNClassifier
-from skimb.neural_network._runtime import resolve_device
 
 #: Side, channels, rows, epochs: enough of each that what happens once a fit does not count.
 SIZES = {"8x8x1": (8, 1, 1280, 10), "28x28x1": (28, 1, 1280, 2), "64x64x3": (64, 3, 128, 3)}

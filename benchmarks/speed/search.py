@@ -24,11 +24,12 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 from torch.nn import functional as F
 
+from skimb._engine import _together
+from skimb._engine._runtime import resolve_device
 from skimb.datasets import load_imbalanced_digits
 from skimb.losses import FocalLoss
 from skimb.model_selection import LossSearchCV
-from skimb.neural_network import CNNClassifier, _together
-from skimb.neural_network._runtime import resolve_device
+from skimb.neural_network import CNNClassifier
 
 GRID = {
     "loss": [FocalLoss()],

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from skimb._image_files import as_paths, is_paths
-from skimb.neural_network._validation import bundles, group_numbers
+from skimb.neural_network._held_out import bundles, group_numbers
 
 __all__ = ["bundles_of", "contents", "grouped_folds", "groups_by_class"]
 

@@ -13,6 +13,11 @@ from scipy.special import log_softmax
 from sklearn.base import ClassifierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
 
+from skimb._engine._blocks import by_blocks
+from skimb._engine._callbacks import Validation
+from skimb._engine._image_data import Part, unlabelled
+from skimb._engine._sample_weights import class_weighted, mean_one
+from skimb._engine._training import Phase
 from skimb._params import Interval, StrOptions, plain
 from skimb.class_weight import SCHEMES, weights_from_counts
 from skimb.losses import (
@@ -26,18 +31,11 @@ from skimb.losses import (
     PolyLoss,
     VectorScalingLoss,
 )
-from skimb.neural_network._blocks import by_blocks
-from skimb.neural_network._callbacks import Validation
 from skimb.neural_network._cnn import BaseCNN, try_loss
-from skimb.neural_network._prior import (
-    effective_prior,
-    resolve_target_prior,
-    shift_log_posterior,
-)
-from skimb.neural_network._resample import resample_training_part
-from skimb.neural_network._training import Part, Phase, class_weighted, mean_one, unlabelled
+from skimb.neural_network._prior import effective_prior, resolve_target_prior, shift_log_posterior
+from skimb.neural_network._training_samplers import resample_training_part
 
-__all__ = ["CNNClassifier"]
+__all__ = ["GRID_EXAMPLE", "LOSSES", "CNNClassifier"]
 
 LOSSES = {
     "cross_entropy": CrossEntropyLoss,

@@ -15,7 +15,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skimb._engine._augmentation import AUGMENTATIONS, build_augmentation
+from skimb._engine._batch_plan import BatchPlan
+from skimb._engine._image_data import Part, unlabelled
+from skimb._engine._length import TrainingLength, still_falls, training_length
+from skimb._engine._optimizers import OPTIMIZERS, loss_parameters
+from skimb._engine._runtime import resolve_device
+from skimb._engine._sample_weights import exponent_of, in_range
+from skimb._engine._training import Training, epoch_records, train, training_mode
+from skimb._engine._trial import try_optimizer, try_step
 from skimb._images import check_images, fit_images, warn_of_other_pixels
+from skimb._networks._building import MODULES, build_module
+from skimb._networks._pretrained import PretrainedBackbone, unit_scale
+from skimb._networks._probes import last_linear
 from skimb._params import (
     HasMethods,
     Interval,
@@ -28,26 +40,7 @@ from skimb._params import (
 from skimb._pixel_values import levels_of
 from skimb._resampled import ResampledRows
 from skimb.losses import Loss, RegressionLoss
-from skimb.neural_network._augmentation import AUGMENTATIONS, build_augmentation
-from skimb.neural_network._batches import BatchPlan
-from skimb.neural_network._length import TrainingLength, still_falls, training_length
-from skimb.neural_network._modules import MODULES, build_module, last_linear
-from skimb.neural_network._net import loss_parameters
-from skimb.neural_network._pretrained import PretrainedBackbone, unit_scale
-from skimb.neural_network._runtime import resolve_device
-from skimb.neural_network._training import (
-    OPTIMIZERS,
-    Part,
-    Training,
-    epoch_records,
-    exponent_of,
-    in_range,
-    train,
-    training_mode,
-    unlabelled,
-)
-from skimb.neural_network._trial import try_optimizer, try_step
-from skimb.neural_network._validation import group_numbers, hold_out
+from skimb.neural_network._held_out import group_numbers, hold_out
 
 __all__ = ["BaseCNN", "refuse_parameters_of_a_string", "try_loss"]
 

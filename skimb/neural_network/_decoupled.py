@@ -33,7 +33,7 @@ from skimb.neural_network._heads import (
     own_layer,
     starting_layer,
 )
-from skimb.neural_network._resample import resample_training_part
+from skimb.neural_network._training_samplers import resample_training_part
 
 __all__ = ["DecoupledClassifier"]
 

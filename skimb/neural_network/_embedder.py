@@ -19,18 +19,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skimb._engine._image_data import unlabelled
+from skimb._engine._net import ImageNet
+from skimb._engine._runtime import resolve_device
+from skimb._engine._standardized import RowLoss, Standardized
 from skimb._image_files import is_paths
 from skimb._images import check_images, checked_once, fit_images, warn_of_other_pixels
+from skimb._networks._pretrained import PretrainedBackbone, unit_scale
+from skimb._networks._probes import count_multiply_adds, last_linear
 from skimb._params import HasMethods, StrOptions, check_handed_in, fit_context
 from skimb._pixel_values import levels_of
 from skimb._resampling import seeded_clone
 from skimb.neural_network._classifier import CNNClassifier
 from skimb.neural_network._embedding_cache import check_cache, embed_once, open_cache
-from skimb.neural_network._modules import count_multiply_adds, last_linear
-from skimb.neural_network._net import ImageNet, RowLoss, Standardized
-from skimb.neural_network._pretrained import PretrainedBackbone, unit_scale
-from skimb.neural_network._runtime import resolve_device
-from skimb.neural_network._training import unlabelled
 
 __all__ = ["CNNEmbedder"]
 

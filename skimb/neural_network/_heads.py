@@ -7,11 +7,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import nn
 from torch.nn import functional as F
 
+from skimb._engine._blocks import by_blocks
+from skimb._engine._image_data import unlabelled
+from skimb._engine._training import prepared, train, training_mode
+from skimb._networks._linear import CosineLinear
+from skimb._networks._probes import last_linear
 from skimb.losses import Loss
-from skimb.neural_network._backbones import CosineLinear
-from skimb.neural_network._blocks import by_blocks
-from skimb.neural_network._modules import last_linear
-from skimb.neural_network._training import prepared, train, training_mode, unlabelled
 
 __all__ = [
     "ScaledLinear",

@@ -10,7 +10,16 @@ import torch
 from sklearn.base import RegressorMixin, clone
 from sklearn.utils import check_array
 
+from skimb._engine._callbacks import RegressionValidation
+from skimb._engine._divergence import ended_diverged
+from skimb._engine._image_data import Part, few_rows
+from skimb._engine._mixing import Remix
+from skimb._engine._optimizers import loss_parameters
+from skimb._engine._rank_similarity import RankSimilarity
+from skimb._engine._sample_weights import exponent_of, in_range, mean_one
+from skimb._engine._training import Phase
 from skimb._images import refuse_lost_differences
+from skimb._networks._probes import last_linear
 from skimb._params import HasMethods, Interval, StrOptions, plain
 from skimb.losses import (
     AbsoluteErrorLoss,
@@ -21,14 +30,8 @@ from skimb.losses import (
     SquaredErrorLoss,
 )
 from skimb.metrics import balanced_mean_absolute_error
-from skimb.neural_network._callbacks import RegressionValidation
 from skimb.neural_network._cnn import BaseCNN, try_loss
-from skimb.neural_network._mixing import Remix
-from skimb.neural_network._modules import last_linear
-from skimb.neural_network._net import ended_diverged, loss_parameters
-from skimb.neural_network._rank_similarity import RankSimilarity
-from skimb.neural_network._resample import resample_training_part
-from skimb.neural_network._training import Part, Phase, exponent_of, few_rows, in_range, mean_one
+from skimb.neural_network._training_samplers import resample_training_part
 from skimb.relevance import LabelDensity, fit_relevance, fit_target_weight, relevance_bumps
 
 __all__ = ["CNNRegressor"]

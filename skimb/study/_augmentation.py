@@ -6,10 +6,10 @@ import numpy as np
 from sklearn.base import clone, is_regressor
 from sklearn.utils import _safe_indexing
 
+from skimb._engine._augmentation import DEFAULT_AUGMENTATION
 from skimb.model_selection import BinnedStratifiedKFold
 from skimb.model_selection._grouping import bundles_of
 from skimb.model_selection._offsets import held_out_folds
-from skimb.neural_network._augmentation import DEFAULT_AUGMENTATION
 from skimb.study._recipe import expression_of
 
 __all__ = ["choose_augmentation"]

@@ -9,10 +9,10 @@ from sklearn.dummy import DummyRegressor
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_array
 
+from skimb._engine._callbacks import RegressionView
 from skimb.metrics import regression_scoring
 from skimb.model_selection import BinnedStratifiedKFold
 from skimb.neural_network import CNNRegressor
-from skimb.neural_network._callbacks import RegressionView
 from skimb.over_sampling import SMOGN, RelevanceOverSampler
 from skimb.relevance import Relevance, fit_relevance, relevance_bumps
 from skimb.study._pictures import MOST_MISTAKES_SHOWN, gallery, short_number

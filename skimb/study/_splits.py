@@ -3,7 +3,7 @@
 import numpy as np
 
 from skimb.model_selection._grouping import bundles_of, contents, grouped_folds, groups_by_class
-from skimb.neural_network._validation import bundles
+from skimb.neural_network._held_out import bundles
 
 __all__ = ["bundles_of", "check_whole", "count_known", "grouped_folds", "groups_by_class"]
 

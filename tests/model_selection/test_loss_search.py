@@ -28,13 +28,14 @@ from sklearn.model_selection import (
 )
 from torch import nn
 
+from skimb._engine import _length, _net
+from skimb._engine._blocks import forward
+from skimb._engine._together import train_together, why_alone, why_slower
+from skimb._engine._training import prepared
 from skimb.losses import CrossEntropyLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss, Loss
 from skimb.metrics import imbalance_scoring
 from skimb.model_selection import LossSearchCV
-from skimb.neural_network import CNNClassifier, DecoupledClassifier, _length, _net
-from skimb.neural_network._blocks import forward
-from skimb.neural_network._together import train_together, why_alone, why_slower
-from skimb.neural_network._training import prepared
+from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.under_sampling import RandomUnderSampler
 
@@ -732,7 +733,7 @@ def test_a_generator_for_a_seed_is_not_used_up(small_digits):
 
 
 def test_rows_of_weight_zero_do_not_part_the_heads(small_digits, monkeypatch):
-    from skimb.neural_network import _together
+    from skimb._engine import _together
 
     X, y = small_digits
     sizes = []

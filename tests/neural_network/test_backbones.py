@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from skimb._networks._building import build_module
 from skimb.losses import LDAMLoss
 from skimb.neural_network import VGG, CNNClassifier, CosineLinear, ResNet
-from skimb.neural_network._modules import build_module
 
 
 def n_weights(net):

@@ -25,13 +25,13 @@ from sklearn.metrics import (
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
+from skimb._engine._net import ImageNet
+from skimb._engine._runtime import threads_for
 from skimb.class_weight import class_counts, class_prior
 from skimb.losses import CrossEntropyLoss, FocalLoss
 from skimb.metrics import imbalance_scoring
 from skimb.neural_network import CNNClassifier
-from skimb.neural_network._net import ImageNet
-from skimb.neural_network._resample import resample_training_part
-from skimb.neural_network._runtime import threads_for
+from skimb.neural_network._training_samplers import resample_training_part
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.under_sampling import RandomUnderSampler
 

@@ -6,8 +6,8 @@ import torch
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
+from skimb._networks._auto_encoder import AutoEncoder
 from skimb.neural_network import CNNClassifier, DeepSMOTE
-from skimb.neural_network._deep_smote import AutoEncoder
 
 
 @pytest.fixture(scope="module")

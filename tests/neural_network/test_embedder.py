@@ -35,14 +35,13 @@ from sklearn.utils.estimator_checks import (
 )
 from torch import nn
 
+from skimb._engine import _length, _net
+from skimb._engine._blocks import forward
 from skimb.neural_network import (
     CNNClassifier,
     CNNEmbedder,
     _embedding_cache,
-    _length,
-    _net,
 )
-from skimb.neural_network._blocks import forward
 from skimb.neural_network._embedding_cache import (
     FolderCache,
     MemoryCache,

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from skimb._engine._augmentation import build_augmentation
+from skimb._engine._standardized import RowLoss
 from skimb.losses import CrossEntropyLoss
 from skimb.neural_network import CNNClassifier, CutMix, FlipCrop, Mixup, Remix
-from skimb.neural_network._augmentation import build_augmentation
-from skimb.neural_network._net import RowLoss
 
 MIXERS = [Mixup(), CutMix(), Remix()]
 COUNTS = np.array([500, 50, 5])

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn.base import clone
 
+from skimb._engine._batch_plan import BatchPlan, class_shares
+from skimb._engine._sample_weights import mean_one
 from skimb.neural_network import CNNClassifier, SimpleCNN
-from skimb.neural_network._batches import BatchPlan, class_shares
+from skimb.neural_network._held_out import hold_out
 from skimb.neural_network._prior import effective_prior, shift_log_posterior
-from skimb.neural_network._training import mean_one
-from skimb.neural_network._validation import hold_out
 from skimb.over_sampling import SMOTE, AugmentedOverSampler
 
 # ------------------------------------------------------------------------- networks

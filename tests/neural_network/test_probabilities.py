@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from skimb._engine._sample_weights import class_weighted
 from skimb.losses import (
     BalancedSoftmaxLoss,
     CrossEntropyLoss,
@@ -20,7 +21,6 @@ from skimb.losses import (
     VectorScalingLoss,
 )
 from skimb.neural_network import CNNClassifier, CosineLinear
-from skimb.neural_network._training import class_weighted
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.under_sampling import RandomUnderSampler
 

@@ -20,6 +20,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
+from skimb._engine._blocks import block_size, by_blocks, fill_up, has_ragged_weights
+from skimb._engine._runtime import seeded
 from skimb._process import exclusive
 from skimb.losses import FocalLoss
 from skimb.model_selection import LossSearchCV
@@ -30,8 +32,6 @@ from skimb.neural_network import (
     DecoupledClassifier,
     DeepSMOTE,
 )
-from skimb.neural_network._blocks import block_size, by_blocks, fill_up, has_ragged_weights
-from skimb.neural_network._runtime import seeded
 from skimb.over_sampling import SMOTE, AugmentedOverSampler
 from skimb.testing import check_loss
 

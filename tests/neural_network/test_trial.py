@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from skimb._networks._pretrained import PretrainedBackbone
 from skimb.model_selection import LossSearchCV
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor
-from skimb.neural_network._pretrained import PretrainedBackbone
 
 
 class Idiom(nn.Module):

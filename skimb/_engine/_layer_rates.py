@@ -1,83 +1,8 @@
-"""The layers of any network in order, from the image to the head: to freeze and to slow down."""
+"""Which layers of a network train in an epoch, and how fast: to freeze and to slow down."""
 
 from numbers import Integral
 
-from torch import nn
-
-from skimb.neural_network._modules import run_order
-
-__all__ = ["LayerPlan", "layer_groups"]
-
-
-def layer_groups(network, head, image_shape, device):
-    """Part the parameters of a network into layers, from the image to the head.
-
-    A layer is an element of an outermost container that counts its elements (``nn.Sequential``,
-    ``nn.ModuleList``: a block of a residual network or of a transformer), or else a module that
-    has parameters of its own. Norms belong to the layer before them, and what has no parameters
-    (dropout) to the one after. Order is that of the forward pass.
-
-    Parameters
-    ----------
-    network : nn.Module
-        In evaluation mode.
-    head : nn.Linear
-        Its last linear layer; it and what runs after it are the last group.
-    image_shape : tuple of int
-        ``(C, H, W)``.
-    device : torch.device
-        Where the network lies.
-
-    Returns
-    -------
-    list of list of nn.Module
-        The modules whose own parameters make up each layer, and those without any.
-    """
-    modules = dict(network.named_modules())
-    owners = {name: module for name, module in modules.items() if module._parameters}
-    leaves = {name: m for name, m in modules.items() if name and not list(m.children())}
-    asked = {**leaves, **owners}
-    name_of = {module: name for name, module in asked.items()}
-    run = run_order(network, asked.values(), image_shape, device)
-    ran = list(dict.fromkeys(name_of[module] for module in run))
-    order = [name for name in ran if name in owners]
-    is_head = [owners[name] is head for name in order].index(True)
-    layers, head_names = {}, order[is_head:]
-    blocks = {name: _block_of(network, name) for name in order[:is_head]}
-    with_matrix = {blocks[name] for name in blocks if _has_matrix(owners[name])}
-    for name, block in blocks.items():
-        if block not in with_matrix and layers:
-            block = next(reversed(layers))
-        layers.setdefault(block, []).append(name)
-    # Some modules lend their weights without being called: they belong to what they stand in.
-    for name in owners:
-        if name not in ran:
-            around = [block for block in layers if name.startswith(f"{block}.")]
-            layers[max(around, key=len) if around else next(iter(layers))].append(name)
-    groups = [*layers.values(), head_names]
-    group_of = {name: group for group in groups for name in group}
-    following = head_names
-    for name in reversed(ran):
-        if name in owners:
-            following = group_of[name]
-        else:
-            following.append(name)
-    return [[modules[name] for name in group] for group in groups]
-
-
-def _has_matrix(module):
-    """Tell whether a module has more than the scales and shifts of a norm."""
-    return any(p is not None and p.ndim > 1 for p in module._parameters.values())
-
-
-def _block_of(network, name):
-    """Return the path of the outermost counted element that holds a module, or its own path."""
-    parts, module = name.split("."), network
-    for depth, part in enumerate(parts):
-        if isinstance(module, nn.Sequential | nn.ModuleList):
-            return ".".join(parts[: depth + 1])
-        module = module.get_submodule(part)
-    return name
+__all__ = ["LayerPlan"]
 
 
 class LayerPlan:

@@ -1,7 +1,6 @@
 """The skorch net that every estimator of images holds."""
 
 import warnings
-from collections import deque
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -12,141 +11,31 @@ from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
 from skorch.dataset import unpack_data
 from skorch.utils import to_tensor
-from torch import nn
 
-from skimb.neural_network._batches import BatchIterator
-from skimb.neural_network._blocks import (
+from skimb._engine._batch_norms import _in_parts, recent_batches
+from skimb._engine._blocks import (
     block_size,
     forward,
     has_ragged_weights,
-    hidden_values,
     map_side_by_side,
     replicas,
 )
-from skimb.neural_network._modules import in_memory
-from skimb.neural_network._runtime import threads_beside, threads_for
+from skimb._engine._divergence import DivergenceError, diverged, ended_diverged
+from skimb._engine._image_data import BatchIterator
+from skimb._engine._optimizers import loss_parameters, optimizer_groups
+from skimb._engine._runtime import threads_beside, threads_for
+from skimb._engine._standardized import mean_over_views
+from skimb._networks._probes import batch_norms, hidden_values, is_tracking
 
-__all__ = [
-    "DivergenceError",
-    "ImageNet",
-    "RowLoss",
-    "Standardized",
-    "batch_norms",
-    "diverged",
-    "loss_parameters",
-    "optimizer_groups",
-    "parameter_groups",
-    "recent_batches",
-]
+__all__ = ["ImageNet"]
 
 
 #: Records of the history that are not printed: one entry a class is too wide for a line.
 HIDDEN = ["stops", "valid_confusion_matrix", "valid_f1", "valid_precision", "valid_recall"]
 
-#: What to do about a training that diverges.
-REMEDY = "Lower `lr`, keep `max_grad_norm`, or look for extreme values in X."
 
 #: Asks views how many they are.
 ONE_IMAGE = torch.zeros(1, 1, 1, 1)
-
-
-class RowLoss(nn.Module):
-    """Weight the rows of a loss and take their mean: the one place where weights act.
-
-    Rows that were mixed have two labels, each with its weight and its share.
-
-    Parameters
-    ----------
-    loss : callable
-        ``(logits, target)`` to one value a row, or to a scalar where all weights are 1.
-    """
-
-    def __init__(self, loss):
-        super().__init__()
-        self.loss = loss
-
-    def forward(self, logits, labels):
-        """Return the weighted mean of the loss over a batch.
-
-        Parameters
-        ----------
-        logits : Tensor of shape (n, n_classes)
-        labels : tuple of Tensor of shape (n,)
-            As `Augmentation` returns them.
-
-        Returns
-        -------
-        Tensor of shape ()
-        """
-        target, weight, *partner = labels
-        if target.is_floating_point():
-            # A continuous target: one number a row, not one a class.
-            logits = logits[:, 0]
-        values = self.loss(logits, target)
-        if values.ndim == 0:
-            return values
-        values = values * weight
-        if partner:
-            target, weight, share = partner
-            values = share * values + (1 - share) * self.loss(logits, target) * weight
-        return values.mean()
-
-
-class Standardized(nn.Module):
-    """A network behind the standardisation of its pixels, which happens on the device.
-
-    Parameters
-    ----------
-    network : nn.Module
-        Reads float32 images of shape ``(n, C, H, W)``.
-    pixels : pair of ndarray of shape (C,), default=None
-        Mean and standard deviation of each channel; None leaves the pixels as they are.
-    views : callable, default=None
-        Images to a list of batches of their shape, over which the logits of a prediction are
-        averaged; None: no others than the images.
-    is_contiguous : bool, default=False
-        Whether the network reads contiguous images, not channels-last ones.
-    """
-
-    is_contiguous = False
-
-    def __init__(self, network, pixels=None, views=None, *, is_contiguous=False):
-        super().__init__()
-        self.network = network
-        self.views = views
-        if is_contiguous:
-            self.is_contiguous = True
-        self.is_active = pixels is not None
-        if pixels is not None:
-            mean, sd = pixels
-            # A channel that is constant, or too nearly so for float32, has no scale.
-            tiny = np.finfo(np.float32).tiny
-            scale = np.divide(1.0, sd, out=np.ones_like(sd), where=sd > tiny)
-            self.register_buffer("mean", _per_channel(mean))
-            self.register_buffer("scale", _per_channel(scale))
-
-    def forward(self, images):
-        """Return the logits of images of any dtype."""
-        images = images.to(torch.float32)
-        if self.is_active:
-            images = (images - self.mean).mul_(self.scale)
-        if self.is_contiguous:
-            images = in_memory(images, torch.contiguous_format)
-        views = [images] if self.training or self.views is None else self.views(images)
-        if len(views) == 1:
-            return self.network(images)
-        layout = torch.contiguous_format if self.is_contiguous else torch.channels_last
-        logits = self.network(in_memory(torch.cat(views), layout))
-        return mean_over_views(logits, len(images))
-
-
-def mean_over_views(values, n_images):
-    """Return the mean over the views of each image, which stand one view below the other."""
-    return values.unflatten(0, (-1, n_images)).mean(0)
-
-
-def _per_channel(values):
-    return torch.as_tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)
 
 
 class ImageNet(NeuralNet):
@@ -466,118 +355,6 @@ def _on_host(read, batch):
     """Return what a reader gives for a batch; whether gradients are taken is up to each thread."""
     with torch.no_grad():
         return read(unpack_data(batch)[0]).cpu()
-
-
-def parameter_groups(module, layers=None):
-    """Group the parameters that train by their rate, and by whether they decay.
-
-    Parameters
-    ----------
-    module : nn.Module
-        Whose parameters they are.
-    layers : LayerPlan, default=None
-        Which layers train how fast.
-
-    Returns
-    -------
-    list of (float, bool, list of Parameter)
-        Share of the learning rate, the fastest first; whether they decay; the parameters.
-    """
-    rate_of = {} if layers is None else layers.rate_of()
-    groups = {}
-    for parameter in module.parameters():
-        if parameter.requires_grad:
-            kind = rate_of.get(id(parameter), 1.0), parameter.ndim > 1
-            groups.setdefault(kind, []).append(parameter)
-    return [(*kind, groups[kind]) for kind in sorted(groups, reverse=True)]
-
-
-def optimizer_groups(module, loss, *, lr, layers=None):
-    """Return the groups of parameters that the optimiser of a training gets.
-
-    Parameters
-    ----------
-    module : nn.Module
-        The network.
-    loss : callable
-        Its own parameters train at their own rate.
-    lr : float
-        The highest rate of the network.
-    layers : LayerPlan, default=None
-        Which layers train how fast.
-
-    Returns
-    -------
-    list of dict
-    """
-    groups = [
-        {"params": parameters, "lr": lr * rate} | ({} if decays else {"weight_decay": 0.0})
-        for rate, decays, parameters in parameter_groups(module, layers)
-    ]
-    own = loss_parameters(loss)
-    if own:
-        groups.append({"params": own, "lr": loss.lr, "weight_decay": 0.0})
-    return groups
-
-
-def loss_parameters(loss):
-    """Return the parameters that a loss wants trained with those of the network."""
-    if getattr(loss, "lr", None) is None or not isinstance(loss, nn.Module):
-        return []
-    return [parameter for parameter in loss.parameters() if parameter.requires_grad]
-
-
-def diverged(prefix, epoch, loss):
-    """Return the error of a training whose loss is no number any more; epochs count from 1."""
-    return DivergenceError(
-        f"Training diverged: the {prefix} loss of epoch {epoch} is {loss}. {REMEDY}"
-    )
-
-
-def ended_diverged(found):
-    """Return the error of a training whose last step diverged, after its loss was looked at."""
-    return DivergenceError(f"Training diverged: after the last step, {found}. {REMEDY}")
-
-
-class DivergenceError(ValueError):
-    """Raised where a training ends in values that are no numbers any more."""
-
-
-def recent_batches(module, shape, batch_size):
-    """Return what keeps the last batches of images that norms are estimated from.
-
-    Parameters
-    ----------
-    module : nn.Module
-        Where it has no norm that remembers, nothing is kept.
-    shape : tuple of int
-        ``(n, H, W, C)``: of small images more are kept, for equal precision.
-    batch_size : int
-        Rows a batch.
-
-    Returns
-    -------
-    deque
-    """
-    n_rows = min(max(2**21 // (shape[1] * shape[2]), 64), 2048) if batch_norms(module) else 0
-    return deque(maxlen=-(-n_rows // batch_size))
-
-
-def batch_norms(module):
-    """Return the batch norms of a module that remember what they saw."""
-    return [layer for layer in module.modules() if is_tracking(layer)]
-
-
-def is_tracking(layer):
-    """Tell whether a layer is a batch norm that remembers what it saw."""
-    return isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.track_running_stats
-
-
-def _in_parts(batches, n_rows=32):
-    """Join small batches to parts of at least so many rows, the last with what is left over."""
-    n_parts = max(1, sum(map(len, batches)) // max(n_rows, len(batches[0])))
-    for places in np.array_split(np.arange(len(batches)), n_parts):
-        yield torch.cat([batches[place] for place in places])
 
 
 class StopTraining(Exception):  # noqa: N818 - no error, a signal

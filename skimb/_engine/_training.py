@@ -9,86 +9,36 @@ import numpy as np
 import torch
 from skorch.helper import predefined_split
 
-from skimb._image_files import ImageFiles
+from skimb._engine._augmentation import Augmentation
+from skimb._engine._batch_plan import BatchPlan
+from skimb._engine._callbacks import BestEpoch, ClippedGradients, Deferral, WarmUp
+from skimb._engine._image_data import Part, few_rows, to_device
+from skimb._engine._layer_rates import LayerPlan
+from skimb._engine._length import epochs_of_patience
+from skimb._engine._net import ImageNet
+from skimb._engine._optimizers import OPTIMIZERS, loss_parameters, parameter_groups
+from skimb._engine._runtime import seeded, threads_for, with_live_threads
+from skimb._engine._schedules import lr_callback
+from skimb._engine._standardized import RowLoss, Standardized
+from skimb._networks._layer_order import layer_groups
+from skimb._networks._probes import count_multiply_adds, last_linear
 from skimb._params import plain
 from skimb.losses import RegressionLoss
-from skimb.neural_network._augmentation import Augmentation
-from skimb.neural_network._batches import BatchPlan, FileTensors, ImageTensors
-from skimb.neural_network._callbacks import (
-    BestEpoch,
-    ClippedGradients,
-    Deferral,
-    WarmUp,
-    lr_callback,
-)
-from skimb.neural_network._layers import LayerPlan, layer_groups
-from skimb.neural_network._length import epochs_of_patience
-from skimb.neural_network._modules import count_multiply_adds, last_linear
-from skimb.neural_network._net import (
-    ImageNet,
-    RowLoss,
-    Standardized,
-    loss_parameters,
-    parameter_groups,
-)
-from skimb.neural_network._runtime import seeded, threads_for, with_live_threads
 
 __all__ = [
-    "OPTIMIZERS",
-    "Part",
     "Phase",
     "Trainee",
     "Training",
     "build_net",
-    "class_weighted",
     "epoch_records",
-    "exponent_of",
-    "few_rows",
-    "in_range",
     "let_go",
-    "mean_one",
     "prepared",
-    "to_device",
     "train",
     "training_mode",
-    "unlabelled",
 ]
 
 #: One over the fraction of the epochs before a loss that learns its noise takes over.
 WARM_UP = 2
-
-OPTIMIZERS = {
-    "adamw": (torch.optim.AdamW, {}),
-    "adam": (torch.optim.Adam, {}),
-    "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
-}
-
-
-#: Weights beyond this power of two, up or down, are brought back: their sums may overflow.
-MOST_EXPONENT = 500
-
-
-@dataclass
-class Part:
-    """Rows that belong together: images, targets and weights.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, H, W, C), uint8 or float32; or ImageFiles of that shape
-    target : ndarray of shape (n,), int or float64
-        Class indices, or values of a continuous target.
-    weight : ndarray of shape (n,), float64
-    """
-
-    images: np.ndarray | ImageFiles
-    target: np.ndarray
-    weight: np.ndarray
-
-    def take(self, rows):
-        """Return the part made of these rows, sorted and distinct; without a copy where all are."""
-        if len(rows) == len(self.target):
-            return self
-        return Part(self.images[rows], self.target[rows], self.weight[rows])
 
 
 @dataclass
@@ -111,153 +61,6 @@ class Phase:
     weight: np.ndarray
     loss: Any
     factor: Any = None
-
-
-def exponent_of(values):
-    """Return by which power of two weights are to be divided, so that sums of them are numbers.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        Weights that are not negative.
-
-    Returns
-    -------
-    int
-        0 where they may stay as they are.
-    """
-    exponent = int(np.frexp(values.max(initial=0.0))[1])
-    return exponent if abs(exponent) > MOST_EXPONENT else 0
-
-
-def in_range(values, exponent):
-    """Divide weights by a power of two, which is exact; those that are positive stay so.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        Weights that are not negative.
-    exponent : int
-        As `exponent_of` returns it.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-    """
-    if not exponent:
-        return values
-    least = np.finfo(np.float64).tiny
-    return np.where(values > 0, np.maximum(np.ldexp(values, -exponent), least), 0.0)
-
-
-def class_weighted(weight, target, class_weight, *, max_weight=None):
-    """Multiply row weights by class weights, and rescale them to mean 1.
-
-    Parameters
-    ----------
-    weight : ndarray of shape (n,)
-        Row weights.
-    target : ndarray of shape (n,)
-        Class indices.
-    class_weight : ndarray of shape (n_classes,)
-        Class weights, in any unit.
-    max_weight : float, default=None
-        What a class may weigh at most, where the average row weighs 1; at least 1. The others are
-        raised in proportion, so that the mean stays 1.
-
-    Returns
-    -------
-    weight : ndarray of shape (n,)
-        Row weights of mean 1.
-    factor : ndarray of shape (n_classes,)
-        What rows of each class were multiplied by.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skimb.neural_network._training import class_weighted
-    >>> target = np.array([0, 0, 0, 0, 1])
-    >>> class_weighted(np.ones(5), target, np.array([1, 4]))[1]
-    array([0.625, 2.5  ])
-    >>> class_weighted(np.ones(5), target, np.array([1, 4]), max_weight=2)[1]
-    array([0.75, 2.  ])
-    """
-    # The quotient of proportional weights rounds alike: equal results to the bit in any unit.
-    relative = class_weight / (class_weight.max() or 1.0)
-    if max_weight is None:
-        weight, unit = mean_one(weight * relative[target])
-        return weight, relative / unit
-    weight, unit = mean_one(weight)
-    mass = np.bincount(target, weights=weight, minlength=len(relative)) / len(target)
-    is_capped = np.zeros(len(relative), dtype=bool)
-    while True:
-        rest = 1 - max_weight * mass[is_capped].sum()
-        free = mass[~is_capped] @ relative[~is_capped]
-        # Where only classes of weight zero are left, nothing can be raised for the mean's sake.
-        scaled = relative * (rest / free) if free > 0 else relative
-        factor = np.where(is_capped, max_weight, scaled)
-        over = factor > max_weight * (1 + 1e-12)
-        if not over.any():
-            return weight * factor[target], factor / unit
-        is_capped |= over
-
-
-def mean_one(weight):
-    """Rescale weights to mean 1, so that proportional weights give equal results to the bit.
-
-    Parameters
-    ----------
-    weight : ndarray of shape (n,)
-        Weights that are not negative.
-
-    Returns
-    -------
-    weight : ndarray of shape (n,), float64
-    unit : float
-        What the weights were divided by.
-
-    Raises
-    ------
-    ValueError
-        If all weights are zero.
-    """
-    largest = weight.max()
-    if largest == 0:
-        raise ValueError(
-            "All weights of the training part are zero. Give at least one row a positive weight."
-        )
-    # The quotient of proportional numbers rounds alike; sums of them need not.
-    relative = weight / largest
-    mean = relative.mean()
-    return relative / mean, largest * mean
-
-
-def to_device(part, device):
-    """Put a part on the device, once and as it is.
-
-    Parameters
-    ----------
-    part : Part
-        The rows.
-    device : torch.device
-        Where to.
-
-    Returns
-    -------
-    ImageTensors, or FileTensors: files stay where they are
-    """
-    dtype = np.float32 if np.issubdtype(part.target.dtype, np.floating) else np.int64
-    target = np.ascontiguousarray(part.target, dtype=dtype)
-    if isinstance(part.images, ImageFiles):
-        return FileTensors(part.images, target, part.weight.astype(np.float32))
-    # torch wants memory that it may write to; only a read-only or strided array is copied.
-    images = np.require(part.images, requirements=["C", "W"])
-    # An axis of length one may have any stride, and convolutions choose their kernel by strides:
-    # there and back, every layout gets the same ones.
-    images = torch.from_numpy(images.reshape(-1).reshape(images.shape))
-    weight = torch.from_numpy(part.weight.astype(np.float32))
-    target = torch.from_numpy(target)
-    return ImageTensors(images.to(device), target.to(device), weight.to(device))
 
 
 @dataclass
@@ -438,40 +241,6 @@ def let_go(net):
     net.callbacks, net.callbacks_, net.train_split, net.plan = None, [], None, None
     net.augmentation = net.layers = net.regularizer = None
     net.module, net.criterion = Standardized, RowLoss
-
-
-def unlabelled(images):
-    """Return images for predictions: on the host, as batch by batch they need not fit elsewhere.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, H, W, C), or ImageFiles of that shape
-        The rows.
-
-    Returns
-    -------
-    ImageTensors or FileTensors
-    """
-    nothing = np.zeros(len(images))
-    return to_device(Part(images, nothing, nothing), torch.device("cpu"))
-
-
-def few_rows(part, n_rows=16):
-    """Return a few rows of a part, for a look at what the network makes of them.
-
-    Parameters
-    ----------
-    part : Part
-        The rows.
-    n_rows : int, default=16
-        How many at most, from all over the part.
-
-    Returns
-    -------
-    ImageTensors or FileTensors
-    """
-    n_all = len(part.target)
-    return unlabelled(part.images[np.linspace(0, n_all - 1, min(n_rows, n_all)).astype(np.intp)])
 
 
 def train(estimator: Any, network, training):

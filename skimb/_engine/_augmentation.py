@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from sklearn.base import BaseEstimator
 
+from skimb._engine._mixing import CutMix, Mixup, Remix
+from skimb._networks._memory_layout import in_memory
 from skimb._params import Interval
 from skimb._resampling import seeded_clone
-from skimb.neural_network._mixing import CutMix, Mixup, Remix
-from skimb.neural_network._modules import in_memory
 
 __all__ = [
     "AUGMENTATIONS",

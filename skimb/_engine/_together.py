@@ -11,28 +11,19 @@ from torch import nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
 
+from skimb._engine._batch_norms import recent_batches
+from skimb._engine._divergence import DivergenceError, diverged
+from skimb._engine._image_data import few_rows, to_device
+from skimb._engine._optimizers import OPTIMIZERS
+from skimb._engine._runtime import threads_for, with_live_threads
+from skimb._engine._schedules import step_schedule
+from skimb._engine._standardized import Standardized
+from skimb._engine._training import build_net, let_go, training_mode
 from skimb._image_files import ImageFiles
+from skimb._networks._linear import CosineLinear, LinearModel
+from skimb._networks._probes import batch_norms, count_multiply_adds
 from skimb._params import plain
 from skimb.losses import Loss
-from skimb.neural_network._backbones import CosineLinear
-from skimb.neural_network._callbacks import step_schedule
-from skimb.neural_network._modules import LinearModel, count_multiply_adds
-from skimb.neural_network._net import (
-    DivergenceError,
-    Standardized,
-    batch_norms,
-    diverged,
-    recent_batches,
-)
-from skimb.neural_network._runtime import threads_for, with_live_threads
-from skimb.neural_network._training import (
-    OPTIMIZERS,
-    build_net,
-    few_rows,
-    let_go,
-    to_device,
-    training_mode,
-)
 
 __all__ = ["train_together", "why_alone", "why_slower"]
 

@@ -3,116 +3,8 @@
 from typing import Any
 
 import numpy as np
-import torch
-from torch.utils.data import DataLoader, Dataset
 
-__all__ = ["BatchIterator", "BatchPlan", "FileTensors", "ImageTensors", "class_shares"]
-
-
-class ImageTensors(Dataset):
-    """Images, targets and row weights, whole on the device.
-
-    Parameters
-    ----------
-    images : Tensor of shape (n, H, W, C), uint8 or float32
-        Channels last in memory, so a batch is channels-last without a copy.
-    target : Tensor of shape (n,), int64 or float32
-        Class indices, or values of a continuous target.
-    weight : Tensor of shape (n,), float32
-        Row weights.
-    """
-
-    def __init__(self, images, target, weight):
-        self.images, self.target, self.weight = images, target, weight
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, rows):
-        return self.images[rows].permute(0, 3, 1, 2), (self.target[rows], self.weight[rows])
-
-    def reweight(self, weight):
-        """Take other row weights, an ndarray of shape (n,)."""
-        self.weight = torch.from_numpy(weight.astype(np.float32)).to(self.weight.device)
-
-
-class FileTensors(Dataset):
-    """Image files with targets and row weights; a batch is decoded when it is asked for.
-
-    Parameters
-    ----------
-    images : ImageFiles
-        The files.
-    target : ndarray of shape (n,), int64 or float32
-        Class indices, or values of a continuous target.
-    weight : ndarray of shape (n,), float32
-        Row weights.
-    """
-
-    def __init__(self, images, target, weight):
-        self.images, self.target, self.weight = images, target, weight
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, rows):
-        images = np.asarray(self.images[rows])
-        if images.dtype == np.uint16:
-            # torch does little with 16 bits without a sign; float32 holds them all.
-            images = images.astype(np.float32)
-        images = torch.from_numpy(images).permute(0, 3, 1, 2)
-        return images, (torch.from_numpy(self.target[rows]), torch.from_numpy(self.weight[rows]))
-
-    def reweight(self, weight):
-        """Take other row weights, an ndarray of shape (n,)."""
-        self.weight = weight.astype(np.float32)
-
-
-class BatchIterator:
-    """Iterate over whole batches: no row is touched on its own, nothing is collated.
-
-    Parameters
-    ----------
-    dataset : ImageTensors or FileTensors
-        The rows.
-    batch_size : int
-        Rows a batch, where there is no plan.
-    plan : BatchPlan, default=None
-        Which rows stand in each batch; None: all rows in order.
-    num_workers : int, default=0
-        Processes that decode files ahead, two batches each; 0: none.
-    """
-
-    def __init__(self, dataset, batch_size, plan=None, num_workers=0):
-        self.dataset, self.batch_size, self.plan = dataset, batch_size, plan
-        self.num_workers = num_workers
-
-    def __iter__(self):
-        if isinstance(self.dataset, FileTensors):
-            everything = np.arange(len(self.dataset))
-            batches = (
-                np.split(everything, everything[self.batch_size :: self.batch_size])
-                if self.plan is None
-                else self.plan.epoch()
-            )
-            yield from DataLoader(
-                self.dataset,
-                batch_size=None,
-                sampler=batches,
-                num_workers=self.num_workers,
-                # A generator of its own: the loader draws from it, however many workers it has.
-                generator=torch.Generator().manual_seed(0),
-            )
-            return
-        if self.plan is None:
-            for start in range(0, len(self.dataset), self.batch_size):
-                yield self.dataset[start : start + self.batch_size]
-            return
-        device = self.dataset.images.device
-        batches = self.plan.epoch()
-        rows = torch.from_numpy(np.concatenate(batches)).to(device)
-        for batch in rows.split([len(batch) for batch in batches]):
-            yield self.dataset[batch]
+__all__ = ["BatchPlan", "class_shares"]
 
 
 def class_shares(batch_sampling, counts, *, progress=1.0):
@@ -135,7 +27,7 @@ def class_shares(batch_sampling, counts, *, progress=1.0):
     Examples
     --------
     >>> import numpy as np
-    >>> from skimb.neural_network._batches import class_shares
+    >>> from skimb._engine._batch_plan import class_shares
     >>> class_shares("sqrt", np.array([500, 50, 5])).round(4)
     array([0.7061, 0.2233, 0.0706])
     """

@@ -124,7 +124,7 @@ def epochs_of_patience(n_epochs, steps_per_epoch):
 
     Examples
     --------
-    >>> from skimb.neural_network._length import epochs_of_patience
+    >>> from skimb._engine._length import epochs_of_patience
     >>> epochs_of_patience(5, steps_per_epoch=20), epochs_of_patience(5, steps_per_epoch=100)
     (13, 5)
     """
@@ -148,7 +148,7 @@ def still_falls(losses, n_steps):
 
     Examples
     --------
-    >>> from skimb.neural_network._length import still_falls
+    >>> from skimb._engine._length import still_falls
     >>> still_falls([0.7, 0.6, 0.5, 0.4], 160), still_falls([0.7, 0.1, 0.01, 0.009], 160)
     (True, False)
     """

@@ -6,11 +6,12 @@ from typing import Any
 
 import torch
 
+from skimb._engine._image_data import Part, to_device
+from skimb._engine._optimizers import optimizer_groups
+from skimb._engine._runtime import seeded
+from skimb._engine._standardized import RowLoss, Standardized
+from skimb._networks._memory_layout import lay_out
 from skimb._params import plain
-from skimb.neural_network._modules import lay_out
-from skimb.neural_network._net import RowLoss, Standardized, optimizer_groups
-from skimb.neural_network._runtime import seeded
-from skimb.neural_network._training import Part, to_device
 
 __all__ = ["try_optimizer", "try_step"]
 

@@ -1,16 +1,15 @@
 """Predictions in blocks of equal size, so that a row gets the same values in any company."""
 
 import copy
-import threading
 from collections import deque
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from skimb.neural_network._runtime import threads_for, with_live_threads, worker_threads
+from skimb._engine._runtime import threads_for, with_live_threads, worker_threads
 
 __all__ = [
     "block_size",
@@ -18,7 +17,6 @@ __all__ = [
     "fill_up",
     "forward",
     "has_ragged_weights",
-    "hidden_values",
     "map_side_by_side",
     "replicas",
 ]
@@ -173,47 +171,6 @@ def has_ragged_weights(module):
     """
     tensors = (*module.parameters(), *module.buffers())
     return any(tensor.ndim == 2 and tensor.shape[1] % VECTOR > 0 for tensor in tensors)
-
-
-@contextmanager
-def hidden_values(layer, *, inputs):
-    """Keep what a layer reads, or gives, in the last forward pass.
-
-    Parameters
-    ----------
-    layer : nn.Module
-        Part of a network.
-    inputs : bool
-        Whether its input counts, or its output, of which maps are averaged over their pixels.
-
-    Yields
-    ------
-    list
-        Within the block: empty, or one Tensor of shape (n, d), float32.
-    """
-    last, thread = [], threading.get_ident()
-
-    def keep(layer, read, given=None):
-        # Who runs the same network in another thread is not asked about.
-        if threading.get_ident() != thread:
-            return
-        # A layer may run more than once in a forward pass: its last input counts.
-        values = read[0] if inputs else given
-        if not isinstance(values, torch.Tensor):
-            raise ValueError(
-                f"The layer {type(layer).__name__} gives {type(values).__name__}, no tensor. "
-                "Name a layer within it."
-            )
-        if not inputs and values.ndim == 4:
-            values = values.mean((2, 3))
-        last[:] = [values.flatten(1).float()]
-
-    register = layer.register_forward_pre_hook if inputs else layer.register_forward_hook
-    handle = register(keep)
-    try:
-        yield last
-    finally:
-        handle.remove()
 
 
 def replicas(module, n_replicas):

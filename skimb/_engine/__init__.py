@@ -1,0 +1,1 @@
+"""The engine: one skorch net that trains every network."""

@@ -1,0 +1,202 @@
+"""Images, targets and sample weights as the training reads them, in whole batches."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from skimb._image_files import ImageFiles
+
+__all__ = ["BatchIterator", "Part", "few_rows", "to_device", "unlabelled"]
+
+
+class ImageTensors(Dataset):
+    """Images, targets and row weights, whole on the device.
+
+    Parameters
+    ----------
+    images : Tensor of shape (n, H, W, C), uint8 or float32
+        Channels last in memory, so a batch is channels-last without a copy.
+    target : Tensor of shape (n,), int64 or float32
+        Class indices, or values of a continuous target.
+    weight : Tensor of shape (n,), float32
+        Row weights.
+    """
+
+    def __init__(self, images, target, weight):
+        self.images, self.target, self.weight = images, target, weight
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, rows):
+        return self.images[rows].permute(0, 3, 1, 2), (self.target[rows], self.weight[rows])
+
+    def reweight(self, weight):
+        """Take other row weights, an ndarray of shape (n,)."""
+        self.weight = torch.from_numpy(weight.astype(np.float32)).to(self.weight.device)
+
+
+class FileTensors(Dataset):
+    """Image files with targets and row weights; a batch is decoded when it is asked for.
+
+    Parameters
+    ----------
+    images : ImageFiles
+        The files.
+    target : ndarray of shape (n,), int64 or float32
+        Class indices, or values of a continuous target.
+    weight : ndarray of shape (n,), float32
+        Row weights.
+    """
+
+    def __init__(self, images, target, weight):
+        self.images, self.target, self.weight = images, target, weight
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, rows):
+        images = np.asarray(self.images[rows])
+        if images.dtype == np.uint16:
+            # torch does little with 16 bits without a sign; float32 holds them all.
+            images = images.astype(np.float32)
+        images = torch.from_numpy(images).permute(0, 3, 1, 2)
+        return images, (torch.from_numpy(self.target[rows]), torch.from_numpy(self.weight[rows]))
+
+    def reweight(self, weight):
+        """Take other row weights, an ndarray of shape (n,)."""
+        self.weight = weight.astype(np.float32)
+
+
+class BatchIterator:
+    """Iterate over whole batches: no row is touched on its own, nothing is collated.
+
+    Parameters
+    ----------
+    dataset : ImageTensors or FileTensors
+        The rows.
+    batch_size : int
+        Rows a batch, where there is no plan.
+    plan : BatchPlan, default=None
+        Which rows stand in each batch; None: all rows in order.
+    num_workers : int, default=0
+        Processes that decode files ahead, two batches each; 0: none.
+    """
+
+    def __init__(self, dataset, batch_size, plan=None, num_workers=0):
+        self.dataset, self.batch_size, self.plan = dataset, batch_size, plan
+        self.num_workers = num_workers
+
+    def __iter__(self):
+        if isinstance(self.dataset, FileTensors):
+            everything = np.arange(len(self.dataset))
+            batches = (
+                np.split(everything, everything[self.batch_size :: self.batch_size])
+                if self.plan is None
+                else self.plan.epoch()
+            )
+            yield from DataLoader(
+                self.dataset,
+                batch_size=None,
+                sampler=batches,
+                num_workers=self.num_workers,
+                # A generator of its own: the loader draws from it, however many workers it has.
+                generator=torch.Generator().manual_seed(0),
+            )
+            return
+        if self.plan is None:
+            for start in range(0, len(self.dataset), self.batch_size):
+                yield self.dataset[start : start + self.batch_size]
+            return
+        device = self.dataset.images.device
+        batches = self.plan.epoch()
+        rows = torch.from_numpy(np.concatenate(batches)).to(device)
+        for batch in rows.split([len(batch) for batch in batches]):
+            yield self.dataset[batch]
+
+
+@dataclass
+class Part:
+    """Rows that belong together: images, targets and weights.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, H, W, C), uint8 or float32; or ImageFiles of that shape
+    target : ndarray of shape (n,), int or float64
+        Class indices, or values of a continuous target.
+    weight : ndarray of shape (n,), float64
+    """
+
+    images: np.ndarray | ImageFiles
+    target: np.ndarray
+    weight: np.ndarray
+
+    def take(self, rows):
+        """Return the part made of these rows, sorted and distinct; without a copy where all are."""
+        if len(rows) == len(self.target):
+            return self
+        return Part(self.images[rows], self.target[rows], self.weight[rows])
+
+
+def to_device(part, device):
+    """Put a part on the device, once and as it is.
+
+    Parameters
+    ----------
+    part : Part
+        The rows.
+    device : torch.device
+        Where to.
+
+    Returns
+    -------
+    ImageTensors, or FileTensors: files stay where they are
+    """
+    dtype = np.float32 if np.issubdtype(part.target.dtype, np.floating) else np.int64
+    target = np.ascontiguousarray(part.target, dtype=dtype)
+    if isinstance(part.images, ImageFiles):
+        return FileTensors(part.images, target, part.weight.astype(np.float32))
+    # torch wants memory that it may write to; only a read-only or strided array is copied.
+    images = np.require(part.images, requirements=["C", "W"])
+    # An axis of length one may have any stride, and convolutions choose their kernel by strides:
+    # there and back, every layout gets the same ones.
+    images = torch.from_numpy(images.reshape(-1).reshape(images.shape))
+    weight = torch.from_numpy(part.weight.astype(np.float32))
+    target = torch.from_numpy(target)
+    return ImageTensors(images.to(device), target.to(device), weight.to(device))
+
+
+def unlabelled(images):
+    """Return images for predictions: on the host, as batch by batch they need not fit elsewhere.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, H, W, C), or ImageFiles of that shape
+        The rows.
+
+    Returns
+    -------
+    ImageTensors or FileTensors
+    """
+    nothing = np.zeros(len(images))
+    return to_device(Part(images, nothing, nothing), torch.device("cpu"))
+
+
+def few_rows(part, n_rows=16):
+    """Return a few rows of a part, for a look at what the network makes of them.
+
+    Parameters
+    ----------
+    part : Part
+        The rows.
+    n_rows : int, default=16
+        How many at most, from all over the part.
+
+    Returns
+    -------
+    ImageTensors or FileTensors
+    """
+    n_all = len(part.target)
+    return unlabelled(part.images[np.linspace(0, n_all - 1, min(n_rows, n_all)).astype(np.intp)])

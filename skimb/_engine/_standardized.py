@@ -1,0 +1,108 @@
+"""The module that a net trains: a network behind the standardisation of its pixels."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from skimb._networks._memory_layout import in_memory
+
+__all__ = ["RowLoss", "Standardized", "mean_over_views"]
+
+
+class RowLoss(nn.Module):
+    """Weight the rows of a loss and take their mean: the one place where weights act.
+
+    Rows that were mixed have two labels, each with its weight and its share.
+
+    Parameters
+    ----------
+    loss : callable
+        ``(logits, target)`` to one value a row, or to a scalar where all weights are 1.
+    """
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, logits, labels):
+        """Return the weighted mean of the loss over a batch.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, n_classes)
+        labels : tuple of Tensor of shape (n,)
+            As `Augmentation` returns them.
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+        target, weight, *partner = labels
+        if target.is_floating_point():
+            # A continuous target: one number a row, not one a class.
+            logits = logits[:, 0]
+        values = self.loss(logits, target)
+        if values.ndim == 0:
+            return values
+        values = values * weight
+        if partner:
+            target, weight, share = partner
+            values = share * values + (1 - share) * self.loss(logits, target) * weight
+        return values.mean()
+
+
+class Standardized(nn.Module):
+    """A network behind the standardisation of its pixels, which happens on the device.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Reads float32 images of shape ``(n, C, H, W)``.
+    pixels : pair of ndarray of shape (C,), default=None
+        Mean and standard deviation of each channel; None leaves the pixels as they are.
+    views : callable, default=None
+        Images to a list of batches of their shape, over which the logits of a prediction are
+        averaged; None: no others than the images.
+    is_contiguous : bool, default=False
+        Whether the network reads contiguous images, not channels-last ones.
+    """
+
+    is_contiguous = False
+
+    def __init__(self, network, pixels=None, views=None, *, is_contiguous=False):
+        super().__init__()
+        self.network = network
+        self.views = views
+        if is_contiguous:
+            self.is_contiguous = True
+        self.is_active = pixels is not None
+        if pixels is not None:
+            mean, sd = pixels
+            # A channel that is constant, or too nearly so for float32, has no scale.
+            tiny = np.finfo(np.float32).tiny
+            scale = np.divide(1.0, sd, out=np.ones_like(sd), where=sd > tiny)
+            self.register_buffer("mean", _per_channel(mean))
+            self.register_buffer("scale", _per_channel(scale))
+
+    def forward(self, images):
+        """Return the logits of images of any dtype."""
+        images = images.to(torch.float32)
+        if self.is_active:
+            images = (images - self.mean).mul_(self.scale)
+        if self.is_contiguous:
+            images = in_memory(images, torch.contiguous_format)
+        views = [images] if self.training or self.views is None else self.views(images)
+        if len(views) == 1:
+            return self.network(images)
+        layout = torch.contiguous_format if self.is_contiguous else torch.channels_last
+        logits = self.network(in_memory(torch.cat(views), layout))
+        return mean_over_views(logits, len(images))
+
+
+def mean_over_views(values, n_images):
+    """Return the mean over the views of each image, which stand one view below the other."""
+    return values.unflatten(0, (-1, n_images)).mean(0)
+
+
+def _per_channel(values):
+    return torch.as_tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)

@@ -1,0 +1,1 @@
+"""Networks: architectures by name, pretrained backbones, and questions to a network."""

@@ -1,0 +1,122 @@
+"""Networks by name, and the check of a user's own."""
+
+import copy
+
+import numpy as np
+import torch
+from torch import nn
+
+from skimb._networks._linear import CosineLinear, LinearModel, WithHead
+from skimb._networks._memory_layout import lay_out
+from skimb._networks._pretrained import PretrainedBackbone
+from skimb._networks._resnet import ResNet
+from skimb._networks._simple_cnn import SimpleCNN
+from skimb._networks._vgg import VGG
+
+__all__ = ["MODULES", "build_module"]
+
+
+#: Names that `module` may have; each is called as ``(in_channels, n_outputs, image_shape=...)``.
+MODULES = {"simple_cnn": SimpleCNN, "resnet": ResNet, "vgg": VGG, "linear": LinearModel}
+
+
+def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=False):
+    """Make the network and try it on zeros, before any training.
+
+    A `PretrainedBackbone` gets a linear layer on its embedding.
+
+    Parameters
+    ----------
+    module : str, nn.Module or callable
+        A name of `MODULES`; an instance, which is copied with its weights; or a callable
+        ``(in_channels, n_outputs) -> nn.Module``.
+    image_shape : tuple of int
+        ``(C, H, W)``.
+    n_outputs : int
+        Number of classes, or 1 for a continuous target.
+    prior : ndarray of shape (n_outputs,) or None
+        The class prior that training will show. A network built by name starts from it: its first
+        steps need not go into learning how rare a class is. None: it starts from equal logits.
+    device : torch.device
+        Where the network shall lie.
+    cosine_head : bool, default=False
+        Whether the logits shall be cosines.
+
+    Returns
+    -------
+    nn.Module
+        In channels-last memory, which convolutions read fastest; contiguous where only that runs.
+
+    Raises
+    ------
+    ValueError
+        If the network cannot read such images, gives another number of outputs, or lacks the head
+        that is wanted.
+    """
+    is_pretrained = isinstance(module, PretrainedBackbone)
+    if isinstance(module, str) or is_pretrained:
+        head = CosineLinear if cosine_head else nn.Linear
+        if is_pretrained:
+            net = WithHead(copy.deepcopy(module), head(module.n_features, n_outputs))
+        else:
+            net = MODULES[module](image_shape[0], n_outputs, image_shape=image_shape, head=head)
+        if not cosine_head:
+            log_prior = np.log(np.maximum(np.ones(n_outputs) if prior is None else prior, 1e-12))
+            with torch.no_grad():
+                net.head.bias.copy_(torch.from_numpy(log_prior - log_prior.mean()))
+    elif isinstance(module, nn.Module):
+        net = copy.deepcopy(module)
+    else:
+        net = module(image_shape[0], n_outputs)
+        if not isinstance(net, nn.Module):
+            raise ValueError(
+                "`module` must be a name, an nn.Module or a callable (in_channels, n_outputs) that "
+                f"returns one. It returned {type(net).__name__}."
+            )
+    name = module if isinstance(module, str) else type(net).__name__
+    if cosine_head and not any(isinstance(layer, CosineLinear) for layer in net.modules()):
+        raise ValueError(
+            f"The loss reads cosines, but the network {name!r} has no CosineLinear layer. Let it "
+            "end in skimb.neural_network.CosineLinear, or take a network by name."
+        )
+    # Images are float32, whatever torch's default dtype.
+    net = net.to(device=device, dtype=torch.float32)
+    lay_out(net, torch.channels_last)
+    net.eval()
+    try:
+        output = _try_layouts(net, image_shape, device)
+    except Exception as exc:
+        raise ValueError(
+            f"The network {name!r} cannot read a batch of images of shape (C, H, W) = "
+            f"{image_shape}: {exc}"
+        ) from exc
+    shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if shape != (2, n_outputs):
+        wanted = "y is continuous: it must give (2, 1), one number an image"
+        if n_outputs > 1:
+            wanted = (
+                f"y has {n_outputs} classes: it must give (2, {n_outputs}), one logit a class (two "
+                "for two classes)"
+            )
+        raise ValueError(
+            f"The network {name!r} gives {shape} for a batch of 2 images, but {wanted}. "
+            f"Build it with n_outputs={n_outputs}."
+        )
+    if not any(parameter.requires_grad for parameter in net.parameters()):
+        raise ValueError(
+            f"All parameters of the network {name!r} are frozen: there is nothing to train. Let "
+            "one of them require gradients."
+        )
+    # Whatever mode an instance came in (a pretrained one is in evaluation mode): now it trains.
+    return net.train()
+
+
+def _try_layouts(net, image_shape, device):
+    """Return what a network gives for zeros; where ``view`` needs them so, its weights move."""
+    zeros = torch.zeros(2, *image_shape, device=device, dtype=torch.float32)
+    with torch.no_grad():
+        try:
+            return net(zeros)
+        except RuntimeError:
+            lay_out(net, torch.contiguous_format)
+            return net(zeros)

@@ -1,0 +1,31 @@
+"""The layout of weights and images in memory, which decides how fast convolutions are."""
+
+import torch
+
+__all__ = ["in_memory", "lay_out"]
+
+
+def lay_out(net, memory_format):
+    """Lay the weights of convolutions out in memory, which decides how their maps lie.
+
+    Parameters
+    ----------
+    net : nn.Module
+        The network.
+    memory_format : torch.memory_format
+        `torch.channels_last` or `torch.contiguous_format`.
+    """
+    for parameter in net.parameters():
+        if parameter.ndim == 4:
+            parameter.data = in_memory(parameter.data, memory_format)
+
+
+def in_memory(images, memory_format):
+    """Return a tensor (n, C, H, W) laid out so.
+
+    An axis of length one may have any stride, and layers look at strides: a contiguous tensor gets
+    the usual ones, by a copy.
+    """
+    if memory_format == torch.contiguous_format:
+        return images.clone(memory_format=memory_format)
+    return images.contiguous(memory_format=memory_format)
