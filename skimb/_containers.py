@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from sklearn.utils import _safe_indexing
 
+from skimb._params import safe_indexing
 from skimb._resampled import ResampledRows, in_dtype
 from skimb._unpacking import as_array, is_tensor
 
@@ -157,7 +157,7 @@ def select_rows(X, indices, *, lazy=False) -> Any:
     # Paths cost nothing.
     if lazy and isinstance(X, np.ndarray) and X.ndim > 1:
         return ResampledRows(X, indices, indices, np.broadcast_to(0.0, len(indices)))
-    selected = _safe_indexing(X, indices)
+    selected = safe_indexing(X, indices)
     if hasattr(selected, "iloc") and len(np.unique(indices)) < len(indices):
         selected = selected.reset_index(drop=True)
     return selected

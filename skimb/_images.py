@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils import _safe_indexing, check_array, check_consistent_length
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
 from skimb._image_files import ImageFiles, as_paths, check_image_shape, is_paths, read_images
+from skimb._params import safe_indexing
 from skimb._pixel_values import (
     check_value_range,
     observed_range,
@@ -443,7 +444,7 @@ def pictures(X, rows, *, image_shape=None, channels=None):
         Grey where C is not 3 or 4. Values in [0, 1] or in [0, 255] keep their brightness; any
         others, and dim ones (as of 4 bits), are stretched to what the pictures together span.
     """
-    chosen = _safe_indexing(X, np.asarray(rows, dtype=np.intp))
+    chosen = safe_indexing(X, np.asarray(rows, dtype=np.intp))
     if is_paths(X):
         images = [read_images([path], image_shape=image_shape)[0] for path in as_paths(chosen)]
         deep = [i for i, image in enumerate(images) if image.dtype != np.uint8]

@@ -1,7 +1,9 @@
-"""The one edge to scikit-learn's private helpers: parameter tables and their check, scorers.
+"""The one module that uses scikit-learn's private names: parameter tables, scorers, indexing.
 
-Everything else in skimb uses scikit-learn's public names. Should one of these move, this file is
-the only place to mend.
+Everything else in skimb uses scikit-learn's public names, and a test reads the sources for it.
+Should one of these move, this file is the only place to change. Two idioms need no import and may
+stand anywhere: the class attribute ``_parameter_constraints``, and what imbalanced-learn asks of a
+class that is a sampler (``_fit_resample``, ``_check_X_y``, ``_sampling_type``).
 """
 
 from numbers import Integral, Real
@@ -11,7 +13,7 @@ import numpy as np
 from sklearn import base, get_config
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import _scorer
-from sklearn.utils import _param_validation, validation
+from sklearn.utils import _param_validation, _safe_indexing, validation
 
 __all__ = [
     "BaseScorer",
@@ -19,9 +21,11 @@ __all__ = [
     "Interval",
     "StrOptions",
     "check_handed_in",
+    "check_parameters",
     "check_sample_weight",
     "fit_context",
     "plain",
+    "safe_indexing",
 ]
 
 BaseScorer: Any = _scorer._BaseScorer
@@ -30,9 +34,36 @@ Interval: Any = _param_validation.Interval
 StrOptions: Any = _param_validation.StrOptions
 check_sample_weight: Any = validation._check_sample_weight
 fit_context: Any = base._fit_context
+safe_indexing: Any = _safe_indexing
 
 #: What tells an estimator that sets other parameters before it fits the one that it was given.
 GRIDS = ("param_grid", "param_distributions", "search_spaces")
+
+
+def check_parameters(estimator):
+    """Check the own parameters of an object against its table, for methods that do not fit.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        An object with a table ``_parameter_constraints``.
+
+    Raises
+    ------
+    ValueError
+        If a parameter has a value that the table does not allow.
+
+    Examples
+    --------
+    >>> from skimb._params import check_parameters
+    >>> from skimb.relevance import Relevance
+    >>> try:
+    ...     check_parameters(Relevance(coef=-1))
+    ... except ValueError as error:
+    ...     print(error)
+    The 'coef' parameter of Relevance must be a float in the range (0.0, inf). Got -1 instead.
+    """
+    estimator._validate_params()
 
 
 def check_handed_in(estimator):
@@ -67,7 +98,7 @@ def _check_deep(value):
         and not isinstance(value, FrozenEstimator)
     ):
         if hasattr(value, "_parameter_constraints") and hasattr(value, "_validate_params"):
-            value._validate_params()
+            check_parameters(value)
         if not any(hasattr(value, name) for name in GRIDS):
             for part in value.get_params(deep=False).values():
                 _check_deep(part)

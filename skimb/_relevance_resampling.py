@@ -11,7 +11,7 @@ from sklearn.utils import RegressorTags, check_array, check_consistent_length, c
 
 from skimb._containers import in_container, like, plain_rows, plain_target
 from skimb._images import check_rows
-from skimb._params import Interval, StrOptions
+from skimb._params import Interval, StrOptions, check_parameters
 from skimb._resampled import ResampledRows
 from skimb._resampling import origin_of, select_rows
 from skimb.relevance import fit_relevance, relevance_bumps
@@ -63,7 +63,7 @@ class RelevanceResampler(BaseEstimator):
         -------
         self
         """
-        self._validate_params()
+        check_parameters(self)
         _, _, target = self._checked(X, y)
         self._learn(target)
         return self
@@ -91,7 +91,7 @@ class RelevanceResampler(BaseEstimator):
         ValueError
             If X, y or a parameter does not fit, or no value of y is rare, or all are.
         """
-        self._validate_params()
+        check_parameters(self)
         rows, values, target = self._checked(X, y)
         learned = self._learn(target)
         self._n_rows = len(target)

@@ -12,7 +12,7 @@ import pandas as pd
 from imblearn.utils import check_sampling_strategy, check_target_type
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state, get_tags
+from sklearn.utils import check_consistent_length, check_random_state, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 
 from skimb._containers import (
@@ -26,7 +26,7 @@ from skimb._containers import (
 )
 from skimb._image_files import is_paths
 from skimb._images import check_rows
-from skimb._params import check_handed_in, fit_context
+from skimb._params import check_handed_in, fit_context, safe_indexing
 from skimb._resampled import ResampledRows, blend_into, is_integer
 from skimb._unpacking import as_array, is_tensor
 
@@ -209,7 +209,7 @@ class EmbeddingMixin:
 
     def _points(self, X, rows=None):
         """Return rows, or all of them, as points of shape (m, d)."""
-        members = X if rows is None else _safe_indexing(X, rows)
+        members = X if rows is None else safe_indexing(X, rows)
         if self.embedder is None:
             points = members if sparse.issparse(X) else _flat(members)
             if points.dtype.kind == "O":

@@ -10,7 +10,7 @@ from scipy.ndimage import convolve1d
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_array, column_or_1d
 
-from skimb._params import Interval, StrOptions
+from skimb._params import Interval, StrOptions, check_parameters
 
 __all__ = [
     "LabelDensity",
@@ -118,7 +118,7 @@ class Relevance(BaseEstimator):
             If y is not finite; if it has no extreme value, so that nothing would be relevant; or
             if `points` are not as above.
         """
-        self._validate_params()
+        check_parameters(self)
         y = check_target(y)
         self.points_ = self._box_plot(y) if self.points is None else _check_points(self.points)
         return self
@@ -391,7 +391,7 @@ class LabelDensity(BaseEstimator):
         ValueError
             If y is not finite, the edges do not increase, or `kernel_size` is even.
         """
-        self._validate_params()
+        check_parameters(self)
         if self.kernel_size % 2 == 0:
             raise ValueError(f"`kernel_size` must be odd. Got {self.kernel_size}.")
         y = check_target(y)

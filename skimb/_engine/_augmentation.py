@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 
 from skimb._engine._mixing import CutMix, Mixup, Remix
 from skimb._networks._memory_layout import in_memory
-from skimb._params import Interval
+from skimb._params import Interval, check_parameters
 from skimb._resampling import seeded_clone
 
 __all__ = [
@@ -68,7 +68,7 @@ class FlipCrop(BaseEstimator):
         Tensor of shape (n, C, H, W)
             In channels-last memory.
         """
-        self._validate_params()
+        check_parameters(self)
         n_images, _, height, width = images.shape
         rows = self._shifted(n_images, height, images.device)
         columns = self._shifted(n_images, width, images.device)

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from sklearn.base import BaseEstimator
 
-from skimb._params import Interval
+from skimb._params import Interval, check_parameters
 
 __all__ = ["CutMix", "Mixup", "Remix"]
 
@@ -61,7 +61,7 @@ class Mixup(BaseEstimator):
         share : Tensor of shape (n,), float32
             What is left of each row's own label.
         """
-        self._validate_params()
+        check_parameters(self)
         partner = torch.randperm(len(images), device=images.device)
         share = _beta(self.alpha, len(images), images.device)
         part = share[:, None, None, None]
@@ -118,7 +118,7 @@ class CutMix(BaseEstimator):
         images, partner, share : Tensor
             As `Mixup.mix`.
         """
-        self._validate_params()
+        check_parameters(self)
         n_images, _, height, width = images.shape
         partner = torch.randperm(n_images, device=images.device)
         side = (1 - _beta(self.alpha, n_images, images.device)).sqrt()
@@ -212,7 +212,7 @@ class Remix(BaseEstimator):
         images, partner, share : Tensor
             As `Mixup.mix`.
         """
-        self._validate_params()
+        check_parameters(self)
         images, partner, share = Mixup(alpha=self.alpha).mix(images, target, counts)
         return images, partner, self.label_share(share, counts[target], counts[target[partner]])
 

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_digits
-from sklearn.utils import Bunch, _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils import Bunch, check_consistent_length, check_random_state
+
+from skimb._params import safe_indexing
 
 __all__ = ["load_imbalanced_digits", "make_long_tailed"]
 
@@ -141,7 +143,7 @@ def make_long_tailed(X, y, *, ratio, profile="exp", random_state=None):
         for k, size in enumerate(sizes)
     ]
     rows = np.sort(np.concatenate(kept))
-    return _safe_indexing(X, rows), _safe_indexing(y, rows)
+    return safe_indexing(X, rows), safe_indexing(y, rows)
 
 
 def _profile_sizes(available, *, ratio, profile):

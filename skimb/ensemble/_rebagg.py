@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.tree import DecisionTreeRegressor
-from sklearn.utils import _safe_indexing, check_array, check_random_state, column_or_1d, get_tags
+from sklearn.utils import check_array, check_random_state, column_or_1d, get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from threadpoolctl import ThreadpoolController
 
@@ -27,6 +27,7 @@ from skimb._params import (
     check_sample_weight,
     fit_context,
     plain,
+    safe_indexing,
 )
 from skimb._resampled import in_dtype
 from skimb._resampling import apply_plan, seeded_clone
@@ -271,7 +272,7 @@ def _is_rare(phi, threshold, values):
 def _fit_member(member, X, y, weights, rows, make):
     """Fit a member on its bag."""
     with one_thread():
-        X_bag, y_bag = _safe_indexing(X, rows), y[rows]
+        X_bag, y_bag = safe_indexing(X, rows), y[rows]
         weights_bag = {name: weight[rows] for name, weight in weights.items()}
         if make is not None:
             X_made, y_made, weights_made = make(X, y, weights)
@@ -305,7 +306,7 @@ def _made_rows(X, y, weights, *, n_wanted, sampler, is_rare, seed):
     else:
         places = rng.choice(places, size=n_wanted)
     weights = {name: apply_plan(sampler, weight)[places] for name, weight in weights.items()}
-    return _safe_indexing(X_res, places), y_res[places], weights
+    return safe_indexing(X_res, places), y_res[places], weights
 
 
 def _below(X, made):

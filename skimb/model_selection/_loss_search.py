@@ -15,7 +15,6 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils import (
     Bunch,
-    _safe_indexing,
     check_array,
     check_random_state,
     column_or_1d,
@@ -31,7 +30,14 @@ from sklearn.utils.validation import check_is_fitted
 from skimb._engine._divergence import DivergenceError
 from skimb._engine._together import train_together, why_alone, why_slower
 from skimb._engine._training import prepared
-from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
+from skimb._params import (
+    HasMethods,
+    StrOptions,
+    check_parameters,
+    check_sample_weight,
+    fit_context,
+    safe_indexing,
+)
 from skimb._resampling import seeded_clone
 from skimb._unpacking import unpacked
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
@@ -334,7 +340,7 @@ class LossSearchCV(GridSearchCV):
         # A clone: what is random in the user's own is not used up.
         model = clone(model)
         for candidate in candidates:
-            _with(model, candidate)._validate_params()
+            check_parameters(_with(model, candidate))
         return model
 
     def _refuse_sampler(self):
@@ -431,7 +437,7 @@ class LossSearchCV(GridSearchCV):
             return [(embedded, start, seconds / len(splits))] * len(splits)
         made = Parallel(n_jobs=self.n_jobs)(
             delayed(_fit_and_embed)(
-                model, X, _safe_indexing(X, train), y[train], metadata.of_rows(train)
+                model, X, safe_indexing(X, train), y[train], metadata.of_rows(train)
             )
             for train, _ in splits
         )
@@ -449,7 +455,7 @@ class LossSearchCV(GridSearchCV):
             X = X.astype(np.float32, copy=False)
         for train, _ in splits:
             kept = _weighted_rows(train, y, metadata.of_training.get("sample_weight"))
-            part, own = _safe_indexing(X, kept), metadata.of_rows(kept)
+            part, own = safe_indexing(X, kept), metadata.of_rows(kept)
             own = [own.get(name) for name in METADATA]
             for candidate in candidates:
                 trainee = _or_error(prepared, _with(model, candidate), part, y[kept], *own)
@@ -584,7 +590,7 @@ class _Metadata:
 
     def of_rows(self, rows):
         """Return what reaches the training on these rows."""
-        return {name: _safe_indexing(value, rows) for name, value in self.of_training.items()}
+        return {name: safe_indexing(value, rows) for name, value in self.of_training.items()}
 
     def consumed_by(self, search):
         """Return what a search by scikit-learn over splits that are made makes use of."""
@@ -704,15 +710,15 @@ class _Candidate(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Return labels of rows by number."""
-        return self.fitted_.predict(_safe_indexing(self.data_, X))
+        return self.fitted_.predict(safe_indexing(self.data_, X))
 
     def predict_proba(self, X):
         """Return probabilities of rows by number."""
-        return self.fitted_.predict_proba(_safe_indexing(self.data_, X))
+        return self.fitted_.predict_proba(safe_indexing(self.data_, X))
 
     def decision_function(self, X):
         """Return log-probabilities, or their difference, of rows by number."""
-        return self.fitted_.decision_function(_safe_indexing(self.data_, X))
+        return self.fitted_.decision_function(safe_indexing(self.data_, X))
 
 
 def _results(results, candidates, fit_times):

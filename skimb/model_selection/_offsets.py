@@ -8,12 +8,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import StratifiedKFold
-from sklearn.utils import _safe_indexing, check_random_state, indexable
+from sklearn.utils import check_random_state, indexable
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._images import checked_once, fit_images
-from skimb._params import HasMethods, Interval, fit_context
+from skimb._params import HasMethods, Interval, fit_context, safe_indexing
 from skimb._resampling import seeded_clone
 from skimb._unpacking import unpacked
 from skimb.model_selection._grouping import bundles_of, grouped_folds, groups_by_class
@@ -313,8 +313,8 @@ class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):
         network = network.estimator if is_frozen else seeded_clone(network, rng)
         log_proba = np.empty((len(y), len(np.unique(y))))
         for train, test in folds:
-            part = _for_part(network, len(y), len(train)).fit(_safe_indexing(X, train), y[train])
-            log_proba[test] = part.predict_log_proba(_safe_indexing(X, test))
+            part = _for_part(network, len(y), len(train)).fit(safe_indexing(X, train), y[train])
+            log_proba[test] = part.predict_log_proba(safe_indexing(X, test))
         self.estimator_ = network if is_frozen else network.fit(X, y)
         self.classes_ = self.estimator_.classes_
         if self.smoothing > 0:

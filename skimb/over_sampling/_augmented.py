@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from skimb._images import read_layout
-from skimb._params import Interval, StrOptions
+from skimb._params import Interval, StrOptions, check_parameters
 from skimb._process import exclusive
 from skimb._resampled import in_dtype
 from skimb._resampling import ImageSamplerMixin, append_rows
@@ -83,7 +83,7 @@ class ImageJitter(BaseEstimator):
         -------
         ndarray of shape (m, H, W, C)
         """
-        self._validate_params()
+        check_parameters(self)
         made = np.empty_like(images)
         drawn = random_state.uniform(-1, 1, size=(len(images), 6))
         for image, numbers, out in zip(images, drawn, made, strict=True):

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone, is_regressor
-from sklearn.utils import _safe_indexing
 
 from skimb._engine._augmentation import DEFAULT_AUGMENTATION
+from skimb._params import safe_indexing
 from skimb.model_selection import BinnedStratifiedKFold
 from skimb.model_selection._grouping import bundles_of
 from skimb.model_selection._offsets import held_out_folds
@@ -52,7 +52,7 @@ def choose_augmentation(estimator, X, y, groups=None, *, seed) -> Any:
         train, test = next(folds.split(np.empty(len(y)), y, bundle))
     else:
         train, test = held_out_folds(y, bundle, seed, n_folds=5)[0]
-    X_train, X_test = (_safe_indexing(X, rows) for rows in (train, test))
+    X_train, X_test = (safe_indexing(X, rows) for rows in (train, test))
     losses = {}
     for name in (DEFAULT_AUGMENTATION, WITH_FLIPS):
         network = clone(estimator).set_params(augmentation=name, random_state=seed)

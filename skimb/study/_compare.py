@@ -11,12 +11,13 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import column_or_1d
 from tqdm import tqdm
 
 from skimb._image_files import is_paths
+from skimb._params import safe_indexing
 from skimb.neural_network import CNNClassifier, CNNRegressor, training_length
 from skimb.study._classification import ClassificationTask
 from skimb.study._recipe import code_of, recipe_of
@@ -153,7 +154,7 @@ def compare(
     )
     plain = clone(estimator).set_params(random_state=None)
     rows = task.few_rows(y)
-    recipe = recipe_of(estimator, _safe_indexing(X, rows), y[rows], length)
+    recipe = recipe_of(estimator, safe_indexing(X, rows), y[rows], length)
     estimator.set_params(batch_size=length.batch_size, max_epochs=length.max_epochs)
 
     jobs = [
@@ -349,7 +350,7 @@ def _warm_up(task, estimator, X, y):
         estimator = clone(estimator).set_params(max_epochs=1, steps_per_epoch=1)
         if "calibration" in estimator.get_params(deep=False):
             estimator.set_params(calibration=None)
-        estimator.fit(_safe_indexing(X, rows), y[rows])
+        estimator.fit(safe_indexing(X, rows), y[rows])
         _warm_up.is_done = True
 
 
@@ -376,8 +377,8 @@ def _fit_and_score(i, group, task, estimator, steps, data, test, run, scoring):
 
     Yields ``(i, outcome, messages)``, the last the warnings that were raised.
     """
-    X, y, tied = (part if part is None else _safe_indexing(part, run.train) for part in data)
-    X_test, y_test = (_safe_indexing(part, run.test) for part in test)
+    X, y, tied = (part if part is None else safe_indexing(part, run.train) for part in data)
+    X_test, y_test = (safe_indexing(part, run.test) for part in test)
     with warnings.catch_warnings():
         # What it warns of, the first fit will say again.
         warnings.simplefilter("ignore")
