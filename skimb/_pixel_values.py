@@ -1,7 +1,5 @@
 """The scale of pixels: what values a set may have, had, and whether others are on another scale."""
 
-import sys
-import warnings
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from skimb._image_files import ImageFiles, named
+from skimb._warnings import warn
 
 __all__ = [
     "PixelLevels",
@@ -222,15 +221,7 @@ def warn_of_other_scale(name, fitted, images, *, fitted_range=None):
         return
     message = _beyond(name, images, fitted_range) or _elsewhere(name, fitted, levels_of(images))
     if message:
-        warnings.warn(message, UserWarning, stacklevel=_levels_to_the_caller())
-
-
-def _levels_to_the_caller():
-    """Return the ``stacklevel`` of the line that called skimb, however deep it is by now."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith(("skimb.", "sklearn.")):
-        level, frame = level + 1, frame.f_back
-    return level
+        warn(message)
 
 
 def _beyond(name, images, fitted_range):

@@ -1,6 +1,5 @@
 """The skorch net that every estimator of images holds."""
 
-import warnings
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -26,6 +25,7 @@ from skimb._engine._optimizers import loss_parameters, optimizer_groups
 from skimb._engine._runtime import threads_beside, threads_for
 from skimb._engine._standardized import mean_over_views
 from skimb._networks._probes import batch_norms, hidden_values, is_tracking
+from skimb._warnings import warn
 
 __all__ = ["ImageNet"]
 
@@ -250,10 +250,8 @@ class ImageNet(NeuralNet):
             raise error
         # The epoch has no validation figures.
         self.history.pop()
-        warnings.warn(
+        warn(
             f"{error} Early stopping keeps the weights of the best epoch before.",
-            UserWarning,
-            stacklevel=7,
         )
 
     def refuse_divergence(self, dataset):

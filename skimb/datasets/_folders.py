@@ -1,7 +1,6 @@
 """Folders of images, one sub-folder a class."""
 
 import os
-import warnings
 from collections import defaultdict
 from hashlib import blake2b
 from pathlib import Path
@@ -11,6 +10,7 @@ from sklearn.utils import Bunch
 
 from skimb._image_decoding import image_endings
 from skimb._image_files import named
+from skimb._warnings import warn
 
 __all__ = ["classes_of", "load_image_folder"]
 
@@ -82,7 +82,7 @@ def load_image_folder(path):
         )
     remarks = [words for words in (passed_over, _words_of_equals(path, classes)) if words]
     for words in remarks:
-        warnings.warn(words, UserWarning, stacklevel=2)
+        warn(words)
     return Bunch(
         paths=np.array([file for files in classes.values() for file in files]),
         target=np.repeat(list(classes), [len(files) for files in classes.values()]),

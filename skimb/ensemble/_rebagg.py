@@ -1,7 +1,6 @@
 """ReBagg: bags in which rare and normal values of a continuous target weigh alike."""
 
 import threading
-import warnings
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
@@ -31,6 +30,7 @@ from skimb._params import (
 )
 from skimb._resampled import in_dtype
 from skimb._resampling import apply_plan, seeded_clone
+from skimb._warnings import warn
 from skimb.relevance import fit_relevance
 
 __all__ = ["ReBaggRegressor"]
@@ -233,11 +233,9 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
             phi = np.zeros_like
         rare = phi(y) >= self.threshold
         if rare.all() or not rare.any():
-            warnings.warn(
+            warn(
                 f"{'All' if rare.any() else 'None'} of the {len(y)} rows are rare, so that the "
                 "bags are drawn as the data are. Give a `relevance` that tells rows apart.",
-                UserWarning,
-                stacklevel=4,
             )
         return partial(_is_rare, phi, self.threshold), rare
 

@@ -1,7 +1,6 @@
 """LossSearchCV: search losses, weights and samplers on embeddings that are computed once."""
 
 import time
-import warnings
 from numbers import Real
 from typing import Any
 
@@ -40,6 +39,7 @@ from skimb._params import (
 )
 from skimb._resampling import seeded_clone
 from skimb._unpacking import unpacked
+from skimb._warnings import warn
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.neural_network._heads import prepare_head, starting_layer
 
@@ -474,10 +474,8 @@ class LossSearchCV(GridSearchCV):
         self._score(bank, candidates, y, metadata, spent)
 
     def _search_one_by_one(self, model, X, y, splits, metadata, reason):
-        warnings.warn(
+        warn(
             f"The networks of the candidates are trained one by one: {reason}.",
-            UserWarning,
-            stacklevel=5,
         )
         search = self._plain_search(model, self.param_grid, splits, self.refit, self.n_jobs)
         search.fit(X, y, **metadata.consumed_by(search))

@@ -1,7 +1,6 @@
 """CNNClassifier: a plain scikit-learn classifier that holds a skorch net."""
 
 import copy
-import warnings
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -19,6 +18,7 @@ from skimb._engine._image_data import Part, unlabelled
 from skimb._engine._sample_weights import class_weighted, mean_one
 from skimb._engine._training import Phase
 from skimb._params import Interval, StrOptions, plain
+from skimb._warnings import warn
 from skimb.class_weight import SCHEMES, weights_from_counts
 from skimb.losses import (
     AsymmetricLoss,
@@ -494,12 +494,10 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         ]
         if len(corrections) > 1:
             named = " and ".join(f"{name}={getattr(self, name)!r}" for name in corrections)
-            warnings.warn(
+            warn(
                 f"{named} each correct for the class prior, so rare classes are favoured twice. "
                 "Leave one of them out, or set target_prior to say which prior predictions shall "
                 "speak for.",
-                UserWarning,
-                stacklevel=6,
             )
 
     # ---------------------------------------------------------------------- prediction

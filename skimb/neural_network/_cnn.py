@@ -1,7 +1,6 @@
 """What the estimators of images share: parameters, checks, the order of a fit."""
 
 import copy
-import warnings
 from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
 from typing import Any
@@ -39,6 +38,7 @@ from skimb._params import (
 )
 from skimb._pixel_values import levels_of
 from skimb._resampled import ResampledRows
+from skimb._warnings import warn
 from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._held_out import group_numbers, hold_out
 
@@ -420,23 +420,20 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         losses = [record["train_loss"] for record in self.history_[last.start :]]
         n_steps = plan.n_epochs * plan.steps
         if still_falls(losses, n_steps):
-            warnings.warn(
+            warn(
                 f"{n_steps} gradient steps: the training loss still fell when they ended, so the "
                 "network could learn more. Raise `max_epochs`, lower `batch_size`, or leave both "
                 "at 'auto'.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
 
     def _warn_of_frozen_noise(self):
         """Warn where layers that have learnt nothing are frozen."""
         if isinstance(self.module, str) and self.freeze not in (None, 0):
-            warnings.warn(
+            warn(
                 f"freeze={self.freeze!r} keeps layers of {self.module!r} as they are, and these "
                 "begin at random. Give a trained network as `module`: an nn.Module, or "
                 "pretrained(...).",
-                UserWarning,
-                stacklevel=5,
             )
 
     def _build_loss(self):

@@ -5,7 +5,6 @@ import sqlite3
 import stat
 import threading
 import time
-import warnings
 from collections import OrderedDict
 from contextlib import closing, suppress
 from hashlib import blake2b
@@ -13,6 +12,7 @@ from hashlib import blake2b
 import numpy as np
 
 from skimb._image_files import ImageFiles
+from skimb._warnings import warn
 
 __all__ = ["FolderCache", "MemoryCache", "check_cache", "embed_once", "open_cache", "row_keys"]
 
@@ -260,11 +260,9 @@ class FolderCache:
         except OSError as failure:
             self._pass_by(failure)
             return
-        warnings.warn(
+        warn(
             f"The cache {self.path} is damaged, or of another version ({exc}). It is put aside as "
             f"{os.path.basename(aside)}, and what it held is computed again.",
-            UserWarning,
-            stacklevel=8,
         )
 
     def _pass_by(self, exc):
@@ -275,10 +273,8 @@ class FolderCache:
             sqlite3.SQLITE_LOCKED,
         ):
             _LOCKED.add(self.path)
-        warnings.warn(
+        warn(
             f"The cache {self.path} cannot be used ({exc}). Embeddings are not kept.",
-            UserWarning,
-            stacklevel=8,
         )
 
 

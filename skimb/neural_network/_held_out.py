@@ -4,7 +4,6 @@ Equal rows, and rows of one group, are tied together and go to one side as a who
 keeps a resampler that ran before ``fit`` from showing validation rows to the training.
 """
 
-import warnings
 from hashlib import blake2b
 
 import numpy as np
@@ -14,6 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.utils import check_consistent_length
 
 from skimb._image_files import ImageFiles
+from skimb._warnings import warn
 
 __all__ = ["bundles", "group_numbers", "hold_out"]
 
@@ -84,11 +84,9 @@ def hold_out(
         )
     if len(unsplit):
         labels = unsplit if classes is None else classes[unsplit]
-        warnings.warn(
+        warn(
             f"The rows of {labels.tolist()} are too few, all equal or of one group: "
             "they stay in the training part, and the validation figures say nothing about them.",
-            UserWarning,
-            stacklevel=6,
         )
     is_near = np.isin(bundle, chosen)
     is_valid = is_near & is_original

@@ -1,6 +1,5 @@
 """CNNRegressor: a plain scikit-learn regressor that holds a skorch net."""
 
-import warnings
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -21,6 +20,7 @@ from skimb._engine._training import Phase
 from skimb._images import refuse_lost_differences
 from skimb._networks._probes import last_linear
 from skimb._params import HasMethods, Interval, StrOptions, plain
+from skimb._warnings import warn
 from skimb.losses import (
     AbsoluteErrorLoss,
     BalancedMSELoss,
@@ -504,11 +504,9 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         ]
         if len(corrections) > 1:
             named = " and ".join(f"{name}={getattr(self, name)!r}" for name in corrections)
-            warnings.warn(
+            warn(
                 f"{named} each make up for rare values, so these are favoured twice. Leave one of "
                 "them out.",
-                UserWarning,
-                stacklevel=6,
             )
 
     # ---------------------------------------------------------------------- prediction

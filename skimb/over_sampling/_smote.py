@@ -1,6 +1,5 @@
 """Make rows of the rare classes between the old ones."""
 
-import warnings
 from abc import abstractmethod
 from numbers import Integral
 from typing import Any
@@ -13,6 +12,7 @@ from sklearn.utils import check_random_state
 
 from skimb._params import HasMethods, Interval, plain
 from skimb._resampling import EmbeddingMixin, ImageSamplerMixin, interpolate_rows
+from skimb._warnings import warn
 from skimb.over_sampling._distances import are_far, centred
 
 __all__ = ["SMOTE", "BaseSMOTE"]
@@ -72,11 +72,9 @@ class BaseSMOTE(ImageSamplerMixin, BaseOverSampler):
         n_rows = members.shape[0]
         k_neighbors = min(plain(self.k_neighbors), n_rows - 1)
         if k_neighbors < self.k_neighbors:
-            warnings.warn(
+            warn(
                 f"Class {label!r} has {n_rows} rows only: {type(self).__name__} uses {k_neighbors} "
                 f"neighbours there instead of k_neighbors={self.k_neighbors}.",
-                UserWarning,
-                stacklevel=5,
             )
         if not sparse.issparse(members) and are_far(members):
             # Elsewhere as they are: a last digit decides which of equal neighbours is first.

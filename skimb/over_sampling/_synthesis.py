@@ -1,6 +1,5 @@
 """Make rows in the bumps of a continuous target that shall have more of them."""
 
-import warnings
 from abc import abstractmethod
 from typing import Any
 
@@ -14,6 +13,7 @@ from skimb._images import check_rows
 from skimb._params import plain
 from skimb._resampled import ResampledRows
 from skimb._resampling import EmbeddingMixin
+from skimb._warnings import warn
 from skimb.over_sampling._distances import by_range, nearest
 from skimb.over_sampling._synthetic_rows import ArrayRows, Recipe, TableRows, blended, perturbed
 
@@ -132,11 +132,9 @@ class SynthesisMixin:
         remedy = self._for_want_of_rows(len(values))
         if remedy is not None:
             number = "one row" if len(values) == 1 else f"{len(values)} rows"
-            warnings.warn(
+            warn(
                 f"The bump of y from {values.min():g} to {values.max():g} has {number} only: "
                 f"{remedy}.",
-                UserWarning,
-                stacklevel=4,
             )
 
 

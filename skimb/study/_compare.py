@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from skimb._image_files import is_paths
 from skimb._params import safe_indexing
+from skimb._warnings import warn
 from skimb.neural_network import CNNClassifier, CNNRegressor, training_length
 from skimb.study._classification import ClassificationTask
 from skimb.study._recipe import code_of, recipe_of
@@ -300,7 +301,7 @@ def _too_good(n_known, verbose):
     if verbose:
         print(message, file=sys.stderr, flush=True)
     else:
-        warnings.warn(message, UserWarning, stacklevel=3)
+        warn(message)
     return [message]
 
 
