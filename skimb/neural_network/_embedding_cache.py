@@ -1,4 +1,12 @@
-"""Embeddings kept by the content of a row and the weights of a network, in memory or on disk."""
+"""Embeddings kept by the content of a sample and the weights of a network, in memory or on disk.
+
+diskcache is not used: up to 5.6.3, its last release, it unpickles whatever entry of the folder says
+that it is a pickle (CVE-2025-69872, for which there is no fix). It also returns a value whose bytes
+have changed on disk, raises where the database is damaged, and lets all users of the machine read
+it, so that the checks of this module would be needed around it. cachetools would replace about
+twenty lines of `MemoryCache`, without the lock, which is not worth a dependency; nothing is ever
+unpickled here: an entry is bytes of float32 with a checksum.
+"""
 
 import os
 import sqlite3
