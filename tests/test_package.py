@@ -4,6 +4,8 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +62,25 @@ def public_objects():
 def test_every_public_object_is_documented_with_an_example(name, item):
     assert item.__doc__, name
     assert name.startswith("skimb.study.Comparison") or ">>>" in item.__doc__, name
+
+
+def test_the_version_stands_in_one_place():
+    root = Path(skimb.__file__).parents[1]
+    text = (root / "pyproject.toml").read_text(encoding="utf-8")
+    settings = tomllib.loads(text)
+    assert settings["project"]["dynamic"] == ["version"]
+    assert settings["tool"]["hatch"]["version"] == {"path": "skimb/__init__.py"}
+    named = ("pyproject.toml", "CITATION.cff")
+    assert not [n for n in named if skimb.__version__ in (root / n).read_text(encoding="utf-8")]
+
+
+def test_type_checkers_are_told_that_the_package_has_types():
+    assert (Path(skimb.__file__).parent / "py.typed").is_file()
+
+
+def test_the_citation_names_title_authors_and_licence():
+    yaml = pytest.importorskip("yaml")
+    path = Path(skimb.__file__).parents[1] / "CITATION.cff"
+    citation = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["license"] == "BSD-3-Clause"
