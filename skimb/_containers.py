@@ -14,7 +14,8 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils import _safe_indexing
 
-from skimb._resampled import ResampledRows, in_dtype
+from skimb._lazy_rows import ResampledRows
+from skimb._rounding import in_dtype
 from skimb._unpacking import as_array, is_tensor
 
 __all__ = [

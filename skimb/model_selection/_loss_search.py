@@ -32,7 +32,7 @@ from skimb._engine._divergence import DivergenceError
 from skimb._engine._together import train_together, why_alone, why_slower
 from skimb._engine._training import prepared
 from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
-from skimb._resampling import seeded_clone
+from skimb._sub_estimators import seeded_clone
 from skimb._unpacking import unpacked
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.neural_network._heads import prepare_head, starting_layer
