@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from skimb._lazy_rows import ResampledRows
 from skimb._params import safe_indexing
-from skimb._resampled import ResampledRows, in_dtype
+from skimb._rounding import in_dtype
 from skimb._unpacking import as_array, is_tensor
 
 __all__ = [

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances_argmin_min
 
-from skimb._resampled import in_dtype
+from skimb._rounding import in_dtype
 from skimb.datasets import read_images
 from skimb.neural_network import CNNClassifier, DeepSMOTE, FlipCrop
 from skimb.over_sampling import (

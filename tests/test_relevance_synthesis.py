@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 
+from skimb._distances import by_range, half_medians, nearest
 from skimb.over_sampling import SMOGN, SMOTER, GaussianNoiseOverSampler
-from skimb.over_sampling._distances import by_range, half_medians, nearest
-from skimb.over_sampling._synthetic_rows import Recipe, perturbed
+from skimb.over_sampling._row_makers import Recipe, perturbed
 from skimb.relevance import Relevance
 
 MAKERS = [SMOTER, SMOGN, GaussianNoiseOverSampler]
@@ -48,7 +48,7 @@ def distance(a, b, codes_a=(), codes_b=()):
 
 @pytest.mark.parametrize("n_categories", [0, 2])
 def test_distances_are_those_of_a_loop(n_categories, monkeypatch):
-    monkeypatch.setattr("skimb.over_sampling._distances.BLOCK", 100)
+    monkeypatch.setattr("skimb._distances.DISTANCES_AT_ONCE", 100)
     rng = np.random.RandomState(0)
     points, codes = rng.randn(30, 3) + 1e6, rng.randint(3, size=(30, n_categories))
     loop = np.array(

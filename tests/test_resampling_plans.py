@@ -58,7 +58,7 @@ def test_blocks_do_not_show(monkeypatch):
     X, y = images()
     view, _ = SMOTE(random_state=0, lazy=True).fit_resample(X, y)
     expected = np.asarray(view)
-    monkeypatch.setattr("skimb._resampled.BLOCK", 70)
+    monkeypatch.setattr("skimb._lazy_rows.VALUES_AT_ONCE", 70)
     np.testing.assert_array_equal(view, expected)
 
 

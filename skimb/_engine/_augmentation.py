@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from skimb._engine._mixing import CutMix, Mixup, Remix
 from skimb._networks._memory_layout import in_memory
 from skimb._params import Interval, check_parameters
-from skimb._resampling import seeded_clone
+from skimb._sub_estimators import seeded_clone
 
 __all__ = [
     "AUGMENTATIONS",

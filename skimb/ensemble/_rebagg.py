@@ -28,8 +28,9 @@ from skimb._params import (
     plain,
     safe_indexing,
 )
-from skimb._resampled import in_dtype
-from skimb._resampling import apply_plan, seeded_clone
+from skimb._plans import apply_plan
+from skimb._rounding import in_dtype
+from skimb._sub_estimators import seeded_clone
 from skimb._warnings import warn
 from skimb.relevance import fit_relevance
 

@@ -3,6 +3,7 @@
 Confusion matrices and precision-recall curves are scikit-learn's own.
 """
 
+from skimb._drawn_text import plain_text
 from skimb.inspection._distribution import ClassDistributionDisplay
 from skimb.inspection._gallery import (
     ImageGalleryDisplay,
@@ -11,7 +12,6 @@ from skimb.inspection._gallery import (
 )
 from skimb.inspection._history import TrainingHistoryDisplay
 from skimb.inspection._target import TargetDensityDisplay
-from skimb.inspection._text import plain_text
 
 __all__ = [
     "ClassDistributionDisplay",

@@ -7,8 +7,8 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
+from skimb._drawn_text import distinct_texts, plain_text
 from skimb._images import pictures_by_label
-from skimb.inspection._text import distinct_texts, plain_text
 
 __all__ = ["ImageGalleryDisplay", "confident_mistakes", "predictions_with_confidence"]
 

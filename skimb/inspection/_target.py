@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.base import clone
 
-from skimb.metrics._regression import checked_values
+from skimb._scored_values import checked_values
 from skimb.relevance import LabelDensity, check_target, fit_relevance, fit_target_weight
 
 __all__ = ["TargetDensityDisplay"]

@@ -5,14 +5,12 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.utils import check_consistent_length
 
-from skimb._params import check_sample_weight
-from skimb.relevance import LabelDensity, Relevance, check_target
+from skimb._scored_values import checked_values
+from skimb.relevance import LabelDensity, Relevance
 
 __all__ = [
     "balanced_mean_absolute_error",
-    "checked_values",
     "geometric_mean_error",
     "prediction_slope",
     "rows_by_shot",
@@ -22,32 +20,6 @@ __all__ = [
 
 #: Hits are as good as errors of this size: a product must not vanish for one of them.
 LEAST_ERROR = 1e-10
-
-
-def checked_values(y_true, y_pred, sample_weight=None):
-    """Return values, their predictions and weights as checked arrays, of the rows that count.
-
-    Parameters
-    ----------
-    y_true, y_pred : array-like of shape (n,)
-        Values and predictions.
-    sample_weight : array-like of shape (n,), default=None
-        None: all alike, 1. Rows of weight 0 are left out, as if they were not there.
-
-    Returns
-    -------
-    y_true, y_pred, weight : ndarray of shape (m,), float64
-
-    Raises
-    ------
-    ValueError
-        If shapes differ, values are not finite, or no weight is positive.
-    """
-    check_consistent_length(y_true, y_pred)
-    y_true, y_pred = check_target(y_true, name="y_true"), check_target(y_pred, name="y_pred")
-    weight = check_sample_weight(sample_weight, y_true, dtype=np.float64, ensure_non_negative=True)
-    counts = weight > 0
-    return y_true[counts], y_pred[counts], weight[counts]
 
 
 def sera_score(y_true, y_pred, *, relevance=None, sample_weight=None):

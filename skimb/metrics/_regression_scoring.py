@@ -11,9 +11,9 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
+from skimb._scored_values import checked_values
 from skimb.metrics._regression import (
     balanced_mean_absolute_error,
-    checked_values,
     geometric_mean_error,
     prediction_slope,
     rows_by_shot,

@@ -37,7 +37,7 @@ from skimb._params import (
     fit_context,
     safe_indexing,
 )
-from skimb._resampling import seeded_clone
+from skimb._sub_estimators import seeded_clone
 from skimb._unpacking import unpacked
 from skimb._warnings import warn
 from skimb.neural_network import CNNClassifier, DecoupledClassifier

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._images import checked_once, fit_images
 from skimb._params import HasMethods, Interval, fit_context, safe_indexing
-from skimb._resampling import seeded_clone
+from skimb._sub_estimators import seeded_clone
 from skimb._unpacking import unpacked
 from skimb.model_selection._grouping import bundles_of, grouped_folds, groups_by_class
 from skimb.neural_network import CNNClassifier, training_length

@@ -24,6 +24,7 @@ from skimb._engine._sample_weights import exponent_of, in_range
 from skimb._engine._training import Training, epoch_records, train, training_mode
 from skimb._engine._trial import try_optimizer, try_step
 from skimb._images import check_images, fit_images, warn_of_other_pixels
+from skimb._lazy_rows import ResampledRows
 from skimb._networks._building import MODULES, build_module
 from skimb._networks._pretrained import PretrainedBackbone, unit_scale
 from skimb._networks._probes import last_linear
@@ -37,7 +38,6 @@ from skimb._params import (
     plain,
 )
 from skimb._pixel_values import levels_of
-from skimb._resampled import ResampledRows
 from skimb._warnings import warn
 from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._held_out import group_numbers, hold_out

@@ -22,7 +22,7 @@ from skimb._params import (
     fit_context,
     plain,
 )
-from skimb._resampling import seeded_clone
+from skimb._sub_estimators import seeded_clone
 from skimb.class_weight import SCHEMES
 from skimb.neural_network._classifier import GRID_EXAMPLE, LOSSES, CNNClassifier
 from skimb.neural_network._cnn import refuse_parameters_of_a_string

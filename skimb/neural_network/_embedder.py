@@ -29,7 +29,7 @@ from skimb._networks._pretrained import PretrainedBackbone, unit_scale
 from skimb._networks._probes import count_multiply_adds, last_linear
 from skimb._params import HasMethods, StrOptions, check_handed_in, fit_context
 from skimb._pixel_values import levels_of
-from skimb._resampling import seeded_clone
+from skimb._sub_estimators import seeded_clone
 from skimb.neural_network._classifier import CNNClassifier
 from skimb.neural_network._embedding_cache import check_cache, embed_once, open_cache
 

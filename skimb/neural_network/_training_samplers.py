@@ -5,8 +5,9 @@ from sklearn.utils import get_tags
 
 from skimb._containers import matched_rows
 from skimb._image_files import ImageFiles
-from skimb._resampled import in_dtype
-from skimb._resampling import apply_plan, sample_indices, seeded_clone, takes_images
+from skimb._plans import apply_plan, sample_indices
+from skimb._rounding import in_dtype
+from skimb._sub_estimators import seeded_clone, takes_images
 
 __all__ = ["resample_training_part"]
 

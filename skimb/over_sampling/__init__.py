@@ -7,13 +7,13 @@ The law of this room: which rows are copied or joined is chosen from labels and 
 are touched once, at the end, in the dtype that they came in. No torch here.
 """
 
-from skimb._embedded import EmbeddedSampler
-from skimb._resampling import apply_plan
+from skimb._embedded_sampler import EmbeddedSampler
+from skimb._plans import apply_plan
 from skimb.over_sampling._augmented import AugmentedOverSampler, ImageJitter
+from skimb.over_sampling._class_interpolation import SMOTE
 from skimb.over_sampling._random import RandomOverSampler
 from skimb.over_sampling._relevance import RelevanceOverSampler, RelevanceSampler
-from skimb.over_sampling._smote import SMOTE
-from skimb.over_sampling._smoter import SMOGN, SMOTER, GaussianNoiseOverSampler
+from skimb.over_sampling._target_synthesis import SMOGN, SMOTER, GaussianNoiseOverSampler
 
 __all__ = [
     "SMOGN",

@@ -14,14 +14,15 @@ from sklearn.utils import check_random_state
 
 from skimb._images import read_layout
 from skimb._params import Interval, StrOptions, check_parameters
+from skimb._plans import append_rows
 from skimb._process import exclusive
-from skimb._resampled import in_dtype
-from skimb._resampling import ImageSamplerMixin, append_rows
+from skimb._rounding import in_dtype
+from skimb._sampler_base import ImageSamplerMixin
 
 __all__ = ["AugmentedOverSampler", "ImageJitter"]
 
 #: Images that a callable gets at once.
-BLOCK = 256
+IMAGES_AT_ONCE = 256
 
 
 class ImageJitter(BaseEstimator):
@@ -220,8 +221,8 @@ class AugmentedOverSampler(ImageSamplerMixin, BaseOverSampler):
         # A view of the rows as images: what is written there stands in the rows.
         images = layout.to_channels_last(made)
         augmentation = ImageJitter() if self.augmentation is None else self.augmentation
-        for start in range(0, len(seeds), BLOCK):
-            part = slice(start, start + BLOCK)
+        for start in range(0, len(seeds), IMAGES_AT_ONCE):
+            part = slice(start, start + IMAGES_AT_ONCE)
             before = layout.to_channels_last(np.asarray(X[seeds[part]]))
             if isinstance(augmentation, ImageJitter):
                 images[part] = augmentation(before, rng)

@@ -6,7 +6,8 @@ import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from sklearn.utils import check_random_state
 
-from skimb._resampling import ImageSamplerMixin, select_rows
+from skimb._containers import select_rows
+from skimb._sampler_base import ImageSamplerMixin
 
 __all__ = ["RandomOverSampler"]
 

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skimb._params import Interval, plain
-from skimb._relevance_resampling import RelevanceResampler
+from skimb._relevance_sampler_base import RelevanceResampler
 
 __all__ = ["RelevanceOverSampler", "RelevanceSampler"]
 

@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from skimb._drawn_text import visible_text
 from skimb._files import write_text
 from skimb.inspection import plain_text
-from skimb.inspection._text import visible_text
 from skimb.study._pictures import shorten_ticks
 from skimb.study._report import metric_label, render_report, short_label
 from skimb.study._statistics import corrected_interval, judge

@@ -10,13 +10,13 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay
 
+from skimb._drawn_text import distinct_texts, fallback_families, visible_text
 from skimb.inspection import (
     ClassDistributionDisplay,
     ImageGalleryDisplay,
     TrainingHistoryDisplay,
     plain_text,
 )
-from skimb.inspection._text import distinct_texts, fallback_families, visible_text
 from skimb.study._pictures import MOST_CLASSES_SHOWN
 from skimb.study._strategies import BASELINE, CONSTANT, STRATEGIES
 

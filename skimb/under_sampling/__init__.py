@@ -5,8 +5,8 @@
 The law of this room: rows are chosen, never changed. No torch here.
 """
 
-from skimb._embedded import EmbeddedSampler
-from skimb._resampling import apply_plan
+from skimb._embedded_sampler import EmbeddedSampler
+from skimb._plans import apply_plan
 from skimb.under_sampling._cluster import ClusterUnderSampler
 from skimb.under_sampling._random import RandomUnderSampler
 from skimb.under_sampling._relevance import RelevanceUnderSampler

@@ -12,8 +12,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from threadpoolctl import threadpool_limits
 
+from skimb._containers import select_rows
 from skimb._params import HasMethods, Interval, StrOptions
-from skimb._resampling import EmbeddingMixin, ImageSamplerMixin, select_rows
+from skimb._points import EmbeddingMixin
+from skimb._sampler_base import ImageSamplerMixin
 
 __all__ = ["ClusterUnderSampler", "water_level"]
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skimb._relevance_resampling import RelevanceResampler
+from skimb._relevance_sampler_base import RelevanceResampler
 
 __all__ = ["RelevanceUnderSampler"]
 

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from skimb._resampled import ResampledRows
+from skimb._lazy_rows import ResampledRows
 from skimb.losses import BalancedMSELoss, HuberLoss
 from skimb.metrics import balanced_mean_absolute_error, prediction_slope
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier

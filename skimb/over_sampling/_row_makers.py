@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_array, gen_batches
 
-from skimb._resampled import BLOCK, in_dtype
-from skimb._resampling import append_rows, hold_rows, interpolate_rows
+from skimb._lazy_rows import VALUES_AT_ONCE
+from skimb._plans import append_rows, hold_rows, interpolate_rows
+from skimb._rounding import in_dtype
 
 __all__ = ["ArrayRows", "Recipe", "TableRows", "blended", "perturbed"]
 
@@ -86,7 +87,7 @@ def perturbed(X, recipe, rng):
     per_row = max(1, int(np.prod(X.shape[1:])))
     for members, places in recipe.noisy_by_bump():
         deviation = _deviation(np.asarray(X[members]))
-        for batch in gen_batches(len(places), max(1, BLOCK // per_row)):
+        for batch in gen_batches(len(places), max(1, VALUES_AT_ONCE // per_row)):
             part = places[batch]
             rows = np.asarray(X[first[part]]).astype(np.float64)
             rows += _beside(spreads[part], rows) * deviation * rng.standard_normal(rows.shape)
@@ -104,7 +105,7 @@ def _deviation(rows):
     flat = rows.reshape(len(rows), -1)
     deviation = np.zeros(flat.shape[1])
     if len(rows) > 1:
-        for part in gen_batches(flat.shape[1], max(1, BLOCK // len(rows))):
+        for part in gen_batches(flat.shape[1], max(1, VALUES_AT_ONCE // len(rows))):
             deviation[part] = flat[:, part].std(axis=0, ddof=1, dtype=np.float64)
     return deviation.reshape(rows.shape[1:])
 

@@ -8,14 +8,14 @@ import pandas as pd
 from scipy import sparse
 from sklearn.utils import check_random_state
 
+from skimb._distances import by_range, nearest
 from skimb._image_files import is_paths
 from skimb._images import check_rows
+from skimb._lazy_rows import ResampledRows
 from skimb._params import plain
-from skimb._resampled import ResampledRows
-from skimb._resampling import EmbeddingMixin
+from skimb._points import EmbeddingMixin
 from skimb._warnings import warn
-from skimb.over_sampling._distances import by_range, nearest
-from skimb.over_sampling._synthetic_rows import ArrayRows, Recipe, TableRows, blended, perturbed
+from skimb.over_sampling._row_makers import ArrayRows, Recipe, TableRows, blended, perturbed
 
 __all__ = ["NeighborMixin", "SynthesisMixin"]
 

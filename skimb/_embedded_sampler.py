@@ -10,16 +10,13 @@ from imblearn.base import BaseSampler
 from scipy import sparse
 from sklearn.utils import check_random_state, get_tags
 
-from skimb._containers import matched_rows
+from skimb._containers import matched_rows, select_rows
 from skimb._params import HasMethods
-from skimb._resampled import in_dtype
-from skimb._resampling import (
-    EmbeddingMixin,
-    ImageSamplerMixin,
-    sample_indices,
-    seeded_clone,
-    select_rows,
-)
+from skimb._plans import sample_indices
+from skimb._points import EmbeddingMixin
+from skimb._rounding import in_dtype
+from skimb._sampler_base import ImageSamplerMixin
+from skimb._sub_estimators import seeded_clone
 
 __all__ = ["EmbeddedSampler"]
 

@@ -5,45 +5,12 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-__all__ = ["ResampledRows", "blend_into", "in_dtype", "is_integer"]
+from skimb._rounding import in_dtype, is_integer
 
-#: Values a block of rows may hold while they are made: bounds the memory beside the output.
-BLOCK = 65_536
+__all__ = ["VALUES_AT_ONCE", "ResampledRows", "blend_into"]
 
-
-def is_integer(dtype):
-    """Tell whether values are rounded when they are computed."""
-    return np.issubdtype(dtype, np.integer) or np.issubdtype(dtype, np.bool_)
-
-
-def in_dtype(values, dtype):
-    """Return values in a dtype: rounded and clipped where that holds no fractions.
-
-    Parameters
-    ----------
-    values : ndarray
-        Real numbers.
-    dtype : dtype
-        Wanted.
-
-    Returns
-    -------
-    ndarray
-    """
-    if is_integer(dtype):
-        values = np.rint(values)
-        real = np.promote_types(values.dtype, np.float32).type
-        values = np.clip(values, *_range_of(dtype, real))
-    return values.astype(dtype)
-
-
-def _range_of(dtype, real):
-    """Return the least and the largest of the floats that fit a dtype of integers."""
-    if dtype == np.bool_:
-        return real(0), real(1)
-    low, high = (real(bound) for bound in (np.iinfo(dtype).min, np.iinfo(dtype).max))
-    # The largest integer may be no float: the next one above it would wrap around.
-    return low, high if int(high) <= np.iinfo(dtype).max else np.nextafter(high, low)
+#: Values of rows that are made at once: bounds the memory beside the output.
+VALUES_AT_ONCE = 65_536
 
 
 def blend_into(out, X, first, second, gaps):
@@ -65,7 +32,7 @@ def blend_into(out, X, first, second, gaps):
     # imbalanced-learn does.
     work = np.float32 if rounds and X.dtype.itemsize <= 2 else np.float64
     per_row = int(np.prod(X.shape[1:]))
-    block = max(1, BLOCK // max(1, per_row))
+    block = max(1, VALUES_AT_ONCE // max(1, per_row))
     gaps = gaps.reshape(-1, *[1] * (X.ndim - 1)).astype(work)
     for start in range(0, len(first), block):
         part = slice(start, start + block)
@@ -109,7 +76,7 @@ class ResampledRows:
     Examples
     --------
     >>> import numpy as np
-    >>> from skimb._resampled import ResampledRows
+    >>> from skimb._lazy_rows import ResampledRows
     >>> X = np.array([[0, 0], [10, 20]], dtype=np.uint8)
     >>> view = ResampledRows(X, np.array([0, 1, 0]), np.array([0, 1, 1]), np.array([0, 0, 0.3]))
     >>> view.shape, np.asarray(view[1:]).tolist(), view.ancestry()[[2]].indices.tolist()
@@ -177,7 +144,7 @@ class ResampledRows:
             raise ValueError("The rows of a view are made anew: `copy=False` cannot be kept.")
         out = np.empty(self.shape, dtype=self.dtype)
         per_row = max(1, int(np.prod(self.shape[1:])))
-        step = max(1, BLOCK // per_row)
+        step = max(1, VALUES_AT_ONCE // per_row)
         for start in range(0, len(self), step):
             part = slice(start, start + step)
             first, second, gaps = self.first[part], self.second[part], self.gaps[part]

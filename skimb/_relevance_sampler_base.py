@@ -9,11 +9,11 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils import RegressorTags, check_array, check_consistent_length, column_or_1d
 
-from skimb._containers import in_container, like, plain_rows, plain_target
+from skimb._containers import in_container, like, plain_rows, plain_target, select_rows
 from skimb._images import check_rows
+from skimb._lazy_rows import ResampledRows
 from skimb._params import Interval, StrOptions, check_parameters
-from skimb._resampled import ResampledRows
-from skimb._resampling import origin_of, select_rows
+from skimb._plans import origin_of
 from skimb.relevance import fit_relevance, relevance_bumps
 
 __all__ = ["RelevanceResampler"]

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from skimb._distances import half_medians
 from skimb._params import HasMethods, Interval, StrOptions
-from skimb._relevance_resampling import RelevanceResampler
-from skimb.over_sampling._distances import half_medians
-from skimb.over_sampling._synthesis import NeighborMixin, SynthesisMixin
+from skimb._relevance_sampler_base import RelevanceResampler
+from skimb.over_sampling._recipes import NeighborMixin, SynthesisMixin
 
 __all__ = ["SMOGN", "SMOTER", "GaussianNoiseOverSampler"]
 

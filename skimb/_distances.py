@@ -12,7 +12,7 @@ __all__ = ["are_far", "by_range", "centred", "half_medians", "nearest"]
 FAR = 1e6
 
 #: Distances in memory at once.
-BLOCK = 4_000_000
+DISTANCES_AT_ONCE = 4_000_000
 
 
 def centred(points):
@@ -115,7 +115,7 @@ def _blocks(points, codes):
     """Yield, for some points at a time, their distances to all."""
     n_points = len(points)
     points = centred(points)
-    for part in gen_batches(n_points, max(1, BLOCK // n_points)):
+    for part in gen_batches(n_points, max(1, DISTANCES_AT_ONCE // n_points)):
         squared = np.zeros((part.stop - part.start, n_points))
         if points.shape[1]:
             squared += euclidean_distances(points[part], points, squared=True)

@@ -92,7 +92,7 @@ def visible_text(text, *, keep=""):
 
     Examples
     --------
-    >>> from skimb.inspection._text import visible_text
+    >>> from skimb._drawn_text import visible_text
     >>> print(visible_text("caf\udce9 \x07"))
     caf\xe9 \x07
     """

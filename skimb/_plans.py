@@ -1,0 +1,264 @@
+"""Choose rows first, touch pixels later: the one place where a resampling plan meets the rows.
+
+A plan is an array of row indices (a selection), or pairs of rows with a gap (an interpolation).
+Both are made from labels and distances alone; this module applies them to arrays of any dimension,
+sparse matrices and frames, at once or, as `ResampledRows`, when rows are asked for.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from skimb._containers import plain_rows, select_rows
+from skimb._lazy_rows import ResampledRows, blend_into
+from skimb._rounding import is_integer
+from skimb._unpacking import as_array
+
+__all__ = [
+    "append_rows",
+    "apply_plan",
+    "hold_rows",
+    "interpolate_rows",
+    "origin_of",
+    "sample_indices",
+]
+
+
+def sample_indices(sampler):
+    """Return which rows a fitted sampler chose, as integers; None where it does not tell.
+
+    Parameters
+    ----------
+    sampler : sampler
+
+    Returns
+    -------
+    ndarray of int, or None
+    """
+    indices = getattr(sampler, "sample_indices_", None)
+    # imbalanced-learn's InstanceHardnessThreshold gives floats.
+    return None if indices is None else np.asarray(indices).astype(np.intp)
+
+
+def origin_of(sampler):
+    """Return for each row that a fitted sampler returned the row of X that it is.
+
+    Parameters
+    ----------
+    sampler : sampler
+        One of skimb, which tells.
+
+    Returns
+    -------
+    ndarray of int
+        -1 where the row was made.
+    """
+    origin = np.array(sampler.sample_indices_, dtype=np.intp)
+    origin[len(origin) - len(getattr(sampler, "parents_", ())) :] = -1
+    return origin
+
+
+def interpolate_rows(X, first, second, gaps, *, chosen=None, lazy=False) -> Any:
+    """Return X and, below it, one synthetic row for each pair of parents.
+
+    The rows are ``X[first] + gaps * (X[second] - X[first])``, computed in float and rounded where
+    X is integer: uint8 differences would wrap around.
+
+    Parameters
+    ----------
+    X : ndarray of any dimension or sparse matrix
+        The original rows.
+    first, second : ndarray of shape (m,), int
+        The parents.
+    gaps : ndarray of shape (m,)
+        How far from the first parent to the second, in [0, 1].
+    chosen : ndarray of int, default=None
+        Which original rows come back; None: all.
+    lazy : bool, default=False
+        Return `ResampledRows`.
+
+    Returns
+    -------
+    ndarray or sparse matrix of the chosen rows and m more, of the dtype of X
+
+    Raises
+    ------
+    ValueError
+        If a sparse matrix shall be resampled lazily.
+    """
+    if sparse.issparse(X):
+        if lazy:
+            raise ValueError("`lazy=True` takes arrays, but X is a sparse matrix. Use lazy=False.")
+        base, other = X[first].astype(np.float64), X[second].astype(np.float64)
+        made = base + sparse.diags_array(gaps) @ (other - base)
+        if is_integer(X.dtype):
+            made.data = np.rint(made.data)
+        return sparse.vstack([_chosen(X, chosen), made.astype(X.dtype)], format=X.format)
+    if lazy:
+        return _view_with_rows_below(X, chosen, first, second, gaps)
+    n_rows = len(X) if chosen is None else len(chosen)
+    out = np.empty((n_rows + len(first), *X.shape[1:]), dtype=X.dtype)
+    out[:n_rows] = _chosen(X, chosen)
+    blend_into(out[n_rows:], X, first, second, gaps)
+    return out
+
+
+def append_rows(X, made, seeds, *, chosen=None, lazy=False):
+    """Return X and, below it, rows that were made elsewhere.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, ...)
+        The original rows.
+    made : ndarray of shape (m, ...)
+        The rows, of the dtype of X.
+    seeds : ndarray of shape (m, 2), int
+        The parents of each.
+    chosen : ndarray of int, default=None
+        Which original rows come back; None: all.
+    lazy : bool, default=False
+        Return `ResampledRows`.
+
+    Returns
+    -------
+    ndarray of the chosen rows and m more, or ResampledRows
+    """
+    if not lazy:
+        return np.concatenate([np.asarray(_chosen(X, chosen)), made])
+    gaps = np.zeros(len(made))
+    view = _view_with_rows_below(X, chosen, seeds[:, 0], seeds[:, 1], gaps)
+    return hold_rows(view, made, np.arange(len(view) - len(made), len(view)))
+
+
+def hold_rows(view, made, places):
+    """Return a view some of whose rows are held as they are.
+
+    Parameters
+    ----------
+    view : ResampledRows of m rows
+        A view that holds none.
+    made : ndarray of shape (k, ...)
+        The rows, of the dtype of the view.
+    places : ndarray of shape (k,), int
+        Which rows of the view they are.
+
+    Returns
+    -------
+    ResampledRows
+    """
+    held = np.full(len(view), -1)
+    held[places] = np.arange(len(made))
+    return ResampledRows(view.base, view.first, view.second, view.gaps, made=made, places=held)
+
+
+def _chosen(X, chosen):
+    return X if chosen is None else X[chosen]
+
+
+def _view_with_rows_below(X, chosen, first, second, gaps):
+    own = np.arange(len(X)) if chosen is None else chosen
+    return ResampledRows(
+        X,
+        np.concatenate([own, first]),
+        np.concatenate([own, second]),
+        np.concatenate([np.zeros(len(own)), gaps]),
+    )
+
+
+def apply_plan(sampler, values: Any) -> Any:
+    """Resample a further array as a sampler resampled X: weights, groups, a side table.
+
+    A row that was chosen takes its own entry along. A synthetic row lies between two parents: what
+    is real (floats, columns of floats) is interpolated by the same gap, anything else is that of
+    its first parent. So the group of its second parent is not told: to split by groups, split first
+    and resample each part.
+
+    Parameters
+    ----------
+    sampler : sampler, list of samplers or Pipeline of samplers
+        After ``fit_resample``. Several were applied in turn.
+    values : array-like of shape (n, ...), sparse matrix, Series or frame
+        One entry for each row of the X that the (first) sampler got.
+
+    Returns
+    -------
+    ndarray, sparse matrix, Series or frame
+        One entry for each row that the (last) sampler returned.
+
+    Raises
+    ------
+    ValueError
+        If a sampler does not tell which rows it returned, or the number of entries does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.over_sampling import SMOTE, apply_plan
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> age, site = np.linspace(20, 80, len(X)), np.arange(len(X)) // 300
+    >>> smote = SMOTE(random_state=0)
+    >>> X_res, y_res = smote.fit_resample(X, y)
+    >>> apply_plan(smote, age).shape, apply_plan(smote, site).dtype
+    ((3246,), dtype('int64'))
+    """
+    steps = getattr(sampler, "steps", None)
+    if steps is not None:
+        sampler = [step for _, step in steps]
+    if isinstance(sampler, list | tuple):
+        for step in sampler:
+            values = apply_plan(step, values)
+        return values
+    indices = sample_indices(sampler)
+    if indices is None:
+        raise ValueError(
+            f"{type(sampler).__name__} does not tell which rows it returned: it has no "
+            "`sample_indices_`. Call `fit_resample` first; a sampler that makes rows up without "
+            "naming their parents cannot be followed."
+        )
+    if not (hasattr(values, "iloc") or sparse.issparse(values)):
+        values = _entries(values)
+    parents = getattr(sampler, "parents_", np.empty((0, 2), dtype=np.intp))
+    n_rows, n_made = values.shape[0], len(parents)
+    wanted = getattr(sampler, "_n_rows", None)
+    if wanted is None and np.max(indices, initial=-1) >= n_rows:
+        wanted = f"at least {np.max(indices) + 1}"
+    if wanted not in (None, n_rows):
+        raise ValueError(
+            f"`values` must have an entry for each row that {type(sampler).__name__} got: "
+            f"{wanted}. Got {n_rows}."
+        )
+    followed = select_rows(values, indices)
+    if n_made == 0:
+        return followed
+    if hasattr(values, "columns"):
+        for place, column in enumerate(values.columns):
+            followed.isetitem(place, apply_plan(sampler, values.iloc[:, place]).rename(column))
+        return followed
+    if not pd.api.types.is_float_dtype(values.dtype):
+        return followed
+    rows = values
+    if hasattr(values, "iloc"):
+        rows = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    # Chosen rows come first, whether all, as from over-samplers, or some.
+    chosen = indices[: len(indices) - n_made]
+    blended = interpolate_rows(rows, parents[:, 0], parents[:, 1], sampler.gaps_, chosen=chosen)
+    if hasattr(values, "iloc"):
+        followed[:] = blended
+        return followed
+    return blended
+
+
+def _entries(values):
+    """Return further values as an array whose entries are what they were."""
+    if not isinstance(values, list | tuple):
+        return np.asarray(as_array(values))
+    found = np.asarray(plain_rows(values)) if len(values) else np.empty(0)
+    if found.dtype.kind in "UT":
+        objects = np.asarray(values, dtype=object)
+        # Numbers beside strings would become strings.
+        if not all(isinstance(value, str) for value in objects.flat):
+            return objects
+    return found

@@ -1,0 +1,182 @@
+"""The base of samplers of classes: imbalanced-learn's, for rows of any dimension and container."""
+
+from typing import Any
+
+import numpy as np
+from imblearn.utils import check_sampling_strategy, check_target_type
+from scipy import sparse
+from sklearn.utils import check_consistent_length
+from sklearn.utils.multiclass import check_classification_targets
+
+from skimb._containers import (
+    columns_without_numbers,
+    in_container,
+    plain_labels,
+    plain_rows,
+    select_target,
+)
+from skimb._image_files import is_paths
+from skimb._images import check_rows
+from skimb._lazy_rows import ResampledRows
+from skimb._params import check_handed_in, fit_context
+from skimb._plans import origin_of, sample_indices
+from skimb._unpacking import is_tensor
+
+__all__ = ["ImageSamplerMixin"]
+
+
+class ImageSamplerMixin:
+    """What turns a sampler on imbalanced-learn's bases into one of rows of any dimension.
+
+    Put it before the base. ``_makes_rows`` says that rows are made, whose parents only a view can
+    tell; ``_wants_images`` that they are made as images: then they cannot be sparse. ``_computes``
+    tells whether rows take part in arithmetic; a sampler that only selects takes strings and
+    missing values too.
+    """
+
+    _wants_images = False
+    _makes_rows = False
+    _sampling_type: str
+    sampling_strategy: Any
+    _fit_resample: Any
+
+    def _computes(self):
+        return self._makes_rows
+
+    def fit(self, X, y, **params):
+        """Check X and y, and what the sampler would do; `fit_resample` does so too.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit_resample`.
+        **params
+            As in `fit_resample`.
+
+        Returns
+        -------
+        self
+        """
+        return super().fit(plain_rows(X), plain_labels(y, self), **params)  # pyright: ignore[reportAttributeAccessIssue] - the base
+
+    # The base switches the checks off of what is handed in.
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit_resample(self, X, y, **params):
+        """Resample the rows.
+
+        Parameters
+        ----------
+        X : array, memmap, tensor, sparse matrix, frame or list of shape (n, ...); or n paths
+            Rows of any dimension; or a list, Series or array of n arrays of one shape. Samplers
+            that compute with rows want finite numbers.
+        y : array-like of shape (n,)
+            Labels of any type.
+        **params
+            What the sampler takes beside them: none of skimb's takes anything.
+
+        Returns
+        -------
+        X_resampled
+            The rows in the container that they came in, of the same dtype. Those that were chosen
+            are what they were there.
+        y_resampled
+            Their labels, in the container that they came in.
+
+        Raises
+        ------
+        ValueError
+            If X, y or a parameter, or one of what is handed in, does not fit.
+        """
+        if self._makes_rows and getattr(self, "lazy", False) and not _has_rows(X):
+            raise ValueError(
+                f"`lazy=True` takes arrays and tensors, but X is a {type(X).__name__}, and what is "
+                "made of it would not tell its parents. Give an array, or use lazy=False."
+            )
+        check_handed_in(self)
+        plain, target = plain_rows(X), plain_labels(y, self)
+        check_classification_targets(target)
+        rows, target, _ = self._check_X_y(plain, target)
+        self._n_rows = len(target)
+        self.sampling_strategy_ = check_sampling_strategy(
+            self.sampling_strategy, target, self._sampling_type
+        )
+        resampled, labels = self._fit_resample(rows, target, **params)
+        origin = self._origin()
+        if np.any(origin < 0):
+            _refuse_columns(getattr(self, "sampler", self), plain)
+        X_resampled = in_container(X, resampled, origin)
+        indices = sample_indices(self)
+        if indices is None:
+            # No label is made: any row of the class has it, as it came.
+            classes, first = np.unique(target, return_index=True)
+            indices = first[np.searchsorted(classes, labels)]
+        return X_resampled, select_target(y, indices, X_resampled)
+
+    def _origin(self):
+        return origin_of(self)
+
+    def _check_X_y(self, X, y, accept_sparse=None):
+        y, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
+        if isinstance(X, ResampledRows):
+            # Rows between finite rows are finite: checking the root makes none of them.
+            check_consistent_length(X, y)
+            check_rows(self, X.root, np.zeros(len(X.root)), numeric=self._computes())
+            return X, np.asarray(y), is_one_vs_all
+        if self._wants_images and sparse.issparse(X):
+            raise TypeError(
+                f"{type(self).__name__} makes images, but X is a sparse matrix. Give X.toarray()."
+            )
+        if self._makes_rows:
+            _refuse_columns(self, X)
+        try:
+            X, y = check_rows(self, X, y, numeric=self._computes())
+        except TypeError as exc:
+            # Times and numbers have no type in common.
+            others = columns_without_numbers(X)
+            if not others:
+                raise
+            raise ValueError(
+                f"{type(self).__name__} compares rows by their numbers, and these columns of X "
+                f"hold none: {', '.join(others)}. Encode or drop them, or give an `embedder`."
+            ) from exc
+        if self._wants_images and sparse.issparse(X):
+            # A frame of sparse columns: it comes out as such again.
+            X = sparse.csr_array(X).toarray()
+        return X, y, is_one_vs_all
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()  # pyright: ignore[reportAttributeAccessIssue] - the base
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = not self._computes()
+        tags.input_tags.string = not self._computes()
+        tags.input_tags.sparse = tags.input_tags.sparse and not self._wants_images
+        tags.sampler_tags.sample_indices = True
+        return tags
+
+
+def _refuse_columns(sampler, X):
+    """Refuse columns that hold no numbers where rows are made.
+
+    Parameters
+    ----------
+    sampler : sampler
+        What makes them.
+    X : object
+        Rows as they came.
+
+    Raises
+    ------
+    ValueError
+        If there are such columns.
+    """
+    # Of a column of paths a better message tells.
+    others = [] if is_paths(X) else columns_without_numbers(X)
+    if others:
+        raise ValueError(
+            f"{type(sampler).__name__} makes rows of numbers, and these columns of X hold none: "
+            f"{', '.join(others)}. Encode them, drop them, or give a sampler that chooses rows."
+        )
+
+
+def _has_rows(X):
+    return isinstance(X, np.ndarray | ResampledRows) or sparse.issparse(X) or is_tensor(X)

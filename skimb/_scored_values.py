@@ -1,0 +1,35 @@
+"""Values of a continuous target and their predictions, checked before they are scored."""
+
+import numpy as np
+from sklearn.utils import check_consistent_length
+
+from skimb._params import check_sample_weight
+from skimb.relevance import check_target
+
+__all__ = ["checked_values"]
+
+
+def checked_values(y_true, y_pred, sample_weight=None):
+    """Return values, their predictions and weights as checked arrays, of the rows that count.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Values and predictions.
+    sample_weight : array-like of shape (n,), default=None
+        None: all alike, 1. Rows of weight 0 are left out, as if they were not there.
+
+    Returns
+    -------
+    y_true, y_pred, weight : ndarray of shape (m,), float64
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, values are not finite, or no weight is positive.
+    """
+    check_consistent_length(y_true, y_pred)
+    y_true, y_pred = check_target(y_true, name="y_true"), check_target(y_pred, name="y_pred")
+    weight = check_sample_weight(sample_weight, y_true, dtype=np.float64, ensure_non_negative=True)
+    counts = weight > 0
+    return y_true[counts], y_pred[counts], weight[counts]
