@@ -427,7 +427,7 @@ def _compare(parser, arguments):
     import numpy as np
     import torch
 
-    from skimb._engine._runtime import resolve_device
+    from skimb._engine import resolve_device
     from skimb.study import REGRESSION_STRATEGIES, STRATEGIES, compare
     from skimb.study._report import check_drawable
 

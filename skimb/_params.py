@@ -6,7 +6,8 @@ stand anywhere: the class attribute ``_parameter_constraints``, and what imbalan
 class that is a sampler (``_fit_resample``, ``_check_X_y``, ``_sampling_type``).
 """
 
-from numbers import Integral, Real
+from numbers import Integral, Number, Real
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = [
     "check_sample_weight",
     "fit_context",
     "plain",
+    "plain_params",
     "safe_indexing",
 ]
 
@@ -128,3 +130,20 @@ def plain(value) -> Any:
     if isinstance(value, Integral):
         return int(value)
     return float(value) if isinstance(value, Real) else value
+
+
+def plain_params(estimator):
+    """Return the parameters of an estimator by name, numbers as Python's own.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator; parameters of its parameters are not among them.
+
+    Returns
+    -------
+    SimpleNamespace
+    """
+    params = estimator.get_params(deep=False)
+    numbers = {name: plain(value) for name, value in params.items() if isinstance(value, Number)}
+    return SimpleNamespace(**{**params, **numbers})

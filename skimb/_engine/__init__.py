@@ -1,1 +1,72 @@
 """The engine: one skorch net that trains every network."""
+
+from skimb._engine._augmentation import AUGMENTATIONS, FlipCrop, build_augmentation
+from skimb._engine._batch_plan import BatchPlan
+from skimb._engine._blocks import block_size, by_blocks, fill_up
+from skimb._engine._callbacks import check_net_callbacks, sets_rate
+from skimb._engine._divergence import DivergenceError, ended_diverged
+from skimb._engine._image_data import Part, dataset_of, few_samples, labelled_dataset
+from skimb._engine._image_net import ImageClassifierNet, ImageNet, ImageRegressorNet
+from skimb._engine._length import TrainingLength, still_falls, training_length
+from skimb._engine._mixing import CutMix, Mixup, Remix
+from skimb._engine._optimizers import OPTIMIZERS, loss_parameters
+from skimb._engine._rank_similarity import RankSimilarity
+from skimb._engine._runtime import resolve_device, seeded, threads_for, with_live_threads
+from skimb._engine._sample_weights import class_weighted, exponent_of, in_range, mean_one
+from skimb._engine._standardized import Standardized
+from skimb._engine._target import Target
+from skimb._engine._together import train_together, why_alone, why_slower
+from skimb._engine._training import Phase, Training, epoch_records, train, training_mode
+from skimb._engine._trial import try_optimizer, try_step
+from skimb._engine._weighted_loss import WeightedLoss
+
+__all__ = [
+    "AUGMENTATIONS",
+    "OPTIMIZERS",
+    "BatchPlan",
+    "CutMix",
+    "DivergenceError",
+    "FlipCrop",
+    "ImageClassifierNet",
+    "ImageNet",
+    "ImageRegressorNet",
+    "Mixup",
+    "Part",
+    "Phase",
+    "RankSimilarity",
+    "Remix",
+    "Standardized",
+    "Target",
+    "Training",
+    "TrainingLength",
+    "WeightedLoss",
+    "block_size",
+    "build_augmentation",
+    "by_blocks",
+    "check_net_callbacks",
+    "class_weighted",
+    "dataset_of",
+    "ended_diverged",
+    "epoch_records",
+    "exponent_of",
+    "few_samples",
+    "fill_up",
+    "in_range",
+    "labelled_dataset",
+    "loss_parameters",
+    "mean_one",
+    "resolve_device",
+    "seeded",
+    "sets_rate",
+    "still_falls",
+    "threads_for",
+    "train",
+    "train_together",
+    "training_length",
+    "training_mode",
+    "try_optimizer",
+    "try_step",
+    "why_alone",
+    "why_slower",
+    "with_live_threads",
+]

@@ -9,7 +9,7 @@ import torch
 from sklearn.base import BaseEstimator
 
 from skimb._engine._mixing import CutMix, Mixup, Remix
-from skimb._networks._memory_layout import in_memory
+from skimb._networks import in_memory
 from skimb._params import Interval, check_parameters
 from skimb._sub_estimators import seeded_clone
 

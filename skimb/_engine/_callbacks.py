@@ -1,217 +1,122 @@
-"""What the net does between steps and epochs: clipping, validation, phases, the rate."""
+"""Callbacks of the training: clipping, deferred weights, warm-up, the best epoch."""
 
 import copy
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.metrics import confusion_matrix
-from sklearn.metrics import precision_recall_fscore_support as precision_recall_f1
-from skorch.callbacks import Callback
+import torch
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRScheduler
+from skorch.utils import noop
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 __all__ = [
     "BestEpoch",
     "ClippedGradients",
-    "Deferral",
-    "RegressionValidation",
-    "RegressionView",
-    "Validation",
+    "DeferredWeights",
+    "TargetOfEpoch",
     "WarmUp",
+    "check_net_callbacks",
+    "sets_rate",
 ]
 
 
-class ClippedGradients(Callback):
-    """Clip the norm of all gradients together.
+def check_net_callbacks(callbacks):
+    """Refuse callbacks of the user that are none.
 
     Parameters
     ----------
-    max_norm : float
+    callbacks : list
+        Objects or classes, without their names.
+
+    Raises
+    ------
+    ValueError
+        If one is no callback of skorch.
+    """
+    for callback in callbacks:
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise ValueError(
+                "`net_callbacks` must hold callbacks of skorch, or pairs (name, callback). Got "
+                f"{callback!r}; a subclass of skorch.callbacks.Callback is one."
+            )
+
+
+def sets_rate(callback):
+    """Tell whether a callback, or its class, sets the learning rate."""
+    kind = callback if isinstance(callback, type) else type(callback)
+    return issubclass(kind, LRScheduler)
+
+
+class ClippedGradients(GradientNormClipping):
+    """Clip the norm of the gradients of a network.
+
+    Unlike skorch's, it collects the parameters once, not at every step; it leaves out those of
+    the loss, which have a learning rate of their own; and it clips networks that train together
+    each by its own norm.
+
+    Parameters
+    ----------
+    gradient_clip_value : float
         The largest norm that is let through.
+    n_stacked : int, default=0
+        Leading dimensions of the parameters that number networks which train together.
     """
 
-    def __init__(self, max_norm):
-        self.max_norm = max_norm
+    def __init__(self, gradient_clip_value, n_stacked=0):
+        super().__init__(gradient_clip_value)
+        self.n_stacked = n_stacked
 
     def on_train_begin(self, net, **kwargs):
-        """Collect the parameters once, not at every step."""
+        """Collect the parameters."""
         self.parameters_ = [p for p in net.module_.parameters() if p.requires_grad]
 
-    def on_grad_computed(self, net, **kwargs):
+    def on_grad_computed(self, net, named_parameters=None, **kwargs):
         """Clip, before the optimiser steps."""
-        nn.utils.clip_grad_norm_(self.parameters_, self.max_norm, foreach=True)
+        if not self.n_stacked:
+            nn.utils.clip_grad_norm_(self.parameters_, self.gradient_clip_value, foreach=True)
+            return
+        gradients = [p.grad.flatten(self.n_stacked) for p in self.parameters_ if p.grad is not None]
+        norms = torch.stack([torch.linalg.vector_norm(grad, dim=-1) for grad in gradients])
+        norm = torch.linalg.vector_norm(norms, dim=0)
+        factor = (self.gradient_clip_value / (norm + 1e-6)).clamp(max=1.0)[..., None]
+        for grad in gradients:
+            grad.mul_(factor)
 
     def on_train_end(self, net, **kwargs):
         """Let go of the parameters."""
         del self.parameters_
 
 
-class ValidationView(ClassifierMixin, BaseEstimator):
-    """The estimator as it stands after an epoch, seen by scorers through known log-posteriors.
+class TargetOfEpoch(Callback):
+    """Let the outputs of a network mean in each epoch what they mean with its loss and weights.
 
     Parameters
     ----------
-    classes, log_proba : ndarray
-        Labels and their log-probabilities on the validation part.
+    training : Training
+        The training in progress; its target is told.
     """
 
-    def __init__(self, classes, log_proba):
-        self.classes = classes
-        self.log_proba = log_proba
-        self.classes_ = classes
+    def __init__(self, training):
+        self.training = training
 
-    def fit(self, X, y):
-        """Do nothing: the network is trained elsewhere."""
-        return self
-
-    def predict_proba(self, X):
-        """Return the probabilities of the validation part."""
-        return np.exp(self.log_proba)
-
-    def decision_function(self, X):
-        """Return log-probabilities, or their difference for two classes."""
-        if len(self.classes) == 2:
-            return self.log_proba[:, 1] - self.log_proba[:, 0]
-        return self.log_proba
-
-    def predict(self, X):
-        """Return the most probable labels."""
-        return self.classes[self.log_proba.argmax(axis=1)]
+    def on_epoch_begin(self, net, **kwargs):
+        """Tell the target which epoch begins."""
+        self.training.target.at(self.training, net.history[-1, "epoch"] - 1)
 
 
-class RegressionView(RegressorMixin, BaseEstimator):
-    """The estimator as it stands after an epoch, seen by scorers through known predictions.
-
-    Parameters
-    ----------
-    predicted : ndarray of shape (n,)
-        Predictions for the validation part.
-    """
-
-    def __init__(self, predicted):
-        self.predicted = predicted
-        self.is_fitted_ = True
-
-    def fit(self, X, y):
-        """Do nothing: the network is trained elsewhere."""
-        return self
-
-    def predict(self, X):
-        """Return the predictions."""
-        return self.predicted
-
-
-class RegressionValidation(Callback):
-    """Score the validation part of a continuous target after each epoch.
-
-    Parameters
-    ----------
-    X, y : ndarray
-        The validation part.
-    predict : callable
-        Outputs of the network, of shape (n, 1), to predictions of shape (n,).
-    balanced_error : callable
-        ``(y_true, y_pred)`` to the error that counts the range of the target evenly.
-    scorer : callable or None
-        A scikit-learn scorer, recorded as ``valid_score``; None: the negative balanced error.
-    watches_loss : bool, default=False
-        Record the negative loss of the validation part instead.
-    """
-
-    def __init__(self, X, y, *, predict, balanced_error, scorer, watches_loss=False):
-        self.X, self.y = X, y
-        self.predict = predict
-        self.balanced_error = balanced_error
-        self.scorer = scorer
-        self.watches_loss = watches_loss
-
-    def on_epoch_end(self, net, **kwargs):
-        """Record errors in the history of the net."""
-        predicted = self.predict(net.valid_logits_.cpu().numpy())
-        del net.valid_logits_
-        record = net.history.record
-        record("valid_mean_absolute_error", float(np.abs(predicted - self.y).mean()))
-        balanced = self.balanced_error(self.y, predicted)
-        record("valid_balanced_mean_absolute_error", balanced)
-        score = -net.history[-1, "valid_loss"] if self.watches_loss else -balanced
-        if self.scorer is not None:
-            score = float(self.scorer(RegressionView(predicted), self.X, self.y))
-        if np.isnan(score):
-            raise ValueError(
-                f"`scoring` gives NaN on the validation part of {len(self.y)} rows: early stopping "
-                "cannot choose by it."
-            )
-        record("valid_score", score)
-
-
-class Validation(Callback):
-    """Score the validation part after each epoch.
-
-    Parameters
-    ----------
-    X, y : ndarray
-        The validation part, y as labels.
-    classes : ndarray of shape (n_classes,)
-        Labels.
-    log_posterior : callable
-        ``(logits, epoch=)`` to log-posteriors, both ndarrays of shape (n, n_classes); epochs count
-        from 0.
-    scorer : callable or None
-        A scikit-learn scorer, recorded as ``valid_score``; None: the balanced accuracy.
-    watches_loss : bool, default=False
-        Record the negative loss of the validation part instead.
-    """
-
-    def __init__(self, X, y, *, classes, log_posterior, scorer, watches_loss=False):
-        self.X, self.y = X, y
-        self.classes = classes
-        self.log_posterior = log_posterior
-        self.scorer = scorer
-        self.watches_loss = watches_loss
-
-    def on_epoch_end(self, net, **kwargs):
-        """Record scores in the history of the net."""
-        log_proba = self.log_posterior(
-            net.valid_logits_.cpu().numpy(), epoch=net.history[-1, "epoch"] - 1
-        )
-        del net.valid_logits_
-        view = ValidationView(self.classes, log_proba)
-        predicted = view.predict(self.X)
-        precision, recall, f1, _ = precision_recall_f1(
-            self.y, predicted, labels=self.classes, zero_division=0.0
-        )
-        present = np.isin(self.classes, self.y)
-        balanced = float(recall[present].mean())
-        record = net.history.record
-        record("valid_balanced_accuracy", balanced)
-        score = -net.history[-1, "valid_loss"] if self.watches_loss else balanced
-        if self.scorer is not None:
-            score = float(self.scorer(view, self.X, self.y))
-        if np.isnan(score):
-            raise ValueError(
-                f"`scoring` gives NaN on the validation part, which holds "
-                f"{np.unique(self.y).tolist()}: early stopping cannot choose by it."
-            )
-        record("valid_score", score)
-        record("valid_precision", precision.tolist())
-        record("valid_recall", recall.tolist())
-        record("valid_f1", f1.tolist())
-        matrix = confusion_matrix(self.y, predicted, labels=self.classes)
-        record("valid_confusion_matrix", matrix.tolist())
-
-
-class Deferral(Callback):
-    """Let class weights and class counts set in at a later epoch.
+class DeferredWeights(Callback):
+    """Let class weights and class counts set in at a later epoch (deferred re-weighting).
 
     Parameters
     ----------
     epoch : int
-        When, counted from 0.
+        The epoch, counted from 0.
     loss : callable or None
         The loss from then on; None: the same.
     weight, valid_weight : ndarray of shape (n,)
-        The weights of the training rows and of the validation rows from then on; None where there
-        are none of the latter.
+        The weights of the training samples and of the validation samples from then on; None where
+        there are none of the latter.
     """
 
     def __init__(self, epoch, loss, weight, valid_weight):
@@ -228,16 +133,16 @@ class Deferral(Callback):
         if self.loss is not None:
             net.criterion_.loss = self.loss
             net.criterion_.to(net.device)
-        _begin_anew(net)
+        _restart_schedules(net)
 
 
 class WarmUp(Callback):
-    """Train by squared error first, then by a loss that starts from what was reached.
+    """Train by squared error first, then by a loss that starts from the error that was reached.
 
     Parameters
     ----------
     epoch : int
-        When the loss takes over, counted from 0; at least 1.
+        The epoch in which the loss takes over, counted from 0; at least 1.
     """
 
     def __init__(self, epoch):
@@ -254,11 +159,11 @@ class WarmUp(Callback):
             net.criterion_.loss.begin_warm_up()
         elif epoch == self.epoch:
             net.criterion_.loss.end_warm_up()
-            _begin_anew(net)
+            _restart_schedules(net)
 
 
-def _begin_anew(net):
-    """Tell the schedules that losses of another kind begin: those before are no measure."""
+def _restart_schedules(net):
+    """Tell the schedules that losses of another kind begin: earlier ones are no measure."""
     for _, callback in net.callbacks_:
         scheduler = getattr(callback, "lr_scheduler_", None)
         if isinstance(scheduler, ReduceLROnPlateau):
@@ -266,8 +171,11 @@ def _begin_anew(net):
             scheduler.num_bad_epochs = 0
 
 
-class BestEpoch(Callback):
-    """Stop when the score no longer improves, and restore the weights of the best epoch.
+class BestEpoch(EarlyStopping):
+    """Stop when the validation score no longer improves, and restore the best epoch.
+
+    skorch's callback, with two differences: epochs before the last weights and losses have set in
+    do not count, and the learned parameters of the loss are restored with those of the network.
 
     Parameters
     ----------
@@ -278,33 +186,35 @@ class BestEpoch(Callback):
     """
 
     def __init__(self, patience, start):
-        self.patience, self.start = patience, start
-
-    def on_train_begin(self, net, **kwargs):
-        """Start anew."""
-        self.score_, self.epoch_, self.weights_, self.loss_ = -np.inf, 0, None, None
+        super().__init__(
+            monitor="valid_score",
+            patience=patience,
+            threshold=0.0,
+            threshold_mode="abs",
+            lower_is_better=False,
+            sink=noop,
+            load_best=True,
+        )
+        self.start = start
 
     @property
     def has_weights(self):
         """Whether there is an epoch to go back to."""
-        return self.weights_ is not None
+        return self.best_model_weights_ is not None
 
     def on_epoch_end(self, net, **kwargs):
         """Keep the weights of a better epoch, or count a miss."""
-        if net.history[-1, "epoch"] <= self.start:
-            net.history.record("stops", False)
+        epoch = net.history[-1, "epoch"]
+        if epoch <= self.start:
             return
-        epoch, score = net.history[-1, "epoch"], net.history[-1, "valid_score"]
-        if score > self.score_:
-            self.score_, self.epoch_ = score, epoch
-            self.weights_ = copy.deepcopy(net.module_.state_dict())
-            # What a loss has learnt belongs to these weights.
+        super().on_epoch_end(net, **kwargs)
+        if self.best_epoch_ == epoch:
             self.loss_ = copy.deepcopy(net.criterion_.state_dict())
-        net.history.record("stops", epoch - self.epoch_ >= self.patience)
 
     def on_train_end(self, net, **kwargs):
         """Restore the weights."""
-        if self.weights_ is not None:
-            net.module_.load_state_dict(self.weights_)
+        # Of the last epoch too: skorch's does not know of steps of a diverged one that follow it.
+        if self.has_weights:
+            net.module_.load_state_dict(self.best_model_weights_)
             net.criterion_.load_state_dict(self.loss_)
-        self.weights_ = self.loss_ = None
+        self.best_model_weights_ = self.loss_ = None

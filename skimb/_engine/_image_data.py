@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from skimb._image_files import ImageFiles
 
-__all__ = ["BatchIterator", "Part", "few_rows", "to_device", "unlabelled"]
+__all__ = ["BatchIterator", "Part", "dataset_of", "few_samples", "to_device"]
 
 
 class ImageTensors(Dataset):
@@ -26,6 +26,11 @@ class ImageTensors(Dataset):
 
     def __init__(self, images, target, weight):
         self.images, self.target, self.weight = images, target, weight
+
+    @property
+    def shape(self):
+        """The shape of the images, (n, H, W, C)."""
+        return tuple(self.images.shape)
 
     def __len__(self):
         return len(self.images)
@@ -53,6 +58,11 @@ class FileTensors(Dataset):
 
     def __init__(self, images, target, weight):
         self.images, self.target, self.weight = images, target, weight
+
+    @property
+    def shape(self):
+        """The shape of the images, (n, H, W, C)."""
+        return tuple(self.images.shape)
 
     def __len__(self):
         return len(self.images)
@@ -168,23 +178,40 @@ def to_device(part, device):
     return ImageTensors(images.to(device), target.to(device), weight.to(device))
 
 
-def unlabelled(images):
+def dataset_of(images):
     """Return images for predictions: on the host, as batch by batch they need not fit elsewhere.
 
     Parameters
     ----------
     images : ndarray of shape (n, H, W, C), or ImageFiles of that shape
-        The rows.
+        The images.
 
     Returns
     -------
     ImageTensors or FileTensors
     """
-    nothing = np.zeros(len(images))
-    return to_device(Part(images, nothing, nothing), torch.device("cpu"))
+    return labelled_dataset(images, None)
 
 
-def few_rows(part, n_rows=16):
+def labelled_dataset(images, target):
+    """Return images with a target, of weight one each, on the host.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, H, W, C), or ImageFiles of that shape
+        The images.
+    target : ndarray of shape (n,) or None
+        The target as the network sees it; None: there is none.
+
+    Returns
+    -------
+    ImageTensors or FileTensors
+    """
+    target = np.zeros(len(images)) if target is None else target
+    return to_device(Part(images, target, np.ones(len(images))), torch.device("cpu"))
+
+
+def few_samples(part, n_rows=16):
     """Return a few rows of a part, for a look at what the network makes of them.
 
     Parameters
@@ -199,4 +226,4 @@ def few_rows(part, n_rows=16):
     ImageTensors or FileTensors
     """
     n_all = len(part.target)
-    return unlabelled(part.images[np.linspace(0, n_all - 1, min(n_rows, n_all)).astype(np.intp)])
+    return dataset_of(part.images[np.linspace(0, n_all - 1, min(n_rows, n_all)).astype(np.intp)])

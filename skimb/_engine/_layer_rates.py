@@ -1,5 +1,6 @@
 """Which layers of a network train in an epoch, and how fast: to freeze and to slow down."""
 
+from fnmatch import fnmatchcase
 from numbers import Integral
 
 __all__ = ["LayerPlan"]
@@ -10,9 +11,11 @@ class LayerPlan:
 
     Parameters
     ----------
+    network : nn.Module
+        The network.
     groups : list of list of nn.Module
-        As `layer_groups` returns them.
-    freeze : {"features", "gradual"}, int or None
+        Its layers, as `layer_groups` returns them.
+    freeze : {"features", "gradual"}, int, list of str or None
         As in `CNNClassifier`.
     lr_decay : float or None
         As in `CNNClassifier`.
@@ -20,7 +23,7 @@ class LayerPlan:
         Epochs of the training.
     """
 
-    def __init__(self, groups, *, freeze, lr_decay, n_epochs):
+    def __init__(self, network, groups, *, freeze, lr_decay, n_epochs):
         n_below = len(groups) - 1
         is_number = isinstance(freeze, Integral)
         freeze = int(freeze) if is_number else freeze  # pyright: ignore[reportArgumentType]
@@ -30,12 +33,16 @@ class LayerPlan:
             )
         self.groups = groups
         self.parameters = [
-            [p for module in group for p in module._parameters.values() if p is not None]
-            for group in groups
+            [p for module in group for p in module.parameters(recurse=False)] for group in groups
         ]
         #: What the user has frozen already stays so.
         self.trainable = [[p.requires_grad for p in group] for group in self.parameters]
         self.freezes = freeze is not None
+        by_name = set()
+        if isinstance(freeze, list | tuple):
+            by_name, freeze = _matching(network, freeze), None
+        #: Parameters that train at no time, whatever the layer.
+        self.frozen = by_name
         #: The epoch, counted from 0, in which each group begins to train; None: never.
         self.starts: list[int | None] = [0] * len(groups)
         if freeze == "features":
@@ -46,7 +53,7 @@ class LayerPlan:
             self.starts[:-1] = [
                 max(1, round(half * distance / n_below)) for distance in range(n_below, 0, -1)
             ]
-        elif freeze is not None:
+        elif is_number:
             self.starts[:freeze] = [None] * freeze
         decay = 1.0 if lr_decay is None else lr_decay
         self.rates = [decay ** (n_below - i) for i in range(len(groups))]
@@ -63,7 +70,7 @@ class LayerPlan:
         """
         if not self.freezes:
             return
-        self._set([start is not None and start <= epoch for start in self.starts])
+        self._set([start is not None and start <= epoch for start in self.starts], self.frozen)
         # What norms remember, and what dropout drops, is part of what is frozen.
         for group, start in zip(self.groups, self.starts, strict=True):
             if start is None or start > epoch:
@@ -76,17 +83,37 @@ class LayerPlan:
 
     def thaw(self):
         """Let all layers require gradients again, as before the training."""
-        self._set([True] * len(self.parameters))
+        self._set([True] * len(self.parameters), ())
 
-    def _set(self, trains):
+    def _set(self, trains, frozen):
         for group, could, does in zip(self.parameters, self.trainable, trains, strict=True):
             for parameter, could_train in zip(group, could, strict=True):
-                parameter.requires_grad_(could_train and does)
+                parameter.requires_grad_(could_train and does and id(parameter) not in frozen)
 
     def rate_of(self):
-        """Return the share of the learning rate of each parameter, by its identity."""
+        """Return the fraction of the learning rate of each parameter, by its identity."""
         return {
             id(parameter): rate
             for group, rate in zip(self.parameters, self.rates, strict=True)
             for parameter in group
         }
+
+
+def _matching(network, patterns):
+    """Return the identities of the parameters whose names match one of the patterns."""
+    named = dict(network.named_parameters())
+    found = set()
+    for pattern in patterns:
+        matches = [name for name in named if fnmatchcase(name, pattern)]
+        if not matches:
+            raise ValueError(
+                f"`freeze` names {pattern!r}, and no parameter of the network matches it. Its "
+                f"parameters: {', '.join(named)}."
+            )
+        found.update(id(named[name]) for name in matches)
+    if all(id(p) in found for p in named.values() if p.requires_grad):
+        raise ValueError(
+            f"`freeze`={list(patterns)!r} matches all parameters of the network: there is nothing "
+            "to train. Leave one of them out."
+        )
+    return found

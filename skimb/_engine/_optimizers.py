@@ -3,10 +3,16 @@
 import torch
 from torch import nn
 
-__all__ = ["OPTIMIZERS", "loss_parameters", "optimizer_groups", "parameter_groups"]
+__all__ = [
+    "OPTIMIZERS",
+    "loss_parameters",
+    "optimizer_class",
+    "optimizer_groups",
+    "parameter_groups",
+]
 
 
-def parameter_groups(module, layers=None):
+def parameter_groups(module, layers=None, n_stacked=0):
     """Group the parameters that train by their rate, and by whether they decay.
 
     Parameters
@@ -15,34 +21,38 @@ def parameter_groups(module, layers=None):
         Whose parameters they are.
     layers : LayerPlan, default=None
         Which layers train how fast.
+    n_stacked : int, default=0
+        Leading dimensions that number networks which train together.
 
     Returns
     -------
     list of (float, bool, list of Parameter)
-        Share of the learning rate, the fastest first; whether they decay; the parameters.
+        Fraction of the learning rate, the fastest first; whether they decay; the parameters.
     """
     rate_of = {} if layers is None else layers.rate_of()
     groups = {}
     for parameter in module.parameters():
         if parameter.requires_grad:
-            kind = rate_of.get(id(parameter), 1.0), parameter.ndim > 1
+            kind = rate_of.get(id(parameter), 1.0), parameter.ndim > n_stacked + 1
             groups.setdefault(kind, []).append(parameter)
     return [(*kind, groups[kind]) for kind in sorted(groups, reverse=True)]
 
 
-def optimizer_groups(module, loss, *, lr, layers=None):
+def optimizer_groups(module, loss, *, lr, layers=None, n_stacked=0):
     """Return the groups of parameters that the optimiser of a training gets.
 
     Parameters
     ----------
     module : nn.Module
         The network.
-    loss : callable
+    loss : callable or None
         Its own parameters train at their own rate.
     lr : float
         The highest rate of the network.
     layers : LayerPlan, default=None
         Which layers train how fast.
+    n_stacked : int, default=0
+        Leading dimensions that number networks which train together.
 
     Returns
     -------
@@ -50,7 +60,7 @@ def optimizer_groups(module, loss, *, lr, layers=None):
     """
     groups = [
         {"params": parameters, "lr": lr * rate} | ({} if decays else {"weight_decay": 0.0})
-        for rate, decays, parameters in parameter_groups(module, layers)
+        for rate, decays, parameters in parameter_groups(module, layers, n_stacked)
     ]
     own = loss_parameters(loss)
     if own:
@@ -70,3 +80,26 @@ OPTIMIZERS = {
     "adam": (torch.optim.Adam, {}),
     "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
 }
+
+
+def optimizer_class(optimizer, optimizer_params, device):
+    """Return the class of an optimiser, or its maker, and its options.
+
+    Parameters
+    ----------
+    optimizer : str or callable
+        A name of `OPTIMIZERS`, or as in `CNNClassifier`.
+    optimizer_params : dict or None
+        Options of the user.
+    device : torch.device
+        Where the parameters lie.
+
+    Returns
+    -------
+    (callable, dict)
+    """
+    options = {}
+    if isinstance(optimizer, str):
+        optimizer, options = OPTIMIZERS[optimizer]
+        options = {**options, "fused": device.type in ("cpu", "cuda")}
+    return optimizer, {**options, **(optimizer_params or {})}

@@ -1,36 +1,16 @@
-"""Learning-rate schedules."""
+"""Learning-rate schedules, as skorch's callback."""
 
 from skorch.callbacks import LRScheduler
-from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LambdaLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+)
 
 from skimb._engine._length import epochs_of_patience
 
-__all__ = ["lr_callback", "step_schedule"]
-
-
-def step_schedule(schedule, *, lr, n_steps):
-    """Return torch's class of a schedule that acts at each step, and its options.
-
-    Parameters
-    ----------
-    schedule : {"one_cycle", "cosine", "plateau", "constant"}
-        As in `CNNClassifier`.
-    lr : list of float
-        The highest rate of each group of parameters.
-    n_steps : int
-        The length of the training.
-
-    Returns
-    -------
-    (class, dict) or None
-        None for those that do not act at each step.
-    """
-    if schedule == "one_cycle":
-        # One more than are taken: skorch asks for the rate after the last step too.
-        return OneCycleLR, {"max_lr": lr, "total_steps": n_steps + 1, "cycle_momentum": False}
-    if schedule == "cosine":
-        return CosineAnnealingLR, {"T_max": n_steps}
-    return None
+__all__ = ["lr_callback"]
 
 
 def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, watches):
@@ -38,7 +18,7 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, watches):
 
     Parameters
     ----------
-    schedule : {"one_cycle", "cosine", "plateau", "constant"} or list of float
+    schedule : {"one_cycle", "cosine", "plateau", "constant"}, callable or list of float
         As in `CNNClassifier`; or the rate of each epoch, to which those of all groups of
         parameters keep their ratio.
     lr : list of float
@@ -46,12 +26,13 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, watches):
     n_epochs, steps_per_epoch : int
         The length of the training.
     watches : {"train_loss", "valid_loss", "valid_score"}
-        What ``"plateau"`` looks at.
+        The record that ``"plateau"``, or a plateau schedule of the user, looks at.
 
     Returns
     -------
     LRScheduler or None
     """
+    # No schedule has an event name: the history records the rate by itself.
     if isinstance(schedule, list):
         return LRScheduler(
             policy=LambdaLR,
@@ -59,10 +40,28 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, watches):
             # One more than are taken: skorch asks for the rate after the last epoch too.
             lr_lambda=lambda epoch: schedule[min(epoch, len(schedule) - 1)] / schedule[0],
         )
-    each_step = step_schedule(schedule, lr=lr, n_steps=n_epochs * steps_per_epoch)
-    if each_step is not None:
-        policy, options = each_step
-        return LRScheduler(policy=policy, step_every="batch", event_name=None, **options)
+    if callable(schedule):
+        return LRScheduler(
+            # skorch would also say after which epoch it starts, which not all schedulers take.
+            policy=lambda optimizer, last_epoch: schedule(optimizer),
+            event_name=None,
+            monitor=watches,
+        )
+    n_steps = n_epochs * steps_per_epoch
+    if schedule == "one_cycle":
+        return LRScheduler(
+            policy=OneCycleLR,
+            step_every="batch",
+            event_name=None,
+            max_lr=lr,
+            # One more than are taken: skorch asks for the rate after the last step too.
+            total_steps=n_steps + 1,
+            cycle_momentum=False,
+        )
+    if schedule == "cosine":
+        return LRScheduler(
+            policy=CosineAnnealingLR, step_every="batch", event_name=None, T_max=n_steps
+        )
     if schedule == "plateau":
         # Scores may be negative, and torch's relative threshold takes a standstill of such for an
         # improvement.

@@ -4,51 +4,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from skimb._networks._memory_layout import in_memory
+from skimb._networks import in_memory
 
-__all__ = ["RowLoss", "Standardized", "mean_over_views"]
-
-
-class RowLoss(nn.Module):
-    """Weight the rows of a loss and take their mean: the one place where weights act.
-
-    Rows that were mixed have two labels, each with its weight and its share.
-
-    Parameters
-    ----------
-    loss : callable
-        ``(logits, target)`` to one value a row, or to a scalar where all weights are 1.
-    """
-
-    def __init__(self, loss):
-        super().__init__()
-        self.loss = loss
-
-    def forward(self, logits, labels):
-        """Return the weighted mean of the loss over a batch.
-
-        Parameters
-        ----------
-        logits : Tensor of shape (n, n_classes)
-        labels : tuple of Tensor of shape (n,)
-            As `Augmentation` returns them.
-
-        Returns
-        -------
-        Tensor of shape ()
-        """
-        target, weight, *partner = labels
-        if target.is_floating_point():
-            # A continuous target: one number a row, not one a class.
-            logits = logits[:, 0]
-        values = self.loss(logits, target)
-        if values.ndim == 0:
-            return values
-        values = values * weight
-        if partner:
-            target, weight, share = partner
-            values = share * values + (1 - share) * self.loss(logits, target) * weight
-        return values.mean()
+__all__ = ["Standardized", "mean_over_views"]
 
 
 class Standardized(nn.Module):

@@ -2,16 +2,15 @@
 
 import copy
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
 from skimb._engine._image_data import Part, to_device
-from skimb._engine._optimizers import optimizer_groups
+from skimb._engine._optimizers import optimizer_class, optimizer_groups
 from skimb._engine._runtime import seeded
-from skimb._engine._standardized import RowLoss, Standardized
-from skimb._networks._memory_layout import lay_out
-from skimb._params import plain
+from skimb._engine._standardized import Standardized
+from skimb._engine._weighted_loss import WeightedLoss
+from skimb._networks import lay_out
 
 __all__ = ["try_optimizer", "try_step"]
 
@@ -19,7 +18,7 @@ __all__ = ["try_optimizer", "try_step"]
 MOST_ROWS = 4
 
 
-def try_step(estimator: Any, network, training):
+def try_step(network, training):
     """Run a step forward and backward as the training will, and leave everything as it was.
 
     Images lie channels-last in memory, which convolutions read fastest, and where ``view`` fails.
@@ -28,8 +27,6 @@ def try_step(estimator: Any, network, training):
 
     Parameters
     ----------
-    estimator : BaseCNN
-        Whose network it is.
     network : nn.Module
         On the device, in training mode.
     training : Training
@@ -41,13 +38,11 @@ def try_step(estimator: Any, network, training):
         If the step fails either way.
     """
     n_rows = min(_rows_of_smallest_batch(training.plan), MOST_ROWS)
-    if estimator.freeze is not None:
+    if training.settings.freeze is not None:
         # Norms that are frozen do not mind a row on its own.
         n_rows = max(n_rows, min(2, len(training.part.target)))
     part, phase = training.part, training.phase(0)
-    few = Part(
-        part.images[:n_rows], estimator._encoded(part.target[:n_rows]), phase.weight[:n_rows]
-    )
+    few = Part(part.images[:n_rows], part.target[:n_rows], phase.weight[:n_rows])
     images, labels = to_device(few, training.device)[:n_rows]
     for is_contiguous in (False, True):
         training.is_contiguous = is_contiguous
@@ -60,7 +55,7 @@ def try_step(estimator: Any, network, training):
                     is_contiguous=is_contiguous,
                 ).to(training.device)
                 logits = reader.train()(images.to(training.device))
-                criterion = RowLoss(copy.deepcopy(phase.loss)).to(training.device)
+                criterion = WeightedLoss(copy.deepcopy(phase.loss)).to(training.device)
                 labels = tuple(label.to(training.device) for label in labels)
                 criterion.train()(logits, labels).backward()
                 # As predictions will.
@@ -76,17 +71,15 @@ def try_step(estimator: Any, network, training):
                 remedy = "The smallest batch holds one row: change `batch_size`, or give more rows"
             raise ValueError(
                 f"A training step of the network {type(network).__name__} fails on {n_rows} "
-                f"image(s) of shape (C, H, W) = {estimator.image_shape_}: {exc}. {remedy}."
+                f"image(s) of shape (C, H, W) = {training.image_shape}: {exc}. {remedy}."
             ) from exc
 
 
-def try_optimizer(estimator: Any, network, training):
-    """Build the optimiser of a user once, to see that it can be.
+def try_optimizer(network, training):
+    """Build the optimiser and the schedule of a user once, to see that they can be.
 
     Parameters
     ----------
-    estimator : BaseCNN
-        Whose `optimizer` it is.
     network : nn.Module
         Whose parameters it gets.
     training : Training
@@ -95,12 +88,18 @@ def try_optimizer(estimator: Any, network, training):
     Raises
     ------
     ValueError
-        If it cannot be built, or is none.
+        If one cannot be built, or is none.
     """
-    build = estimator.optimizer
-    if isinstance(build, str):
+    settings = training.settings
+    schedule = settings.lr_schedule
+    if (
+        isinstance(settings.optimizer, str)
+        and not settings.optimizer_params
+        and isinstance(schedule, str)
+    ):
         return
-    lr, weight_decay = plain(estimator.lr), plain(estimator.weight_decay)
+    build, options = optimizer_class(settings.optimizer, settings.optimizer_params, training.device)
+    lr, weight_decay = settings.lr, settings.weight_decay
     groups = optimizer_groups(network, training.phases[0].loss, lr=lr)
     wanted = "`optimizer` must be a name, or a callable optimizer(params, lr=..., weight_decay=...)"
     wrap = (
@@ -109,7 +108,7 @@ def try_optimizer(estimator: Any, network, training):
         "g['params']], lr=lr)."
     )
     try:
-        made = build(groups, lr=lr, weight_decay=weight_decay)
+        made = build(groups, **{"lr": lr, "weight_decay": weight_decay, **options})
     except Exception as exc:
         raise ValueError(
             f"{wanted}, where `params` are {len(groups)} groups as torch's optimisers take them. "
@@ -119,12 +118,21 @@ def try_optimizer(estimator: Any, network, training):
         raise ValueError(
             f"{wanted} that returns a torch optimiser. {build!r} returned {type(made).__name__}."
         )
-    is_one_cycle = estimator.lr_schedule == "one_cycle" and not estimator.early_stopping
+    if callable(schedule):
+        try:
+            schedule(made)
+        except Exception as exc:
+            raise ValueError(
+                "`lr_schedule` must be a name, or a callable that makes a torch scheduler of an "
+                f"optimizer, such as functools.partial(StepLR, step_size=5). Calling {schedule!r} "
+                f"failed: {exc}."
+            ) from exc
+    is_one_cycle = settings.lr_schedule == "one_cycle" and not settings.early_stopping
     if is_one_cycle and len(made.param_groups) != len(groups):
         raise ValueError(
             f"lr_schedule='one_cycle' sets the rate of each of the {len(groups)} groups of "
-            f"parameters, and `optimizer`={build!r} keeps {len(made.param_groups)}. Use "
-            "lr_schedule='constant', or let it keep the groups that it gets."
+            f"parameters, and `optimizer`={settings.optimizer!r} keeps {len(made.param_groups)}. "
+            "Use lr_schedule='constant', or let it keep the groups that it gets."
         )
 
 

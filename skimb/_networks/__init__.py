@@ -1,1 +1,40 @@
 """Networks: architectures by name, pretrained backbones, and questions to a network."""
+
+from skimb._networks._auto_encoder import AutoEncoder
+from skimb._networks._building import MODULES, build_module
+from skimb._networks._layer_order import layer_groups
+from skimb._networks._linear import CosineLinear, LinearModel
+from skimb._networks._memory_layout import in_memory, lay_out
+from skimb._networks._pretrained import PretrainedBackbone, pretrained, unit_scale
+from skimb._networks._probes import (
+    batch_norms,
+    count_multiply_adds,
+    hidden_values,
+    is_tracking,
+    last_linear,
+)
+from skimb._networks._resnet import ResNet
+from skimb._networks._simple_cnn import SimpleCNN
+from skimb._networks._vgg import VGG
+
+__all__ = [
+    "MODULES",
+    "VGG",
+    "AutoEncoder",
+    "CosineLinear",
+    "LinearModel",
+    "PretrainedBackbone",
+    "ResNet",
+    "SimpleCNN",
+    "batch_norms",
+    "build_module",
+    "count_multiply_adds",
+    "hidden_values",
+    "in_memory",
+    "is_tracking",
+    "last_linear",
+    "lay_out",
+    "layer_groups",
+    "pretrained",
+    "unit_scale",
+]

@@ -20,7 +20,7 @@ __all__ = ["MODULES", "build_module"]
 MODULES = {"simple_cnn": SimpleCNN, "resnet": ResNet, "vgg": VGG, "linear": LinearModel}
 
 
-def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=False):
+def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=False, params=None):
     """Make the network and try it on zeros, before any training.
 
     A `PretrainedBackbone` gets a linear layer on its embedding.
@@ -41,6 +41,8 @@ def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=F
         Where the network shall lie.
     cosine_head : bool, default=False
         Whether the logits shall be cosines.
+    params : dict, default=None
+        Further keyword arguments of a class or callable.
 
     Returns
     -------
@@ -54,12 +56,18 @@ def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=F
         that is wanted.
     """
     is_pretrained = isinstance(module, PretrainedBackbone)
+    if params and isinstance(module, nn.Module):
+        raise ValueError(
+            f"`module_params`={params!r} are options of the class of a module, and `module` is an "
+            f"object that is built already: {type(module).__name__}. Give its class as `module`."
+        )
     if isinstance(module, str) or is_pretrained:
         head = CosineLinear if cosine_head else nn.Linear
         if is_pretrained:
             net = WithHead(copy.deepcopy(module), head(module.n_features, n_outputs))
         else:
-            net = MODULES[module](image_shape[0], n_outputs, image_shape=image_shape, head=head)
+            options = {"image_shape": image_shape, "head": head}
+            net = _called(MODULES[module], image_shape[0], n_outputs, options, params)
         if not cosine_head:
             log_prior = np.log(np.maximum(np.ones(n_outputs) if prior is None else prior, 1e-12))
             with torch.no_grad():
@@ -67,7 +75,7 @@ def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=F
     elif isinstance(module, nn.Module):
         net = copy.deepcopy(module)
     else:
-        net = module(image_shape[0], n_outputs)
+        net = _called(module, image_shape[0], n_outputs, {}, params)
         if not isinstance(net, nn.Module):
             raise ValueError(
                 "`module` must be a name, an nn.Module or a callable (in_channels, n_outputs) that "
@@ -109,6 +117,19 @@ def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=F
         )
     # Whatever mode an instance came in (a pretrained one is in evaluation mode): now it trains.
     return net.train()
+
+
+def _called(module, in_channels, n_outputs, options, params):
+    """Call a class with options of ours and with those of the user, which it may not know."""
+    if not params:
+        return module(in_channels, n_outputs, **options)
+    try:
+        return module(in_channels, n_outputs, **{**options, **params})
+    except TypeError as exc:
+        raise ValueError(
+            f"`module_params`={params!r} do not fit {module!r}, which is called as "
+            f"module(in_channels, n_outputs, **module_params): {exc}."
+        ) from exc
 
 
 def _try_layouts(net, image_shape, device):

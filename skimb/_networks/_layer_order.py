@@ -32,7 +32,9 @@ def layer_groups(network, head, image_shape, device):
         The modules whose own parameters make up each layer, and those without any.
     """
     modules = dict(network.named_modules())
-    owners = {name: module for name, module in modules.items() if module._parameters}
+    owners = {
+        name: module for name, module in modules.items() if list(module.parameters(recurse=False))
+    }
     leaves = {name: m for name, m in modules.items() if name and not list(m.children())}
     asked = {**leaves, **owners}
     name_of = {module: name for name, module in asked.items()}
@@ -65,7 +67,7 @@ def layer_groups(network, head, image_shape, device):
 
 def _has_matrix(module):
     """Tell whether a module has more than the scales and shifts of a norm."""
-    return any(p is not None and p.ndim > 1 for p in module._parameters.values())
+    return any(p.ndim > 1 for p in module.parameters(recurse=False))
 
 
 def _block_of(network, name):

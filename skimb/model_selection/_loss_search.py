@@ -26,9 +26,7 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from skimb._engine._divergence import DivergenceError
-from skimb._engine._together import train_together, why_alone, why_slower
-from skimb._engine._training import prepared
+from skimb._engine import DivergenceError
 from skimb._params import (
     HasMethods,
     StrOptions,
@@ -41,7 +39,16 @@ from skimb._sub_estimators import seeded_clone
 from skimb._unpacking import unpacked
 from skimb._warnings import warn
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
-from skimb.neural_network._heads import prepare_head, starting_layer
+from skimb.neural_network.joint_training import (
+    build_head,
+    head_batch_sampling,
+    pend,
+    prepare_head,
+    starting_layer,
+    train_together,
+    why_alone,
+    why_slower,
+)
 
 __all__ = ["LossSearchCV"]
 
@@ -395,7 +402,7 @@ class LossSearchCV(GridSearchCV):
             network = clone(network.estimator)
         own = {name: getattr(best, name) for name in {n.split("__")[0] for n in self.best_params_}}
         if "batch_sampling" in own:
-            own["batch_sampling"] = best._batch_sampling()
+            own["batch_sampling"] = head_batch_sampling(best)
         return network.set_params(**own)
 
     # ------------------------------------------------------------------------ over heads
@@ -413,7 +420,7 @@ class LossSearchCV(GridSearchCV):
             rows, weight = embedded[kept], metadata.of_rows(kept).get("sample_weight")
             for candidate in candidates:
                 one = _with(model, candidate)
-                head = one._build_head(check_random_state(one.random_state))
+                head = build_head(one, check_random_state(one.random_state))
                 trainees.append(_or_error(prepare_head, head, rows, y[kept], weight, start))
         heads = _trained(trainees)
         seconds = time.perf_counter() - begin
@@ -458,7 +465,7 @@ class LossSearchCV(GridSearchCV):
             part, own = safe_indexing(X, kept), metadata.of_rows(kept)
             own = [own.get(name) for name in METADATA]
             for candidate in candidates:
-                trainee = _or_error(prepared, _with(model, candidate), part, y[kept], *own)
+                trainee = _or_error(pend, _with(model, candidate), part, y[kept], *own)
                 is_sound = not isinstance(trainee, Exception)
                 reason = (why_alone(trainee) or why_slower(trainee)) if is_sound else None
                 if reason is not None:
@@ -630,7 +637,7 @@ def _fit_and_embed(model, X, part, target, metadata):
     begin = time.perf_counter()
     rng = check_random_state(clone(model).random_state)
     # As in DecoupledClassifier: the head draws first.
-    model._build_head(rng)
+    build_head(model, rng)
     network = CNNClassifier() if model.estimator is None else model.estimator
     try:
         network = seeded_clone(network, rng).fit(part, target, **metadata)
@@ -648,9 +655,9 @@ def _trained(trainees):
         if isinstance(trainee, Exception):
             fitted.append(trainee)
             continue
-        net, estimator = next(nets), trainee.estimator
+        net = next(nets)
         if not isinstance(net, Exception):
-            net = _or_error(estimator._conclude, trainee.training, net, len(net.history) - 1)
+            net = _or_error(trainee.conclude, net, len(net.history) - 1)
         fitted.append(net)
     return fitted
 

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state, column_or_1d
 from torch.utils.data import Sampler
 
-from skimb._engine._batch_plan import BatchPlan
+from skimb._engine import BatchPlan
 from skimb._params import plain
 
 __all__ = ["BalancedBatchSampler"]

@@ -1,25 +1,13 @@
 """CNNClassifier: a plain scikit-learn classifier that holds a skorch net."""
 
-import copy
-from functools import partial
 from numbers import Real
 from typing import Any
 
 import numpy as np
-import torch
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
-from sklearn.base import ClassifierMixin, clone
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.base import ClassifierMixin
 
-from skimb._engine._blocks import by_blocks
-from skimb._engine._callbacks import Validation
-from skimb._engine._image_data import Part, unlabelled
-from skimb._engine._sample_weights import class_weighted, mean_one
-from skimb._engine._training import Phase
-from skimb._params import Interval, StrOptions, plain
-from skimb._warnings import warn
-from skimb.class_weight import SCHEMES, weights_from_counts
+from skimb._params import Interval, StrOptions
+from skimb.class_weight import SCHEMES
 from skimb.losses import (
     AsymmetricLoss,
     BalancedSoftmaxLoss,
@@ -27,13 +15,11 @@ from skimb.losses import (
     FocalLoss,
     LDAMLoss,
     LogitAdjustedLoss,
-    Loss,
     PolyLoss,
     VectorScalingLoss,
 )
-from skimb.neural_network._cnn import BaseCNN, try_loss
-from skimb.neural_network._prior import effective_prior, resolve_target_prior, shift_log_posterior
-from skimb.neural_network._training_samplers import resample_training_part
+from skimb.neural_network._class_target import ClassTarget, Posterior
+from skimb.neural_network._cnn import BaseCNN
 
 __all__ = ["GRID_EXAMPLE", "LOSSES", "CNNClassifier"]
 
@@ -122,19 +108,21 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         The highest learning rate.
     weight_decay : float, default=1e-2
         Weight decay.
-    lr_schedule : {"one_cycle", "cosine", "plateau", "constant"}, default="one_cycle"
+    lr_schedule : {"one_cycle", "cosine", "plateau", "constant"} or callable, default="one_cycle"
         ``"one_cycle"`` and ``"cosine"`` end at zero with the last epoch. As early stopping leaves
         that epoch open, ``"one_cycle"`` becomes ``"plateau"`` there: a constant rate, halved when
-        the loss has not fallen for more than two epochs.
+        the loss has not fallen for more than two epochs. A callable makes a torch scheduler of an
+        optimiser, such as ``functools.partial(StepLR, step_size=5)``, which steps once an epoch.
     lr_decay : float or None, default=None
         Layer-wise learning rates, to tune a trained network gently: that of each layer is that of
         the layer above it times this number, in (0, 1] [4]_. Layers are the elements of the
         outermost containers of the network (its blocks), or its modules.
-    freeze : {"features", "gradual"}, int or None, default=None
+    freeze : {"features", "gradual"}, int, list of str or None, default=None
         ``"features"``: only the last linear layer trains. A number: so many layers do not, counted
         from the image. ``"gradual"``: the last one trains alone at first, and one layer after
         another joins from above, all by the middle of the training [5]_. Frozen norms keep what
-        they remember, and frozen layers drop nothing out.
+        they remember, and frozen layers drop nothing out. A list: patterns of the names of
+        parameters, such as ``["features.stem.*"]``, which do not train.
     max_grad_norm : float or None, default=1.0
         Gradients are clipped at this norm; None: not at all.
     max_epochs : int or "auto", default="auto"
@@ -176,10 +164,21 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         ``"auto"``: by the mean and standard deviation of each channel over the training part; a
         module of `pretrained` gets values in [0, 1], which it standardises by its own.
         None: pixels as they are. ``(mean, sd)``: given numbers, one or one a channel.
+    module_params : dict or None, default=None
+        Further keyword arguments of `module`, where it is a class or callable. In grids and in
+        `set_params`, ``module__width`` is an entry of it.
+    optimizer_params : dict or None, default=None
+        Further options of `optimizer`, such as ``{"betas": (0.9, 0.95)}``; ``optimizer__betas`` is
+        an entry of it.
     device : str or torch.device, default="auto"
         ``"auto"``: CUDA where there is one, else the CPU.
     num_workers : int, default=0
         Processes that decode image files ahead of the training. It acts where X holds paths.
+    net_callbacks : list of skorch callbacks or None, default=None
+        Called during `fit` with skorch's hooks: `EpochScoring`, `Checkpoint`, `ProgressBar`,
+        loggers. An entry may be a pair ``(name, callback)``. The objects themselves are used, so
+        that what they have found can be read from them, and `net_` keeps them. Callbacks that act
+        on batches make a training wait for the device at each step.
     random_state : int, RandomState instance or None, default=None
         Drives initialisation, order, dropout, the validation part and inner samplers. With an int,
         results on the CPU are equal to the bit in any process.
@@ -206,7 +205,9 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     value_range_ : tuple of float
         The least and the largest value of a pixel: as given, or (0, 255) for uint8, or those of X.
     net_ : skorch.NeuralNet
-        The trained net.
+        The trained net. ``net_.predict_proba``, ``predict``, ``score`` and ``partial_fit`` take
+        data in the form of `fit`; ``history`` and ``save_params`` are skorch's. The state of the
+        optimiser is dropped, so ``partial_fit`` begins with a new one.
     module_ : nn.Module
         The trained network.
     loss_ : callable
@@ -264,8 +265,6 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     """
 
     _named_losses = LOSSES
-    _own_scoring = "balanced_accuracy"
-    _least_held = 5
     _grid_example = GRID_EXAMPLE
 
     _parameter_constraints: dict = {
@@ -313,8 +312,11 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         channels=None,
         value_range: Any = "auto",
         standardize: Any = "auto",
+        module_params=None,
+        optimizer_params=None,
         device: Any = "auto",
         num_workers=0,
+        net_callbacks=None,
         random_state=None,
         verbose=0,
     ):
@@ -346,236 +348,31 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         self.channels = channels
         self.value_range = value_range
         self.standardize = standardize
+        self.module_params = module_params
+        self.optimizer_params = optimizer_params
         self.device = device
         self.num_workers = num_workers
+        self.net_callbacks = net_callbacks
         self.random_state = random_state
         self.verbose = verbose
 
-    def _read_target(self, y):
-        check_classification_targets(y)
-        self.classes_, target = np.unique(y, return_inverse=True)
-        return target
-
-    def _check_weight(self, sample_weight, images, target):
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"CNNClassifier needs at least two classes, but y holds one class only: "
-                f"{self.classes_[0]!r}."
-            )
-        weight = self._row_weight(sample_weight, target)
-        empty = self.classes_[np.bincount(target, weights=weight) == 0]
-        if len(empty):
-            raise ValueError(
-                f"`sample_weight` leaves no row of the classes {empty.tolist()}: all their weights "
-                "are zero. Take these rows out, or give one of them a weight."
-            )
-        self.class_count_ = np.bincount(target[weight > 0])
-        return weight
-
-    def _wants_validation(self):
-        return self.early_stopping or self.calibration is not None
-
-    def _strata(self, target):
-        return target, self.classes_
-
-    def _check_validation(self, part):
-        held = np.unique(part.target)
-        if len(held) < 2:
-            raise ValueError(
-                "Early stopping and calibration need at least two classes in the validation part, "
-                f"but only {self.classes_[held].tolist()} could be split. "
-                "Give more rows or groups, or use early_stopping=False and calibration=None."
-            )
-
-    def _resample(self, part, rng):
-        images, labels, weight = resample_training_part(
-            self.sampler, part.images, self.classes_[part.target], part.weight, rng=rng
-        )
-        return Part(images, np.searchsorted(self.classes_, labels), weight)
-
-    def _phases(self, part, loss, start):
-        self.class_weight_ = weights_from_counts(
-            self.class_weight, classes=self.classes_, counts=self._class_counts(part)
-        )
-        self._warn_of_double_correction(loss)
-        weight, _ = class_weighted(
-            part.weight, part.target, self.class_weight_, max_weight=plain(self.max_weight)
-        )
-        phases = [Phase(start, weight, loss)]
-        if isinstance(loss, Loss):
-            loss.fit(part.target)
-        if start > 0:
-            early = loss
-            if isinstance(loss, Loss):
-                early = clone(loss).fit(np.arange(len(self.classes_)))
-            phases.insert(0, Phase(0, mean_one(part.weight)[0], early))
-        return phases
-
-    def _batch_shares(self, part):
-        return {"target": part.target, "batch_sampling": plain(self.batch_sampling)}
-
-    def _class_counts(self, part):
-        return np.bincount(part.target, minlength=len(self.classes_))
-
-    def _check_training(self, training):
-        self.temperature_ = self.decision_temperature_ = 1.0
-        for phase in reversed(training.phases):
-            self._stand_at(training, phase.start)
-            # What cannot be shifted must not train first.
-            self._resolve_prior()
-
-    def _build_network(self, training):
-        loss = training.phases[-1].loss
-        n_classes = len(self.classes_)
-        network = self._build_module(
-            training,
-            n_outputs=n_classes,
-            prior=None if getattr(loss, "adjusts_prior", False) else self.effective_prior_,
-            cosine_head=getattr(loss, "needs_cosine_head", False),
-        )
-        target = torch.tensor([0, n_classes - 1])
-        try_loss(loss, torch.zeros(2, n_classes), target, training)
-        return network
-
-    def _held_weight(self, training, phase):
-        """Weigh held-out rows so that their classes count as in the training, batches included."""
-        valid = training.valid
-        prior = self._prior_shown(training, phase, training.plan.n_epochs - 1)
-        held = np.bincount(valid.target, weights=valid.weight, minlength=len(prior))
-        weight = valid.weight * (prior / np.maximum(held, np.finfo(float).tiny))[valid.target]
-        # A class of weight zero may be all that was held out of it.
-        return weight / max(weight.mean(), np.finfo(float).tiny)
-
-    def _validation(self, training):
-        return Validation(
-            training.valid.images,
-            self.classes_[training.valid.target],
-            classes=self.classes_,
-            log_posterior=partial(self._log_posterior_at, training),
-            scorer=training.scorer,
-            watches_loss=training.watches_loss,
-        )
-
-    def _conclude(self, training, net, epoch):
-        """Take over the trained net, which has the weights of that epoch."""
-        self._stand_at(training, epoch)
-        if self.calibration is not None and training.valid is not None:
-            logits = net.logits(unlabelled(training.valid.images))
-            self._fit_temperatures(logits, training.valid)
-        return super()._conclude(training, net, epoch)
-
-    def _stand_at(self, training, epoch):
-        """Speak with the loss and the prior of an epoch, counted from 0."""
-        phase = training.phase(epoch)
-        self.loss_ = phase.loss
-        self.effective_prior_ = self._prior_shown(training, phase, epoch)
-
-    def _prior_shown(self, training, phase, epoch):
-        """Return the class prior that the batches of an epoch show, weights included."""
-        shares = training.augmentation.label_shares(training.plan.shares(epoch))
-        return effective_prior(shares, training.part.target, phase.weight)
-
-    def _log_posterior_at(self, training, logits, *, epoch):
-        self._stand_at(training, epoch)
-        return self._log_posterior(logits)
-
-    def _warn_of_double_correction(self, loss):
-        """Warn where two remedies make up for the same imbalance."""
-        adjusts = getattr(loss, "adjusts_prior", False)
-        # Beside an adjusted loss any of them is too much; the two may share the work between them.
-        whole = {
-            "class_weight": ("balanced", "effective"),
-            "batch_sampling": ("balanced", "progressive", 1),
-        }
-        corrections = ["loss"] * adjusts + [
-            name
-            for name, values in whole.items()
-            if getattr(self, name) in values or (adjusts and getattr(self, name) is not None)
-        ]
-        if len(corrections) > 1:
-            named = " and ".join(f"{name}={getattr(self, name)!r}" for name in corrections)
-            warn(
-                f"{named} each correct for the class prior, so rare classes are favoured twice. "
-                "Leave one of them out, or set target_prior to say which prior predictions shall "
-                "speak for.",
-            )
+    def _make_target(self, parameters):
+        return ClassTarget(parameters)
 
     # ---------------------------------------------------------------------- prediction
 
-    def _resolve_prior(self):
-        """Return the prior to speak for, or None for the decision as trained."""
-        if self.target_prior is None and self.calibration is None:
-            return None
-        asked = f"target_prior={self.target_prior!r} with calibration={self.calibration!r}"
-        if getattr(self.loss_, "weight", None) is not None:
-            raise ValueError(
-                "`loss` has class weights of its own, so it is not known which prior its "
-                f"probabilities speak for, and {asked} cannot be reached. Give them as "
-                "`class_weight` instead."
-            )
-        if np.any(self.effective_prior_ == 0):
-            raise ValueError(
-                f"{asked} needs every class in the training, but `class_weight` is zero for "
-                f"{self.classes_[self.effective_prior_ == 0].tolist()}."
-            )
-        if self.target_prior is None:
-            return None
-        return resolve_target_prior(
-            self.target_prior,
-            classes=self.classes_,
-            train_prior=self.class_count_ / self.class_count_.sum(),
-        )
-
     def _log_posterior(self, logits):
         """Turn logits into log-probabilities, float64 of shape (n, n_classes)."""
-        logits = logits.astype(np.float64)
-        prior = self._resolve_prior()
-        if isinstance(self.loss_, Loss):
-            mapped = "decision_logits" if prior is None else "effective_logits"
-            logits = by_blocks(getattr(self.loss_, mapped), logits)
-        if prior is None:
-            return log_softmax(logits / self.decision_temperature_, axis=1)
-        logits = logits / self.temperature_
-        return shift_log_posterior(logits, source=self.effective_prior_, target=prior)
-
-    def _fit_temperatures(self, logits, part):
-        """Set the temperatures that make the labels of a held-out part most probable.
-
-        Labels are softened, as Platt did: where all rows are right, no finite temperature would be
-        small enough for hard ones.
-        """
-        n_rows, n_classes = logits.shape
-        soft = np.full((n_rows, n_classes), 1 / (n_rows + n_classes))
-        soft[np.arange(n_rows), part.target] = (n_rows + 1) / (n_rows + n_classes)
-        trial = copy.copy(self)
-
-        def best(name, weight):
-            def surprise(log_temperature):
-                setattr(trial, name, np.exp(log_temperature))
-                return -np.average(
-                    (soft * trial._log_posterior(logits)).sum(axis=1), weights=weight
-                )
-
-            found = minimize_scalar(surprise, bounds=(-5, 5), method="bounded")
-            return float(np.exp(found.x))
-
-        def weight_for(prior):
-            # The classes count as the prior says that is spoken for, not as they were held out.
-            held = np.bincount(part.target, weights=part.weight, minlength=n_classes)
-            return part.weight * (prior / np.maximum(held, np.finfo(float).tiny))[part.target]
-
-        trial.set_params(target_prior="train")
-        train_prior = self.class_count_ / self.class_count_.sum()
-        self.temperature_ = best("temperature_", weight_for(train_prior))
-        self.decision_temperature_ = self.temperature_
-        if not _decides_otherwise(self.loss_):
-            return
-        trial.set_params(target_prior=None)
-        spoken = self.effective_prior_
-        if getattr(self.loss_, "adjusts_prior", False):
-            # It evens the classes out.
-            spoken = np.full(n_classes, 1 / n_classes)
-        self.decision_temperature_ = best("decision_temperature_", weight_for(spoken))
+        posterior = Posterior(
+            self.classes_,
+            self.class_count_,
+            self.loss_,
+            self.effective_prior_,
+            temperature=self.temperature_,
+            decision_temperature=self.decision_temperature_,
+        )
+        # `target_prior` may have been set after `fit`.
+        return posterior.log(logits, posterior.resolve_prior(self.target_prior, self.calibration))
 
     def predict_log_proba(self, X):
         """Return the logarithms of `predict_proba`, finite where those round to zero.
@@ -636,8 +433,3 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         """
         log_proba = self.predict_log_proba(X)
         return self.classes_[log_proba.argmax(axis=1)]
-
-
-def _decides_otherwise(loss):
-    """Tell whether a loss was published to decide by other logits than those of its posterior."""
-    return isinstance(loss, Loss) and type(loss).decision_logits is not Loss.decision_logits

@@ -2,6 +2,7 @@
 
 import copy
 from abc import ABCMeta, abstractmethod
+from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,24 +11,36 @@ import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skimb._engine._augmentation import AUGMENTATIONS, build_augmentation
-from skimb._engine._batch_plan import BatchPlan
-from skimb._engine._image_data import Part, unlabelled
-from skimb._engine._length import TrainingLength, still_falls, training_length
-from skimb._engine._optimizers import OPTIMIZERS, loss_parameters
-from skimb._engine._runtime import resolve_device
-from skimb._engine._sample_weights import exponent_of, in_range
-from skimb._engine._training import Training, epoch_records, train, training_mode
-from skimb._engine._trial import try_optimizer, try_step
+from skimb._engine import (
+    AUGMENTATIONS,
+    OPTIMIZERS,
+    BatchPlan,
+    Part,
+    Training,
+    TrainingLength,
+    build_augmentation,
+    check_net_callbacks,
+    dataset_of,
+    epoch_records,
+    exponent_of,
+    in_range,
+    loss_parameters,
+    resolve_device,
+    sets_rate,
+    still_falls,
+    train,
+    training_length,
+    training_mode,
+    try_optimizer,
+    try_step,
+)
 from skimb._images import check_images, fit_images, warn_of_other_pixels
 from skimb._lazy_rows import ResampledRows
-from skimb._networks._building import MODULES, build_module
-from skimb._networks._pretrained import PretrainedBackbone, unit_scale
-from skimb._networks._probes import last_linear
+from skimb._networks import MODULES, PretrainedBackbone, build_module, last_linear, unit_scale
 from skimb._params import (
     HasMethods,
     Interval,
@@ -36,13 +49,19 @@ from skimb._params import (
     check_sample_weight,
     fit_context,
     plain,
+    plain_params,
 )
 from skimb._pixel_values import levels_of
+from skimb._unpacking import unpacked
 from skimb._warnings import warn
 from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._held_out import group_numbers, hold_out
+from skimb.neural_network._net_input import NetInput
 
-__all__ = ["BaseCNN", "refuse_parameters_of_a_string", "try_loss"]
+__all__ = ["BaseCNN", "PendingFit", "pend", "refuse_parameters_of_a_string", "try_loss"]
+
+#: How the names of options begin that belong to a class given as a parameter.
+NESTED = ("module__", "optimizer__")
 
 #: What a training with a validation part finds out, and one on all rows afterwards cannot.
 FOUND_BY_VALIDATION = (
@@ -57,18 +76,13 @@ FOUND_BY_VALIDATION = (
 class BaseCNN(BaseEstimator, metaclass=ABCMeta):
     """Template of an estimator that holds a network which reads images.
 
-    A subclass says what its target is and what the network shall make of it. ``_named_losses`` are
-    the strings that `loss` may be, ``_own_scoring`` is the `scoring` that the subclass computes by
-    itself, ``_least_held`` is how many samples of a stratum are held out at least, where these are
-    not more than a quarter of it, and ``_grid_example`` shows how a loss is searched.
+    All that differs between labels and numbers is the work of the object that ``_make_target``
+    returns. ``_named_losses`` are the strings that `loss` may be, and ``_grid_example`` shows how
+    a loss is searched.
     """
 
     _named_losses: dict
-    _own_scoring: str
     _grid_example: str
-    #: What a stratum of the validation split is called.
-    _stratum = "class"
-    _least_held = 1
 
     #: What every estimator of images has; a subclass adds its own.
     _parameter_constraints: dict = {
@@ -86,11 +100,13 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "lr_schedule": [StrOptions({"one_cycle", "cosine", "plateau", "constant"})],
+        "lr_schedule": [StrOptions({"one_cycle", "cosine", "plateau", "constant"}), callable],
         "lr_decay": [Interval(Real, 0, 1, closed="right"), None],
         "freeze": [
             StrOptions({"features", "gradual"}),
             Interval(Integral, 0, None, closed="left"),
+            list,
+            tuple,
             None,
         ],
         "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
@@ -105,6 +121,9 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         "channels": [StrOptions({"first", "last"}), None],
         "value_range": [StrOptions({"auto"}), tuple, list],
         "standardize": [StrOptions({"auto"}), tuple, list, None],
+        "module_params": [dict, None],
+        "optimizer_params": [dict, None],
+        "net_callbacks": [list, tuple, None],
         "device": [str, torch.device],
         "num_workers": [Interval(Integral, 0, None, closed="left")],
         "random_state": ["random_state"],
@@ -127,81 +146,22 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
     channels: Any
     value_range: Any
     standardize: Any
+    module_params: Any
+    optimizer_params: Any
     device: Any
     random_state: Any
 
-    # ------------------------------------------------------------ what a subclass says
-
     @abstractmethod
-    def _read_target(self, y) -> Any:
-        """Return y as numbers, and keep what turns them back."""
-
-    @abstractmethod
-    def _check_weight(self, sample_weight, images, target) -> Any:
-        """Return the row weights, checked."""
-
-    @abstractmethod
-    def _strata(self, target) -> Any:
-        """Return the stratum of each row for the validation split, and the strata's names."""
-
-    @abstractmethod
-    def _check_validation(self, part) -> Any:
-        """Refuse a validation part that says nothing."""
-
-    @abstractmethod
-    def _resample(self, part, rng) -> Part:
-        """Apply the sampler to the training part."""
-
-    @abstractmethod
-    def _phases(self, part, loss, start) -> Any:
-        """Return the phases of the training; weights set in at epoch `start`, counted from 0."""
-
-    @abstractmethod
-    def _batch_shares(self, part) -> Any:
-        """Return the keywords of the `BatchPlan`: which rows stand in batches how often."""
-
-    @abstractmethod
-    def _build_network(self, training) -> Any:
-        """Build the network, and try the loss."""
-
-    @abstractmethod
-    def _validation(self, training) -> Any:
-        """Return the callback that scores the validation part after each epoch."""
-
-    def _wants_validation(self):
-        """Tell whether a validation part is needed, whatever the groups."""
-        return bool(self.early_stopping)
-
-    def _watches_loss(self, loss):
-        """Tell whether early stopping can watch the loss of the validation part."""
-        return True
-
-    def _held_weight(self, training, phase):
-        """Return what held-out rows weigh: their loss is what the training of a phase aims at."""
-        return training.valid.weight * phase.factor(training.valid.target)
-
-    def _take_in(self, part):
-        """Take in the training part before it is resampled."""
-
-    def _class_counts(self, part):
-        """Return the rows of each class, for augmentations that look at them."""
-        return np.ones(1)
-
-    def _check_training(self, training):
-        """Refuse what could not be predicted with later."""
-
-    def _regularizer(self, network, device):
-        """Return what adds to the loss of training batches, or None."""
-        return None
-
-    def _encoded(self, target):
-        """Return the target as the network and its loss see it."""
-        return target
+    def _make_target(self, parameters) -> Any:
+        """Return the `Target` of a fit, from the parameters by name."""
 
     # ------------------------------------------------------------ the fit
 
     def set_params(self, **params):
-        """Set parameters by name; ``loss__gamma`` and the like belong to a loss object.
+        """Set parameters by name.
+
+        ``loss__gamma`` and the like belong to a loss object; ``module__width`` and
+        ``optimizer__momentum`` become entries of `module_params` and `optimizer_params`.
 
         Parameters
         ----------
@@ -215,14 +175,27 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         Raises
         ------
         ValueError
-            If a name is unknown, or belongs to a loss that is a string.
+            If a name is unknown, belongs to a loss that is a string, or to a module that is an
+            object already.
         """
         loss = params.get("loss", self.loss)
         refuse_parameters_of_a_string(params, loss, self._named_losses, self._grid_example)
-        return super().set_params(**params)
+        nested = {name: params.pop(name) for name in list(params) if name.startswith(NESTED)}
+        super().set_params(**params)
+        for name, value in nested.items():
+            owner, _, option = name.partition("__")
+            if isinstance(getattr(self, owner), nn.Module):
+                raise ValueError(
+                    f"{name!r} is an option of the class of a module, and `module` is an object "
+                    "that is built already. Give its class as `module`."
+                )
+            given = getattr(self, f"{owner}_params") or {}
+            # A new dict: clones share the one that they were given.
+            setattr(self, f"{owner}_params", {**given, option: value})
+        return self
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(self, X, y, sample_weight=None, groups=None, *, X_val=None, y_val=None):
         """Train the network.
 
         Parameters
@@ -233,10 +206,12 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         y : array-like of shape (n,)
             Labels, or values of the target.
         sample_weight : array-like of shape (n,), default=None
-            Row weights; rows of weight zero are left out.
+            Sample weights; samples of weight zero are left out.
         groups : array-like of shape (n,), default=None
-            Rows of one group (a patient, a scene) stay together when the validation part is held
-            out, which giving groups demands too.
+            Samples of one group (a patient, a scene) stay together when the validation part is
+            held out, which giving groups demands too.
+        X_val, y_val : array-like, default=None
+            A validation part of your own, in the form of X and y. Nothing of X is held out then.
 
         Returns
         -------
@@ -250,39 +225,55 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         """
         # A fit that fails leaves the estimator unfitted, not half new and half old.
         self.__dict__.pop("net_", None)
-        training = self._prepare(X, y, sample_weight, groups)
-        with training_mode(training):
-            network = self._build(training)
-            net, epoch = train(self, network, training)
-        self._conclude(training, net, epoch)
+        training, held = self._prepare(X, y, sample_weight, groups, X_val=X_val, y_val=y_val)
+        epoch = self._train(training, held)
         self._warn_of_short_training(training)
         if self.early_stopping == "refit":
             self._refit(X, y, sample_weight, n_epochs=epoch + 1, plan=training.plan)
         return self
 
     def _refit(self, X, y, sample_weight, *, n_epochs, plan):
-        """Train again on all rows, as long as early stopping found best, at the same rates."""
+        """Train again on all samples, as long as early stopping found best, at the same rates."""
         found = {name: value for name, value in vars(self).items() if name in FOUND_BY_VALIDATION}
         del self.net_
         rates = [record["lr"] for record in self.history_[:n_epochs]]
         length = TrainingLength(plan.batch_size, plan.n_epochs, plan.steps)
-        training = self._prepare(X, y, sample_weight, rates=rates, length=length)
-        with training_mode(training):
-            net, epoch = train(self, self._build(training), training)
-        self._conclude(training, net, epoch)
-        self.__dict__.update(found)
+        self._train(*self._prepare(X, y, sample_weight, rates=rates, length=length))
+        vars(self).update(found)
 
-    def _prepare(self, X, y, sample_weight=None, groups=None, *, rates=None, length=None):
-        """Check everything, and return what the training needs; nothing is random in torch yet.
+    def _train(self, training, held):
+        """Build the network and train it; return the epoch whose weights it has, from 0."""
+        with training_mode(training):
+            pending = PendingFit(self, self._build(training), training, held)
+            net, epoch = train(pending.network, training)
+        pending.conclude(net, epoch)
+        return epoch
+
+    def _prepare(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        groups=None,
+        *,
+        X_val=None,
+        y_val=None,
+        rates=None,
+        length=None,
+    ):
+        """Check everything, and return the training; nothing is random in torch yet.
 
         With the learning rate of each epoch and the `TrainingLength` of an earlier training on a
-        part of the rows, all of them are trained on as that did.
+        part of the samples, this training repeats that one on all of them. The validation part is
+        returned too, with the weights and targets that it came with.
         """
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         check_handed_in(self)
+        settings = plain_params(self)
+        self._check_options(settings, X_val, y_val)
         view = X if isinstance(X, ResampledRows) else None
         images, y = fit_images(
             self,
@@ -292,12 +283,14 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             channels=self.channels,
             value_range=self.value_range,
         )
-        target = self._read_target(y)
-        everything = Part(images, target, self._check_weight(sample_weight, images, target))
+        target = self._make_target(vars(settings))
+        values = target.fit(y)
+        everything = Part(images, values, _checked_weight(sample_weight, values))
+        target.count(values, everything.weight)
         if groups is not None:
             groups = group_numbers(groups, images)
         scorer = None
-        if self.scoring is not None and self.scoring != self._own_scoring:
+        if self.scoring is not None and self.scoring != target.own_scoring:
             scorer = get_scorer(self.scoring)
         device = resolve_device(self.device)
         loss = self._build_loss()
@@ -305,110 +298,155 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=4)
         split_rng, sampler_rng, order_rng = map(np.random.RandomState, seeds[:3])
 
-        train_rows = valid_rows = np.flatnonzero(everything.weight > 0)
-        if rates is None and (self._wants_validation() or groups is not None):
-            train_rows, valid_rows = self._split(everything, groups, view, split_rng)
-        else:
-            valid_rows = valid_rows[:0]
-        part = everything.take(train_rows)
+        train_indices = np.flatnonzero(everything.weight > 0)
+        held, valid_indices = None, train_indices[:0]
+        if X_val is not None:
+            held = self._read_validation(X_val, y_val, target)
+        elif rates is None and (
+            self.early_stopping or target.wants_validation or groups is not None
+        ):
+            train_indices, valid_indices = self._split(everything, target, groups, view, split_rng)
+            held = everything.take(valid_indices)
+        part = everything.take(train_indices)
         statistics = self._standardization(part.images)
         self._levels = levels_of(part.images)
-        self._take_in(part)
+        target.learn(part)
         if self.sampler is not None:
-            part = self._resample(part, sampler_rng)
-        steps_per_epoch = plain(self.steps_per_epoch)
+            part = target.resample(self.sampler, part, sampler_rng)
+        steps_per_epoch = settings.steps_per_epoch
         if length is None:
             length = training_length(
                 len(part.target),
-                batch_size=plain(self.batch_size),
-                max_epochs=plain(self.max_epochs),
+                batch_size=settings.batch_size,
+                max_epochs=settings.max_epochs,
                 steps_per_epoch=steps_per_epoch,
             )
         else:
             steps_per_epoch = length.steps_per_epoch
-        phases = self._phases(part, loss, self._start_of_weights(length.max_epochs))
+        # 0.29 of 100 epochs are 29: the product falls short of it by rounding.
+        start = int(settings.reweight_after * length.max_epochs + 1e-9)
+        phases = target.phases(part, loss, start)
         self._warn_of_frozen_noise()
         training = Training(
-            part=part,
-            valid=everything.take(valid_rows) if len(valid_rows) else None,
-            valid_rows=valid_rows,
+            part=Part(part.images, target.encode(part.target), phases[0].weight),
+            valid=None,
+            valid_indices=valid_indices,
             phases=phases,
             plan=BatchPlan(
                 batch_size=length.batch_size,
                 n_epochs=length.max_epochs,
                 steps_per_epoch=steps_per_epoch,
                 rng=order_rng,
-                **self._batch_shares(part),
+                **target.batch_fractions(part.target),
             ),
             statistics=statistics,
             augmentation=build_augmentation(
                 self.augmentation,
                 image_shape=self.image_shape_,
-                counts=self._class_counts(part),
+                counts=target.counts(part.target),
                 device=device,
                 rng=sampler_rng,
                 value_range=self._given_range,
             ),
-            scorer=scorer,
-            watches_loss=self.scoring is None and self._watches_loss(loss),
+            target=target,
+            settings=settings,
+            image_shape=self.image_shape_,
             device=device,
             seed=int(seeds[3]),
+            read=NetInput(self, target),
             rates=rates,
         )
-        self._check_training(training)
-        return training
+        if held is not None:
+            for phase in phases:
+                phase.valid_weight = target.held_weight(held, training, phase)
+            training.valid = Part(held.images, target.encode(held.target), phases[0].valid_weight)
+            training.scores = self._validation_scores(target, held, loss, scorer)
+        target.begin(training)
+        return training, held
+
+    def _check_options(self, settings, X_val, y_val):
+        """Refuse options that contradict each other."""
+        if (X_val is None) != (y_val is None):
+            raise ValueError("`X_val` and `y_val` belong together: give both, or neither.")
+        if X_val is not None and self.early_stopping == "refit":
+            raise ValueError(
+                "early_stopping='refit' trains again on samples of X that were held out, and with "
+                "`X_val` none are. Use early_stopping=True."
+            )
+        callbacks = [
+            entry[-1] if isinstance(entry, tuple) else entry
+            for entry in settings.net_callbacks or []
+        ]
+        check_net_callbacks(callbacks)
+        if settings.lr_schedule != "constant" and any(map(sets_rate, callbacks)):
+            raise ValueError(
+                f"`net_callbacks` holds an LRScheduler, and lr_schedule={settings.lr_schedule!r} "
+                "sets the learning rate too. Use lr_schedule='constant' with it."
+            )
+
+    def _read_validation(self, X_val, y_val, target):
+        """Return a validation part of the user's own."""
+        images = check_images(self, X_val, channels=self.channels)
+        values = target.read(unpacked(y_val, "y_val"))
+        check_consistent_length(images, values)
+        part = Part(images, values, np.ones(len(values)))
+        target.check_validation(values)
+        return part
+
+    def _validation_scores(self, target, held, loss, scorer):
+        """Return the function that judges the outputs for the validation part."""
+        watches = target.watches_loss(loss, is_resampled=self.sampler is not None)
+        return ValidationScores(
+            target,
+            held.images,
+            target.original(held.target),
+            scorer,
+            watches_loss=self.scoring is None and watches,
+        )
 
     def _build(self, training):
-        """Build the network, and try it, the loss and the augmentation on a few rows."""
-        network = self._build_network(training)
-        few = unlabelled(training.part.take(np.arange(2)).images)[:2][0]
+        """Build the network, and try it, the loss and the augmentation on a few samples."""
+        network = build_module(
+            self.module,
+            params=self.module_params,
+            image_shape=self.image_shape_,
+            device=training.device,
+            **training.target.network_options(training),
+        )
+        try_loss(training.phases[-1].loss, *training.target.example(), training)
+        few = dataset_of(training.part.take(np.arange(2)).images)[:2][0]
         training.augmentation.try_on(few.to(training.device))
-        try_step(self, network, training)
-        try_optimizer(self, network, training)
+        try_step(network, training)
+        try_optimizer(network, training)
         return network
 
-    def _conclude(self, training, net, epoch):
-        """Take over the trained net, which has the weights of that epoch, counted from 0."""
+    def _conclude(self, training, net):
+        """Take over a trained net, and what its target has found."""
+        vars(self).update(training.target.fitted())
         self.history_ = epoch_records(net.history)
         self.n_iter_ = len(self.history_)
-        self.validation_indices_ = training.valid_rows
+        self.validation_indices_ = training.valid_indices
         self.net_ = net
-        return self
 
-    def _row_weight(self, sample_weight, target):
-        weight = check_sample_weight(
-            sample_weight, target, dtype=np.float64, ensure_non_negative=True
-        )
-        return in_range(weight, exponent_of(weight))
-
-    def _start_of_weights(self, n_epochs):
-        """Return the epoch, counted from 0, in which weights set in."""
-        # 0.29 of 100 epochs are 29: the product falls short of it by rounding.
-        return int(plain(self.reweight_after) * n_epochs + 1e-9)
-
-    def _build_module(self, training, **options):
-        return build_module(
-            self.module, image_shape=self.image_shape_, device=training.device, **options
-        )
-
-    def _split(self, part, groups, view, rng):
-        """Return the rows of the training part and of the validation part."""
+    def _split(self, part, target, groups, view, rng):
+        """Return the samples of the training part and of the validation part."""
         rows = np.flatnonzero(part.weight > 0)
         kept = part.take(rows)
-        strata, names = self._strata(kept.target)
+        fraction = plain(self.validation_fraction)
+        strata, names = target.strata(kept.target, fraction)
         train, valid = hold_out(
             kept.images,
             strata,
-            fraction=plain(self.validation_fraction),
-            least=self._least_held,
+            fraction=fraction,
+            least=target.least_held,
             rng=rng,
             groups=None if groups is None else groups[rows],
             view=None if view is None else view[rows],
             classes=names,
-            kind=self._stratum,
+            kind=target.stratum,
         )
-        if self._wants_validation():
-            self._check_validation(kept.take(valid))
+        if self.early_stopping or target.wants_validation:
+            target.check_validation(kept.target[valid])
         return rows[train], rows[valid]
 
     def _warn_of_short_training(self, training):
@@ -491,7 +529,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self)
         images = check_images(self, X, channels=self.channels)
         warn_of_other_pixels(self, images)
-        return unlabelled(images)
+        return dataset_of(images)
 
     def embed(self, X):
         """Return the features that the last linear layer of the network reads.
@@ -522,6 +560,112 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def pend(estimator, X, y, sample_weight=None, groups=None):
+    """Check everything, and return a fit that waits for its training.
+
+    Parameters
+    ----------
+    estimator : BaseCNN
+        The estimator that is fitted.
+    X, y, sample_weight, groups
+        As in its `fit`.
+
+    Returns
+    -------
+    PendingFit
+    """
+    training, held = estimator._prepare(X, y, sample_weight, groups)
+    with training_mode(training):
+        network = estimator._build(training)
+    return PendingFit(estimator, network, training, held)
+
+
+@dataclass(eq=False)
+class PendingFit:
+    """A fit that waits for its training: alone, or together with others.
+
+    Parameters
+    ----------
+    estimator : BaseCNN
+        The estimator that is fitted.
+    network : nn.Module
+        On the device.
+    training : Training
+        All else that the training needs.
+    held : Part or None
+        The validation part, with the weights that it came with.
+    """
+
+    estimator: Any
+    network: Any
+    training: Any
+    held: Any
+
+    def train(self):
+        """Train the network alone, and conclude the fit; return the estimator."""
+        with training_mode(self.training):
+            net, epoch = train(self.network, self.training)
+        return self.conclude(net, epoch)
+
+    def conclude(self, net, epoch):
+        """Hand the estimator its trained net.
+
+        Parameters
+        ----------
+        net : ImageNet
+            The net, which has the weights of that epoch.
+        epoch : int
+            Counted from 0.
+
+        Returns
+        -------
+        estimator
+        """
+        self.training.target.conclude(self.training, net, epoch, self.held)
+        self.estimator._conclude(self.training, net)
+        return self.estimator
+
+
+class ValidationScores:
+    """Judge the outputs for a validation part after each epoch.
+
+    Parameters
+    ----------
+    target : Target
+        The meaning of the outputs.
+    X, y : ndarray
+        The validation part, y in the form of `fit`.
+    scorer : callable or None
+        A scikit-learn scorer, recorded as ``valid_score``; None: the score of the target.
+    watches_loss : bool, default=False
+        Record the negative loss of the validation part instead.
+    """
+
+    def __init__(self, target, X, y, scorer, *, watches_loss=False):
+        self.target, self.X, self.y = target, X, y
+        self.scorer, self.watches_loss = scorer, watches_loss
+
+    def __call__(self, outputs, loss):
+        """Return records of the history, ``valid_score`` among them."""
+        # skorch's `EpochScoring` gives one score a callback, and predicts anew for each.
+        view, records, score = self.target.judge(outputs, self.y)
+        if self.watches_loss:
+            score = -loss
+        if self.scorer is not None:
+            score = float(self.scorer(view, self.X, self.y))
+        if np.isnan(score):
+            raise ValueError(
+                f"`scoring` gives NaN on {self.target.described(self.y)}: early stopping cannot "
+                "choose by it."
+            )
+        return {**records, "valid_score": score}
+
+
+def _checked_weight(sample_weight, target):
+    weight = check_sample_weight(sample_weight, target, dtype=np.float64, ensure_non_negative=True)
+    return in_range(weight, exponent_of(weight))
 
 
 def refuse_parameters_of_a_string(params, loss, named_losses, grid_example):

@@ -35,7 +35,7 @@ from skimb.neural_network._heads import (
 )
 from skimb.neural_network._training_samplers import resample_training_part
 
-__all__ = ["DecoupledClassifier"]
+__all__ = ["DecoupledClassifier", "build_head", "head_batch_sampling"]
 
 
 #: Parameters of heads that are trained.
@@ -263,7 +263,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         backbone = CNNClassifier() if self.estimator is None else self.estimator
         is_frozen = isinstance(backbone, FrozenEstimator)
-        head = self._build_head(rng)
+        head = build_head(self, rng)
         weighs_rows = isinstance(self.head, str) or has_fit_parameter(head, "sample_weight")
         if sample_weight is not None and not weighs_rows:
             raise ValueError(
@@ -320,59 +320,12 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         return head.fit(embedded, y, **weights)
 
-    def _refuse_foreign_parameters(self):
-        """Refuse parameters that the head does not have."""
-        is_named = isinstance(self.head, str)
-        own = HEADS[self.head] if is_named else {"sampler"}
-        parameters = signature(type(self)).parameters
-        for name in ("sampler", "tau", *TRAINED):
-            value, default = getattr(self, name), parameters[name].default
-            if name in own or value is default or value == default:
-                continue
-            where = " or ".join(repr(head) for head in HEADS if name in HEADS[head])
-            mend = "" if is_named else " Set it on the classifier that you gave."
-            raise ValueError(
-                f"`{name}` belongs to head={where}, and head={self.head!r} does not take it.{mend}"
-            )
-
-    def _build_head(self, rng):
-        self._refuse_foreign_parameters()
-        if not isinstance(self.head, str):
-            return seeded_clone(self.head, rng)
-        if self.head == "tau_normalized":
-            return TauNormalizedHead(plain(self.tau))
-        optimizer, lr = TRAININGS[self.head]
-        return CNNClassifier(
-            "linear",
-            optimizer=optimizer,
-            # As the network's own last layer reads them.
-            standardize=None,
-            sampler=self.sampler,
-            batch_sampling=self._batch_sampling(),
-            # An embedding is made where the network lies; a linear layer is quick anywhere.
-            device="cpu",
-            random_state=int(rng.randint(np.iinfo(np.int32).max)),
-            lr=lr if self.lr is None else self.lr,
-            **{name: getattr(self, name) for name in TRAINED if name not in RESOLVED},
-        )
-
-    def _batch_sampling(self):
-        if self.batch_sampling != "auto":
-            return self.batch_sampling
-        loss = LOSSES[self.loss]() if isinstance(self.loss, str) else self.loss
-        is_remedied = (
-            self.sampler is not None
-            or self.class_weight is not None
-            or getattr(loss, "adjusts_prior", False)
-        )
-        return None if is_remedied else "balanced"
-
     def _head_and_embedding(self, X):
         check_is_fitted(self)
         images = check_images(self, X, channels=self.estimator_.channels)
         head = self.head_
         # As `target_prior` may be set after fit, it may be one that the head does not have.
-        self._refuse_foreign_parameters()
+        refuse_foreign_parameters(self)
         if isinstance(head, CNNClassifier):
             # As in CNNClassifier, a prior that is set after fit counts.
             head = copy.copy(head).set_params(target_prior=self.target_prior)
@@ -448,3 +401,82 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def refuse_foreign_parameters(estimator):
+    """Refuse parameters that the head does not have."""
+    is_named = isinstance(estimator.head, str)
+    own = HEADS[estimator.head] if is_named else {"sampler"}
+    parameters = signature(type(estimator)).parameters
+    for name in ("sampler", "tau", *TRAINED):
+        value, default = getattr(estimator, name), parameters[name].default
+        if name in own or value is default or value == default:
+            continue
+        where = " or ".join(repr(head) for head in HEADS if name in HEADS[head])
+        mend = "" if is_named else " Set it on the classifier that you gave."
+        raise ValueError(
+            f"`{name}` belongs to head={where}, and head={estimator.head!r} does not take it.{mend}"
+        )
+
+
+def build_head(estimator, rng):
+    """Build the head of a two-stage classifier.
+
+    Parameters
+    ----------
+    estimator : DecoupledClassifier
+        The classifier, with its parameters.
+    rng : RandomState
+        The source of its seed.
+
+    Returns
+    -------
+    classifier
+
+    Raises
+    ------
+    ValueError
+        If a parameter belongs to another head.
+    """
+    refuse_foreign_parameters(estimator)
+    if not isinstance(estimator.head, str):
+        return seeded_clone(estimator.head, rng)
+    if estimator.head == "tau_normalized":
+        return TauNormalizedHead(plain(estimator.tau))
+    optimizer, lr = TRAININGS[estimator.head]
+    return CNNClassifier(
+        "linear",
+        optimizer=optimizer,
+        # As the network's own last layer reads them.
+        standardize=None,
+        sampler=estimator.sampler,
+        batch_sampling=head_batch_sampling(estimator),
+        # An embedding is made where the network lies; a linear layer is quick anywhere.
+        device="cpu",
+        random_state=int(rng.randint(np.iinfo(np.int32).max)),
+        lr=lr if estimator.lr is None else estimator.lr,
+        **{name: getattr(estimator, name) for name in TRAINED if name not in RESOLVED},
+    )
+
+
+def head_batch_sampling(estimator):
+    """Return the `batch_sampling` of a head, ``"auto"`` resolved.
+
+    Parameters
+    ----------
+    estimator : DecoupledClassifier
+        The classifier, with its parameters.
+
+    Returns
+    -------
+    str, float or None
+    """
+    if estimator.batch_sampling != "auto":
+        return estimator.batch_sampling
+    loss = LOSSES[estimator.loss]() if isinstance(estimator.loss, str) else estimator.loss
+    is_remedied = (
+        estimator.sampler is not None
+        or estimator.class_weight is not None
+        or getattr(loss, "adjusts_prior", False)
+    )
+    return None if is_remedied else "balanced"

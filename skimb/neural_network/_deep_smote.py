@@ -9,12 +9,17 @@ from imblearn.over_sampling.base import BaseOverSampler
 from sklearn.utils import check_random_state
 from torch.nn import functional as F
 
-from skimb._engine._blocks import block_size, fill_up
-from skimb._engine._runtime import resolve_device, seeded, threads_for, with_live_threads
+from skimb._engine import (
+    block_size,
+    fill_up,
+    resolve_device,
+    seeded,
+    threads_for,
+    with_live_threads,
+)
 from skimb._images import read_layout, refuse_lost_differences
 from skimb._neighbor_pairs import BaseSMOTE
-from skimb._networks._auto_encoder import AutoEncoder
-from skimb._networks._probes import count_multiply_adds
+from skimb._networks import AutoEncoder, count_multiply_adds
 from skimb._params import Interval, StrOptions, plain
 from skimb._plans import append_rows
 from skimb._rounding import in_dtype

@@ -19,14 +19,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skimb._engine._image_data import unlabelled
-from skimb._engine._net import ImageNet
-from skimb._engine._runtime import resolve_device
-from skimb._engine._standardized import RowLoss, Standardized
+from skimb._engine import ImageNet, Standardized, WeightedLoss, dataset_of, resolve_device
 from skimb._image_files import is_paths
 from skimb._images import check_images, checked_once, fit_images, warn_of_other_pixels
-from skimb._networks._pretrained import PretrainedBackbone, unit_scale
-from skimb._networks._probes import count_multiply_adds, last_linear
+from skimb._networks import PretrainedBackbone, count_multiply_adds, last_linear, unit_scale
 from skimb._params import HasMethods, StrOptions, check_handed_in, fit_context
 from skimb._pixel_values import levels_of
 from skimb._sub_estimators import seeded_clone
@@ -199,7 +195,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         # Nothing is trained: what a net wants for it stays empty.
         net = ImageNet(
             Standardized(self.estimator_, unit_scale(images, self._given_range)).to(device),
-            RowLoss(nn.Identity()),
+            WeightedLoss(nn.Identity()),
             multiply_adds=count_multiply_adds(self.estimator_, self.image_shape_, device),
             train_split=None,
             callbacks=[],
@@ -293,7 +289,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _run(self, images):
         """Return what the layer gives, or the last one reads, for each image."""
-        dataset = unlabelled(images)
+        dataset = dataset_of(images)
         layer = self._find_layer(self.net_.module_.network, torch.device(self.net_.device))
         if layer is None:
             return self.net_.logits(dataset)

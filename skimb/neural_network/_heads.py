@@ -7,12 +7,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import nn
 from torch.nn import functional as F
 
-from skimb._engine._blocks import by_blocks
-from skimb._engine._image_data import unlabelled
-from skimb._engine._training import prepared, train, training_mode
-from skimb._networks._linear import CosineLinear
-from skimb._networks._probes import last_linear
+from skimb._engine import by_blocks, dataset_of
+from skimb._networks import CosineLinear, last_linear
 from skimb.losses import Loss
+from skimb.neural_network._cnn import pend
 
 __all__ = [
     "ScaledLinear",
@@ -46,7 +44,7 @@ def last_layer(classifier):
         bias = layer.bias.detach().cpu().numpy()
     n_channels, height, width = classifier.image_shape_
     noise = np.random.RandomState(0).rand(2, height, width, n_channels).astype(np.float32)
-    dataset = unlabelled(noise)
+    dataset = dataset_of(noise)
     logits = classifier.net_.logits(dataset)
     embedded = classifier.net_.values_at(layer, dataset, inputs=True)
     if isinstance(layer, CosineLinear) or embedded.shape[1] != weight.shape[1]:
@@ -142,24 +140,25 @@ def prepare_head(head, embedded, y, sample_weight, start):
 
     Returns
     -------
-    Trainee
+    PendingFit
 
     References
     ----------
     .. [1] Menon et al., Long-tail Learning via Logit Adjustment, ICLR 2021, arXiv:2007.07314.
     """
     head.set_params(image_shape=(embedded.shape[1], 1, 1))
-    trainee = prepared(head, embedded, y, sample_weight)
-    layer = trainee.network.head
+    pending = pend(head, embedded, y, sample_weight)
+    layer = pending.network.head
     weight, bias = start or (np.empty(0), np.empty(0))
     # A part of the rows may lack a class that the network knows.
     if weight.shape == layer.weight.shape and not isinstance(layer, CosineLinear):
-        offset = _log_offset(trainee.training.phase(0).loss, len(bias))
-        bias = bias + _log(head.effective_prior_) - offset
+        offset = _log_offset(pending.training.phase(0).loss, len(bias))
+        prior = pending.training.target.posterior.effective_prior
+        bias = bias + _log(prior) - offset
         with torch.no_grad():
             layer.weight.copy_(torch.as_tensor(weight))
             layer.bias.copy_(torch.as_tensor(bias - bias.mean()))
-    return trainee
+    return pending
 
 
 def fit_head(head, embedded, y, sample_weight, start):
@@ -175,11 +174,7 @@ def fit_head(head, embedded, y, sample_weight, start):
     CNNClassifier
         The head.
     """
-    trainee = prepare_head(head, embedded, y, sample_weight, start)
-    training = trainee.training
-    with training_mode(training):
-        net, epoch = train(head, trainee.network, training)
-    return head._conclude(training, net, epoch)
+    return prepare_head(head, embedded, y, sample_weight, start).train()
 
 
 class ScaledLinear(nn.Module):

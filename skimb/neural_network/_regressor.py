@@ -1,38 +1,20 @@
 """CNNRegressor: a plain scikit-learn regressor that holds a skorch net."""
 
-from functools import partial
 from numbers import Real
 from typing import Any
 
-import numpy as np
-import torch
-from sklearn.base import RegressorMixin, clone
-from sklearn.utils import check_array
+from sklearn.base import RegressorMixin
 
-from skimb._engine._callbacks import RegressionValidation
-from skimb._engine._divergence import ended_diverged
-from skimb._engine._image_data import Part, few_rows
-from skimb._engine._mixing import Remix
-from skimb._engine._optimizers import loss_parameters
-from skimb._engine._rank_similarity import RankSimilarity
-from skimb._engine._sample_weights import exponent_of, in_range, mean_one
-from skimb._engine._training import Phase
-from skimb._images import refuse_lost_differences
-from skimb._networks._probes import last_linear
-from skimb._params import HasMethods, Interval, StrOptions, plain
-from skimb._warnings import warn
+from skimb._params import HasMethods, Interval, StrOptions
 from skimb.losses import (
     AbsoluteErrorLoss,
     BalancedMSELoss,
     FocalRLoss,
     HuberLoss,
-    RegressionLoss,
     SquaredErrorLoss,
 )
-from skimb.metrics import balanced_mean_absolute_error
-from skimb.neural_network._cnn import BaseCNN, try_loss
-from skimb.neural_network._training_samplers import resample_training_part
-from skimb.relevance import LabelDensity, fit_relevance, fit_target_weight, relevance_bumps
+from skimb.neural_network._cnn import BaseCNN
+from skimb.neural_network._continuous_target import ContinuousTarget
 
 __all__ = ["CNNRegressor"]
 
@@ -107,11 +89,11 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         The highest learning rate.
     weight_decay : float, default=1e-2
         Weight decay.
-    lr_schedule : {"one_cycle", "cosine", "plateau", "constant"}, default="one_cycle"
+    lr_schedule : {"one_cycle", "cosine", "plateau", "constant"} or callable, default="one_cycle"
         As in `CNNClassifier`; with early stopping ``"one_cycle"`` becomes ``"plateau"``.
     lr_decay : float or None, default=None
         Layer-wise learning rates, as in `CNNClassifier`.
-    freeze : {"features", "gradual"}, int or None, default=None
+    freeze : {"features", "gradual"}, int, list of str or None, default=None
         Layers that do not train, as in `CNNClassifier`.
     max_grad_norm : float or None, default=1.0
         Gradients are clipped at this norm; None: not at all.
@@ -146,10 +128,14 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         ``(low, high)``: the values that pixels may have, as in `CNNClassifier`.
     standardize : "auto", None or tuple, default="auto"
         Of pixels, as in `CNNClassifier`.
+    module_params, optimizer_params : dict or None, default=None
+        Further keyword arguments of `module` and `optimizer`, as in `CNNClassifier`.
     device : str or torch.device, default="auto"
         ``"auto"``: CUDA where there is one, else the CPU.
     num_workers : int, default=0
         Processes that decode image files ahead of the training. It acts where X holds paths.
+    net_callbacks : list of skorch callbacks or None, default=None
+        Called during `fit` with skorch's hooks, as in `CNNClassifier`.
     random_state : int, RandomState instance or None, default=None
         Drives initialisation, order, dropout, the validation part and inner samplers. With an int,
         results on the CPU are equal to the bit in any process.
@@ -172,7 +158,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     value_range_ : tuple of float
         The least and the largest value of a pixel: as given, or (0, 255) for uint8, or those of X.
     net_ : skorch.NeuralNet
-        The trained net.
+        The trained net, which can be used on its own, as that of `CNNClassifier`.
     module_ : nn.Module
         The trained network.
     loss_ : callable
@@ -215,8 +201,6 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     """
 
     _named_losses = LOSSES
-    _stratum = "part of the range of y"
-    _own_scoring = "neg_balanced_mean_absolute_error"
     _grid_example = (
         "[{'loss': ['squared_error']}, {'loss': [HuberLoss()], 'loss__delta': [0.5, 1]}]"
     )
@@ -262,8 +246,11 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         channels=None,
         value_range: Any = "auto",
         standardize: Any = "auto",
+        module_params=None,
+        optimizer_params=None,
         device: Any = "auto",
         num_workers=0,
+        net_callbacks=None,
         random_state=None,
         verbose=0,
     ):
@@ -295,219 +282,16 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         self.channels = channels
         self.value_range = value_range
         self.standardize = standardize
+        self.module_params = module_params
+        self.optimizer_params = optimizer_params
         self.device = device
         self.num_workers = num_workers
+        self.net_callbacks = net_callbacks
         self.random_state = random_state
         self.verbose = verbose
 
-    # ------------------------------------------------------------------------- the fit
-
-    def _read_target(self, y):
-        target = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=self)
-        refuse_lost_differences(y, target, "y")
-        return target
-
-    def _check_weight(self, sample_weight, images, target):
-        weight = self._row_weight(sample_weight, target)
-        n_rows = np.count_nonzero(weight)
-        if n_rows < 2:
-            raise ValueError(
-                f"CNNRegressor needs at least two rows of positive weight. Got n_samples={n_rows}."
-            )
-        return weight
-
-    def _strata(self, target):
-        # Ranges of equally many rows, so that rare ends are held out in proportion too.
-        n_rows = len(target)
-        n_strata = int(np.clip(n_rows * plain(self.validation_fraction), 1, min(10, n_rows)))
-        rank = np.empty(n_rows, dtype=np.intp)
-        rank[np.argsort(target, kind="stable")] = np.arange(n_rows)
-        stratum = rank * n_strata // n_rows
-        names = [
-            f"y from {target[stratum == k].min():g} to {target[stratum == k].max():g}"
-            for k in range(n_strata)
-        ]
-        return stratum, np.array(names, dtype=object)
-
-    def _check_validation(self, part):
-        if len(part.target) < 2:
-            raise ValueError(
-                "Early stopping needs at least two rows in the validation part, but only "
-                f"{len(part.target)} could be split. Give more rows or groups, or use "
-                "early_stopping=False."
-            )
-
-    def _take_in(self, part):
-        # In units of the largest value, lest a square overflows.
-        unit = np.abs(part.target).max()
-        unit = unit if unit > 0 else 1.0
-        # Relative to the largest: the quotients of proportional weights round to equal bits.
-        share, relative = part.weight / part.weight.max(), part.target / unit
-        share = share / share.sum()
-        mean = float(share @ relative)
-        scale = float(np.sqrt(share @ (relative - mean) ** 2))
-        # A target that is constant, or too nearly so for its size, has no scale.
-        is_constant = scale <= 10 * np.finfo(np.float64).eps
-        self.y_mean_, self.y_scale_ = mean * unit, 1.0 if is_constant else scale * unit
-        self.density_ = self._own_density().fit(part.target)
-        if self.relevance is not None:
-            # It must fit y, whether batches need it or not.
-            fit_relevance(self.relevance, part.target)(part.target)
-
-    def _own_density(self):
-        return LabelDensity() if self.density is None else clone(self.density)
-
-    def _encoded(self, target):
-        return (target - self.y_mean_) / self.y_scale_
-
-    def _decoded(self, outputs):
-        """Turn what the network gives, of shape (n, 1), into predictions of shape (n,)."""
-        return outputs[:, 0].astype(np.float64) * self.y_scale_ + self.y_mean_
-
-    def _resample(self, part, rng):
-        images, target, weight = resample_training_part(
-            self.sampler, part.images, part.target, part.weight, rng=rng, is_continuous=True
-        )
-        target = np.asarray(target, dtype=np.float64)
-        if len(target) < 2 or not np.isfinite(target).all():
-            raise ValueError(
-                f"`sampler`={self.sampler!r} must leave at least two rows with finite targets. It "
-                f"gave {len(target)}, of which {np.isfinite(target).sum()} are finite."
-            )
-        return Part(images, target, weight)
-
-    def _phases(self, part, loss, start):
-        self._warn_of_double_correction(loss)
-        if isinstance(loss, RegressionLoss):
-            if isinstance(loss, BalancedMSELoss):
-                loss.set_params(density=self._encoded_density(loss.density or self.density))
-            loss.fit(self._encoded(part.target))
-        weigh = self._target_weight(part.target)
-        weight, unit = mean_one(part.weight * weigh(part.target))
-        phases = [Phase(start, weight, loss, partial(_divided, weigh, unit))]
-        if start > 0:
-            weight, unit = mean_one(part.weight)
-            phases.insert(0, Phase(0, weight, loss, partial(_divided, np.ones_like, unit)))
-        return phases
-
-    def _encoded_density(self, density):
-        """Return a density whose bins, if they are given, are those of the encoded target."""
-        if density is None or np.ndim(getattr(density, "bins", "auto")) == 0:
-            return density
-        return clone(density).set_params(bins=self._encoded(np.asarray(density.bins, dtype=float)))
-
-    def _target_weight(self, y):
-        """Return the function from values of the target to their weights."""
-        weigh = self._unscaled_target_weight(y)
-        exponent = exponent_of(weigh(y))
-        return partial(_scaled, weigh, exponent) if exponent else weigh
-
-    def _unscaled_target_weight(self, y):
-        if self.target_weight is None:
-            return np.ones_like
-        if isinstance(self.target_weight, str):
-            return fit_target_weight(self.target_weight, y, density=self._own_density())
-        weigh = self.target_weight
-        if hasattr(weigh, "fit"):
-            weigh = clone(weigh).fit(y)
-
-        def checked(values):
-            weight = np.asarray(weigh(values), dtype=np.float64)
-            if weight.shape != values.shape or not np.all(np.isfinite(weight) & (weight >= 0)):
-                raise ValueError(
-                    "`target_weight` must give a finite weight, at least 0, for each value of y. "
-                    f"For {len(values)} values it gave an array of shape {weight.shape}"
-                    + (f" with the least {weight.min()}." if weight.size else ".")
-                )
-            return weight
-
-        return checked
-
-    def _watches_loss(self, loss):
-        # Of other batches, or with another noise, a loss that adjusts the prior is another one;
-        # and what batches and samplers do to the shares of values, the validation part lacks.
-        changes = getattr(loss, "adjusts_prior", False) or getattr(loss, "reads_batch", False)
-        return not changes and self.batch_sampling is None and self.sampler is None
-
-    def _batch_shares(self, part):
-        y = part.target
-        if self.batch_sampling is None:
-            return {"target": np.zeros(len(y), dtype=np.intp), "batch_sampling": None}
-        if self.batch_sampling == "relevance":
-            bump, _ = relevance_bumps(y, relevance=self.relevance)
-            return {"target": bump, "batch_sampling": "balanced"}
-        density = self._own_density().fit(y)
-        weight = fit_target_weight(self.batch_sampling, y, density=density)(y)
-        # Bins without a row have no share.
-        place = np.unique(density.bin_of(y), return_inverse=True)[1]
-        shares = np.bincount(place, weights=weight)
-        return {"target": place, "batch_sampling": shares / shares.sum()}
-
-    def _build_network(self, training):
-        loss = training.phases[-1].loss
-        if isinstance(training.augmentation.mixer, Remix):
-            raise ValueError(
-                "`augmentation`='remix' gives labels to the rarer class, and y is continuous. Use "
-                "'mixup' or 'cutmix'."
-            )
-        if getattr(loss, "reads_batch", False) and training.plan.batch_size < 2:
-            raise ValueError(
-                f"{loss!r} compares the rows of a batch, so it needs at least two. Raise "
-                f"`batch_size`, which is {self.batch_size}, or give more rows."
-            )
-        if self.lr_schedule == "plateau" and training.valid is None and loss_parameters(loss):
-            raise ValueError(
-                f"lr_schedule='plateau' has nothing to watch: the scale of {loss!r} changes with "
-                "its noise. Use early_stopping=True, a fixed noise, or another schedule."
-            )
-        network = self._build_module(training, n_outputs=1, prior=None)
-        try_loss(loss, torch.zeros(2), torch.tensor([0.0, 1.0]), training)
-        return network
-
-    def _regularizer(self, network, device):
-        if not self.ranksim:
-            return None
-        head = last_linear(network.eval(), self.image_shape_, device)
-        network.train()
-        return RankSimilarity(head, plain(self.ranksim))
-
-    def _validation(self, training):
-        bins = LabelDensity(bins=self.density_.edges_)
-        return RegressionValidation(
-            training.valid.images,
-            training.valid.target,
-            predict=self._decoded,
-            balanced_error=partial(balanced_mean_absolute_error, density=bins),
-            scorer=training.scorer,
-            watches_loss=training.watches_loss,
-        )
-
-    def _conclude(self, training, net, epoch):
-        """Take over the trained net, which has the weights of that epoch."""
-        with np.errstate(over="ignore"):
-            predicted = self._decoded(net.logits(few_rows(training.part)))
-        if not np.isfinite(predicted).all():
-            raise ended_diverged("predictions are not finite in the unit of y")
-        self.loss_ = net.criterion_.loss
-        return super()._conclude(training, net, epoch)
-
-    def _warn_of_double_correction(self, loss):
-        """Warn where two remedies make up for the same imbalance."""
-        adjusts = getattr(loss, "adjusts_prior", False)
-        # Beside an adjusted loss any of them is too much; two roots share the work between them.
-        whole = {"target_weight": ("inverse",), "batch_sampling": ("inverse", "relevance")}
-        corrections = ["loss"] * adjusts + [
-            name
-            for name, values in whole.items()
-            if (value := getattr(self, name)) is not None
-            and (adjusts or callable(value) or value in values)
-        ]
-        if len(corrections) > 1:
-            named = " and ".join(f"{name}={getattr(self, name)!r}" for name in corrections)
-            warn(
-                f"{named} each make up for rare values, so these are favoured twice. Leave one of "
-                "them out.",
-            )
+    def _make_target(self, parameters):
+        return ContinuousTarget(parameters)
 
     # ---------------------------------------------------------------------- prediction
 
@@ -525,12 +309,4 @@ class CNNRegressor(RegressorMixin, BaseCNN):
             In units of y.
         """
         dataset = self._dataset(X)
-        return self._decoded(self.net_.logits(dataset))
-
-
-def _scaled(function, exponent, values):
-    return in_range(function(values), exponent)
-
-
-def _divided(function, unit, values):
-    return function(values) / unit
+        return self.net_.target.interpret(self.net_.logits(dataset))

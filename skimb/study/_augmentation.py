@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone, is_regressor
 
-from skimb._engine._augmentation import DEFAULT_AUGMENTATION
+from skimb._engine import DEFAULT_AUGMENTATION
 from skimb._params import safe_indexing
 from skimb.model_selection import BinnedStratifiedKFold
 from skimb.model_selection._grouping import bundles_of

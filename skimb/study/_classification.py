@@ -168,7 +168,7 @@ class ClassificationTask:
                 seed = np.random.RandomState(run.seed).randint(np.iinfo(np.int32).max)
                 held_out_folds(y[run.train], tied[run.train], seed)
 
-    def few_rows(self, y):
+    def few_samples(self, y):
         """Return a few rows that a network can be fitted on."""
         return np.unique(y, return_index=True)[1]
 

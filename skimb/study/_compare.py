@@ -154,7 +154,7 @@ def compare(
         steps_per_epoch=estimator.steps_per_epoch,
     )
     plain = clone(estimator).set_params(random_state=None)
-    rows = task.few_rows(y)
+    rows = task.few_samples(y)
     recipe = recipe_of(estimator, safe_indexing(X, rows), y[rows], length)
     estimator.set_params(batch_size=length.batch_size, max_epochs=length.max_epochs)
 
@@ -347,7 +347,7 @@ def _own_splits(cv, y, groups):
 def _warm_up(task, estimator, X, y):
     """Train a step once a process, so that the first strategy does not pay for torch's start."""
     if not _warm_up.is_done:
-        rows = task.few_rows(y)
+        rows = task.few_samples(y)
         estimator = clone(estimator).set_params(max_epochs=1, steps_per_epoch=1)
         if "calibration" in estimator.get_params(deep=False):
             estimator.set_params(calibration=None)

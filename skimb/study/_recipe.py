@@ -12,10 +12,9 @@ import torch
 from sklearn.base import clone
 
 import skimb
-from skimb._engine._augmentation import build_augmentation
-from skimb._engine._runtime import resolve_device
+from skimb._engine import build_augmentation, resolve_device
 from skimb._images import fit_images
-from skimb._networks._pretrained import PretrainedBackbone
+from skimb._networks import PretrainedBackbone
 
 __all__ = ["code_of", "expression_of", "recipe_of"]
 

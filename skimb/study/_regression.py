@@ -9,7 +9,7 @@ from sklearn.dummy import DummyRegressor
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_array
 
-from skimb._engine._callbacks import RegressionView
+from skimb._engine import RegressionView
 from skimb.metrics import regression_scoring
 from skimb.model_selection import BinnedStratifiedKFold
 from skimb.neural_network import CNNRegressor
@@ -179,7 +179,7 @@ class RegressionTask:
                     "or leave these strategies out."
                 )
 
-    def few_rows(self, y):
+    def few_samples(self, y):
         """Return a few rows that a network can be fitted on."""
         return np.arange(2)
 

@@ -1,0 +1,449 @@
+"""The skorch net that reads images: it trains in whole batches and predicts in equal blocks."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin, RegressorMixin
+from skorch.dataset import unpack_data
+from skorch.exceptions import SkorchTrainingImpossibleError
+from skorch.utils import to_tensor
+
+from skimb._engine._batch_norms import RecentBatches
+from skimb._engine._batch_plan import BatchPlan
+from skimb._engine._blocks import (
+    block_size,
+    forward,
+    has_ragged_weights,
+    map_side_by_side,
+    replicas,
+)
+from skimb._engine._divergence import ended_diverged
+from skimb._engine._image_data import BatchIterator
+from skimb._engine._net import Net
+from skimb._engine._optimizers import loss_parameters
+from skimb._engine._runtime import seeded, threads_beside, threads_for, with_live_threads
+from skimb._engine._standardized import mean_over_views
+from skimb._networks import batch_norms, hidden_values, is_tracking
+
+__all__ = ["OF_ENGINE", "ImageClassifierNet", "ImageNet", "ImageRegressorNet"]
+
+#: How the names of those callbacks begin that the engine adds to those of the user.
+OF_ENGINE = "engine_"
+
+#: Asks views how many they are.
+ONE_IMAGE = torch.zeros(1, 1, 1, 1)
+
+
+class ImageNet(Net):
+    """A skorch net for images, which can be used without the estimator that holds it.
+
+    ``predict``, ``predict_proba``, ``score`` and ``partial_fit`` take images and targets in the
+    form of the estimator's `fit`; ``history``, ``save_params`` and ``load_params`` are skorch's.
+    Whenever predictions follow, batch-norm statistics are re-estimated from the last batches.
+
+    Parameters
+    ----------
+    module, criterion, **kwargs
+        As in skorch; `dataset` turns X and y of the estimator's form into a data set.
+    plan : BatchPlan, default=None
+        The samples of each batch of the training; None: all samples in random order.
+    multiply_adds : int, default=0
+        The work of one image, forward only.
+    num_workers : int, default=0
+        Processes that decode image files.
+    augmentation : Augmentation, default=None
+        Changes of the batches of the training.
+    regularizer : callable, default=None
+        ``(labels)`` to a term that is added to the loss of a training batch.
+    target : Target, default=None
+        The meaning of outputs; None: a network that was not trained here.
+    scores : callable, default=None
+        ``(outputs, loss)`` of the validation part to records of the history.
+    seed : int, default=0
+        Seed of a later ``partial_fit``.
+    """
+
+    def __init__(
+        self,
+        module,
+        criterion,
+        *,
+        plan: Any = None,
+        multiply_adds=0,
+        num_workers=0,
+        augmentation=None,
+        regularizer: Any = None,
+        target: Any = None,
+        scores: Any = None,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(module, criterion, **kwargs)
+        self.plan = plan
+        self.multiply_adds = multiply_adds
+        self.num_workers = num_workers
+        self.augmentation = augmentation
+        self.regularizer = regularizer
+        self.target = target
+        self.scores = scores
+        self.seed = seed
+
+    @property
+    def own_callbacks(self):
+        """The callbacks of the user, each with its name."""
+        defaults = {name for name, _ in self.get_default_callbacks()}
+        return [
+            (name, callback)
+            for name, callback in self.callbacks_
+            if name not in defaults and not name.startswith(OF_ENGINE)
+        ]
+
+    # -------------------------------------------------------------------- skorch's hooks
+
+    def initialize_module(self):
+        """Take the module, and fix the blocks in which it will predict."""
+        # A trained module stays: skorch would build another one from its class.
+        if getattr(self, "module_", None) is None:
+            super().initialize_module()
+        views = self.module_.views
+        work = self.multiply_adds * (1 if views is None else len(views(ONE_IMAGE)))
+        n_layers = sum(parameter.ndim > 1 for parameter in self.module_.parameters())
+        self.block_size_ = block_size(work, torch.device(self.device), n_layers)
+        self.block_work_ = work * self.block_size_
+        self.is_ragged_ = has_ragged_weights(self.module_)
+        return self
+
+    def initialize_criterion(self):
+        """Take the loss; the one of a training stays."""
+        if getattr(self, "criterion_", None) is None:
+            super().initialize_criterion()
+        return self
+
+    def get_iterator(self, dataset, training=False):
+        """Return an iterator of whole batches."""
+        # A DataLoader would read sample by sample, and collate them again.
+        if training:
+            return BatchIterator(dataset, self.batch_size, self.plan, self.num_workers)
+        return BatchIterator(dataset, self.block_size_, num_workers=self.num_workers)
+
+    def infer(self, x, **fit_params):
+        """Run the module on a batch; a prediction in blocks, whose size does not depend on it."""
+        # Kernels go by the number of samples: in equal blocks a sample gets equal values.
+        if self.module_.training:
+            return super().infer(x, **fit_params)
+        blocks = to_tensor(x, device=self.device).split(self.block_size_)
+        return torch.cat([self._forward(self.module_, block) for block in blocks])
+
+    def evaluation_step(self, batch, training=False):
+        """Predict a batch, with the threads that the estimator predicts with."""
+        with threads_for(self.block_work_):
+            return super().evaluation_step(batch, training=training)
+
+    def validation_step(self, batch, **fit_params):
+        """Predict a batch, as after the training, and return its loss."""
+        with threads_for(self.block_work_):
+            return super().validation_step(batch, **fit_params)
+
+    def _forward(self, module, images):
+        images = images.to(self.device)
+        return forward(module, images, self.block_size_, is_ragged=self.is_ragged_)
+
+    def train_step(self, batch, **fit_params):
+        """Take a step on a batch, changed at random where that is asked for."""
+        if self.augmentation is not None:
+            images, labels = batch
+            batch = self.augmentation(
+                images.to(self.device), *(label.to(self.device) for label in labels)
+            )
+        self.recent_.keep(batch[0])
+        return super().train_step(batch, **fit_params)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Return the loss of a batch, in training with the term of the regulariser."""
+        loss = super().get_loss(y_pred, y_true, X=X, training=training)
+        if training and self.regularizer is not None:
+            loss = loss + self.regularizer(y_true)
+        return loss
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Go once over the batches; before the validation part, norms are re-estimated."""
+        if iterator is not None and not training:
+            self.re_estimate_norms()
+        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+
+    def end_of_batches(self, prefix, loss, outputs):
+        """Record the mean loss of an epoch and, of the validation part, its scores."""
+        super().end_of_batches(prefix, loss, outputs)
+        if self.own_callbacks:
+            # skorch's `Checkpoint` looks for these; nothing else does.
+            name = prefix + "_loss"
+            earlier = [record[name] for record in self.history[:-1] if name in record]
+            self.history.record(name + "_best", loss < min(earlier, default=np.inf))
+        if outputs and self.scores is not None:
+            for name, value in self.scores(torch.cat(outputs).cpu().numpy(), loss).items():
+                self.history.record(name, value)
+
+    def shown(self, batch):
+        """Return a batch as callbacks of users see it: images, and y in the estimator's form."""
+        if not self.shows_batches_:
+            return batch
+        images, (target, *_) = batch
+        return images, self.target.decode(target.cpu().numpy())
+
+    def note_batch(self, prefix, step, n_samples):
+        """Record the loss of a batch, as skorch does, where callbacks of users may ask for it."""
+        # It waits for the device.
+        if self.shows_batches_:
+            self.history.record_batch(prefix + "_loss", float(step["loss"].detach()))
+            self.history.record_batch(prefix + "_batch_size", n_samples)
+
+    def end_of_epochs(self):
+        """Re-estimate batch-norm statistics, where no validation has done so."""
+        if self.train_split is None:
+            self.re_estimate_norms()
+        del self.recent_
+
+    def re_estimate_norms(self):
+        """Re-estimate batch-norm statistics from the last batches, with the weights as they are."""
+        self._set_training(True)
+        norms = [norm for norm in batch_norms(self.module_) if norm.training]
+        self._set_training(False)
+        self.recent_.re_estimate(self.module_, norms, self.device)
+
+    # ------------------------------------------------------------------------ training
+
+    def fit(self, X, y=None, **fit_params):
+        """Refuse to begin again: the estimator builds the network, and this net only trains it."""
+        raise SkorchTrainingImpossibleError(
+            "`fit` of this net would have to build another network, and the estimator that holds "
+            "the net does that. Call `fit` of the estimator; or `partial_fit` of the net, which "
+            "goes on from the weights as they are."
+        )
+
+    def partial_fit(self, X, y=None, classes=None, **fit_params):
+        """Train for `max_epochs` epochs more, from the weights as they are.
+
+        The state of the optimiser was dropped at the end of the last training, so a new one
+        begins, at the constant rate `lr`. There is no validation part, and neither augmentation,
+        sampler nor weights of the estimator act.
+
+        Parameters
+        ----------
+        X, y : array-like
+            Images and targets in the form of the estimator's `fit`; or a data set of the engine.
+        classes, **fit_params
+            As in skorch.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        SkorchTrainingImpossibleError
+            If the network was not trained here, as that of an embedder.
+        """
+        if self.plan is not None:
+            return self._train(X)
+        if self.target is None:
+            raise SkorchTrainingImpossibleError(
+                "This net holds a network that is used as it came: it has no loss and no target. "
+                "Train it as the `module` of CNNClassifier or CNNRegressor."
+            )
+        dataset = self.get_dataset(X, y)
+        seed = self.seed + len(self.history)
+        self.plan = BatchPlan(
+            np.zeros(len(dataset), dtype=np.intp),
+            batch_size=self.batch_size,
+            n_epochs=self.max_epochs,
+            steps_per_epoch=None,
+            batch_sampling=None,
+            rng=np.random.RandomState(seed % 2**32),
+        )
+        work = self.multiply_adds * self.plan.batch_size
+        self._initialize_callbacks()
+        try:
+            with seeded(seed, torch.device(self.device)), threads_for(work), torch.enable_grad():
+                self._initialize_optimizer()
+                with_live_threads(self._train, dataset)
+        finally:
+            self.let_go()
+        return self
+
+    def _train(self, dataset):
+        if not self.initialized_:
+            self.initialize()
+        self.recent_ = RecentBatches(self.module_, dataset.shape, self.plan.batch_size)
+        own = {id(callback) for _, callback in self.own_callbacks}
+        self.shows_batches_ = any(
+            id(callback) in own
+            for event in ("on_batch_begin", "on_batch_end")
+            for callback in self._listeners(event)
+        )
+        return super().partial_fit(dataset)
+
+    def let_go(self):
+        """Drop all that only the training needed: it holds the data, or the network again.
+
+        skorch's `trim_for_prediction` drops the history and the loss too, after which nothing can
+        be trained any more.
+        """
+        module, criterion = type(self.module_), type(self.criterion_)
+        self.module, self.criterion = module, criterion
+        self.plan = self.augmentation = self.layers = self.regularizer = None
+        self.train_split = self.scores = self.optimizer_ = None
+        # Callbacks of the user stay, without the training that they have seen.
+        self.callbacks_ = self.own_callbacks
+        self.callbacks = self.callbacks_ or None
+        self.listeners_ = {}
+        self.initialize_virtual_params()
+        for _, callback in self.callbacks_:
+            for name in ("lr_scheduler_", "best_model_weights_"):
+                if getattr(callback, name, None) is not None:
+                    setattr(callback, name, None)
+
+    def refuse_divergence(self, dataset):
+        """Look at the trained network: losses were looked at before each step only.
+
+        Parameters
+        ----------
+        dataset : ImageTensors or FileTensors
+            A few training samples.
+
+        Raises
+        ------
+        DivergenceError
+            If parameters, batch-norm statistics, or the outputs for these samples are not finite.
+        """
+        norms = [(name, norm) for name, norm in self.module_.named_modules() if is_tracking(norm)]
+        named = [
+            *(
+                (name, values)
+                for name, values in self.module_.network.named_parameters()
+                if values.requires_grad
+            ),
+            *(
+                (f"{name}.{kind}".removeprefix("network."), norm.get_buffer(kind))
+                for name, norm in norms
+                for kind in ("running_mean", "running_var")
+            ),
+        ]
+        if loss_parameters(self.criterion_.loss):
+            named += self.criterion_.named_parameters()
+        for name, values in named:
+            if not torch.isfinite(values).all():
+                raise ended_diverged(f"{name!r} holds values that are not finite")
+        logits = self.logits(dataset)
+        # A network may rule classes out by a logit of minus infinity, but not all of them.
+        if np.isnan(logits).any() or not np.isfinite(logits.max(axis=1)).all():
+            raise ended_diverged("the outputs for rows of X are not finite")
+
+    # ---------------------------------------------------------------------- prediction
+
+    def predict(self, X):
+        """Return predictions for images in the form of the estimator's `fit`."""
+        return self.predict_proba(X)
+
+    def logits(self, dataset):
+        """Return the outputs for all samples, float32 of shape (n, n_outputs), on the host."""
+
+        def reader(module):
+            return partial(self._forward, module)
+
+        return self._predict(dataset, reader)
+
+    def values_at(self, layer, dataset, *, inputs):
+        """Return the values that a layer reads, or gives, for all samples, on the host.
+
+        Parameters
+        ----------
+        layer : nn.Module
+            Part of the network.
+        dataset : ImageTensors or FileTensors
+            The samples.
+        inputs : bool
+            Whether its input counts, or its output, of which maps are averaged over their pixels.
+
+        Returns
+        -------
+        ndarray of shape (n, d), float32
+        """
+        name = next(name for name, part in self.module_.named_modules() if part is layer)
+
+        def reader(module):
+            def read(images):
+                with hidden_values(module.get_submodule(name), inputs=inputs) as last:
+                    self._forward(module, images)
+                if not last:
+                    raise ValueError(
+                        f"The layer {type(layer).__name__} does not run as a whole when the "
+                        "network reads images. Name one that does."
+                    )
+                return mean_over_views(last[0], self.block_size_)[: len(images)]
+
+            return read
+
+        return self._predict(dataset, reader)
+
+    def _predict(self, dataset, reader):
+        """Return the results of readers for all samples; `reader` makes them of modules."""
+        self._set_training(False)
+        n_readers = 1
+        if torch.device(self.device).type == "cpu" and not torch.is_autocast_enabled("cpu"):
+            n_readers = threads_beside(self.block_work_, -(-len(dataset) // self.block_size_))
+        with threads_for(self.block_work_):
+            readers = map(reader, replicas(self.module_, n_readers))
+            functions = [partial(_on_host, read) for read in readers]
+            return torch.cat(list(map_side_by_side(functions, self.get_iterator(dataset)))).numpy()
+
+    # --------------------------------------------------------------------------- files
+
+    def save_params(self, f_params=None, f_optimizer=None, **kwargs):
+        """Save parameters and history; see `skorch.NeuralNet.save_params`.
+
+        Raises
+        ------
+        ValueError
+            If the state of the optimiser is asked for after the training, which drops it.
+        """
+        if f_optimizer is not None and getattr(self, "optimizer_", None) is None:
+            raise ValueError(
+                "`f_optimizer` asks for the state of the optimiser, which is dropped when a "
+                "training ends. Save it during the training, with a Checkpoint in `net_callbacks`."
+            )
+        super().save_params(f_params=f_params, f_optimizer=f_optimizer, **kwargs)
+
+    def __sklearn_clone__(self):
+        raise TypeError(
+            "A net of an estimator cannot be cloned, as the estimator builds its network. Clone "
+            "the estimator; or copy the trained net with copy.deepcopy."
+        )
+
+
+class ImageClassifierNet(ClassifierMixin, ImageNet):
+    """The net of a classifier: `predict_proba` gives probabilities, `predict` labels.
+
+    Probabilities are those of the estimator as it was fitted, `target_prior` and `calibration`
+    included; a `target_prior` that is set later acts in the estimator alone.
+    """
+
+    @property
+    def classes_(self):
+        """The labels, in the order of the probabilities."""
+        return self.target.classes
+
+    def predict(self, X):
+        """Return the most probable label of each image."""
+        return self.target.predict(self.predict_proba(X))
+
+
+class ImageRegressorNet(RegressorMixin, ImageNet):
+    """The net of a regressor: `predict` gives values in the unit of y."""
+
+
+def _on_host(read, batch):
+    """Return what a reader gives for a batch; whether gradients are taken is up to each thread."""
+    with torch.no_grad():
+        return read(unpack_data(batch)[0]).cpu()

@@ -1,0 +1,47 @@
+"""The one place where sample weights act."""
+
+from torch import nn
+
+__all__ = ["WeightedLoss"]
+
+
+class WeightedLoss(nn.Module):
+    """Weight the samples of a loss and take their mean: the one place where weights act.
+
+    Samples that were mixed have two labels, each with its weight and its fraction.
+
+    Parameters
+    ----------
+    loss : callable
+        ``(logits, target)`` to one value a sample, or to a scalar where all weights are 1.
+    """
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, logits, labels):
+        """Return the weighted mean of the loss over a batch.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, n_classes)
+        labels : tuple of Tensor of shape (n,)
+            As `Augmentation` returns them.
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+        target, weight, *partner = labels
+        if target.is_floating_point():
+            # A continuous target: one number a sample, not one a class.
+            logits = logits[:, 0]
+        values = self.loss(logits, target)
+        if values.ndim == 0:
+            return values
+        values = values * weight
+        if partner:
+            target, weight, share = partner
+            values = share * values + (1 - share) * self.loss(logits, target) * weight
+        return values.mean()

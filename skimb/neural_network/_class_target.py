@@ -1,0 +1,485 @@
+"""Classes as the target of a network: labels, weights, priors, probabilities."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.metrics import confusion_matrix
+from sklearn.metrics import precision_recall_fscore_support as precision_recall_f1
+from sklearn.utils.multiclass import check_classification_targets
+
+from skimb._engine import (
+    ImageClassifierNet,
+    Part,
+    Phase,
+    Target,
+    by_blocks,
+    class_weighted,
+    dataset_of,
+    mean_one,
+)
+from skimb.class_weight import weights_from_counts
+from skimb.losses import Loss
+from skimb.neural_network._double_correction import warn_of_double_correction
+from skimb.neural_network._prior import (
+    effective_prior,
+    resolve_target_prior,
+    shift_log_posterior,
+)
+from skimb.neural_network._training_samplers import resample_training_part
+
+__all__ = ["ClassTarget", "Posterior"]
+
+#: The values of parameters that correct in full for the class prior.
+WHOLE = {
+    "class_weight": ("balanced", "effective"),
+    "batch_sampling": ("balanced", "progressive", 1),
+}
+
+
+class Posterior:
+    """Logits turned into the probabilities of the classes, for one prior or another.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Labels.
+    class_count : ndarray of shape (n_classes,)
+        Samples of each class in y.
+    loss : callable
+        The loss that trained the network.
+    effective_prior : ndarray of shape (n_classes,)
+        The class prior that its batches showed.
+    temperature, decision_temperature : float, default=1.0
+        The number by which logits are divided where a prior is asked for, and where none is.
+    """
+
+    def __init__(
+        self,
+        classes,
+        class_count,
+        loss,
+        effective_prior,
+        *,
+        temperature=1.0,
+        decision_temperature=1.0,
+    ):
+        self.classes, self.class_count = classes, class_count
+        self.loss, self.effective_prior = loss, effective_prior
+        self.temperature, self.decision_temperature = temperature, decision_temperature
+
+    @property
+    def train_prior(self):
+        """The fraction of each class in y."""
+        return self.class_count / self.class_count.sum()
+
+    def resolve_prior(self, target_prior, calibration):
+        """Return the prior that is asked for, or None for the decision as trained.
+
+        Parameters
+        ----------
+        target_prior, calibration
+            As in `CNNClassifier`.
+
+        Raises
+        ------
+        ValueError
+            If that prior cannot be reached.
+        """
+        if target_prior is None and calibration is None:
+            return None
+        asked = f"target_prior={target_prior!r} with calibration={calibration!r}"
+        if getattr(self.loss, "weight", None) is not None:
+            raise ValueError(
+                "`loss` has class weights of its own, so it is not known which prior its "
+                f"probabilities speak for, and {asked} cannot be reached. Give them as "
+                "`class_weight` instead."
+            )
+        if np.any(self.effective_prior == 0):
+            raise ValueError(
+                f"{asked} needs every class in the training, but `class_weight` is zero for "
+                f"{self.classes[self.effective_prior == 0].tolist()}."
+            )
+        if target_prior is None:
+            return None
+        return resolve_target_prior(
+            target_prior, classes=self.classes, train_prior=self.train_prior
+        )
+
+    def log(self, logits, prior):
+        """Return log-probabilities.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (n, n_classes)
+            The outputs of the network.
+        prior : ndarray of shape (n_classes,) or None
+            As `resolve_prior` returns it.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes), float64
+        """
+        logits = logits.astype(np.float64)
+        if isinstance(self.loss, Loss):
+            mapped = "decision_logits" if prior is None else "effective_logits"
+            logits = by_blocks(getattr(self.loss, mapped), logits)
+        if prior is None:
+            return log_softmax(logits / self.decision_temperature, axis=1)
+        logits = logits / self.temperature
+        return shift_log_posterior(logits, source=self.effective_prior, target=prior)
+
+    def fit_temperatures(self, logits, part):
+        """Set the temperatures that make the labels of a held-out part most probable.
+
+        scikit-learn's temperature scaling knows one prior, that of the part; here the classes count
+        as in the prior that is asked for. Labels are softened, as Platt did: where all samples are
+        right, no finite temperature would be small enough for hard ones.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (n, n_classes)
+            The outputs of the network.
+        part : Part
+            The held-out samples, with the weights that they came with.
+        """
+        n_samples, n_classes = logits.shape
+        soft = np.full((n_samples, n_classes), 1 / (n_samples + n_classes))
+        soft[np.arange(n_samples), part.target] = (n_samples + 1) / (n_samples + n_classes)
+
+        def best(name, prior, counted):
+            # The classes count as in the prior that is asked for, not as they were held out.
+            held = np.bincount(part.target, weights=part.weight, minlength=n_classes)
+            weight = part.weight * (counted / np.maximum(held, np.finfo(float).tiny))[part.target]
+
+            def surprise(log_temperature):
+                setattr(self, name, np.exp(log_temperature))
+                return -np.average((soft * self.log(logits, prior)).sum(axis=1), weights=weight)
+
+            found = minimize_scalar(surprise, bounds=(-5, 5), method="bounded")
+            return float(np.exp(found.x))
+
+        self.temperature = best("temperature", self.train_prior, self.train_prior)
+        self.decision_temperature = self.temperature
+        if not _moves_decision(self.loss):
+            return
+        counted = self.effective_prior
+        if getattr(self.loss, "adjusts_prior", False):
+            # It evens the classes out.
+            counted = np.full(n_classes, 1 / n_classes)
+        self.decision_temperature = best("decision_temperature", None, counted)
+
+
+class ClassTarget(Target):
+    """Labels as a network learns them: as class indices, with weights, and as probabilities.
+
+    Parameters
+    ----------
+    parameters : dict
+        The parameters of the classifier by name.
+    """
+
+    net_class = ImageClassifierNet
+    #: The name of a stratum of the validation split.
+    stratum = "class"
+    #: Samples of a class that are held out at least, where they are not more than a quarter of it.
+    least_held = 5
+    #: The `scoring` that is computed without a scorer.
+    own_scoring = "balanced_accuracy"
+
+    def __init__(self, parameters):
+        self.parameters = {
+            name: parameters[name]
+            for name in (
+                "loss",
+                "class_weight",
+                "max_weight",
+                "batch_sampling",
+                "target_prior",
+                "calibration",
+            )
+        }
+        self.posterior: Any = None
+
+    # ---------------------------------------------------------------- labels and weights
+
+    def fit(self, y):
+        """Learn the labels; return class indices."""
+        check_classification_targets(y)
+        self.classes, indices = np.unique(y, return_inverse=True)
+        if len(self.classes) < 2:
+            raise ValueError(
+                f"CNNClassifier needs at least two classes, but y holds one class only: "
+                f"{self.classes[0]!r}."
+            )
+        return indices
+
+    def read(self, y):
+        """Return the class indices of labels that `fit` has seen."""
+        y = np.asarray(y)
+        known = np.isin(y, self.classes)
+        if not known.all():
+            raise ValueError(
+                f"y holds labels that `fit` did not see: {np.unique(y[~known]).tolist()}. Labels "
+                f"that it saw: {self.classes.tolist()}."
+            )
+        return np.searchsorted(self.classes, y)
+
+    def original(self, values):
+        """Return the labels of class indices."""
+        return self.classes[values]
+
+    decode = original
+
+    def count(self, indices, weight):
+        """Count the samples of positive weight; refuse weights that leave a class without any."""
+        empty = self.classes[np.bincount(indices, weights=weight) == 0]
+        if len(empty):
+            raise ValueError(
+                f"`sample_weight` leaves no row of the classes {empty.tolist()}: all their weights "
+                "are zero. Take these rows out, or give one of them a weight."
+            )
+        self.class_count = np.bincount(indices[weight > 0])
+
+    def counts(self, indices):
+        """Return the samples of each class of a part."""
+        return np.bincount(indices, minlength=len(self.classes))
+
+    def learn(self, part):
+        """Learn from the training part before it is resampled: nothing."""
+
+    # --------------------------------------------------------------- the validation part
+
+    @property
+    def wants_validation(self):
+        """Whether a validation part is needed for more than early stopping."""
+        return self.parameters["calibration"] is not None
+
+    def strata(self, indices, fraction):
+        """Return the stratum of each sample, and the names of the strata."""
+        return indices, self.classes
+
+    def check_validation(self, indices):
+        """Refuse a validation part that tells nothing."""
+        held = np.unique(indices)
+        if len(held) < 2:
+            raise ValueError(
+                "Early stopping and calibration need at least two classes in the validation part, "
+                f"but only {self.classes[held].tolist()} could be split. "
+                "Give more rows or groups, or use early_stopping=False and calibration=None."
+            )
+
+    def watches_loss(self, loss, *, is_resampled):
+        """Tell whether early stopping can watch the loss of the validation part."""
+        return True
+
+    def held_weight(self, valid, training, phase):
+        """Weigh held-out samples so that classes count as in the training, batches included."""
+        prior = self._prior_shown(training, phase, training.plan.n_epochs - 1)
+        held = np.bincount(valid.target, weights=valid.weight, minlength=len(prior))
+        weight = valid.weight * (prior / np.maximum(held, np.finfo(float).tiny))[valid.target]
+        # A class of weight zero may be all that was held out of it.
+        return weight / max(weight.mean(), np.finfo(float).tiny)
+
+    def judge(self, outputs, y):
+        """Judge the outputs for a validation part.
+
+        Parameters
+        ----------
+        outputs : ndarray of shape (n, n_classes)
+        y : ndarray of shape (n,)
+            Labels.
+
+        Returns
+        -------
+        view : classifier
+            For scorers.
+        records : dict
+            For the history.
+        score : float
+            The balanced accuracy.
+        """
+        view = _View(self.classes, self._log_posterior(outputs))
+        predicted = view.predict(y)
+        precision, recall, f1, _ = precision_recall_f1(
+            y, predicted, labels=self.classes, zero_division=0.0
+        )
+        balanced = float(recall[np.isin(self.classes, y)].mean())
+        matrix = confusion_matrix(y, predicted, labels=self.classes)
+        records = {
+            "valid_balanced_accuracy": balanced,
+            "valid_precision": precision.tolist(),
+            "valid_recall": recall.tolist(),
+            "valid_f1": f1.tolist(),
+            "valid_confusion_matrix": matrix.tolist(),
+        }
+        return view, records, balanced
+
+    def described(self, y):
+        """Describe a validation part for an error."""
+        return f"the validation part, which holds {np.unique(y).tolist()}"
+
+    # --------------------------------------------------------------------- the training
+
+    def resample(self, sampler, part, rng):
+        """Apply the sampler to the training part."""
+        images, labels, weight = resample_training_part(
+            sampler, part.images, self.classes[part.target], part.weight, rng=rng
+        )
+        return Part(images, np.searchsorted(self.classes, labels), weight)
+
+    def phases(self, part, loss, start):
+        """Return the phases of the training; weights set in at epoch `start`, counted from 0."""
+        self.class_weight = weights_from_counts(
+            self.parameters["class_weight"], classes=self.classes, counts=self.counts(part.target)
+        )
+        warn_of_double_correction(
+            self.parameters,
+            WHOLE,
+            loss=loss,
+            effect=(
+                "correct for the class prior, so rare classes are favoured twice. Leave one of "
+                "them out, or set target_prior to say which prior predictions shall speak for."
+            ),
+        )
+        weight, _ = class_weighted(
+            part.weight, part.target, self.class_weight, max_weight=self.parameters["max_weight"]
+        )
+        if isinstance(loss, Loss):
+            loss.fit(part.target)
+        phases = [Phase(start, weight, loss)]
+        if start > 0:
+            early = loss
+            if isinstance(loss, Loss):
+                early = clone(loss).fit(np.arange(len(self.classes)))
+            phases.insert(0, Phase(0, mean_one(part.weight)[0], early))
+        return phases
+
+    def batch_fractions(self, indices):
+        """Return the keywords of the `BatchPlan` that say which samples batches hold how often."""
+        return {"target": indices, "batch_sampling": self.parameters["batch_sampling"]}
+
+    def begin(self, training):
+        """Refuse predictions that could not be made later, before the training."""
+        for phase in reversed(training.phases):
+            self.at(training, phase.start)
+            self._prior()
+
+    def network_options(self, training):
+        """Return the keywords of `build_module` that the target decides."""
+        loss = training.phases[-1].loss
+        adjusts = getattr(loss, "adjusts_prior", False)
+        return {
+            "n_outputs": len(self.classes),
+            "prior": None if adjusts else self.posterior.effective_prior,
+            "cosine_head": getattr(loss, "needs_cosine_head", False),
+        }
+
+    def example(self):
+        """Return outputs and a target of two samples, on which the loss is tried."""
+        n_classes = len(self.classes)
+        return torch.zeros(2, n_classes), torch.tensor([0, n_classes - 1])
+
+    def at(self, training, epoch):
+        """Let outputs mean what they mean after an epoch; see `Target`."""
+        phase = training.phase(epoch)
+        self.posterior = Posterior(
+            self.classes,
+            self.class_count,
+            phase.loss,
+            self._prior_shown(training, phase, epoch),
+        )
+
+    def _prior_shown(self, training, phase, epoch):
+        """Return the class prior that the batches of an epoch show, weights included."""
+        fractions = training.augmentation.label_shares(training.plan.shares(epoch))
+        return effective_prior(fractions, training.part.target, phase.weight)
+
+    def conclude(self, training, net, epoch, held):
+        """Settle what outputs mean after the training.
+
+        Parameters
+        ----------
+        training : Training
+        net : ImageNet
+            The trained net, which has the weights of that epoch.
+        epoch : int
+            Counted from 0.
+        held : Part or None
+            The validation part, with the weights that it came with.
+        """
+        self.at(training, epoch)
+        if self.parameters["calibration"] is not None and held is not None:
+            self.posterior.fit_temperatures(net.logits(dataset_of(held.images)), held)
+
+    def fitted(self):
+        """Return the attributes that the classifier shows."""
+        posterior = self.posterior
+        return {
+            "classes_": self.classes,
+            "class_count_": self.class_count,
+            "class_weight_": self.class_weight,
+            "effective_prior_": posterior.effective_prior,
+            "loss_": posterior.loss,
+            "temperature_": posterior.temperature,
+            "decision_temperature_": posterior.decision_temperature,
+        }
+
+    # ---------------------------------------------------------------------- predictions
+
+    def _prior(self):
+        return self.posterior.resolve_prior(
+            self.parameters["target_prior"], self.parameters["calibration"]
+        )
+
+    def _log_posterior(self, outputs):
+        return self.posterior.log(outputs, self._prior())
+
+    def interpret(self, outputs):
+        """Return the probabilities of the classes; see `Target`."""
+        return np.exp(self._log_posterior(outputs))
+
+    def predict(self, interpreted):
+        """Return the most probable labels."""
+        return self.classes[interpreted.argmax(axis=1)]
+
+
+def _moves_decision(loss):
+    """Tell whether a loss was published to decide by other logits than those of its posterior."""
+    return isinstance(loss, Loss) and type(loss).decision_logits is not Loss.decision_logits
+
+
+class _View(ClassifierMixin, BaseEstimator):
+    """The classifier as it stands after an epoch, seen by scorers through known log-posteriors.
+
+    Parameters
+    ----------
+    classes, log_proba : ndarray
+        Labels and their log-probabilities on the validation part.
+    """
+
+    def __init__(self, classes, log_proba):
+        self.classes = classes
+        self.log_proba = log_proba
+        self.classes_ = classes
+
+    def fit(self, X, y):
+        """Do nothing: the network is trained elsewhere."""
+        return self
+
+    def predict_proba(self, X):
+        """Return the probabilities of the validation part."""
+        return np.exp(self.log_proba)
+
+    def decision_function(self, X):
+        """Return log-probabilities, or their difference for two classes."""
+        if len(self.classes) == 2:
+            return self.log_proba[:, 1] - self.log_proba[:, 0]
+        return self.log_proba
+
+    def predict(self, X):
+        """Return the most probable labels."""
+        return self.classes[self.log_proba.argmax(axis=1)]

@@ -1,0 +1,53 @@
+"""The form of X and y that a fitted estimator reads, for its net alone."""
+
+from sklearn.base import BaseEstimator
+
+from skimb._engine import labelled_dataset
+from skimb._images import check_images
+
+__all__ = ["NetInput"]
+
+#: What `check_images` asks of an estimator.
+LEARNED = (
+    "n_features_in_",
+    "feature_names_in_",
+    "image_shape_",
+    "value_range_",
+    "_fitted_on_rows",
+    "_given_range",
+)
+
+
+class NetInput(BaseEstimator):
+    """Turn X and y, in the form that an estimator was fitted on, into a data set of the engine.
+
+    Parameters
+    ----------
+    estimator : BaseCNN
+        The estimator; the attributes that tell the form of X are taken from it.
+    target : Target
+        The reader of y.
+    """
+
+    def __init__(self, estimator, target):
+        self.channels = estimator.channels
+        self.target = target
+        learned = vars(estimator)
+        vars(self).update({name: learned[name] for name in LEARNED if name in learned})
+
+    def __call__(self, X, y=None):
+        """Return a data set; without y, one for predictions."""
+        images = check_images(self, X, channels=self.channels)
+        if y is None:
+            return labelled_dataset(images, None)
+        target = self.target.read(y)
+        if len(target) != len(images):
+            raise ValueError(
+                f"X and y must be of one length. X holds {len(images)} samples, y {len(target)}."
+            )
+        return labelled_dataset(images, self.target.encode(target))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags

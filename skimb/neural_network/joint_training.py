@@ -1,0 +1,22 @@
+"""Fits that are prepared one by one and trained together, as `LossSearchCV` does it.
+
+`pend` and `prepare_head` check everything and return a `PendingFit`; `train_together` returns a net
+for each; and ``PendingFit.conclude`` hands each estimator its net.
+"""
+
+from skimb._engine import train_together, why_alone, why_slower
+from skimb.neural_network._cnn import PendingFit, pend
+from skimb.neural_network._decoupled import build_head, head_batch_sampling
+from skimb.neural_network._heads import prepare_head, starting_layer
+
+__all__ = [
+    "PendingFit",
+    "build_head",
+    "head_batch_sampling",
+    "pend",
+    "prepare_head",
+    "starting_layer",
+    "train_together",
+    "why_alone",
+    "why_slower",
+]
