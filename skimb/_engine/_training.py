@@ -105,6 +105,8 @@ class Training:
         ``(outputs, loss)`` of the validation part to records of the history.
     read : callable, default=None
         X and y in the form of the estimator's `fit` to a data set of the engine.
+    held : Part, default=None
+        The validation part with targets and weights as they came.
     rates : list of float, default=None
         The learning rate of each epoch, known from an earlier training that this one repeats on
         more samples; None: the schedule of the settings.
@@ -127,6 +129,7 @@ class Training:
     seed: int
     scores: Any = None
     read: Any = None
+    held: Part | None = None
     rates: list[float] | None = None
     is_contiguous: bool = False
 

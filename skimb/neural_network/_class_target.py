@@ -398,7 +398,7 @@ class ClassTarget(Target):
         fractions = training.augmentation.label_shares(training.plan.shares(epoch))
         return effective_prior(fractions, training.part.target, phase.weight)
 
-    def conclude(self, training, net, epoch, held):
+    def conclude(self, training, net, epoch):
         """Settle what outputs mean after the training.
 
         Parameters
@@ -408,11 +408,10 @@ class ClassTarget(Target):
             The trained net, which has the weights of that epoch.
         epoch : int
             Counted from 0.
-        held : Part or None
-            The validation part, with the weights that it came with.
         """
         self.at(training, epoch)
-        if self.parameters["calibration"] is not None and held is not None:
+        if self.parameters["calibration"] is not None and training.held is not None:
+            held = training.held
             self.posterior.fit_temperatures(net.logits(dataset_of(held.images)), held)
 
     def fitted(self):

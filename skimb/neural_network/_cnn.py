@@ -225,8 +225,8 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         """
         # A fit that fails leaves the estimator unfitted, not half new and half old.
         self.__dict__.pop("net_", None)
-        training, held = self._prepare(X, y, sample_weight, groups, X_val=X_val, y_val=y_val)
-        epoch = self._train(training, held)
+        training = self._prepare(X, y, sample_weight, groups, X_val=X_val, y_val=y_val)
+        epoch = self._train(training)
         self._warn_of_short_training(training)
         if self.early_stopping == "refit":
             self._refit(X, y, sample_weight, n_epochs=epoch + 1, plan=training.plan)
@@ -238,13 +238,13 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         del self.net_
         rates = [record["lr"] for record in self.history_[:n_epochs]]
         length = TrainingLength(plan.batch_size, plan.n_epochs, plan.steps)
-        self._train(*self._prepare(X, y, sample_weight, rates=rates, length=length))
+        self._train(self._prepare(X, y, sample_weight, rates=rates, length=length))
         vars(self).update(found)
 
-    def _train(self, training, held):
+    def _train(self, training):
         """Build the network and train it; return the epoch whose weights it has, from 0."""
         with training_mode(training):
-            pending = PendingFit(self, self._build(training), training, held)
+            pending = PendingFit(self, self._build(training), training)
             net, epoch = train(pending.network, training)
         pending.conclude(net, epoch)
         return epoch
@@ -264,8 +264,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         """Check everything, and return the training; nothing is random in torch yet.
 
         With the learning rate of each epoch and the `TrainingLength` of an earlier training on a
-        part of the samples, this training repeats that one on all of them. The validation part is
-        returned too, with the weights and targets that it came with.
+        part of the samples, this training repeats that one on all of them.
         """
         if y is None:
             raise ValueError(
@@ -357,12 +356,13 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             rates=rates,
         )
         if held is not None:
+            training.held = held
             for phase in phases:
                 phase.valid_weight = target.held_weight(held, training, phase)
             training.valid = Part(held.images, target.encode(held.target), phases[0].valid_weight)
             training.scores = self._validation_scores(target, held, loss, scorer)
         target.begin(training)
-        return training, held
+        return training
 
     def _check_options(self, settings, X_val, y_val):
         """Refuse options that contradict each other."""
@@ -576,10 +576,10 @@ def pend(estimator, X, y, sample_weight=None, groups=None):
     -------
     PendingFit
     """
-    training, held = estimator._prepare(X, y, sample_weight, groups)
+    training = estimator._prepare(X, y, sample_weight, groups)
     with training_mode(training):
         network = estimator._build(training)
-    return PendingFit(estimator, network, training, held)
+    return PendingFit(estimator, network, training)
 
 
 @dataclass(eq=False)
@@ -594,14 +594,11 @@ class PendingFit:
         On the device.
     training : Training
         All else that the training needs.
-    held : Part or None
-        The validation part, with the weights that it came with.
     """
 
     estimator: Any
     network: Any
     training: Any
-    held: Any
 
     def train(self):
         """Train the network alone, and conclude the fit; return the estimator."""
@@ -623,7 +620,7 @@ class PendingFit:
         -------
         estimator
         """
-        self.training.target.conclude(self.training, net, epoch, self.held)
+        self.training.target.conclude(self.training, net, epoch)
         self.estimator._conclude(self.training, net)
         return self.estimator
 

@@ -321,7 +321,7 @@ class ContinuousTarget(Target):
         network.train()
         return RankSimilarity(head, strength)
 
-    def conclude(self, training, net, epoch, held):
+    def conclude(self, training, net, epoch):
         """Refuse predictions that are not finite in the unit of y.
 
         Parameters
@@ -331,8 +331,6 @@ class ContinuousTarget(Target):
             The trained net, which has the weights of that epoch.
         epoch : int
             Counted from 0.
-        held : Part or None
-            The validation part.
         """
         with np.errstate(over="ignore"):
             predicted = self.interpret(net.logits(few_samples(training.part)))

@@ -31,11 +31,11 @@ from torch import nn
 from skimb._engine import _length, _net
 from skimb._engine._blocks import forward
 from skimb._engine._together import train_together, why_alone, why_slower
-from skimb._engine._training import prepared
 from skimb.losses import CrossEntropyLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss, Loss
 from skimb.metrics import imbalance_scoring
 from skimb.model_selection import LossSearchCV
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
+from skimb.neural_network.joint_training import pend
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.under_sampling import RandomUnderSampler
 
@@ -84,10 +84,10 @@ def tiny(in_channels, n_outputs):
 
 def fitted_together(estimators, parts):
     """Fit estimators on their parts of the data, together."""
-    trainees = [prepared(clone(e), *part) for e, part in zip(estimators, parts, strict=True)]
+    trainees = [pend(clone(e), *part) for e, part in zip(estimators, parts, strict=True)]
     assert {why_alone(trainee) for trainee in trainees} == {None}
     return [
-        trainee.estimator._conclude(trainee.training, net, trainee.estimator.max_epochs - 1)
+        trainee.conclude(net, trainee.estimator.max_epochs - 1)
         for trainee, net in zip(trainees, train_together(trainees), strict=True)
     ]
 
@@ -228,13 +228,13 @@ def test_one_that_diverges_does_not_disturb_the_others(embedded, small_digits):
 
     base = CNNClassifier("linear", image_shape=(embedded.shape[1], 1, 1), random_state=0)
     trainees = [
-        prepared(clone(base).set_params(loss=loss), embedded, y)
+        pend(clone(base).set_params(loss=loss), embedded, y)
         for loss in ("cross_entropy", exploding)
     ]
     net, error = train_together(trainees)
     assert isinstance(error, ValueError)
     assert "Training diverged" in str(error)
-    trainees[0].estimator._conclude(trainees[0].training, net, 0)
+    trainees[0].conclude(net, 0)
     alone = clone(base).fit(embedded, y)
     np.testing.assert_allclose(
         trainees[0].estimator.predict_proba(embedded), alone.predict_proba(embedded), atol=1e-5
@@ -255,19 +255,15 @@ def test_one_that_diverges_does_not_disturb_the_others(embedded, small_digits):
 )
 def test_what_cannot_be_trained_together_says_why(params, reason, small_digits):
     X, y = small_digits
-    found = why_alone(
-        prepared(CNNClassifier(random_state=0, **{"augmentation": None, **params}), X, y)
-    )
+    found = why_alone(pend(CNNClassifier(random_state=0, **{"augmentation": None, **params}), X, y))
     assert found is not None
     assert reason in found
 
 
 def test_large_networks_are_not_vectorised(small_digits):
     X, y = small_digits
-    assert (
-        why_slower(prepared(CNNClassifier(tiny, augmentation=None, random_state=0), X, y)) is None
-    )
-    reason = why_slower(prepared(CNNClassifier(augmentation=None, random_state=0), X, y))
+    assert why_slower(pend(CNNClassifier(tiny, augmentation=None, random_state=0), X, y)) is None
+    reason = why_slower(pend(CNNClassifier(augmentation=None, random_state=0), X, y))
     assert reason is not None
     assert "multiply-adds" in reason
 
@@ -856,9 +852,9 @@ REACHED = []
 class Recording(CNNClassifier):
     """A network that records the metadata of its trainings."""
 
-    def _prepare(self, X, y, sample_weight=None, groups=None):
+    def _prepare(self, X, y, sample_weight=None, groups=None, **options):
         REACHED.append((len(y), sample_weight, groups))
-        return super()._prepare(X, y, sample_weight, groups)
+        return super()._prepare(X, y, sample_weight, groups, **options)
 
 
 def reached(search, *args, **kwargs):

@@ -23,9 +23,10 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
 from torch import nn
 
-from skimb._engine._net import ImageNet
+from skimb._engine._image_net import ImageNet
 from skimb._engine._runtime import threads_for
 from skimb.class_weight import class_counts, class_prior
 from skimb.losses import CrossEntropyLoss, FocalLoss
@@ -476,9 +477,17 @@ def test_steps_per_epoch_fixes_the_number_of_steps(small_digits):
         assert [row["train_batch_count"] for row in clf.net_.history] == [7, 7]
 
 
+class Groups(Callback):
+    """Keep the groups of parameters that the optimiser gets."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.found = net.optimizer_.param_groups
+
+
 def test_biases_and_norms_do_not_decay(small_digits):
-    optimizer = quick(weight_decay=0.3).fit(*small_digits).net_.optimizer_
-    decays = {group["weight_decay"]: group["params"] for group in optimizer.param_groups}
+    groups = Groups()
+    quick(weight_decay=0.3, net_callbacks=[groups]).fit(*small_digits)
+    decays = {group["weight_decay"]: group["params"] for group in groups.found}
     assert all(p.ndim > 1 for p in decays[0.3])
     assert all(p.ndim == 1 for p in decays[0.0])
 
@@ -946,5 +955,5 @@ def test_frozen_norms_stay_as_they_are(small_digits):
 def test_settling_norms_does_not_touch_the_training(small_digits, monkeypatch):
     clf = quick(module=Normed(), early_stopping=True)
     settled = [row["train_loss"] for row in clf.fit(*small_digits).history_]
-    monkeypatch.setattr(ImageNet, "settle_norms", lambda net: None)
+    monkeypatch.setattr(ImageNet, "re_estimate_norms", lambda net: None)
     assert settled == [row["train_loss"] for row in clf.fit(*small_digits).history_]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from skimb._engine._augmentation import build_augmentation
-from skimb._engine._standardized import RowLoss
+from skimb._engine._weighted_loss import WeightedLoss
 from skimb.losses import CrossEntropyLoss
 from skimb.neural_network import CNNClassifier, CutMix, FlipCrop, Mixup, Remix
 
@@ -76,7 +76,7 @@ def test_rows_of_two_labels_pay_for_both_by_their_shares():
     logits = torch.randn(50, 3)
     target, partner = torch.randint(0, 3, (2, 50))
     weight, partner_weight, share = torch.rand(3, 50)
-    loss = RowLoss(CrossEntropyLoss(reduction="none"))
+    loss = WeightedLoss(CrossEntropyLoss(reduction="none"))
     found = loss(logits, (target, weight, partner, partner_weight, share))
     total = 0.0
     for i in range(50):

@@ -242,7 +242,7 @@ class StopAfter:
         self.n_epochs = n_epochs
 
     def fit(self, classifier, X, y, backbone):
-        from skimb._engine._net import ImageNet
+        from skimb._engine._image_net import ImageNet
 
         seen = []
         own = ImageNet.run_single_epoch
@@ -263,7 +263,7 @@ class StopAfter:
 def test_what_thaws_trains_again_norms_and_dropout_included(
     early_stopping, small_digits, monkeypatch
 ):
-    from skimb._engine._net import ImageNet
+    from skimb._engine._image_net import ImageNet
 
     X, y = small_digits
     net = nn.Sequential(
@@ -346,7 +346,7 @@ def test_layer_wise_rates(resnet, small_digits):
 
 @pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "plateau", "constant"])
 def test_every_schedule_keeps_the_ratio_of_the_rates(schedule, resnet, small_digits, monkeypatch):
-    from skimb._engine._net import ImageNet
+    from skimb._engine._image_net import ImageNet
 
     X, y = small_digits
     rates = []
