@@ -6,22 +6,21 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from imblearn.base import BaseSampler
 from scipy import sparse
 from sklearn.utils import check_random_state, get_tags
 
 from skimb._containers import matched_rows, select_rows
 from skimb._params import HasMethods
 from skimb._plans import sample_indices
-from skimb._points import EmbeddingMixin
+from skimb._points import Points
 from skimb._rounding import in_dtype
-from skimb._sampler_base import ImageSamplerMixin
+from skimb._sampler_base import ImageSampler
 from skimb._sub_estimators import seeded_clone
 
 __all__ = ["EmbeddedSampler"]
 
 
-class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
+class EmbeddedSampler(ImageSampler):
     """Let any sampler of imbalanced-learn resample images, by their pixels or by an embedding.
 
     Those that choose rows (TomekLinks, EditedNearestNeighbours, NearMiss, OneSidedSelection,
@@ -96,10 +95,16 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
         tags.sampler_tags.sample_indices = inner is not None and inner.sample_indices
         return tags
 
+    def _computes(self):
+        # What an embedder reads is its own affair.
+        return self.embedder is None
+
     def _fit_resample(self, X, y):
         self.__dict__.pop("sample_indices_", None)
-        self._fit_embedder(X, y)
-        points = self._points(X)
+        embedding = Points.fit(X, y, self.embedder, self.random_state)
+        if embedding.embedder is not None:
+            self.embedder_ = embedding.embedder
+        points = embedding()
         self.sampler_ = seeded_clone(self.sampler, check_random_state(self.random_state))
         # Some of imbalanced-learn's samplers take labels for positions: they get class indices.
         classes, target = np.unique(y, return_inverse=True)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from imblearn.base import BaseSampler
 from imblearn.utils import check_sampling_strategy, check_target_type
 from scipy import sparse
 from sklearn.utils import check_consistent_length
@@ -22,23 +23,23 @@ from skimb._params import check_handed_in, fit_context
 from skimb._plans import origin_of, sample_indices
 from skimb._unpacking import is_tensor
 
-__all__ = ["ImageSamplerMixin"]
+__all__ = ["ImageSampler"]
 
 
-class ImageSamplerMixin:
-    """What turns a sampler on imbalanced-learn's bases into one of rows of any dimension.
+class ImageSampler(BaseSampler):
+    """Template of samplers of classes: imbalanced-learn's base, for samples of any dimension.
 
-    Put it before the base. ``_makes_rows`` says that rows are made, whose parents only a view can
-    tell; ``_wants_images`` that they are made as images: then they cannot be sparse. ``_computes``
-    tells whether rows take part in arithmetic; a sampler that only selects takes strings and
-    missing values too.
+    A subclass names one of imbalanced-learn's further bases after it, `BaseOverSampler` say, which
+    tells what `sampling_strategy` means. ``_makes_rows`` says that samples are made, whose parents
+    only a view can tell; ``_wants_images`` says that they are made as images, so that they cannot
+    be sparse. ``_computes`` tells whether samples take part in arithmetic; a sampler that only
+    selects takes strings and missing values too.
     """
 
     _wants_images = False
     _makes_rows = False
     _sampling_type: str
     sampling_strategy: Any
-    _fit_resample: Any
 
     def _computes(self):
         return self._makes_rows
@@ -57,7 +58,7 @@ class ImageSamplerMixin:
         -------
         self
         """
-        return super().fit(plain_rows(X), plain_labels(y, self), **params)  # pyright: ignore[reportAttributeAccessIssue] - the base
+        return super().fit(plain_rows(X), plain_labels(y, self), **params)
 
     # The base switches the checks off of what is handed in.
     @fit_context(prefer_skip_nested_validation=False)
@@ -145,7 +146,7 @@ class ImageSamplerMixin:
         return X, y, is_one_vs_all
 
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()  # pyright: ignore[reportAttributeAccessIssue] - the base
+        tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = not self._computes()
         tags.input_tags.string = not self._computes()

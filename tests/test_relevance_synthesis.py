@@ -13,7 +13,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skimb._distances import by_range, half_medians, nearest
 from skimb.over_sampling import SMOGN, SMOTER, GaussianNoiseOverSampler
-from skimb.over_sampling._row_makers import Recipe, perturbed
+from skimb.over_sampling._recipes import Recipe, perturbed
 from skimb.relevance import Relevance
 
 MAKERS = [SMOTER, SMOGN, GaussianNoiseOverSampler]
@@ -200,7 +200,7 @@ def test_noise_by_hand():
             return np.ones(shape)
 
     one, both = np.array([1]), np.array([0, 0])
-    recipe = Recipe(one, one, np.zeros(1), np.array([0.5]), bump=both)
+    recipe = Recipe(one, one, np.zeros(1), np.array([0.5]), range_of=both)
     made = perturbed(np.array([[0.0, 1.0], [2.0, 1.0]]), recipe, Ones())
     np.testing.assert_allclose(made, [[2 + 0.5 * 2**0.5, 1]])
     made = perturbed(np.array([[0, 1], [2, 1]], dtype=np.uint8), recipe, Ones())

@@ -17,7 +17,7 @@ from skimb._params import Interval, StrOptions, check_parameters
 from skimb._plans import append_rows
 from skimb._process import exclusive
 from skimb._rounding import in_dtype
-from skimb._sampler_base import ImageSamplerMixin
+from skimb._sampler_base import ImageSampler
 
 __all__ = ["AugmentedOverSampler", "ImageJitter"]
 
@@ -116,7 +116,7 @@ class ImageJitter(BaseEstimator):
         out[...] = in_dtype(made, image.dtype)
 
 
-class AugmentedOverSampler(ImageSamplerMixin, BaseOverSampler):
+class AugmentedOverSampler(ImageSampler, BaseOverSampler):
     """Add changed copies of random images of the rare classes.
 
     Where `RandomOverSampler` repeats an image to the pixel, each new image is another one: shifted,

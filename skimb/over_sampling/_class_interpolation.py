@@ -1,19 +1,22 @@
 """Make rows of the rare classes between the old ones."""
 
+from functools import partial
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 
-from skimb._neighbor_pairs import BaseSMOTE
+from skimb._neighbor_pairs import choose_pairs
 from skimb._params import HasMethods, Interval
 from skimb._plans import interpolate_rows
-from skimb._points import EmbeddingMixin
+from skimb._points import Points
+from skimb._sampler_base import ImageSampler
 
 __all__ = ["SMOTE"]
 
 
-class SMOTE(EmbeddingMixin, BaseSMOTE):
+class SMOTE(ImageSampler, BaseOverSampler):
     r"""Make rows of the rare classes on the segments between near neighbours.
 
     For a row :math:`x_i` of a rare class, one of its k nearest neighbours :math:`x_j` in the class
@@ -84,6 +87,8 @@ class SMOTE(EmbeddingMixin, BaseSMOTE):
     True
     """
 
+    _makes_rows = True
+
     _parameter_constraints: dict = {
         **BaseOverSampler._parameter_constraints,
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
@@ -106,8 +111,23 @@ class SMOTE(EmbeddingMixin, BaseSMOTE):
         self.embedder = embedder
         self.lazy = lazy
 
-    def _prepare(self, X, y):
-        self._fit_embedder(X, y)
+    def _fit_resample(self, X, y):
+        pairs = choose_pairs(
+            y,
+            self.sampling_strategy_,
+            partial(self._fit_points, X, y),
+            k_neighbors=self.k_neighbors,
+            random_state=self.random_state,
+            name=type(self).__name__,
+        )
+        self.parents_, self.gaps_ = pairs.parents, pairs.gaps
+        self.sample_indices_ = pairs.sample_indices(len(y))
+        first, second = pairs.parents.T
+        rows = interpolate_rows(X, first, second, pairs.gaps, lazy=self.lazy)
+        return rows, np.concatenate([y, pairs.labels])
 
-    def _rows(self, X, first, second):
-        return interpolate_rows(X, first, second, self.gaps_, lazy=self.lazy)
+    def _fit_points(self, X, y):
+        points = Points.fit(X, y, self.embedder, self.random_state)
+        if points.embedder is not None:
+            self.embedder_ = points.embedder
+        return points

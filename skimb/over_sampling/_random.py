@@ -7,12 +7,12 @@ from imblearn.over_sampling.base import BaseOverSampler
 from sklearn.utils import check_random_state
 
 from skimb._containers import select_rows
-from skimb._sampler_base import ImageSamplerMixin
+from skimb._sampler_base import ImageSampler
 
 __all__ = ["RandomOverSampler"]
 
 
-class RandomOverSampler(ImageSamplerMixin, BaseOverSampler):
+class RandomOverSampler(ImageSampler, BaseOverSampler):
     """Copy random rows of the rare classes, images included.
 
     For equal seeds the rows are those of imbalanced-learn's sampler of the same name. Give it to

@@ -7,7 +7,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skimb._params import Interval, plain
-from skimb._relevance_sampler_base import RelevanceResampler
+from skimb._range_sizes import OVER
+from skimb._relevance_sampler_base import RelevanceResampler, Selection
 
 __all__ = ["RelevanceOverSampler", "RelevanceSampler"]
 
@@ -75,7 +76,7 @@ class RelevanceOverSampler(RelevanceResampler):
     1     4.0  20.0     True       5     11
     """
 
-    _factors = (1.0, np.inf)
+    _sizes = OVER
 
     def __init__(
         self,
@@ -92,25 +93,13 @@ class RelevanceOverSampler(RelevanceResampler):
         self.random_state = random_state
         self.lazy = lazy
 
-    def _named_counts(self, name, before, is_rare):
-        rare, normal = before[is_rare], before[~is_rare]
-        after = before.copy()
-        if name == "balance":
-            after[is_rare] += normal.sum() / len(rare)
-        else:
-            after[is_rare] += normal.mean() ** 2 / rare
-        return after
-
-    def _changed(self, is_rare, *, is_list):
-        return is_rare
-
-    def _choose(self, learned):
+    def _plan(self, rows, target, learned):
         rng = check_random_state(self.random_state)
         added = (self.bumps_["after"] - self.bumps_["before"]).tolist()
         copies = [
             rng.choice(np.flatnonzero(learned == b), size=n_new) for b, n_new in enumerate(added)
         ]
-        return np.concatenate([np.arange(len(learned)), *copies])
+        return Selection(np.concatenate([np.arange(len(learned)), *copies]))
 
 
 class RelevanceSampler(RelevanceResampler):
@@ -191,7 +180,7 @@ class RelevanceSampler(RelevanceResampler):
             )
         return found
 
-    def _choose(self, learned):
+    def _plan(self, rows, target, learned):
         rng = check_random_state(self.random_state)
         n_rows = len(learned)
         copies = rng.choice(
@@ -201,4 +190,4 @@ class RelevanceSampler(RelevanceResampler):
         # One row stays, whatever `under`.
         n_dropped = min(round(plain(self.under) * n_rows), np.count_nonzero(spare), n_rows - 1)
         dropped = rng.choice(n_rows, size=n_dropped, replace=False, p=spare / spare.sum())
-        return np.concatenate([np.setdiff1d(np.arange(n_rows), dropped), copies])
+        return Selection(np.concatenate([np.setdiff1d(np.arange(n_rows), dropped), copies]))

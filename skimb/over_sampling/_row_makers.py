@@ -1,113 +1,84 @@
-"""Rows between two rows, and rows with noise: of arrays of any dimension, and of tables."""
+"""Rows of which synthetic ones are made: of arrays of any dimension, and of tables."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_array, gen_batches
+from scipy import sparse
+from sklearn.utils import check_array
 
-from skimb._lazy_rows import VALUES_AT_ONCE
+from skimb._image_files import is_paths
+from skimb._images import check_rows
+from skimb._lazy_rows import ResampledRows
 from skimb._plans import append_rows, hold_rows, interpolate_rows
 from skimb._rounding import in_dtype
+from skimb.over_sampling._recipes import blended, perturbed
 
-__all__ = ["ArrayRows", "Recipe", "TableRows", "blended", "perturbed"]
+__all__ = ["ArrayRows", "TableRows", "read_rows"]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What m synthetic rows are made of.
-
-    A row is ``x_first + gap (x_second - x_first) + spread s e``, with the standard deviations s in
-    its bump and e from N(0, 1). One between two rows has no spread; one with noise has its seed
-    for both parents.
+def read_rows(resampler, X, target, *, check_numbers) -> Any:
+    """Check the rows of X, and return them as rows of which others can be made.
 
     Parameters
     ----------
-    first, second : ndarray of shape (m,), int
-        The parents.
-    gaps, spreads : ndarray of shape (m,)
-        As above.
-    bump : ndarray of shape (n,), int
-        Of each original row.
-    """
-
-    first: Any
-    second: Any
-    gaps: Any
-    spreads: Any
-    bump: Any
-
-    @property
-    def noisy(self):
-        """Which of the m rows have noise."""
-        return np.flatnonzero(self.spreads > 0)
-
-    def noisy_by_bump(self):
-        """Yield the original rows of each bump, and which of the noisy rows belong to it."""
-        bump = self.bump[self.first[self.noisy]]
-        for b in np.unique(bump):
-            yield np.flatnonzero(self.bump == b), np.flatnonzero(bump == b)
-
-
-def blended(values, recipe):
-    """Return what lies between the parents, without noise.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n, ...), float
-        Of the original rows.
-    recipe : Recipe
+    resampler : resampler
+        Its parameters `lazy` and `categorical_features` say how; it gets ``n_features_in_``.
+    X : object
+        The rows.
+    target : ndarray of shape (n,)
+        The target.
+    check_numbers : callable
+        From X and the target to the checked rows, if all of them are numbers.
 
     Returns
     -------
-    ndarray of shape (m, ...)
+    ArrayRows or TableRows
+
+    Raises
+    ------
+    TypeError
+        If X is sparse.
+    ValueError
+        If X, `lazy` or `categorical_features` does not fit.
     """
-    first = values[recipe.first]
-    return first + _beside(recipe.gaps, first) * (values[recipe.second] - first)
-
-
-def perturbed(X, recipe, rng):
-    """Return the rows with noise.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, ...), or ResampledRows
-        The original rows.
-    recipe : Recipe
-    rng : RandomState
-
-    Returns
-    -------
-    ndarray of shape (k, ...)
-        One for each of ``recipe.noisy``, of the dtype of X: integers rounded and clipped.
-    """
-    first, spreads = recipe.first[recipe.noisy], recipe.spreads[recipe.noisy]
-    made = np.empty((len(first), *X.shape[1:]), dtype=X.dtype)
-    per_row = max(1, int(np.prod(X.shape[1:])))
-    for members, places in recipe.noisy_by_bump():
-        deviation = _deviation(np.asarray(X[members]))
-        for batch in gen_batches(len(places), max(1, VALUES_AT_ONCE // per_row)):
-            part = places[batch]
-            rows = np.asarray(X[first[part]]).astype(np.float64)
-            rows += _beside(spreads[part], rows) * deviation * rng.standard_normal(rows.shape)
-            made[part] = in_dtype(rows, X.dtype)
-    return made
-
-
-def _beside(numbers, rows):
-    """Return one number a row, to be multiplied with all its values."""
-    return numbers.reshape(-1, *[1] * (rows.ndim - 1))
-
-
-def _deviation(rows):
-    """Return the standard deviation of each value of a row; 0 where there is one row only."""
-    flat = rows.reshape(len(rows), -1)
-    deviation = np.zeros(flat.shape[1])
-    if len(rows) > 1:
-        for part in gen_batches(flat.shape[1], max(1, VALUES_AT_ONCE // len(rows))):
-            deviation[part] = flat[:, part].std(axis=0, ddof=1, dtype=np.float64)
-    return deviation.reshape(rows.shape[1:])
+    name, categorical_features = type(resampler).__name__, resampler.categorical_features
+    is_frame, is_view = hasattr(X, "columns"), isinstance(X, ResampledRows)
+    dtypes = X.dtypes if is_frame else []
+    if sparse.issparse(X) or any(isinstance(dtype, pd.SparseDtype) for dtype in dtypes):
+        raise TypeError(f"{name} makes rows, which sparse X cannot hold. Give it dense.")
+    of_paths = is_paths(X)
+    if of_paths and is_frame:
+        if isinstance(categorical_features, str):
+            raise ValueError(
+                f"The one column of X holds strings. {name} makes rows: if they "
+                "are paths of images, read them first by skimb.datasets.read_images; if they "
+                "are categories, say so by categorical_features=[0]."
+            )
+        of_paths = False
+    if resampler.lazy and not (isinstance(X, np.ndarray) or is_view or of_paths):
+        raise ValueError(
+            f"`lazy=True` takes arrays and tensors, but X is a {type(X).__name__}, and what is "
+            "made of it would not tell its parents. Give an array, or use lazy=False."
+        )
+    if of_paths or (not is_frame and isinstance(categorical_features, str)):
+        try:
+            # Paths are refused there.
+            return ArrayRows(check_numbers(X, target))
+        except ValueError as exc:
+            if "could not convert string" not in str(exc):
+                raise
+            raise ValueError(
+                f"{name} makes rows of numbers: {exc}. Give columns that hold "
+                "categories as `categorical_features`."
+            ) from exc
+    table, _ = check_rows(resampler, np.asarray(X) if is_view else X, target, numeric=False)
+    if table.ndim != 2:
+        raise ValueError(
+            "`categorical_features` are columns, but rows of X are of shape "
+            f"{table.shape[1:]}. Leave it 'auto'."
+        )
+    return TableRows(X if is_view else table, categorical_features)
 
 
 class ArrayRows:
@@ -204,7 +175,7 @@ class TableRows:
         first, second = recipe.first[:, np.newaxis], recipe.second[:, np.newaxis]
         is_first = rng.random_sample((len(first), self.codes.shape[1])) < 0.5
         sources = np.where(is_first, first, second)
-        for members, places in recipe.noisy_by_bump():
+        for members, places in recipe.noisy_by_range():
             shape = len(places), sources.shape[1]
             sources[recipe.noisy[places]] = rng.choice(members, size=shape)
         made = self._frame_of(numbers, sources)

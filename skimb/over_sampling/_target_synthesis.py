@@ -1,5 +1,6 @@
 """Make rows of the rare ranges of a target: between neighbours, by noise, or as they lie."""
 
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -7,13 +8,17 @@ import numpy as np
 
 from skimb._distances import half_medians
 from skimb._params import HasMethods, Interval, StrOptions
+from skimb._points import Points
+from skimb._range_sizes import EVEN
 from skimb._relevance_sampler_base import RelevanceResampler
-from skimb.over_sampling._recipes import NeighborMixin, SynthesisMixin
+from skimb.over_sampling._range_neighbors import RangeNeighbors, refuse_metric
+from skimb.over_sampling._range_plans import plan_synthesis
+from skimb.over_sampling._row_makers import read_rows
 
 __all__ = ["SMOGN", "SMOTER", "GaussianNoiseOverSampler"]
 
 
-class SMOTER(NeighborMixin, SynthesisMixin, RelevanceResampler):
+class SMOTER(RelevanceResampler):
     r"""Make rows of the rare ranges of a continuous target on the segments between neighbours.
 
     The target's range is cut into *bumps*, rare and normal, where its relevance crosses
@@ -110,6 +115,9 @@ class SMOTER(NeighborMixin, SynthesisMixin, RelevanceResampler):
     1     2.66  20.03     True      78    250
     """
 
+    _makes_rows = True
+    _sizes = EVEN
+
     _parameter_constraints: dict = {
         **RelevanceResampler._parameter_constraints,
         "k_neighbors": [Interval(Integral, 1, None, closed="left")],
@@ -141,12 +149,31 @@ class SMOTER(NeighborMixin, SynthesisMixin, RelevanceResampler):
         self.categorical_features = categorical_features
         self.lazy = lazy
 
-    def _recipe(self, rows, members, seeds, rng):
-        second, _ = self._drawn(*self._measured(rows, members), seeds, rng)
-        return second, rng.uniform(size=len(seeds)), np.zeros(len(seeds))
+    def _check_rows(self, X, target):
+        rows = read_rows(self, X, target, check_numbers=super()._check_rows)
+        refuse_metric(self.metric, self.embedder, rows)
+        return rows
+
+    def _plan(self, rows, target, learned):
+        return plan_synthesis(
+            target,
+            learned,
+            self.bumps_["after"].to_numpy(),
+            partial(self._fit_recipe, rows, target),
+            random_state=self.random_state,
+            name=type(self).__name__,
+            k_neighbors=self.k_neighbors,
+        )
+
+    def _fit_recipe(self, rows, target):
+        points = Points.fit(rows.values, target, self.embedder, self.random_state)
+        if points.embedder is not None:
+            self.embedder_ = points.embedder
+        neighbors = RangeNeighbors(rows, points, metric=self.metric, k_neighbors=self.k_neighbors)
+        return partial(_between_neighbors, neighbors)
 
 
-class SMOGN(NeighborMixin, SynthesisMixin, RelevanceResampler):
+class SMOGN(RelevanceResampler):
     """Make rows of the rare ranges of a continuous target between neighbours, or by noise.
 
     As `SMOTER`, but a blend is made only of near rows: of two that are less than half as far apart
@@ -202,6 +229,9 @@ class SMOGN(NeighborMixin, SynthesisMixin, RelevanceResampler):
     (172, 44)
     """
 
+    _makes_rows = True
+    _sizes = EVEN
+
     _parameter_constraints: dict = {
         **SMOTER._parameter_constraints,
         "perturbation": [Interval(Real, 0, None, closed="neither")],
@@ -232,17 +262,31 @@ class SMOGN(NeighborMixin, SynthesisMixin, RelevanceResampler):
         self.categorical_features = categorical_features
         self.lazy = lazy
 
-    def _recipe(self, rows, members, seeds, rng):
-        points, codes = self._measured(rows, members)
-        second, distance = self._drawn(points, codes, seeds, rng)
-        reach = half_medians(points, codes)[seeds]
-        is_near = distance < reach
-        gaps = np.where(is_near, rng.uniform(size=len(seeds)), 0.0)
-        spreads = np.where(is_near, 0.0, np.minimum(reach, self.perturbation))
-        return np.where(is_near, second, seeds), gaps, spreads
+    def _check_rows(self, X, target):
+        rows = read_rows(self, X, target, check_numbers=super()._check_rows)
+        refuse_metric(self.metric, self.embedder, rows)
+        return rows
+
+    def _plan(self, rows, target, learned):
+        return plan_synthesis(
+            target,
+            learned,
+            self.bumps_["after"].to_numpy(),
+            partial(self._fit_recipe, rows, target),
+            random_state=self.random_state,
+            name=type(self).__name__,
+            k_neighbors=self.k_neighbors,
+        )
+
+    def _fit_recipe(self, rows, target):
+        points = Points.fit(rows.values, target, self.embedder, self.random_state)
+        if points.embedder is not None:
+            self.embedder_ = points.embedder
+        neighbors = RangeNeighbors(rows, points, metric=self.metric, k_neighbors=self.k_neighbors)
+        return partial(_between_near_neighbors, neighbors, self.perturbation)
 
 
-class GaussianNoiseOverSampler(SynthesisMixin, RelevanceResampler):
+class GaussianNoiseOverSampler(RelevanceResampler):
     """Make rows of the rare ranges of a continuous target by normal noise.
 
     In a bump that shall have more rows, a new one is a row with noise on each of its values and on
@@ -294,6 +338,9 @@ class GaussianNoiseOverSampler(SynthesisMixin, RelevanceResampler):
     ((656, 4), [422, 234])
     """
 
+    _makes_rows = True
+    _sizes = EVEN
+
     _parameter_constraints: dict = {
         **RelevanceResampler._parameter_constraints,
         "categorical_features": [StrOptions({"auto"}), "array-like"],
@@ -319,6 +366,38 @@ class GaussianNoiseOverSampler(SynthesisMixin, RelevanceResampler):
         self.categorical_features = categorical_features
         self.lazy = lazy
 
-    def _recipe(self, rows, members, seeds, rng):
-        zeros = np.zeros(len(seeds))
-        return seeds, zeros, zeros + self.perturbation
+    def _check_rows(self, X, target):
+        return read_rows(self, X, target, check_numbers=super()._check_rows)
+
+    def _plan(self, rows, target, learned):
+        return plan_synthesis(
+            target,
+            learned,
+            self.bumps_["after"].to_numpy(),
+            lambda: partial(_with_noise, self.perturbation),
+            random_state=self.random_state,
+            name=type(self).__name__,
+        )
+
+
+def _between_neighbors(neighbors, members, seeds, rng):
+    """Return neighbours, interpolation factors, and noise levels of 0."""
+    second, _ = neighbors.drawn(*neighbors.measured(members), seeds, rng)
+    return second, rng.uniform(size=len(seeds)), np.zeros(len(seeds))
+
+
+def _between_near_neighbors(neighbors, perturbation, members, seeds, rng):
+    """Return the same where the neighbour is near; elsewhere the seed itself, and a noise level."""
+    points, codes = neighbors.measured(members)
+    second, distance = neighbors.drawn(points, codes, seeds, rng)
+    reach = half_medians(points, codes)[seeds]
+    is_near = distance < reach
+    gaps = np.where(is_near, rng.uniform(size=len(seeds)), 0.0)
+    spreads = np.where(is_near, 0.0, np.minimum(reach, perturbation))
+    return np.where(is_near, second, seeds), gaps, spreads
+
+
+def _with_noise(perturbation, members, seeds, rng):
+    """Return the seeds themselves, factors of 0, and the noise level."""
+    zeros = np.zeros(len(seeds))
+    return seeds, zeros, zeros + perturbation

@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from skimb._containers import select_rows
 from skimb._params import HasMethods, Interval, StrOptions
-from skimb._points import EmbeddingMixin
-from skimb._sampler_base import ImageSamplerMixin
+from skimb._points import Points
+from skimb._sampler_base import ImageSampler
 
 __all__ = ["ClusterUnderSampler", "water_level"]
 
@@ -23,7 +23,7 @@ __all__ = ["ClusterUnderSampler", "water_level"]
 LOCK = threading.Lock()
 
 
-class ClusterUnderSampler(EmbeddingMixin, ImageSamplerMixin, BaseUnderSampler):
+class ClusterUnderSampler(ImageSampler, BaseUnderSampler):
     """Thin out the frequent classes where they are dense, and keep what is rare within them.
 
     Each class is divided into a few clusters. The largest lose rows first, until what is left fits;
@@ -101,8 +101,14 @@ class ClusterUnderSampler(EmbeddingMixin, ImageSamplerMixin, BaseUnderSampler):
         self.n_clusters = n_clusters
         self.lazy = lazy
 
+    def _computes(self):
+        # What an embedder reads is its own affair.
+        return self.embedder is None
+
     def _fit_resample(self, X, y):
-        self._fit_embedder(X, y)
+        points = Points.fit(X, y, self.embedder, self.random_state)
+        if points.embedder is not None:
+            self.embedder_ = points.embedder
         rng = check_random_state(self.random_state)
         kept = []
         for label in np.unique(y):
@@ -114,7 +120,7 @@ class ClusterUnderSampler(EmbeddingMixin, ImageSamplerMixin, BaseUnderSampler):
                 with LOCK, threadpool_limits(1), warnings.catch_warnings():
                     # Equal rows make fewer clusters: that is seen to.
                     warnings.simplefilter("ignore", ConvergenceWarning)
-                    rows = rows[self._spread(self._points(X, rows), n_kept, rng)]
+                    rows = rows[self._spread(points(rows), n_kept, rng)]
             kept.append(rows)
         self.sample_indices_ = np.concatenate(kept)
         return select_rows(X, self.sample_indices_, lazy=self.lazy), y[self.sample_indices_]

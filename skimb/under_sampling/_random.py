@@ -7,12 +7,12 @@ from imblearn.under_sampling.base import BaseUnderSampler
 from sklearn.utils import check_random_state
 
 from skimb._containers import select_rows
-from skimb._sampler_base import ImageSamplerMixin
+from skimb._sampler_base import ImageSampler
 
 __all__ = ["RandomUnderSampler"]
 
 
-class RandomUnderSampler(ImageSamplerMixin, BaseUnderSampler):
+class RandomUnderSampler(ImageSampler, BaseUnderSampler):
     """Keep a random part of the frequent classes, images included.
 
     It throws data away, which costs more the higher the imbalance. For equal seeds the rows are

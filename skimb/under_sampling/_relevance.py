@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skimb._relevance_sampler_base import RelevanceResampler
+from skimb._range_sizes import UNDER
+from skimb._relevance_sampler_base import RelevanceResampler, Selection
 
 __all__ = ["RelevanceUnderSampler"]
 
@@ -66,7 +67,7 @@ class RelevanceUnderSampler(RelevanceResampler):
     [1, 2, 2, 3, 3, 4, 4, 5, 12, 20]
     """
 
-    _factors = (0.0, 1.0)
+    _sizes = UNDER
 
     def __init__(
         self,
@@ -83,20 +84,10 @@ class RelevanceUnderSampler(RelevanceResampler):
         self.random_state = random_state
         self.lazy = lazy
 
-    def _named_counts(self, name, before, is_rare):
-        rare, normal = before[is_rare], before[~is_rare]
-        after = before.copy()
-        stay = rare.sum() / len(normal) if name == "balance" else rare.mean() ** 2 / normal
-        after[~is_rare] = np.minimum(stay, normal)
-        return after
-
-    def _changed(self, is_rare, *, is_list):
-        return ~is_rare
-
-    def _choose(self, learned):
+    def _plan(self, rows, target, learned):
         rng = check_random_state(self.random_state)
         kept = [
             rng.choice(np.flatnonzero(learned == b), size=n_kept, replace=False)
             for b, n_kept in enumerate(self.bumps_["after"].tolist())
         ]
-        return np.sort(np.concatenate(kept))
+        return Selection(np.sort(np.concatenate(kept)))
