@@ -80,7 +80,7 @@ def choose_pairs(y, n_new, fit_points, *, k_neighbors, random_state, name):
     for label, n_made in n_new.items():
         if n_made and np.sum(y == label) < 2:
             raise ValueError(
-                f"Class {y[y == label].tolist()[0]!r} has one row only, and {name} needs two to "
+                f"Class {y[y == label].tolist()[0]!r} has one sample only, and {name} needs two to "
                 "interpolate. Use RandomOverSampler for it, or leave it out of "
                 "`sampling_strategy`."
             )
@@ -104,7 +104,7 @@ def choose_pairs(y, n_new, fit_points, *, k_neighbors, random_state, name):
 def _warn_of_few(label, n_members, k_neighbors, name):
     if n_members - 1 < k_neighbors:
         warn(
-            f"Class {label!r} has {n_members} rows only: {name} uses {n_members - 1} neighbours "
+            f"Class {label!r} has {n_members} samples only: {name} uses {n_members - 1} neighbours "
             f"there instead of k_neighbors={k_neighbors}."
         )
 

@@ -71,8 +71,8 @@ class Points:
         points = np.asarray(self.embedder.transform(_readable(members, self.embedder)))
         if points.ndim != 2 or len(points) != len(members):
             raise ValueError(
-                "`embedder` must turn n rows into an array of shape (n, d). "
-                f"For {len(members)} rows it gave {points.shape}."
+                "`embedder` must turn n samples into an array of shape (n, d). "
+                f"For {len(members)} samples it gave {points.shape}."
             )
         return points
 

@@ -67,15 +67,15 @@ class SizeRule:
         found = _numbers(strategy)
         if found.ndim > 0 and found.shape != (n_changed,):
             raise ValueError(
-                f"`sampling_strategy` must have one number for each of the {n_changed} bumps that "
-                f"{name} changes, by increasing y. Got {strategy!r}. Give as many, "
-                "or one number for all."
+                f"`sampling_strategy` must have one number for each of the {n_changed} ranges of y "
+                f"that {name} changes, by increasing y. Got {strategy!r}. Give as many, or one "
+                "number for all."
             )
         is_within = (found >= self.least) & (found <= self.most)
         if not np.all((found > 0) & is_within & np.isfinite(found)):
             raise ValueError(
-                "`sampling_strategy` must be 'balance', 'extreme', or rows after resampling for "
-                f"one before: positive and, for {name}, in [{self.least:g}, {self.most:g}]. "
+                "`sampling_strategy` must be 'balance', 'extreme', or ratios of the sizes after "
+                f"and before: positive and, for {name}, in [{self.least:g}, {self.most:g}]. "
                 f"Got {strategy!r}."
             )
         return found

@@ -1,4 +1,4 @@
-"""Resamplers for continuous targets: what classes are to others, bumps of the target are here."""
+"""The template of resamplers of continuous targets, which have ranges instead of classes."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Selection:
     Parameters
     ----------
     sample_indices : ndarray of shape (m,), int
-        The sample of X that each returned one is, or is made of.
+        The index in X of each returned sample, or of its first parent.
     """
 
     sample_indices: Any
@@ -44,7 +44,7 @@ class Selection:
         rows : object
             What ``_check_rows`` returned.
         values : ndarray or Series of shape (n,)
-            The target as it came.
+            The target in its original form.
         target : ndarray of shape (n,), float64
             The same as floats.
         lazy : bool
@@ -52,7 +52,7 @@ class Selection:
 
         Returns
         -------
-        rows, values
+        samples, values
         """
         chosen = select_rows(rows, self.sample_indices, lazy=lazy)
         return chosen, select_rows(values, self.sample_indices)
@@ -88,7 +88,7 @@ class RelevanceResampler(BaseEstimator):
     }
 
     def fit(self, X, y):
-        """Check X and y, and learn what is rare; `fit_resample` does so too.
+        """Check X and y, and find the rare values, as `fit_resample` does.
 
         Parameters
         ----------
@@ -105,22 +105,22 @@ class RelevanceResampler(BaseEstimator):
         return self
 
     def fit_resample(self, X, y):
-        """Resample the rows.
+        """Resample the samples.
 
         Parameters
         ----------
         X : array, memmap, tensor, sparse matrix, frame or list of shape (n, ...); or n paths
-            Rows of any dimension. Resamplers that make rows want numbers, and nothing sparse.
+            Samples of any dimension. Resamplers that make samples need numbers, and refuse sparse
+            X.
         y : array-like of shape (n,), or a frame of one column
             Values of the target.
 
         Returns
         -------
         X_resampled
-            The rows in the container that they came in, of the same dtype.
+            The samples, in the container and of the dtype of X.
         y_resampled
-            Their values, in the container that they came in. Where rows are made, integers become
-            float64.
+            Their values, in the container of y. If samples are made, integers become float64.
 
         Raises
         ------
@@ -162,31 +162,31 @@ class RelevanceResampler(BaseEstimator):
 
     def _check_rows(self, X, target) -> Any:
         if isinstance(X, ResampledRows):
-            # Rows between finite rows are finite: checking the root makes none of them.
+            # Interpolations of finite samples are finite: it suffices to check the root.
             check_consistent_length(X, target)
             check_rows(self, X.root, np.zeros(len(X.root)), numeric=self._makes_rows)
             return X
         return check_rows(self, X, target, numeric=self._makes_rows)[0]
 
     def _fit_relevance(self, target):
-        """Return what tells the relevance of values."""
+        """Return the fitted relevance, as a function of values."""
         phi = fit_relevance(self.relevance, target)
         self.relevance_ = phi.relevance
         return phi
 
     def _learn(self, target):
-        """Find the bumps; return the bump of each row."""
+        """Find the ranges; return the range of each sample."""
         phi = self._fit_relevance(target)
-        bump, is_rare = relevance_bumps(target, relevance=phi, threshold=self.threshold)
+        range_of, is_rare = relevance_bumps(target, relevance=phi, threshold=self.threshold)
         if len(is_rare) == 1:
             which, way = ("every", "higher") if is_rare[0] else ("no", "lower")
             raise ValueError(
-                f"By `relevance`, {which} value of y, [{target.min():g}, {target.max():g}], is at "
-                f"least threshold={self.threshold:g} relevant, so there is nothing to even out. "
-                f"Give a {way} `threshold`, or another `relevance`: Relevance(points=[(value, "
-                "relevance), ...])."
+                f"By `relevance`, {which} value of y, [{target.min():g}, {target.max():g}], has a "
+                f"relevance of at least threshold={self.threshold:g}, so there is nothing to "
+                f"balance. Give a {way} `threshold`, or another `relevance`: "
+                "Relevance(points=[(value, relevance), ...])."
             )
-        before = np.bincount(bump)
+        before = np.bincount(range_of)
         by_value = np.sort(target)
         last = np.cumsum(before) - 1
         self.bumps_ = pd.DataFrame(
@@ -201,7 +201,7 @@ class RelevanceResampler(BaseEstimator):
             },
             index=pd.RangeIndex(len(before), name="bump"),
         )
-        return bump
+        return range_of
 
     @abstractmethod
     def _plan(self, rows, target, learned) -> Any:

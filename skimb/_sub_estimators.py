@@ -31,5 +31,5 @@ def seeded_clone(estimator, rng):
 
 
 def takes_images(estimator):
-    """Tell whether an estimator reads images as they are; others get flattened rows."""
+    """Tell whether an estimator reads images as they are; others get flattened samples."""
     return bool(get_tags(estimator).input_tags.three_d_array)

@@ -22,7 +22,7 @@ def refuse_metric(metric, embedder, rows):
     embedder : transformer or None
         If there is one, it reads the categories.
     rows : ArrayRows or TableRows
-        The rows of X.
+        The samples of X.
 
     Raises
     ------
@@ -42,9 +42,9 @@ class RangeNeighbors:
     Parameters
     ----------
     rows : ArrayRows or TableRows
-        The rows of X.
+        The samples of X.
     points : Points
-        The same rows as points.
+        The same samples as points.
     metric : {"auto", "euclidean", "heom"}
         The distance: see `SMOTER`.
     k_neighbors : int

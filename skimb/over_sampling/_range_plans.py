@@ -1,4 +1,4 @@
-"""Which samples a resampler of a continuous target keeps, and from which it makes others."""
+"""The plan of a resampler of a continuous target: samples that it keeps, and that it makes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +58,7 @@ class Synthesis:
 
         Returns
         -------
-        rows, values
+        samples, values
         """
         X_resampled = rows.resampled(self.kept, self.recipe, self.rng, lazy=lazy)
         made = blended(target, self.recipe)
@@ -107,7 +107,7 @@ def plan_synthesis(
         kept.append(rng.choice(members, n_wanted, replace=False) if n_new < 0 else members)
         if n_new > 0:
             _warn_of_few(target[members], k_neighbors, name)
-            # Each sample as often, and some of them once more.
+            # Each sample is a seed equally often, and some of them once more.
             seeds = np.tile(np.arange(len(members)), n_new // len(members))
             seeds = np.append(seeds, rng.permutation(len(members))[: n_new % len(members)])
             second, gaps, spreads = recipe_of(members, seeds, rng)
@@ -119,13 +119,16 @@ def plan_synthesis(
 def _warn_of_few(values, k_neighbors, name):
     n_rows = len(values)
     if n_rows == 1:
-        number, remedy = "one row", f"{name} copies it"
+        number, consequence = "one sample", f"{name} copies it"
     elif k_neighbors is not None and n_rows <= k_neighbors:
-        number = f"{n_rows} rows"
-        remedy = f"{name} uses {n_rows - 1} neighbours there instead of k_neighbors={k_neighbors}"
+        number = f"{n_rows} samples"
+        consequence = (
+            f"{name} uses {n_rows - 1} neighbours there instead of k_neighbors={k_neighbors}"
+        )
     else:
         return
-    warn(f"The bump of y from {values.min():g} to {values.max():g} has {number} only: {remedy}.")
+    low, high = values.min(), values.max()
+    warn(f"The range of y from {low:g} to {high:g} has {number} only: {consequence}.")
 
 
 def _as_values(values, target):

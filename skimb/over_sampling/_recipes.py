@@ -1,4 +1,4 @@
-"""What synthetic rows are made of: two parents, or a row and noise."""
+"""The recipe of synthetic samples: two parents each, or a sample and noise."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +14,11 @@ __all__ = ["Recipe", "blended", "perturbed"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What m synthetic rows are made of.
+    """The parents, interpolation factors and noise of m synthetic samples.
 
-    A row is ``x_first + gap (x_second - x_first) + spread s e``, with the standard deviations s in
-    its bump and e from N(0, 1). One between two rows has no spread; one with noise has its seed
-    for both parents.
+    A sample is ``x_first + gap (x_second - x_first) + spread s e``, with the standard deviations s
+    in its range and e from N(0, 1). A sample between two others has no spread; a sample with noise
+    has its seed for both parents.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Recipe:
     gaps, spreads : ndarray of shape (m,)
         As above.
     range_of : ndarray of shape (n,), int
-        The range of each original row.
+        The range of each original sample.
     """
 
     first: Any
@@ -38,23 +38,23 @@ class Recipe:
 
     @property
     def noisy(self):
-        """Which of the m rows have noise."""
+        """The positions of the samples with noise, among the m."""
         return np.flatnonzero(self.spreads > 0)
 
     def noisy_by_range(self):
-        """Yield the original rows of each bump, and which of the noisy rows belong to it."""
+        """Yield the original samples of each range, and which of the noisy samples belong to it."""
         of_noisy = self.range_of[self.first[self.noisy]]
         for number in np.unique(of_noisy):
             yield np.flatnonzero(self.range_of == number), np.flatnonzero(of_noisy == number)
 
 
 def blended(values, recipe):
-    """Return what lies between the parents, without noise.
+    """Return the interpolations between the parents, without noise.
 
     Parameters
     ----------
     values : ndarray of shape (n, ...), float
-        Of the original rows.
+        Of the original samples.
     recipe : Recipe
 
     Returns
@@ -66,12 +66,12 @@ def blended(values, recipe):
 
 
 def perturbed(X, recipe, rng):
-    """Return the rows with noise.
+    """Return the samples with noise.
 
     Parameters
     ----------
     X : ndarray of shape (n, ...), or ResampledRows
-        The original rows.
+        The original samples.
     recipe : Recipe
     rng : RandomState
 
@@ -94,12 +94,12 @@ def perturbed(X, recipe, rng):
 
 
 def _per_row(numbers, rows):
-    """Return one number a row, to be multiplied with all its values."""
+    """Return one number per sample, in a shape that multiplies all its values."""
     return numbers.reshape(-1, *[1] * (rows.ndim - 1))
 
 
 def _deviation(rows):
-    """Return the standard deviation of each value of a row; 0 where there is one row only."""
+    """Return the standard deviation of each value of a sample; 0 where there is one sample only."""
     flat = rows.reshape(len(rows), -1)
     deviation = np.zeros(flat.shape[1])
     if len(rows) > 1:

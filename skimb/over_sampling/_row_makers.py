@@ -1,4 +1,4 @@
-"""Rows of which synthetic ones are made: of arrays of any dimension, and of tables."""
+"""The rows of X, in a form from which others are made: arrays of any dimension, and tables."""
 
 from typing import Any
 
@@ -18,18 +18,18 @@ __all__ = ["ArrayRows", "TableRows", "read_rows"]
 
 
 def read_rows(resampler, X, target, *, check_numbers) -> Any:
-    """Check the rows of X, and return them as rows of which others can be made.
+    """Check the samples of X, and return them as samples of which others can be made.
 
     Parameters
     ----------
     resampler : resampler
         Its parameters `lazy` and `categorical_features` say how; it gets ``n_features_in_``.
     X : object
-        The rows.
+        The samples.
     target : ndarray of shape (n,)
         The target.
     check_numbers : callable
-        From X and the target to the checked rows, if all of them are numbers.
+        From X and the target to the checked samples, if all of them are numbers.
 
     Returns
     -------
@@ -46,12 +46,12 @@ def read_rows(resampler, X, target, *, check_numbers) -> Any:
     is_frame, is_view = hasattr(X, "columns"), isinstance(X, ResampledRows)
     dtypes = X.dtypes if is_frame else []
     if sparse.issparse(X) or any(isinstance(dtype, pd.SparseDtype) for dtype in dtypes):
-        raise TypeError(f"{name} makes rows, which sparse X cannot hold. Give it dense.")
+        raise TypeError(f"{name} makes samples, which sparse X cannot hold. Give it dense.")
     of_paths = is_paths(X)
     if of_paths and is_frame:
         if isinstance(categorical_features, str):
             raise ValueError(
-                f"The one column of X holds strings. {name} makes rows: if they "
+                f"The one column of X holds strings. {name} makes samples: if they "
                 "are paths of images, read them first by skimb.datasets.read_images; if they "
                 "are categories, say so by categorical_features=[0]."
             )
@@ -69,25 +69,25 @@ def read_rows(resampler, X, target, *, check_numbers) -> Any:
             if "could not convert string" not in str(exc):
                 raise
             raise ValueError(
-                f"{name} makes rows of numbers: {exc}. Give columns that hold "
+                f"{name} makes samples of numbers: {exc}. Give columns that hold "
                 "categories as `categorical_features`."
             ) from exc
     table, _ = check_rows(resampler, np.asarray(X) if is_view else X, target, numeric=False)
     if table.ndim != 2:
         raise ValueError(
-            "`categorical_features` are columns, but rows of X are of shape "
+            "`categorical_features` are columns, but samples of X are of shape "
             f"{table.shape[1:]}. Leave it 'auto'."
         )
     return TableRows(X if is_view else table, categorical_features)
 
 
 class ArrayRows:
-    """Rows of an array of any dimension, all numbers.
+    """Samples of an array of any dimension, all numbers.
 
     Parameters
     ----------
     values : ndarray of shape (n, ...), or ResampledRows
-        The rows.
+        The samples.
     """
 
     def __init__(self, values):
@@ -95,18 +95,18 @@ class ArrayRows:
         self.codes = np.empty((len(values), 0), dtype=np.intp)
 
     def resampled(self, kept, recipe, rng, *, lazy):
-        """Return some rows and, below them, those of a recipe.
+        """Return some samples and, below them, those of a recipe.
 
         Parameters
         ----------
         kept : ndarray of int
-            Which rows come back.
+            Which samples come back.
         recipe : Recipe
-            Of the rows below.
+            Of the samples below.
         rng : RandomState
             The source of noise.
         lazy : bool
-            Return a view, which holds only the rows with noise.
+            Return a view, which holds only the samples with noise.
 
         Returns
         -------
@@ -123,12 +123,12 @@ class ArrayRows:
 
 
 class TableRows:
-    """Rows of a frame, or of a 2-D array, some of whose columns are categories.
+    """Samples of a frame, or of a 2-D array, some of whose columns are categories.
 
     Parameters
     ----------
     values : frame, ndarray of shape (n, d), or ResampledRows
-        The rows.
+        The samples.
     categorical_features : "auto" or array-like
         Which columns: those that hold no numbers, whatever their dtype, a mask, positions, or
         names.
@@ -151,20 +151,21 @@ class TableRows:
         self.numbers = check_array(numbers, input_name="X") if numbers.shape[1] else numbers
         self.codes = np.empty((len(frame), int(self.is_categorical.sum())), dtype=np.intp)
         for column, place in zip(self.codes.T, np.flatnonzero(self.is_categorical), strict=True):
-            # What is missing is a category as others are.
+            # A missing value is a category like any other.
             column[:] = pd.factorize(frame.iloc[:, place], use_na_sentinel=False)[0]
 
     def resampled(self, kept, recipe, rng, *, lazy):
-        """Return some rows and, below them, those of a recipe.
+        """Return some samples and, below them, those of a recipe.
 
-        A category is that of either parent; with noise, that of any row of the bump.
+        A category is copied from one of the two parents at random; in a sample with noise, from any
+        sample of the range.
 
         Parameters
         ----------
         kept, recipe, rng
             As in `ArrayRows.resampled`.
         lazy : bool
-            Where the table is an array, return a view, which holds the rows of the recipe.
+            Where the table is an array, return a view, which holds the samples of the recipe.
 
         Returns
         -------
@@ -185,7 +186,7 @@ class TableRows:
         return append_rows(self.values, rows, parents, chosen=kept, lazy=lazy)
 
     def _frame_of(self, numbers, sources):
-        """Return a frame of these numbers and of the categories of these rows."""
+        """Return a frame of these numbers and of the categories of these samples."""
         numeric, categorical = iter(numbers.T), iter(sources.T)
         columns = []
         for place, is_categorical in enumerate(self.is_categorical):

@@ -1,4 +1,4 @@
-"""Drop rows where there are many alike."""
+"""Drop samples where there are many similar ones."""
 
 import threading
 import warnings
@@ -24,43 +24,46 @@ LOCK = threading.Lock()
 
 
 class ClusterUnderSampler(ImageSampler, BaseUnderSampler):
-    """Thin out the frequent classes where they are dense, and keep what is rare within them.
+    """Thin out the majority classes where they are dense, and keep their unusual samples.
 
-    Each class is divided into a few clusters. The largest lose rows first, until what is left fits;
-    in each, the rows that stay are spread evenly: each is the one nearest to the middle of its own
-    sub-cluster. This is `imblearn.under_sampling.ClusterCentroids` with ``voting="hard"``, divided
-    and conquered: as many centres, but each is sought in one cluster only.
+    Each class is divided into a few clusters. The largest clusters lose samples first, until the
+    wanted number is left. In each cluster, the samples that stay are spread evenly: each is the one
+    nearest to the centre of its own sub-cluster. This is `imblearn.under_sampling.ClusterCentroids`
+    with ``voting="hard"``, in two steps: it finds as many centres, but looks for each in one
+    cluster only.
 
     Parameters
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
-        How many rows: imbalanced-learn's vocabulary. ``"auto"``: every class as many as the
-        smallest.
+        How many samples each class has afterwards, in imbalanced-learn's vocabulary. ``"auto"``: as
+        many as the smallest class.
     random_state : int, RandomState instance or None, default=None
-        The start of the clusterings.
+        It determines the initial centres of the clusterings.
     embedder : transformer, default=None
-        Where distances are measured: it is cloned, fitted on X and y, and transforms the rows; wrap
-        a fitted one in `sklearn.frozen.FrozenEstimator`. One that does not read images gets
-        flattened rows. None: pixels. Image files want an embedder that reads them.
+        The space in which distances are measured. A clone is fitted on X and y and transforms the
+        samples; wrap a fitted embedder in `sklearn.frozen.FrozenEstimator`. An embedder that does
+        not read images gets flattened samples. None: distances are measured between pixels. Image
+        files need an embedder that reads them.
     n_clusters : int or "auto", default="auto"
-        Clusters of each class, at most the rows that stay. ``"auto"``: the square root of these.
+        Number of clusters of each class, at most the number of samples that stay. ``"auto"``: the
+        square root of that number.
     lazy : bool, default=False
-        Where X is an array, return a view over it, which costs no memory.
+        Whether to return a view over X, which costs no memory, if X is an array.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Label to number of rows that stay.
+        Label to number of samples that stay.
     sample_indices_ : ndarray of shape (n_samples_new,)
-        For each returned row its index in X, class by class.
+        For each returned sample its index in X, class by class.
     embedder_ : transformer
         The fitted embedder, where one is given.
     n_features_in_ : int
-        Values in a row.
+        Number of values in a sample.
 
     See Also
     --------
-    RandomUnderSampler : Keeps random rows, for nothing.
+    RandomUnderSampler : Keeps random samples, for nothing.
 
     References
     ----------
@@ -102,7 +105,7 @@ class ClusterUnderSampler(ImageSampler, BaseUnderSampler):
         self.lazy = lazy
 
     def _computes(self):
-        # What an embedder reads is its own affair.
+        # An embedder may read anything.
         return self.embedder is None
 
     def _fit_resample(self, X, y):
@@ -115,10 +118,10 @@ class ClusterUnderSampler(ImageSampler, BaseUnderSampler):
             rows = np.flatnonzero(y == label)
             n_kept = self.sampling_strategy_.get(label, len(rows))
             if n_kept < len(rows):
-                # One thread: the sums of several are rounded by their number, and rows that are
+                # One thread: the sums of several are rounded by their number, and samples that are
                 # equally near would change with it.
                 with LOCK, threadpool_limits(1), warnings.catch_warnings():
-                    # Equal rows make fewer clusters: that is seen to.
+                    # Equal samples make fewer clusters, which is handled below.
                     warnings.simplefilter("ignore", ConvergenceWarning)
                     rows = rows[self._spread(points(rows), n_kept, rng)]
             kept.append(rows)
@@ -147,19 +150,20 @@ class ClusterUnderSampler(ImageSampler, BaseUnderSampler):
 
 
 def water_level(sizes, total):
-    """Return how much stays of each size when the largest are cut first.
+    """Return how many of each cluster stay when the largest are cut first.
 
     Parameters
     ----------
     sizes : ndarray of shape (k,), int
-        Sizes, at least `total` together.
+        The sizes. Their sum is at least `total`.
     total : int
-        What shall stay.
+        The number that shall stay.
 
     Returns
     -------
     ndarray of shape (k,), int
-        ``min(size, level)``, and one more for some of those that are cut, to make the total.
+        ``min(size, level)``, and one more for some of the clusters that are cut, to reach the
+        total.
 
     Examples
     --------
@@ -171,14 +175,14 @@ def water_level(sizes, total):
     array([2, 2, 3])
     """
     kept = np.zeros(len(sizes), dtype=np.intp)
-    # From the smallest on, each takes no more than an equal share of what is left.
+    # From the smallest on, each takes at most an equal part of what is left.
     for done, k in enumerate(np.argsort(sizes, kind="stable")):
         kept[k] = min(sizes[k], (total - kept.sum()) // (len(sizes) - done))
     return kept
 
 
 def _middles(points, n_kept, rng):
-    """Return as many points as are kept: of each of so many clusters the one nearest its centre."""
+    """Return the points that stay, each the nearest to the centre of one of as many clusters."""
     if n_kept == 0:
         return np.empty(0, dtype=np.intp)
     seed = rng.randint(np.iinfo(np.int32).max)
