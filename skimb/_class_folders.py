@@ -1,4 +1,4 @@
-"""The files of a folder that has one sub-folder a class."""
+"""The files of a folder that has one sub-folder per class."""
 
 import os
 from collections import defaultdict
@@ -33,7 +33,7 @@ def list_classes(path):
     if not folder.is_dir():
         what = "a file" if folder.exists() else "not there"
         raise ValueError(
-            f"{folder} must be a folder with one sub-folder a class, but it is {what}."
+            f"{folder} must be a folder with one sub-folder per class, but it is {what}."
         )
     classes, skipped = {}, defaultdict(list)
     for child in sorted(folder.iterdir()):
@@ -42,13 +42,13 @@ def list_classes(path):
         if child.is_dir():
             classes[child.name] = sorted(_images_in(child, skipped))
         elif child.suffix.lower() in image_endings():
-            # An image beside the classes has none.
+            # An image next to the class folders has no class.
             skipped[child.suffix.lower()].append(str(child))
     return classes, {ending: sorted(files) for ending, files in sorted(skipped.items())}
 
 
 def _images_in(folder, skipped):
-    """Yield the images of a folder and of those in it; put aside what is none."""
+    """Yield the images of a folder and of those in it; collect the other files in `skipped`."""
 
     def refuse(exc):
         raise ValueError(f"{exc.filename} cannot be listed: {exc.strerror}.") from exc
@@ -59,7 +59,7 @@ def _images_in(folder, skipped):
             skipped["link to a folder"].append(str(Path(place) / name))
         folders[:] = [name for name in folders if not name.startswith(".")]
         for file in (Path(place) / name for name in files if not name.startswith(".")):
-            # What has the ending but is no file is listed too: reading names it.
+            # A folder or device of such an ending is listed too: the error of reading names it.
             if file.suffix.lower() in image_endings():
                 yield str(file)
             else:

@@ -24,7 +24,7 @@ class NeighborPairs:
     parents : ndarray of shape (m, 2), int
         Samples of the same class.
     gaps : ndarray of shape (m,)
-        How far each synthetic sample lies from its first parent to its second, in [0, 1].
+        The interpolation factor of each synthetic sample: 0 at its first parent, 1 at its second.
     labels : ndarray of shape (m,)
         The class of each.
     """

@@ -62,7 +62,7 @@ def origin_of(sampler):
 
 
 def interpolate_rows(X, first, second, gaps, *, chosen=None, lazy=False) -> Any:
-    """Return X and, below it, one synthetic row for each pair of parents.
+    """Return X and, below it, one synthetic sample for each pair of parents.
 
     The samples are ``X[first] + gaps * (X[second] - X[first])``, computed in float and rounded
     where X is integer: uint8 differences would wrap around.
@@ -138,7 +138,7 @@ def hold_rows(view, made, places):
 
     Parameters
     ----------
-    view : ResampledRows of m rows
+    view : ResampledRows of m samples
         A view that holds none.
     made : ndarray of shape (k, ...)
         The samples, of the dtype of the view.

@@ -1,4 +1,4 @@
-"""How many samples each range of a continuous target shall have: rules, and factors of a user."""
+"""The number of samples that each range of a continuous target shall have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class SizeRule:
     Parameters
     ----------
     named : callable
-        From the name of a strategy, the sizes before, and a mask of the rare ranges, to the sizes
-        that are wanted: real numbers.
+        A function of the name of a strategy, the sizes before, and a mask of the rare ranges. It
+        returns the wanted sizes, as real numbers.
     changed : callable
-        From a mask of the rare ranges, and whether the strategy is a list, to a mask of the ranges
-        that the factors of the strategy are for.
+        A function of a mask of the rare ranges, and of whether the strategy is a list. It returns a
+        mask of the ranges to which the factors of the strategy apply.
     least, most : float, default=0 and infinity
         Bounds of these factors.
     """
@@ -40,7 +40,7 @@ class SizeRule:
         before : ndarray of shape (n_ranges,), int
             The sizes before.
         is_rare : ndarray of shape (n_ranges,), bool
-            Which ranges are rare.
+            Whether each range is rare.
         name : str
             The name of the resampler, for messages.
 

@@ -42,7 +42,7 @@ class Selection:
         Parameters
         ----------
         rows : object
-            What ``_check_rows`` returned.
+            The result of ``_check_rows``.
         values : ndarray or Series of shape (n,)
             The target in its original form.
         target : ndarray of shape (n,), float64
@@ -214,7 +214,7 @@ class RelevanceResampler(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.estimator_type = "sampler"
         tags.target_tags.required = True
-        # What `check_resampler` knows a resampler of continuous targets by.
+        # `check_resampler` recognises a resampler of continuous targets by this.
         tags.regressor_tags = RegressorTags()
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = not self._makes_rows

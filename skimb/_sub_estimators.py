@@ -13,7 +13,7 @@ def seeded_clone(estimator, rng):
     Parameters
     ----------
     estimator : estimator
-        What is cloned.
+        The estimator to clone.
     rng : RandomState
         The source of the seeds.
 

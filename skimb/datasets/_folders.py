@@ -1,4 +1,4 @@
-"""Folders of images, one sub-folder a class."""
+"""Folders of images, with one sub-folder per class."""
 
 import os
 from collections import defaultdict
@@ -14,32 +14,32 @@ from skimb._warnings import warn
 
 __all__ = ["load_image_folder"]
 
-#: How the parts of a data set are called that was split before; the first ones are trained on.
+#: The names of the parts of a data set that is already split; the first ones are for training.
 TRAINING = ("train", "training")
 PARTS = (*TRAINING, "test", "testing", "val", "valid", "validation", "dev", "eval")
 
-#: Bytes at the end of a file that tell most from one another.
+#: Number of bytes at the end of a file, by which most files can be told apart.
 TAIL = 4096
 
 
 def load_image_folder(path):
-    """List a folder of images that has one sub-folder a class.
+    """List a folder of images that has one sub-folder per class.
 
-    No file is decoded: `read_images` does that. Hidden files are passed over, and files without the
-    ending of an image that `read_images` reads, which a warning counts.
+    No file is decoded: `read_images` does that. Hidden files are skipped. Files whose ending is not
+    that of an image that `read_images` reads are skipped, too, and a warning counts them.
 
     Parameters
     ----------
     path : str or Path
-        The folder. Its sub-folders are the classes, and hold the images, at any depth.
+        The folder. Its sub-folders are the classes, and hold their images at any depth.
 
     Returns
     -------
     Bunch
         ``paths``, ndarray of str of shape (n,), sorted; ``target``, ndarray of str of shape (n,),
         the name of each image's class; ``target_names``, sorted list of str; ``skipped``, dict of
-        ending to the list of files that were passed over; ``remark``, str: what the warnings say,
-        in one line, or empty.
+        ending to the list of files that were skipped; ``remark``, str: the text of the warnings, in
+        one line, or empty.
 
     Raises
     ------
@@ -50,8 +50,8 @@ def load_image_folder(path):
     Warns
     -----
     UserWarning
-        Where files were passed over (their endings are counted), or where files of two classes are
-        equal byte for byte (up to ten are named): the class of such an image is not known.
+        If files were skipped (their endings are counted), or if files of two classes are equal byte
+        for byte (up to ten are named): the class of such an image is not known.
 
     Examples
     --------
@@ -71,7 +71,7 @@ def load_image_folder(path):
     _refuse_parts(path, classes)
     if len(classes) < 2:
         raise ValueError(
-            f"{path} must have one sub-folder a class, at least two. It has {list(classes)}."
+            f"{path} must have one sub-folder per class, at least two. It has {list(classes)}."
         )
     passed_over = _words_of(path, skipped)
     empty = [name for name, files in classes.items() if not files]
@@ -137,7 +137,7 @@ def _words_of_equals(path, classes):
     """Say which files of two classes are equal, or return an empty str."""
     label_of = {file: label for label, files in classes.items() for file in files}
     groups = [list(label_of)]
-    # Ever closer looks, each at the files that the one before could not tell apart.
+    # Each check looks at the files that the one before could not tell apart, and costs more.
     for look in (os.path.getsize, _tail, _digest):
         groups = [
             equal
@@ -158,7 +158,7 @@ def _words_of_equals(path, classes):
 def _grouped(files, look):
     groups = defaultdict(list)
     for file in files:
-        # What cannot be read is named when it is.
+        # A file that cannot be read is named by the error when it is read.
         if os.path.isfile(file) and os.access(file, os.R_OK):
             groups[look(file)].append(file)
     return groups.values()

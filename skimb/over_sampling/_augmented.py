@@ -130,8 +130,8 @@ class AugmentedOverSampler(ImageSampler, BaseOverSampler):
     Parameters
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
-        How many samples each class has afterwards, in imbalanced-learn's vocabulary. ``"auto"``: as
-        many as the largest class.
+        The number of samples of each class afterwards, in imbalanced-learn's vocabulary.
+        ``"auto"``: as many as the largest class.
     random_state : int, RandomState instance or None, default=None
         It determines which images are changed, and how.
     augmentation : callable, default=None

@@ -78,7 +78,7 @@ def plan_synthesis(
     range_of : ndarray of shape (n,), int
         The range of each sample.
     sizes : ndarray of shape (n_ranges,), int
-        How many samples each range shall have.
+        The number of samples that each range shall have.
     fit_recipe : callable
         It is called without arguments, once, if a range grows, and returns a function of the
         members of a range, of seeds (positions among them) and of a RandomState, which returns the

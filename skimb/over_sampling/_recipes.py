@@ -25,7 +25,7 @@ class Recipe:
     first, second : ndarray of shape (m,), int
         The parents.
     gaps, spreads : ndarray of shape (m,)
-        As above.
+        The interpolation factors and noise levels.
     range_of : ndarray of shape (n,), int
         The range of each original sample.
     """
@@ -54,7 +54,7 @@ def blended(values, recipe):
     Parameters
     ----------
     values : ndarray of shape (n, ...), float
-        Of the original samples.
+        Values of the original samples.
     recipe : Recipe
 
     Returns
@@ -99,7 +99,7 @@ def _per_row(numbers, rows):
 
 
 def _deviation(rows):
-    """Return the standard deviation of each value of a sample; 0 where there is one sample only."""
+    """Return the standard deviation of each value of a sample; 0 for a single sample."""
     flat = rows.reshape(len(rows), -1)
     deviation = np.zeros(flat.shape[1])
     if len(rows) > 1:

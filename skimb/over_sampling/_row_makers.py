@@ -23,13 +23,14 @@ def read_rows(resampler, X, target, *, check_numbers) -> Any:
     Parameters
     ----------
     resampler : resampler
-        Its parameters `lazy` and `categorical_features` say how; it gets ``n_features_in_``.
+        The resampler, with parameters `lazy` and `categorical_features`. It gets
+        ``n_features_in_``.
     X : object
         The samples.
     target : ndarray of shape (n,)
         The target.
     check_numbers : callable
-        From X and the target to the checked samples, if all of them are numbers.
+        A function from X and the target to the checked samples, used if all of them are numbers.
 
     Returns
     -------
@@ -100,9 +101,9 @@ class ArrayRows:
         Parameters
         ----------
         kept : ndarray of int
-            Which samples come back.
+            The samples that come back.
         recipe : Recipe
-            Of the samples below.
+            The recipe of the samples below.
         rng : RandomState
             The source of noise.
         lazy : bool
@@ -130,8 +131,8 @@ class TableRows:
     values : frame, ndarray of shape (n, d), or ResampledRows
         The samples.
     categorical_features : "auto" or array-like
-        Which columns: those that hold no numbers, whatever their dtype, a mask, positions, or
-        names.
+        The columns of categories: a mask, positions, or names. ``"auto"``: the columns that hold no
+        numbers, whatever their dtype.
     """
 
     def __init__(self, values, categorical_features):
@@ -165,7 +166,7 @@ class TableRows:
         kept, recipe, rng
             As in `ArrayRows.resampled`.
         lazy : bool
-            Where the table is an array, return a view, which holds the samples of the recipe.
+            Return a view, which holds the samples of the recipe, if the table is an array.
 
         Returns
         -------

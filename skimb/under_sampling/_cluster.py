@@ -35,8 +35,8 @@ class ClusterUnderSampler(ImageSampler, BaseUnderSampler):
     Parameters
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
-        How many samples each class has afterwards, in imbalanced-learn's vocabulary. ``"auto"``: as
-        many as the smallest class.
+        The number of samples of each class afterwards, in imbalanced-learn's vocabulary.
+        ``"auto"``: as many as the smallest class.
     random_state : int, RandomState instance or None, default=None
         It determines the initial centres of the clusterings.
     embedder : transformer, default=None

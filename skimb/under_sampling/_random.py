@@ -21,9 +21,9 @@ class RandomUnderSampler(ImageSampler, BaseUnderSampler):
     Parameters
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
-        How many samples each class has afterwards, in imbalanced-learn's vocabulary. ``"auto"``: as
-        many as the smallest class. A float (for two classes): the ratio of the minority to the
-        majority class.
+        The number of samples of each class afterwards, in imbalanced-learn's vocabulary.
+        ``"auto"``: as many as the smallest class. A float (for two classes): the ratio of the
+        minority to the majority class.
     random_state : int, RandomState instance or None, default=None
         It determines which samples stay.
     replacement : bool, default=False
