@@ -683,11 +683,11 @@ def _memory():
 
 def _all_complaints(arguments, complaint, image_shape):
     """Return what is wrong with the folders, and with the files beside: one line for all of it."""
+    from skimb._class_folders import list_classes
     from skimb.datasets import read_images
-    from skimb.datasets._folders import classes_of
 
     try:
-        folders = [classes_of(path) for path in (arguments.data, arguments.test) if path]
+        folders = [list_classes(path)[0] for path in (arguments.data, arguments.test) if path]
         files = [file for classes in folders for of_one in classes.values() for file in of_one]
         if files:
             read_images(files, image_shape=image_shape, n_jobs=-1)

@@ -1,4 +1,4 @@
-"""Distances within a bump: Euclidean, or of numbers and categories together."""
+"""Distances within a range of the target: Euclidean, or of numbers and categories together."""
 
 import numpy as np
 from sklearn.metrics import euclidean_distances
@@ -7,16 +7,16 @@ from sklearn.utils import gen_batches
 
 __all__ = ["are_far", "by_range", "centred", "half_medians", "nearest"]
 
-#: Squares of distances from 0, for one of those between points, from which on the last digits of
-#: the former show in the latter.
+#: Ratio of the squared distances from 0 and between points from which on rounding errors of the
+#: former show in the latter.
 FAR = 1e6
 
-#: Distances in memory at once.
+#: Number of distances in memory at once.
 DISTANCES_AT_ONCE = 4_000_000
 
 
 def centred(points):
-    """Return points around 0: products of numbers far from it drown small distances.
+    """Return points around 0, because products of large numbers hide small distances.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def are_far(points):
 
 
 def by_range(points):
-    """Return points whose columns span 1 each; a constant column tells nothing.
+    """Return points whose columns span 1 each; a constant column counts for nothing.
 
     Parameters
     ----------
@@ -70,16 +70,16 @@ def nearest(points, codes, k):
     Parameters
     ----------
     points : ndarray of shape (m, d)
-        Numbers; each column counts as it is.
+        Numbers. Columns are not scaled.
     codes : ndarray of shape (m, c), int
         Categories: two that differ are 1 apart.
     k : int
-        How many, less than m.
+        Number of neighbours, less than m.
 
     Returns
     -------
     neighbors : ndarray of shape (m, k), int
-        Which, in no order where there are categories.
+        Their positions, in no order if there are categories.
     distances : ndarray of shape (m, k)
     """
     if codes.shape[1] == 0:

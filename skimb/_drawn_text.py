@@ -8,10 +8,10 @@ from matplotlib import font_manager, rcParams
 
 __all__ = ["distinct_texts", "fallback_families", "plain_text", "visible_text"]
 
-#: Width of a label in a plot at most, in letters.
+#: Largest width of a label in a plot, in letters.
 MOST_WIDTH = 40
 
-#: Characters that draw nothing, turn the text round, or that XML, HTML or UTF-8 have no place for:
+#: Characters that draw nothing, reverse the text, or are not allowed in XML, HTML or UTF-8:
 #: controls, marks of direction, separators of lines, halves of surrogate pairs, no characters.
 UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufeff"
@@ -30,7 +30,7 @@ def plain_text(label, *, most=MOST_WIDTH):
     label : object
         The label.
     most : int, default=40
-        Width at most, in letters; those of East Asia count as two.
+        Largest width, in letters. Those of East Asia count as two.
 
     Returns
     -------
@@ -53,14 +53,14 @@ def plain_text(label, *, most=MOST_WIDTH):
 
 
 def distinct_texts(labels, *, most=MOST_WIDTH):
-    """Return `plain_text` of labels, numbered where it is the same of several.
+    """Return `plain_text` of labels, numbered if several are the same.
 
     Parameters
     ----------
     labels : iterable
         Different labels.
     most : int, default=40
-        Width at most, in letters, without the number.
+        Largest width, in letters, without the number.
 
     Returns
     -------
@@ -105,12 +105,12 @@ def fallback_families(texts):
     Parameters
     ----------
     texts : iterable of str
-        What is to be drawn.
+        The texts to draw.
 
     Returns
     -------
     list of str
-        As few as will do; characters that no font has stay without.
+        The smallest number of families that suffices; characters that no font has are left out.
     """
     fonts = _fonts()
     missing = {
@@ -157,7 +157,7 @@ def _has_glyph(font, char):
 
 
 def _escape(char):
-    """Return the escape of a character, that of a byte for one that was no UTF-8."""
+    """Return the escape of a character, or of the byte, if it was not UTF-8."""
     code = ord(char)
     if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"

@@ -1,4 +1,4 @@
-"""imbalanced-learn's samplers on images: they see points, and images follow what they choose."""
+"""imbalanced-learn's samplers on images: they see points, and their choice applies to images."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -6,42 +6,43 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from imblearn.base import BaseSampler
 from scipy import sparse
 from sklearn.utils import check_random_state, get_tags
 
 from skimb._containers import matched_rows, select_rows
 from skimb._params import HasMethods
 from skimb._plans import sample_indices
-from skimb._points import EmbeddingMixin
+from skimb._points import Points
 from skimb._rounding import in_dtype
-from skimb._sampler_base import ImageSamplerMixin
+from skimb._sampler_base import ImageSampler
 from skimb._sub_estimators import seeded_clone
 
 __all__ = ["EmbeddedSampler"]
 
 
-class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
+class EmbeddedSampler(ImageSampler):
     """Let any sampler of imbalanced-learn resample images, by their pixels or by an embedding.
 
-    Those that choose rows (TomekLinks, EditedNearestNeighbours, NearMiss, OneSidedSelection,
-    InstanceHardnessThreshold and others) see each image as a point: what is near is what looks
-    alike to the embedder. The images that they choose come back as they were. Those that make rows
-    up (BorderlineSMOTE, ADASYN, SVMSMOTE) work in pixels, in float, and are rounded back.
+    Samplers that choose samples (TomekLinks, EditedNearestNeighbours, NearMiss, OneSidedSelection,
+    InstanceHardnessThreshold and others) see each image as a point: images are near if they look
+    similar to the embedder. The images that they choose are returned unchanged. Samplers that make
+    samples up (BorderlineSMOTE, ADASYN, SVMSMOTE) work in pixels, in float, and are rounded back.
 
     Parameters
     ----------
     sampler : sampler
-        A sampler in the style of imbalanced-learn; it is cloned. It gets class indices for labels,
-        and its `sampling_strategy`, which names labels, is translated.
+        A sampler in the style of imbalanced-learn, which is cloned. It gets class indices instead
+        of labels, and a `sampling_strategy` that names labels is translated.
     embedder : transformer, default=None
-        Images to points: it is cloned, fitted on X and y, and transforms all rows; wrap a fitted
-        one in `sklearn.frozen.FrozenEstimator`. One that does not read images gets flattened rows.
-        None: pixels. Image files want an embedder that reads them.
+        Maps images to points. A clone is fitted on X and y and transforms all samples; wrap a
+        fitted embedder in `sklearn.frozen.FrozenEstimator`. An embedder that does not read images
+        gets flattened samples. None: the pixels are the points. Image files need an embedder that
+        reads them.
     random_state : int, RandomState instance or None, default=None
-        The source of the seeds of `sampler` and `embedder` where they have none.
+        The source of the seeds of `sampler` and `embedder`, if they have none.
     lazy : bool, default=False
-        Where X is an array, return a view over it, which costs no memory. Not where rows are made.
+        Whether to return a view over X, which costs no memory, if X is an array. It must be False
+        if `sampler` makes samples.
 
     Attributes
     ----------
@@ -50,13 +51,13 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
     embedder_ : transformer
         The fitted embedder, where one is given.
     sample_indices_ : ndarray of shape (n_samples_new,)
-        For each returned row its index in X; only where rows were chosen.
+        For each returned sample its index in X. It is set only if samples were chosen.
     n_features_in_ : int
-        Values in a row.
+        Number of values in a sample.
 
     See Also
     --------
-    skimb.over_sampling.SMOTE : Its own `embedder` finds neighbours and joins pixels.
+    skimb.over_sampling.SMOTE : Its `embedder` finds neighbours, and pixels are interpolated.
 
     Examples
     --------
@@ -81,7 +82,7 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
         "lazy": ["boolean"],
     }
 
-    #: That of `sampler` counts.
+    #: The strategy of `sampler` counts.
     sampling_strategy = "auto"
 
     def __init__(self, sampler: Any, *, embedder=None, random_state=None, lazy=False):
@@ -96,10 +97,16 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
         tags.sampler_tags.sample_indices = inner is not None and inner.sample_indices
         return tags
 
+    def _computes(self):
+        # An embedder may read anything.
+        return self.embedder is None
+
     def _fit_resample(self, X, y):
         self.__dict__.pop("sample_indices_", None)
-        self._fit_embedder(X, y)
-        points = self._points(X)
+        embedding = Points.fit(X, y, self.embedder, self.random_state)
+        if embedding.embedder is not None:
+            self.embedder_ = embedding.embedder
+        points = embedding()
         self.sampler_ = seeded_clone(self.sampler, check_random_state(self.random_state))
         # Some of imbalanced-learn's samplers take labels for positions: they get class indices.
         classes, target = np.unique(y, return_inverse=True)
@@ -120,8 +127,8 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
             return select_rows(X, self.sample_indices_, lazy=self.lazy), labels
         if self.lazy:
             raise ValueError(
-                f"{type(self.sampler).__name__} makes rows up without naming their parents, which "
-                "`lazy=True` wants. Use lazy=False."
+                f"{type(self.sampler).__name__} makes samples up without naming their "
+                "parents, which `lazy=True` needs. Use lazy=False."
             )
         if self.embedder is not None:
             raise ValueError(
@@ -132,7 +139,7 @@ class EmbeddedSampler(EmbeddingMixin, ImageSamplerMixin, BaseSampler):
         if sparse.issparse(X):
             return resampled, labels
         rows = in_dtype(np.asarray(resampled), X.dtype).reshape(-1, *X.shape[1:])
-        # The others are what they were, whatever float made of them.
+        # Chosen images are returned unchanged, without the rounding of floats.
         is_row = indices >= 0
         rows[is_row] = np.asarray(X[indices[is_row]])
         return rows, labels
@@ -174,7 +181,7 @@ def _call_by_label(strategy, classes, target):
 
 
 def _are_rows(resampled, points, indices):
-    """Tell whether the rows are those that were named: some samplers name rows and move them."""
+    """Tell whether the samples equal those that were named: some samplers name and move them."""
     named = points[indices]
     if sparse.issparse(named):
         return named.shape == resampled.shape and (named != resampled).nnz == 0

@@ -1,4 +1,4 @@
-"""The result of a resampler as a view over its input: rows are made when they are asked for."""
+"""The result of a resampler as a view over its input: samples are made when they are asked for."""
 
 from typing import Any
 
@@ -9,23 +9,23 @@ from skimb._rounding import in_dtype, is_integer
 
 __all__ = ["VALUES_AT_ONCE", "ResampledRows", "blend_into"]
 
-#: Values of rows that are made at once: bounds the memory beside the output.
+#: Number of values that are computed at once: it bounds the memory in addition to the output.
 VALUES_AT_ONCE = 65_536
 
 
 def blend_into(out, X, first, second, gaps):
-    """Write one row for each pair of parents, block by block.
+    """Write one sample for each pair of parents, block by block.
 
     Parameters
     ----------
     out : ndarray of shape (m, ...)
-        Where to.
+        The array that is written to.
     X : ndarray of shape (n, ...), or ResampledRows
-        The rows.
+        The samples.
     first, second : ndarray of shape (m,), int
         The parents.
     gaps : ndarray of shape (m,)
-        How far from the first parent to the second, in [0, 1].
+        The interpolation factors, in [0, 1].
     """
     rounds = is_integer(X.dtype)
     # 16 bits and less fit float32 exactly; the rest is computed in double precision, as
@@ -53,25 +53,25 @@ def blend_into(out, X, first, second, gaps):
 
 
 class ResampledRows:
-    """The rows of a resampler's result, each known by its parents.
+    """The samples of a resampler's result, each known by its parents.
 
-    It holds the input and, for each row, two parents and a gap; a copy is its own two parents.
-    Rows that are more than blends (augmented ones, say) are held as they are. Indexing by a slice,
-    a mask or an array of indices returns such a view again, by an integer the row itself;
-    ``numpy.asarray`` makes all rows.
+    It holds the input and, for each sample, two parents and an interpolation factor; both parents
+    of a copy are the same. Samples that are not interpolated (augmented ones, for example) are held
+    as they are. Indexing by a slice, a mask or an array of indices returns a view; indexing by an
+    integer returns the sample itself; ``numpy.asarray`` makes all samples.
 
     Parameters
     ----------
     base : ndarray of any dimension, or ResampledRows
-        What was resampled. A view over a view knows the ancestors of its rows.
+        The input of the resampler. A view over a view knows the ancestors of its samples.
     first, second : ndarray of shape (m,), int
-        The parents of each row.
+        The parents of each sample.
     gaps : ndarray of shape (m,)
-        How far each row lies from its first parent to its second, in [0, 1].
+        The interpolation factor of each sample, in [0, 1]: 0 at its first parent, 1 at its second.
     made : ndarray of shape (k, ...), default=None
-        Rows that are held as they are.
+        Samples that are held as they are.
     places : ndarray of shape (m,), int, default=None
-        Where each row stands in `made`; -1: nowhere.
+        The position of each sample in `made`; -1 if it is not there.
 
     Examples
     --------
@@ -87,7 +87,7 @@ class ResampledRows:
         self.base, self.first, self.second, self.gaps = base, first, second, gaps
         self.made, self.places = made, places
         if made is None:
-            # One number for all: a view shall cost next to nothing.
+            # One number for all: a view shall cost almost no memory.
             self.made, self.places = np.empty((0, *base.shape[1:])), np.broadcast_to(-1, len(first))
 
     @property
@@ -121,7 +121,7 @@ class ResampledRows:
         if key is Ellipsis:
             key = slice(None)
         is_row = not isinstance(key, slice) and np.ndim(key) == 0
-        # (rows, ...) is how scikit-learn indexes arrays; anything more wants values.
+        # (rows, ...) is how scikit-learn indexes arrays; any other index needs values.
         if is_row or [other for other in others if other is not Ellipsis]:
             made = np.asarray(self[[key] if is_row else key])
             return made[(0 if is_row else slice(None), *others)]
@@ -141,7 +141,9 @@ class ResampledRows:
 
     def __array__(self, dtype=None, copy=None):
         if copy is False:
-            raise ValueError("The rows of a view are made anew: `copy=False` cannot be kept.")
+            raise ValueError(
+                "A view computes its samples: `copy=False` is not possible. Use copy=None."
+            )
         out = np.empty(self.shape, dtype=self.dtype)
         per_row = max(1, int(np.prod(self.shape[1:])))
         step = max(1, VALUES_AT_ONCE // per_row)
@@ -159,11 +161,11 @@ class ResampledRows:
         return out if dtype is None else out.astype(dtype, copy=False)
 
     def tolist(self):
-        """Return all rows as nested lists."""
+        """Return all samples as nested lists."""
         return np.asarray(self).tolist()
 
     def are_copies(self):
-        """Tell which rows are rows of the array at the root, to the bit.
+        """Tell which samples are exact copies from the array at the root.
 
         Returns
         -------
@@ -175,7 +177,7 @@ class ResampledRows:
         return copies
 
     def ancestry(self):
-        """Return which rows of the array at the root each row is made of.
+        """Return the samples of the array at the root of which each sample is made.
 
         Returns
         -------

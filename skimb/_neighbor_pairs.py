@@ -1,93 +1,126 @@
-"""Choose pairs of near neighbours in a class, between which rows are made."""
+"""Choose pairs of near neighbours in a class, between which samples are made."""
 
-from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from imblearn.over_sampling.base import BaseOverSampler
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
 from skimb._distances import are_far, centred
 from skimb._params import plain
-from skimb._sampler_base import ImageSamplerMixin
 from skimb._warnings import warn
 
-__all__ = ["BaseSMOTE"]
+__all__ = ["NeighborPairs", "choose_pairs"]
 
 
-class BaseSMOTE(ImageSamplerMixin, BaseOverSampler):
-    """Template of samplers that make a row of two neighbours in a class.
+@dataclass(frozen=True)
+class NeighborPairs:
+    """The parents, interpolation factors and labels of m synthetic samples.
 
-    A subclass has the parameters ``random_state`` and ``k_neighbors``, prepares in ``_prepare``,
-    says in ``_points`` where neighbours are sought, and makes rows in ``_rows``.
+    Parameters
+    ----------
+    parents : ndarray of shape (m, 2), int
+        Samples of the same class.
+    gaps : ndarray of shape (m,)
+        The interpolation factor of each synthetic sample: 0 at its first parent, 1 at its second.
+    labels : ndarray of shape (m,)
+        The class of each.
     """
 
-    _makes_rows = True
-    k_neighbors: int
-    random_state: Any
+    parents: Any
+    gaps: Any
+    labels: Any
 
-    @abstractmethod
-    def _prepare(self, X, y):
-        """Fit what the points or the rows need."""
+    def sample_indices(self, n_samples):
+        """Return the index of each original and, below, the first parent of each synthetic sample.
 
-    @abstractmethod
-    def _points(self, X, rows) -> Any:
-        """Return rows as points, of shape (m, d)."""
+        Parameters
+        ----------
+        n_samples : int
+            Number of originals.
 
-    @abstractmethod
-    def _rows(self, X, first, second) -> Any:
-        """Return X and, below it, the synthetic rows."""
+        Returns
+        -------
+        ndarray of shape (n_samples + m,), int
+        """
+        return np.concatenate([np.arange(n_samples), self.parents[:, 0]])
 
-    def _fit_resample(self, X, y):
-        for label, n_new in self.sampling_strategy_.items():
-            if n_new and np.sum(y == label) < 2:
-                raise ValueError(
-                    f"Class {y[y == label].tolist()[0]!r} has one row only, and "
-                    f"{type(self).__name__} needs two to interpolate. Use RandomOverSampler for "
-                    "it, or leave it out of `sampling_strategy`."
-                )
-        if any(self.sampling_strategy_.values()):
-            self._prepare(X, y)
-        firsts, seconds, gaps, labels = [], [], [], []
-        for label, n_new in self.sampling_strategy_.items():
-            if n_new == 0:
-                continue
-            rows = np.flatnonzero(y == label)
-            first, second, gap = self._plan(self._points(X, rows), y[rows[:1]].tolist()[0], n_new)
-            firsts.append(rows[first])
-            seconds.append(rows[second])
-            gaps.append(gap)
-            labels.append(np.full(n_new, label, dtype=y.dtype))
-        first, second = _joined(firsts, np.intp), _joined(seconds, np.intp)
-        self.parents_ = np.column_stack([first, second])
-        self.gaps_ = _joined(gaps, np.float64)
-        self.sample_indices_ = np.concatenate([np.arange(len(y)), first])
-        return self._rows(X, first, second), np.concatenate([y, *labels])
 
-    def _plan(self, members, label, n_new):
-        """Choose parents, as positions within the class, and gaps."""
-        n_rows = members.shape[0]
-        k_neighbors = min(plain(self.k_neighbors), n_rows - 1)
-        if k_neighbors < self.k_neighbors:
-            warn(
-                f"Class {label!r} has {n_rows} rows only: {type(self).__name__} uses {k_neighbors} "
-                f"neighbours there instead of k_neighbors={self.k_neighbors}."
+def choose_pairs(y, n_new, fit_points, *, k_neighbors, random_state, name):
+    """Choose the parents of the samples that SMOTE and its relatives make.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels.
+    n_new : dict
+        Label to number of new samples.
+    fit_points : callable
+        It is called without arguments, once, if a sample is to be made, and returns a function
+        that turns indices of samples into points of shape (m, d), between which neighbours are
+        sought.
+    k_neighbors : int
+        Neighbours to choose from.
+    random_state : int, RandomState instance or None
+        The source of pairs and factors.
+    name : str
+        The name of the sampler, for messages.
+
+    Returns
+    -------
+    NeighborPairs
+
+    Raises
+    ------
+    ValueError
+        If a class that shall grow has one sample only.
+    """
+    for label, n_made in n_new.items():
+        if n_made and np.sum(y == label) < 2:
+            raise ValueError(
+                f"Class {y[y == label].tolist()[0]!r} has one sample only, and {name} needs two to "
+                "interpolate. Use RandomOverSampler for it, or leave it out of "
+                "`sampling_strategy`."
             )
-        if not sparse.issparse(members) and are_far(members):
-            # Elsewhere as they are: a last digit decides which of equal neighbours is first.
-            members = centred(members)
-        search = NearestNeighbors(n_neighbors=k_neighbors + 1).fit(members)
-        # The first neighbour of a row is the row itself.
-        neighbors = search.kneighbors(members, return_distance=False)[:, 1:]
-        # As imbalanced-learn draws: each class from the start of an int seed.
-        rng = check_random_state(self.random_state)
-        drawn = rng.randint(low=0, high=neighbors.size, size=n_new)
-        gap = rng.uniform(size=n_new)
-        first, choice = np.divmod(drawn, k_neighbors)
-        return first, neighbors[first, choice], gap
+    growing = {label: n_made for label, n_made in n_new.items() if n_made}
+    points_of: Any = fit_points() if growing else None
+    firsts, seconds = [np.empty(0, dtype=np.intp)], [np.empty(0, dtype=np.intp)]
+    gaps, labels = [np.empty(0)], [y[:0]]
+    for label, n_made in growing.items():
+        members = np.flatnonzero(y == label)
+        points = points_of(members)
+        _warn_of_few(y[members[:1]].tolist()[0], len(members), k_neighbors, name)
+        first, second, gap = _pairs_in_class(points, n_made, k_neighbors, random_state)
+        firsts.append(members[first])
+        seconds.append(members[second])
+        gaps.append(gap)
+        labels.append(np.full(n_made, label, dtype=y.dtype))
+    parents = np.column_stack([np.concatenate(firsts), np.concatenate(seconds)])
+    return NeighborPairs(parents, np.concatenate(gaps), np.concatenate(labels))
 
 
-def _joined(parts, dtype):
-    return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
+def _warn_of_few(label, n_members, k_neighbors, name):
+    if n_members - 1 < k_neighbors:
+        warn(
+            f"Class {label!r} has {n_members} samples only: {name} uses {n_members - 1} neighbours "
+            f"there instead of k_neighbors={k_neighbors}."
+        )
+
+
+def _pairs_in_class(points, n_made, k_neighbors, random_state):
+    """Return parents, as positions within the class, and interpolation factors."""
+    k_neighbors = min(plain(k_neighbors), points.shape[0] - 1)
+    if not sparse.issparse(points) and are_far(points):
+        # Elsewhere as they are: a last digit decides which of equal neighbours is first.
+        points = centred(points)
+    search = NearestNeighbors(n_neighbors=k_neighbors + 1).fit(points)
+    # The first neighbour of a sample is the sample itself.
+    neighbors = search.kneighbors(points, return_distance=False)[:, 1:]
+    # As imbalanced-learn draws: each class from the start of an int seed.
+    rng = check_random_state(random_state)
+    drawn = rng.randint(low=0, high=neighbors.size, size=n_made)
+    gaps = rng.uniform(size=n_made)
+    first, choice = np.divmod(drawn, k_neighbors)
+    return first, neighbors[first, choice], gaps

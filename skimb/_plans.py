@@ -1,8 +1,9 @@
-"""Choose rows first, touch pixels later: the one place where a resampling plan meets the rows.
+"""Resampling plans: samples are chosen first, and pixels are computed later, here alone.
 
-A plan is an array of row indices (a selection), or pairs of rows with a gap (an interpolation).
-Both are made from labels and distances alone; this module applies them to arrays of any dimension,
-sparse matrices and frames, at once or, as `ResampledRows`, when rows are asked for.
+A plan is an array of sample indices (a selection), or pairs of samples with a factor (an
+interpolation). Both are made from labels and distances alone. This module applies them to arrays of
+any dimension, sparse matrices and frames, at once or, as `ResampledRows`, when samples are asked
+for.
 """
 
 from typing import Any
@@ -27,7 +28,7 @@ __all__ = [
 
 
 def sample_indices(sampler):
-    """Return which rows a fitted sampler chose, as integers; None where it does not tell.
+    """Return the samples that a fitted sampler chose, as integers; None if it does not tell.
 
     Parameters
     ----------
@@ -43,17 +44,17 @@ def sample_indices(sampler):
 
 
 def origin_of(sampler):
-    """Return for each row that a fitted sampler returned the row of X that it is.
+    """Return, for each sample that a fitted sampler returned, its index in X.
 
     Parameters
     ----------
     sampler : sampler
-        One of skimb, which tells.
+        A sampler of skimb.
 
     Returns
     -------
     ndarray of int
-        -1 where the row was made.
+        -1 if the sample was made.
     """
     origin = np.array(sampler.sample_indices_, dtype=np.intp)
     origin[len(origin) - len(getattr(sampler, "parents_", ())) :] = -1
@@ -61,32 +62,32 @@ def origin_of(sampler):
 
 
 def interpolate_rows(X, first, second, gaps, *, chosen=None, lazy=False) -> Any:
-    """Return X and, below it, one synthetic row for each pair of parents.
+    """Return X and, below it, one synthetic sample for each pair of parents.
 
-    The rows are ``X[first] + gaps * (X[second] - X[first])``, computed in float and rounded where
-    X is integer: uint8 differences would wrap around.
+    The samples are ``X[first] + gaps * (X[second] - X[first])``, computed in float and rounded
+    where X is integer: uint8 differences would wrap around.
 
     Parameters
     ----------
     X : ndarray of any dimension or sparse matrix
-        The original rows.
+        The original samples.
     first, second : ndarray of shape (m,), int
         The parents.
     gaps : ndarray of shape (m,)
-        How far from the first parent to the second, in [0, 1].
+        The interpolation factors, in [0, 1].
     chosen : ndarray of int, default=None
-        Which original rows come back; None: all.
+        The original samples that are returned; None: all.
     lazy : bool, default=False
         Return `ResampledRows`.
 
     Returns
     -------
-    ndarray or sparse matrix of the chosen rows and m more, of the dtype of X
+    ndarray or sparse matrix of the chosen samples and m more, of the dtype of X
 
     Raises
     ------
     ValueError
-        If a sparse matrix shall be resampled lazily.
+        If X is sparse and `lazy` is True.
     """
     if sparse.issparse(X):
         if lazy:
@@ -106,24 +107,24 @@ def interpolate_rows(X, first, second, gaps, *, chosen=None, lazy=False) -> Any:
 
 
 def append_rows(X, made, seeds, *, chosen=None, lazy=False):
-    """Return X and, below it, rows that were made elsewhere.
+    """Return X and, below it, samples that were made elsewhere.
 
     Parameters
     ----------
     X : ndarray of shape (n, ...)
-        The original rows.
+        The original samples.
     made : ndarray of shape (m, ...)
-        The rows, of the dtype of X.
+        The samples, of the dtype of X.
     seeds : ndarray of shape (m, 2), int
         The parents of each.
     chosen : ndarray of int, default=None
-        Which original rows come back; None: all.
+        The original samples that are returned; None: all.
     lazy : bool, default=False
         Return `ResampledRows`.
 
     Returns
     -------
-    ndarray of the chosen rows and m more, or ResampledRows
+    ndarray of the chosen samples and m more, or ResampledRows
     """
     if not lazy:
         return np.concatenate([np.asarray(_chosen(X, chosen)), made])
@@ -133,16 +134,16 @@ def append_rows(X, made, seeds, *, chosen=None, lazy=False):
 
 
 def hold_rows(view, made, places):
-    """Return a view some of whose rows are held as they are.
+    """Return a view some of whose samples are held as they are.
 
     Parameters
     ----------
-    view : ResampledRows of m rows
+    view : ResampledRows of m samples
         A view that holds none.
     made : ndarray of shape (k, ...)
-        The rows, of the dtype of the view.
+        The samples, of the dtype of the view.
     places : ndarray of shape (k,), int
-        Which rows of the view they are.
+        Their positions in the view.
 
     Returns
     -------
@@ -168,29 +169,29 @@ def _view_with_rows_below(X, chosen, first, second, gaps):
 
 
 def apply_plan(sampler, values: Any) -> Any:
-    """Resample a further array as a sampler resampled X: weights, groups, a side table.
+    """Resample a further array (weights, groups, a table) as a sampler resampled X.
 
-    A row that was chosen takes its own entry along. A synthetic row lies between two parents: what
-    is real (floats, columns of floats) is interpolated by the same gap, anything else is that of
-    its first parent. So the group of its second parent is not told: to split by groups, split first
+    A sample that was chosen keeps its entry. A synthetic sample lies between two parents: floats
+    and columns of floats are interpolated by the same factor, and anything else is taken from the
+    first parent. The group of the second parent is therefore lost: to split by groups, split first
     and resample each part.
 
     Parameters
     ----------
     sampler : sampler, list of samplers or Pipeline of samplers
-        After ``fit_resample``. Several were applied in turn.
+        They are fitted by ``fit_resample``. Several of them were applied in sequence.
     values : array-like of shape (n, ...), sparse matrix, Series or frame
-        One entry for each row of the X that the (first) sampler got.
+        One entry for each sample of the X that the (first) sampler got.
 
     Returns
     -------
     ndarray, sparse matrix, Series or frame
-        One entry for each row that the (last) sampler returned.
+        One entry for each sample that the (last) sampler returned.
 
     Raises
     ------
     ValueError
-        If a sampler does not tell which rows it returned, or the number of entries does not fit.
+        If a sampler does not tell which samples it returned, or the number of entries does not fit.
 
     Examples
     --------
@@ -214,8 +215,8 @@ def apply_plan(sampler, values: Any) -> Any:
     indices = sample_indices(sampler)
     if indices is None:
         raise ValueError(
-            f"{type(sampler).__name__} does not tell which rows it returned: it has no "
-            "`sample_indices_`. Call `fit_resample` first; a sampler that makes rows up without "
+            f"{type(sampler).__name__} does not tell which samples it returned: it has no "
+            "`sample_indices_`. Call `fit_resample` first; a sampler that makes samples up without "
             "naming their parents cannot be followed."
         )
     if not (hasattr(values, "iloc") or sparse.issparse(values)):
@@ -227,7 +228,7 @@ def apply_plan(sampler, values: Any) -> Any:
         wanted = f"at least {np.max(indices) + 1}"
     if wanted not in (None, n_rows):
         raise ValueError(
-            f"`values` must have an entry for each row that {type(sampler).__name__} got: "
+            f"`values` must have an entry for each sample that {type(sampler).__name__} got: "
             f"{wanted}. Got {n_rows}."
         )
     followed = select_rows(values, indices)
@@ -242,7 +243,7 @@ def apply_plan(sampler, values: Any) -> Any:
     rows = values
     if hasattr(values, "iloc"):
         rows = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    # Chosen rows come first, whether all, as from over-samplers, or some.
+    # Chosen samples come first, whether all, as from over-samplers, or some.
     chosen = indices[: len(indices) - n_made]
     blended = interpolate_rows(rows, parents[:, 0], parents[:, 1], sampler.gaps_, chosen=chosen)
     if hasattr(values, "iloc"):
@@ -258,7 +259,7 @@ def _entries(values):
     found = np.asarray(plain_rows(values)) if len(values) else np.empty(0)
     if found.dtype.kind in "UT":
         objects = np.asarray(values, dtype=object)
-        # Numbers beside strings would become strings.
+        # Numbers among strings would become strings.
         if not all(isinstance(value, str) for value in objects.flat):
             return objects
     return found

@@ -1,4 +1,4 @@
-"""Rows as points between which distances are measured: as they are, or by an embedder."""
+"""Samples as points between which distances are measured: as they are, or by an embedder."""
 
 from typing import Any
 
@@ -12,59 +12,94 @@ from skimb._params import safe_indexing
 from skimb._rounding import is_integer
 from skimb._sub_estimators import seeded_clone, takes_images
 
-__all__ = ["EmbeddingMixin"]
+__all__ = ["Points"]
 
 
-class EmbeddingMixin:
-    """What a sampler needs that compares rows in themselves or in an embedding.
+class Points:
+    """The samples of X as points: their values, or what a fitted embedder makes of them.
 
-    Put it before `ImageSamplerMixin`.
+    Calling it with indices, or with nothing for all samples, returns points of shape (m, d).
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, ...), ResampledRows, sparse matrix, frame or n paths
+        The samples.
+    embedder : transformer, default=None
+        A fitted one. None: the values of the samples are the points.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb._points import Points
+    >>> images = np.arange(8, dtype=np.uint8).reshape(2, 2, 2)
+    >>> Points(images)([1])
+    array([[4., 5., 6., 7.]], dtype=float32)
     """
 
-    embedder: Any
-    random_state: Any
-    _makes_rows: bool
+    def __init__(self, X, embedder: Any = None):
+        self.X = X
+        self.embedder = embedder
 
-    def _computes(self):
-        # What an embedder reads is its own affair.
-        return self._makes_rows or self.embedder is None
+    @classmethod
+    def fit(cls, X, y, embedder, random_state):
+        """Fit a clone of an embedder, if one is given.
 
-    def _fit_embedder(self, X, y):
-        if self.embedder is not None:
-            embedder = seeded_clone(self.embedder, check_random_state(self.random_state))
-            self.embedder_ = embedder.fit(self._readable(X), y)
+        Parameters
+        ----------
+        X
+            As above.
+        y : ndarray of shape (n,)
+            The target.
+        embedder : transformer or None
+            It is cloned.
+        random_state : int, RandomState instance or None
+            The source of the clone's seeds, where it has none.
 
-    def _readable(self, X):
-        """Return rows as the embedder reads them: as they are, or flat."""
-        if is_paths(X) and not takes_images(self.embedder):
-            raise ValueError(
-                f"X holds paths, and `embedder`={self.embedder!r} reads numbers. Give one that "
-                "reads image files, or read them first: skimb.datasets.read_images(paths, "
-                "image_shape=...)."
-            )
-        if not isinstance(X, np.ndarray | ResampledRows) or takes_images(self.embedder):
-            return X
-        return _flat(X)
+        Returns
+        -------
+        Points
+        """
+        if embedder is None:
+            return cls(X)
+        clone = seeded_clone(embedder, check_random_state(random_state))
+        return cls(X, clone.fit(_readable(X, embedder), y))
 
-    def _points(self, X, rows=None):
-        """Return rows, or all of them, as points of shape (m, d)."""
-        members = X if rows is None else safe_indexing(X, rows)
+    def __call__(self, rows=None):
+        members = self.X if rows is None else safe_indexing(self.X, rows)
         if self.embedder is None:
-            points = members if sparse.issparse(X) else _flat(members)
-            if points.dtype.kind == "O":
-                # Columns of several types, categories among them.
-                points = points.astype(np.float64)
-            if is_integer(points.dtype):
-                # 16 bits and less fit float32 exactly.
-                points = points.astype(np.float32 if points.dtype.itemsize <= 2 else np.float64)
-            return points
-        points = np.asarray(self.embedder_.transform(self._readable(members)))
+            return _values(members)
+        points = np.asarray(self.embedder.transform(_readable(members, self.embedder)))
         if points.ndim != 2 or len(points) != len(members):
             raise ValueError(
-                "`embedder` must turn n rows into an array of shape (n, d). "
-                f"For {len(members)} rows it gave {points.shape}."
+                "`embedder` must turn n samples into an array of shape (n, d). "
+                f"For {len(members)} samples it gave {points.shape}."
             )
         return points
+
+
+def _values(X):
+    """Return the values of samples as points."""
+    points = X if sparse.issparse(X) else _flat(X)
+    if points.dtype.kind == "O":
+        # Columns of several types, categories among them.
+        points = points.astype(np.float64)
+    if is_integer(points.dtype):
+        # 16 bits and less fit float32 exactly.
+        points = points.astype(np.float32 if points.dtype.itemsize <= 2 else np.float64)
+    return points
+
+
+def _readable(X, embedder):
+    """Return samples as an embedder reads them: as they are, or flat."""
+    if is_paths(X) and not takes_images(embedder):
+        raise ValueError(
+            f"X holds paths, and `embedder`={embedder!r} reads numbers. Give one that "
+            "reads image files, or read them first: skimb.datasets.read_images(paths, "
+            "image_shape=...)."
+        )
+    if not isinstance(X, np.ndarray | ResampledRows) or takes_images(embedder):
+        return X
+    return _flat(X)
 
 
 def _flat(X):

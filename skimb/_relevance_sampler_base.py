@@ -1,6 +1,7 @@
-"""Resamplers for continuous targets: what classes are to others, bumps of the target are here."""
+"""The template of resamplers of continuous targets, which have ranges instead of classes."""
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
@@ -14,30 +15,65 @@ from skimb._images import check_rows
 from skimb._lazy_rows import ResampledRows
 from skimb._params import Interval, StrOptions, check_parameters
 from skimb._plans import origin_of
+from skimb._range_sizes import SizeRule
 from skimb.relevance import fit_relevance, relevance_bumps
 
-__all__ = ["RelevanceResampler"]
+__all__ = ["RelevanceResampler", "Selection"]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A plan that chooses samples; `skimb.over_sampling._range_plans.Synthesis` makes some too.
+
+    Parameters
+    ----------
+    sample_indices : ndarray of shape (m,), int
+        The index in X of each returned sample, or of its first parent.
+    """
+
+    sample_indices: Any
+    #: No sample is made, so that there are neither parents nor interpolation factors.
+    parents: Any = None
+    gaps: Any = None
+
+    def applied(self, rows, values, target, *, lazy):
+        """Return the samples of the plan, and their values of the target.
+
+        Parameters
+        ----------
+        rows : object
+            The result of ``_check_rows``.
+        values : ndarray or Series of shape (n,)
+            The target in its original form.
+        target : ndarray of shape (n,), float64
+            The same as floats.
+        lazy : bool
+            Return a view where possible.
+
+        Returns
+        -------
+        samples, values
+        """
+        chosen = select_rows(rows, self.sample_indices, lazy=lazy)
+        return chosen, select_rows(values, self.sample_indices)
 
 
 class RelevanceResampler(BaseEstimator):
     """Template of resamplers for continuous targets.
 
-    A subclass has the parameters ``relevance``, ``random_state`` and ``lazy``. What it learns from
-    the target is in ``_learn``: by default, with the parameters ``threshold`` and
-    ``sampling_strategy``, the bumps and, by ``_named_counts`` and ``_changed``, how many rows each
-    shall have. ``_resample`` returns rows; by default those that ``_choose`` chooses.
-    ``_makes_rows`` says that rows are made, so that X must be numbers.
+    A subclass has the parameters ``relevance``, ``random_state`` and ``lazy``. It says in ``_plan``
+    which samples are returned, from what ``_learn`` returns: by default, with the parameters
+    ``threshold`` and ``sampling_strategy`` and the rule ``_sizes``, the range of each sample. If
+    samples are made, ``_makes_rows`` is True, so that X must be numbers.
     """
 
     _makes_rows = False
+    _sizes: SizeRule
     relevance: Any
     threshold: float
     sampling_strategy: Any
     random_state: Any
     lazy: bool
-
-    #: The least and the most rows after resampling for one before, where they are given.
-    _factors = (0.0, np.inf)
 
     _parameter_constraints: dict = {
         "relevance": [callable, None],
@@ -52,7 +88,7 @@ class RelevanceResampler(BaseEstimator):
     }
 
     def fit(self, X, y):
-        """Check X and y, and learn what is rare; `fit_resample` does so too.
+        """Check X and y, and find the rare values, as `fit_resample` does.
 
         Parameters
         ----------
@@ -69,22 +105,22 @@ class RelevanceResampler(BaseEstimator):
         return self
 
     def fit_resample(self, X, y):
-        """Resample the rows.
+        """Resample the samples.
 
         Parameters
         ----------
         X : array, memmap, tensor, sparse matrix, frame or list of shape (n, ...); or n paths
-            Rows of any dimension. Resamplers that make rows want numbers, and nothing sparse.
+            Samples of any dimension. Resamplers that make samples need numbers, and refuse sparse
+            X.
         y : array-like of shape (n,), or a frame of one column
             Values of the target.
 
         Returns
         -------
         X_resampled
-            The rows in the container that they came in, of the same dtype.
+            The samples, in the container and of the dtype of X.
         y_resampled
-            Their values, in the container that they came in. Where rows are made, integers become
-            float64.
+            Their values, in the container of y. If samples are made, integers become float64.
 
         Raises
         ------
@@ -95,12 +131,16 @@ class RelevanceResampler(BaseEstimator):
         rows, values, target = self._checked(X, y)
         learned = self._learn(target)
         self._n_rows = len(target)
-        X_resampled, y_resampled = self._resample(rows, values, target, learned)
+        plan = self._plan(rows, target, learned)
+        self.sample_indices_ = plan.sample_indices
+        if plan.parents is not None:
+            self.parents_, self.gaps_ = plan.parents, plan.gaps
+        X_resampled, y_resampled = plan.applied(rows, values, target, lazy=self.lazy)
         origin = origin_of(self)
         return in_container(X, X_resampled, origin), _in_container_of(y, y_resampled, origin)
 
     def _checked(self, X, y):
-        """Return rows as `_resample` wants them, values as they came, and as floats."""
+        """Return samples as `_plan` reads them, values as they came, and as floats."""
         y = plain_target(y, self)
         if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
             y = y.iloc[:, 0]
@@ -122,31 +162,31 @@ class RelevanceResampler(BaseEstimator):
 
     def _check_rows(self, X, target) -> Any:
         if isinstance(X, ResampledRows):
-            # Rows between finite rows are finite: checking the root makes none of them.
+            # Interpolations of finite samples are finite: it suffices to check the root.
             check_consistent_length(X, target)
             check_rows(self, X.root, np.zeros(len(X.root)), numeric=self._makes_rows)
             return X
         return check_rows(self, X, target, numeric=self._makes_rows)[0]
 
     def _fit_relevance(self, target):
-        """Return what tells the relevance of values."""
+        """Return the fitted relevance, as a function of values."""
         phi = fit_relevance(self.relevance, target)
         self.relevance_ = phi.relevance
         return phi
 
     def _learn(self, target):
-        """Find the bumps; return the bump of each row."""
+        """Find the ranges; return the range of each sample."""
         phi = self._fit_relevance(target)
-        bump, is_rare = relevance_bumps(target, relevance=phi, threshold=self.threshold)
+        range_of, is_rare = relevance_bumps(target, relevance=phi, threshold=self.threshold)
         if len(is_rare) == 1:
             which, way = ("every", "higher") if is_rare[0] else ("no", "lower")
             raise ValueError(
-                f"By `relevance`, {which} value of y, [{target.min():g}, {target.max():g}], is at "
-                f"least threshold={self.threshold:g} relevant, so there is nothing to even out. "
-                f"Give a {way} `threshold`, or another `relevance`: Relevance(points=[(value, "
-                "relevance), ...])."
+                f"By `relevance`, {which} value of y, [{target.min():g}, {target.max():g}], has a "
+                f"relevance of at least threshold={self.threshold:g}, so there is nothing to "
+                f"balance. Give a {way} `threshold`, or another `relevance`: "
+                "Relevance(points=[(value, relevance), ...])."
             )
-        before = np.bincount(bump)
+        before = np.bincount(range_of)
         by_value = np.sort(target)
         last = np.cumsum(before) - 1
         self.bumps_ = pd.DataFrame(
@@ -155,65 +195,26 @@ class RelevanceResampler(BaseEstimator):
                 "high": by_value[last],
                 "is_rare": is_rare,
                 "before": before,
-                "after": self._rows_after(before, is_rare),
+                "after": self._sizes.sizes_after(
+                    self.sampling_strategy, before, is_rare, name=type(self).__name__
+                ),
             },
             index=pd.RangeIndex(len(before), name="bump"),
         )
-        return bump
-
-    def _rows_after(self, before, is_rare):
-        """Return how many rows each bump shall have; none vanishes."""
-        strategy = self.sampling_strategy
-        if isinstance(strategy, str):
-            wanted = self._named_counts(strategy, before.astype(np.float64), is_rare)
-        else:
-            changed = self._changed(is_rare, is_list=not isinstance(strategy, Real))
-            factors = np.ones(len(before))
-            factors[changed] = self._given_factors(strategy, int(changed.sum()))
-            wanted = factors * before
-        return np.maximum(1, np.rint(wanted)).astype(np.intp)
-
-    def _given_factors(self, strategy, n_changed):
-        """Return the factors of the strategy, checked."""
-        low, high = self._factors
-        found = _numbers(strategy)
-        if found.ndim > 0 and found.shape != (n_changed,):
-            raise ValueError(
-                f"`sampling_strategy` must have one number for each of the {n_changed} bumps that "
-                f"{type(self).__name__} changes, by increasing y. Got {strategy!r}. Give as many, "
-                "or one number for all."
-            )
-        if not np.all((found > 0) & (found >= low) & (found <= high) & np.isfinite(found)):
-            raise ValueError(
-                "`sampling_strategy` must be 'balance', 'extreme', or rows after resampling for "
-                f"one before: positive and, for {type(self).__name__}, in [{low:g}, {high:g}]. "
-                f"Got {strategy!r}."
-            )
-        return found
+        return range_of
 
     @abstractmethod
-    def _named_counts(self, name, before, is_rare) -> Any:
-        """Return how many rows each bump shall have by a strategy that has a name."""
+    def _plan(self, rows, target, learned) -> Any:
+        """Return a `Selection`, or a plan that makes samples too.
 
-    @abstractmethod
-    def _changed(self, is_rare, *, is_list) -> Any:
-        """Return which bumps numbers are for: those of a list, or a single one."""
-
-    def _resample(self, X, values, target, learned):
-        self.sample_indices_ = self._choose(learned)
-        return select_rows(X, self.sample_indices_, lazy=self.lazy), select_rows(
-            values, self.sample_indices_
-        )
-
-    @abstractmethod
-    def _choose(self, learned) -> Any:
-        """Return which rows come back."""
+        ``rows`` are what ``_check_rows`` returned, ``learned`` is what ``_learn`` returned.
+        """
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.estimator_type = "sampler"
         tags.target_tags.required = True
-        # What `check_resampler` knows a resampler of continuous targets by.
+        # `check_resampler` recognises a resampler of continuous targets by this.
         tags.regressor_tags = RegressorTags()
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = not self._makes_rows
@@ -221,15 +222,6 @@ class RelevanceResampler(BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.sparse = not self._makes_rows
         return tags
-
-
-def _numbers(given):
-    """Return numbers as an array; NaN for what holds none."""
-    try:
-        found = np.asarray(given)
-    except ValueError:
-        found = np.array(None)
-    return found.astype(np.float64) if found.dtype.kind in "iuf" else np.array(np.nan)
 
 
 def _in_container_of(given, values, origin) -> Any:

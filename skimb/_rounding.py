@@ -1,4 +1,4 @@
-"""Real numbers as values of a dtype: rounded and clipped where that holds integers."""
+"""Real numbers as values of a dtype, rounded and clipped if it holds integers."""
 
 import numpy as np
 
@@ -11,14 +11,14 @@ def is_integer(dtype):
 
 
 def in_dtype(values, dtype):
-    """Return values in a dtype: rounded and clipped where that holds no fractions.
+    """Return values in a dtype, rounded and clipped if it holds integers.
 
     Parameters
     ----------
     values : ndarray
         Real numbers.
     dtype : dtype
-        Wanted.
+        The dtype that is wanted.
 
     Returns
     -------

@@ -1,8 +1,9 @@
-"""The base of samplers of classes: imbalanced-learn's, for rows of any dimension and container."""
+"""The template of samplers of classes, for samples of any dimension and in any container."""
 
 from typing import Any
 
 import numpy as np
+from imblearn.base import BaseSampler
 from imblearn.utils import check_sampling_strategy, check_target_type
 from scipy import sparse
 from sklearn.utils import check_consistent_length
@@ -22,29 +23,29 @@ from skimb._params import check_handed_in, fit_context
 from skimb._plans import origin_of, sample_indices
 from skimb._unpacking import is_tensor
 
-__all__ = ["ImageSamplerMixin"]
+__all__ = ["ImageSampler"]
 
 
-class ImageSamplerMixin:
-    """What turns a sampler on imbalanced-learn's bases into one of rows of any dimension.
+class ImageSampler(BaseSampler):
+    """Template of samplers of classes: imbalanced-learn's base, for samples of any dimension.
 
-    Put it before the base. ``_makes_rows`` says that rows are made, whose parents only a view can
-    tell; ``_wants_images`` that they are made as images: then they cannot be sparse. ``_computes``
-    tells whether rows take part in arithmetic; a sampler that only selects takes strings and
-    missing values too.
+    A subclass names one of imbalanced-learn's further bases after it, `BaseOverSampler` say, which
+    tells what `sampling_strategy` means. ``_makes_rows`` says that samples are made, whose parents
+    only a view can tell; ``_wants_images`` says that they are made as images, so that they cannot
+    be sparse. ``_computes`` tells whether samples take part in arithmetic; a sampler that only
+    selects takes strings and missing values too.
     """
 
     _wants_images = False
     _makes_rows = False
     _sampling_type: str
     sampling_strategy: Any
-    _fit_resample: Any
 
     def _computes(self):
         return self._makes_rows
 
     def fit(self, X, y, **params):
-        """Check X and y, and what the sampler would do; `fit_resample` does so too.
+        """Check X, y and the strategy, as `fit_resample` does.
 
         Parameters
         ----------
@@ -57,35 +58,35 @@ class ImageSamplerMixin:
         -------
         self
         """
-        return super().fit(plain_rows(X), plain_labels(y, self), **params)  # pyright: ignore[reportAttributeAccessIssue] - the base
+        return super().fit(plain_rows(X), plain_labels(y, self), **params)
 
-    # The base switches the checks off of what is handed in.
+    # The base switches off the checks of estimators that are handed in.
     @fit_context(prefer_skip_nested_validation=False)
     def fit_resample(self, X, y, **params):
-        """Resample the rows.
+        """Resample the samples.
 
         Parameters
         ----------
         X : array, memmap, tensor, sparse matrix, frame or list of shape (n, ...); or n paths
-            Rows of any dimension; or a list, Series or array of n arrays of one shape. Samplers
-            that compute with rows want finite numbers.
+            Samples of any dimension; or a list, Series or array of n arrays of one shape. Samplers
+            that compute with samples need finite numbers.
         y : array-like of shape (n,)
             Labels of any type.
         **params
-            What the sampler takes beside them: none of skimb's takes anything.
+            Further parameters of the sampler. The samplers of skimb have none.
 
         Returns
         -------
         X_resampled
-            The rows in the container that they came in, of the same dtype. Those that were chosen
-            are what they were there.
+            The samples, in the container and of the dtype of X. Samples that were chosen are
+            unchanged.
         y_resampled
-            Their labels, in the container that they came in.
+            Their labels, in the container of y.
 
         Raises
         ------
         ValueError
-            If X, y or a parameter, or one of what is handed in, does not fit.
+            If X, y, a parameter, or a parameter of an estimator that is handed in does not fit.
         """
         if self._makes_rows and getattr(self, "lazy", False) and not _has_rows(X):
             raise ValueError(
@@ -107,7 +108,7 @@ class ImageSamplerMixin:
         X_resampled = in_container(X, resampled, origin)
         indices = sample_indices(self)
         if indices is None:
-            # No label is made: any row of the class has it, as it came.
+            # Labels are never made: any sample of the class holds it in its original form.
             classes, first = np.unique(target, return_index=True)
             indices = first[np.searchsorted(classes, labels)]
         return X_resampled, select_target(y, indices, X_resampled)
@@ -118,7 +119,7 @@ class ImageSamplerMixin:
     def _check_X_y(self, X, y, accept_sparse=None):
         y, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
         if isinstance(X, ResampledRows):
-            # Rows between finite rows are finite: checking the root makes none of them.
+            # Interpolations of finite samples are finite: it suffices to check the root.
             check_consistent_length(X, y)
             check_rows(self, X.root, np.zeros(len(X.root)), numeric=self._computes())
             return X, np.asarray(y), is_one_vs_all
@@ -136,7 +137,7 @@ class ImageSamplerMixin:
             if not others:
                 raise
             raise ValueError(
-                f"{type(self).__name__} compares rows by their numbers, and these columns of X "
+                f"{type(self).__name__} compares samples by their numbers, and these columns of X "
                 f"hold none: {', '.join(others)}. Encode or drop them, or give an `embedder`."
             ) from exc
         if self._wants_images and sparse.issparse(X):
@@ -145,7 +146,7 @@ class ImageSamplerMixin:
         return X, y, is_one_vs_all
 
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()  # pyright: ignore[reportAttributeAccessIssue] - the base
+        tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = not self._computes()
         tags.input_tags.string = not self._computes()
@@ -155,26 +156,26 @@ class ImageSamplerMixin:
 
 
 def _refuse_columns(sampler, X):
-    """Refuse columns that hold no numbers where rows are made.
+    """Refuse columns that hold no numbers where samples are made.
 
     Parameters
     ----------
     sampler : sampler
-        What makes them.
+        The sampler that makes them.
     X : object
-        Rows as they came.
+        Samples as they came.
 
     Raises
     ------
     ValueError
         If there are such columns.
     """
-    # Of a column of paths a better message tells.
+    # A column of paths gets a better message.
     others = [] if is_paths(X) else columns_without_numbers(X)
     if others:
         raise ValueError(
-            f"{type(sampler).__name__} makes rows of numbers, and these columns of X hold none: "
-            f"{', '.join(others)}. Encode them, drop them, or give a sampler that chooses rows."
+            f"{type(sampler).__name__} makes samples of numbers, and these columns of X hold none: "
+            f"{', '.join(others)}. Encode them, drop them, or give a sampler that chooses samples."
         )
 
 

@@ -10,14 +10,14 @@ __all__ = ["checked_values"]
 
 
 def checked_values(y_true, y_pred, sample_weight=None):
-    """Return values, their predictions and weights as checked arrays, of the rows that count.
+    """Return values, their predictions and weights as checked arrays, of the samples that count.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
         Values and predictions.
     sample_weight : array-like of shape (n,), default=None
-        None: all alike, 1. Rows of weight 0 are left out, as if they were not there.
+        Weights. None: 1 for every sample. Samples of weight 0 are left out.
 
     Returns
     -------

@@ -13,7 +13,7 @@ def seeded_clone(estimator, rng):
     Parameters
     ----------
     estimator : estimator
-        What is cloned.
+        The estimator to clone.
     rng : RandomState
         The source of the seeds.
 
@@ -31,5 +31,5 @@ def seeded_clone(estimator, rng):
 
 
 def takes_images(estimator):
-    """Tell whether an estimator reads images as they are; others get flattened rows."""
+    """Tell whether an estimator reads images as they are; others get flattened samples."""
     return bool(get_tags(estimator).input_tags.three_d_array)

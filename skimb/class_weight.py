@@ -1,7 +1,7 @@
 """Class counts, class priors and class weights.
 
-The laws of this room: a label is a label (strings, numbers, bool, with gaps), and a scheme is a
-pure function of how often each label occurs.
+Labels may be strings, numbers (not necessarily consecutive) or bool. A scheme is a pure function of
+the counts of the labels.
 """
 
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ __all__ = [
     "weights_from_counts",
 ]
 
-#: What a class weight may be called.
+#: The names of schemes.
 SCHEMES = ("balanced", "sqrt", "effective")
 
 
 def class_counts(y):
-    """Count the rows of each class.
+    """Count the samples of each class.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def class_counts(y):
     Returns
     -------
     dict
-        Label to number of rows, in sorted order of the labels.
+        Label to number of samples, in sorted order of the labels.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def class_counts(y):
 
 
 def class_prior(y):
-    """Return the share of each class.
+    """Return the fraction of each class.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def class_prior(y):
     Returns
     -------
     dict
-        Label to its share of the rows; the shares sum to 1.
+        Label to its fraction of the samples; the fractions sum to 1.
 
     Examples
     --------
@@ -92,25 +92,25 @@ def minority_class(y):
 
 
 def compute_class_weight(class_weight, *, classes, y, beta=0.9999):
-    r"""Return one weight a class.
+    r"""Return one weight per class.
 
-    Weights make an error on a rare class cost more. ``"balanced"`` is scikit-learn's scheme; the
-    others are milder.
+    Weights make an error on a minority class cost more. ``"balanced"`` is scikit-learn's scheme;
+    the others are milder.
 
     Parameters
     ----------
     class_weight : {"balanced", "sqrt", "effective"}, dict or None
-        With :math:`n_k` rows of class k, n rows in all and K classes:
+        With :math:`n_k` samples of class k, n samples in all and K classes:
 
         - None: 1 for every class;
         - ``"balanced"``: :math:`n / (K n_k)`;
-        - ``"sqrt"``: proportional to :math:`n_k^{-1/2}`, of mean 1 over the rows of y;
+        - ``"sqrt"``: proportional to :math:`n_k^{-1/2}`, of mean 1 over the samples of y;
         - ``"effective"``: proportional to :math:`(1-\beta) / (1-\beta^{n_k})`, the inverse of the
-          effective number of rows [1]_, with sum K;
+          effective number of samples [1]_, with sum K;
         - a dict: label to weight, with an entry for every class; others are ignored, so that one
           dict serves folds that miss a class.
     classes : array-like of shape (n_classes,)
-        The labels that weights are wanted for.
+        The labels whose weights are returned.
     y : array-like of shape (n_samples,)
         The labels that are counted.
     beta : float, default=0.9999
@@ -125,7 +125,7 @@ def compute_class_weight(class_weight, *, classes, y, beta=0.9999):
     Raises
     ------
     ValueError
-        If the scheme is unknown, a class has no row in y (or no entry in the dict), a weight is
+        If the scheme is unknown, a class has no sample in y (or no entry in the dict), a weight is
         negative or not finite, or beta lies outside [0, 1).
 
     References
@@ -147,14 +147,14 @@ def compute_class_weight(class_weight, *, classes, y, beta=0.9999):
 
 
 def weights_from_counts(class_weight, *, classes, counts, beta=0.9999):
-    """Return one weight a class, as `compute_class_weight`, from counts instead of labels.
+    """Return one weight per class, as `compute_class_weight`, from counts instead of labels.
 
     Parameters
     ----------
     class_weight, classes, beta
         As in `compute_class_weight`.
     counts : array-like of shape (n_classes,)
-        Rows of each class.
+        Samples of each class.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def weights_from_counts(class_weight, *, classes, counts, beta=0.9999):
     Raises
     ------
     ValueError
-        As `compute_class_weight`.
+        See `compute_class_weight`.
 
     Examples
     --------
@@ -187,7 +187,8 @@ def weights_from_counts(class_weight, *, classes, counts, beta=0.9999):
     empty = [label for label, count in zip(labels, counts, strict=True) if count == 0]
     if empty:
         raise ValueError(
-            f"class_weight={class_weight!r} needs rows of every class, but y has none of {empty}."
+            f"class_weight={class_weight!r} needs samples of every class, but y has none "
+            f"of {empty}."
         )
     if class_weight == "balanced":
         return counts.sum() / (len(counts) * counts)

@@ -1,4 +1,4 @@
-"""Continuous targets: which of their values are rare, by a relevance or by their density."""
+"""Rare values of continuous targets, by a relevance or by their density."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ __all__ = [
     "relevance_bumps",
 ]
 
-#: Bins at least and at most, where their number follows from the data.
+#: Bounds of the number of bins, if it follows from the data.
 FEWEST_BINS, MOST_BINS = 10, 100
 
 
@@ -33,7 +33,7 @@ def check_target(y, *, name="y"):
     y : array-like of shape (n,)
         Values.
     name : str, default="y"
-        What errors call them.
+        Their name in errors.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def check_target(y, *, name="y"):
 
 
 class Relevance(BaseEstimator):
-    r"""Say how relevant the values of a continuous target are, from 0 to 1.
+    r"""Map the values of a continuous target to their relevance, from 0 to 1.
 
     Between control points the relevance rises or falls smoothly,
     :math:`\phi = a + (b - a)(3u^2 - 2u^3)`, and beyond the outermost it is constant. By default
@@ -61,9 +61,9 @@ class Relevance(BaseEstimator):
         Control points: values of the target, increasing, and their relevance in [0, 1]. None: by
         the box plot of the y that `fit` sees.
     extremes : {"both", "low", "high"}, default="both"
-        Which end of the box plot is relevant.
+        The end of the box plot that is relevant.
     coef : float, default=1.5
-        How far whiskers reach at most, in lengths of the box.
+        The largest length of the whiskers, in lengths of the box.
 
     Attributes
     ----------
@@ -135,16 +135,16 @@ class Relevance(BaseEstimator):
             raise ValueError(
                 f"No value of y lies beyond the whiskers of its box plot, [{low:g}, {high:g}] "
                 f"(extremes={self.extremes!r}, coef={self.coef:g}), so none would be relevant. "
-                "Say which are: relevance=Relevance(points=[(value, relevance), ...]); or let "
-                "whiskers be shorter: relevance=Relevance(coef=...)."
+                "Say which values are relevant: relevance=Relevance(points=[(value, relevance), "
+                "...]); or make the whiskers shorter: relevance=Relevance(coef=...)."
             )
         median = np.median(y)
-        # Where a whisker has shrunk to the median, the first extreme value stands for it.
+        # If a whisker has shrunk to the median, the first extreme value replaces it.
         if has_low and low == median:
             low = y[y < low][-1]
         if has_high and high == median:
             high = y[y > high][0]
-        # Where an end has no extreme value, it is as irrelevant as the median.
+        # If an end has no extreme value, it is as irrelevant as the median.
         points = {
             y[0] if not has_low else low: float(has_low),
             y[-1] if not has_high else high: float(has_high),
@@ -177,14 +177,14 @@ class Relevance(BaseEstimator):
         else:
             raise ValueError("This Relevance has not seen a target yet. Call fit(y) first.")
         y = check_target(y)
-        values, shares = np.transpose(points)
+        values, levels = np.transpose(points)
         if len(values) == 1:
-            return np.full(len(y), shares[0])
-        # Between which points, how far along, and what the curve makes of it.
+            return np.full(len(y), levels[0])
+        # The interval of each value, its position there, and the curve at that position.
         first = np.clip(np.searchsorted(values, y, side="right") - 1, 0, len(values) - 2)
         width = np.diff(values)[first]
         u = np.clip(y - values[first], 0.0, width) / width
-        return shares[first] + np.diff(shares)[first] * u**2 * (3 - 2 * u)
+        return levels[first] + np.diff(levels)[first] * u**2 * (3 - 2 * u)
 
 
 def fit_relevance(relevance, y):
@@ -193,17 +193,18 @@ def fit_relevance(relevance, y):
     Parameters
     ----------
     relevance : Relevance, callable or None
-        None: ``Relevance()``. One with a method `fit` is cloned and fitted on y, though it was
-        fitted before: what a fitted one has learnt is kept by ``Relevance(points=phi.points_)``.
-        Any other callable turns values of shape (n,) into their relevance and is taken as it is.
+        None: ``Relevance()``. A relevance with a method `fit` is cloned and fitted on y, even if it
+        was fitted before; to keep the points of a fitted one, pass
+        ``Relevance(points=phi.points_)``. Any other callable maps values of shape (n,) to their
+        relevance and is used as it is.
     y : array-like of shape (n,)
         Values of the target.
 
     Returns
     -------
     callable
-        Values of shape (n,) to their relevance, float64 of shape (n,), which is checked to lie in
-        [0, 1]. What it calls is its ``relevance``.
+        A function from values of shape (n,) to their relevance, float64 of shape (n,), which is
+        checked to lie in [0, 1]. The relevance that it calls is its attribute ``relevance``.
 
     Raises
     ------
@@ -253,8 +254,9 @@ class _CheckedRelevance:
 def relevance_bumps(y, *, relevance=None, threshold=0.5):
     """Cut the range of a target where its relevance crosses a threshold.
 
-    The pieces, *bumps*, are what resamplers of continuous targets even out, as those of classes
-    even out classes: each holds the rows between two crossings, all rare or all normal [1]_.
+    Each piece, a *bump* in the R package UBL, holds the samples between two crossings, all rare or
+    all normal [1]_. Resamplers of continuous targets balance these ranges, as other resamplers
+    balance classes.
 
     Parameters
     ----------
@@ -263,14 +265,14 @@ def relevance_bumps(y, *, relevance=None, threshold=0.5):
     relevance : Relevance, callable or None, default=None
         As in `fit_relevance`.
     threshold : float, default=0.5
-        Rows at least so relevant are rare.
+        Samples whose relevance is at least this are rare.
 
     Returns
     -------
     bump : ndarray of shape (n,), int
-        Of each row, counted from 0 by increasing y.
+        The range of each sample, counted from 0 by increasing y.
     is_rare : ndarray of shape (n_bumps,), bool
-        Of each bump.
+        Whether each range is rare.
 
     References
     ----------
@@ -327,26 +329,26 @@ def _check_points(points) -> Any:
 class LabelDensity(BaseEstimator):
     """Count a continuous target in bins, smoothed over neighbouring bins.
 
-    Any float target, negative ones too; values beyond the bins belong to the outermost.
+    The target may be any float, also negative. Values beyond the bins belong to the outermost ones.
 
     Parameters
     ----------
     bins : "auto", int or array-like of shape (n_bins + 1,), default="auto"
-        Edges, or how many bins of equal width. ``"auto"``: by the rule of Freedman and Diaconis,
-        10 at least and 100 at most.
+        The edges, or the number of bins of equal width. ``"auto"``: the rule of Freedman and
+        Diaconis gives the number, at least 10 and at most 100.
     kernel : {"gaussian", "triangular", "laplace"} or None, default="gaussian"
-        What smooths the counts, 1 at its centre; None: nothing.
+        The kernel that smooths the counts, 1 at its centre. None: they are not smoothed.
     kernel_size : int, default=5
-        Bins that it spans, an odd number.
+        Number of bins that it spans, odd.
     sigma : float, default=2.0
-        Its width, in bins; the triangle has none.
+        The width of the kernel, in bins; it does not apply to ``"triangular"``.
 
     Attributes
     ----------
     edges_ : ndarray of shape (n_bins + 1,)
         Edges of the bins.
     counts_ : ndarray of shape (n_bins,)
-        Rows in each.
+        Number of samples in each bin.
 
     References
     ----------
@@ -403,7 +405,7 @@ class LabelDensity(BaseEstimator):
         else:
             n_bins = _number_of_bins(y) if isinstance(self.bins, str) else int(self.bins)
             low, high = (y.min(), y.max()) if np.ptp(y) > 0 else (y[0] - 0.5, y[0] + 0.5)
-            # Where numbers are too large for so fine a difference, edges fall together.
+            # If numbers are too large for such a small difference, edges coincide.
             self.edges_ = np.unique(np.linspace(low, high, n_bins + 1))
             if len(self.edges_) == 1:
                 self.edges_ = np.append(self.edges_, np.inf)
@@ -416,21 +418,21 @@ class LabelDensity(BaseEstimator):
         return np.clip(places, 0, len(self.edges_) - 2)
 
     def means(self, y, values, *, sample_weight=None):
-        """Return the mean of values over the rows of each bin.
+        """Return the mean of values over the samples of each bin.
 
         Parameters
         ----------
         y : array-like of shape (m,)
             Values of the target.
         values : ndarray of shape (m,)
-            What is averaged: errors, say.
+            The values to average, for example errors.
         sample_weight : ndarray of shape (m,), default=None
-            How much each row counts; None: all alike.
+            The weight of each sample. None: 1 for every sample.
 
         Returns
         -------
         ndarray of shape (n_bins,), float64
-            NaN where there is no row, or none that counts.
+            NaN if there is no sample of positive weight.
         """
         weight = np.ones(len(values)) if sample_weight is None else sample_weight
         place, n_bins = self.bin_of(y), len(self.counts_)
@@ -439,12 +441,12 @@ class LabelDensity(BaseEstimator):
         return np.divide(sums, total, out=np.full(n_bins, np.nan), where=total > 0)
 
     def smoothed(self, values):
-        """Return values, one a bin, smoothed by the kernel; beyond the bins there is nothing.
+        """Return values, one per bin, smoothed by the kernel; beyond the bins they are 0.
 
         Parameters
         ----------
         values : array-like of shape (n_bins,)
-            Counts, or what was made of them.
+            Counts, or values that were computed from them.
 
         Returns
         -------
@@ -464,7 +466,7 @@ class LabelDensity(BaseEstimator):
 
 
 def _number_of_bins(y):
-    """Return how many bins the rule of Freedman and Diaconis wants, within bounds."""
+    """Return the number of bins by the rule of Freedman and Diaconis, within bounds."""
     width = 2 * np.subtract(*np.percentile(y, [75, 25])) / np.cbrt(len(y))
     if width * MOST_BINS <= np.ptp(y):
         return MOST_BINS if width > 0 else FEWEST_BINS
@@ -472,20 +474,20 @@ def _number_of_bins(y):
 
 
 def compute_target_weight(scheme, y, *, density=None, clip=(0.1, 10.0)):
-    r"""Weight the rows of a continuous target by how rare their values are.
+    r"""Weight the samples of a continuous target by how rare their values are.
 
     Parameters
     ----------
     scheme : {"inverse", "sqrt", "lds"} or None
         ``"inverse"``: one over the count of the bin; ``"sqrt"``: one over its root; ``"lds"``: one
-        over the smoothed roots (label distribution smoothing [1]_). None: all alike.
+        over the smoothed roots (label distribution smoothing [1]_). None: 1 for every sample.
     y : array-like of shape (n,)
         Values of the target.
     density : LabelDensity, default=None
-        Bins and kernel; None: those of ``LabelDensity()``. A clone is fitted to y.
+        It defines bins and kernel. A clone is fitted to y. None: ``LabelDensity()``.
     clip : (float, float) or None, default=(0.1, 10.0)
-        The least and the most that a row may weigh, where the average row weighs 1 before. None:
-        no bounds.
+        The smallest and the largest weight of a sample, relative to the mean weight before
+        clipping. None: no bounds.
 
     Returns
     -------
@@ -521,7 +523,7 @@ def fit_target_weight(scheme, y, *, density=None, clip=(0.1, 10.0)):
     Returns
     -------
     callable
-        Values of shape (m,) to weights of shape (m,), of mean 1 over y.
+        A function from values of shape (m,) to weights of shape (m,), of mean 1 over y.
 
     Raises
     ------
@@ -546,7 +548,7 @@ def fit_target_weight(scheme, y, *, density=None, clip=(0.1, 10.0)):
     mass = density.counts_ if scheme == "inverse" else np.sqrt(density.counts_)
     if scheme == "lds":
         mass = density.smoothed(mass)
-    # Bins without a row have no weight of their own: values that fall there get the most.
+    # Bins without a sample have no weight: values that fall there get the largest one.
     with np.errstate(divide="ignore"):
         by_bin = 1 / mass
     rows = density.bin_of(y)

@@ -54,7 +54,7 @@ def test_rows_keep_their_order_and_their_labels():
     [
         ({"ratio": 0.5}, "`ratio` must be a number of at least 1"),
         ({"ratio": 10, "profile": "linear"}, "'exp' or 'step'"),
-        ({"ratio": 1000}, "without a row"),
+        ({"ratio": 1000}, "without a sample"),
     ],
 )
 def test_errors(kwargs, message):

@@ -117,7 +117,9 @@ def test_made_rows_stand_for_repeated_ones():
         assert member.y_[13:].tolist() == [8.5] * 7
     # Fewer were made: they are repeated.
     assert bags(sampler=Halves(1))[1][0][13:].tolist() == [18.5] * 7
-    with pytest.raises(ValueError, match="wants 7 rare rows beside those of X, but Halves made"):
+    with pytest.raises(
+        ValueError, match="needs 7 rare samples in addition to those of X, but Halves made"
+    ):
         bags(sampler=Halves(0))
 
 
@@ -249,7 +251,9 @@ def test_a_sampler_that_makes_no_row():
     rng = np.random.RandomState(0)
     X = rng.normal(size=(60, 2))
     sampler = SMOTER(sampling_strategy=1.0)
-    with pytest.raises(ValueError, match="rare rows beside those of X, but SMOTER made none"):
+    with pytest.raises(
+        ValueError, match="rare samples in addition to those of X, but SMOTER made none"
+    ):
         ReBaggRegressor(sampler=sampler, random_state=0).fit(X, np.exp(X[:, 0]))
 
 
@@ -274,10 +278,10 @@ def test_seeds():
 
 def test_bags_as_the_data_are_where_nothing_is_rare():
     even = np.linspace(0, 1, 20)
-    with pytest.warns(UserWarning, match="None of the 20 rows are rare"):
+    with pytest.warns(UserWarning, match="None of the 20 samples are rare"):
         model = ReBaggRegressor(Recorder(), random_state=0, sampler=Halves(0)).fit(X, even)
     assert len(np.unique(np.concatenate(model.estimators_samples_))) == 20
-    with pytest.warns(UserWarning, match="All of the 20 rows are rare"):
+    with pytest.warns(UserWarning, match="All of the 20 samples are rare"):
         ReBaggRegressor(Recorder(), relevance=np.ones_like).fit(X, even)
     # What was asked for and cannot be is an error.
     with pytest.raises(ValueError, match="No value of y lies beyond the whiskers"):

@@ -296,7 +296,7 @@ def test_what_cleans_or_invents_keeps_rows_and_labels_together(theirs):
     # Clipped to the range of uint8: what is below 0 must not wrap around.
     np.testing.assert_array_equal(X_res.reshape(len(flat), -1), np.clip(np.rint(flat), 0, 255))
     if not np.isin(np.rint(flat), X.reshape(120, -1)).all():
-        with pytest.raises(ValueError, match="`lazy=True` wants"):
+        with pytest.raises(ValueError, match="`lazy=True` needs"):
             EmbeddedSampler(theirs, lazy=True).fit_resample(X, y)
 
 

@@ -49,7 +49,7 @@ def test_slope_by_hand():
     assert prediction_slope([1, 2, 3], [1, 2, 3]) == 1
     assert prediction_slope([1, 2, 3], [7, 7, 7]) == 0
     assert prediction_slope([-1, 0, 1], [1, 0, -1]) == -1
-    with pytest.raises(ValueError, match=r"`y_true` holds 2 only\. Give rows that differ"):
+    with pytest.raises(ValueError, match=r"`y_true` holds 2 only\. Give samples that differ"):
         prediction_slope([2, 2], [1, 3])
 
 

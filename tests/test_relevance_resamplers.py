@@ -172,9 +172,13 @@ def test_nothing_rare(resampler):
 @pytest.mark.parametrize(("value", "message"), [(1.0, "every value"), (0.2, "no value")])
 def test_all_alike(value, message):
     relevance = Relevance([(0, value)])
-    with pytest.raises(ValueError, match=rf"{message} of y, \[1, 20\], is at least threshold=0.5"):
+    with pytest.raises(
+        ValueError, match=rf"{message} of y, \[1, 20\], has a relevance of at least threshold=0.5"
+    ):
         SMOTER(relevance=relevance).fit_resample(SKEWED[:, None], SKEWED)
-    with pytest.raises(ValueError, match=rf"all values of y, \[1, 20\], are alike {value:g}"):
+    with pytest.raises(
+        ValueError, match=rf"all values of y, \[1, 20\], have the same relevance {value:g}"
+    ):
         RelevanceSampler(relevance=relevance).fit(SKEWED[:, None], SKEWED)
 
 
@@ -184,8 +188,8 @@ def test_all_alike(value, message):
         (RelevanceOverSampler(sampling_strategy=0.5), r"in \[1, inf\]. Got 0.5"),
         (RelevanceUnderSampler(sampling_strategy=[1.5]), r"in \[0, 1\]. Got \[1.5\]"),
         (SMOTER(sampling_strategy=[1.0, 0.0]), r"positive and, for SMOTER, in \[0, inf\]"),
-        (SMOTER(sampling_strategy=[2.0]), "each of the 2 bumps that SMOTER changes"),
-        (RelevanceOverSampler(sampling_strategy=[2, 2]), "each of the 1 bumps"),
+        (SMOTER(sampling_strategy=[2.0]), "each of the 2 ranges of y that SMOTER changes"),
+        (RelevanceOverSampler(sampling_strategy=[2, 2]), "each of the 1 ranges"),
         (SMOTER(sampling_strategy="both"), "'sampling_strategy' parameter"),
         (SMOTER(sampling_strategy=["balance"]), r"must be 'balance', .*Got \['balance'\]"),
         (SMOTER(sampling_strategy=[[1], [2, 3]]), r"must be 'balance', .*Got \[\[1\], \[2, 3\]\]"),

@@ -13,7 +13,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skimb._distances import by_range, half_medians, nearest
 from skimb.over_sampling import SMOGN, SMOTER, GaussianNoiseOverSampler
-from skimb.over_sampling._row_makers import Recipe, perturbed
+from skimb.over_sampling._recipes import Recipe, perturbed
 from skimb.relevance import Relevance
 
 MAKERS = [SMOTER, SMOGN, GaussianNoiseOverSampler]
@@ -200,7 +200,7 @@ def test_noise_by_hand():
             return np.ones(shape)
 
     one, both = np.array([1]), np.array([0, 0])
-    recipe = Recipe(one, one, np.zeros(1), np.array([0.5]), bump=both)
+    recipe = Recipe(one, one, np.zeros(1), np.array([0.5]), range_of=both)
     made = perturbed(np.array([[0.0, 1.0], [2.0, 1.0]]), recipe, Ones())
     np.testing.assert_allclose(made, [[2 + 0.5 * 2**0.5, 1]])
     made = perturbed(np.array([[0, 1], [2, 1]], dtype=np.uint8), recipe, Ones())
@@ -311,7 +311,9 @@ def test_numbers_are_numbers_in_columns_of_objects():
         made: Any = made_rows(maker(relevance=HIGH, random_state=0), rows.astype(object), y)[0]
         assert made.dtypes.eq(object).all()
         pd.testing.assert_frame_equal(made.infer_objects(), expected)
-    with pytest.raises(ValueError, match=r"SMOTER makes rows of numbers: .*categorical_features"):
+    with pytest.raises(
+        ValueError, match=r"SMOTER makes samples of numbers: .*categorical_features"
+    ):
         SMOTER(relevance=HIGH).fit_resample(rows.astype(object).to_numpy(), y)
 
 
@@ -464,7 +466,7 @@ def test_what_has_no_distance():
     frame = pd.DataFrame(X, columns=list("pqrs")).assign(c="x")
     with pytest.raises(ValueError, match="must hold numbers: could not convert"):
         SMOTER(relevance=HIGH, categorical_features=[0]).fit(frame, y)
-    with pytest.raises(ValueError, match=r"rows of X are of shape \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"samples of X are of shape \(2, 2\)"):
         SMOTER(relevance=HIGH, categorical_features=[0]).fit(X.reshape(-1, 2, 2), y)
 
 
@@ -475,7 +477,9 @@ def test_what_has_no_distance():
 def test_a_small_bump_uses_the_neighbours_it_has(maker):
     X, y = table(n=40, n_rare=3)
     maker = maker(relevance=HIGH, random_state=0)
-    message = r"from 1\d\.\d+ to 1\d\.\d+ has 3 rows only: SMO\w+ uses 2 neighbours there instead"
+    message = (
+        r"from 1\d\.\d+ to 1\d\.\d+ has 3 samples only: SMO\w+ uses 2 neighbours there instead"
+    )
     with pytest.warns(UserWarning, match=message) as caught:
         _, y_res = maker.fit_resample(X, y)
     assert np.sum(y_res > 10) == 20
@@ -485,7 +489,7 @@ def test_a_small_bump_uses_the_neighbours_it_has(maker):
 @pytest.mark.parametrize("maker", MAKERS)
 def test_a_single_rare_row_is_repeated(maker):
     X, y = table(n=40, n_rare=1)
-    with pytest.warns(UserWarning, match=r"has one row only: \w+ copies it"):
+    with pytest.warns(UserWarning, match=r"has one sample only: \w+ copies it"):
         made, values = made_rows(maker(relevance=HIGH, random_state=0), X, y)
     assert len(made) == 19
     np.testing.assert_array_equal(made, np.tile(X[y > 10], (19, 1)))

@@ -217,7 +217,7 @@ def test_embedder_may_be_any_transformer_fitted_or_not():
 def test_a_small_class_uses_the_neighbours_it_has():
     X, y = images(n=40)
     keep = np.r_[:30, 30:33]
-    with pytest.warns(UserWarning, match="'few' has 3 rows only: SMOTE uses 2 neigh") as caught:
+    with pytest.warns(UserWarning, match="'few' has 3 samples only: SMOTE uses 2 neigh") as caught:
         _, y_res = SMOTE(random_state=0).fit_resample(X[keep], y[keep])
     assert class_counts(y_res) == {"few": 30, "many": 30}
     assert caught[0].filename == __file__
@@ -225,7 +225,7 @@ def test_a_small_class_uses_the_neighbours_it_has():
 
 def test_a_class_of_one_row_cannot_be_interpolated():
     X, y = images(n=40)
-    with pytest.raises(ValueError, match="'few' has one row only"):
+    with pytest.raises(ValueError, match="'few' has one sample only"):
         SMOTE(random_state=0).fit_resample(X[:31], y[:31])
 
 

@@ -50,7 +50,7 @@ def test_a_view_stands_for_the_array(sampler, dtype):
     np.testing.assert_array_equal(list(view), eager)
     np.testing.assert_array_equal(_safe_indexing(view, rows), eager[rows])
     assert not isinstance(view[rows], np.ndarray)
-    with pytest.raises(ValueError, match="made anew"):
+    with pytest.raises(ValueError, match="A view computes"):
         np.array(view, copy=False)
 
 
@@ -195,7 +195,7 @@ def test_what_cannot_follow_is_refused():
     with pytest.raises(ValueError, match="Call `fit_resample` first"):
         apply_plan(smote, y)
     smote.fit_resample(X, y)
-    with pytest.raises(ValueError, match=r"each row that SMOTE got: 40\. Got 39"):
+    with pytest.raises(ValueError, match=r"each sample that SMOTE got: 40\. Got 39"):
         apply_plan(smote, y[:-1])
     under = RandomUnderSampler(random_state=0)
     under.fit_resample(X, y)

@@ -1,4 +1,4 @@
-"""Imbalanced data to try things on, and folders of images to read."""
+"""Imbalanced data for experiments, and readers of image folders."""
 
 from skimb._image_files import read_images
 from skimb.datasets._folders import load_image_folder

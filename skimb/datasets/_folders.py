@@ -1,4 +1,4 @@
-"""Folders of images, one sub-folder a class."""
+"""Folders of images, with one sub-folder per class."""
 
 import os
 from collections import defaultdict
@@ -8,38 +8,38 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from skimb._image_decoding import image_endings
+from skimb._class_folders import list_classes
 from skimb._image_files import named
 from skimb._warnings import warn
 
-__all__ = ["classes_of", "load_image_folder"]
+__all__ = ["load_image_folder"]
 
-#: How the parts of a data set are called that was split before; the first ones are trained on.
+#: The names of the parts of a data set that is already split; the first ones are for training.
 TRAINING = ("train", "training")
 PARTS = (*TRAINING, "test", "testing", "val", "valid", "validation", "dev", "eval")
 
-#: Bytes at the end of a file that tell most from one another.
+#: Number of bytes at the end of a file, by which most files can be told apart.
 TAIL = 4096
 
 
 def load_image_folder(path):
-    """List a folder of images that has one sub-folder a class.
+    """List a folder of images that has one sub-folder per class.
 
-    No file is decoded: `read_images` does that. Hidden files are passed over, and files without the
-    ending of an image that `read_images` reads, which a warning counts.
+    No file is decoded: `read_images` does that. Hidden files are skipped. Files whose ending is not
+    that of an image that `read_images` reads are skipped, too, and a warning counts them.
 
     Parameters
     ----------
     path : str or Path
-        The folder. Its sub-folders are the classes, and hold the images, at any depth.
+        The folder. Its sub-folders are the classes, and hold their images at any depth.
 
     Returns
     -------
     Bunch
         ``paths``, ndarray of str of shape (n,), sorted; ``target``, ndarray of str of shape (n,),
         the name of each image's class; ``target_names``, sorted list of str; ``skipped``, dict of
-        ending to the list of files that were passed over; ``remark``, str: what the warnings say,
-        in one line, or empty.
+        ending to the list of files that were skipped; ``remark``, str: the text of the warnings, in
+        one line, or empty.
 
     Raises
     ------
@@ -50,8 +50,8 @@ def load_image_folder(path):
     Warns
     -----
     UserWarning
-        Where files were passed over (their endings are counted), or where files of two classes are
-        equal byte for byte (up to ten are named): the class of such an image is not known.
+        If files were skipped (their endings are counted), or if files of two classes are equal byte
+        for byte (up to ten are named): the class of such an image is not known.
 
     Examples
     --------
@@ -67,11 +67,11 @@ def load_image_folder(path):
     >>> images.target
     array(['cat', 'dog'], dtype='<U3')
     """
-    classes, skipped = _listing(path)
+    classes, skipped = list_classes(path)
     _refuse_parts(path, classes)
     if len(classes) < 2:
         raise ValueError(
-            f"{path} must have one sub-folder a class, at least two. It has {list(classes)}."
+            f"{path} must have one sub-folder per class, at least two. It has {list(classes)}."
         )
     passed_over = _words_of(path, skipped)
     empty = [name for name, files in classes.items() if not files]
@@ -90,66 +90,6 @@ def load_image_folder(path):
         skipped=skipped,
         remark=" ".join(remarks),
     )
-
-
-def classes_of(path):
-    """List the images of each sub-folder, which may be none.
-
-    Parameters
-    ----------
-    path : str or Path
-        The folder.
-
-    Returns
-    -------
-    dict of str to list of str
-        Name to files, both sorted.
-
-    Raises
-    ------
-    ValueError
-        If there is no such folder.
-    """
-    return _listing(path)[0]
-
-
-def _listing(path):
-    """Return the images of each sub-folder, and the files that are none, by ending."""
-    folder = Path(path)
-    if not folder.is_dir():
-        what = "a file" if folder.exists() else "not there"
-        raise ValueError(
-            f"{folder} must be a folder with one sub-folder a class, but it is {what}."
-        )
-    classes, skipped = {}, defaultdict(list)
-    for child in sorted(folder.iterdir()):
-        if child.name.startswith("."):
-            continue
-        if child.is_dir():
-            classes[child.name] = sorted(_images_in(child, skipped))
-        elif child.suffix.lower() in image_endings():
-            # An image beside the classes has none.
-            skipped[child.suffix.lower()].append(str(child))
-    return classes, {ending: sorted(files) for ending, files in sorted(skipped.items())}
-
-
-def _images_in(folder, skipped):
-    """Yield the images of a folder and of those in it; put aside what is none."""
-
-    def refuse(exc):
-        raise ValueError(f"{exc.filename} cannot be listed: {exc.strerror}.") from exc
-
-    for place, folders, files in os.walk(folder, onerror=refuse):
-        for name in [name for name in folders if (Path(place) / name).is_symlink()]:
-            # It might lead back here, or into another class.
-            skipped["link to a folder"].append(str(Path(place) / name))
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for file in (Path(place) / name for name in files if not name.startswith(".")):
-            # What has the ending but is no file is listed too: reading names it.
-            if file.suffix.lower() in image_endings():
-                yield str(file)
-            else:
-                skipped[file.suffix.lower()].append(str(file))
 
 
 def _refuse_parts(path, classes):
@@ -197,7 +137,7 @@ def _words_of_equals(path, classes):
     """Say which files of two classes are equal, or return an empty str."""
     label_of = {file: label for label, files in classes.items() for file in files}
     groups = [list(label_of)]
-    # Ever closer looks, each at the files that the one before could not tell apart.
+    # Each check looks at the files that the one before could not tell apart, and costs more.
     for look in (os.path.getsize, _tail, _digest):
         groups = [
             equal
@@ -218,7 +158,7 @@ def _words_of_equals(path, classes):
 def _grouped(files, look):
     groups = defaultdict(list)
     for file in files:
-        # What cannot be read is named when it is.
+        # A file that cannot be read is named by the error when it is read.
         if os.path.isfile(file) and os.access(file, os.R_OK):
             groups[look(file)].append(file)
     return groups.values()

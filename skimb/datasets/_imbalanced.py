@@ -1,4 +1,4 @@
-"""Thin out balanced data until it is imbalanced."""
+"""Make imbalanced data from balanced data."""
 
 from numbers import Real
 from typing import Any
@@ -15,24 +15,24 @@ __all__ = ["load_imbalanced_digits", "make_long_tailed"]
 def load_imbalanced_digits(
     return_X_y=False, *, minority=8, ratio=None, multiclass=False, random_state=0
 ) -> Any:
-    """Load scikit-learn's handwritten digits with one class, or most of them, made rare.
+    """Load scikit-learn's handwritten digits with one or most classes reduced to few samples.
 
-    1797 real grey images of 8x8 pixels, small enough for a full study in minutes.
+    The 1797 grey images of 8x8 pixels are real, and small enough for a full study in minutes.
 
     Parameters
     ----------
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
     minority : int, default=8
-        The digit that is made rare. Ignored with ``multiclass=True``.
+        The digit of the minority class. It is ignored with ``multiclass=True``.
     ratio : float, default=None
-        Rows of the largest class for one row of the rarest. None: 20, or 50 with
+        Ratio of the sizes of the largest and the smallest class. None: 20, or 50 with
         ``multiclass=True``.
     multiclass : bool, default=False
-        False: `minority` (label 1) against the nine other digits (label 0). True: ten classes,
-        long-tailed from the many zeros to the few nines.
+        False: two classes, `minority` (label 1) and the nine other digits (label 0). True: ten
+        classes, long-tailed from many zeros to few nines.
     random_state : int, RandomState instance or None, default=0
-        Which rows stay.
+        It determines which samples stay.
 
     Returns
     -------
@@ -80,36 +80,36 @@ def load_imbalanced_digits(
 
 
 def make_long_tailed(X, y, *, ratio, profile="exp", random_state=None):
-    r"""Take rows away until the classes have a given imbalance.
+    r"""Remove samples until the classes have a given imbalance.
 
     The classes are ranked by their sorted labels, the first the largest: with K classes and the
-    imbalance ratio :math:`\rho`, class k of the exponential profile keeps
-    :math:`\lfloor n_{max}\,\rho^{-k/(K-1)} \rfloor` rows [1]_. Where the classes of y differ in
-    size, :math:`n_{max}` is the largest number that every class can serve.
+    imbalance ratio :math:`\rho`, class k of the exponential profile keeps :math:`\lfloor
+    n_{max}\,\rho^{-k/(K-1)} \rfloor` samples [1]_. If the classes of y differ in size,
+    :math:`n_{max}` is the largest number for which every class has enough samples.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, ...)
-        Rows of any kind that scikit-learn can index: images, features, paths, frames.
+        Samples in any form that scikit-learn can index: images, features, paths, frames.
     y : array-like of shape (n_samples,)
         Labels.
     ratio : float
-        Rows of the largest class for one row of the smallest, at least 1.
+        Ratio of the sizes of the largest and the smallest class, at least 1.
     profile : {"exp", "step"}, default="exp"
         ``"exp"``: sizes fall geometrically. ``"step"``: the first half of the classes (rounded up)
-        keep :math:`n_{max}` rows, the others :math:`n_{max}/\rho`.
+        keep :math:`n_{max}` samples, the others :math:`n_{max}/\rho`.
     random_state : int, RandomState instance or None, default=None
-        Which rows stay.
+        It determines which samples stay.
 
     Returns
     -------
     X_long_tailed, y_long_tailed
-        The kept rows in their original order, in the containers that came.
+        The samples that stay, in their original order and in the containers of X and y.
 
     Raises
     ------
     ValueError
-        If the ratio is below 1, there is one class only, or a class would keep no row.
+        If the ratio is below 1, there is one class only, or a class would keep no sample.
 
     References
     ----------
@@ -134,8 +134,8 @@ def make_long_tailed(X, y, *, ratio, profile="exp", random_state=None):
     sizes = _profile_sizes(available, ratio=float(ratio), profile=profile)
     if sizes.min() < 1:
         raise ValueError(
-            f"ratio={ratio} leaves class {labels[sizes.argmin()]!r} without a row: the largest "
-            f"class would have {sizes.max()}. Use a smaller ratio, or more rows."
+            f"ratio={ratio} leaves class {labels.tolist()[sizes.argmin()]!r} without a sample: the "
+            f"largest class would have {sizes.max()}. Use a smaller ratio, or more samples."
         )
     rng = check_random_state(random_state)
     kept = [
@@ -152,9 +152,9 @@ def _profile_sizes(available, *, ratio, profile):
         raise ValueError("y holds one class only; a long tail needs at least two.")
     rank = np.arange(n_classes)
     if profile == "exp":
-        share = ratio ** (-rank / (n_classes - 1))
+        fraction = ratio ** (-rank / (n_classes - 1))
     else:
-        share = np.where(rank < n_classes - n_classes // 2, 1.0, 1.0 / ratio)
-    largest = np.floor((available / share).min() + 1e-9)
+        fraction = np.where(rank < n_classes - n_classes // 2, 1.0, 1.0 / ratio)
+    largest = np.floor((available / fraction).min() + 1e-9)
     # 5000 * 100 ** -1.0 is 49.99999...: the guard keeps the published counts.
-    return np.floor(largest * share + 1e-9).astype(np.intp)
+    return np.floor(largest * fraction + 1e-9).astype(np.intp)

@@ -1,4 +1,4 @@
-"""Images of noise whose spread is the target: the simplest regression on images."""
+"""Images of noise, whose standard deviation is the target: the simplest regression on images."""
 
 from numbers import Integral
 
@@ -7,7 +7,7 @@ from sklearn.utils import check_random_state
 
 __all__ = ["make_variance_images"]
 
-#: How the target is drawn: balanced, with a range that is missing, and with rare ends.
+#: The distributions of the target: balanced, with a missing range, and with rare ends.
 DISTRIBUTIONS = {
     "uniform": lambda rng, n: rng.uniform(1, 10, size=n),
     "truncated": lambda rng, n: rng.uniform(1, 5, size=n),
@@ -18,22 +18,22 @@ DISTRIBUTIONS = {
 def make_variance_images(n_samples=1000, *, distribution="uniform", side=16, random_state=None):
     r"""Make grey images of noise, :math:`N(0, \sigma^2)`, whose :math:`\sigma` is to be predicted.
 
-    No image gives its target away, and none is mislabelled: what a network gets wrong beyond the
-    sampling error of some :math:`\sigma / (\sqrt 2 \cdot side)` is due to the targets that it was
-    shown. So the three distributions tell what an imbalanced target costs, and remedies what they
-    win back.
+    No pixel gives the target away, and no image is mislabelled: errors of a network beyond the
+    sampling error of about :math:`\sigma / (\sqrt 2 \cdot side)` are due to the distribution of the
+    training targets. The three distributions thus show the cost of an imbalanced target, and how
+    much of it a method recovers.
 
     Parameters
     ----------
     n_samples : int, default=1000
         Images.
     distribution : {"uniform", "truncated", "normal"}, default="uniform"
-        Of the target: U(1, 10), balanced; U(1, 5), which lacks a range; or N(5.5, 1), whose ends
-        are rare.
+        The distribution of the target: U(1, 10) is balanced, U(1, 5) lacks a range, and the ends of
+        N(5.5, 1) are rare.
     side : int, default=16
         Height and width in pixels.
     random_state : int, RandomState instance or None, default=None
-        Drives targets and noise.
+        It determines targets and noise.
 
     Returns
     -------

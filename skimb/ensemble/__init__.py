@@ -1,7 +1,7 @@
-"""Ensembles whose members see the rare and the common alike.
+"""Ensembles whose members are trained on a set fraction of rare samples.
 
-The law of this room: a member is any scikit-learn estimator, and gets rows of X as they came. No
-torch here.
+A member is any scikit-learn estimator, and gets samples of X in their original form. This package
+does not import torch.
 """
 
 from skimb.ensemble._rebagg import ReBaggRegressor

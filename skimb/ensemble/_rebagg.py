@@ -1,4 +1,4 @@
-"""ReBagg: bags in which rare and normal values of a continuous target weigh alike."""
+"""ReBagg: bags in which rare and normal values of a continuous target have set fractions."""
 
 import threading
 from contextlib import contextmanager
@@ -36,61 +36,63 @@ from skimb.relevance import fit_relevance
 
 __all__ = ["ReBaggRegressor"]
 
-#: Shares of rare rows in the bags of a strategy.
-SHARES = {"balance": (1 / 2,), "variation": (1 / 3, 2 / 5, 1 / 2, 3 / 5, 2 / 3)}
+#: Fractions of rare samples in the bags of a strategy.
+RARE_FRACTIONS = {"balance": (1 / 2,), "variation": (1 / 3, 2 / 5, 1 / 2, 3 / 5, 2 / 3)}
 
 MAX_SEED = np.iinfo(np.int32).max
 
 
 class ReBaggRegressor(RegressorMixin, BaseEstimator):
-    """Average regressors that were trained on bags of as many rare as normal rows.
+    """Average regressors that were trained on bags of as many rare as normal samples.
 
-    Rows are rare where their target is relevant, and each bag holds a set share of them [1]_, drawn
-    with replacement. Averaging makes up for the normal rows that one bag leaves out, which is what
-    a single under-sampled training lacks.
+    Samples are rare if their target is relevant, and each bag holds a set fraction of rare samples
+    [1]_, drawn with replacement. A single training on an under-sampled set loses the normal samples
+    that were left out; here the other bags hold them, and predictions are averaged.
 
     Parameters
     ----------
     estimator : regressor, default=None
-        What is trained on each bag: any regressor, one that reads images too. None:
+        The regressor that is trained on each bag. It may read images. None:
         ``DecisionTreeRegressor()``.
     n_estimators : int, default=10
         Number of bags.
     strategy : {"balance", "variation"}, default="balance"
-        Share of rare rows: one half of every bag; or, for bags that differ more, one of 1/3, 2/5,
-        1/2, 3/5, 2/3, drawn for each.
+        The fraction of rare samples. ``"balance"``: one half of every bag. ``"variation"``: for
+        bags that differ more, one of 1/3, 2/5, 1/2, 3/5 and 2/3, drawn for each bag.
     relevance : Relevance, callable or None, default=None
-        As in `fit_relevance`; None: the box plot of y.
+        Maps values of the target to their relevance, see `fit_relevance`. None: ``Relevance()``,
+        which takes the box plot of y.
     threshold : float, default=0.5
-        Rows at least so relevant are rare.
+        Samples whose relevance is at least this are rare.
     sampler : sampler of continuous targets or None, default=None
-        Makes rare rows where a bag wants more than there are: then the bag holds each rare row
-        once, and for the rest rows that a clone of `sampler` made of all of X and y; those among
-        them that are rare, each once or, where they are too few, with replacement. Where a bag
-        wants no more than there are, it holds some of them, each once. A sampler that does not tell
-        what it made, by `parents_`, has made all that it returns. None: rare rows are repeated.
+        If a bag needs more rare samples than exist, it contains every rare sample once and is
+        completed with rare synthetic samples from a clone of `sampler` fitted on (X, y), drawn
+        without replacement if there are enough and with replacement otherwise. If it needs fewer,
+        rare samples are drawn without replacement. If the sampler has no `parents_`, all samples
+        that it returns are taken as synthetic. None: rare samples are drawn with replacement.
     max_samples : int or float, default=1.0
-        Rows in a bag; a float: as a share of the rows of X.
+        Number of samples in a bag. A float: a fraction of the number of samples of X.
     n_jobs : int or None, default=None
-        Bags that are trained side by side, in processes of their own. Each has one thread for
-        linear algebra, however many there are: the result does not depend on `n_jobs`.
+        Number of bags that are trained in parallel, in separate processes. Each uses one thread for
+        linear algebra, so that the result does not depend on `n_jobs`.
     random_state : int, RandomState instance or None, default=None
-        Drives the bags, and the members and samplers that have no seed of their own.
+        It determines the bags, and seeds the members and samplers that have no seed.
 
     Attributes
     ----------
     estimators_ : list of regressors
         The fitted members.
     estimators_samples_ : list of ndarray of int
-        Rows of X in each bag, rare ones first; rows that `sampler` made are not among them.
+        Indices of the samples of X in each bag, rare ones first. Samples that `sampler` made are
+        not among them.
     n_features_in_ : int
-        Values in a row of X.
+        Number of values in a sample of X.
     feature_names_in_ : ndarray of str
-        Names of columns, where X is a frame.
+        Names of the columns, if X is a frame.
 
     See Also
     --------
-    sklearn.ensemble.BaggingRegressor : Bags that are drawn as the data are.
+    sklearn.ensemble.BaggingRegressor : Draws its bags without regard to rarity.
 
     References
     ----------
@@ -112,7 +114,7 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict"]), None],
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
-        "strategy": [StrOptions(set(SHARES))],
+        "strategy": [StrOptions(set(RARE_FRACTIONS))],
         "relevance": [callable, None],
         "threshold": [Interval(Real, 0, 1, closed="right")],
         "sampler": [HasMethods("fit_resample"), None],
@@ -154,12 +156,13 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n, ...), sparse matrix, frame, or n paths
-            Whatever `estimator` reads.
+            Samples in a form that `estimator` reads.
         y : array-like of shape (n,)
-            Values of the target. Where none or all of them are rare, the bags are drawn as the data
-            are, with a warning.
+            Values of the target. If none or all of them are rare, the bags are drawn without regard
+            to rarity, with a warning.
         sample_weight : array-like of shape (n,), default=None
-            Handed on to `estimator` with the rows of each bag; it does not change what is drawn.
+            Weights that are passed to `estimator` with the samples of each bag. They do not change
+            the bags.
 
         Returns
         -------
@@ -168,8 +171,9 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X or y does not fit, `relevance` cannot be fitted on y, `estimator` takes no
-            `sample_weight` that is given, or `sampler` makes no rare row that is wanted.
+            If X or y does not fit, `relevance` cannot be fitted on y, `sample_weight` is given and
+            `estimator` does not accept it, or `sampler` makes no rare sample although one is
+            needed.
         """
         check_handed_in(self)
         y = column_or_1d(plain_target(y, self), warn=True)
@@ -202,12 +206,12 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X):
-        """Return the mean of what the members predict.
+        """Return the mean of the members' predictions.
 
         Parameters
         ----------
         X : array-like of shape (n, ...), sparse matrix, frame, or n paths
-            Rows as in `fit`.
+            Samples as in `fit`.
 
         Returns
         -------
@@ -224,7 +228,7 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
         return DecisionTreeRegressor() if self.estimator is None else self.estimator
 
     def _rarity(self, y):
-        """Return what tells rare values, and which of y are."""
+        """Return a function that tells rare values, and a mask of the rare values of y."""
         try:
             phi = fit_relevance(self.relevance, y)
         except ValueError:
@@ -235,18 +239,18 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
         rare = phi(y) >= self.threshold
         if rare.all() or not rare.any():
             warn(
-                f"{'All' if rare.any() else 'None'} of the {len(y)} rows are rare, so that the "
-                "bags are drawn as the data are. Give a `relevance` that tells rows apart.",
+                f"{'All' if rare.any() else 'None'} of the {len(y)} samples are rare, so that "
+                "rarity cannot guide the bags. Give a `relevance` by which only some are rare.",
             )
         return partial(_is_rare, phi, self.threshold), rare
 
     def _draw(self, rare, rng):
-        """Return the rows of a bag, and how many rare ones are to be made beside them."""
+        """Return the samples of a bag, and how many rare ones are to be made in addition."""
         n_rows = plain(self.max_samples)
         if not isinstance(n_rows, Integral):
             n_rows = max(1, round(n_rows * len(rare)))
-        shares = SHARES[self.strategy]
-        n_rare = round(shares[rng.randint(len(shares))] * n_rows)
+        fractions = RARE_FRACTIONS[self.strategy]
+        n_rare = round(fractions[rng.randint(len(fractions))] * n_rows)
         if rare.all() or not rare.any():
             return rng.randint(len(rare), size=n_rows), 0
         normal_rows = rng.choice(np.flatnonzero(~rare), size=n_rows - n_rare)
@@ -287,17 +291,18 @@ def _predict(member, X):
 
 
 def _made_rows(X, y, weights, *, n_wanted, sampler, is_rare, seed):
-    """Return rare rows that a sampler made, their targets and their weights."""
+    """Return rare samples that a sampler made, their targets and their weights."""
     X_res, y_res = sampler.fit_resample(X, y)
     y_res = np.asarray(y_res, dtype=np.float64)
-    # Below the rows of X stand those that were made.
+    # Synthetic samples stand below those of X.
     first = len(y_res) - len(getattr(sampler, "parents_", y_res))
     made = y_res[first:]
     places = first + (np.flatnonzero(is_rare(made)) if len(made) else np.empty(0, dtype=np.intp))
     if len(places) == 0:
         raise ValueError(
-            f"A bag wants {n_wanted} rare rows beside those of X, but {type(sampler).__name__} "
-            "made none. Give it the same `relevance`, or another `sampler`, or None."
+            f"A bag needs {n_wanted} rare samples in addition to those of X, but "
+            f"{type(sampler).__name__} made none. Give it the same `relevance`, or "
+            "another `sampler`, or None."
         )
     rng = check_random_state(seed)
     if n_wanted <= len(places):
@@ -309,8 +314,8 @@ def _made_rows(X, y, weights, *, n_wanted, sampler, is_rare, seed):
 
 
 def _below(X, made):
-    """Return rows with others below them, in their container and of their dtype."""
-    # A sampler that computes in float must not turn the other rows into floats too.
+    """Return samples with others below them, in their container and of their dtype."""
+    # A sampler that computes in float must not turn the other samples into floats too.
     if isinstance(X, pd.DataFrame):
         made = pd.DataFrame(made).reset_index(drop=True).set_axis(X.columns, axis=1)
         for place, dtype in enumerate(X.dtypes):

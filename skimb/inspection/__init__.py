@@ -1,6 +1,6 @@
-"""Displays, in scikit-learn's manner: made from an estimator or from labels, then plotted.
+"""Displays as in scikit-learn, which are made from an estimator or from labels, and plotted.
 
-Confusion matrices and precision-recall curves are scikit-learn's own.
+For confusion matrices and precision-recall curves, use the displays of scikit-learn.
 """
 
 from skimb._drawn_text import plain_text

@@ -1,4 +1,4 @@
-"""How many rows each class has."""
+"""The number of samples of each class."""
 
 from typing import Any
 
@@ -15,26 +15,26 @@ from skimb.class_weight import class_counts
 
 __all__ = ["ClassDistributionDisplay"]
 
-#: Height of a picture beside a bar, in points.
+#: Height of an image next to a bar, in points.
 THUMBNAIL = 26
 
 
 class ClassDistributionDisplay:
-    """How many rows each class has, as bars, with sample images beside them.
+    """The number of samples of each class, as bars, with sample images next to them.
 
     Parameters
     ----------
     counts : dict
-        Label to number of rows.
+        Label to number of samples.
     samples : dict, default=None
-        Label to a list of pictures, arrays of shape (H, W) or (H, W, C) and dtype uint8.
+        Label to a list of images, arrays of shape (H, W) or (H, W, C) and dtype uint8.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where it was plotted.
+        The axes of the plot.
     figure_ : matplotlib Figure
-        Its figure.
+        The figure of the axes.
 
     Examples
     --------
@@ -62,15 +62,15 @@ class ClassDistributionDisplay:
         y : array-like of shape (n,)
             Labels.
         X : array-like of n images or paths, default=None
-            Where samples are taken from; None: no samples.
+            The images to show as samples. None: no images are shown.
         n_images : int, default=5
-            Samples a class.
+            Number of images per class.
         image_shape, channels
             As in `CNNClassifier`.
         random_state : int, RandomState instance or None, default=0
-            Chooses the samples.
+            It determines the images.
         ax : matplotlib Axes, default=None
-            Where to plot; None: a new figure.
+            The axes to plot on. None: a new figure.
 
         Returns
         -------
@@ -97,7 +97,7 @@ class ClassDistributionDisplay:
         estimator : CNNClassifier
             Fitted.
         ax : matplotlib Axes, default=None
-            Where to plot; None: a new figure.
+            The axes to plot on. None: a new figure.
 
         Returns
         -------
@@ -113,7 +113,7 @@ class ClassDistributionDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to plot; None: a new figure.
+            The axes to plot on. None: a new figure.
 
         Returns
         -------
@@ -137,7 +137,7 @@ class ClassDistributionDisplay:
 
 
 def _thumbnail(picture, row, place):
-    """Return a picture as an artist beside the bar of a row."""
+    """Return an image as an artist next to the bar of a class."""
     zoom = THUMBNAIL / max(picture.shape[:2])
     return AnnotationBbox(
         OffsetImage(picture, zoom=zoom, cmap="gray", norm=Normalize(0, 255)),

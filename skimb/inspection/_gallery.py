@@ -12,10 +12,10 @@ from skimb._images import pictures_by_label
 
 __all__ = ["ImageGalleryDisplay", "confident_mistakes", "predictions_with_confidence"]
 
-#: Distance between the lines of a gallery, in widths of a picture with its margin.
+#: Distance between the lines of a gallery, in widths of an image with its margin.
 PITCH = 1.3
 
-#: Letters that have room below a picture, and beside a line.
+#: Number of letters that fit below an image, and next to a line.
 CAPTION_WIDTH, LABEL_WIDTH = 14, 14
 
 
@@ -29,12 +29,12 @@ def confident_mistakes(y_true, y_pred, confidence, *, n_images):
     confidence : array-like of shape (n,)
         The probability that was given to the predicted label.
     n_images : int
-        Mistakes a class at most.
+        Largest number of mistakes per class.
 
     Returns
     -------
     dict of label to ndarray of int
-        Rows, the most confident first; only classes that have any.
+        Indices of the mistakes, the most confident first, for the classes that have any.
 
     Examples
     --------
@@ -54,26 +54,26 @@ def confident_mistakes(y_true, y_pred, confidence, *, n_images):
 
 
 class ImageGalleryDisplay:
-    """The most confident mistakes of a classifier as pictures, one line a class.
+    """The most confident mistakes of a classifier as images, one line per class.
 
-    Each picture stands in the line of its true class; below it stands what it was taken for, and
-    the probability that this label was given. Look here for wrong labels first.
+    Each image stands in the line of its true class, above the predicted label and its probability.
+    Wrong labels in the data are often found here.
 
     Parameters
     ----------
     pictures : dict
-        Label to a list of pictures, arrays of shape (H, W) or (H, W, C) and dtype uint8.
+        Label to a list of images, arrays of shape (H, W) or (H, W, C) and dtype uint8.
     captions : dict
         Label to a list of as many captions.
     rows : dict, default=None
-        Label to the rows that the pictures have in X.
+        Label to the indices of the images in X.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where it was plotted.
+        The axes of the plot.
     figure_ : matplotlib Figure
-        Its figure.
+        The figure of the axes.
 
     Examples
     --------
@@ -107,9 +107,9 @@ class ImageGalleryDisplay:
         y : array-like of shape (n,)
             Their labels.
         n_images : int, default=8
-            Pictures a class at most.
+            Largest number of images per class.
         ax : matplotlib Axes, default=None
-            Where to plot; None: a new figure.
+            The axes to plot on. None: a new figure.
 
         Returns
         -------
@@ -151,11 +151,11 @@ class ImageGalleryDisplay:
         confidence : array-like of shape (n,)
             The probability that was given to the predicted label.
         n_images : int, default=8
-            Pictures a class at most.
+            Largest number of images per class.
         image_shape, channels
             As in `CNNClassifier`.
         ax : matplotlib Axes, default=None
-            Where to plot; None: a new figure.
+            The axes to plot on. None: a new figure.
 
         Returns
         -------
@@ -177,7 +177,7 @@ class ImageGalleryDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to plot; None: a new figure.
+            The axes to plot on. None: a new figure.
 
         Returns
         -------
@@ -213,7 +213,7 @@ class ImageGalleryDisplay:
 
 
 def predictions_with_confidence(estimator, X):
-    """Return what a classifier predicts, and the probability that it gives to that.
+    """Return the predictions of a classifier, and the probability of each.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ __all__ = ["TrainingHistoryDisplay"]
 
 
 class TrainingHistoryDisplay:
-    """Losses over the epochs, one line a training or the mean of several.
+    """Losses over the epochs, one line per training or for the mean of several.
 
     Parameters
     ----------
@@ -19,9 +19,9 @@ class TrainingHistoryDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where it was plotted.
+        The axes of the plot.
     figure_ : matplotlib Figure
-        Its figure.
+        The figure of the axes.
 
     Examples
     --------
@@ -41,14 +41,14 @@ class TrainingHistoryDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None):
-        """Plot the training, and the validation where there was one, of a fitted estimator.
+        """Plot the training loss of a fitted estimator, and the validation loss if there is one.
 
         Parameters
         ----------
         estimator : CNNClassifier
             Fitted.
         ax : matplotlib Axes, default=None
-            Where to plot; None: a new figure.
+            The axes to plot on. None: a new figure.
 
         Returns
         -------
@@ -66,7 +66,7 @@ class TrainingHistoryDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to plot; None: a new figure.
+            The axes to plot on. None: a new figure.
 
         Returns
         -------

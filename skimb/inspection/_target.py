@@ -1,4 +1,4 @@
-"""How many rows each part of a target's range has, and what follows from it."""
+"""The number of samples in each part of a target's range, with relevance, weights and errors."""
 
 from typing import Any
 
@@ -11,46 +11,46 @@ from skimb.relevance import LabelDensity, check_target, fit_relevance, fit_targe
 
 __all__ = ["TargetDensityDisplay"]
 
-#: Points of a smooth curve.
+#: Number of points of a smooth curve.
 N_POINTS = 400
 
-#: What may be drawn over the counts: its name, label and colour.
+#: The curves that may be drawn over the counts: name, label and colour.
 OVERLAYS = {
     "relevance": ("relevance", "#2f7d4f"),
-    "weights": ("weight of a row", "#8d5a9e"),
+    "weights": ("weight of a sample", "#8d5a9e"),
     "errors": ("mean absolute error", "#c2452d"),
 }
 
-#: Room for the scale of a further axis, in points.
+#: Width of the scale of a further axis, in points.
 SCALE = 52
 
 
 class TargetDensityDisplay:
-    """How many rows each bin of a continuous target has, with errors and remedies over it.
+    """The number of samples in each bin of a continuous target, with relevance, weights and errors.
 
     Parameters
     ----------
     edges : ndarray of shape (n_bins + 1,)
         Edges of the bins.
     counts : ndarray of shape (n_bins,)
-        Rows in each.
+        Samples in each.
     smoothed : ndarray of shape (n_bins,), default=None
         Smoothed counts, of the same total.
     relevance : ndarray of shape (m, 2), default=None
         Values of the target, and their relevance.
     weights : ndarray of shape (n_bins,), default=None
-        What a row of each bin weighs; NaN: not drawn.
+        The weight of a sample in each bin. NaN is not drawn.
     errors : ndarray of shape (n_bins,), default=None
-        Mean absolute error in each bin; NaN: not drawn.
+        Mean absolute error in each bin. NaN is not drawn.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Where the counts were plotted.
+        The axes of the counts.
     overlays_ : dict of str to matplotlib Axes
-        The axes over it, for each of ``relevance``, ``weights`` and ``errors`` that is given.
+        The axes over them, for each of ``relevance``, ``weights`` and ``errors`` that is given.
     figure_ : matplotlib Figure
-        Its figure.
+        The figure of the axes.
 
     Examples
     --------
@@ -89,23 +89,23 @@ class TargetDensityDisplay:
     def from_predictions(
         cls, y_true, y_pred=None, *, density=None, relevance=None, target_weight=None, ax=None
     ):
-        """Plot the values of a target and, where they are given, the errors of predictions.
+        """Plot the values of a target and, if predictions are given, their errors.
 
         Parameters
         ----------
         y_true : array-like of shape (n,)
             Values of the target.
         y_pred : array-like of shape (n,), default=None
-            Their predictions; None: no errors are drawn.
+            Their predictions. None: no errors are drawn.
         density : LabelDensity, default=None
-            Whose bins and kernel; None: those of ``LabelDensity()``. A clone is fitted to `y_true`.
+            It defines bins and kernel. A clone is fitted to `y_true`. None: ``LabelDensity()``.
         relevance : Relevance or callable, default=None
-            What relevance is drawn, as in `fit_relevance`; None: none.
+            The relevance to draw, as in `fit_relevance`. None: it is not drawn.
         target_weight : {"inverse", "sqrt", "lds"} or callable, default=None
-            What weights are drawn, as in `compute_target_weight`, or a function of values; None:
-            none.
+            The weights to draw, as in `compute_target_weight`, or a function of values. None: they
+            are not drawn.
         ax : matplotlib Axes, default=None
-            Where to plot; None: a new figure.
+            The axes to plot on. None: a new figure.
 
         Returns
         -------
@@ -144,8 +144,8 @@ class TargetDensityDisplay:
         ----------
         estimator : regressor
             Fitted.
-        X : array-like of n rows
-            Whatever it reads.
+        X : array-like of n samples
+            Samples that the estimator reads.
         y, density, relevance, target_weight, ax
             As in `from_predictions`.
 
@@ -168,7 +168,7 @@ class TargetDensityDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to plot; None: a new figure.
+            The axes to plot on. None: a new figure.
 
         Returns
         -------
@@ -182,9 +182,9 @@ class TargetDensityDisplay:
         if self.smoothed is not None:
             ax.plot(centres, self.smoothed, color="#26456b", linewidth=1.4, label="smoothed")
             ax.legend(frameon=False, loc="upper center")
-            # Room for the legend above the bars.
+            # Leave space for the legend above the bars.
             ax.set_ylim(top=1.18 * max(self.counts.max(), self.smoothed.max()))
-        ax.set(xlabel="target", ylabel="rows in a bin")
+        ax.set(xlabel="target", ylabel="samples in a bin")
         ax.spines[["top", "right"]].set_visible(False)
         self.overlays_ = {}
         if self.relevance is not None:
@@ -202,7 +202,7 @@ class TargetDensityDisplay:
         return self
 
     def _overlay(self, ax, name):
-        """Return an axis of its own scale over another; each stands to the right of the last."""
+        """Return an axis with a scale of its own; each stands to the right of the last."""
         label, colour = OVERLAYS[name]
         over = ax.twinx()
         over.spines[["top", "left"]].set_visible(False)
@@ -215,7 +215,7 @@ class TargetDensityDisplay:
 
 
 def _drawn_edges(density, y):
-    """Return the edges of bins; those without an end are drawn as far as there are values."""
+    """Return the edges of the bins; infinite ones are drawn as far as there are values."""
     edges = density.edges_.copy()
     if np.isinf(edges[0]):
         edges[0] = min(y.min(), edges[1])

@@ -1,9 +1,9 @@
 """Losses for imbalanced classification and regression.
 
-The law of this room: a loss is a pure function of logits and class indices that gives one value a
-row; weights and reduction are applied around it, in one place, the same for every loss. Beside each
-function stands a thin ``Loss``: an ``nn.Module`` that also clones and searches like a scikit-learn
-estimator. Those of a continuous target take predictions and values, and weights by row.
+A loss is a pure function of logits and class indices that returns one value per sample. Weights and
+reduction are applied to these values in one place, in the same way for every loss. Each function
+has a thin ``Loss``: an ``nn.Module`` that can also be cloned and searched like a scikit-learn
+estimator. Losses of a continuous target take predictions and values, and weights per sample.
 """
 
 from skimb.losses._adjusted import (

@@ -23,8 +23,8 @@ def vector_scaling_loss(
     .. math:: L = -w_y \log \mathrm{softmax}(\Delta \odot z + \iota)_y
 
     With :math:`\Delta = 1` it is the logit-adjusted loss, with :math:`\iota = 0` the
-    class-dependent temperatures (CDT), with both the cross-entropy [1]_. The scales decide late in
-    the training, the shifts early.
+    class-dependent temperatures (CDT), and with both the cross-entropy [1]_. The shifts matter
+    early in the training, the scales late.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ def logit_adjusted_loss(logits, target, *, prior, tau=1.0, weight=None, reductio
 
     .. math:: L = -w_y \log \mathrm{softmax}(z + \tau \log \pi)_y
 
-    The rarer a class, the larger the margin that its rows must keep [1]_. With
-    :math:`\tau = 1` the softmax of the raw logits is the posterior under equal class priors.
+    The rarer a class, the larger the margin of its samples [1]_. With :math:`\tau = 1` the softmax
+    of the raw logits is the posterior under equal class priors.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def logit_adjusted_loss(logits, target, *, prior, tau=1.0, weight=None, reductio
     prior : Tensor of shape (n_classes,)
         Class prior :math:`\pi`, positive.
     tau : float, default=1.0
-        How far to adjust; 0 is the cross-entropy.
+        The strength of the adjustment; 0 is the cross-entropy.
     weight : Tensor of shape (n_classes,), default=None
         Class weights w.
     reduction : {"none", "mean", "sum"}, default="none"
@@ -127,7 +127,7 @@ def balanced_softmax_loss(logits, target, *, counts, weight=None, reduction="non
     target : Tensor of shape (n,), integer
         Class indices y.
     counts : Tensor of shape (n_classes,)
-        Rows :math:`n_k` of each class, positive.
+        Number of samples :math:`n_k` of each class, positive.
     weight : Tensor of shape (n_classes,), default=None
         Class weights w.
     reduction : {"none", "mean", "sum"}, default="none"
@@ -163,7 +163,7 @@ def _affine(logits, multiplier, offset):
     for name, values in (("multiplier", multiplier), ("offset", offset)):
         if values is not None and values.shape != logits.shape[1:]:
             raise ValueError(
-                f"`{name}` must hold one value a class: {tuple(logits.shape[1:])}. "
+                f"`{name}` must hold one value per class: {tuple(logits.shape[1:])}. "
                 f"Got {tuple(values.shape)}."
             )
     if multiplier is not None:
@@ -190,10 +190,10 @@ class VectorScalingLoss(Loss):
     gamma : float, default=0.3
         Exponent of the scales; 0 is the logit-adjusted loss.
     tau : float, default=1.0
-        How far to shift; 0 are the class-dependent temperatures (CDT). Scales without shifts
-        hurt rare classes early in the training.
+        The strength of the shifts; 0 gives the class-dependent temperatures (CDT). Scales without
+        shifts harm minority classes early in the training.
     reduction : {"mean", "none", "sum"}, default="mean"
-        What a call returns.
+        The reduction of a call's result: the mean, the values themselves, or their sum.
 
     See Also
     --------
@@ -231,7 +231,7 @@ class VectorScalingLoss(Loss):
         return vector_scaling_loss(logits, target, **self._terms(), reduction=self.reduction)
 
     def effective_logits(self, logits):
-        """Return the scaled and shifted logits, which the training makes the posterior."""
+        """Return the scaled and shifted logits, whose softmax is trained to be the posterior."""
         return _affine(logits, **self._terms())
 
     def decision_logits(self, logits):
@@ -245,9 +245,9 @@ class LogitAdjustedLoss(Loss):
     Parameters
     ----------
     tau : float, default=1.0
-        How far to adjust; 0 is the cross-entropy.
+        The strength of the adjustment; 0 is the cross-entropy.
     reduction : {"mean", "none", "sum"}, default="mean"
-        What a call returns.
+        The reduction of a call's result: the mean, the values themselves, or their sum.
 
     See Also
     --------
@@ -278,11 +278,11 @@ class LogitAdjustedLoss(Loss):
 
     def forward(self, logits, target):
         """Return the loss of logits ``(n, n_classes)`` and class indices ``(n,)``."""
-        # Not by `logit_adjusted_loss`: its check of the prior would wait for the device.
+        # Not `logit_adjusted_loss`: its check of the prior would wait for the device.
         return vector_scaling_loss(logits, target, offset=self._offset(), reduction=self.reduction)
 
     def effective_logits(self, logits):
-        """Return the shifted logits, which the training makes the posterior."""
+        """Return the shifted logits, whose softmax is trained to be the posterior."""
         return _affine(logits, None, self._offset())
 
     def decision_logits(self, logits):
@@ -291,12 +291,12 @@ class LogitAdjustedLoss(Loss):
 
 
 class BalancedSoftmaxLoss(Loss):
-    r"""Balanced softmax: the logit-adjusted loss with :math:`\tau = 1` under its other name.
+    r"""Balanced softmax: the logit-adjusted loss with :math:`\tau = 1` under another name.
 
     Parameters
     ----------
     reduction : {"mean", "none", "sum"}, default="mean"
-        What a call returns.
+        The reduction of a call's result: the mean, the values themselves, or their sum.
 
     See Also
     --------
@@ -323,7 +323,7 @@ class BalancedSoftmaxLoss(Loss):
         return vector_scaling_loss(logits, target, offset=offset, reduction=self.reduction)
 
     def effective_logits(self, logits):
-        """Return the shifted logits, which the training makes the posterior."""
+        """Return the shifted logits, whose softmax is trained to be the posterior."""
         return _affine(logits, None, torch.log(self.class_counts()))
 
     def decision_logits(self, logits):

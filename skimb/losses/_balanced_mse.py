@@ -1,4 +1,4 @@
-"""Balanced MSE: the squared error of a target whose values were evenly spread."""
+"""Balanced MSE: the squared error for a target as if its values were uniformly distributed."""
 
 import math
 from numbers import Real
@@ -16,11 +16,11 @@ from skimb.relevance import LabelDensity
 
 __all__ = ["BalancedMSELoss", "balanced_mse_loss"]
 
-#: Bounds of the noise, in standard deviations of the target: beyond, predictions run outwards
-#: without end; far below, there is no gradient.
+#: Bounds of the noise, in standard deviations of the target: above them, predictions drift outside
+#: the range of the target; far below them, the gradient vanishes.
 LEAST_NOISE, MOST_NOISE = 0.05, 1.0
-#: Share of an even spread that is mixed into a fitted density: where it is near zero, the loss
-#: would reward predictions for going there.
+#: Fraction of a uniform density that is mixed into a fitted one: where a density is near zero, the
+#: loss would reward predictions for going there.
 FLOOR = 0.1
 
 
@@ -37,21 +37,22 @@ def balanced_mse_loss(
 ):
     r"""Compute the balanced mean squared error of predictions.
 
-    The squared error is a Gaussian likelihood of the values as they occur. This one is the
-    likelihood of values that occur evenly [1]_: logit adjustment for a Gaussian.
+    The squared error is a Gaussian likelihood under the distribution of the training values. The
+    balanced error is the likelihood under a uniform distribution [1]_: it is logit adjustment for a
+    Gaussian.
 
     .. math:: L = 2\sigma^2 \left[-\log N(y; \hat y, \sigma^2) +
               \log \int N(y'; \hat y, \sigma^2)\,p(y')\,dy'\right]
 
     with the factor :math:`2\sigma^2` taken as constant. The density p of the training values is a
-    mixture, :math:`\sum_k w_k N(\mu_k, s_k^2)`, which covers the three published forms: of a fitted
-    mixture, of bins (:math:`s = 0` at their centres), and of the batch itself (:math:`s = 0`,
-    :math:`w = 1` at its targets), which needs to know nothing.
+    mixture, :math:`\sum_k w_k N(\mu_k, s_k^2)`, which covers the three published forms: a fitted
+    mixture, bins (:math:`s = 0` at their centres), and the batch itself (:math:`s = 0`, :math:`w =
+    1` at its targets), which needs no knowledge of the training values.
 
     Parameters
     ----------
     prediction, target : Tensor of shape (n,), float
-        One number a row.
+        One number per sample.
     noise : float or Tensor of shape (), default=1.0
         :math:`\sigma`, in units of the target; positive.
     means : Tensor of shape (k,), default=None
@@ -61,14 +62,14 @@ def balanced_mse_loss(
     log_weights : Tensor of shape (k,), default=None
         :math:`\log w`; None: 0.
     weight : Tensor of shape (n,), default=None
-        One weight a row.
+        One weight per sample.
     reduction : {"none", "mean", "sum"}, default="none"
         ``"mean"`` divides by n, not by the sum of the weights.
 
     Returns
     -------
     Tensor of shape (n,), or () when reduced
-        In squared units of the target; it may be negative.
+        The loss, in squared units of the target. It may be negative.
 
     Raises
     ------
@@ -88,14 +89,14 @@ def balanced_mse_loss(
     tensor(0.5849)
     """
     check_predictions(prediction, target)
-    # A tensor is taken at its word: to look at it would wait for the device.
+    # A tensor is not checked: reading it would wait for the device.
     if not isinstance(noise, torch.Tensor) and not 0 < float(noise) < math.inf:
         raise ValueError(f"`noise` must be positive and finite. Got {noise}.")
     noise = torch.as_tensor(noise, dtype=prediction.dtype, device=prediction.device)
     square = noise**2
     means = target if means is None else means
     spread = square.expand(len(means)) if variances is None else square + variances
-    # The normalising constants of both Gaussians cancel but for their widths.
+    # The normalising constants of both Gaussians cancel, except for their widths.
     inside = -0.5 * (spread / square).log() - (prediction[:, None] - means) ** 2 / (2 * spread)
     if log_weights is not None:
         inside = inside + log_weights
@@ -104,38 +105,40 @@ def balanced_mse_loss(
 
 
 class BalancedMSELoss(RegressionLoss):
-    r"""The balanced mean squared error, which makes up for rare values; see `balanced_mse_loss`.
+    r"""The balanced mean squared error, which corrects for rare values; see `balanced_mse_loss`.
 
-    Its minimiser is the mean of the target given the image if all values were equally frequent.
-    That is wrong where the skew is real at deployment.
+    Its minimiser is the mean of the target given the image as if all values were equally frequent.
+    Do not use it if the target is as skewed at deployment as in the training.
 
     Parameters
     ----------
     form : {"batch", "binned", "mixture"}, default="batch"
-        What the density of the target is taken from: the other rows of the batch, which must then
-        be drawn as they occur, and be some 32 at least; counts in bins, smoothed; or a mixture of
-        Gaussians. The last two are fitted by `fit`, with a tenth spread evenly over the range.
+        The source of the density of the target. ``"batch"``: the samples of the batch, which must
+        then be drawn without resampling and be at least about 32. ``"binned"``: smoothed counts in
+        bins. ``"mixture"``: a mixture of Gaussians. The last two are fitted by `fit`, and a tenth
+        of the density is spread uniformly over the range.
     noise : "learned" or float, default="learned"
-        The standard deviation :math:`\sigma` of the noise in the target, in its units
-        (`CNNRegressor` standardises it: there in its standard deviations). All hangs on it: too
-        large, and predictions run outwards without end. ``"learned"``: a parameter of the loss, to
-        be trained with those of the network at the rate `lr`, kept between 0.05 and 1 standard
-        deviations of the target. `CNNRegressor` trains it, and starts it at the error of a short
-        training by squared error.
+        The standard deviation :math:`\sigma` of the noise in the target, in units of the target (in
+        its standard deviations inside `CNNRegressor`, which standardises the target). This is the
+        critical parameter: if it is too large, predictions drift outside the range of the target.
+        ``"learned"``: a parameter of the loss that is trained with those of the network at the rate
+        `lr`, and kept between 0.05 and 1 standard deviations of the target. `CNNRegressor` trains
+        it, and starts it at the error of a short training by squared error.
     n_components : int, default=8
-        Gaussians of the mixture.
+        Number of Gaussians of the mixture.
     density : LabelDensity, default=None
-        Bins and kernel of the binned form, in units of the target, in `CNNRegressor` too, whose own
-        `density` stands in for None; else None is ``LabelDensity()``. It is cloned.
+        Bins and kernel of the binned form, which is cloned, in units of the target, also in
+        `CNNRegressor`. None: the `density` of `CNNRegressor`; elsewhere ``LabelDensity()``.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns.
+        The reduction of a call's result: the mean, the values themselves, or their sum.
 
     Attributes
     ----------
     log_noise_ : Tensor of shape ()
-        Logarithm of the noise over the standard deviation of the target; a parameter where learned.
+        Logarithm of the noise over the standard deviation of the target. It is a parameter if
+        `noise` is ``"learned"``.
     scale_ : Tensor of shape ()
-        Standard deviation of the target that `fit` saw; 1 before.
+        Standard deviation of the target that `fit` saw; 1 before `fit`.
 
     References
     ----------
@@ -182,7 +185,7 @@ class BalancedMSELoss(RegressionLoss):
 
     @property
     def reads_batch(self):
-        """Whether the value of a row depends on the others of its batch."""
+        """Whether the value of a sample depends on the others of its batch."""
         return self.form == "batch"
 
     @property
@@ -194,12 +197,12 @@ class BalancedMSELoss(RegressionLoss):
         return float(log_noise.exp() * self.scale_)
 
     def fit(self, y):
-        """Take in the values of the target: their spread and, where wanted, their density.
+        """Compute the spread of the target and, if `form` needs it, its density.
 
         Parameters
         ----------
         y : array-like of shape (n,)
-            Values of the training rows.
+            Values of the training samples.
 
         Returns
         -------
@@ -246,14 +249,14 @@ class BalancedMSELoss(RegressionLoss):
         width = np.diff(edges)
         if not np.isfinite(edges).all():
             raise ValueError(
-                f"The bins of `density` must be finite: their width counts. Got {edges.tolist()}."
+                f"The bins of `density` must be finite: their width is used. Got {edges.tolist()}."
             )
-        # As counts beyond the ends are unknown, not 0: else the loss would reward going there.
-        share = density.smoothed(density.counts_) / density.smoothed(np.ones(len(density.counts_)))
-        share = (1 - FLOOR) * share / share.sum() + FLOOR * width / width.sum()
-        # Each bin is as wide as it is: points at the centres would leave gaps where bins are wider
-        # than the noise.
-        self._take((edges[:-1] + edges[1:]) / 2, width**2 / 12, share)
+        # Counts beyond the ends are unknown, not 0: otherwise the loss would reward going there.
+        mass = density.smoothed(density.counts_) / density.smoothed(np.ones(len(density.counts_)))
+        mass = (1 - FLOOR) * mass / mass.sum() + FLOOR * width / width.sum()
+        # Bins have widths: points at their centres would leave gaps if bins are wider than the
+        # noise.
+        self._take((edges[:-1] + edges[1:]) / 2, width**2 / 12, mass)
 
     def _fit_mixture(self, y):
         scale = float(self.scale_)
@@ -261,7 +264,7 @@ class BalancedMSELoss(RegressionLoss):
         mixture = GaussianMixture(min(self.n_components, len(np.unique(values))), random_state=0)
         mixture.fit(values[:, np.newaxis])
         low, high = values.min(), values.max()
-        # The even spread as one more, broad Gaussian.
+        # The uniform density as one more, broad Gaussian.
         means = np.append(mixture.means_.ravel(), (low + high) / 2)
         variances = np.append(mixture.covariances_.ravel(), max((high - low) ** 2 / 12, 1e-12))
         weights = np.append((1 - FLOOR) * mixture.weights_, FLOOR)
@@ -274,26 +277,26 @@ class BalancedMSELoss(RegressionLoss):
         )
 
     def begin_warm_up(self):
-        """Be the squared error for now: the noise needs a network that has learnt something.
+        """Use the squared error until `end_warm_up`: the noise needs a partly trained network.
 
-        Called again, it forgets the errors that it has seen.
+        A second call discards the errors that were recorded.
         """
         self.is_warming = True
         self._errors = []
         self.most_log_noise = math.log(MOST_NOISE)
 
     def end_warm_up(self, mean_squared_error=None):
-        """Be the balanced error from now on, and start a learned noise at what was reached.
+        """Use the balanced error from now on, and start a learned noise at the current error.
 
-        From then on the noise may only shrink: predictions that run outwards make errors that a
-        larger noise would explain, and a larger noise drives them further outwards.
+        From then on the noise can only shrink: predictions that drift outwards make errors that a
+        larger noise would explain, and a larger noise would make them drift further.
 
         Parameters
         ----------
         mean_squared_error : float, default=None
-            Of the network on the training samples; None: the noise is taken from the errors of the
-            batches that it was called on in training mode since `begin_warm_up`, as 1.4826 times
-            the median of their sizes, so that a few large ones do not decide.
+            The error of the network on the training samples. None: the noise is estimated from the
+            errors of the batches in training mode since `begin_warm_up`, as 1.4826 times the median
+            of their absolute values, which a few large ones do not change.
         """
         self.is_warming = False
         error = None
@@ -319,9 +322,9 @@ class BalancedMSELoss(RegressionLoss):
         Parameters
         ----------
         prediction, target : Tensor of shape (n,), float
-            One number a row.
+            One number per sample.
         weight : Tensor of shape (n,), default=None
-            One weight a row.
+            One weight per sample.
 
         Returns
         -------
@@ -330,7 +333,7 @@ class BalancedMSELoss(RegressionLoss):
         Raises
         ------
         ValueError
-            If shapes or a parameter do not fit, or a density is wanted before `fit`.
+            If shapes or a parameter do not fit, or a density is needed before `fit`.
         """
         if self.is_warming:
             if self.training:

@@ -24,8 +24,8 @@ def cross_entropy(logits, target, *, label_smoothing: Any = 0.0, weight=None, re
     target : Tensor of shape (n,), integer
         Class indices y.
     label_smoothing : float or sequence of float of length n_classes, default=0.0
-        Share :math:`\varepsilon` of the target's mass that is spread evenly over all C classes, in
-        [0, 1]; one number, or one a true class [1]_.
+        Fraction :math:`\varepsilon` of the target's mass that is spread evenly over all C classes,
+        in [0, 1]; one number, or one per true class [1]_.
     weight : Tensor of shape (n_classes,), default=None
         Class weights w.
     reduction : {"none", "mean", "sum"}, default="none"
@@ -54,19 +54,20 @@ def cross_entropy(logits, target, *, label_smoothing: Any = 0.0, weight=None, re
     """
     check_logits(logits, target)
     is_number = isinstance(label_smoothing, Real)
-    shares = [float(share) for share in ([label_smoothing] if is_number else label_smoothing)]
-    if not all(0 <= share <= 1 for share in shares) or len(shares) != (
+    given = [label_smoothing] if is_number else label_smoothing
+    smoothings = [float(fraction) for fraction in given]
+    if not all(0 <= fraction <= 1 for fraction in smoothings) or len(smoothings) != (
         1 if is_number else logits.shape[1]
     ):
         raise ValueError(
-            "`label_smoothing` must be a number in [0, 1], or one a class, here "
+            "`label_smoothing` must be a number in [0, 1], or one per class, here "
             f"{logits.shape[1]}. Got {label_smoothing!r}."
         )
     values = F.cross_entropy(logits, target, reduction="none")
-    if any(shares):
+    if any(smoothings):
         even = -F.log_softmax(logits, dim=1).mean(dim=1)
-        share = logits.new_tensor(shares).expand(logits.shape[1])[target]
-        values = torch.lerp(values, even, share)
+        fraction = logits.new_tensor(smoothings).expand(logits.shape[1])[target]
+        values = torch.lerp(values, even, fraction)
     return reduce_loss(values, target, weight=weight, reduction=reduction)
 
 
@@ -75,7 +76,7 @@ def poly_loss(logits, target, *, epsilon=1.0, weight=None, reduction="none"):
 
     .. math:: L = w_y\,[-\log p_y + \epsilon\,(1 - p_y)], \qquad p = \mathrm{softmax}(z)
 
-    A positive `epsilon` keeps a slope where the cross-entropy has nearly none [1]_.
+    With a positive `epsilon`, the loss keeps a slope where that of the cross-entropy vanishes [1]_.
 
     Parameters
     ----------
@@ -129,10 +130,10 @@ class CrossEntropyLoss(Loss):
     Parameters
     ----------
     label_smoothing : float or sequence of float of length n_classes, default=0.0
-        Share of the target's mass that is spread evenly over all classes; one number, or one a
+        Fraction of the target's mass that is spread evenly over all classes; one number, or one per
         true class in the order of their indices.
     reduction : {"mean", "none", "sum"}, default="mean"
-        What a call returns.
+        The reduction of a call's result: the mean, the values themselves, or their sum.
 
     See Also
     --------
@@ -166,7 +167,7 @@ class PolyLoss(Loss):
     epsilon : float, default=1.0
         Added weight of the first term, more than -1; 0 is the cross-entropy.
     reduction : {"mean", "none", "sum"}, default="mean"
-        What a call returns.
+        The reduction of a call's result: the mean, the values themselves, or their sum.
 
     See Also
     --------
@@ -174,8 +175,8 @@ class PolyLoss(Loss):
 
     Notes
     -----
-    Its minimiser q is surer than the posterior :math:`\eta`; where the expected loss has no slope,
-    :math:`\eta_k \propto q_k / (1 + \epsilon q_k)`, which `effective_logits` applies.
+    Its minimiser q is more confident than the posterior :math:`\eta`. Where the expected loss is
+    flat, :math:`\eta_k \propto q_k / (1 + \epsilon q_k)`, which `effective_logits` applies.
 
     Examples
     --------
@@ -195,6 +196,6 @@ class PolyLoss(Loss):
         return poly_loss(logits, target, epsilon=self.epsilon, reduction=self.reduction)
 
     def effective_logits(self, logits):
-        """Map logits to log-posteriors, up to a constant a row."""
+        """Map logits to log-posteriors, up to a constant per sample."""
         log_q = F.log_softmax(logits, dim=1)
         return log_q - torch.log1p(self.epsilon * log_q.exp())

@@ -1,4 +1,4 @@
-"""Losses that play down rows which are already classified well."""
+"""Losses that give less weight to samples which are already classified well."""
 
 import math
 
@@ -20,13 +20,14 @@ __all__ = [
 def focal_loss(logits, target, *, gamma=2.0, weight=None, reduction="none"):
     r"""Compute the focal loss of softmax probabilities.
 
-    Rows that are already classified well are played down, so the hard ones lead [1]_. It turns the
-    network's attention to hard rows, not to rare classes: for those, add weights or a prior.
+    Samples that are already classified well get less weight, so that hard ones dominate [1]_. The
+    loss directs the network's attention to hard samples, not to minority classes: for those, add
+    weights or a prior.
 
     .. math:: L = -w_y\,(1 - p_y)^\gamma \log p_y, \qquad p = \mathrm{softmax}(z)
 
-    The probability :math:`p_y` is that of the unweighted softmax. Given to `CNNClassifier`, the
-    object `FocalLoss` also knows how to turn logits into posteriors; this function does not.
+    The probability :math:`p_y` is that of the unweighted softmax. In `CNNClassifier`, the object
+    `FocalLoss` also maps logits to posteriors; this function does not.
 
     Parameters
     ----------
@@ -72,10 +73,10 @@ def focal_loss(logits, target, *, gamma=2.0, weight=None, reduction="none"):
 
 
 def binary_focal_loss(logits, target, *, alpha: float | None = 0.25, gamma=2.0, reduction="none"):
-    r"""Compute the focal loss of sigmoid probabilities, as RetinaNet's.
+    r"""Compute the focal loss of sigmoid probabilities, as in RetinaNet.
 
-    For a plain PyTorch network with one logit an output [1]_; `CNNClassifier` has one logit a class
-    and takes `FocalLoss`.
+    It is for PyTorch networks with one logit per output [1]_. `CNNClassifier` has one logit per
+    class and takes `FocalLoss`.
 
     .. math:: L = -\alpha_t\,(1 - p_t)^\gamma \log p_t,
 
@@ -89,12 +90,12 @@ def binary_focal_loss(logits, target, *, alpha: float | None = 0.25, gamma=2.0, 
     target : Tensor of the same shape
         0 or 1, of any dtype.
     alpha : float or None, default=0.25
-        Weight of the ones, in [0, 1]; None: ones and zeros weigh 1. Below one half, because the
-        exponent already plays down the many easy zeros.
+        Weight of the ones, in [0, 1]. None: ones and zeros have weight 1. It is below one half by
+        default, because the exponent already reduces the weight of the many easy zeros.
     gamma : float, default=2.0
         Focusing exponent, at least 0; 0 is the cross-entropy.
     reduction : {"none", "mean", "sum"}, default="none"
-        What to return.
+        The reduction of the result.
 
     Returns
     -------
@@ -146,15 +147,15 @@ def asymmetric_loss(
     weight=None,
     reduction="none",
 ):
-    r"""Compute the asymmetric loss for one label a row.
+    r"""Compute the asymmetric loss for one label per sample.
 
-    Focusing with one exponent for the true class and another for all others [1]_:
+    It is a focal loss with one exponent for the true class and another for all others [1]_:
 
     .. math:: L = -w_y \sum_k t_k\,m_k \log p_k, \qquad
        m_k = \begin{cases} (1-p_k)^{\gamma_+} & k = y \\ p_k^{\gamma_-} & k \neq y
        \end{cases}, \qquad t_k = (1-\varepsilon)\,[k=y] + \varepsilon / C.
 
-    The other classes enter by label smoothing alone; without it this is the focal loss.
+    The other classes have an effect by label smoothing alone; without it this is the focal loss.
 
     Parameters
     ----------
@@ -165,7 +166,7 @@ def asymmetric_loss(
     gamma_pos, gamma_neg : float, default=0.0 and 4.0
         Focusing exponents of the true class and of the others, at least 0.
     label_smoothing : float, default=0.1
-        Share :math:`\varepsilon` of the target's mass that is spread evenly over all C classes.
+        Fraction :math:`\varepsilon` of the target's mass that is spread evenly over all C classes.
     weight : Tensor of shape (n_classes,), default=None
         Class weights w.
     reduction : {"none", "mean", "sum"}, default="none"
@@ -197,20 +198,20 @@ def asymmetric_loss(
     _check_gamma(gamma_neg, "gamma_neg")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"`label_smoothing` must be in [0, 1]. Got {label_smoothing!r}.")
-    share = label_smoothing / logits.shape[1]
+    spread = label_smoothing / logits.shape[1]
     own = focal_loss(logits, target, gamma=gamma_pos)
-    values = (1 - label_smoothing + share) * own
-    if share:
+    values = (1 - label_smoothing + spread) * own
+    if spread:
         log_p = F.log_softmax(logits, dim=1)
         terms = -torch.exp(gamma_neg * log_p) * log_p
-        values = values + share * terms.scatter(1, target[:, None], 0.0).sum(dim=1)
+        values = values + spread * terms.scatter(1, target[:, None], 0.0).sum(dim=1)
     return reduce_loss(values, target, weight=weight, reduction=reduction)
 
 
 def focal_posterior_logits(logits, *, gamma):
     r"""Map the logits of a network trained by the focal loss to log-posteriors.
 
-    The focal loss is not proper: its minimiser q is less sure than the posterior :math:`\eta`.
+    The focal loss is not proper: its minimiser q is less confident than the posterior :math:`\eta`.
     The exact inverse (the closed form of [1]_) is
 
     .. math:: \eta_k \propto v_k
@@ -251,7 +252,7 @@ def focal_posterior_logits(logits, *, gamma):
 
 
 def log_complement(logits):
-    """Return log(1 - softmax) of every class, exact however sure the softmax is.
+    """Return log(1 - softmax) of every class, which is exact for any confidence.
 
     Parameters
     ----------
@@ -261,8 +262,8 @@ def log_complement(logits):
     -------
     Tensor of shape (n, n_classes)
     """
-    # By log1p for probabilities up to 1/2; the one class that may have more takes the sum of the
-    # others.
+    # log1p serves probabilities up to 1/2; for the one class that may exceed it, the others are
+    # summed.
     rest = torch.log1p(-torch.softmax(logits, dim=1).clamp_max(0.5))
     top = logits.argmax(dim=1, keepdim=True)
     against = _log_odds_against(logits, top.squeeze(1))[:, None]
@@ -270,7 +271,7 @@ def log_complement(logits):
 
 
 def _log_odds_against(logits, target):
-    """Return log((1 - p_y) / p_y) of one class a row, of shape (n,)."""
+    """Return log((1 - p_y) / p_y) of one class per sample, of shape (n,)."""
     if logits.shape[1] < 2:
         raise ValueError("The focal loss needs the logits of at least two classes. Got one.")
     own = target[:, None]
@@ -291,7 +292,7 @@ class FocalLoss(Loss):
     gamma : float, default=2.0
         Focusing exponent, at least 0; 0 is the cross-entropy.
     reduction : {"mean", "none", "sum"}, default="mean"
-        What a call returns.
+        The reduction of a call's result: the mean, the values themselves, or their sum.
 
     See Also
     --------
@@ -320,16 +321,16 @@ class FocalLoss(Loss):
 
 
 class AsymmetricLoss(Loss):
-    """Asymmetric loss for one label a row.
+    """Asymmetric loss for one label per sample.
 
     Parameters
     ----------
     gamma_pos, gamma_neg : float, default=0.0 and 4.0
         Focusing exponents of the true class and of the others, at least 0.
     label_smoothing : float, default=0.1
-        Share of the target's mass that is spread evenly over all classes.
+        Fraction of the target's mass that is spread evenly over all classes.
     reduction : {"mean", "none", "sum"}, default="mean"
-        What a call returns.
+        The reduction of a call's result: the mean, the values themselves, or their sum.
 
     See Also
     --------
@@ -337,7 +338,8 @@ class AsymmetricLoss(Loss):
 
     Notes
     -----
-    No closed form leads from its minimiser to the posterior: calibrate its probabilities.
+    There is no closed form for the posterior, given the minimiser of the loss: calibrate its
+    probabilities.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What every loss shares: the check of its input, the reduction, and the two templates."""
+"""The common parts of all losses: the check of input, the reduction, and the two templates."""
 
 import inspect
 
@@ -18,12 +18,12 @@ REDUCTIONS = ("none", "mean", "sum")
 
 
 def check_logits(logits, target):
-    """Refuse shapes that would broadcast into nonsense.
+    """Refuse shapes that would broadcast to a meaningless result.
 
     Parameters
     ----------
     logits : Tensor of shape (n, n_classes)
-        One logit a class.
+        One logit per class.
     target : Tensor of shape (n,), integer
         Class indices.
 
@@ -47,19 +47,19 @@ def check_logits(logits, target):
 def reduce_loss(values, target, *, weight=None, reduction="none"):
     """Weight and reduce the values of a loss.
 
-    The weighted mean divides by the number of rows, not by the sum of their weights: the latter,
-    torch's choice, cancels the weights in a batch of one class.
+    The weighted mean divides by the number of samples, not by the sum of their weights. Torch
+    divides by the latter, which cancels the weights in a batch of one class.
 
     Parameters
     ----------
     values : Tensor of shape (n,)
-        One value a row.
+        One value per sample.
     target : Tensor of shape (n,)
         Class indices.
     weight : Tensor of shape (n_classes,), default=None
-        One weight a class.
+        One weight per class.
     reduction : {"none", "mean", "sum"}, default="none"
-        What to return: the n values, their mean or their sum.
+        The result: the n values, their mean or their sum.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def reduce_loss(values, target, *, weight=None, reduction="none"):
 
 
 class ParametersMixin:
-    """What makes an ``nn.Module`` clone like a scikit-learn estimator: parameters of ``__init__``.
+    """Lets scikit-learn clone an ``nn.Module``, by the parameters of its ``__init__``.
 
     Put it before ``nn.Module``. ``__init__`` stores its parameters as they are.
     """
@@ -95,7 +95,7 @@ class ParametersMixin:
         Parameters
         ----------
         deep : bool, default=True
-            With those of parameters that have some of their own, as ``density__bins``.
+            Whether to include the parameters of parameters, for example ``density__bins``.
 
         Returns
         -------
@@ -155,18 +155,18 @@ class Loss(ParametersMixin, nn.Module):
     """Template of a loss that is an ``nn.Module`` and clones like a scikit-learn estimator.
 
     A subclass has an ``__init__`` that only stores its parameters, `reduction` among them, and a
-    ``forward(logits, target)``. `fit` counts the classes for those that want to know; it is called
-    on a clone, so one object can serve many fits.
+    ``forward(logits, target)``. `fit` counts the classes for losses that need the counts. It is
+    called on a clone, so that one object can be used in many fits.
 
     Attributes
     ----------
     counts_ : Tensor of shape (n_classes,), float64, or None
-        Rows of each class that `fit` saw; it moves with the loss from device to device.
+        Number of samples of each class that `fit` saw. It moves to a device together with the loss.
     needs_cosine_head : bool, default=False
         Whether the logits must be cosines, as `skimb.neural_network.CosineLinear` gives them.
     adjusts_prior : bool, default=False
-        Whether the loss corrects for the class prior by itself, so that class weights or balanced
-        batches beside it would correct twice.
+        Whether the loss corrects for the class prior, so that class weights or balanced batches in
+        addition would correct twice.
 
     Examples
     --------
@@ -196,7 +196,7 @@ class Loss(ParametersMixin, nn.Module):
         -------
         self
         """
-        # One for a class that has none: its logarithm is taken.
+        # An empty class counts as one sample, because the logarithm is taken.
         self.counts_ = torch.bincount(torch.as_tensor(y).long()).clamp_min(1).double()
         return self
 
@@ -211,20 +211,21 @@ class Loss(ParametersMixin, nn.Module):
             name = type(self).__name__
             raise ValueError(
                 f"{name} has not seen the labels. Call {name}.fit(y) with the class indices of the "
-                "training rows first."
+                "training samples first."
             )
         return self.counts_
 
     def effective_logits(self, logits):
-        """Map logits to those whose softmax is the class posterior.
+        """Return the logits whose softmax is the class posterior.
 
-        Training by this loss alone, on enough data, makes the softmax of the mapped logits the
-        probabilities of the classes among the training rows. The identity for proper losses.
+        If the network was trained by this loss alone on enough data, the softmax of the mapped
+        logits gives the probabilities of the classes among the training samples. For proper losses
+        this is the identity.
 
         Parameters
         ----------
         logits : Tensor of shape (n, n_classes)
-            What the network gives.
+            The output of the network.
 
         Returns
         -------
@@ -233,15 +234,16 @@ class Loss(ParametersMixin, nn.Module):
         return logits
 
     def decision_logits(self, logits):
-        """Map logits to those whose softmax the method was published to decide by.
+        """Return the logits whose argmax is the decision rule of the original method.
 
-        Where a loss moves the decision on purpose, as an adjustment by the class prior does, these
-        keep the move that `effective_logits` takes back. Otherwise the two are the same.
+        Some losses shift the decision on purpose, for example by an adjustment for the class prior.
+        These logits keep the shift, and `effective_logits` removes it. For other losses the two are
+        equal.
 
         Parameters
         ----------
         logits : Tensor of shape (n, n_classes)
-            What the network gives.
+            The output of the network.
 
         Returns
         -------
@@ -253,18 +255,19 @@ class Loss(ParametersMixin, nn.Module):
 class RegressionLoss(ParametersMixin, nn.Module):
     """Template of a loss of predictions and a continuous target.
 
-    Like `Loss`, but ``forward(prediction, target, weight=None)`` takes one number a row, and `fit`
-    the values of the target. One that wants to know nothing of the target leaves `fit` as it is.
+    It is like `Loss`, but ``forward(prediction, target, weight=None)`` takes one number per sample,
+    and `fit` takes the values of the target. A loss that needs no knowledge of the target inherits
+    `fit`.
 
     Attributes
     ----------
     adjusts_prior : bool, default=False
-        Whether the loss makes up for rare values by itself, so that weights or batch sampling
-        beside it would do so twice.
+        Whether the loss corrects for rare values, so that weights or batch sampling in addition
+        would correct twice.
     reads_batch : bool, default=False
-        Whether the value of a row depends on the other rows of its batch.
+        Whether the value of a sample depends on the other samples of its batch.
     lr : float or None, default=None
-        Learning rate of the loss's own parameters, where it has any.
+        Learning rate of the parameters of the loss, if it has any.
 
     Examples
     --------
@@ -280,12 +283,12 @@ class RegressionLoss(ParametersMixin, nn.Module):
     lr: float | None = None
 
     def fit(self, y):
-        """Take in the values of the target.
+        """Use the values of the target, if the loss needs them.
 
         Parameters
         ----------
         y : array-like of shape (n,)
-            Values of the training rows.
+            Values of the training samples.
 
         Returns
         -------
@@ -295,12 +298,12 @@ class RegressionLoss(ParametersMixin, nn.Module):
 
 
 def check_predictions(prediction, target):
-    """Refuse shapes that would broadcast into nonsense.
+    """Refuse shapes that would broadcast to a meaningless result.
 
     Parameters
     ----------
     prediction, target : Tensor of shape (n,), float
-        One number a row.
+        One number per sample.
 
     Raises
     ------
@@ -311,7 +314,7 @@ def check_predictions(prediction, target):
         raise ValueError(
             "A loss of a continuous target takes predictions and targets of shape (n,). Got "
             f"{tuple(prediction.shape)} and {tuple(target.shape)}; a network that gives (n, 1) "
-            "wants prediction.squeeze(1)."
+            "needs prediction.squeeze(1)."
         )
     if not target.is_floating_point():
         raise ValueError(
@@ -320,14 +323,14 @@ def check_predictions(prediction, target):
 
 
 def reduce_rows(values, *, weight=None, reduction="none"):
-    """Weight and reduce the values of a loss; the weighted mean divides by the number of rows.
+    """Weight and reduce the values of a loss; the weighted mean divides by the number of samples.
 
     Parameters
     ----------
     values : Tensor of shape (n,)
-        One value a row.
+        One value per sample.
     weight : Tensor of shape (n,), default=None
-        One weight a row.
+        One weight per sample.
     reduction : {"none", "mean", "sum"}, default="none"
         As in `reduce_loss`.
 
@@ -338,13 +341,13 @@ def reduce_rows(values, *, weight=None, reduction="none"):
     Raises
     ------
     ValueError
-        If the weights are not as many as the rows, or `reduction` is none of the three.
+        If the weights are not as many as the samples, or `reduction` is none of the three.
     """
     if weight is not None:
         weight = torch.as_tensor(weight, dtype=values.dtype, device=values.device)
         if weight.shape != values.shape:
             raise ValueError(
-                f"`weight` must have one entry for each of the {len(values)} rows. Got shape "
+                f"`weight` must have one entry for each of the {len(values)} samples. Got shape "
                 f"{tuple(weight.shape)}."
             )
         values = values * weight

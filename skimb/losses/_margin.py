@@ -18,7 +18,7 @@ def ldam_margins(counts, *, max_margin=0.5):
     Parameters
     ----------
     counts : Tensor of shape (n_classes,)
-        Rows of each class, positive.
+        Samples of each class, positive.
     max_margin : float, default=0.5
         The margin m of the rarest class.
 
@@ -42,7 +42,7 @@ def ldam_loss(cosines, target, *, margins, scale=30.0, weight=None, reduction="n
 
     .. math:: L = -w_y \log \mathrm{softmax}(s\,(c - \Delta_y\,[k = y]))_y
 
-    The rarer a class, the farther its rows must stand from the boundary [1]_.
+    The rarer a class, the larger the required distance of its samples from the boundary [1]_.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def ldam_loss(cosines, target, *, margins, scale=30.0, weight=None, reduction="n
     margins : Tensor of shape (n_classes,)
         Margins :math:`\Delta`, of `ldam_margins`.
     scale : float, default=30.0
-        What cosines are multiplied by, s.
+        The factor s on the cosines.
     weight : Tensor of shape (n_classes,), default=None
         Class weights w.
     reduction : {"none", "mean", "sum"}, default="none"
@@ -85,7 +85,7 @@ def ldam_loss(cosines, target, *, margins, scale=30.0, weight=None, reduction="n
     check_logits(cosines, target)
     if margins.shape != cosines.shape[1:]:
         raise ValueError(
-            f"`margins` must hold one value a class: {tuple(cosines.shape[1:])}. "
+            f"`margins` must hold one value per class: {tuple(cosines.shape[1:])}. "
             f"Got {tuple(margins.shape)}."
         )
     margin = margins.to(cosines)[target] * F.one_hot(target.long(), cosines.shape[1]).T
@@ -101,9 +101,9 @@ class LDAMLoss(Loss):
     max_margin : float, default=0.5
         The margin of the rarest class.
     scale : float, default=30.0
-        What cosines are multiplied by.
+        The factor on the cosines.
     reduction : {"mean", "none", "sum"}, default="mean"
-        What a call returns.
+        The reduction of a call's result: the mean, the values themselves, or their sum.
 
     See Also
     --------
@@ -111,10 +111,10 @@ class LDAMLoss(Loss):
 
     Notes
     -----
-    It decides by the scaled cosines, without margin, whose softmax is far too sure. The posterior
-    has a closed form all the same. Where the expected loss has no slope, it is a fixed point of
-    the softmaxes :math:`p^{(y)}` with the margin at y, :math:`\eta_k = \sum_y \eta_y p^{(y)}_k`,
-    which solves to
+    Its decision rule is the argmax of the scaled cosines without margin, whose softmax is far too
+    confident. The posterior nevertheless has a closed form. Where the expected loss has no slope,
+    it is a fixed point of the softmaxes :math:`p^{(y)}` with the margin at y, :math:`\eta_k =
+    \sum_y \eta_y p^{(y)}_k`, which solves to
 
     .. math:: \eta_k \propto e^{s c_k}
               \Big(\sum_{j \ne k} e^{s c_j} + e^{s (c_k - \Delta_k)}\Big);

@@ -1,4 +1,4 @@
-"""RankSim: neighbours in the target shall be neighbours among the features."""
+"""RankSim: neighbours in the target are trained to be neighbours among the features."""
 
 import torch
 from torch.nn import functional as F
@@ -9,23 +9,23 @@ __all__ = ["ranksim_loss"]
 
 
 def ranksim_loss(features, target, *, interpolation=2.0, reduction="none"):
-    r"""Compute how far the neighbours of each row among the features are from those in the target.
+    r"""Compute how much the ranks of neighbours differ between the features and the target.
 
-    For each row, the other rows are ranked once by the cosine of their features to its own and
-    once by the distance of their targets; the loss is the mean squared difference of these ranks,
-    each in (0, 1] [1]_. Ranks are steps, so their gradient is that of a piecewise linear function
-    between them [2]_. Of rows with equal targets the first counts.
+    For each sample, the other samples are ranked once by the cosine of their features to its own
+    and once by the distance of their targets; the loss is the mean squared difference of these
+    ranks, each in (0, 1] [1]_. Ranks are piecewise constant, so that the gradient of a piecewise
+    linear interpolation is used [2]_. Of samples with equal targets only the first is used.
 
     Parameters
     ----------
     features : Tensor of shape (n, d)
-        What the last layer of a network reads.
+        The input of the last layer of a network.
     target : Tensor of shape (n,)
         Values of the target.
     interpolation : float, default=2.0
-        How far the gradient looks ahead; positive.
+        The step of the interpolation that gives the gradient; positive.
     reduction : {"none", "mean", "sum"}, default="none"
-        Over the rows that count, whose number is at most n.
+        The reduction over the samples that are used, at most n.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def ranksim_loss(features, target, *, interpolation=2.0, reduction="none"):
 
 
 def _ranks(values):
-    """Return the ranks of the values of each row, the largest first, divided by their number."""
+    """Return the ranks of the values in each row, the largest first, divided by their number."""
     n_values = values.shape[1]
     order = torch.argsort(values, dim=1, stable=True)
     places = torch.arange(n_values, 0, -1, device=values.device, dtype=values.dtype)

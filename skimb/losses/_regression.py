@@ -1,4 +1,4 @@
-"""Losses of a continuous target that look at each row alone."""
+"""Losses of a continuous target whose values depend on one sample each."""
 
 import torch
 from torch.nn import functional as F
@@ -23,16 +23,16 @@ def squared_error_loss(prediction, target, *, weight=None, reduction="none"):
     Parameters
     ----------
     prediction, target : Tensor of shape (n,), float
-        One number a row.
+        One number per sample.
     weight : Tensor of shape (n,), default=None
-        One weight a row.
+        One weight per sample.
     reduction : {"none", "mean", "sum"}, default="none"
         ``"mean"`` divides by n, not by the sum of the weights.
 
     Returns
     -------
     Tensor of shape (n,), or () when reduced
-        In squared units of the target.
+        The loss, in squared units of the target.
 
     Raises
     ------
@@ -56,16 +56,16 @@ def absolute_error_loss(prediction, target, *, weight=None, reduction="none"):
     Parameters
     ----------
     prediction, target : Tensor of shape (n,), float
-        One number a row.
+        One number per sample.
     weight : Tensor of shape (n,), default=None
-        One weight a row.
+        One weight per sample.
     reduction : {"none", "mean", "sum"}, default="none"
         ``"mean"`` divides by n, not by the sum of the weights.
 
     Returns
     -------
     Tensor of shape (n,), or () when reduced
-        In units of the target.
+        The loss, in units of the target.
 
     Raises
     ------
@@ -92,11 +92,12 @@ def huber_loss(prediction, target, *, delta=1.0, weight=None, reduction="none"):
     Parameters
     ----------
     prediction, target : Tensor of shape (n,), float
-        One number a row.
+        One number per sample.
     delta : float, default=1.0
-        Where the one becomes the other, in units of the target; positive.
+        The error at which the squared error becomes the absolute one, in units of the target;
+        positive.
     weight : Tensor of shape (n,), default=None
-        One weight a row.
+        One weight per sample.
     reduction : {"none", "mean", "sum"}, default="none"
         ``"mean"`` divides by n, not by the sum of the weights.
 
@@ -131,26 +132,26 @@ def huber_loss(prediction, target, *, delta=1.0, weight=None, reduction="none"):
 def focal_r_loss(
     prediction, target, *, power=1, beta=0.2, gamma=1.0, weight=None, reduction="none"
 ):
-    r"""Compute an error that plays down rows which are already predicted well.
+    r"""Compute an error that gives less weight to samples which are already predicted well.
 
-    The regression twin of the focal loss [1]_, from the comparison of [2]_:
+    The focal loss [1]_ for regression, from the comparison of [2]_:
 
     .. math:: L = |e|^p\,(2 \sigma(\beta |e|) - 1)^\gamma
 
-    It turns the network's attention to hard rows, not to rare values.
+    It directs the network's attention to hard samples, not to rare values.
 
     Parameters
     ----------
     prediction, target : Tensor of shape (n,), float
-        One number a row.
+        One number per sample.
     power : {1, 2}, default=1
-        p: of the absolute, or of the squared error.
+        The exponent p: 1 for the absolute, 2 for the squared error.
     beta : float, default=0.2
-        How soon an error counts as large, per unit of the target; positive.
+        The inverse scale of large errors, per unit of the target; positive.
     gamma : float, default=1.0
-        Focusing exponent, at least 0; 0 is the plain error.
+        Focusing exponent, at least 0; 0 is the error without focusing.
     weight : Tensor of shape (n,), default=None
-        One weight a row.
+        One weight per sample.
     reduction : {"none", "mean", "sum"}, default="none"
         ``"mean"`` divides by n, not by the sum of the weights.
 
@@ -194,7 +195,7 @@ class SquaredErrorLoss(RegressionLoss):
     Parameters
     ----------
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns.
+        The reduction of a call's result: the mean, the values themselves, or their sum.
 
     Examples
     --------
@@ -219,7 +220,7 @@ class AbsoluteErrorLoss(RegressionLoss):
     Parameters
     ----------
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns.
+        The reduction of a call's result: the mean, the values themselves, or their sum.
 
     Examples
     --------
@@ -244,10 +245,10 @@ class HuberLoss(RegressionLoss):
     Parameters
     ----------
     delta : float, default=1.0
-        Where the squared error becomes the absolute one; `CNNRegressor` standardises the target,
-        so there it counts in its standard deviations.
+        The error at which the squared error becomes the absolute one, in units of the target (in
+        its standard deviations inside `CNNRegressor`, which standardises the target).
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns.
+        The reduction of a call's result: the mean, the values themselves, or their sum.
 
     Examples
     --------
@@ -270,18 +271,19 @@ class HuberLoss(RegressionLoss):
 
 
 class FocalRLoss(RegressionLoss):
-    """An error that plays down rows which are already predicted well, see `focal_r_loss`.
+    """An error with less weight on samples that are already predicted well, see `focal_r_loss`.
 
     Parameters
     ----------
     power : {1, 2}, default=1
-        Of the absolute, or of the squared error.
+        The exponent of the error: 1 for the absolute, 2 for the squared error.
     beta : float, default=0.2
-        How soon an error counts as large, per unit of the target; `CNNRegressor` standardises it.
+        The inverse scale of large errors, per unit of the target, which `CNNRegressor`
+        standardises.
     gamma : float, default=1.0
-        Focusing exponent; 0 is the plain error.
+        Focusing exponent; 0 is the error without focusing.
     reduction : {"none", "mean", "sum"}, default="mean"
-        What a call returns.
+        The reduction of a call's result: the mean, the values themselves, or their sum.
 
     Examples
     --------

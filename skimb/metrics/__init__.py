@@ -1,8 +1,8 @@
-"""Scores and scorers that see the rare classes, and errors that see the rare range of a target.
+"""Scores and errors for minority classes, and for rare ranges of a continuous target.
 
-The laws of this room: a ``*_score`` is better when larger, an ``*_error`` when smaller (but for
-`sera_score`, which the literature named so); a class that neither occurs nor is predicted scores 0,
-without a warning; averages of recalls go over the classes that occur in ``y_true``.
+A ``*_score`` is better when larger and an ``*_error`` when smaller, except for `sera_score`, whose
+name comes from the literature. A class that neither occurs nor is predicted scores 0, without a
+warning. Averages of recalls are over the classes that occur in ``y_true``.
 """
 
 from skimb.metrics._classification import imbalance_scoring, per_class_report

@@ -1,4 +1,4 @@
-"""Scores and scorers that see the rare classes."""
+"""Scores and scorers for minority classes."""
 
 import threading
 
@@ -21,17 +21,17 @@ __all__ = ["imbalance_scoring", "per_class_report"]
 
 
 def imbalance_scoring(y, *, labels=None):
-    """Make the scorers that matter where a class is rare, for `GridSearchCV` and its kin.
+    """Make the scorers for imbalanced classes, for `GridSearchCV` and similar searches.
 
-    Give the whole y, not that of a fold: the minority is its rarest label (the first in sorted
-    order among equals).
+    Pass the whole y, not the y of a fold: the minority class is its rarest label (the first in
+    sorted order among equals).
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
         Labels of any type.
     labels : array-like, default=None
-        The classes that get scorers of their own. None: all.
+        The classes for which separate scorers are made. None: all.
 
     Returns
     -------
@@ -39,8 +39,8 @@ def imbalance_scoring(y, *, labels=None):
         ``f1_minority``, ``precision_minority``, ``recall_minority``,
         ``average_precision_minority``, ``f1_macro``, ``balanced_accuracy``, ``geometric_mean`` and
         ``worst_recall`` (of the recalls of the classes), ``mcc`` (Matthews' correlation), and for
-        each class ``f1[label]``, ``precision[label]``, ``recall[label]``. All take
-        `sample_weight`. What they share is counted once for all of them.
+        each class ``f1[label]``, ``precision[label]``, ``recall[label]``. All take `sample_weight`.
+        Counts are computed once for all of them.
 
     Raises
     ------
@@ -97,7 +97,7 @@ class _Counted:
     y_true, y_pred : ndarray of shape (n_samples,)
         True and predicted labels.
     sample_weight : ndarray of shape (n_samples,), or None
-        Row weights.
+        Sample weights.
     """
 
     #: The predictions that were counted last, in each thread.
@@ -111,12 +111,12 @@ class _Counted:
         self.values = {"precision": precision, "recall": recall, "f1": f1}
         self.place = {label: i for i, label in enumerate(labels)}
         self.is_true = np.array([label in seen for label in labels])
-        # Copies: who changes what he gave gets counts of what it is then.
+        # Copies: arrays may be changed in place between two calls.
         self.given = [None if v is None else v.copy() for v in (y_true, y_pred, sample_weight)]
 
     @classmethod
     def of(cls, *given):
-        """Count; predictions that were counted last are not counted again, as by each scorer."""
+        """Return the counts; the last ones are kept, because several scorers ask for them."""
         given = [None if values is None else np.asarray(values) for values in given]
         last = getattr(cls.last, "counted", None)
         if last is None or not all(map(_is_same, given, last.given)):
@@ -124,7 +124,7 @@ class _Counted:
         return last
 
     def value(self, name, label):
-        """Return a value of a class; 0 where it does not occur."""
+        """Return a value of a class; 0 if it does not occur."""
         place = self.place.get(label)
         return 0.0 if place is None else self.values[name][place]
 
@@ -139,8 +139,8 @@ def _is_same(first, second):
     return first.dtype == second.dtype and np.array_equal(first, second)
 
 
-# make_scorer takes a metric's default pos_label=1 for a demand, and fails on string labels: metrics
-# with such a parameter are wrapped.
+# make_scorer takes the default pos_label=1 of a metric as a request, and fails on string labels:
+# metrics with such a parameter are wrapped.
 
 
 def _of_class(name, label):
@@ -171,11 +171,11 @@ def _worst_recall(y_true, y_pred, *, sample_weight=None):
 class _AveragePrecision(BaseScorer):
     """Scorer of one class against the rest, for any number of classes.
 
-    scikit-learn's own scorer cannot be told which of several classes is meant.
+    scikit-learn's scorer has no parameter for the class, if there are more than two.
     """
 
     def __init__(self, label):
-        # It asks for what it needs itself; an estimator without it fails this scorer alone.
+        # It asks for the response that it needs; an estimator without it fails this scorer alone.
         super().__init__(average_precision_score, 1, {}, response_method="predict")
         self.label = label
 
@@ -212,9 +212,9 @@ def per_class_report(y_true, y_pred):
     Returns
     -------
     DataFrame
-        One row a label that occurs in either; columns ``precision``, ``recall``, ``f1``,
-        ``support`` (rows of the class), and ``tp``, ``fn``, ``fp``, ``tn``, the counts of the class
-        against the rest.
+        One row per label that occurs in either; columns ``precision``, ``recall``, ``f1``,
+        ``support`` (samples of the class), and ``tp``, ``fn``, ``fp``, ``tn``, the counts of the
+        class against the rest.
 
     Raises
     ------

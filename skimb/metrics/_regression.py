@@ -1,4 +1,4 @@
-"""Errors of a continuous target whose important range is rare."""
+"""Errors for a continuous target whose important range is rare."""
 
 from functools import partial
 
@@ -18,7 +18,7 @@ __all__ = [
     "shot_report",
 ]
 
-#: Hits are as good as errors of this size: a product must not vanish for one of them.
+#: An exact hit counts as an error of this size, so that a product does not vanish for it.
 LEAST_ERROR = 1e-10
 
 
@@ -33,15 +33,15 @@ def sera_score(y_true, y_pred, *, relevance=None, sample_weight=None):
     y_true, y_pred : array-like of shape (n,)
         Values and predictions.
     relevance : Relevance or callable, default=None
-        One fitted to the training targets, say, or with `points`; it is not fitted here. None: the
-        box plot of `y_true`.
+        The relevance of values, for example fitted to the training targets, or with `points`. It is
+        not fitted here. None: ``Relevance()``, fitted to `y_true`.
     sample_weight : array-like of shape (n,), default=None
-        How much each row counts.
+        The weight of each sample.
 
     Returns
     -------
     float
-        In squared units of the target.
+        The area, in squared units of the target.
 
     Raises
     ------
@@ -67,23 +67,23 @@ def sera_score(y_true, y_pred, *, relevance=None, sample_weight=None):
 
 
 def balanced_mean_absolute_error(y_true, y_pred, *, density=None, sample_weight=None):
-    """Compute the mean over the range of the target of the mean absolute error there.
+    """Compute the mean over bins of the target of their mean absolute errors.
 
-    Each bin that holds rows counts alike, however many it holds [1]_.
+    Each bin that holds samples has the same weight, however many it holds [1]_.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
         Values and predictions.
     density : LabelDensity, default=None
-        Whose bins; None: those of ``LabelDensity()``. A clone is fitted to `y_true`.
+        It defines the bins. A clone is fitted to `y_true`. None: ``LabelDensity()``.
     sample_weight : array-like of shape (n,), default=None
-        How much each row counts in the mean of its bin.
+        The weight of each sample in the mean of its bin.
 
     Returns
     -------
     float
-        In units of the target.
+        The error, in units of the target.
 
     Raises
     ------
@@ -109,19 +109,19 @@ def balanced_mean_absolute_error(y_true, y_pred, *, density=None, sample_weight=
 
 
 def geometric_mean_error(y_true, y_pred, *, sample_weight=None):
-    """Compute the geometric mean of the absolute errors: a few large ones do not decide it.
+    """Compute the geometric mean of the absolute errors, which a few large ones do not dominate.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
         Values and predictions. An exact hit counts as an error of 1e-10.
     sample_weight : array-like of shape (n,), default=None
-        How much each row counts.
+        The weight of each sample.
 
     Returns
     -------
     float
-        In units of the target.
+        The error, in units of the target.
 
     Raises
     ------
@@ -150,17 +150,17 @@ def _geometric_mean(difference, weight):
 def prediction_slope(y_true, y_pred, *, sample_weight=None):
     """Compute the slope of the least-squares line of predictions on values.
 
-    It tells how far predictions shrink to the mean, which is how a regressor fails on a rare range:
-    1 where they are right, 0 where they do not follow the values at all. Predictions that are right
-    on average, whatever they are, have a slope of r2, so some shrinking is sound: this is a figure
-    to read beside the errors. Who chooses by it chooses overshooting.
+    It measures how far predictions shrink to the mean, the typical failure of a regressor on a rare
+    range: 1 if predictions are right, 0 if they do not follow the values at all. Even predictions
+    that are right on average (calibrated) have a slope of only r2, so that some shrinking is sound.
+    Read it together with the errors. A model that is selected by it will overshoot.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
         Values and predictions.
     sample_weight : array-like of shape (n,), default=None
-        How much each row counts.
+        The weight of each sample.
 
     Returns
     -------
@@ -180,7 +180,7 @@ def prediction_slope(y_true, y_pred, *, sample_weight=None):
     y_true, y_pred, weight = checked_values(y_true, y_pred, sample_weight)
     if np.ptp(y_true) == 0:
         raise ValueError(
-            f"No line has a slope over one value: `y_true` holds {y_true[0]:g} only. Give rows "
+            f"No line has a slope over one value: `y_true` holds {y_true[0]:g} only. Give samples "
             "that differ."
         )
     centred = y_true - np.average(y_true, weights=weight)
@@ -189,27 +189,27 @@ def prediction_slope(y_true, y_pred, *, sample_weight=None):
 
 
 def shot_report(y_true, y_pred, *, y_train, density=None, many=100, few=20, sample_weight=None):
-    """Report errors where the training had many, a medium number of, and few rows.
+    """Report errors in bins of many, a medium number of, and few training samples.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n,)
         Values and predictions.
     y_train : array-like of shape (m,)
-        Targets of the training: they are counted in bins.
+        Training targets, which are counted in bins.
     density : LabelDensity, default=None
-        Whose bins; None: those of ``LabelDensity()``. A clone is fitted to `y_train`.
+        It defines the bins. A clone is fitted to `y_train`. None: ``LabelDensity()``.
     many, few : int, default=100, 20
-        More rows in a bin than this are many, fewer than that are few.
+        A bin of more than `many` training samples is ``many``, one of fewer than `few` is ``few``.
     sample_weight : array-like of shape (n,), default=None
-        How much each row counts in the means.
+        The weight of each sample in the means.
 
     Returns
     -------
     DataFrame
-        Rows ``all``, ``many``, ``medium``, ``few``, ``zero`` (where the training had none); columns
-        ``n``, ``mae``, ``mse``, ``gmean``, and ``bias``, the mean of prediction minus value. NaN
-        where there is no row.
+        Rows ``all``, ``many``, ``medium``, ``few``, ``zero`` (bins without training samples);
+        columns ``n``, ``mae``, ``mse``, ``gmean``, and ``bias``, the mean of prediction minus
+        value. NaN if there is no sample.
 
     Raises
     ------
@@ -251,7 +251,7 @@ def shot_report(y_true, y_pred, *, y_train, density=None, many=100, few=20, samp
 
 
 def rows_by_shot(y, *, density, many, few):
-    """Tell which values lie where a training had many, a medium number of, few, and no rows.
+    """Tell which values lie in bins of many, a medium number of, few, and no training samples.
 
     Parameters
     ----------
@@ -274,10 +274,10 @@ def rows_by_shot(y, *, density, many, few):
     """
     if few > many:
         raise ValueError(
-            f"`few` must be at most `many`, lest a bin be both. Got few={few!r}, many={many!r}."
+            f"`few` must be at most `many`, or a bin could be both. Got few={few!r}, many={many!r}."
         )
     counts = density.counts_[density.bin_of(y)]
-    # Beyond the bins the training had nothing, whatever the outermost hold.
+    # Beyond the bins there are no training samples, whatever the outermost bins hold.
     counts = np.where((y < density.edges_[0]) | (y > density.edges_[-1]), 0, counts)
     return {
         "many": counts > many,

@@ -1,4 +1,4 @@
-"""Scorers of a continuous target whose important range is rare."""
+"""Scorers for a continuous target whose important range is rare."""
 
 from functools import partial
 
@@ -27,45 +27,47 @@ __all__ = ["regression_scoring"]
 def regression_scoring(
     y, *, relevance=None, threshold=0.5, density=None, many=100, few=20, absent=0.0
 ):
-    """Make the scorers that matter where a range is rare, for `GridSearchCV` and its kin.
+    """Make the scorers for imbalanced targets, for `GridSearchCV` and similar searches.
 
-    Give the whole y, not that of a fold: relevance, bins and how many rows each has are found here,
-    once, so that a small fold is judged by the bins of the whole.
+    Pass the whole y, not the y of a fold: relevance, bins and their counts are computed once from
+    it, so that a small fold is scored by the bins of the whole.
 
     Parameters
     ----------
     y : array-like of shape (n,)
         Values of the target.
     relevance : Relevance, callable or None, default=None
-        As in `fit_relevance`. None: the box plot of y; where that has no extreme value, what is
-        scored by relevance is left out.
+        As in `fit_relevance`. None: the box plot of y; if it has no extreme value, the scorers that
+        need a relevance are left out.
     threshold : float, default=0.5
-        Rows at least so relevant are rare.
+        Samples whose relevance is at least this are rare.
     density : LabelDensity, default=None
-        Whose bins; None: those of ``LabelDensity()``.
+        It defines the bins. None: ``LabelDensity()``.
     many, few : int, default=100, 20
-        More rows of y in a bin than this are many, fewer than that are few, as in `shot_report`.
+        A bin of more than `many` samples of y is ``many``, one of fewer than `few` is ``few``, as
+        in `shot_report`.
     absent : float, default=0.0
-        What the error of a part is in a fold that has no row of it; NaN cannot be searched with.
+        The error of a part in a fold that has no sample of it. A search fails with NaN.
 
     Returns
     -------
     dict of str to scorer
-        All but the last are better when larger; errors have the sign turned. All take
+        All but the last are better when larger, because the sign of errors is turned. All take
         `sample_weight`.
 
         - ``neg_mean_absolute_error``, ``neg_root_mean_squared_error``, ``r2``: scikit-learn's, of
-          all rows;
-        - ``neg_balanced_mean_absolute_error``, ``neg_geometric_mean_error``, ``neg_sera``: those of
-          this room;
-        - ``neg_mean_absolute_error[rare]`` and ``[normal]``: of rows that are relevant, and of the
-          others;
-        - ``neg_mean_absolute_error[many]``, ``[medium]`` and ``[few]``: of rows whose bin holds so
-          many rows of y; of these five, those parts that y has. A fold without a row there scores
-          `absent`, by default 0, as errors that did not happen: alike for all candidates, so that
-          the choice among them stays, but the mean over folds is too good.
-          `BinnedStratifiedKFold` shares such rows out;
-        - ``prediction_slope``: to be read, not to choose by; 1 is best, NaN where all values of a
+          all samples;
+        - ``neg_balanced_mean_absolute_error``, ``neg_geometric_mean_error``, ``neg_sera``: the
+          errors of `skimb.metrics`;
+        - ``neg_mean_absolute_error[rare]`` and ``[normal]``: of the samples that are relevant, and
+          of the others;
+        - ``neg_mean_absolute_error[many]``, ``[medium]`` and ``[few]``: of the samples in bins of
+          many, a medium number of, and few samples of y. Of these five, those parts are scored
+          that y has. A fold without such a sample scores `absent`, by default 0, as if there were
+          no error. This is the same for all candidates and does not change their order, but it
+          makes the mean over folds too good. `BinnedStratifiedKFold` spreads such samples over the
+          folds;
+        - ``prediction_slope``: to be read, not for selection. 1 is best; NaN if all values of a
           fold are equal.
 
     Raises
@@ -130,12 +132,12 @@ def _negated(error, **params):
 
 
 def _checked_relevance(relevance, y):
-    """Return what gives the relevance of values; None where nothing is relevant."""
+    """Return the fitted relevance; None if no value is relevant."""
     if relevance is None:
         try:
             return fit_relevance(None, y)
         except ValueError:
-            # y is sound, so there is no extreme value.
+            # y is valid, so that the reason is that there is no extreme value.
             return None
     phi = fit_relevance(relevance, y)
     phi(y)

@@ -1,5 +1,6 @@
 """SMOTE in the latent space of an auto-encoder, and images out of it."""
 
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -18,16 +19,17 @@ from skimb._engine import (
     with_live_threads,
 )
 from skimb._images import read_layout, refuse_lost_differences
-from skimb._neighbor_pairs import BaseSMOTE
+from skimb._neighbor_pairs import choose_pairs
 from skimb._networks import AutoEncoder, count_multiply_adds
 from skimb._params import Interval, StrOptions, plain
 from skimb._plans import append_rows
 from skimb._rounding import in_dtype
+from skimb._sampler_base import ImageSampler
 
 __all__ = ["DeepSMOTE"]
 
 
-class DeepSMOTE(BaseSMOTE):
+class DeepSMOTE(ImageSampler, BaseOverSampler):
     r"""Make images of the rare classes between the codes of two of them.
 
     A small convolutional auto-encoder learns all classes; in its latent space near neighbours of a
@@ -105,6 +107,7 @@ class DeepSMOTE(BaseSMOTE):
     """
 
     _wants_images = True
+    _makes_rows = True
 
     _parameter_constraints: dict = {
         **BaseOverSampler._parameter_constraints,
@@ -145,6 +148,23 @@ class DeepSMOTE(BaseSMOTE):
         self.channels = channels
         self.device = device
         self.lazy = lazy
+
+    def _fit_resample(self, X, y):
+        pairs = choose_pairs(
+            y,
+            self.sampling_strategy_,
+            partial(self._fit_points, X, y),
+            k_neighbors=self.k_neighbors,
+            random_state=self.random_state,
+            name=type(self).__name__,
+        )
+        self.parents_, self.gaps_ = pairs.parents, pairs.gaps
+        self.sample_indices_ = pairs.sample_indices(len(y))
+        return self._rows(X, *pairs.parents.T), np.concatenate([y, pairs.labels])
+
+    def _fit_points(self, X, y):
+        self._prepare(X, y)
+        return partial(self._points, X)
 
     def _prepare(self, X, y):
         self.__dict__.pop("module_", None)

@@ -1,10 +1,10 @@
-"""Resamplers that add rows of the rare classes, in the manner of imbalanced-learn.
+"""Resamplers that add samples of the minority classes, in the manner of imbalanced-learn.
 
-`RelevanceOverSampler`, `RelevanceSampler`, `SMOTER`, `SMOGN` and `GaussianNoiseOverSampler` do so
-for the rare ranges of a continuous target.
+`RelevanceOverSampler`, `RelevanceSampler`, `SMOTER`, `SMOGN` and `GaussianNoiseOverSampler` do the
+same for the rare ranges of a continuous target.
 
-The law of this room: which rows are copied or joined is chosen from labels and distances; pixels
-are touched once, at the end, in the dtype that they came in. No torch here.
+The samples to copy or to join are chosen from labels and distances. Pixels are computed once, at
+the end, in the dtype of the input. This package does not import torch.
 """
 
 from skimb._embedded_sampler import EmbeddedSampler

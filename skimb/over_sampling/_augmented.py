@@ -1,4 +1,4 @@
-"""Make rows of the rare classes by changing images at random."""
+"""Make samples of the minority classes by changing images at random."""
 
 import random
 import sys
@@ -17,32 +17,34 @@ from skimb._params import Interval, StrOptions, check_parameters
 from skimb._plans import append_rows
 from skimb._process import exclusive
 from skimb._rounding import in_dtype
-from skimb._sampler_base import ImageSamplerMixin
+from skimb._sampler_base import ImageSampler
 
 __all__ = ["AugmentedOverSampler", "ImageJitter"]
 
-#: Images that a callable gets at once.
+#: Number of images that a callable gets at once.
 IMAGES_AT_ONCE = 256
 
 
 class ImageJitter(BaseEstimator):
-    """Move, turn, slant, mirror and dim images at random.
+    """Shift, rotate, shear, mirror and dim images at random.
 
-    One affine map an image, interpolated linearly and continued by the values at the border; then
-    a factor on its brightness. What is drawn is drawn for each image on its own.
+    Each image gets an affine map, interpolated linearly and continued by the values at the border,
+    and then a factor on its brightness. All of them are drawn for each image independently.
 
     Parameters
     ----------
     flip : bool, default=True
-        Mirror left and right half of the time. False where the two differ in meaning.
+        Whether to mirror left and right, half of the time. Set it to False if left and right differ
+        in meaning.
     shift : float, default=0.1
-        The farthest shift, as a share of the side.
+        The farthest shift, as a fraction of the side.
     rotation : float, default=10.0
         The largest angle, in degrees.
     shear : float, default=10.0
-        The largest slant, in degrees.
+        The largest shear, in degrees.
     brightness : float, default=0.2
-        Values are multiplied by 1 plus or minus at most this; integers are clipped to their range.
+        Values are multiplied by a factor that differs from 1 by at most this. Integers are clipped
+        to their range.
 
     Examples
     --------
@@ -71,14 +73,15 @@ class ImageJitter(BaseEstimator):
         self.brightness = brightness
 
     def __call__(self, images, random_state):
-        """Return as many images, changed.
+        """Return a changed copy of each image.
 
         Parameters
         ----------
         images : ndarray of shape (m, H, W, C)
-            Of any real dtype, which is kept.
+            Images of any real dtype, which is kept.
         random_state : RandomState
-            The source of the changes; six numbers an image, whatever the parameters.
+            The source of the changes. It is asked for six numbers per image, whatever the
+            parameters.
 
         Returns
         -------
@@ -116,46 +119,50 @@ class ImageJitter(BaseEstimator):
         out[...] = in_dtype(made, image.dtype)
 
 
-class AugmentedOverSampler(ImageSamplerMixin, BaseOverSampler):
-    """Add changed copies of random images of the rare classes.
+class AugmentedOverSampler(ImageSampler, BaseOverSampler):
+    """Add changed copies of random images of the minority classes.
 
-    Where `RandomOverSampler` repeats an image to the pixel, each new image is another one: shifted,
-    turned, brighter. Inside `CNNClassifier`, `sampler=RandomOverSampler()` with `augmentation` does
-    this anew in every epoch; this class is for everything else that learns from images.
+    `RandomOverSampler` repeats an image pixel by pixel; here each new image differs: it is shifted,
+    rotated, or brighter. Inside `CNNClassifier`, `sampler=RandomOverSampler()` with `augmentation`
+    changes the copies in every epoch; this class is for all other estimators that learn from
+    images.
 
     Parameters
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
-        How many rows: imbalanced-learn's vocabulary. ``"auto"``: every class as many as the
-        largest.
+        The number of samples of each class afterwards, in imbalanced-learn's vocabulary.
+        ``"auto"``: as many as the largest class.
     random_state : int, RandomState instance or None, default=None
-        Which images are changed, and how.
+        It determines which images are changed, and how.
     augmentation : callable, default=None
-        What changes them. None: `ImageJitter`. An `ImageJitter`; or any callable that takes float32
-        images of shape (m, C, H, W), values in [0, 1] where X is uint8, and returns as many. An
-        ``nn.Module`` (kornia's containers, say) gets a tensor; any other an array, or a tensor
-        where it cannot read that. While it runs, the global generators of torch, numpy and Python
-        are seeded, and then put back.
+        An `ImageJitter`, or any callable that takes float32 images of shape (m, C, H, W), with
+        values in [0, 1] if X is uint8, and returns as many. None: ``ImageJitter()``. An
+        ``nn.Module`` (kornia's containers, for example) gets a tensor; other callables get an
+        array, or a tensor if they cannot read an array. While it runs, the global generators of
+        torch, numpy and Python are seeded; afterwards they are restored.
     image_shape : tuple of int, default=None
-        ``(C, H, W)`` that the rows of a 2-D X unfold to. None: images of one line.
+        The shape ``(C, H, W)`` to which the samples of a 2-D X are unfolded. None: images of one
+        line.
     channels : {"first", "last"} or None, default=None
-        Where the channels of a 4-D X stand, when its shape leaves that open.
+        The axis of the channels of a 4-D X, if its shape leaves it open.
     lazy : bool, default=False
-        Where X is an array or tensor, return a view that does not copy it, and by whose parents
-        `CNNClassifier` knows its rows, so that no validation part leaks.
+        Whether to return a view over X, if X is an array or tensor. It copies nothing, and
+        `CNNClassifier` finds the parents of each sample in it, so that no sample leaks into its
+        validation part.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Label to number of new rows.
+        Label to number of new samples.
     sample_indices_ : ndarray of shape (n_samples_new,)
-        For each returned row its own index or, where it is new, that of the image it was made of.
+        For each returned sample its own index in X or, if it is new, the index of the image that
+        was changed.
     parents_ : ndarray of shape (m, 2)
-        The same for the new rows alone, twice.
+        The index of that image, twice, for each new sample.
     gaps_ : ndarray of shape (m,)
-        Zeros: a new row has one parent only.
+        Zeros, because a new sample has one parent only.
     n_features_in_ : int
-        Values in a row.
+        Number of values in a sample.
 
     See Also
     --------
@@ -218,7 +225,7 @@ class AugmentedOverSampler(ImageSamplerMixin, BaseOverSampler):
         ]
         seeds = np.concatenate([np.empty(0, dtype=np.intp), *chosen]).astype(np.intp)
         made = np.empty((len(seeds), *X.shape[1:]), dtype=X.dtype)
-        # A view of the rows as images: what is written there stands in the rows.
+        # A view of the samples as images: writing there writes the samples.
         images = layout.to_channels_last(made)
         augmentation = ImageJitter() if self.augmentation is None else self.augmentation
         for start in range(0, len(seeds), IMAGES_AT_ONCE):

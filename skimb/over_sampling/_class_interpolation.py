@@ -1,67 +1,74 @@
-"""Make rows of the rare classes between the old ones."""
+"""Make samples of the minority classes between existing ones."""
 
+from functools import partial
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 
-from skimb._neighbor_pairs import BaseSMOTE
+from skimb._neighbor_pairs import choose_pairs
 from skimb._params import HasMethods, Interval
 from skimb._plans import interpolate_rows
-from skimb._points import EmbeddingMixin
+from skimb._points import Points
+from skimb._sampler_base import ImageSampler
 
 __all__ = ["SMOTE"]
 
 
-class SMOTE(EmbeddingMixin, BaseSMOTE):
-    r"""Make rows of the rare classes on the segments between near neighbours.
+class SMOTE(ImageSampler, BaseOverSampler):
+    r"""Make samples of the minority classes on the segments between near neighbours.
 
-    For a row :math:`x_i` of a rare class, one of its k nearest neighbours :math:`x_j` in the class
-    and a gap g drawn from [0, 1], the new row is :math:`x_i + g (x_j - x_i)` [1]_. Arrays of any
-    dimension are taken and their dtype is kept: integers are computed in float and rounded, where a
-    difference of uint8 would wrap around. For an int seed and float rows the result is that of
-    imbalanced-learn's class of the same name, but for columns so far from 0, such as times in
-    seconds, that its distances are made of rounding errors.
+    For a sample :math:`x_i` of a minority class, one of its k nearest neighbours :math:`x_j` in the
+    class and an interpolation factor g drawn from [0, 1], the new sample is :math:`x_i + g (x_j -
+    x_i)` [1]_. Arrays of any dimension are accepted and their dtype is kept: integers are computed
+    in float and rounded, because a difference of uint8 would wrap around. For an int seed and float
+    samples the result is equal to that of imbalanced-learn's class of the same name, except for
+    columns so far from 0 (times in seconds, for example) that its distances consist of rounding
+    errors.
 
-    A blend of two pictures is seldom a picture, unless they are aligned. With `embedder` the
-    neighbours are at least those that look alike to a network.
+    A blend of two images seldom looks like an image, unless the two are aligned. With `embedder`,
+    the neighbours are at least images that look similar to a network.
 
     Parameters
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
-        How many rows: imbalanced-learn's vocabulary. ``"auto"``: every class as many as the
-        largest.
+        The number of samples of each class afterwards, in imbalanced-learn's vocabulary.
+        ``"auto"``: as many as the largest class.
     random_state : int, RandomState instance or None, default=None
-        Which pairs, which gaps.
+        It determines the pairs and the interpolation factors.
     k_neighbors : int, default=5
-        Neighbours to choose from. A class of fewer rows uses all it has, with a warning.
+        Number of neighbours to choose from. A class of fewer samples uses all that it has, with a
+        warning.
     embedder : transformer, default=None
-        Where neighbours are found: it is cloned, fitted on X and y, and transforms the rows of the
-        class; wrap a fitted one in `sklearn.frozen.FrozenEstimator`. One that does not read images
-        gets flattened rows. None: pixels. The interpolation is in pixels in any case.
+        The space in which neighbours are found. A clone is fitted on X and y and transforms the
+        samples of the class; wrap a fitted embedder in `sklearn.frozen.FrozenEstimator`. An
+        embedder that does not read images gets flattened samples. None: neighbours are found in
+        pixels. Pixels are interpolated in any case.
     lazy : bool, default=False
-        Where X is an array or tensor, return a view over it whose rows are made when they are asked
-        for: it costs no memory, and `CNNClassifier` knows its rows by their parents, so that no
-        validation part leaks.
+        Whether to return a view over X whose samples are made when they are asked for, if X is an
+        array or tensor. It costs no memory, and `CNNClassifier` finds the parents of each sample in
+        it, so that no sample leaks into its validation part.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Label to number of new rows.
+        Label to number of new samples.
     sample_indices_ : ndarray of shape (n_samples_new,)
-        For each returned row its own index or, where it is synthetic, that of its first parent.
+        For each returned sample its own index in X or, if it is synthetic, the index of its first
+        parent.
     parents_ : ndarray of shape (m, 2)
-        The rows of X between which each synthetic row lies.
+        The two samples of X between which each synthetic sample lies.
     gaps_ : ndarray of shape (m,)
-        How far it lies from the first parent to the second.
+        The interpolation factor of each: 0 at its first parent, 1 at its second.
     embedder_ : transformer
         The fitted embedder, where one is given.
     n_features_in_ : int
-        Values in a row.
+        Number of values in a sample.
 
     See Also
     --------
-    RandomOverSampler : Copies rows instead.
+    RandomOverSampler : Copies samples instead.
 
     References
     ----------
@@ -83,6 +90,8 @@ class SMOTE(EmbeddingMixin, BaseSMOTE):
     >>> bool(np.abs(X_res[len(X)] - blend).max() <= 0.5)
     True
     """
+
+    _makes_rows = True
 
     _parameter_constraints: dict = {
         **BaseOverSampler._parameter_constraints,
@@ -106,8 +115,23 @@ class SMOTE(EmbeddingMixin, BaseSMOTE):
         self.embedder = embedder
         self.lazy = lazy
 
-    def _prepare(self, X, y):
-        self._fit_embedder(X, y)
+    def _fit_resample(self, X, y):
+        pairs = choose_pairs(
+            y,
+            self.sampling_strategy_,
+            partial(self._fit_points, X, y),
+            k_neighbors=self.k_neighbors,
+            random_state=self.random_state,
+            name=type(self).__name__,
+        )
+        self.parents_, self.gaps_ = pairs.parents, pairs.gaps
+        self.sample_indices_ = pairs.sample_indices(len(y))
+        first, second = pairs.parents.T
+        rows = interpolate_rows(X, first, second, pairs.gaps, lazy=self.lazy)
+        return rows, np.concatenate([y, pairs.labels])
 
-    def _rows(self, X, first, second):
-        return interpolate_rows(X, first, second, self.gaps_, lazy=self.lazy)
+    def _fit_points(self, X, y):
+        points = Points.fit(X, y, self.embedder, self.random_state)
+        if points.embedder is not None:
+            self.embedder_ = points.embedder
+        return points

@@ -1,4 +1,4 @@
-"""Copy rows of the rare classes."""
+"""Copy samples of the minority classes."""
 
 from typing import Any
 
@@ -7,39 +7,41 @@ from imblearn.over_sampling.base import BaseOverSampler
 from sklearn.utils import check_random_state
 
 from skimb._containers import select_rows
-from skimb._sampler_base import ImageSamplerMixin
+from skimb._sampler_base import ImageSampler
 
 __all__ = ["RandomOverSampler"]
 
 
-class RandomOverSampler(ImageSamplerMixin, BaseOverSampler):
-    """Copy random rows of the rare classes, images included.
+class RandomOverSampler(ImageSampler, BaseOverSampler):
+    """Copy random samples of the minority classes, images included.
 
-    For equal seeds the rows are those of imbalanced-learn's sampler of the same name. Give it to
-    `CNNClassifier` as `sampler`, or put it before a classifier in imbalanced-learn's Pipeline.
+    With an equal seed, imbalanced-learn's sampler of the same name chooses the same samples. Pass
+    it to `CNNClassifier` as `sampler`, or put it before a classifier in imbalanced-learn's
+    Pipeline.
 
     Parameters
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
-        How many rows: imbalanced-learn's vocabulary. ``"auto"``: every class as many as the
-        largest. A float (two classes): rows of the rare class for one of the other.
+        The number of samples of each class afterwards, in imbalanced-learn's vocabulary.
+        ``"auto"``: as many as the largest class. A float (for two classes): the ratio of the
+        minority to the majority class.
     random_state : int, RandomState instance or None, default=None
-        Which rows are copied.
+        It determines which samples are copied.
     lazy : bool, default=False
-        Where X is an array, return a view over it, which costs no memory.
+        Whether to return a view over X, which costs no memory, if X is an array.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Label to number of new rows.
+        Label to number of new samples.
     sample_indices_ : ndarray of shape (n_samples_new,)
-        For each returned row the row of X that it copies; the originals come first.
+        For each returned sample its index in X. The originals come first, then the copies.
     n_features_in_ : int
-        Values in a row.
+        Number of values in a sample.
 
     See Also
     --------
-    SMOTE : Makes new rows between the old ones.
+    SMOTE : Makes new samples between existing ones.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Copy rows of the rare ranges of a continuous target."""
+"""Copy samples of the rare ranges of a continuous target."""
 
 from numbers import Real
 from typing import Any
@@ -7,50 +7,52 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skimb._params import Interval, plain
-from skimb._relevance_sampler_base import RelevanceResampler
+from skimb._range_sizes import OVER
+from skimb._relevance_sampler_base import RelevanceResampler, Selection
 
 __all__ = ["RelevanceOverSampler", "RelevanceSampler"]
 
 
 class RelevanceOverSampler(RelevanceResampler):
-    r"""Copy random rows of the rare ranges of a continuous target.
+    r"""Copy random samples of the rare ranges of a continuous target.
 
-    The target's range is cut into *bumps*, rare and normal, where its relevance crosses
-    `threshold`. All rows stay, and each rare bump gets copies [1]_.
+    The target is cut into rare and normal ranges (UBL calls them *bumps*) where its relevance
+    crosses `threshold`. All samples stay, and each rare range gets copies of its samples [1]_.
 
     Parameters
     ----------
     relevance : Relevance, callable or None, default=None
-        Of the target's values, in [0, 1]; it is fitted to y, see `skimb.relevance.fit_relevance`.
-        None: ``Relevance()``, that of the box plot.
+        Maps values of the target to their relevance in [0, 1]. It is fitted to y, see
+        `skimb.relevance.fit_relevance`. None: ``Relevance()``, which takes the box plot of y.
     threshold : float, default=0.5
-        Rows at least so relevant are rare.
+        Samples whose relevance is at least this are rare.
     sampling_strategy : {"balance", "extreme"}, float or list of float, default="balance"
-        How many copies. ``"balance"``: as many as there are normal rows, in equal parts for each
-        rare bump. ``"extreme"``: :math:`m^2 / n_b` for a rare bump of :math:`n_b` rows, with m the
-        rows of a normal bump in the mean: the more, the fewer it has. Both come on top of the rows
-        of the bump, as in the R package UBL. A float: so many rows afterwards for one before, at
-        least 1; a list: one such number for each rare bump, by increasing y.
+        The number of copies. ``"balance"``: as many as there are normal samples, in equal parts for
+        each rare range. ``"extreme"``: :math:`m^2 / n_b` copies for a rare range of :math:`n_b`
+        samples, where m is the mean size of the normal ranges; the rarer the range, the more
+        copies. Both are added to the samples of the range, as in the R package UBL. A float: the
+        ratio of the sizes after and before, at least 1. A list: one such ratio for each rare range,
+        by increasing y.
     random_state : int, RandomState instance or None, default=None
-        Which rows are copied.
+        It determines which samples are copied.
     lazy : bool, default=False
-        Where X is an array, return a view over it, which costs no memory.
+        Whether to return a view over X, which costs no memory, if X is an array.
 
     Attributes
     ----------
     relevance_ : Relevance or callable
-        What tells the relevance, fitted on y.
+        The relevance, fitted on y.
     bumps_ : DataFrame
-        A row for each bump: ``low`` and ``high`` of its targets, ``is_rare``, and its rows
-        ``before`` and ``after``.
+        One row per range of the target: its bounds ``low`` and ``high``, whether it ``is_rare``,
+        and its number of samples ``before`` and ``after``.
     sample_indices_ : ndarray of shape (n_samples_new,)
-        For each returned row the row of X that it copies; the originals come first.
+        For each returned sample its index in X. The originals come first, then the copies.
     n_features_in_ : int
-        Values in a row.
+        Number of values in a sample.
 
     See Also
     --------
-    SMOTER : Makes new rows between the old ones.
+    SMOTER : Makes new samples between existing ones.
     RelevanceSampler : Draws copies by relevance, without a threshold.
 
     References
@@ -75,7 +77,7 @@ class RelevanceOverSampler(RelevanceResampler):
     1     4.0  20.0     True       5     11
     """
 
-    _factors = (1.0, np.inf)
+    _sizes = OVER
 
     def __init__(
         self,
@@ -92,65 +94,54 @@ class RelevanceOverSampler(RelevanceResampler):
         self.random_state = random_state
         self.lazy = lazy
 
-    def _named_counts(self, name, before, is_rare):
-        rare, normal = before[is_rare], before[~is_rare]
-        after = before.copy()
-        if name == "balance":
-            after[is_rare] += normal.sum() / len(rare)
-        else:
-            after[is_rare] += normal.mean() ** 2 / rare
-        return after
-
-    def _changed(self, is_rare, *, is_list):
-        return is_rare
-
-    def _choose(self, learned):
+    def _plan(self, rows, target, learned):
         rng = check_random_state(self.random_state)
         added = (self.bumps_["after"] - self.bumps_["before"]).tolist()
         copies = [
             rng.choice(np.flatnonzero(learned == b), size=n_new) for b, n_new in enumerate(added)
         ]
-        return np.concatenate([np.arange(len(learned)), *copies])
+        return Selection(np.concatenate([np.arange(len(learned)), *copies]))
 
 
 class RelevanceSampler(RelevanceResampler):
-    r"""Copy rows of a continuous target that are relevant, and drop such as are not.
+    r"""Copy relevant samples of a continuous target, and drop irrelevant ones.
 
-    No threshold: each row is copied with a probability proportional to its relevance
+    There is no threshold: each sample is copied with a probability proportional to its relevance
     :math:`\phi(y)`, and dropped with one proportional to :math:`1 - \phi(y)` (WERCS [1]_). Copies
-    are drawn with replacement from all rows, rows to drop without; a row that is dropped may leave
-    copies behind.
+    are drawn with replacement from all samples; the samples to drop are drawn without. Copies of a
+    dropped sample may stay.
 
     Parameters
     ----------
     relevance : Relevance, callable or None, default=None
-        Of the target's values, in [0, 1]; it is fitted to y, see `skimb.relevance.fit_relevance`.
-        None: ``Relevance()``, that of the box plot.
+        Maps values of the target to their relevance in [0, 1]. It is fitted to y, see
+        `skimb.relevance.fit_relevance`. None: ``Relevance()``, which takes the box plot of y.
     over : float, default=0.5
-        Copies for each row of X.
+        Number of copies, as a fraction of the number of samples.
     under : float, default=0.5
-        The share of the rows of X that go. Rows of relevance 1 stay in any case.
+        The fraction of the samples of X that are dropped. Samples of relevance 1 stay in any case.
     random_state : int, RandomState instance or None, default=None
-        Which rows are copied, which go.
+        It determines which samples are copied and which are dropped.
     lazy : bool, default=False
-        Where X is an array, return a view over it, which costs no memory.
+        Whether to return a view over X, which costs no memory, if X is an array.
 
     Attributes
     ----------
     relevance_ : Relevance or callable
-        What tells the relevance, fitted on y.
+        The relevance, fitted on y.
     sample_indices_ : ndarray of shape (n_samples_new,)
-        For each returned row its index in X: first the rows that stay, then the copies.
+        For each returned sample its index in X. The samples that stay come first, then the copies.
     n_features_in_ : int
-        Values in a row.
+        Number of values in a sample.
 
     See Also
     --------
-    RelevanceOverSampler : Copies within ranges that are rare.
+    RelevanceOverSampler : Copies samples within rare ranges.
 
     Notes
     -----
-    The R package UBL draws rows to drop with replacement, so that fewer go than were asked for.
+    The R package UBL draws the samples to drop with replacement, so that fewer are dropped than
+    requested.
 
     References
     ----------
@@ -185,20 +176,20 @@ class RelevanceSampler(RelevanceResampler):
         found = self._fit_relevance(target)(target)
         if not np.ptp(found) > 0:
             raise ValueError(
-                f"By `relevance`, all values of y, [{target.min():g}, {target.max():g}], are alike "
-                f"{found[0]:g} relevant, so there is none to prefer. Give another `relevance`: "
-                "Relevance(points=[(value, relevance), ...])."
+                f"By `relevance`, all values of y, [{target.min():g}, {target.max():g}], have "
+                f"the same relevance {found[0]:g}, so that there is none to prefer. Give another "
+                "`relevance`: Relevance(points=[(value, relevance), ...])."
             )
         return found
 
-    def _choose(self, learned):
+    def _plan(self, rows, target, learned):
         rng = check_random_state(self.random_state)
         n_rows = len(learned)
         copies = rng.choice(
             n_rows, size=round(plain(self.over) * n_rows), p=learned / learned.sum()
         )
         spare = 1 - learned
-        # One row stays, whatever `under`.
+        # One sample stays, whatever `under`.
         n_dropped = min(round(plain(self.under) * n_rows), np.count_nonzero(spare), n_rows - 1)
         dropped = rng.choice(n_rows, size=n_dropped, replace=False, p=spare / spare.sum())
-        return np.concatenate([np.setdiff1d(np.arange(n_rows), dropped), copies])
+        return Selection(np.concatenate([np.setdiff1d(np.arange(n_rows), dropped), copies]))

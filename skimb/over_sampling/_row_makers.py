@@ -1,122 +1,94 @@
-"""Rows between two rows, and rows with noise: of arrays of any dimension, and of tables."""
+"""The rows of X, in a form from which others are made: arrays of any dimension, and tables."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_array, gen_batches
+from scipy import sparse
+from sklearn.utils import check_array
 
-from skimb._lazy_rows import VALUES_AT_ONCE
+from skimb._image_files import is_paths
+from skimb._images import check_rows
+from skimb._lazy_rows import ResampledRows
 from skimb._plans import append_rows, hold_rows, interpolate_rows
 from skimb._rounding import in_dtype
+from skimb.over_sampling._recipes import blended, perturbed
 
-__all__ = ["ArrayRows", "Recipe", "TableRows", "blended", "perturbed"]
+__all__ = ["ArrayRows", "TableRows", "read_rows"]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What m synthetic rows are made of.
-
-    A row is ``x_first + gap (x_second - x_first) + spread s e``, with the standard deviations s in
-    its bump and e from N(0, 1). One between two rows has no spread; one with noise has its seed
-    for both parents.
+def read_rows(resampler, X, target, *, check_numbers) -> Any:
+    """Check the samples of X, and return them as samples of which others can be made.
 
     Parameters
     ----------
-    first, second : ndarray of shape (m,), int
-        The parents.
-    gaps, spreads : ndarray of shape (m,)
-        As above.
-    bump : ndarray of shape (n,), int
-        Of each original row.
-    """
-
-    first: Any
-    second: Any
-    gaps: Any
-    spreads: Any
-    bump: Any
-
-    @property
-    def noisy(self):
-        """Which of the m rows have noise."""
-        return np.flatnonzero(self.spreads > 0)
-
-    def noisy_by_bump(self):
-        """Yield the original rows of each bump, and which of the noisy rows belong to it."""
-        bump = self.bump[self.first[self.noisy]]
-        for b in np.unique(bump):
-            yield np.flatnonzero(self.bump == b), np.flatnonzero(bump == b)
-
-
-def blended(values, recipe):
-    """Return what lies between the parents, without noise.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n, ...), float
-        Of the original rows.
-    recipe : Recipe
+    resampler : resampler
+        The resampler, with parameters `lazy` and `categorical_features`. It gets
+        ``n_features_in_``.
+    X : object
+        The samples.
+    target : ndarray of shape (n,)
+        The target.
+    check_numbers : callable
+        A function from X and the target to the checked samples, used if all of them are numbers.
 
     Returns
     -------
-    ndarray of shape (m, ...)
+    ArrayRows or TableRows
+
+    Raises
+    ------
+    TypeError
+        If X is sparse.
+    ValueError
+        If X, `lazy` or `categorical_features` does not fit.
     """
-    first = values[recipe.first]
-    return first + _beside(recipe.gaps, first) * (values[recipe.second] - first)
-
-
-def perturbed(X, recipe, rng):
-    """Return the rows with noise.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n, ...), or ResampledRows
-        The original rows.
-    recipe : Recipe
-    rng : RandomState
-
-    Returns
-    -------
-    ndarray of shape (k, ...)
-        One for each of ``recipe.noisy``, of the dtype of X: integers rounded and clipped.
-    """
-    first, spreads = recipe.first[recipe.noisy], recipe.spreads[recipe.noisy]
-    made = np.empty((len(first), *X.shape[1:]), dtype=X.dtype)
-    per_row = max(1, int(np.prod(X.shape[1:])))
-    for members, places in recipe.noisy_by_bump():
-        deviation = _deviation(np.asarray(X[members]))
-        for batch in gen_batches(len(places), max(1, VALUES_AT_ONCE // per_row)):
-            part = places[batch]
-            rows = np.asarray(X[first[part]]).astype(np.float64)
-            rows += _beside(spreads[part], rows) * deviation * rng.standard_normal(rows.shape)
-            made[part] = in_dtype(rows, X.dtype)
-    return made
-
-
-def _beside(numbers, rows):
-    """Return one number a row, to be multiplied with all its values."""
-    return numbers.reshape(-1, *[1] * (rows.ndim - 1))
-
-
-def _deviation(rows):
-    """Return the standard deviation of each value of a row; 0 where there is one row only."""
-    flat = rows.reshape(len(rows), -1)
-    deviation = np.zeros(flat.shape[1])
-    if len(rows) > 1:
-        for part in gen_batches(flat.shape[1], max(1, VALUES_AT_ONCE // len(rows))):
-            deviation[part] = flat[:, part].std(axis=0, ddof=1, dtype=np.float64)
-    return deviation.reshape(rows.shape[1:])
+    name, categorical_features = type(resampler).__name__, resampler.categorical_features
+    is_frame, is_view = hasattr(X, "columns"), isinstance(X, ResampledRows)
+    dtypes = X.dtypes if is_frame else []
+    if sparse.issparse(X) or any(isinstance(dtype, pd.SparseDtype) for dtype in dtypes):
+        raise TypeError(f"{name} makes samples, which sparse X cannot hold. Give it dense.")
+    of_paths = is_paths(X)
+    if of_paths and is_frame:
+        if isinstance(categorical_features, str):
+            raise ValueError(
+                f"The one column of X holds strings. {name} makes samples: if they "
+                "are paths of images, read them first by skimb.datasets.read_images; if they "
+                "are categories, say so by categorical_features=[0]."
+            )
+        of_paths = False
+    if resampler.lazy and not (isinstance(X, np.ndarray) or is_view or of_paths):
+        raise ValueError(
+            f"`lazy=True` takes arrays and tensors, but X is a {type(X).__name__}, and what is "
+            "made of it would not tell its parents. Give an array, or use lazy=False."
+        )
+    if of_paths or (not is_frame and isinstance(categorical_features, str)):
+        try:
+            # Paths are refused there.
+            return ArrayRows(check_numbers(X, target))
+        except ValueError as exc:
+            if "could not convert string" not in str(exc):
+                raise
+            raise ValueError(
+                f"{name} makes samples of numbers: {exc}. Give columns that hold "
+                "categories as `categorical_features`."
+            ) from exc
+    table, _ = check_rows(resampler, np.asarray(X) if is_view else X, target, numeric=False)
+    if table.ndim != 2:
+        raise ValueError(
+            "`categorical_features` are columns, but samples of X are of shape "
+            f"{table.shape[1:]}. Leave it 'auto'."
+        )
+    return TableRows(X if is_view else table, categorical_features)
 
 
 class ArrayRows:
-    """Rows of an array of any dimension, all numbers.
+    """Samples of an array of any dimension, all numbers.
 
     Parameters
     ----------
     values : ndarray of shape (n, ...), or ResampledRows
-        The rows.
+        The samples.
     """
 
     def __init__(self, values):
@@ -124,18 +96,18 @@ class ArrayRows:
         self.codes = np.empty((len(values), 0), dtype=np.intp)
 
     def resampled(self, kept, recipe, rng, *, lazy):
-        """Return some rows and, below them, those of a recipe.
+        """Return some samples and, below them, those of a recipe.
 
         Parameters
         ----------
         kept : ndarray of int
-            Which rows come back.
+            The samples that come back.
         recipe : Recipe
-            Of the rows below.
+            The recipe of the samples below.
         rng : RandomState
             The source of noise.
         lazy : bool
-            Return a view, which holds only the rows with noise.
+            Return a view, which holds only the samples with noise.
 
         Returns
         -------
@@ -152,15 +124,15 @@ class ArrayRows:
 
 
 class TableRows:
-    """Rows of a frame, or of a 2-D array, some of whose columns are categories.
+    """Samples of a frame, or of a 2-D array, some of whose columns are categories.
 
     Parameters
     ----------
     values : frame, ndarray of shape (n, d), or ResampledRows
-        The rows.
+        The samples.
     categorical_features : "auto" or array-like
-        Which columns: those that hold no numbers, whatever their dtype, a mask, positions, or
-        names.
+        The columns of categories: a mask, positions, or names. ``"auto"``: the columns that hold no
+        numbers, whatever their dtype.
     """
 
     def __init__(self, values, categorical_features):
@@ -180,20 +152,21 @@ class TableRows:
         self.numbers = check_array(numbers, input_name="X") if numbers.shape[1] else numbers
         self.codes = np.empty((len(frame), int(self.is_categorical.sum())), dtype=np.intp)
         for column, place in zip(self.codes.T, np.flatnonzero(self.is_categorical), strict=True):
-            # What is missing is a category as others are.
+            # A missing value is a category like any other.
             column[:] = pd.factorize(frame.iloc[:, place], use_na_sentinel=False)[0]
 
     def resampled(self, kept, recipe, rng, *, lazy):
-        """Return some rows and, below them, those of a recipe.
+        """Return some samples and, below them, those of a recipe.
 
-        A category is that of either parent; with noise, that of any row of the bump.
+        A category is copied from one of the two parents at random; in a sample with noise, from any
+        sample of the range.
 
         Parameters
         ----------
         kept, recipe, rng
             As in `ArrayRows.resampled`.
         lazy : bool
-            Where the table is an array, return a view, which holds the rows of the recipe.
+            Return a view, which holds the samples of the recipe, if the table is an array.
 
         Returns
         -------
@@ -204,7 +177,7 @@ class TableRows:
         first, second = recipe.first[:, np.newaxis], recipe.second[:, np.newaxis]
         is_first = rng.random_sample((len(first), self.codes.shape[1])) < 0.5
         sources = np.where(is_first, first, second)
-        for members, places in recipe.noisy_by_bump():
+        for members, places in recipe.noisy_by_range():
             shape = len(places), sources.shape[1]
             sources[recipe.noisy[places]] = rng.choice(members, size=shape)
         made = self._frame_of(numbers, sources)
@@ -214,7 +187,7 @@ class TableRows:
         return append_rows(self.values, rows, parents, chosen=kept, lazy=lazy)
 
     def _frame_of(self, numbers, sources):
-        """Return a frame of these numbers and of the categories of these rows."""
+        """Return a frame of these numbers and of the categories of these samples."""
         numeric, categorical = iter(numbers.T), iter(sources.T)
         columns = []
         for place, is_categorical in enumerate(self.is_categorical):

@@ -1,5 +1,6 @@
-"""Make rows of the rare ranges of a target: between neighbours, by noise, or as they lie."""
+"""Make samples of the rare ranges of a continuous target: between neighbours, or by noise."""
 
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
@@ -7,83 +8,90 @@ import numpy as np
 
 from skimb._distances import half_medians
 from skimb._params import HasMethods, Interval, StrOptions
+from skimb._points import Points
+from skimb._range_sizes import EVEN
 from skimb._relevance_sampler_base import RelevanceResampler
-from skimb.over_sampling._recipes import NeighborMixin, SynthesisMixin
+from skimb.over_sampling._range_neighbors import RangeNeighbors, refuse_metric
+from skimb.over_sampling._range_plans import plan_synthesis
+from skimb.over_sampling._row_makers import read_rows
 
 __all__ = ["SMOGN", "SMOTER", "GaussianNoiseOverSampler"]
 
 
-class SMOTER(NeighborMixin, SynthesisMixin, RelevanceResampler):
-    r"""Make rows of the rare ranges of a continuous target on the segments between neighbours.
+class SMOTER(RelevanceResampler):
+    r"""Make samples of the rare ranges of a continuous target on the segments between neighbours.
 
-    The target's range is cut into *bumps*, rare and normal, where its relevance crosses
-    `threshold`. In a bump that shall have more rows, a new one lies between a row :math:`x_i` and
-    one of its k nearest neighbours in the bump, :math:`x_i + g (x_j - x_i)` with g drawn from
-    [0, 1]; its target is :math:`y_i + g (y_j - y_i)`, and a category that of either. In a bump that
-    shall have fewer rows, random ones stay [1]_.
+    The target is cut into rare and normal ranges (UBL calls them *bumps*) where its relevance
+    crosses `threshold`. In a range that grows, a new sample lies between a sample :math:`x_i` and
+    one of its k nearest neighbours in the range, :math:`x_i + g (x_j - x_i)` with g drawn from [0,
+    1]; its target is :math:`y_i + g (y_j - y_i)`, and each category is copied from one of the two
+    at random. In a range that shrinks, random samples stay [1]_.
 
-    A blend of two pictures is seldom a picture, unless they are aligned. With `embedder` the
-    neighbours are at least those that look alike to a network.
+    A blend of two images seldom looks like an image, unless the two are aligned. With `embedder`,
+    the neighbours are at least images that look similar to a network.
 
     Parameters
     ----------
     relevance : Relevance, callable or None, default=None
-        Of the target's values, in [0, 1]; it is fitted to y, see `skimb.relevance.fit_relevance`.
-        None: ``Relevance()``, that of the box plot.
+        Maps values of the target to their relevance in [0, 1]. It is fitted to y, see
+        `skimb.relevance.fit_relevance`. None: ``Relevance()``, which takes the box plot of y.
     threshold : float, default=0.5
-        Rows at least so relevant are rare.
+        Samples whose relevance is at least this are rare.
     sampling_strategy : {"balance", "extreme"}, float or list of float, default="balance"
-        How many rows each bump has afterwards. ``"balance"``: all alike. ``"extreme"``: the more,
-        the fewer it had, inversely proportional. Both keep the number of all rows, but for
-        rounding. A float: so many rows for one before in the rare bumps; the others stay. A list:
-        one such number for each bump, by increasing y.
+        The number of samples that each range has afterwards. ``"balance"``: the same for all.
+        ``"extreme"``: inversely proportional to the number before. Both keep the total number of
+        samples, up to rounding. A float: the ratio of the sizes after and before, for the rare
+        ranges; the others stay as they are. A list: one such ratio for each range, by increasing y.
     random_state : int, RandomState instance or None, default=None
-        Which rows stay, which pairs, which gaps.
+        It determines which samples stay, and the pairs and interpolation factors of the synthetic
+        ones.
     k_neighbors : int, default=5
-        Neighbours to choose from. A bump of fewer rows uses all it has, with a warning; one of a
-        single row repeats it.
+        Number of neighbours to choose from. A range of fewer samples uses all that it has, with a
+        warning; a range of a single sample repeats it.
     embedder : transformer, default=None
-        Where neighbours are found: it is cloned, fitted on X and y, and transforms the rows of the
-        bump; wrap a fitted one in `sklearn.frozen.FrozenEstimator`. One that does not read images
-        gets flattened rows. None: the rows themselves. The interpolation is there in any case.
+        The space in which neighbours are found. A clone is fitted on X and y and transforms the
+        samples of the range; wrap a fitted embedder in `sklearn.frozen.FrozenEstimator`. An
+        embedder that does not read images gets flattened samples. None: neighbours are found among
+        the samples themselves. The samples themselves are interpolated in any case.
     metric : {"auto", "euclidean", "heom"}, default="auto"
-        Distance. ``"heom"``: Euclidean, each number over its range in the bump, and 1 between two
-        categories [2]_; ``"auto"``: that for frames and categories, else Euclidean.
+        The distance. ``"heom"``: Euclidean, with each number divided by its span within the range
+        of the target, and 1 between two categories that differ [2]_. ``"auto"``: ``"heom"`` for
+        frames and categories, else Euclidean.
     categorical_features : "auto" or array-like, default="auto"
-        Which columns of a table are categories: a mask, positions, or names. ``"auto"``: those of a
-        frame that hold no numbers. What is missing there is a category too.
+        The columns of a table that hold categories: a mask, positions, or names. ``"auto"``: the
+        columns of a frame that hold no numbers. A missing value in them counts as a category.
     lazy : bool, default=False
-        Where X is an array or tensor, return a view over it whose rows are made when they are asked
-        for.
+        Whether to return a view over X whose samples are made when they are asked for, if X is an
+        array or tensor.
 
     Attributes
     ----------
     relevance_ : Relevance or callable
-        What tells the relevance, fitted on y.
+        The relevance, fitted on y.
     bumps_ : DataFrame
-        A row for each bump: ``low`` and ``high`` of its targets, ``is_rare``, and its rows
-        ``before`` and ``after``.
+        One row per range of the target: its bounds ``low`` and ``high``, whether it ``is_rare``,
+        and its number of samples ``before`` and ``after``.
     sample_indices_ : ndarray of shape (n_samples_new,)
-        For each returned row its index in X or, where it is synthetic, that of its first parent:
-        first the rows that stay, then the synthetic ones.
+        For each returned sample its index in X or, if it is synthetic, the index of its first
+        parent. The samples that stay come first, then the synthetic ones.
     parents_ : ndarray of shape (m, 2)
-        The rows of X between which each synthetic row lies.
+        The two samples of X between which each synthetic sample lies.
     gaps_ : ndarray of shape (m,)
-        How far it lies from the first parent to the second.
+        The interpolation factor of each: 0 at its first parent, 1 at its second.
     embedder_ : transformer
         The fitted embedder, where one is given.
     n_features_in_ : int
-        Values in a row.
+        Number of values in a sample.
 
     See Also
     --------
-    SMOGN : Adds noise where neighbours are far.
-    RelevanceOverSampler : Copies rows instead.
+    SMOGN : Adds noise if neighbours are far.
+    RelevanceOverSampler : Copies samples instead.
 
     Notes
     -----
-    Sizes are rounded, where the R package UBL truncates; and the target is blended as the row is,
-    which is what UBL's weights by distance amount to without categories.
+    Sizes are rounded, whereas the R package UBL truncates them. The target is interpolated by the
+    same factor as the sample; without categories, UBL's weights by distance are the same.
 
     References
     ----------
@@ -109,6 +117,9 @@ class SMOTER(NeighborMixin, SynthesisMixin, RelevanceResampler):
     0     0.09   2.62    False     422    250
     1     2.66  20.03     True      78    250
     """
+
+    _makes_rows = True
+    _sizes = EVEN
 
     _parameter_constraints: dict = {
         **RelevanceResampler._parameter_constraints,
@@ -141,47 +152,68 @@ class SMOTER(NeighborMixin, SynthesisMixin, RelevanceResampler):
         self.categorical_features = categorical_features
         self.lazy = lazy
 
-    def _recipe(self, rows, members, seeds, rng):
-        second, _ = self._drawn(*self._measured(rows, members), seeds, rng)
-        return second, rng.uniform(size=len(seeds)), np.zeros(len(seeds))
+    def _check_rows(self, X, target):
+        rows = read_rows(self, X, target, check_numbers=super()._check_rows)
+        refuse_metric(self.metric, self.embedder, rows)
+        return rows
+
+    def _plan(self, rows, target, learned):
+        return plan_synthesis(
+            target,
+            learned,
+            self.bumps_["after"].to_numpy(),
+            partial(self._fit_recipe, rows, target),
+            random_state=self.random_state,
+            name=type(self).__name__,
+            k_neighbors=self.k_neighbors,
+        )
+
+    def _fit_recipe(self, rows, target):
+        points = Points.fit(rows.values, target, self.embedder, self.random_state)
+        if points.embedder is not None:
+            self.embedder_ = points.embedder
+        neighbors = RangeNeighbors(rows, points, metric=self.metric, k_neighbors=self.k_neighbors)
+        return partial(_between_neighbors, neighbors)
 
 
-class SMOGN(NeighborMixin, SynthesisMixin, RelevanceResampler):
-    """Make rows of the rare ranges of a continuous target between neighbours, or by noise.
+class SMOGN(RelevanceResampler):
+    """Make samples of the rare ranges of a continuous target between near neighbours, or by noise.
 
-    As `SMOTER`, but a blend is made only of near rows: of two that are less than half as far apart
-    as the first is, in the median, from the rows of its bump. For any other pair the new row is the
-    first with normal noise, and so is its target: of `perturbation` standard deviations of the bump
-    or, if that is less, of as many as half the median distance says. Its categories are drawn by
-    their frequencies in the bump [1]_.
+    It differs from `SMOTER` in pairs that are far apart. Two samples are interpolated if their
+    distance is less than half the median distance of the first, the seed, to the samples of its
+    range. Otherwise Gaussian noise is added to the seed and to its target. Its scale is
+    min(`perturbation`, half the median distance) times the standard deviation within the range. The
+    categories of a sample with noise are drawn by their frequencies in the range [1]_.
 
     Integers are rounded and clipped to their range; floats are not clipped.
 
     Parameters
     ----------
     relevance, threshold, sampling_strategy, k_neighbors, embedder, metric, categorical_features
-        As in `SMOTER`.
+        See `SMOTER`.
     random_state : int, RandomState instance or None, default=None
-        Which rows stay, which pairs, which gaps, which noise.
+        It determines which samples stay, and the pairs, interpolation factors and noise of the
+        synthetic ones.
     perturbation : float, default=0.02
-        The most noise, in standard deviations of the bump.
+        The largest scale of the noise, in standard deviations within the range.
     lazy : bool, default=False
-        Where X is an array or tensor, return a view over it. It holds rows with noise, and makes
-        those between two rows when they are asked for.
+        Whether to return a view over X, if X is an array or tensor. The view holds the samples with
+        noise, and makes those between two samples when they are asked for.
 
     Attributes
     ----------
     relevance_, bumps_, sample_indices_, embedder_, n_features_in_
-        As in `SMOTER`.
+        See `SMOTER`.
     parents_ : ndarray of shape (m, 2)
-        The rows of X between which each synthetic row lies; of one with noise, its seed twice.
+        The two samples of X between which each synthetic sample lies; the seed twice, if it has
+        noise.
     gaps_ : ndarray of shape (m,)
-        How far it lies from the first parent to the second; 0 for one with noise.
+        The interpolation factor of each: 0 at its first parent, 1 at its second; 0 if it has noise.
 
     See Also
     --------
-    SMOTER : Blends whatever the distance.
-    GaussianNoiseOverSampler : Noise alone.
+    SMOTER : Interpolates at any distance.
+    GaussianNoiseOverSampler : Adds noise to every sample that it copies.
 
     References
     ----------
@@ -201,6 +233,9 @@ class SMOGN(NeighborMixin, SynthesisMixin, RelevanceResampler):
     >>> len(has_noise), int(has_noise.sum())
     (172, 44)
     """
+
+    _makes_rows = True
+    _sizes = EVEN
 
     _parameter_constraints: dict = {
         **SMOTER._parameter_constraints,
@@ -232,49 +267,64 @@ class SMOGN(NeighborMixin, SynthesisMixin, RelevanceResampler):
         self.categorical_features = categorical_features
         self.lazy = lazy
 
-    def _recipe(self, rows, members, seeds, rng):
-        points, codes = self._measured(rows, members)
-        second, distance = self._drawn(points, codes, seeds, rng)
-        reach = half_medians(points, codes)[seeds]
-        is_near = distance < reach
-        gaps = np.where(is_near, rng.uniform(size=len(seeds)), 0.0)
-        spreads = np.where(is_near, 0.0, np.minimum(reach, self.perturbation))
-        return np.where(is_near, second, seeds), gaps, spreads
+    def _check_rows(self, X, target):
+        rows = read_rows(self, X, target, check_numbers=super()._check_rows)
+        refuse_metric(self.metric, self.embedder, rows)
+        return rows
+
+    def _plan(self, rows, target, learned):
+        return plan_synthesis(
+            target,
+            learned,
+            self.bumps_["after"].to_numpy(),
+            partial(self._fit_recipe, rows, target),
+            random_state=self.random_state,
+            name=type(self).__name__,
+            k_neighbors=self.k_neighbors,
+        )
+
+    def _fit_recipe(self, rows, target):
+        points = Points.fit(rows.values, target, self.embedder, self.random_state)
+        if points.embedder is not None:
+            self.embedder_ = points.embedder
+        neighbors = RangeNeighbors(rows, points, metric=self.metric, k_neighbors=self.k_neighbors)
+        return partial(_between_near_neighbors, neighbors, self.perturbation)
 
 
-class GaussianNoiseOverSampler(SynthesisMixin, RelevanceResampler):
-    """Make rows of the rare ranges of a continuous target by normal noise.
+class GaussianNoiseOverSampler(RelevanceResampler):
+    """Make samples of the rare ranges of a continuous target by normal noise.
 
-    In a bump that shall have more rows, a new one is a row with noise on each of its values and on
-    its target: `perturbation` times their standard deviation in the bump. Its categories are drawn
-    by their frequencies in the bump. In a bump that shall have fewer rows, random ones stay [1]_.
+    In a range that grows, a new sample is an existing one with noise on each of its values and on
+    its target. The scale of the noise is `perturbation` times their standard deviation in the
+    range. Categories are drawn by their frequencies in the range. In a range that shrinks, random
+    samples stay [1]_.
 
     Integers are rounded and clipped to their range; floats are not clipped.
 
     Parameters
     ----------
     relevance, threshold, sampling_strategy, categorical_features
-        As in `SMOTER`.
+        See `SMOTER`.
     random_state : int, RandomState instance or None, default=None
-        Which rows stay, which get noise, and which.
+        It determines which samples stay, which get noise, and the noise.
     perturbation : float, default=0.1
-        Noise, in standard deviations of the bump. That of a bump with one row only is 0: it is
-        repeated, with a warning.
+        The scale of the noise, in standard deviations within the range. If a range has one sample
+        only, its standard deviation is taken as 0: the sample is repeated, with a warning.
     lazy : bool, default=False
-        Where X is an array or tensor, return a view over it, which holds the new rows.
+        Whether to return a view over X, which holds the new samples, if X is an array or tensor.
 
     Attributes
     ----------
     relevance_, bumps_, sample_indices_, n_features_in_
-        As in `SMOTER`.
+        See `SMOTER`.
     parents_ : ndarray of shape (m, 2)
-        The row of X that each new row was made of, twice.
+        The sample of X to which noise was added, twice, for each new sample.
     gaps_ : ndarray of shape (m,)
-        Zeros: a new row has one parent only.
+        Zeros, because a new sample has one parent only.
 
     See Also
     --------
-    RelevanceOverSampler : Copies rows as they are.
+    RelevanceOverSampler : Copies samples as they are.
 
     References
     ----------
@@ -293,6 +343,9 @@ class GaussianNoiseOverSampler(SynthesisMixin, RelevanceResampler):
     >>> X_res.shape, noise.bumps_["after"].tolist()
     ((656, 4), [422, 234])
     """
+
+    _makes_rows = True
+    _sizes = EVEN
 
     _parameter_constraints: dict = {
         **RelevanceResampler._parameter_constraints,
@@ -319,6 +372,38 @@ class GaussianNoiseOverSampler(SynthesisMixin, RelevanceResampler):
         self.categorical_features = categorical_features
         self.lazy = lazy
 
-    def _recipe(self, rows, members, seeds, rng):
-        zeros = np.zeros(len(seeds))
-        return seeds, zeros, zeros + self.perturbation
+    def _check_rows(self, X, target):
+        return read_rows(self, X, target, check_numbers=super()._check_rows)
+
+    def _plan(self, rows, target, learned):
+        return plan_synthesis(
+            target,
+            learned,
+            self.bumps_["after"].to_numpy(),
+            lambda: partial(_with_noise, self.perturbation),
+            random_state=self.random_state,
+            name=type(self).__name__,
+        )
+
+
+def _between_neighbors(neighbors, members, seeds, rng):
+    """Return neighbours, interpolation factors, and noise levels of 0."""
+    second, _ = neighbors.drawn(*neighbors.measured(members), seeds, rng)
+    return second, rng.uniform(size=len(seeds)), np.zeros(len(seeds))
+
+
+def _between_near_neighbors(neighbors, perturbation, members, seeds, rng):
+    """Return the same where the neighbour is near; elsewhere the seed itself, and a noise level."""
+    points, codes = neighbors.measured(members)
+    second, distance = neighbors.drawn(points, codes, seeds, rng)
+    reach = half_medians(points, codes)[seeds]
+    is_near = distance < reach
+    gaps = np.where(is_near, rng.uniform(size=len(seeds)), 0.0)
+    spreads = np.where(is_near, 0.0, np.minimum(reach, perturbation))
+    return np.where(is_near, second, seeds), gaps, spreads
+
+
+def _with_noise(perturbation, members, seeds, rng):
+    """Return the seeds themselves, factors of 0, and the noise level."""
+    zeros = np.zeros(len(seeds))
+    return seeds, zeros, zeros + perturbation

@@ -1,8 +1,8 @@
-"""Resamplers that drop rows of the frequent classes, in the manner of imbalanced-learn.
+"""Resamplers that drop samples of the majority classes, in the manner of imbalanced-learn.
 
-`RelevanceUnderSampler` drops rows of the frequent ranges of a continuous target.
+`RelevanceUnderSampler` drops samples of the normal ranges of a continuous target.
 
-The law of this room: rows are chosen, never changed. No torch here.
+Samples are chosen and never changed. This package does not import torch.
 """
 
 from skimb._embedded_sampler import EmbeddedSampler

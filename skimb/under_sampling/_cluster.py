@@ -1,4 +1,4 @@
-"""Drop rows where there are many alike."""
+"""Drop samples where there are many similar ones."""
 
 import threading
 import warnings
@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from skimb._containers import select_rows
 from skimb._params import HasMethods, Interval, StrOptions
-from skimb._points import EmbeddingMixin
-from skimb._sampler_base import ImageSamplerMixin
+from skimb._points import Points
+from skimb._sampler_base import ImageSampler
 
 __all__ = ["ClusterUnderSampler", "water_level"]
 
@@ -23,44 +23,47 @@ __all__ = ["ClusterUnderSampler", "water_level"]
 LOCK = threading.Lock()
 
 
-class ClusterUnderSampler(EmbeddingMixin, ImageSamplerMixin, BaseUnderSampler):
-    """Thin out the frequent classes where they are dense, and keep what is rare within them.
+class ClusterUnderSampler(ImageSampler, BaseUnderSampler):
+    """Thin out the majority classes where they are dense, and keep their unusual samples.
 
-    Each class is divided into a few clusters. The largest lose rows first, until what is left fits;
-    in each, the rows that stay are spread evenly: each is the one nearest to the middle of its own
-    sub-cluster. This is `imblearn.under_sampling.ClusterCentroids` with ``voting="hard"``, divided
-    and conquered: as many centres, but each is sought in one cluster only.
+    Each class is divided into a few clusters. The largest clusters lose samples first, until the
+    wanted number is left. In each cluster, the samples that stay are spread evenly: each is the one
+    nearest to the centre of its own sub-cluster. This is `imblearn.under_sampling.ClusterCentroids`
+    with ``voting="hard"``, in two steps: it finds as many centres, but looks for each in one
+    cluster only.
 
     Parameters
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
-        How many rows: imbalanced-learn's vocabulary. ``"auto"``: every class as many as the
-        smallest.
+        The number of samples of each class afterwards, in imbalanced-learn's vocabulary.
+        ``"auto"``: as many as the smallest class.
     random_state : int, RandomState instance or None, default=None
-        The start of the clusterings.
+        It determines the initial centres of the clusterings.
     embedder : transformer, default=None
-        Where distances are measured: it is cloned, fitted on X and y, and transforms the rows; wrap
-        a fitted one in `sklearn.frozen.FrozenEstimator`. One that does not read images gets
-        flattened rows. None: pixels. Image files want an embedder that reads them.
+        The space in which distances are measured. A clone is fitted on X and y and transforms the
+        samples; wrap a fitted embedder in `sklearn.frozen.FrozenEstimator`. An embedder that does
+        not read images gets flattened samples. None: distances are measured between pixels. Image
+        files need an embedder that reads them.
     n_clusters : int or "auto", default="auto"
-        Clusters of each class, at most the rows that stay. ``"auto"``: the square root of these.
+        Number of clusters of each class, at most the number of samples that stay. ``"auto"``: the
+        square root of that number.
     lazy : bool, default=False
-        Where X is an array, return a view over it, which costs no memory.
+        Whether to return a view over X, which costs no memory, if X is an array.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Label to number of rows that stay.
+        Label to number of samples that stay.
     sample_indices_ : ndarray of shape (n_samples_new,)
-        For each returned row its index in X, class by class.
+        For each returned sample its index in X, class by class.
     embedder_ : transformer
         The fitted embedder, where one is given.
     n_features_in_ : int
-        Values in a row.
+        Number of values in a sample.
 
     See Also
     --------
-    RandomUnderSampler : Keeps random rows, for nothing.
+    RandomUnderSampler : Keeps random samples, for nothing.
 
     References
     ----------
@@ -101,20 +104,26 @@ class ClusterUnderSampler(EmbeddingMixin, ImageSamplerMixin, BaseUnderSampler):
         self.n_clusters = n_clusters
         self.lazy = lazy
 
+    def _computes(self):
+        # An embedder may read anything.
+        return self.embedder is None
+
     def _fit_resample(self, X, y):
-        self._fit_embedder(X, y)
+        points = Points.fit(X, y, self.embedder, self.random_state)
+        if points.embedder is not None:
+            self.embedder_ = points.embedder
         rng = check_random_state(self.random_state)
         kept = []
         for label in np.unique(y):
             rows = np.flatnonzero(y == label)
             n_kept = self.sampling_strategy_.get(label, len(rows))
             if n_kept < len(rows):
-                # One thread: the sums of several are rounded by their number, and rows that are
+                # One thread: the sums of several are rounded by their number, and samples that are
                 # equally near would change with it.
                 with LOCK, threadpool_limits(1), warnings.catch_warnings():
-                    # Equal rows make fewer clusters: that is seen to.
+                    # Equal samples make fewer clusters, which is handled below.
                     warnings.simplefilter("ignore", ConvergenceWarning)
-                    rows = rows[self._spread(self._points(X, rows), n_kept, rng)]
+                    rows = rows[self._spread(points(rows), n_kept, rng)]
             kept.append(rows)
         self.sample_indices_ = np.concatenate(kept)
         return select_rows(X, self.sample_indices_, lazy=self.lazy), y[self.sample_indices_]
@@ -141,19 +150,20 @@ class ClusterUnderSampler(EmbeddingMixin, ImageSamplerMixin, BaseUnderSampler):
 
 
 def water_level(sizes, total):
-    """Return how much stays of each size when the largest are cut first.
+    """Return how many of each cluster stay when the largest are cut first.
 
     Parameters
     ----------
     sizes : ndarray of shape (k,), int
-        Sizes, at least `total` together.
+        The sizes. Their sum is at least `total`.
     total : int
-        What shall stay.
+        The number that shall stay.
 
     Returns
     -------
     ndarray of shape (k,), int
-        ``min(size, level)``, and one more for some of those that are cut, to make the total.
+        ``min(size, level)``, and one more for some of the clusters that are cut, to reach the
+        total.
 
     Examples
     --------
@@ -165,14 +175,14 @@ def water_level(sizes, total):
     array([2, 2, 3])
     """
     kept = np.zeros(len(sizes), dtype=np.intp)
-    # From the smallest on, each takes no more than an equal share of what is left.
+    # From the smallest on, each takes at most an equal part of what is left.
     for done, k in enumerate(np.argsort(sizes, kind="stable")):
         kept[k] = min(sizes[k], (total - kept.sum()) // (len(sizes) - done))
     return kept
 
 
 def _middles(points, n_kept, rng):
-    """Return as many points as are kept: of each of so many clusters the one nearest its centre."""
+    """Return the points that stay, each the nearest to the centre of one of as many clusters."""
     if n_kept == 0:
         return np.empty(0, dtype=np.intp)
     seed = rng.randint(np.iinfo(np.int32).max)

@@ -1,4 +1,4 @@
-"""Drop rows of the frequent classes."""
+"""Drop samples of the majority classes."""
 
 from typing import Any
 
@@ -7,37 +7,38 @@ from imblearn.under_sampling.base import BaseUnderSampler
 from sklearn.utils import check_random_state
 
 from skimb._containers import select_rows
-from skimb._sampler_base import ImageSamplerMixin
+from skimb._sampler_base import ImageSampler
 
 __all__ = ["RandomUnderSampler"]
 
 
-class RandomUnderSampler(ImageSamplerMixin, BaseUnderSampler):
-    """Keep a random part of the frequent classes, images included.
+class RandomUnderSampler(ImageSampler, BaseUnderSampler):
+    """Keep a random part of the majority classes, images included.
 
-    It throws data away, which costs more the higher the imbalance. For equal seeds the rows are
-    those of imbalanced-learn's sampler of the same name.
+    Dropping data costs more, the higher the imbalance. With an equal seed, imbalanced-learn's
+    sampler of the same name chooses the same samples.
 
     Parameters
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
-        How many rows: imbalanced-learn's vocabulary. ``"auto"``: every class as many as the
-        smallest. A float (two classes): rows of the rare class for one of the other.
+        The number of samples of each class afterwards, in imbalanced-learn's vocabulary.
+        ``"auto"``: as many as the smallest class. A float (for two classes): the ratio of the
+        minority to the majority class.
     random_state : int, RandomState instance or None, default=None
-        Which rows stay.
+        It determines which samples stay.
     replacement : bool, default=False
-        Whether a row may be drawn more than once.
+        Whether a sample may be drawn more than once.
     lazy : bool, default=False
-        Where X is an array, return a view over it, which costs no memory.
+        Whether to return a view over X, which costs no memory, if X is an array.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Label to number of rows that stay.
+        Label to number of samples that stay.
     sample_indices_ : ndarray of shape (n_samples_new,)
-        For each returned row its index in X, class by class.
+        For each returned sample its index in X, class by class.
     n_features_in_ : int
-        Values in a row.
+        Number of values in a sample.
 
     References
     ----------

@@ -1,54 +1,55 @@
-"""Drop rows of the frequent ranges of a continuous target."""
+"""Drop samples of the normal ranges of a continuous target."""
 
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skimb._relevance_sampler_base import RelevanceResampler
+from skimb._range_sizes import UNDER
+from skimb._relevance_sampler_base import RelevanceResampler, Selection
 
 __all__ = ["RelevanceUnderSampler"]
 
 
 class RelevanceUnderSampler(RelevanceResampler):
-    r"""Keep all rare rows of a continuous target, and a random part of the others.
+    r"""Keep all rare samples of a continuous target, and a random part of the others.
 
-    The target's range is cut into *bumps*, rare and normal, where its relevance crosses
-    `threshold`. It throws data away, which costs more the rarer the rare is [1]_.
+    The target is cut into rare and normal ranges (UBL calls them *bumps*) where its relevance
+    crosses `threshold`. Dropping data costs more, the rarer the rare samples are [1]_.
 
     Parameters
     ----------
     relevance : Relevance, callable or None, default=None
-        Of the target's values, in [0, 1]; it is fitted to y, see `skimb.relevance.fit_relevance`.
-        None: ``Relevance()``, that of the box plot.
+        Maps values of the target to their relevance in [0, 1]. It is fitted to y, see
+        `skimb.relevance.fit_relevance`. None: ``Relevance()``, which takes the box plot of y.
     threshold : float, default=0.5
-        Rows at least so relevant are rare.
+        Samples whose relevance is at least this are rare.
     sampling_strategy : {"balance", "extreme"}, float or list of float, default="balance"
-        How many normal rows stay. ``"balance"``: as many as there are rare ones, in equal parts for
-        each normal bump. ``"extreme"``: :math:`m^2 / n_b` of a normal bump of :math:`n_b` rows,
-        with m the rows of a rare bump in the mean. A float: the share that stays; a list: one such
-        number for each normal bump, by increasing y. One row of a bump at least stays, and no more
-        than all.
+        The number of normal samples that stay. ``"balance"``: as many as there are rare ones, in
+        equal parts for each normal range. ``"extreme"``: :math:`m^2 / n_b` samples of a normal
+        range of :math:`n_b` samples, where m is the mean size of the rare ranges. A float: the
+        fraction that stays. A list: one such fraction for each normal range, by increasing y. At
+        least one sample of each range stays, and at most all of them.
     random_state : int, RandomState instance or None, default=None
-        Which rows stay.
+        It determines which samples stay.
     lazy : bool, default=False
-        Where X is an array, return a view over it, which costs no memory.
+        Whether to return a view over X, which costs no memory, if X is an array.
 
     Attributes
     ----------
     relevance_ : Relevance or callable
-        What tells the relevance, fitted on y.
+        The relevance, fitted on y.
     bumps_ : DataFrame
-        A row for each bump: ``low`` and ``high`` of its targets, ``is_rare``, and its rows
-        ``before`` and ``after``.
+        One row per range of the target: its bounds ``low`` and ``high``, whether it ``is_rare``,
+        and its number of samples ``before`` and ``after``.
     sample_indices_ : ndarray of shape (n_samples_new,)
-        For each returned row its index in X, in the order of X.
+        For each returned sample its index in X, in the order of X.
     n_features_in_ : int
-        Values in a row.
+        Number of values in a sample.
 
     See Also
     --------
-    skimb.over_sampling.SMOTER : Drops normal rows too, and makes rare ones.
+    skimb.over_sampling.SMOTER : Drops normal samples too, and makes rare ones.
 
     References
     ----------
@@ -66,7 +67,7 @@ class RelevanceUnderSampler(RelevanceResampler):
     [1, 2, 2, 3, 3, 4, 4, 5, 12, 20]
     """
 
-    _factors = (0.0, 1.0)
+    _sizes = UNDER
 
     def __init__(
         self,
@@ -83,20 +84,10 @@ class RelevanceUnderSampler(RelevanceResampler):
         self.random_state = random_state
         self.lazy = lazy
 
-    def _named_counts(self, name, before, is_rare):
-        rare, normal = before[is_rare], before[~is_rare]
-        after = before.copy()
-        stay = rare.sum() / len(normal) if name == "balance" else rare.mean() ** 2 / normal
-        after[~is_rare] = np.minimum(stay, normal)
-        return after
-
-    def _changed(self, is_rare, *, is_list):
-        return ~is_rare
-
-    def _choose(self, learned):
+    def _plan(self, rows, target, learned):
         rng = check_random_state(self.random_state)
         kept = [
             rng.choice(np.flatnonzero(learned == b), size=n_kept, replace=False)
             for b, n_kept in enumerate(self.bumps_["after"].tolist())
         ]
-        return np.sort(np.concatenate(kept))
+        return Selection(np.sort(np.concatenate(kept)))

@@ -190,7 +190,7 @@ def test_a_class_without_rows_does_not_break_the_logarithm():
     ("function", "params", "message"),
     [
         (logit_adjusted_loss, {"prior": torch.tensor([0.5, 0.5, 0.0])}, "`prior` must be positive"),
-        (logit_adjusted_loss, {"prior": torch.tensor([0.5, 0.5])}, "one value a class"),
+        (logit_adjusted_loss, {"prior": torch.tensor([0.5, 0.5])}, "one value per class"),
         (balanced_softmax_loss, {"counts": torch.tensor([5, -1, 2])}, "`counts` must be positive"),
         (vector_scaling_loss, {"multiplier": torch.ones(4)}, "`multiplier` must hold one value"),
         (vector_scaling_loss, {"offset": torch.ones(3, 1)}, "`offset` must hold one value"),

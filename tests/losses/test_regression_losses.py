@@ -401,7 +401,7 @@ def test_shapes_that_would_broadcast_are_refused(loss):
         loss(PREDICTION[:, None], TARGET)
     with pytest.raises(ValueError, match="of a float type"):
         loss(PREDICTION, torch.arange(3))
-    with pytest.raises(ValueError, match="one entry for each of the 3 rows"):
+    with pytest.raises(ValueError, match="one entry for each of the 3 samples"):
         loss(PREDICTION, TARGET, weight=torch.ones(2))
     with pytest.raises(ValueError, match="`reduction` must be one of"):
         loss(PREDICTION, TARGET, reduction="median")
