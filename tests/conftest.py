@@ -1,4 +1,5 @@
 import os
+import re
 import sys
 
 import numpy as np
@@ -6,6 +7,23 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from skimb.datasets import load_imbalanced_digits
+
+#: Where the examples of docstrings train networks, and so do those of the README.
+TRAINING = ("README.md", "skimb/model_selection/", "skimb/neural_network/", "skimb/study/")
+
+
+def pytest_collection_modifyitems(items):
+    """Mark examples that train, and refuse an id that holds the address of an object."""
+    for item in items:
+        if isinstance(item, pytest.DoctestItem) and item.nodeid.startswith(TRAINING):
+            item.add_marker(pytest.mark.slow)
+    # Processes of pytest-xdist must collect equal ids, and --last-failed must find them again.
+    changing = [item.nodeid for item in items if re.search("0x[0-9a-f]{6}", item.nodeid)]
+    if changing:
+        raise pytest.UsageError(
+            "The ids of these tests change with each run, as they hold the address of an object. "
+            "Give `ids` to parametrize:\n" + "\n".join(changing)
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)

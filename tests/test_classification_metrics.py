@@ -131,6 +131,7 @@ def test_average_precision_from_a_decision_function(minority_first):
     assert scorer(logistic, X, y) > 0.7
 
 
+@pytest.mark.slow
 def test_grid_search_with_string_labels_in_processes():
     rng = np.random.RandomState(0)
     X = rng.randn(120, 3)
@@ -202,6 +203,7 @@ def test_a_search_weighs_all_scores():
         assert expected != scorer(model, X[80:], y[80:])
 
 
+@pytest.mark.slow
 def test_every_scorer_says_whether_it_wants_weights():
     rng = np.random.RandomState(0)
     X = rng.randn(120, 3)
@@ -286,6 +288,7 @@ def test_what_was_counted_is_forgotten_when_anything_changes():
     assert recall(model, X, y) == pytest.approx(1 / 3)
 
 
+@pytest.mark.slow
 def test_threads_that_score_at_once_do_not_mix_their_counts():
     y = np.repeat([0, 1], 500)
     scoring = imbalance_scoring(y)

@@ -29,6 +29,7 @@ def run(*arguments, **kwargs):
     )
 
 
+@pytest.mark.slow
 def test_compare_digits(tmp_path):
     done = run(
         *("compare", "digits", "--strategies", "class_weight,prior_shift", "--folds", "2"),
@@ -140,6 +141,7 @@ def test_the_recipe_is_that_of_the_constructor_but_for_what_was_asked(monkeypatc
 QUICK = ["--strategies", "class_weight,prior_shift", "--epochs", "2"]
 
 
+@pytest.mark.slow
 def test_compare_folders_with_a_test_folder_and_counts(folders, capsys):
     arguments = ["compare", str(folders / "train"), "--test", str(folders / "validation")]
     arguments += ["--counts", "cat=8,dog=500", "--repeats", "2", "--json", str(folders / "r.json")]
@@ -174,6 +176,7 @@ def test_compare_a_folder_by_cross_validation(folders, capsys):
     assert "mean ± sd over 2 run(s)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_broken_files_are_named_in_one_line_and_nothing_is_written(folders):
     (folders / "train" / "cat" / "text.jpg").write_text("no image")
     (folders / "train" / "dog" / "empty.png").touch()
@@ -215,6 +218,7 @@ def test_folders_that_do_not_fit_exit_with_1(prepare, options, message, folders,
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status", "jobs"), [(signal.SIGINT, 130, "2"), (signal.SIGTERM, 143, "1")]
 )
@@ -241,6 +245,7 @@ def test_an_interrupted_run_leaves_nothing_half_written(number, status, jobs, tm
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_interrupt_while_a_file_is_written_removes_its_temporary(tmp_path, monkeypatch, capsys):
     (tmp_path / "r.html").write_text("an older report")
 
@@ -270,6 +275,7 @@ def test_bad_data_exits_with_1_in_one_line(capsys):
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_does_not_cost_the_other(tmp_path, capsys, monkeypatch):
     def fail(self, path):
         raise OSError("disk full")
@@ -326,6 +332,7 @@ FEW = ["--folds", "2", "--epochs", "1", "--strategies", "none", "--jobs", "1"]
 COMMAND = f"{sys.executable} -m skimb compare few {' '.join(FEW)} --json r.json --report r.html"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
 @pytest.mark.parametrize(
     ("redirection", "status"),
@@ -356,6 +363,7 @@ def test_files_are_written_whatever_becomes_of_the_output(redirection, status, f
         assert done.stdout.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_terminal_of_ascii_gets_the_table(few):
     done = subprocess.run(
         COMMAND.split(),
@@ -387,6 +395,7 @@ def test_a_stream_replaces_the_characters_that_it_lacks(encoding, expected):
     assert stream.failure is None
 
 
+@pytest.mark.slow
 def test_a_table_that_cannot_be_printed_goes_to_stderr_where_no_file_was_asked(few):
     command = f"{sys.executable} -m skimb compare few {' '.join(FEW)} >&-"
     done = subprocess.run(["bash", "-c", command], cwd=few, capture_output=True, text=True)
@@ -400,6 +409,7 @@ def test_help_may_be_cut_short(few):
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
+@pytest.mark.slow
 def test_results_whose_place_has_gone_are_written_elsewhere(few, monkeypatch, capsys):
     from skimb.study import Comparison
 
@@ -437,6 +447,7 @@ def test_a_report_that_cannot_be_drawn_does_not_cost_the_figures(few, monkeypatc
     assert str(place) in printed.out
 
 
+@pytest.mark.slow
 def test_figures_can_be_written_into_a_pipe(few):
     command = f"{sys.executable} -m skimb compare few {' '.join(FEW)} --json /dev/stdout | cat"
     done = subprocess.run(["bash", "-c", command], cwd=few, capture_output=True, text=True)
@@ -548,6 +559,7 @@ def test_outputs_are_not_where_the_table_is_sent(few):
 # ------------------------------------------------------------------------- names
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are no UTF-8")
 def test_classes_of_any_name_have_a_report_and_figures(few, capsys, recwarn):
     names = [
@@ -593,6 +605,7 @@ def test_names_that_cannot_be_drawn_are_told_before_training(few, monkeypatch, c
     assert "The report cannot be drawn here, RuntimeError: no font." in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_report_forbids_what_it_does_not_hold(few, capsys):
     assert main(["compare", str(few / "few"), *FEW, "--report", str(few / "r.html")]) == 0
     head = (few / "r.html").read_text().split("</head>")[0]

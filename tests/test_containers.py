@@ -222,6 +222,7 @@ def test_images_are_chosen_from_whatever_holds_them(sampler, kept):
     assert_rows(X, X_res, sampler.sample_indices_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", KEPT)
 @pytest.mark.parametrize(
     "sampler",
@@ -364,6 +365,7 @@ def test_weights_with_a_gap_follow():
     assert followed[1] == weights[1]
 
 
+@pytest.mark.slow
 def test_who_chooses_without_telling_may_have_weights_in_a_network():
     """Its rows are those that it got: so the weights are known."""
     silent = imblearn.FunctionSampler(func=lambda X, y: (X[5:], y[5:]), validate=False)

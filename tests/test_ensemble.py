@@ -188,6 +188,7 @@ def test_rows_reach_members_as_they_came(rows):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 def test_networks_as_members():
     high = Relevance([(2, 0), (8, 1)])
     model = ReBaggRegressor(
@@ -216,6 +217,7 @@ def test_made_rows_below_frames():
     assert bag.dtypes.equals(FRAME.dtypes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [
@@ -236,6 +238,7 @@ def test_jobs_change_no_bit(estimator):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(one)).predict(X), one.predict(X))
 
 
+@pytest.mark.slow
 def test_processes_of_another_kind():
     rng = np.random.RandomState(0)
     X = rng.normal(size=(60, 2))
@@ -326,6 +329,7 @@ DRAWN = (
 )
 
 
+@pytest.mark.conformance
 @pytest.mark.filterwarnings("ignore:(All|None) of the:UserWarning")
 @parametrize_with_checks(
     [ReBaggRegressor(random_state=0)],

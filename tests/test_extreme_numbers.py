@@ -31,6 +31,7 @@ def predicted(estimator, X, y, sample_weight=None, **params):
     return estimator(**QUICK, **params).fit(X, y, sample_weight).predict(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [1.7e308, 1e300, 3.3, 1e-300, 1e-320])
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_equal_weights_of_any_unit_train_the_same_regressor(unit, early_stopping, data):

@@ -154,6 +154,7 @@ def test_members_are_checked_though_they_may_not_run(members):
         members.fit(y[:, np.newaxis], y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator", [network(), DecoupledClassifier(network(), random_state=0)], ids=["end", "head"]
 )
@@ -168,6 +169,7 @@ def test_a_typo_in_a_grid_is_a_fit_that_failed_not_a_candidate(estimator):
     assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", ["heads", "end_to_end"])
 def test_a_search_over_losses_does_not_score_a_typo_either(search):
     X, y = some_images()

@@ -311,6 +311,7 @@ def broken(picture, tmp_path):
     return tmp_path, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_every_broken_file_is_named(n_jobs, broken):
     folder, said = broken
@@ -323,6 +324,7 @@ def test_every_broken_file_is_named(n_jobs, broken):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_threads_leave_the_warning_filters_as_they_were(broken):
     folder, said = broken
     before = list(warnings.filters)
@@ -352,6 +354,7 @@ def test_numbers_of_numpy_make_a_shape(picture, tmp_path):
         assert read_images([tmp_path / "a.png"], image_shape=image_shape).shape == (1, 8, 8, 3)
 
 
+@pytest.mark.slow
 def test_images_that_cannot_fit_are_refused_before_any_is_read(picture, tmp_path):
     picture.save(tmp_path / "a.png")
     with pytest.raises(ValueError, match="asks for 10,000,000,000 pixels an image"):
@@ -492,6 +495,7 @@ def test_c_libraries_are_kept_quiet_and_nobody_else_is(noisy, capfd):
     assert capfd.readouterr().err == loud
 
 
+@pytest.mark.slow
 def test_readers_side_by_side_leave_the_filters_as_they_were(broken):
     folder, _ = broken
     before = list(warnings.filters)
@@ -522,6 +526,7 @@ def folder(picture, tmp_path):
     return root
 
 
+@pytest.mark.slow
 def test_one_sub_folder_a_class(folder):
     images = load_image_folder(folder)
     assert images.target_names == ["dog", "kätzchen 猫"]
@@ -651,6 +656,7 @@ def containers(paths):
     yield pd.DataFrame({"file": paths})
 
 
+@pytest.mark.slow
 def test_paths_train_the_same_network_as_the_images(folder):
     images = load_image_folder(folder)
     clf = CNNClassifier(max_epochs=2, batch_size=4, random_state=0)
@@ -668,6 +674,7 @@ def test_paths_train_the_same_network_as_the_images(folder):
     )
 
 
+@pytest.mark.slow
 def test_two_stages_check_files_once(folder, monkeypatch):
     images = load_image_folder(folder)
     n_checked, checked = [], ImageFiles.checked
@@ -700,6 +707,7 @@ def test_paths_are_resized_to_the_shape_that_is_asked_for(folder, picture):
     assert clf.predict(images.paths).shape == (16,)
 
 
+@pytest.mark.slow
 def test_broken_files_are_named_before_training(broken):
     folder, said = broken
     paths = [str(folder / name) for name in ["good.jpg", "good.jpg", *said]]
@@ -771,6 +779,7 @@ def scan():
     return images.astype(np.uint16), y.astype(int)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".png", ".tif"])
 @pytest.mark.parametrize("dtype", ["uint16", "int32", "float32"])
 def test_deep_files_train_the_same_network_as_the_array(ending, dtype, scan, tmp_path):
@@ -805,6 +814,7 @@ def test_deep_images_that_differ_are_no_duplicates(tmp_path):
     assert len(np.unique(read)) == 200
 
 
+@pytest.mark.slow
 def test_deep_files_are_chosen_by_samplers_and_reach_both_stages(scan, tmp_path):
     images, y = scan
     paths = np.array(save_all(images, tmp_path, ".png"))

@@ -103,6 +103,7 @@ class Brightness(TransformerMixin, BaseEstimator):
         return tags
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sampler",
     [

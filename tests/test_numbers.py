@@ -149,6 +149,7 @@ def types_for(interval):
     return np.float64, np.float32, np.float16, np.longdouble
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(("kind", "name", "interval"), numeric_parameters())
 def test_a_number_of_numpy_works_as_one_of_python(kind, name, interval, data):

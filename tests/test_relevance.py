@@ -189,6 +189,7 @@ def test_smoothed_weights_are_those_of_a_loop():
     np.testing.assert_allclose(found, weight / weight.mean())
 
 
+@pytest.mark.slow
 @given(arrays(np.float64, st.integers(1, 60), elements=st.floats(-1e9, 1e9)))
 def test_weights_have_mean_1_whatever_the_target(y):
     for scheme in (None, "inverse", "sqrt", "lds"):

@@ -15,6 +15,8 @@ from skimb.over_sampling import (
 )
 from skimb.under_sampling import RelevanceUnderSampler
 
+pytestmark = pytest.mark.conformance
+
 
 def every_second(y):
     """A relevance for which something is rare whatever y holds, as a constant one."""

@@ -11,6 +11,8 @@ from skimb.neural_network import DeepSMOTE
 from skimb.over_sampling import SMOTE, AugmentedOverSampler, RandomOverSampler
 from skimb.under_sampling import ClusterUnderSampler, EmbeddedSampler, RandomUnderSampler
 
+pytestmark = pytest.mark.conformance
+
 SAMPLERS = [
     RandomOverSampler(random_state=0),
     RandomUnderSampler(random_state=0),

@@ -207,6 +207,7 @@ def test_what_cannot_follow_is_refused():
         apply_plan(theirs, y[:20])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(seed=st.integers(0, 500))
 def test_rows_in_another_order_give_the_same_classes(seed):

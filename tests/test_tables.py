@@ -246,6 +246,7 @@ def rows(labels, groups=None):
     return "\n".join(["file,y,group", *lines])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [("012", "12"), ("None", "NA"), ("1e3", "1000")])
 def test_labels_of_a_table_reach_the_figures_as_text(labels, images, capsys):
     (images / "t.csv").write_text(rows(labels))

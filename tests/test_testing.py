@@ -75,6 +75,7 @@ OURS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 5])
 @pytest.mark.parametrize("loss", OURS, ids=repr)
 def test_every_loss_keeps_its_promises(loss, n_classes):
@@ -202,6 +203,7 @@ SAMPLERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", SAMPLERS, ids=repr)
 def test_every_resampler_keeps_its_promises(sampler):
     check_resampler(sampler)
@@ -332,6 +334,7 @@ class BrokenOfValues(SMOTER):
         return rows, values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "message"),
     [

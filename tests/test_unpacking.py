@@ -86,6 +86,7 @@ ESTIMATORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ESTIMATORS)
 @pytest.mark.parametrize("container", TAKEN)
 def test_images_in_other_containers_are_those_of_the_array(container, name):
@@ -135,6 +136,7 @@ def test_a_target_that_is_no_column_is_named(given):
         CNNClassifier(**QUICK).fit(X, given)
 
 
+@pytest.mark.slow
 def test_a_search_takes_tensors():
     search = LossSearchCV(CNNClassifier(**QUICK), {"loss": ["focal"]}, cv=2)
     wanted = search.fit(X, Y).cv_results_["mean_test_score"]

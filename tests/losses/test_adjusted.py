@@ -45,6 +45,7 @@ def close(values, golden):
     torch.testing.assert_close(values, torch.tensor(golden, dtype=torch.float64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "name"),
     [

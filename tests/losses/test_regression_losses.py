@@ -220,6 +220,7 @@ def test_rank_similarity_falls_under_its_own_gradient():
 # ------------------------------------------------------------------------------ identities
 
 
+@pytest.mark.slow
 @given(numbers)
 def test_reduces_to(errors):
     target = torch.linspace(-3, 3, len(errors), dtype=torch.float64)
@@ -242,6 +243,7 @@ def test_a_batch_of_one_teaches_the_balanced_error_nothing():
     assert gradient.item() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["batch", "binned", "mixture"])
 def test_the_balanced_error_finds_a_known_optimum_and_a_known_noise(form, monkeypatch):
     """y ~ N(m, v) with m ~ N(0, 1 - v): under an even spread y ~ N(m / (1 - v), v / (1 - v))."""

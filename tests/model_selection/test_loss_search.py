@@ -166,6 +166,7 @@ def heads(embedded, small_digits):
     return {name: [pairs[i], pairs[i + len(HEADS)]] for i, name in enumerate(HEADS)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HEADS)
 def test_a_head_trained_among_others_is_the_head_trained_alone(name, heads, embedded):
     for together, alone in heads[name]:
@@ -194,6 +195,7 @@ def test_heads_with_row_weights(embedded, small_digits):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module", [tiny, "linear", "simple_cnn"], ids=["tiny", "linear", "simple_cnn"]
 )
@@ -271,6 +273,7 @@ def test_large_networks_are_not_vectorised(small_digits):
 # ------------------------------------------------------------------------------ the search
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["fit", "given"])
 def test_the_search_is_that_of_grid_search_over_two_stages(backbone, fitted, small_digits):
     X, y = small_digits
@@ -325,6 +328,7 @@ def test_a_given_backbone_reads_each_image_once(fitted, small_digits, monkeypatc
     assert sum(n for n in rows if n > 2) == len(X)
 
 
+@pytest.mark.slow
 def test_a_fitted_network_is_given_as_it_is(fitted, small_digits):
     X, y = small_digits
     searches = [
@@ -346,6 +350,7 @@ def test_a_class_that_a_fold_lacks(fitted, small_digits):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
+@pytest.mark.slow
 def test_what_the_grid_does_not_name_is_that_of_the_network(small_digits):
     X, y = small_digits
     network = clone(NETWORK).set_params(loss=FocalLoss(gamma=3.0), sampler=RandomOverSampler())
@@ -357,6 +362,7 @@ def test_what_the_grid_does_not_name_is_that_of_the_network(small_digits):
     np.testing.assert_allclose(search.best_estimator_.estimator_.effective_prior_, 0.5)
 
 
+@pytest.mark.slow
 def test_the_final_network_may_be_trained_from_the_start(small_digits):
     X, y = small_digits
     search = LossSearchCV(NETWORK, GRID, final="end_to_end", cv=CV).fit(X, y)
@@ -385,6 +391,7 @@ def test_samplers_of_embeddings_are_not_applied_to_images(where, small_digits):
         LossSearchCV(model, grid, final="end_to_end").fit(X, y)
 
 
+@pytest.mark.slow
 def test_rules_for_the_best_one(small_digits):
     X, y = small_digits
     seen = []
@@ -407,6 +414,7 @@ def test_rules_for_the_best_one(small_digits):
         LossSearchCV(NETWORK, GRID, cv=CV, scoring=["f1_macro", "accuracy"]).fit(X, y)
 
 
+@pytest.mark.slow
 def test_scorers_of_the_rare_class_and_of_ones_own(small_digits):
     X, y = small_digits
     own = make_scorer(log_loss, response_method="predict_proba", greater_is_better=False)
@@ -427,6 +435,7 @@ def test_fit_times_add_up(small_digits):
     assert 0 < search.cv_results_["mean_fit_time"].sum() * 3 < total
 
 
+@pytest.mark.slow
 def test_equal_for_any_number_of_jobs(small_digits):
     X, y = small_digits
     searches = [
@@ -446,6 +455,7 @@ def test_without_a_seed_candidates_still_differ_in_nothing_else(small_digits):
     np.testing.assert_allclose(np.ptp(search.cv_results_["mean_test_score"]), 0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_weights_and_groups(small_digits):
     X, y = small_digits
     weight = np.where(y == "eight", 5.0, 1.0)
@@ -463,6 +473,7 @@ def test_weights_and_groups(small_digits):
     np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_paths(small_digits, tmp_path):
     X, y = small_digits
     X, y = X[:90], y[:90]
@@ -479,6 +490,7 @@ def test_paths(small_digits, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_clones_and_pickles(fitted, small_digits):
     X, y = small_digits
     search = LossSearchCV(FrozenEstimator(fitted), GRID, backbone="given", cv=CV)
@@ -503,6 +515,7 @@ def test_verbose_says_how_long_things_took(small_digits, capsys):
 # ------------------------------------------------------------------------------ end to end
 
 
+@pytest.mark.slow
 def test_tiny_networks_are_searched_whole_in_one_pass(small_digits):
     X, y = small_digits
     network = CNNClassifier(tiny, augmentation=None, max_epochs=3, random_state=0)
@@ -518,6 +531,7 @@ def test_tiny_networks_are_searched_whole_in_one_pass(small_digits):
     np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_others_are_searched_one_by_one_and_a_warning_says_so(small_digits):
     X, y = small_digits
     grid = {"augmentation": [None, "flip_crop"]}
@@ -533,6 +547,7 @@ def test_others_are_searched_one_by_one_and_a_warning_says_so(small_digits):
     np.testing.assert_array_equal(search.predict_proba(X), expected.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_halving_trains_each_rung_anew(small_digits):
     X, y = small_digits
     search = HalvingGridSearchCV(
@@ -598,6 +613,7 @@ def test_parameters_of_the_head_have_no_end_to_end(small_digits):
         search.fit(X, y)
 
 
+@pytest.mark.slow
 def test_a_candidate_that_fails_gets_the_error_score(small_digits):
     X, y = small_digits
 
@@ -644,6 +660,7 @@ def test_a_fold_whose_network_diverges_gets_the_error_score_as_in_a_grid_search(
         LossSearchCV(network, grid, cv=CV, refit=False, error_score="raise").fit(X, y)
 
 
+@pytest.mark.slow
 def test_the_global_generators_stay_as_they_were(small_digits):
     X, y = small_digits
     before = torch.random.get_rng_state(), pickle.dumps(np.random.get_state())
@@ -689,6 +706,7 @@ def test_what_is_wrong_is_said_before_any_training(params, message, small_digits
     assert model.get_params(deep=False) == DecoupledClassifier(NETWORK).get_params(deep=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["int32", "mask", "list"])
 def test_splits_of_any_form(form, small_digits):
     X, y = small_digits
@@ -707,6 +725,7 @@ def test_splits_of_any_form(form, small_digits):
     np.testing.assert_array_equal(*scores)
 
 
+@pytest.mark.slow
 def test_a_generator_for_a_seed_is_not_used_up(small_digits):
     X, y = small_digits
     rng = np.random.RandomState(3)
@@ -728,6 +747,7 @@ def test_a_generator_for_a_seed_is_not_used_up(small_digits):
     assert pickle.dumps(rng) == before
 
 
+@pytest.mark.slow
 def test_rows_of_weight_zero_do_not_part_the_heads(small_digits, monkeypatch):
     from skimb._engine import _together
 
@@ -767,6 +787,7 @@ class Sines(nn.Sequential):
         return self[2](self[1](x.sin() if self.act == "sin" else x.relu()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "grid",
     [
@@ -787,6 +808,7 @@ def test_networks_that_only_look_alike_are_not_mixed_up(grid, small_digits):
     )
 
 
+@pytest.mark.slow
 def test_a_loss_with_statistics_of_its_own_keeps_those_of_its_fold(small_digits):
     class Shifted(Loss):
         def __init__(self, reduction="mean"):
@@ -816,6 +838,7 @@ def test_a_loss_with_statistics_of_its_own_keeps_those_of_its_fold(small_digits)
         np.testing.assert_allclose(found.cv_results_[name], expected.cv_results_[name], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_parameters_that_no_forward_pass_uses(small_digits):
     def with_spare(in_channels, n_outputs):
         net = tiny(in_channels, n_outputs)
@@ -833,6 +856,7 @@ def test_parameters_that_no_forward_pass_uses(small_digits):
     )
 
 
+@pytest.mark.slow
 def test_a_second_fit_begins_anew(small_digits):
     X, y = small_digits
     frame = pd.DataFrame(X.reshape(len(X), -1)).rename(columns=str)
@@ -906,6 +930,7 @@ def same_scores(found, expected, name="score"):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The networks of the candidates are trained one by one")
 @pytest.mark.parametrize("search", ["heads", "end_to_end"])
 def test_groups_reach_the_validation_part_of_each_network(search, patients, routing):
@@ -939,6 +964,7 @@ def test_a_network_alone_speaks_for_its_two_stages(final, patients, routing):
     np.testing.assert_array_equal(REACHED[-1][2], groups)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("by_fit", "by_score"), [(True, True), (True, False), (False, True)])
 @pytest.mark.parametrize("search", ["heads", "end_to_end"])
 def test_weights_count_where_they_are_requested(search, by_fit, by_score, patients, routing):
@@ -963,6 +989,7 @@ def test_weights_count_where_they_are_requested(search, by_fit, by_score, patien
     )
 
 
+@pytest.mark.slow
 def test_weights_of_some_scorers_and_under_other_names(patients, routing):
     X, y, weight, _ = patients
     own = make_scorer(log_loss, response_method="predict_proba", greater_is_better=False)
@@ -982,6 +1009,7 @@ def test_weights_of_some_scorers_and_under_other_names(patients, routing):
         assert len({found.cv_results_[f"mean_test_{name}"][0] for name in scoring}) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_score", [True, False])
 def test_without_a_scorer_the_estimator_says_whether_scores_are_weighted(
     by_score, patients, routing
@@ -995,6 +1023,7 @@ def test_without_a_scorer_the_estimator_says_whether_scores_are_weighted(
     same_scores(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrap", [FrozenEstimator, lambda network: network], ids=["frozen", "bare"])
 def test_the_requests_of_a_given_network_are_its_own(wrap, patients, routing):
     X, y, weight, _ = patients
@@ -1024,6 +1053,7 @@ def test_what_nobody_has_requested_is_refused_as_grid_search_does(search, name, 
     assert errors[0] is errors[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", ["heads", "end_to_end"])
 def test_without_routing_groups_are_those_of_the_splitter(search, patients):
     X, y, weight, groups = patients
@@ -1037,6 +1067,7 @@ def test_without_routing_groups_are_those_of_the_splitter(search, patients):
         found.fit(X, y, patient=groups)
 
 
+@pytest.mark.slow
 def test_without_routing_scorers_that_take_no_weights_are_named(patients):
     X, y, weight, _ = patients
 

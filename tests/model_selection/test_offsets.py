@@ -63,6 +63,7 @@ def best_of_every_margin(log_proba, y, k):
     return max(f1_of(y, np.where(margins <= offset, k, others), n_classes) for offset in tried)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", [0.005, 0.001])
 @pytest.mark.parametrize("k", [0, 2], ids=["frequent", "rare"])
 def test_a_step_is_as_good_as_an_exhaustive_search(prior, k, monkeypatch):
@@ -97,6 +98,7 @@ def test_two_classes_get_the_best_threshold_there_is():
     assert found == pytest.approx(best)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["f1_minority", "f1_macro", "balanced_accuracy"])
 def test_a_named_measure_is_the_scorer_of_that_name(name, monkeypatch):
     log_proba, y = made(0.1, n=80)
@@ -197,6 +199,7 @@ def digits():
     return X[rows], np.array(["rest", "eight"])[y[rows]]
 
 
+@pytest.mark.slow
 def test_the_estimator_is_reproducible_and_its_methods_agree(digits):
     X, y = digits
     clf = TunedOffsetsClassifierCV(CNNClassifier(max_epochs=2), random_state=0)

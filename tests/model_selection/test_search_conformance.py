@@ -1,9 +1,12 @@
 """scikit-learn's own exam for every estimator of the room."""
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
+
+pytestmark = pytest.mark.conformance
 
 STOCHASTIC = (
     "A row of weight 2 and the same row twice fall into different mini-batches: training by "

@@ -33,6 +33,7 @@ def spread(counts):
     return np.ptp(counts, axis=0).max()
 
 
+@pytest.mark.slow
 @given(targets, splitters)
 def test_every_bin_is_shared_out(y, cv):
     parts = list(cv.split(y, y))
@@ -49,6 +50,7 @@ def test_every_bin_is_shared_out(y, cv):
     assert spread(counts.cumsum(axis=1)) <= 1
 
 
+@pytest.mark.slow
 @given(targets, st.integers(2, 9))
 def test_one_bin_is_shared_out_by_rank(y, n_splits):
     cv = BinnedStratifiedKFold(n_splits, bins=1, shuffle=True, random_state=0)

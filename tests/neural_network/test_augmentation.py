@@ -69,6 +69,7 @@ def test_flip_crop_refuses_a_margin_of_a_whole_side():
         FlipCrop(margin=1)(torch.zeros(1, 1, 4, 4))
 
 
+@pytest.mark.slow
 def test_a_string_is_short_for_the_object(photos):
     X, y = photos
     by_name = quick(augmentation="flip_crop").fit(X, y).predict_proba(X)
@@ -77,6 +78,7 @@ def test_a_string_is_short_for_the_object(photos):
     assert np.abs(by_name - quick().fit(X, y).predict_proba(X)).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_its_parameters_can_be_searched(photos):
     grid = {"augmentation": [FlipCrop()], "augmentation__margin": [0.0, 0.25]}
     search = GridSearchCV(quick(max_epochs=1), grid, cv=2).fit(*photos)
@@ -93,6 +95,7 @@ def test_predictions_are_averaged_over_mirror_images(photos):
     assert np.abs(plain.predict_proba(X) - plain.predict_proba(mirrored)).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_the_embedding_is_what_the_last_layer_reads(photos):
     X, y = photos
     clf = quick(augmentation="flip_crop").fit(X, y)
@@ -121,6 +124,7 @@ def test_only_training_images_are_changed(photos):
     assert n_seen == [2, 32, 32]
 
 
+@pytest.mark.slow
 def test_a_callable_gets_unit_range_of_uint8_and_float_as_it_is(photos):
     X, y = photos
     ranges = []
@@ -139,6 +143,7 @@ def test_a_callable_gets_unit_range_of_uint8_and_float_as_it_is(photos):
     )
 
 
+@pytest.mark.slow
 def test_randomness_of_a_callable_is_seeded_and_the_global_state_left(photos):
     X, y = photos
 
@@ -168,6 +173,7 @@ def test_repeats_of_a_row_in_a_batch_differ(photos):
         assert len(torch.unique(bright, dim=0)) > len(bright) // 2
 
 
+@pytest.mark.slow
 def test_containers_of_kornia(photos):
     X, y = photos
     augmentation = kornia.augmentation.AugmentationSequential(
@@ -196,6 +202,7 @@ def test_a_module_is_copied(photos):
     assert module not in called
 
 
+@pytest.mark.slow
 def test_files_are_augmented_as_arrays_are(photos, tmp_path):
     X, y = photos
     paths = [tmp_path / f"{i}.png" for i in range(len(X))]

@@ -53,6 +53,7 @@ def test_resnet_reads_any_image(image_shape):
     assert net(torch.zeros(2, *image_shape)).shape == (2, 3)
 
 
+@pytest.mark.slow
 def test_a_shortcut_without_weights_takes_every_second_pixel_and_pads_channels():
     net = ResNet(1, 2, image_shape=(1, 8, 8)).eval()
     block: Any = next(layer for layer in net.features if getattr(layer, "stride", 1) == 2)
@@ -64,6 +65,7 @@ def test_a_shortcut_without_weights_takes_every_second_pixel_and_pads_channels()
     assert made[:, :8].abs().max() == made[:, 24:].abs().max() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["resnet", "vgg", "linear", "simple_cnn"])
 def test_each_trains_with_each_kind_of_head(module, small_digits):
     X, y = small_digits

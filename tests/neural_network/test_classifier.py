@@ -47,6 +47,7 @@ def quick(**kwargs):
 # ------------------------------------------------------------------------- input
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "dtype", "image_shape"),
     [
@@ -236,6 +237,7 @@ def test_schemes_count_after_the_sampler_and_before_the_batches(small_digits):
     np.testing.assert_array_equal(clf.class_count_, [eights, len(y) - eights])
 
 
+@pytest.mark.slow
 def test_weights_still_act_in_batches_of_one_row(small_digits):
     X, y = small_digits
     # A network of one's own does not start from the prior: only the loss can tell it the weights.
@@ -516,6 +518,7 @@ def test_the_network_starts_from_the_prior(small_digits):
 # ------------------------------------------------------------------------- validation
 
 
+@pytest.mark.slow
 def test_early_stopping_restores_the_best_epoch(digits):
     X, _, y, _ = digits
     clf = CNNClassifier(
@@ -659,6 +662,7 @@ PLACES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_validation_does_not_leak(place):
     """Memorising the training rows must not show on labels without signal."""
@@ -731,6 +735,7 @@ def test_torchs_global_modes_do_not_matter(small_digits):
         torch.set_default_dtype(torch.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "environment",
     [{}, {"OMP_NUM_THREADS": "1"}, {"LOKY_MAX_CPU_COUNT": "1"}],
@@ -779,6 +784,7 @@ def test_overlapping_threads_take_turns_and_restore_the_count():
     assert torch.get_num_threads() == before
 
 
+@pytest.mark.slow
 def test_large_work_is_equal_to_the_bit_in_processes():
     """Images large enough for more than one thread where there are cores for it."""
     rng = np.random.RandomState(0)
@@ -821,6 +827,7 @@ def test_a_row_gets_the_same_logits_alone_as_among_others(digits):
     np.testing.assert_array_equal(together, alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", [{}, {"early_stopping": True, "sampler": SMOTE()}])
 def test_pickles_without_the_data(params, digits):
     X, _, y, _ = digits
@@ -864,6 +871,7 @@ def test_an_interrupt_is_not_swallowed(small_digits):
 # ------------------------------------------------------------------------- grid search
 
 
+@pytest.mark.slow
 def test_grid_search_is_equal_in_any_number_of_processes(digits):
     X, _, y, _ = digits
     grid = [

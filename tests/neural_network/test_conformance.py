@@ -1,5 +1,6 @@
 """scikit-learn's own exam for every estimator of the room."""
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skimb.neural_network import (
@@ -8,6 +9,8 @@ from skimb.neural_network import (
     CNNRegressor,
     DecoupledClassifier,
 )
+
+pytestmark = pytest.mark.conformance
 
 STOCHASTIC = (
     "A row of weight 2 and the same row twice fall into different mini-batches: training by "

@@ -22,6 +22,7 @@ def plain(digits):
     return CNNClassifier(max_epochs=5, random_state=0).fit(X, y)
 
 
+@pytest.mark.slow
 def test_a_frozen_network_is_used_as_it_is(plain, digits):
     X, X_test, y, _ = digits
     before = plain.predict_proba(X_test)
@@ -33,6 +34,7 @@ def test_a_frozen_network_is_used_as_it_is(plain, digits):
     )
 
 
+@pytest.mark.slow
 def test_smote_in_the_embedding_finds_more_of_the_rare_class(plain, digits):
     X, X_test, y, y_test = digits
     clf = DecoupledClassifier(FrozenEstimator(plain), sampler=SMOTE(), random_state=0).fit(X, y)
@@ -43,6 +45,7 @@ def test_smote_in_the_embedding_finds_more_of_the_rare_class(plain, digits):
     assert found > found_plain
 
 
+@pytest.mark.slow
 def test_stage_one_is_the_given_network(plain, digits):
     X, X_test, y, _ = digits
     clf = DecoupledClassifier(CNNClassifier(max_epochs=5, random_state=0), max_epochs=1)
@@ -50,6 +53,7 @@ def test_stage_one_is_the_given_network(plain, digits):
     np.testing.assert_array_equal(clf.estimator_.embed(X_test), plain.embed(X_test))
 
 
+@pytest.mark.slow
 def test_any_classifier_may_be_the_head(plain, digits):
     X, X_test, y, _ = digits
     head = LogisticRegression(max_iter=2000)
@@ -59,6 +63,7 @@ def test_any_classifier_may_be_the_head(plain, digits):
     np.testing.assert_array_equal(clf.fit(X, y).predict(X_test), expected)
 
 
+@pytest.mark.slow
 def test_the_methods_of_the_head_are_those_of_the_classifier(plain, digits):
     X, X_test, y, _ = digits
     forest = DecoupledClassifier(
@@ -91,6 +96,7 @@ def test_what_belongs_to_the_linear_head_is_refused_with_another(plain, digits):
             )
 
 
+@pytest.mark.slow
 def test_the_prior_of_the_head(plain, digits):
     X, X_test, y, _ = digits
     clf = DecoupledClassifier(
@@ -105,6 +111,7 @@ def test_the_prior_of_the_head(plain, digits):
 # ------------------------------------------------------------------------------ heads by name
 
 
+@pytest.mark.slow
 def test_class_balanced_batches_are_the_default_where_nothing_else_evens_classes_out(plain, digits):
     X, _, y, _ = digits
     expected = {
@@ -162,6 +169,7 @@ def test_the_prior_of_a_tau_normalised_head_is_not_known(plain, digits):
         clf.predict(X_test)
 
 
+@pytest.mark.slow
 def test_learnable_scales_multiply_the_logits_of_stage_one(plain, digits):
     X, X_test, y, y_test = digits
     clf = DecoupledClassifier(FrozenEstimator(plain), head="learnable_scales", random_state=0)
@@ -187,6 +195,7 @@ def test_heads_of_the_last_layer_want_one(digits):
             clf.fit(X, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
     [
@@ -218,6 +227,7 @@ def test_probabilities_follow_the_prior_whatever_the_remedy(params):
         np.testing.assert_allclose(found, expected, atol=0.06)
 
 
+@pytest.mark.slow
 def test_a_new_head_starts_where_the_network_left_off(plain, digits):
     X, X_test, y, _ = digits
     # With a rate of nearly zero, what comes out is the start: the network, moved to another prior.
@@ -234,6 +244,7 @@ def test_a_new_head_starts_where_the_network_left_off(plain, digits):
         np.testing.assert_allclose(clf.fit(X, y).predict_proba(X_test), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_networks_of_other_classes_or_heads_start_at_random(plain, digits):
     X, _, y, _ = digits
     others = np.where(np.arange(len(y)) % 3 == 0, "third", y)

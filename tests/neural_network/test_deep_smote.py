@@ -17,12 +17,14 @@ def fitted(digits):
     return sampler, X, y, *sampler.fit_resample(X, y)
 
 
+@pytest.mark.slow
 def test_it_learns(fitted):
     sampler, *_ = fitted
     assert len(sampler.losses_) == 40
     assert sampler.losses_[-1] < 0.1 * sampler.losses_[0]
 
 
+@pytest.mark.slow
 def test_what_it_makes_looks_like_the_class(fitted):
     _, X, y, X_res, _ = fitted
     made = X_res[len(X) :]

@@ -51,6 +51,7 @@ class Exploding(nn.Module):
         return values * (torch.nan if self.n_sound < 0 else 1.0)
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_in_its_last_step_is_an_error(few):
     X, y = few
     clf = CNNClassifier(max_epochs=5, lr=1e6, random_state=0)

@@ -155,6 +155,7 @@ def test_an_embedder_as_it_comes_is_seeded_as_scikit_learn_seeds_it(estimator, c
     check("CNNEmbedder", CNNEmbedder(estimator))
 
 
+@pytest.mark.slow
 def test_the_seed_of_the_embedder_is_that_of_what_has_none(small_digits):
     X, y = small_digits
     network = CNNClassifier(max_epochs=1)
@@ -259,6 +260,7 @@ def test_clones_and_pickles(frozen, small_digits):
 # ------------------------------------------------------------------------------ in company
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "classifier", [LogisticRegression(max_iter=999), KNeighborsClassifier()], ids=str
 )
@@ -273,6 +275,7 @@ def test_a_pipeline_with_smote_in_a_grid_search(classifier, frozen, small_digits
     np.testing.assert_array_equal(again.predict(X), search.predict(X))
 
 
+@pytest.mark.slow
 def test_the_network_is_trained_within_each_fold(small_digits):
     X, y = small_digits
     embedder = CNNEmbedder(CNNClassifier(max_epochs=3, random_state=0))
@@ -290,6 +293,7 @@ def test_an_embedder_of_resamplers(frozen, plain, small_digits):
     np.testing.assert_array_equal(by_transformer.parents_, by_points.parents_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["path", ["path"]], ids=str)
 @pytest.mark.parametrize(
     "head", [RandomForestClassifier(20, random_state=0), KNeighborsClassifier()]
@@ -333,6 +337,7 @@ def test_a_column_of_images_gives_a_frame_with_the_index_of_the_table(picture_ta
 GRID = {"logisticregression__C": [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", [None, True, "folder"], ids=str)
 def test_a_search_embeds_each_image_once(cache, frozen, small_digits, count_rows, memory, tmp_path):
     X, y = small_digits
@@ -447,6 +452,7 @@ def test_networks_that_differ_in_a_plain_attribute_are_kept_apart(small_digits, 
         np.testing.assert_array_equal(embedder.transform(X), network.embed(X))
 
 
+@pytest.mark.slow
 def test_clones_in_threads_share_a_network_and_do_not_mix_rows(frozen, plain, small_digits):
     X, _ = small_digits
     parts = [X[:100], X[100:], X[50:200], X[::2]] * 4
@@ -478,6 +484,7 @@ def test_a_damaged_database_is_put_aside(damage, frozen, plain, small_digits, tm
     np.testing.assert_array_equal(embedder.transform(X), embedded)
 
 
+@pytest.mark.slow
 def test_several_processes_share_a_folder(frozen, plain, small_digits, tmp_path):
     X, _ = small_digits
     task = tmp_path / "task.pickle"
@@ -559,6 +566,7 @@ def filled(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_random_bytes_anywhere_in_the_database_change_no_embedding(filled):
     path = Path(FolderCache(filled).path)
     whole = path.read_bytes()
@@ -646,6 +654,7 @@ def test_what_is_no_file_in_the_place_of_the_database_is_put_aside(kind, tmp_pat
     assert recomputed(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_lock_that_is_never_released_is_waited_for_once(filled, monkeypatch):
     assert _embedding_cache.PATIENCE < 10
     monkeypatch.setattr(_embedding_cache, "PATIENCE", 0.5)

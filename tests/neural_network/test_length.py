@@ -72,6 +72,7 @@ def points(n=60):
     return (rng.normal(size=(n, 3)) + y[:, np.newaxis]).astype(np.float32), y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [CNNClassifier, CNNRegressor])
 def test_estimators_follow_the_rule(estimator):
     X, y = points()
@@ -82,6 +83,7 @@ def test_estimators_follow_the_rule(estimator):
     assert model.get_params()["max_epochs"] == "auto"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sampler", "n_samples"), [(RandomOverSampler(), 100), (RandomUnderSampler(), 20)]
 )
@@ -91,12 +93,14 @@ def test_the_length_is_that_of_the_samples_after_the_sampler(sampler, n_samples)
     assert clf.n_iter_ == training_length(n_samples).max_epochs
 
 
+@pytest.mark.slow
 def test_the_validation_part_does_not_count():
     X, y = points()
     clf = CNNClassifier("linear", calibration="temperature", random_state=0).fit(X, y)
     assert clf.n_iter_ == training_length(60 - len(clf.validation_indices_)).max_epochs
 
 
+@pytest.mark.slow
 def test_a_new_head_follows_the_rule_too():
     X, y = points()
     clf = DecoupledClassifier(CNNClassifier(max_epochs=1), random_state=0).fit(X, y)
@@ -131,6 +135,7 @@ def test_images_of_eight_pixels_are_shifted_by_one():
 # ---------------------------------------------------------------------- the end of a training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [CNNClassifier, CNNRegressor])
 def test_a_training_that_was_too_short_is_told_of(estimator):
     X, y = points()
@@ -145,6 +150,7 @@ def test_a_training_that_was_too_short_is_told_of(estimator):
         estimator("linear", max_epochs=1, random_state=0).fit(X, y)
 
 
+@pytest.mark.slow
 def test_a_first_stage_that_was_too_short_is_told_of():
     X, y = points()
     network = CNNClassifier("linear", max_epochs=4, lr=0.02, lr_schedule="constant")
@@ -223,6 +229,7 @@ def test_a_refit_trains_on_all_samples_for_the_epochs_that_were_best(estimator):
     assert figures[0] == figures[1]
 
 
+@pytest.mark.slow
 def test_a_refit_follows_the_rates_that_were_found_and_keeps_the_temperature():
     X, y = points()
     settings = {"lr": 0.1, "batch_size": 16, "max_epochs": 120, "random_state": 0}

@@ -22,6 +22,7 @@ def batch():
     return torch.rand(200, 2, 8, 6), torch.arange(200) % 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixer", [Mixup(alpha=0.4), Remix(kappa=1e9)])
 def test_mixup_by_loops(mixer, batch):
     images, target = batch
@@ -88,6 +89,7 @@ def test_rows_of_two_labels_pay_for_both_by_their_shares():
     torch.testing.assert_close(found, total / 50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixer", [*MIXERS, "mixup", "cutmix", "remix"])
 def test_each_trains_the_same_again(mixer, small_digits):
     X, y = small_digits
@@ -125,6 +127,7 @@ def test_views_of_several_steps_are_all_combined():
     assert views == [forth, back, back, forth]
 
 
+@pytest.mark.slow
 @given(alpha=st.floats(0.1, 5))
 def test_global_generators_are_left_alone_by_a_fit(alpha):
     state = torch.get_rng_state()

@@ -160,6 +160,7 @@ def true_posterior(x, prior):
     return expit(2 * MEANS[1] * x.ravel() + logit(prior))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
     [
@@ -198,6 +199,7 @@ def test_probabilities_are_right_for_any_prior(params):
     assert np.abs(error).max() < 0.04
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params", [{"max_epochs": 1}, {"max_epochs": 12}, {"max_epochs": 40, "early_stopping": True}]
 )
@@ -231,6 +233,7 @@ def test_the_three_predictions_agree(target_prior, loss):
     np.testing.assert_allclose(decision, np.log(proba[:, 1] / proba[:, 0]), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_weights_keep_their_effect_unless_a_prior_is_asked_for():
     X, y = gaussians(2000)
     base = CNNClassifier("linear", lr=1e-2, random_state=0)
@@ -312,6 +315,7 @@ def test_chains_of_equal_rows_and_groups_are_tied():
         assert len({0, 1, 2, 3} & set(valid.tolist())) in (0, 4)
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 99),
     with_groups=st.booleans(),

@@ -79,6 +79,7 @@ def resnet(tmp_path_factory):
     return pretrained(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_every_kind_gives_one_embedding_an_image(name, tmp_path):
     model = save(name, tmp_path)
@@ -99,12 +100,14 @@ def test_every_kind_gives_one_embedding_an_image(name, tmp_path):
     assert backbone.n_features == expected.shape[1]
 
 
+@pytest.mark.slow
 def test_its_own_mean_and_size_are_read_from_the_folder(resnet):
     assert resnet.image_size == (16, 16)
     np.testing.assert_allclose(resnet.mean.flatten(), [0.1, 0.2, 0.3])
     np.testing.assert_allclose(resnet.sd.flatten(), [0.5, 0.6, 0.7])
 
 
+@pytest.mark.slow
 def test_pixels_come_to_lie_between_0_and_1(resnet):
     rng = np.random.RandomState(0)
     X = rng.randint(0, 256, (6, 16, 16, 3)).astype(np.uint8)
@@ -118,6 +121,7 @@ def test_pixels_come_to_lie_between_0_and_1(resnet):
         CNNEmbedder(resnet).fit(X - 128.0)
 
 
+@pytest.mark.slow
 def test_grey_images_have_three_equal_channels_and_alpha_does_not_count(vit):
     grey = torch.rand(2, 1, 16, 16)
     rgb = torch.rand(2, 3, 16, 16)
@@ -139,6 +143,7 @@ def test_an_embedder_needs_no_labels_and_clones_share_the_weights(vit, small_dig
     np.testing.assert_array_equal(again.transform(X), embedded)
 
 
+@pytest.mark.slow
 def test_sizes_are_kept_apart_in_a_cache(tmp_path, small_digits):
     save("ResNetModel", tmp_path)
     X, _ = small_digits
@@ -214,6 +219,7 @@ def test_a_number_freezes_so_many_layers_from_the_image_on(resnet, small_digits)
         CNNClassifier(resnet, freeze=4, max_epochs=1).fit(X, y)
 
 
+@pytest.mark.slow
 def test_gradual_unfreezing_takes_one_layer_after_another(resnet, small_digits):
     X, y = small_digits
     moved = {}

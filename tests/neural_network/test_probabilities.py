@@ -80,6 +80,7 @@ LOSSES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*each correct for the class prior")
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
 @pytest.mark.parametrize(
@@ -127,6 +128,7 @@ def test_a_sampler_is_undone_too(loss, sampler, table):
     np.testing.assert_allclose(clf.predict_proba(np.eye(5)), posterior, atol=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
     [
@@ -162,6 +164,7 @@ def test_what_has_no_closed_form_is_near_with_a_temperature(params, remedy, tabl
     assert error() > near or not remedy
 
 
+@pytest.mark.slow
 def test_ldam_decides_by_cosines_and_is_calibrated_for_both(small_digits):
     X, y = small_digits
     clf = CNNClassifier(
@@ -199,6 +202,7 @@ def test_all_predictions_agree(loss, prior, table):
 # ------------------------------------------------------------------------- temperature
 
 
+@pytest.mark.slow
 def test_temperature_makes_held_out_labels_most_probable(small_digits):
     X, y = small_digits
     clf = CNNClassifier(
@@ -218,6 +222,7 @@ def test_temperature_makes_held_out_labels_most_probable(small_digits):
     assert surprise(1.0) < surprise(1 / clf.temperature_)
 
 
+@pytest.mark.slow
 def test_temperature_of_a_part_without_mistakes_is_finite(table):
     X, y = np.repeat(np.eye(2), 60, axis=0), np.repeat([0, 1], 60)
     X += np.random.RandomState(0).rand(120, 2) * 0.1
@@ -246,6 +251,7 @@ def test_what_cannot_be_calibrated_is_refused_before_training(small_digits):
         calibrated.fit(X[rows], y[rows])
 
 
+@pytest.mark.slow
 def test_temperature_does_not_move_the_decision(small_digits):
     X, y = small_digits
     clf = CNNClassifier(class_weight="balanced", calibration="temperature", random_state=0)
@@ -307,6 +313,7 @@ def test_three_classes_by_hand():
 # ------------------------------------------------------------------------- deferral
 
 
+@pytest.mark.slow
 def test_weights_set_in_after_their_share_of_the_epochs(small_digits):
     X, y = small_digits
     settings = {"max_epochs": 4, "lr_schedule": "constant", "random_state": 0}
@@ -348,6 +355,7 @@ def test_counts_set_in_with_the_weights(small_digits):
     assert abs(second[0] - second[1]) > 0.05
 
 
+@pytest.mark.slow
 def test_early_stopping_waits_for_the_weights(small_digits):
     X, y = small_digits
     clf = CNNClassifier(

@@ -74,6 +74,7 @@ def error(estimator, n=400):
 # ------------------------------------------------------------------------- the target
 
 
+@pytest.mark.slow
 def test_it_learns_a_number():
     X, y = noise_images(600)
     reg = CNNRegressor(random_state=0).fit(X, y)
@@ -147,6 +148,7 @@ def test_schemes_are_the_weights_of_their_rows(scheme, noise):
     assert not hasattr(density, "edges_")
 
 
+@pytest.mark.slow
 def test_weights_help_the_rare_range_and_a_function_may_give_them():
     X, y = noise_images(600)
     plain = error(CNNRegressor(random_state=0).fit(X, y))
@@ -262,6 +264,7 @@ def test_without_batch_sampling_every_row_comes_once(noise):
 # ------------------------------------------------------------------------- losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss",
     [
@@ -296,6 +299,7 @@ def test_a_huber_of_wide_reach_is_the_squared_error_but_for_its_half(noise):
     )
 
 
+@pytest.mark.slow
 def test_the_noise_of_the_balanced_error_is_learned_after_a_warm_up(noise):
     X, y = noise
     reg = CNNRegressor(loss="balanced_mse", random_state=0).fit(X, y)
@@ -306,6 +310,7 @@ def test_the_noise_of_the_balanced_error_is_learned_after_a_warm_up(noise):
     assert fixed.loss_.noise_ == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", [{}, {"ranksim": 10.0}, {"target_weight": "inverse"}])
 def test_the_noise_begins_at_the_squared_error_whatever_else_is_trained_for(
     params, noise, monkeypatch
@@ -330,6 +335,7 @@ def test_the_noise_begins_at_the_squared_error_whatever_else_is_trained_for(
         assert reg.history_[9]["train_loss"] == plain.history_[9]["train_loss"]
 
 
+@pytest.mark.slow
 def test_a_balanced_error_does_not_overshoot_on_a_skewed_target():
     """A thousand steps, and errors that grow with the target, as those of prices do.
 
@@ -353,6 +359,7 @@ def test_a_balanced_error_does_not_overshoot_on_a_skewed_target():
         assert np.abs(predicted - y_test).mean() < 0.85 * constant
 
 
+@pytest.mark.slow
 def test_the_warm_up_is_the_training_by_squared_error(noise):
     X, y = noise
     balanced = quick(max_epochs=20, loss="balanced_mse", lr_schedule="constant").fit(X, y)
@@ -408,6 +415,7 @@ def test_bad_parameters_are_refused(params, message, noise):
 # ------------------------------------------------------------------------- RankSim
 
 
+@pytest.mark.slow
 def test_rank_similarity_orders_the_embedding_as_the_target():
     X, y = noise_images(400)
 
@@ -430,6 +438,7 @@ def test_without_rank_similarity_nothing_is_hooked_and_nothing_changes(noise):
     pickle.loads(pickle.dumps(reg))
 
 
+@pytest.mark.slow
 def test_rank_similarity_goes_with_mixed_rows_and_every_network(noise):
     X, y = noise
     for params in ({"augmentation": "mixup"}, {"module": "vgg"}, {"module": "linear"}):
@@ -439,6 +448,7 @@ def test_rank_similarity_goes_with_mixed_rows_and_every_network(noise):
 # ------------------------------------------------------------------------- validation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params",
     [
@@ -485,6 +495,7 @@ def test_early_stopping_watches_any_scorer(scoring, noise):
     assert best == pytest.approx(get_scorer(scoring)(reg, X[held], y[held]), rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["balanced_mse", BalancedMSELoss(form="binned"), "squared_error"])
 def test_a_standstill_halves_the_rate_whatever_is_watched(loss, noise):
     """At so low a rate the loss stands still, as the negative score does."""
@@ -502,6 +513,7 @@ def test_a_standstill_halves_the_rate_whatever_is_watched(loss, noise):
     assert rates[-1] <= rates[0] / 4
 
 
+@pytest.mark.slow
 def test_a_loss_whose_scale_changes_is_not_watched():
     """The balanced loss rises as its noise shrinks, while the score improves."""
     X, y = noise_images(400)
@@ -515,6 +527,7 @@ def test_a_loss_whose_scale_changes_is_not_watched():
     quick(loss=BalancedMSELoss(noise=0.5), lr_schedule="plateau").fit(X, y)
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_none_of_the_warm_up(noise):
     scores = iter([9.0, *[8.0] * 9, 1.0, 3.0, 2.0, *[0.0] * 30])
     reg = quick(
@@ -611,6 +624,7 @@ def test_a_sampler_sees_the_training_part_in_the_unit_of_y_and_makes_new_values(
 # ------------------------------------------------------------------------- forms of X
 
 
+@pytest.mark.slow
 def test_files_arrays_tensors_and_frames_train_alike(tmp_path):
     rng = np.random.RandomState(0)
     y = rng.gamma(2, size=40)
@@ -642,6 +656,7 @@ def test_a_network_as_callable_or_instance(noise):
 # ------------------------------------------------------------------------- randomness
 
 
+@pytest.mark.slow
 def test_equal_to_the_bit_in_any_process_and_alone(noise):
     X, y = noise
     reg = quick(loss="balanced_mse", ranksim=3.0, augmentation="flip_crop")
@@ -682,6 +697,7 @@ def test_fine_tuning_freezes_layers(noise):
 # ------------------------------------------------------------------------- company
 
 
+@pytest.mark.slow
 def test_embeddings_of_a_regressor_go_to_any_other(noise):
     X, y = noise
     embedder = CNNEmbedder(CNNRegressor(max_epochs=3, random_state=0))

@@ -87,6 +87,7 @@ def assert_equal_in_any_company(predict, X):
         np.testing.assert_array_equal(predict(X[part]), expected[part], err_msg=f"at {start}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "augmentation"),
     [
@@ -117,6 +118,7 @@ def test_rows_that_do_not_fill_vectors_do_not_matter(module, dtype, standardize)
     assert_equal_in_any_company(clf.predict_proba, images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", [{}, {"layer": "features.norms.0"}, {"normalize": True}])
 @pytest.mark.parametrize("augmentation", [None, "flip_crop"])
 def test_a_row_gets_the_same_embedding_in_any_company(augmentation, params):
@@ -157,6 +159,7 @@ def test_codes_do_not_depend_on_company():
     assert_equal_in_any_company(lambda images: sampler._points(images, np.arange(len(images))), X)
 
 
+@pytest.mark.slow
 def test_what_is_predicted_side_by_side_is_what_is_predicted_in_turn():
     """Large work, in several threads where the caller has them."""
     images = noise(2000, 28, 28)
@@ -286,6 +289,7 @@ def expected():
     return {name: job(model) for name, (job, model) in JOBS.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_backend_gives_the_same_bits(backend, expected):
     """Jobs of all kinds side by side, so that those in threads overlap."""
@@ -311,6 +315,7 @@ def generators():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_a_vote_within_a_search_gives_the_same_bits(backend):
     """Joblib turns the inner jobs into threads."""
@@ -332,6 +337,7 @@ def test_a_vote_within_a_search_gives_the_same_bits(backend):
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 def test_a_fit_and_predictions_in_other_threads_do_not_disturb_each_other():
     # Two threads' work where there are cores for it; predictions run with one.
     images, y = noise(64, 32, 32, 3), np.tile([0, 1], 32)
@@ -436,6 +442,7 @@ def test_a_network_may_ask_another_one():
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_files_are_decoded_by_workers_while_other_threads_train(tmp_path):
     paths = []
     for i, image in enumerate(SMALL):
@@ -494,6 +501,7 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 8
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork here.")
 def test_large_work_in_forks_neither_hangs_nor_differs():
     """OpenMP's threads are not there in a fork, which would wait for them."""

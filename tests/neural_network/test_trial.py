@@ -77,6 +77,7 @@ def quick(module, **params):
     return CNNClassifier(module, **{"max_epochs": 1, "random_state": 0, **params})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_channels", [1, 3])
 @pytest.mark.parametrize("module", [Idiom, IdiomInTraining])
 @pytest.mark.parametrize("params", [{}, {"early_stopping": True}, {"augmentation": "flip_crop"}])

@@ -66,6 +66,7 @@ def test_judge(interval, word):
 # ------------------------------------------------------------------------- fairness
 
 
+@pytest.mark.slow
 def test_every_strategy_runs_on_every_fold_with_the_same_steps(comparison):
     assert comparison.strategies == list(STRATEGIES)
     table = comparison.table
@@ -82,6 +83,7 @@ def test_every_strategy_runs_on_every_fold_with_the_same_steps(comparison):
     assert sum(support["none"]) == 2 * 852
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["none", "class_weight", "over", "under", "balanced_batches"])
 def test_steps_and_start_are_the_same_for_all(name, data):
     X, y = data
@@ -98,6 +100,7 @@ def test_steps_and_start_are_the_same_for_all(name, data):
     torch.testing.assert_close(starts[0].head.weight, starts[1].head.weight)
 
 
+@pytest.mark.slow
 def test_each_strategy_sets_what_its_name_says(data):
     X, y = data
     shares = {}
@@ -110,6 +113,7 @@ def test_each_strategy_sets_what_its_name_says(data):
     assert shares == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_shared_strategies_build_on_the_plain_network(data):
     X, y = data
     names = ("none", "smote_embedding", "threshold", "prior_shift")
@@ -133,6 +137,7 @@ def test_shared_strategies_build_on_the_plain_network(data):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_a_threshold_costs_no_more_steps_than_one_further_network(n_classes, data, monkeypatch):
     X, y = data
@@ -182,6 +187,7 @@ def test_a_threshold_is_tuned_for_what_the_comparison_is_about(n_classes, kept, 
     assert isinstance(task.measure, str) == (name != "mcc")
 
 
+@pytest.mark.slow
 def test_a_scorer_of_ones_own_moves_the_threshold(data):
     X, y = data
     _, plain, _ = next(fit_strategies(("none",), ESTIMATOR, X, y, seed=0))
@@ -216,6 +222,7 @@ def test_predictions_are_computed_once_for_one_test_set(data):
     assert not hasattr(remembering, "decision_function")
 
 
+@pytest.mark.slow
 def test_results_are_equal_for_any_number_of_processes(comparison, data):
     names = ["over", "smote_embedding", "threshold"]
     again = compare(
@@ -228,6 +235,7 @@ def test_results_are_equal_for_any_number_of_processes(comparison, data):
             )
 
 
+@pytest.mark.slow
 def test_the_table_is_what_the_runs_say(comparison):
     values = comparison.values("over", "f1_minority")
     differences = values - comparison.values("none", "f1_minority")
@@ -241,6 +249,7 @@ def test_the_table_is_what_the_runs_say(comparison):
     assert "none" not in comparison.verdict.index
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* test images of a run equal:UserWarning")
 def test_a_fixed_test_set(data):
     X, y = data
@@ -283,6 +292,7 @@ def test_the_most_confident_mistakes_of_all_runs_are_shown_once_each(comparison,
     assert len(comparison.mistakes["prior_shift"].pictures["rest"]) == min(8, n_wrong)
 
 
+@pytest.mark.slow
 def test_samples_are_of_their_class(comparison, data):
     X, y = data
     assert {label: len(rows) for label, rows in comparison.samples.items()} == {
@@ -294,6 +304,7 @@ def test_samples_are_of_their_class(comparison, data):
         assert {picture.tobytes() for picture in rows} <= known
 
 
+@pytest.mark.slow
 def test_pictures_of_large_files_are_small(tmp_path):
     rng = np.random.RandomState(0)
     paths, y = [], np.repeat(["a", "b"], [6, 12])
@@ -310,6 +321,7 @@ def test_pictures_of_large_files_are_small(tmp_path):
     result.to_html(tmp_path / "r.html")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* test images of a run equal:UserWarning")
 def test_one_run_has_no_interval_and_says_so(data, tmp_path):
     X, y = data
@@ -326,6 +338,7 @@ def test_one_run_has_no_interval_and_says_so(data, tmp_path):
     assert "nan" not in (tmp_path / "r.html").read_text().split("data:image")[0]
 
 
+@pytest.mark.slow
 def test_three_classes_tune_offsets(data):
     X, y = data
     y = np.where(np.arange(len(y)) % 3 == 0, "other", y)
@@ -334,6 +347,7 @@ def test_three_classes_tune_offsets(data):
     assert result.confusion_matrix("threshold").shape == (3, 3)
 
 
+@pytest.mark.slow
 def test_own_scoring_and_own_folds(data):
     X, y = data
     scoring = {"kept": imbalance_scoring(y)["recall_minority"]}
@@ -371,6 +385,7 @@ def test_bad_input_is_refused_before_training(params, message, data):
         compare(*data, **params)
 
 
+@pytest.mark.slow
 def test_a_strategy_that_a_split_cannot_serve_is_named_before_training(data):
     X, y = data
     rare = np.flatnonzero(y == "eight")[:2]
@@ -380,6 +395,7 @@ def test_a_strategy_that_a_split_cannot_serve_is_named_before_training(data):
     compare(X[kept], y[kept], strategies=["over"], estimator=ESTIMATOR, cv=2, random_state=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [object, "category", "str", bool])
 def test_labels_of_any_type(kind, data, tmp_path):
     X, y = data
@@ -392,6 +408,7 @@ def test_labels_of_any_type(kind, data, tmp_path):
     result.to_html(tmp_path / "r.html")
 
 
+@pytest.mark.slow
 def test_folds_may_come_as_an_iterable(data):
     X, y = data
     folds = StratifiedKFold(2).split(X, y)
@@ -399,6 +416,7 @@ def test_folds_may_come_as_an_iterable(data):
     assert result.protocol["evaluation"] == "2-fold cross-validation"
 
 
+@pytest.mark.slow
 def test_a_score_that_is_not_defined_is_called_so(data, tmp_path):
     X, y = data
     scoring = {"nothing": lambda estimator, X, y: np.nan}
@@ -421,6 +439,7 @@ def test_a_score_that_is_not_defined_is_called_so(data, tmp_path):
 # ------------------------------------------------------------------------- files
 
 
+@pytest.mark.slow
 def test_json_schema(comparison, tmp_path):
     comparison.to_json(tmp_path / "result.json")
     result = json.loads((tmp_path / "result.json").read_text())
@@ -437,6 +456,7 @@ def test_json_schema(comparison, tmp_path):
     assert entry["seconds"] > 0
 
 
+@pytest.mark.slow
 def test_the_report_stands_alone(comparison, tmp_path):
     path = tmp_path / "report.html"
     comparison.to_html(path)
@@ -452,6 +472,7 @@ def test_the_report_stands_alone(comparison, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 
+@pytest.mark.slow
 def test_labels_are_escaped_in_the_report(data, tmp_path):
     X, y = data
     y = np.where(y == "eight", "<b>8</b>", "5 $ a^$")

@@ -42,6 +42,7 @@ def comparison(data):
         return compare(*data, estimator=ESTIMATOR, cv=2, random_state=0)
 
 
+@pytest.mark.slow
 def test_every_strategy_runs_on_every_fold_with_the_same_steps(comparison, data):
     assert isinstance(comparison, RegressionComparison)
     assert comparison.strategies == list(REGRESSION_STRATEGIES)
@@ -55,6 +56,7 @@ def test_every_strategy_runs_on_every_fold_with_the_same_steps(comparison, data)
     assert comparison.training_losses().keys() == REGRESSION_STRATEGIES.keys()
 
 
+@pytest.mark.slow
 def test_each_strategy_sets_what_its_name_says(data):
     X, y = data
     task = RegressionTask(y)
@@ -84,6 +86,7 @@ def test_each_strategy_sets_what_its_name_says(data):
         np.testing.assert_array_equal(points, Relevance().fit(y).points_)
 
 
+@pytest.mark.slow
 def test_errors_are_errors_and_less_is_better(comparison, data):
     _, y = data
     table = comparison.table
@@ -107,6 +110,7 @@ def test_errors_are_errors_and_less_is_better(comparison, data):
     assert not comparison.is_error("prediction_slope")
 
 
+@pytest.mark.slow
 def test_results_are_equal_for_any_number_of_processes(data):
     one, two = (
         compare(
@@ -133,6 +137,7 @@ def test_folds_hold_low_and_high_values_alike(comparison, data):
         np.testing.assert_array_equal(test, rows)
 
 
+@pytest.mark.slow
 def test_fractions_are_numbers_and_whole_numbers_are_labels_unless_told_otherwise(data):
     X, y = data
     quick = {"strategies": ["none"], "cv": 2, "random_state": 0}
@@ -144,6 +149,7 @@ def test_fractions_are_numbers_and_whole_numbers_are_labels_unless_told_otherwis
     assert isinstance(numbers, RegressionComparison)
 
 
+@pytest.mark.slow
 def test_without_extreme_values_what_needs_them_is_left_out_and_named(data, capsys):
     X, _ = data
     y = np.linspace(0.05, 1, len(X))
@@ -218,6 +224,7 @@ def test_the_relevance_of_the_estimator_is_what_is_rare(data):
         compare(X, y, estimator=rare, strategies=["over"])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* test images of a run equal:UserWarning")
 def test_a_part_without_test_rows_has_no_error_and_no_perfect_one(data, tmp_path):
     X, y = data
@@ -258,6 +265,7 @@ def test_what_is_known_of_labels_is_not_asked_of_numbers(comparison):
     assert repr(comparison).startswith("<RegressionComparison of 14 strategies")
 
 
+@pytest.mark.slow
 def test_a_fixed_test_set_and_a_scoring_of_ones_own(data):
     X, y = data
     result = compare(
@@ -291,6 +299,7 @@ def test_numbers_are_written_with_the_digits_of_their_unit(data):
     assert tiny.text(1.234e-12, "mean_absolute_error") == "1.23e-12"
 
 
+@pytest.mark.slow
 def test_json_and_report(comparison, tmp_path):
     comparison.to_json(tmp_path / "c.json")
     found = json.loads((tmp_path / "c.json").read_text())
@@ -340,6 +349,7 @@ def table(tmp_path_factory, data):
 QUICK = ["--epochs", "1", "--folds", "2", "--jobs", "1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["sigma", "price"])
 def test_compare_a_table_of_numbers(target, table, tmp_path, capsys):
     options = ["--image-column", "file", "--target", target, "--strategies", "weight_sqrt,over"]
@@ -353,6 +363,7 @@ def test_compare_a_table_of_numbers(target, table, tmp_path, capsys):
     }
 
 
+@pytest.mark.slow
 def test_compare_a_table_of_labels_and_one_for_the_test(table, capsys):
     options = ["--image-column", "file", "--target", "kind", "--strategies", "focal"]
     assert main(["compare", str(table), *options, *QUICK]) == 0

@@ -51,6 +51,7 @@ ESTIMATOR = CNNClassifier(max_epochs=1)
 STRATEGIES = ["threshold", "smote_embedding", "over"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_no_training_sees_a_part_of_a_group(n_classes, X, fits):
     y = Y if n_classes == 2 else np.where(GROUPS % 4 == 1, "other", Y)
@@ -76,6 +77,7 @@ def test_no_training_sees_a_part_of_a_group(n_classes, X, fits):
     assert "24 groups of rows" in result._report()
 
 
+@pytest.mark.slow
 def test_equal_images_stay_together_unasked(X, fits):
     twins = np.arange(len(X)) // 2
     X = X[2 * twins]
@@ -86,6 +88,7 @@ def test_equal_images_stay_together_unasked(X, fits):
         assert set(counts) <= {0, 2}
 
 
+@pytest.mark.slow
 def test_nothing_changes_where_every_row_is_its_own(X):
     tables = [
         compare(
@@ -96,6 +99,7 @@ def test_nothing_changes_where_every_row_is_its_own(X):
     assert tables[0].equals(tables[1])
 
 
+@pytest.mark.slow
 def test_numbers_are_shared_out_by_groups(X, fits):
     y = np.random.RandomState(0).exponential(size=len(X))
     result = compare(
@@ -112,6 +116,7 @@ def test_numbers_are_shared_out_by_groups(X, fits):
         assert are_whole(outcome.rows, GROUPS)
 
 
+@pytest.mark.slow
 def test_own_folds_keep_groups_or_are_refused(X, fits):
     shared: Any = {"groups": GROUPS[::-1], "strategies": ["over"], "estimator": ESTIMATOR}
     compare(X, Y, **shared, cv=GroupKFold(3), random_state=0)
@@ -135,6 +140,7 @@ class Halves:
         return 1
 
 
+@pytest.mark.slow
 def test_equal_images_on_both_sides_are_told(X, tmp_path, capsys):
     twins = X[2 * (np.arange(len(X)) // 2)]
     shared = {"strategies": ["over"], "estimator": ESTIMATOR, "random_state": 0}
@@ -195,6 +201,7 @@ def test_bad_groups_are_refused_before_training(groups, message, X, fits):
     assert fits == []
 
 
+@pytest.mark.slow
 def test_a_threshold_wants_groups_to_hold_out(X, fits):
     y = np.where(GROUPS < 8, "rare", "rest")
     # The rare class is in three groups, of which a training part has two or one.

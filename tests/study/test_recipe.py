@@ -47,6 +47,7 @@ def seeded(estimator, seed):
     return estimator.set_params(**dict.fromkeys(own, seed))
 
 
+@pytest.mark.slow
 def test_the_code_of_each_strategy_makes_what_was_compared(digits):
     X, y = digits
     estimator = CNNClassifier(max_epochs=2, augmentation="flip_crop")
@@ -65,6 +66,7 @@ def test_the_code_of_each_strategy_makes_what_was_compared(digits):
             )
 
 
+@pytest.mark.slow
 def test_the_code_of_each_strategy_for_numbers_makes_what_was_compared(recwarn):
     X, y = make_variance_images(60, distribution="normal", side=8, random_state=0)
     y[:4] = [1.0, 1.2, 9.8, 10.0]
@@ -101,6 +103,7 @@ def test_the_code_is_short_where_nothing_was_asked_for(monkeypatch, digits):
     )
 
 
+@pytest.mark.slow
 def test_the_report_and_the_json_file_state_the_recipe(digits, tmp_path):
     X, y = digits
     estimator = CNNClassifier(max_epochs=1, augmentation=FlipCrop(margin=0.25), lr=0.002)
@@ -240,6 +243,7 @@ def test_numbers_are_told_apart_by_their_errors():
     assert f'augmentation="{found}"' in choice["code"] or found == "shift_crop"
 
 
+@pytest.mark.slow
 def test_the_command_line_decides_on_training_images_and_says_so(tmp_path, capsys):
     arguments = ["digits", "--epochs", "1", "--repeats", "1", "--folds", "2", "--jobs", "1"]
     arguments += ["--strategies", "prior_shift", "--augmentation", "auto"]
