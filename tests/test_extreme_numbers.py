@@ -41,6 +41,7 @@ def test_equal_weights_of_any_unit_train_the_same_regressor(unit, early_stopping
     np.testing.assert_array_equal(found, predicted(CNNRegressor, X, target, **params))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [1.7e308, 1e-320])
 @pytest.mark.parametrize("params", [{}, {"early_stopping": True}, {"class_weight": "balanced"}])
 def test_equal_weights_of_any_unit_train_the_same_classifier(unit, params, data):

@@ -39,8 +39,8 @@ def no_training(monkeypatch):
     def begun(*args, **kwargs):
         raise AssertionError("A network was trained.")
 
-    for module in ("_cnn", "_training"):
-        monkeypatch.setattr(f"skimb.neural_network.{module}.train", begun)
+    for module in ("neural_network._cnn", "_engine._training"):
+        monkeypatch.setattr(f"skimb.{module}.train", begun)
 
 
 def some_images(n=60, n_few=20):

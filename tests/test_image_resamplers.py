@@ -323,6 +323,7 @@ def test_augmentations_of_any_kind():
         AugmentedOverSampler(augmentation=lambda batch: batch * np.nan).fit_resample(X, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", [AugmentedOverSampler(), DeepSMOTE(max_epochs=1, n_latent=4)])
 def test_inside_the_classifier_channels_lie_last_whatever_the_sampler_says(sampler):
     X, y = images(n=40, shape=(2, 8, 8))

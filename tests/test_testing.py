@@ -90,6 +90,7 @@ def test_no_loss_is_forgotten():
     assert classes == {type(loss) for loss in OURS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss",
     [

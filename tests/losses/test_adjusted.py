@@ -66,6 +66,7 @@ def test_golden_means():
     assert ldam.item() == pytest.approx(5.4243060631)
 
 
+@pytest.mark.slow
 def test_ldam_golden():
     margins = ldam_margins(COUNTS)
     close(margins, [0.158113883, 0.2811706626, 0.5])

@@ -378,6 +378,7 @@ def test_unknown_parameters_are_refused():
         FocalLoss().set_params(alpha=1)
 
 
+@pytest.mark.slow
 def test_a_plain_pytorch_loop_trains_with_it():
     torch.manual_seed(0)
     X = torch.randn(200, 4)

@@ -86,6 +86,7 @@ def test_its_parameters_can_be_searched(photos):
     assert clone(search.best_estimator_).augmentation is not search.best_estimator_.augmentation
 
 
+@pytest.mark.slow
 def test_predictions_are_averaged_over_mirror_images(photos):
     X, y = photos
     clf = quick(augmentation="flip_crop").fit(X, y)
@@ -156,6 +157,7 @@ def test_randomness_of_a_callable_is_seeded_and_the_global_state_left(photos):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.slow
 def test_repeats_of_a_row_in_a_batch_differ(photos):
     X, y = photos
     batches = []

@@ -47,6 +47,7 @@ def test_vgg_is_cut_to_the_image(image_shape, n_convolutions):
     assert net(torch.zeros(2, *image_shape)).shape == (2, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image_shape", [(1, 8, 8), (3, 33, 40), (1, 1, 6), (2, 65, 48)])
 def test_resnet_reads_any_image(image_shape):
     net = ResNet(image_shape[0], 3, image_shape=image_shape)
@@ -79,6 +80,7 @@ def test_each_trains_with_each_kind_of_head(module, small_digits):
         np.testing.assert_allclose(clf.predict_log_proba(X[:3]), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_network_starts_from_the_prior_unless_the_loss_adds_it():
     settings = {"image_shape": (1, 8, 8), "n_outputs": 3, "device": torch.device("cpu")}
     prior = np.array([0.9, 0.09, 0.01])

@@ -41,6 +41,7 @@ def test_what_it_makes_looks_like_the_class(fitted):
     assert len(np.unique(made, axis=0)) > 0.9 * len(made)
 
 
+@pytest.mark.slow
 def test_a_row_is_the_image_of_a_code_between_its_parents(fitted):
     sampler, X, _, X_res, _ = fitted
     first, second = sampler.parents_[5]

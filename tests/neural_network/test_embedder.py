@@ -172,6 +172,7 @@ def test_the_seed_of_the_embedder_is_that_of_what_has_none(small_digits):
     assert network.random_state is None
 
 
+@pytest.mark.slow
 def test_the_seed_of_a_resampler_reaches_the_network_of_its_embedder(small_digits, short):
     X, y = small_digits
     found = []
@@ -320,6 +321,7 @@ def test_a_column_of_images_beside_numbers_and_categories(column, head, picture_
     np.testing.assert_array_equal(again.predict(table), search.predict(table))
 
 
+@pytest.mark.slow
 def test_a_column_of_images_gives_a_frame_with_the_index_of_the_table(picture_table):
     table, y = picture_table
     columns = ColumnTransformer(
@@ -358,6 +360,7 @@ def test_a_search_embeds_each_image_once(cache, frozen, small_digits, count_rows
         assert n_distinct - 1 <= n_read <= n_distinct
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_what_was_computed(frozen, plain, small_digits, memory, tmp_path):
     X, _ = small_digits
     for cache in (True, tmp_path):
@@ -366,6 +369,7 @@ def test_what_is_kept_is_what_was_computed(frozen, plain, small_digits, memory, 
             np.testing.assert_array_equal(embedder.transform(X[rows]), plain.embed(X[rows]))
 
 
+@pytest.mark.slow
 def test_other_weights_layers_and_dtypes_are_kept_apart(frozen, small_digits, memory):
     X, y = small_digits
     other = FrozenEstimator(CNNClassifier(max_epochs=1, random_state=1).fit(X, y))

@@ -109,6 +109,7 @@ def test_every_loss_and_weight_hands_back_the_posterior(loss, remedy, table):
     np.testing.assert_allclose(uniform, expected / expected.sum(axis=1, keepdims=True), atol=0.08)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [CrossEntropyLoss(), LogitAdjustedLoss(), FocalLoss()], ids=repr)
 @pytest.mark.parametrize(
     "sampler",
@@ -177,6 +178,7 @@ def test_ldam_decides_by_cosines_and_is_calibrated_for_both(small_digits):
     assert clf.decision_temperature_ > 1.5 * clf.temperature_
 
 
+@pytest.mark.slow
 def test_without_a_target_prior_an_adjusted_loss_keeps_its_decision(table):
     X, y, posterior = table
     adjusted = saturated(loss="logit_adjusted", target_prior=None).fit(X, y)

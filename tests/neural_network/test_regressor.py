@@ -83,6 +83,7 @@ def test_it_learns_a_number():
     assert reg.predict(X).dtype == np.float64
 
 
+@pytest.mark.slow
 def test_predictions_are_in_the_unit_of_the_target_whatever_it_is(noise):
     X, y = noise
     for params in ({}, {"loss": "huber"}, {"loss": "balanced_mse", "target_weight": "lds"}):

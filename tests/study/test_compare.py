@@ -269,6 +269,7 @@ def test_a_fixed_test_set(data):
     assert result.protocol["evaluation"] == "fixed test set"
 
 
+@pytest.mark.slow
 def test_the_most_confident_mistakes_of_all_runs_are_shown_once_each(comparison, data):
     X, y = data
     for name in comparison.strategies:
@@ -483,6 +484,7 @@ def test_labels_are_escaped_in_the_report(data, tmp_path):
     assert "&lt;b&gt;8&lt;/b&gt;" in html
 
 
+@pytest.mark.slow
 def test_links_are_followed_and_devices_are_not_replaced(comparison, tmp_path):
     (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
     comparison.to_json(tmp_path / "link.json")
@@ -498,6 +500,7 @@ def test_links_are_followed_and_devices_are_not_replaced(comparison, tmp_path):
     assert (tmp_path / "pipe").is_fifo()
 
 
+@pytest.mark.slow
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(comparison, tmp_path, monkeypatch):
     path = tmp_path / "r.json"
     path.write_text("old")
@@ -512,6 +515,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(comparison, tmp_pat
     assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
 
 
+@pytest.mark.slow
 def test_floors_are_what_needs_no_network(comparison, data):
     X, y = data
     rare = np.mean(y == "eight")
@@ -533,6 +537,7 @@ def test_floors_are_what_needs_no_network(comparison, data):
     assert fitted.get_params()["module"] == "linear"
 
 
+@pytest.mark.slow
 def test_plot_and_print(comparison):
     figure = comparison.plot()
     assert len(figure.axes) == 2

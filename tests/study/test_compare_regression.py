@@ -127,6 +127,7 @@ def test_results_are_equal_for_any_number_of_processes(data):
     pd.testing.assert_frame_equal(*figures)
 
 
+@pytest.mark.slow
 def test_folds_hold_low_and_high_values_alike(comparison, data):
     _, y = data
     for outcome in comparison.outcomes["none"]:
@@ -260,6 +261,7 @@ def test_a_foreign_estimator_and_a_quantity_taken_for_labels_are_named(data):
         compare(X, np.rint(1000 * y).astype(int))
 
 
+@pytest.mark.slow
 def test_what_is_known_of_labels_is_not_asked_of_numbers(comparison):
     assert not hasattr(comparison, "confusion_matrix")
     assert repr(comparison).startswith("<RegressionComparison of 14 strategies")
@@ -288,6 +290,7 @@ def test_a_fixed_test_set_and_a_scoring_of_ones_own(data):
         assert absent not in page
 
 
+@pytest.mark.slow
 def test_numbers_are_written_with_the_digits_of_their_unit(data):
     X, y = data
     result = compare(X, 1e5 * y, estimator=ESTIMATOR, strategies=["focal_r"], cv=2, random_state=0)
@@ -318,6 +321,7 @@ def test_json_and_report(comparison, tmp_path):
     assert "http" not in page.split("</style>")[1].replace("http://www.w3.org", "")
 
 
+@pytest.mark.slow
 def test_largest_errors_are_told_by_their_sign(comparison):
     gallery = comparison.mistakes["none"]
     for label, sign in (("too low", -1), ("too high", 1)):
