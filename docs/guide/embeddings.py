@@ -4,6 +4,7 @@ Writes two pictures, and prints what each head of a `DecoupledClassifier` makes 
 scikit-learn's digits, "8" against the rest at 1:20.
 """
 
+import argparse
 from pathlib import Path
 
 import matplotlib as mpl
@@ -42,10 +43,11 @@ HEADS = {
 }
 
 
-def draw_neighbours(X, y, path):
+def draw_neighbours(X, y, path, *, max_epochs=20):
     """Draw classes in a plane, and the nearest images of some eights: in pixels and embedded."""
     train, test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
-    network = CNNClassifier(max_epochs=20, **RECIPE, random_state=0).fit(train, y_train)
+    network = CNNClassifier(max_epochs=max_epochs, **RECIPE, random_state=0)
+    network.fit(train, y_train)
     points = {
         "in pixels": test.reshape(len(test), -1).astype(np.float64),
         "in the embedding": CNNEmbedder(FrozenEstimator(network)).fit_transform(test),
@@ -87,11 +89,11 @@ def draw_neighbours(X, y, path):
     plt.close(figure)
 
 
-def draw_searches(X, y, path):
+def draw_searches(X, y, path, *, max_epochs=10):
     """Draw what a search over heads and a search end to end find, and how long they take."""
     gammas, weights = [0, 1, 2, 5], [None, "sqrt", "balanced", {0: 1, 1: 10}]
     grid = {"loss": [FocalLoss()], "loss__gamma": gammas, "class_weight": weights}
-    network = CNNClassifier(max_epochs=10, **RECIPE, random_state=0)
+    network = CNNClassifier(max_epochs=max_epochs, **RECIPE, random_state=0)
     common = {"cv": 3, "scoring": imbalance_scoring(y), "refit": "f1_minority"}
     searches = {
         "LossSearchCV: heads on one network a fold": LossSearchCV(network, grid, **common),
@@ -121,14 +123,15 @@ def draw_searches(X, y, path):
     plt.close(figure)
 
 
-def compare_heads(X, y, n_seeds=5):
+def compare_heads(X, y, *, n_seeds=5, max_epochs=10):
     """Print a table of heads: mean and standard deviation over splits."""
     scores = {name: [] for name in HEADS}
     for seed in range(n_seeds):
         train, test, y_train, y_test = train_test_split(
             X, y, test_size=0.3, stratify=y, random_state=seed
         )
-        network = CNNClassifier(max_epochs=10, **RECIPE, random_state=seed).fit(train, y_train)
+        network = CNNClassifier(max_epochs=max_epochs, **RECIPE, random_state=seed)
+        network.fit(train, y_train)
         for name, params in HEADS.items():
             model = network
             if params is not None:
@@ -159,11 +162,22 @@ def compare_heads(X, y, n_seeds=5):
 
 def main():
     """Draw both pictures, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--folder", type=Path, default=Path(__file__).parent, help="for the figures"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="few images and one epoch, to see that it runs"
+    )
+    arguments = parser.parse_args()
     X, y = load_imbalanced_digits(return_X_y=True)
-    here = Path(__file__)
-    draw_neighbours(X, y, here.with_name("embeddings.png"))
-    draw_searches(X, y, here.with_name("loss_search.png"))
-    compare_heads(X, y)
+    shorter, of_heads = {}, {}
+    if arguments.quick:
+        X, y, shorter = X[::4], y[::4], {"max_epochs": 1}
+        of_heads = {**shorter, "n_seeds": 1}
+    draw_neighbours(X, y, arguments.folder / "embeddings.png", **shorter)
+    draw_searches(X, y, arguments.folder / "loss_search.png", **shorter)
+    compare_heads(X, y, **of_heads)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Two classes in a plane, 600 rows and 30; every remedy trains the same small netw
 seed. The colour is the probability of the rare class, the line is where `predict` changes its mind.
 """
 
+import argparse
 from pathlib import Path
 
 import matplotlib as mpl
@@ -70,8 +71,15 @@ def cosine_network(in_channels, n_outputs):
 
 def main():
     """Train, print a table in Markdown, and draw."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=Path(__file__).parent, help="for the figure")
+    parser.add_argument(
+        "--quick", action="store_true", help="few points and one epoch, to see that it runs"
+    )
+    arguments = parser.parse_args()
+    n_fresh, max_epochs = (20, 1) if arguments.quick else (1000, 60)
     X, y = draw_rows(600, 30, seed=0)
-    X_test, y_test = draw_rows(60_000, 3_000, seed=1)
+    X_test, y_test = draw_rows(60 * n_fresh, 3 * n_fresh, seed=1)
     side = np.linspace(-3.5, 4, 120, dtype=np.float32)
     grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
     n_columns = 5
@@ -83,7 +91,7 @@ def main():
     print("| --- | --- | --- | --- | --- |")
     for ax, (name, params) in zip(axes.flat, REMEDIES.items(), strict=True):
         module = cosine_network if isinstance(params.get("loss"), LDAMLoss) else network
-        settings = {"lr": 1e-2, "max_epochs": 60, "steps_per_epoch": 10}
+        settings = {"lr": 1e-2, "max_epochs": max_epochs, "steps_per_epoch": 10}
         clf = CNNClassifier(module, batch_size=128, random_state=0, **settings, **params).fit(X, y)
         report = per_class_report(y_test, clf.predict(X_test)).loc["rare"]
         mean = clf.predict_proba(X_test)[:, 1].mean()
@@ -98,7 +106,7 @@ def main():
             ax.scatter(*X[y == label].T, s=size, color=color, linewidths=0)
         ax.set(xticks=[], yticks=[], xlim=(-3.5, 4), ylim=(-3.5, 4), aspect="equal")
         ax.set_title(name, fontsize=9)
-    figure.savefig(Path(__file__).with_name("remedies.png"), dpi=110)
+    figure.savefig(arguments.folder / "remedies.png", dpi=110)
 
 
 if __name__ == "__main__":

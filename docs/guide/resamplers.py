@@ -4,6 +4,7 @@ scikit-learn's digits, "8" against the rest at 1:20. Generators are shown with t
 they make; selectors in the plane of the two widest directions, with the pictures of what they drop.
 """
 
+import argparse
 from pathlib import Path
 
 import matplotlib as mpl
@@ -107,10 +108,20 @@ def draw_selectors(X, y, path):
 
 def main():
     """Draw both pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--folder", type=Path, default=Path(__file__).parent, help="for the figures"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="few images and one epoch, to see that it runs"
+    )
+    arguments = parser.parse_args()
     X, y = load_imbalanced_digits(return_X_y=True)
-    here = Path(__file__)
-    draw_generators(X, y, here.with_name("generators.png"))
-    draw_selectors(X, y, here.with_name("selectors.png"))
+    if arguments.quick:
+        X, y = X[::4], y[::4]
+        GENERATORS["DeepSMOTE()"].set_params(max_epochs=1)
+    draw_generators(X, y, arguments.folder / "generators.png")
+    draw_selectors(X, y, arguments.folder / "selectors.png")
 
 
 if __name__ == "__main__":

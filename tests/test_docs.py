@@ -1,0 +1,140 @@
+"""The pages of the guide: their Python blocks run in order, and their scripts run."""
+
+import ast
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md"))
+SCRIPTS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/guide/*.py"))
+
+#: A fenced block, the comment above it that says why it is not executed, and the block after it.
+FENCE = re.compile(
+    r"(?P<comment><!-- not executed: [^\n]+ -->\n)?"
+    r"^```(?P<language>\w*)\n(?P<body>.*?)^```\n(?:\n```\n(?P<output>.*?)^```\n)?",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def blocks_of(text, language):
+    """Return the line, the code and the printed value of each block that is to be executed."""
+    return [
+        (text[: match.start("body")].count("\n"), match["body"], match["output"])
+        for match in FENCE.finditer(text)
+        if match["language"] == language and match["comment"] is None
+    ]
+
+
+def run_block(name, line, code, output, namespace):
+    """Execute a block; where a block of plain text follows, compare its last value with that."""
+    # As many empty lines as stand above it: an error names the line of the page.
+    tree = ast.parse("\n" * line + code, filename=name)
+    last = tree.body[-1]
+    shows = output is not None and isinstance(last, ast.Expr)
+    if shows:
+        tree.body.pop()
+    exec(compile(tree, name, "exec"), namespace)
+    if shows and isinstance(last, ast.Expr):
+        value = eval(compile(ast.Expression(last.value), name, "eval"), namespace)
+        assert str(value).split() == output.split(), f"{name}, line {line}"
+
+
+def run_page(name, text):
+    namespace = {"__name__": "__main__"}
+    for block in blocks_of(text, "python"):
+        run_block(name, *block, namespace)
+    return namespace
+
+
+WITH_CODE = [
+    page for page in PAGES if blocks_of((ROOT / page).read_text(encoding="utf-8"), "python")
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WITH_CODE)
+def test_the_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page(page, (ROOT / page).read_text(encoding="utf-8"))
+
+
+def test_there_are_pages_with_code_and_scripts():
+    assert len(WITH_CODE) >= 4
+    assert len(SCRIPTS) >= 4
+
+
+PAGE = """
+```python
+x = 1
+```
+
+<!-- not executed: it downloads a network -->
+```python
+x = 2
+```
+
+```python
+y = x + 1
+y
+```
+
+```
+2
+```
+"""
+
+
+def test_blocks_share_names_in_order_and_marked_ones_are_left_out():
+    assert run_page("page.md", PAGE)["y"] == 2
+
+
+def test_a_value_that_is_not_the_printed_one_fails():
+    with pytest.raises(AssertionError, match=r"page\.md, line 11"):
+        run_page("page.md", PAGE.replace("```\n2", "```\n3"))
+
+
+def test_an_error_names_the_line_of_the_page():
+    with pytest.raises(NameError) as caught:
+        run_page("page.md", PAGE.replace("x = 1", "unknown"))
+    assert caught.traceback[-1].lineno + 1 == 3
+
+
+# A network of one epoch may predict one class only.
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_of_the_guide_runs(script, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [script, "--quick", "--folder", str(tmp_path)])
+    with mpl.rc_context():
+        runpy.run_path(str(ROOT / script), run_name="__main__")
+    plt.close("all")
+    assert list(tmp_path.glob("*.png"))
+
+
+@pytest.mark.parametrize("page", [*PAGES, "README.md", "CONTRIBUTING.md"])
+def test_commands_and_links_of_a_page_name_files_that_exist(page):
+    path = ROOT / page
+    text = path.read_text(encoding="utf-8")
+    named = [
+        ROOT / word
+        for _, body, _ in blocks_of(text, "console")
+        for word in re.findall(
+            r"(?<!\S)(?:docs|benchmarks|tests|skimb)/\S+\.(?:py|txt)(?!\S)", body
+        )
+    ]
+    links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text)
+    named += [path.parent / link for link in links]
+    assert not [str(file) for file in named if not file.exists()]
+
+
+def test_paths_in_the_contributor_page_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:skimb|tests|docs|benchmarks|\.ci)/[\w./-]*)`", text))
+    assert len(named) > 20
+    assert not [path for path in sorted(named) if not (ROOT / path).exists()]
