@@ -473,7 +473,7 @@ def noisy(tmp_path):
 
 
 def test_c_libraries_are_kept_quiet_and_nobody_else_is(noisy, capfd):
-    with Image.open(noisy) as image, pytest.raises(OSError, match="decoder error"):
+    with Image.open(noisy) as image, pytest.raises(OSError, match=r"decoder error|-2"):
         image.load()
     loud = capfd.readouterr().err
     stop = threading.Event()
@@ -489,7 +489,7 @@ def test_c_libraries_are_kept_quiet_and_nobody_else_is(noisy, capfd):
     stop.set()
     speaker.join()
     assert set(capfd.readouterr().err.split()) == {"word"}
-    with Image.open(noisy) as image, pytest.raises(OSError, match="decoder error"):
+    with Image.open(noisy) as image, pytest.raises(OSError, match=r"decoder error|-2"):
         image.load()
     # The handler is as it was.
     assert capfd.readouterr().err == loud

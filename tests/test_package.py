@@ -2,12 +2,15 @@
 
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import skimb
 
@@ -72,6 +75,29 @@ def test_the_version_stands_in_one_place():
     assert settings["tool"]["hatch"]["version"] == {"path": "skimb/__init__.py"}
     named = ("pyproject.toml", "CITATION.cff")
     assert not [n for n in named if skimb.__version__ in (root / n).read_text(encoding="utf-8")]
+
+
+def test_the_lowest_versions_are_those_that_are_tested():
+    root = Path(skimb.__file__).parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    lists = [project["dependencies"], *(extras[name] for name in ("augment", "pretrained", "test"))]
+    promised = {}
+    for requirement in map(Requirement, [text for texts in lists for text in texts]):
+        if requirement.name != "skimb":
+            (bound,) = requirement.specifier
+            assert bound.operator == ">=", requirement
+            promised[requirement.name.lower()] = Version(bound.version)
+    tested, usual = (
+        {
+            name.lower(): Version(version)
+            for name, version in re.findall(r"(?m)^([\w-]+)==(\S+)$", (root / file).read_text())
+        }
+        for file in ("constraints-lowest.txt", "constraints.txt")
+    )
+    # Older ones cannot be installed everywhere.
+    assert tested.pop("torch") == usual["torch"] >= promised.pop("torch")
+    assert tested == promised
 
 
 def test_type_checkers_are_told_that_the_package_has_types():

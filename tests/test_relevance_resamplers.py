@@ -319,7 +319,9 @@ def test_selectors_take_paths_frames_and_sparse_rows(resampler):
         np.testing.assert_array_equal(np.ravel(chosen), expected)
     rows = sparse.csr_array(np.diag(np.arange(1.0, 91)))
     chosen, _ = fitted.fit_resample(rows, y)
-    np.testing.assert_array_equal(chosen.max(axis=1).toarray() - 1, fitted.sample_indices_)
+    np.testing.assert_array_equal(
+        np.ravel(chosen.max(axis=1).toarray()) - 1, fitted.sample_indices_
+    )
     table = pd.DataFrame({"x": np.arange(90, dtype="int8"), "path": paths}, index=paths)
     chosen, values = fitted.fit_resample(table, pd.Series(y, index=paths, name="age"))
     assert (list(chosen.columns), chosen["x"].dtype, values.name) == (["x", "path"], np.int8, "age")

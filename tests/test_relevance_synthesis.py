@@ -377,11 +377,11 @@ def test_tables_keep_their_columns_and_categories(maker):
     if maker.__class__ is SMOTER:
         first, second = (frame.iloc[rows].reset_index(drop=True) for rows in maker.parents_.T)
         for name in CATEGORIES[:-1]:
-            values = made[name].reset_index(drop=True).astype(object).fillna("missing")
-            is_first, is_second = (
-                values == parent[name].astype(object).fillna("missing")
-                for parent in (first, second)
+            values, of_first, of_second = (
+                part[name].astype(object).map(lambda value: "missing" if pd.isna(value) else value)
+                for part in (made.reset_index(drop=True), first, second)
             )
+            is_first, is_second = values == of_first, values == of_second
             assert (is_first | is_second).all()
             assert 0.2 < is_first[is_first != is_second].mean() < 0.8
         exact = first["age"] + maker.gaps_ * (second["age"] - first["age"].astype(float))
