@@ -27,7 +27,6 @@ ALLOWED = {
     "_forward_hooks": "torch has no public way to ask whether a module has hooks",
     "_forward_pre_hooks": "torch has no public way to ask whether a module has hooks",
     "_BatchNorm": "a network of the user's own may subclass it; torch has no public base class",
-    "_parameters": "to be replaced by parameters(recurse=False)",
 }
 
 
