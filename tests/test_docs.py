@@ -36,11 +36,11 @@ def run_block(name, line, code, output, namespace):
     # As many empty lines as stand above it: an error names the line of the page.
     tree = ast.parse("\n" * line + code, filename=name)
     last = tree.body[-1]
-    shows = output is not None and isinstance(last, ast.Expr)
-    if shows:
+    if output is None or not isinstance(last, ast.Expr):
+        exec(compile(tree, name, "exec"), namespace)
+    else:
         tree.body.pop()
-    exec(compile(tree, name, "exec"), namespace)
-    if shows and isinstance(last, ast.Expr):
+        exec(compile(tree, name, "exec"), namespace)
         value = eval(compile(ast.Expression(last.value), name, "eval"), namespace)
         assert str(value).split() == output.split(), f"{name}, line {line}"
 
