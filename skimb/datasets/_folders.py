@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from skimb._image_decoding import image_endings
 from skimb._image_files import named
+from skimb._image_folders import class_folders
 from skimb._warnings import warn
 
-__all__ = ["classes_of", "load_image_folder"]
+__all__ = ["load_image_folder"]
 
 #: How the parts of a data set are called that was split before; the first ones are trained on.
 TRAINING = ("train", "training")
@@ -67,7 +67,7 @@ def load_image_folder(path):
     >>> images.target
     array(['cat', 'dog'], dtype='<U3')
     """
-    classes, skipped = _listing(path)
+    classes, skipped = class_folders(path)
     _refuse_parts(path, classes)
     if len(classes) < 2:
         raise ValueError(
@@ -90,66 +90,6 @@ def load_image_folder(path):
         skipped=skipped,
         remark=" ".join(remarks),
     )
-
-
-def classes_of(path):
-    """List the images of each sub-folder, which may be none.
-
-    Parameters
-    ----------
-    path : str or Path
-        The folder.
-
-    Returns
-    -------
-    dict of str to list of str
-        Name to files, both sorted.
-
-    Raises
-    ------
-    ValueError
-        If there is no such folder.
-    """
-    return _listing(path)[0]
-
-
-def _listing(path):
-    """Return the images of each sub-folder, and the files that are none, by ending."""
-    folder = Path(path)
-    if not folder.is_dir():
-        what = "a file" if folder.exists() else "not there"
-        raise ValueError(
-            f"{folder} must be a folder with one sub-folder a class, but it is {what}."
-        )
-    classes, skipped = {}, defaultdict(list)
-    for child in sorted(folder.iterdir()):
-        if child.name.startswith("."):
-            continue
-        if child.is_dir():
-            classes[child.name] = sorted(_images_in(child, skipped))
-        elif child.suffix.lower() in image_endings():
-            # An image beside the classes has none.
-            skipped[child.suffix.lower()].append(str(child))
-    return classes, {ending: sorted(files) for ending, files in sorted(skipped.items())}
-
-
-def _images_in(folder, skipped):
-    """Yield the images of a folder and of those in it; put aside what is none."""
-
-    def refuse(exc):
-        raise ValueError(f"{exc.filename} cannot be listed: {exc.strerror}.") from exc
-
-    for place, folders, files in os.walk(folder, onerror=refuse):
-        for name in [name for name in folders if (Path(place) / name).is_symlink()]:
-            # It might lead back here, or into another class.
-            skipped["link to a folder"].append(str(Path(place) / name))
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for file in (Path(place) / name for name in files if not name.startswith(".")):
-            # What has the ending but is no file is listed too: reading names it.
-            if file.suffix.lower() in image_endings():
-                yield str(file)
-            else:
-                skipped[file.suffix.lower()].append(str(file))
 
 
 def _refuse_parts(path, classes):
