@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["MOST_LABELS", "Table", "read_table"]
+from skimb._quantities import has_fractions, has_many_values, is_quantity
 
-#: Different numbers up to which a column of a table is taken for labels.
-MOST_LABELS = 20
+__all__ = ["Table", "read_table"]
 
 #: What may be read as a number where numbers are asked for; "nan", "inf" and "1_000" may not.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -175,7 +174,7 @@ class Table:
             return cells
         if cells.dtype.kind == "f":
             # To scikit-learn fractions are no labels.
-            return cells.astype(str) if _has_fractions(cells) else cells
+            return cells.astype(str) if has_fractions(cells) else cells
         kinds = sorted({type(cell).__name__ for cell in cells})
         if kinds in (["bool"], ["int"]):
             return np.array(cells.tolist())
@@ -253,15 +252,14 @@ class Table:
         """
         cells = self._find(name)
         if cells.dtype.kind in "iuf":
-            return _has_fractions(cells) or len(np.unique(cells)) > MOST_LABELS
+            return is_quantity(cells)
         if not self.is_text:
             return False
         is_plain = np.array([bool(PLAIN_NUMBER.fullmatch(cell.strip())) for cell in cells])
         numbers = np.array([_number(cell) for cell in cells[is_plain]])
-        has_many = len(np.unique(numbers)) > MOST_LABELS
         if is_plain.all():
-            return has_many or _has_fractions(numbers)
-        if has_many and 2 * is_plain.sum() > len(cells):
+            return is_quantity(numbers)
+        if has_many_values(numbers) and 2 * is_plain.sum() > len(cells):
             row = int(is_plain.argmin())
             raise ValueError(
                 f"The column {name!r} of {self.path} holds {len(np.unique(numbers))} different "
@@ -269,10 +267,6 @@ class Table:
                 "Mend it or take the row out; or say --task classification if these are labels."
             )
         return False
-
-
-def _has_fractions(numbers):
-    return bool(np.any(numbers[np.isfinite(numbers)] % 1 != 0))
 
 
 def _plain(cell):

@@ -19,7 +19,8 @@ import pytest
 from PIL import Image
 
 import skimb
-from skimb.__main__ import _Stream, main
+from skimb.__main__ import main
+from skimb._command_line._streams import Stream
 from skimb.neural_network import CNNClassifier
 
 
@@ -271,7 +272,7 @@ def test_version(capsys):
 def test_bad_data_exits_with_1_in_one_line(capsys):
     assert main(["compare", "digits", "--folds", "100"]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("skimb: Class '8' has 81 rows, fewer than the 100 folds")
+    assert error.startswith("skimb: Class '8' has 81 samples, fewer than the 100 folds")
     assert error.count("\n") == 1
 
 
@@ -302,10 +303,10 @@ def test_an_absent_device_exits_with_1_before_images_are_read(device, folders, m
 
 def test_images_that_memory_cannot_hold_exit_with_1(folders, monkeypatch, capsys):
     folder = str(folders / "train")
-    monkeypatch.setattr("skimb.__main__._memory", lambda: 10**6)
+    monkeypatch.setattr("skimb._command_line._inputs._memory", lambda: 10**6)
     assert main(["compare", folder, "--size", "4096"]) == 1
     assert "60 images of 4096 x 4096 take 2.8 GiB" in capsys.readouterr().err
-    monkeypatch.setattr("skimb.__main__._memory", lambda: None)
+    monkeypatch.setattr("skimb._command_line._inputs._memory", lambda: None)
     monkeypatch.setattr("skimb.datasets.read_images", Mock(side_effect=MemoryError))
     assert main(["compare", folder, "--size", "4096"]) == 1
     assert capsys.readouterr().err.startswith("skimb: there is not enough memory. Give a smaller")
@@ -388,7 +389,7 @@ def test_a_terminal_of_ascii_gets_the_table(few):
 )
 def test_a_stream_replaces_the_characters_that_it_lacks(encoding, expected):
     raw = io.BytesIO()
-    stream = _Stream(io.TextIOWrapper(raw, encoding=encoding))
+    stream = Stream(io.TextIOWrapper(raw, encoding=encoding))
     stream.write("± \udce9 caf\N{LATIN SMALL LETTER E WITH ACUTE}")
     stream.flush()
     assert raw.getvalue().decode(encoding) == expected
@@ -599,7 +600,9 @@ def test_classes_of_any_name_have_a_report_and_figures(few, capsys, recwarn):
 
 
 def test_names_that_cannot_be_drawn_are_told_before_training(few, monkeypatch, capsys):
-    monkeypatch.setattr("skimb.study._report.picture", Mock(side_effect=RuntimeError("no font")))
+    monkeypatch.setattr(
+        "skimb.study._report.image_source", Mock(side_effect=RuntimeError("no font"))
+    )
     monkeypatch.setattr("skimb.study.compare", Mock(side_effect=AssertionError))
     assert main(["compare", str(few / "few"), *FEW, "--report", str(few / "r.html")]) == 1
     assert "The report cannot be drawn here, RuntimeError: no font." in capsys.readouterr().err

@@ -21,12 +21,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold
 
 from skimb import _image_files as image_files
+from skimb._groups import sample_groups
 from skimb._image_files import ImageFiles, as_paths
 from skimb._networks._pretrained import unit_scale
 from skimb.class_weight import class_counts
 from skimb.datasets import load_image_folder, load_imbalanced_digits, read_images
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
-from skimb.neural_network._held_out import bundles
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.under_sampling import RandomUnderSampler
 
@@ -810,7 +810,7 @@ def test_what_8_bits_would_lose_is_learnt_from_files(scan, tmp_path):
 def test_deep_images_that_differ_are_no_duplicates(tmp_path):
     images = np.arange(200, dtype=np.uint16).repeat(36).reshape(200, 6, 6)
     read = read_images(save_all(images, tmp_path, ".png"))
-    assert len(np.unique(bundles(read))) == 200
+    assert len(np.unique(sample_groups(read))) == 200
     assert len(np.unique(read)) == 200
 
 

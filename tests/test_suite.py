@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from skimb._engine._runtime import resolve_device
+from skimb._engine import resolve_device
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from skimb.__main__ import main
-from skimb._tables import MOST_LABELS, read_table
+from skimb._quantities import MOST_LABELS
+from skimb._tables import read_table
 
 
 def written(folder, text, name="t.csv", encoding="utf-8"):

@@ -7,22 +7,20 @@ from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import check_random_state, indexable
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from skimb._groups import checked_groups, held_out_folds
 from skimb._images import checked_once, fit_images
 from skimb._params import HasMethods, Interval, fit_context, safe_indexing
 from skimb._sub_estimators import seeded_clone
 from skimb._unpacking import unpacked
-from skimb.model_selection._grouping import bundles_of, grouped_folds, groups_by_class
 from skimb.neural_network import CNNClassifier, training_length
 
 __all__ = [
     "MEASURES",
     "TunedOffsetsClassifierCV",
-    "held_out_folds",
     "reads_labels",
     "tune_offsets",
 ]
@@ -307,9 +305,9 @@ class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         X = checked_once(X, images)
         scoring = self._scoring(y)
-        bundle = bundles_of(X, groups)
+        numbers = checked_groups(X, groups)
         seed = int(rng.randint(np.iinfo(np.int32).max))
-        folds = held_out_folds(y, bundle, seed, n_folds=self.cv)
+        folds = held_out_folds(y, numbers, seed, n_folds=self.cv)
         network = network.estimator if is_frozen else seeded_clone(network, rng)
         log_proba = np.empty((len(y), len(np.unique(y))))
         for train, test in folds:
@@ -420,47 +418,3 @@ def _for_part(network, n_samples, n_train):
     )
     steps = max(1, round(length.steps_per_epoch * n_train / n_samples))
     return part.set_params(**length._replace(steps_per_epoch=steps)._asdict())
-
-
-def held_out_folds(y, tied, seed, *, n_folds=2):
-    """Return the splits by which a training part chooses offsets.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,)
-        Labels of the training part.
-    tied : ndarray of shape (n,), int, or None
-        Samples of one number stay together.
-    seed : int
-    n_folds : int, default=2
-        At most.
-
-    Returns
-    -------
-    list of (ndarray, ndarray)
-        Samples to train on, and samples that are held out, with every class among both.
-
-    Raises
-    ------
-    ValueError
-        If a class has a single sample, or what is tied cannot be shared out so.
-    """
-    labels, counts = np.unique(y, return_counts=True)
-    if counts.min() < 2:
-        raise ValueError(
-            f"Class {labels.tolist()[counts.argmin()]!r} has a single sample (of n_samples="
-            f"{len(y)}), and offsets are chosen on samples that are held out. Give at least two of "
-            "every class."
-        )
-    if tied is None or len(np.unique(tied)) == len(y):
-        folds = StratifiedKFold(min(n_folds, counts.min()), shuffle=True, random_state=seed)
-        return list(folds.split(np.empty(len(y)), y))
-    for n in range(min(n_folds, groups_by_class(y, tied, labels).min()), 1, -1):
-        splits = grouped_folds(y, tied, n, seed)
-        if splits is not None:
-            return splits
-    raise ValueError(
-        "Offsets (strategy 'threshold') are chosen on groups that are held out, with every class "
-        f"on both sides, and those of {len(y)} samples cannot be shared out so. Give more groups, "
-        "fewer folds, or leave the strategy out."
-    )

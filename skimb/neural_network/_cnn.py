@@ -38,6 +38,7 @@ from skimb._engine import (
     try_optimizer,
     try_step,
 )
+from skimb._groups import group_numbers
 from skimb._images import check_images, fit_images, warn_of_other_pixels
 from skimb._lazy_rows import ResampledRows
 from skimb._networks import MODULES, PretrainedBackbone, build_module, last_linear, unit_scale
@@ -55,7 +56,7 @@ from skimb._pixel_values import levels_of
 from skimb._unpacking import unpacked
 from skimb._warnings import warn
 from skimb.losses import Loss, RegressionLoss
-from skimb.neural_network._held_out import group_numbers, hold_out
+from skimb.neural_network._held_out import hold_out
 from skimb.neural_network._net_input import NetInput
 
 __all__ = ["BaseCNN", "PendingFit", "pend", "refuse_parameters_of_a_string", "try_loss"]

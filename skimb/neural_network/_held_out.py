@@ -4,18 +4,13 @@ Equal rows, and rows of one group, are tied together and go to one side as a who
 keeps a resampler that ran before ``fit`` from showing validation rows to the training.
 """
 
-from hashlib import blake2b
-
 import numpy as np
-import pandas as pd
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from sklearn.utils import check_consistent_length
 
-from skimb._image_files import ImageFiles
+from skimb._groups import sample_groups
 from skimb._warnings import warn
 
-__all__ = ["bundles", "group_numbers", "hold_out"]
+__all__ = ["hold_out"]
 
 
 def hold_out(
@@ -70,7 +65,7 @@ def hold_out(
     ValueError
         If no class can be split.
     """
-    bundle = bundles(images, groups)
+    bundle = sample_groups(images, groups)
     is_original = np.full(len(bundle), True) if view is None else view.are_copies()
     n_classes = int(target.max()) + 1
     chosen, unsplit = _choose(
@@ -137,78 +132,3 @@ def _choose(bundle, target, n_classes, *, fraction, least, rng):
                 held[members] += n_members
                 left[members] -= 1
     return np.flatnonzero(chosen), np.flatnonzero(held == 0)
-
-
-def bundles(images, groups=None):
-    """Give each row the number of its bundle: rows tied by equality or by group.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, ...), ImageFiles, or paths of shape (n,)
-        The rows; those equal byte for byte (files: of equal path) are tied.
-    groups : ndarray of shape (n,), int, default=None
-        Rows of one group are tied.
-
-    Returns
-    -------
-    ndarray of shape (n,), int
-    """
-    n_rows = len(images)
-    rows = images.paths if isinstance(images, ImageFiles) else images
-    if rows.ndim == 1:
-        # Files are equal where their paths are: none is opened for this.
-        by_content = _number(rows.tolist())
-    else:
-        rows = _rows(rows)
-        by_content = _number([blake2b(row.tobytes(), digest_size=16).digest() for row in rows])
-    if groups is None:
-        return by_content
-    by_group = np.unique(groups, return_inverse=True)[1]
-    # Two rows are tied when a chain of equal rows and shared groups joins them.
-    n_contents = by_content.max() + 1
-    edges = coo_array(
-        (np.ones(n_rows, dtype=bool), (by_content, n_contents + by_group)),
-        shape=(n_contents + by_group.max() + 1,) * 2,
-    )
-    component = connected_components(edges, directed=False)[1]
-    return np.unique(component[by_content], return_inverse=True)[1]
-
-
-def group_numbers(groups, images):
-    """Return the number of each row's group.
-
-    Parameters
-    ----------
-    groups : array-like of shape (n,), or a frame of one column
-        Values of any type, none of them missing.
-    images : array-like of n rows
-        What they belong to.
-
-    Returns
-    -------
-    ndarray of shape (n,), int
-
-    Raises
-    ------
-    ValueError
-        If the shape does not fit, or values are missing.
-    """
-    labels = np.asarray(groups, dtype=object)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1:
-        raise ValueError(f"`groups` must hold one value a row. Got shape {labels.shape}.")
-    check_consistent_length(images, labels)
-    numbers = pd.factorize(labels)[0]
-    if np.any(numbers < 0):
-        raise ValueError("`groups` has missing values. Give every row a group.")
-    return numbers
-
-
-def _rows(images):
-    return np.ascontiguousarray(images).reshape(len(images), -1)
-
-
-def _number(keys):
-    numbers = {}
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)

@@ -1,41 +1,43 @@
-"""Whether mirrored images are a help, decided on images that are held out."""
+"""The choice whether training images are mirrored, decided on images that are held out."""
 
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone, is_regressor
 
-from skimb._engine import DEFAULT_AUGMENTATION
+from skimb._groups import checked_groups, held_out_folds
 from skimb._params import safe_indexing
 from skimb.model_selection import BinnedStratifiedKFold
-from skimb.model_selection._grouping import bundles_of
-from skimb.model_selection._offsets import held_out_folds
+from skimb.neural_network import CNNClassifier
 from skimb.study._recipe import expression_of
 
 __all__ = ["choose_augmentation"]
 
-#: What is tried beside the default.
+#: The default of the constructors.
+DEFAULT_AUGMENTATION = CNNClassifier().augmentation
+
+#: The augmentation that is tried in addition to the default.
 WITH_FLIPS = "flip_crop"
 
 
 def choose_augmentation(estimator, X, y, groups=None, *, seed) -> Any:
     """Train a network with mirrored images and one without, and take the better.
 
-    They are told apart by the log loss of a fifth of the images that is held out (numbers: by
-    the absolute error). Every image has its say in it, and it is smooth: where a rare class has ten
-    of the held-out images, one of them moves balanced accuracy by 0.05. Mirrored images are taken
+    They are compared by the log loss of a fifth of the images that is held out (numbers: by the
+    absolute error). Every image counts in it, and it is smooth: where a minority class has ten of
+    the held-out images, one of them moves balanced accuracy by 0.05. Mirrored images are taken
     where they are better by more than one standard error; a tie goes to the default.
 
     Parameters
     ----------
     estimator : CNNClassifier or CNNRegressor
-        The plain network. It is left as it is.
+        The baseline. It is left as it is.
     X, y : array-like
-        The training images, and never those of a test set.
+        The training images; test images must not be among them.
     groups : array-like of shape (n,), default=None
         Samples of one group stay on one side; so do equal images.
     seed : int
-        Of the split, and of both networks.
+        The seed of the split and of both networks.
 
     Returns
     -------
@@ -43,15 +45,25 @@ def choose_augmentation(estimator, X, y, groups=None, *, seed) -> Any:
         A value for `augmentation`.
     choice : dict
         ``losses`` by name, ``measure``, ``n_held_out``, and ``code``, the line for the constructor.
+
+    Examples
+    --------
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.neural_network import CNNClassifier
+    >>> from skimb.study import choose_augmentation
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> name, choice = choose_augmentation(CNNClassifier(max_epochs=1), X, y, seed=0)
+    >>> sorted(choice["losses"]), choice["n_held_out"]
+    (['flip_crop', 'shift_crop'], 341)
     """
     y = np.asarray(y)
     is_number = is_regressor(estimator)
-    bundle = bundles_of(X, groups)
+    sample_groups = checked_groups(X, groups)
     if is_number:
         folds = BinnedStratifiedKFold(5, shuffle=True, random_state=seed)
-        train, test = next(folds.split(np.empty(len(y)), y, bundle))
+        train, test = next(folds.split(np.empty(len(y)), y, sample_groups))
     else:
-        train, test = held_out_folds(y, bundle, seed, n_folds=5)[0]
+        train, test = held_out_folds(y, sample_groups, seed, n_folds=5)[0]
     X_train, X_test = (safe_indexing(X, rows) for rows in (train, test))
     losses = {}
     for name in (DEFAULT_AUGMENTATION, WITH_FLIPS):

@@ -3,28 +3,32 @@
 import sys
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
-from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils.multiclass import type_of_target
+from sklearn.utils import (
+    assert_all_finite,
+    check_consistent_length,
+    check_random_state,
+)
 from sklearn.utils.validation import column_or_1d
-from tqdm import tqdm
 
+from skimb._groups import are_shared, checked_groups
 from skimb._image_files import is_paths
 from skimb._params import safe_indexing
+from skimb._quantities import has_fractions, is_quantity
 from skimb._warnings import warn
 from skimb.neural_network import CNNClassifier, CNNRegressor, training_length
-from skimb.study._classification import ClassificationTask
+from skimb.study._classification_task import ClassificationTask
+from skimb.study._jobs import Job, Progress, Run, run_jobs
 from skimb.study._recipe import code_of, recipe_of
-from skimb.study._regression import RegressionTask
-from skimb.study._splits import bundles_of, check_whole, count_known
-from skimb.study._strategies import BASELINE
+from skimb.study._regression_task import RegressionTask
+from skimb.study._splits import check_whole, count_known
+from skimb.study._strategies import chosen_strategies, group_strategies
 
 __all__ = ["compare"]
 
@@ -45,45 +49,59 @@ def compare(
     n_jobs=None,
     verbose=0,
 ) -> Any:
-    """Compare remedies for imbalance on your data: rare classes, or rare values of a number.
+    """Compare strategies against imbalance on your data: imbalanced classes, or rare values.
 
-    No remedy wins everywhere. Every strategy sees the same folds, starts from the same seeds and
-    takes the same number of gradient steps; each is set against the plain network, with an
-    interval that says whether the difference is more than noise.
+    No strategy wins everywhere. Every strategy sees the same folds and starts from the same seeds,
+    and the built-in ones take the same number of gradient steps; each is compared with the
+    baseline, with an interval that says whether the difference is more than noise.
 
     Parameters
     ----------
     X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W)
         Images.
     y : array-like of shape (n,)
-        Labels, of which the rarest is the minority; or values of a continuous target.
-    strategies : sequence of str, default=None
-        Names from `skimb.study.STRATEGIES` or, for a continuous target,
-        `skimb.study.REGRESSION_STRATEGIES`. None: all that can run: where no value of y lies beyond
-        the whiskers of its box plot, those that must know what is rare cannot. ``"none"``, the
-        baseline, is always added.
+        Labels, of which the rarest is the minority class; or values of a continuous target.
+    strategies : sequence of str or dict, default=None
+        A sequence of names from `skimb.study.STRATEGIES` or, for a continuous target,
+        `skimb.study.REGRESSION_STRATEGIES`: ``"none"``, the baseline, is added to it. None: all
+        that can run; where no value of y lies beyond the whiskers of its box plot, those that must
+        know which values are rare cannot.
+
+        A dict adds estimators of your own: its keys are the names that tables and files show, its
+        values are names of built-in strategies, or objects: a ``CNNClassifier`` or
+        ``CNNRegressor``, any other scikit-learn classifier or regressor, or a Pipeline of
+        scikit-learn or imbalanced-learn. In every run a clone of the object is fitted with ``X``
+        and ``y`` of the same training part, and scored on the same test part with the same
+        measures. Wherever it has a ``random_state`` that is None, nested ones included, it gets a
+        seed that is derived from `random_state`. An object is trained as it is: only the built-in
+        strategies are sure to take the same number of gradient steps. The baseline is the entry
+        that is ``"none"``, else the first one.
     estimator : CNNClassifier or CNNRegressor, default=None
-        The network and how it is trained; the strategies change it each in one respect, and each
-        run gives it a seed. None: a ``CNNRegressor()`` where y holds fractions, else a
-        ``CNNClassifier()``: for whole numbers that are a quantity, give the former.
+        The network of the built-in strategies and how it is trained; the strategies change it each
+        in one respect, and each run gives it a seed. It also says whether y holds labels or
+        numbers. None: a ``CNNRegressor()`` where y holds fractions or more than 20 different
+        numbers, else a ``CNNClassifier()``; the command line follows the same rule.
     cv : int, splitter or iterable, default=None
         Folds. None: 5; an int is stratified, by class or by the rank of the value, and shuffled
-        anew in each repeat.
+        differently in each repeat.
     groups : array-like of shape (n,), default=None
-        Rows of one group, a patient say, never stand on both sides of a split, lest a network be
-        scored on what it knows by heart. Nor do images that are equal byte for byte (paths: equal
-        strings), with groups and without; where a `cv` of your own, or the test set, puts equal
-        ones on both sides, a warning says so.
+        Samples of one group, a patient for instance, never stand on both sides of a split, so that
+        no network is scored on images that it has learned. The same holds for images that are equal
+        byte for byte (paths: equal strings), with groups and without; where a `cv` of your own, or
+        the test set, puts equal ones on both sides, a warning says so. They decide the splits of
+        the comparison; an object of your own is fitted without them.
     n_repeats : int, default=1
-        How often the folds are run, each time other folds and seeds; 1 where `cv` fixes the folds.
+        The number of times that the folds are run, with other folds and seeds each time;
+        1 where `cv` fixes the folds.
     scoring : dict of str to scorer, default=None
-        None: `skimb.metrics.imbalance_scoring`, or `skimb.metrics.regression_scoring`, of which
-        errors are shown as such, the lower the better.
+        None: `skimb.metrics.imbalance_scoring`, or `skimb.metrics.regression_scoring`, whose
+        errors are shown as errors: the lower, the better. A measure that needs scores is NaN for a
+        classifier that has neither ``predict_proba`` nor ``decision_function``.
     X_test, y_test : array-like, default=None
         A test set. With it there are no folds: each repeat trains on all of X, and the intervals
-        speak of the randomness of training alone.
+        cover the randomness of training alone.
     random_state : int, RandomState instance or None, default=None
-        Drives folds and seeds. Results are equal for any `n_jobs`.
+        The source of folds and seeds. Results are equal for any `n_jobs`.
     n_jobs : int, default=None
         Processes, as in joblib.
     verbose : int, default=0
@@ -92,18 +110,20 @@ def compare(
     Returns
     -------
     Comparison or RegressionComparison
-        With ``table``, ``verdict``, ``plot()``, ``to_html(path)`` and ``to_json(path)``.
+        It has ``table``, ``verdict``, ``plot()``, ``to_html(path)`` and ``to_json(path)``.
 
     Raises
     ------
     ValueError
-        If a strategy is unknown, a class is too small for the folds, the splits of `cv` tear
-        groups apart, or the estimator cannot be compared fairly; before any training.
+        If a strategy is unknown or of another kind than the target, a class is too small for the
+        folds, the splits of `cv` tear groups apart, or the estimator cannot be compared fairly;
+        all before any training.
 
     Examples
     --------
     >>> from skimb.datasets import load_imbalanced_digits
-    >>> from skimb.neural_network import CNNClassifier
+    >>> from skimb._warnings import warn
+    from skimb.neural_network import CNNClassifier
     >>> from skimb.study import compare
     >>> X, y = load_imbalanced_digits(return_X_y=True)
     >>> result = compare(
@@ -116,14 +136,22 @@ def compare(
     ... )
     >>> result.table[("f1_minority", "mean")].index.tolist()
     ['none', 'class_weight', 'prior_shift']
+
+    An estimator of your own is an entry of a dict:
+
+    >>> from sklearn.dummy import DummyClassifier
+    >>> own = {"coin": DummyClassifier(strategy="uniform"), "always 0": DummyClassifier()}
+    >>> result = compare(X, y, strategies=own, cv=3, random_state=0)
+    >>> result.baseline
+    'coin'
     """
     y = column_or_1d(y)
     check_consistent_length(X, y)
     task = _task_of(estimator, X, y)
-    names = _check_names(strategies, task)
+    chosen = chosen_strategies(strategies, task)
     if (X_test is None) != (y_test is None):
         raise ValueError("`X_test` and `y_test` belong together: give both or neither.")
-    estimator = _check_estimator(estimator, task)
+    estimator = _checked_estimator(estimator, task)
     if not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"`n_repeats` must be a positive integer. Got {n_repeats!r}.")
     scoring = task.default_scoring() if scoring is None else scoring
@@ -131,42 +159,48 @@ def compare(
         raise ValueError(f"`scoring` must be a dict of names to scorers. Got {scoring!r}.")
     task.choose_measure(scoring)
     test = (X, y) if X_test is None else (X_test, column_or_1d(y_test))
-    bundle = bundles_of(X, groups)
-    tied = bundle if len(np.unique(bundle)) < len(y) else None
+    sample_groups = checked_groups(X, groups)
     if groups is not None and getattr(estimator, "calibration", None) is not None:
         raise ValueError(
-            f"`estimator` has calibration={estimator.calibration!r}, which holds rows of a "
+            f"`estimator` has calibration={estimator.calibration!r}, which holds samples of a "
             "training part out without regard to `groups`. Leave it None."
         )
-    of_own = bundle if groups is not None else None
-    runs, kind = _runs(task, y, tied, of_own, cv, n_repeats, X_test, y_test, random_state)
-    if X_test is None:
-        n_known = check_whole(bundle, groups, [(run.train, run.test) for run in runs])
-    else:
+    if X_test is not None:
+        runs, kind = _repeats(y, cv, n_repeats, X_test, y_test, random_state)
         n_known = count_known(X, X_test)
-    task.check_rows(names, y, test[1], runs, tied)
-    n_train = max(len(run.train) for run in runs)
-    # One length for all, whatever their samplers make of the number of samples.
-    length = training_length(
-        n_train,
-        batch_size=estimator.batch_size,
-        max_epochs=estimator.max_epochs,
-        steps_per_epoch=estimator.steps_per_epoch,
-    )
-    plain = clone(estimator).set_params(random_state=None)
-    rows = task.few_samples(y)
-    recipe = recipe_of(estimator, safe_indexing(X, rows), y[rows], length)
-    estimator.set_params(batch_size=length.batch_size, max_epochs=length.max_epochs)
+    else:
+        if cv is None or isinstance(cv, Integral):
+            n_folds = 5 if cv is None else int(cv)
+            runs, kind = _folds(
+                lambda seed: task.splits(n_folds, seed, sample_groups), n_repeats, random_state
+            )
+        else:
+            splits = _own_splits(cv, y, None if groups is None else sample_groups, n_repeats)
+            runs, kind = _folds(lambda seed: splits, n_repeats, random_state)
+        n_known = check_whole(sample_groups, groups, [(run.train, run.test) for run in runs])
+    task.check_samples(chosen, y, test[1], runs, sample_groups)
+    shape = {"image_shape": estimator.image_shape, "channels": estimator.channels}
+    training = _Training(task, chosen, estimator, X, y, runs)
 
     jobs = [
-        (i, group, task, estimator, length.steps_per_epoch, (X, y, tied), test, run, scoring)
-        for group in task.group(names)
+        Job(
+            i_run=i,
+            run=run,
+            group=group,
+            task=task,
+            estimator=training.estimator,
+            steps=training.steps_per_epoch,
+            data=(X, y, sample_groups),
+            test=test,
+            scoring=scoring,
+        )
+        for group in group_strategies(chosen, task.built_on_baseline)
         for i, run in enumerate(runs)
     ]
-    outcomes: dict[str, list] = {name: [None] * len(runs) for name in names}
+    outcomes: dict[str, list] = {strategy.label: [None] * len(runs) for strategy in chosen}
     messages = {*_left_out(strategies, task, verbose), *_too_good(n_known, verbose)}
-    with _Progress(names, len(runs), verbose) as progress:
-        for i, outcome, warned in _run_jobs(jobs, n_jobs):
+    with Progress(len(chosen), len(runs), verbose) as progress:
+        for i, outcome, warned in run_jobs(jobs, n_jobs):
             messages |= warned
             outcomes[outcome.strategy][i] = outcome
             progress.advance(outcomes[outcome.strategy])
@@ -179,52 +213,90 @@ def compare(
         "n_repeats": int(n_repeats),
         "n_rows": len(y),
         "n_test_rows": round(np.mean([len(run.test) for run in runs])),
-        # Bundles of rows that stay together, where there are any and they do.
-        "n_groups": None if tied is None or n_known else len(np.unique(tied)),
+        # The groups that stay together, where there are any and they do.
+        "n_groups": len(np.unique(sample_groups))
+        if are_shared(sample_groups) and not n_known
+        else None,
         **task.describe(),
-        "gradient_steps": length.n_steps,
-        "epochs": length.max_epochs,
-        "steps_per_epoch": length.steps_per_epoch,
-        "batch_size": length.batch_size,
+        **training.describe(),
+        "own_strategies": [strategy.label for strategy in chosen if strategy.is_own],
         "interval": "95 %, corrected resampled t-test (Nadeau and Bengio 2003)"
         if test_share
         else "95 %, paired t-test over seeds",
         "test_share": test_share,
-        "recipe": recipe,
-        "code": {name: code_of(_as_run(task.made(name, plain), length)) for name in names},
         "seeds": [run.seed for run in runs],
         "random_state": int(random_state) if isinstance(random_state, Integral) else None,
         "n_jobs": effective_n_jobs(n_jobs),
         "warnings": sorted(messages),
     }
-    shape = {"image_shape": estimator.image_shape, "channels": estimator.channels}
-    return task.comparison(outcomes, (X, y), test[0], protocol=protocol, **shape)
+    by_label = {strategy.label: strategy for strategy in chosen}
+    return task.comparison(outcomes, (X, y), test[0], chosen=by_label, protocol=protocol, **shape)
 
 
-def _as_run(made, length):
-    """Fix the length of a training whose sampler changes the number of samples it depends on."""
-    if getattr(made, "sampler", None) is None or not hasattr(made, "steps_per_epoch"):
-        return made
-    return made.set_params(**length._asdict())
-
-
-@dataclass
-class Run:
-    """One run of every strategy: a fold of a repeat, or a repeat on a fixed test set.
+class _Training:
+    """The training of the built-in strategies: one length for all, the recipe, and the code.
 
     Parameters
     ----------
-    train : ndarray of int
-        Training rows of X.
-    test : ndarray of int
-        Test rows, of X or of the fixed test set.
-    seed : int
-        Seeds every strategy alike.
+    task : ClassificationTask or RegressionTask
+    chosen : list of Strategy
+    estimator : CNNClassifier or CNNRegressor
+        The baseline, which is left as it is.
+    X, y : array-like
+        All training samples.
+    runs : list of Run
+
+    Attributes
+    ----------
+    estimator : CNNClassifier, CNNRegressor or None
+        The baseline with its length fixed; None: there is no built-in strategy.
+    steps_per_epoch : int or None
     """
 
-    train: np.ndarray
-    test: np.ndarray
-    seed: int
+    def __init__(self, task, chosen, estimator, X, y, runs):
+        self.estimator = self.steps_per_epoch = self.length = self.recipe = None
+        # The code is that of the constructor: nothing is written that it would choose itself.
+        baseline = clone(estimator).set_params(random_state=None)
+        if not all(strategy.is_own for strategy in chosen):
+            # One length for all, whatever their samplers make of the number of samples.
+            self.length = training_length(
+                max(len(run.train) for run in runs),
+                batch_size=estimator.batch_size,
+                max_epochs=estimator.max_epochs,
+                steps_per_epoch=estimator.steps_per_epoch,
+            )
+            rows = task.few_samples(y)
+            self.recipe = recipe_of(estimator, safe_indexing(X, rows), y[rows], self.length)
+            self.estimator = clone(estimator).set_params(
+                batch_size=self.length.batch_size, max_epochs=self.length.max_epochs
+            )
+            self.steps_per_epoch = self.length.steps_per_epoch
+        self.code = {
+            strategy.label: code_of(
+                strategy.estimator
+                if strategy.is_own
+                else self._as_run(task.unfitted(strategy.name, baseline))
+            )
+            for strategy in chosen
+        }
+
+    def _as_run(self, made):
+        """Fix the length of a training whose sampler changes the number of its samples."""
+        if getattr(made, "sampler", None) is None or not hasattr(made, "steps_per_epoch"):
+            return made
+        return made.set_params(**self.length._asdict())  # pyright: ignore[reportOptionalMemberAccess]
+
+    def describe(self):
+        """Return the training as the protocol describes it."""
+        length = self.length
+        return {
+            "gradient_steps": None if length is None else length.n_steps,
+            "epochs": None if length is None else length.max_epochs,
+            "steps_per_epoch": None if length is None else length.steps_per_epoch,
+            "batch_size": None if length is None else length.batch_size,
+            "recipe": self.recipe,
+            "code": self.code,
+        }
 
 
 def _task_of(estimator, X, y):
@@ -232,30 +304,25 @@ def _task_of(estimator, X, y):
     if estimator is not None and not isinstance(estimator, CNNClassifier | CNNRegressor):
         raise ValueError(
             f"`estimator` must be a CNNClassifier or a CNNRegressor, whose parameters the "
-            f"strategies set. Got {type(estimator).__name__}."
+            f"strategies set. Got {type(estimator).__name__}. Any other estimator can be compared "
+            "as strategies={'mine': estimator, 'none': 'none'}."
         )
-    is_regression = isinstance(estimator, CNNRegressor)
     if estimator is None:
-        is_regression = type_of_target(y, input_name="y") == "continuous"
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
+        is_regression = is_quantity(y)
+        if is_regression and not has_fractions(y):
+            warn(
+                f"y holds {len(np.unique(y))} different whole numbers and is taken for a "
+                "quantity. Give estimator=CNNClassifier() if these are labels, or "
+                "estimator=CNNRegressor() to say that they are numbers."
+            )
+    else:
+        is_regression = isinstance(estimator, CNNRegressor)
     if not is_regression:
         return ClassificationTask(y)
     relevance = None if estimator is None else estimator.relevance
     return RegressionTask(y, relevance=relevance, has_paths=is_paths(X))
-
-
-def _check_names(strategies, task):
-    known = task.strategies
-    if strategies is None:
-        return [name for name in known if task.why_impossible(name) is None]
-    if isinstance(strategies, str):
-        raise ValueError(f"`strategies` must be a list of names. Got the string {strategies!r}.")
-    unknown = [name for name in strategies if name not in known]
-    if unknown:
-        raise ValueError(f"Unknown strategies {unknown}. Known are {list(known)}.")
-    for name in strategies:
-        if (reason := task.why_impossible(name)) is not None:
-            raise ValueError(f"Strategy {name!r} cannot run here. {reason}")
-    return [name for name in known if name == BASELINE or name in strategies]
 
 
 def _left_out(strategies, task, verbose):
@@ -273,19 +340,20 @@ def _left_out(strategies, task, verbose):
     return [message]
 
 
-def _check_estimator(estimator, task):
+def _checked_estimator(estimator, task):
     if estimator is None:
         return task.estimator_class()
     if estimator.early_stopping:
         raise ValueError(
             "Early stopping gives each strategy another number of gradient steps. Compare with "
-            "early_stopping=False, and choose max_epochs."
+            "early_stopping=False, and choose max_epochs; or compare the estimator as an entry of "
+            "your own, strategies={'mine': estimator, 'none': 'none'}."
         )
-    for name, value in task.plain.items():
+    for name, value in task.baseline_params.items():
         if getattr(estimator, name) != value:
             raise ValueError(
-                f"`estimator` has {name}={getattr(estimator, name)!r}, a remedy of its own: the "
-                f"baseline would not be plain. Leave it {value!r}; strategies set it."
+                f"`estimator` has {name}={getattr(estimator, name)!r}, which is a strategy against "
+                f"imbalance: the baseline must have none. Leave it {value!r}; strategies set it."
             )
     return clone(estimator)
 
@@ -305,36 +373,46 @@ def _too_good(n_known, verbose):
     return [message]
 
 
-def _runs(task, y, tied, of_own, cv, n_repeats, X_test, y_test, random_state):
-    rng = check_random_state(random_state)
-    seeds = rng.randint(np.iinfo(np.int32).max, size=n_repeats)
-    if X_test is not None:
-        if cv is not None:
-            raise ValueError("With `X_test` there are no folds: leave `cv` None.")
-        check_consistent_length(X_test, y_test)
-        everything, tested = np.arange(len(y)), np.arange(len(y_test))
-        return [Run(everything, tested, int(seed)) for seed in seeds], "fixed test set"
-    cv = 5 if cv is None else cv
-    if not isinstance(cv, Integral) and n_repeats > 1:
-        raise ValueError(
-            f"n_repeats={n_repeats} would run the folds of `cv` again, and their scores are not "
-            "independent. Give `cv` as a number, whose folds are shuffled anew in each repeat."
-        )
-    runs = []
-    for seed in seeds:
-        if isinstance(cv, Integral):
-            splits = task.splits(int(cv), seed, tied)
-        else:
-            splits = _own_splits(cv, y, of_own)
-        fold_seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=len(splits))
+def _repeats(y, cv, n_repeats, X_test, y_test, random_state):
+    """Return a run for each repeat on a fixed test set, and the name of the evaluation."""
+    if cv is not None:
+        raise ValueError("With `X_test` there are no folds: leave `cv` None.")
+    check_consistent_length(X_test, y_test)
+    everything, tested = np.arange(len(y)), np.arange(len(y_test))
+    seeds = _seeds(n_repeats, random_state)
+    return [Run(everything, tested, int(seed)) for seed in seeds], "fixed test set"
+
+
+def _folds(splits_of, n_repeats, random_state):
+    """Return a run for each fold of each repeat, and the name of the evaluation.
+
+    ``splits_of`` is the function of a seed to the splits of one repeat.
+    """
+    runs, n_folds = [], 0
+    for seed in _seeds(n_repeats, random_state):
+        splits = splits_of(seed)
+        n_folds = len(splits)
+        fold_seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=n_folds)
         runs += [
             Run(train, test, int(fold_seed))
             for (train, test), fold_seed in zip(splits, fold_seeds, strict=True)
         ]
-    return runs, f"{len(splits)}-fold cross-validation"
+    return runs, f"{n_folds}-fold cross-validation"
 
 
-def _own_splits(cv, y, groups):
+def _seeds(n_repeats, random_state):
+    rng = check_random_state(random_state)
+    return rng.randint(np.iinfo(np.int32).max, size=n_repeats)
+
+
+def _own_splits(cv, y, groups, n_repeats):
+    """Return the splits of a user's own `cv`, which sees the groups that the user gave."""
+    if n_repeats > 1:
+        raise ValueError(
+            f"n_repeats={n_repeats} would run the folds of `cv` again, and their scores are not "
+            "independent. Give `cv` as a number, whose folds are shuffled differently in each "
+            "repeat."
+        )
     folds, X = check_cv(cv, y), np.empty(len(y))
     if groups is None:
         return list(folds.split(X, y))
@@ -342,87 +420,3 @@ def _own_splits(cv, y, groups):
         # Splits that tear groups apart are refused later.
         warnings.filterwarnings("ignore", message="The groups parameter is ignored")
         return list(folds.split(X, y, groups))
-
-
-def _warm_up(task, estimator, X, y):
-    """Train a step once a process, so that the first strategy does not pay for torch's start."""
-    if not _warm_up.is_done:
-        rows = task.few_samples(y)
-        estimator = clone(estimator).set_params(max_epochs=1, steps_per_epoch=1)
-        if "calibration" in estimator.get_params(deep=False):
-            estimator.set_params(calibration=None)
-        estimator.fit(safe_indexing(X, rows), y[rows])
-        _warm_up.is_done = True
-
-
-_warm_up.is_done = False
-
-
-def _run_jobs(jobs, n_jobs):
-    """Yield what each job does: in this process as soon as it is known, in others when all is."""
-    if effective_n_jobs(n_jobs) == 1:
-        for job in jobs:
-            yield from _fit_and_score(*job)
-        return
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    for results in parallel(delayed(_all_of)(_fit_and_score, *job) for job in jobs):
-        yield from results
-
-
-def _all_of(generator, *args):
-    return list(generator(*args))
-
-
-def _fit_and_score(i, group, task, estimator, steps, data, test, run, scoring):
-    """Fit and score one group of strategies in one run; in a worker process.
-
-    Yields ``(i, outcome, messages)``, the last the warnings that were raised.
-    """
-    X, y, tied = (part if part is None else safe_indexing(part, run.train) for part in data)
-    X_test, y_test = (safe_indexing(part, run.test) for part in test)
-    with warnings.catch_warnings():
-        # What it warns of, the first fit will say again.
-        warnings.simplefilter("ignore")
-        _warm_up(task, estimator, X, y)
-    fits = task.fit(group, estimator, X, y, tied, seed=run.seed, steps=steps)
-    for _ in group:
-        # The filters are the process's: they are set while it works here, not while it waits.
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            name, fitted, seconds = next(fits)
-            outcome = task.outcome(
-                name, fitted, X_test, y_test, rows=run.test, scoring=scoring, seconds=seconds
-            )
-        yield i, outcome, {str(warning.message) for warning in caught}
-
-
-class _Progress:
-    """A bar on a terminal, one line a strategy elsewhere, nothing when silent; on stderr."""
-
-    def __init__(self, names, n_units, verbose):
-        self.shows_lines = bool(verbose) and not sys.stderr.isatty()
-        self.bar = tqdm(
-            total=len(names) * n_units,
-            desc="strategies x runs",
-            unit="fit",
-            disable=not (verbose and sys.stderr.isatty()),
-        )
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc_info):
-        self.bar.close()
-
-    def advance(self, outcomes):
-        self.bar.update()
-        if self.shows_lines and all(outcomes):
-            seconds = np.mean([outcome.seconds for outcome in outcomes])
-            metric = next(iter(outcomes[0].scores))
-            score = np.mean([outcome.scores[metric] for outcome in outcomes])
-            print(
-                f"{outcomes[0].strategy}: {metric} {score:.3f}, {len(outcomes)} runs of "
-                f"{seconds:.1f} s",
-                file=sys.stderr,
-                flush=True,
-            )

@@ -1,4 +1,4 @@
-"""Comparison: what compare() found, as tables, pictures and files."""
+"""The result of a comparison as a table, a figure and files, for every kind of target."""
 
 import json
 from abc import ABC, abstractmethod
@@ -9,45 +9,42 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from skimb._drawn_text import visible_text
+from skimb._drawn_text import distinct_texts, visible_text
 from skimb._files import write_text
 from skimb.inspection import plain_text
-from skimb.study._pictures import shorten_ticks
-from skimb.study._report import metric_label, render_report, short_label
+from skimb.study._report import metric_label, short_label
+from skimb.study._sample_images import shorten_ticks
 from skimb.study._statistics import corrected_interval, judge
-from skimb.study._strategies import BASELINE, CONSTANT, has_own_network
+from skimb.study._strategies import CONSTANT, Strategy
 
-__all__ = ["BaseComparison", "Comparison"]
+__all__ = ["BaseComparison"]
 
 
 class BaseComparison(ABC):
-    """Template of what `compare` found.
+    """Template of the result of `compare`.
 
-    A subclass names its metrics, says what it knows of the target beside them, and renders its
+    A subclass names its metrics, adds the facts that it knows of the target, and renders its
     report.
     """
 
-    #: The two sides of the trade that a remedy makes; the verdict is given for each.
+    #: The two sides of the trade that a strategy makes; the verdict is given for each.
     _verdict_metrics: tuple
-    #: Metrics that tables show beside them.
+    #: Further metrics that tables show.
     _other_metrics: tuple
 
     outcomes: dict
+    chosen: dict[str, Strategy]
     protocol: dict
     samples: Any
     mistakes: dict
 
     @abstractmethod
-    def training_losses(self) -> dict:
-        """Return the training losses of each strategy that trained a network of its own."""
-
-    @abstractmethod
     def _details(self, name) -> dict:
-        """Return what the JSON file says of a strategy beside its metrics."""
+        """Return the facts about a strategy that the JSON file adds to its metrics."""
 
     @abstractmethod
     def _target(self) -> dict:
-        """Return what the JSON file says of the target."""
+        """Return the facts about the target that the JSON file holds."""
 
     @abstractmethod
     def _report(self) -> str:
@@ -59,9 +56,51 @@ class BaseComparison(ABC):
         return list(self.outcomes)
 
     @property
+    def baseline(self):
+        """The name of the strategy that all others are compared with."""
+        return next(iter(self.outcomes))
+
+    @property
+    def descriptions(self):
+        """Each strategy in one line: a dict of str to str."""
+        return {name: self.chosen[name].description for name in self.strategies}
+
+    @property
     def metrics(self):
         """Names of the metrics."""
-        return list(self.outcomes[BASELINE][0].scores)
+        return list(self.outcomes[self.baseline][0].scores)
+
+    def training_losses(self):
+        """Return the training losses of each strategy that trained a network of its own.
+
+        Returns
+        -------
+        dict of str to list of list of float
+        """
+        losses = {
+            name: [outcome.train_loss for outcome in outcomes]
+            for name, outcomes in self.outcomes.items()
+        }
+        return {name: runs for name, runs in losses.items() if any(runs)}
+
+    def gradient_steps(self, name):
+        """Return the gradient steps of one training of a strategy's network, on average.
+
+        Parameters
+        ----------
+        name : str
+            The strategy.
+
+        Returns
+        -------
+        float or None
+            None: it has no network that tells.
+        """
+        strategy = self.chosen[name]
+        if not strategy.is_own:
+            return None if strategy.name == CONSTANT else self.protocol["gradient_steps"]
+        steps = [outcome.gradient_steps for outcome in self.outcomes[name]]
+        return None if None in steps else float(np.mean(steps))
 
     @property
     def table(self):
@@ -86,25 +125,25 @@ class BaseComparison(ABC):
     def verdict(self):
         """Better, worse or within noise: a DataFrame, strategies by metrics.
 
-        By the interval of the difference to the baseline, for the two sides of the trade that a
-        remedy makes (or, with a `scoring` that lacks them, for its first metric).
+        The interval of the difference to the baseline decides, for the two sides of the trade that
+        a strategy makes (or, with a `scoring` that lacks them, for its first metric).
         """
         rows = {
             name: {metric: self._judge(name, metric) for metric in self.verdict_metrics}
             for name in self.strategies
-            if name != BASELINE
+            if name != self.baseline
         }
         return pd.DataFrame.from_dict(rows, orient="index", columns=self.verdict_metrics)
 
     @property
     def verdict_metrics(self):
-        """The metrics that the verdict speaks of."""
+        """The metrics that the verdict is about."""
         known = [metric for metric in self._verdict_metrics if metric in self.metrics]
         return known or self.metrics[:1]
 
     @property
     def other_metrics(self):
-        """The metrics that tables show beside those of the verdict."""
+        """The metrics that tables show in addition to those of the verdict."""
         return [metric for metric in self._other_metrics if metric in self.metrics]
 
     def is_error(self, metric):
@@ -191,8 +230,8 @@ class BaseComparison(ABC):
 
     def _summary(self, name, metric):
         values = self.values(name, metric)
-        differences = values - self.values(BASELINE, metric)
-        if name == BASELINE:
+        differences = values - self.values(self.baseline, metric)
+        if name == self.baseline:
             interval = (0.0, 0.0)
         else:
             interval = corrected_interval(differences, test_share=self.protocol["test_share"])
@@ -209,14 +248,14 @@ class BaseComparison(ABC):
         Parameters
         ----------
         figure : matplotlib Figure, default=None
-            Where to plot; None: a new one.
+            The figure to plot into; None: a new one.
 
         Returns
         -------
         matplotlib Figure
         """
-        # The constant lies so far off that nothing else could be told apart beside it.
-        names = [name for name in self.strategies if name not in (BASELINE, CONSTANT)]
+        # With the constant, which lies so far off, nothing else could be told apart.
+        names = [name for name in self.strategies[1:] if self.chosen[name].name != CONSTANT]
         n_rows = len(names)
         metrics = self.verdict_metrics
         if figure is None:
@@ -231,11 +270,11 @@ class BaseComparison(ABC):
                     ax.plot([low, high], [row, row], color=color, linewidth=2.2)
                 ax.plot(summary["difference"], row, "o", color=color, markersize=6)
             ax.axvline(0, color="#555555", linewidth=1)
-            baseline = self._summary(BASELINE, metric)["mean"]
+            baseline = self._summary(self.baseline, metric)["mean"]
             ax.set(
                 yticks=range(n_rows),
-                yticklabels=names,
-                xlabel=f"difference to none ({self.text(baseline, metric)})",
+                yticklabels=distinct_texts(names),
+                xlabel=f"difference to {plain_text(self.baseline)} ({self.text(baseline, metric)})",
                 title=plain_text(metric_label(metric)),
             )
             ax.xaxis.set_major_locator(MaxNLocator(5))
@@ -269,9 +308,10 @@ class BaseComparison(ABC):
                     "interval": [_number(bound) for bound in summary["interval"]],
                 }
             entry["seconds"] = float(self._seconds(name).mean())
+            entry["gradient_steps"] = self.gradient_steps(name)
             strategies[name] = entry | self._details(name)
         return {
-            "baseline": BASELINE,
+            "baseline": self.baseline,
             **self._target(),
             "protocol": self.protocol,
             "strategies": strategies,
@@ -306,86 +346,6 @@ class BaseComparison(ABC):
         return f"<{kind} of {len(self.strategies)} strategies over {n_runs} runs>"
 
 
-class Comparison(BaseComparison):
-    """The result of `compare`, for labels.
-
-    Parameters
-    ----------
-    outcomes : dict of str to list of Outcome
-        Strategy to what it reached in each run; the baseline first.
-    classes : ndarray of shape (n_classes,)
-        Labels.
-    counts : ndarray of shape (n_classes,)
-        Rows of each class.
-    minority : label
-        The rarest class.
-    protocol : dict
-        How it was run.
-    samples : dict
-        Label to pictures of a few rows, uint8.
-    mistakes : dict of str to Gallery
-        Strategy to the most confident mistakes of each true class, over all runs.
-
-    Attributes
-    ----------
-    protocol : dict
-        Folds, repeats, rows, gradient steps, and warnings that were raised on the way.
-    """
-
-    #: The two sides of the trade that a remedy makes; the verdict is given for each.
-    _verdict_metrics = ("f1_minority", "balanced_accuracy")
-    #: Metrics that tables show beside them.
-    _other_metrics = ("precision_minority", "recall_minority")
-
-    def __init__(self, outcomes, *, classes, counts, minority, protocol, samples, mistakes):
-        self.outcomes = outcomes
-        self.samples = samples
-        self.mistakes = mistakes
-        self.classes = classes
-        self.counts = counts
-        self.protocol = protocol
-        self.minority = minority
-
-    def confusion_matrix(self, name):
-        """Return the confusion matrix of a strategy, summed over all runs.
-
-        Parameters
-        ----------
-        name : str
-            The strategy.
-
-        Returns
-        -------
-        ndarray of shape (n_classes, n_classes)
-            True classes in rows.
-        """
-        return np.sum([outcome.confusion_matrix for outcome in self.outcomes[name]], axis=0)
-
-    def training_losses(self):
-        """Return the training losses of each strategy that trained a network of its own.
-
-        Returns
-        -------
-        dict of str to list of list of float
-        """
-        return {
-            name: [outcome.train_loss for outcome in outcomes]
-            for name, outcomes in self.outcomes.items()
-            if has_own_network(name)
-        }
-
-    def _details(self, name):
-        """Return what the JSON file says of a strategy beside its metrics."""
-        return {"confusion_matrix": self.confusion_matrix(name).tolist()}
-
-    def _target(self):
-        """Return what the JSON file says of the target."""
-        return {"minority": self.minority, "classes": self.classes.tolist()}
-
-    def _report(self):
-        return render_report(self)
-
-
 #: One colour a verdict, readable without telling red from green.
 COLORS = {
     "better": "#1b7837",
@@ -401,8 +361,8 @@ def format_table(comparison):
 
     Parameters
     ----------
-    comparison : Comparison
-        What to show.
+    comparison : BaseComparison
+        The comparison to show.
 
     Returns
     -------
@@ -410,7 +370,8 @@ def format_table(comparison):
     """
     table, verdict = comparison.table, comparison.verdict
     metrics, others = comparison.verdict_metrics, comparison.other_metrics
-    width = max(len(name) for name in comparison.strategies)
+    texts = {name: visible_text(name) for name in comparison.strategies}
+    width = max(len(text) for text in texts.values())
     rows = []
     for name in comparison.strategies:
         cells = []
@@ -419,7 +380,7 @@ def format_table(comparison):
             cell = comparison.text(row["mean"], metric)
             if np.isfinite(row["sd"]):
                 cell += f" ± {comparison.text(row['sd'], metric)}"
-            if name != BASELINE:
+            if name != comparison.baseline:
                 cell += f"  {comparison.text(row['difference'], metric, sign=True)}"
                 if np.isfinite(row["low"]):
                     bounds = (
@@ -429,7 +390,7 @@ def format_table(comparison):
                 cell += f"  {verdict.loc[name, metric]}"
             cells.append(cell)
         cells += [comparison.text(table.loc[name, (metric, "mean")], metric) for metric in others]
-        rows.append((name, cells, table.loc[name, ("seconds", "mean")]))
+        rows.append((texts[name], cells, table.loc[name, ("seconds", "mean")]))
     heads = [*metrics, *(short_label(metric) for metric in others)]
     widths = [
         max(len(head), least, *(len(cells[k]) for _, cells, _ in rows))
@@ -440,15 +401,16 @@ def format_table(comparison):
 
     def line(name, cells, seconds):
         text = f"{name:<{width}}"
-        for k, (cell, room) in enumerate(zip(cells, widths, strict=True)):
-            text += f"  {cell:<{room}}" if k < len(metrics) else f"  {cell:>{room}}"
+        for k, (cell, space) in enumerate(zip(cells, widths, strict=True)):
+            text += f"  {cell:<{space}}" if k < len(metrics) else f"  {cell:>{space}}"
         return f"{text}  {seconds:>7}"
 
     lines = [line("", heads, "seconds")]
     lines += [line(name, cells, f"{seconds:.1f}") for name, cells, seconds in rows]
     lines.append(
-        f"mean ± sd over {comparison.protocol['n_runs']} run(s); difference to {BASELINE} [its "
-        "95 % interval]; with several strategies, some differences look real by chance"
+        f"mean ± sd over {comparison.protocol['n_runs']} run(s); difference to "
+        f"{texts[comparison.baseline]} [its 95 % interval]; with several strategies, some "
+        "differences look real by chance"
     )
     return "\n".join(lines)
 
@@ -458,7 +420,7 @@ def _sd(values):
 
 
 def _writable(value):
-    """Return plain objects with escapes for the halves of surrogate pairs, which are no Unicode."""
+    """Return plain objects with escapes for halves of surrogate pairs, which are no Unicode."""
     if isinstance(value, dict):
         return {_writable(key): _writable(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -469,5 +431,5 @@ def _writable(value):
 
 
 def _number(value):
-    """Return a float, or None for what JSON has no word for."""
+    """Return a float, or None for numbers that JSON cannot write."""
     return float(value) if np.isfinite(value) else None

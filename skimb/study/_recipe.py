@@ -1,4 +1,4 @@
-"""What made the figures: the recipe of the network, and the code of every strategy."""
+"""The origin of the results: the recipe of the network, and the code of every strategy."""
 
 import json
 import platform
@@ -23,21 +23,21 @@ NAMED = ("module", "optimizer", "lr", "lr_schedule", "weight_decay", "augmentati
 
 
 def recipe_of(estimator, X, y, length):
-    """Return how the network of every strategy is trained.
+    """Return how the network of every built-in strategy is trained.
 
     Parameters
     ----------
     estimator : CNNClassifier or CNNRegressor
-        The network as it stands.
+        The baseline.
     X, y : array-like
-        A few samples, which tell the shape of the images.
+        A few samples, from which the shape of the images is known.
     length : TrainingLength
-        Of every training.
+        The length of every training.
 
     Returns
     -------
     dict
-        Of texts and numbers.
+        Texts and numbers.
     """
     trial = clone(estimator)
     fit_images(trial, X, y, image_shape=estimator.image_shape, channels=estimator.channels)
@@ -71,7 +71,7 @@ def recipe_of(estimator, X, y, length):
 
 
 def _plain(value):
-    """Return a value that JSON has a word for: itself, or its code."""
+    """Return a value that JSON can write: itself, or its code."""
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, Real):
@@ -96,8 +96,8 @@ def expression_of(value):
 def code_of(estimator):
     """Return the code that makes an estimator: imports, and one line.
 
-    Only parameters that are not the default are written. What cannot be written, such as a network
-    of one's own, is a name, and a comment says what it stands for.
+    Only parameters that are not the default are written. An object that cannot be written as code,
+    such as a network of one's own, is a name, and a comment says which object it stands for.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def code_of(estimator):
 
 
 class _Code:
-    """Code of values, and what it needs: imports, and names that only the user has."""
+    """Code of values, with the imports that it needs and the names that only the user has."""
 
     def __init__(self):
         self.imports = {}
@@ -127,7 +127,7 @@ class _Code:
         self.notes = []
 
     def of(self, value, name):
-        """Return the code of a value, which is that of the parameter of this name."""
+        """Return the code of a value that the parameter of this name has."""
         if isinstance(value, np.generic):
             value = value.item()
         if isinstance(value, str):
@@ -164,18 +164,20 @@ class _Code:
         if reference is None:
             return self._own(value, name)
         arguments = []
-        for key, parameter in signature(type(value)).parameters.items():
+        parameters = signature(type(value)).parameters
+        for key, parameter in parameters.items():
             if not hasattr(value, key):
                 return self._own(value, name)
             given = getattr(value, key)
             if _is_same(given, parameter.default):
                 continue
             text = self.of(given, key)
-            arguments.append(text if key == "estimator" else f"{key}={text}")
+            is_first = key == "estimator" == next(iter(parameters))
+            arguments.append(text if is_first else f"{key}={text}")
         return f"{reference}({', '.join(arguments)})"
 
     def _reference(self, value):
-        """Return the name of a class or function, and import it from where it is public."""
+        """Return the name of a class or function, and import it from its public module."""
         name = value.__qualname__
         parts = value.__module__.split(".")
         n_public = next((i for i, part in enumerate(parts) if part.startswith("_")), len(parts))
@@ -189,7 +191,7 @@ class _Code:
         return None
 
     def _own(self, value, name):
-        """Return a name for what cannot be written, and note what it stands for."""
+        """Return a name for an object that cannot be written, and note what it stands for."""
         kind = getattr(value, "__qualname__", None) or type(value).__qualname__
         note = f"# {name}: as you gave it ({' '.join(kind.split())})"
         if note not in self.notes:

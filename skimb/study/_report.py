@@ -1,4 +1,4 @@
-"""The report: one HTML file that needs no other."""
+"""The report as one HTML file that needs no other: the parts that every comparison has."""
 
 import base64
 import io
@@ -8,28 +8,16 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from sklearn.metrics import ConfusionMatrixDisplay
 
 from skimb._drawn_text import distinct_texts, fallback_families, visible_text
-from skimb.inspection import (
-    ClassDistributionDisplay,
-    ImageGalleryDisplay,
-    TrainingHistoryDisplay,
-    plain_text,
-)
-from skimb.study._pictures import MOST_CLASSES_SHOWN
-from skimb.study._strategies import BASELINE, CONSTANT, STRATEGIES
-
-#: Letters of a label beside a confusion matrix, at most, and those that lie side by side.
-MATRIX_WIDTH, SHORT_LABEL = 20, 8
+from skimb.inspection import ImageGalleryDisplay, TrainingHistoryDisplay
 
 __all__ = [
     "check_drawable",
     "gallery_figure",
+    "image_source",
     "metric_label",
-    "picture",
     "render",
-    "render_report",
     "report_style",
     "short_label",
 ]
@@ -71,35 +59,6 @@ def short_label(metric):
     return metric.replace("mean_absolute_error", "MAE").replace("prediction_", "")
 
 
-def render_report(comparison):
-    """Render a comparison of labels as HTML.
-
-    Parameters
-    ----------
-    comparison : Comparison
-        What to show.
-
-    Returns
-    -------
-    str
-    """
-    with report_style(comparison.classes):
-        pictures = {
-            "trade": picture(_trade(comparison)),
-            "matrices": picture(_confusion_matrices(comparison)),
-            "distribution": picture(_class_distribution(comparison)),
-        }
-    return render(
-        comparison,
-        "classification.html.j2",
-        pictures=pictures,
-        descriptions=STRATEGIES,
-        per_class=_per_class_rows(comparison),
-        most_classes=MOST_CLASSES_SHOWN,
-        labels=comparison.classes,
-    )
-
-
 #: Settings of matplotlib with which a report is drawn, whatever the user's are.
 STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -112,13 +71,13 @@ STYLE: dict[Any, Any] = {
 
 
 def report_style(labels=()):
-    """Return the context in which pictures of a report are drawn.
+    """Return the context in which the figures of a report are drawn.
 
     Parameters
     ----------
     labels : iterable, default=()
-        Labels that they show: where an installed font has letters that the usual one lacks, it is
-        used for them.
+        Labels that the figures show: where an installed font has letters that the usual one lacks,
+        it is used for them.
 
     Returns
     -------
@@ -143,6 +102,11 @@ def check_drawable(labels):
     ------
     ValueError
         If they cannot be drawn.
+
+    Examples
+    --------
+    >>> from skimb.study import check_drawable
+    >>> check_drawable(["cat", "5 $"])
     """
     labels = list(labels)
     try:
@@ -150,18 +114,18 @@ def check_drawable(labels):
             figure = Figure()
             for text in distinct_texts(labels):
                 figure.text(0, 0, text)
-            picture(figure)
+            image_source(figure)
         "".join(visible_text(label) for label in labels).encode()
     # Fonts, caches and converters of matplotlib raise errors of every kind.
     except Exception as exc:
         raise ValueError(
             f"The report cannot be drawn here, {type(exc).__name__}: {exc}. Rename the classes, "
-            "mend matplotlib, or leave the report out."
+            "repair matplotlib, or leave the report out."
         ) from exc
 
 
 def _stand_ins(labels):
-    """Return what pictures show instead of a label, and the label, where these differ."""
+    """Return pairs of the text that figures show and the label, where these differ."""
     with report_style(labels):
         texts = [text.replace(r"\$", "$") for text in distinct_texts(labels)]
     return [
@@ -171,21 +135,21 @@ def _stand_ins(labels):
     ]
 
 
-def render(comparison, template, *, pictures, labels=(), **context):
-    """Render a template with what every comparison shows.
+def render(comparison, template, *, figures, labels=(), **context):
+    """Render a template with the parts that every comparison shows.
 
     Parameters
     ----------
-    comparison : Comparison
-        What to show.
+    comparison : BaseComparison
+        The comparison to show.
     template : str
         Name of the template.
-    pictures : dict of str to str
-        Sources of the pictures that this template shows beside those of every report.
+    figures : dict of str to str
+        Sources of the figures that this template shows in addition to those of every report.
     labels : iterable, default=()
-        Labels that pictures show.
+        Labels that figures show.
     **context
-        What else it reads.
+        Further values that the template reads.
 
     Returns
     -------
@@ -200,31 +164,35 @@ def render(comparison, template, *, pictures, labels=(), **context):
     )
     environment.filters["label"] = metric_label
     environment.filters["short"] = short_label
-    with report_style(labels):
-        pictures = pictures | {
-            "differences": picture(comparison.plot()),
-            "curves": picture(_training_curves(comparison)),
+    names = comparison.strategies
+    with report_style([*labels, *names]):
+        figures = figures | {
+            "differences": image_source(comparison.plot()),
+            "curves": image_source(_training_curves(comparison)),
         }
         galleries = {
-            name: picture(gallery_figure(found)) for name, found in comparison.mistakes.items()
+            name: image_source(gallery_figure(found)) for name, found in comparison.mistakes.items()
         }
     page = environment.get_template(template).render(
         comparison=comparison,
-        baseline=BASELINE,
+        baseline=comparison.baseline,
+        descriptions=comparison.descriptions,
+        built_in=[name for name in names if not comparison.chosen[name].is_own],
+        own_steps=_own_steps(comparison),
         headline=_headline(comparison),
         summary=_summary_rows(comparison),
-        pictures=pictures,
+        figures=figures,
         galleries=galleries,
         protocol=comparison.protocol,
         stand_ins=_stand_ins(labels),
         **context,
     )
-    # Labels and warnings stand in it as they are, and may hold anything.
+    # Labels and warnings stand in the page as they are, and may hold anything.
     return visible_text(page, keep="\n")
 
 
 def _headline(comparison):
-    """Say for each metric of the verdict which strategies stand out."""
+    """Say for each metric of the verdict which strategies differ from the baseline."""
     verdict, table = comparison.verdict, comparison.table
     sentences = []
     for metric in comparison.verdict_metrics:
@@ -235,7 +203,7 @@ def _headline(comparison):
                 "metric": metric,
                 "best": best,
                 "best_mean": table.loc[best, (metric, "mean")],
-                "baseline_mean": table.loc[BASELINE, (metric, "mean")],
+                "baseline_mean": table.loc[comparison.baseline, (metric, "mean")],
                 "groups": groups,
             }
         )
@@ -249,7 +217,9 @@ def _summary_rows(comparison):
         judged = []
         for metric in comparison.verdict_metrics:
             cell = table.loc[name, metric].to_dict()
-            cell["verdict"] = None if name == BASELINE else comparison.verdict.loc[name, metric]
+            cell["verdict"] = (
+                None if name == comparison.baseline else comparison.verdict.loc[name, metric]
+            )
             cell["has_interval"] = bool(np.isfinite(cell["low"]))
             cell["metric"] = metric
             cell["is_best"] = cell["mean"] == table.loc[comparison.best(metric), (metric, "mean")]
@@ -268,106 +238,27 @@ def _summary_rows(comparison):
     return rows
 
 
-def _per_class_rows(comparison):
-    """Precision, recall and F1 of each class, where the scoring has them."""
-    kinds = ("precision", "recall", "f1")
-    labels = [str(label) for label in comparison.classes if f"f1[{label}]" in comparison.metrics]
-    table = comparison.table
-    rows = [
-        {
-            "name": name,
-            "cells": [
-                table.loc[name, f"{kind}[{label}]"].to_dict() | {"metric": kind}
-                for label in labels
-                for kind in kinds
-            ],
-        }
-        for name in comparison.strategies
-    ]
-    return {"labels": labels, "kinds": kinds, "rows": rows if labels else []}
-
-
-def _trade(comparison):
-    """Plot what a remedy buys, recall, against what it pays, precision."""
-    figure = Figure(figsize=(5.4, 4.2), layout="constrained")
-    ax = figure.subplots()
-    metrics = ("recall_minority", "precision_minority")
-    if not set(metrics) <= set(comparison.metrics):
-        return None
-    table = comparison.table
-    for i, name in enumerate(name for name in comparison.strategies if name != CONSTANT):
-        x, y = (table.loc[name, (metric, "mean")] for metric in metrics)
-        marker = "D" if name == BASELINE else "o"
-        ax.plot(x, y, marker, color="black" if name == BASELINE else f"C{i % 10}", label=name)
-    low = min(ax.get_xlim()[0], ax.get_ylim()[0])
-    grid = np.linspace(max(low, 0.01), 1, 200)
-    for f1 in np.arange(0.1, 1.0, 0.1):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            curve = f1 * grid / (2 * grid - f1)
-        ok = (curve > 0) & (curve <= 1)
-        ax.plot(grid[ok], curve[ok], color="#dddddd", linewidth=0.8, zorder=0)
-        if ok.any() and low < f1:
-            ax.annotate(f"F1 {f1:.1f}", (1, f1 / (2 - f1)), fontsize=7, color="#999999", ha="right")
-    ax.set(
-        xlim=(low, 1.005),
-        ylim=(low, 1.005),
-        xlabel=f"recall of {plain_text(comparison.minority)}",
-        ylabel=f"precision of {plain_text(comparison.minority)}",
-    )
-    ax.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    ax.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
-def _confusion_matrices(comparison):
-    names = comparison.strategies
-    labels = distinct_texts(comparison.classes, most=MATRIX_WIDTH)
-    n_classes = len(labels)
-    # Room for long labels, which stand upright below.
-    longest = max(len(label) for label in labels)
-    is_upright = longest > SHORT_LABEL
-    side = (2.1 if n_classes <= 4 else 3.2) + (0.07 * (longest - SHORT_LABEL) if is_upright else 0)
-    n_columns = min(5 if n_classes <= 4 else 3, len(names))
-    n_rows = -(-len(names) // n_columns)
-    figure = Figure(figsize=(side * n_columns, side * n_rows), layout="constrained")
-    axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
-    for ax, name in zip(axes, names, strict=False):
-        matrix = comparison.confusion_matrix(name)
-        # Coloured by the share of the true class: raw counts would show the majority alone.
-        shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-        display = ConfusionMatrixDisplay(shares, display_labels=labels)
-        display.plot(
-            ax=ax,
-            colorbar=False,
-            cmap="Blues",
-            im_kw={"vmin": 0, "vmax": 1},
-            xticks_rotation="vertical" if is_upright else "horizontal",
-        )
-        for (i, j), text in np.ndenumerate(display.text_):
-            text.set_text(f"{shares[i, j]:.0%}\n{matrix[i, j]}" if n_classes <= 4 else matrix[i, j])
-            text.set_fontsize(8 if n_classes <= 4 else 6)
-        ax.set_title(name, fontsize=10)
-        ax.tick_params(labelsize=8)
-        ax.xaxis.label.set_size(8)
-        ax.yaxis.label.set_size(8)
-    for ax in axes[len(names) :]:
-        ax.set_visible(False)
-    return figure
+def _own_steps(comparison):
+    """Say for each strategy of the user's own how many gradient steps its network took."""
+    found = {}
+    for name in comparison.strategies:
+        if comparison.chosen[name].is_own:
+            steps = comparison.gradient_steps(name)
+            found[name] = "not known" if steps is None else f"{steps:.0f}"
+    return found
 
 
 def _training_curves(comparison):
+    """Draw the training losses; None: no strategy has any."""
+    losses = comparison.training_losses()
+    if not losses:
+        return None
+    texts = distinct_texts(losses)
     figure = Figure(figsize=(7.2, 3.6), layout="constrained")
-    display = TrainingHistoryDisplay(comparison.training_losses()).plot(ax=figure.subplots())
+    display = TrainingHistoryDisplay(dict(zip(texts, losses.values(), strict=True)))
+    display.plot(ax=figure.subplots())
     display.ax_.set_ylabel("training loss")
     display.ax_.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    return figure
-
-
-def _class_distribution(comparison):
-    pairs = zip(comparison.classes.tolist(), comparison.counts.tolist(), strict=True)
-    counts, samples = dict(pairs), comparison.samples
-    figure = Figure(figsize=(6.4, 1.0 + 0.42 * len(counts)), layout="constrained")
-    ClassDistributionDisplay(counts, samples=samples).plot(ax=figure.subplots())
     return figure
 
 
@@ -380,7 +271,7 @@ def gallery_figure(gallery):
     return figure
 
 
-def picture(figure):
+def image_source(figure):
     """Return a figure as the source of an HTML image; None stays None."""
     if figure is None:
         return None

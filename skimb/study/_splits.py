@@ -1,29 +1,28 @@
-"""Splits that keep together what belongs together: rows of one group, and equal images."""
+"""Checks of splits: whether they keep groups whole, and whether test images were trained on."""
 
 import numpy as np
 
-from skimb.model_selection._grouping import bundles_of, contents, grouped_folds, groups_by_class
-from skimb.neural_network._held_out import bundles
+from skimb._groups import comparable, sample_groups
 
-__all__ = ["bundles_of", "check_whole", "count_known", "grouped_folds", "groups_by_class"]
+__all__ = ["check_whole", "count_known"]
 
 
-def check_whole(bundle, groups, splits):
-    """Refuse splits that tear groups apart; return how many test rows equal training images.
+def check_whole(groups, given, splits):
+    """Refuse splits that tear groups apart; return how many test images equal training images.
 
     Parameters
     ----------
-    bundle : ndarray of shape (n,), int
-        As `bundles_of` returns them.
-    groups : array-like of shape (n,) or None
-        The groups as they were given.
+    groups : ndarray of shape (n,), int
+        The group of each sample, as `skimb._groups.checked_groups` returns it.
+    given : array-like of shape (n,) or None
+        The groups as the user gave them.
     splits : list of (ndarray, ndarray)
         Training and test rows.
 
     Returns
     -------
     int
-        At most, over the splits.
+        The largest count of a split.
 
     Raises
     ------
@@ -32,11 +31,11 @@ def check_whole(bundle, groups, splits):
     """
     most = 0
     for train, test in splits:
-        torn = test[np.isin(bundle[test], bundle[train])]
-        if len(torn) and groups is not None:
-            first = np.ravel(np.asarray(groups, dtype=object))[torn[0]]
+        torn = test[np.isin(groups[test], groups[train])]
+        if len(torn) and given is not None:
+            first = np.ravel(np.asarray(given, dtype=object))[torn[0]]
             raise ValueError(
-                f"The splits of `cv` tear {len(np.unique(bundle[torn]))} groups apart, that of "
+                f"The splits of `cv` tear {len(np.unique(groups[torn]))} groups apart, that of "
                 f"{first!r} first: a network would be scored on groups that it was trained on. "
                 "Give `cv` as a number, or a splitter that keeps groups, and equal images, "
                 "together."
@@ -56,8 +55,8 @@ def count_known(X, X_test):
     -------
     int
     """
-    parts = [contents(part) for part in (X, X_test)]
-    if parts[0].dtype != parts[1].dtype or parts[0].shape[1:] != parts[1].shape[1:]:
+    train, test = comparable(X), comparable(X_test)
+    if train.dtype != test.dtype or train.shape[1:] != test.shape[1:]:
         return 0
-    bundle = bundles(np.concatenate(parts))
-    return int(np.isin(bundle[len(parts[0]) :], bundle[: len(parts[0])]).sum())
+    contents = sample_groups(np.concatenate([train, test]))
+    return int(np.isin(contents[len(train) :], contents[: len(train)]).sum())

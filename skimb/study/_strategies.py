@@ -1,36 +1,34 @@
-"""The remedies by name: what each changes, and which share the plain network."""
+"""Strategies of a comparison: built-in ones by name, the user's own, and how a group is fitted."""
 
-import copy
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from inspect import isclass
+from typing import Any
 
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.dummy import DummyClassifier
-from sklearn.frozen import FrozenEstimator
-from sklearn.utils.metaestimators import available_if
+import numpy as np
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.pipeline import Pipeline
 
-from skimb.losses import FocalLoss
-from skimb.model_selection import TunedOffsetsClassifierCV
-from skimb.neural_network import DecoupledClassifier
-from skimb.over_sampling import SMOTE, RandomOverSampler
-from skimb.under_sampling import RandomUnderSampler
+from skimb._sub_estimators import seeded_clone
+from skimb.neural_network import CNNClassifier, CNNRegressor
 
 __all__ = [
     "BASELINE",
     "CONSTANT",
     "LINEAR",
-    "NEEDED_ROWS",
-    "STRATEGIES",
-    "Remembering",
-    "fit_strategies",
+    "Strategy",
+    "chosen_strategies",
+    "fit_group",
+    "gradient_steps",
     "group_strategies",
-    "has_own_network",
-    "strategy_estimator",
-    "with_steps",
+    "training_losses",
 ]
 
 BASELINE = "none"
 
-#: Floors, which need no network: where a strategy is not above them, it has learned nothing.
+#: The reference points, which need no network: a strategy that does not exceed them has learned
+#: nothing.
 CONSTANT = "constant"
 #: A network without a hidden layer, and without what belongs to layers. A thousand steps at the
 #: usual rate, or on shifted images, leave it below logistic regression; so they do not here.
@@ -42,226 +40,300 @@ LINEAR = {
     "lr_decay": None,
 }
 
-#: Strategies that train a network of their own: the parameters that they set.
-TRAINED = {
-    "class_weight": {"class_weight": "balanced"},
-    "focal": {"loss": FocalLoss()},
-    "focal_weighted": {"loss": FocalLoss(), "class_weight": "balanced"},
-    "over": {"sampler": RandomOverSampler()},
-    "under": {"sampler": RandomUnderSampler()},
-    "balanced_batches": {"batch_sampling": "balanced"},
-    "linear": LINEAR,
-}
 
-
-def _smote_embedding(plain, X, y, tied, *, seed, scoring):
-    """Train the last layer of the plain network anew, on embeddings balanced by SMOTE."""
-    return DecoupledClassifier(FrozenEstimator(plain), sampler=SMOTE(), random_state=seed).fit(X, y)
-
-
-def _threshold(plain, X, y, tied, *, seed, scoring):
-    """Move the plain network's decisions, by networks of halves of the training part."""
-    tuned = TunedOffsetsClassifierCV(FrozenEstimator(plain), scoring=scoring, random_state=seed)
-    return tuned.fit(X, y, groups=tied)
-
-
-def _prior_shift(plain, X, y, tied, *, seed, scoring):
-    """Let the plain network speak for a uniform class prior."""
-    return copy.copy(plain).set_params(target_prior="uniform")
-
-
-#: Strategies that build on the plain network instead of training one.
-BUILT_ON_PLAIN = {
-    "smote_embedding": _smote_embedding,
-    "threshold": _threshold,
-    "prior_shift": _prior_shift,
-}
-
-#: Every strategy, in the order of reports, in one line.
-STRATEGIES = {
-    BASELINE: "the network on the data as they are",
-    "class_weight": "errors weighted by inverse class counts",
-    "focal": "focal loss (gamma 2)",
-    "focal_weighted": "focal loss and class weights",
-    "over": "rows of the rare classes repeated",
-    "under": "rows of the frequent classes dropped",
-    "smote_embedding": "plain network; last layer trained anew on embeddings, balanced by SMOTE",
-    "balanced_batches": "every batch holds equal shares of the classes",
-    "threshold": "plain network; decision threshold tuned on the training part",
-    "prior_shift": "plain network; probabilities moved to a uniform class prior",
-    "linear": "floor: one linear layer on the pixels, for as many steps",
-    CONSTANT: "floor: the class prior for every image",
-}
-
-
-#: Rows of each class that a strategy needs in a training part.
-NEEDED_ROWS = {"threshold": 2, "smote_embedding": 2}
-
-
-def strategy_estimator(name, estimator, *, scoring=None):
-    """Return the estimator that a strategy is, for those who train it themselves.
+@dataclass(frozen=True, eq=False)
+class Strategy:
+    """One strategy of a comparison.
 
     Parameters
     ----------
-    name : str
-        The strategy.
-    estimator : CNNClassifier
-        The plain network; it is left as it is.
-    scoring : str, scorer or None, default=None
-        What ``"threshold"`` is tuned for.
-
-    Returns
-    -------
-    estimator
-        Not fitted.
+    label : str
+        The strategy's name in tables, plots and files.
+    name : str or None
+        The built-in strategy that it is; None: one of the user's own.
+    estimator : estimator, default=None
+        The user's own estimator, which stays as it is.
+    description : str, default=""
+        The strategy in one line.
     """
-    if name == CONSTANT:
-        return DummyClassifier()
-    if name == "smote_embedding":
-        return DecoupledClassifier(estimator, sampler=SMOTE())
-    if name == "threshold":
-        return TunedOffsetsClassifierCV(estimator, scoring=scoring)
-    params = {"target_prior": "uniform"} if name == "prior_shift" else TRAINED.get(name, {})
-    return copy.copy(estimator).set_params(**params)
+
+    label: str
+    name: str | None
+    estimator: Any = None
+    description: str = ""
+
+    @property
+    def is_own(self):
+        """Whether the user brought it."""
+        return self.name is None
 
 
-def has_own_network(name):
-    """Tell whether a strategy trains a network, and so has a training curve.
+def chosen_strategies(strategies, task):
+    """Return the strategies of a comparison, the baseline first.
 
     Parameters
     ----------
-    name : str
-        The strategy.
+    strategies : sequence of str, dict of str to str or estimator, or None
+        As in `skimb.study.compare`.
+    task : ClassificationTask or RegressionTask
+        The task, which knows the built-in strategies.
 
     Returns
     -------
-    bool
+    list of Strategy
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, a strategy cannot run, or a value of the dict is neither a name nor an
+        estimator of the right kind.
     """
-    return name == BASELINE or name in TRAINED
+    if isinstance(strategies, Mapping):
+        return _from_dict(strategies, task)
+    known = task.strategies
+    if strategies is None:
+        names = [name for name in known if task.why_impossible(name) is None]
+    else:
+        if isinstance(strategies, str):
+            raise ValueError(
+                f"`strategies` must be a list of names, or a dict. Got the string {strategies!r}."
+            )
+        strategies = list(strategies)
+        _check_names(strategies, task)
+        names = [name for name in known if name == BASELINE or name in strategies]
+    return [Strategy(name, name, description=known[name]) for name in names]
 
 
-def group_strategies(names):
+def _check_names(names, task):
+    unknown = [name for name in names if not isinstance(name, str) or name not in task.strategies]
+    if unknown:
+        more = ""
+        if any(not isinstance(name, str) for name in unknown):
+            more = " Estimators of your own come in a dict: strategies={'mine': estimator}."
+        raise ValueError(f"Unknown strategies {unknown}. Known are {list(task.strategies)}.{more}")
+    for name in names:
+        if (reason := task.why_impossible(name)) is not None:
+            raise ValueError(f"Strategy {name!r} cannot run here. {reason}")
+
+
+def _from_dict(strategies, task):
+    if not strategies:
+        raise ValueError(
+            "`strategies` is an empty dict. Give at least one entry, for instance "
+            "{'none': 'none', 'mine': estimator}."
+        )
+    chosen, labels = [], {}
+    for label, value in strategies.items():
+        if not isinstance(label, str) or not label.strip():
+            raise ValueError(
+                "The keys of `strategies` name the strategies in tables and files: they must be "
+                f"strings that are not blank. Got {label!r}."
+            )
+        if label in task.strategies and value is not label and value != label:
+            raise ValueError(
+                f"{label!r} is the name of a built-in strategy, but the dict `strategies` has "
+                f"{_shown(value)} for it. Choose another key."
+            )
+        if isinstance(value, str):
+            _check_names([value], task)
+            if value in labels:
+                raise ValueError(
+                    f"The entries {labels[value]!r} and {label!r} of `strategies` are both the "
+                    f"strategy {value!r}. Leave one out."
+                )
+            labels[value] = label
+            chosen.append(Strategy(label, value, description=task.strategies[value]))
+        else:
+            _check_own(label, value, task)
+            chosen.append(Strategy(label, None, value, _described(value)))
+    # Stable: the others stay in the order of the dict.
+    return sorted(chosen, key=lambda strategy: strategy.name != BASELINE)
+
+
+def _check_own(label, value, task):
+    """Refuse an object that cannot be compared on this target."""
+    if isclass(value):
+        raise ValueError(
+            f"Strategy {label!r} is the class {value.__name__}. Give an instance: "
+            f"{value.__name__}()."
+        )
+    kind = _kind(value)
+    if kind is None:
+        raise ValueError(
+            f"Strategy {label!r} must be a name, a classifier, a regressor, or a Pipeline that "
+            f"ends in one of them. Got {_shown(value)}."
+        )
+    if kind != task.kind:
+        raise ValueError(
+            f"Strategy {label!r} is a {kind}, {type(value).__name__}, but {task.why_this_kind} "
+            f"Give a {task.kind}, or say what y is: {task.other_kind}."
+        )
+    try:
+        clone(value)
+    except (TypeError, RuntimeError, ValueError) as exc:
+        raise ValueError(
+            f"Strategy {label!r} cannot be cloned, and every run fits a clone: {exc} Give an "
+            "estimator that follows scikit-learn's rules for parameters."
+        ) from exc
+
+
+def _kind(value):
+    """Return "classifier" or "regressor"; None: it is neither."""
+    if not all(hasattr(value, method) for method in ("fit", "get_params", "set_params")):
+        return None
+    try:
+        is_class, is_number = is_classifier(value), is_regressor(value)
+    # Tags of foreign objects raise errors of every kind.
+    except Exception:
+        return None
+    return "classifier" if is_class else "regressor" if is_number else None
+
+
+def _shown(value):
+    return repr(value) if isinstance(value, str) else f"an object of type {type(value).__name__}"
+
+
+def _described(value):
+    """Describe an estimator of the user's own in one line."""
+    text = f"your own {type(value).__name__}"
+    if isinstance(value, Pipeline):
+        steps = (
+            step if isinstance(step, str) else type(step).__name__
+            for _, step in value.steps
+            if step is not None
+        )
+        text += f" ({', '.join(steps)})"
+    return f"{text}, fitted as it is"
+
+
+def group_strategies(strategies, built_on_baseline=()):
     """Group strategies so that each group needs one network: the unit of work.
 
     Parameters
     ----------
-    names : sequence of str
-        Strategies.
+    strategies : list of Strategy
+    built_on_baseline : container of str, default=()
+        The built-in strategies that start from the baseline's network.
 
     Returns
     -------
-    list of tuple of str
+    list of list of Strategy
         The group of the baseline first.
     """
-    shared = tuple(name for name in names if name == BASELINE or name in BUILT_ON_PLAIN)
-    alone = (name for name in names if name in TRAINED or name == CONSTANT)
-    return [shared, *((name,) for name in alone)]
+    shared = [s for s in strategies if s.name == BASELINE or s.name in built_on_baseline]
+    alone = [[s] for s in strategies if s not in shared]
+    return [shared, *alone] if shared else alone
 
 
-def with_steps(network, n_samples, steps):
-    """Fix the steps of an epoch where they would not come out so by themselves.
-
-    Where they do, an epoch is every sample once, as the constructor has it.
-
-    Parameters
-    ----------
-    network : CNNClassifier or CNNRegressor
-        Not fitted; changed in place.
-    n_samples : int
-        Of the training part.
-    steps : int or None
-        Steps of an epoch; None: left to the network.
-
-    Returns
-    -------
-    network
-    """
-    if steps is None or network.steps_per_epoch is not None:
-        return network
-    comes_out = network.sampler is None and -(-n_samples // network.batch_size) == steps
-    return network if comes_out else network.set_params(steps_per_epoch=steps)
-
-
-def fit_strategies(names, estimator, X, y, tied=None, *, seed, scoring=None, steps=None):
+def fit_group(task, group, estimator, X, y, groups=None, *, seed, steps=None):
     """Fit the strategies of one group, and yield each when it is ready.
 
     Parameters
     ----------
-    names : tuple of str
+    task : ClassificationTask or RegressionTask
+        The task, which knows the built-in strategies.
+    group : list of Strategy
         A group of `group_strategies`.
-    estimator : CNNClassifier
-        The network's settings; it is left as it is.
+    estimator : CNNClassifier or CNNRegressor
+        The network's settings; it is left as it is. Strategies of the user's own do without.
     X, y : array-like
         The training part.
-    tied : ndarray of shape (n,), int, default=None
-        Rows of one number stay together where some are held out.
+    groups : ndarray of shape (n,), int, default=None
+        The group of each sample: samples of one group stay together where some are held out.
     seed : int
-        Seeds every strategy alike.
-    scoring : str, scorer or None, default=None
-        What ``"threshold"`` is tuned for, as in `TunedOffsetsClassifierCV`.
+        The seed, the same for every strategy.
     steps : int, default=None
-        Steps of an epoch, the same for all; None: left to the estimator.
+        Steps of an epoch, the same for all built-in strategies; None: left to the estimator.
 
     Yields
     ------
-    name : str
+    strategy : Strategy
     fitted : estimator
     seconds : float
-        What a user of this strategy alone would wait, the plain network included.
+        The time that a user of this strategy alone would wait, the baseline's network included.
     """
-    first = names[0]
+    built = [strategy for strategy in group if strategy.name in task.built_on_baseline]
+    first = next((strategy for strategy in group if strategy not in built), None)
     start = time.perf_counter()
-    if first == CONSTANT:
-        constant = DummyClassifier().fit(X, y)
-        yield first, constant, time.perf_counter() - start
-        return
-    network = copy.copy(estimator).set_params(random_state=seed, **TRAINED.get(first, {}))
-    with_steps(network, len(y), steps).fit(X, y)
-    network_seconds = time.perf_counter() - start
-    yield first, network, network_seconds
-    for name in names[1:]:
+    if first is not None and first.is_own:
+        fitted = _seeded(first.estimator, seed).fit(X, y)
+    else:
+        name = BASELINE if first is None else first.name
+        fitted = task.unfitted(name, estimator)
+        if name != CONSTANT:
+            fitted.set_params(random_state=seed)
+            _with_steps(fitted, len(y), steps)
+        fitted.fit(X, y)
+    first_seconds = time.perf_counter() - start
+    if first is not None:
+        yield first, fitted, first_seconds
+    for strategy in built:
         start = time.perf_counter()
-        fitted = BUILT_ON_PLAIN[name](network, X, y, tied, seed=seed, scoring=scoring)
-        yield name, fitted, time.perf_counter() - start + network_seconds
+        further = task.built_on(strategy.name, fitted, X, y, groups, seed=seed)
+        yield strategy, further, time.perf_counter() - start + first_seconds
 
 
-class Remembering(ClassifierMixin, BaseEstimator):
-    """A fitted classifier that computes each kind of prediction on one X once.
+def _seeded(estimator, seed):
+    """Clone an estimator of the user's own, and seed each of its random states that has no seed."""
+    if not isinstance(estimator, CNNClassifier | CNNRegressor):
+        return seeded_clone(estimator, np.random.RandomState(seed))
+    # These start as the built-in strategies do, and seed their samplers themselves.
+    network = clone(estimator)
+    return network.set_params(random_state=seed) if network.random_state is None else network
 
-    Scorers ask for the same predictions again and again, and each would be a pass through the
-    network.
+
+def _with_steps(network, n_samples, steps):
+    """Fix the steps of an epoch where they would not come out so by themselves.
+
+    Where they do, an epoch is every sample once, as the constructor has it.
+    """
+    if steps is None or network.steps_per_epoch is not None:
+        return
+    comes_out = network.sampler is None and -(-n_samples // network.batch_size) == steps
+    if not comes_out:
+        network.set_params(steps_per_epoch=steps)
+
+
+def gradient_steps(fitted):
+    """Return the gradient steps of the network that an estimator is, or ends in.
 
     Parameters
     ----------
-    fitted : classifier
-        With ``predict`` and ``predict_proba``.
+    fitted : estimator
+        Fitted.
+
+    Returns
+    -------
+    int or None
+        None: it holds no such network, or does not tell.
     """
+    history = getattr(getattr(_last_step(fitted), "net_", None), "history", None)
+    try:
+        return int(sum(epoch["train_batch_count"] for epoch in history))  # pyright: ignore
+    except (TypeError, KeyError):
+        return None
 
-    def __init__(self, fitted):
-        self.fitted = fitted
-        self.classes_ = fitted.classes_
-        self._known = {}
 
-    def fit(self, X, y):
-        """Do nothing: the classifier is fitted."""
-        return self
+def training_losses(fitted):
+    """Return the training loss of each epoch of the network that an estimator is, or ends in.
 
-    def _ask(self, method, X):
-        # X is kept too: so long as it is, nothing else has its identity.
-        known = self._known.get(method)
-        if known is None or known[0] is not X:
-            known = self._known[method] = X, getattr(self.fitted, method)(X)
-        return known[1]
+    Parameters
+    ----------
+    fitted : estimator
+        Fitted.
 
-    def predict(self, X):
-        """Return the predicted labels."""
-        return self._ask("predict", X)
+    Returns
+    -------
+    list of float
+        Empty where there is no such network.
+    """
+    try:
+        return [epoch["train_loss"] for epoch in getattr(_last_step(fitted), "history_", [])]
+    except (TypeError, KeyError):
+        return []
 
-    def predict_proba(self, X):
-        """Return the probability of each class."""
-        return self._ask("predict_proba", X)
 
-    @available_if(lambda self: hasattr(self.fitted, "decision_function"))
-    def decision_function(self, X):
-        """Return what the classifier's own returns."""
-        return self._ask("decision_function", X)
+def _last_step(fitted):
+    while isinstance(fitted, Pipeline):
+        fitted = fitted.steps[-1][1]
+    return fitted

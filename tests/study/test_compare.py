@@ -21,12 +21,22 @@ from skimb.model_selection import TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier
 from skimb.over_sampling import RandomOverSampler
 from skimb.study import STRATEGIES, compare
-from skimb.study._classification import ClassificationTask
+from skimb.study._classification_task import ClassificationTask
+from skimb.study._known_predictions import RememberingClassifier
 from skimb.study._statistics import corrected_interval, judge
-from skimb.study._strategies import Remembering, fit_strategies
+from skimb.study._strategies import Strategy, fit_group
 
 ESTIMATOR = CNNClassifier(max_epochs=3)
 METRICS = ["f1_minority", "balanced_accuracy"]
+
+
+def fit_strategies(names, estimator, X, y, *, seed):
+    """Fit built-in strategies of one group."""
+    group = [Strategy(name, name) for name in names]
+    for strategy, fitted, seconds in fit_group(
+        ClassificationTask(y), group, estimator, X, y, seed=seed
+    ):
+        yield strategy.name, fitted, seconds
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +124,7 @@ def test_each_strategy_sets_what_its_name_says(data):
 
 
 @pytest.mark.slow
-def test_shared_strategies_build_on_the_plain_network(data):
+def test_shared_strategies_start_from_the_network_of_the_baseline(data):
     X, y = data
     names = ("none", "smote_embedding", "threshold", "prior_shift")
     fitted = {name: model for name, model, _ in fit_strategies(names, ESTIMATOR, X, y, seed=0)}
@@ -214,7 +224,7 @@ def test_predictions_are_computed_once_for_one_test_set(data):
             asked.append(len(X))
             return plain.predict(X)
 
-    remembering = Remembering(Counting())
+    remembering = RememberingClassifier(Counting())
     for part in (X, X, X[:5], X[:5]):
         np.testing.assert_array_equal(remembering.predict(part), plain.predict(part))
     # Another object is another question, equal or not.
@@ -370,13 +380,16 @@ def test_own_scoring_and_own_folds(data):
         ({"strategies": "over"}, "must be a list of names"),
         ({"estimator": RandomOverSampler()}, "must be a CNNClassifier"),
         ({"estimator": CNNClassifier(early_stopping=True)}, "Early stopping"),
-        ({"estimator": CNNClassifier(class_weight="balanced")}, "a remedy of its own"),
+        ({"estimator": CNNClassifier(class_weight="balanced")}, "a strategy against imbalance"),
         ({"cv": 100}, "fewer than the 100 folds"),
         ({"n_repeats": 0}, "`n_repeats`"),
         ({"scoring": "f1"}, "`scoring` must be a dict"),
-        ({"X_test": np.zeros((2, 8, 8)), "y_test": ["rest", "rest"]}, "no row of the minority"),
+        (
+            {"X_test": np.zeros((2, 8, 8)), "y_test": ["rest", "rest"]},
+            "no sample of the minority class",
+        ),
         ({"X_test": np.zeros((2, 8, 8))}, "belong together"),
-        ({"estimator": CNNClassifier(loss="focal")}, "has loss='focal', a remedy of its own"),
+        ({"estimator": CNNClassifier(loss="focal")}, "has loss='focal', which is a strategy"),
         ({"cv": StratifiedKFold(2), "n_repeats": 2}, "`cv` as a number"),
         ({"X_test": np.zeros((2, 8, 8)), "y_test": ["rest", "nine"]}, r"y does not: \['nine'\]"),
     ],
@@ -391,7 +404,7 @@ def test_a_strategy_that_a_split_cannot_serve_is_named_before_training(data):
     X, y = data
     rare = np.flatnonzero(y == "eight")[:2]
     kept = np.r_[rare, np.flatnonzero(y == "rest")[:50]]
-    with pytest.raises(ValueError, match=r"'smote_embedding' needs 2 training rows"):
+    with pytest.raises(ValueError, match=r"'smote_embedding' needs 2 training samples"):
         compare(X[kept], y[kept], strategies=["smote_embedding"], cv=2)
     compare(X[kept], y[kept], strategies=["over"], estimator=ESTIMATOR, cv=2, random_state=0)
 
@@ -449,12 +462,14 @@ def test_json_schema(comparison, tmp_path):
     assert result["minority"] == "eight"
     assert result["classes"] == ["eight", "rest"]
     entry = result["strategies"]["prior_shift"]
-    assert set(entry) == {*comparison.metrics, "seconds", "confusion_matrix"}
+    assert set(entry) == {*comparison.metrics, "seconds", "gradient_steps", "confusion_matrix"}
     for metric in comparison.metrics:
         assert set(entry[metric]) == {"mean", "sd", "values", "difference", "interval"}
         assert len(entry[metric]["values"]) == 4
     assert np.shape(entry["confusion_matrix"]) == (2, 2)
     assert entry["seconds"] > 0
+    assert entry["gradient_steps"] == 81
+    assert result["strategies"]["constant"]["gradient_steps"] is None
 
 
 @pytest.mark.slow
@@ -516,7 +531,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(comparison, tmp_pat
 
 
 @pytest.mark.slow
-def test_floors_are_what_needs_no_network(comparison, data):
+def test_reference_strategies_need_no_network(comparison, data):
     X, y = data
     rare = np.mean(y == "eight")
     table = comparison.table

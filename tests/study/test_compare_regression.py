@@ -19,8 +19,9 @@ from skimb.model_selection import BinnedStratifiedKFold
 from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.relevance import LabelDensity, Relevance
 from skimb.study import REGRESSION_STRATEGIES, RegressionComparison, compare
-from skimb.study._pictures import short_number, shorten_ticks
-from skimb.study._regression import RegressionTask
+from skimb.study._regression_task import RegressionTask
+from skimb.study._sample_images import short_number, shorten_ticks
+from skimb.study._strategies import Strategy, fit_group
 
 ESTIMATOR = CNNRegressor(max_epochs=2)
 VERDICT = ["balanced_mean_absolute_error", "mean_absolute_error"]
@@ -53,7 +54,7 @@ def test_every_strategy_runs_on_every_fold_with_the_same_steps(comparison, data)
         assert sorted(tested) == list(range(160))
         truth, _ = comparison.predictions(name)
         np.testing.assert_array_equal(truth, data[1][tested])
-    assert comparison.training_losses().keys() == REGRESSION_STRATEGIES.keys()
+    assert comparison.training_losses().keys() == REGRESSION_STRATEGIES.keys() - {"constant"}
 
 
 @pytest.mark.slow
@@ -64,7 +65,8 @@ def test_each_strategy_sets_what_its_name_says(data):
     for name in REGRESSION_STRATEGIES:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            [(_, fitted, _)] = task.fit([name], clone(ESTIMATOR), X, y, seed=3)
+            group = [Strategy(name, name)]
+            [(_, fitted, _)] = fit_group(task, group, clone(ESTIMATOR), X, y, seed=3)
         if name == "constant":
             np.testing.assert_allclose(fitted.predict(X), y.mean())
             continue
@@ -148,6 +150,12 @@ def test_fractions_are_numbers_and_whole_numbers_are_labels_unless_told_otherwis
     assert not isinstance(labels, RegressionComparison)
     numbers = compare(X[:40], ages, estimator=ESTIMATOR, **quick)
     assert isinstance(numbers, RegressionComparison)
+    # More than 20 different whole numbers are a quantity, as on the command line.
+    with pytest.warns(UserWarning, match="40 different whole numbers and is taken for a quantity"):
+        prices = compare(X[:40], np.arange(40) ** 2, **quick)
+    assert isinstance(prices, RegressionComparison)
+    with pytest.raises(ValueError, match="contains NaN"):
+        compare(X[:40], np.r_[np.nan, y[1:40]], **quick)
 
 
 @pytest.mark.slow
@@ -172,8 +180,8 @@ def test_without_extreme_values_what_needs_them_is_left_out_and_named(data, caps
     ("params", "message"),
     [
         ({"strategies": ["class_weight"]}, "Unknown strategies"),
-        ({"estimator": CNNRegressor(loss="huber")}, "a remedy of its own"),
-        ({"estimator": CNNRegressor(ranksim=1.0)}, "a remedy of its own"),
+        ({"estimator": CNNRegressor(loss="huber")}, "a strategy against imbalance"),
+        ({"estimator": CNNRegressor(ranksim=1.0)}, "a strategy against imbalance"),
         ({"estimator": CNNRegressor(early_stopping=True)}, "Early stopping gives"),
         ({"cv": 100}, "fewer than two for each of the 100 folds"),
         ({"X_test": np.zeros((2, 8, 8)), "y_test": [1.0, np.nan]}, "contains NaN"),
@@ -191,9 +199,9 @@ def test_bad_input_is_refused_before_training(params, message, data):
         (
             lambda y: np.where(y > 9.9, 50.5, np.minimum(y, 6)),
             {"strategies": ["over"], "cv": 2},
-            "need rare and normal rows in every training part",
+            "need rare and normal values in every training part",
         ),
-        (lambda y: y, {"X_test": np.zeros((1, 8, 8)), "y_test": [1.5]}, "in 1 row"),
+        (lambda y: y, {"X_test": np.zeros((1, 8, 8)), "y_test": [1.5]}, "in 1 sample"),
     ],
 )
 def test_splits_that_cannot_be_scored_are_refused_before_training(
@@ -257,8 +265,9 @@ def test_a_foreign_estimator_and_a_quantity_taken_for_labels_are_named(data):
     X, y = data
     with pytest.raises(ValueError, match="must be a CNNClassifier or a CNNRegressor"):
         compare(X, y, estimator=LinearRegression(), strategies=["smogn"])
+    labels = CNNClassifier(max_epochs=1)
     with pytest.raises(ValueError, match=r"looks like a quantity: then give estimator=CNNReg"):
-        compare(X, np.rint(1000 * y).astype(int))
+        compare(X, np.rint(1000 * y).astype(int), estimator=labels)
 
 
 @pytest.mark.slow
@@ -286,7 +295,7 @@ def test_a_fixed_test_set_and_a_scoring_of_ones_own(data):
     assert not result.is_error("neg_median_absolute_error")
     assert result.verdict_metrics == ["neg_median_absolute_error"]
     page = result._report()
-    for absent in ("pull in different directions", "rare are values", "a slope below 1"):
+    for absent in ("pull in different directions", "more are rare", "a slope below 1"):
         assert absent not in page
 
 
@@ -315,7 +324,7 @@ def test_json_and_report(comparison, tmp_path):
     assert len(bins["edges"]) == len(bins["mean_absolute_error"]) + 1
     comparison.to_html(tmp_path / "c.html")
     page = (tmp_path / "c.html").read_text()
-    for text in ("Which remedy for a rare range", "Errors over the range", "The largest errors"):
+    for text in ("Which strategy for a rare range", "Errors over the range", "The largest errors"):
         assert text in page
     assert all(name in page for name in REGRESSION_STRATEGIES)
     assert "http" not in page.split("</style>")[1].replace("http://www.w3.org", "")

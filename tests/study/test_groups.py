@@ -3,14 +3,12 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.model_selection import GroupKFold, KFold
 
-from skimb.model_selection._offsets import held_out_folds
+from skimb._groups import grouped_folds, held_out_folds
 from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.study import compare
-from skimb.study._splits import bundles_of, grouped_folds
 
 N_GROUPS, SIZE = 24, 4
 GROUPS = np.repeat(np.arange(N_GROUPS), SIZE)
@@ -37,7 +35,7 @@ def fits(monkeypatch):
             return fit(self, X, y, *args)
 
         monkeypatch.setattr(estimator, "fit", fit)
-    monkeypatch.setattr("skimb.study._compare._warm_up.is_done", True)
+    monkeypatch.setattr("skimb.study._jobs._warm_up.is_done", True)
     return rows
 
 
@@ -74,7 +72,7 @@ def test_no_training_sees_a_part_of_a_group(n_classes, X, fits):
     for outcome in result.outcomes["none"]:
         assert outcome.confusion_matrix.sum(axis=1).min() > 0
     assert result.protocol["n_groups"] == N_GROUPS
-    assert "24 groups of rows" in result._report()
+    assert "24 groups of samples" in result._report()
 
 
 @pytest.mark.slow
@@ -156,29 +154,15 @@ def test_equal_images_on_both_sides_are_told(X, tmp_path, capsys):
 def test_a_training_is_scored_on_every_class():
     """Few groups, most of them of one class: the first shuffle leaves a part without the rare."""
     sizes, n_rare = [16, 6, 5, 21, 5, 4, 15, 7, 6, 18], [13, 1, 0, 0, 0, 0, 12, 1, 0, 0]
-    tied = np.repeat(np.arange(10), sizes)
+    groups = np.repeat(np.arange(10), sizes)
     y = np.concatenate([np.arange(size) < rare for size, rare in zip(sizes, n_rare, strict=True)])
     for seed in range(30):
-        found: Any = grouped_folds(y, tied, 2, seed)
-        for train, test in found + held_out_folds(y, tied, seed):
+        found: Any = grouped_folds(y, groups, 2, seed)
+        for train, test in found + held_out_folds(y, groups, seed):
             assert set(y[train]) == set(y[test]) == {False, True}
-            assert not set(tied[train]) & set(tied[test])
+            assert not set(groups[train]) & set(groups[test])
     # All rows of a class in one group cannot be on both sides.
-    assert grouped_folds(y, np.where(y, 0, tied), 2, 0) is None
-
-
-@pytest.mark.parametrize(
-    "groups",
-    [
-        [f"p{i}" for i in GROUPS],
-        [int(i) if i % 2 else f"p{i}" for i in GROUPS],
-        pd.Series(GROUPS, index=GROUPS[::-1]).astype("category"),
-        pd.DataFrame({"patient": GROUPS}),
-    ],
-    ids=["strings", "mixed", "category", "frame"],
-)
-def test_groups_in_any_container(groups, X):
-    np.testing.assert_array_equal(bundles_of(X, groups), GROUPS)
+    assert grouped_folds(y, np.where(y, 0, groups), 2, 0) is None
 
 
 @pytest.mark.parametrize(
@@ -187,10 +171,10 @@ def test_groups_in_any_container(groups, X):
         (GROUPS[:-1], "inconsistent numbers of samples"),
         (np.where(GROUPS > 3, np.nan, 1.0), "`groups` has missing values"),
         ([f"p{i}" if i else float("nan") for i in GROUPS], "`groups` has missing values"),
-        (np.column_stack([GROUPS, GROUPS]), r"`groups` must hold one value a row\. Got shape"),
+        (np.column_stack([GROUPS, GROUPS]), r"`groups` must hold one value a sample\. Got shape"),
         (
             Y,
-            r"in 1 groups \(or kinds of equal images\) only, fewer than the 5 folds\. Give more\.$",
+            r"in 1 groups \(or sets of equal images\) only, fewer than the 5 folds\. Give more\.$",
         ),
         (GROUPS // 8, r"Class 'rare' is in 3 groups .*, fewer than the 5 folds\..*or cv=3"),
     ],
@@ -212,7 +196,7 @@ def test_a_threshold_wants_groups_to_hold_out(X, fits):
     ):
         compare(X, y, **shared, strategies=["threshold"])
     shared["estimator"] = CNNClassifier(max_epochs=1, calibration="temperature")
-    with pytest.raises(ValueError, match="calibration='temperature', which holds rows"):
+    with pytest.raises(ValueError, match="calibration='temperature', which holds samples"):
         compare(X, y, **shared)
     assert fits == []
     shared["estimator"] = ESTIMATOR

@@ -17,9 +17,10 @@ from skimb.neural_network import CNNClassifier, CNNRegressor, FlipCrop, training
 from skimb.over_sampling import SMOTE
 from skimb.study import REGRESSION_STRATEGIES, STRATEGIES, compare
 from skimb.study._augmentation import choose_augmentation
-from skimb.study._classification import ClassificationTask
+from skimb.study._classification_task import ClassificationTask
 from skimb.study._recipe import code_of, expression_of
-from skimb.study._regression import RegressionTask
+from skimb.study._regression_task import RegressionTask
+from skimb.study._strategies import chosen_strategies, fit_group, group_strategies
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +59,9 @@ def test_the_code_of_each_strategy_makes_what_was_compared(digits):
     task = ClassificationTask(y)
     fixed, steps = as_compared(estimator, len(y))
     [seed] = result.protocol["seeds"]
-    for group in task.group(list(STRATEGIES)):
-        for name, fitted, _ in task.fit(group, fixed, X, y, seed=seed, steps=steps):
+    for group in group_strategies(chosen_strategies(None, task), task.built_on_baseline):
+        for strategy, fitted, _ in fit_group(task, group, fixed, X, y, seed=seed, steps=steps):
+            name = strategy.name
             made = seeded(made_by(result.protocol["code"][name]), seed).fit(X, y)
             np.testing.assert_array_equal(
                 made.predict_proba(X), fitted.predict_proba(X), err_msg=name
@@ -75,14 +77,15 @@ def test_the_code_of_each_strategy_for_numbers_makes_what_was_compared(recwarn):
     assert result.protocol["code"].keys() == REGRESSION_STRATEGIES.keys()
     task = RegressionTask(y)
     fixed, steps = as_compared(estimator, len(y))
-    for [name] in task.group(list(REGRESSION_STRATEGIES)):
-        [(_, fitted, _)] = task.fit([name], fixed, X, y, seed=3, steps=steps)
+    for group in group_strategies(chosen_strategies(None, task)):
+        [(strategy, fitted, _)] = fit_group(task, group, fixed, X, y, seed=3, steps=steps)
+        name = strategy.name
         made = seeded(made_by(result.protocol["code"][name]), 3).fit(X, y)
         np.testing.assert_array_equal(made.predict(X), fitted.predict(X), err_msg=name)
 
 
 def test_the_code_is_short_where_nothing_was_asked_for(monkeypatch, digits):
-    monkeypatch.setattr("skimb.study._compare._run_jobs", lambda *_: iter(()))
+    monkeypatch.setattr("skimb.study._compare.run_jobs", lambda *_: iter(()))
     kept = []
     monkeypatch.setattr(
         ClassificationTask, "comparison", lambda *_, protocol, **__: kept.append(protocol)
@@ -137,7 +140,7 @@ def test_the_report_and_the_json_file_state_the_recipe(digits, tmp_path):
         X, y, strategies=[], estimator=CNNClassifier(max_epochs=1), cv=2, random_state=0, n_jobs=1
     )
     assert without.protocol["recipe"]["views"] == 1
-    assert "are of each image as it is" in without._report()
+    assert "are made from each image as it is" in without._report()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The pictures of a comparison: samples of the classes, and the most confident mistakes."""
+"""The images that a comparison shows: samples of the classes, and the most confident mistakes."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ __all__ = [
     "shorten_ticks",
 ]
 
-#: Classes of which pictures are shown, the rarest first.
+#: Classes of which images are shown, the rarest first.
 MOST_CLASSES_SHOWN = 10
 
 #: Samples of a class, and mistakes on one.
@@ -28,13 +28,13 @@ N_SAMPLES, MOST_MISTAKES_SHOWN = 5, 8
 #: Numbers from here to there are written with k, M, ... behind them.
 LARGE, TOO_LARGE = 1e4, 1e15
 
-#: Side of a picture at most, in pixels: a comparison holds hundreds.
+#: Side of an image at most, in pixels: a comparison holds hundreds.
 MOST_PIXELS = 96
 
 
 @dataclass
 class Gallery:
-    """Pictures with captions, by label.
+    """Images with captions, by label.
 
     Parameters
     ----------
@@ -49,13 +49,13 @@ class Gallery:
 
 
 def short_number(value, *, digits=3):
-    """Write a number in the room below a picture.
+    """Write a number in the space below an image.
 
     Parameters
     ----------
     value : float
     digits : int, default=3
-        Of them, so many count.
+        The number of digits that count.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def shorten_ticks(*axes):
     Parameters
     ----------
     *axes : matplotlib Axis
-        Whose limits are settled.
+        The axes; their limits are final.
     """
     for axis in axes:
         low, high = axis.get_view_interval()
@@ -83,7 +83,7 @@ def shorten_ticks(*axes):
 
 
 def samples(X, y, labels, **shape):
-    """Return pictures of a few random rows of each of the first classes.
+    """Return images of a few random samples of each of the first classes.
 
     Parameters
     ----------
@@ -107,14 +107,14 @@ def samples(X, y, labels, **shape):
 
 
 def pooled_mistakes(X, outcomes, labels, **shape):
-    """Pool the mistakes of all runs of a strategy: each row once, the most confident first.
+    """Pool the mistakes of all runs of a strategy: each sample once, the most confident first.
 
     Parameters
     ----------
     X : array-like of n images or paths
-        What the rows of the mistakes are rows of.
-    outcomes : list of Outcome
-        Of one strategy.
+        The images that the rows of the mistakes count.
+    outcomes : list of ClassificationOutcome
+        The results of one strategy.
     labels : list
         Classes, those to be shown first.
     **shape
@@ -123,16 +123,17 @@ def pooled_mistakes(X, outcomes, labels, **shape):
     Returns
     -------
     Gallery
-        Of the first classes that have any.
+        The mistakes of the first classes that have any.
     """
     rows, captions = {}, {}
     for label in labels:
         pooled = {}
         for confidence, row, predicted in sorted(
             (mistake for outcome in outcomes for mistake in outcome.mistakes.get(label, [])),
-            key=lambda mistake: (-mistake[0], mistake[1]),
+            key=lambda mistake: (-(mistake[0] or 0), mistake[1]),
         ):
-            pooled.setdefault(row, f"{predicted} {confidence:.0%}")
+            told = "" if confidence is None else f" {confidence:.0%}"
+            pooled.setdefault(row, f"{predicted}{told}")
         if pooled and len(rows) < MOST_CLASSES_SHOWN:
             rows[label] = list(pooled)[:MOST_MISTAKES_SHOWN]
             captions[label] = [pooled[row] for row in rows[label]]
@@ -140,7 +141,7 @@ def pooled_mistakes(X, outcomes, labels, **shape):
 
 
 def gallery(X, rows, captions, **shape):
-    """Return pictures of rows with their captions.
+    """Return images of rows with their captions.
 
     Parameters
     ----------
@@ -160,7 +161,7 @@ def gallery(X, rows, captions, **shape):
 
 
 def _thumbnails(X, rows, **shape):
-    """Return the pictures of rows by label, made small."""
+    """Return the images of rows by label, made small."""
     return {
         label: [_small(picture) for picture in pictures]
         for label, pictures in pictures_by_label(X, rows, **shape).items()

@@ -1,0 +1,1 @@
+"""The command line: arguments, inputs, outputs, streams, and a file for each command."""

@@ -1,0 +1,195 @@
+"""The data of a comparison on the command line: digits, folders and tables."""
+
+import os
+import sys
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from skimb._class_folders import list_classes
+from skimb._command_line._arguments import check_images, reads_table
+from skimb._tables import read_table
+
+__all__ = ["Inputs", "read_inputs"]
+
+
+@dataclass
+class Inputs:
+    """The data of a comparison.
+
+    Parameters
+    ----------
+    X, y : array-like
+        Images, with labels or numbers.
+    X_test, y_test : array-like, default=None
+        A test set, if there is one.
+    groups : ndarray of shape (n,), default=None
+        The group of each sample.
+    is_regression : bool, default=False
+        Whether y holds numbers.
+    """
+
+    X: Any
+    y: Any
+    X_test: Any = None
+    y_test: Any = None
+    groups: Any = None
+    is_regression: bool = False
+
+
+def read_inputs(arguments):
+    """Read the data that the arguments name.
+
+    Parameters
+    ----------
+    arguments : Namespace
+
+    Returns
+    -------
+    Inputs
+
+    Raises
+    ------
+    ValueError
+        If they cannot be read, or an output would overwrite one of the images.
+    """
+    if reads_table(arguments):
+        return _tables(arguments)
+    return _digits() if arguments.data == "digits" else _folders(arguments)
+
+
+def _digits():
+    import numpy as np
+
+    from skimb.datasets import load_imbalanced_digits
+
+    digits = load_imbalanced_digits()
+    return Inputs(digits.data, np.array(digits.target_names)[digits.target])
+
+
+def _folders(arguments):
+    """Read the folders of a comparison, whole: a pass over broken files names them all."""
+    from skimb.datasets import load_image_folder
+
+    image_shape = None if arguments.size is None else (3, arguments.size, arguments.size)
+    try:
+        with warnings.catch_warnings():
+            # The remark is printed in a line of its own.
+            warnings.simplefilter("ignore", UserWarning)
+            train = load_image_folder(arguments.data)
+            test = None if arguments.test is None else load_image_folder(arguments.test)
+    except ValueError as exc:
+        raise ValueError(_all_complaints(arguments, exc, image_shape)) from exc
+    for folder in (train, test):
+        if folder is not None and folder.remark:
+            print(f"skimb: {folder.remark}", file=sys.stderr)
+    paths, y = _subset(train, arguments.counts or {}, arguments.seed)
+    every = paths if test is None else [*paths, *test.paths]
+    check_images(arguments, every)
+    images = _read(every, image_shape)
+    if test is None:
+        return Inputs(images, y)
+    return Inputs(images[: len(paths)], y, images[len(paths) :], test.target)
+
+
+def _tables(arguments):
+    """Read the tables of a comparison, and the images that they name."""
+    image_shape = None if arguments.size is None else (3, arguments.size, arguments.size)
+    table = read_table(arguments.data)
+    if arguments.task is None:
+        is_regression = table.is_quantity(arguments.target)
+    else:
+        is_regression = arguments.task == "regression"
+    files, y, groups = _columns(table, arguments, is_regression)
+    if arguments.test is None:
+        check_images(arguments, files)
+        images = _read(files, image_shape)
+        return Inputs(images, y, groups=groups, is_regression=is_regression)
+    test_files, y_test, test_groups = _columns(read_table(arguments.test), arguments, is_regression)
+    _check_types(arguments, arguments.target, y, y_test)
+    if groups is not None and test_groups is not None:
+        _check_types(arguments, arguments.group, groups, test_groups)
+        if shared := sorted(set(groups.tolist()) & set(test_groups.tolist())):
+            raise ValueError(
+                f"{len(shared)} values of {arguments.group!r}, {shared[0]!r} first, stand in "
+                f"{arguments.data} and in {arguments.test}: a network would be scored on groups "
+                "that it was trained on. Remove their rows from one of the two."
+            )
+    check_images(arguments, [*files, *test_files])
+    images = _read([*files, *test_files], image_shape)
+    return Inputs(images[: len(files)], y, images[len(files) :], y_test, groups, is_regression)
+
+
+def _columns(table, arguments, is_regression):
+    """Return the image files and the targets of a table, and its groups if they are asked for."""
+    y = table.numbers(arguments.target) if is_regression else table.labels(arguments.target)
+    groups = None if arguments.group is None else table.labels(arguments.group)
+    return table.files(arguments.image_column), y, groups
+
+
+def _check_types(arguments, column, values, test_values):
+    """Refuse two tables of which one holds text and the other numbers: no values would match."""
+    kinds = [
+        {"b": "booleans", "U": "text"}.get(part.dtype.kind, "numbers")
+        for part in (values, test_values)
+    ]
+    if kinds[0] != kinds[1]:
+        raise ValueError(
+            f"The column {column!r} holds {kinds[0]} in {arguments.data} and {kinds[1]} in "
+            f"{arguments.test}. Give both of one type, for instance two CSV files."
+        )
+
+
+def _read(files, image_shape):
+    """Read images, unless they cannot be in memory."""
+    from skimb.datasets import read_images
+
+    if image_shape is not None and (memory := _memory()) is not None:
+        n_bytes = len(files) * image_shape[0] * image_shape[1] * image_shape[2]
+        if n_bytes > memory:
+            raise ValueError(
+                f"{len(files)} images of {image_shape[2]} x {image_shape[1]} take "
+                f"{n_bytes / 2**30:.1f} GiB, and this machine has {memory / 2**30:.1f}. Give a "
+                "smaller --size, or fewer images."
+            )
+    return read_images(files, image_shape=image_shape, n_jobs=-1)
+
+
+def _memory():
+    """Return the bytes of memory of this machine, if it tells."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _all_complaints(arguments, complaint, image_shape):
+    """Return the errors of the folders and of the files in them, all in one line."""
+    from skimb.datasets import read_images
+
+    try:
+        folders = [list_classes(path)[0] for path in (arguments.data, arguments.test) if path]
+        files = [file for classes in folders for of_one in classes.values() for file in of_one]
+        if files:
+            read_images(files, image_shape=image_shape, n_jobs=-1)
+    except ValueError as exc:
+        if str(exc) != str(complaint):
+            return f"{complaint} {exc}"
+    return str(complaint)
+
+
+def _subset(folder, counts, seed):
+    """Take a seeded random subset of so many images of a class; all where there are no more."""
+    import numpy as np
+
+    unknown = [label for label in counts if label not in folder.target_names]
+    if unknown:
+        raise ValueError(
+            f"--counts names {unknown}, but the classes are {folder.target_names}. Use these."
+        )
+    rng, kept = np.random.RandomState(seed), []
+    for label in folder.target_names:
+        rows = np.flatnonzero(folder.target == label)
+        kept.append(np.sort(rng.permutation(rows)[: counts.get(label, len(rows))]))
+    rows = np.concatenate(kept)
+    return folder.paths[rows], folder.target[rows]

@@ -1,0 +1,258 @@
+"""Samples that belong together: those of one group, and equal images; and folds that keep them so.
+
+A group has one number here, whatever it came as. Samples of one number go to one side of every
+split as a whole: this is what keeps a network from being scored on samples that it was trained on.
+"""
+
+from hashlib import blake2b
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.utils import check_consistent_length
+
+from skimb._image_files import ImageFiles, as_paths, is_paths
+
+__all__ = [
+    "are_shared",
+    "checked_groups",
+    "comparable",
+    "group_numbers",
+    "grouped_folds",
+    "groups_by_class",
+    "held_out_folds",
+    "sample_groups",
+]
+
+#: Shuffles of the groups that are tried until every fold holds every class.
+N_TRIES = 20
+
+
+def sample_groups(images, groups=None):
+    """Return the group of each sample, where equal images belong together too.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, ...), ImageFiles, or paths of shape (n,)
+        The samples. Those that are equal byte for byte (files: of equal path) are of one group.
+    groups : ndarray of shape (n,), int, default=None
+        Groups that are known. Samples that a chain of equal images and shared groups joins are of
+        one group.
+
+    Returns
+    -------
+    ndarray of shape (n,), int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb._groups import sample_groups
+    >>> images = np.array([[0, 0], [1, 1], [0, 0], [2, 2]])
+    >>> sample_groups(images).tolist()
+    [0, 1, 0, 2]
+    >>> sample_groups(images, np.array([7, 7, 8, 9])).tolist()
+    [0, 0, 0, 1]
+    """
+    n_samples = len(images)
+    samples = images.paths if isinstance(images, ImageFiles) else images
+    if samples.ndim == 1:
+        # Files are equal where their paths are: none is opened for this.
+        by_content = _numbered(samples.tolist())
+    else:
+        samples = np.ascontiguousarray(samples).reshape(n_samples, -1)
+        by_content = _numbered(
+            [blake2b(sample.tobytes(), digest_size=16).digest() for sample in samples]
+        )
+    if groups is None:
+        return by_content
+    by_group = np.unique(groups, return_inverse=True)[1]
+    n_contents = by_content.max() + 1
+    edges = coo_array(
+        (np.ones(n_samples, dtype=bool), (by_content, n_contents + by_group)),
+        shape=(n_contents + by_group.max() + 1,) * 2,
+    )
+    component = connected_components(edges, directed=False)[1]
+    return np.unique(component[by_content], return_inverse=True)[1]
+
+
+def group_numbers(groups, images):
+    """Return the number of each sample's group.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n,), or a frame of one column
+        Values of any type, none of them missing.
+    images : array-like of n samples
+        The samples that the groups belong to.
+
+    Returns
+    -------
+    ndarray of shape (n,), int
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit, or values are missing.
+
+    Examples
+    --------
+    >>> from skimb._groups import group_numbers
+    >>> group_numbers(["ann", "bob", "ann"], [[0], [1], [2]]).tolist()
+    [0, 1, 0]
+    """
+    labels = np.asarray(groups, dtype=object)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise ValueError(f"`groups` must hold one value a sample. Got shape {labels.shape}.")
+    check_consistent_length(images, labels)
+    numbers = pd.factorize(labels)[0]
+    if np.any(numbers < 0):
+        raise ValueError("`groups` has missing values. Give every sample a group.")
+    return numbers
+
+
+def checked_groups(X, groups=None):
+    """Return the group of each sample of X, from groups as a user gives them.
+
+    Parameters
+    ----------
+    X : array-like of n images or paths
+        The samples; equal ones are of one group.
+    groups : array-like of shape (n,), default=None
+        Values of any type.
+
+    Returns
+    -------
+    ndarray of shape (n,), int
+
+    Raises
+    ------
+    ValueError
+        If the groups are not of shape (n,), or some are missing.
+    """
+    numbers = None if groups is None else group_numbers(groups, X)
+    return sample_groups(comparable(X), numbers)
+
+
+def are_shared(groups):
+    """Tell whether any group has more than one sample.
+
+    Parameters
+    ----------
+    groups : ndarray of shape (n,), int, or None
+
+    Returns
+    -------
+    bool
+    """
+    return groups is not None and len(np.unique(groups)) < len(groups)
+
+
+def comparable(X):
+    """Return X as an array of images or paths, whose entries can be compared.
+
+    Parameters
+    ----------
+    X : array-like of n images or paths
+
+    Returns
+    -------
+    ndarray of shape (n, ...)
+    """
+    return as_paths(X) if is_paths(X) else np.asarray(X)
+
+
+def grouped_folds(y, groups, n_folds, seed):
+    """Split samples into folds that keep groups together and hold every class each.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels.
+    groups : ndarray of shape (n,), int
+        The group of each sample.
+    n_folds : int
+    seed : int
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+        Indices of training and test samples; None: no such folds were found.
+    """
+    n_classes = len(np.unique(y))
+    for attempt in range(N_TRIES):
+        folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=int(seed) + attempt)
+        splits = list(folds.split(np.empty(len(y)), y, groups))
+        if all(len(np.unique(y[test])) == n_classes for _, test in splits):
+            return splits
+    return None
+
+
+def groups_by_class(y, groups, classes):
+    """Count the groups in which each class is.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels.
+    groups : ndarray of shape (n,), int
+        The group of each sample.
+    classes : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    ndarray of shape (n_classes,), int
+    """
+    return np.array([len(np.unique(groups[y == label])) for label in classes])
+
+
+def held_out_folds(y, groups, seed, *, n_folds=2):
+    """Return the splits by which a training part chooses offsets.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels of the training part.
+    groups : ndarray of shape (n,), int, or None
+        The group of each sample; samples of one group stay together.
+    seed : int
+    n_folds : int, default=2
+        At most.
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+        Samples to train on, and samples that are held out, with every class among both.
+
+    Raises
+    ------
+    ValueError
+        If a class has a single sample, or the groups cannot be shared out so.
+    """
+    labels, counts = np.unique(y, return_counts=True)
+    if counts.min() < 2:
+        raise ValueError(
+            f"Class {labels.tolist()[counts.argmin()]!r} has a single sample (of n_samples="
+            f"{len(y)}), and offsets are chosen on samples that are held out. Give at least two of "
+            "every class."
+        )
+    if not are_shared(groups):
+        folds = StratifiedKFold(min(n_folds, counts.min()), shuffle=True, random_state=seed)
+        return list(folds.split(np.empty(len(y)), y))
+    for n in range(min(n_folds, groups_by_class(y, groups, labels).min()), 1, -1):
+        splits = grouped_folds(y, groups, n, seed)
+        if splits is not None:
+            return splits
+    raise ValueError(
+        "Offsets (strategy 'threshold') are chosen on groups that are held out, with every class "
+        f"on both sides, and those of {len(y)} samples cannot be shared out so. Give more groups, "
+        "fewer folds, or leave the strategy out."
+    )
+
+
+def _numbered(keys):
+    numbers = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)

@@ -1,0 +1,65 @@
+"""The one rule that tells labels from numbers, in Python and on the command line.
+
+A target of numbers is a quantity, and its task regression, where some of them are fractions, or
+where more than `MOST_LABELS` of them differ. Everything else are labels. Whoever means it otherwise
+says so: ``estimator=`` of `skimb.study.compare`, or ``--task`` on the command line.
+"""
+
+import numpy as np
+
+__all__ = ["MOST_LABELS", "has_fractions", "has_many_values", "is_quantity"]
+
+#: Different whole numbers up to which a target is taken for labels.
+MOST_LABELS = 20
+
+
+def is_quantity(values):
+    """Tell whether values are a quantity, and not labels.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        The target, of any type. Text and booleans are labels, and so are objects.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb._quantities import is_quantity
+    >>> is_quantity(np.array([0.5, 1.0])), is_quantity(np.arange(20)), is_quantity(np.arange(21))
+    (True, False, True)
+    """
+    if values.dtype.kind not in "iuf":
+        return False
+    return has_fractions(values) or has_many_values(values)
+
+
+def has_fractions(numbers):
+    """Tell whether any of the finite numbers is no whole number.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n,)
+
+    Returns
+    -------
+    bool
+    """
+    return bool(np.any(numbers[np.isfinite(numbers)] % 1 != 0))
+
+
+def has_many_values(numbers):
+    """Tell whether more numbers differ than labels usually do.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n,)
+
+    Returns
+    -------
+    bool
+    """
+    return len(np.unique(numbers)) > MOST_LABELS

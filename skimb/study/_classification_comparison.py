@@ -1,0 +1,74 @@
+"""Comparison: the result of compare() for labels."""
+
+import numpy as np
+
+from skimb.study._classification_report import classification_report
+from skimb.study._comparison import BaseComparison
+
+__all__ = ["Comparison"]
+
+
+class Comparison(BaseComparison):
+    """The result of `compare`, for labels.
+
+    Parameters
+    ----------
+    outcomes : dict of str to list of ClassificationOutcome
+        Strategy to its result in each run; the baseline first.
+    chosen : dict of str to Strategy
+        The strategies by name.
+    classes : ndarray of shape (n_classes,)
+        Labels.
+    counts : ndarray of shape (n_classes,)
+        Samples of each class.
+    minority : label
+        The minority class.
+    protocol : dict
+        Folds, repeats, training and versions.
+    samples : dict
+        Label to a few images, uint8.
+    mistakes : dict of str to Gallery
+        Strategy to the most confident mistakes of each true class, over all runs.
+
+    Attributes
+    ----------
+    protocol : dict
+        Folds, repeats, samples, gradient steps, and warnings that were raised.
+    """
+
+    _verdict_metrics = ("f1_minority", "balanced_accuracy")
+    _other_metrics = ("precision_minority", "recall_minority")
+
+    def __init__(self, outcomes, *, chosen, classes, counts, minority, protocol, samples, mistakes):
+        self.outcomes = outcomes
+        self.chosen = chosen
+        self.samples = samples
+        self.mistakes = mistakes
+        self.classes = classes
+        self.counts = counts
+        self.protocol = protocol
+        self.minority = minority
+
+    def confusion_matrix(self, name):
+        """Return the confusion matrix of a strategy, summed over all runs.
+
+        Parameters
+        ----------
+        name : str
+            The strategy.
+
+        Returns
+        -------
+        ndarray of shape (n_classes, n_classes)
+            True classes in rows.
+        """
+        return np.sum([outcome.confusion_matrix for outcome in self.outcomes[name]], axis=0)
+
+    def _details(self, name):
+        return {"confusion_matrix": self.confusion_matrix(name).tolist()}
+
+    def _target(self):
+        return {"minority": self.minority, "classes": self.classes.tolist()}
+
+    def _report(self):
+        return classification_report(self)

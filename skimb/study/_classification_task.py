@@ -1,0 +1,251 @@
+"""The task of classification in a comparison: folds, checks, scores and outcomes."""
+
+import numpy as np
+from sklearn.metrics import check_scoring, confusion_matrix
+from sklearn.model_selection import StratifiedKFold
+from sklearn.utils.validation import column_or_1d
+
+from skimb._groups import are_shared, grouped_folds, groups_by_class, held_out_folds
+from skimb._quantities import MOST_LABELS
+from skimb._warnings import warn
+from skimb.class_weight import minority_class
+from skimb.inspection import confident_mistakes, predictions_with_confidence
+from skimb.metrics import imbalance_scoring
+from skimb.model_selection._offsets import MEASURES, reads_labels
+from skimb.neural_network import CNNClassifier
+from skimb.study._classification_comparison import Comparison
+from skimb.study._classification_strategies import (
+    BUILT_ON_BASELINE,
+    NEEDED_SAMPLES,
+    STRATEGIES,
+    unfitted_classifier,
+)
+from skimb.study._known_predictions import RememberingClassifier
+from skimb.study._outcomes import ClassificationOutcome
+from skimb.study._sample_images import MOST_MISTAKES_SHOWN, pooled_mistakes, samples
+from skimb.study._strategies import CONSTANT, gradient_steps, training_losses
+
+__all__ = ["ClassificationTask"]
+
+
+class ClassificationTask:
+    """The comparison of strategies for imbalanced classes.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels.
+    """
+
+    estimator_class = CNNClassifier
+    #: Parameters that the strategies set, with the values that a baseline has for them.
+    baseline_params = {"loss": "cross_entropy"} | dict.fromkeys(
+        ("class_weight", "batch_sampling", "sampler", "target_prior")
+    )
+    strategies = STRATEGIES
+    built_on_baseline = BUILT_ON_BASELINE
+    kind = "classifier"
+    why_this_kind = "y is taken for labels."
+    other_kind = "estimator=CNNRegressor() takes it for a quantity"
+
+    def __init__(self, y):
+        self.y = y
+        self.classes, self.counts = np.unique(y, return_counts=True)
+        self.minority = minority_class(y)
+        self.measure = self.measure_name = None
+
+    def why_impossible(self, name):
+        """Return why a built-in strategy cannot run on this target, or None."""
+        return None
+
+    def default_scoring(self):
+        """Return the scorers that are used where none are given."""
+        return imbalance_scoring(self.y)
+
+    def choose_measure(self, scoring):
+        """Choose the measure that decisions are tuned for: the first that needs labels alone.
+
+        Of more than two classes, macro F1 stands for that of one, where it is scored.
+        """
+        several = len(self.classes) > 2
+        main = next((name for name in scoring if reads_labels(scoring[name], self.y)), None)
+        if main is None:
+            self.measure_name = self.measure = "f1_macro" if several else "f1_minority"
+            return
+        if main == "f1_minority" and several and "f1_macro" in scoring:
+            main = "f1_macro"
+        own = imbalance_scoring(self.y).get(main)
+        rarest, other = np.sort(self.counts)[:2]
+        # By name it is quicker; but which class is the minority, a fold might see otherwise.
+        is_known = main in MEASURES and (main != "f1_minority" or rarest < 0.9 * other)
+        self.measure_name = main
+        self.measure = main if is_known and str(scoring[main]) == str(own) else scoring[main]
+
+    def splits(self, n_folds, seed, groups=None):
+        """Return folds of all samples that keep groups together and hold every class each.
+
+        Raises
+        ------
+        ValueError
+            If a class has fewer samples than there are folds, or groups cannot be divided so.
+        """
+        if self.counts.min() < n_folds:
+            label = self.classes.tolist()[self.counts.argmin()]
+            fix = f"Give more samples{_fewer_folds(self.counts.min())}."
+            if len(self.classes) > MOST_LABELS and isinstance(label, int | float):
+                fix = (
+                    f"With {len(self.classes)} different numbers y looks like a quantity: then "
+                    "give estimator=CNNRegressor(), or --task regression on the command line."
+                )
+            raise ValueError(
+                f"Class {label!r} has {self.counts.min()} samples, fewer than "
+                f"the {n_folds} folds. {fix}"
+            )
+        if not are_shared(groups):
+            folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+            return list(folds.split(np.empty(len(self.y)), self.y))
+        n_groups = groups_by_class(self.y, groups, self.classes)
+        if n_groups.min() < n_folds:
+            raise ValueError(
+                f"Class {self.classes.tolist()[n_groups.argmin()]!r} is in {n_groups.min()} groups "
+                f"(or sets of equal images) only, fewer than the {n_folds} folds. Give more"
+                f"{_fewer_folds(n_groups.min())}."
+            )
+        splits = grouped_folds(self.y, groups, n_folds, seed)
+        if splits is None:
+            raise ValueError(
+                f"The groups cannot be divided into {n_folds} folds that hold samples of every "
+                f"class each. Give more groups{_fewer_folds(n_folds - 1)}."
+            )
+        return splits
+
+    def check_samples(self, strategies, y, y_test, runs, groups=None):
+        """Refuse, before any training, splits on which a strategy would fail."""
+        unseen = sorted(set(np.unique(y_test).tolist()) - set(self.classes.tolist()))
+        if unseen:
+            raise ValueError(f"`y_test` holds labels that y does not: {unseen}.")
+        if self.minority not in y_test:
+            raise ValueError(
+                f"`y_test` holds no sample of the minority class, {self.minority!r}: its scores "
+                "would not be defined. Give a test set that has some."
+            )
+        names = [strategy.name for strategy in strategies]
+        labels = {strategy.name: strategy.label for strategy in strategies}
+        for run in runs:
+            counts = (y[run.train] == self.classes[:, None]).sum(axis=1)
+            label, smallest = self.classes.tolist()[counts.argmin()], counts.min()
+            for name in names:
+                needed = NEEDED_SAMPLES.get(name, 1)
+                if smallest < needed:
+                    raise ValueError(
+                        f"Strategy {labels[name]!r} needs {needed} training samples of every "
+                        f"class, but a training part holds class {label!r} only {smallest} times. "
+                        "Give more samples, fewer folds, or leave the strategy out."
+                    )
+            if groups is not None and are_shared(groups) and "threshold" in names:
+                # It must find groups to hold out.
+                seed = np.random.RandomState(run.seed).randint(np.iinfo(np.int32).max)
+                held_out_folds(y[run.train], groups[run.train], seed)
+
+    def few_samples(self, y):
+        """Return the indices of a few samples that a network can be fitted on."""
+        return np.unique(y, return_index=True)[1]
+
+    def unfitted(self, name, estimator):
+        """Return the estimator that a built-in strategy is, not fitted."""
+        return unfitted_classifier(name, estimator, scoring=self._named_measure())
+
+    def built_on(self, name, network, X, y, groups=None, *, seed):
+        """Fit a strategy that starts from the baseline's network."""
+        return BUILT_ON_BASELINE[name](network, X, y, groups, seed=seed, scoring=self.measure)
+
+    def _named_measure(self):
+        """Return the measure that is tuned for, or None where it is the one by default."""
+        by_default = "f1_macro" if len(self.classes) > 2 else "f1_minority"
+        return None if self.measure == by_default else self.measure
+
+    def outcome(self, strategy, fitted, X, y, *, rows, scoring, seconds):
+        """Score a fitted strategy on a test part, whose rows are these."""
+        remembering = RememberingClassifier(fitted)
+        scores = _scores(remembering, X, y, scoring, strategy)
+        if hasattr(fitted, "predict_proba"):
+            predicted, confidence = predictions_with_confidence(remembering, X)
+        else:
+            predicted, confidence = column_or_1d(remembering.predict(X)), None
+        mistakes = {
+            label: [
+                (None if confidence is None else float(confidence[i]), int(rows[i]), predicted[i])
+                for i in wrong
+            ]
+            for label, wrong in confident_mistakes(
+                y,
+                predicted,
+                np.zeros(len(y)) if confidence is None else confidence,
+                n_images=MOST_MISTAKES_SHOWN,
+            ).items()
+        }
+        if strategy.name == CONSTANT:
+            # It is equally sure of all, so there is no most confident mistake.
+            mistakes = {}
+        # The other strategies train no network, or start from the baseline's.
+        is_trained = strategy.is_own or strategy.name not in BUILT_ON_BASELINE
+        return ClassificationOutcome(
+            strategy.label,
+            {metric: float(value) for metric, value in scores.items()},
+            seconds,
+            training_losses(fitted) if is_trained else [],
+            gradient_steps(fitted),
+            confusion_matrix(y, predicted, labels=self.classes),
+            mistakes,
+        )
+
+    def describe(self):
+        """Return the target as the protocol describes it."""
+        return {
+            "tuned_for": self.measure_name,
+            "class_counts": {
+                str(c): int(n) for c, n in zip(self.classes, self.counts, strict=True)
+            },
+        }
+
+    def comparison(self, outcomes, data, X_test, *, chosen, protocol, **shape):
+        """Return the result."""
+        X, y = data
+        rarest_first = self.classes[np.argsort(self.counts, kind="stable")].tolist()
+        return Comparison(
+            outcomes,
+            chosen=chosen,
+            classes=self.classes,
+            counts=self.counts,
+            minority=self.minority,
+            protocol=protocol,
+            samples=samples(X, y, rarest_first, **shape),
+            mistakes={
+                name: pooled_mistakes(X_test, found, rarest_first, **shape)
+                for name, found in outcomes.items()
+            },
+        )
+
+
+def _scores(classifier, X, y, scoring, strategy):
+    """Return the scores; NaN, with a warning, for those that the classifier gives no values for."""
+    if any(hasattr(classifier, method) for method in ("predict_proba", "decision_function")):
+        return check_scoring(classifier, scoring=scoring)(classifier, X, y)
+    scores, undefined = {}, []
+    for metric, scorer in scoring.items():
+        try:
+            scores[metric] = check_scoring(classifier, scoring=scorer)(classifier, X, y)
+        except AttributeError:
+            scores[metric] = np.nan
+            undefined.append(metric)
+    if undefined:
+        warn(
+            f"Strategy {strategy.label!r} has neither predict_proba nor decision_function, so that "
+            f"{', '.join(undefined)} is not defined for it."
+        )
+    return scores
+
+
+def _fewer_folds(n_possible):
+    """Return the number of folds that would do, as words."""
+    return f", or cv={n_possible}" if n_possible > 1 else ""

@@ -1,0 +1,64 @@
+"""The result of one strategy in one run."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["ClassificationOutcome", "Outcome", "RegressionOutcome"]
+
+
+@dataclass
+class Outcome:
+    """The result of one strategy in one run.
+
+    Parameters
+    ----------
+    strategy : str
+        The label of the strategy.
+    scores : dict of str to float
+    seconds : float
+        Wall time of the fit.
+    train_loss : list of float
+        The training loss of each epoch; empty where the strategy trains no network of its own.
+    gradient_steps : int or None
+        Steps of its network; None: it has none, or does not tell.
+    """
+
+    strategy: str
+    scores: dict
+    seconds: float
+    train_loss: list
+    gradient_steps: int | None
+
+
+@dataclass
+class ClassificationOutcome(Outcome):
+    """The result of one strategy in one run, for labels.
+
+    Parameters
+    ----------
+    confusion_matrix : ndarray of shape (n_classes, n_classes)
+    mistakes : dict
+        True label to a list of its most confident mistakes, each ``(confidence, row, predicted)``.
+        Rows are those of X or of the fixed test set; the confidence is None where the classifier
+        tells none.
+    """
+
+    confusion_matrix: np.ndarray
+    mistakes: dict
+
+
+@dataclass
+class RegressionOutcome(Outcome):
+    """The result of one strategy in one run, for a continuous target.
+
+    Parameters
+    ----------
+    rows : ndarray of int
+        Test rows, of X or of the fixed test set.
+    truth, predicted : ndarray of shape (n_test,)
+    """
+
+    rows: np.ndarray
+    truth: np.ndarray
+    predicted: np.ndarray

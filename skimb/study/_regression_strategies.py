@@ -1,0 +1,80 @@
+"""The built-in strategies for a continuous target: the parameters that each sets."""
+
+import copy
+
+from sklearn.dummy import DummyRegressor
+
+from skimb.over_sampling import SMOGN, RelevanceOverSampler
+from skimb.study._strategies import BASELINE, CONSTANT, LINEAR
+from skimb.under_sampling import RelevanceUnderSampler
+
+__all__ = ["BY_RELEVANCE", "FROM_PIXELS", "REGRESSION_STRATEGIES", "unfitted_regressor"]
+
+#: Every strategy but the constant trains a network of its own: the parameters that they set.
+TRAINED = {
+    BASELINE: {},
+    "weight_sqrt": {"target_weight": "sqrt"},
+    "weight_lds": {"target_weight": "lds"},
+    "weight_inverse": {"target_weight": "inverse"},
+    "density_batches": {"batch_sampling": "inverse"},
+    "relevance_batches": {"batch_sampling": "relevance"},
+    "focal_r": {"loss": "focal_r"},
+    "balanced_mse": {"loss": "balanced_mse"},
+    "ranksim": {"ranksim": 10.0},
+    "over": {"sampler": RelevanceOverSampler()},
+    "under": {"sampler": RelevanceUnderSampler()},
+    "smogn": {"sampler": SMOGN()},
+    "linear": LINEAR,
+}
+
+#: Strategies that must know which values are rare.
+BY_RELEVANCE = ("relevance_batches", "over", "under", "smogn")
+
+#: Strategies that compute with pixels.
+FROM_PIXELS = ("smogn",)
+
+#: Every strategy for a continuous target, in the order of reports, in one line.
+REGRESSION_STRATEGIES = {
+    BASELINE: "the network on the data as they are",
+    "weight_sqrt": "errors weighted by one over the root of the density",
+    "weight_lds": "the same, with a smoothed density (LDS)",
+    "weight_inverse": "errors weighted by one over the density",
+    "density_batches": "samples drawn as often as weight_inverse would weigh them",
+    "relevance_batches": "rare and normal ranges in equal fractions in every batch",
+    "focal_r": "focal-R loss: small errors count less",
+    "balanced_mse": "balanced MSE, the likelihood under an even spread",
+    "ranksim": "images with near targets drawn together in the embedding",
+    "over": "samples of the rare ranges repeated",
+    "under": "samples of the normal range dropped",
+    "smogn": "samples of the rare ranges blended or changed by noise (SMOGN, in pixels)",
+    "linear": "reference: one linear layer on the pixels, for as many steps",
+    CONSTANT: "reference: the mean of y for every image",
+}
+
+
+def unfitted_regressor(name, estimator, *, relevance=None):
+    """Return the estimator that a built-in strategy is, for those who train it themselves.
+
+    Parameters
+    ----------
+    name : str
+        The strategy.
+    estimator : CNNRegressor
+        The baseline; it is left as it is.
+    relevance : Relevance, callable or None, default=None
+        The relevance function, for strategies that must know which values are rare.
+
+    Returns
+    -------
+    estimator
+        Not fitted.
+    """
+    if name == CONSTANT:
+        return DummyRegressor()
+    params = dict(TRAINED[name])
+    if name in BY_RELEVANCE:
+        params["relevance"] = relevance
+        if "sampler" in params:
+            sampler = copy.copy(params.pop("sampler"))
+            params = {"sampler": sampler.set_params(**params)}
+    return copy.copy(estimator).set_params(**params)
