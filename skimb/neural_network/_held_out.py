@@ -4,15 +4,14 @@ Equal rows, and rows of one group, are tied together and go to one side as a who
 keeps a resampler that ran before ``fit`` from showing validation rows to the training.
 """
 
-from hashlib import blake2b
-
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.utils import check_consistent_length
 
-from skimb._image_files import ImageFiles
+from skimb._image_source import as_source
+from skimb._images import sample_keys
 from skimb._warnings import warn
 
 __all__ = ["bundles", "group_numbers", "hold_out"]
@@ -26,7 +25,6 @@ def hold_out(
     rng,
     least=1,
     groups=None,
-    view=None,
     classes=None,
     kind="class",
 ):
@@ -34,8 +32,11 @@ def hold_out(
 
     Parameters
     ----------
-    images : ndarray of shape (n, ...)
-        The rows; those equal byte for byte (files: of equal path) stay together.
+    images : ImageSource, or ndarray of shape (n, ...)
+        The samples; those of equal keys stay together. Of images that a sampler made, only copies
+        of originals are held out, and samples that share an original or a group with them are left
+        out of both parts; with groups also those of which a parent, and so its group, is not among
+        the samples.
     target : ndarray of shape (n,)
         Class indices.
     fraction : float
@@ -46,10 +47,6 @@ def hold_out(
         Rows of each class to hold out at least, where they are not more than a quarter of it.
     groups : ndarray of shape (n,), int, default=None
         Rows of one group stay together.
-    view : ResampledRows of n rows, default=None
-        What the images came as. Only copies of originals are held out, and rows that share an
-        original or a group with them are left out of both parts; with groups also those of which a
-        parent, and so its group, is not among the rows.
     classes : ndarray of shape (n_classes,), default=None
         Labels, for the warning.
     kind : str, default="class"
@@ -70,6 +67,7 @@ def hold_out(
     ValueError
         If no class can be split.
     """
+    view = as_source(images).lineage
     bundle = bundles(images, groups)
     is_original = np.full(len(bundle), True) if view is None else view.are_copies()
     n_classes = int(target.max()) + 1
@@ -144,8 +142,8 @@ def bundles(images, groups=None):
 
     Parameters
     ----------
-    images : ndarray of shape (n, ...), ImageFiles, or paths of shape (n,)
-        The rows; those equal byte for byte (files: of equal path) are tied.
+    images : ImageSource, ndarray of shape (n, ...), or paths of shape (n,)
+        The samples; those of equal keys (arrays: equal byte for byte) are tied.
     groups : ndarray of shape (n,), int, default=None
         Rows of one group are tied.
 
@@ -154,13 +152,7 @@ def bundles(images, groups=None):
     ndarray of shape (n,), int
     """
     n_rows = len(images)
-    rows = images.paths if isinstance(images, ImageFiles) else images
-    if rows.ndim == 1:
-        # Files are equal where their paths are: none is opened for this.
-        by_content = _number(rows.tolist())
-    else:
-        rows = _rows(rows)
-        by_content = _number([blake2b(row.tobytes(), digest_size=16).digest() for row in rows])
+    by_content = _number(sample_keys(images))
     if groups is None:
         return by_content
     by_group = np.unique(groups, return_inverse=True)[1]
@@ -203,10 +195,6 @@ def group_numbers(groups, images):
     if np.any(numbers < 0):
         raise ValueError("`groups` has missing values. Give every row a group.")
     return numbers
-
-
-def _rows(images):
-    return np.ascontiguousarray(images).reshape(len(images), -1)
 
 
 def _number(keys):
