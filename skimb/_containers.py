@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from skimb._lazy_rows import ResampledRows
+from skimb._lazy_rows import ResampledRows, is_array, is_lazy
 from skimb._params import safe_indexing
 from skimb._rounding import in_dtype
 from skimb._unpacking import as_array, is_tensor
@@ -153,8 +153,8 @@ def select_rows(X, indices, *, lazy=False) -> Any:
     -------
     The same container; a frame keeps its index where no row comes twice.
     """
-    if isinstance(X, ResampledRows):
-        return X[indices] if lazy else np.asarray(X[indices])
+    if isinstance(X, ResampledRows) and not lazy:
+        return np.asarray(X[indices])
     # Paths cost nothing.
     if lazy and isinstance(X, np.ndarray) and X.ndim > 1:
         return ResampledRows(X, indices, indices, np.broadcast_to(0.0, len(indices)))
@@ -212,12 +212,12 @@ def in_container(given, rows: Any, origin) -> Any:
         If rows were made, and X has columns that hold no numbers.
     """
     is_made = origin < 0
-    if isinstance(rows, ResampledRows) and isinstance(given, np.ndarray | ResampledRows):
+    if is_lazy(rows) and is_array(given):
         is_same = rows.dtype == given.dtype or given.ndim == 1 or is_made.any()
         return rows if is_same else select_rows(given, origin, lazy=True)
     if is_tensor(given):
         return like(given, rows)
-    if hasattr(rows, "iloc") or isinstance(given, ResampledRows) or sparse.issparse(given):
+    if hasattr(rows, "iloc") or is_lazy(given) or sparse.issparse(given):
         return rows
     if type(given) in (np.ndarray, np.memmap) and given.dtype == rows.dtype:
         return rows

@@ -4,8 +4,6 @@ A group has one number here, whatever it came as. Samples of one number go to on
 split as a whole: this is what keeps a network from being scored on samples that it was trained on.
 """
 
-from hashlib import blake2b
-
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
@@ -13,7 +11,8 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import check_consistent_length
 
-from skimb._image_files import ImageFiles, as_paths, is_paths
+from skimb._image_files import as_paths, is_paths
+from skimb._images import sample_keys
 
 __all__ = [
     "are_shared",
@@ -35,8 +34,9 @@ def sample_groups(images, groups=None):
 
     Parameters
     ----------
-    images : ndarray of shape (n, ...), ImageFiles, or paths of shape (n,)
-        The samples. Those that are equal byte for byte (files: of equal path) are of one group.
+    images : ImageSource, ndarray of shape (n, ...), or paths of shape (n,)
+        The samples. Those of equal keys (arrays: equal byte for byte; files: of equal path) are of
+        one group.
     groups : ndarray of shape (n,), int, default=None
         Groups that are known. Samples that a chain of equal images and shared groups joins are of
         one group.
@@ -56,15 +56,7 @@ def sample_groups(images, groups=None):
     [0, 0, 0, 1]
     """
     n_samples = len(images)
-    samples = images.paths if isinstance(images, ImageFiles) else images
-    if samples.ndim == 1:
-        # Files are equal where their paths are: none is opened for this.
-        by_content = _numbered(samples.tolist())
-    else:
-        samples = np.ascontiguousarray(samples).reshape(n_samples, -1)
-        by_content = _numbered(
-            [blake2b(sample.tobytes(), digest_size=16).digest() for sample in samples]
-        )
+    by_content = _numbered(sample_keys(images))
     if groups is None:
         return by_content
     by_group = np.unique(groups, return_inverse=True)[1]

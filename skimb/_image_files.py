@@ -9,6 +9,7 @@ from joblib import Parallel, delayed
 from PIL import Image
 
 from skimb._image_decoding import CHANNEL_MODES, decode, look, strict
+from skimb._image_source import ImageSource
 
 __all__ = ["ImageFiles", "as_paths", "check_image_shape", "is_paths", "named", "read_images"]
 
@@ -131,10 +132,8 @@ def check_image_shape(image_shape, *, n_channels=None) -> Any:
     return tuple(int(side) for side in shape)
 
 
-class ImageFiles:
-    """Image files as an array of shape ``(n, H, W, C)`` that is decoded where it is needed.
-
-    Indexing by rows opens no file; ``np.asarray`` decodes.
+class ImageFiles(ImageSource):
+    """Image files as a source of images, which are decoded where they are needed.
 
     Parameters
     ----------
@@ -147,8 +146,6 @@ class ImageFiles:
     levels : ndarray of shape (n, 3), default=None
         The least and the largest pixel of each file, and the mean; None: not known.
     """
-
-    ndim = 4
 
     def __init__(self, paths, image_shape, dtype: Any = np.uint8, levels=None):
         self.paths, self.image_shape = paths, tuple(image_shape)
@@ -191,23 +188,20 @@ class ImageFiles:
         """Return the same files with another shape to be resized to."""
         return ImageFiles(self.paths, image_shape, self.dtype, self.levels)
 
-    @property
-    def shape(self):
-        """``(n, H, W, C)``."""
-        n_channels, height, width = self.image_shape
-        return len(self.paths), height, width, n_channels
-
     def __len__(self):
         return len(self.paths)
 
-    def __getitem__(self, rows):
-        levels = None if self.levels is None else self.levels[rows]
-        return ImageFiles(self.paths[rows], self.image_shape, self.dtype, levels)
+    def take(self, indices):
+        """Return a source of some of the files, and open none."""
+        levels = None if self.levels is None else self.levels[indices]
+        return ImageFiles(self.paths[indices], self.image_shape, self.dtype, levels)
 
-    def __array__(self, dtype=None, copy=None):
-        images = np.empty(self.shape, dtype=self.dtype)
+    def batch(self, indices):
+        """Decode some of the files."""
+        paths = self.paths[indices]
+        images = np.empty((len(paths), *self.shape[1:]), dtype=self.dtype)
         with strict():
-            for i, path in enumerate(self.paths):
+            for i, path in enumerate(paths):
                 try:
                     pixels, _ = decode(path, self.image_shape)
                     if not _holds(self.dtype, pixels.dtype):
@@ -216,7 +210,25 @@ class ImageFiles:
                     message = f"{path} cannot be read as an image any more ({exc})."
                     raise ValueError(message) from exc
                 images[i] = pixels
-        return images if dtype is None else images.astype(dtype)
+        return images
+
+    def keys(self):
+        """Return the paths: files are equal where these are, and none is opened for it."""
+        return self.paths.tolist()
+
+    def contents(self):
+        """Yield the bytes of each file: it is read, not decoded."""
+        for path in self.paths:
+            try:
+                with open(path, "rb") as file:
+                    yield file.read()
+            except OSError as exc:
+                message = f"{path} cannot be read as an image any more ({exc})."
+                raise ValueError(message) from exc
+
+    def plain_form(self):
+        """Return the paths, as a user would give them."""
+        return self.paths
 
 
 def read_images(paths, *, image_shape=None, n_jobs=None):

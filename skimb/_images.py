@@ -13,6 +13,15 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
 from skimb._image_files import ImageFiles, as_paths, check_image_shape, is_paths, read_images
+from skimb._image_source import (
+    ArrayImages,
+    ImageSource,
+    ResampledImages,
+    as_source,
+    checked_source,
+    digest,
+)
+from skimb._lazy_rows import ResampledRows
 from skimb._params import safe_indexing
 from skimb._pixel_values import (
     check_value_range,
@@ -28,11 +37,14 @@ __all__ = [
     "check_rows",
     "checked_once",
     "fit_images",
+    "is_source",
     "number_of_dimensions",
     "pictures",
     "pictures_by_label",
     "read_layout",
+    "read_source",
     "refuse_lost_differences",
+    "sample_keys",
     "warn_of_other_pixels",
 ]
 
@@ -166,14 +178,72 @@ def checked_once(X, images):
     ----------
     X : array-like
         Images as they came.
-    images : ndarray or ImageFiles
+    images : ImageSource
         What `fit_images` or `check_images` made of them.
 
     Returns
     -------
-    array-like or ImageFiles
+    array-like or ImageSource
     """
-    return images if isinstance(images, ImageFiles) else X
+    return X if images.is_in_memory else images
+
+
+def is_source(X):
+    """Tell whether X needs no layout to be read as images: a source of images, or paths."""
+    return isinstance(X, ImageSource) or is_paths(X)
+
+
+def read_source(X, image_shape=None) -> ImageSource:
+    """Return X as a source of images.
+
+    Parameters
+    ----------
+    X : ImageSource, paths, or ndarray of shape (n, H, W, C)
+        Files are opened once, so that bad ones are named; a source of images is taken as it is.
+    image_shape : tuple of int, default=None
+        ``(C, H, W)``, which files are resized to and others must have; None: their own.
+
+    Returns
+    -------
+    ImageSource
+
+    Raises
+    ------
+    ValueError
+        If files cannot be read, or a source does not keep to the protocol or to the shape.
+    """
+    if isinstance(X, ImageSource):
+        check_image_shape(getattr(X, "image_shape", None))
+        source = checked_source(X)
+        return source if image_shape is None else source.resized(image_shape)
+    if is_paths(X):
+        return ImageFiles.checked(as_paths(X), image_shape)
+    source = as_source(X)
+    return source if image_shape is None else source.resized(image_shape)
+
+
+def sample_keys(X):
+    """Return what tells a sample from others: equal for equal images, and for equal paths.
+
+    Parameters
+    ----------
+    X : ImageSource, n paths, or array-like of shape (n, ...)
+
+    Returns
+    -------
+    list of n hashables
+    """
+    if isinstance(X, ImageSource):
+        return X.keys()
+    if is_paths(X):
+        return as_paths(X).tolist()
+    X = np.asarray(X)
+    return [digest(row.tobytes()) for row in np.ascontiguousarray(X).reshape(len(X), -1)]
+
+
+def _from_array(pixels, came) -> ImageSource:
+    """Return checked pixels as a source, which knows its parents where it came as a view."""
+    return ResampledImages(pixels, came) if isinstance(came, ResampledRows) else ArrayImages(pixels)
 
 
 def fit_images(
@@ -188,7 +258,7 @@ def fit_images(
     ----------
     estimator : estimator
         The estimator whose input X is.
-    X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
+    X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), n paths or ImageSource
         The images.
     y : array-like of shape (n,), default=None
         The target; None: there is none.
@@ -199,7 +269,7 @@ def fit_images(
 
     Returns
     -------
-    images : ndarray of shape (n, H, W, C), uint8 or float32; or ImageFiles of that shape
+    images : ImageSource
     y : ndarray of shape (n,), or None
 
     Raises
@@ -210,7 +280,7 @@ def fit_images(
     """
     given = check_value_range(value_range)
     y = y if y is None else unpacked(y, "y")
-    if isinstance(X, ImageFiles) or is_paths(X):
+    if is_source(X):
         check_consistent_length(X, y)
         # A stand-in of one column, as paths are: scikit-learn checks y, and X says how many.
         stand_in = np.zeros((len(X), 1))
@@ -218,8 +288,8 @@ def fit_images(
             validate_data(estimator, stand_in, reset=True)
         else:
             _, y = validate_data(estimator, stand_in, y, reset=True)
-        images = _checked_files(X, image_shape)
-        estimator.image_shape_ = images.image_shape
+        images = read_source(X, image_shape)
+        estimator.image_shape_ = tuple(images.image_shape)
         estimator._fitted_on_rows = False
         _take_range(estimator, images, given)
         return images, y
@@ -233,7 +303,7 @@ def fit_images(
     estimator.n_features_in_ = layout.n_features
     estimator.image_shape_ = layout.image_shape
     estimator._fitted_on_rows = X.ndim == 2
-    images = layout.to_channels_last(X)
+    images = _from_array(layout.to_channels_last(X), came)
     _take_range(estimator, images, given)
     return images, y
 
@@ -287,14 +357,14 @@ def check_images(estimator, X, *, channels=None):
     ----------
     estimator : estimator
         The fitted estimator whose input X is.
-    X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W)
+    X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), n paths or ImageSource
         The images.
     channels
         As in `read_layout`.
 
     Returns
     -------
-    ndarray of shape (n, H, W, C), uint8 or float32; or ImageFiles of that shape
+    ImageSource
 
     Raises
     ------
@@ -302,8 +372,8 @@ def check_images(estimator, X, *, channels=None):
         If X is empty, not finite, ambiguous, of another shape than in ``fit``, or outside of the
         range that was given there.
     """
-    if isinstance(X, ImageFiles) or is_paths(X):
-        images = _checked_files(X, estimator.image_shape_)
+    if is_source(X):
+        images = read_source(X, estimator.image_shape_)
         refuse_outside(images, estimator._given_range)
         return images
     X = _validate(estimator, unpacked(X), reset=False)
@@ -321,7 +391,7 @@ def check_images(estimator, X, *, channels=None):
             f"{type(estimator).__name__} was fitted on images of shape (C, H, W) = "
             f"{estimator.image_shape_}, but X holds images of shape {layout.image_shape}."
         )
-    images = layout.to_channels_last(X)
+    images = as_source(layout.to_channels_last(X))
     refuse_outside(images, estimator._given_range)
     return images
 
@@ -333,7 +403,7 @@ def warn_of_other_pixels(estimator, images):
     ----------
     estimator : estimator
         The fitted estimator; it warns where it has ``_levels``, the `PixelLevels` of its training.
-    images : ndarray of shape (n, H, W, C), or ImageFiles
+    images : ImageSource
         As `check_images` returns them.
     """
     if images.shape[1:3] == (1, 1):
@@ -345,13 +415,6 @@ def warn_of_other_pixels(estimator, images):
         images,
         fitted_range=estimator.value_range_ if estimator._given_range is None else None,
     )
-
-
-def _checked_files(X, image_shape):
-    """Return paths as files that were opened once; where another estimator did, not again."""
-    if isinstance(X, ImageFiles):
-        return X.resized(image_shape or X.image_shape)
-    return ImageFiles.checked(as_paths(X), image_shape)
 
 
 def _validate(estimator, X, **params):
@@ -368,7 +431,7 @@ def check_rows(sampler, X, y, *, numeric):
     ----------
     sampler : sampler
         The resampler whose input X is.
-    X : array-like of shape (n, ...), sparse matrix, frame, or n paths
+    X : array-like of shape (n, ...), ResampledRows, sparse matrix, frame, n paths or ImageSource
         The rows.
     y : array-like of shape (n,)
         The target.
@@ -378,10 +441,24 @@ def check_rows(sampler, X, y, *, numeric):
 
     Returns
     -------
-    X : ndarray, sparse matrix or frame
+    X : ndarray, ResampledRows, ImageSource, sparse matrix or frame
         The rows, of the dtype that they came in.
     y : ndarray of shape (n,)
     """
+    if isinstance(X, ResampledRows):
+        check_consistent_length(X, y)
+        # Interpolations of finite samples are finite: it suffices to check the root.
+        check_rows(sampler, X.root, np.zeros(len(X.root)), numeric=numeric)
+        return X, np.asarray(y)
+    if isinstance(X, ImageSource):
+        if numeric:
+            raise ValueError(
+                f"{type(sampler).__name__} computes with pixels, and X, a {type(X).__name__}, "
+                "reads its images when they are asked for. Read them first: numpy.asarray(X)."
+            )
+        check_consistent_length(X, y)
+        sampler.n_features_in_ = 1
+        return X, np.asarray(y)
     if is_paths(X):
         if numeric:
             raise ValueError(
@@ -455,6 +532,7 @@ def pictures(X, rows, *, image_shape=None, channels=None):
             for i, values in zip(deep, np.split(flat, ends), strict=True):
                 images[i] = values.reshape(images[i].shape)
     else:
+        channels = "last" if isinstance(X, ImageSource) else channels
         chosen = np.asarray(chosen)
         unfolded = image_shape if chosen.ndim == 2 else None
         layout = read_layout(chosen.shape[1:], image_shape=unfolded, channels=channels)

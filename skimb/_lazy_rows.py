@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from skimb._image_source import ImageSource
 from skimb._rounding import in_dtype, is_integer
 
-__all__ = ["VALUES_AT_ONCE", "ResampledRows", "blend_into"]
+__all__ = ["VALUES_AT_ONCE", "ResampledRows", "blend_into", "is_array", "is_lazy"]
 
 #: Number of values that are computed at once: it bounds the memory in addition to the output.
 VALUES_AT_ONCE = 65_536
@@ -86,6 +87,8 @@ class ResampledRows:
     def __init__(self, base, first, second, gaps, *, made: Any = None, places: Any = None):
         self.base, self.first, self.second, self.gaps = base, first, second, gaps
         self.made, self.places = made, places
+        #: The view that this one is over, if it is over one.
+        self.older = base if isinstance(base, ResampledRows) else None
         if made is None:
             # One number for all: a view shall cost almost no memory.
             self.made, self.places = np.empty((0, *base.shape[1:])), np.broadcast_to(-1, len(first))
@@ -108,7 +111,7 @@ class ResampledRows:
     @property
     def root(self):
         """The array at the end of a chain of views."""
-        return self.base.root if isinstance(self.base, ResampledRows) else self.base
+        return self.base if self.older is None else self.older.root
 
     def __len__(self):
         return len(self.first)
@@ -172,8 +175,8 @@ class ResampledRows:
         ndarray of shape (m,), bool
         """
         copies = (self.first == self.second) & (self.places < 0)
-        if isinstance(self.base, ResampledRows):
-            copies &= self.base.are_copies()[self.first]
+        if self.older is not None:
+            copies &= self.older.are_copies()[self.first]
         return copies
 
     def ancestry(self):
@@ -191,6 +194,16 @@ class ResampledRows:
             ),
             shape=(n_rows, len(self.base)),
         ).tocsr()
-        if isinstance(self.base, ResampledRows):
-            pairs = pairs @ self.base.ancestry().astype(np.int32)
+        if self.older is not None:
+            pairs = pairs @ self.older.ancestry().astype(np.int32)
         return pairs.astype(bool)
+
+
+def is_lazy(X):
+    """Tell whether X stands for an array whose samples are made, or read, when asked for."""
+    return isinstance(X, ResampledRows | ImageSource)
+
+
+def is_array(X):
+    """Tell whether X is an array, or stands for one."""
+    return isinstance(X, np.ndarray) or is_lazy(X)

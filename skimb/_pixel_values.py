@@ -1,12 +1,14 @@
 """The scale of pixels: what values a set may have, had, and whether others are on another scale."""
 
+import math
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from skimb._image_files import ImageFiles, named
+from skimb._image_files import named
+from skimb._image_source import as_source, blocks
 from skimb._warnings import warn
 
 __all__ = [
@@ -70,7 +72,7 @@ def observed_range(images):
 
     Parameters
     ----------
-    images : ndarray of shape (n, H, W, C), or ImageFiles
+    images : ImageSource, or ndarray of shape (n, H, W, C)
 
     Returns
     -------
@@ -78,21 +80,24 @@ def observed_range(images):
     """
     if images.dtype == np.uint8:
         return 0.0, 255.0
-    if isinstance(images, ImageFiles):
-        if images.levels is None:
-            return -np.inf, np.inf
-        return float(images.levels[:, 0].min()), float(images.levels[:, 1].max())
-    return float(images.min()), float(images.max())
+    low, high = _extremes(as_source(images))
+    return float(low), float(high)
 
 
-def _files_outside(images, value_range):
-    """Return the words that name files with pixels outside a range."""
-    if images.levels is None:
-        return []
+def _extremes(images):
+    """Return the least and the largest pixel of a source."""
+    if images.levels is not None:
+        return images.levels[:, 0].min(), images.levels[:, 1].max()
+    ends = [(part.min(), part.max()) for part in blocks(images)]
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def _named_outside(images, value_range):
+    """Return the words that name images, of known levels, with pixels outside a range."""
     low, high = value_range
-    lows, highs = images.levels[:, 0], images.levels[:, 1]
+    lows, highs, keys = images.levels[:, 0], images.levels[:, 1], images.keys()
     return [
-        f"{images.paths[i]} ({lows[i]:g} to {highs[i]:g})"
+        f"{keys[i]} ({lows[i]:g} to {highs[i]:g})"
         for i in np.flatnonzero((lows < low) | (highs > high))
     ]
 
@@ -102,20 +107,21 @@ def refuse_outside(images, value_range):
 
     Parameters
     ----------
-    images : ndarray of shape (n, H, W, C), or ImageFiles
+    images : ImageSource, or ndarray of shape (n, H, W, C)
     value_range : tuple of float, or None
         None: there is none.
 
     Raises
     ------
     ValueError
-        If there are any: files are named, values of arrays counted.
+        If there are any: files are named, values of other images counted.
     """
     if value_range is None:
         return
     written = f"`value_range`=({value_range[0]:g}, {value_range[1]:g})"
-    if isinstance(images, ImageFiles):
-        outside = _files_outside(images, value_range)
+    images = as_source(images)
+    if images.levels is not None:
+        outside = _named_outside(images, value_range)
         if outside:
             raise ValueError(
                 f"{len(outside)} of {len(images)} files have pixels outside of {written}: "
@@ -124,13 +130,13 @@ def refuse_outside(images, value_range):
         return
     # As the pixels are: 0.1 in float32 is a little more than 0.1.
     low, high = np.asarray(value_range, dtype=np.float32)
-    least, largest = images.min(), images.max()
+    least, largest = _extremes(images)
     if least >= low and largest <= high:
         return
-    n_outside = np.count_nonzero((images < low) | (images > high))
+    n_outside = sum(np.count_nonzero((part < low) | (part > high)) for part in blocks(images))
     raise ValueError(
-        f"{n_outside} of {images.size} values of X lie outside of {written}: they reach from "
-        f"{least:g} to {largest:g}. Widen it, or mind the scale of X."
+        f"{n_outside} of {math.prod(images.shape)} values of X lie outside of {written}: they "
+        f"reach from {least:g} to {largest:g}. Widen it, or mind the scale of X."
     )
 
 
@@ -157,23 +163,23 @@ class PixelLevels:
 
 
 def levels_of(images):
-    """Return the levels of a set: of all files as they were checked, of a sample of an array.
+    """Return the levels of a set: of all images where they are known, else of a sample.
 
     Parameters
     ----------
-    images : ndarray of shape (n, H, W, C), or ImageFiles
+    images : ImageSource, or ndarray of shape (n, H, W, C)
 
     Returns
     -------
-    PixelLevels, or None where files have not been checked
+    PixelLevels
     """
-    if isinstance(images, ImageFiles):
-        if images.levels is None:
-            return None
+    images = as_source(images)
+    if images.levels is not None:
         lows, highs, means = images.levels.T
     else:
-        n_most = int(np.clip(MOST_VALUES // images[:1].size, 1, MOST_IMAGES))
-        sample = images if len(images) <= n_most else images[_spread(len(images), n_most)]
+        n_most = int(np.clip(MOST_VALUES // math.prod(images.shape[1:]), 1, MOST_IMAGES))
+        chosen = slice(None) if len(images) <= n_most else _spread(len(images), n_most)
+        sample = images.read(chosen)
         axes = (1, 2, 3)
         lows, highs = sample.min(axis=axes), sample.max(axis=axes)
         means = sample.mean(axis=axes, dtype=np.float64)
@@ -211,8 +217,8 @@ def warn_of_other_scale(name, fitted, images, *, fitted_range=None):
         What was trained.
     fitted : PixelLevels or None
         Of the training images; None: they are not known.
-    images : ndarray of shape (n, H, W, C), or ImageFiles
-        What is asked about. Files are not decoded again, and of an array a sample is looked at.
+    images : ImageSource, or ndarray of shape (n, H, W, C)
+        What is asked about. Files are not decoded again, and of other images a sample is read.
     fitted_range : tuple of float, default=None
         The range of the training set, beyond which deep files are told of; None: it was given, and
         they have been refused.
@@ -226,10 +232,10 @@ def warn_of_other_scale(name, fitted, images, *, fitted_range=None):
 
 def _beyond(name, images, fitted_range):
     """Say which deep files lie beyond the range of the training set."""
-    is_deep = isinstance(images, ImageFiles) and images.dtype != np.uint8
-    if not is_deep or fitted_range is None:
+    images = as_source(images)
+    if images.levels is None or images.dtype == np.uint8 or fitted_range is None:
         return None
-    outside = _files_outside(images, fitted_range)
+    outside = _named_outside(images, fitted_range)
     if not outside:
         return None
     low, high = fitted_range
@@ -243,7 +249,7 @@ def _beyond(name, images, fitted_range):
 def _elsewhere(name, fitted, asked):
     """Say that images are on another scale, or return None."""
     span = fitted.high - fitted.low
-    if asked is None or span <= 0:
+    if span <= 0:
         return None
     is_far = (
         not fitted.low - span <= asked.mean <= fitted.high + span

@@ -7,7 +7,7 @@ from scipy import sparse
 from sklearn.utils import check_random_state
 
 from skimb._image_files import is_paths
-from skimb._lazy_rows import ResampledRows
+from skimb._lazy_rows import is_array
 from skimb._params import safe_indexing
 from skimb._rounding import is_integer
 from skimb._sub_estimators import seeded_clone, takes_images
@@ -22,7 +22,7 @@ class Points:
 
     Parameters
     ----------
-    X : ndarray of shape (n, ...), ResampledRows, sparse matrix, frame or n paths
+    X : ndarray of shape (n, ...), ResampledRows, ImageSource, sparse matrix, frame or n paths
         The samples.
     embedder : transformer, default=None
         A fitted one. None: the values of the samples are the points.
@@ -97,7 +97,7 @@ def _readable(X, embedder):
             "reads image files, or read them first: skimb.datasets.read_images(paths, "
             "image_shape=...)."
         )
-    if not isinstance(X, np.ndarray | ResampledRows) or takes_images(embedder):
+    if not is_array(X) or takes_images(embedder):
         return X
     return _flat(X)
 

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.utils import RegressorTags, check_array, check_consistent_length, column_or_1d
+from sklearn.utils import RegressorTags, check_array, column_or_1d
 
 from skimb._containers import in_container, like, plain_rows, plain_target, select_rows
 from skimb._images import check_rows
-from skimb._lazy_rows import ResampledRows
 from skimb._params import Interval, StrOptions, check_parameters
 from skimb._plans import origin_of
 from skimb._range_sizes import SizeRule
@@ -161,11 +160,6 @@ class RelevanceResampler(BaseEstimator):
         return self._check_rows(plain_rows(X), target), values, target
 
     def _check_rows(self, X, target) -> Any:
-        if isinstance(X, ResampledRows):
-            # Interpolations of finite samples are finite: it suffices to check the root.
-            check_consistent_length(X, target)
-            check_rows(self, X.root, np.zeros(len(X.root)), numeric=self._makes_rows)
-            return X
         return check_rows(self, X, target, numeric=self._makes_rows)[0]
 
     def _fit_relevance(self, target):

@@ -6,7 +6,6 @@ import numpy as np
 from imblearn.base import BaseSampler
 from imblearn.utils import check_sampling_strategy, check_target_type
 from scipy import sparse
-from sklearn.utils import check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 
 from skimb._containers import (
@@ -18,7 +17,7 @@ from skimb._containers import (
 )
 from skimb._image_files import is_paths
 from skimb._images import check_rows
-from skimb._lazy_rows import ResampledRows
+from skimb._lazy_rows import is_array
 from skimb._params import check_handed_in, fit_context
 from skimb._plans import origin_of, sample_indices
 from skimb._unpacking import is_tensor
@@ -118,11 +117,6 @@ class ImageSampler(BaseSampler):
 
     def _check_X_y(self, X, y, accept_sparse=None):
         y, is_one_vs_all = check_target_type(y, indicate_one_vs_all=True)
-        if isinstance(X, ResampledRows):
-            # Interpolations of finite samples are finite: it suffices to check the root.
-            check_consistent_length(X, y)
-            check_rows(self, X.root, np.zeros(len(X.root)), numeric=self._computes())
-            return X, np.asarray(y), is_one_vs_all
         if self._wants_images and sparse.issparse(X):
             raise TypeError(
                 f"{type(self).__name__} makes images, but X is a sparse matrix. Give X.toarray()."
@@ -180,4 +174,4 @@ def _refuse_columns(sampler, X):
 
 
 def _has_rows(X):
-    return isinstance(X, np.ndarray | ResampledRows) or sparse.issparse(X) or is_tensor(X)
+    return is_array(X) or sparse.issparse(X) or is_tensor(X)

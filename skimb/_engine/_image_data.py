@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from skimb._image_files import ImageFiles
+from skimb._image_source import ImageSource, as_source
 
 __all__ = ["BatchIterator", "Part", "dataset_of", "few_samples", "to_device"]
 
 
 class ImageTensors(Dataset):
-    """Images, targets and row weights, whole on the device.
+    """Images that lie in memory, with targets and weights, whole on the device.
 
     Parameters
     ----------
@@ -23,6 +23,8 @@ class ImageTensors(Dataset):
     weight : Tensor of shape (n,), float32
         Row weights.
     """
+
+    is_in_memory = True
 
     def __init__(self, images, target, weight):
         self.images, self.target, self.weight = images, target, weight
@@ -43,18 +45,20 @@ class ImageTensors(Dataset):
         self.weight = torch.from_numpy(weight.astype(np.float32)).to(self.weight.device)
 
 
-class FileTensors(Dataset):
-    """Image files with targets and row weights; a batch is decoded when it is asked for.
+class ImageBatches(Dataset):
+    """Images with targets and weights; a batch is read from its source when it is asked for.
 
     Parameters
     ----------
-    images : ImageFiles
-        The files.
+    images : ImageSource
+        The images.
     target : ndarray of shape (n,), int64 or float32
         Class indices, or values of a continuous target.
     weight : ndarray of shape (n,), float32
         Row weights.
     """
+
+    is_in_memory = False
 
     def __init__(self, images, target, weight):
         self.images, self.target, self.weight = images, target, weight
@@ -68,10 +72,12 @@ class FileTensors(Dataset):
         return len(self.images)
 
     def __getitem__(self, rows):
-        images = np.asarray(self.images[rows])
+        images = self.images.read(rows)
         if images.dtype == np.uint16:
             # torch does little with 16 bits without a sign; float32 holds them all.
             images = images.astype(np.float32)
+        # A source may give memory that is read-only; torch wants memory that it may write to.
+        images = np.require(images, requirements=["C", "W"])
         images = torch.from_numpy(images).permute(0, 3, 1, 2)
         return images, (torch.from_numpy(self.target[rows]), torch.from_numpy(self.weight[rows]))
 
@@ -85,14 +91,14 @@ class BatchIterator:
 
     Parameters
     ----------
-    dataset : ImageTensors or FileTensors
+    dataset : ImageTensors or ImageBatches
         The rows.
     batch_size : int
         Rows a batch, where there is no plan.
     plan : BatchPlan, default=None
         Which rows stand in each batch; None: all rows in order.
     num_workers : int, default=0
-        Processes that decode files ahead, two batches each; 0: none.
+        Processes that read batches ahead, two each, of images that are not in memory; 0: none.
     """
 
     def __init__(self, dataset, batch_size, plan=None, num_workers=0):
@@ -100,7 +106,7 @@ class BatchIterator:
         self.num_workers = num_workers
 
     def __iter__(self):
-        if isinstance(self.dataset, FileTensors):
+        if not self.dataset.is_in_memory:
             everything = np.arange(len(self.dataset))
             batches = (
                 np.split(everything, everything[self.batch_size :: self.batch_size])
@@ -133,15 +139,18 @@ class Part:
 
     Parameters
     ----------
-    images : ndarray of shape (n, H, W, C), uint8 or float32; or ImageFiles of that shape
+    images : ImageSource, or ndarray of shape (n, H, W, C), uint8 or float32
     target : ndarray of shape (n,), int or float64
         Class indices, or values of a continuous target.
     weight : ndarray of shape (n,), float64
     """
 
-    images: np.ndarray | ImageFiles
+    images: ImageSource
     target: np.ndarray
     weight: np.ndarray
+
+    def __post_init__(self):
+        self.images = as_source(self.images)
 
     def take(self, rows):
         """Return the part made of these rows, sorted and distinct; without a copy where all are."""
@@ -162,14 +171,14 @@ def to_device(part, device):
 
     Returns
     -------
-    ImageTensors, or FileTensors: files stay where they are
+    ImageTensors, or ImageBatches: images that are not in memory stay where they are
     """
     dtype = np.float32 if np.issubdtype(part.target.dtype, np.floating) else np.int64
     target = np.ascontiguousarray(part.target, dtype=dtype)
-    if isinstance(part.images, ImageFiles):
-        return FileTensors(part.images, target, part.weight.astype(np.float32))
+    if not part.images.is_in_memory:
+        return ImageBatches(part.images, target, part.weight.astype(np.float32))
     # torch wants memory that it may write to; only a read-only or strided array is copied.
-    images = np.require(part.images, requirements=["C", "W"])
+    images = np.require(part.images.read(slice(None)), requirements=["C", "W"])
     # An axis of length one may have any stride, and convolutions choose their kernel by strides:
     # there and back, every layout gets the same ones.
     images = torch.from_numpy(images.reshape(-1).reshape(images.shape))
@@ -183,12 +192,12 @@ def dataset_of(images):
 
     Parameters
     ----------
-    images : ndarray of shape (n, H, W, C), or ImageFiles of that shape
+    images : ImageSource, or ndarray of shape (n, H, W, C)
         The images.
 
     Returns
     -------
-    ImageTensors or FileTensors
+    ImageTensors or ImageBatches
     """
     return labelled_dataset(images, None)
 
@@ -198,14 +207,14 @@ def labelled_dataset(images, target):
 
     Parameters
     ----------
-    images : ndarray of shape (n, H, W, C), or ImageFiles of that shape
+    images : ImageSource, or ndarray of shape (n, H, W, C)
         The images.
     target : ndarray of shape (n,) or None
         The target as the network sees it; None: there is none.
 
     Returns
     -------
-    ImageTensors or FileTensors
+    ImageTensors or ImageBatches
     """
     target = np.zeros(len(images)) if target is None else target
     return to_device(Part(images, target, np.ones(len(images))), torch.device("cpu"))
@@ -223,7 +232,7 @@ def few_samples(part, n_rows=16):
 
     Returns
     -------
-    ImageTensors or FileTensors
+    ImageTensors or ImageBatches
     """
     n_all = len(part.target)
     return dataset_of(part.images[np.linspace(0, n_all - 1, min(n_rows, n_all)).astype(np.intp)])

@@ -309,7 +309,7 @@ class ImageNet(Net):
 
         Parameters
         ----------
-        dataset : ImageTensors or FileTensors
+        dataset : ImageTensors or ImageBatches
             A few training samples.
 
         Raises
@@ -361,7 +361,7 @@ class ImageNet(Net):
         ----------
         layer : nn.Module
             Part of the network.
-        dataset : ImageTensors or FileTensors
+        dataset : ImageTensors or ImageBatches
             The samples.
         inputs : bool
             Whether its input counts, or its output, of which maps are averaged over their pixels.

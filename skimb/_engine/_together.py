@@ -14,7 +14,6 @@ from skimb._engine._runtime import threads_for, with_live_threads
 from skimb._engine._schedules import lr_callback
 from skimb._engine._stacked import StackedHeads, StackedNet, StackedNetworks
 from skimb._engine._training import build_net, training_mode
-from skimb._image_files import ImageFiles
 from skimb._networks import LinearModel, count_multiply_adds
 
 __all__ = ["train_together", "why_alone", "why_slower"]
@@ -33,7 +32,7 @@ def _stream(trainee):
     where = np.asarray(part.images).__array_interface__
     content = where["data"], where["shape"], where["strides"]
     if trainee.training.settings.sampler is not None:
-        content = joblib.hash(part.images)
+        content = joblib.hash(np.asarray(part.images))
     order = plan.batch_size, plan.n_epochs, plan.by_row_count, plan.batch_sampling
     return content, joblib.hash((part.target, plan.rng, order, trainee.training.statistics))
 
@@ -60,8 +59,8 @@ def why_alone(trainee):
     """
     training, network = trainee.training, trainee.network
     settings = training.settings
-    if isinstance(training.part.images, ImageFiles):
-        return "image files are decoded batch by batch"
+    if not training.part.images.is_in_memory:
+        return "images are read batch by batch"
     if training.valid is not None:
         return "each has a validation part of its own"
     if training.augmentation.is_active or training.augmentation.views is not None:

@@ -148,7 +148,7 @@ def unit_scale(images, value_range=None):
 
     Parameters
     ----------
-    images : ndarray of shape (n, H, W, C), or ImageFiles
+    images : ImageSource, or ndarray of shape (n, H, W, C)
         uint8; or, where no range is given, in [0, 1] or in [0, 255].
     value_range : tuple of float, default=None
         What comes to lie at 0 and 1; None: by the values.

@@ -40,7 +40,6 @@ from skimb._engine import (
 )
 from skimb._groups import group_numbers
 from skimb._images import check_images, fit_images, warn_of_other_pixels
-from skimb._lazy_rows import ResampledRows
 from skimb._networks import MODULES, PretrainedBackbone, build_module, last_linear, unit_scale
 from skimb._params import (
     HasMethods,
@@ -274,7 +273,6 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         check_handed_in(self)
         settings = plain_params(self)
         self._check_options(settings, X_val, y_val)
-        view = X if isinstance(X, ResampledRows) else None
         images, y = fit_images(
             self,
             X,
@@ -305,7 +303,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         elif rates is None and (
             self.early_stopping or target.wants_validation or groups is not None
         ):
-            train_indices, valid_indices = self._split(everything, target, groups, view, split_rng)
+            train_indices, valid_indices = self._split(everything, target, groups, split_rng)
             held = everything.take(valid_indices)
         part = everything.take(train_indices)
         statistics = self._standardization(part.images)
@@ -399,7 +397,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         watches = target.watches_loss(loss, is_resampled=self.sampler is not None)
         return ValidationScores(
             target,
-            held.images,
+            held.images.plain_form(),
             target.original(held.target),
             scorer,
             watches_loss=self.scoring is None and watches,
@@ -429,7 +427,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         self.validation_indices_ = training.valid_indices
         self.net_ = net
 
-    def _split(self, part, target, groups, view, rng):
+    def _split(self, part, target, groups, rng):
         """Return the samples of the training part and of the validation part."""
         rows = np.flatnonzero(part.weight > 0)
         kept = part.take(rows)
@@ -442,7 +440,6 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             least=target.least_held,
             rng=rng,
             groups=None if groups is None else groups[rows],
-            view=None if view is None else view[rows],
             classes=names,
             kind=target.stratum,
         )
@@ -633,7 +630,7 @@ class ValidationScores:
     ----------
     target : Target
         The meaning of the outputs.
-    X, y : ndarray
+    X, y : ndarray; X also paths, or an ImageSource
         The validation part, y in the form of `fit`.
     scorer : callable or None
         A scikit-learn scorer, recorded as ``valid_score``; None: the score of the target.
@@ -731,7 +728,7 @@ def _pixel_statistics(images, block=2_000_000):
     def blocks():
         # Files are decoded anew in each pass: they need not fit in memory.
         for start in range(0, len(images), step):
-            yield np.asarray(images[start : start + step])
+            yield images.read(slice(start, start + step))
 
     mean = sum(part.sum(axis=(0, 1, 2), dtype=np.float64) for part in blocks()) / n_pixels
     squares = sum(((part - mean) ** 2).sum(axis=(0, 1, 2)) for part in blocks())

@@ -19,7 +19,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from skimb._image_files import ImageFiles
+from skimb._image_source import as_source
 from skimb._warnings import warn
 
 __all__ = ["FolderCache", "MemoryCache", "check_cache", "embed_once", "open_cache", "row_keys"]
@@ -54,8 +54,8 @@ def row_keys(images, network_key):
 
     Parameters
     ----------
-    images : ndarray of shape (n, H, W, C), or ImageFiles of that shape
-        The rows. A file stands for its bytes: it is read, not decoded.
+    images : ImageSource, or ndarray of shape (n, H, W, C)
+        The samples. A file stands for its bytes: it is read, not decoded.
     network_key : bytes
         What the network is, at most 64 bytes.
 
@@ -63,18 +63,7 @@ def row_keys(images, network_key):
     -------
     list of bytes
     """
-    if not isinstance(images, ImageFiles):
-        # Rows of one memory layout: views of other strides hold the same bytes in another order.
-        rows = np.ascontiguousarray(images).reshape(len(images), -1)
-        return [_key(row.tobytes(), network_key) for row in rows]
-    keys = []
-    for path in images.paths:
-        try:
-            with open(path, "rb") as file:
-                keys.append(_key(file.read(), network_key))
-        except OSError as exc:
-            raise ValueError(f"{path} cannot be read as an image any more ({exc}).") from exc
-    return keys
+    return [_key(content, network_key) for content in as_source(images).contents()]
 
 
 def _key(content, network_key):
@@ -88,8 +77,8 @@ def embed_once(cache, images, network_key, embed):
     ----------
     cache : MemoryCache or FolderCache
         Where they are kept.
-    images : ndarray of shape (n, H, W, C), or ImageFiles of that shape
-        The rows.
+    images : ImageSource, or ndarray of shape (n, H, W, C)
+        The samples.
     network_key : bytes
         As in `row_keys`.
     embed : callable

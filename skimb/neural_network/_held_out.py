@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import coo_array
 
 from skimb._groups import sample_groups
+from skimb._image_source import as_source
 from skimb._warnings import warn
 
 __all__ = ["hold_out"]
@@ -21,7 +22,6 @@ def hold_out(
     rng,
     least=1,
     groups=None,
-    view=None,
     classes=None,
     kind="class",
 ):
@@ -29,8 +29,11 @@ def hold_out(
 
     Parameters
     ----------
-    images : ndarray of shape (n, ...)
-        The rows; those equal byte for byte (files: of equal path) stay together.
+    images : ImageSource, or ndarray of shape (n, ...)
+        The samples; those of equal keys stay together. Of images that a sampler made, only copies
+        of originals are held out, and samples that share an original or a group with them are left
+        out of both parts; with groups also those of which a parent, and so its group, is not among
+        the samples.
     target : ndarray of shape (n,)
         Class indices.
     fraction : float
@@ -41,10 +44,6 @@ def hold_out(
         Rows of each class to hold out at least, where they are not more than a quarter of it.
     groups : ndarray of shape (n,), int, default=None
         Rows of one group stay together.
-    view : ResampledRows of n rows, default=None
-        What the images came as. Only copies of originals are held out, and rows that share an
-        original or a group with them are left out of both parts; with groups also those of which a
-        parent, and so its group, is not among the rows.
     classes : ndarray of shape (n_classes,), default=None
         Labels, for the warning.
     kind : str, default="class"
@@ -65,6 +64,7 @@ def hold_out(
     ValueError
         If no class can be split.
     """
+    view = as_source(images).lineage
     bundle = sample_groups(images, groups)
     is_original = np.full(len(bundle), True) if view is None else view.are_copies()
     n_classes = int(target.max()) + 1

@@ -4,7 +4,8 @@ import numpy as np
 from sklearn.utils import get_tags
 
 from skimb._containers import matched_rows
-from skimb._image_files import ImageFiles
+from skimb._image_source import as_source
+from skimb._images import sample_keys
 from skimb._plans import apply_plan, sample_indices
 from skimb._rounding import in_dtype
 from skimb._sub_estimators import seeded_clone, takes_images
@@ -23,7 +24,7 @@ def resample_training_part(sampler, images, y, weight, *, rng, is_continuous=Fal
     ----------
     sampler : sampler or list of samplers
         imbalanced-learn-style resamplers.
-    images : ndarray of shape (n, H, W, C)
+    images : ImageSource, or ndarray of shape (n, H, W, C)
         The training part.
     y : ndarray of shape (n,)
         Labels, so that a strategy by label means what it says; or values of a continuous target.
@@ -66,8 +67,10 @@ def resample_training_part(sampler, images, y, weight, *, rng, is_continuous=Fal
 
 
 def _apply(sampler, images, labels, weight):
-    if isinstance(images, ImageFiles):
-        return _apply_to_files(sampler, images, labels, weight)
+    source = as_source(images)
+    if not source.is_in_memory:
+        return _apply_to_source(sampler, source, labels, weight)
+    images = source.read(slice(None))
     as_images = takes_images(sampler)
     rows = images if as_images else images.reshape(len(images), -1).astype(np.float32)
     resampled, new_labels = sampler.fit_resample(rows, labels)
@@ -95,25 +98,35 @@ def _apply(sampler, images, labels, weight):
     return resampled, new_labels, weight
 
 
-def _apply_to_files(sampler, images, labels, weight):
-    """Let a sampler choose among files; one that computes with rows cannot."""
-    rows = images.paths if takes_images(sampler) else images.paths[:, np.newaxis]
-    if not takes_images(sampler) and not get_tags(sampler).input_tags.string:
+def _apply_to_source(sampler, images, labels, weight):
+    """Let a sampler choose among images that are read by batch; it cannot compute with them."""
+    as_images = takes_images(sampler)
+    if not as_images and not get_tags(sampler).input_tags.string:
         raise ValueError(
-            f"{sampler!r} computes with rows, and X holds paths. Read the images first: "
-            "skimb.datasets.read_images(paths, image_shape=...)."
+            f"{sampler!r} computes with pixels, and X is read batch by batch. Read the images "
+            "first: skimb.datasets.read_images(paths, image_shape=...), or numpy.asarray(X)."
         )
+    # Other samplers see one column, of whatever tells the images apart.
+    rows = images.plain_form() if as_images else _column(images.keys())
     chosen, new_labels = sampler.fit_resample(rows, labels)
     indices = sample_indices(sampler)
     if indices is None:
-        found, own = (np.asarray(paths, dtype=object).reshape(-1, 1) for paths in (chosen, rows))
-        indices = matched_rows(found, np.asarray(new_labels), own, labels)
+        found = _column(sample_keys(chosen) if as_images else np.ravel(chosen))
+        indices = matched_rows(found, np.asarray(new_labels), _column(images.keys()), labels)
         if np.any(indices < 0):
             raise ValueError(
-                f"{sampler!r} returned paths that X does not hold. Give a sampler that chooses "
-                "rows, as RandomOverSampler."
+                f"{sampler!r} returned images that X does not hold. Give a sampler that chooses "
+                "among them, as RandomOverSampler."
             )
     return images[indices], labels[indices], weight[indices]
+
+
+def _column(keys):
+    """Return keys as an array of objects of shape (n, 1)."""
+    column = np.empty((len(keys), 1), dtype=object)
+    for place, key in enumerate(keys):
+        column[place, 0] = key
+    return column
 
 
 def _flat(rows):

@@ -9,7 +9,7 @@ from sklearn.utils import check_array
 
 from skimb._image_files import is_paths
 from skimb._images import check_rows
-from skimb._lazy_rows import ResampledRows
+from skimb._lazy_rows import is_array
 from skimb._plans import append_rows, hold_rows, interpolate_rows
 from skimb._rounding import in_dtype
 from skimb.over_sampling._recipes import blended, perturbed
@@ -44,7 +44,7 @@ def read_rows(resampler, X, target, *, check_numbers) -> Any:
         If X, `lazy` or `categorical_features` does not fit.
     """
     name, categorical_features = type(resampler).__name__, resampler.categorical_features
-    is_frame, is_view = hasattr(X, "columns"), isinstance(X, ResampledRows)
+    is_frame = hasattr(X, "columns")
     dtypes = X.dtypes if is_frame else []
     if sparse.issparse(X) or any(isinstance(dtype, pd.SparseDtype) for dtype in dtypes):
         raise TypeError(f"{name} makes samples, which sparse X cannot hold. Give it dense.")
@@ -57,7 +57,7 @@ def read_rows(resampler, X, target, *, check_numbers) -> Any:
                 "are categories, say so by categorical_features=[0]."
             )
         of_paths = False
-    if resampler.lazy and not (isinstance(X, np.ndarray) or is_view or of_paths):
+    if resampler.lazy and not (is_array(X) or of_paths):
         raise ValueError(
             f"`lazy=True` takes arrays and tensors, but X is a {type(X).__name__}, and what is "
             "made of it would not tell its parents. Give an array, or use lazy=False."
@@ -73,13 +73,13 @@ def read_rows(resampler, X, target, *, check_numbers) -> Any:
                 f"{name} makes samples of numbers: {exc}. Give columns that hold "
                 "categories as `categorical_features`."
             ) from exc
-    table, _ = check_rows(resampler, np.asarray(X) if is_view else X, target, numeric=False)
+    table, _ = check_rows(resampler, X, target, numeric=False)
     if table.ndim != 2:
         raise ValueError(
             "`categorical_features` are columns, but samples of X are of shape "
             f"{table.shape[1:]}. Leave it 'auto'."
         )
-    return TableRows(X if is_view else table, categorical_features)
+    return TableRows(table, categorical_features)
 
 
 class ArrayRows:

@@ -12,6 +12,7 @@ from sklearn.base import clone
 
 from skimb._engine._batch_plan import BatchPlan, class_shares
 from skimb._engine._sample_weights import mean_one
+from skimb._image_source import ResampledImages
 from skimb.neural_network import CNNClassifier, SimpleCNN
 from skimb.neural_network._held_out import hold_out
 from skimb.neural_network._prior import effective_prior, shift_log_posterior
@@ -334,7 +335,8 @@ def test_no_relative_of_a_held_out_row_stays(seed, with_groups, sampler):
     images = np.asarray(view)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        train, valid = hold_out(images, y, fraction=0.2, rng=rng, groups=groups, view=view)
+        made = ResampledImages(images[..., np.newaxis], view)
+        train, valid = hold_out(made, y, fraction=0.2, rng=rng, groups=groups)
     # Only copies are held out (SMOTE makes some, between equal rows).
     assert view.are_copies()[valid].all()
     assert not set(train) & set(valid)

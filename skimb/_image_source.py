@@ -1,0 +1,390 @@
+"""A source of images: what estimators, samplers and splits need of a form that images come in.
+
+Arrays and lazy views are sources here, image files are one in `skimb._image_files`. A further form
+is one more subclass of `ImageSource`, which estimators and samplers take as it is.
+"""
+
+from abc import ABC, abstractmethod
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "ArrayImages",
+    "ImageSource",
+    "ResampledImages",
+    "as_source",
+    "blocks",
+    "checked_source",
+    "digest",
+]
+
+#: Values of images that are read at once where a source is gone through.
+VALUES_AT_ONCE = 2_000_000
+
+#: The types of pixels that networks are trained on.
+PIXEL_TYPES = (np.uint8, np.uint16, np.float32)
+
+
+class ImageSource(ABC):
+    """Template of sources of n images of one shape, which stand for an array (n, H, W, C).
+
+    A subclass sets the attributes `image_shape` and `dtype`, and has the four abstract methods.
+    Estimators and samplers take it as X. Indexing by a slice, a mask or indices takes images,
+    which reads none of them; ``numpy.asarray`` reads all.
+
+    Attributes
+    ----------
+    image_shape : tuple of int
+        ``(C, H, W)``.
+    dtype : dtype
+        Of the pixels: uint8, uint16 or float32.
+    is_in_memory : bool
+        Whether all images lie in memory. They may then be put on a device at once; otherwise they
+        are read batch by batch, in the main process or in workers.
+    levels : ndarray of shape (n, 3) or None
+        The least, the largest and the mean pixel of each image, where they are known without
+        reading the images.
+    lineage : ResampledRows or None
+        What the images were made of, where a sampler made them.
+
+    Examples
+    --------
+    A source that computes its images from their numbers:
+
+    >>> import numpy as np
+    >>> from skimb._image_source import ImageSource
+    >>> class Stripes(ImageSource):
+    ...     image_shape, dtype = (1, 4, 4), np.dtype(np.uint8)
+    ...
+    ...     def __init__(self, numbers):
+    ...         self.numbers = numbers
+    ...
+    ...     def __len__(self):
+    ...         return len(self.numbers)
+    ...
+    ...     def take(self, indices):
+    ...         return Stripes(self.numbers[indices])
+    ...
+    ...     def batch(self, indices):
+    ...         images = np.zeros((len(self.numbers[indices]), 4, 4, 1), dtype=self.dtype)
+    ...         images[:] = self.numbers[indices].reshape(-1, 1, 1, 1)
+    ...         return images
+    ...
+    ...     def keys(self):
+    ...         return self.numbers.tolist()
+    >>> stripes = Stripes(np.array([3, 5, 3]))
+    >>> stripes.shape, stripes[1:].keys(), np.asarray(stripes[[2]]).max()
+    ((3, 4, 4, 1), [5, 3], np.uint8(3))
+    """
+
+    image_shape: tuple[int, int, int]
+    dtype: Any
+    is_in_memory = False
+    levels: Any = None
+    lineage: Any = None
+
+    #: Of the array that it stands for.
+    ndim = 4
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    @abstractmethod
+    def take(self, indices) -> "ImageSource":
+        """Return a source of some of the images, and read none of them.
+
+        Parameters
+        ----------
+        indices : ndarray of int, or slice
+            Which images, in which order. One may come more than once.
+
+        Returns
+        -------
+        ImageSource
+        """
+
+    @abstractmethod
+    def batch(self, indices) -> np.ndarray:
+        """Return some of the images as an array. Callers use `read`, which checks it.
+
+        Parameters
+        ----------
+        indices : ndarray of int, or slice
+            Which images.
+
+        Returns
+        -------
+        ndarray of shape (m, H, W, C), of the dtype of the source
+        """
+
+    @abstractmethod
+    def keys(self) -> list:
+        """Return what tells an image from others, without reading them where that is possible.
+
+        Images of equal keys never stand on both sides of a split.
+
+        Returns
+        -------
+        list of n hashables
+        """
+
+    def contents(self):
+        """Yield for each image the bytes that a cache knows it by, in this and later processes.
+
+        Yields
+        ------
+        bytes
+        """
+        for images in blocks(self):
+            # Views of other strides hold the same bytes in another order.
+            for image in np.ascontiguousarray(images):
+                yield image.tobytes()
+
+    def resized(self, image_shape) -> "ImageSource":
+        """Return a source of the same images in another shape, where it can give them.
+
+        Parameters
+        ----------
+        image_shape : tuple of int
+            ``(C, H, W)``.
+
+        Returns
+        -------
+        ImageSource
+
+        Raises
+        ------
+        ValueError
+            If it cannot.
+        """
+        if tuple(image_shape) != tuple(self.image_shape):
+            raise ValueError(
+                f"Images of shape (C, H, W) = {tuple(image_shape)} are wanted, but X, a "
+                f"{type(self).__name__}, holds images of shape {tuple(self.image_shape)} and does "
+                "not resize them. Give a source of images of that shape."
+            )
+        return self
+
+    def plain_form(self) -> Any:
+        """Return what samplers and scorers get: the source, or a plainer form of it, as paths."""
+        return self
+
+    # ------------------------------------------------ what every source has
+
+    @property
+    def shape(self):
+        """``(n, H, W, C)``."""
+        n_channels, height, width = self.image_shape
+        return len(self), height, width, n_channels
+
+    def read(self, indices):
+        """Return some of the images, as `batch` does, and refuse what is not as was announced.
+
+        Parameters
+        ----------
+        indices : ndarray of int, or slice
+            Which images.
+
+        Returns
+        -------
+        ndarray of shape (m, H, W, C)
+
+        Raises
+        ------
+        ValueError
+            If they have another shape or dtype, or pixels that are not finite.
+        """
+        images = self.batch(indices)
+        is_slice = isinstance(indices, slice)
+        n_wanted = len(range(*indices.indices(len(self)))) if is_slice else len(indices)
+        wanted = (n_wanted, *self.shape[1:])
+        if not isinstance(images, np.ndarray) or (images.shape, images.dtype) != (
+            wanted,
+            self.dtype,
+        ):
+            found = getattr(images, "shape", type(images).__name__), getattr(images, "dtype", None)
+            raise ValueError(
+                f"`{type(self).__name__}.batch` must return an array of shape {wanted} and dtype "
+                f"{np.dtype(self.dtype)}. It returned {found[0]}, {found[1]}."
+            )
+        # Arrays were checked as a whole.
+        if not self.is_in_memory and images.dtype.kind == "f" and not np.isfinite(images).all():
+            raise ValueError(
+                f"X, a {type(self).__name__}, holds pixels that are not finite. Replace them, or "
+                "leave these images out."
+            )
+        return images
+
+    def __getitem__(self, key: Any):
+        key, *others = key if isinstance(key, tuple) else (key,)
+        if key is Ellipsis:
+            key = slice(None)
+        is_one = not isinstance(key, slice) and np.ndim(key) == 0
+        if not isinstance(key, slice):
+            # Masks, lists and places from the end become plain indices.
+            key = np.arange(len(self))[[key] if is_one else np.asarray(key, dtype=_kind(key))]
+        # (rows, ...) is how scikit-learn indexes arrays; anything more wants pixels.
+        others = [other for other in others if other is not Ellipsis]
+        if is_one or others:
+            return self.read(key)[(0 if is_one else slice(None), *others)]
+        return self.take(key)
+
+    def __array__(self, dtype=None, copy=None):
+        images = self.read(slice(None))
+        return images if dtype is None else images.astype(dtype, copy=False)
+
+    def __repr__(self):
+        return f"{type(self).__name__}(shape={self.shape}, dtype={np.dtype(self.dtype)})"
+
+
+def _kind(key):
+    """Return the dtype of an index: numpy makes floats of an empty list."""
+    return None if len(key) else np.intp
+
+
+class ArrayImages(ImageSource):
+    """Images that lie in an array.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (n, H, W, C)
+        The images; they are not copied.
+    """
+
+    is_in_memory = True
+
+    def __init__(self, pixels):
+        self.pixels = pixels
+
+    @property
+    def image_shape(self):
+        """``(C, H, W)``."""
+        return self.pixels.shape[3], *self.pixels.shape[1:3]
+
+    @property
+    def dtype(self):
+        """The type of the pixels."""
+        return self.pixels.dtype
+
+    def __len__(self):
+        return len(self.pixels)
+
+    def take(self, indices):
+        """Return a source of some of the images; of a slice without a copy."""
+        return ArrayImages(self.pixels[indices])
+
+    def batch(self, indices):
+        """Return some of the images; of a slice without a copy."""
+        return self.pixels[indices]
+
+    def keys(self):
+        """Return digests of the images."""
+        return [digest(content) for content in self.contents()]
+
+    def plain_form(self):
+        """Return the array."""
+        return self.pixels
+
+
+class ResampledImages(ImageSource):
+    """Images that a sampler made lazily, and what they were made of.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (n, H, W, C)
+        The images.
+    lineage : ResampledRows of n rows
+        The view that they came as.
+    """
+
+    is_in_memory = True
+
+    def __init__(self, pixels, lineage):
+        self.images, self.lineage = ArrayImages(pixels), lineage
+        self.image_shape, self.dtype = self.images.image_shape, self.images.dtype
+
+    def __len__(self):
+        return len(self.images)
+
+    def take(self, indices):
+        """Return a source of some of the images, with their parents."""
+        return ResampledImages(self.images.batch(indices), self.lineage[indices])
+
+    def batch(self, indices):
+        """Return some of the images; of a slice without a copy."""
+        return self.images.batch(indices)
+
+    def keys(self):
+        """Return digests of the images."""
+        return self.images.keys()
+
+    def plain_form(self):
+        """Return the array."""
+        return self.images.pixels
+
+
+def as_source(images) -> ImageSource:
+    """Return a source as it is, and an array (n, H, W, C) as a source."""
+    return images if isinstance(images, ImageSource) else ArrayImages(np.asarray(images))
+
+
+def checked_source(source):
+    """Return a source that came from outside, if it keeps to the protocol.
+
+    Parameters
+    ----------
+    source : ImageSource
+
+    Returns
+    -------
+    ImageSource
+
+    Raises
+    ------
+    ValueError
+        If it is empty, its attributes are not as announced, or pixels in memory are not finite.
+    """
+    name = type(source).__name__
+    if len(source) == 0:
+        raise ValueError(f"X, a {name}, holds no image. Give at least one.")
+    if getattr(source, "dtype", None) not in PIXEL_TYPES:
+        raise ValueError(
+            f"`{name}.dtype` must be uint8, uint16 or float32. Got "
+            f"{getattr(source, 'dtype', None)!r}. Convert the images in `batch`."
+        )
+    if source.is_in_memory:
+        for images in blocks(source):
+            if images.dtype.kind == "f" and not np.isfinite(images).all():
+                raise ValueError(
+                    f"X, a {name}, holds pixels that are not finite. Replace them, or leave these "
+                    "images out."
+                )
+    return source
+
+
+def blocks(images, n_values=VALUES_AT_ONCE):
+    """Go through the images of a source block by block; those in memory are one block.
+
+    Parameters
+    ----------
+    images : ImageSource
+    n_values : int, default=2_000_000
+        Values of a block at most, if more than one image fits.
+
+    Yields
+    ------
+    ndarray of shape (m, H, W, C)
+    """
+    step = len(images)
+    if not images.is_in_memory:
+        step = max(1, n_values // int(np.prod(images.shape[1:])))
+    for start in range(0, len(images), max(1, step)):
+        yield images.read(slice(start, start + step))
+
+
+def digest(content):
+    """Return what stands for some bytes where they are compared."""
+    return blake2b(content, digest_size=16).digest()
