@@ -1,6 +1,7 @@
 """The engine: one skorch net that trains every network."""
 
 from skimb._engine._augmentation import AUGMENTATIONS, FlipCrop, build_augmentation
+from skimb._engine._auto_encoding import train_auto_encoder
 from skimb._engine._batch_plan import BatchPlan
 from skimb._engine._blocks import block_size, by_blocks, fill_up
 from skimb._engine._callbacks import check_net_callbacks, sets_rate
@@ -61,6 +62,7 @@ __all__ = [
     "still_falls",
     "threads_for",
     "train",
+    "train_auto_encoder",
     "train_together",
     "training_length",
     "training_mode",

@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
 from sklearn.utils import check_random_state
-from torch.nn import functional as F
 
 from skimb._engine import (
+    DivergenceError,
     block_size,
     fill_up,
     resolve_device,
     seeded,
     threads_for,
+    train_auto_encoder,
     with_live_threads,
 )
 from skimb._images import read_layout, refuse_lost_differences
@@ -36,10 +37,10 @@ class DeepSMOTE(ImageSampler, BaseOverSampler):
     class are joined as in `SMOTE`, and what lies between is decoded to an image [1]_. A blend of
     two codes looks more like an image than a blend of their pixels.
 
-    At each step the auto-encoder pays for the reconstruction of a batch, and for that of as many
-    images of one class, drawn at random with equal chances, whose codes are taken as given: so the
-    decoder learns the rare classes as well as the others. (This is what the authors' code does; the
-    paper's text permutes those codes, which the code undoes.)
+    Each step adds two reconstruction losses: one on a batch of all classes and one, with the
+    encoder detached, on as many images of a single class that is drawn uniformly. The decoder thus
+    sees minority classes as often as the majority class. (The authors' code does this; the text of
+    the paper permutes those codes, which the code undoes.)
 
     Parameters
     ----------
@@ -203,29 +204,27 @@ class DeepSMOTE(ImageSampler, BaseOverSampler):
     def _train(self, module, images, target, rng, device):
         """Train the auto-encoder; return the loss of each epoch."""
         members = [np.flatnonzero(target == k) for k in range(target.max() + 1)]
-        batch_size, n_epochs = plain(self.batch_size), plain(self.max_epochs)
+        batch_size = plain(self.batch_size)
         n_steps = -(-len(images) // batch_size)
-        optimizer = torch.optim.Adam(module.parameters(), lr=plain(self.lr), fused=True)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=n_steps * n_epochs)
-        losses = []
-        for _ in range(n_epochs):
-            total = 0.0
-            for rows in np.array_split(rng.permutation(len(images)), n_steps):
-                batch = self._read(images[rows]).to(device)
+
+        def draw():
+            for indices in np.array_split(rng.permutation(len(images)), n_steps):
+                batch = self._read(images[indices]).to(device)
                 chosen = rng.permutation(members[rng.randint(len(members))])[:batch_size]
-                of_class = self._read(images[chosen]).to(device)
-                with torch.no_grad():
-                    codes = module.encode(of_class)
-                loss = F.mse_loss(module(batch), batch)
-                loss = loss + F.mse_loss(module.decode(codes), of_class)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                total = total + loss.detach()
-            losses.append(float(total) / n_steps)
-        if not np.isfinite(losses[-1]):
-            raise _diverged(f"its loss is {losses[-1]}")
+                yield batch, self._read(images[chosen]).to(device)
+
+        try:
+            losses = train_auto_encoder(
+                module,
+                draw,
+                n_samples=len(images),
+                n_steps=n_steps,
+                n_epochs=plain(self.max_epochs),
+                lr=plain(self.lr),
+                device=device,
+            )
+        except DivergenceError as exc:
+            raise _diverged("its loss is not finite") from exc
         # The loss was looked at before each step, not after the last one.
         if not all(torch.isfinite(values).all() for values in module.parameters()):
             raise _diverged("after the last step, parameters are not finite")

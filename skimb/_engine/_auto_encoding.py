@@ -1,0 +1,105 @@
+"""Train an auto-encoder as DeepSMOTE does, by the engine's epochs and schedule."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from skimb._engine._image_net import OF_ENGINE
+from skimb._engine._net import Net
+from skimb._engine._optimizers import optimizer_class
+from skimb._engine._schedules import lr_callback
+
+__all__ = ["train_auto_encoder"]
+
+
+class PairedBatches(Dataset):
+    """The steps of each epoch: a batch of all classes, and one of a single class.
+
+    Parameters
+    ----------
+    draw : callable
+        Without arguments, to an iterator over the pairs of the next epoch.
+    n_samples : int
+        Samples that an epoch goes over.
+    """
+
+    def __init__(self, draw, n_samples):
+        self.draw, self.n_samples = draw, n_samples
+
+    def __len__(self):
+        return self.n_samples
+
+    def __iter__(self):
+        for pair in self.draw():
+            # The images are their own target.
+            yield pair, pair
+
+
+class ReconstructionLoss(nn.Module):
+    """The mean squared errors of two batches, added."""
+
+    def forward(self, made, wanted):
+        """Return the sum of the errors of each batch."""
+        return sum(F.mse_loss(one, other) for one, other in zip(made, wanted, strict=True))
+
+
+class AutoEncoderNet(Net):
+    """The net of an auto-encoder that reads pairs of batches."""
+
+    def get_iterator(self, dataset, training=False):
+        """Return the pairs of batches as they are."""
+        return dataset
+
+    def infer(self, x, **fit_params):
+        """Return both batches as they come back; the codes of the second are taken as given."""
+        batch, of_class = x
+        with torch.no_grad():
+            codes = self.module_.encode(of_class)
+        return self.module_(batch), self.module_.decode(codes)
+
+
+def train_auto_encoder(module, draw, *, n_samples, n_steps, n_epochs, lr, device):
+    """Train an auto-encoder by Adam, with a rate that falls to zero along a cosine.
+
+    Parameters
+    ----------
+    module : nn.Module
+        With ``encode`` and ``decode``, on the device.
+    draw : callable
+        Without arguments, to an iterator over the pairs of batches of the next epoch.
+    n_samples, n_steps, n_epochs : int
+        Samples and steps of an epoch, and epochs.
+    lr : float
+        The learning rate at the start.
+    device : torch.device
+        Where the module lies.
+
+    Returns
+    -------
+    list of float
+        The mean loss of each epoch.
+
+    Raises
+    ------
+    DivergenceError
+        If the loss of an epoch is not finite.
+    """
+    optimizer, options = optimizer_class("adam", None, device)
+    schedule = lr_callback(
+        "cosine", lr=[lr], n_epochs=n_epochs, steps_per_epoch=n_steps, watches="train_loss"
+    )
+    net = AutoEncoderNet(
+        module,
+        ReconstructionLoss,
+        optimizer=optimizer,
+        lr=lr,
+        max_epochs=n_epochs,
+        train_split=None,
+        callbacks=[(f"{OF_ENGINE}schedule", schedule)],
+        device=device,
+        verbose=0,
+        **{f"optimizer__{name}": value for name, value in options.items()},
+    )
+    net.partial_fit(PairedBatches(draw, n_samples))
+    return net.history[:, "train_loss"]
