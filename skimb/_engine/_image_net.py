@@ -267,6 +267,9 @@ class ImageNet(Net):
         try:
             with seeded(seed, torch.device(self.device)), threads_for(work), torch.enable_grad():
                 self._initialize_optimizer()
+                for group in self.optimizer_.param_groups:
+                    # Schedulers that go on from an earlier epoch look for it.
+                    group.setdefault("initial_lr", group["lr"])
                 with_live_threads(self._train, dataset)
         finally:
             self.let_go()

@@ -102,4 +102,8 @@ def optimizer_class(optimizer, optimizer_params, device):
     if isinstance(optimizer, str):
         optimizer, options = OPTIMIZERS[optimizer]
         options = {**options, "fused": device.type in ("cpu", "cuda")}
-    return optimizer, {**options, **(optimizer_params or {})}
+    options = {**options, **(optimizer_params or {})}
+    if options.get("momentum") == 0 and "nesterov" not in (optimizer_params or {}):
+        # Torch refuses Nesterov's variant of a momentum that there is none of.
+        options["nesterov"] = False
+    return optimizer, options

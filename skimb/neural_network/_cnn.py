@@ -351,7 +351,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             image_shape=self.image_shape_,
             device=device,
             seed=int(seeds[3]),
-            read=NetInput(self, target),
+            read=NetInput(self.channels, target).learn_from(self),
             rates=rates,
         )
         if held is not None:

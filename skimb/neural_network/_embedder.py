@@ -28,6 +28,7 @@ from skimb._pixel_values import levels_of
 from skimb._sub_estimators import seeded_clone
 from skimb.neural_network._classifier import CNNClassifier
 from skimb.neural_network._embedding_cache import check_cache, embed_once, open_cache
+from skimb.neural_network._net_input import NetInput
 
 __all__ = ["CNNEmbedder"]
 
@@ -197,6 +198,8 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             Standardized(self.estimator_, unit_scale(images, self._given_range)).to(device),
             WeightedLoss(nn.Identity()),
             multiply_adds=count_multiply_adds(self.estimator_, self.image_shape_, device),
+            dataset=NetInput(self.channels, None).learn_from(self),
+            predict_nonlinearity=None,
             train_split=None,
             callbacks=[],
             device=device,

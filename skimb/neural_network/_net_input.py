@@ -23,17 +23,21 @@ class NetInput(BaseEstimator):
 
     Parameters
     ----------
-    estimator : BaseCNN
-        The estimator; the attributes that tell the form of X are taken from it.
+    channels : {"first", "last"} or None
+        As in `CNNClassifier`.
     target : Target
         The reader of y.
     """
 
-    def __init__(self, estimator, target):
-        self.channels = estimator.channels
+    def __init__(self, channels, target):
+        self.channels = channels
         self.target = target
+
+    def learn_from(self, estimator):
+        """Take the form of X from an estimator that has learned it; return self."""
         learned = vars(estimator)
         vars(self).update({name: learned[name] for name in LEARNED if name in learned})
+        return self
 
     def __call__(self, X, y=None):
         """Return a data set; without y, one for predictions."""
