@@ -17,7 +17,7 @@ from skimb.model_selection import LossSearchCV
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.over_sampling import SMOTE
 
-FEW = "neighbours there instead"
+FEW = "samples only"
 
 
 def table(n_minority=8):
