@@ -11,13 +11,11 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import check_consistent_length
 
-from skimb._image_files import as_paths, is_paths
 from skimb._images import sample_keys
 
 __all__ = [
     "are_shared",
     "checked_groups",
-    "comparable",
     "group_numbers",
     "grouped_folds",
     "groups_by_class",
@@ -34,7 +32,7 @@ def sample_groups(images, groups=None):
 
     Parameters
     ----------
-    images : ImageSource, ndarray of shape (n, ...), or paths of shape (n,)
+    images : ImageSource, array-like of shape (n, ...), or n paths
         The samples. Those of equal keys (arrays: equal byte for byte; files: of equal path) are of
         one group.
     groups : ndarray of shape (n,), int, default=None
@@ -55,14 +53,13 @@ def sample_groups(images, groups=None):
     >>> sample_groups(images, np.array([7, 7, 8, 9])).tolist()
     [0, 0, 0, 1]
     """
-    n_samples = len(images)
     by_content = _numbered(sample_keys(images))
     if groups is None:
         return by_content
     by_group = np.unique(groups, return_inverse=True)[1]
     n_contents = by_content.max() + 1
     edges = coo_array(
-        (np.ones(n_samples, dtype=bool), (by_content, n_contents + by_group)),
+        (np.ones(len(by_content), dtype=bool), (by_content, n_contents + by_group)),
         shape=(n_contents + by_group.max() + 1,) * 2,
     )
     component = connected_components(edges, directed=False)[1]
@@ -111,7 +108,7 @@ def checked_groups(X, groups=None):
 
     Parameters
     ----------
-    X : array-like of n images or paths
+    X : array-like of n images or paths, or ImageSource
         The samples; equal ones are of one group.
     groups : array-like of shape (n,), default=None
         Values of any type.
@@ -126,7 +123,7 @@ def checked_groups(X, groups=None):
         If the groups are not of shape (n,), or some are missing.
     """
     numbers = None if groups is None else group_numbers(groups, X)
-    return sample_groups(comparable(X), numbers)
+    return sample_groups(X, numbers)
 
 
 def are_shared(groups):
@@ -141,20 +138,6 @@ def are_shared(groups):
     bool
     """
     return groups is not None and len(np.unique(groups)) < len(groups)
-
-
-def comparable(X):
-    """Return X as an array of images or paths, whose entries can be compared.
-
-    Parameters
-    ----------
-    X : array-like of n images or paths
-
-    Returns
-    -------
-    ndarray of shape (n, ...)
-    """
-    return as_paths(X) if is_paths(X) else np.asarray(X)
 
 
 def grouped_folds(y, groups, n_folds, seed):

@@ -1,7 +1,6 @@
 """Image files: read as they are meant to be seen, and refused by name where they are broken."""
 
 import os
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,9 @@ from joblib import Parallel, delayed
 from PIL import Image
 
 from skimb._image_decoding import CHANNEL_MODES, decode, look, strict
-from skimb._image_source import ImageSource
+from skimb._image_source import ImageSource, check_image_shape
 
-__all__ = ["ImageFiles", "as_paths", "check_image_shape", "is_paths", "named", "read_images"]
+__all__ = ["ImageFiles", "as_paths", "is_paths", "named", "read_images"]
 
 #: Bad files that an error names; the rest is counted.
 MOST_NAMED = 10
@@ -98,38 +97,6 @@ def _listed(paths: Any):
     if not paths:
         raise ValueError("There is no path to read. Give at least one.")
     return [os.fspath(path) for path in paths]
-
-
-def check_image_shape(image_shape, *, n_channels=None) -> Any:
-    """Return a shape as a tuple of int.
-
-    Parameters
-    ----------
-    image_shape : sequence of int
-        ``(C, H, W)``.
-    n_channels : collection of int, default=None
-        The numbers of channels that are possible; None: any.
-
-    Returns
-    -------
-    tuple of int
-
-    Raises
-    ------
-    ValueError
-        If it is anything else.
-    """
-    try:
-        shape = tuple(image_shape)
-    except TypeError:
-        shape = ()
-    are_sides = all(isinstance(side, Integral) and int(side) >= 1 for side in shape)
-    if len(shape) != 3 or not are_sides or (n_channels and shape[0] not in n_channels):
-        which = f" with C one of {tuple(n_channels)}" if n_channels else ""
-        raise ValueError(
-            f"`image_shape` must be three positive integers (C, H, W){which}. Got {image_shape!r}."
-        )
-    return tuple(int(side) for side in shape)
 
 
 class ImageFiles(ImageSource):

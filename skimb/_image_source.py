@@ -6,6 +6,7 @@ is one more subclass of `ImageSource`, which estimators and samplers take as it 
 
 from abc import ABC, abstractmethod
 from hashlib import blake2b
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ __all__ = [
     "ResampledImages",
     "as_source",
     "blocks",
+    "check_image_shape",
     "checked_source",
     "digest",
 ]
@@ -25,6 +27,38 @@ VALUES_AT_ONCE = 2_000_000
 
 #: The types of pixels that networks are trained on.
 PIXEL_TYPES = (np.uint8, np.uint16, np.float32)
+
+
+def check_image_shape(image_shape, *, n_channels=None) -> Any:
+    """Return a shape as a tuple of int.
+
+    Parameters
+    ----------
+    image_shape : sequence of int
+        ``(C, H, W)``.
+    n_channels : collection of int, default=None
+        The numbers of channels that are possible; None: any.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    try:
+        shape = tuple(image_shape)
+    except TypeError:
+        shape = ()
+    are_sides = all(isinstance(side, Integral) and int(side) >= 1 for side in shape)
+    if len(shape) != 3 or not are_sides or (n_channels and shape[0] not in n_channels):
+        which = f" with C one of {tuple(n_channels)}" if n_channels else ""
+        raise ValueError(
+            f"`image_shape` must be three positive integers (C, H, W){which}. Got {image_shape!r}."
+        )
+    return tuple(int(side) for side in shape)
 
 
 class ImageSource(ABC):
@@ -177,7 +211,7 @@ class ImageSource(ABC):
     @property
     def shape(self):
         """``(n, H, W, C)``."""
-        n_channels, height, width = self.image_shape
+        n_channels, height, width = check_image_shape(getattr(self, "image_shape", None))
         return len(self), height, width, n_channels
 
     def read(self, indices):
@@ -197,10 +231,11 @@ class ImageSource(ABC):
         ValueError
             If they have another shape or dtype, or pixels that are not finite.
         """
-        images = self.batch(indices)
         is_slice = isinstance(indices, slice)
         n_wanted = len(range(*indices.indices(len(self)))) if is_slice else len(indices)
         wanted = (n_wanted, *self.shape[1:])
+        # No source need know how to stack no images.
+        images = self.batch(indices) if n_wanted else np.empty(wanted, dtype=self.dtype)
         if not isinstance(images, np.ndarray) or (images.shape, images.dtype) != (
             wanted,
             self.dtype,

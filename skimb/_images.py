@@ -12,12 +12,13 @@ import numpy as np
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
-from skimb._image_files import ImageFiles, as_paths, check_image_shape, is_paths, read_images
+from skimb._image_files import ImageFiles, as_paths, is_paths, read_images
 from skimb._image_source import (
     ArrayImages,
     ImageSource,
     ResampledImages,
     as_source,
+    check_image_shape,
     checked_source,
     digest,
 )
@@ -213,7 +214,6 @@ def read_source(X, image_shape=None) -> ImageSource:
         If files cannot be read, or a source does not keep to the protocol or to the shape.
     """
     if isinstance(X, ImageSource):
-        check_image_shape(getattr(X, "image_shape", None))
         source = checked_source(X)
         return source if image_shape is None else source.resized(image_shape)
     if is_paths(X):
@@ -223,7 +223,7 @@ def read_source(X, image_shape=None) -> ImageSource:
 
 
 def sample_keys(X):
-    """Return what tells a sample from others: equal for equal images, and for equal paths.
+    """Return what tells a sample from others: equal for equal arrays, and for equal paths.
 
     Parameters
     ----------
@@ -237,8 +237,9 @@ def sample_keys(X):
         return X.keys()
     if is_paths(X):
         return as_paths(X).tolist()
-    X = np.asarray(X)
-    return [digest(row.tobytes()) for row in np.ascontiguousarray(X).reshape(len(X), -1)]
+    X = np.ascontiguousarray(X)
+    kind = X.dtype.str, X.shape[1:]
+    return [(kind, digest(sample.tobytes())) for sample in X]
 
 
 def _from_array(pixels, came) -> ImageSource:

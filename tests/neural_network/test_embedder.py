@@ -35,7 +35,7 @@ from sklearn.utils.estimator_checks import (
 )
 from torch import nn
 
-from skimb._engine import _length, _net
+from skimb._engine import _image_net, _length
 from skimb._engine._blocks import forward
 from skimb.neural_network import (
     CNNClassifier,
@@ -73,7 +73,7 @@ def count_rows(monkeypatch):
         rows.append(len(images))
         return forward(module, images, n_rows, **options)
 
-    monkeypatch.setattr(_net, "forward", counting)
+    monkeypatch.setattr(_image_net, "forward", counting)
     return rows
 
 
