@@ -291,18 +291,12 @@ class ArrayImages(ImageSource):
 
     is_in_memory = True
 
+    #: An attribute here: the shape of an array is known.
+    shape: Any = None
+
     def __init__(self, pixels):
-        self.pixels = pixels
-
-    @property
-    def image_shape(self):
-        """``(C, H, W)``."""
-        return self.pixels.shape[3], *self.pixels.shape[1:3]
-
-    @property
-    def dtype(self):
-        """The type of the pixels."""
-        return self.pixels.dtype
+        self.pixels, self.shape, self.dtype = pixels, pixels.shape, pixels.dtype
+        self.image_shape = pixels.shape[3], *pixels.shape[1:3]
 
     def __len__(self):
         return len(self.pixels)
@@ -314,6 +308,9 @@ class ArrayImages(ImageSource):
     def batch(self, indices):
         """Return some of the images; of a slice without a copy."""
         return self.pixels[indices]
+
+    #: An array is checked as a whole.
+    read = batch
 
     def keys(self):
         """Return digests of the images."""

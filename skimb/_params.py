@@ -85,14 +85,18 @@ def check_handed_in(estimator):
         If one of theirs has a value that it may not have.
     """
     if not get_config()["skip_parameter_validation"]:
-        for value in estimator.get_params(deep=False).values():
+        _check_each(estimator.get_params(deep=False).values())
+
+
+def _check_each(values):
+    for value in values:
+        if isinstance(value, list | tuple) or hasattr(value, "get_params"):
             _check_deep(value)
 
 
 def _check_deep(value):
     if isinstance(value, list | tuple):
-        for part in value:
-            _check_deep(part)
+        _check_each(value)
     # What is frozen is fitted: its parameters have had their time.
     elif (
         hasattr(value, "get_params")
@@ -102,8 +106,7 @@ def _check_deep(value):
         if hasattr(value, "_parameter_constraints") and hasattr(value, "_validate_params"):
             check_parameters(value)
         if not any(hasattr(value, name) for name in GRIDS):
-            for part in value.get_params(deep=False).values():
-                _check_deep(part)
+            _check_each(value.get_params(deep=False).values())
 
 
 def plain(value) -> Any:
@@ -145,5 +148,9 @@ def plain_params(estimator):
     SimpleNamespace
     """
     params = estimator.get_params(deep=False)
-    numbers = {name: plain(value) for name, value in params.items() if isinstance(value, Number)}
+    numbers = {
+        name: plain(value)
+        for name, value in params.items()
+        if isinstance(value, Number) and type(value) not in (bool, int, float)
+    }
     return SimpleNamespace(**{**params, **numbers})

@@ -53,6 +53,8 @@ def unpacked(X, name="X") -> Any:
         If it is a container that cannot be told to hold images only, or holds arrays of several
         shapes.
     """
+    if isinstance(X, np.ndarray) and X.dtype != object:
+        return X
     if is_tensor(X):
         return as_array(X)
     _refuse(X, name)

@@ -22,6 +22,10 @@ __all__ = [
 ]
 
 
+#: Asks views how many they are.
+ONE_IMAGE = torch.zeros(1, 1, 1, 1)
+
+
 class FlipCrop(BaseEstimator):
     """Mirror images at random and shift them by a random crop.
 
@@ -133,6 +137,9 @@ class Augmentation:
         self.mixer: Any = steps[-1] if steps and hasattr(steps[-1], "mix") else None
         self.changes = steps[:-1] if self.mixer is not None else steps
         self.counts = counts
+        views = Views([change for change in self.changes if hasattr(change, "views")])
+        #: Predictions are averaged over these; None: no step offers others than the images.
+        self.views = views if len(views(ONE_IMAGE)) > 1 else None
         #: Whether steps get contiguous images, as channels-last ones they cannot read.
         self.is_contiguous = False
 
@@ -177,12 +184,6 @@ class Augmentation:
     def is_active(self):
         """Whether there is any step."""
         return bool(self.changes) or self.mixer is not None
-
-    @property
-    def views(self):
-        """What predictions are averaged over, or None where no step offers views."""
-        steps = [change for change in self.changes if hasattr(change, "views")]
-        return Views(steps) if steps else None
 
     def try_on(self, images):
         """Change a few images, to see that it can.

@@ -102,7 +102,7 @@ class TargetOfEpoch(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         """Tell the target which epoch begins."""
-        self.training.target.at(self.training, net.history[-1, "epoch"] - 1)
+        self.training.target.at(self.training, len(net.history_) - 1)
 
 
 class DeferredWeights(Callback):
@@ -125,7 +125,7 @@ class DeferredWeights(Callback):
 
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         """Hand over, when it is time."""
-        if net.history[-1, "epoch"] - 1 != self.epoch:
+        if len(net.history_) - 1 != self.epoch:
             return
         for dataset, weight in ((dataset_train, self.weight), (dataset_valid, self.valid_weight)):
             if dataset is not None and weight is not None:
@@ -154,7 +154,7 @@ class WarmUp(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         """Hand over, when it is time; only the last epoch before counts."""
-        epoch = net.history[-1, "epoch"] - 1
+        epoch = len(net.history_) - 1
         if epoch == self.epoch - 1:
             net.criterion_.loss.begin_warm_up()
         elif epoch == self.epoch:

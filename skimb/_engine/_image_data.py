@@ -150,7 +150,8 @@ class Part:
     weight: np.ndarray
 
     def __post_init__(self):
-        self.images = as_source(self.images)
+        if not isinstance(self.images, ImageSource):
+            self.images = as_source(self.images)
 
     def take(self, rows):
         """Return the part made of these rows, sorted and distinct; without a copy where all are."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, RegressorMixin
+from skorch.callbacks import Callback
 from skorch.dataset import unpack_data
 from skorch.exceptions import SkorchTrainingImpossibleError
 from skorch.utils import to_tensor
@@ -25,12 +26,23 @@ from skimb._engine._net import Net
 from skimb._engine._optimizers import loss_parameters
 from skimb._engine._runtime import seeded, threads_beside, threads_for, with_live_threads
 from skimb._engine._standardized import mean_over_views
-from skimb._networks import batch_norms, hidden_values, is_tracking
+from skimb._networks import batch_norms, hidden_values, named_batch_norms
 
 __all__ = ["OF_ENGINE", "ImageClassifierNet", "ImageNet", "ImageRegressorNet"]
 
 #: How the names of those callbacks begin that the engine adds to those of the user.
 OF_ENGINE = "engine_"
+
+#: Attributes that only the training needs.
+OF_TRAINING = (
+    "plan",
+    "augmentation",
+    "layers",
+    "regularizer",
+    "train_split",
+    "scores",
+    "optimizer_",
+)
 
 #: Asks views how many they are.
 ONE_IMAGE = torch.zeros(1, 1, 1, 1)
@@ -81,23 +93,25 @@ class ImageNet(Net):
         **kwargs,
     ):
         super().__init__(module, criterion, **kwargs)
-        self.plan = plan
-        self.multiply_adds = multiply_adds
-        self.num_workers = num_workers
-        self.augmentation = augmentation
-        self.regularizer = regularizer
-        self.target = target
-        self.scores = scores
-        self.seed = seed
+        # As skorch sets parameters of its own: it looks closely at each attribute that is set.
+        vars(self).update(
+            plan=plan,
+            multiply_adds=multiply_adds,
+            num_workers=num_workers,
+            augmentation=augmentation,
+            regularizer=regularizer,
+            target=target,
+            scores=scores,
+            seed=seed,
+        )
 
     @property
     def own_callbacks(self):
         """The callbacks of the user, each with its name."""
-        defaults = {name for name, _ in self.get_default_callbacks()}
         return [
             (name, callback)
             for name, callback in self.callbacks_
-            if name not in defaults and not name.startswith(OF_ENGINE)
+            if not name.startswith(OF_ENGINE) and name not in ("epoch_timer", "print_log")
         ]
 
     # -------------------------------------------------------------------- skorch's hooks
@@ -110,9 +124,12 @@ class ImageNet(Net):
         views = self.module_.views
         work = self.multiply_adds * (1 if views is None else len(views(ONE_IMAGE)))
         n_layers = sum(parameter.ndim > 1 for parameter in self.module_.parameters())
-        self.block_size_ = block_size(work, torch.device(self.device), n_layers)
-        self.block_work_ = work * self.block_size_
-        self.is_ragged_ = has_ragged_weights(self.module_)
+        size = block_size(work, torch.device(self.device), n_layers)
+        vars(self).update(
+            block_size_=size,
+            block_work_=work * size,
+            is_ragged_=has_ragged_weights(self.module_),
+        )
         return self
 
     def initialize_criterion(self):
@@ -132,7 +149,7 @@ class ImageNet(Net):
         """Run the module on a batch; a prediction in blocks, whose size does not depend on it."""
         # Kernels go by the number of samples: in equal blocks a sample gets equal values.
         if self.module_.training:
-            return super().infer(x, **fit_params)
+            return self.module_(x.to(self.device))
         blocks = to_tensor(x, device=self.device).split(self.block_size_)
         return torch.cat([self._forward(self.module_, block) for block in blocks])
 
@@ -162,7 +179,8 @@ class ImageNet(Net):
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the loss of a batch, in training with the term of the regulariser."""
-        loss = super().get_loss(y_pred, y_true, X=X, training=training)
+        # skorch would look into the tuple of labels, which lie on the device, several times.
+        loss = self.criterion_(y_pred, tuple(label.to(self.device) for label in y_true))
         if training and self.regularizer is not None:
             loss = loss + self.regularizer(y_true)
         return loss
@@ -174,36 +192,27 @@ class ImageNet(Net):
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
     def end_of_batches(self, prefix, loss, outputs):
-        """Record the mean loss of an epoch and, of the validation part, its scores."""
-        super().end_of_batches(prefix, loss, outputs)
+        """Return the mean loss of an epoch and, of the validation part, its scores."""
+        records = super().end_of_batches(prefix, loss, outputs)
         if self.own_callbacks:
             # skorch's `Checkpoint` looks for these; nothing else does.
             name = prefix + "_loss"
             earlier = [record[name] for record in self.history[:-1] if name in record]
-            self.history.record(name + "_best", loss < min(earlier, default=np.inf))
+            records[name + "_best"] = loss < min(earlier, default=np.inf)
         if outputs and self.scores is not None:
-            for name, value in self.scores(torch.cat(outputs).cpu().numpy(), loss).items():
-                self.history.record(name, value)
+            records |= self.scores(torch.cat(outputs).cpu().numpy(), loss)
+        return records
 
     def shown(self, batch):
         """Return a batch as callbacks of users see it: images, and y in the estimator's form."""
-        if not self.shows_batches_:
-            return batch
         images, (target, *_) = batch
         return images, self.target.decode(target.cpu().numpy())
-
-    def note_batch(self, prefix, step, n_samples):
-        """Record the loss of a batch, as skorch does, where callbacks of users may ask for it."""
-        # It waits for the device.
-        if self.shows_batches_:
-            self.history.record_batch(prefix + "_loss", float(step["loss"].detach()))
-            self.history.record_batch(prefix + "_batch_size", n_samples)
 
     def end_of_epochs(self):
         """Re-estimate batch-norm statistics, where no validation has done so."""
         if self.train_split is None:
             self.re_estimate_norms()
-        del self.recent_
+        del vars(self)["recent_"]
 
     def re_estimate_norms(self):
         """Re-estimate batch-norm statistics from the last batches, with the weights as they are."""
@@ -278,12 +287,14 @@ class ImageNet(Net):
     def _train(self, dataset):
         if not self.initialized_:
             self.initialize()
-        self.recent_ = RecentBatches(self.module_, dataset.shape, self.plan.batch_size)
-        own = {id(callback) for _, callback in self.own_callbacks}
-        self.shows_batches_ = any(
-            id(callback) in own
-            for event in ("on_batch_begin", "on_batch_end")
-            for callback in self._listeners(event)
+        events = "on_batch_begin", "on_batch_end"
+        vars(self).update(
+            recent_=RecentBatches(self.module_, dataset.shape, self.plan.batch_size),
+            shows_batches_=any(
+                getattr(type(callback), event) is not getattr(Callback, event)
+                for _, callback in self.own_callbacks
+                for event in events
+            ),
         )
         return super().partial_fit(dataset)
 
@@ -293,16 +304,18 @@ class ImageNet(Net):
         skorch's `trim_for_prediction` drops the history and the loss too, after which nothing can
         be trained any more.
         """
-        module, criterion = type(self.module_), type(self.criterion_)
-        self.module, self.criterion = module, criterion
-        self.plan = self.augmentation = self.layers = self.regularizer = None
-        self.train_split = self.scores = self.optimizer_ = None
         # Callbacks of the user stay, without the training that they have seen.
-        self.callbacks_ = self.own_callbacks
-        self.callbacks = self.callbacks_ or None
-        self.listeners_ = {}
-        self.initialize_virtual_params()
-        for _, callback in self.callbacks_:
+        own = self.own_callbacks
+        vars(self).update(
+            dict.fromkeys(OF_TRAINING),
+            module=type(self.module_),
+            criterion=type(self.criterion_),
+            callbacks_=own,
+            callbacks=own or None,
+            listeners_={},
+            virtual_params_={},
+        )
+        for _, callback in own:
             for name in ("lr_scheduler_", "best_model_weights_"):
                 if getattr(callback, name, None) is not None:
                     setattr(callback, name, None)
@@ -320,7 +333,7 @@ class ImageNet(Net):
         DivergenceError
             If parameters, batch-norm statistics, or the outputs for these samples are not finite.
         """
-        norms = [(name, norm) for name, norm in self.module_.named_modules() if is_tracking(norm)]
+        norms = named_batch_norms(self.module_)
         named = [
             *(
                 (name, values)
@@ -329,7 +342,7 @@ class ImageNet(Net):
             ),
             *(
                 (f"{name}.{kind}".removeprefix("network."), norm.get_buffer(kind))
-                for name, norm in norms
+                for name, norm in norms.items()
                 for kind in ("running_mean", "running_var")
             ),
         ]

@@ -33,10 +33,13 @@ class Net(NeuralNet):
         Leading dimensions of the parameters that number networks which train together.
     """
 
+    #: Whether callbacks of users look at batches, and so at their losses.
+    shows_batches_ = False
+
     def __init__(self, module, criterion, *, layers: Any = None, n_stacked=0, **kwargs):
         super().__init__(module, criterion, **kwargs)
-        self.layers = layers
-        self.n_stacked = n_stacked
+        # As skorch sets parameters of its own: it looks closely at each attribute that is set.
+        vars(self).update(layers=layers, n_stacked=n_stacked)
 
     @property
     def _default_callbacks(self):
@@ -51,7 +54,7 @@ class Net(NeuralNet):
     def initialize_callbacks(self):
         """Initialize the callbacks, and note which of them wait for which event."""
         super().initialize_callbacks()
-        self.listeners_ = {}
+        vars(self).update(listeners_={})
         return self
 
     def initialize_optimizer(self, triggered_directly=None):
@@ -76,7 +79,9 @@ class Net(NeuralNet):
         """
         getattr(self, method_name)(self, **cb_kwargs)
         stops = False
-        for callback in self._listeners(method_name):
+        # At each batch most callbacks have nothing to do.
+        listeners = self.listeners_.get(method_name)
+        for callback in self.listeners(method_name) if listeners is None else listeners:
             try:
                 getattr(callback, method_name)(self, **cb_kwargs)
             except KeyboardInterrupt:
@@ -86,41 +91,45 @@ class Net(NeuralNet):
         if stops:
             raise StopTraining
 
-    def _listeners(self, method_name):
-        """Return the callbacks that define a method: at each batch most of them do not."""
-        if method_name not in self.listeners_:
-            default = getattr(Callback, method_name, None)
-            self.listeners_[method_name] = [
-                callback
-                for _, callback in self.callbacks_
-                if getattr(type(callback), method_name) is not default
-            ]
-        return self.listeners_[method_name]
+    def listeners(self, method_name):
+        """Return the callbacks that define a method, and keep them for the next time."""
+        default = getattr(Callback, method_name, None)
+        found = [
+            callback
+            for _, callback in self.callbacks_
+            if getattr(type(callback), method_name) is not default
+        ]
+        self.listeners_[method_name] = found
+        return found
+
+    def on_batch_begin(self, net, batch=None, training=False, **kwargs):
+        """Begin a record of the batch, where callbacks of users may ask for it."""
+        if self.shows_batches_:
+            super().on_batch_begin(net, batch=batch, training=training, **kwargs)
 
     def _set_training(self, training=True):
         # skorch walks through all modules at every step; the mode seldom changes.
         if self.module_.training != training:
             super()._set_training(training)
-            if training:
+            if training and self.layers is not None:
                 self.freeze_layers()
 
     def freeze_layers(self):
         """Let those layers train that do so in this epoch."""
-        if self.layers is not None:
-            # Layers that are no longer frozen train again, norms and dropout included.
-            self.module_.train()
-            self.layers.freeze(self.module_.network, len(self.history) - 1)
+        # Layers that are no longer frozen train again, norms and dropout included.
+        self.module_.train()
+        self.layers.freeze(self.module_.network, len(self.history) - 1)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Go once over the batches."""
         # skorch records the loss of each batch, which waits for the device.
         if iterator is None:
             return
-        if training:
+        if training and self.layers is not None:
             self.freeze_layers()
         total, n_samples, n_batches, outputs = 0.0, 0, 0, []
         for batch in iterator:
-            seen = self.shown(batch)
+            seen = self.shown(batch) if self.shows_batches_ else batch
             self.notify("on_batch_begin", batch=seen, training=training)
             step = step_fn(batch, **fit_params)
             n_here = len(unpack_data(batch)[0])
@@ -128,22 +137,23 @@ class Net(NeuralNet):
             n_samples, n_batches = n_samples + n_here, n_batches + 1
             if not training:
                 outputs.append(step["y_pred"])
-            self.note_batch(prefix, step, n_here)
+            if self.shows_batches_:
+                # It waits for the device.
+                self.history.record_batch(prefix + "_loss", float(step["loss"].detach()))
+                self.history.record_batch(prefix + "_batch_size", n_here)
             self.notify("on_batch_end", batch=seen, training=training, **step)
-        self.end_of_batches(prefix, float(total) / n_samples, outputs)
-        self.history.record(prefix + "_batch_count", n_batches)
+        records = self.end_of_batches(prefix, float(total) / n_samples, outputs)
+        records[prefix + "_batch_count"] = n_batches
         if training:
-            self.history.record("lr", self.optimizer_.param_groups[0]["lr"])
+            records["lr"] = self.optimizer_.param_groups[0]["lr"]
+        self.history[-1].update(records)
 
     def shown(self, batch):
-        """Return a batch as callbacks see it."""
+        """Return a batch as callbacks of users see it."""
         return batch
 
-    def note_batch(self, prefix, step, n_samples):
-        """Note a step."""
-
     def end_of_batches(self, prefix, loss, outputs):
-        """Record the mean loss of an epoch.
+        """Return the records of an epoch, its mean loss among them.
 
         Parameters
         ----------
@@ -154,6 +164,10 @@ class Net(NeuralNet):
         outputs : list of Tensor
             The outputs for the validation part; empty for the training part.
 
+        Returns
+        -------
+        dict
+
         Raises
         ------
         DivergenceError
@@ -161,7 +175,7 @@ class Net(NeuralNet):
         """
         if not np.isfinite(loss):
             raise diverged(prefix, len(self.history), loss)
-        self.history.record(prefix + "_loss", loss)
+        return {prefix + "_loss": loss}
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
         """Train for `max_epochs` epochs, from the weights as they are.

@@ -106,16 +106,13 @@ def threads_for(work):
                 torch.set_num_threads(before)
 
 
-def _most_threads():
+def _threads(work):
     # The cores of the machine, not those that a job or a worker may use: these differ from process
     # to process. OpenMP's hard limit is the exception: beyond it torch waits for threads that
     # never come.
     limit = int(os.environ.get("OMP_THREAD_LIMIT") or MOST_THREADS)
-    return min(MOST_THREADS, os.cpu_count() or 1, limit)
-
-
-def _threads(work):
-    return int(max(1, min(work // WORK_PER_THREAD, _most_threads())))
+    most = min(MOST_THREADS, os.cpu_count() or 1, limit)
+    return int(max(1, min(work // WORK_PER_THREAD, most)))
 
 
 def threads_beside(work, n_blocks):

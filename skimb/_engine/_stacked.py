@@ -65,9 +65,9 @@ class StackedNet(Net):
         return values.sum()
 
     def end_of_batches(self, prefix, loss, outputs):
-        """Record the mean loss of each network; one that diverges does not end the others."""
+        """Return the mean loss of each network; one that diverges does not end the others."""
         means = self.totals_ / self.losses_.sizes.sum(1)[:, None]
-        self.history.record(prefix + "_losses", means.tolist())
+        return {prefix + "_losses": means.tolist()}
 
 
 class _Steps:

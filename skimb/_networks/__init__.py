@@ -10,8 +10,8 @@ from skimb._networks._probes import (
     batch_norms,
     count_multiply_adds,
     hidden_values,
-    is_tracking,
     last_linear,
+    named_batch_norms,
 )
 from skimb._networks._resnet import ResNet
 from skimb._networks._simple_cnn import SimpleCNN
@@ -31,10 +31,10 @@ __all__ = [
     "count_multiply_adds",
     "hidden_values",
     "in_memory",
-    "is_tracking",
     "last_linear",
     "lay_out",
     "layer_groups",
+    "named_batch_norms",
     "pretrained",
     "unit_scale",
 ]

@@ -13,8 +13,8 @@ __all__ = [
     "batch_norms",
     "count_multiply_adds",
     "hidden_values",
-    "is_tracking",
     "last_linear",
+    "named_batch_norms",
     "run_order",
 ]
 
@@ -151,10 +151,15 @@ def hidden_values(layer, *, inputs):
 
 
 def batch_norms(module):
-    """Return the batch norms of a module that remember what they saw."""
-    return [layer for layer in module.modules() if is_tracking(layer)]
+    """Return the batch norms of a module that track statistics."""
+    return list(named_batch_norms(module).values())
 
 
-def is_tracking(layer):
-    """Tell whether a layer is a batch norm that remembers what it saw."""
-    return isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.track_running_stats
+def named_batch_norms(module):
+    """Return the batch norms of a module that track statistics, by their names."""
+    return {
+        name: layer
+        for name, layer in module.named_modules()
+        # Torch has no public name for what its batch norms of all dimensions have in common.
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.track_running_stats
+    }

@@ -475,7 +475,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
     def _build_loss(self):
         loss = self.loss
         if isinstance(loss, str):
-            loss = self._named_losses[loss]()
+            return self._named_losses[loss](reduction="none")
         if isinstance(loss, type):
             raise ValueError(
                 f"`loss` must be a name, an object or a function, not a class. Got {loss.__name__}:"
