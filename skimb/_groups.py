@@ -185,7 +185,7 @@ def groups_by_class(y, groups, classes):
 
 
 def held_out_folds(y, groups, seed, *, n_folds=2):
-    """Return the splits by which a training part chooses offsets.
+    """Return splits of a training part, of which each holds every class on both sides.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def held_out_folds(y, groups, seed, *, n_folds=2):
         The group of each sample; samples of one group stay together.
     seed : int
     n_folds : int, default=2
-        At most.
+        The largest number of folds.
 
     Returns
     -------
@@ -205,7 +205,7 @@ def held_out_folds(y, groups, seed, *, n_folds=2):
     Raises
     ------
     ValueError
-        If a class has a single sample, or the groups cannot be shared out so.
+        If a class has a single sample, or the groups cannot be divided so.
     """
     labels, counts = np.unique(y, return_counts=True)
     if counts.min() < 2:

@@ -111,7 +111,7 @@ def _tables(arguments):
         _check_types(arguments, arguments.group, groups, test_groups)
         if shared := sorted(set(groups.tolist()) & set(test_groups.tolist())):
             raise ValueError(
-                f"{len(shared)} values of {arguments.group!r}, {shared[0]!r} first, stand in "
+                f"{len(shared)} values of {arguments.group!r}, {shared[0]!r} first, are in "
                 f"{arguments.data} and in {arguments.test}: a network would be scored on groups "
                 "that it was trained on. Remove their rows from one of the two."
             )

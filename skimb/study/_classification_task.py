@@ -65,7 +65,7 @@ class ClassificationTask:
     def choose_measure(self, scoring):
         """Choose the measure that decisions are tuned for: the first that needs labels alone.
 
-        Of more than two classes, macro F1 stands for that of one, where it is scored.
+        With more than two classes, macro F1 replaces the F1 of one class, where it is scored.
         """
         several = len(self.classes) > 2
         main = next((name for name in scoring if reads_labels(scoring[name], self.y)), None)
@@ -165,7 +165,7 @@ class ClassificationTask:
         return None if self.measure == by_default else self.measure
 
     def outcome(self, strategy, fitted, X, y, *, rows, scoring, seconds):
-        """Score a fitted strategy on a test part, whose rows are these."""
+        """Score a fitted strategy on a test part; ``rows`` are the indices of its samples."""
         remembering = RememberingClassifier(fitted)
         scores = _scores(remembering, X, y, scoring, strategy)
         if hasattr(fitted, "predict_proba"):
@@ -185,7 +185,7 @@ class ClassificationTask:
             ).items()
         }
         if strategy.name == CONSTANT:
-            # It is equally sure of all, so there is no most confident mistake.
+            # It is equally sure of every image, so there is no most confident mistake.
             mistakes = {}
         # The other strategies train no network, or start from the baseline's.
         is_trained = strategy.is_own or strategy.name not in BUILT_ON_BASELINE

@@ -122,8 +122,7 @@ def compare(
     Examples
     --------
     >>> from skimb.datasets import load_imbalanced_digits
-    >>> from skimb._warnings import warn
-    from skimb.neural_network import CNNClassifier
+    >>> from skimb.neural_network import CNNClassifier
     >>> from skimb.study import compare
     >>> X, y = load_imbalanced_digits(return_X_y=True)
     >>> result = compare(

@@ -106,7 +106,7 @@ class BaseComparison(ABC):
     def table(self):
         """Mean, sd, difference to the baseline and its interval, of every strategy and metric.
 
-        A DataFrame with one row a strategy; its columns are pairs (metric, "mean" | "sd" |
+        A DataFrame with one row for each strategy; its columns are pairs (metric, "mean" | "sd" |
         "difference" | "low" | "high") and ("seconds", "mean" | "sd").
         """
         columns = {}

@@ -24,9 +24,9 @@ class Run:
     Parameters
     ----------
     train : ndarray of int
-        Training rows of X.
+        Indices of the training samples in X.
     test : ndarray of int
-        Test rows, of X or of the fixed test set.
+        Indices of the test samples in X or in the fixed test set.
     seed : int
         The seed, the same for every strategy.
     """

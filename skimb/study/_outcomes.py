@@ -40,8 +40,8 @@ class ClassificationOutcome(Outcome):
     confusion_matrix : ndarray of shape (n_classes, n_classes)
     mistakes : dict
         True label to a list of its most confident mistakes, each ``(confidence, row, predicted)``.
-        Rows are those of X or of the fixed test set; the confidence is None where the classifier
-        tells none.
+        A row is the index of a sample in X or in the fixed test set; the confidence is None where
+        the classifier tells none.
     """
 
     confusion_matrix: np.ndarray
@@ -55,7 +55,7 @@ class RegressionOutcome(Outcome):
     Parameters
     ----------
     rows : ndarray of int
-        Test rows, of X or of the fixed test set.
+        Indices of the test samples in X or in the fixed test set.
     truth, predicted : ndarray of shape (n_test,)
     """
 

@@ -97,7 +97,7 @@ def code_of(estimator):
     """Return the code that makes an estimator: imports, and one line.
 
     Only parameters that are not the default are written. An object that cannot be written as code,
-    such as a network of one's own, is a name, and a comment says which object it stands for.
+    such as a network of one's own, becomes a name, and a comment says which object it means.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ class _Code:
         return None
 
     def _own(self, value, name):
-        """Return a name for an object that cannot be written, and note what it stands for."""
+        """Return a name for an object that cannot be written, and note which object it means."""
         kind = getattr(value, "__qualname__", None) or type(value).__qualname__
         note = f"# {name}: as you gave it ({' '.join(kind.split())})"
         if note not in self.notes:

@@ -77,7 +77,7 @@ class RegressionComparison(BaseComparison):
         return None if not 1e-6 < size < 1e9 else max(0, int(2 - np.floor(np.log10(size))))
 
     def predictions(self, name):
-        """Return truth and predictions of a strategy on the test rows of all runs.
+        """Return truth and predictions of a strategy on the test samples of all runs.
 
         Parameters
         ----------

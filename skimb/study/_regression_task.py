@@ -131,7 +131,7 @@ class RegressionTask:
         return unfitted_regressor(name, estimator, relevance=self.relevance)
 
     def outcome(self, strategy, fitted, X, y, *, rows, scoring, seconds):
-        """Score a fitted strategy on a test part, whose rows are these."""
+        """Score a fitted strategy on a test part; ``rows`` are the indices of its samples."""
         predicted = fitted.predict(X)
         if strategy.is_own:
             predicted = column_or_1d(predicted, dtype=np.float64)
@@ -180,7 +180,7 @@ class RegressionTask:
 
 
 def _samples(X, y, **shape):
-    """Return pictures of low, middle and high values, with these as captions."""
+    """Return images of low, middle and high values, with these as captions."""
     order = np.argsort(y, kind="stable")
     n_shown = min(MOST_MISTAKES_SHOWN, len(y))
     places = np.linspace(0, len(y) - 1, n_shown).astype(int)
@@ -190,7 +190,7 @@ def _samples(X, y, **shape):
 
 
 def _largest_errors(X, outcomes, **shape):
-    """Pool the largest errors of all runs, by their sign: each row once."""
+    """Pool the largest errors of all runs, by their sign: each sample once."""
     rows, captions = {}, {}
     errors = sorted(
         (

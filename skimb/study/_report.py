@@ -187,7 +187,7 @@ def render(comparison, template, *, figures, labels=(), **context):
         stand_ins=_stand_ins(labels),
         **context,
     )
-    # Labels and warnings stand in the page as they are, and may hold anything.
+    # The page holds labels and warnings as they are, which may be any text.
     return visible_text(page, keep="\n")
 
 

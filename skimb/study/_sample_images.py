@@ -112,7 +112,7 @@ def pooled_mistakes(X, outcomes, labels, **shape):
     Parameters
     ----------
     X : array-like of n images or paths
-        The images that the rows of the mistakes count.
+        The images that the rows of the mistakes are indices of.
     outcomes : list of ClassificationOutcome
         The results of one strategy.
     labels : list
@@ -141,15 +141,15 @@ def pooled_mistakes(X, outcomes, labels, **shape):
 
 
 def gallery(X, rows, captions, **shape):
-    """Return images of rows with their captions.
+    """Return the images of some samples, with captions.
 
     Parameters
     ----------
     X : array-like of n images or paths
     rows : dict
-        Label to rows.
+        Label to the indices of samples.
     captions : dict
-        Label to a caption a row.
+        Label to a caption for each.
     **shape
         ``image_shape`` and ``channels``, as in `CNNClassifier`.
 
@@ -161,14 +161,14 @@ def gallery(X, rows, captions, **shape):
 
 
 def _thumbnails(X, rows, **shape):
-    """Return the images of rows by label, made small."""
+    """Return the images of samples by label, made small."""
     return {
-        label: [_small(picture) for picture in pictures]
-        for label, pictures in pictures_by_label(X, rows, **shape).items()
+        label: [_small(image) for image in images]
+        for label, images in pictures_by_label(X, rows, **shape).items()
     }
 
 
-def _small(picture):
-    image = Image.fromarray(picture)
+def _small(pixels):
+    image = Image.fromarray(pixels)
     image.thumbnail((MOST_PIXELS, MOST_PIXELS))
     return np.asarray(image)

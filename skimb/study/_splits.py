@@ -17,7 +17,7 @@ def check_whole(groups, given, splits):
     given : array-like of shape (n,) or None
         The groups as the user gave them.
     splits : list of (ndarray, ndarray)
-        Training and test rows.
+        Indices of training and test samples.
 
     Returns
     -------

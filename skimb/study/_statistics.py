@@ -1,4 +1,4 @@
-"""How sure a difference between two strategies is."""
+"""The interval of a difference between two strategies, and its verdict."""
 
 import numpy as np
 from scipy import stats
@@ -9,7 +9,7 @@ __all__ = ["corrected_interval", "judge"]
 def corrected_interval(differences, *, test_share, confidence=0.95):
     r"""Return the interval of a mean difference over repeated splits of one data set.
 
-    Scores of overlapping training sets are not independent, and their plain t interval is too
+    Scores of overlapping training sets are not independent, and the usual t interval is too
     narrow. The corrected resampled t-test [1]_ widens its variance: with J differences d,
 
     .. math:: \bar d \pm t_{J-1} \sqrt{\left(\tfrac{1}{J} + \tfrac{n_{test}}{n_{train}}\right)
@@ -20,9 +20,9 @@ def corrected_interval(differences, *, test_share, confidence=0.95):
     differences : ndarray of shape (J,)
         Paired differences, one a split.
     test_share : float
-        Rows of the test part for one row of the training part; 0 for a fixed training set.
+        Test samples for each training sample; 0 for a fixed training set.
     confidence : float, default=0.95
-        Probability that the interval claims.
+        The probability with which the interval is to hold the true difference.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def judge(low, high, *, n_runs):
     low, high : float
         The interval.
     n_runs : int
-        Differences that it was made from.
+        The number of differences that it was made from.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""compare() for a continuous target: remedies, errors, report, tables on the command line."""
+"""compare() for a continuous target: strategies, errors, report, tables on the command line."""
 
 import json
 import warnings
@@ -38,7 +38,7 @@ def data():
 @pytest.fixture(scope="module")
 def comparison(data):
     with warnings.catch_warnings():
-        # Bumps of a few rows have few neighbours.
+        # Ranges of a few samples have few neighbours.
         warnings.simplefilter("ignore")
         return compare(*data, estimator=ESTIMATOR, cv=2, random_state=0)
 
@@ -130,7 +130,7 @@ def test_results_are_equal_for_any_number_of_processes(data):
 
 
 @pytest.mark.slow
-def test_folds_hold_low_and_high_values_alike(comparison, data):
+def test_folds_hold_low_and_high_values_both(comparison, data):
     _, y = data
     for outcome in comparison.outcomes["none"]:
         assert outcome.truth.min() < 1.5
@@ -235,7 +235,7 @@ def test_the_relevance_of_the_estimator_is_what_is_rare(data):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* test images of a run equal:UserWarning")
-def test_a_part_without_test_rows_has_no_error_and_no_perfect_one(data, tmp_path):
+def test_a_range_without_test_samples_has_no_error_and_no_perfect_one(data, tmp_path):
     X, y = data
     common = np.flatnonzero((y > 5) & (y < 6))
     result = compare(
@@ -271,7 +271,7 @@ def test_a_foreign_estimator_and_a_quantity_taken_for_labels_are_named(data):
 
 
 @pytest.mark.slow
-def test_what_is_known_of_labels_is_not_asked_of_numbers(comparison):
+def test_a_comparison_of_numbers_has_no_confusion_matrix(comparison):
     assert not hasattr(comparison, "confusion_matrix")
     assert repr(comparison).startswith("<RegressionComparison of 14 strategies")
 
@@ -354,7 +354,7 @@ def table(tmp_path_factory, data):
         rows.append((f"{i}.png", value, round(1000 * value), kind, f"{i // 4:03}"))
     frame = pd.DataFrame(rows, columns=["file", "sigma", "price", "kind", "patient"])
     frame.to_csv(folder / "table.csv", index=False)
-    # With a patient that is no number, or those of the other table would be other ones.
+    # One patient is no number, so that both tables hold text.
     frame[:40].replace({"patient": {"009": "A07"}}).to_csv(folder / "test.csv", index=False)
     return folder / "table.csv"
 
@@ -386,7 +386,7 @@ def test_compare_a_table_of_labels_and_one_for_the_test(table, capsys):
 
 
 @pytest.mark.parametrize("target", ["sigma", "kind"])
-def test_rows_of_one_patient_stay_together(target, table, tmp_path, capsys):
+def test_samples_of_one_patient_stay_together(target, table, tmp_path, capsys):
     options = ["--image-column", "file", "--target", target, "--group", "patient"]
     options += ["--strategies", "over", "--json", str(tmp_path / "c.json")]
     assert main(["compare", str(table), *options, *QUICK]) == 0
@@ -395,7 +395,7 @@ def test_rows_of_one_patient_stay_together(target, table, tmp_path, capsys):
     capsys.readouterr()
     shared = ["--test", str(table.parent / "test.csv"), "--epochs", "1"]
     assert main(["compare", str(table), *options, *shared]) == 1
-    assert "9 values of 'patient', '000' first, stand in" in capsys.readouterr().err
+    assert "9 values of 'patient', '000' first, are in" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -471,7 +471,7 @@ def test_usage_errors_of_tables_exit_with_2(arguments, message, table, capsys):
         (np.nan, "nan"),
     ],
 )
-def test_numbers_fit_below_pictures(value, expected):
+def test_numbers_fit_below_images(value, expected):
     assert short_number(value) == expected
 
 

@@ -1,4 +1,4 @@
-"""compare() with groups: no network is scored on what it was trained on, or on its twin."""
+"""compare() with groups: no network is scored on images that it was trained on."""
 
 from typing import Any
 
@@ -76,7 +76,7 @@ def test_no_training_sees_a_part_of_a_group(n_classes, X, fits):
 
 
 @pytest.mark.slow
-def test_equal_images_stay_together_unasked(X, fits):
+def test_equal_images_stay_together_without_groups(X, fits):
     twins = np.arange(len(X)) // 2
     X = X[2 * twins]
     compare(X, Y, strategies=["threshold"], estimator=ESTIMATOR, cv=3, random_state=0)
@@ -87,7 +87,7 @@ def test_equal_images_stay_together_unasked(X, fits):
 
 
 @pytest.mark.slow
-def test_nothing_changes_where_every_row_is_its_own(X):
+def test_nothing_changes_where_every_sample_is_its_own_group(X):
     tables = [
         compare(
             X, Y, groups=groups, strategies=STRATEGIES, estimator=ESTIMATOR, cv=2, random_state=0
@@ -98,7 +98,7 @@ def test_nothing_changes_where_every_row_is_its_own(X):
 
 
 @pytest.mark.slow
-def test_numbers_are_shared_out_by_groups(X, fits):
+def test_folds_of_numbers_keep_groups_together(X, fits):
     y = np.random.RandomState(0).exponential(size=len(X))
     result = compare(
         X,
@@ -139,7 +139,7 @@ class Halves:
 
 
 @pytest.mark.slow
-def test_equal_images_on_both_sides_are_told(X, tmp_path, capsys):
+def test_a_warning_counts_equal_images_on_both_sides(X, tmp_path, capsys):
     twins = X[2 * (np.arange(len(X)) // 2)]
     shared = {"strategies": ["over"], "estimator": ESTIMATOR, "random_state": 0}
     with pytest.warns(UserWarning, match="48 test images of a run equal images that the networks"):
