@@ -161,15 +161,16 @@ class Augmentation:
         unit = high - low
         images = images.to(torch.float32)
         for change in self.changes:
-            images = change(self._laid_out((images - low) / unit)) * unit + low
+            scaled = (images - low) / unit
+            if self.is_contiguous:
+                scaled = in_memory(scaled, torch.contiguous_format)
+            images = change(scaled) * unit + low
         if self.mixer is None:
             return images, (target, weight)
-        images = self._laid_out(images)
+        if self.is_contiguous:
+            images = in_memory(images, torch.contiguous_format)
         images, partner, share = self.mixer.mix(images, target, self.counts)
         return images, (target, weight, target[partner], weight[partner], share)
-
-    def _laid_out(self, images):
-        return in_memory(images, torch.contiguous_format) if self.is_contiguous else images
 
     def label_shares(self, shares):
         """Return the share of each class among the labels, from those among the rows.

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from skimb._image_source import ImageSource, as_source
 
-__all__ = ["BatchIterator", "Part", "dataset_of", "few_samples", "to_device"]
+__all__ = ["BatchIterator", "Part", "dataset_of", "few_samples"]
 
 
 class ImageTensors(Dataset):
@@ -160,75 +160,50 @@ class Part:
         return Part(self.images[rows], self.target[rows], self.weight[rows])
 
 
-def to_device(part, device):
-    """Put a part on the device, once and as it is.
+def dataset_of(images, target=None, weight=None, device=None):
+    """Return images as a data set of the engine, once and as they are.
 
     Parameters
     ----------
-    part : Part
-        The rows.
-    device : torch.device
-        Where to.
+    images : ImageSource, or ndarray of shape (n, H, W, C)
+        The images.
+    target : ndarray of shape (n,), default=None
+        The target as the network sees it; None: there is none.
+    weight : ndarray of shape (n,), default=None
+        Sample weights; None: one each.
+    device : torch.device, default=None
+        The device that images in memory are put on. None: they stay on the host, as for
+        predictions, which go batch by batch and need not fit elsewhere.
 
     Returns
     -------
     ImageTensors, or ImageBatches: images that are not in memory stay where they are
     """
-    dtype = np.float32 if np.issubdtype(part.target.dtype, np.floating) else np.int64
-    target = np.ascontiguousarray(part.target, dtype=dtype)
-    if not part.images.is_in_memory:
-        return ImageBatches(part.images, target, part.weight.astype(np.float32))
+    if not isinstance(images, ImageSource):
+        images = as_source(images)
+    if target is None:
+        target = np.zeros(len(images))
+    weight = np.ones(len(target), np.float32) if weight is None else weight.astype(np.float32)
+    dtype = np.float32 if np.issubdtype(target.dtype, np.floating) else np.int64
+    target = np.ascontiguousarray(target, dtype=dtype)
+    if not images.is_in_memory:
+        return ImageBatches(images, target, weight)
     # torch wants memory that it may write to; only a read-only or strided array is copied.
-    images = np.require(part.images.read(slice(None)), requirements=["C", "W"])
+    pixels = np.require(images.read(slice(None)), requirements=["C", "W"])
     # An axis of length one may have any stride, and convolutions choose their kernel by strides:
     # there and back, every layout gets the same ones.
-    images = torch.from_numpy(images.reshape(-1).reshape(images.shape))
-    weight = torch.from_numpy(part.weight.astype(np.float32))
-    target = torch.from_numpy(target)
-    return ImageTensors(images.to(device), target.to(device), weight.to(device))
+    tensors = pixels.reshape(-1).reshape(pixels.shape), target, weight
+    return ImageTensors(*(torch.from_numpy(values).to(device) for values in tensors))
 
 
-def dataset_of(images):
-    """Return images for predictions: on the host, as batch by batch they need not fit elsewhere.
-
-    Parameters
-    ----------
-    images : ImageSource, or ndarray of shape (n, H, W, C)
-        The images.
-
-    Returns
-    -------
-    ImageTensors or ImageBatches
-    """
-    return labelled_dataset(images, None)
-
-
-def labelled_dataset(images, target):
-    """Return images with a target, of weight one each, on the host.
-
-    Parameters
-    ----------
-    images : ImageSource, or ndarray of shape (n, H, W, C)
-        The images.
-    target : ndarray of shape (n,) or None
-        The target as the network sees it; None: there is none.
-
-    Returns
-    -------
-    ImageTensors or ImageBatches
-    """
-    target = np.zeros(len(images)) if target is None else target
-    return to_device(Part(images, target, np.ones(len(images))), torch.device("cpu"))
-
-
-def few_samples(part, n_rows=16):
-    """Return a few rows of a part, for a look at what the network makes of them.
+def few_samples(part, n_samples=16):
+    """Return a few samples of a part, for a look at the outputs of the network.
 
     Parameters
     ----------
     part : Part
-        The rows.
-    n_rows : int, default=16
+        The samples.
+    n_samples : int, default=16
         How many at most, from all over the part.
 
     Returns
@@ -236,4 +211,5 @@ def few_samples(part, n_rows=16):
     ImageTensors or ImageBatches
     """
     n_all = len(part.target)
-    return dataset_of(part.images[np.linspace(0, n_all - 1, min(n_rows, n_all)).astype(np.intp)])
+    chosen = np.linspace(0, n_all - 1, min(n_samples, n_all)).astype(np.intp)
+    return dataset_of(part.images.take(chosen))

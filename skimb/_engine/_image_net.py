@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, RegressorMixin
 from skorch.callbacks import Callback
-from skorch.dataset import unpack_data
 from skorch.exceptions import SkorchTrainingImpossibleError
 from skorch.utils import to_tensor
 
@@ -462,4 +461,4 @@ class ImageRegressorNet(RegressorMixin, ImageNet):
 def _on_host(read, batch):
     """Return what a reader gives for a batch; whether gradients are taken is up to each thread."""
     with torch.no_grad():
-        return read(unpack_data(batch)[0]).cpu()
+        return read(batch[0]).cpu()

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
-from skorch.dataset import unpack_data
 
 from skimb._engine._divergence import DivergenceError, diverged
 from skimb._engine._optimizers import optimizer_groups
@@ -77,7 +76,6 @@ class Net(NeuralNet):
         those of the user too. Here only that of the callback ends the training, once all callbacks
         have seen the epoch.
         """
-        getattr(self, method_name)(self, **cb_kwargs)
         stops = False
         # At each batch most callbacks have nothing to do.
         listeners = self.listeners_.get(method_name)
@@ -92,13 +90,16 @@ class Net(NeuralNet):
             raise StopTraining
 
     def listeners(self, method_name):
-        """Return the callbacks that define a method, and keep them for the next time."""
+        """Return the net and the callbacks, if they define a method, and keep the list."""
         default = getattr(Callback, method_name, None)
         found = [
             callback
             for _, callback in self.callbacks_
             if getattr(type(callback), method_name) is not default
         ]
+        own = getattr(type(self), method_name)
+        if method_name == "on_epoch_begin" or own is not getattr(NeuralNet, method_name):
+            found.insert(0, self)
         self.listeners_[method_name] = found
         return found
 
@@ -132,7 +133,7 @@ class Net(NeuralNet):
             seen = self.shown(batch) if self.shows_batches_ else batch
             self.notify("on_batch_begin", batch=seen, training=training)
             step = step_fn(batch, **fit_params)
-            n_here = len(unpack_data(batch)[0])
+            n_here = len(batch[0])
             total = total + step["loss"].detach() * n_here
             n_samples, n_batches = n_samples + n_here, n_batches + 1
             if not training:

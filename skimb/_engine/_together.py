@@ -7,7 +7,7 @@ import torch
 from skimb._engine._batch_norms import RecentBatches
 from skimb._engine._callbacks import ClippedGradients
 from skimb._engine._divergence import DivergenceError, diverged
-from skimb._engine._image_data import few_samples, to_device
+from skimb._engine._image_data import dataset_of, few_samples
 from skimb._engine._image_net import OF_ENGINE
 from skimb._engine._optimizers import optimizer_class, parameter_groups
 from skimb._engine._runtime import threads_for, with_live_threads
@@ -220,7 +220,8 @@ def _train_group(streams):
     settings, device, plan = first.training.settings, first.training.device, first.training.plan
     kind = StackedHeads if isinstance(first.network, LinearModel) else StackedNetworks
     stack = kind(streams)
-    stack.read([to_device(stream[0].training.part, device) for stream in streams])
+    parts = [stream[0].training.part for stream in streams]
+    stack.read([dataset_of(part.images, part.target, part.weight, device) for part in parts])
     optimizer, options = optimizer_class(settings.optimizer, settings.optimizer_params, device)
     callbacks: list = [
         lr_callback(

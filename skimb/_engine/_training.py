@@ -18,7 +18,7 @@ from skimb._engine._callbacks import (
     TargetOfEpoch,
     WarmUp,
 )
-from skimb._engine._image_data import Part, few_samples, to_device
+from skimb._engine._image_data import Part, dataset_of, few_samples
 from skimb._engine._image_net import OF_ENGINE
 from skimb._engine._layer_rates import LayerPlan
 from skimb._engine._length import epochs_of_patience
@@ -235,7 +235,7 @@ def train(network, training):
     epoch : int
         The epoch whose weights it has, counted from 0.
     """
-    valid, device = training.valid, training.device
+    part, valid, device = training.part, training.valid, training.device
     layers = _layer_plan(network, training)
     callbacks, best = _callbacks(network, training, layers)
     regularizer = training.target.regularizer(network, training)
@@ -243,20 +243,23 @@ def train(network, training):
         network,
         training,
         callbacks=callbacks,
-        split=None if valid is None else predefined_split(to_device(valid, device)),
+        split=None
+        if valid is None
+        else predefined_split(dataset_of(valid.images, valid.target, valid.weight, device)),
         layers=layers,
         regularizer=regularizer,
     )
     try:
         with threads_for(net.multiply_adds * training.plan.batch_size):
-            with_live_threads(net.partial_fit, to_device(training.part, device))
+            dataset = dataset_of(part.images, part.target, part.weight, device)
+            with_live_threads(net.partial_fit, dataset)
     finally:
         if regularizer is not None:
             regularizer.detach()
     net.let_go()
     if layers is not None:
         layers.thaw()
-    net.refuse_divergence(few_samples(training.part))
+    net.refuse_divergence(few_samples(part))
     return net, (len(net.history) if best is None else best.best_epoch_) - 1
 
 

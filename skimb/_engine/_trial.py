@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from skimb._engine._image_data import Part, to_device
+from skimb._engine._image_data import dataset_of
 from skimb._engine._optimizers import optimizer_class, optimizer_groups
 from skimb._engine._runtime import seeded
 from skimb._engine._standardized import Standardized
@@ -19,7 +19,7 @@ MOST_ROWS = 4
 
 
 def try_step(network, training):
-    """Run a step forward and backward as the training will, and leave everything as it was.
+    """Change images, and run a step forward and backward, as the training will; leave no trace.
 
     Images lie channels-last in memory, which convolutions read fastest, and where ``view`` fails.
     A network that cannot run so gets them, and has its weights, contiguous: that is all that
@@ -41,9 +41,17 @@ def try_step(network, training):
     if training.settings.freeze is not None:
         # Norms that are frozen do not mind a row on its own.
         n_rows = max(n_rows, min(2, len(training.part.target)))
-    part, phase = training.part, training.phase(0)
-    few = Part(part.images[:n_rows], part.target[:n_rows], phase.weight[:n_rows])
-    images, labels = to_device(few, training.device)[:n_rows]
+    part, phase = training.part, training.phases[0]
+    # Two at least: an augmentation may mix a sample with another one.
+    n_taken = max(n_rows, 2)
+    few = dataset_of(
+        part.images.take(slice(n_taken)),
+        part.target[:n_taken],
+        part.weight[:n_taken],
+        training.device,
+    )
+    training.augmentation.try_on(few[:2][0].to(training.device))
+    images, labels = few[:n_rows]
     for is_contiguous in (False, True):
         training.is_contiguous = is_contiguous
         try:

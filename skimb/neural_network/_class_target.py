@@ -203,6 +203,7 @@ class ClassTarget(Target):
             )
         }
         self.posterior: Any = None
+        self._seen: Any = None
 
     # ---------------------------------------------------------------- labels and weights
 
@@ -386,6 +387,12 @@ class ClassTarget(Target):
     def at(self, training, epoch):
         """Let outputs mean what they mean after an epoch; see `Target`."""
         phase = training.phase(epoch)
+        # Batches show the same prior in all epochs of a phase, but for the progressive ones.
+        is_progressive = self.parameters["batch_sampling"] == "progressive"
+        seen = phase.start, epoch if is_progressive else None
+        if seen == self._seen:
+            return
+        self._seen = seen
         self.posterior = Posterior(
             self.classes,
             self.class_count,

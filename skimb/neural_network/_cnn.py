@@ -372,9 +372,10 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
                 "early_stopping='refit' trains again on samples of X that were held out, and with "
                 "`X_val` none are. Use early_stopping=True."
             )
+        if not settings.net_callbacks:
+            return
         callbacks = [
-            entry[-1] if isinstance(entry, tuple) else entry
-            for entry in settings.net_callbacks or []
+            entry[-1] if isinstance(entry, tuple) else entry for entry in settings.net_callbacks
         ]
         check_net_callbacks(callbacks)
         if settings.lr_schedule != "constant" and any(map(sets_rate, callbacks)):
@@ -413,8 +414,6 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             **training.target.network_options(training),
         )
         try_loss(training.phases[-1].loss, *training.target.example(), training)
-        few = dataset_of(training.part.take(np.arange(2)).images)[:2][0]
-        training.augmentation.try_on(few.to(training.device))
         try_step(network, training)
         try_optimizer(network, training)
         return network

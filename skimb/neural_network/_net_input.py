@@ -2,7 +2,7 @@
 
 from sklearn.base import BaseEstimator
 
-from skimb._engine import labelled_dataset
+from skimb._engine import dataset_of
 from skimb._images import check_images
 
 __all__ = ["NetInput"]
@@ -43,13 +43,13 @@ class NetInput(BaseEstimator):
         """Return a data set; without y, one for predictions."""
         images = check_images(self, X, channels=self.channels)
         if y is None:
-            return labelled_dataset(images, None)
+            return dataset_of(images)
         target = self.target.read(y)
         if len(target) != len(images):
             raise ValueError(
                 f"X and y must be of one length. X holds {len(images)} samples, y {len(target)}."
             )
-        return labelled_dataset(images, self.target.encode(target))
+        return dataset_of(images, self.target.encode(target))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
