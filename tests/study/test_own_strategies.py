@@ -126,6 +126,7 @@ def test_own_strategies_are_fitted_and_scored_on_the_same_parts(comparison, data
         assert outcome.confusion_matrix[0, 0] == hits
 
 
+@pytest.mark.slow
 def test_own_strategies_stand_in_table_figure_json_and_report(comparison, tmp_path):
     assert comparison.table.index.tolist() == list(OWN)
     assert set(comparison.verdict.index) == set(OWN) - {"none"}
@@ -151,6 +152,7 @@ def test_own_strategies_stand_in_table_figure_json_and_report(comparison, tmp_pa
     assert "<b>$x^2$ <b>" not in page
 
 
+@pytest.mark.slow
 def test_steps_are_told_where_they_are_known(comparison):
     n_steps = comparison.protocol["gradient_steps"]
     found = {name: comparison.gradient_steps(name) for name in OWN}
@@ -179,6 +181,7 @@ def test_measures_that_need_scores_are_undefined_without_them(comparison):
     assert "%" in comparison.mistakes["forest"].captions["eight"][0]
 
 
+@pytest.mark.slow
 def test_results_are_equal_for_any_number_of_processes(comparison, data):
     again = compare(*data, strategies=OWN, estimator=ESTIMATOR, cv=2, random_state=0, n_jobs=2)
     # NaN differs from itself: compare what is printed.
@@ -243,6 +246,7 @@ def test_without_built_in_strategies_no_network_is_trained(data, monkeypatch, tm
     assert str(pickle.loads(pickle.dumps(result))) == str(result)
 
 
+@pytest.mark.slow
 def test_own_regressors(numbers, tmp_path):
     X, y = numbers
     own = {
@@ -288,6 +292,7 @@ def test_own_regressors(numbers, tmp_path):
     assert "your own Pipeline (FunctionTransformer, Ridge)" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", ["_hidden", "new\nline", "\udce9", "\N{RIGHT-TO-LEFT OVERRIDE}a"])
 def test_keys_of_any_text_are_written_so_that_they_can_be_read(label, data, tmp_path):
     own = {"coin": DummyClassifier(strategy="uniform"), label: DummyClassifier()}
@@ -306,6 +311,7 @@ class Fails(LabelsAlone):
         raise RuntimeError("no luck")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_an_own_strategy_that_fails_is_named(n_jobs, data):
     own = {"coin": DummyClassifier(), "bad one": Fails()}
