@@ -26,7 +26,9 @@ class Trace:
     def __call__(self, frame, event, arg):
         """Note a call; everything else passes."""
         code = frame.f_code
-        if event == "call" and not code.co_name.startswith("<"):
+        # A generator that goes on is no new call: the argument of RESUME is then not zero.
+        is_new = event == "call" and code.co_code[frame.f_lasti + 1] == 0
+        if is_new and not code.co_name.startswith("<"):
             for folder in self.folders:
                 if code.co_filename.startswith(folder):
                     file = code.co_filename[len(str(Path(folder).parent)) + 1 :]
