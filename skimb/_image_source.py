@@ -113,7 +113,7 @@ class ImageSource(ABC):
     ((3, 4, 4, 1), [5, 3], np.uint8(3))
     """
 
-    image_shape: tuple[int, int, int]
+    image_shape: Any
     dtype: Any
     is_in_memory = False
     levels: Any = None
@@ -253,7 +253,7 @@ class ImageSource(ABC):
             )
         return images
 
-    def __getitem__(self, key: Any):
+    def __getitem__(self, key: Any) -> Any:
         key, *others = key if isinstance(key, tuple) else (key,)
         if key is Ellipsis:
             key = slice(None)
@@ -296,7 +296,8 @@ class ArrayImages(ImageSource):
 
     def __init__(self, pixels):
         self.pixels, self.shape, self.dtype = pixels, pixels.shape, pixels.dtype
-        self.image_shape = pixels.shape[3], *pixels.shape[1:3]
+        # Samples of fewer dimensions, which are compared only, have no image shape.
+        self.image_shape: Any = (*pixels.shape[3:], *pixels.shape[1:3])
 
     def __len__(self):
         return len(self.pixels)

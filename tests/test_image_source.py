@@ -281,20 +281,26 @@ def test_sixteen_bits_train_as_float(tmp_path, digits):
     np.testing.assert_array_equal(clf.predict_proba(X), clf.predict_proba(outside))
 
 
-class Broken(ArrayImages):
-    """An array as a source that breaks one promise."""
-
-    is_in_memory = False
-    image_shape = (1, 8, 8)
-    dtype = np.dtype(np.uint8)
+class Broken(ImageSource):
+    """An array as a source that keeps to its promises only where the array does."""
 
     def __init__(self, pixels, **promises):
-        super().__init__(pixels)
-        self.promises = promises
-        vars(self).update(promises)
+        self.pixels, self.promises = pixels, promises
+        self.image_shape = promises.get("image_shape", (1, 8, 8))
+        self.dtype = promises.get("dtype", np.dtype(np.uint8))
+        self.is_in_memory = promises.get("is_in_memory", False)
+
+    def __len__(self):
+        return len(self.pixels)
 
     def take(self, indices):
         return Broken(self.pixels[indices], **self.promises)
+
+    def batch(self, indices):
+        return self.pixels[indices]
+
+    def keys(self):
+        return [image.tobytes() for image in self.pixels]
 
 
 @pytest.mark.parametrize(

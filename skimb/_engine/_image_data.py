@@ -1,6 +1,7 @@
 """Images, targets and sample weights as the training reads them, in whole batches."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -145,7 +146,7 @@ class Part:
     weight : ndarray of shape (n,), float64
     """
 
-    images: ImageSource
+    images: Any
     target: np.ndarray
     weight: np.ndarray
 
