@@ -313,7 +313,7 @@ def differences(before, now):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Compare the results of two commits.")
     parser.add_argument("names", nargs="*", help="configurations; all by default")
     parser.add_argument("--against", default="HEAD", help="the commit to compare with")
     parser.add_argument("--keep", help="a file that keeps what that commit computes")

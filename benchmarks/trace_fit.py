@@ -46,17 +46,16 @@ def trace_fit():
     X, y = load_imbalanced_digits(return_X_y=True)
     X, y = X[-64:], y[-64:]
     y[:2] = 1 - y[:2]
-    folders = [str(Path(module.__file__).parent) for module in (skimb, skorch)]
-    fit = {"max_epochs": 1, "batch_size": 64, "random_state": 0}
+    folders = [str(Path(str(module.__file__)).parent) for module in (skimb, skorch)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # What is imported at the first fit is no part of it.
-        CNNClassifier(**fit).fit(X, y)
+        CNNClassifier(max_epochs=1, batch_size=64, random_state=0).fit(X, y)
         trace = Trace(folders)
         threading.setprofile(trace)
         sys.setprofile(trace)
         try:
-            CNNClassifier(**fit).fit(X, y)
+            CNNClassifier(max_epochs=1, batch_size=64, random_state=0).fit(X, y)
         finally:
             sys.setprofile(None)
             threading.setprofile(None)
@@ -64,7 +63,7 @@ def trace_fit():
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Count the Python calls of one fit.")
     parser.add_argument("--list", action="store_true", help="print each call")
     options = parser.parse_args()
     calls = trace_fit()

@@ -88,7 +88,7 @@ class ImageSource(ABC):
     A source that computes its images from their numbers:
 
     >>> import numpy as np
-    >>> from skimb._image_source import ImageSource
+    >>> from skimb.datasets import ImageSource
     >>> class Stripes(ImageSource):
     ...     image_shape, dtype = (1, 4, 4), np.dtype(np.uint8)
     ...

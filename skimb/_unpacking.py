@@ -31,7 +31,7 @@ def as_array(X):
         return values.float().numpy()
 
 
-def unpacked(X, name="X") -> Any:
+def unpacked(X: Any, name="X") -> Any:
     """Return images, or a target, as scikit-learn can validate them.
 
     Parameters
@@ -53,7 +53,7 @@ def unpacked(X, name="X") -> Any:
         If it is a container that cannot be told to hold images only, or holds arrays of several
         shapes.
     """
-    if isinstance(X, np.ndarray) and X.dtype != object:
+    if getattr(X, "dtype", object) != object and isinstance(X, np.ndarray):
         return X
     if is_tensor(X):
         return as_array(X)
@@ -63,7 +63,7 @@ def unpacked(X, name="X") -> Any:
     if isinstance(X, list | tuple):
         is_mixed = any(is_tensor(row) for row in X) or _are_ragged(X)
         return _stacked(X, name) if is_mixed else X
-    values = X.to_numpy() if hasattr(X, "iloc") else X
+    values: Any = X.to_numpy() if hasattr(X, "iloc") else X
     if isinstance(values, np.ndarray) and values.dtype == object and values.size:
         if values.ndim == 2 and values.shape[1] == 1:
             values = values[:, 0]

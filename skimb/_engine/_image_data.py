@@ -147,8 +147,8 @@ class Part:
     """
 
     images: Any
-    target: np.ndarray
-    weight: np.ndarray
+    target: Any
+    weight: Any
 
     def __post_init__(self):
         if not isinstance(self.images, ImageSource):

@@ -93,7 +93,7 @@ class ImageNet(Net):
     ):
         super().__init__(module, criterion, **kwargs)
         # As skorch sets parameters of its own: it looks closely at each attribute that is set.
-        vars(self).update(
+        self.__dict__.update(
             plan=plan,
             multiply_adds=multiply_adds,
             num_workers=num_workers,
@@ -124,7 +124,7 @@ class ImageNet(Net):
         work = self.multiply_adds * (1 if views is None else len(views(ONE_IMAGE)))
         n_layers = sum(parameter.ndim > 1 for parameter in self.module_.parameters())
         size = block_size(work, torch.device(self.device), n_layers)
-        vars(self).update(
+        self.__dict__.update(
             block_size_=size,
             block_work_=work * size,
             is_ragged_=has_ragged_weights(self.module_),
@@ -211,7 +211,7 @@ class ImageNet(Net):
         """Re-estimate batch-norm statistics, where no validation has done so."""
         if self.train_split is None:
             self.re_estimate_norms()
-        del vars(self)["recent_"]
+        del self.__dict__["recent_"]
 
     def re_estimate_norms(self):
         """Re-estimate batch-norm statistics from the last batches, with the weights as they are."""
@@ -287,7 +287,7 @@ class ImageNet(Net):
         if not self.initialized_:
             self.initialize()
         events = "on_batch_begin", "on_batch_end"
-        vars(self).update(
+        self.__dict__.update(
             recent_=RecentBatches(self.module_, dataset.shape, self.plan.batch_size),
             shows_batches_=any(
                 getattr(type(callback), event) is not getattr(Callback, event)
@@ -305,7 +305,7 @@ class ImageNet(Net):
         """
         # Callbacks of the user stay, without the training that they have seen.
         own = self.own_callbacks
-        vars(self).update(
+        self.__dict__.update(
             dict.fromkeys(OF_TRAINING),
             module=type(self.module_),
             criterion=type(self.criterion_),

@@ -38,11 +38,8 @@ class LayerPlan:
         #: What the user has frozen already stays so.
         self.trainable = [[p.requires_grad for p in group] for group in self.parameters]
         self.freezes = freeze is not None
-        by_name = set()
-        if isinstance(freeze, list | tuple):
-            by_name, freeze = _matching(network, freeze), None
         #: Parameters that train at no time, whatever the layer.
-        self.frozen = by_name
+        self.frozen = _matching(network, freeze) if isinstance(freeze, list | tuple) else set()
         #: The epoch, counted from 0, in which each group begins to train; None: never.
         self.starts: list[int | None] = [0] * len(groups)
         if freeze == "features":
@@ -53,7 +50,7 @@ class LayerPlan:
             self.starts[:-1] = [
                 max(1, round(half * distance / n_below)) for distance in range(n_below, 0, -1)
             ]
-        elif is_number:
+        elif isinstance(freeze, int):
             self.starts[:freeze] = [None] * freeze
         decay = 1.0 if lr_decay is None else lr_decay
         self.rates = [decay ** (n_below - i) for i in range(len(groups))]

@@ -38,7 +38,7 @@ class Net(NeuralNet):
     def __init__(self, module, criterion, *, layers: Any = None, n_stacked=0, **kwargs):
         super().__init__(module, criterion, **kwargs)
         # As skorch sets parameters of its own: it looks closely at each attribute that is set.
-        vars(self).update(layers=layers, n_stacked=n_stacked)
+        self.__dict__.update(layers=layers, n_stacked=n_stacked)
 
     @property
     def _default_callbacks(self):
@@ -53,7 +53,7 @@ class Net(NeuralNet):
     def initialize_callbacks(self):
         """Initialize the callbacks, and note which of them wait for which event."""
         super().initialize_callbacks()
-        vars(self).update(listeners_={})
+        self.__dict__.update(listeners_={})
         return self
 
     def initialize_optimizer(self, triggered_directly=None):

@@ -26,7 +26,6 @@ from skimb._engine._optimizers import loss_parameters, optimizer_class, paramete
 from skimb._engine._runtime import seeded, threads_for, with_live_threads
 from skimb._engine._schedules import lr_callback
 from skimb._engine._standardized import Standardized
-from skimb._engine._target import Target
 from skimb._engine._weighted_loss import WeightedLoss
 from skimb._networks import count_multiply_adds, last_linear, layer_groups
 from skimb.losses import RegressionLoss
@@ -122,7 +121,7 @@ class Training:
     plan: BatchPlan
     statistics: tuple[np.ndarray, np.ndarray] | None
     augmentation: Augmentation
-    target: Target
+    target: Any
     settings: Any
     image_shape: tuple[int, int, int]
     device: torch.device

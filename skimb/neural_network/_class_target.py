@@ -233,7 +233,9 @@ class ClassTarget(Target):
         """Return the labels of class indices."""
         return self.classes[values]
 
-    decode = original
+    def decode(self, values):
+        """Return the labels of class indices, which the network sees as they are."""
+        return self.original(values)
 
     def count(self, indices, weight):
         """Count the samples of positive weight; refuse weights that leave a class without any."""

@@ -239,7 +239,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         rates = [record["lr"] for record in self.history_[:n_epochs]]
         length = TrainingLength(plan.batch_size, plan.n_epochs, plan.steps)
         self._train(self._prepare(X, y, sample_weight, rates=rates, length=length))
-        vars(self).update(found)
+        self.__dict__.update(found)
 
     def _train(self, training):
         """Build the network and train it; return the epoch whose weights it has, from 0."""
@@ -413,14 +413,15 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             device=training.device,
             **training.target.network_options(training),
         )
-        try_loss(training.phases[-1].loss, *training.target.example(), training)
+        outputs, target = training.target.example()
+        try_loss(training.phases[-1].loss, outputs, target, training)
         try_step(network, training)
         try_optimizer(network, training)
         return network
 
     def _conclude(self, training, net):
         """Take over a trained net, and what its target has found."""
-        vars(self).update(training.target.fitted())
+        self.__dict__.update(training.target.fitted())
         self.history_ = epoch_records(net.history)
         self.n_iter_ = len(self.history_)
         self.validation_indices_ = training.valid_indices

@@ -36,7 +36,7 @@ class NetInput(BaseEstimator):
     def learn_from(self, estimator):
         """Take the form of X from an estimator that has learned it; return self."""
         learned = vars(estimator)
-        vars(self).update({name: learned[name] for name in LEARNED if name in learned})
+        self.__dict__.update({name: learned[name] for name in LEARNED if name in learned})
         return self
 
     def __call__(self, X, y=None):

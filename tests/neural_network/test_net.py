@@ -4,6 +4,7 @@ import copy
 import pickle
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ from skimb.neural_network import (
 )
 
 
-def quick(module="simple_cnn", **params):
+def quick(module: Any = "simple_cnn", **params):
     """Return a classifier that trains for two short epochs."""
     defaults = {"max_epochs": 2, "batch_size": 64, "random_state": 0}
     return CNNClassifier(module, **{**defaults, **params})
