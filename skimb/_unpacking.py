@@ -53,7 +53,7 @@ def unpacked(X: Any, name="X") -> Any:
         If it is a container that cannot be told to hold images only, or holds arrays of several
         shapes.
     """
-    if getattr(X, "dtype", object) != object and isinstance(X, np.ndarray):
+    if isinstance(X, np.ndarray) and X.dtype.kind != "O":
         return X
     if is_tensor(X):
         return as_array(X)

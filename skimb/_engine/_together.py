@@ -56,6 +56,17 @@ def why_alone(trainee):
     Returns
     -------
     str or None
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.neural_network import CNNClassifier
+    >>> from skimb.neural_network.joint_training import pend, why_alone
+    >>> rng = np.random.RandomState(0)
+    >>> X, y = rng.rand(40, 4, 4).astype(np.float32), np.arange(40) % 2
+    >>> pending = pend(CNNClassifier("linear", augmentation=None, random_state=0), X, y)
+    >>> why_alone(pending) is None
+    True
     """
     training, network = trainee.training, trainee.network
     settings = training.settings
@@ -108,6 +119,17 @@ def why_slower(trainee):
     Returns
     -------
     str or None
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.neural_network import CNNClassifier
+    >>> from skimb.neural_network.joint_training import pend, why_slower
+    >>> rng = np.random.RandomState(0)
+    >>> X, y = rng.rand(40, 4, 4).astype(np.float32), np.arange(40) % 2
+    >>> pending = pend(CNNClassifier("linear", augmentation=None, random_state=0), X, y)
+    >>> why_slower(pending) is None
+    True
     """
     if isinstance(trainee.network, LinearModel):
         return None
@@ -136,6 +158,19 @@ def train_together(trainees):
     -------
     list of ImageNet or ValueError
         In the order of `trainees`: fitted nets, or why one failed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.neural_network import CNNClassifier
+    >>> from skimb.neural_network.joint_training import pend, train_together
+    >>> rng = np.random.RandomState(0)
+    >>> X, y = rng.rand(40, 4, 4).astype(np.float32), np.arange(40) % 2
+    >>> heads = [CNNClassifier("linear", lr=lr, max_epochs=1, random_state=0) for lr in (0.1, 0.1)]
+    >>> pending = [pend(head.set_params(augmentation=None), X, y) for head in heads]
+    >>> nets = train_together(pending)
+    >>> [len(net.history) for net in nets]
+    [1, 1]
     """
     if not trainees:
         return []

@@ -573,6 +573,16 @@ def pend(estimator, X, y, sample_weight=None, groups=None):
     Returns
     -------
     PendingFit
+
+    Examples
+    --------
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.neural_network import CNNClassifier
+    >>> from skimb.neural_network.joint_training import pend
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> pending = pend(CNNClassifier(max_epochs=2, random_state=0), X, y)
+    >>> pending.training.plan.n_epochs
+    2
     """
     training = estimator._prepare(X, y, sample_weight, groups)
     with training_mode(training):
@@ -592,6 +602,15 @@ class PendingFit:
         On the device.
     training : Training
         All else that the training needs.
+
+    Examples
+    --------
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.neural_network import CNNClassifier
+    >>> from skimb.neural_network.joint_training import pend
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> pend(CNNClassifier(max_epochs=2, random_state=0), X, y).train().n_iter_
+    2
     """
 
     estimator: Any

@@ -437,6 +437,14 @@ def build_head(estimator, rng):
     ------
     ValueError
         If a parameter belongs to another head.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.neural_network import DecoupledClassifier
+    >>> from skimb.neural_network.joint_training import build_head
+    >>> build_head(DecoupledClassifier(lr=0.1), np.random.RandomState(0)).lr
+    0.1
     """
     refuse_foreign_parameters(estimator)
     if not isinstance(estimator.head, str):
@@ -470,6 +478,15 @@ def head_batch_sampling(estimator):
     Returns
     -------
     str, float or None
+
+    Examples
+    --------
+    >>> from skimb.neural_network import DecoupledClassifier
+    >>> from skimb.neural_network.joint_training import head_batch_sampling
+    >>> head_batch_sampling(DecoupledClassifier())
+    'balanced'
+    >>> head_batch_sampling(DecoupledClassifier(class_weight="balanced")) is None
+    True
     """
     if estimator.batch_sampling != "auto":
         return estimator.batch_sampling

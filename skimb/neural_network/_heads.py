@@ -96,6 +96,17 @@ def starting_layer(classifier, y):
     (weight, bias) or None
         The logits of this layer are log-likelihoods of the classes, up to a constant a row. None
         where the network has no such layer, or other classes.
+
+    Examples
+    --------
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.neural_network import CNNClassifier
+    >>> from skimb.neural_network.joint_training import starting_layer
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> clf = CNNClassifier(max_epochs=1, random_state=0).fit(X, y)
+    >>> weight, bias = starting_layer(clf, y)
+    >>> weight.shape == (2, clf.embed(X[:1]).shape[1]), bias.shape
+    (True, (2,))
     """
     if not np.array_equal(classifier.classes_, np.unique(y)):
         return None
@@ -145,6 +156,17 @@ def prepare_head(head, embedded, y, sample_weight, start):
     References
     ----------
     .. [1] Menon et al., Long-tail Learning via Logit Adjustment, ICLR 2021, arXiv:2007.07314.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.neural_network import CNNClassifier
+    >>> from skimb.neural_network.joint_training import prepare_head
+    >>> embedded = np.random.RandomState(0).rand(20, 3).astype(np.float32)
+    >>> head = CNNClassifier("linear", max_epochs=1, random_state=0)
+    >>> pending = prepare_head(head, embedded, np.arange(20) % 2, None, None)
+    >>> pending.train().predict(embedded).shape
+    (20,)
     """
     head.set_params(image_shape=(embedded.shape[1], 1, 1))
     pending = pend(head, embedded, y, sample_weight)
