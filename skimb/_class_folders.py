@@ -10,7 +10,7 @@ __all__ = ["list_classes"]
 
 
 def list_classes(path):
-    """List the images of each sub-folder, which may be none, and the files that are no images.
+    """List the images of each sub-folder, and the files that are not images.
 
     Parameters
     ----------
@@ -20,9 +20,9 @@ def list_classes(path):
     Returns
     -------
     classes : dict of str to list of str
-        Name to files, both sorted.
+        The images of each sub-folder, by its name; both are sorted. A list may be empty.
     skipped : dict of str to list of str
-        Ending to files that are no images of a class, both sorted.
+        Files that are not images of a class, by their ending; both are sorted.
 
     Raises
     ------
@@ -31,9 +31,9 @@ def list_classes(path):
     """
     folder = Path(path)
     if not folder.is_dir():
-        what = "a file" if folder.exists() else "not there"
+        found = "is a file" if folder.exists() else "does not exist"
         raise ValueError(
-            f"{folder} must be a folder with one sub-folder per class, but it is {what}."
+            f"{folder} must be a folder with one sub-folder per class, but it {found}."
         )
     classes, skipped = {}, defaultdict(list)
     for child in sorted(folder.iterdir()):
@@ -48,18 +48,18 @@ def list_classes(path):
 
 
 def _images_in(folder, skipped):
-    """Yield the images of a folder and of those in it; collect the other files in `skipped`."""
+    """Yield the images in a folder and its sub-folders; collect other files in `skipped`."""
 
     def refuse(exc):
         raise ValueError(f"{exc.filename} cannot be listed: {exc.strerror}.") from exc
 
     for place, folders, files in os.walk(folder, onerror=refuse):
         for name in [name for name in folders if (Path(place) / name).is_symlink()]:
-            # It might lead back here, or into another class.
+            # It might lead back to this folder, or into another class.
             skipped["link to a folder"].append(str(Path(place) / name))
         folders[:] = [name for name in folders if not name.startswith(".")]
         for file in (Path(place) / name for name in files if not name.startswith(".")):
-            # A folder or device of such an ending is listed too: the error of reading names it.
+            # A folder or device with such an ending is listed too: reading it raises an error.
             if file.suffix.lower() in image_endings():
                 yield str(file)
             else:

@@ -1,7 +1,7 @@
 """Samples that belong together: those of one group, and equal images; and folds that keep them so.
 
-A group has one number here, whatever it came as. Samples of one number go to one side of every
-split as a whole: this is what keeps a network from being scored on samples that it was trained on.
+Each group has a number here, whatever its values were. All samples of one number go to the same
+side of every split, so that a network is never scored on samples that it was trained on.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ __all__ = [
     "sample_groups",
 ]
 
-#: Shuffles of the groups that are tried until every fold holds every class.
+#: The most shuffles of the groups that are tried until every fold holds every class.
 N_TRIES = 20
 
 
@@ -33,10 +33,10 @@ def sample_groups(images, groups=None):
     Parameters
     ----------
     images : ImageSource, array-like of shape (n, ...), or n paths
-        The samples. Those of equal keys (arrays: equal byte for byte; files: of equal path) are of
+        The samples. Those with equal keys (arrays: equal byte for byte; files: equal paths) are in
         one group.
     groups : ndarray of shape (n,), int, default=None
-        Groups that are known. Samples that a chain of equal images and shared groups joins are of
+        Known groups. Samples that are joined by a chain of equal images and shared groups are in
         one group.
 
     Returns
@@ -95,7 +95,7 @@ def group_numbers(groups, images):
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
-        raise ValueError(f"`groups` must hold one value a sample. Got shape {labels.shape}.")
+        raise ValueError(f"`groups` must hold one value for each sample. Got shape {labels.shape}.")
     check_consistent_length(images, labels)
     numbers = pd.factorize(labels)[0]
     if np.any(numbers < 0):
@@ -109,7 +109,7 @@ def checked_groups(X, groups=None):
     Parameters
     ----------
     X : array-like of n images or paths, or ImageSource
-        The samples; equal ones are of one group.
+        The samples; equal samples are in one group.
     groups : array-like of shape (n,), default=None
         Values of any type.
 
@@ -141,7 +141,7 @@ def are_shared(groups):
 
 
 def grouped_folds(y, groups, n_folds, seed):
-    """Split samples into folds that keep groups together and hold every class each.
+    """Split samples into folds that keep groups together, each with every class.
 
     Parameters
     ----------
@@ -154,8 +154,8 @@ def grouped_folds(y, groups, n_folds, seed):
 
     Returns
     -------
-    list of (ndarray, ndarray)
-        Indices of training and test samples; None: no such folds were found.
+    list of (ndarray, ndarray), or None
+        Indices of training and test samples; None if no such folds were found.
     """
     n_classes = len(np.unique(y))
     for attempt in range(N_TRIES):
@@ -167,7 +167,7 @@ def grouped_folds(y, groups, n_folds, seed):
 
 
 def groups_by_class(y, groups, classes):
-    """Count the groups in which each class is.
+    """Count the groups that contain each class.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def groups_by_class(y, groups, classes):
 
 
 def held_out_folds(y, groups, seed, *, n_folds=2):
-    """Return splits of a training part, of which each holds every class on both sides.
+    """Return splits of a training part that have every class on both sides.
 
     Parameters
     ----------
@@ -200,19 +200,20 @@ def held_out_folds(y, groups, seed, *, n_folds=2):
     Returns
     -------
     list of (ndarray, ndarray)
-        Samples to train on, and samples that are held out, with every class among both.
+        Indices of the samples to train on and of the samples that are held out, each with every
+        class.
 
     Raises
     ------
     ValueError
-        If a class has a single sample, or the groups cannot be divided so.
+        If a class has a single sample, or the groups cannot be divided in this way.
     """
     labels, counts = np.unique(y, return_counts=True)
     if counts.min() < 2:
         raise ValueError(
             f"Class {labels.tolist()[counts.argmin()]!r} has a single sample (of n_samples="
-            f"{len(y)}), and offsets are chosen on samples that are held out. Give at least two of "
-            "every class."
+            f"{len(y)}), and offsets are chosen on samples that are held out. Give at least two "
+            "samples of every class."
         )
     if not are_shared(groups):
         folds = StratifiedKFold(min(n_folds, counts.min()), shuffle=True, random_state=seed)
@@ -223,8 +224,8 @@ def held_out_folds(y, groups, seed, *, n_folds=2):
             return splits
     raise ValueError(
         "Offsets (strategy 'threshold') are chosen on groups that are held out, with every class "
-        f"on both sides, and those of {len(y)} samples cannot be shared out so. Give more groups, "
-        "fewer folds, or leave the strategy out."
+        f"on both sides, and the groups of these {len(y)} samples cannot be divided so. Give more "
+        "groups, use fewer folds, or leave the strategy out."
     )
 
 

@@ -1,4 +1,4 @@
-"""Decode one image file: allowed formats alone, from regular files alone, without losing depth."""
+"""Decode one image file: allowed formats only, from regular files only, without losing depth."""
 
 import ctypes
 import logging
@@ -17,10 +17,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 __all__ = ["CHANNEL_MODES", "decode", "image_endings", "look", "strict"]
 
-#: How Pillow calls each number of channels.
+#: Pillow's mode for each number of channels.
 CHANNEL_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
-#: The raster formats that are read; Pillow's others may start a program (Ghostscript) or read none.
+#: The raster formats that are read; others of Pillow may start a program (Ghostscript) or need one.
 FORMATS = (
     "PNG",
     "JPEG",
@@ -38,7 +38,7 @@ FORMATS = (
     "SGI",
 )
 
-#: What Pillow and its codecs raise on broken files.
+#: Errors that Pillow and its codecs raise on broken files.
 BROKEN = (
     OSError,
     SyntaxError,
@@ -56,7 +56,7 @@ BROKEN = (
 #: Tags of TIFF.
 WIDTH, HEIGHT, BITS_PER_SAMPLE, PLANES, SAMPLE_FORMAT = 256, 257, 258, 284, 339
 
-#: Shares of red, green and blue in grey, as Pillow has them (ITU-R 601).
+#: Weights of red, green and blue in grey, as in Pillow (ITU-R 601).
 LUMA = np.array([0.299, 0.587, 0.114])
 
 
@@ -74,7 +74,7 @@ def image_endings():
     -------
     frozenset of str
     """
-    # Some cameras write several JPEG images into one file: the first is read.
+    # Some cameras write several JPEG images into one file (MPO): the first one is read.
     known = {*_formats(), "MPO"}
     return frozenset(
         ending for ending, name in Image.registered_extensions().items() if name in known
@@ -89,20 +89,20 @@ def decode(path, image_shape):
     path : str
         The file.
     image_shape : tuple of int
-        ``(C, H, W)`` to convert and resize to.
+        The shape ``(C, H, W)`` to convert and resize to.
 
     Returns
     -------
     pixels : ndarray of shape (H, W, C), uint8, uint16 or float32
-        Deep pixels keep their values: uint16 where the file has 16 bits without a sign, else
-        float32.
+        Pixels of more than 8 bits keep their values: uint16 where the file has unsigned integers of
+        16 bits, otherwise float32.
     levels : tuple of float
         The least and the largest pixel before resizing, and the mean.
 
     Raises
     ------
     ValueError
-        If it cannot be read; the message leaves the path to the caller.
+        If the file cannot be read; the caller adds the path to the message.
     """
     n_channels, height, width = image_shape
     with _Opened(path) as image:
@@ -110,7 +110,7 @@ def decode(path, image_shape):
             pixels, low, high = _deep_pixels(path, image, image_shape)
             return pixels, (low, high, float(pixels.mean(dtype=np.float64)))
         # A large JPEG decodes to a smaller size at a fraction of the cost; twice the wanted side
-        # is left, in either orientation, for a good resize.
+        # is kept, in either orientation, for a good resize.
         image.draft(None, (2 * max(height, width),) * 2)
         image = _natural(ImageOps.exif_transpose(image)).convert(CHANNEL_MODES[n_channels])
         if image.size != (width, height):
@@ -132,10 +132,10 @@ def look(path):
     tuple of int
     """
     with _Opened(path) as image:
-        # Some versions of Pillow turn the size of a TIFF file themselves; its tags say how it lies.
+        # Some versions of Pillow swap the sides of a TIFF file; its tags hold the stored size.
         width = _tag(image, WIDTH, image.width)[0]
         height = _tag(image, HEIGHT, image.height)[0]
-        # Orientations 5 to 8 stand on a side.
+        # Orientations 5 to 8 are turned by 90 degrees.
         if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
             width, height = height, width
         if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16"):
@@ -147,13 +147,13 @@ def look(path):
 
 
 def _raw_mode(image):
-    """Return how the pixels lie in the file, in Pillow's words."""
+    """Return the layout of the pixels in the file, as Pillow names it."""
     arguments = image.tile[0].args if image.tile else ""
     return arguments[0] if isinstance(arguments, tuple) and arguments else arguments
 
 
 def _is_deep(image):
-    """Tell whether a file has more than 8 bits a channel."""
+    """Tell whether a file has more than 8 bits per channel."""
     raw = _raw_mode(image)
     return (
         image.mode in ("I", "F")
@@ -171,14 +171,14 @@ def _tag(image, number, default):
 
 
 def _maxval(image):
-    """Return the value of full brightness where a PPM file says it, else 0."""
+    """Return the value of full brightness if a PPM file states it, otherwise 0."""
     if image.format != "PPM" or not image.tile or image.tile[0].codec_name == "raw":
         return 0
     return image.tile[0].args[-1] if isinstance(image.tile[0].args, tuple) else 0
 
 
 def _deep_pixels(path, image, image_shape):
-    """Return pixels of the shape that is asked for, and the least and largest value before."""
+    """Return pixels of the given shape, and the least and the largest value before resizing."""
     n_channels, height, width = image_shape
     is_colour = image.mode not in ("I", "F") and not image.mode.startswith("I;16")
     values = _deep_colours(path, image) if is_colour else _deep_greys(image)
@@ -188,7 +188,9 @@ def _deep_pixels(path, image, image_shape):
     low, high = float(values.min()), float(values.max())
     dtype = np.dtype(np.uint16 if values.dtype == np.uint16 else np.float32)
     if is_integer and dtype == np.float32 and np.any(values.astype(dtype) != values):
-        raise ValueError(f"integers up to {max(-low, high):.0f}, which float32 cannot hold exactly")
+        raise ValueError(
+            f"it has integers up to {max(-low, high):.0f}, which float32 cannot hold exactly"
+        )
     values = _with_channels(values.reshape(*values.shape[:2], -1), n_channels, dtype)
     if values.shape[:2] != (height, width):
         channels = [
@@ -207,29 +209,29 @@ def _deep_pixels(path, image, image_shape):
 
 
 def _deep_greys(image):
-    """Return the values of a deep grey image, of shape (H, W), in the byte order of the machine."""
+    """Return a deep grey image as an array of shape (H, W), in the byte order of the machine."""
     maxval = _maxval(image)
     is_unsigned = image.mode == "I" and _is_unsigned(image)
     values = np.asarray(ImageOps.exif_transpose(image))
     if is_unsigned:
         return values.view(np.uint32).astype(np.int64)
     if image.format == "PPM" and image.mode == "I":
-        # Pillow has stretched them to 16 bits.
+        # Pillow has scaled the values to 16 bits.
         scaled = values if maxval == 0 else np.rint(values * (maxval / 65535))
         return scaled.astype(np.uint16)
     return values.astype(values.dtype.newbyteorder("="))
 
 
 def _is_unsigned(image):
-    """Tell whether 32 bits of a TIFF file have no sign, which Pillow does not heed."""
+    """Tell whether a TIFF file has unsigned integers of 32 bits, which Pillow reads as signed."""
     return _tag(image, BITS_PER_SAMPLE, 1)[0] == 32 and _tag(image, SAMPLE_FORMAT, 1)[0] == 1
 
 
 def _deep_colours(path, image):
-    """Return the values of an image of 16 bits a channel, uint16 of shape (H, W, C).
+    """Return an image of 16 bits per channel as uint16 of shape (H, W, C).
 
-    Pillow keeps one byte of each, the one that the byte order of the raw mode says: read in either
-    order, a file gives both.
+    Pillow keeps one byte of each value; the byte order of the raw mode tells which. Reading the
+    file in both byte orders gives both bytes.
     """
     raw = _raw_mode(image)
     if raw == "LA;16B":
@@ -240,7 +242,8 @@ def _deep_colours(path, image):
     is_known = name in ("RGB", "RGBA", "RGBX") and order in ("L", "B", "N")
     if not is_known or _tag(image, PLANES, 1)[0] != 1:
         raise ValueError(
-            "16 bits a channel in a form that cannot be read without loss; save it as PNG or TIFF"
+            "it has 16 bits per channel in a form that cannot be read without loss; save it as PNG "
+            "or TIFF"
         )
     is_little = order == "L" or (order == "N" and sys.byteorder == "little")
     n_channels = 4 if name == "RGBA" else 3
@@ -251,7 +254,7 @@ def _deep_colours(path, image):
 
 
 def _as_raw(image, raw):
-    """Decode an image as if its pixels lay otherwise in the file."""
+    """Decode an image as if its pixels had another layout in the file."""
 
     def renamed(arguments):
         return (raw, *arguments[1:]) if isinstance(arguments, tuple) else raw
@@ -261,7 +264,7 @@ def _as_raw(image, raw):
 
 
 def _with_channels(values, n_channels, dtype):
-    """Return values (H, W, C) with another number of channels, as Pillow's conversions do it."""
+    """Return values (H, W, C) with another number of channels, as Pillow converts them."""
     n_given = values.shape[2]
     if n_given == n_channels:
         return values
@@ -272,7 +275,9 @@ def _with_channels(values, n_channels, dtype):
     if n_channels == 3:
         return colours
     if dtype != np.uint16:
-        raise ValueError("no alpha channel, and none can be made up for such pixels; use C=1 or 3")
+        raise ValueError(
+            "it has no alpha channel, and none can be added to such pixels; use C=1 or C=3"
+        )
     opaque = np.full((*values.shape[:2], 1), np.iinfo(np.uint16).max, dtype=np.uint16)
     return np.concatenate([colours, opaque], axis=2)
 
@@ -295,18 +300,18 @@ def _natural(image):
 
 
 class _Opened:
-    """An opened image; everything that Pillow says of a bad file becomes one ValueError."""
+    """An opened image; every error or warning of Pillow about a bad file becomes a ValueError."""
 
     def __init__(self, path):
         self.path = path
 
     def __enter__(self):
         try:
-            # A pipe or a device would keep whoever opens it waiting, or never end.
+            # Opening a pipe or a device could wait forever, and reading it might never end.
             kind = os.stat(self.path).st_mode
             if not stat.S_ISREG(kind):
                 raise _NoFileError("a folder" if stat.S_ISDIR(kind) else "no regular file")
-            # Not by name: Pillow maps such files into memory, and turns mapped TIFF files wrongly.
+            # Not by name: Pillow would map it into memory, and rotates mapped TIFF files wrongly.
             self.file = open(self.path, "rb")
         except BaseException as exc:
             raise self._explained(exc) from exc
@@ -327,7 +332,7 @@ class _Opened:
         if isinstance(exc, _NoFileError):
             return exc
         if isinstance(exc, Image.DecompressionBombError | Image.DecompressionBombWarning):
-            return ValueError("too many pixels, maybe a decompression bomb")
+            return ValueError("too many pixels, possibly a decompression bomb")
         if isinstance(exc, FileNotFoundError):
             return ValueError("no such file")
         if isinstance(exc, UnidentifiedImageError):
@@ -340,11 +345,11 @@ class _Opened:
 
 
 class _NoFileError(ValueError):
-    """Raised for paths of other things than files."""
+    """Raised for paths that do not lead to a regular file."""
 
 
 class _Strict:
-    """Sets, once for all threads that read files at the time, what is process-wide."""
+    """Process-wide settings, which all threads that read files at the same time share."""
 
     def __init__(self):
         self.lock, self.n_readers, self.settings = threading.Lock(), 0, ExitStack()
@@ -353,9 +358,9 @@ class _Strict:
         with self.lock:
             if self.n_readers == 0:
                 self.settings.enter_context(warnings.catch_warnings())
-                # Odd metadata is no reason to refuse a picture, nor to print about it.
+                # Odd metadata is no reason to refuse an image or to print a warning.
                 warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-                # What Pillow only warns of, from 90 million pixels on, is taken for an attack here.
+                # Pillow only warns of images of 90 million pixels or more; here they are refused.
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 self.settings.enter_context(_quiet_logger())
                 self.settings.enter_context(_quiet_libtiff())
@@ -375,8 +380,8 @@ _STRICT = _Strict()
 def strict():
     """Refuse decompression bombs, and keep Pillow and its C libraries quiet, while files are read.
 
-    Around all files, not around each: what is set is the whole process's. The last of several
-    threads that read at the same time puts it back.
+    Use it around a whole set of files, because its settings hold for the whole process. Where
+    several threads read at the same time, the last one to finish restores them.
     """
     _STRICT.enter()
     try:
@@ -387,7 +392,7 @@ def strict():
 
 @contextmanager
 def _quiet_logger():
-    """Keep Pillow's errors from a terminal where nobody has set up logging."""
+    """Keep Pillow's errors off the terminal where logging is not set up."""
     logger, handler = logging.getLogger("PIL"), logging.NullHandler()
     logger.addHandler(handler)
     try:
@@ -400,8 +405,8 @@ def _quiet_logger():
 def _quiet_libtiff():
     """Keep libtiff from writing to stderr.
 
-    By its own handler of errors: file descriptor 2 belongs to all threads, and what others write
-    to it meanwhile would be lost.
+    Its own error handler is replaced. File descriptor 2 must stay open: it belongs to all threads,
+    and messages of the others would be lost.
     """
     set_handler = _setter_of_libtiff()
     before = set_handler(None)
@@ -413,11 +418,11 @@ def _quiet_libtiff():
 
 @cache
 def _setter_of_libtiff():
-    """Return libtiff's function that takes a handler of errors and returns the last one."""
+    """Return libtiff's function that sets an error handler and returns the previous one."""
     try:
         set_handler = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
     except (OSError, AttributeError):
-        # A Pillow that is linked otherwise: libtiff's words do no harm.
+        # Pillow is linked in another way; messages of libtiff do no harm.
         return lambda handler: None
     set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
     return set_handler

@@ -1,4 +1,4 @@
-"""Image files: read as they are meant to be seen, and refused by name where they are broken."""
+"""Image files: they are read as they are meant to be seen, and errors name the broken ones."""
 
 import os
 from typing import Any
@@ -12,7 +12,7 @@ from skimb._image_source import ImageSource, check_image_shape
 
 __all__ = ["ImageFiles", "as_paths", "is_paths", "named", "read_images"]
 
-#: Bad files that an error names; the rest is counted.
+#: The most bad files that an error names; the others are counted.
 MOST_NAMED = 10
 
 
@@ -22,7 +22,7 @@ def is_paths(X):
     Parameters
     ----------
     X : object
-        What was given as images.
+        The images as they were given.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def is_paths(X):
     Raises
     ------
     ValueError
-        If some of the values are paths, and others are none.
+        If some of the values are paths and others are not.
     """
     if hasattr(X, "iloc"):
         X = X.to_numpy()
@@ -51,7 +51,7 @@ def is_paths(X):
 def _refuse_no_path(paths, place):
     raise ValueError(
         f"Every image must be a path, str or Path, but number {place} of {len(paths)} is "
-        f"{paths[place]!r}. Fill it, or take it out."
+        f"{paths[place]!r}. Replace it by a path, or remove it."
     )
 
 
@@ -61,7 +61,7 @@ def as_paths(X):
     Parameters
     ----------
     X : list, 1-D array, Series or one-column frame of paths
-        For which `is_paths` holds.
+        Paths for which `is_paths` returns True.
 
     Returns
     -------
@@ -73,21 +73,22 @@ def as_paths(X):
 
 
 def _listed(paths: Any):
-    """Return what `read_images` is given as a list of str."""
+    """Return the paths that `read_images` is given as a list of str."""
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
     elif hasattr(paths, "iloc"):
         paths = paths.to_numpy()
     if isinstance(paths, dict | set | frozenset | bytes):
         raise ValueError(
-            f"`paths` must be a list, array, Series or one-column frame of paths, in an order. Got "
-            f"a {type(paths).__name__}."
+            "`paths` must be a list, array, Series or one-column frame of paths, which has an "
+            f"order. Got a {type(paths).__name__}. Give a list."
         )
     try:
         paths = list(paths)
     except TypeError as exc:
         raise ValueError(
-            f"`paths` must be a list, array, Series or one-column frame of paths. Got {paths!r}."
+            f"`paths` must be a list, array, Series or one-column frame of paths. Got {paths!r}. "
+            "Give a list of paths."
         ) from exc
     if all(isinstance(row, np.ndarray) and row.shape == (1,) for row in paths):
         paths = [row[0] for row in paths]
@@ -95,23 +96,24 @@ def _listed(paths: Any):
         if not isinstance(path, str | os.PathLike):
             _refuse_no_path(paths, place)
     if not paths:
-        raise ValueError("There is no path to read. Give at least one.")
+        raise ValueError("`paths` is empty. Give at least one path.")
     return [os.fspath(path) for path in paths]
 
 
 class ImageFiles(ImageSource):
-    """Image files as a source of images, which are decoded where they are needed.
+    """A source of images that reads files, which are decoded when they are needed.
 
     Parameters
     ----------
     paths : ndarray of str of shape (n,)
         The files.
     image_shape : tuple of int
-        ``(C, H, W)`` that they are converted and resized to.
+        The shape ``(C, H, W)`` that the images are converted and resized to.
     dtype : dtype, default=uint8
-        Of the whole set: uint8; or, where the files are deep, uint16 or float32.
+        The dtype of the whole set: uint8; or uint16 or float32 where the files have more than 8
+        bits per channel.
     levels : ndarray of shape (n, 3), default=None
-        The least and the largest pixel of each file, and the mean; None: not known.
+        The least and the largest pixel of each file, and the mean; None: they are not known.
     """
 
     def __init__(self, paths, image_shape, dtype: Any = np.uint8, levels=None):
@@ -120,7 +122,7 @@ class ImageFiles(ImageSource):
 
     @classmethod
     def checked(cls, paths, image_shape=None):
-        """Open every file once, so that all bad ones are named before any work.
+        """Open every file once, so that all bad files are named before any work.
 
         Parameters
         ----------
@@ -142,7 +144,7 @@ class ImageFiles(ImageSource):
             image_shape = _resolve_shape(paths, image_shape, Parallel(n_jobs=1))
 
             def check(path):
-                # The pixels are let go of at once: all of them would fill the memory.
+                # The pixels are dropped at once: those of all files would fill the memory.
                 pixels, levels = decode(path, image_shape)
                 return pixels.dtype, levels
 
@@ -152,14 +154,14 @@ class ImageFiles(ImageSource):
         return cls(paths, image_shape, _common_dtype(paths, dtypes), np.array(levels))
 
     def resized(self, image_shape):
-        """Return the same files with another shape to be resized to."""
+        """Return the same files, resized to another shape."""
         return ImageFiles(self.paths, image_shape, self.dtype, self.levels)
 
     def __len__(self):
         return len(self.paths)
 
     def take(self, indices):
-        """Return a source of some of the files, and open none."""
+        """Return a source of some of the files, without opening any."""
         levels = None if self.levels is None else self.levels[indices]
         return ImageFiles(self.paths[indices], self.image_shape, self.dtype, levels)
 
@@ -172,25 +174,31 @@ class ImageFiles(ImageSource):
                 try:
                     pixels, _ = decode(path, self.image_shape)
                     if not _holds(self.dtype, pixels.dtype):
-                        raise ValueError(f"it holds {pixels.dtype} where {self.dtype} was")
+                        raise ValueError(f"it holds {pixels.dtype}, and held {self.dtype} before")
                 except ValueError as exc:
-                    message = f"{path} cannot be read as an image any more ({exc})."
+                    message = (
+                        f"{path} cannot be read as an image any more ({exc}). Restore the file, "
+                        "or give the images again."
+                    )
                     raise ValueError(message) from exc
                 images[i] = pixels
         return images
 
     def keys(self):
-        """Return the paths: files are equal where these are, and none is opened for it."""
+        """Return the paths: files with equal paths count as equal, and no file is opened."""
         return self.paths.tolist()
 
     def contents(self):
-        """Yield the bytes of each file: it is read, not decoded."""
+        """Yield the bytes of each file, which is read but not decoded."""
         for path in self.paths:
             try:
                 with open(path, "rb") as file:
                     yield file.read()
             except OSError as exc:
-                message = f"{path} cannot be read as an image any more ({exc})."
+                message = (
+                    f"{path} cannot be read as an image any more ({exc}). Restore the file, or "
+                    "give the images again."
+                )
                 raise ValueError(message) from exc
 
     def plain_form(self):
@@ -201,21 +209,22 @@ class ImageFiles(ImageSource):
 def read_images(paths, *, image_shape=None, n_jobs=None):
     """Read image files into one array.
 
-    Rotations that a camera noted (EXIF) are applied, palettes resolved, and CMYK becomes RGB. Deep
-    pixels keep their values: those of 16 bits without a sign become uint16, those of 32 bits, with
-    a sign, or of floats float32. Every file is read before an error is raised, so that it can name
-    all bad ones. PNG, JPEG, TIFF, BMP, GIF, WebP, AVIF, JPEG 2000, PPM, TGA, PCX, QOI and SGI are
-    read, from regular files.
+    Rotations that a camera noted (EXIF) are applied, palettes are resolved, and CMYK becomes RGB.
+    Pixels of more than 8 bits keep their values: unsigned integers of 16 bits become uint16, and
+    integers of 32 bits, signed integers and floats become float32. Every file is read before an
+    error is raised, so that the error can name all bad files. The formats PNG, JPEG, TIFF, BMP,
+    GIF, WebP, AVIF, JPEG 2000, PPM, TGA, PCX, QOI and SGI are read, from regular files only.
 
     Parameters
     ----------
     paths : array-like of shape (n,)
-        Paths, str or Path; one alone is read as a list of one.
-    image_shape : tuple of int
+        Paths, str or Path. A single path is read as a list of one.
+    image_shape : tuple of int, default=None
         ``(C, H, W)``: each image is converted to C channels (1 grey, 3 RGB, 4 RGBA) and resized.
-        None: all must have one size; they stay grey where all are, and RGBA where any has alpha.
+        None: all images must have one size; they become grey if all of them are grey, RGBA if any
+        of them has an alpha channel, and RGB otherwise.
     n_jobs : int, default=None
-        Threads, as in joblib.
+        Number of threads, as in joblib.
 
     Returns
     -------
@@ -224,11 +233,12 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
     Raises
     ------
     ValueError
-        If there is no path; if files are missing, empty, truncated, no images, no regular files, or
-        so large that they look like a decompression bomb, or hold pixels that are not finite or
-        integers that float32 cannot hold (up to ten are named, the others counted); if sizes
-        differ without an `image_shape` (the first that differs is named); or if some files have 8
-        bits and others more, as these mean other values (the first of each is named).
+        If there is no path; if files are missing, empty, truncated, not images, not regular files,
+        or so large that they look like a decompression bomb, or hold pixels that are not finite or
+        integers that float32 cannot hold (up to ten files are named, the others counted); if sizes
+        differ and `image_shape` is None (the first file that differs is named); or if some files
+        have 8 bits per channel and others more, because equal numbers would mean different
+        brightness (the first file of each kind is named).
 
     Examples
     --------
@@ -248,9 +258,9 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
     with strict():
         image_shape = _resolve_shape(paths, image_shape, parallel)
         n_channels, height, width = image_shape
-        # Nearly always all files are as deep as the first; where some are deeper, they wait.
+        # Nearly always all files have the depth of the first; pixels of deeper files are set aside.
         first, _ = _try(lambda path: decode(path, image_shape)[0].dtype, paths[0])
-        images = _room((len(paths), height, width, n_channels), first or np.dtype(np.uint8))
+        images = _allocated((len(paths), height, width, n_channels), first or np.dtype(np.uint8))
         deeper = {}
 
         def fill(i):
@@ -271,47 +281,47 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
     return images
 
 
-def _room(shape, dtype):
-    """Return an array to fill, or say how large it would be."""
+def _allocated(shape, dtype):
+    """Return an empty array, or raise an error that says how large it would be."""
     try:
         return np.empty(shape, dtype=dtype)
     except (MemoryError, ValueError) as exc:
         size = np.prod(shape, dtype=float) * dtype.itemsize / 2**30
         raise ValueError(
-            f"{shape[0]} images of (H, W, C) = {shape[1:]} take {size:.0f} GiB, more than there "
-            "is. Give a smaller image_shape, or the paths to an estimator: it decodes them batch "
-            "by batch."
+            f"{shape[0]} images of shape (H, W, C) = {shape[1:]} take {size:.0f} GiB, more than "
+            "can be allocated. Give a smaller image_shape, or give the paths to an estimator, which "
+            "decodes them batch by batch."
         ) from exc
 
 
 def _holds(dtype, other):
-    """Tell whether an array of one dtype holds the pixels of a file of another."""
+    """Tell whether an array of one dtype can hold the pixels of a file of another dtype."""
     return dtype == other or (dtype == np.float32 and other == np.uint16)
 
 
 def _common_dtype(paths, dtypes):
-    """Return the dtype of a set of files: uint8 where all are, else the one that holds all."""
+    """Return the dtype of a set of files: that of all of them, or one that can hold all values."""
     deep = [i for i, dtype in enumerate(dtypes) if dtype != np.uint8]
     if 0 < len(deep) < len(paths):
         flat = next(i for i, dtype in enumerate(dtypes) if dtype == np.uint8)
         raise ValueError(
-            f"{len(deep)} of {len(paths)} files have more than 8 bits a channel ({paths[deep[0]]} "
-            f"first), and the others 8 ({paths[flat]} first): equal numbers would mean other "
-            "brightness. Save all in one depth."
+            f"{len(deep)} of {len(paths)} files have more than 8 bits per channel (the first is "
+            f"{paths[deep[0]]}), and the others have 8 (the first is {paths[flat]}), so equal "
+            "numbers would mean different brightness. Save all files with the same depth."
         )
     return np.dtype(np.float32) if len(set(dtypes)) > 1 else dtypes[0]
 
 
 def _resolve_shape(paths, image_shape, parallel):
-    """Return the shape to read to: the given one, or the one that all files share."""
+    """Return the shape of the images to return: the given one, or the one that all files share."""
     if image_shape is None:
         return _common_shape(paths, parallel(delayed(_try)(look, path) for path in paths))
     shape = check_image_shape(image_shape, n_channels=CHANNEL_MODES)
     most = Image.MAX_IMAGE_PIXELS
     if most is not None and shape[1] * shape[2] > most:
         raise ValueError(
-            f"`image_shape`={image_shape!r} asks for {shape[1] * shape[2]:,} pixels an image, and "
-            f"at most {most:,} are read. Give a smaller one."
+            f"`image_shape`={image_shape!r} asks for {shape[1] * shape[2]:,} pixels per image, and "
+            f"at most {most:,} are allowed. Give a smaller shape."
         )
     return shape
 
@@ -330,7 +340,7 @@ def _common_shape(paths, looks):
 
 
 def _try(function, argument):
-    """Return what a function returns, and what it complains of."""
+    """Return the value of a function and None, or None and the message of its ValueError."""
     try:
         return function(argument), None
     except ValueError as exc:
@@ -342,12 +352,12 @@ def _raise_for(paths, results):
     if bad:
         raise ValueError(
             f"{len(bad)} of {len(paths)} files cannot be read as images: {named(bad)}. "
-            "Mend or remove them."
+            "Fix or remove them."
         )
 
 
 def named(words):
-    """Return a line that names up to ten of something, and counts the others.
+    """Return a text that names up to ten items, and counts the others.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""What counts as images: arrays of 2, 3 or 4 dimensions become one internal view.
+"""Validation of images: arrays of 2, 3 or 4 dimensions become one internal form.
 
 Inside skimb a batch of images is an array of shape ``(n, H, W, C)``, uint8 or float32. This module
-tells from the shape of X how a row is laid out, and validates X with scikit-learn's own checks, so
-that a bad array fails here, before any training step.
+finds the layout of an image from the shape of X, and validates X with scikit-learn's own checks,
+so that a bad array fails here, before any training step.
 """
 
 from dataclasses import dataclass
@@ -37,11 +37,11 @@ __all__ = [
     "check_images",
     "check_rows",
     "checked_once",
+    "displayed_images",
+    "displayed_images_by_label",
     "fit_images",
     "is_source",
     "number_of_dimensions",
-    "pictures",
-    "pictures_by_label",
     "read_layout",
     "read_source",
     "refuse_lost_differences",
@@ -49,22 +49,22 @@ __all__ = [
     "warn_of_other_pixels",
 ]
 
-#: Channel counts that let a 4-D array speak for itself: grey, RGB, RGBA.
+#: Channel counts by which the channel axis of a 4-D array is recognised: grey, RGB, RGBA.
 CHANNEL_COUNTS = (1, 3, 4)
 
 
 @dataclass(frozen=True)
 class ImageLayout:
-    """How one row of X is read as an image.
+    """The way in which one sample of X is read as an image.
 
     Parameters
     ----------
     image_shape : tuple of int
-        ``(C, H, W)``.
+        The shape of the image, ``(C, H, W)``.
     row_shape : tuple of int
-        The shape of one row of X as it came.
+        The shape of one sample of X, as it was given.
     channels : {"first", "last"} or None
-        Where the channels stand in a row; None where a row has no axis for them.
+        The place of the channel axis in a sample; None where a sample has no such axis.
     """
 
     image_shape: tuple[int, int, int]
@@ -77,7 +77,7 @@ class ImageLayout:
         return int(np.prod(self.image_shape))
 
     def to_channels_last(self, X):
-        """Return X as an array of shape ``(n, H, W, C)``, without a copy where strides allow."""
+        """Return X as an array of shape ``(n, H, W, C)``, without a copy where possible."""
         n_channels, height, width = self.image_shape
         if self.channels == "last":
             return X
@@ -89,17 +89,17 @@ class ImageLayout:
 
 
 def read_layout(row_shape, *, image_shape=None, channels=None):
-    """Tell how rows of a given shape are read as images.
+    """Return the layout of samples of a given shape, by which they are read as images.
 
     Parameters
     ----------
     row_shape : tuple of int
-        The shape of one row: ``(d,)``, ``(H, W)``, ``(H, W, C)`` or ``(C, H, W)``.
+        The shape of one sample: ``(d,)``, ``(H, W)``, ``(H, W, C)`` or ``(C, H, W)``.
     image_shape : tuple of int, default=None
-        ``(C, H, W)``. For rows of shape ``(d,)`` the image they unfold to; for other rows a shape
-        that they must have.
+        ``(C, H, W)``. Samples of shape ``(d,)`` are reshaped to it; other samples must have it.
     channels : {"first", "last"}, default=None
-        Where the channels of 3-D rows stand; needed where their shape leaves it open.
+        The place of the channels in samples of three dimensions; needed where their shape is
+        ambiguous.
 
     Returns
     -------
@@ -117,8 +117,8 @@ def read_layout(row_shape, *, image_shape=None, channels=None):
         shape = image_shape or (1, 1, row_shape[0])
         if int(np.prod(shape)) != row_shape[0]:
             raise ValueError(
-                f"`image_shape`={image_shape} needs {int(np.prod(shape))} values a row, but a row "
-                f"of X has {row_shape[0]}. Give an image_shape (C, H, W) whose product is "
+                f"`image_shape`={image_shape} needs {int(np.prod(shape))} values per sample, but a "
+                f"sample of X has {row_shape[0]}. Give an image_shape (C, H, W) whose product is "
                 f"{row_shape[0]}, or leave it None."
             )
         return ImageLayout(shape, row_shape, None)
@@ -131,12 +131,12 @@ def read_layout(row_shape, *, image_shape=None, channels=None):
     else:
         raise ValueError(
             f"X must have 2, 3 or 4 dimensions: (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W). "
-            f"Got {len(row_shape) + 1}, with rows of shape {row_shape}."
+            f"Got {len(row_shape) + 1} dimensions, with samples of shape {row_shape}. Reshape X."
         )
     if layout.n_features == 0:
         raise ValueError(
-            f"X holds images without a pixel, of shape (C, H, W) = {layout.image_shape}. Every "
-            "side must be at least 1."
+            f"X holds images without a pixel, of shape (C, H, W) = {layout.image_shape}. Give "
+            "images whose sides are all at least 1."
         )
     if image_shape is not None and layout.image_shape != image_shape:
         raise ValueError(
@@ -151,9 +151,8 @@ def _place_of_channels(row_shape):
     if fits_first == fits_last:
         which = "both ends" if fits_first else "neither end"
         raise ValueError(
-            f"Rows of shape {row_shape} could be (C, H, W) or (H, W, C): {which} could be the "
-            f"channels (one of {CHANNEL_COUNTS}). Say which with channels='first' or "
-            "channels='last'."
+            f"Samples of shape {row_shape} could be (C, H, W) or (H, W, C): {which} could be the "
+            f"channels (one of {CHANNEL_COUNTS}). Give channels='first' or channels='last'."
         )
     return "first" if fits_first else "last"
 
@@ -168,19 +167,19 @@ def number_of_dimensions(X):
     return np.ndim(X) if isinstance(X, list | tuple) else 2
 
 
-#: In order of preference: uint8 stays, anything else becomes float32.
+#: The dtypes of images: uint8 stays, anything else becomes float32.
 DTYPES = (np.float32, np.uint8)
 
 
 def checked_once(X, images):
-    """Return what an inner estimator shall get: arrays as they came, files as they were checked.
+    """Return the images for an inner estimator: arrays as given, files as they were checked.
 
     Parameters
     ----------
     X : array-like
-        Images as they came.
+        Images as they were given.
     images : ImageSource
-        What `fit_images` or `check_images` made of them.
+        The same images as `fit_images` or `check_images` returned them.
 
     Returns
     -------
@@ -200,9 +199,10 @@ def read_source(X, image_shape=None) -> ImageSource:
     Parameters
     ----------
     X : ImageSource, paths, or ndarray of shape (n, H, W, C)
-        Files are opened once, so that bad ones are named; a source of images is taken as it is.
+        Files are opened once, so that bad files are named; a source of images is taken as it is.
     image_shape : tuple of int, default=None
-        ``(C, H, W)``, which files are resized to and others must have; None: their own.
+        ``(C, H, W)``: files are resized to it, and other images must have it; None: images keep
+        their own shape.
 
     Returns
     -------
@@ -211,7 +211,7 @@ def read_source(X, image_shape=None) -> ImageSource:
     Raises
     ------
     ValueError
-        If files cannot be read, or a source does not keep to the protocol or to the shape.
+        If files cannot be read, or a source does not follow the protocol or has another shape.
     """
     if isinstance(X, ImageSource):
         source = checked_source(X)
@@ -223,7 +223,7 @@ def read_source(X, image_shape=None) -> ImageSource:
 
 
 def sample_keys(X):
-    """Return what tells a sample from others: equal for equal arrays, and for equal paths.
+    """Return a key for each sample, which is equal for equal arrays and for equal paths.
 
     Parameters
     ----------
@@ -262,7 +262,7 @@ def fit_images(
     X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), n paths or ImageSource
         The images.
     y : array-like of shape (n,), default=None
-        The target; None: there is none.
+        The target; None: there is no target.
     image_shape, channels
         As in `read_layout`.
     value_range : "auto" or pair of numbers, default="auto"
@@ -276,14 +276,13 @@ def fit_images(
     Raises
     ------
     ValueError
-        If X is empty, not finite, ambiguous or outside of the range that is given, or y does not
-        fit.
+        If X is empty, not finite, ambiguous or outside the given range, or y is not valid.
     """
     given = check_value_range(value_range)
     y = y if y is None else unpacked(y, "y")
     if is_source(X):
         check_consistent_length(X, y)
-        # A stand-in of one column, as paths are: scikit-learn checks y, and X says how many.
+        # A stand-in for X of one column, with which scikit-learn checks y and its length.
         stand_in = np.zeros((len(X), 1))
         if y is None:
             validate_data(estimator, stand_in, reset=True)
@@ -316,22 +315,22 @@ def _take_range(estimator, images, given):
 
 
 def refuse_lost_differences(given, values, name):
-    """Refuse numbers so far from zero that floats no longer tell them apart.
+    """Refuse numbers that are so far from zero that they are equal as floats.
 
     Parameters
     ----------
     given : array-like
-        Numbers as they came.
+        Numbers as they were given.
     values : ndarray of the same shape
-        The same in the type that is computed with.
+        The same numbers in the dtype of the computation.
     name : str
-        What they are called.
+        The name of the numbers in the message.
 
     Raises
     ------
     ValueError
-        If they were rounded, and there are fewer numbers within their range than an image of 8 bits
-        has.
+        If they were rounded, and their range holds fewer different floats than an image of 8 bits
+        has values.
     """
     if values.dtype.kind != "f" or not values.size or getattr(given, "dtype", None) == values.dtype:
         return
@@ -345,9 +344,10 @@ def refuse_lost_differences(given, values, name):
     if is_exact or np.all(given == given.flat[0]):
         return
     raise ValueError(
-        f"The values of {name} lie from {given.min()} to {given.max()}, where {values.dtype}, "
-        f"which is computed with, tells numbers {step:g} apart: their differences would be lost. "
-        f"Subtract the same number from all of {name} first, such as the least, or scale them."
+        f"The values of {name} lie from {given.min()} to {given.max()}. The computation uses "
+        f"{values.dtype}, whose numbers are {step:g} apart there, so their differences would be "
+        f"lost. Subtract the same number from all of {name} first, such as the least, or scale "
+        "them."
     )
 
 
@@ -370,8 +370,8 @@ def check_images(estimator, X, *, channels=None):
     Raises
     ------
     ValueError
-        If X is empty, not finite, ambiguous, of another shape than in ``fit``, or outside of the
-        range that was given there.
+        If X is empty, not finite, ambiguous, of another shape than in ``fit``, or outside the range
+        that was given there.
     """
     if is_source(X):
         images = read_source(X, estimator.image_shape_)
@@ -382,15 +382,16 @@ def check_images(estimator, X, *, channels=None):
         raise ValueError(
             f"{type(estimator).__name__} was fitted on images of shape (C, H, W) = "
             f"{estimator.image_shape_}, but X holds flat rows of shape {X.shape[1:]}, whose order "
-            "is not known. Give images."
+            "is not known. Give images of that shape."
         )
-    # Rows that were unfolded in fit unfold alike now.
+    # Flat rows are reshaped as in fit.
     image_shape = estimator.image_shape_ if X.ndim == 2 else None
     layout = read_layout(X.shape[1:], image_shape=image_shape, channels=channels)
     if layout.image_shape != estimator.image_shape_:
         raise ValueError(
             f"{type(estimator).__name__} was fitted on images of shape (C, H, W) = "
-            f"{estimator.image_shape_}, but X holds images of shape {layout.image_shape}."
+            f"{estimator.image_shape_}, but X holds images of shape {layout.image_shape}. Resize "
+            "them, or fit again."
         )
     images = as_source(layout.to_channels_last(X))
     refuse_outside(images, estimator._given_range)
@@ -403,12 +404,13 @@ def warn_of_other_pixels(estimator, images):
     Parameters
     ----------
     estimator : estimator
-        The fitted estimator; it warns where it has ``_levels``, the `PixelLevels` of its training.
+        The fitted estimator; it warns only if it has ``_levels``, the `PixelLevels` of its
+        training.
     images : ImageSource
-        As `check_images` returns them.
+        Images as `check_images` returns them.
     """
     if images.shape[1:3] == (1, 1):
-        # Embeddings that a new head reads, and other rows of features, have no scale in common.
+        # Embeddings that a new head reads, and other feature vectors, have no common scale.
         return
     warn_of_other_scale(
         type(estimator).__name__,
@@ -419,31 +421,31 @@ def warn_of_other_pixels(estimator, images):
 
 
 def _validate(estimator, X, **params):
-    # scikit-learn's road: feature names, n_features_in_ and all its error messages.
+    # As in scikit-learn: feature names, n_features_in_ and all its error messages.
     if number_of_dimensions(X) > 2:
         params |= {"ensure_2d": False, "allow_nd": True}
     return validate_data(estimator, X, dtype=list(DTYPES), **params)
 
 
 def check_rows(sampler, X, y, *, numeric):
-    """Validate the X of a resampler, rows of any dimension, and set ``n_features_in_``.
+    """Validate X and y of a resampler, samples of any dimension, and set ``n_features_in_``.
 
     Parameters
     ----------
     sampler : sampler
         The resampler whose input X is.
     X : array-like of shape (n, ...), ResampledRows, sparse matrix, frame, n paths or ImageSource
-        The rows.
+        The samples.
     y : array-like of shape (n,)
         The target.
     numeric : bool
-        Whether rows take part in arithmetic: then they must be finite numbers. A resampler that
-        only selects rows takes strings and missing values too.
+        Whether the resampler computes with the samples: then they must be finite numbers. A
+        resampler that only selects samples takes strings and missing values too.
 
     Returns
     -------
     X : ndarray, ResampledRows, ImageSource, sparse matrix or frame
-        The rows, of the dtype that they came in.
+        The samples, in the dtype that they had.
     y : ndarray of shape (n,)
     """
     if isinstance(X, ResampledRows):
@@ -481,8 +483,8 @@ def check_rows(sampler, X, y, *, numeric):
         )
         if 0 in X.shape[1:]:
             raise ValueError(
-                f"X holds rows without a value, of shape {X.shape[1:]}. Every side must be at "
-                "least 1."
+                f"X holds samples without a value, of shape {X.shape[1:]}. Give samples whose "
+                "sides are all at least 1."
             )
         check_consistent_length(X, y)
         sampler.n_features_in_ = int(np.prod(X.shape[1:]))
@@ -504,30 +506,31 @@ def check_rows(sampler, X, y, *, numeric):
     return validate_data(sampler, X=X, y=y, reset=True, skip_check_array=True)
 
 
-def pictures(X, rows, *, image_shape=None, channels=None):
-    """Return some images of X as people look at them.
+def displayed_images(X, indices, *, image_shape=None, channels=None):
+    """Return some images of X in a form that can be displayed.
 
     Parameters
     ----------
     X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
         Images.
-    rows : array-like of int of shape (m,)
-        Which.
+    indices : array-like of int of shape (m,)
+        The indices of the images to return.
     image_shape, channels
-        As in `read_layout`; files are resized to the former, or keep their size.
+        As in `read_layout`; files are resized to `image_shape`, or keep their size.
 
     Returns
     -------
     list of ndarray of shape (H, W) or (H, W, C), uint8
-        Grey where C is not 3 or 4. Values in [0, 1] or in [0, 255] keep their brightness; any
-        others, and dim ones (as of 4 bits), are stretched to what the pictures together span.
+        Grey images where C is not 3 or 4. Values in [0, 1] or in [0, 255] keep their brightness;
+        all others, and dim ones (such as those of 4 bits), are scaled to the range of all returned
+        images together.
     """
-    chosen = safe_indexing(X, np.asarray(rows, dtype=np.intp))
+    chosen = safe_indexing(X, np.asarray(indices, dtype=np.intp))
     if is_paths(X):
         images = [read_images([path], image_shape=image_shape)[0] for path in as_paths(chosen)]
         deep = [i for i, image in enumerate(images) if image.dtype != np.uint8]
         if deep:
-            # Their sizes may differ, and they share one brightness all the same.
+            # Their sizes may differ, but they are scaled together.
             flat = _as_bytes(np.concatenate([images[i].ravel() for i in deep]).astype(np.float64))
             ends = np.cumsum([images[i].size for i in deep])[:-1]
             for i, values in zip(deep, np.split(flat, ends), strict=True):
@@ -544,24 +547,25 @@ def pictures(X, rows, *, image_shape=None, channels=None):
     ]
 
 
-def pictures_by_label(X, rows, **kwargs):
-    """Return `pictures` of rows by label; all at once, so that they share one brightness.
+def displayed_images_by_label(X, indices, **kwargs):
+    """Return `displayed_images` by label; all are scaled together.
 
     Parameters
     ----------
     X : array-like
         Images.
-    rows : dict
-        Label to rows.
+    indices : dict
+        The indices of the images for each label.
     **kwargs
-        As `pictures`.
+        Options of `displayed_images`.
 
     Returns
     -------
     dict of label to list of ndarray
     """
-    shown = iter(pictures(X, [row for chosen in rows.values() for row in chosen], **kwargs))
-    return {label: [next(shown) for _ in chosen] for label, chosen in rows.items()}
+    everything = [index for chosen in indices.values() for index in chosen]
+    shown = iter(displayed_images(X, everything, **kwargs))
+    return {label: [next(shown) for _ in chosen] for label, chosen in indices.items()}
 
 
 def _as_bytes(images):

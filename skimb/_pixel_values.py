@@ -1,4 +1,4 @@
-"""The scale of pixels: what values a set may have, had, and whether others are on another scale."""
+"""The scale of pixels: the allowed and the observed range, and warnings of another scale."""
 
 import math
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ __all__ = [
     "warn_of_other_scale",
 ]
 
-#: Images, and values, that are looked at in an array.
+#: The most images, and the most values, of an array that are examined.
 MOST_IMAGES, MOST_VALUES = 1000, 10_000_000
 
-#: How many ranges of the training images beyond them others reach that are on another scale.
+#: Images count as on another scale if they reach this many ranges beyond the training images.
 FARTHER = 10
 
-#: How many times narrower than the training images others must be to count as on another scale:
-#: all together, and each by itself.
+#: Images count as on another scale if they are this many times narrower than the training images:
+#: all of them together, and each one by itself.
 NARROWER, FLATTER = 10, 4
 
-#: How improbable such flat images must be, by the training images.
+#: The highest probability of such flat images, estimated from the training images.
 LEVEL = 1e-3
 
 
@@ -49,7 +49,7 @@ def check_value_range(value_range: Any):
     Raises
     ------
     ValueError
-        If it is anything else.
+        If it is not "auto" or a pair of increasing finite numbers.
     """
     if isinstance(value_range, str) and value_range == "auto":
         return None
@@ -63,12 +63,12 @@ def check_value_range(value_range: Any):
         )
     low, high = (float(end) for end in value_range)
     if low >= high:
-        raise ValueError(f"`value_range` must rise from low to high. Got {value_range!r}.")
+        raise ValueError(f"`value_range` must be (low, high) with low < high. Got {value_range!r}.")
     return low, high
 
 
 def observed_range(images):
-    """Return the range of a set: all of 8 bits, or the least and largest pixel of any other.
+    """Return the range of a set: (0, 255) for uint8, otherwise its least and its largest pixel.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def _extremes(images):
 
 
 def _named_outside(images, value_range):
-    """Return the words that name images, of known levels, with pixels outside a range."""
+    """Return texts that name the images with pixels outside a range; their levels are known."""
     low, high = value_range
     lows, highs, keys = images.levels[:, 0], images.levels[:, 1], images.keys()
     return [
@@ -109,12 +109,12 @@ def refuse_outside(images, value_range):
     ----------
     images : ImageSource, or ndarray of shape (n, H, W, C)
     value_range : tuple of float, or None
-        None: there is none.
+        The range; None: nothing is checked.
 
     Raises
     ------
     ValueError
-        If there are any: files are named, values of other images counted.
+        If there are such pixels. The message names files, and counts the values of other images.
     """
     if value_range is None:
         return
@@ -125,10 +125,10 @@ def refuse_outside(images, value_range):
         if outside:
             raise ValueError(
                 f"{len(outside)} of {len(images)} files have pixels outside of {written}: "
-                f"{named(outside)}. Widen it, or take them out."
+                f"{named(outside)}. Widen the range, or remove these files."
             )
         return
-    # As the pixels are: 0.1 in float32 is a little more than 0.1.
+    # In the dtype of the pixels: 0.1 in float32 is a little more than 0.1.
     low, high = np.asarray(value_range, dtype=np.float32)
     least, largest = _extremes(images)
     if least >= low and largest <= high:
@@ -136,20 +136,20 @@ def refuse_outside(images, value_range):
     n_outside = sum(np.count_nonzero((part < low) | (part > high)) for part in blocks(images))
     raise ValueError(
         f"{n_outside} of {math.prod(images.shape)} values of X lie outside of {written}: they "
-        f"reach from {least:g} to {largest:g}. Widen it, or mind the scale of X."
+        f"reach from {least:g} to {largest:g}. Widen the range, or correct the scale of X."
     )
 
 
 @dataclass
 class PixelLevels:
-    """What is kept of the pixels of a set, to tell another scale.
+    """A summary of the pixels of a set, by which images on another scale are recognised.
 
     Parameters
     ----------
     low, high, mean : float
-        Of all pixels that were looked at.
+        The least and the largest of all examined pixels, and their mean.
     usual_low, usual_high : float
-        The medians, over the images, of their least and of their largest pixel.
+        The median, over the images, of the least pixel, and that of the largest pixel.
     spans : ndarray of shape (n,)
         The difference between the largest and the least pixel of each image, sorted.
     """
@@ -163,7 +163,7 @@ class PixelLevels:
 
 
 def levels_of(images):
-    """Return the levels of a set: of all images where they are known, else of a sample.
+    """Return the levels of a set: of all images where they are known, otherwise of a subset.
 
     Parameters
     ----------
@@ -179,10 +179,10 @@ def levels_of(images):
     else:
         n_most = int(np.clip(MOST_VALUES // math.prod(images.shape[1:]), 1, MOST_IMAGES))
         chosen = slice(None) if len(images) <= n_most else _spread(len(images), n_most)
-        sample = images.read(chosen)
+        subset = images.read(chosen)
         axes = (1, 2, 3)
-        lows, highs = sample.min(axis=axes), sample.max(axis=axes)
-        means = sample.mean(axis=axes, dtype=np.float64)
+        lows, highs = subset.min(axis=axes), subset.max(axis=axes)
+        means = subset.mean(axis=axes, dtype=np.float64)
     lows, highs = lows.astype(np.float64), highs.astype(np.float64)
     spans = np.sort(highs - lows)
     if len(spans) > MOST_IMAGES:
@@ -197,31 +197,33 @@ def levels_of(images):
     )
 
 
-def _spread(n_rows, n_chosen):
-    """Return rows that lie evenly among all, the first and the last included."""
-    return np.linspace(0, n_rows - 1, n_chosen).astype(np.intp)
+def _spread(n_samples, n_chosen):
+    """Return evenly spaced indices, with the first and the last."""
+    return np.linspace(0, n_samples - 1, n_chosen).astype(np.intp)
 
 
 def warn_of_other_scale(name, fitted, images, *, fitted_range=None):
-    """Warn where images are on another scale than those of the training.
+    """Warn where images are on another scale than the training images.
 
-    That is: their mean lies more than the whole range of the training images beyond it, or half of
-    them reach ten times as far; or they span less than a tenth of it, each of them a fourth of
-    nearly every training image (so nearly that as many of these would be so flat by chance once in
-    a thousand times). Constant images never are. Of deep files, also where a pixel lies beyond the
-    range of those in the training.
+    Images count as on another scale in two cases. Either their mean lies beyond the range of the
+    training images by more than the width of that range, or half of the images reach beyond it by
+    more than ten times its width. Or all images together span less than a tenth of the range, and
+    each of them is so much flatter than the training images (by a factor of four) that as many
+    training images would be so flat by chance less than once in a thousand times. Constant images
+    never cause a warning. For files of more than 8 bits per channel, it is also given where a
+    pixel lies outside the range of the training images.
 
     Parameters
     ----------
     name : str
-        What was trained.
+        The name of the trained estimator.
     fitted : PixelLevels or None
-        Of the training images; None: they are not known.
+        The levels of the training images; None: they are not known.
     images : ImageSource, or ndarray of shape (n, H, W, C)
-        What is asked about. Files are not decoded again, and of other images a sample is read.
+        The images to examine. Files are not decoded again; of other images, a subset is read.
     fitted_range : tuple of float, default=None
-        The range of the training set, beyond which deep files are told of; None: it was given, and
-        they have been refused.
+        The range of the training set, which files of more than 8 bits are compared with; None: the
+        range was given by the user, and pixels outside of it have been refused.
     """
     if fitted is None:
         return
@@ -231,7 +233,7 @@ def warn_of_other_scale(name, fitted, images, *, fitted_range=None):
 
 
 def _beyond(name, images, fitted_range):
-    """Say which deep files lie beyond the range of the training set."""
+    """Return a message that names deep files outside the range of the training set, or None."""
     images = as_source(images)
     if images.levels is None or images.dtype == np.uint8 or fitted_range is None:
         return None
@@ -241,13 +243,13 @@ def _beyond(name, images, fitted_range):
     low, high = fitted_range
     return (
         f"{len(outside)} of {len(images)} files have pixels beyond {low:g} to {high:g}, the range "
-        f"that {name} was trained on: {named(outside)}. Where all belong to one scale, name it: "
-        "value_range=(low, high)."
+        f"that {name} was trained on: {named(outside)}. If all files are on one scale, give its "
+        "range: value_range=(low, high)."
     )
 
 
 def _elsewhere(name, fitted, asked):
-    """Say that images are on another scale, or return None."""
+    """Return a message that images are on another scale, or None."""
     span = fitted.high - fitted.low
     if span <= 0:
         return None
@@ -266,9 +268,9 @@ def _elsewhere(name, fitted, asked):
 
 
 def _is_flat(fitted, asked):
-    """Tell whether images are flatter than any that the training images would make likely."""
+    """Tell whether images are so flat that they are improbable, given the training images."""
     if not 0 < asked.high - asked.low < (fitted.high - fitted.low) / NARROWER:
         return False
     n_flat = np.searchsorted(fitted.spans, FLATTER * asked.spans[-1], side="right")
-    share = (1 + n_flat) / (1 + len(fitted.spans))
-    return share ** len(asked.spans) <= LEVEL
+    fraction = (1 + n_flat) / (1 + len(fitted.spans))
+    return fraction ** len(asked.spans) <= LEVEL

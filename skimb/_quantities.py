@@ -1,15 +1,15 @@
 """The one rule that tells labels from numbers, in Python and on the command line.
 
-A target of numbers is a quantity, and its task regression, where some of them are fractions, or
-where more than `MOST_LABELS` of them differ. Everything else are labels. Whoever means it otherwise
-says so: ``estimator=`` of `skimb.study.compare`, or ``--task`` on the command line.
+A target of numbers is a quantity, and its task is regression, if some of the numbers are fractions
+or more than `MOST_LABELS` of them differ. All other targets are labels. Users can choose the task
+themselves by ``estimator=`` of `skimb.study.compare`, or by ``--task`` on the command line.
 """
 
 import numpy as np
 
 __all__ = ["MOST_LABELS", "has_fractions", "has_many_values", "is_quantity"]
 
-#: Different whole numbers up to which a target is taken for labels.
+#: The most different whole numbers with which a target is taken for labels.
 MOST_LABELS = 20
 
 
@@ -38,7 +38,7 @@ def is_quantity(values):
 
 
 def has_fractions(numbers):
-    """Tell whether any of the finite numbers is no whole number.
+    """Tell whether any of the finite numbers is not a whole number.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def has_fractions(numbers):
 
 
 def has_many_values(numbers):
-    """Tell whether more numbers differ than labels usually do.
+    """Tell whether there are more different numbers than labels usually have.
 
     Parameters
     ----------

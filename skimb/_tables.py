@@ -1,4 +1,4 @@
-"""Tables of image files and targets: names are text, and numbers are so where they are wanted."""
+"""Tables of image files and targets. Names are text; numbers are parsed where they are wanted."""
 
 import bz2
 import csv
@@ -15,29 +15,29 @@ from skimb._quantities import has_fractions, has_many_values, is_quantity
 
 __all__ = ["Table", "read_table"]
 
-#: What may be read as a number where numbers are asked for; "nan", "inf" and "1_000" may not.
+#: Text that is read as a number where numbers are asked for; "nan", "inf" and "1_000" are not.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
-#: A number that is written as numbers are: "012" and "007" are names.
+#: Text that is written as a number is; "012" and "007" are names.
 PLAIN_NUMBER = re.compile(r"[+-]?(?!0\d)(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
-#: How packed text is opened, by its ending.
+#: Functions that open compressed text, by the ending of the file.
 OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
-#: Endings of what is no text; Parquet alone is read.
+#: Endings of formats that are not text and are not read; of such formats, only Parquet is.
 OTHER_FORMATS = (".xlsx", ".xls", ".xlsm", ".ods", ".json", ".jsonl", ".feather", ".h5", ".zip")
 
-#: What separates columns in files that call themselves CSV, and its name.
+#: Other separators in files that call themselves CSV, and their names.
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
 def read_table(path):
-    """Read a table: CSV; TSV by its ending (.tsv, .tab, or .txt with tabs); or Parquet.
+    """Read a table from a CSV, TSV (.tsv, .tab, or .txt with tabs) or Parquet file.
 
     Parameters
     ----------
     path : str or Path
-        The file. Text must be UTF-8, and may be packed (.gz, .bz2, .xz).
+        The file. Text must be UTF-8, and may be compressed (.gz, .bz2, .xz).
 
     Returns
     -------
@@ -54,29 +54,29 @@ def read_table(path):
         table = _parquet(path)
     elif ending in OTHER_FORMATS:
         raise ValueError(
-            f"{path} cannot be read as a table: {ending} is none of CSV, TSV and Parquet. Save it "
-            "as one of them."
+            f"{path} cannot be read as a table: {ending} is not CSV, TSV or Parquet. Save the table"
+            " in one of these formats."
         )
     else:
         table = _text(path)
     if not table.n_rows:
-        raise ValueError(f"{path} has no rows.")
+        raise ValueError(f"{path} has no rows. Give a table with at least one row.")
     return table
 
 
 class Table:
-    """Columns of a table by name.
+    """The columns of a table, which are found by their names.
 
     Parameters
     ----------
     path : Path
-        Where it was read from.
+        The file that the table was read from.
     names : list of str
         Names of the columns.
     columns : list
-        As many: lists of str where the file was text, else Series.
+        The columns: lists of str where the file was text, otherwise Series.
     places : list of str or None
-        What an error calls each row; None: by its number.
+        The name of each row in error messages; None: rows are named by their number.
     """
 
     def __init__(self, path, names, columns, places=None):
@@ -84,7 +84,7 @@ class Table:
 
     @property
     def is_text(self):
-        """Whether the file knows no types."""
+        """Whether the file is text, without types."""
         return self.places is not None
 
     @property
@@ -96,18 +96,21 @@ class Table:
         return f"row {row + 1}" if self.places is None else self.places[row]
 
     def _find(self, name):
-        """Return the cells of a column, whole, as an array; blanks around its name do not count."""
+        """Return all cells of a column as an array; blanks around its name are ignored."""
         import pandas as pd
 
         found = [i for i, known in enumerate(self.names) if known == name] or [
             i for i, known in enumerate(self.names) if str(known).strip() == name.strip()
         ]
         if not found:
-            raise ValueError(f"{self.path} has no column {name!r}. It has {self.names}.")
+            raise ValueError(
+                f"{self.path} has no column {name!r}. It has the columns {self.names}. Give one of "
+                "these."
+            )
         if len(found) > 1:
             raise ValueError(
-                f"{self.path} has {len(found)} columns named {name!r}. Rename them, so that one is "
-                "meant."
+                f"{self.path} has {len(found)} columns named {name!r}. Rename them, so that the "
+                "name belongs to one column."
             )
         column = self.columns[found[0]]
         if self.is_text:
@@ -125,13 +128,13 @@ class Table:
         if is_missing.any():
             raise ValueError(
                 f"{is_missing.sum()} of {self.n_rows} rows of {self.path} have no value in "
-                f"{name!r}, {self._place(int(is_missing.argmax()))} first. Fill them, or take them "
-                "out."
+                f"{name!r}; the first is {self._place(int(is_missing.argmax()))}. Fill in the "
+                "values, or remove the rows."
             )
         return cells
 
     def files(self, name):
-        """Return image files, relative ones from the folder of the table.
+        """Return image files; relative paths start from the folder of the table.
 
         Parameters
         ----------
@@ -152,7 +155,7 @@ class Table:
         return [_file(folder, str(cell)) for cell in cells]
 
     def labels(self, name):
-        """Return labels or groups: text as it is written, numbers and booleans where they are such.
+        """Return labels or groups: text as it is written, and typed numbers and booleans as such.
 
         Parameters
         ----------
@@ -167,13 +170,13 @@ class Table:
         Raises
         ------
         ValueError
-            If types are mixed, or text differs by the blanks around it alone.
+            If types are mixed, or texts differ only by the blanks around them.
         """
         cells = self._find(name)
         if cells.dtype.kind in "iub":
             return cells
         if cells.dtype.kind == "f":
-            # To scikit-learn fractions are no labels.
+            # scikit-learn does not take fractions as labels.
             return cells.astype(str) if has_fractions(cells) else cells
         kinds = sorted({type(cell).__name__ for cell in cells})
         if kinds in (["bool"], ["int"]):
@@ -181,7 +184,7 @@ class Table:
         if cells.dtype.kind == "O" and not all(isinstance(cell, str) for cell in cells):
             raise ValueError(
                 f"The column {name!r} of {self.path} holds values of type {', '.join(kinds)}. Give "
-                "text, whole numbers or booleans, of one type."
+                "text, whole numbers or booleans, all of one type."
             )
         labels = cells.astype(str)
         known = {}
@@ -189,7 +192,7 @@ class Table:
             if known.setdefault(label.strip(), label) != label:
                 raise ValueError(
                     f"In the column {name!r} of {self.path}, {known[label.strip()]!r} and "
-                    f"{label!r} differ by the blanks around them alone. Write them in one way."
+                    f"{label!r} differ only by the blanks around them. Write them in the same way."
                 )
         return labels
 
@@ -208,7 +211,7 @@ class Table:
         Raises
         ------
         ValueError
-            If a cell is no finite number: the first is named, with its line.
+            If a cell is not a finite number; the message names the first one, with its line.
         """
         cells = self._find(name)
         if cells.dtype.kind in "iuf":
@@ -220,21 +223,21 @@ class Table:
         if not len(bad):
             return numbers
         cell = cells[bad[0]]
-        more = f" ({len(bad)} such cells)" if len(bad) > 1 else ""
+        more = f" ({len(bad)} such cells in all)" if len(bad) > 1 else ""
         hint = ""
         if isinstance(cell, str) and NUMBER.fullmatch(cell.strip().replace(",", ".", 1)):
-            hint = " Write decimals with a point."
+            hint = " Write decimals with a point (1.5)."
         raise ValueError(
             f"{self._place(int(bad[0]))} of {self.path} holds {_plain(cell)!r} in {name!r}{more}, "
-            f"which is no finite number, and regression wants numbers.{hint} Mend it, take the row "
-            "out, or say --task classification."
+            f"which is not a finite number, and regression needs numbers.{hint} Fix the cell, "
+            "remove the row, or give --task classification."
         )
 
     def is_quantity(self, name):
         """Tell whether a column holds a quantity: fractions, or many different numbers.
 
-        Numbers alone count, written as numbers are: "012" is a name. A column of text in a format
-        that has types holds names.
+        Every cell must be a number, written as numbers are ("012" is a name). In a file with types
+        (Parquet), a column of text always holds names.
 
         Parameters
         ----------
@@ -248,7 +251,7 @@ class Table:
         Raises
         ------
         ValueError
-            If a column of text holds many different numbers, and something else now and then.
+            If a column of text holds many different numbers, and a few other values.
         """
         cells = self._find(name)
         if cells.dtype.kind in "iuf":
@@ -263,26 +266,26 @@ class Table:
             row = int(is_plain.argmin())
             raise ValueError(
                 f"The column {name!r} of {self.path} holds {len(np.unique(numbers))} different "
-                f"numbers, but {cells[row]!r} in {self._place(row)}, which is no finite number. "
-                "Mend it or take the row out; or say --task classification if these are labels."
+                f"numbers, but {cells[row]!r} in {self._place(row)}, which is not a finite number. "
+                "Fix the cell or remove the row; or give --task classification if these are labels."
             )
         return False
 
 
 def _plain(cell):
-    """Return a cell as Python has it, for a message."""
+    """Return a cell as a Python object, for a message."""
     return cell.item() if isinstance(cell, np.generic) else cell
 
 
 def _number(cell):
-    """Return the number that a cell holds; NaN: none."""
+    """Return the number that a cell holds, or NaN where it holds none."""
     if isinstance(cell, str):
         return float(cell) if NUMBER.fullmatch(cell.strip()) else np.nan
     return np.nan
 
 
 def _file(folder, name):
-    """Return where a file is; one that was written with backslashes may be meant with slashes."""
+    """Return the path of a file; where it does not exist, backslashes are tried as slashes."""
     path = folder / name
     if "\\" in name and os.sep == "/" and not os.path.exists(path):
         other = folder / name.replace("\\", "/")
@@ -298,7 +301,7 @@ def _parquet(path):
         frame = pd.read_parquet(path)
     except ImportError as exc:
         raise ValueError(
-            f"{path} cannot be read as a table: Parquet needs another package, pyarrow. Install it "
+            f"{path} cannot be read as a table: Parquet needs the package pyarrow. Install it "
             "(pip install pyarrow), or save the table as CSV."
         ) from exc
     # Engines raise errors of their own.
@@ -323,20 +326,22 @@ def _text(path):
     except (OSError, EOFError, lzma.LZMAError, csv.Error, ValueError) as exc:
         raise ValueError(f"{path} cannot be read as a table: {exc}") from exc
     if not rows:
-        raise ValueError(f"{path} cannot be read as a table: it is empty.")
+        raise ValueError(
+            f"{path} cannot be read as a table: it is empty. Give a file with a header and rows."
+        )
     header = rows[0]
     for separator, name in SEPARATORS.items():
         if len(header) == 1 and separator in header[0]:
             raise ValueError(
-                f"{path} has one column, {header[0]!r}: its cells look separated by {name}. Save "
-                f"it with commas{', or name it .tsv' if name == 'tabs' else ''}; decimals are "
-                "written with a point."
+                f"{path} has one column, {header[0]!r}: its cells seem to be separated by {name}. "
+                f"Save it with commas{', or name it .tsv' if name == 'tabs' else ''}, and with a "
+                "point in decimals."
             )
     for row, place in zip(rows[1:], places[1:], strict=True):
         if any(row[len(header) :]):
             raise ValueError(
-                f"{path} cannot be read as a table: {place} has {len(row)} cells, and the header "
-                f"{len(header)}. Put cells that hold a comma in double quotes."
+                f"{path} cannot be read as a table: {place} has {len(row)} cells, but the header "
+                f"has {len(header)}. Put cells that hold a comma in double quotes."
             )
     n_columns = len(header)
     padded = [row[:n_columns] + [""] * (n_columns - len(row)) for row in rows[1:]]

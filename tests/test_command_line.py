@@ -208,7 +208,7 @@ def test_an_empty_class_does_not_hide_broken_files(folders, capsys):
     [
         (lambda root: (root / "train" / "bird").mkdir(), [], "hold no image: ['bird']"),
         (lambda root: None, ["--counts", "cow=3"], "--counts names ['cow']"),
-        (lambda root: None, ["--test", "no-such-folder"], "not there"),
+        (lambda root: None, ["--test", "no-such-folder"], "does not exist"),
     ],
 )
 def test_folders_that_do_not_fit_exit_with_1(prepare, options, message, folders, capsys):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from skimb._images import pictures, read_layout
+from skimb._images import displayed_images, read_layout
 
 SIDES = st.integers(5, 40)
 
@@ -55,7 +55,7 @@ def test_ambiguous_images_must_be_told(row_shape):
 @pytest.mark.parametrize(
     ("row_shape", "image_shape", "message"),
     [
-        ((12,), (1, 3, 5), "needs 15 values a row, but a row of X has 12"),
+        ((12,), (1, 3, 5), "needs 15 values per sample, but a sample of X has 12"),
         ((12,), (1, 3), r"three positive integers \(C, H, W\)"),
         ((12,), (1, 0, 12), "three positive integers"),
         ((8, 8), (1, 9, 9), r"\(1, 8, 8\), but `image_shape` asks for \(1, 9, 9\)"),
@@ -81,30 +81,30 @@ def test_pictures_of_every_layout():
         (colour / 255, {}),
         (colour.astype(float) - 500, {}),
     ):
-        shown = pictures(X, [0, 2], **kwargs)
+        shown = displayed_images(X, [0, 2], **kwargs)
         assert [picture.dtype for picture in shown] == [np.uint8] * 2
         np.testing.assert_allclose(shown, colour[[0, 2]], atol=1)
-    np.testing.assert_array_equal(pictures(colour[..., 0], [1])[0], colour[1, :, :, 0])
+    np.testing.assert_array_equal(displayed_images(colour[..., 0], [1])[0], colour[1, :, :, 0])
     # Two channels are no colours.
-    two = pictures(np.stack([colour[..., 0]] * 2, axis=-1), [1], channels="last")
+    two = displayed_images(np.stack([colour[..., 0]] * 2, axis=-1), [1], channels="last")
     np.testing.assert_array_equal(two[0], colour[1, :, :, 0])
-    assert pictures(colour, []) == []
+    assert displayed_images(colour, []) == []
 
 
 def test_dim_pictures_are_stretched_and_flat_ones_survive():
     sixteen = np.array([[[0, 4], [8, 16]]], dtype=np.uint8)
-    np.testing.assert_array_equal(pictures(sixteen, [0])[0], [[0, 64], [128, 255]])
-    np.testing.assert_array_equal(pictures(np.zeros((1, 2, 2)), [0])[0], np.zeros((2, 2)))
+    np.testing.assert_array_equal(displayed_images(sixteen, [0])[0], [[0, 64], [128, 255]])
+    np.testing.assert_array_equal(displayed_images(np.zeros((1, 2, 2)), [0])[0], np.zeros((2, 2)))
     half = np.full((1, 2, 2), 0.5)
-    np.testing.assert_array_equal(pictures(half, [0])[0], np.full((2, 2), 128))
+    np.testing.assert_array_equal(displayed_images(half, [0])[0], np.full((2, 2), 128))
 
 
 def test_pictures_of_files_of_different_sizes(tmp_path):
     paths = [tmp_path / "a.png", tmp_path / "b.png"]
     for path, side in zip(paths, (3, 5), strict=True):
         Image.new("RGB", (side, side), "red").save(path)
-    assert [picture.shape for picture in pictures(paths, [1, 0])] == [(5, 5, 3), (3, 3, 3)]
-    resized = pictures(pd.Series(paths), [1, 0], image_shape=(1, 4, 4))
+    assert [picture.shape for picture in displayed_images(paths, [1, 0])] == [(5, 5, 3), (3, 3, 3)]
+    resized = displayed_images(pd.Series(paths), [1, 0], image_shape=(1, 4, 4))
     assert [picture.shape for picture in resized] == [(4, 4), (4, 4)]
 
 
@@ -112,7 +112,7 @@ def test_pictures_of_deep_files_share_one_brightness(tmp_path):
     paths = [tmp_path / "a.png", tmp_path / "b.png"]
     for path, value, side in zip(paths, (1000, 4000), (3, 5), strict=True):
         Image.fromarray(np.full((side, side), value, np.uint16)).save(path)
-    dim, bright = pictures(paths, [0, 1])
+    dim, bright = displayed_images(paths, [0, 1])
     assert dim.dtype == bright.dtype == np.uint8
     np.testing.assert_array_equal(dim, np.full((3, 3), 64))
     np.testing.assert_array_equal(bright, np.full((5, 5), 255))

@@ -55,7 +55,7 @@ def test_groups_in_any_container(groups, X):
         ([f"p{i}" if i else float("nan") for i in GROUPS], "`groups` has missing values"),
         (
             np.column_stack([GROUPS, GROUPS]),
-            r"`groups` must hold one value a sample\. Got shape \(24, 2\)",
+            r"`groups` must hold one value for each sample\. Got shape \(24, 2\)",
         ),
     ],
     ids=["short", "missing", "missing text", "two columns"],

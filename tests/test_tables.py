@@ -52,7 +52,7 @@ def test_file_names_are_text(tmp_path):
 @pytest.mark.parametrize("cell", ["", '""', "  "])
 def test_empty_cells_alone_are_missing(cell, tmp_path):
     table = column(tmp_path, ["None", cell, "NA"])
-    with pytest.raises(ValueError, match=r"1 of 3 rows of .* no value in 'y', line 3 first"):
+    with pytest.raises(ValueError, match=r"1 of 3 rows of .* no value in 'y'; the first is line 3"):
         table.labels("y")
 
 
@@ -78,10 +78,10 @@ def test_a_quantity_is_told_by_fractions_or_many_numbers(cells, expected, tmp_pa
 @pytest.mark.parametrize("cell", ["NA", "inf", "nan", "1_000", "n/a", "1e999", '"1,5"', "12 kg"])
 def test_a_cell_that_is_no_number_is_named_with_its_line(cell, tmp_path):
     table = column(tmp_path, ["1.5", cell, *MANY])
-    with pytest.raises(ValueError, match=r"^line 3 of .* holds '.*' in 'y', which is no finite"):
+    with pytest.raises(ValueError, match=r"^line 3 of .* holds '.*' in 'y', which is not a finite"):
         table.numbers("y")
     if cell != "1e999":
-        with pytest.raises(ValueError, match=r"in line 3, which is no .*--task classification"):
+        with pytest.raises(ValueError, match=r"in line 3, which is not .*--task classification"):
             table.is_quantity("y")
 
 
@@ -117,11 +117,11 @@ def test_text_in_other_shapes(tmp_path):
     [
         ("file;y\na;1,5\n", "t.csv", "separated by semicolons. Save it with commas"),
         ("file\ty\na\t1\n", "t.csv", "separated by tabs.*name it .tsv"),
-        ("file,y\na,b,c\n", "t.csv", "line 2 has 3 cells, and the header 2"),
+        ("file,y\na,b,c\n", "t.csv", "line 2 has 3 cells, but the header has 2"),
         ('file,y\na,"b\n', "t.csv", "cannot be read as a table"),
         ("file,y\n", "t.csv", "has no rows"),
         ("", "t.csv", "it is empty"),
-        ("{}", "t.json", "none of CSV, TSV and Parquet"),
+        ("{}", "t.json", "is not CSV, TSV or Parquet"),
     ],
 )
 def test_text_that_is_no_table_is_refused(text, name, message, tmp_path):
@@ -140,7 +140,7 @@ def test_columns_and_labels_that_are_two_in_one_are_refused(tmp_path):
     with pytest.raises(ValueError, match="2 columns named 'y'"):
         table.labels("y")
     table = written(tmp_path, "file,y\na,cat\nb,cat \n")
-    with pytest.raises(ValueError, match="'cat' and 'cat ' differ by the blanks"):
+    with pytest.raises(ValueError, match="'cat' and 'cat ' differ only by the blanks"):
         table.labels("y")
 
 
@@ -196,7 +196,7 @@ def test_text_with_types_is_never_a_quantity(parquet):
 
 @pytest.mark.parametrize("values", [["a", None], ["a", " "], pd.array([1, None], dtype="Int64")])
 def test_missing_values_with_types_are_told(values, parquet):
-    with pytest.raises(ValueError, match=r"1 of 2 rows of .*, row 2 first"):
+    with pytest.raises(ValueError, match=r"1 of 2 rows of .*; the first is row 2"):
         parquet(y=values).labels("y")
 
 

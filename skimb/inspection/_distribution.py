@@ -10,7 +10,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skimb._drawn_text import distinct_texts
-from skimb._images import pictures_by_label
+from skimb._images import displayed_images_by_label
 from skimb.class_weight import class_counts
 
 __all__ = ["ClassDistributionDisplay"]
@@ -85,7 +85,7 @@ class ClassDistributionDisplay:
                 label: rng.permutation(np.flatnonzero(y == label))[:n_images]
                 for label in class_counts(y)
             }
-            samples = pictures_by_label(X, rows, image_shape=image_shape, channels=channels)
+            samples = displayed_images_by_label(X, rows, image_shape=image_shape, channels=channels)
         return cls(class_counts(y), samples=samples).plot(ax=ax)
 
     @classmethod

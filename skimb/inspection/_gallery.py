@@ -8,7 +8,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
 from skimb._drawn_text import distinct_texts, plain_text
-from skimb._images import pictures_by_label
+from skimb._images import displayed_images_by_label
 
 __all__ = ["ImageGalleryDisplay", "confident_mistakes", "predictions_with_confidence"]
 
@@ -164,7 +164,7 @@ class ImageGalleryDisplay:
         check_consistent_length(X, y_true)
         y_pred, confidence = column_or_1d(y_pred), np.asarray(confidence)
         rows = confident_mistakes(y_true, y_pred, confidence, n_images=n_images)
-        shown = pictures_by_label(X, rows, image_shape=image_shape, channels=channels)
+        shown = displayed_images_by_label(X, rows, image_shape=image_shape, channels=channels)
         captions = {
             label: [f"{y_pred[row]} {confidence[row]:.0%}" for row in chosen]
             for label, chosen in rows.items()

@@ -1,4 +1,4 @@
-"""Choosing how a network is trained and how it decides: a search over losses, offsets, folds."""
+"""Model selection: a search over losses, offsets that tune decisions, and stratified folds."""
 
 from skimb.model_selection._loss_search import LossSearchCV
 from skimb.model_selection._offsets import TunedOffsetsClassifierCV

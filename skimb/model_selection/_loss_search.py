@@ -52,7 +52,7 @@ from skimb.neural_network.joint_training import (
 
 __all__ = ["LossSearchCV"]
 
-#: Parameters of the head that a network of its own has too.
+#: Parameters that a head and a whole network have in common.
 OF_BOTH = (
     "loss",
     "class_weight",
@@ -63,7 +63,7 @@ OF_BOTH = (
     "target_prior",
 )
 
-#: What `fit` leaves, and the next one begins without.
+#: Attributes that `fit` sets, and that the next `fit` removes first.
 FITTED = (
     "best_estimator_",
     "best_index_",
@@ -73,64 +73,69 @@ FITTED = (
     "refit_time_",
 )
 
-#: Parameters that mean the head where a `DecoupledClassifier` is searched.
+#: Parameters that belong to the head where a `DecoupledClassifier` is searched.
 OF_HEAD = ("lr", "max_epochs", "batch_size")
 
-#: Metadata that reach the training.
+#: Metadata that the training uses.
 METADATA = ("sample_weight", "groups")
 
 
 class LossSearchCV(GridSearchCV):
     r"""Search over losses, class weights and samplers, on embeddings that are computed once.
 
-    Imbalance hurts the last layer of a network far more than its features [1]_. So the backbone is
-    trained once a fold, as `estimator` stands, all images are embedded, and what is searched is
-    the last layer: the heads of all candidates and all folds train together, as one batched matrix
-    product, each to what it would become alone. A search of twelve settings costs little more than
-    one.
+    Imbalance hurts the last layer of a network far more than its features [1]_. The backbone is
+    therefore trained once per fold, with the parameters of `estimator`, and all images are
+    embedded. Only the last layer is searched: the heads of all candidates and all folds train
+    together, as one batched matrix product, and each becomes what it would become alone. A search
+    of twelve settings costs little more than one.
 
-    `GridSearchCV` it is in everything else: `cv_results_`, several scorers, rules for `refit`.
+    In everything else it is a `GridSearchCV`: `cv_results_`, several scorers, rules for `refit`.
 
     Parameters
     ----------
     estimator : CNNClassifier, DecoupledClassifier or FrozenEstimator
-        What is searched. A `CNNClassifier` is the backbone as it stands; of its parameters the
-        heads have `loss`, `class_weight`, `max_weight`, `reweight_after`, `batch_sampling` and
-        `target_prior`, and for the rest they are those of a `DecoupledClassifier` with its
-        defaults. A `DecoupledClassifier` says itself how heads are trained. A fitted
-        `CNNClassifier` in a `sklearn.frozen.FrozenEstimator` is a backbone that is given.
+        The model that is searched. A `CNNClassifier` is used as the backbone, with its parameters.
+        The heads take over its `loss`, `class_weight`, `max_weight`, `reweight_after`,
+        `batch_sampling` and `target_prior`; otherwise they are those of a `DecoupledClassifier`
+        with its defaults. A `DecoupledClassifier` also says how heads are trained. A fitted
+        `CNNClassifier` in a `sklearn.frozen.FrozenEstimator` is a backbone that is already
+        trained (``backbone="given"``).
     param_grid : dict or list of dict
-        Parameters of the head and their values, as in `GridSearchCV`: ``loss`` and what belongs to
-        it (``loss__gamma``), ``class_weight``, ``max_weight``, ``reweight_after``,
-        ``batch_sampling``, ``sampler`` (of embeddings) and what belongs to it, ``target_prior``;
+        Parameters of the head and their values, as in `GridSearchCV`: ``loss`` and its parameters
+        (``loss__gamma``), ``class_weight``, ``max_weight``, ``reweight_after``,
+        ``batch_sampling``, ``sampler`` (of embeddings) and its parameters, ``target_prior``;
         with a `DecoupledClassifier` also its ``lr``, ``max_epochs``, ``batch_size``. With
-        ``search="end_to_end"`` all of `CNNClassifier`.
+        ``search="end_to_end"``, all parameters of `CNNClassifier` are allowed.
     backbone : {"fit", "given"}, default="fit"
-        ``"fit"``: trained on the training part of each fold. ``"given"``: `estimator` holds a
-        fitted one, which embeds each image once for all folds. If it has seen these images, scores
-        are too good, by as much as it has learnt them by heart.
+        ``"fit"``: the backbone is trained on the training part of each fold. ``"given"``:
+        `estimator` holds a fitted backbone, which embeds each image once for all folds. If it was
+        trained on these images, the scores are too good, by as much as it has memorised them.
     search : {"heads", "end_to_end"}, default="heads"
-        ``"end_to_end"``: the whole network is trained for every candidate. All of them train in
-        one vectorised pass where that is faster, which holds for tiny networks; else one by one,
-        and a warning says so.
+        ``"heads"``: only the last layer is trained for each candidate. ``"end_to_end"``: the whole
+        network is trained for every candidate. All candidates train in one vectorised pass where
+        that is faster, which is the case for tiny networks; otherwise they train one by one, and a
+        warning says so.
     final : {"two_stage", "end_to_end"}, default="two_stage"
-        What `refit` trains after a search over heads: a `DecoupledClassifier`, as searched, or
-        the network from the start, as it stands but for the best parameters. A search end to end
-        ends so too.
+        The model that `refit` trains after a search over heads. ``"two_stage"``: a
+        `DecoupledClassifier`, as it was searched. ``"end_to_end"``: the whole network from the
+        start, with the best parameters. After ``search="end_to_end"``, `refit` always trains the
+        whole network.
     scoring, cv, refit, n_jobs, error_score, return_train_score, verbose
-        As in `GridSearchCV`. `n_jobs` trains backbones side by side. As embeddings are computed
-        before, a scorer of your own gets row numbers for X; those of scikit-learn do not look.
+        As in `GridSearchCV`. `n_jobs` is the number of backbones that are trained in parallel.
+        Scores are computed from precomputed embeddings, so a custom scorer receives sample indices
+        as X. scikit-learn's scorers ignore X and are unaffected.
 
     Attributes
     ----------
     cv_results_ : dict
-        As in `GridSearchCV`. Fit times share out what was done for many at once.
+        As in `GridSearchCV`. The time of work that was done for several candidates at once is
+        divided equally among them.
     best_estimator_ : DecoupledClassifier or CNNClassifier
-        Trained on all rows.
+        The refitted model, trained on all samples.
     best_params_, best_index_, best_score_, scorer_, n_splits_, refit_time_, multimetric_
         As in `GridSearchCV`.
     is_vectorized_ : bool
-        Whether candidates were trained together.
+        Whether the candidates were trained together.
 
     References
     ----------
@@ -203,8 +208,9 @@ class LossSearchCV(GridSearchCV):
     def fit(self, X, y=None, *, sample_weight=None, groups=None, **metadata):
         """Run the search.
 
-        Metadata go where they go in `GridSearchCV`: with scikit-learn's metadata routing to the
-        training, the scorers and the splitter as each of them requests them, else as said below.
+        Metadata are passed on as in `GridSearchCV`: with scikit-learn's metadata routing, to the
+        training, the scorers and the splitter as each of them requests them; without it, as
+        described below.
 
         Parameters
         ----------
@@ -213,14 +219,14 @@ class LossSearchCV(GridSearchCV):
         y : array-like of shape (n,)
             Labels.
         sample_weight : array-like of shape (n,), default=None
-            Row weights. Without metadata routing: of the training, as in `CNNClassifier.fit`, and
-            of the scores of those scorers that take weights.
+            Sample weights. Without metadata routing, they are used in the training, as in
+            `CNNClassifier.fit`, and by the scorers that take weights.
         groups : array-like of shape (n,), default=None
-            Which rows belong together. Without metadata routing: for `cv` alone. A network that
-            holds out a validation part needs them too: enable routing, and
+            The group of each sample. Without metadata routing, only `cv` gets them. A network that
+            holds out a validation part needs them too: enable routing, and call
             ``estimator.set_fit_request(groups=True)``.
         **metadata
-            With metadata routing, the same under other names, as in
+            With metadata routing, the same metadata under other names, as in
             ``estimator.set_fit_request(sample_weight="weight_of_training")``.
 
         Returns
@@ -230,15 +236,18 @@ class LossSearchCV(GridSearchCV):
         Raises
         ------
         ValueError
-            If a parameter of the grid changes the backbone, is not known, or the input does not
-            fit; before any training step. `UnsetMetadataPassedError`, a ValueError too, where
-            metadata are given that nobody has requested or refused, as in `GridSearchCV`.
+            If a parameter of the grid changes the backbone or is not known, or if the input is not
+            valid; it is raised before any training step. As in `GridSearchCV`, the error is an
+            `UnsetMetadataPassedError`, a subclass, where metadata are given that were neither
+            requested nor refused.
         """
         for name in FITTED:
             self.__dict__.pop(name, None)
         candidates = list(ParameterGrid(self.param_grid))
         if not candidates:
-            raise ValueError("`param_grid` holds no candidate. Give at least one value a name.")
+            raise ValueError(
+                "`param_grid` holds no candidate. Give at least one value for each parameter."
+            )
         model = self._model(candidates)
         self._check_scoring()
         if y is None:
@@ -257,10 +266,11 @@ class LossSearchCV(GridSearchCV):
                 of_training["sample_weight"], y, dtype=np.float64
             )
         cv = check_cv(self.cv, y, classifier=True)
-        # Rows by number, whatever the splitter gave: masks and small integers are rows too.
-        rows = np.arange(len(y))
+        # Indices, whatever the splitter gave: it may give masks or small integers.
+        indices = np.arange(len(y))
         splits = [
-            (rows[train], rows[test]) for train, test in cv.split(X, y, **routed.splitter.split)
+            (indices[train], indices[test])
+            for train, test in cv.split(X, y, **routed.splitter.split)
         ]
         run = self._search_heads if self.search == "heads" else self._search_end_to_end
         run(model, candidates, X, y, splits, _Metadata(metadata, of_training))
@@ -275,10 +285,10 @@ class LossSearchCV(GridSearchCV):
     # ------------------------------------------------------------------------ metadata
 
     def get_metadata_routing(self):
-        """Return who requests which metadata, as `GridSearchCV` does.
+        """Return which objects request which metadata, as `GridSearchCV` does.
 
-        Of a network in a `FrozenEstimator` the requests of the network itself count: its heads are
-        trained.
+        For a network in a `FrozenEstimator`, the requests of the network itself count, because
+        its heads are trained.
 
         Returns
         -------
@@ -298,7 +308,7 @@ class LossSearchCV(GridSearchCV):
         return self.estimator.estimator if is_frozen else self.estimator
 
     def _routed(self, metadata):
-        """Return what of the metadata the training and the splitter get."""
+        """Return the metadata that the training and the splitter get."""
         if _routes():
             routed = process_routing(self, "fit", **metadata)
         else:
@@ -309,19 +319,19 @@ class LossSearchCV(GridSearchCV):
         if unknown:
             raise ValueError(
                 f"Networks and heads are trained with the metadata {list(METADATA)}. Got {unknown} "
-                "too: use GridSearchCV for an estimator that takes them."
+                "too. Use GridSearchCV for an estimator that takes them."
             )
         return routed
 
     # ------------------------------------------------------------------------ what is searched
 
     def _model(self, candidates):
-        """Return the estimator whose parameters are searched; refuse what cannot be."""
+        """Return the estimator whose parameters are searched; refuse one that cannot be."""
         model, given = self.estimator, self.backbone == "given"
         if self.search == "end_to_end":
             if given or not isinstance(model, CNNClassifier):
                 raise ValueError(
-                    "search='end_to_end' trains whole networks: give a CNNClassifier, with "
+                    "search='end_to_end' trains whole networks. Give a CNNClassifier, with "
                     f"backbone='fit'. Got {type(model).__name__}, backbone={self.backbone!r}."
                 )
         else:
@@ -330,13 +340,14 @@ class LossSearchCV(GridSearchCV):
             is_frozen = isinstance(model.estimator, FrozenEstimator)
             if is_frozen != given:
                 raise ValueError(
-                    "backbone='given' wants a fitted CNNClassifier in a FrozenEstimator, and "
-                    f"backbone='fit' one to train. Got {model.estimator!r}."
+                    "backbone='given' needs a fitted CNNClassifier in a FrozenEstimator, and "
+                    "backbone='fit' needs a CNNClassifier that it can train. Got "
+                    f"{model.estimator!r}."
                 )
             if model.head != "linear":
                 raise ValueError(
-                    f"A search over heads trains linear ones; head={model.head!r} is another. "
-                    "Search it with GridSearchCV."
+                    f"A search over heads trains linear heads only. Got head={model.head!r}. "
+                    "Use GridSearchCV to search it."
                 )
             if given:
                 check_is_fitted(model.estimator)
@@ -344,7 +355,7 @@ class LossSearchCV(GridSearchCV):
                 self._check_name(name, model)
             if self.final == "end_to_end" and model.sampler is not None:
                 self._refuse_sampler()
-        # A clone: what is random in the user's own is not used up.
+        # A clone: random states of the user's own objects stay as they are.
         model = clone(model)
         for candidate in candidates:
             check_parameters(_with(model, candidate))
@@ -353,11 +364,11 @@ class LossSearchCV(GridSearchCV):
     def _refuse_sampler(self):
         raise ValueError(
             "A `sampler` is searched on embeddings, and final='end_to_end' would apply it to "
-            "images: that is another remedy. Use final='two_stage', or search='end_to_end'."
+            "images, which is a different method. Use final='two_stage', or search='end_to_end'."
         )
 
     def _check_scoring(self):
-        """Refuse what scikit-learn's search would refuse after the training."""
+        """Refuse now scorers that scikit-learn's search would refuse after the training."""
         check_scoring(self.estimator, self.scoring)
         if self.scoring is None or isinstance(self.scoring, str) or callable(self.scoring):
             return
@@ -376,24 +387,25 @@ class LossSearchCV(GridSearchCV):
                 self._refuse_sampler()
             if first in of_head and self.final == "end_to_end":
                 raise ValueError(
-                    f"`{name}` belongs to heads, and final='end_to_end' ends without one. Leave "
-                    "it out of `param_grid`, or use final='two_stage'."
+                    f"`{name}` belongs to heads, and the network that final='end_to_end' trains "
+                    "has no separate head. Leave it out of `param_grid`, or use final='two_stage'."
                 )
             return
         if first in CNNClassifier().get_params() or first == "estimator":
             raise ValueError(
-                f"`{name}` changes the backbone, which is trained once a fold for all candidates. "
-                f"Heads are searched over {list(OF_BOTH)}. To search `{name}`, use "
+                f"`{name}` changes the backbone, which is trained once per fold for all candidates."
+                f" Heads are searched over {list(OF_BOTH)}. To search `{name}`, use "
                 "search='end_to_end' or GridSearchCV."
             )
-        # Let it name what is unknown.
+        # This raises the error of scikit-learn that names an unknown parameter.
         clone(model).set_params(**{name: None})
         raise ValueError(
-            f"`{name}` cannot be searched over linear heads, only {[*OF_BOTH, *of_head]}."
+            f"`{name}` cannot be searched over linear heads. Search one of "
+            f"{[*OF_BOTH, *of_head]}, or use GridSearchCV."
         )
 
     def _final_estimator(self, model):
-        """Return what `refit` trains, unfitted."""
+        """Return the unfitted model that `refit` trains."""
         best = clone(model).set_params(**clone(self.best_params_, safe=False))
         if self.search == "end_to_end" or self.final == "two_stage":
             return best
@@ -416,12 +428,12 @@ class LossSearchCV(GridSearchCV):
                 # Where the network of a fold diverges, no candidate has a score there.
                 trainees += [embedded] * len(candidates)
                 continue
-            kept = _weighted_rows(train, y, metadata.of_training.get("sample_weight"))
-            rows, weight = embedded[kept], metadata.of_rows(kept).get("sample_weight")
+            kept = _weighted_samples(train, y, metadata.of_training.get("sample_weight"))
+            codes, weight = embedded[kept], metadata.of_samples(kept).get("sample_weight")
             for candidate in candidates:
                 one = _with(model, candidate)
                 head = build_head(one, check_random_state(one.random_state))
-                trainees.append(_or_error(prepare_head, head, rows, y[kept], weight, start))
+                trainees.append(_or_error(prepare_head, head, codes, y[kept], weight, start))
         heads = _trained(trainees)
         seconds = time.perf_counter() - begin
         self._report(f"{len(heads)} heads", seconds)
@@ -431,9 +443,9 @@ class LossSearchCV(GridSearchCV):
         self._score(bank, candidates, y, metadata, spent + seconds / len(heads))
 
     def _backbones(self, model, X, y, splits, metadata):
-        """Return for each fold embeddings of all rows, where heads start, and the seconds.
+        """Return for each fold embeddings of all samples, the start of the heads, and the seconds.
 
-        The error of a network that diverged stands in the place of its embeddings.
+        Where a network diverged, its error is returned instead of its embeddings.
         """
         if self.backbone == "given":
             begin = time.perf_counter()
@@ -444,7 +456,7 @@ class LossSearchCV(GridSearchCV):
             return [(embedded, start, seconds / len(splits))] * len(splits)
         made = Parallel(n_jobs=self.n_jobs)(
             delayed(_fit_and_embed)(
-                model, X, safe_indexing(X, train), y[train], metadata.of_rows(train)
+                model, X, safe_indexing(X, train), y[train], metadata.of_samples(train)
             )
             for train, _ in splits
         )
@@ -458,11 +470,11 @@ class LossSearchCV(GridSearchCV):
         begin = time.perf_counter()
         model, trainees = _seeded(model), []
         if isinstance(X, np.ndarray) and X.dtype.kind in "fiu" and X.dtype != np.uint8:
-            # Once, not once a candidate: each would have rows of its own.
+            # Once, not once a candidate: otherwise each would have a copy of the samples.
             X = X.astype(np.float32, copy=False)
         for train, _ in splits:
-            kept = _weighted_rows(train, y, metadata.of_training.get("sample_weight"))
-            part, own = safe_indexing(X, kept), metadata.of_rows(kept)
+            kept = _weighted_samples(train, y, metadata.of_training.get("sample_weight"))
+            part, own = safe_indexing(X, kept), metadata.of_samples(kept)
             own = [own.get(name) for name in METADATA]
             for candidate in candidates:
                 trainee = _or_error(pend, _with(model, candidate), part, y[kept], *own)
@@ -507,7 +519,7 @@ class LossSearchCV(GridSearchCV):
         )
 
     def _score(self, bank, candidates, y, metadata, fit_times):
-        """Let scikit-learn score what is trained already, and choose by its rules."""
+        """Let scikit-learn score the trained estimators, and choose by its rules."""
 
         def as_searched(results):
             return _results(results, candidates, fit_times)
@@ -517,7 +529,7 @@ class LossSearchCV(GridSearchCV):
         numbers = {"number": range(len(candidates))}
         candidate = _Candidate(bank)
         if _routes():
-            # The training is over; where there is no scorer, the estimator says what scores it.
+            # The training is over; without a scorer, the estimator's own requests for `score` hold.
             asked = get_routing_for_object(self._requesting()).score.requests
             candidate.set_fit_request(sample_weight=False)
             candidate.set_score_request(sample_weight=asked.get("sample_weight"))
@@ -526,12 +538,12 @@ class LossSearchCV(GridSearchCV):
         self._take_over(search, as_searched(search.cv_results_), candidates)
 
     def _take_over(self, search, results, candidates):
-        """Take over what a search by scikit-learn has found."""
+        """Take over the results of a search by scikit-learn."""
         self.cv_results_ = results
         self.n_splits_, self.multimetric_ = search.n_splits_, search.multimetric_
         self.scorer_ = search.scorer_
         if self.scoring is None:
-            # The one of the search would hold what it scored.
+            # The scorer of the search would keep the estimators that it scored.
             self.scorer_ = check_scoring(self.estimator)
         for name in ("best_index_", "best_score_"):
             if hasattr(search, name):
@@ -550,7 +562,7 @@ class LossSearchCV(GridSearchCV):
 
 
 def _two_stage(network, given):
-    """Return the two-stage classifier that a network stands for."""
+    """Return a two-stage classifier with a network as its first stage."""
     inner = network.estimator if isinstance(network, FrozenEstimator) else network
     if not isinstance(inner, CNNClassifier):
         raise ValueError(
@@ -562,8 +574,8 @@ def _two_stage(network, given):
             check_is_fitted(inner)
         except NotFittedError as exc:
             raise NotFittedError(
-                "backbone='given' wants a fitted network, and this CNNClassifier is not. A clone "
-                "loses what is fitted: give FrozenEstimator(fitted), which keeps it."
+                "backbone='given' needs a fitted network, and this CNNClassifier is not fitted. "
+                "Fit it, and give it as FrozenEstimator(fitted), which cloning does not reset."
             ) from exc
         network = FrozenEstimator(network)
     own = {name: getattr(inner, name) for name in OF_BOTH if name != "sampler"}
@@ -580,41 +592,41 @@ def _routes():
 
 
 class _Metadata:
-    """What was given to `fit` beside X and y.
+    """The metadata that were given to `fit`, in addition to X and y.
 
     Parameters
     ----------
     given : dict
-        By the names that the caller used.
+        All metadata, by the names that the caller used.
     of_training : dict
-        What of it reaches the training, by the names of `CNNClassifier.fit`.
+        Those that the training gets, by the names of `CNNClassifier.fit`.
     """
 
     def __init__(self, given, of_training):
         self.given, self.of_training = given, of_training
 
-    def of_rows(self, rows):
-        """Return what reaches the training on these rows."""
-        return {name: safe_indexing(value, rows) for name, value in self.of_training.items()}
+    def of_samples(self, indices):
+        """Return the metadata of these samples that the training gets."""
+        return {name: safe_indexing(value, indices) for name, value in self.of_training.items()}
 
     def consumed_by(self, search):
-        """Return what a search by scikit-learn over splits that are made makes use of."""
+        """Return the metadata that a search by scikit-learn uses, over splits made before."""
         names = set(self.given) - {"groups"}
         if _routes():
             names = search.get_metadata_routing().consumes("fit", self.given)
         return {name: self.given[name] for name in names}
 
 
-def _weighted_rows(rows, y, sample_weight):
-    """Leave out rows of weight zero, as each training does; but not the last ones of a class."""
+def _weighted_samples(indices, y, sample_weight):
+    """Leave out samples of weight zero, as each training does, unless a class would vanish."""
     if sample_weight is None:
-        return rows
-    kept = rows[sample_weight[rows] > 0]
-    return kept if len(np.unique(y[kept])) == len(np.unique(y[rows])) else rows
+        return indices
+    kept = indices[sample_weight[indices] > 0]
+    return kept if len(np.unique(y[kept])) == len(np.unique(y[indices])) else indices
 
 
 def _seeded(model):
-    """Return a model with a seed: whatever it is, candidates differ in nothing else."""
+    """Return a model with a seed, so that candidates differ only in their parameters."""
     if model.random_state is not None:
         return model
     seed = check_random_state(None).randint(np.iinfo(np.int32).max)
@@ -622,7 +634,7 @@ def _seeded(model):
 
 
 def _or_error(prepare, *args):
-    """Return what is prepared, or the error that `error_score` is for."""
+    """Return the result of `prepare`, or the error, which `error_score` deals with later."""
     try:
         return prepare(*args)
     except Exception as exc:
@@ -630,9 +642,9 @@ def _or_error(prepare, *args):
 
 
 def _fit_and_embed(model, X, part, target, metadata):
-    """Train stage 1 on a part; return the embeddings of X, where heads start, and the seconds.
+    """Train stage 1 on a part; return the embeddings of X, the start of the heads, and the seconds.
 
-    If it diverges, the error stands in the place of the embeddings.
+    If the network diverges, the error is returned instead of the embeddings.
     """
     begin = time.perf_counter()
     rng = check_random_state(clone(model).random_state)
@@ -648,7 +660,7 @@ def _fit_and_embed(model, X, part, target, metadata):
 
 
 def _trained(trainees):
-    """Train networks together, and return their estimators, or for those that failed the error."""
+    """Train networks together, and return their estimators; for those that failed, the error."""
     nets = iter(train_together([one for one in trainees if not isinstance(one, Exception)]))
     fitted = []
     for trainee in trainees:
@@ -663,16 +675,16 @@ def _trained(trainees):
 
 
 class _Bank:
-    """Estimators that are trained, by candidate and fold, and what they read.
+    """The trained estimators of all candidates and folds, and their input.
 
     Parameters
     ----------
     splits : list of (ndarray, ndarray)
-        Rows of the training and of the test part of each fold.
+        Indices of the training and of the test samples of each fold.
     fitted : list of estimator or Exception
-        Fold by fold, for each candidate in turn.
+        The estimators of the first fold, one for each candidate, then those of the next fold.
     data : list of array-like
-        What the estimators of each fold read: all rows.
+        For each fold, all samples in the form that its estimators read.
     """
 
     def __init__(self, splits, fitted, data):
@@ -685,14 +697,14 @@ class _Bank:
 
 
 class _Candidate(ClassifierMixin, BaseEstimator):
-    """A candidate whose training has happened: `fit` looks it up by its rows.
+    """A candidate that is trained already: `fit` looks it up by the indices of its samples.
 
     Parameters
     ----------
     bank : _Bank
-        What is trained.
+        The trained estimators.
     number : int, default=0
-        Which candidate.
+        The number of the candidate.
     """
 
     def __init__(self, bank, number=0):
@@ -700,11 +712,11 @@ class _Candidate(ClassifierMixin, BaseEstimator):
         self.number = number
 
     def fit(self, X, y, sample_weight=None):
-        """Look up the fold that was trained on these rows, with these weights."""
+        """Look up the estimator that was trained on these samples, with these weights."""
         self.classes_ = np.unique(y)
         fold = self.bank.fold_of.get(X.tobytes())
         if fold is None:
-            # The best one on all rows: the search trains it itself.
+            # The best candidate on all samples: the search trains it itself.
             return self
         fitted = self.bank.fitted[fold * self.bank.n_candidates + self.number]
         if isinstance(fitted, Exception):
@@ -714,20 +726,20 @@ class _Candidate(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X):
-        """Return labels of rows by number."""
+        """Return the labels of samples, given by their indices."""
         return self.fitted_.predict(safe_indexing(self.data_, X))
 
     def predict_proba(self, X):
-        """Return probabilities of rows by number."""
+        """Return the probabilities of samples, given by their indices."""
         return self.fitted_.predict_proba(safe_indexing(self.data_, X))
 
     def decision_function(self, X):
-        """Return log-probabilities, or their difference, of rows by number."""
+        """Return log-probabilities, or their difference, of samples, given by their indices."""
         return self.fitted_.decision_function(safe_indexing(self.data_, X))
 
 
 def _results(results, candidates, fit_times):
-    """Name the parameters in the results of a search over numbers, and tell the true times."""
+    """Put the parameters and the true times into the results of a search over candidate numbers."""
     results = {name: values for name, values in results.items() if name != "param_number"}
     times = {"mean_fit_time": fit_times.mean(), "std_fit_time": fit_times.std()}
     results |= {name: np.full(len(candidates), value) for name, value in times.items()}

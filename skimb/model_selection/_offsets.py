@@ -1,4 +1,4 @@
-"""Offsets on the log-probabilities of classes: decisions moved towards a measure."""
+"""Offsets on the log-probabilities of classes, which tune decisions for a measure."""
 
 from numbers import Integral, Real
 
@@ -25,13 +25,13 @@ __all__ = [
     "tune_offsets",
 ]
 
-#: Offsets tried in a turn of a class at most, and where each costs a call of a scorer.
+#: The most offsets that are tried in a turn of a class; the second where each calls a scorer.
 MOST_CANDIDATES, MOST_CALLS = 400, 100
-#: How often each class gets its turn at most.
+#: The most turns of each class.
 N_ROUNDS = 5
-#: Rows up to which held-out log-probabilities are repeated, each time with other noise.
+#: Samples up to which held-out log-probabilities are repeated, each time with other noise.
 MOST_NOISY = 50_000
-#: Margins, and values of a measure, that differ by less are one.
+#: Margins, and values of a measure, that differ by less count as equal.
 SAME = 1e-9
 
 
@@ -44,12 +44,12 @@ def _mean_recall(hits, predicted, support):
 
 
 def _f1_minority(hits, predicted, support):
-    rarest = np.where(support > 0, support, np.inf).argmin()
-    return _f1(hits, predicted, support)[:, rarest]
+    minority = np.where(support > 0, support, np.inf).argmin()
+    return _f1(hits, predicted, support)[:, minority]
 
 
-#: Measures by name: of the hits and the predictions of each class, of shape
-#: (n_candidates, n_classes), and its samples.
+#: Measures by name. Each takes the hits and the predictions of each class, both of shape
+#: (n_candidates, n_classes), and the number of samples of each class.
 MEASURES = {
     "f1_minority": _f1_minority,
     "f1_macro": lambda *counts: _f1(*counts).mean(axis=1),
@@ -60,25 +60,25 @@ MEASURES = {
 def tune_offsets(log_proba, y, classes, scoring="f1_macro"):
     """Choose an offset for each class by coordinate ascent.
 
-    Each class has its turn while all others stay where they are. What it tries are the offsets at
-    which one more of its own samples is found: quantiles of all samples would be coarser than a
-    rare class.
+    Each class has its turn while the offsets of all others stay fixed. It tries the offsets at
+    which one more of its own samples is found: quantiles of all samples would be too coarse for a
+    minority class.
 
     Parameters
     ----------
     log_proba : ndarray of shape (n, n_classes)
-        Log-probabilities of samples that were not trained on.
+        Log-probabilities of samples that the network was not trained on.
     y : ndarray of shape (n,)
         Their labels.
     classes : ndarray of shape (n_classes,)
         Labels in the order of the columns, sorted.
     scoring : {"f1_minority", "f1_macro", "balanced_accuracy"} or scorer, default="f1_macro"
-        What shall be large. A scorer must read predicted labels alone.
+        The measure to maximise. A scorer must use predicted labels only.
 
     Returns
     -------
     ndarray of shape (n_classes,)
-        Of mean zero; zeros where nothing scores better than these.
+        Offsets of mean zero; all zero where no other offsets score better.
     """
     y = np.asarray(y)
     target = np.searchsorted(classes, y)
@@ -121,7 +121,7 @@ def tune_offsets(log_proba, y, classes, scoring="f1_macro"):
         if best <= before:
             break
     offsets -= offsets.mean()
-    # By the predictions themselves: sums of floats are not the margins to the last bit.
+    # Score the predictions themselves: sums of floats differ from the margins in the last bits.
     return offsets if score((log_proba + offsets).argmax(axis=1)) > start else np.zeros(n_classes)
 
 
@@ -131,7 +131,7 @@ def _candidates(margins, own, most):
     levels = levels[np.diff(levels, prepend=-np.inf) > SAME]
     own = np.unique(own)
     if len(own) > most // 2:
-        # Evenly by rank, the ends among them.
+        # Evenly by rank, with both ends.
         own = own[np.linspace(0, len(own) - 1, most // 2).round().astype(int)]
     ends = np.array([levels[0] - 1, levels[-1] + 1])
     place = np.searchsorted(levels, own + SAME, side="right")
@@ -140,14 +140,14 @@ def _candidates(margins, own, most):
 
 
 def _counts(candidates, margins, rival, target, k, n_classes):
-    """Return the hits and the predictions of each class at each candidate, by sums over gaps."""
+    """Return the hits and the predictions of each class at each candidate, by cumulative sums."""
     n = len(candidates)
     # The first candidate that calls a sample class k.
     place = np.searchsorted(candidates, margins)
 
-    def table(column, rows):
+    def table(column, chosen):
         cells = np.bincount(
-            place[rows] * n_classes + column[rows], minlength=(n + 1) * n_classes
+            place[chosen] * n_classes + column[chosen], minlength=(n + 1) * n_classes
         ).reshape(n + 1, n_classes)
         return cells.cumsum(axis=0)[:n]
 
@@ -162,14 +162,14 @@ def _counts(candidates, margins, rival, target, k, n_classes):
 
 
 class _Known(ClassifierMixin, BaseEstimator):
-    """A classifier that knows its predictions."""
+    """A classifier whose predictions are given."""
 
     def __init__(self, predicted, classes):
         self.predicted = predicted
         self.classes_ = classes
 
     def fit(self, X, y):
-        """Do nothing: it is fitted."""
+        """Do nothing: the predictions are given."""
         return self
 
     def predict(self, X):
@@ -182,7 +182,7 @@ def _score(scorer, predicted, y, classes):
 
 
 def reads_labels(scorer, y):
-    """Tell whether a scorer needs no more than predicted labels.
+    """Tell whether a scorer works with predicted labels only.
 
     Parameters
     ----------
@@ -202,44 +202,46 @@ def reads_labels(scorer, y):
 
 
 class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):
-    """Move the decisions of a network towards a measure, by one offset for each class.
+    """Tune the decisions of a network for a measure, by one offset for each class.
 
-    A network decides for the most probable class. For another measure than accuracy (F1 of a rare
-    class, macro F1) other decisions are better, and these are found after the training: offsets
-    on the log-probabilities. For two classes they are a threshold.
+    A network decides for the most probable class. For a measure other than accuracy (F1 of the
+    minority class, macro F1), other decisions are better. They are found after the training, by
+    offsets that are added to the log-probabilities. For two classes this is a decision threshold.
 
-    They are chosen on samples that a network did not train on. So the training part is halved,
-    each half is classified by a network that was trained on the other one, for half the gradient
-    steps: both together cost as much as the network itself. Heads refitted on
-    the embeddings of one network would cost less, but that network knows all samples by heart, and
-    where it separates them all there is nothing to choose by.
+    The offsets are chosen on samples that a network was not trained on. The training part is
+    halved, and each half is classified by a network that was trained on the other one, for half
+    the gradient steps: both together cost as much as the network itself. Heads refitted on the
+    embeddings of one network would cost less, but that network has memorised all samples, and
+    where it separates all of them, the offsets cannot be chosen.
 
     Parameters
     ----------
     estimator : CNNClassifier, FrozenEstimator or None, default=None
-        The network. None: ``CNNClassifier()``. A fitted one wrapped in
-        `sklearn.frozen.FrozenEstimator` is used as it is; only the networks that choose are
-        trained.
+        The network. None: ``CNNClassifier()``. A fitted network wrapped in
+        `sklearn.frozen.FrozenEstimator` is used as it is; only the networks that the offsets are
+        chosen with are trained.
     scoring : str, scorer or None, default=None
-        What shall be large: ``"f1_minority"``, ``"f1_macro"``, ``"balanced_accuracy"``, or a
-        scorer of predicted labels. None: the first for two classes, the second for more.
+        The measure to maximise: ``"f1_minority"``, ``"f1_macro"``, ``"balanced_accuracy"``, or a
+        scorer of predicted labels. None: ``"f1_minority"`` for two classes, ``"f1_macro"`` for
+        more.
     cv : int, default=2
-        Parts of the training data, each of which is held out once.
+        The number of parts of the training data. Each part is held out once.
     smoothing : float, default=1.0
-        Standard deviation of noise on the held-out log-probabilities. The networks that choose
-        are not the one that decides, and offsets that hang on a single sample of a rare class do
-        not suit it. 0: none.
+        Standard deviation of noise that is added to the held-out log-probabilities. The final
+        network differs from the networks that the offsets are chosen with, so offsets that depend
+        on a single sample of a minority class do not suit it. 0: no noise.
     random_state : int, RandomState instance or None, default=None
-        Drives the folds, the noise, and the network where `estimator` has no seed of its own.
+        Drives the folds and the noise, and also the network where `estimator` has no
+        `random_state`.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Labels.
     offsets_ : ndarray of shape (n_classes,)
-        Added to the log-probabilities; of mean zero.
+        The offsets that are added to the log-probabilities; their mean is zero.
     estimator_ : CNNClassifier
-        The network that decides, trained on all samples.
+        The final network, trained on all samples.
 
     Examples
     --------
@@ -278,7 +280,8 @@ class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):
         y : array-like of shape (n,)
             Labels.
         groups : array-like of shape (n,), default=None
-            Samples of one group stay on one side; so do images that are equal byte for byte.
+            Samples of one group stay on one side of each split; so do images that are equal byte
+            for byte.
 
         Returns
         -------
@@ -287,7 +290,8 @@ class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a class or its groups cannot be shared out, or `scoring` needs more than labels.
+            If a class or its groups cannot be divided into the folds, or `scoring` needs more than
+            predicted labels.
         """
         self.__dict__.pop("offsets_", None)
         rng = check_random_state(self.random_state)
@@ -324,7 +328,7 @@ class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):
         return self
 
     def _scoring(self, y):
-        """Return what shall be large: the name of a measure, or a scorer."""
+        """Return the measure to maximise: its name, or a scorer."""
         if self.scoring is None:
             return "f1_minority" if len(np.unique(y)) == 2 else "f1_macro"
         if isinstance(self.scoring, str) and self.scoring in MEASURES:
@@ -332,8 +336,8 @@ class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):
         scorer = get_scorer(self.scoring)
         if not reads_labels(scorer, y):
             raise ValueError(
-                f"`scoring` must read predicted labels, which offsets change. Got {self.scoring!r}."
-                f" Give one of {list(MEASURES)}, or a scorer made from labels."
+                "`scoring` must use predicted labels only, because offsets change these. Got "
+                f"{self.scoring!r}. Give one of {list(MEASURES)}, or a scorer of predicted labels."
             )
         return scorer
 
@@ -406,7 +410,7 @@ class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):
 
 
 def _for_part(network, n_samples, n_train):
-    """Return a network for a part of the samples: of as many epochs as one of them all."""
+    """Return a network for a part of the samples, with as many epochs as one for all of them."""
     part = clone(network)
     if not isinstance(part, CNNClassifier) or part.sampler is not None:
         return part

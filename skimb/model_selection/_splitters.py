@@ -1,4 +1,4 @@
-"""Folds that share out every part of a continuous target's range."""
+"""Folds that each hold an equal fraction of every part of a continuous target's range."""
 
 import warnings
 from typing import Any
@@ -13,29 +13,31 @@ __all__ = ["BinnedStratifiedKFold"]
 
 
 class BinnedStratifiedKFold(StratifiedGroupKFold):
-    """Split rows into folds that hold equal shares of every part of a target's range.
+    """Split samples into folds that hold equal fractions of every part of a target's range.
 
-    `KFold` leaves it to chance which fold gets the few rows of a long tail, and a fold without any
-    says nothing about them. Here rows are dealt out like cards, in the order of their target:
+    `KFold` leaves it to chance which fold gets the few samples of a long tail, and a fold without
+    any of them cannot measure the error there. Here samples are dealt out like cards, in the order
+    of their target:
 
-    - within a bin, every `n_splits` rows in succession go to as many folds, so that the folds also
-      agree on what lies inside of it. The more and the smaller such strata, the less do bias and
-      deviation of a cross-validated error come from the folds [1]_;
-    - what is left over in a bin goes to the folds that have got the fewest rows so far. So a tail
-      whose bins hold fewer rows than there are folds is shared out as a whole.
+    - within a bin, every `n_splits` samples in succession go to as many folds, so that the folds
+      also agree on the distribution inside the bin. The more and the smaller such strata are, the
+      less the folds contribute to bias and deviation of a cross-validated error [1]_;
+    - the remaining samples of a bin go to the folds that have the fewest samples so far. So a tail
+      whose bins hold fewer samples than there are folds is divided among the folds as a whole.
 
-    Without groups, the rows of any bin, those of all bins below an edge, and all rows differ by one
-    from fold to fold, at most. `RepeatedKFold` and its kin do not take it: split again with another
-    `random_state`.
+    Without groups, the number of samples of any bin, of all bins below an edge, and of the whole
+    set differs by at most one between folds. `RepeatedKFold` and similar classes do not take this
+    splitter: split again with another `random_state` instead.
 
     Parameters
     ----------
     n_splits : int, default=5
-        Folds, at least two.
+        Number of folds, at least two.
     bins : int, "auto" or array-like of edges, default="auto"
         As in `LabelDensity`: bins of equal width, by default as many as the metrics have.
     shuffle : bool, default=False
-        Deal each round in random order. False: to and fro, the same at each call.
+        Whether each round is dealt in random order. False: the order alternates between forward
+        and backward, and is the same at each call.
     random_state : int, RandomState instance or None, default=None
         Drives `shuffle`.
 
@@ -65,18 +67,18 @@ class BinnedStratifiedKFold(StratifiedGroupKFold):
         self.bins = bins
 
     def split(self, X, y=None, groups=None):
-        """Generate the rows of each training and test part.
+        """Generate the indices of each training and test part.
 
         Parameters
         ----------
         X : array-like of shape (n, ...)
-            Rows; only their number is looked at.
+            Samples; only their number is used.
         y : array-like of shape (n,)
             Values of the target.
         groups : array-like of shape (n,), default=None
-            Rows of one group fall into one fold; bins are shared out as evenly as that lets them
-            be, by `StratifiedGroupKFold`. By ``"auto"`` they are fewer where none of them would
-            hold as many rows as there are folds.
+            Samples of one group go to one fold; with this limit, `StratifiedGroupKFold` divides
+            each bin as evenly as it can. ``bins="auto"`` uses fewer bins where no bin would hold
+            as many samples as there are folds.
 
         Yields
         ------
@@ -85,20 +87,21 @@ class BinnedStratifiedKFold(StratifiedGroupKFold):
         Raises
         ------
         ValueError
-            If y is no finite numbers, there are fewer rows (or groups) than folds, or, with groups,
-            no bin of those given holds as many rows as there are folds, or a fold stays empty.
+            If y does not hold finite numbers, or there are fewer samples (or groups) than folds;
+            with groups, also if no bin holds as many samples as there are folds, or a fold would
+            be empty.
         """
         X, y, groups = indexable(X, y, groups)
         try:
             y = check_target(y)
         except (TypeError, ValueError) as exc:
             raise ValueError(
-                f"{type(self).__name__} shares out a continuous target: y must hold finite "
-                f"numbers; for labels there is StratifiedKFold. {exc}"
+                f"{type(self).__name__} stratifies by a continuous target, so y must hold finite "
+                f"numbers; for labels, use StratifiedKFold. {exc}"
             ) from exc
         if self.n_splits > len(y):
             raise ValueError(
-                f"n_splits={self.n_splits} folds cannot share out {len(y)} rows. Use fewer folds."
+                f"{len(y)} samples are too few for n_splits={self.n_splits} folds. Use fewer folds."
             )
         density = LabelDensity(bins=self.bins).fit(y)
         if groups is not None:
@@ -109,28 +112,28 @@ class BinnedStratifiedKFold(StratifiedGroupKFold):
             yield np.flatnonzero(fold != k), np.flatnonzero(fold == k)
 
     def _split_groups(self, y, density, groups):
-        # The base wants one bin with a row for each fold.
+        # The base class needs a bin with a sample for each fold.
         while isinstance(self.bins, str) and density.counts_.max() < self.n_splits:
             density = LabelDensity(bins=len(density.counts_) // 2).fit(y)
         if density.counts_.max() < self.n_splits:
             raise ValueError(
-                f"No bin holds n_splits={self.n_splits} rows, at most {density.counts_.max()}. "
-                "Give fewer `bins`, or use fewer folds."
+                f"No bin holds n_splits={self.n_splits} samples, and the largest holds "
+                f"{density.counts_.max()}. Give fewer `bins`, or use fewer folds."
             )
         bins = density.bin_of(y)
         with warnings.catch_warnings():
-            # Bins of few rows are what this splitter is for.
+            # This splitter is made for bins of few samples.
             warnings.filterwarnings("ignore", message="The least populated class")
             folds = list(super().split(bins, bins, groups))
         if not all(len(test) for _, test in folds):
             raise ValueError(
                 f"The groups are too few, or too unequal, for n_splits={self.n_splits} folds: one "
-                "would be empty. Use fewer folds."
+                "fold would be empty. Use fewer folds."
             )
         yield from folds
 
     def _deal(self, y, bins):
-        """Return the fold of each row."""
+        """Return the fold of each sample."""
         n_splits = self.n_splits
         rng = check_random_state(self.random_state) if self.shuffle else None
         order = np.lexsort((np.arange(len(y)) if rng is None else rng.permutation(len(y)), y))

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.ticker import EngFormatter
 from PIL import Image
 
-from skimb._images import pictures_by_label
+from skimb._images import displayed_images_by_label
 
 __all__ = [
     "MOST_CLASSES_SHOWN",
@@ -164,7 +164,7 @@ def _thumbnails(X, rows, **shape):
     """Return the images of samples by label, made small."""
     return {
         label: [_small(image) for image in images]
-        for label, images in pictures_by_label(X, rows, **shape).items()
+        for label, images in displayed_images_by_label(X, rows, **shape).items()
     }
 
 

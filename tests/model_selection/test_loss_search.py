@@ -596,13 +596,13 @@ def test_backbones_that_are_none(fitted, small_digits):
     X, y = small_digits
     with pytest.raises(NotFittedError):
         LossSearchCV(NETWORK, GRID, backbone="given").fit(X, y)
-    with pytest.raises(ValueError, match="backbone='given' wants a fitted CNNClassifier"):
+    with pytest.raises(ValueError, match="backbone='given' needs a fitted CNNClassifier"):
         LossSearchCV(FrozenEstimator(fitted), GRID).fit(X, y)
     with pytest.raises(ValueError, match="`estimator` must be a CNNClassifier"):
         LossSearchCV(FrozenEstimator(DecoupledClassifier()), GRID).fit(X, y)
     with pytest.raises(ValueError, match="trains whole networks"):
         LossSearchCV(fitted, GRID, backbone="given", search="end_to_end").fit(X, y)
-    with pytest.raises(ValueError, match="trains linear ones"):
+    with pytest.raises(ValueError, match="trains linear heads only"):
         LossSearchCV(DecoupledClassifier(head="tau_normalized"), {"class_weight": [None]}).fit(X, y)
 
 

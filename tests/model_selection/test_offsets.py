@@ -218,8 +218,8 @@ def test_the_estimator_is_reproducible_and_its_methods_agree(digits):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"scoring": "roc_auc"}, "`scoring` must read predicted labels"),
-        ({"scoring": "average_precision"}, "`scoring` must read predicted labels"),
+        ({"scoring": "roc_auc"}, "`scoring` must use predicted labels only"),
+        ({"scoring": "average_precision"}, "`scoring` must use predicted labels only"),
         ({"scoring": "typo"}, "typo"),
         ({"cv": 1}, "'cv'"),
         ({"smoothing": -1.0}, "'smoothing'"),
@@ -238,7 +238,7 @@ def test_data_that_cannot_be_held_out_is_refused_before_any_training(digits, mon
     clf = TunedOffsetsClassifierCV()
     with pytest.raises(ValueError, match="Class 'eight' has a single sample"):
         clf.fit(X[11:], y[11:])
-    with pytest.raises(ValueError, match="cannot be shared out so"):
+    with pytest.raises(ValueError, match="cannot be divided so"):
         clf.fit(X, y, groups=np.where(y == "eight", 0, np.arange(len(y))))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         clf.fit(X, y[1:])

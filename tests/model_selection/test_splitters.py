@@ -115,7 +115,9 @@ def test_groups_stay_together():
     assert np.ptp([len(test) for test in parts]) <= 6
     with pytest.raises(ValueError, match="greater than the number of groups: 3"):
         folds(cv, y, groups % 3)
-    with pytest.raises(ValueError, match="No bin holds n_splits=5 rows, at most 2"):
+    with pytest.raises(
+        ValueError, match="No bin holds n_splits=5 samples, and the largest holds 2"
+    ):
         folds(BinnedStratifiedKFold(5, bins=10), np.arange(20.0), np.arange(20))
     # Few rows take as few bins as fill one.
     small = folds(BinnedStratifiedKFold(5), np.arange(20.0), np.arange(20) // 2)
@@ -157,11 +159,11 @@ def test_it_serves_scikit_learn():
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        (["a", "b"] * 5, "must hold finite numbers; for labels there is StratifiedKFold"),
+        (["a", "b"] * 5, "must hold finite numbers; for labels, use StratifiedKFold"),
         ([1, np.nan] * 5, "must hold finite numbers.*NaN"),
         (None, "must hold finite numbers"),
         (np.zeros((10, 2)), "must hold finite numbers.*1d array"),
-        (np.arange(10.0), "n_splits=11 folds cannot share out 10 rows"),
+        (np.arange(10.0), "10 samples are too few for n_splits=11 folds"),
         (np.arange(9.0), "inconsistent numbers of samples"),
     ],
 )

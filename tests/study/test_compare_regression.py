@@ -403,7 +403,7 @@ def test_samples_of_one_patient_stay_together(target, table, tmp_path, capsys):
     [
         (["--target", "nope"], "has no column 'nope'. It has"),
         (["--target", "kind", "--group", "doctor"], "has no column 'doctor'. It has"),
-        (["--target", "kind", "--task", "regression"], "regression wants numbers"),
+        (["--target", "kind", "--task", "regression"], "regression needs numbers"),
         (["--target", "sigma", "--strategies", "threshold"], "Unknown strategies"),
     ],
 )
@@ -426,7 +426,7 @@ def test_missing_values_and_files_exit_with_1(table, capsys):
     for name, message in (
         ("holes", "1 of 160 rows of"),
         ("absent", "absent.png"),
-        ("infinite", "which is no finite number"),
+        ("infinite", "which is not a finite number"),
         ("empty", "empty.csv cannot be read as a table"),
         ("bytes", "bytes.csv cannot be read as a table"),
     ):

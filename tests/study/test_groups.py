@@ -171,7 +171,10 @@ def test_a_training_is_scored_on_every_class():
         (GROUPS[:-1], "inconsistent numbers of samples"),
         (np.where(GROUPS > 3, np.nan, 1.0), "`groups` has missing values"),
         ([f"p{i}" if i else float("nan") for i in GROUPS], "`groups` has missing values"),
-        (np.column_stack([GROUPS, GROUPS]), r"`groups` must hold one value a sample\. Got shape"),
+        (
+            np.column_stack([GROUPS, GROUPS]),
+            r"`groups` must hold one value for each sample\. Got shape",
+        ),
         (
             Y,
             r"in 1 groups \(or sets of equal images\) only, fewer than the 5 folds\. Give more\.$",
