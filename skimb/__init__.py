@@ -1,6 +1,6 @@
 """Imbalanced images in scikit-learn.
 
-Importing ``skimb`` imports none of its rooms: each is loaded on first use, so that the rooms
+Importing ``skimb`` imports none of its modules: each is loaded on first use, so that the modules
 without torch (resamplers, metrics, data sets) stay quick to import.
 """
 

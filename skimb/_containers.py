@@ -1,7 +1,7 @@
-"""The containers that rows and targets come in, and the way back into them.
+"""Containers of samples and targets: reading them, and returning resampled data in the same form.
 
-Samplers compute with arrays. A row that was chosen is taken by its number from the container that
-came, so that no conversion can change it; only rows that were made are written anew.
+Samplers compute with arrays. A sample that was chosen is taken by its index from the container
+that was given, so that no conversion can change it; only synthetic samples are converted.
 """
 
 import sys
@@ -33,7 +33,7 @@ __all__ = [
 
 
 def like(X, values):
-    """Return an array as a tensor where X is one, on the same device; floats in its dtype."""
+    """Return an array as a tensor if X is one, on its device, and floats in its dtype."""
     if is_tensor(X) and isinstance(values, np.ndarray):
         values = sys.modules["torch"].from_numpy(values).to(X.device)
         if X.is_floating_point() and values.is_floating_point():
@@ -47,29 +47,29 @@ def plain_rows(X) -> Any:
     Parameters
     ----------
     X : object
-        Rows as they came.
+        Samples as they were given.
 
     Returns
     -------
-    ndarray, or X where it is none of these; a tuple as a list
+    ndarray, or X if it is of another type; a tuple is returned as a list
 
     Raises
     ------
     ValueError
-        If the arrays have different shapes, or X holds no rows that have numbers.
+        If the arrays have different shapes, or X has no samples that can be indexed.
     """
     is_rows = any(hasattr(X, name) for name in ("shape", "__array__", "__getitem__"))
     if isinstance(X, Mapping) or not is_rows:
         raise ValueError(
-            "X must be an array, a tensor, a sparse matrix, a frame or a list of rows. Got "
-            f"{'None' if X is None else type(X)}. Give its rows as one array."
+            "X must be an array, a tensor, a sparse matrix, a frame or a list of samples. Got "
+            f"{'None' if X is None else type(X)}. Give the samples as one array."
         )
     X = _listed(X)
     rows, kinds = X, (np.ndarray, list, tuple)
     if hasattr(X, "iloc") and (X.ndim == 1 or X.shape[1] == 1):
         rows = X.to_numpy().ravel()
     if isinstance(rows, list):
-        # A list of lists is an array already, to numpy.
+        # numpy reads a list of lists as an array.
         kinds = np.ndarray
     elif not (isinstance(rows, np.ndarray) and rows.ndim == 1 and rows.dtype.kind == "O"):
         return X
@@ -79,21 +79,22 @@ def plain_rows(X) -> Any:
     for place, row in enumerate(rows):
         if row.shape != rows[0].shape:
             raise ValueError(
-                f"Rows of X must be arrays of one shape. Row 0 has {rows[0].shape}, row {place} "
-                f"has {row.shape}. Resize the images, or give their paths."
+                "Samples of X must be arrays of one shape. Sample 0 has shape "
+                f"{rows[0].shape}, and sample {place} has {row.shape}. Resize the images, or give "
+                "their paths."
             )
     return X if rows[0].ndim == 0 else np.stack(rows)
 
 
 def plain_target(y, estimator) -> Any:
-    """Return a target in a form that scikit-learn reads.
+    """Return a target in a form that scikit-learn can read.
 
     Parameters
     ----------
     y : array-like of shape (n,)
-        The target as it came.
+        The target as it was given.
     estimator : estimator
-        Whose target it is.
+        The estimator that needs the target; errors name it.
 
     Returns
     -------
@@ -102,7 +103,7 @@ def plain_target(y, estimator) -> Any:
     Raises
     ------
     ValueError
-        If there is none.
+        If y is None.
     """
     if y is None:
         raise ValueError(
@@ -116,7 +117,7 @@ def _listed(given) -> Any:
 
 
 def plain_labels(y, estimator):
-    """Return `plain_target` of labels: numbers and truth values among objects are labels too.
+    """Return labels as `plain_target` does, and arrays of objects as numbers or booleans.
 
     Parameters
     ----------
@@ -130,7 +131,7 @@ def plain_labels(y, estimator):
     y = plain_target(y, estimator)
     plain = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
     if plain is not None and not pd.isna(y).any():
-        # Nullable integers would pass through float, where large labels become one.
+        # Nullable integers would be converted through float, where large labels become equal.
         return np.asarray(y, dtype=plain)
     if isinstance(y, np.ndarray | pd.Series) and y.ndim == 1 and y.dtype.kind == "O":
         return pd.Series(y).infer_objects().to_numpy()
@@ -138,24 +139,24 @@ def plain_labels(y, estimator):
 
 
 def select_rows(X, indices, *, lazy=False) -> Any:
-    """Return the rows of X at these indices.
+    """Return the samples of X at these indices.
 
     Parameters
     ----------
     X : array of any dimension, sparse matrix or frame
-        The rows.
+        The samples.
     indices : ndarray of shape (m,), int
-        Which rows, in which order; a row may come more than once.
+        The indices of the samples to return, in this order; they may repeat.
     lazy : bool, default=False
-        Return `ResampledRows` where X is an array or such a view.
+        Whether to return `ResampledRows` where X is an array or such a view.
 
     Returns
     -------
-    The same container; a frame keeps its index where no row comes twice.
+    The same container; a frame keeps its index if no sample is repeated.
     """
     if isinstance(X, ResampledRows) and not lazy:
         return np.asarray(X[indices])
-    # Paths cost nothing.
+    # A copy of paths costs nothing.
     if lazy and isinstance(X, np.ndarray) and X.ndim > 1:
         return ResampledRows(X, indices, indices, np.broadcast_to(0.0, len(indices)))
     selected = safe_indexing(X, indices)
@@ -172,9 +173,9 @@ def select_target(y, indices, X_resampled) -> Any:
     y : array-like of shape (n,)
         Labels.
     indices : ndarray of shape (m,), int
-        Which.
+        The indices of the labels to return.
     X_resampled : object
-        The rows that they belong to: where these have an index, it is theirs too.
+        The samples that the labels belong to; if they have an index, the labels get it too.
 
     Returns
     -------
@@ -191,16 +192,16 @@ def select_target(y, indices, X_resampled) -> Any:
 
 
 def in_container(given, rows: Any, origin) -> Any:
-    """Return resampled rows in the container that X was: chosen ones as they were there.
+    """Return resampled samples in the same container as X; chosen samples are taken from X itself.
 
     Parameters
     ----------
     given : object
-        X as it came.
-    rows : ndarray, sparse matrix, frame or ResampledRows of m rows
-        What was computed.
+        X as it was given.
+    rows : ndarray, sparse matrix, frame or ResampledRows of m samples
+        The resampled samples as they were computed.
     origin : ndarray of shape (m,), int
-        For each of them the row of X that it is; -1 where it was made.
+        For each resampled sample, its index in X; -1 if it is synthetic.
 
     Returns
     -------
@@ -209,7 +210,7 @@ def in_container(given, rows: Any, origin) -> Any:
     Raises
     ------
     ValueError
-        If rows were made, and X has columns that hold no numbers.
+        If there are synthetic samples, and X has columns that hold no numbers.
     """
     is_made = origin < 0
     if is_lazy(rows) and is_array(given):
@@ -228,7 +229,7 @@ def in_container(given, rows: Any, origin) -> Any:
         return chosen
     made: Any = rows[is_made]
     made = made.toarray() if sparse.issparse(rows) else np.asarray(made)
-    # Where each row stands among the chosen and, below them, the made ones.
+    # The place of each sample among the chosen samples, followed by the synthetic ones.
     places = np.argsort(np.argsort(is_made, kind="stable"))
     if hasattr(given, "iloc"):
         both = pd.concat([chosen, _made_like(made, given)], ignore_index=True)
@@ -250,7 +251,7 @@ def _chosen(given, rows):
 
 
 def _objects(rows):
-    """Return rows as an array of objects of shape (m,)."""
+    """Return samples as an array of objects of shape (m,)."""
     objects = np.empty(len(rows), dtype=object)
     for place, row in enumerate(rows):
         objects[place] = row
@@ -258,7 +259,7 @@ def _objects(rows):
 
 
 def _made_like(made, given):
-    """Return made rows as a frame or Series of the dtypes of another."""
+    """Return synthetic samples as a frame or Series with the dtypes of another."""
     if given.ndim == 1:
         return pd.Series(_objects(made), name=given.name)
     if given.shape[1] == 1 and made.shape[1:] != (1,):
@@ -268,32 +269,32 @@ def _made_like(made, given):
 
 
 def column_like(values, column):
-    """Return numbers as a column of the dtype of another: rounded where that holds integers.
+    """Return numbers as a column with the dtype of another; they are rounded if it holds integers.
 
     Parameters
     ----------
     values : ndarray of shape (m,)
         Numbers.
     column : Series
-        Which holds numbers.
+        A column of numbers, whose dtype is used.
 
     Returns
     -------
     Series of shape (m,)
     """
     inferred = column.infer_objects().dtype
-    # Sparse and nullable dtypes know the plain one behind them.
+    # Sparse and nullable dtypes hold the numpy dtype that they are based on.
     plain = getattr(inferred, "subtype", getattr(inferred, "numpy_dtype", inferred))
     return pd.Series(in_dtype(values, np.dtype(plain))).astype(column.dtype)
 
 
 def columns_without_numbers(X: Any):
-    """Return the names of the columns that hold something else, with their dtypes.
+    """Return the names and dtypes of the columns that do not hold numbers.
 
     Parameters
     ----------
     X : object
-        Only frames and 2-D arrays of objects have such.
+        Only frames and 2-D arrays of objects can have such columns.
 
     Returns
     -------
@@ -311,25 +312,26 @@ def columns_without_numbers(X: Any):
 
 
 def matched_rows(rows, labels, points, target):
-    """Return which of some points each row is, to the bit, with its label.
+    """Return for each sample the index of the point that equals it to the bit, label included.
 
-    Of equal points the first row gets the first, the second the next, and so on.
+    Where several points are equal, the first such sample gets the first, the second the next, and
+    so on.
 
     Parameters
     ----------
     rows : array or sparse matrix of shape (m, d)
-        What a sampler returned.
+        The samples that a sampler returned.
     labels : ndarray of shape (m,)
         Their labels.
     points : array or sparse matrix of shape (n, d)
-        What it was given.
+        The samples that it was given.
     target : ndarray of shape (n,)
         Their labels.
 
     Returns
     -------
     ndarray of shape (m,), int
-        -1 where it is none of them.
+        The index of the point; -1 where no point equals the sample.
     """
     if rows.shape[1:] != points.shape[1:]:
         return np.full(rows.shape[0], -1)
@@ -348,7 +350,7 @@ def matched_rows(rows, labels, points, target):
 
 
 def _keys(rows, dtype):
-    """Yield for each row what tells it from others."""
+    """Yield a key for each sample; equal samples have equal keys."""
     if sparse.issparse(rows):
         rows = sparse.csr_array(rows, dtype=dtype)
         rows.sum_duplicates()

@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and only where nothing of the user's is lost."""
+"""Writing files completely or not at all, and checks that no file of the user is lost."""
 
 import os
 import secrets
@@ -13,23 +13,23 @@ __all__ = ["identity", "is_same", "lies_in", "why_not_writable", "write_text"]
 def write_text(path, text):
     """Write a text file under a temporary name, then rename it.
 
-    An interrupted run leaves the old file, or none, and never half a one. A link is followed, and
-    what is no regular file (a device, a pipe) is written to as it is.
+    An interrupted run leaves the old file or no file, never an incomplete one. A link is followed,
+    and a path that is not a regular file (a device, a pipe) is written to directly.
 
     Parameters
     ----------
     path : str or Path
-        Where to.
+        The file to write.
     text : str
-        What; UTF-8 in the file.
+        The text, which is written as UTF-8.
     """
     path = Path(path)
-    # Before links are followed: that of a pipe (/dev/stdout) leads to a name that is no file.
+    # Before links are followed: the link of a pipe (/dev/stdout) leads to a name without a file.
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8")
         return
     path = path.resolve()
-    # A name of its own: one that contains the other may be too long.
+    # A new name: one that contains the name of the file could be too long.
     temporary = path.with_name(f".skimb.{secrets.token_hex(8)}.part")
     try:
         with temporary.open("x", encoding="utf-8") as file:
@@ -41,7 +41,7 @@ def write_text(path, text):
 
 
 def why_not_writable(path):
-    """Tell why a file cannot be written, before it is.
+    """Return the reason why a file cannot be written, without writing it.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def why_not_writable(path):
     Returns
     -------
     str or None
-        None: it can, so far as is known.
+        The reason; None if the file can be written, as far as is known.
     """
     path = Path(path)
     folder = path.absolute().parent
@@ -63,19 +63,19 @@ def why_not_writable(path):
         if path.exists() and not path.is_file():
             return None
         with suppress(FileNotFoundError):
-            # Names that the file system refuses, such as one that is too long.
+            # This raises an error for names that the file system refuses, such as too long ones.
             os.lstat(path)
         with tempfile.TemporaryFile(dir=path.resolve().parent):
             return None
     except PermissionError:
         return f"the folder {folder} is not writable"
-    # Python tells of a loop of links by a RuntimeError up to 3.12.
+    # Up to Python 3.12, a loop of links raises a RuntimeError.
     except (OSError, RuntimeError, ValueError) as exc:
         return getattr(exc, "strerror", None) or str(exc)
 
 
 def identity(path):
-    """Return a value that all names of one file share, links of both kinds; None: there is none.
+    """Return a value that all names of a file share (links of both kinds); None if there is none.
 
     Parameters
     ----------
@@ -94,10 +94,10 @@ def identity(path):
 
 
 def is_same(first, second):
-    """Tell whether two paths are one file, or would be once they are written.
+    """Tell whether two paths are the same file, or would be once they are written.
 
-    Names that differ by case, or by the form of their Unicode, are one on some file systems, and
-    count as one on all.
+    Names that differ only by case, or by the form of their Unicode, are the same file on some file
+    systems, and count as the same on all.
 
     Parameters
     ----------
@@ -117,14 +117,14 @@ def is_same(first, second):
 
 
 def lies_in(path, folder):
-    """Tell whether a path lies in a folder, by its name or by what it links to.
+    """Tell whether a path lies in a folder, by its name or by the target of its link.
 
     Parameters
     ----------
     path : str or Path
-        The file, there or not.
+        The file, which may not exist yet.
     folder : str or Path
-        A folder that is there.
+        A folder that exists.
 
     Returns
     -------

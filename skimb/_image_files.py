@@ -289,7 +289,7 @@ def _allocated(shape, dtype):
         size = np.prod(shape, dtype=float) * dtype.itemsize / 2**30
         raise ValueError(
             f"{shape[0]} images of shape (H, W, C) = {shape[1:]} take {size:.0f} GiB, more than "
-            "can be allocated. Give a smaller image_shape, or give the paths to an estimator, which "
+            "can be allocated. Give a smaller image_shape, or give the paths to an estimator: it "
             "decodes them batch by batch."
         ) from exc
 

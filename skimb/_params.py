@@ -1,9 +1,10 @@
 """The one module that uses scikit-learn's private names: parameter tables, scorers, indexing.
 
-Everything else in skimb uses scikit-learn's public names, and a test reads the sources for it.
-Should one of these move, this file is the only place to change. Two idioms need no import and may
-stand anywhere: the class attribute ``_parameter_constraints``, and what imbalanced-learn asks of a
-class that is a sampler (``_fit_resample``, ``_check_X_y``, ``_sampling_type``).
+All other modules of skimb use scikit-learn's public names only, and a test checks the sources for
+this. If a private name moves, this file is the only place to change. Two idioms need no import and
+may be used anywhere: the class attribute ``_parameter_constraints``, and the attributes that
+imbalanced-learn requires of a sampler class (``_fit_resample``, ``_check_X_y``,
+``_sampling_type``).
 """
 
 from numbers import Integral, Number, Real
@@ -38,12 +39,12 @@ check_sample_weight: Any = validation._check_sample_weight
 fit_context: Any = base._fit_context
 safe_indexing: Any = _safe_indexing
 
-#: What tells an estimator that sets other parameters before it fits the one that it was given.
+#: Attributes of searches, which set other parameters before they fit the estimator they are given.
 GRIDS = ("param_grid", "param_distributions", "search_spaces")
 
 
 def check_parameters(estimator):
-    """Check the own parameters of an object against its table, for methods that do not fit.
+    """Check the parameters of an object against its table, for methods other than fit.
 
     Parameters
     ----------
@@ -69,20 +70,21 @@ def check_parameters(estimator):
 
 
 def check_handed_in(estimator):
-    """Check the parameters of all that an estimator was given to run, to any depth.
+    """Check the parameters of all estimators that are parameters of an estimator, to any depth.
 
-    Call it before any work: each would check its own, but only when its turn comes, or not at all
-    where the one that runs it has switched that off.
+    Call it before any work. Otherwise each estimator would check its parameters only when it is
+    fitted, or not at all if the estimator that fits it has switched validation off.
 
     Parameters
     ----------
     estimator : estimator
-        Whose parameters hold other estimators, or lists of them; its own are not checked.
+        An estimator whose parameters hold other estimators, or lists of them; its own parameters
+        are not checked.
 
     Raises
     ------
     ValueError
-        If one of theirs has a value that it may not have.
+        If a parameter of one of these estimators has a value that is not allowed.
     """
     if not get_config()["skip_parameter_validation"]:
         _check_each(estimator.get_params(deep=False).values())
@@ -97,7 +99,7 @@ def _check_each(values):
 def _check_deep(value):
     if isinstance(value, list | tuple):
         _check_each(value)
-    # What is frozen is fitted: its parameters have had their time.
+    # A frozen estimator is fitted already: its parameters are not used any more.
     elif (
         hasattr(value, "get_params")
         and not isinstance(value, type)
@@ -110,7 +112,7 @@ def _check_deep(value):
 
 
 def plain(value) -> Any:
-    """Return a number as Python's own: torch takes no other, and small ones of NumPy overflow.
+    """Return a number as a Python number: torch takes no others, and small types of NumPy overflow.
 
     Parameters
     ----------
@@ -119,7 +121,7 @@ def plain(value) -> Any:
 
     Returns
     -------
-    bool, int or float; or what is no real number, as it is
+    bool, int or float; any other value is returned as it is
 
     Examples
     --------
@@ -136,12 +138,12 @@ def plain(value) -> Any:
 
 
 def plain_params(estimator):
-    """Return the parameters of an estimator by name, numbers as Python's own.
+    """Return the parameters of an estimator by name, with numbers as Python numbers.
 
     Parameters
     ----------
     estimator : estimator
-        The estimator; parameters of its parameters are not among them.
+        The estimator; nested parameters are not included.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""State that a process has only once: global random generators, and the number of threads."""
+"""Process-wide state: a lock for the global random generators and the number of threads."""
 
 import os
 import threading
@@ -26,7 +26,7 @@ _thread = _Thread()
 
 
 def _after_fork():
-    # Another thread of the parent may have held the lock: in the child nobody would release it.
+    # Another thread of the parent may have held the lock, and would never release it in the child.
     _Turn.lock = threading.Lock()
     _Turn.is_forked = True
 
@@ -37,12 +37,13 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def exclusive():
-    """Run the block while no other thread of this process runs such a block.
+    """Run a block while no other thread of this process runs such a block.
 
     Torch's dropout and initialisation draw from a generator that all threads share, and numpy has
-    such a generator too: only one thread at a time may seed, use and restore them. A block may
-    contain another one. Within it joblib runs its jobs one after the other, unless another backend
-    is asked for: jobs in threads could wait for the end of this block, and the block for them.
+    such a generator too: only one thread at a time may seed, use and restore them. Blocks may be
+    nested. Within a block, joblib runs its jobs one after the other, unless another backend is
+    requested: otherwise jobs in threads could wait for the end of this block, and the block for
+    the jobs.
     """
     if _thread.is_inside:
         yield

@@ -1,6 +1,7 @@
-"""What else people hold images in: tensors, columns of arrays, data sets of torch.
+"""Conversion of other containers of images: tensors, columns of arrays, data sets of torch.
 
-Torch and skorch are recognised without being imported: where they are not, nothing is theirs.
+Objects of torch and skorch are recognised without importing these packages: if a package is not
+imported yet, X cannot be an object of it.
 """
 
 import sys
@@ -22,26 +23,28 @@ def as_array(X):
     if not is_tensor(X):
         return X
     if X.layout is not sys.modules["torch"].strided:
-        raise ValueError(f"Got a tensor of layout {X.layout}. Give it dense: tensor.to_dense().")
+        raise ValueError(
+            f"Tensors must be dense. Got one of layout {X.layout}. Give tensor.to_dense()."
+        )
     values = X.detach().cpu()
     try:
         return values.numpy()
     except TypeError:
-        # numpy lacks the type, bfloat16 say: float32 holds each of its values.
+        # numpy lacks the type (bfloat16, for instance), but float32 holds each of its values.
         return values.float().numpy()
 
 
 def unpacked(X: Any, name="X") -> Any:
-    """Return images, or a target, as scikit-learn can validate them.
+    """Return images, or a target, in a form that scikit-learn can validate.
 
     Parameters
     ----------
     X : object
-        What was given: a tensor, with a gradient or not, on any device; a list of tensors; an
-        object array, Series or one-column frame of arrays; skorch's `SliceDataset`. Anything else
-        comes back as it is.
+        The images: a tensor, with or without a gradient, on any device; a list of tensors; an
+        object array, Series or one-column frame of arrays; or skorch's `SliceDataset`. Any other
+        object is returned as it is.
     name : str, default="X"
-        What it is called.
+        The name of the argument in error messages.
 
     Returns
     -------
@@ -50,8 +53,8 @@ def unpacked(X: Any, name="X") -> Any:
     Raises
     ------
     ValueError
-        If it is a container that cannot be told to hold images only, or holds arrays of several
-        shapes.
+        If it is a container that may hold more than images, or that can be read only once, or if it
+        holds arrays of several shapes.
     """
     if isinstance(X, np.ndarray) and X.dtype.kind != "O":
         return X
@@ -73,9 +76,9 @@ def unpacked(X: Any, name="X") -> Any:
 
 
 def _refuse(X, name):
-    """Refuse containers in which images and labels stand together, or that are read once."""
+    """Refuse containers that hold images together with labels, or that can be read only once."""
     kind = type(X).__name__
-    wanted = f"Give {name} as an array, a list or a tensor of one value a row"
+    wanted = f"Give {name} as an array, a list or a tensor with one value for each sample"
     if name == "X":
         wanted = "Give X as an array, a list of arrays, a tensor, or paths of image files"
     if isinstance(X, Mapping):
@@ -83,15 +86,15 @@ def _refuse(X, name):
         raise ValueError(f"{name} is a {kind}. {wanted}, such as {name}[{key!r}].")
     if _is_of("torch.utils.data", "DataLoader", X) or isinstance(X, Iterator):
         raise ValueError(
-            f"{name} is a {kind}, which is read in an order of its own, and the estimator makes its"
-            f" batches itself. {wanted}."
+            f"{name} is a {kind}, which has its own order, but the estimator makes its batches "
+            f"itself. {wanted}."
         )
     if _is_of("torch.utils.data", "Dataset", X):
         raise ValueError(
-            f"{name} is a torch Dataset ({kind}), which gives images and labels together. {wanted}:"
-            " X = np.stack([np.asarray(image) for image, _ in dataset]) and y = np.array([label "
-            "for _, label in dataset]). An ImageFolder has paths: [path for path, _ in "
-            "dataset.samples]."
+            f"{name} is a torch Dataset ({kind}), which returns images and labels together. "
+            f"{wanted}: X = np.stack([np.asarray(image) for image, _ in dataset]) and y = "
+            "np.array([label for _, label in dataset]). An ImageFolder has paths: [path for path, "
+            "_ in dataset.samples]."
         )
 
 
@@ -104,17 +107,17 @@ def _is_array(row):
 
 
 def _are_ragged(rows):
-    """Tell whether rows are arrays of several shapes."""
+    """Tell whether the items are arrays of different shapes."""
     return len({row.shape for row in rows if isinstance(row, np.ndarray)}) > 1
 
 
 def _stacked(rows, name):
-    """Return one array of rows that all have one shape."""
+    """Stack items, which must all have one shape, into one array."""
     rows = [np.asarray(as_array(row)) for row in rows]
     shapes = {row.shape for row in rows}
     if len(shapes) > 1:
         raise ValueError(
-            f"{name} holds arrays of several shapes: {sorted(shapes)[:5]}. All images must have one"
-            " shape: resize them, or give paths and `image_shape`."
+            f"{name} holds arrays of different shapes: {sorted(shapes)[:5]}. All images must have "
+            "one shape. Resize them, or give paths and `image_shape`."
         )
     return np.stack(rows)

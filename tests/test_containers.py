@@ -248,7 +248,10 @@ def test_images_are_made_beside_whatever_holds_them(sampler, kept):
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (objects([*IMAGES[1:], np.zeros((4, 4))]), r"one shape. Row 0 has \(6, 5\), row 39 has"),
+        (
+            objects([*IMAGES[1:], np.zeros((4, 4))]),
+            r"one shape. Sample 0 has shape \(6, 5\), and sample 39",
+        ),
         (list(enumerate(CODES)), "strings"),
         (torch.tensor(IMAGES).reshape(N, -1).to_sparse(), "to_dense"),
         ({"a": POINTS}, "Got <class 'dict'>"),

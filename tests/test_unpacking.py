@@ -72,10 +72,10 @@ REFUSED = {
     "a generator": (lambda: (image for image in X), "X is a generator"),
     "a Dataset": (Pairs, r"X is a torch Dataset \(Pairs\).* X = np\.stack"),
     "a TensorDataset": (lambda: TensorDataset(torch.from_numpy(X)), r"\(TensorDataset\)"),
-    "a list of two shapes": (lambda: [*X[:-1], X[0][:3]], "X holds arrays of several shapes"),
+    "a list of two shapes": (lambda: [*X[:-1], X[0][:3]], "X holds arrays of different shapes"),
     "a Series of two shapes": (
         lambda: pd.Series([*X[:-1], X[0][:3]]),
-        r"X holds arrays of several shapes: \[\(3, 8\), \(8, 8\)\]",
+        r"X holds arrays of different shapes: \[\(3, 8\), \(8, 8\)\]",
     ),
 }
 
@@ -132,7 +132,7 @@ def test_a_target_may_be_any_tensor(estimator, given):
 
 @pytest.mark.parametrize("given", [{"y": Y}, (label for label in Y)], ids=["dict", "generator"])
 def test_a_target_that_is_no_column_is_named(given):
-    with pytest.raises(ValueError, match=r"y is a \w+.* one value a row"):
+    with pytest.raises(ValueError, match=r"y is a \w+.* one value for each sample"):
         CNNClassifier(**QUICK).fit(X, given)
 
 
