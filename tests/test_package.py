@@ -28,17 +28,17 @@ WITHOUT_TORCH = [
 ]
 
 
-def test_rooms_of_numpy_do_not_import_torch():
+def test_modules_of_numpy_do_not_import_torch():
     code = f"import sys, {', '.join(WITHOUT_TORCH)}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_importing_skimb_imports_no_room():
+def test_importing_skimb_imports_no_module_of_it():
     code = "import sys, skimb; assert not [m for m in sys.modules if m.startswith('skimb.')]"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_rooms_are_attributes():
+def test_modules_are_attributes():
     code = "import skimb; skimb.metrics.imbalance_scoring; assert 'metrics' in dir(skimb)"
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -1,7 +1,7 @@
 """Embeddings and two-stage training on real images: ``python docs/guide/embeddings.py``.
 
-Writes two pictures, and prints what each head of a `DecoupledClassifier` makes of one network.
-scikit-learn's digits, "8" against the rest at 1:20.
+The script writes two figures, and prints the scores of each head of a `DecoupledClassifier` on the
+same network. The data are scikit-learn's digits, "8" against the rest at 1:20.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from skimb.over_sampling import SMOTE
 mpl.use("agg")
 import matplotlib.pyplot as plt
 
-#: How the networks of the page were trained, and their heads.
+#: Parameters of the networks of the page, and of their heads.
 RECIPE = {"batch_size": 128, "augmentation": None}
 OF_HEAD = {"max_epochs": 10, "batch_size": 128}
 
@@ -44,7 +44,7 @@ HEADS = {
 
 
 def draw_neighbours(X, y, path, *, max_epochs=20):
-    """Draw classes in a plane, and the nearest images of some eights: in pixels and embedded."""
+    """Draw the classes in a plane, and the nearest images of some eights, in both spaces."""
     train, test, y_train, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
     network = CNNClassifier(max_epochs=max_epochs, **RECIPE, random_state=0)
     network.fit(train, y_train)
@@ -63,19 +63,19 @@ def draw_neighbours(X, y, path, *, max_epochs=20):
         neighbours = NearestNeighbors(n_neighbors=7).fit(values)
         nearest = neighbours.kneighbors(return_distance=False)
         of_eights = nearest[y_test == 1]
-        share = y_test[of_eights[:, :5]].mean()
+        fraction = y_test[of_eights[:, :5]].mean()
         ax.set(xticks=[], yticks=[])
         ax.set_title(
-            f"Test images {name}\nof the five nearest to an 8, {share:.0%} are 8s", fontsize=10
+            f"Test images {name}\nof the five nearest to an 8, {fraction:.0%} are 8s", fontsize=10
         )
-        # The eights whose company in pixels is the worst.
-        company = y_test[
+        # The eights with the fewest eights among their nearest images in pixels.
+        eights_nearby = y_test[
             NearestNeighbors(n_neighbors=7)
             .fit(points["in pixels"])
             .kneighbors(return_distance=False)
         ].mean(axis=1)
         eights = np.flatnonzero(y_test == 1)
-        shown = eights[np.argsort(company[eights], kind="stable")[:4]]
+        shown = eights[np.argsort(eights_nearby[eights], kind="stable")[:4]]
         axes = below.subplots(4, 8)
         for line, row in zip(axes, shown, strict=True):
             for place, other in enumerate([row, *nearest[row]]):
@@ -90,7 +90,7 @@ def draw_neighbours(X, y, path, *, max_epochs=20):
 
 
 def draw_searches(X, y, path, *, max_epochs=10):
-    """Draw what a search over heads and a search end to end find, and how long they take."""
+    """Draw the scores of a search over heads and of a search end to end."""
     gammas, weights = [0, 1, 2, 5], [None, "sqrt", "balanced", {0: 1, 1: 10}]
     grid = {"loss": [FocalLoss()], "loss__gamma": gammas, "class_weight": weights}
     network = CNNClassifier(max_epochs=max_epochs, **RECIPE, random_state=0)
@@ -118,13 +118,13 @@ def draw_searches(X, y, path, *, max_epochs=10):
         ax.set_xticks(range(len(gammas)), [f"gamma {gamma}" for gamma in gammas])
         ax.set_yticks(range(len(weights)), ["no weights", "sqrt", "balanced", "1 : 10"])
         ax.set_title(name, fontsize=10)
-    figure.colorbar(image, ax=axes, label="F1 of the rare class, 3 folds", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="F1 of the minority class, 3 folds", shrink=0.8)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
 def compare_heads(X, y, *, n_seeds=5, max_epochs=10):
-    """Print a table of heads: mean and standard deviation over splits."""
+    """Print a table of heads, with the mean and the standard deviation over splits."""
     scores = {name: [] for name in HEADS}
     for seed in range(n_seeds):
         train, test, y_train, y_test = train_test_split(
@@ -161,7 +161,7 @@ def compare_heads(X, y, *, n_seeds=5, max_epochs=10):
 
 
 def main():
-    """Draw both pictures, and print the table."""
+    """Draw both figures, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--folder", type=Path, default=Path(__file__).parent, help="for the figures"

@@ -386,8 +386,8 @@ class Broken(SquaredErrorLoss):
     [
         ("weight", "Weights must multiply"),
         ("shape", r"Targets of shape \(12, 1\)"),
-        ("batch", "alone as among others"),
-        ("gradient", "gradient must be that of its value"),
+        ("batch", "alone as in a batch"),
+        ("gradient", "gradient must be the gradient of its value"),
         ("infinite", "must be finite at an output of 10000"),
     ],
 )

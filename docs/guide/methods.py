@@ -1,7 +1,8 @@
-"""Draw what each remedy does to a decision: ``python docs/guide/remedies.py`` writes remedies.png.
+"""Draw how each method changes the decision: ``python docs/guide/methods.py`` writes methods.png.
 
-Two classes in a plane, 600 rows and 30; every remedy trains the same small network from the same
-seed. The colour is the probability of the rare class, the line is where `predict` changes its mind.
+The data are two classes in a plane, of 600 and 30 samples; every method trains the same small
+network from the same seed. The colour is the probability of the minority class, and the line is the
+decision boundary of `predict`.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from skimb.under_sampling import RandomUnderSampler
 mpl.use("agg")
 import matplotlib.pyplot as plt
 
-REMEDIES = {
+METHODS = {
     "none": {},
     'class_weight="balanced"': {"class_weight": "balanced"},
     'class_weight="sqrt"': {"class_weight": "sqrt"},
@@ -48,15 +49,15 @@ REMEDIES = {
 }
 
 
-def draw_rows(n_common, n_rare, seed):
-    """Return points in the plane: a wide cloud, and a rare crescent at its edge."""
+def draw_samples(n_majority, n_minority, seed):
+    """Return points in the plane: a wide majority class, and a minority crescent at its edge."""
     rng = np.random.RandomState(seed)
-    common = rng.randn(n_common, 2)
-    angle = rng.uniform(-0.9, 0.9, n_rare)
-    radius = 2.0 + 0.45 * rng.randn(n_rare)
-    rare = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-    y = np.repeat(["common", "rare"], [n_common, n_rare])
-    return np.concatenate([common, rare]).astype(np.float32), y
+    majority = rng.randn(n_majority, 2)
+    angle = rng.uniform(-0.9, 0.9, n_minority)
+    radius = 2.0 + 0.45 * rng.randn(n_minority)
+    minority = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    y = np.repeat(["majority", "minority"], [n_majority, n_minority])
+    return np.concatenate([majority, minority]).astype(np.float32), y
 
 
 def network(in_channels, n_outputs, *, head=nn.Linear):
@@ -65,7 +66,7 @@ def network(in_channels, n_outputs, *, head=nn.Linear):
 
 
 def cosine_network(in_channels, n_outputs):
-    """Return the same network with the head that LDAM wants."""
+    """Return the same network with the head that LDAM needs."""
     return network(in_channels, n_outputs, head=CosineLinear)
 
 
@@ -78,22 +79,22 @@ def main():
     )
     arguments = parser.parse_args()
     n_fresh, max_epochs = (20, 1) if arguments.quick else (1000, 60)
-    X, y = draw_rows(600, 30, seed=0)
-    X_test, y_test = draw_rows(60 * n_fresh, 3 * n_fresh, seed=1)
+    X, y = draw_samples(600, 30, seed=0)
+    X_test, y_test = draw_samples(60 * n_fresh, 3 * n_fresh, seed=1)
     side = np.linspace(-3.5, 4, 120, dtype=np.float32)
     grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
     n_columns = 5
-    n_lines = -(-len(REMEDIES) // n_columns)
+    n_lines = -(-len(METHODS) // n_columns)
     figure, axes = plt.subplots(
         n_lines, n_columns, figsize=(2.5 * n_columns, 2.6 * n_lines), layout="constrained"
     )
-    print("| remedy | precision | recall | F1 | mean probability of the rare class |")
+    print("| method | precision | recall | F1 | mean probability of the minority class |")
     print("| --- | --- | --- | --- | --- |")
-    for ax, (name, params) in zip(axes.flat, REMEDIES.items(), strict=True):
+    for ax, (name, params) in zip(axes.flat, METHODS.items(), strict=True):
         module = cosine_network if isinstance(params.get("loss"), LDAMLoss) else network
         settings = {"lr": 1e-2, "max_epochs": max_epochs, "steps_per_epoch": 10}
         clf = CNNClassifier(module, batch_size=128, random_state=0, **settings, **params).fit(X, y)
-        report = per_class_report(y_test, clf.predict(X_test)).loc["rare"]
+        report = per_class_report(y_test, clf.predict(X_test)).loc["minority"]
         mean = clf.predict_proba(X_test)[:, 1].mean()
         print(
             f"| `{name}` | {report['precision']:.2f} | {report['recall']:.2f} | "
@@ -102,11 +103,11 @@ def main():
         proba = clf.predict_proba(grid)[:, 1].reshape(len(side), -1)
         ax.contourf(side, side, proba, levels=np.linspace(0, 1, 21), cmap="RdBu_r", alpha=0.75)
         ax.contour(side, side, proba, levels=[0.5], colors="black", linewidths=1.4)
-        for label, color, size in (("common", "#2b5b8a", 3), ("rare", "#8a1c1c", 9)):
+        for label, color, size in (("majority", "#2b5b8a", 3), ("minority", "#8a1c1c", 9)):
             ax.scatter(*X[y == label].T, s=size, color=color, linewidths=0)
         ax.set(xticks=[], yticks=[], xlim=(-3.5, 4), ylim=(-3.5, 4), aspect="equal")
         ax.set_title(name, fontsize=9)
-    figure.savefig(arguments.folder / "remedies.png", dpi=110)
+    figure.savefig(arguments.folder / "methods.png", dpi=110)
 
 
 if __name__ == "__main__":
