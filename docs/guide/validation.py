@@ -1,7 +1,7 @@
-"""Where a resampler may stand: ``python docs/guide/validation.py`` writes validation.png.
+"""Where to put a resampler: ``python docs/guide/validation.py`` writes validation.png.
 
-Images of noise with labels that know nothing of them: nothing can be learned, the truth is a
-balanced accuracy of 0.5. Prints what each arrangement believes, and what it does on fresh images.
+The images are noise, with random labels: nothing can be learned, and the true balanced accuracy is
+0.5. The script prints the validation score of each arrangement, and its score on new images.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def noise(n, seed):
 
 
 def network(seed, **params):
-    """Return a network that has time to learn its rows by heart."""
+    """Return a network that has time to memorise its samples."""
     return CNNClassifier(
         **{
             "early_stopping": True,
@@ -45,7 +45,7 @@ def network(seed, **params):
 
 
 def split_by_hand(X, y, seed, sampler):
-    """Resample, then split: what is written most often."""
+    """Resample, then split, which is a common mistake."""
     X, y = sampler.fit_resample(X, y)
     X, X_valid, y, y_valid = train_test_split(X, y, test_size=0.3, random_state=seed)
     clf = network(seed, early_stopping=False).fit(X, y)
@@ -85,24 +85,24 @@ def main():
     arguments = parser.parse_args()
     n_seeds, n_images, n_fresh = (1, 200, 100) if arguments.quick else (5, 1500, 3000)
     figure, ax = plt.subplots(figsize=(8, 3.2), layout="constrained")
-    print("| arrangement | believed | true |")
+    print("| arrangement | validation score | true |")
     print("| --- | --- | --- |")
     for place, (name, (arrange, sampler)) in enumerate(ARRANGEMENTS.items()):
-        believed, true = [], []
+        validated, true = [], []
         for seed in range(n_seeds):
             sampler.set_params(random_state=seed)
             score, model = arrange(*noise(n_images, seed), seed, sampler)
             X_test, y_test = noise(n_fresh, 1000 + seed)
-            believed.append(score)
+            validated.append(score)
             true.append(balanced_accuracy_score(y_test, model.predict(X_test)))
-        print(f"| {name} | {np.mean(believed):.2f} | {np.mean(true):.2f} |")
-        leaks = np.mean(believed) > 0.6
-        ax.barh(place, np.mean(believed) - 0.5, left=0.5, color="#b2182b" if leaks else "#4878a8")
-        ax.plot(believed, np.full(len(believed), place), "o", color="black", markersize=3)
+        print(f"| {name} | {np.mean(validated):.2f} | {np.mean(true):.2f} |")
+        leaks = np.mean(validated) > 0.6
+        ax.barh(place, np.mean(validated) - 0.5, left=0.5, color="#b2182b" if leaks else "#4878a8")
+        ax.plot(validated, np.full(len(validated), place), "o", color="black", markersize=3)
     ax.set_yticks(range(len(ARRANGEMENTS)), list(ARRANGEMENTS))
     ax.invert_yaxis()
     ax.axvline(0.5, color="black", linewidth=1.2)
-    ax.set(xlim=(0.35, 1.0), xlabel="balanced accuracy that the validation part shows (truth: 0.5)")
+    ax.set(xlim=(0.35, 1.0), xlabel="balanced accuracy on the validation part (truth: 0.5)")
     ax.spines[["top", "right", "left"]].set_visible(False)
     figure.savefig(arguments.folder / "validation.png", dpi=110)
 
