@@ -1,7 +1,8 @@
-"""Show what resamplers do to real images: ``python docs/guide/resamplers.py`` writes two pictures.
+"""Show how resamplers change real images: ``python docs/guide/resamplers.py`` writes two figures.
 
-scikit-learn's digits, "8" against the rest at 1:20. Generators are shown with the parents of what
-they make; selectors in the plane of the two widest directions, with the pictures of what they drop.
+The data are scikit-learn's digits, "8" against the rest at 1:20. Synthetic images are shown between
+their parents. Selectors are shown in the plane of the first two principal components, with some of
+the images that they drop.
 """
 
 import argparse
@@ -46,7 +47,7 @@ SELECTORS = {
 
 
 def draw_generators(X, y, path):
-    """Draw, for each generator, five new images, each between its parents where it tells them."""
+    """Draw five new images of each generator, each between its parents where these are known."""
     figure, axes = plt.subplots(
         len(GENERATORS), 15, figsize=(11, 4.9), gridspec_kw={"wspace": 0.05, "hspace": 0.35}
     )
@@ -59,7 +60,7 @@ def draw_generators(X, y, path):
         gaps = getattr(sampler, "gaps_", np.full(len(made), 0.5))
         if parents is None and hasattr(sampler, "sample_indices_"):
             parents = np.column_stack([sampler.sample_indices_[len(X) :]] * 2)
-        # Where the gap is widest, it shows most.
+        # The images that lie farthest from both parents differ most from them.
         rows = np.argsort(np.abs(gaps - 0.5), kind="stable")[:5]
         for place, row in enumerate(rows):
             shown = [None, made[row], None]
@@ -82,7 +83,7 @@ def draw_generators(X, y, path):
 
 
 def draw_selectors(X, y, path):
-    """Draw what each selector keeps of the frequent class, and some of what it drops."""
+    """Draw the samples of the majority class that each selector keeps, and some that it drops."""
     plane = PCA(2, random_state=0).fit_transform(X.reshape(len(X), -1))
     figure = plt.figure(figsize=(13, 3.9), layout="constrained")
     grid = figure.add_gridspec(2, 8 * len(SELECTORS), height_ratios=[5, 1])
@@ -107,7 +108,7 @@ def draw_selectors(X, y, path):
 
 
 def main():
-    """Draw both pictures."""
+    """Draw both figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--folder", type=Path, default=Path(__file__).parent, help="for the figures"
