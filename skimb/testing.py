@@ -21,7 +21,7 @@ EXTREME = 1e4
 
 
 def check_loss(loss, *, n_classes=3):
-    """Check that a loss meets the contract of the estimators and of a plain PyTorch loop.
+    """Check that a loss meets the contract of the estimators and of an ordinary PyTorch loop.
 
     The loss must return one value for each sample, which does not depend on the other samples or
     on their order. Its gradient must be the gradient of its value, and finite even where float32
