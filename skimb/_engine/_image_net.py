@@ -286,12 +286,13 @@ class ImageNet(Net):
     def _train(self, dataset):
         if not self.initialized_:
             self.initialize()
-        events = "on_batch_begin", "on_batch_end"
+        events, own = ("on_batch_begin", "on_batch_end"), self.own_callbacks
         self.__dict__.update(
             recent_=RecentBatches(self.module_, dataset.shape, self.plan.batch_size),
+            notes_batches_=bool(own),
             shows_batches_=any(
                 getattr(type(callback), event) is not getattr(Callback, event)
-                for _, callback in self.own_callbacks
+                for _, callback in own
                 for event in events
             ),
         )

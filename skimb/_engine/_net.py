@@ -34,6 +34,8 @@ class Net(NeuralNet):
 
     #: Whether callbacks of users look at batches, and so at their losses.
     shows_batches_ = False
+    #: Whether there are callbacks of users, which may ask the history for its batches.
+    notes_batches_ = False
 
     def __init__(self, module, criterion, *, layers: Any = None, n_stacked=0, **kwargs):
         super().__init__(module, criterion, **kwargs)
@@ -105,7 +107,7 @@ class Net(NeuralNet):
 
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
         """Begin a record of the batch, where callbacks of users may ask for it."""
-        if self.shows_batches_:
+        if self.notes_batches_:
             super().on_batch_begin(net, batch=batch, training=training, **kwargs)
 
     def _set_training(self, training=True):
