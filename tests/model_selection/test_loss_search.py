@@ -28,7 +28,7 @@ from sklearn.model_selection import (
 )
 from torch import nn
 
-from skimb._engine import _length, _net
+from skimb._engine import _image_net, _length
 from skimb._engine._blocks import forward
 from skimb._engine._together import train_together, why_alone, why_slower
 from skimb.losses import CrossEntropyLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss, Loss
@@ -321,7 +321,7 @@ def test_a_given_backbone_reads_each_image_once(fitted, small_digits, monkeypatc
             rows.append(len(images))
         return forward(module, images, n_rows, **options)
 
-    monkeypatch.setattr(_net, "forward", counting)
+    monkeypatch.setattr(_image_net, "forward", counting)
     search = LossSearchCV(FrozenEstimator(fitted), GRID, backbone="given", cv=CV, refit=False)
     search.fit(X, y)
     # Beside these, two rows of noise to try the last layer.
