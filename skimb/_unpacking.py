@@ -6,7 +6,7 @@ imported yet, X cannot be an object of it.
 
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def unpacked(X: Any, name="X") -> Any:
     if isinstance(X, list | tuple):
         is_mixed = any(is_tensor(row) for row in X) or _are_ragged(X)
         return _stacked(X, name) if is_mixed else X
-    values: Any = X.to_numpy() if hasattr(X, "iloc") else X
+    values = cast(Any, X).to_numpy() if hasattr(X, "iloc") else cast(Any, X)
     if isinstance(values, np.ndarray) and values.dtype == object and values.size:
         if values.ndim == 2 and values.shape[1] == 1:
             values = values[:, 0]
