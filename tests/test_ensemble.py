@@ -90,6 +90,7 @@ def test_half_of_each_bag_is_rare():
     assert counts[:17].min() > 10
 
 
+@pytest.mark.slow
 def test_shares_that_vary():
     _, found = bags(strategy="variation", n_estimators=100)
     n_rare = [int(np.isin(bag, RARE).sum()) for bag in found]
@@ -106,6 +107,7 @@ def test_size_of_the_bags(max_samples, size, n_rare):
     assert {(len(bag), int(np.isin(bag, RARE).sum())) for bag in found} == {(size, n_rare)}
 
 
+@pytest.mark.slow
 def test_made_rows_stand_for_repeated_ones():
     model, found = bags(sampler=Halves(10))
     for rows, bag, member in zip(model.estimators_samples_, found, model.estimators_, strict=True):
@@ -291,6 +293,7 @@ def test_bags_as_the_data_are_where_nothing_is_rare():
         ReBaggRegressor(relevance=Relevance(extremes="high")).fit(X, even)
 
 
+@pytest.mark.slow
 def test_given_relevance():
     low = Relevance([(-0.5, 1), (-0.4, 0)])
     _, found = bags(relevance=low)

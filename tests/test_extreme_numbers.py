@@ -54,6 +54,7 @@ def test_equal_weights_of_any_unit_train_the_same_classifier(unit, params, data)
 
 
 @pytest.mark.parametrize("estimator", [CNNRegressor, CNNClassifier])
+@pytest.mark.slow
 def test_weights_that_differ_keep_their_proportions_in_any_unit(estimator, data):
     X, y, target = data
     target = target if estimator is CNNRegressor else y
@@ -71,6 +72,7 @@ def test_a_row_of_a_tiny_weight_beside_a_huge_one_is_still_a_row(data):
     assert np.isfinite(clf.predict_proba(X)).all()
 
 
+@pytest.mark.slow
 def test_weights_of_any_unit_train_the_same_two_stages(data):
     X, y, _ = data
     network = FrozenEstimator(CNNClassifier(**QUICK).fit(X, y))

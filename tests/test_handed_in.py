@@ -185,6 +185,7 @@ def test_a_search_over_losses_does_not_score_a_typo_either(search):
     assert np.isnan(found.cv_results_["mean_test_score"]).tolist() == [False, True]
 
 
+@pytest.mark.slow
 def test_a_search_that_is_handed_in_checks_its_candidates():
     """Its own estimator may be nonsense before the search has set it."""
     X, y = some_images()

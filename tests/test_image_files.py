@@ -800,6 +800,7 @@ def test_deep_files_train_the_same_network_as_the_array(ending, dtype, scan, tmp
     assert plain.value_range_ == expected.value_range_ == (images.min(), images.max())
 
 
+@pytest.mark.slow
 def test_what_8_bits_would_lose_is_learnt_from_files(scan, tmp_path):
     images, y = scan
     paths = save_all(images.clip(0, 150), tmp_path, ".png")

@@ -173,6 +173,7 @@ def test_a_fourth_form_trains_and_predicts_as_an_array(digits, outside):
     assert sorted(set(outside.log) - {48})[-1] <= 16
 
 
+@pytest.mark.slow
 def test_workers_read_a_fourth_form_ahead(digits, outside):
     y = digits[1]
     proba = small().fit(outside, y).predict_proba(outside)
@@ -236,6 +237,7 @@ def test_a_cache_knows_a_fourth_form_by_its_content(digits, outside, tmp_path):
     assert calls == []
 
 
+@pytest.mark.slow
 def test_a_fourth_form_goes_through_searches_pipelines_and_stages(digits, outside):
     y = digits[1]
     train, test, y_train, _ = train_test_split(outside, y, stratify=y, random_state=0)
@@ -251,6 +253,7 @@ def test_a_fourth_form_goes_through_searches_pipelines_and_stages(digits, outsid
     assert decoupled.predict(test).shape == (12,)
 
 
+@pytest.mark.slow
 def test_a_comparison_takes_a_fourth_form(digits, outside):
     X, y = digits
     params = {"strategies": ["class_weight"], "cv": 2, "random_state": 0}

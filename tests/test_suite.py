@@ -113,6 +113,7 @@ def test_networks_of_tests_lie_on_the_cpu_whatever_the_machine_has(tmp_path):
     assert "3 passed" in output
 
 
+@pytest.mark.slow
 def test_auto_is_the_cpu_here_and_in_processes_that_a_test_starts():
     assert resolve_device("auto").type == "cpu"
     code = "import torch; assert not torch.cuda.is_available()"

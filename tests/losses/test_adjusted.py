@@ -79,6 +79,7 @@ def test_ldam_golden():
     )
 
 
+@pytest.mark.slow
 def test_special_cases_of_the_general_formula():
     plain = cross_entropy(LOGITS, TARGET)
     ones, zeros = torch.ones(3), torch.zeros(3)
@@ -98,6 +99,7 @@ def test_special_cases_of_the_general_formula():
     tau=st.floats(-1, 3),
     gamma=st.floats(0, 1),
 )
+@pytest.mark.slow
 def test_vector_scaling_by_loops(rows, tau, gamma):
     logits = torch.tensor(rows, dtype=torch.float64)
     target = torch.arange(len(rows)) % 3

@@ -66,6 +66,7 @@ def test_focal_golden(gamma):
     logits=st.lists(st.lists(st.floats(-15, 15), min_size=3, max_size=3), min_size=1, max_size=5),
     gamma=st.floats(0, 5),
 )
+@pytest.mark.slow
 def test_focal_is_the_naive_formula(logits, gamma):
     logits = torch.tensor(logits, dtype=torch.float64)
     target = torch.arange(len(logits)) % 3
@@ -183,6 +184,7 @@ def test_label_smoothing_by_class_golden():
     logits=st.lists(st.lists(st.floats(-15, 15), min_size=3, max_size=3), min_size=1, max_size=5),
     epsilon=st.floats(-0.9, 5),
 )
+@pytest.mark.slow
 def test_poly_is_the_naive_formula(logits, epsilon):
     logits = torch.tensor(logits, dtype=torch.float64)
     target = torch.arange(len(logits)) % 3

@@ -204,6 +204,7 @@ def test_rank_similarity_is_the_naive_procedure_and_its_gradient_the_published_o
     torch.testing.assert_close(values.grad, expected)
 
 
+@pytest.mark.slow
 def test_rank_similarity_falls_under_its_own_gradient():
     torch.manual_seed(0)
     target = torch.linspace(0, 1, 16)

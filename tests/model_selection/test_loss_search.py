@@ -371,6 +371,7 @@ def test_the_final_network_may_be_trained_from_the_start(small_digits):
     np.testing.assert_array_equal(search.predict_proba(X), expected.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_the_final_network_stands_as_it_is_but_for_what_was_searched(small_digits):
     X, y = small_digits
     network = clone(NETWORK).set_params(class_weight="sqrt", max_epochs=1)
@@ -425,6 +426,7 @@ def test_scorers_of_the_rare_class_and_of_ones_own(small_digits):
     assert search.scorer_.keys() == scoring.keys()
 
 
+@pytest.mark.slow
 def test_fit_times_add_up(small_digits):
     import time
 
@@ -447,6 +449,7 @@ def test_equal_for_any_number_of_jobs(small_digits):
     np.testing.assert_array_equal(*(search.predict_proba(X) for search in searches))
 
 
+@pytest.mark.slow
 def test_without_a_seed_candidates_still_differ_in_nothing_else(small_digits):
     X, y = small_digits
     network = clone(NETWORK).set_params(random_state=None)
@@ -504,6 +507,7 @@ def test_clones_and_pickles(fitted, small_digits):
     assert scores.shape == (2,)
 
 
+@pytest.mark.slow
 def test_verbose_says_how_long_things_took(small_digits, capsys):
     X, y = small_digits
     LossSearchCV(NETWORK, GRID, cv=CV, refit=False, verbose=1).fit(X, y)
@@ -677,6 +681,7 @@ def test_the_global_generators_stay_as_they_were(small_digits):
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_a_candidate_that_cannot_be_prepared_gets_the_error_score(grid, small_digits):
     X, y = small_digits
     with warnings.catch_warnings(record=True):
@@ -953,6 +958,7 @@ def test_groups_reach_the_validation_part_of_each_network(search, patients, rout
 
 
 @pytest.mark.parametrize("final", ["two_stage", "end_to_end"])
+@pytest.mark.slow
 def test_a_network_alone_speaks_for_its_two_stages(final, patients, routing):
     X, y, weight, groups = patients
     network = Recording(tiny, augmentation=None, max_epochs=1, early_stopping=True, random_state=0)

@@ -111,6 +111,7 @@ def test_the_embedding_is_what_the_last_layer_reads(photos):
     np.testing.assert_array_equal(clf.predict_proba(X[3:4]), clf.predict_proba(X)[3:4])
 
 
+@pytest.mark.slow
 def test_only_training_images_are_changed(photos):
     X, y = photos
     n_seen = []
@@ -190,6 +191,7 @@ def test_containers_of_kornia(photos):
     pickle.loads(pickle.dumps(clf)).predict(X)
 
 
+@pytest.mark.slow
 def test_a_module_is_copied(photos):
     called = []
 

@@ -41,6 +41,7 @@ def test_vgg_has_the_convolutions_of_its_paper():
     ("image_shape", "n_convolutions"),
     [((1, 8, 8), 7), ((1, 28, 28), 10), ((3, 33, 40), 13), ((1, 1, 6), 4), ((2, 1, 1), 2)],
 )
+@pytest.mark.slow
 def test_vgg_is_cut_to_the_image(image_shape, n_convolutions):
     net = VGG(image_shape[0], 3, image_shape=image_shape)
     assert sum(isinstance(layer, nn.Conv2d) for layer in net.modules()) == n_convolutions

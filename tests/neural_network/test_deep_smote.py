@@ -54,6 +54,7 @@ def test_a_row_is_the_image_of_a_code_between_its_parents(fitted):
     assert np.abs(X_res[len(X) + 5] - image).max() <= 0.51
 
 
+@pytest.mark.slow
 def test_neighbours_are_sought_among_codes(fitted):
     sampler, X, y, *_ = fitted
     rows = np.flatnonzero(y == "eight")

@@ -96,6 +96,7 @@ def test_the_net_of_a_regressor_predicts_in_the_unit_of_y(fitted_regressor, smal
     assert reg.net_.score(X, y) == pytest.approx(r2_score(y, reg.predict(X)))
 
 
+@pytest.mark.slow
 def test_the_net_reads_every_form_that_the_estimator_reads(small_digits, tmp_path):
     X, y = small_digits
     X, y = X[:60], y[:60]
@@ -176,6 +177,7 @@ def test_the_net_of_an_embedder_that_was_not_trained_here_embeds_and_refuses_tra
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.slow
 def test_a_pickle_holds_the_network_and_little_else(optimizer, small_digits):
     X, y = small_digits
     wide = partial(Wide, width=300, depth=2)
@@ -332,6 +334,7 @@ def test_what_is_no_callback_is_refused(bad, small_digits):
 # ----------------------------------------------------------------- parameters of classes
 
 
+@pytest.mark.slow
 def test_options_of_classes_are_set_by_name_and_searched(small_digits):
     X, y = small_digits
     clf = quick(Wide, module_params={"depth": 2}, optimizer="sgd")
@@ -477,6 +480,7 @@ def test_labels_of_the_validation_part_must_be_those_of_y(small_digits):
 # --------------------------------------------------------------------------- one engine
 
 
+@pytest.mark.slow
 def test_estimators_deep_smote_and_networks_trained_together_take_the_same_steps(
     small_digits, monkeypatch
 ):

@@ -88,6 +88,7 @@ def comparison(data):
     return compare(*data, strategies=OWN, estimator=ESTIMATOR, cv=2, random_state=0, n_jobs=1)
 
 
+@pytest.mark.slow
 def test_a_dict_of_names_is_a_list_of_names_to_the_bit(data):
     shared = {"estimator": ESTIMATOR, "cv": 2, "random_state": 0, "n_jobs": 1}
     for names in (["none"], ["none", "over", "threshold", "prior_shift"]):
@@ -215,6 +216,7 @@ def test_seeds_follow_the_random_state_and_objects_stay_as_they_are(data):
     assert not hasattr(own["forest"], "n_features_in_")
 
 
+@pytest.mark.slow
 def test_the_first_entry_is_the_baseline_where_there_is_no_other(data, tmp_path):
     own = {"constant class": DummyClassifier(), "forest": forest(), "shifted": "prior_shift"}
     result = compare(*data, strategies=own, estimator=ESTIMATOR, cv=2, random_state=0)
