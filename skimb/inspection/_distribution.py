@@ -126,7 +126,7 @@ class ClassDistributionDisplay:
         ratio = max(counts) / min(counts)
         ax.bar_label(bars, [f"{count}" for count in counts], padding=3)
         ax.invert_yaxis()
-        ax.set(xlabel="rows", title=f"Largest to smallest class: {ratio:.3g} to 1")
+        ax.set(xlabel="samples", title=f"Largest to smallest class: {ratio:.3g} to 1")
         ax.margins(x=0.15)
         ax.spines[["top", "right"]].set_visible(False)
         for row, label in enumerate(self.counts):
