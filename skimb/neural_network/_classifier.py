@@ -38,7 +38,7 @@ GRID_EXAMPLE = "[{'loss': ['cross_entropy']}, {'loss': [FocalLoss()], 'loss__gam
 
 
 class CNNClassifier(ClassifierMixin, BaseCNN):
-    r"""Classify images with a convolutional network, with remedies for imbalance as parameters.
+    r"""Classify images with a convolutional network, with methods for imbalance as parameters.
 
     A scikit-learn classifier in every respect: `loss`, `class_weight`, `batch_sampling` and
     `sampler` are hyperparameters that `GridSearchCV` can search. It trains on the GPU where there
@@ -48,122 +48,132 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     ----------
     module : str, nn.Module or callable, default="simple_cnn"
         The network: ``"simple_cnn"``, ``"resnet"``, ``"vgg"`` (see `SimpleCNN`, `ResNet`, `VGG`);
-        ``"linear"``, one linear layer on the pixels, the floor that a network should beat; a class
-        or callable, called as ``module(in_channels, n_outputs)``; or an instance, which is copied
-        and whose weights are the start, such as `pretrained` makes, which gets a linear layer on
-        top. It gives one logit a class (two for two classes).
+        ``"linear"``, one linear layer on the pixels, the baseline that a network should beat; a
+        class or callable, called as ``module(in_channels, n_outputs)``; or an instance, which is
+        copied and whose weights are the starting point. An instance made by `pretrained` gets a
+        linear layer on top. The network gives one logit per class (two for two classes).
     loss : str, Loss or callable, default="cross_entropy"
         ``"cross_entropy"``, ``"focal"``, ``"asymmetric"``, ``"ldam"``, ``"logit_adjusted"``,
-        ``"balanced_softmax"``, ``"vector_scaling"``, ``"poly"``: short for an object of
-        `skimb.losses` with its defaults. Such an object, whose parameters can be searched as
-        ``loss__gamma``. Or any callable ``(logits, target)``; one that returns a scalar cannot be
-        weighted. ``"ldam"`` reads cosines: a network of your own must end in `CosineLinear`.
+        ``"balanced_softmax"``, ``"vector_scaling"``, ``"poly"``: each is short for an object of
+        `skimb.losses` with its defaults. Or such an object, whose parameters can be searched as
+        ``loss__gamma``. Or any callable ``(logits, target)``; if it returns a scalar, samples
+        cannot be weighted. ``"ldam"`` reads cosines: a network of your own must end in
+        `CosineLinear`.
     class_weight : {"balanced", "sqrt", "effective"}, dict or None, default=None
-        A scheme of `skimb.class_weight.compute_class_weight`, or a weight by label. Schemes count
-        the training rows after `sampler`, before `batch_sampling`. Weights, those of rows
-        included, are rescaled to mean 1 over the training part: `lr` means the same whatever the
-        weights.
+        A scheme of `skimb.class_weight.compute_class_weight`, or a dict with a weight for each
+        label. Schemes count the training samples after `sampler` and before `batch_sampling`. All
+        weights, sample weights included, are rescaled to mean 1 over the training part, so `lr`
+        means the same whatever the weights.
     max_weight : float or None, default=None
-        What the rows of a class may weigh at most, where the average row weighs 1; at least 1. The
-        other classes are raised in proportion.
+        The largest weight that the samples of a class may have, where the average sample has weight
+        1; at least 1. The weights of the other classes are raised in proportion.
     reweight_after : float, default=0.0
-        Share of the epochs, in [0, 1), after which `class_weight` and what a loss takes from class
-        counts (margins, adjustments) set in; until then, all classes count alike [2]_.
+        Fraction of the epochs, in [0, 1), after which `class_weight` and the terms that a loss
+        takes from class counts (margins, adjustments) set in (deferred re-weighting). Until then,
+        all classes count equally [2]_.
     batch_sampling : {"balanced", "sqrt", "progressive"}, float or None, default=None
-        Shares of the classes in each batch: None as they are; ``"balanced"`` equal; ``"sqrt"`` by
-        the square roots of the counts; a float in [0, 1] between None and balanced;
-        ``"progressive"`` from None in the first epoch to balanced in the last [1]_. Each batch
-        holds exact quotas.
+        Fractions of the classes in each batch. None: those of the training part; ``"balanced"``:
+        equal fractions; ``"sqrt"``: in proportion to the square roots of the counts; a float in [0,
+        1]: between None and balanced; ``"progressive"``: from None in the first epoch to balanced
+        in the last [1]_. Each batch holds exact quotas.
     sampler : sampler, list of samplers or None, default=None
         Resamplers in the style of imbalanced-learn, applied to the training part only, after a
-        validation part has been held out. Sample weights follow the rows.
+        validation part has been held out. Sample weights follow the samples.
     augmentation : str, callable, list of these, or None, default="shift_crop"
-        Changes the images of each training batch at random, after `sampler` and on the device:
-        repeated samples differ. ``"shift_crop"`` is short for ``FlipCrop(flip=False,
+        Random changes of the images of each training batch, made after `sampler` and on the device,
+        so that repeated samples differ. ``"shift_crop"`` is short for ``FlipCrop(flip=False,
         margin=0.0625)``: images are shifted by at most a sixteenth of their side, and never
-        mirrored, as left and right may differ in meaning; images of a single line or column,
-        which rows of a table become, stay as they are. ``"flip_crop"``, ``"mixup"``, ``"cutmix"``
-        and ``"remix"`` are short for ``FlipCrop()``, after which predictions are averaged over an
-        image and its mirror image, and `Mixup`, `CutMix`, `Remix`, which mix rows and their labels
-        and come last in a list. None: images are trained on as they are. A callable (kornia's
-        containers, say) gets float32 images (n, C, H, W), with values in [0, 1] where X is uint8
-        or `value_range` is given, and returns as many of that shape; torch's generator is seeded
-        while it runs.
+        mirrored, as left and right may differ in meaning; images of a single line or column, such
+        as the rows of a table become, stay as they are. ``"flip_crop"``, ``"mixup"``, ``"cutmix"``
+        and ``"remix"`` are short for ``FlipCrop()``, with which predictions are averaged over an
+        image and its mirror image (test-time augmentation), and for `Mixup`, `CutMix` and `Remix`,
+        which mix samples and their labels and come last in a list. None: images are not changed. A
+        callable (kornia's containers, say) gets float32 images (n, C, H, W), with values in [0, 1]
+        where X is uint8 or `value_range` is given, and must return as many images of that shape;
+        torch's generator is seeded while it runs.
     target_prior : {"train", "uniform"}, dict or None, default=None
-        The class prior that `predict_proba`, `decision_function` and `predict` speak for. None:
-        the decision that the training aimed at, so that weights and samplers keep their effect.
-        ``"train"``: the prior of y, which undoes that effect. ``"uniform"`` or a dict by label:
-        another prior. May be set after `fit` too, without training anew. Exact, whatever weights
-        and samplers, for cross-entropy, focal, Poly-1, LDAM, logit-adjusted and vector-scaling
-        losses; near with label smoothing, mixed rows and asymmetric focusing, which want
-        `calibration`, and with progressive batches, whose last epoch counts.
+        The class prior for which `predict_proba`, `decision_function` and `predict` are computed.
+        None: the decision that the training aimed at, so that weights and samplers keep their
+        effect. ``"train"``: the prior of y, which undoes that effect. ``"uniform"`` or a dict by
+        label: another prior. It may also be set after `fit`, without a new training. The correction
+        is exact for cross-entropy, focal, Poly-1, LDAM, logit-adjusted and vector-scaling losses,
+        whatever the weights and samplers. It is approximate with label smoothing, with
+        augmentations that mix samples and with the asymmetric loss (set `calibration` with these),
+        and with progressive batch sampling, where the class fractions of the epoch whose weights
+        are kept are used.
     calibration : {"temperature"} or None, default=None
         ``"temperature"``: hold out a validation part, and divide the logits by the number that
-        makes its labels most probable [3]_. The most probable class stays where `target_prior` is
-        None.
+        makes its labels most probable [3]_. The predicted class does not change where
+        `target_prior` is None.
     optimizer : {"adamw", "adam", "sgd"} or callable, default="adamw"
-        A name, or ``optimizer(params, lr=..., weight_decay=...)`` returning a torch optimiser.
-        Biases and the parameters of norms do not decay.
+        A name, or a callable ``optimizer(params, lr=..., weight_decay=...)`` that returns a torch
+        optimiser. Weight decay is not applied to biases and to the parameters of normalisation
+        layers.
     lr : float, default=1e-3
         The highest learning rate.
     weight_decay : float, default=1e-2
         Weight decay.
     lr_schedule : {"one_cycle", "cosine", "plateau", "constant"} or callable, default="one_cycle"
-        ``"one_cycle"`` and ``"cosine"`` end at zero with the last epoch. As early stopping leaves
-        that epoch open, ``"one_cycle"`` becomes ``"plateau"`` there: a constant rate, halved when
-        the loss has not fallen for more than two epochs. A callable makes a torch scheduler of an
-        optimiser, such as ``functools.partial(StepLR, step_size=5)``, which steps once an epoch.
+        ``"one_cycle"`` and ``"cosine"`` end at zero with the last epoch. With early stopping the
+        last epoch is not known in advance, so ``"one_cycle"`` becomes ``"plateau"``: a constant
+        rate, halved when the loss has not fallen for more than two epochs. A callable takes an
+        optimiser and returns a torch scheduler, which steps once per epoch; for example
+        ``functools.partial(StepLR, step_size=5)``.
     lr_decay : float or None, default=None
-        Layer-wise learning rates, to tune a trained network gently: that of each layer is that of
-        the layer above it times this number, in (0, 1] [4]_. Layers are the elements of the
+        Layer-wise learning rates, to fine-tune a pretrained network: the rate of each layer is the
+        rate of the layer above it times this number, in (0, 1] [4]_. Layers are the elements of the
         outermost containers of the network (its blocks), or its modules.
     freeze : {"features", "gradual"}, int, list of str or None, default=None
-        ``"features"``: only the last linear layer trains. A number: so many layers do not, counted
-        from the image. ``"gradual"``: the last one trains alone at first, and one layer after
-        another joins from above, all by the middle of the training [5]_. Frozen norms keep what
-        they remember, and frozen layers drop nothing out. A list: patterns of the names of
-        parameters, such as ``["features.stem.*"]``, which do not train.
+        ``"features"``: only the last linear layer trains. A number: this many layers do not train,
+        counted from the image. ``"gradual"``: only the last layer trains at first, and the layers
+        below join one after another, all of them by the middle of the training [5]_. Frozen
+        normalisation layers keep their statistics, and dropout is off in frozen layers. A list:
+        patterns of the names of the parameters that do not train, such as ``["features.stem.*"]``.
     max_grad_norm : float or None, default=1.0
-        Gradients are clipped at this norm; None: not at all.
+        Gradients are clipped at this norm; None: they are not clipped.
     max_epochs : int or "auto", default="auto"
-        Epochs. ``"auto"``: 20, or as many as make 1000 gradient steps, whichever is more; see
-        `training_length`.
+        Number of epochs. ``"auto"``: 20, or as many as make 1000 gradient steps, whichever is more;
+        see `training_length`.
     steps_per_epoch : int or None, default=None
-        Gradient steps an epoch. None: as many as it takes to see as many samples as there are. A
-        number makes trainings comparable whose samplers change the number of samples.
+        Gradient steps in an epoch. None: as many as it takes to see as many samples as there are.
+        With a number, trainings whose samplers change the number of samples stay comparable.
     batch_size : int or "auto", default="auto"
-        Samples in a batch at most. ``"auto"``: between 16 and 128, smaller for small sets, by the
-        same rule. Batches of an epoch are of equal size up to one sample.
+        Largest number of samples in a batch. ``"auto"``: between 16 and 128, smaller for small data
+        sets; see `training_length`. The sizes of the batches of an epoch differ by at most one
+        sample.
     early_stopping : bool or "refit", default=False
         Hold out a validation part, stop when its score no longer improves, and restore the best
-        weights. ``"refit"``: then train again on all samples, for the epochs that were found best
-        and at the same rates; `history_` and `validation_indices_` are those of the first training.
+        weights. ``"refit"``: afterwards, train again on all samples, for the number of epochs that
+        was found best and at the same learning rates; `history_` and `validation_indices_` are
+        those of the first training.
     validation_fraction : float, default=0.1
-        Fraction of each class that is held out; at least 5 samples of a class where these are not
-        more than a quarter of it.
+        Fraction of each class that is held out; at least 5 samples of each class, where 5 samples
+        are not more than a quarter of it.
     scoring : str, callable or None, default=None
-        What early stopping watches. None: the loss of the validation part, in which the classes
-        count as in the training, weights, samplers and batches included. Or a scikit-learn scorer
-        such as ``"balanced_accuracy"``, which few held-out samples make jump.
+        The score that early stopping watches. None: the loss of the validation part, in which the
+        classes count as in the training, with the effect of weights, samplers and batches. Or a
+        scikit-learn scorer such as ``"balanced_accuracy"``, which is noisy where few samples are
+        held out.
     n_iter_no_change : int, default=5
         Epochs without improvement before training stops; an epoch of fewer than 50 gradient steps
-        counts for its part of 50.
+        counts as a fraction of an epoch, its steps divided by 50.
     image_shape : tuple of int, default=None
-        ``(C, H, W)``: what the rows of a 2-D X unfold to (None: images of one line), and what
-        image files are resized to (None: all must have one size).
+        ``(C, H, W)``: the shape into which the rows of a 2-D X are unfolded (None: images of one
+        line), and to which image files are resized (None: all files must have the same size).
     channels : {"first", "last"} or None, default=None
-        Where the channels of a 4-D X stand, when its shape leaves that open.
+        The position of the channels of a 4-D X, needed where its shape leaves it open.
     value_range : "auto" or tuple, default="auto"
         ``(low, high)``, such as (0, 4095) for 12 bits in a file of 16: the values that pixels may
-        have. What lies outside is refused, files by name, in `fit` and later; and it is the scale
-        on which an augmentation and a module of `pretrained` get values in [0, 1]. ``"auto"``:
-        any values; [0, 255] is that scale where X is uint8. Files of more than 8 bits a channel
-        keep their values, and later ones beyond the range of those that `fit` saw are told of by a
-        warning.
+        have. Values outside are refused in `fit` and later, and files that hold them are named.
+        Augmentations and modules of `pretrained` get pixels rescaled from this range to [0, 1].
+        ``"auto"``: any values are allowed, and the range is [0, 255] where X is uint8. Files of
+        more than 8 bits per channel keep their values; at prediction a warning is given if files
+        have values beyond the range that `fit` saw.
     standardize : "auto", None or tuple, default="auto"
-        ``"auto"``: by the mean and standard deviation of each channel over the training part; a
-        module of `pretrained` gets values in [0, 1], which it standardises by its own.
-        None: pixels as they are. ``(mean, sd)``: given numbers, one or one a channel.
+        ``"auto"``: pixels are standardised by the mean and standard deviation of each channel over
+        the training part; a module of `pretrained` gets values in [0, 1], which it standardises by
+        its own mean and standard deviation. None: pixels stay as they are. ``(mean, sd)``: these
+        numbers are used, each a single number or one per channel.
     module_params : dict or None, default=None
         Further keyword arguments of `module`, where it is a class or callable. In grids and in
         `set_params`, ``module__width`` is an entry of it.
@@ -173,33 +183,34 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     device : str or torch.device, default="auto"
         ``"auto"``: CUDA where there is one, else the CPU.
     num_workers : int, default=0
-        Processes that decode image files ahead of the training. It acts where X holds paths.
+        Number of processes that decode image files ahead of the training. It has an effect only
+        where X holds paths.
     net_callbacks : list of skorch callbacks or None, default=None
-        Called during `fit` with skorch's hooks: `EpochScoring`, `Checkpoint`, `ProgressBar`,
-        loggers. An entry may be a pair ``(name, callback)``. The objects themselves are used, so
-        that what they have found can be read from them, and `net_` keeps them. Callbacks that act
-        on batches make a training wait for the device at each step.
+        They are called during `fit` with skorch's hooks: `EpochScoring`, `Checkpoint`,
+        `ProgressBar`, loggers. An entry may be a pair ``(name, callback)``. The objects themselves
+        are used, not copies, so their results can be read from them, and `net_` keeps them. With
+        callbacks that act on batches the training waits for the device at each step.
     random_state : int, RandomState instance or None, default=None
-        Drives initialisation, order, dropout, the validation part and inner samplers. With an int,
-        results on the CPU are equal to the bit in any process.
+        Controls initialisation, order, dropout, the validation part and inner samplers. With an
+        int, results on the CPU are bitwise equal in any process.
     verbose : int, default=0
-        1: print a line an epoch.
+        1: print one line per epoch.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Labels.
     class_count_ : ndarray of shape (n_classes,)
-        Rows of each class in y, those of weight zero left out.
+        Number of samples of each class in y, without those of weight zero.
     class_weight_ : ndarray of shape (n_classes,)
         Class weights before rescaling.
     effective_prior_ : ndarray of shape (n_classes,)
-        The class prior that the batches showed, weights included, in the epoch whose weights are
+        The class prior of the batches, weights included, in the epoch whose network weights are
         kept.
     n_features_in_ : int
-        Values in an image, C * H * W.
+        Number of values in an image, C * H * W.
     feature_names_in_ : ndarray of str
-        Only where X is a frame with string column names.
+        Exists only where X is a data frame with string column names.
     image_shape_ : tuple of int
         ``(C, H, W)``.
     value_range_ : tuple of float
@@ -211,34 +222,37 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     module_ : nn.Module
         The trained network.
     loss_ : callable
-        The loss that trained it, one value a row.
+        The loss that trained it, with one value per sample.
     history_ : list of dict
-        One an epoch: ``train_loss``, ``lr``, ``seconds``; with a validation part also
-        ``valid_loss``, ``valid_balanced_accuracy``, ``valid_score``, and in the order of
-        `classes_` ``valid_precision``, ``valid_recall``, ``valid_f1``,
-        ``valid_confusion_matrix``.
+        One dict per epoch: ``train_loss``, ``lr``, ``seconds``; with a validation part also
+        ``valid_loss``, ``valid_balanced_accuracy``, ``valid_score``, and in the order of `classes_`
+        ``valid_precision``, ``valid_recall``, ``valid_f1``, ``valid_confusion_matrix``.
     n_iter_ : int
-        Epochs that were run.
+        Number of epochs that were run.
     validation_indices_ : ndarray of int
-        Rows of X that were held out.
+        Indices of the samples of X that were held out.
     temperature_ : float
-        What logits are divided by where `target_prior` is set; 1.0 without `calibration`.
+        The number by which logits are divided where `target_prior` is set; 1.0 without
+        `calibration`.
     decision_temperature_ : float
-        The same where it is None; another number only where a loss decides by other logits than
-        those of its posterior.
+        The number by which logits are divided where `target_prior` is None. It differs from
+        `temperature_` only if the decision logits of the loss are not those of its posterior.
 
     Notes
     -----
-    Rows equal byte for byte, and rows of one group, never stand on both sides of the validation
-    split; a class that cannot be split so stays in the training part, with a warning. Rows that
-    were interpolated or augmented before `fit` cannot be recognised in a plain array: give the
-    resampler as `sampler` instead of putting it before this estimator, or let it return its rows
-    with ``lazy=True``. Then only originals are held out, and rows made of them are left out.
+    Samples that are equal byte for byte, and samples of one group, never stand on both sides of the
+    validation split. A class that cannot be split in this way stays in the training part, with a
+    warning. Samples that were interpolated or augmented before `fit` cannot be recognised in an
+    ordinary array: give the resampler as `sampler` instead of putting it before this estimator, or
+    let it return its samples with ``lazy=True``. Then only originals are held out, and samples made
+    from them are left out of both parts.
 
-    Images on another scale than those of the training (values in [0, 1] where it had [0, 255]) are
-    told of by a warning at prediction: their mean lies more than the whole range of the training
-    images beyond that, or half of them reach ten times as far beyond; or they span less than a
-    tenth of it, flatter by far than the training images are. Of an array a sample is looked at.
+    At prediction a warning is given where images seem to be on another scale than those of the
+    training (values in [0, 1] where the training had [0, 255]). This is so in three cases: the mean
+    of the images lies outside of the range of the training images by more than the width of that
+    range; half of the images reach ten times as far outside; or the images span less than a tenth
+    of that range and are much flatter than the training images. For an array, only a part of the
+    images is examined.
 
     References
     ----------
@@ -375,7 +389,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         return posterior.log(logits, posterior.resolve_prior(self.target_prior, self.calibration))
 
     def predict_log_proba(self, X):
-        """Return the logarithms of `predict_proba`, finite where those round to zero.
+        """Return the logarithms of `predict_proba`, finite also where probabilities round to zero.
 
         Parameters
         ----------
@@ -400,12 +414,12 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         Returns
         -------
         ndarray of shape (n, n_classes), float64
-            In the order of `classes_`, for the prior that `target_prior` names.
+            In the order of `classes_`, for the prior given by `target_prior`.
         """
         return np.exp(self.predict_log_proba(X))
 
     def decision_function(self, X):
-        """Return log-probabilities; for two classes their difference.
+        """Return log-probabilities, or their difference for two classes.
 
         Parameters
         ----------

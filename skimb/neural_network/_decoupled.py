@@ -1,4 +1,4 @@
-"""DecoupledClassifier: learn the features as the data are, the classifier as they should be."""
+"""DecoupledClassifier: features learned on the data as they are, a head on balanced data."""
 
 import copy
 from inspect import signature
@@ -51,11 +51,11 @@ TRAINED = (
     "batch_size",
 )
 
-#: Those among them whose default depends on the others.
+#: Those of them whose default depends on the other parameters.
 RESOLVED = ("batch_sampling", "lr")
 
-#: How a head is trained, and at which rate where `lr` is None. Steps of plain gradient descent
-#: shrink as the rows are fitted, so that a layer keeps what it knew; Adam's stay as long as ever.
+#: How a head is trained, and at which rate where `lr` is None. Steps of SGD shrink as the samples
+#: are fitted, so a layer keeps what it has learned; Adam's steps do not shrink.
 TRAININGS = {"linear": ("sgd", 1e-2), "learnable_scales": ("adamw", 3e-2)}
 
 #: Heads by name, and the parameters that each takes.
@@ -77,53 +77,54 @@ def _head_has(method):
 
 
 class DecoupledClassifier(ClassifierMixin, BaseEstimator):
-    r"""Train a network as the data are, then its last layer anew on balanced embeddings.
+    r"""Train a network on the data as they are, then a new last layer on balanced embeddings.
 
     Imbalance hurts the last layer of a network far more than its features [1]_. Stage 1 fits
-    `estimator` as it is; stage 2 freezes it, embeds the images, resamples or re-weights the
-    embeddings, and makes a new head. Stage 2 takes a fraction of the time of stage 1.
+    `estimator` as it is. Stage 2 freezes it, embeds the images, resamples or re-weights the
+    embeddings, and makes a new head. Stage 2 takes much less time than stage 1.
 
     Parameters
     ----------
     estimator : CNNClassifier, FrozenEstimator or None, default=None
-        The network. None: ``CNNClassifier()``. A fitted one wrapped in
+        The network. None: ``CNNClassifier()``. A fitted estimator wrapped in
         `sklearn.frozen.FrozenEstimator` is used as it is, without stage 1.
     head : {"linear", "learnable_scales", "tau_normalized"} or classifier, default="linear"
-        ``"linear"``: a linear layer (cRT). It starts as that of stage 1, moved to the class prior
-        of its own training; where stage 1 has none such, at random. ``"learnable_scales"``: the
-        layer of stage 1, each logit of which is multiplied by a trained number (LWS).
-        ``"tau_normalized"``: the same layer with rows :math:`w_k / \lVert w_k \rVert^\tau` and
-        without its bias; nothing is trained. It relies on norms that grow with the size of a
-        class, as plain gradient descent (``optimizer="sgd"``) makes them and Adam does not [2]_.
-        Or any scikit-learn classifier, which then brings its own loss and weights.
+        ``"linear"``: a linear layer (cRT). It starts from the last layer of stage 1, moved to the
+        class prior of its own training, or at random where stage 1 has no such layer.
+        ``"learnable_scales"``: the last layer of stage 1, with each logit multiplied by a trained
+        number (LWS). ``"tau_normalized"``: the same layer with rows :math:`w_k / \lVert w_k
+        \rVert^\tau` and without its bias; nothing is trained. It relies on norms that grow with the
+        size of a class, as they do with ``optimizer="sgd"`` but not with Adam [2]_. Or any
+        scikit-learn classifier, which then brings its own loss and weights.
     sampler : sampler, list of samplers or None, default=None
-        Resamplers of the embeddings: SMOTE and every other in the style of imbalanced-learn.
+        Resamplers of the embeddings: SMOTE or any other resampler in the style of imbalanced-learn.
     loss : str, Loss or callable, default="cross_entropy"
-        Loss of a trained head, as in `CNNClassifier`; ``"balanced_softmax"`` among them.
+        Loss of a trained head, as in `CNNClassifier`, such as ``"balanced_softmax"``.
     class_weight : {"balanced", "sqrt", "effective"}, dict or None, default=None
         Class weights of a trained head, as in `CNNClassifier`.
     max_weight : float or None, default=None
-        What the rows of a class may weigh at most, as in `CNNClassifier`.
+        The largest weight that the samples of a class may have, as in `CNNClassifier`.
     reweight_after : float, default=0.0
-        Share of the epochs of a trained head after which these set in, as in `CNNClassifier`.
+        Fraction of the epochs of a trained head after which the class weights set in, as in
+        `CNNClassifier`.
     batch_sampling : {"auto", "balanced", "sqrt", "progressive"}, float or None, default="auto"
-        Shares of the classes in the batches of a trained head, as in `CNNClassifier`. ``"auto"``:
-        ``"balanced"``, as published, where neither `sampler` nor `class_weight` is given and
-        `loss` does not correct for the class prior; else None.
+        Fractions of the classes in the batches of a trained head, as in `CNNClassifier`.
+        ``"auto"``: ``"balanced"``, as published, where neither `sampler` nor `class_weight` is
+        given and `loss` does not correct for the class prior; otherwise None.
     tau : float, default=1.0
-        How far ``"tau_normalized"`` evens the norms out, from 0 to 1.
+        How far ``"tau_normalized"`` makes the norms equal, from 0 (not at all) to 1 (fully).
     target_prior : {"train", "uniform"}, dict or None, default=None
-        The class prior that a trained head speaks for, as in `CNNClassifier`. That of
-        ``"tau_normalized"`` is not known, and cannot be moved.
+        The class prior for which a trained head predicts, as in `CNNClassifier`. The prior of
+        ``"tau_normalized"`` is not known and cannot be changed.
     lr : float or None, default=None
         Highest learning rate of a trained head; None: 1e-2 for ``"linear"``, which is trained by
         SGD with momentum, and 3e-2 for ``"learnable_scales"``, by AdamW.
     max_epochs : int or "auto", default="auto"
-        Epochs of a trained head, by the rule of `training_length`.
+        Number of epochs of a trained head; ``"auto"``: by the rule of `training_length`.
     batch_size : int or "auto", default="auto"
-        Samples in a batch of a trained head, at most, by the same rule.
+        Largest number of samples in a batch of a trained head; ``"auto"``: by the same rule.
     random_state : int, RandomState instance or None, default=None
-        Drives both stages, where `estimator`, `sampler` or `head` have no seed of their own.
+        Controls both stages, where `estimator`, `sampler` or `head` have no seed of their own.
 
     Attributes
     ----------
@@ -132,9 +133,9 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
     estimator_ : CNNClassifier
         The fitted network.
     head_ : classifier
-        The fitted head; it reads embeddings.
+        The fitted head, which reads embeddings.
     n_features_in_ : int
-        Values in an image, C * H * W.
+        Number of values in an image, C * H * W.
     image_shape_ : tuple of int
         ``(C, H, W)``.
 
@@ -245,7 +246,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         y : array-like of shape (n,)
             Labels.
         sample_weight : array-like of shape (n,), default=None
-            Row weights, of both stages.
+            Sample weights, used in both stages.
         groups : array-like of shape (n,), default=None
             As in `CNNClassifier.fit`, for stage 1.
 
@@ -256,7 +257,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the input does not fit; before any training step.
+            If the input does not fit. It is raised before any training step.
         """
         self.__dict__.pop("head_", None)
         check_handed_in(self)
@@ -306,7 +307,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         else:
             self.head_ = self._fit_classifier(head, embedded, y, sample_weight, rng)
         if isinstance(self.head_, CNNClassifier):
-            # Of images that are on another scale the network warns, and its head need not.
+            # The network warns of images on another scale, so its head need not.
             self.head_._levels = None
         self.classes_ = self.head_.classes_
         return self
@@ -324,10 +325,10 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         images = check_images(self, X, channels=self.estimator_.channels)
         head = self.head_
-        # As `target_prior` may be set after fit, it may be one that the head does not have.
+        # `target_prior` may be set after `fit`, to a prior that the head does not support.
         refuse_foreign_parameters(self)
         if isinstance(head, CNNClassifier):
-            # As in CNNClassifier, a prior that is set after fit counts.
+            # As in CNNClassifier, a prior that is set after `fit` counts.
             head = copy.copy(head).set_params(target_prior=self.target_prior)
         return head, self.estimator_.embed(checked_once(X, images))
 
@@ -380,7 +381,7 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
 
     @available_if(_head_has("decision_function"))
     def decision_function(self, X):
-        """Return log-probabilities; for two classes their difference.
+        """Return log-probabilities, or their difference for two classes.
 
         Parameters
         ----------
@@ -413,9 +414,9 @@ def refuse_foreign_parameters(estimator):
         if name in own or value is default or value == default:
             continue
         where = " or ".join(repr(head) for head in HEADS if name in HEADS[head])
-        mend = "" if is_named else " Set it on the classifier that you gave."
+        fix = "" if is_named else " Set it on the classifier that you gave."
         raise ValueError(
-            f"`{name}` belongs to head={where}, and head={estimator.head!r} does not take it.{mend}"
+            f"`{name}` belongs to head={where}, and head={estimator.head!r} does not take it.{fix}"
         )
 
 
@@ -455,11 +456,12 @@ def build_head(estimator, rng):
     return CNNClassifier(
         "linear",
         optimizer=optimizer,
-        # As the network's own last layer reads them.
+        # The head reads embeddings as the network's own last layer does.
         standardize=None,
         sampler=estimator.sampler,
         batch_sampling=head_batch_sampling(estimator),
-        # An embedding is made where the network lies; a linear layer is quick anywhere.
+        # Embeddings are computed on the device of the network; a linear layer is fast on any
+        # device.
         device="cpu",
         random_state=int(rng.randint(np.iinfo(np.int32).max)),
         lr=lr if estimator.lr is None else estimator.lr,
@@ -468,7 +470,7 @@ def build_head(estimator, rng):
 
 
 def head_batch_sampling(estimator):
-    """Return the `batch_sampling` of a head, ``"auto"`` resolved.
+    """Return the `batch_sampling` of a head, with ``"auto"`` resolved.
 
     Parameters
     ----------

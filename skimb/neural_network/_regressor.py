@@ -29,60 +29,63 @@ WEIGHTS = ("inverse", "sqrt", "lds")
 
 
 class CNNRegressor(RegressorMixin, BaseCNN):
-    r"""Predict a number from images with a convolutional network, its rare values included.
+    r"""Predict a number from images with a convolutional network, rare values included.
 
     A scikit-learn regressor in every respect, the twin of `CNNClassifier` for a continuous target
     whose important range is rare: `loss`, `target_weight`, `batch_sampling`, `ranksim` and
     `sampler` are hyperparameters that `GridSearchCV` can search.
 
-    All of them trade: what the rare range gains, the frequent one often pays for, in part. Judge by
-    `skimb.metrics.shot_report` which of the two you want.
+    All of them are a trade-off: an improvement in the rare range often costs some accuracy in the
+    frequent one. Use `skimb.metrics.shot_report` to see both and to choose.
 
     Parameters
     ----------
     module : str, nn.Module or callable, default="simple_cnn"
-        The network, as in `CNNClassifier`; it gives one number an image, of shape (n, 1). A class
+        The network, as in `CNNClassifier`; it gives one number per image, of shape (n, 1). A class
         or callable is called as ``module(in_channels, 1)``.
     loss : str, RegressionLoss or callable, default="squared_error"
         ``"squared_error"``, ``"absolute_error"``, ``"huber"``, ``"balanced_mse"``, ``"focal_r"``:
-        short for an object of `skimb.losses` with its defaults. Such an object, whose parameters
-        can be searched as ``loss__delta``. Or any callable ``(prediction, target)``, both of shape
-        (n,); one that returns a scalar cannot be weighted. All see the standardised target, of mean
-        0 and standard deviation 1. ``"balanced_mse"`` begins with half of the epochs, at least
-        one (but none of a single one), by squared error, from which it takes the noise that it
-        starts with.
+        each is short for an object of `skimb.losses` with its defaults. Or such an object, whose
+        parameters can be searched as ``loss__delta``. Or any callable ``(prediction, target)``,
+        both of shape (n,); if it returns a scalar, samples cannot be weighted. All losses see the
+        standardised target, of mean 0 and standard deviation 1. With ``"balanced_mse"`` the first
+        half of the epochs, at least one epoch (but none if there is only one), is trained by
+        squared error, and the error reached there gives its initial noise.
     target_weight : {"inverse", "sqrt", "lds"}, callable or None, default=None
-        A scheme of `skimb.relevance.compute_target_weight`, which counts the training rows after
+        A scheme of `skimb.relevance.compute_target_weight`, which counts the training samples after
         `sampler`; or a function from values of y to their weights, such as a `Relevance`, which is
-        cloned and fitted. Weights, those of rows included, are rescaled to mean 1 over the training
-        part.
+        cloned and fitted. All weights, sample weights included, are rescaled to mean 1 over the
+        training part.
     density : LabelDensity or None, default=None
-        Bins and kernel of `target_weight`, `batch_sampling` and the balanced error; None: those of
-        ``LabelDensity()``. It is cloned.
+        It gives the bins and the kernel for `target_weight`, `batch_sampling` and the balanced
+        error; None: ``LabelDensity()``. It is cloned.
     relevance : Relevance, callable or None, default=None
-        What ``batch_sampling="relevance"`` takes for rare, and `skimb.study.compare` too: values of
-        relevance 0.5 and more. None: those beyond the whiskers of a box plot.
+        It decides which values count as rare for ``batch_sampling="relevance"`` and for
+        `skimb.study.compare`: values of relevance 0.5 and more. None: values beyond the whiskers of
+        a box plot.
     reweight_after : float, default=0.0
-        Share of the epochs, in [0, 1), after which `target_weight` sets in.
+        Fraction of the epochs, in [0, 1), after which `target_weight` sets in (deferred
+        re-weighting).
     batch_sampling : {"inverse", "sqrt", "lds", "relevance"} or None, default=None
-        What batches show: None, rows as they are; a scheme of `compute_target_weight`, rows as
-        often as it would weigh them; ``"relevance"``, each bump of the target (a range that is
-        rare or not, see `skimb.relevance.relevance_bumps`) in an equal share. Each batch holds
-        exact quotas.
+        How often batches hold each sample. None: all samples equally often; a scheme of
+        `compute_target_weight`: in proportion to the weight that it gives them; ``"relevance"``:
+        each rare or normal range of the target (see `skimb.relevance.relevance_bumps`) makes up an
+        equal fraction. Each batch holds exact quotas.
     ranksim : float, default=0.0
-        How strongly images with near targets are drawn together in the embedding: what the mean
-        over the rows of `skimb.losses.ranksim_loss` is multiplied by [1]_. 0: not at all. Its
-        gradient, taken from steps, grows less than in proportion, and more in small batches. What
-        helps depends on the network and `batch_size`: search it, in ``"simple_cnn"`` from 1 to 100;
-        networks without norms may bear no more than 3.
+        How strongly images with near targets are drawn together in the embedding: the mean over the
+        samples of `skimb.losses.ranksim_loss` is multiplied by this number and added to the loss
+        [1]_. 0: nothing is added. Ranks are piecewise constant, so a surrogate gradient is used; it
+        grows sublinearly with this number and is larger for small batches. The best value depends
+        on the network and on `batch_size`, so tune it: from 1 to 100 for ``"simple_cnn"``; networks
+        without normalisation layers may diverge above 3.
     sampler : sampler, list of samplers or None, default=None
         Resamplers for continuous targets, such as `skimb.over_sampling.SMOGN`, applied to the
         training part only, after a validation part has been held out. Sample weights follow the
-        rows.
+        samples.
     augmentation : str, callable, list of these, or None, default="shift_crop"
         As in `CNNClassifier`: small shifts by default (give None where the target depends on the
-        place in the image); without ``"remix"``, which is about classes. Mixed rows pay the loss
-        of both targets in proportion.
+        position in the image). ``"remix"`` is not allowed, as it needs classes. The loss of a mixed
+        sample is the sum of the losses of both targets, weighted by their fractions.
     optimizer : {"adamw", "adam", "sgd"} or callable, default="adamw"
         As in `CNNClassifier`.
     lr : float, default=1e-3
@@ -96,91 +99,95 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     freeze : {"features", "gradual"}, int, list of str or None, default=None
         Layers that do not train, as in `CNNClassifier`.
     max_grad_norm : float or None, default=1.0
-        Gradients are clipped at this norm; None: not at all.
+        Gradients are clipped at this norm; None: they are not clipped.
     max_epochs : int or "auto", default="auto"
-        Epochs. ``"auto"``: 20, or as many as make 1000 gradient steps, whichever is more; see
-        `training_length`.
+        Number of epochs. ``"auto"``: 20, or as many as make 1000 gradient steps, whichever is more;
+        see `training_length`.
     steps_per_epoch : int or None, default=None
-        Gradient steps an epoch. None: as many as it takes to see as many samples as there are. A
-        number makes trainings comparable whose samplers change the number of samples.
+        Gradient steps in an epoch. None: as many as it takes to see as many samples as there are.
+        With a number, trainings whose samplers change the number of samples stay comparable.
     batch_size : int or "auto", default="auto"
-        Samples in a batch at most. ``"auto"``: between 16 and 128, smaller for small sets, by the
-        same rule. Batches of an epoch are of equal size up to one sample.
+        Largest number of samples in a batch. ``"auto"``: between 16 and 128, smaller for small data
+        sets; see `training_length`. The sizes of the batches of an epoch differ by at most one
+        sample.
     early_stopping : bool or "refit", default=False
         Hold out a validation part, stop when its score no longer improves, and restore the best
-        weights. ``"refit"``: then train again on all samples, for the epochs that were found best
-        and at the same rates; `history_` and `validation_indices_` are those of the first training.
+        weights. ``"refit"``: afterwards, train again on all samples, for the number of epochs that
+        was found best and at the same learning rates; `history_` and `validation_indices_` are
+        those of the first training.
     validation_fraction : float, default=0.1
-        Fraction of the samples that is held out, of low, middle and high values equally.
+        Fraction of the samples that is held out, the same for low, middle and high values.
     scoring : str, callable or None, default=None
-        What early stopping watches. None: the loss of the validation part, weighted by
-        `target_weight`; with `sampler`, `batch_sampling` or a balanced loss, whose effect that
-        lacks, the negative of `balanced_mean_absolute_error` in the bins of the training part,
-        which ``"neg_balanced_mean_absolute_error"`` names too. Or a scikit-learn scorer.
+        The score that early stopping watches. None: the loss of the validation part, weighted by
+        `target_weight`. With `sampler`, `batch_sampling` or a balanced loss, that loss would lack
+        their effect, so the negative of `balanced_mean_absolute_error` in the bins of the training
+        part is used; ``"neg_balanced_mean_absolute_error"`` asks for it in any case. Or a
+        scikit-learn scorer.
     n_iter_no_change : int, default=5
         Epochs without improvement before training stops; an epoch of fewer than 50 gradient steps
-        counts for its part of 50.
+        counts as a fraction of an epoch, its steps divided by 50.
     image_shape : tuple of int, default=None
         ``(C, H, W)``, as in `CNNClassifier`.
     channels : {"first", "last"} or None, default=None
-        Where the channels of a 4-D X stand, when its shape leaves that open.
+        The position of the channels of a 4-D X, needed where its shape leaves it open.
     value_range : "auto" or tuple, default="auto"
         ``(low, high)``: the values that pixels may have, as in `CNNClassifier`.
     standardize : "auto", None or tuple, default="auto"
-        Of pixels, as in `CNNClassifier`.
+        Standardisation of the pixels, as in `CNNClassifier`.
     module_params, optimizer_params : dict or None, default=None
         Further keyword arguments of `module` and `optimizer`, as in `CNNClassifier`.
     device : str or torch.device, default="auto"
         ``"auto"``: CUDA where there is one, else the CPU.
     num_workers : int, default=0
-        Processes that decode image files ahead of the training. It acts where X holds paths.
+        Number of processes that decode image files ahead of the training. It has an effect only
+        where X holds paths.
     net_callbacks : list of skorch callbacks or None, default=None
-        Called during `fit` with skorch's hooks, as in `CNNClassifier`.
+        They are called during `fit` with skorch's hooks, as in `CNNClassifier`.
     random_state : int, RandomState instance or None, default=None
-        Drives initialisation, order, dropout, the validation part and inner samplers. With an int,
-        results on the CPU are equal to the bit in any process.
+        Controls initialisation, order, dropout, the validation part and inner samplers. With an
+        int, results on the CPU are bitwise equal in any process.
     verbose : int, default=0
-        1: print a line an epoch.
+        1: print one line per epoch.
 
     Attributes
     ----------
     y_mean_, y_scale_ : float
         Mean and standard deviation of the target over the training part, weighted by
-        `sample_weight`; the network predicts in these units.
+        `sample_weight`. The network predicts the target standardised by them.
     density_ : LabelDensity
-        Fitted on the training part, before `sampler`.
+        The density of the target, fitted on the training part before `sampler`.
     n_features_in_ : int
-        Values in an image, C * H * W.
+        Number of values in an image, C * H * W.
     feature_names_in_ : ndarray of str
-        Only where X is a frame with string column names.
+        Exists only where X is a data frame with string column names.
     image_shape_ : tuple of int
         ``(C, H, W)``.
     value_range_ : tuple of float
         The least and the largest value of a pixel: as given, or (0, 255) for uint8, or those of X.
     net_ : skorch.NeuralNet
-        The trained net, which can be used on its own, as that of `CNNClassifier`.
+        The trained net, which can be used on its own, as in `CNNClassifier`.
     module_ : nn.Module
         The trained network.
     loss_ : callable
-        The loss that trained it, one value a row, on the standardised target.
+        The loss that trained it, with one value per sample, on the standardised target.
     history_ : list of dict
-        One an epoch: ``train_loss`` (with what RankSim adds), ``lr``, ``seconds``; with a
+        One dict per epoch: ``train_loss`` (with the term of RankSim), ``lr``, ``seconds``; with a
         validation part also ``valid_loss``, and in units of y ``valid_mean_absolute_error``,
         ``valid_balanced_mean_absolute_error`` and ``valid_score``.
     n_iter_ : int
-        Epochs that were run.
+        Number of epochs that were run.
     validation_indices_ : ndarray of int
-        Rows of X that were held out.
+        Indices of the samples of X that were held out.
 
     See Also
     --------
-    CNNClassifier : The same for labels.
-    skimb.ensemble.ReBaggRegressor : Many regressors on resampled bags.
+    CNNClassifier : The classifier with the same parameters.
+    skimb.ensemble.ReBaggRegressor : An ensemble of regressors on resampled bags.
 
     Notes
     -----
-    Rows equal byte for byte, and rows of one group, never stand on both sides of the validation
-    split; see `CNNClassifier`.
+    Samples that are equal byte for byte, and samples of one group, never stand on both sides of the
+    validation split; see `CNNClassifier`.
 
     References
     ----------
