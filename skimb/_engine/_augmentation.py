@@ -1,4 +1,4 @@
-"""Random changes of training images, made anew at every step, on the device."""
+"""Random changes of training images, made at every step and on the device."""
 
 import copy
 from functools import partial
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-#: Asks views how many they are.
+#: An image on which steps are tried to see how many views they return.
 ONE_IMAGE = torch.zeros(1, 1, 1, 1)
 
 
@@ -30,16 +30,16 @@ class FlipCrop(BaseEstimator):
     """Mirror images at random and shift them by a random crop.
 
     The usual augmentation of photographs: each image is mirrored left to right in half of the
-    cases, and a window of its own size is cut at a random place from the image with reflected
-    margins. Predictions are averaged over an image and its mirror image.
+    cases, and a window of its own size is cut at a random position from the image with reflected
+    margins. Predictions are averaged over an image and its mirror image (test-time augmentation).
 
     Parameters
     ----------
     flip : bool, default=True
-        Mirror. Leave it out where left and right differ in meaning: letters, digits, hands.
+        Whether to mirror. Use False where left and right differ in meaning: letters, digits, hands.
     margin : float, default=0.125
-        Width of the margins as a fraction of the side, which is also how far an image is shifted
-        at most; at least one pixel, where it is positive.
+        Width of the margins as a fraction of the side. It is also the largest shift of an image. If
+        it is positive, the margin is at least one pixel.
 
     Examples
     --------
@@ -84,15 +84,15 @@ class FlipCrop(BaseEstimator):
         return pixels.permute(0, 3, 1, 2)
 
     def _shifted(self, n_images, side, device):
-        """Return where along one axis each pixel comes from, of shape (n_images, side)."""
-        # Of small images a share of the side rounds to nothing.
+        """Return the source of each pixel along one axis, of shape (n_images, side)."""
+        # For small images a fraction of the side may round to zero.
         most = min(max(round(self.margin * side), int(self.margin > 0)), side - 1)
         shift = torch.randint(-most, most + 1, (n_images, 1), device=device)
         place = (shift + torch.arange(side, device=device)).abs()
         return side - 1 - (side - 1 - place).abs()
 
     def views(self, images):
-        """Return what predictions are averaged over: the images, and their mirror images.
+        """Return the views for test-time augmentation: the images and their mirror images.
 
         Parameters
         ----------
@@ -115,21 +115,21 @@ AUGMENTATIONS = {
     "remix": Remix,
 }
 
-#: What the estimators of images do unasked: it holds for images whose left and right differ too.
+#: The default of the estimators. It also suits images whose left and right differ in meaning.
 DEFAULT_AUGMENTATION = "shift_crop"
 
 
 class Augmentation:
-    """What happens to the images of a training batch, one step after the other.
+    """The changes of the images of a training batch, one step after the other.
 
     Parameters
     ----------
     steps : list
-        Functions of images, and at most one that mixes rows, last.
+        Functions of images, of which only the last may mix samples.
     counts : Tensor of shape (n_classes,)
-        Rows of each class in the training part.
+        Number of samples of each class in the training part.
     value_range : tuple of float, default=None
-        The pixels that steps see as 0 and 1; None: 0 and what `unit_of` says.
+        The values of pixels that steps see as 0 and 1; None: 0 and the result of `unit_of`.
     """
 
     def __init__(self, steps, counts, value_range=None):
@@ -138,9 +138,9 @@ class Augmentation:
         self.changes = steps[:-1] if self.mixer is not None else steps
         self.counts = counts
         views = Views([change for change in self.changes if hasattr(change, "views")])
-        #: Predictions are averaged over these; None: no step offers others than the images.
+        #: Predictions are averaged over these views; None: no step offers any but the images.
         self.views = views if len(views(ONE_IMAGE)) > 1 else None
-        #: Whether steps get contiguous images, as channels-last ones they cannot read.
+        #: Whether steps get contiguous images, because they cannot read channels-last ones.
         self.is_contiguous = False
 
     def __call__(self, images, target, weight):
@@ -155,7 +155,8 @@ class Augmentation:
         -------
         images : Tensor of shape (n, C, H, W), float32
         target : tuple of Tensor of shape (n,)
-            ``(target, weight)``; of mixed rows also those of the partner, and the share of the own.
+            ``(target, weight)``; for mixed samples also those of the partner, and the fraction of
+            their own.
         """
         low, high = self.value_range or (0.0, unit_of(images))
         unit = high - low
@@ -169,13 +170,14 @@ class Augmentation:
             return images, (target, weight)
         if self.is_contiguous:
             images = in_memory(images, torch.contiguous_format)
-        images, partner, share = self.mixer.mix(images, target, self.counts)
-        return images, (target, weight, target[partner], weight[partner], share)
+        images, partner, fraction = self.mixer.mix(images, target, self.counts)
+        return images, (target, weight, target[partner], weight[partner], fraction)
 
     def label_shares(self, shares):
-        """Return the share of each class among the labels, from those among the rows.
+        """Return the fraction of each class among the labels, from the fractions among the samples.
 
-        The same, unless the last step says otherwise: most mix all classes alike.
+        These are equal unless the last step has a method ``label_shares``: most steps mix all
+        classes in the same way.
         """
         if not hasattr(self.mixer, "label_shares"):
             return shares
@@ -187,17 +189,17 @@ class Augmentation:
         return bool(self.changes) or self.mixer is not None
 
     def try_on(self, images):
-        """Change a few images, to see that it can.
+        """Change a few images, to see that the steps work.
 
         Parameters
         ----------
         images : Tensor of shape (n, C, H, W), uint8 or float32
-            Training images, where the training will be.
+            Training images, on the device of the training.
 
         Raises
         ------
         ValueError
-            If a step fails on them, or returns none of their shape.
+            If a step fails on them, or returns images of another shape.
         """
         target = torch.arange(len(images), device=images.device) % len(self.counts)
         weight = torch.ones_like(target, dtype=torch.float32)
@@ -221,12 +223,12 @@ class Augmentation:
 
 
 class Views:
-    """All views of an image that steps offer, one applied to those of the other.
+    """All views of an image that steps offer; each step is applied to the views of the step before.
 
     Parameters
     ----------
     steps : list
-        With a method ``views``.
+        Objects with a method ``views``.
     """
 
     def __init__(self, steps):
@@ -244,7 +246,7 @@ class Views:
 
 
 def unit_of(images):
-    """Return what full brightness is: 255 for uint8, and 1 for anything else."""
+    """Return the value of full brightness: 255 for uint8, and 1 for any other dtype."""
     return 255.0 if images.dtype == torch.uint8 else 1.0
 
 
@@ -258,9 +260,9 @@ def build_augmentation(augmentation, *, image_shape, counts, device, rng, value_
     image_shape : tuple of int
         ``(C, H, W)``.
     counts : ndarray of shape (n_classes,)
-        Rows of each class in the training part.
+        Number of samples of each class in the training part.
     device : torch.device
-        Where the training will be.
+        The device of the training.
     rng : RandomState
         The source of seeds for steps that take one.
     value_range : tuple of float, default=None
@@ -273,18 +275,18 @@ def build_augmentation(augmentation, *, image_shape, counts, device, rng, value_
     Raises
     ------
     ValueError
-        If a step is unknown, or mixes rows without being the last.
+        If a step is unknown, or mixes samples and is not the last.
     """
     if isinstance(augmentation, str) and augmentation == DEFAULT_AUGMENTATION:
-        # The default must suit rows of a table too, whose columns have no place to be shifted from.
+        # The default must also suit the rows of a table, where a shift of columns has no meaning.
         augmentation = None if 1 in image_shape[1:] else augmentation
     is_list = isinstance(augmentation, list | tuple)
     given = augmentation if is_list else [] if augmentation is None else [augmentation]
     steps = [_build_step(step, device, rng) for step in given]
     if any(hasattr(step, "mix") for step in steps[:-1]):
         raise ValueError(
-            "`augmentation` may mix rows once, in its last step: what follows could not tell whose "
-            f"pixels it sees. Got {augmentation!r}."
+            "`augmentation` may mix samples only in its last step, because a later step could not "
+            f"know whose pixels it sees. Got {augmentation!r}."
         )
     counts = torch.as_tensor(counts, dtype=torch.float32, device=device)
     return Augmentation(steps, counts, value_range)

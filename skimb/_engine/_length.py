@@ -1,20 +1,20 @@
-"""How long a training takes, by the number of its samples."""
+"""The length of a training, by the number of its samples."""
 
 from numbers import Integral
 from typing import Any, NamedTuple
 
 __all__ = ["TrainingLength", "epochs_of_patience", "still_falls", "training_length"]
 
-#: Gradient steps that a training takes at least, and epochs.
+#: The least number of gradient steps of a training, and of epochs.
 LEAST_STEPS, LEAST_EPOCHS = 1000, 20
-#: Batch sizes that "auto" chooses from, and the steps an epoch shall have.
+#: The batch sizes between which "auto" chooses, and the least number of steps in an epoch.
 SMALLEST_BATCH, LARGEST_BATCH, STEPS_OF_AN_EPOCH = 16, 128, 25
 
-#: Fractions of its first value by which the loss of a training falls from the third to the last
-#: quarter of its epochs, where it still falls: at any length, and below `LEAST_STEPS`. Even the
+#: A training still falls if its loss decreases from the third to the last quarter of its epochs by
+#: more than a fraction of its first value: `LITTLE` below `LEAST_STEPS`, otherwise `MUCH`. Even the
 #: last steps of a long training lower the loss, as the learning rate goes to zero.
 MUCH, LITTLE = 0.05, 0.01
-#: Gradient steps that an epoch counts for at least where patience is counted in epochs.
+#: An epoch of fewer gradient steps counts as less than one epoch of patience.
 STEPS_OF_PATIENCE = 50
 
 
@@ -24,11 +24,11 @@ class TrainingLength(NamedTuple):
     Parameters
     ----------
     batch_size : int
-        Samples in a batch at most.
+        Largest number of samples in a batch.
     max_epochs : int
-        Epochs at most.
+        Largest number of epochs.
     steps_per_epoch : int
-        Gradient steps in an epoch.
+        Number of gradient steps in an epoch.
     """
 
     batch_size: int
@@ -37,30 +37,32 @@ class TrainingLength(NamedTuple):
 
     @property
     def n_steps(self):
-        """Gradient steps of the whole training."""
+        """Number of gradient steps of the whole training."""
         return self.max_epochs * self.steps_per_epoch
 
 
 def training_length(
     n_samples, *, batch_size: Any = "auto", max_epochs: Any = "auto", steps_per_epoch=None
 ):
-    """Return how long a network is trained on so many samples.
+    """Return how long a network is trained on a number of samples.
 
-    What trains a network is gradient steps, not epochs: 20 epochs of batches of 128 are 160 steps
-    on 900 samples, and leave a network that has learned little. So small sets get smaller batches
-    and more epochs. The numbers are fixed before the training.
+    The number of gradient steps decides how well a network is trained, not the number of epochs: 20
+    epochs with batches of 128 are only 160 steps on 900 samples, after which a network has learned
+    little. Therefore small data sets get smaller batches and more epochs. The numbers are fixed
+    before the training.
 
     Parameters
     ----------
     n_samples : int
-        Samples of the training part, after resampling.
+        Number of samples of the training part, after resampling.
     batch_size : int or "auto", default="auto"
-        Samples in a batch at most. ``"auto"``: the largest of 16, 32, 64 and 128 that makes at
-        least 25 steps an epoch; 16 where none does.
+        Largest number of samples in a batch. ``"auto"``: the largest of 16, 32, 64 and 128 that
+        makes at least 25 steps in an epoch; 16 where none does.
     max_epochs : int or "auto", default="auto"
-        Epochs. ``"auto"``: 20, or as many as make 1000 gradient steps, whichever is more.
+        Number of epochs. ``"auto"``: 20, or as many as make 1000 gradient steps, whichever is more.
     steps_per_epoch : int, default=None
-        Gradient steps in an epoch. None: as many as it takes to see as many samples as there are.
+        Number of gradient steps in an epoch. None: as many as it takes to see as many samples as
+        there are.
 
     Returns
     -------
@@ -106,9 +108,9 @@ def training_length(
 
 
 def epochs_of_patience(n_epochs, steps_per_epoch):
-    """Return how many epochs a patience of so many epochs lasts.
+    """Return how many epochs a patience lasts when short epochs count less.
 
-    Scores after a few gradient steps hardly differ but by chance, so an epoch of fewer than 50
+    After only a few gradient steps, scores differ mostly by chance, so an epoch of fewer than 50
     steps does not count as a whole one.
 
     Parameters
@@ -116,7 +118,7 @@ def epochs_of_patience(n_epochs, steps_per_epoch):
     n_epochs : int
         The patience, in epochs of at least 50 gradient steps.
     steps_per_epoch : int
-        Gradient steps in an epoch.
+        Number of gradient steps in an epoch.
 
     Returns
     -------
@@ -132,7 +134,7 @@ def epochs_of_patience(n_epochs, steps_per_epoch):
 
 
 def still_falls(losses, n_steps):
-    """Tell whether the loss of a training still fell when it ended.
+    """Return whether the loss of a training still fell when it ended.
 
     Parameters
     ----------
@@ -144,7 +146,7 @@ def still_falls(losses, n_steps):
     Returns
     -------
     bool
-        False for fewer than two epochs, which do not show it.
+        False for fewer than two epochs, which are too few to decide.
 
     Examples
     --------

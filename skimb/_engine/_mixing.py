@@ -14,13 +14,13 @@ __all__ = ["CutMix", "Mixup", "Remix"]
 class Mixup(BaseEstimator):
     r"""Mix each image, and its label, with another of the batch.
 
-    Image and label become :math:`\lambda a + (1 - \lambda) b` with
-    :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`, one draw a row [1]_.
+    Image and label become :math:`\lambda a + (1 - \lambda) b` with :math:`\lambda \sim
+    \mathrm{Beta}(\alpha, \alpha)`, drawn for each sample [1]_.
 
     Parameters
     ----------
     alpha : float, default=1.0
-        Of the Beta distribution; the smaller, the less is mixed.
+        Parameter of the Beta distribution. The smaller it is, the less is mixed.
 
     References
     ----------
@@ -31,8 +31,8 @@ class Mixup(BaseEstimator):
     >>> import torch
     >>> from skimb.neural_network import Mixup
     >>> images, target = torch.eye(4).reshape(4, 1, 2, 2), torch.arange(4)
-    >>> mixed, partner, share = Mixup(alpha=1.0).mix(images, target, counts=torch.ones(4))
-    >>> torch.equal(mixed[0, 0], share[0] * images[0, 0] + (1 - share[0]) * images[partner[0], 0])
+    >>> mixed, partner, kept = Mixup(alpha=1.0).mix(images, target, counts=torch.ones(4))
+    >>> torch.equal(mixed[0, 0], kept[0] * images[0, 0] + (1 - kept[0]) * images[partner[0], 0])
     True
     """
 
@@ -51,34 +51,34 @@ class Mixup(BaseEstimator):
         target : Tensor of shape (n,)
             Class indices.
         counts : Tensor of shape (n_classes,)
-            Rows of each class in the training part.
+            Number of samples of each class in the training part.
 
         Returns
         -------
         images : Tensor of shape (n, C, H, W)
         partner : Tensor of shape (n,), int64
-            The row of the batch that each was mixed with.
-        share : Tensor of shape (n,), float32
-            What is left of each row's own label.
+            The index in the batch of the image that each image was mixed with.
+        fraction : Tensor of shape (n,), float32
+            The fraction of each image's own label; the rest is the label of its partner.
         """
         check_parameters(self)
         partner = torch.randperm(len(images), device=images.device)
-        share = _beta(self.alpha, len(images), images.device)
-        part = share[:, None, None, None]
-        return part * images + (1 - part) * images[partner], partner, share
+        fraction = _beta(self.alpha, len(images), images.device)
+        part = fraction[:, None, None, None]
+        return part * images + (1 - part) * images[partner], partner, fraction
 
 
 class CutMix(BaseEstimator):
-    r"""Paste a box of another image of the batch into each image, and its label by its area.
+    r"""Paste a box of another image of the batch into each image, and mix the labels by area.
 
-    The box covers a share :math:`1 - \lambda` of the image, with
-    :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`, one draw a row; what reaches beyond the
-    border is cut, and the label follows the pixels that were pasted [1]_.
+    The box covers a fraction :math:`1 - \lambda` of the image, with :math:`\lambda \sim
+    \mathrm{Beta}(\alpha, \alpha)`, drawn for each sample. The box is cut at the border of the
+    image, and the labels are mixed in proportion to the pixels that were pasted [1]_.
 
     Parameters
     ----------
     alpha : float, default=1.0
-        Of the Beta distribution.
+        Parameter of the Beta distribution.
 
     References
     ----------
@@ -90,9 +90,9 @@ class CutMix(BaseEstimator):
     >>> import torch
     >>> from skimb.neural_network import CutMix
     >>> images = torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 1, 8, 8)
-    >>> mixed, partner, share = CutMix().mix(images, torch.arange(2), counts=torch.ones(2))
+    >>> mixed, partner, kept = CutMix().mix(images, torch.arange(2), counts=torch.ones(2))
     >>> own = (mixed == images).float().mean((1, 2, 3))
-    >>> torch.allclose(own, torch.where(partner == torch.arange(2), 1.0, share))
+    >>> torch.allclose(own, torch.where(partner == torch.arange(2), 1.0, kept))
     True
     """
 
@@ -111,12 +111,12 @@ class CutMix(BaseEstimator):
         target : Tensor of shape (n,)
             Class indices.
         counts : Tensor of shape (n_classes,)
-            Rows of each class in the training part.
+            Number of samples of each class in the training part.
 
         Returns
         -------
-        images, partner, share : Tensor
-            As `Mixup.mix`.
+        images, partner, fraction : Tensor
+            As returned by `Mixup.mix`.
         """
         check_parameters(self)
         n_images, _, height, width = images.shape
@@ -125,12 +125,12 @@ class CutMix(BaseEstimator):
         rows = self._inside(height, side)[:, :, None]
         columns = self._inside(width, side)[:, None, :]
         is_pasted = (rows & columns)[:, None]
-        share = 1 - is_pasted.float().mean((1, 2, 3))
-        return torch.where(is_pasted, images[partner], images), partner, share
+        fraction = 1 - is_pasted.float().mean((1, 2, 3))
+        return torch.where(is_pasted, images[partner], images), partner, fraction
 
     @staticmethod
     def _inside(length, side):
-        """Tell which places of an axis lie in the box of each image, of shape (n, length)."""
+        """Return which positions of an axis lie in the box of each image, of shape (n, length)."""
         center = (torch.rand(len(side), device=side.device) * length)[:, None]
         half = (side * length / 2)[:, None]
         place = torch.arange(length, device=side.device) + 0.5
@@ -138,20 +138,21 @@ class CutMix(BaseEstimator):
 
 
 class Remix(BaseEstimator):
-    r"""Mixup whose labels lean to the rarer of the two classes.
+    r"""Mixup with labels that favour the rarer of the two classes.
 
-    Images are mixed as in `Mixup`. Where one class has at least `kappa` times the rows of the other
-    and the image is the rarer one's by less than `tau`, the label is the rarer one's alone [1]_:
-    for classes of :math:`n_a \ge \kappa n_b` rows and :math:`\lambda < \tau`, the share of a is 0.
+    Images are mixed as in `Mixup`. If one class has at least `kappa` times as many samples as the
+    other, and the fraction of its image is less than `tau`, the label is that of the rarer class
+    alone [1]_: with :math:`n_a \ge \kappa n_b` samples and :math:`\lambda < \tau`, the fraction of
+    the label of a is 0.
 
     Parameters
     ----------
     alpha : float, default=1.0
-        Of the Beta distribution.
+        Parameter of the Beta distribution.
     kappa : float, default=3.0
-        How many times the rows of the other class make a class frequent.
+        How many times as many samples as the other class a class must have to give way.
     tau : float, default=0.5
-        Share of the image up to which the frequent class gives way.
+        Fraction of the image below which the more frequent class gives way.
 
     References
     ----------
@@ -161,8 +162,8 @@ class Remix(BaseEstimator):
     --------
     >>> import torch
     >>> from skimb.neural_network import Remix
-    >>> frequent, rare = torch.tensor([500.0, 50.0]), torch.tensor([50.0, 500.0])
-    >>> Remix().label_share(torch.tensor([0.3, 0.3]), frequent, rare)
+    >>> n_own, n_partner = torch.tensor([500.0, 50.0]), torch.tensor([50.0, 500.0])
+    >>> Remix().label_share(torch.tensor([0.3, 0.3]), n_own, n_partner)
     tensor([0.0000, 0.3000])
     """
 
@@ -178,14 +179,14 @@ class Remix(BaseEstimator):
         self.tau = tau
 
     def label_share(self, share, n_own, n_partner):
-        """Return what is left of a row's own label, from what is left of its image.
+        """Return the fraction of each sample's own label, from the fraction of its image.
 
         Parameters
         ----------
         share : Tensor of shape (n,)
-            What is left of each image.
+            The fraction of each image in the mixed one.
         n_own, n_partner : Tensor of shape (n,)
-            Rows of the classes of each image and of its partner.
+            Number of samples in the class of each image and in the class of its partner.
 
         Returns
         -------
@@ -205,42 +206,42 @@ class Remix(BaseEstimator):
         target : Tensor of shape (n,)
             Class indices.
         counts : Tensor of shape (n_classes,)
-            Rows of each class in the training part.
+            Number of samples of each class in the training part.
 
         Returns
         -------
-        images, partner, share : Tensor
-            As `Mixup.mix`.
+        images, partner, fraction : Tensor
+            As returned by `Mixup.mix`.
         """
         check_parameters(self)
-        images, partner, share = Mixup(alpha=self.alpha).mix(images, target, counts)
-        return images, partner, self.label_share(share, counts[target], counts[target[partner]])
+        images, partner, fraction = Mixup(alpha=self.alpha).mix(images, target, counts)
+        return images, partner, self.label_share(fraction, counts[target], counts[target[partner]])
 
     def label_shares(self, shares, counts):
-        """Return the share of each class among the labels of mixed batches.
+        """Return the fraction of each class among the labels of mixed batches.
 
         Parameters
         ----------
         shares : ndarray of shape (n_classes,)
-            Share of each class in the batches.
+            Fraction of each class in the batches.
         counts : ndarray of shape (n_classes,)
-            Rows of each class in the training part.
+            Number of samples of each class in the training part.
 
         Returns
         -------
         ndarray of shape (n_classes,)
         """
-        # What is left of the label of a in a pair (a, b), on average over lambda: 1/2, less what
-        # it loses where it gives way, more what it wins where the other does.
+        # The mean fraction of the label of a in a pair (a, b), over lambda: 1/2, minus the loss
+        # where a gives way, plus the gain where b does.
         lost = stats.beta.cdf(self.tau, self.alpha + 1, self.alpha) / 2
         own, other = counts[:, None], counts[None, :]
         mean = 0.5 - lost * (own >= self.kappa * other) + lost * (other >= self.kappa * own)
         return 2 * shares * (mean @ shares)
 
 
-def _beta(alpha, n_rows, device):
+def _beta(alpha, n_samples, device):
     """Draw from a symmetric Beta distribution by torch's generator."""
-    concentration = torch.full((n_rows,), float(alpha), device=device)
-    # Checking its arguments would wait for the device.
+    concentration = torch.full((n_samples,), float(alpha), device=device)
+    # A check of its arguments would wait for the device.
     beta = torch.distributions.Beta(concentration, concentration, validate_args=False)
     return beta.sample()

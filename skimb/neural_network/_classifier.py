@@ -73,9 +73,9 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         all classes count equally [2]_.
     batch_sampling : {"balanced", "sqrt", "progressive"}, float or None, default=None
         Fractions of the classes in each batch. None: those of the training part; ``"balanced"``:
-        equal fractions; ``"sqrt"``: in proportion to the square roots of the counts; a float in [0,
-        1]: between None and balanced; ``"progressive"``: from None in the first epoch to balanced
-        in the last [1]_. Each batch holds exact quotas.
+        equal fractions; ``"sqrt"``: in proportion to the square roots of the counts; a float in
+        [0, 1]: between None and balanced; ``"progressive"``: from None in the first epoch to
+        balanced in the last [1]_. Each batch holds exact quotas.
     sampler : sampler, list of samplers or None, default=None
         Resamplers in the style of imbalanced-learn, applied to the training part only, after a
         validation part has been held out. Sample weights follow the samples.

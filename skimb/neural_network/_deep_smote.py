@@ -1,4 +1,4 @@
-"""SMOTE in the latent space of an auto-encoder, and images out of it."""
+"""SMOTE in the latent space of an auto-encoder, with samples decoded to images."""
 
 from functools import partial
 from numbers import Integral, Real
@@ -31,10 +31,10 @@ __all__ = ["DeepSMOTE"]
 
 
 class DeepSMOTE(ImageSampler, BaseOverSampler):
-    r"""Make images of the rare classes between the codes of two of them.
+    r"""Make images of the minority classes by interpolating between the codes of two images.
 
-    A small convolutional auto-encoder learns all classes; in its latent space near neighbours of a
-    class are joined as in `SMOTE`, and what lies between is decoded to an image [1]_. A blend of
+    A small convolutional auto-encoder learns all classes. In its latent space a point is chosen
+    between two near neighbours of a class, as in `SMOTE`, and decoded to an image [1]_. A blend of
     two codes looks more like an image than a blend of their pixels.
 
     Each step adds two reconstruction losses: one on a batch of all classes and one, with the
@@ -45,50 +45,54 @@ class DeepSMOTE(ImageSampler, BaseOverSampler):
     Parameters
     ----------
     sampling_strategy : float, str, dict or callable, default="auto"
-        How many rows: imbalanced-learn's vocabulary. ``"auto"``: every class as many as the
-        largest.
+        How many samples each class has after resampling, as in imbalanced-learn. ``"auto"``: every
+        class has as many as the largest one.
     random_state : int, RandomState instance or None, default=None
-        Drives the training, and which pairs and gaps are drawn.
+        Controls the training and the draw of pairs and interpolation factors.
     k_neighbors : int, default=5
-        Neighbours to choose from. A class of fewer rows uses all it has, with a warning.
+        Number of nearest neighbours to choose from. A class with too few samples uses all its other
+        samples, with a warning.
     n_latent : int, default=300
         Length of a code.
     max_epochs : int, default=30
-        Epochs of the auto-encoder.
+        Number of epochs of the auto-encoder.
     batch_size : int, default=100
-        Images a batch.
+        Number of images in a batch.
     lr : float, default=1e-3
         Learning rate of Adam; it falls to zero along a cosine.
     image_shape : tuple of int, default=None
-        ``(C, H, W)`` that the rows of a 2-D X unfold to. None: images of one line.
+        ``(C, H, W)``, the shape into which the rows of a 2-D X are unfolded. None: images of one
+        line.
     channels : {"first", "last"} or None, default=None
-        Where the channels of a 4-D X stand, when its shape leaves that open.
+        The position of the channels of a 4-D X, needed where its shape leaves it open.
     device : str or torch.device, default="auto"
         ``"auto"``: CUDA where there is one, else the CPU.
     lazy : bool, default=False
-        Where X is an array or tensor, return a view that does not copy it, and by whose parents
-        `CNNClassifier` knows its rows, so that no validation part leaks.
+        Where X is an array or tensor, return a view that does not copy it. The view knows the
+        parents of its samples, so `CNNClassifier` can hold out a validation part without leaks.
 
     Attributes
     ----------
     sampling_strategy_ : dict
-        Label to number of new rows.
+        The number of new samples for each label.
     sample_indices_ : ndarray of shape (n_samples_new,)
-        For each returned row its own index or, where it is synthetic, that of its first parent.
+        For each returned sample its own index or, if it is synthetic, the index of its first
+        parent.
     parents_ : ndarray of shape (m, 2)
-        The rows of X between whose codes each synthetic row lies.
+        The two samples of X between whose codes each synthetic sample lies.
     gaps_ : ndarray of shape (m,)
-        How far it lies from the first code to the second.
+        The interpolation factor of each synthetic sample: 0 is the first code, 1 the second.
     module_ : nn.Module
         The auto-encoder, on the CPU.
     losses_ : list of float
-        The mean squared error of each epoch, both parts together, where pixels span [-1, 1].
+        The sum of the two reconstruction losses, averaged over each epoch; they are mean squared
+        errors of pixels scaled to [-1, 1].
     n_features_in_ : int
-        Values in a row.
+        Number of values in a sample.
 
     See Also
     --------
-    skimb.over_sampling.SMOTE : Joins pixels; cheaper by far.
+    skimb.over_sampling.SMOTE : Interpolates pixels; it is much cheaper.
 
     References
     ----------
@@ -176,7 +180,7 @@ class DeepSMOTE(ImageSampler, BaseOverSampler):
         low, high = float(images.min()), float(images.max())
         if images.dtype.kind in "iu" and images.dtype.itemsize > 4:
             refuse_lost_differences(images, images.astype(np.float64), "X")
-        # Far from zero, differences are taken before float32 would lose them.
+        # Far from zero, float32 would lose differences of pixels, so these are taken in float64.
         step = float(np.spacing(np.float32(max(abs(low), abs(high)))))
         self._is_far = high - low < 2**16 * step
         self._center = (low + high) / 2
@@ -195,7 +199,8 @@ class DeepSMOTE(ImageSampler, BaseOverSampler):
             module = AutoEncoder(self._layout.image_shape, plain(self.n_latent))
             module = module.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs know it for tensors only
             self._work = count_multiply_adds(module, self._layout.image_shape, device)
-            # A step: two batches, each there and, at twice the price, back again.
+            # A step is the forward and the backward pass of two batches; a backward pass costs
+            # twice a forward pass.
             with threads_for(5 * self._work * plain(self.batch_size)):
                 args = module, images, target, rng, device
                 self.losses_ = with_live_threads(self._train, *args)
@@ -225,7 +230,7 @@ class DeepSMOTE(ImageSampler, BaseOverSampler):
             )
         except DivergenceError as exc:
             raise _diverged("its loss is not finite") from exc
-        # The loss was looked at before each step, not after the last one.
+        # The loss is checked before each step, but not after the last one.
         if not all(torch.isfinite(values).all() for values in module.parameters()):
             raise _diverged("after the last step, parameters are not finite")
         with torch.no_grad():
@@ -272,7 +277,7 @@ class DeepSMOTE(ImageSampler, BaseOverSampler):
         made = np.empty((len(first), *X.shape[1:]), dtype=X.dtype)
         if not len(first):
             return append_rows(X, made, self.parents_, lazy=self.lazy)
-        # A view of the rows as images: what is written there stands in the rows.
+        # A view of the samples as images: writing to it writes to the samples.
         images = self._layout.to_channels_last(made)
         gaps = torch.from_numpy(self.gaps_.astype(np.float32))[:, None]
         parents, places = np.unique(np.concatenate([first, second]), return_inverse=True)
@@ -293,7 +298,7 @@ class DeepSMOTE(ImageSampler, BaseOverSampler):
 
 
 def _diverged(found):
-    """Return the error of an auto-encoder that makes no images."""
+    """Return the error for an auto-encoder that diverged."""
     return ValueError(
         f"The auto-encoder diverged: {found}. Lower `lr`, or look for extreme values in X."
     )

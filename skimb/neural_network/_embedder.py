@@ -1,4 +1,4 @@
-"""CNNEmbedder: images to embeddings, as a transformer."""
+"""CNNEmbedder: a transformer from images to embeddings."""
 
 import copy
 import os
@@ -34,35 +34,36 @@ __all__ = ["CNNEmbedder"]
 
 
 class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Turn images into embeddings, the features that a network has learnt.
+    """Turn images into embeddings, the features that a network has learned.
 
-    Imbalance hurts the last layer of a network far more than its features [1]_. An embedding makes
-    images a table: scikit-learn's classifiers, and resamplers that need distances, work on it, and
-    are searched in seconds. It reads a column of image paths in a `ColumnTransformer`, beside
-    numbers and categories.
+    Imbalance hurts the last layer of a network far more than its features [1]_. Embeddings form a
+    table with one row per image. scikit-learn's classifiers, and resamplers that need distances,
+    work on this table, and a search over them takes seconds. In a `ColumnTransformer` the embedder
+    can read a column of image paths, next to columns of numbers and categories.
 
     Parameters
     ----------
     estimator : estimator or None, default=None
-        The network. A `CNNClassifier` (None: one with its defaults) or `CNNRegressor` is trained
-        on X and y; a fitted one wrapped in `sklearn.frozen.FrozenEstimator` is taken as it is; what
-        `pretrained` makes embeds without any training, and without y.
+        The network. A `CNNClassifier` (None: one with its defaults) or `CNNRegressor` is trained on
+        X and y; a fitted one wrapped in `sklearn.frozen.FrozenEstimator` is used as it is. The
+        result of `pretrained` embeds without any training, and without y.
     layer : str, default="penultimate"
-        ``"penultimate"``: what the last linear layer reads (of `pretrained`: what it gives). Or
-        the name of a module of the network, as ``named_modules`` gives it: what that gives; of
-        maps, the mean over their pixels.
+        ``"penultimate"``: the input of the last linear layer (with `pretrained`: the output of the
+        network). Or the name of a module of the network, as given by ``named_modules``: the output
+        of that module. Feature maps are averaged over their pixels.
     normalize : bool, default=False
         Scale each embedding to length 1, so that distances compare directions.
     cache : bool, str, Path or None, default=None
-        Keep embeddings, so that no image is embedded twice by the same weights: True in the memory
-        of each process (up to 1 GiB, shared by all embedders), or in a folder, which several
-        processes may share and which outlasts them. Rows are known by their content, files by
-        their bytes, networks by their weights; empty the folder after a change of a network's code.
-        A folder that is damaged, locked or full is put aside or passed by, with a warning, and the
-        embeddings are computed. What is kept is readable by its owner alone.
+        Keep embeddings, so that no image is embedded twice by the same weights. True: in the memory
+        of each process (up to 1 GiB, shared by all embedders). A path: in this folder, which
+        several processes may share and which remains after they end. Samples are identified by
+        their content, files by their bytes, and networks by their weights; empty the folder after
+        you change the code of a network. If the database in the folder is damaged, it is renamed
+        and a new one is begun; if it is locked or full, it is not used. In these cases a warning is
+        given, and the embeddings are computed. Only the owner can read the database.
     image_shape : tuple of int, default=None
-        ``(C, H, W)``, for `pretrained` only, as in `CNNClassifier`. None: files are resized to
-        what the network was trained on.
+        ``(C, H, W)``, for `pretrained` only, as in `CNNClassifier`. None: files are resized to the
+        size on which the network was trained.
     channels : {"first", "last"} or None, default=None
         As in `CNNClassifier`, for `pretrained` only.
     value_range : tuple or None, default=None
@@ -70,15 +71,15 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     device : str or torch.device, default=None
         As in `CNNClassifier`, for `pretrained` only; None is ``"auto"``.
     random_state : int, RandomState instance or None, default=None
-        Drives the training where `estimator`, or what it holds, has no seed of its own. None: as
-        `estimator` says.
+        Controls the training where `estimator`, or an object that it holds, has no seed of its own.
+        None: the seeds of `estimator` are used.
 
     Attributes
     ----------
     estimator_ : CNNClassifier, CNNRegressor or PretrainedBackbone
         The fitted network.
     n_features_in_ : int
-        Values in an image, C * H * W; of a column of paths 1.
+        Number of values in an image, C * H * W; 1 for a column of paths.
     image_shape_ : tuple of int
         ``(C, H, W)``.
     value_range_ : tuple of float
@@ -143,16 +144,16 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, sample_weight=None, groups=None):
-        """Train the network, or take the trained one.
+        """Train the network, or use the trained one.
 
         Parameters
         ----------
         X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
             Images, as in `CNNClassifier.fit`.
         y : array-like of shape (n,), default=None
-            Labels; needed where the network is to be trained.
+            Labels, needed where the network is trained.
         sample_weight, groups : array-like of shape (n,), default=None
-            As in `CNNClassifier.fit`, where the network is to be trained.
+            As in `CNNClassifier.fit`, where the network is trained.
 
         Returns
         -------
@@ -161,8 +162,8 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Raises
         ------
         ValueError
-            If the input does not fit, before any training step; or if the network has no such
-            layer.
+            If the input does not fit (raised before any training step), or if the network has no
+            such layer.
         """
         self.__dict__.pop("net_", None)
         check_handed_in(self)
@@ -193,7 +194,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         device = resolve_device(self.device or "auto")
         self.estimator_ = copy.deepcopy(backbone).to(device)
         self._channels = self.channels
-        # Nothing is trained: what a net wants for it stays empty.
+        # Nothing is trained, so the settings of a training stay empty.
         net = ImageNet(
             Standardized(self.estimator_, unit_scale(images, self._given_range)).to(device),
             WeightedLoss(nn.Identity()),
@@ -214,7 +215,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             if getattr(self, name) is not None:
                 raise ValueError(
                     f"`{name}` belongs to embedders of a `pretrained` network. Set it on the "
-                    "estimator that you gave."
+                    "estimator instead."
                 )
         network = CNNClassifier() if self.estimator is None else self.estimator
         is_frozen = isinstance(network, FrozenEstimator)
@@ -223,7 +224,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             if not hasattr(network, "embed"):
                 raise ValueError(
                     "`estimator` must be a CNNClassifier or CNNRegressor, a fitted one in a "
-                    f"FrozenEstimator, or what `pretrained` makes. Got {self.estimator!r}."
+                    f"FrozenEstimator, or the result of `pretrained`. Got {self.estimator!r}."
                 )
             check_is_fitted(network)
         elif y is None:
@@ -244,13 +245,13 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         )
         if not is_frozen:
             if self.random_state is None:
-                # What the network holds gets its seed from the network.
+                # The objects that the network holds get their seeds from the network.
                 network = clone(network)
             else:
                 network = seeded_clone(network, check_random_state(self.random_state))
             network.fit(checked_once(X, images), y, sample_weight, groups)
         self.estimator_, self._channels, self.net_ = network, network.channels, network.net_
-        # The range and the levels that count are those of the network's training.
+        # The range and the levels of the network's training count.
         self.value_range_, self._levels = network.value_range_, network._levels
         return images
 
@@ -272,11 +273,11 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self._embed(images)
 
     def _try_on(self, images):
-        """Embed an image, as channels-last ones or, where these fail, as contiguous ones."""
+        """Embed images in channels-last memory or, where that fails, in contiguous memory."""
         try:
             return self._embed(images)
         except RuntimeError:
-            # What is taken from an estimator has been tried there.
+            # The network of an estimator has been tried there.
             if not isinstance(self.estimator, PretrainedBackbone):
                 raise
             self.net_.module_.is_contiguous = True
@@ -291,7 +292,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return normalize(embedded, copy=False) if self.normalize else embedded
 
     def _run(self, images):
-        """Return what the layer gives, or the last one reads, for each image."""
+        """Return the output of the layer, or the input of the last layer, for each image."""
         dataset = dataset_of(images)
         layer = self._find_layer(self.net_.module_.network, torch.device(self.net_.device))
         if layer is None:
@@ -299,7 +300,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self.net_.values_at(layer, dataset, inputs=self.layer == "penultimate")
 
     def _find_layer(self, network, device):
-        """Return the layer whose values count, or None for those of the whole network."""
+        """Return the layer whose values are wanted, or None for the output of the whole network."""
         if self.layer != "penultimate":
             try:
                 return network.get_submodule(self.layer)
@@ -318,7 +319,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return last_linear(network.eval(), self.image_shape_, device)
 
     def _network_key(self, images):
-        """Return what tells networks apart: structure, weights, layer, and how images are read."""
+        """Return a digest of the network: structure, weights, layer, and how images are read."""
         module = self.net_.module_
         parts = [(name, _described(part)) for name, part in module.named_modules()]
         described = parts, self.layer, repr(module.views), images.shape[1:], str(images.dtype)
@@ -336,13 +337,13 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         tags.input_tags.three_d_array = True
         is_trained = isinstance(self.estimator, FrozenEstimator | PretrainedBackbone)
         tags.target_tags.required = not is_trained
-        # The network computes in float32, whatever came.
+        # The network computes in float32, whatever the dtype of X.
         tags.transformer_tags.preserves_dtype = []
         return tags
 
 
 def _described(module):
-    """Return the kind of a module and its plain attributes, which its weights do not tell."""
+    """Return the class of a module and its simple attributes, which are not part of its weights."""
     plain = {
         name: value
         for name, value in vars(module).items()
