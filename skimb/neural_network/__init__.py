@@ -1,4 +1,4 @@
-"""Networks as scikit-learn estimators: the only room that knows skorch."""
+"""Networks as scikit-learn estimators."""
 
 from skimb._engine import CutMix, FlipCrop, Mixup, Remix, training_length
 from skimb._networks import VGG, CosineLinear, ResNet, SimpleCNN, pretrained

@@ -1,4 +1,4 @@
-"""Batches with shares of the classes, for a plain DataLoader."""
+"""Batches with given fractions of the classes, for any DataLoader."""
 
 from numbers import Integral
 from typing import Any
@@ -14,29 +14,32 @@ __all__ = ["BalancedBatchSampler"]
 
 
 class BalancedBatchSampler(Sampler):
-    """Row indices of batches that hold an exact share of every class.
+    """Sample indices of batches that hold an exact fraction of every class.
 
-    The batches of `CNNClassifier`, for a training loop of your own: give it to a DataLoader as
-    `batch_sampler`. Within a class the rows take turns. Each pass over it is the next epoch. With
-    several processes each batch of the whole is dealt out class by class, so every process has as
-    many rows, and of every class as many, up to one.
+    It makes the batches of `CNNClassifier` for your own training loop: give it to a DataLoader as
+    `batch_sampler`. Within a class no sample is repeated before all have been used. Each pass over
+    it is the next epoch. With several processes the samples of each common batch are distributed
+    class by class, so all processes have equally many samples, and their numbers of samples of each
+    class differ by at most one.
 
     Parameters
     ----------
     y : array-like of shape (n,)
         Labels.
     batch_size : int, default=128
-        Rows a batch of one process.
+        Number of samples in a batch of one process.
     batch_sampling : {"balanced", "sqrt", "progressive"}, float or None, default="balanced"
-        The shares, as in `CNNClassifier`.
+        The fractions of the classes, as in `CNNClassifier`.
     n_epochs : int, default=1
-        Epochs of the whole training: ``"progressive"`` is balanced in the last.
+        Number of epochs of the whole training; ``"progressive"`` is balanced in the last.
     steps_per_epoch : int or None, default=None
-        Batches an epoch. None: as many as it takes to see as many rows as there are.
+        Number of batches in an epoch. None: as many as it takes to see as many samples as there
+        are.
     rank, world_size : int, default=0 and 1
-        Which process this is, of how many. All must have the same `random_state`.
+        The number of this process, and the number of all processes. All must have the same
+        `random_state`.
     random_state : int, RandomState instance or None, default=None
-        Drives the order. An int where there are several processes.
+        Controls the order. It must be an int where there are several processes.
 
     Raises
     ------
@@ -47,7 +50,7 @@ class BalancedBatchSampler(Sampler):
     --------
     >>> import numpy as np
     >>> from skimb.neural_network import BalancedBatchSampler
-    >>> y = np.repeat(["rest", "rare"], [90, 10])
+    >>> y = np.repeat(["rest", "few"], [90, 10])
     >>> sampler = BalancedBatchSampler(y, batch_size=20, random_state=0)
     >>> [np.unique(y[batch], return_counts=True)[1].tolist() for batch in sampler]
     [[10, 10], [10, 10], [10, 10], [10, 10], [10, 10]]
@@ -74,7 +77,7 @@ class BalancedBatchSampler(Sampler):
             )
         if world_size > 1 and not isinstance(random_state, Integral):
             raise ValueError(
-                "With several processes `random_state` must be an int, the same in each: else they "
+                "With several processes `random_state` must be an int, the same in each, or they "
                 f"draw different batches. Got {random_state!r}."
             )
         names = ("balanced", "sqrt", "progressive", None)
@@ -91,7 +94,7 @@ class BalancedBatchSampler(Sampler):
                 raise ValueError(f"`{name}` must be a positive int. Got {value!r}.")
         if batch_size * world_size > len(y):
             raise ValueError(
-                f"{world_size} batches of {batch_size} rows are more than the {len(y)} rows of y. "
+                f"{world_size} batches of {batch_size} are more than the {len(y)} samples of y. "
                 "Lower `batch_size`."
             )
         self.batch_size = batch_size
@@ -107,7 +110,7 @@ class BalancedBatchSampler(Sampler):
         self.set_epoch(0)
 
     def set_epoch(self, epoch):
-        """Go to an epoch: the next pass gives its batches, as if all before it had been made.
+        """Go to an epoch: the next pass gives its batches, as if all earlier epochs had been made.
 
         Parameters
         ----------
@@ -125,8 +128,9 @@ class BalancedBatchSampler(Sampler):
 
     def __iter__(self):
         for batch in self._plan.epoch():
-            # Dealt out in the order of the classes. Batches without shares may not divide: their
-            # rest, which may be of any class, is left out.
+            # Samples are distributed in the order of the classes. The size of batches without
+            # fractions may not be divisible by the number of processes: the remaining samples, of
+            # any class, are left out.
             batch = batch[: len(batch) - len(batch) % self.world_size]
             dealt = batch[np.argsort(self._target[batch], kind="stable")]
             yield dealt[self.rank :: self.world_size].tolist()

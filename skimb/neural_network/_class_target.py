@@ -41,7 +41,7 @@ WHOLE = {
 
 
 class Posterior:
-    """Logits turned into the probabilities of the classes, for one prior or another.
+    """The conversion of logits into class probabilities, for any prior.
 
     Parameters
     ----------
@@ -52,9 +52,10 @@ class Posterior:
     loss : callable
         The loss that trained the network.
     effective_prior : ndarray of shape (n_classes,)
-        The class prior that its batches showed.
+        The class prior of its batches.
     temperature, decision_temperature : float, default=1.0
-        The number by which logits are divided where a prior is asked for, and where none is.
+        The numbers by which logits are divided: `temperature` where a prior is asked for,
+        `decision_temperature` where none is.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Posterior:
         return self.class_count / self.class_count.sum()
 
     def resolve_prior(self, target_prior, calibration):
-        """Return the prior that is asked for, or None for the decision as trained.
+        """Return the prior that is asked for, or None for the decision that was trained.
 
         Parameters
         ----------
@@ -94,8 +95,8 @@ class Posterior:
         asked = f"target_prior={target_prior!r} with calibration={calibration!r}"
         if getattr(self.loss, "weight", None) is not None:
             raise ValueError(
-                "`loss` has class weights of its own, so it is not known which prior its "
-                f"probabilities speak for, and {asked} cannot be reached. Give them as "
+                "`loss` has class weights of its own, so the class prior of its "
+                f"probabilities is not known, and {asked} cannot be reached. Give the weights as "
                 "`class_weight` instead."
             )
         if np.any(self.effective_prior == 0):
@@ -135,23 +136,25 @@ class Posterior:
     def fit_temperatures(self, logits, part):
         """Set the temperatures that make the labels of a held-out part most probable.
 
-        scikit-learn's temperature scaling knows one prior, that of the part; here the classes count
-        as in the prior that is asked for. Labels are softened, as Platt did: where all samples are
-        right, no finite temperature would be small enough for hard ones.
+        scikit-learn's temperature scaling assumes the class prior of the held-out part; here the
+        classes are weighted by the prior that is asked for. Labels are smoothed as in Platt
+        scaling: if all samples were classified correctly, hard labels would make the temperature go
+        to zero.
 
         Parameters
         ----------
         logits : ndarray of shape (n, n_classes)
             The outputs of the network.
         part : Part
-            The held-out samples, with the weights that they came with.
+            The held-out samples, with their original weights.
         """
         n_samples, n_classes = logits.shape
         soft = np.full((n_samples, n_classes), 1 / (n_samples + n_classes))
         soft[np.arange(n_samples), part.target] = (n_samples + 1) / (n_samples + n_classes)
 
         def best(name, prior, counted):
-            # The classes count as in the prior that is asked for, not as they were held out.
+            # The classes are weighted by the prior that is asked for, not by their held-out
+            # numbers.
             held = np.bincount(part.target, weights=part.weight, minlength=n_classes)
             weight = part.weight * (counted / np.maximum(held, np.finfo(float).tiny))[part.target]
 
@@ -168,13 +171,13 @@ class Posterior:
             return
         counted = self.effective_prior
         if getattr(self.loss, "adjusts_prior", False):
-            # It evens the classes out.
+            # Such a loss balances the classes.
             counted = np.full(n_classes, 1 / n_classes)
         self.decision_temperature = best("decision_temperature", None, counted)
 
 
 class ClassTarget(Target):
-    """Labels as a network learns them: as class indices, with weights, and as probabilities.
+    """Class labels as the target: class indices with weights, and outputs as probabilities.
 
     Parameters
     ----------
@@ -185,7 +188,7 @@ class ClassTarget(Target):
     net_class = ImageClassifierNet
     #: The name of a stratum of the validation split.
     stratum = "class"
-    #: Samples of a class that are held out at least, where they are not more than a quarter of it.
+    #: The least number of held-out samples of a class, where that is not more than a quarter of it.
     least_held = 5
     #: The `scoring` that is computed without a scorer.
     own_scoring = "balanced_accuracy"
@@ -242,13 +245,13 @@ class ClassTarget(Target):
         empty = self.classes[np.bincount(indices, weights=weight) == 0]
         if len(empty):
             raise ValueError(
-                f"`sample_weight` leaves no row of the classes {empty.tolist()}: all their weights "
-                "are zero. Take these rows out, or give one of them a weight."
+                f"`sample_weight` leaves no sample of the classes {empty.tolist()}: all their "
+                "weights are zero. Remove these samples, or give one of them a positive weight."
             )
         self.class_count = np.bincount(indices[weight > 0])
 
     def counts(self, indices):
-        """Return the samples of each class of a part."""
+        """Return the number of samples of each class in a part."""
         return np.bincount(indices, minlength=len(self.classes))
 
     def learn(self, part):
@@ -266,17 +269,17 @@ class ClassTarget(Target):
         return indices, self.classes
 
     def check_validation(self, indices):
-        """Refuse a validation part that tells nothing."""
+        """Refuse a validation part that cannot be used, as it has too few classes."""
         held = np.unique(indices)
         if len(held) < 2:
             raise ValueError(
                 "Early stopping and calibration need at least two classes in the validation part, "
                 f"but only {self.classes[held].tolist()} could be split. "
-                "Give more rows or groups, or use early_stopping=False and calibration=None."
+                "Give more samples or groups, or use early_stopping=False and calibration=None."
             )
 
     def watches_loss(self, loss, *, is_resampled):
-        """Tell whether early stopping can watch the loss of the validation part."""
+        """Return whether early stopping can watch the loss of the validation part."""
         return True
 
     def held_weight(self, valid, training, phase):
@@ -284,7 +287,7 @@ class ClassTarget(Target):
         prior = self._prior_shown(training, phase, training.plan.n_epochs - 1)
         held = np.bincount(valid.target, weights=valid.weight, minlength=len(prior))
         weight = valid.weight * (prior / np.maximum(held, np.finfo(float).tiny))[valid.target]
-        # A class of weight zero may be all that was held out of it.
+        # All held-out samples of a class may have weight zero.
         return weight / max(weight.mean(), np.finfo(float).tiny)
 
     def judge(self, outputs, y):
@@ -344,8 +347,8 @@ class ClassTarget(Target):
             WHOLE,
             loss=loss,
             effect=(
-                "correct for the class prior, so rare classes are favoured twice. Leave one of "
-                "them out, or set target_prior to say which prior predictions shall speak for."
+                "correct for the class prior, so minority classes are favoured twice. Leave one "
+                "of them out, or set `target_prior` to the class prior that predictions are for."
             ),
         )
         weight, _ = class_weighted(
@@ -362,11 +365,11 @@ class ClassTarget(Target):
         return phases
 
     def batch_fractions(self, indices):
-        """Return the keywords of the `BatchPlan` that say which samples batches hold how often."""
+        """Return the keywords of the `BatchPlan` that decide how often batches hold each sample."""
         return {"target": indices, "batch_sampling": self.parameters["batch_sampling"]}
 
     def begin(self, training):
-        """Refuse predictions that could not be made later, before the training."""
+        """Refuse, before the training, parameters with which no predictions could be made."""
         for phase in reversed(training.phases):
             self.at(training, phase.start)
             self._prior()
@@ -387,9 +390,9 @@ class ClassTarget(Target):
         return torch.zeros(2, n_classes), torch.tensor([0, n_classes - 1])
 
     def at(self, training, epoch):
-        """Let outputs mean what they mean after an epoch; see `Target`."""
+        """Set the meaning of the outputs after an epoch; see `Target`."""
         phase = training.phase(epoch)
-        # Batches show the same prior in all epochs of a phase, but for the progressive ones.
+        # Batches have the same prior in all epochs of a phase, except with progressive sampling.
         is_progressive = self.parameters["batch_sampling"] == "progressive"
         seen = phase.start, epoch if is_progressive else None
         if seen == self._seen:
@@ -403,12 +406,12 @@ class ClassTarget(Target):
         )
 
     def _prior_shown(self, training, phase, epoch):
-        """Return the class prior that the batches of an epoch show, weights included."""
+        """Return the class prior of the batches of an epoch, weights included."""
         fractions = training.augmentation.label_shares(training.plan.shares(epoch))
         return effective_prior(fractions, training.part.target, phase.weight)
 
     def conclude(self, training, net, epoch):
-        """Settle what outputs mean after the training.
+        """Set the meaning of the outputs after the training.
 
         Parameters
         ----------
@@ -424,7 +427,7 @@ class ClassTarget(Target):
             self.posterior.fit_temperatures(net.logits(dataset_of(held.images)), held)
 
     def fitted(self):
-        """Return the attributes that the classifier shows."""
+        """Return the public attributes of the classifier."""
         posterior = self.posterior
         return {
             "classes_": self.classes,
@@ -456,12 +459,12 @@ class ClassTarget(Target):
 
 
 def _moves_decision(loss):
-    """Tell whether a loss was published to decide by other logits than those of its posterior."""
+    """Return whether the decision logits of a loss differ from the logits of its posterior."""
     return isinstance(loss, Loss) and type(loss).decision_logits is not Loss.decision_logits
 
 
 class _View(ClassifierMixin, BaseEstimator):
-    """The classifier as it stands after an epoch, seen by scorers through known log-posteriors.
+    """The classifier after an epoch, for scorers: it returns log-posteriors that are known.
 
     Parameters
     ----------

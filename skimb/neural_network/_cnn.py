@@ -1,4 +1,4 @@
-"""What the estimators of images share: parameters, checks, the order of a fit."""
+"""The common part of the estimators of images: parameters, checks, the order of a fit."""
 
 import copy
 from abc import ABCMeta, abstractmethod
@@ -60,10 +60,11 @@ from skimb.neural_network._net_input import NetInput
 
 __all__ = ["BaseCNN", "PendingFit", "pend", "refuse_parameters_of_a_string", "try_loss"]
 
-#: How the names of options begin that belong to a class given as a parameter.
+#: Prefixes of options that belong to a class given as a parameter.
 NESTED = ("module__", "optimizer__")
 
-#: What a training with a validation part finds out, and one on all rows afterwards cannot.
+#: Attributes found by a training with a validation part, which a later training on all samples
+#: cannot find.
 FOUND_BY_VALIDATION = (
     "history_",
     "n_iter_",
@@ -74,17 +75,17 @@ FOUND_BY_VALIDATION = (
 
 
 class BaseCNN(BaseEstimator, metaclass=ABCMeta):
-    """Template of an estimator that holds a network which reads images.
+    """Template of an estimator with a network that reads images.
 
-    All that differs between labels and numbers is the work of the object that ``_make_target``
-    returns. ``_named_losses`` are the strings that `loss` may be, and ``_grid_example`` shows how
-    a loss is searched.
+    The object that ``_make_target`` returns does everything that differs between class labels and
+    continuous targets. ``_named_losses`` holds the strings that `loss` may be, and
+    ``_grid_example`` shows how a loss is searched.
     """
 
     _named_losses: dict
     _grid_example: str
 
-    #: What every estimator of images has; a subclass adds its own.
+    #: The constraints common to all estimators of images; a subclass adds its own.
     _parameter_constraints: dict = {
         "module": [StrOptions(set(MODULES)), callable],
         "reweight_after": [Interval(Real, 0, 1, closed="left")],
@@ -190,7 +191,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
                     "that is built already. Give its class as `module`."
                 )
             given = getattr(self, f"{owner}_params") or {}
-            # A new dict: clones share the one that they were given.
+            # A new dict, because clones share the one that they were given.
             setattr(self, f"{owner}_params", {**given, option: value})
         return self
 
@@ -201,15 +202,16 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
-            Images, uint8 or float; or a list, array, Series or one-column frame of paths, which
-            are decoded batch by batch. Every file is opened once first: bad ones are named.
+            Images, uint8 or float; or a list, array, Series or one-column frame of paths, which are
+            decoded batch by batch. Every file is opened once first, and the error names files that
+            cannot be read.
         y : array-like of shape (n,)
             Labels, or values of the target.
         sample_weight : array-like of shape (n,), default=None
             Sample weights; samples of weight zero are left out.
         groups : array-like of shape (n,), default=None
-            Samples of one group (a patient, a scene) stay together when the validation part is
-            held out, which giving groups demands too.
+            Samples of one group (a patient, a scene) stay together when the validation part is held
+            out. If groups are given, a validation part is always held out.
         X_val, y_val : array-like, default=None
             A validation part of your own, in the form of X and y. Nothing of X is held out then.
 
@@ -223,7 +225,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             If X, y, a parameter or the network does not fit, before any training step; or if
             the training diverges.
         """
-        # A fit that fails leaves the estimator unfitted, not half new and half old.
+        # A fit that fails leaves the estimator unfitted, never partly fitted.
         self.__dict__.pop("net_", None)
         training = self._prepare(X, y, sample_weight, groups, X_val=X_val, y_val=y_val)
         epoch = self._train(training)
@@ -233,7 +235,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         return self
 
     def _refit(self, X, y, sample_weight, *, n_epochs, plan):
-        """Train again on all samples, as long as early stopping found best, at the same rates."""
+        """Train again on all samples, for the number of epochs found best, at the same rates."""
         found = {name: value for name, value in vars(self).items() if name in FOUND_BY_VALIDATION}
         del self.net_
         rates = [record["lr"] for record in self.history_[:n_epochs]]
@@ -242,7 +244,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         self.__dict__.update(found)
 
     def _train(self, training):
-        """Build the network and train it; return the epoch whose weights it has, from 0."""
+        """Build the network and train it; return the epoch, from 0, whose weights it has."""
         with training_mode(training):
             pending = PendingFit(self, self._build(training), training)
             net, epoch = train(pending.network, training)
@@ -261,10 +263,10 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         rates=None,
         length=None,
     ):
-        """Check everything, and return the training; nothing is random in torch yet.
+        """Check everything, and return the training; torch's generators are not used yet.
 
-        With the learning rate of each epoch and the `TrainingLength` of an earlier training on a
-        part of the samples, this training repeats that one on all of them.
+        If the learning rate of each epoch and the `TrainingLength` of an earlier training on a part
+        of the samples are given, the training repeats that one on all samples.
         """
         if y is None:
             raise ValueError(
@@ -292,7 +294,8 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             scorer = get_scorer(self.scoring)
         device = resolve_device(self.device)
         loss = self._build_loss()
-        # One seed each, drawn in any case: no option shifts the randomness of another.
+        # Each use gets a seed of its own, drawn in any case: no option changes the random numbers
+        # of another.
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=4)
         split_rng, sampler_rng, order_rng = map(np.random.RandomState, seeds[:3])
 
@@ -321,7 +324,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             )
         else:
             steps_per_epoch = length.steps_per_epoch
-        # 0.29 of 100 epochs are 29: the product falls short of it by rounding.
+        # 0.29 of 100 epochs are 29, but the product rounds to a little less.
         start = int(settings.reweight_after * length.max_epochs + 1e-9)
         phases = target.phases(part, loss, start)
         self._warn_of_frozen_noise()
@@ -370,7 +373,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         if X_val is not None and self.early_stopping == "refit":
             raise ValueError(
                 "early_stopping='refit' trains again on samples of X that were held out, and with "
-                "`X_val` none are. Use early_stopping=True."
+                "`X_val` no samples are held out. Use early_stopping=True."
             )
         if not settings.net_callbacks:
             return
@@ -394,7 +397,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         return part
 
     def _validation_scores(self, target, held, loss, scorer):
-        """Return the function that judges the outputs for the validation part."""
+        """Return the function that scores the outputs for the validation part."""
         watches = target.watches_loss(loss, is_resampled=self.sampler is not None)
         return ValidationScores(
             target,
@@ -420,7 +423,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         return network
 
     def _conclude(self, training, net):
-        """Take over a trained net, and what its target has found."""
+        """Set the fitted attributes from a trained net and its target."""
         self.__dict__.update(training.target.fitted())
         self.history_ = epoch_records(net.history)
         self.n_iter_ = len(self.history_)
@@ -450,7 +453,8 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
     def _warn_of_short_training(self, training):
         """Warn where the loss still fell when the training ended."""
         plan, last = training.plan, training.phases[-1]
-        # Early stopping has seen the end; a loss that learns its own scale is no measure.
+        # Early stopping has found the end; and a loss that learns its own scale is not comparable
+        # between epochs.
         if self.n_iter_ < plan.n_epochs or loss_parameters(last.loss):
             return
         losses = [record["train_loss"] for record in self.history_[last.start :]]
@@ -464,11 +468,11 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
             )
 
     def _warn_of_frozen_noise(self):
-        """Warn where layers that have learnt nothing are frozen."""
+        """Warn where layers are frozen at random weights."""
         if isinstance(self.module, str) and self.freeze not in (None, 0):
             warn(
-                f"freeze={self.freeze!r} keeps layers of {self.module!r} as they are, and these "
-                "begin at random. Give a trained network as `module`: an nn.Module, or "
+                f"freeze={self.freeze!r} keeps layers of {self.module!r} as they are, but their "
+                "weights are random. Give a trained network as `module`: an nn.Module, or "
                 "pretrained(...).",
             )
 
@@ -506,7 +510,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         except (ValueError, TypeError) as exc:
             raise ValueError(
                 "`standardize` must be 'auto', None or (mean, sd), each one number or "
-                f"{n_channels}, one a channel. Got {self.standardize!r}."
+                f"{n_channels}, one per channel. Got {self.standardize!r}."
             ) from exc
         if not np.all(np.isfinite([mean, sd])) or np.any(sd <= 0):
             raise ValueError(
@@ -561,12 +565,12 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
 
 
 def pend(estimator, X, y, sample_weight=None, groups=None):
-    """Check everything, and return a fit that waits for its training.
+    """Check everything, and return a fit whose training has not begun.
 
     Parameters
     ----------
     estimator : BaseCNN
-        The estimator that is fitted.
+        The estimator to fit.
     X, y, sample_weight, groups
         As in its `fit`.
 
@@ -592,16 +596,16 @@ def pend(estimator, X, y, sample_weight=None, groups=None):
 
 @dataclass(eq=False)
 class PendingFit:
-    """A fit that waits for its training: alone, or together with others.
+    """A fit whose training has not begun; it is trained alone or together with others.
 
     Parameters
     ----------
     estimator : BaseCNN
-        The estimator that is fitted.
+        The estimator to fit.
     network : nn.Module
-        On the device.
+        The network, on the device.
     training : Training
-        All else that the training needs.
+        Everything else that the training needs.
 
     Examples
     --------
@@ -618,13 +622,13 @@ class PendingFit:
     training: Any
 
     def train(self):
-        """Train the network alone, and conclude the fit; return the estimator."""
+        """Train the network alone, and complete the fit; return the estimator."""
         with training_mode(self.training):
             net, epoch = train(self.network, self.training)
         return self.conclude(net, epoch)
 
     def conclude(self, net, epoch):
-        """Hand the estimator its trained net.
+        """Give the estimator its trained net.
 
         Parameters
         ----------
@@ -643,7 +647,7 @@ class PendingFit:
 
 
 class ValidationScores:
-    """Judge the outputs for a validation part after each epoch.
+    """Score the outputs for a validation part after each epoch.
 
     Parameters
     ----------
@@ -663,7 +667,7 @@ class ValidationScores:
 
     def __call__(self, outputs, loss):
         """Return records of the history, ``valid_score`` among them."""
-        # skorch's `EpochScoring` gives one score a callback, and predicts anew for each.
+        # skorch's `EpochScoring` gives one score per callback, and predicts again for each.
         view, records, score = self.target.judge(outputs, self.y)
         if self.watches_loss:
             score = -loss
@@ -671,8 +675,8 @@ class ValidationScores:
             score = float(self.scorer(view, self.X, self.y))
         if np.isnan(score):
             raise ValueError(
-                f"`scoring` gives NaN on {self.target.described(self.y)}: early stopping cannot "
-                "choose by it."
+                f"`scoring` gives NaN on {self.target.described(self.y)}, so early stopping cannot "
+                "use it."
             )
         return {**records, "valid_score": score}
 
@@ -683,7 +687,7 @@ def _checked_weight(sample_weight, target):
 
 
 def refuse_parameters_of_a_string(params, loss, named_losses, grid_example):
-    """Refuse ``loss__gamma`` and the like where `loss` is a string, and offer the mend."""
+    """Refuse ``loss__gamma`` and the like where `loss` is a string, and suggest a fix."""
     nested = [name for name in params if name.startswith("loss__")]
     if nested and isinstance(loss, str):
         known = f": loss={named_losses[loss].__name__}()" if loss in named_losses else ""
@@ -694,23 +698,24 @@ def refuse_parameters_of_a_string(params, loss, named_losses, grid_example):
 
 
 def try_loss(loss, outputs, target, training):
-    """Try the loss on two rows: its shape must be right before the training starts.
+    """Try the loss on two samples, so that a wrong shape is found before the training starts.
 
     Parameters
     ----------
     loss : callable
-        One value a row, or a scalar where all weights are 1 and nothing is mixed.
+        It must return one value per sample, or a scalar where all weights are 1 and nothing is
+        mixed.
     outputs : Tensor of shape (2, ...)
-        What the network might give.
+        Possible outputs of the network.
     target : Tensor of shape (2,)
-        What it should have given.
+        The target for these outputs.
     training : Training
-        Whose weights and augmentation tell what the loss must be able to do.
+        The training, whose weights and augmentation decide whether the loss may be a scalar.
 
     Raises
     ------
     ValueError
-        If it fails, or gives anything else.
+        If the loss fails, or returns anything else.
     """
     trial = copy.deepcopy(loss)
     if isinstance(trial, nn.Module):
@@ -727,15 +732,16 @@ def try_loss(loss, outputs, target, training):
     shape = tuple(values.shape) if isinstance(values, torch.Tensor) else type(values).__name__
     if shape not in [(2,), ()]:
         raise ValueError(
-            f"`loss` must return one value a row, or a scalar. For 2 rows it returned {shape}."
+            "`loss` must return one value per sample, or a scalar. For 2 samples it returned "
+            f"{shape}."
         )
     needs_rows = training.augmentation.mixer is not None or any(
         np.ptp(phase.weight) > 0 for phase in training.phases
     )
     if shape == () and needs_rows:
         raise ValueError(
-            "`loss` returns a scalar, so rows cannot be weighted or mixed. Let it return one value "
-            "a row, or fit without weights and mixing augmentations."
+            "`loss` returns a scalar, so samples cannot be weighted or mixed. Let it return one "
+            "value per sample, or fit without weights and mixing augmentations."
         )
 
 
@@ -745,7 +751,7 @@ def _pixel_statistics(images, block=2_000_000):
     step = max(1, block // int(np.prod(images.shape[1:])))
 
     def blocks():
-        # Files are decoded anew in each pass: they need not fit in memory.
+        # Files are decoded in each pass, because they need not fit in memory.
         for start in range(0, len(images), step):
             yield images.read(slice(start, start + step))
 

@@ -36,7 +36,7 @@ WHOLE = {"target_weight": ("inverse",), "batch_sampling": ("inverse", "relevance
 
 
 class ContinuousTarget(Target):
-    """Numbers as a network learns them: standardised, with weights by value, and back again.
+    """Numbers as the target: standardised values with weights, and outputs as values.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class ContinuousTarget(Target):
     net_class = ImageRegressorNet
     #: The name of a stratum of the validation split.
     stratum = "part of the range of y"
-    #: Samples of a stratum that are held out at least.
+    #: The least number of held-out samples of a stratum.
     least_held = 1
     #: The `scoring` that is computed without a scorer.
     own_scoring = "neg_balanced_mean_absolute_error"
@@ -98,31 +98,31 @@ class ContinuousTarget(Target):
         n_samples = np.count_nonzero(weight)
         if n_samples < 2:
             raise ValueError(
-                "CNNRegressor needs at least two rows of positive weight. Got "
+                "CNNRegressor needs at least two samples of positive weight. Got "
                 f"n_samples={n_samples}."
             )
 
     def counts(self, values):
-        """Return one number: augmentations know no classes here."""
+        """Return one number, as there are no classes for augmentations."""
         return np.ones(1)
 
     def learn(self, part):
         """Learn mean, scale and density of the training part before it is resampled."""
-        # In units of the largest value: otherwise a square may overflow.
+        # Computed relative to the largest value: otherwise a square may overflow.
         unit = np.abs(part.target).max()
         unit = unit if unit > 0 else 1.0
-        # Relative to the largest: the quotients of proportional weights round to equal bits.
+        # Relative to the largest weight: the quotients of proportional weights round to equal bits.
         fraction, relative = part.weight / part.weight.max(), part.target / unit
         fraction = fraction / fraction.sum()
         mean = float(fraction @ relative)
         scale = float(np.sqrt(fraction @ (relative - mean) ** 2))
-        # A target that is constant, or too nearly so for its size, has no scale.
+        # A target that is constant, or nearly constant for its size, has no scale.
         is_constant = scale <= 10 * np.finfo(np.float64).eps
         self.mean, self.scale = mean * unit, 1.0 if is_constant else scale * unit
         self.density = self._own_density().fit(part.target)
         relevance = self.parameters["relevance"]
         if relevance is not None:
-            # It must fit y, whether batches need it or not.
+            # The relevance must fit y, whether batches need it or not.
             fit_relevance(relevance, part.target)(part.target)
 
     def _own_density(self):
@@ -133,7 +133,8 @@ class ContinuousTarget(Target):
 
     def strata(self, values, fraction):
         """Return the stratum of each sample, and the names of the strata."""
-        # Ranges of equally many samples, so that rare ends are held out in proportion too.
+        # Ranges with equal numbers of samples, so that the rare ends are held out in proportion
+        # too.
         n_samples = len(values)
         n_strata = int(np.clip(n_samples * fraction, 1, min(10, n_samples)))
         rank = np.empty(n_samples, dtype=np.intp)
@@ -146,18 +147,18 @@ class ContinuousTarget(Target):
         return stratum, np.array(names, dtype=object)
 
     def check_validation(self, values):
-        """Refuse a validation part that tells nothing."""
+        """Refuse a validation part that cannot be used, as it is too small."""
         if len(values) < 2:
             raise ValueError(
-                "Early stopping needs at least two rows in the validation part, but only "
-                f"{len(values)} could be split. Give more rows or groups, or use "
+                "Early stopping needs at least two samples in the validation part, but only "
+                f"{len(values)} could be split. Give more samples or groups, or use "
                 "early_stopping=False."
             )
 
     def watches_loss(self, loss, *, is_resampled):
-        """Tell whether early stopping can watch the loss of the validation part."""
-        # Of other batches, or with another noise, a loss that adjusts the prior is another one;
-        # and the validation part lacks what batches and samplers do to the fractions of values.
+        """Return whether early stopping can watch the loss of the validation part."""
+        # A loss that adjusts the prior is not comparable between different batches or noises, and
+        # the validation part lacks the effect of batches and samplers on the fractions of values.
         changes = getattr(loss, "adjusts_prior", False) or getattr(loss, "reads_batch", False)
         return not changes and self.parameters["batch_sampling"] is None and not is_resampled
 
@@ -195,7 +196,7 @@ class ContinuousTarget(Target):
 
     def described(self, y):
         """Describe a validation part for an error."""
-        return f"the validation part of {len(y)} rows"
+        return f"the validation part of {len(y)} samples"
 
     # --------------------------------------------------------------------- the training
 
@@ -207,7 +208,7 @@ class ContinuousTarget(Target):
         values = np.asarray(values, dtype=np.float64)
         if len(values) < 2 or not np.isfinite(values).all():
             raise ValueError(
-                f"`sampler`={sampler!r} must leave at least two rows with finite targets. It "
+                f"`sampler`={sampler!r} must leave at least two samples with finite targets. It "
                 f"gave {len(values)}, of which {np.isfinite(values).sum()} are finite."
             )
         return Part(images, values, weight)
@@ -218,7 +219,7 @@ class ContinuousTarget(Target):
             self.parameters,
             WHOLE,
             loss=loss,
-            effect="make up for rare values, so these are favoured twice. Leave one of them out.",
+            effect="correct for rare values, so these are favoured twice. Leave one of them out.",
         )
         if isinstance(loss, RegressionLoss):
             if isinstance(loss, BalancedMSELoss):
@@ -267,7 +268,7 @@ class ContinuousTarget(Target):
         return checked
 
     def batch_fractions(self, values):
-        """Return the keywords of the `BatchPlan` that say which samples batches hold how often."""
+        """Return the keywords of the `BatchPlan` that decide how often batches hold each sample."""
         sampling = self.parameters["batch_sampling"]
         if sampling is None:
             return {"target": np.zeros(len(values), dtype=np.intp), "batch_sampling": None}
@@ -276,28 +277,28 @@ class ContinuousTarget(Target):
             return {"target": ranges, "batch_sampling": "balanced"}
         density = self._own_density().fit(values)
         weight = fit_target_weight(sampling, values, density=density)(values)
-        # Bins without a sample have no fraction.
+        # Bins without samples have no fraction.
         place = np.unique(density.bin_of(values), return_inverse=True)[1]
         fractions = np.bincount(place, weights=weight)
         return {"target": place, "batch_sampling": fractions / fractions.sum()}
 
     def begin(self, training):
-        """Refuse a training that cannot work with numbers."""
+        """Refuse a training that cannot work with a continuous target."""
         loss = training.phases[-1].loss
         if isinstance(training.augmentation.mixer, Remix):
             raise ValueError(
-                "`augmentation`='remix' gives labels to the rarer class, and y is continuous. Use "
+                "`augmentation`='remix' needs classes, and y is continuous. Use "
                 "'mixup' or 'cutmix'."
             )
         if getattr(loss, "reads_batch", False) and training.plan.batch_size < 2:
             raise ValueError(
-                f"{loss!r} compares the rows of a batch, so it needs at least two. Raise "
-                f"`batch_size`, which is {self.parameters['batch_size']}, or give more rows."
+                f"{loss!r} compares the samples of a batch, so it needs at least two. Raise "
+                f"`batch_size`, which is {self.parameters['batch_size']}, or give more samples."
             )
         is_plateau = self.parameters["lr_schedule"] == "plateau"
         if is_plateau and training.valid is None and loss_parameters(loss):
             raise ValueError(
-                f"lr_schedule='plateau' has nothing to watch: the scale of {loss!r} changes with "
+                f"lr_schedule='plateau' cannot watch this loss: the scale of {loss!r} changes with "
                 "its noise. Use early_stopping=True, a fixed noise, or another schedule."
             )
 
@@ -310,7 +311,7 @@ class ContinuousTarget(Target):
         return torch.zeros(2), torch.tensor([0.0, 1.0])
 
     def at(self, training, epoch):
-        """Do nothing: outputs mean the same in all epochs."""
+        """Do nothing: outputs have the same meaning in all epochs."""
 
     def regularizer(self, network, training):
         """Return RankSim on the last layer where it is asked for; see `Target`."""
@@ -337,11 +338,11 @@ class ContinuousTarget(Target):
         if not np.isfinite(predicted).all():
             raise ended_diverged("predictions are not finite in the unit of y")
         self.loss = net.criterion_.loss
-        # These know the training part.
+        # These hold values of the training part.
         del self.weighing
 
     def fitted(self):
-        """Return the attributes that the regressor shows."""
+        """Return the public attributes of the regressor."""
         return {
             "y_mean_": self.mean,
             "y_scale_": self.scale,
@@ -365,7 +366,7 @@ def _scaled(function, exponent, values):
 
 
 class _View(RegressorMixin, BaseEstimator):
-    """The regressor as it stands after an epoch, seen by scorers through known predictions.
+    """The regressor after an epoch, for scorers: it returns predictions that are known.
 
     Parameters
     ----------

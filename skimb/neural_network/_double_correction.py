@@ -15,10 +15,10 @@ def warn_of_double_correction(parameters, whole, *, loss, effect):
     whole : dict
         By the name of a parameter, the values with which it corrects in full; any callable does.
     loss : callable
-        The loss as an object. With one that adjusts the prior, any other correction is too much;
-        otherwise two parameters may share the work between them, as two square roots do.
+        The loss as an object. If it adjusts the prior, any other correction is too much. Otherwise
+        two parameters may each correct in part, as two square roots do.
     effect : str
-        The effect of each, and a way out.
+        The effect of each parameter, and how to fix it.
     """
     adjusts = getattr(loss, "adjusts_prior", False)
     corrections = ["loss"] * adjusts

@@ -24,16 +24,16 @@ from skimb._warnings import warn
 
 __all__ = ["FolderCache", "MemoryCache", "check_cache", "embed_once", "open_cache", "row_keys"]
 
-#: Bytes of embeddings that a process keeps in memory at most; the oldest go first.
+#: The most bytes of embeddings that a process keeps in memory; the oldest are dropped first.
 MOST_BYTES = 2**30
 
-#: Keys that one question to the database names.
+#: Number of keys in one query to the database.
 CHUNK = 500
 
-#: Seconds to wait for a lock, and where it was held too long before.
+#: Seconds to wait for a lock, and seconds to wait if it was held too long before.
 PATIENCE, NO_PATIENCE = 5.0, 0.1
 
-#: Errors that a new database would not be spared.
+#: Errors that would also occur with a new database.
 SURROUNDINGS = (
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -50,14 +50,14 @@ SURROUNDINGS = (
 
 
 def row_keys(images, network_key):
-    """Return a key for each row: equal only where content and network are.
+    """Return a key for each sample; keys are equal only where content and network are equal.
 
     Parameters
     ----------
     images : ImageSource, or ndarray of shape (n, H, W, C)
-        The samples. A file stands for its bytes: it is read, not decoded.
+        The samples. Files are compared by their bytes: they are read, but not decoded.
     network_key : bytes
-        What the network is, at most 64 bytes.
+        The identity of the network, at most 64 bytes.
 
     Returns
     -------
@@ -71,25 +71,26 @@ def _key(content, network_key):
 
 
 def embed_once(cache, images, network_key, embed):
-    """Return the embeddings of all rows; compute those that the cache does not hold.
+    """Return the embeddings of all samples; compute those that the cache does not hold.
 
     Parameters
     ----------
     cache : MemoryCache or FolderCache
-        Where they are kept.
+        The cache of the embeddings.
     images : ImageSource, or ndarray of shape (n, H, W, C)
         The samples.
     network_key : bytes
         As in `row_keys`.
     embed : callable
-        Rows, as `images`, to an ndarray of shape (n, d), float32.
+        A function of samples, in the form of `images`, that returns an ndarray of shape (n, d),
+        float32.
 
     Returns
     -------
     ndarray of shape (n, d), float32
     """
     keys = row_keys(images, network_key)
-    # Rows of equal content are embedded once; in order, so that batches are those of the rows.
+    # Samples of equal content are embedded once, in their order, so that batches do not change.
     first = {}
     for i, key in enumerate(keys):
         first.setdefault(key, i)
@@ -97,7 +98,7 @@ def embed_once(cache, images, network_key, embed):
     while missing := [key for key in first if key not in known]:
         made = embed(images[np.array([first[key] for key in missing])])
         cache.put(missing, made)
-        # Embeddings of one network are of one length: others are not its own.
+        # All embeddings of one network have the same length: others do not belong to it.
         known = {key: row for key, row in known.items() if row.shape == made.shape[1:]}
         known.update(zip(missing, made, strict=True))
     if len({row.shape for row in known.values()}) > 1:
@@ -111,7 +112,7 @@ class MemoryCache:
     Parameters
     ----------
     most_bytes : int, default=2**30
-        When there are more, those that were asked for longest ago are let go.
+        If there are more, those that were last used longest ago are dropped.
     """
 
     def __init__(self, most_bytes=MOST_BYTES):
@@ -119,7 +120,7 @@ class MemoryCache:
         self.rows, self.n_bytes, self.lock = OrderedDict(), 0, threading.Lock()
 
     def get(self, keys):
-        """Return a dict with the rows of those keys that are here."""
+        """Return a dict of the embeddings of those keys that are in the cache."""
         with self.lock:
             found = [key for key in keys if key in self.rows]
             for key in found:
@@ -127,18 +128,18 @@ class MemoryCache:
             return {key: self.rows[key] for key in found}
 
     def put(self, keys, rows):
-        """Keep rows (n, d) under their keys."""
+        """Keep embeddings (n, d) under their keys."""
         with self.lock:
             for key, row in zip(keys, rows, strict=True):
                 if key not in self.rows:
-                    # A copy: a view would keep all rows that were made with it.
+                    # A copy: a view would keep the whole array in memory.
                     self.rows[key] = row.copy()
                     self.n_bytes += row.nbytes
             while self.n_bytes > self.most_bytes:
                 self.n_bytes -= self.rows.popitem(last=False)[1].nbytes
 
     def clear(self):
-        """Let all rows go."""
+        """Drop all embeddings."""
         with self.lock:
             self.rows.clear()
             self.n_bytes = 0
@@ -147,15 +148,16 @@ class MemoryCache:
 class FolderCache:
     """Embeddings in a SQLite database in a folder, shared by any number of processes.
 
-    It never stands in the way: each row carries a checksum, and a row that fails it is as good as
-    absent; a database that cannot be read is put aside; one that is locked, read-only or on a full
-    disk is passed by. A warning says so, and the embeddings are computed. The folder, where it is
-    made here, and the database are their owner's alone: images may be private.
+    Problems with the cache never stop the computation. Each entry has a checksum, and an entry that
+    fails it counts as absent; a database that cannot be read is renamed; a database that is locked,
+    read-only or on a full disk is not used. A warning is given, and the embeddings are computed.
+    Only the owner can read the database, and the folder if it is made here, because images may be
+    private.
 
     Parameters
     ----------
     folder : str or Path
-        Where; it is made where it does not exist.
+        The folder; it is made if it does not exist.
     """
 
     file_name = "embeddings.sqlite"
@@ -170,7 +172,7 @@ class FolderCache:
         return os.path.join(self.folder, self.file_name)
 
     def get(self, keys):
-        """Return a dict with the rows of those keys that are here and whole."""
+        """Return a dict of the embeddings of those keys that are in the cache and not damaged."""
 
         def ask(connection):
             found = {}
@@ -188,7 +190,7 @@ class FolderCache:
         return self._within_transaction(ask) or {}
 
     def put(self, keys, rows):
-        """Keep rows (n, d) under their keys; all of them or, where the process dies, none."""
+        """Keep embeddings (n, d) under their keys: all of them or, if the process dies, none."""
         values = [row.astype("<f4").tobytes() for row in rows]
         entries = [(key, v, _digest(key, v)) for key, v in zip(keys, values, strict=True)]
 
@@ -198,13 +200,13 @@ class FolderCache:
         self._within_transaction(tell)
 
     def _within_transaction(self, work):
-        """Do some work on the database; None where that is not possible."""
+        """Return the result of some work on the database, or None where that is not possible."""
         for may_put_aside in (True, False):
             if self.is_passed_by:
                 return None
             try:
                 with closing(self._connect()) as connection, connection:
-                    # What is damaged may look like text, which need not be UTF-8.
+                    # A damaged entry may look like text that is not UTF-8.
                     connection.text_factory = bytes
                     connection.execute(
                         "CREATE TABLE IF NOT EXISTS embeddings "
@@ -213,7 +215,7 @@ class FolderCache:
                     found = work(connection)
                 _LOCKED.discard(self.path)
                 return found
-            # A damaged database raises whatever its bytes lead to: UnicodeDecodeError, for one.
+            # A damaged database may raise any error, such as UnicodeDecodeError.
             except Exception as exc:
                 if may_put_aside and self._is_damage(exc):
                     self._put_aside(exc)
@@ -225,33 +227,34 @@ class FolderCache:
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
         try:
             if not stat.S_ISREG(os.stat(self.path).st_mode):
-                raise _NotAFileError("it is no file")
+                raise _NotAFileError("it is not a file")
         except FileNotFoundError:
-            # SQLite would make it readable for all; its journals get the rights of the database.
+            # SQLite would make the database readable for all; its journals get the same
+            # permissions.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-        # Where another process has held the lock all along, waiting each time would add up.
+        # If another process has held the lock all the time, the waiting times would add up.
         patience = NO_PATIENCE if self.path in _LOCKED else PATIENCE
         return sqlite3.connect(self.path, timeout=patience)
 
     def _is_damage(self, exc):
-        """Tell whether the database itself is at fault, so that another one would do."""
+        """Return whether the database itself is damaged, so that a new one would work."""
         if isinstance(exc, OSError | MemoryError):
             return isinstance(exc, _NotAFileError)
         code = getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         if code == sqlite3.SQLITE_READONLY:
-            # Who may write, and is told otherwise, has a damaged header.
+            # If the user may write, and SQLite says otherwise, the header is damaged.
             return os.access(self.path, os.W_OK) and os.access(self.folder, os.W_OK)
         return code not in SURROUNDINGS
 
     def _put_aside(self, exc):
-        """Rename what is in the place of the database, so that a new one can be made."""
+        """Rename the damaged database, so that a new one can be made."""
         aside = f"{self.path}.damaged"
         try:
             if os.path.isdir(aside) or os.path.isdir(self.path):
                 aside = f"{aside}-{time.time_ns()}"
-            # The journals first: they must not be taken for those of the new database.
+            # The journals are renamed first: they must not be used with the new database.
             for suffix in ("-journal", "-wal", "-shm", ""):
-                # Another process may have been faster.
+                # Another process may have renamed it already.
                 with suppress(FileNotFoundError):
                     os.replace(f"{self.path}{suffix}", f"{aside}{suffix}")
         except OSError as failure:
@@ -259,11 +262,11 @@ class FolderCache:
             return
         warn(
             f"The cache {self.path} is damaged, or of another version ({exc}). It is put aside as "
-            f"{os.path.basename(aside)}, and what it held is computed again.",
+            f"{os.path.basename(aside)}, and the embeddings that it held are computed again.",
         )
 
     def _pass_by(self, exc):
-        """Do without the database, and say so."""
+        """Do not use the database, and warn."""
         self.is_passed_by = True
         if getattr(exc, "sqlite_errorcode", 0) & 0xFF in (
             sqlite3.SQLITE_BUSY,
@@ -283,10 +286,10 @@ def _digest(key, value):
     return blake2b(value, digest_size=8, key=key).digest()
 
 
-#: One for the whole process: the clones that a search makes of an embedder share it.
+#: One cache for the whole process: the clones that a search makes of an embedder share it.
 _MEMORY = MemoryCache()
 
-#: Paths of databases whose lock was held for too long when they were last asked.
+#: Paths of databases whose lock was held for too long at the last query.
 _LOCKED = set()
 
 
@@ -308,7 +311,7 @@ def open_cache(cache):
 
 
 def check_cache(cache):
-    """Refuse a `cache` that is a file: it is a folder that is wanted.
+    """Refuse a `cache` that is a file instead of a folder.
 
     Parameters
     ----------
@@ -318,7 +321,7 @@ def check_cache(cache):
     Raises
     ------
     ValueError
-        If a file is in the place of the folder, or of one above it.
+        If there is a file at the path of the folder or of one of its parents.
     """
     if cache is None or isinstance(cache, bool):
         return
@@ -328,5 +331,5 @@ def check_cache(cache):
     if not os.path.isdir(folder):
         raise ValueError(
             f"`cache` must be True or a folder. {os.fspath(cache)!r} cannot be made: {folder!r} is "
-            "no folder."
+            "not a folder."
         )

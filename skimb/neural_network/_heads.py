@@ -1,4 +1,4 @@
-"""Heads of a trained network: where they start from, and those made from its last layer."""
+"""Heads of a trained network: their starting weights, and heads made from its last layer."""
 
 import numpy as np
 import torch
@@ -28,13 +28,13 @@ def last_layer(classifier):
     Parameters
     ----------
     classifier : CNNClassifier
-        The fitted network; it is tried on two images of noise.
+        The fitted network, which is tried on two images of noise.
 
     Returns
     -------
     (weight, bias) or None
-        ndarrays of shape (n_classes, d) and (n_classes,), float32; None where the logits are not
-        what this layer makes of the embedding.
+        ndarrays of shape (n_classes, d) and (n_classes,), float32; None where the logits of the
+        network are not the output of this layer.
     """
     device = torch.device(classifier.net_.device)
     layer = last_linear(classifier.module_.eval(), classifier.image_shape_, device)
@@ -55,7 +55,7 @@ def last_layer(classifier):
 
 
 def own_layer(classifier):
-    """Return the last linear layer of a fitted network, or say why there is none.
+    """Return the last linear layer of a fitted network; raise an error if there is none.
 
     Parameters
     ----------
@@ -69,33 +69,33 @@ def own_layer(classifier):
     Raises
     ------
     ValueError
-        If the logits are not what this layer makes of the embedding.
+        If the logits of the network are not the output of this layer.
     """
     layer = last_layer(classifier)
     if layer is None:
         raise ValueError(
             "This head is made from the last linear layer of the network, but its logits are not "
-            "that layer's: they are cosines, or something follows. Use head='linear', or a "
+            "that layer's: they are cosines, or another layer follows. Use head='linear', or a "
             "network that ends in nn.Linear."
         )
     return layer
 
 
 def starting_layer(classifier, y):
-    """Return what a linear head starts from: the last layer of a network, freed of its prior.
+    """Return the starting weights of a linear head: the last layer of a network, without its prior.
 
     Parameters
     ----------
     classifier : CNNClassifier
         The fitted network.
     y : array-like of shape (n,)
-        The labels that the head shall learn.
+        The labels that the head is to learn.
 
     Returns
     -------
     (weight, bias) or None
-        The logits of this layer are log-likelihoods of the classes, up to a constant a row. None
-        where the network has no such layer, or other classes.
+        The logits of this layer are log-likelihoods of the classes, up to a constant per sample.
+        None where the network has no such layer, or other classes.
 
     Examples
     --------
@@ -120,7 +120,7 @@ def starting_layer(classifier, y):
 
 
 def _log_offset(loss, n_classes):
-    """Return what a loss adds to logits of zero, by which it adjusts the prior."""
+    """Return the offsets that a loss adds to logits of zero to adjust the prior."""
     if not isinstance(loss, Loss) or loss.needs_cosine_head:
         return np.zeros(n_classes)
     return loss.effective_logits(torch.zeros(1, n_classes, dtype=torch.float64))[0].numpy()
@@ -131,21 +131,21 @@ def _log(prior):
 
 
 def prepare_head(head, embedded, y, sample_weight, start):
-    """Build a linear head that waits for its training.
+    """Build a linear head whose training has not begun.
 
-    It starts where the network left off, with the prior that its own training will show [1]_: what
-    is left to learn is little, and a few gentle steps do not unlearn what the network knew.
+    It starts from the last layer of the network, with the prior of its own training [1]_. Little is
+    left to learn, and a few small steps keep what the network has learned.
 
     Parameters
     ----------
     head : CNNClassifier
-        With ``module="linear"``.
+        The head, with ``module="linear"``.
     embedded : ndarray of shape (n, d)
         Embeddings.
     y : ndarray of shape (n,)
         Labels.
     sample_weight : ndarray of shape (n,), or None
-        Row weights.
+        Sample weights.
     start : (weight, bias) or None
         As `starting_layer` returns it; None: random weights.
 
@@ -172,7 +172,7 @@ def prepare_head(head, embedded, y, sample_weight, start):
     pending = pend(head, embedded, y, sample_weight)
     layer = pending.network.head
     weight, bias = start or (np.empty(0), np.empty(0))
-    # A part of the rows may lack a class that the network knows.
+    # A part of the samples may lack a class that the network knows.
     if weight.shape == layer.weight.shape and not isinstance(layer, CosineLinear):
         offset = _log_offset(pending.training.phase(0).loss, len(bias))
         prior = pending.training.target.posterior.effective_prior
@@ -200,7 +200,7 @@ def fit_head(head, embedded, y, sample_weight, start):
 
 
 class ScaledLinear(nn.Module):
-    """A linear layer that stays as it is, with a trained factor for each logit.
+    """A linear layer that does not train, with a trained factor for each logit.
 
     Parameters
     ----------
@@ -228,14 +228,14 @@ class TauNormalizedHead(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     tau : float, default=1.0
-        0 leaves the rows as they are, 1 makes them of length 1.
+        0 leaves the rows as they are, 1 scales them to length 1.
     """
 
     def __init__(self, tau=1.0):
         self.tau = tau
 
     def take(self, weight, classes):
-        """Take the layer that is to be normalised.
+        """Set the layer that is to be normalised.
 
         Parameters
         ----------
@@ -249,7 +249,7 @@ class TauNormalizedHead(ClassifierMixin, BaseEstimator):
         self
         """
         norms = np.linalg.norm(weight, axis=1, keepdims=True)
-        # A row of zeros stays one.
+        # A row of zeros stays a row of zeros.
         self.weight_ = weight / np.maximum(norms, np.finfo(np.float32).tiny) ** self.tau
         self.classes_ = classes
         return self
@@ -265,7 +265,7 @@ class TauNormalizedHead(ClassifierMixin, BaseEstimator):
         return np.exp(self.predict_log_proba(X))
 
     def decision_function(self, X):
-        """Return log-probabilities; for two classes their difference."""
+        """Return log-probabilities, or their difference for two classes."""
         log_proba = self.predict_log_proba(X)
         return log_proba[:, 1] - log_proba[:, 0] if len(self.classes_) == 2 else log_proba
 

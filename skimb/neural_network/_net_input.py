@@ -1,4 +1,4 @@
-"""The form of X and y that a fitted estimator reads, for its net alone."""
+"""The form of X and y that a fitted estimator reads, for the use of its net on its own."""
 
 from sklearn.base import BaseEstimator
 
@@ -7,7 +7,7 @@ from skimb._images import check_images
 
 __all__ = ["NetInput"]
 
-#: What `check_images` asks of an estimator.
+#: The attributes of an estimator that `check_images` reads.
 LEARNED = (
     "n_features_in_",
     "feature_names_in_",
@@ -26,7 +26,7 @@ class NetInput(BaseEstimator):
     channels : {"first", "last"} or None
         As in `CNNClassifier`.
     target : Target
-        The reader of y.
+        The object that reads y.
     """
 
     def __init__(self, channels, target):
@@ -34,13 +34,13 @@ class NetInput(BaseEstimator):
         self.target = target
 
     def learn_from(self, estimator):
-        """Take the form of X from an estimator that has learned it; return self."""
+        """Take the form of X from a fitted estimator; return self."""
         learned = vars(estimator)
         self.__dict__.update({name: learned[name] for name in LEARNED if name in learned})
         return self
 
     def __call__(self, X, y=None):
-        """Return a data set; without y, one for predictions."""
+        """Return a data set; without y, a data set for predictions."""
         images = check_images(self, X, channels=self.channels)
         if y is None:
             return dataset_of(images)

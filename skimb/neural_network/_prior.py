@@ -1,8 +1,8 @@
-r"""One bookkeeping of class priors, for every loss, weight and sampler.
+r"""The class prior of a training, whatever its loss, weights and samplers.
 
-A network speaks for the class prior that its training showed it: the *effective prior*, the mass of
-each class in the batches, weights included. Probabilities for another prior are one multiplication
-and one renormalisation away:
+The probabilities of a network hold for the class prior of its training, the *effective prior*: the
+fraction of each class in the batches, weights included. They are converted to another prior by one
+multiplication and one renormalisation:
 
 .. math:: P(y \mid x) \propto \mathrm{softmax}(z)_y \; \pi'_y / \pi^{eff}_y
 """
@@ -16,21 +16,21 @@ __all__ = ["effective_prior", "resolve_target_prior", "shift_log_posterior"]
 
 
 def effective_prior(shares, target, weight):
-    """Return the class prior that the weighted batches of a training show.
+    """Return the class prior of the weighted batches of a training.
 
     Parameters
     ----------
     shares : ndarray of shape (n_classes,)
-        Share of each class in the batches.
+        Fraction of each class in the batches.
     target : ndarray of shape (n,)
-        Class indices of the training rows.
+        Class indices of the training samples.
     weight : ndarray of shape (n,)
-        Row weights.
+        Sample weights.
 
     Returns
     -------
     ndarray of shape (n_classes,)
-        Shares that sum to 1.
+        Fractions that sum to 1.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def effective_prior(shares, target, weight):
 
 
 def resolve_target_prior(target_prior, *, classes, train_prior):
-    """Turn the `target_prior` parameter into one share a class.
+    """Turn the `target_prior` parameter into one fraction per class.
 
     Parameters
     ----------
@@ -55,18 +55,18 @@ def resolve_target_prior(target_prior, *, classes, train_prior):
     classes : ndarray of shape (n_classes,)
         Labels.
     train_prior : ndarray of shape (n_classes,)
-        What ``"train"`` stands for.
+        The prior that ``"train"`` stands for.
 
     Returns
     -------
     ndarray of shape (n_classes,)
-        Positive shares that sum to 1.
+        Positive fractions that sum to 1.
 
     Raises
     ------
     ValueError
-        If it is none of these, or a dict lacks a label, has one that y lacks, or holds a share that
-        is not positive.
+        If it is none of these, or a dict lacks a label, has one that y lacks, or holds a fraction
+        that is not positive.
     """
     if target_prior == "train":
         return train_prior
@@ -80,12 +80,14 @@ def resolve_target_prior(target_prior, *, classes, train_prior):
     labels = classes.tolist()
     if set(target_prior) != set(labels):
         raise ValueError(
-            "`target_prior` must give a share for every label and no other. "
+            "`target_prior` must give a fraction for every label and for no other. "
             f"Labels seen in y: {labels}. Got {dict(target_prior)!r}."
         )
     prior = np.array([target_prior[label] for label in labels], dtype=np.float64)
     if not np.all(np.isfinite(prior)) or np.any(prior <= 0):
-        raise ValueError(f"`target_prior` must hold positive shares. Got {dict(target_prior)!r}.")
+        raise ValueError(
+            f"`target_prior` must hold positive fractions. Got {dict(target_prior)!r}."
+        )
     return prior / prior.sum()
 
 

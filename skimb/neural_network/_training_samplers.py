@@ -1,4 +1,4 @@
-"""Resample the training part inside a fit: rows, targets and weights together."""
+"""Resample the training part inside a fit: samples, targets and weights together."""
 
 import numpy as np
 from sklearn.utils import get_tags
@@ -16,24 +16,27 @@ __all__ = ["resample_training_part"]
 def resample_training_part(sampler, images, y, weight, *, rng, is_continuous=False):
     """Apply one sampler, or a list of them in turn.
 
-    A sampler that reads images gets them as they are. Any other gets rows flattened to float32; if
-    it only chose rows (by ``sample_indices_``, or as they are those that it got), they are taken
-    from the images, else its rows are rounded back to their dtype.
+    A sampler that reads images gets them as they are. Any other sampler gets samples flattened to
+    float32. If it only chose samples (it has ``sample_indices_``, or returned samples that it got),
+    these are taken from the images; otherwise its samples are rounded back to the dtype of the
+    images.
 
     Parameters
     ----------
     sampler : sampler or list of samplers
-        imbalanced-learn-style resamplers.
+        Resamplers in the style of imbalanced-learn.
     images : ImageSource, or ndarray of shape (n, H, W, C)
         The training part.
     y : ndarray of shape (n,)
-        Labels, so that a strategy by label means what it says; or values of a continuous target.
+        Labels as given by the user, so that a strategy can name them; or values of a continuous
+        target.
     weight : ndarray of shape (n,)
-        Row weights; a synthetic row gets those of its parents, interpolated by the gap.
+        Sample weights. A synthetic sample gets the weights of its parents, interpolated by the
+        interpolation factor.
     rng : RandomState
         The source of the samplers' seeds.
     is_continuous : bool, default=False
-        Whether y is a continuous target, of which no value must stay.
+        Whether y is continuous. Samplers may then drop target values and create new ones.
 
     Returns
     -------
@@ -43,14 +46,13 @@ def resample_training_part(sampler, images, y, weight, *, rng, is_continuous=Fal
     Raises
     ------
     ValueError
-        If rows were made up whose weights cannot be known, a class was lost, or labels were made
-        up.
+        If a sampler made samples whose weights cannot be known, lost a class, or made new labels.
     """
     for step in sampler if isinstance(sampler, list | tuple) else [sampler]:
         n_classes = len(np.unique(y))
         step = seeded_clone(step, rng)
         if takes_images(step):
-            # Here images lie with the channels last, however X did.
+            # Here images have their channels last, whatever the layout of X.
             known = {"channels": "last", "image_shape": None}
             names = step.get_params(deep=False)
             step.set_params(**{name: value for name, value in known.items() if name in names})
@@ -58,11 +60,13 @@ def resample_training_part(sampler, images, y, weight, *, rng, is_continuous=Fal
         images, y, weight = _apply(step, images, y, weight)
         if not is_continuous and not np.isin(y, before).all():
             raise ValueError(
-                f"The sampler {step!r} made labels that y does not have: it is one for continuous "
-                "targets. Give one for classes, as RandomOverSampler or SMOTE."
+                f"The sampler {step!r} made labels that y does not have: it is for continuous "
+                "targets. Give one for classes, such as RandomOverSampler or SMOTE."
             )
         if not is_continuous and len(np.unique(y)) < n_classes:
-            raise ValueError(f"The sampler {step!r} left no row of a class. Make it milder.")
+            raise ValueError(
+                f"The sampler {step!r} left no sample of a class. Let it remove fewer samples."
+            )
     return images, y, weight
 
 
@@ -79,17 +83,17 @@ def _apply(sampler, images, labels, weight):
     if as_images and hasattr(sampler, "parents_"):
         return resampled, new_labels, apply_plan(sampler, weight)
     if indices is None:
-        # Not all that choose rows tell which.
+        # Not all samplers that choose samples return their indices.
         matched = matched_rows(_flat(resampled), new_labels, _flat(rows), labels)
         indices = matched if np.all(matched >= 0) else None
     if indices is not None:
         weight = weight[indices]
-        # Some perturb the rows that they name: then theirs count.
+        # Some samplers change the samples that they name: then the changed samples count.
         if np.array_equal(resampled, rows[indices]):
             return images[indices], new_labels, weight
     elif np.ptp(weight) > 0:
         raise ValueError(
-            f"{sampler!r} makes up rows without saying from which, so their sample weights are "
+            f"{sampler!r} makes samples without saying from which, so their sample weights are "
             "unknown. Use a sampler of skimb, or fit without sample_weight."
         )
     resampled = in_dtype(resampled, images.dtype).reshape(-1, *images.shape[1:])
@@ -99,14 +103,14 @@ def _apply(sampler, images, labels, weight):
 
 
 def _apply_to_source(sampler, images, labels, weight):
-    """Let a sampler choose among images that are read by batch; it cannot compute with them."""
+    """Let a sampler choose among images that are read by batch, with which it cannot compute."""
     as_images = takes_images(sampler)
     if not as_images and not get_tags(sampler).input_tags.string:
         raise ValueError(
             f"{sampler!r} computes with pixels, and X is read batch by batch. Read the images "
             "first: skimb.datasets.read_images(paths, image_shape=...), or numpy.asarray(X)."
         )
-    # Other samplers see one column, of whatever tells the images apart.
+    # Other samplers get one column with the keys of the images.
     rows = images.plain_form() if as_images else _column(images.keys())
     chosen, new_labels = sampler.fit_resample(rows, labels)
     indices = sample_indices(sampler)
@@ -116,7 +120,7 @@ def _apply_to_source(sampler, images, labels, weight):
         if np.any(indices < 0):
             raise ValueError(
                 f"{sampler!r} returned images that X does not hold. Give a sampler that chooses "
-                "among them, as RandomOverSampler."
+                "among them, such as RandomOverSampler."
             )
     return images[indices], labels[indices], weight[indices]
 

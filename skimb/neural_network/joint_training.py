@@ -1,7 +1,7 @@
-"""Fits that are prepared one by one and trained together, as `LossSearchCV` does it.
+"""Fits that are prepared one by one and trained together, as in `LossSearchCV`.
 
 `pend` and `prepare_head` check everything and return a `PendingFit`; `train_together` returns a net
-for each; and ``PendingFit.conclude`` hands each estimator its net.
+for each; and ``PendingFit.conclude`` gives each estimator its net.
 """
 
 from skimb._engine import train_together, why_alone, why_slower

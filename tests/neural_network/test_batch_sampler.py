@@ -83,7 +83,7 @@ def test_a_plain_loader_takes_it():
         ({"batch_sampling": 1.5}, "`batch_sampling` must be one of"),
         ({"batch_size": 0}, "`batch_size` must be a positive int"),
         ({"n_epochs": 0.5}, "`n_epochs` must be a positive int"),
-        ({"batch_size": 200, "world_size": 2, "random_state": 0}, "more than the 272 rows"),
+        ({"batch_size": 200, "world_size": 2, "random_state": 0}, "more than the 272 samples"),
     ],
 )
 def test_what_does_not_fit_is_refused(params, message):

@@ -118,7 +118,7 @@ def test_read_only_input_is_neither_copied_into_nor_warned_about(small_digits):
         ({"y": [0, 0, 0, 0]}, "one class only"),
         ({"y": [0, 1, 0]}, "inconsistent numbers of samples"),
         ({"y": [0.1, 0.2, 0.3, 0.4]}, "continuous"),
-        ({"sample_weight": [0, 0, 1, 1]}, r"leaves no row of the classes \[0\]"),
+        ({"sample_weight": [0, 0, 1, 1]}, r"leaves no sample of the classes \[0\]"),
         ({"sample_weight": [-1, 1, 1, 1]}, "[Nn]egative"),
         ({"groups": [1, 2]}, "inconsistent numbers of samples"),
     ],
@@ -137,7 +137,7 @@ def test_bad_input_is_refused_and_nothing_is_half_fitted(change, message):
     [
         ({"loss": "hinge"}, "'loss' parameter"),
         ({"loss": FocalLoss}, r"give FocalLoss\(\)"),
-        ({"loss": lambda z, y: z}, "one value a row, or a scalar"),
+        ({"loss": lambda z, y: z}, "one value per sample, or a scalar"),
         ({"loss": nn.BCEWithLogitsLoss()}, r"`loss` failed on logits of shape \(2, 2\)"),
         (
             {"module": nn.Sequential(nn.Flatten(), nn.Linear(64, 2)).requires_grad_(False)},
@@ -145,8 +145,8 @@ def test_bad_input_is_refused_and_nothing_is_half_fitted(change, message):
         ),
         ({"lr": 0}, "'lr' parameter"),
         ({"class_weight": {"eight": 1}}, r"no entry for \['rest'\]"),
-        ({"target_prior": {"eight": 1}}, "a share for every label"),
-        ({"target_prior": {"eight": 1, "rest": 0}}, "positive shares"),
+        ({"target_prior": {"eight": 1}}, "a fraction for every label"),
+        ({"target_prior": {"eight": 1, "rest": 0}}, "positive fractions"),
         ({"standardize": (0, 0)}, "positive standard deviations"),
         ({"standardize": ([0, 1], 1)}, "'auto', None or"),
         ({"device": "gpu"}, "`device`='gpu' cannot be used here"),
@@ -187,7 +187,7 @@ def test_a_torch_loss_is_not_changed(small_digits):
 
 
 def test_a_scalar_loss_cannot_be_weighted(small_digits):
-    with pytest.raises(ValueError, match="returns a scalar, so rows cannot be weighted"):
+    with pytest.raises(ValueError, match="returns a scalar, so samples cannot be weighted"):
         quick(loss=nn.functional.cross_entropy, class_weight="balanced").fit(*small_digits)
 
 
@@ -285,7 +285,7 @@ def test_class_weights_inside_a_torch_loss_leave_the_prior_unknown(small_digits)
     loss = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 10.0]))
     clf = quick(loss=loss).fit(*small_digits)
     clf.predict(small_digits[0])
-    with pytest.raises(ValueError, match="Give them as `class_weight` instead"):
+    with pytest.raises(ValueError, match="Give the weights as `class_weight` instead"):
         clf.set_params(target_prior="train").predict(small_digits[0])
 
 

@@ -293,7 +293,7 @@ def test_distinct_rows_are_split_by_class():
 def test_a_class_whose_rows_are_all_equal_stays_in_training():
     images = np.r_[np.arange(30), np.full(10, 99)][:, None]
     target = np.repeat([0, 1], [30, 10])
-    with pytest.warns(UserWarning, match=r"The rows of \['rare'\] are too few"):
+    with pytest.warns(UserWarning, match=r"The samples of \['rare'\] are too few"):
         _, valid = hold_out(
             images,
             target,

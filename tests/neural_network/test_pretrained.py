@@ -374,7 +374,7 @@ def test_every_schedule_keeps_the_ratio_of_the_rates(schedule, resnet, small_dig
 
 def test_freezing_random_layers_warns(small_digits):
     X, y = small_digits
-    with pytest.warns(UserWarning, match="these begin at random"):
+    with pytest.warns(UserWarning, match="their weights are random"):
         CNNClassifier(freeze="features", max_epochs=1).fit(X, y)
 
 

@@ -194,7 +194,7 @@ def test_rows_of_weight_zero_are_left_out(noise):
     np.testing.assert_array_equal(
         quick().fit(X, y, weight).predict(X), quick().fit(X[kept], y[kept]).predict(X)
     )
-    with pytest.raises(ValueError, match=r"at least two rows of positive weight. Got n_samples=1"):
+    with pytest.raises(ValueError, match=r"at least two samples of positive weight. Got n_samples=1"):
         quick().fit(X, y, np.eye(len(y))[0])
 
 
@@ -393,13 +393,13 @@ def test_parameters_of_a_loss_are_searched_and_a_string_offers_the_mend(noise):
         ({"loss": HuberLoss}, r"not a class. Got HuberLoss: give HuberLoss\(\)"),
         ({"loss": "mse"}, "The 'loss' parameter"),
         ({"loss": lambda p, t: p[:, 0]}, "`loss` failed on predictions of shape"),
-        ({"loss": lambda p, t: torch.zeros(5)}, "one value a row, or a scalar"),
+        ({"loss": lambda p, t: torch.zeros(5)}, "one value per sample, or a scalar"),
         (
             {"loss": lambda p, t: ((p - t) ** 2).mean(), "target_weight": "sqrt"},
-            "returns a scalar, so rows cannot be weighted",
+            "returns a scalar, so samples cannot be weighted",
         ),
-        ({"loss": "balanced_mse", "batch_size": 1}, "compares the rows of a batch"),
-        ({"augmentation": "remix"}, "'remix' gives labels to the rarer class"),
+        ({"loss": "balanced_mse", "batch_size": 1}, "compares the samples of a batch"),
+        ({"augmentation": "remix"}, "'remix' needs classes"),
         ({"target_weight": "balanced"}, "The 'target_weight' parameter"),
         ({"batch_sampling": "balanced"}, "The 'batch_sampling' parameter"),
         ({"ranksim": -1.0}, "The 'ranksim' parameter"),
@@ -523,7 +523,7 @@ def test_a_loss_whose_scale_changes_is_not_watched():
     scores = [row["valid_score"] for row in reg.history_]
     if all(np.diff(scores) > 0):
         assert len({row["lr"] for row in reg.history_}) == 1
-    with pytest.raises(ValueError, match="lr_schedule='plateau' has nothing to watch"):
+    with pytest.raises(ValueError, match="lr_schedule='plateau' cannot watch this loss"):
         quick(loss=loss, lr_schedule="plateau").fit(X, y)
     quick(loss=BalancedMSELoss(noise=0.5), lr_schedule="plateau").fit(X, y)
 
@@ -808,7 +808,7 @@ class Keeps(BaseEstimator):
 
 @pytest.mark.parametrize("sampler", [Keeps(0), Keeps(1), Keeps(3, np.nan)], ids=repr)
 def test_samplers_that_leave_too_little_are_named(sampler, noise):
-    with pytest.raises(ValueError, match="must leave at least two rows with finite targets"):
+    with pytest.raises(ValueError, match="must leave at least two samples with finite targets"):
         quick(sampler=sampler).fit(*noise)
 
 
