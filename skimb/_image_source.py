@@ -1,7 +1,8 @@
-"""A source of images: what estimators, samplers and splits need of a form that images come in.
+"""A source of images: the protocol that estimators, samplers and splits use for any form of images.
 
-Arrays and lazy views are sources here, image files are one in `skimb._image_files`. A further form
-is one more subclass of `ImageSource`, which estimators and samplers take as it is.
+The sources for arrays and lazy views are in this module, the source for image files is in
+`skimb._image_files`. For a further form of images, write a subclass of `ImageSource`; estimators
+and samplers then accept it.
 """
 
 from abc import ABC, abstractmethod
@@ -22,10 +23,10 @@ __all__ = [
     "digest",
 ]
 
-#: Values of images that are read at once where a source is gone through.
+#: Number of values that are read at once when all images of a source are read.
 VALUES_AT_ONCE = 2_000_000
 
-#: The types of pixels that networks are trained on.
+#: The dtypes of pixels on which networks are trained.
 PIXEL_TYPES = (np.uint8, np.uint16, np.float32)
 
 
@@ -62,26 +63,26 @@ def check_image_shape(image_shape, *, n_channels=None) -> Any:
 
 
 class ImageSource(ABC):
-    """Template of sources of n images of one shape, which stand for an array (n, H, W, C).
+    """Base class of sources of n images of one shape, which represent an array (n, H, W, C).
 
-    A subclass sets the attributes `image_shape` and `dtype`, and has the four abstract methods.
-    Estimators and samplers take it as X. Indexing by a slice, a mask or indices takes images,
-    which reads none of them; ``numpy.asarray`` reads all.
+    A subclass sets the attributes `image_shape` and `dtype`, and defines the four abstract methods.
+    Estimators and samplers accept it as X. Indexing by a slice, a mask or indices returns a source
+    of some of the images and reads none of them; ``numpy.asarray`` reads all images.
 
     Attributes
     ----------
     image_shape : tuple of int
         ``(C, H, W)``.
     dtype : dtype
-        Of the pixels: uint8, uint16 or float32.
+        The dtype of the pixels: uint8, uint16 or float32.
     is_in_memory : bool
-        Whether all images lie in memory. They may then be put on a device at once; otherwise they
+        Whether all images are in memory. If so, they may be put on a device at once; otherwise they
         are read batch by batch, in the main process or in workers.
     levels : ndarray of shape (n, 3) or None
-        The least, the largest and the mean pixel of each image, where they are known without
-        reading the images.
+        The least, the largest and the mean pixel of each image, if they are known without reading
+        the images.
     lineage : ResampledRows or None
-        What the images were made of, where a sampler made them.
+        The view with the parents of the images, if a sampler made them.
 
     Examples
     --------
@@ -119,7 +120,7 @@ class ImageSource(ABC):
     levels: Any = None
     lineage: Any = None
 
-    #: Of the array that it stands for.
+    #: The number of dimensions of the array that the source represents.
     ndim = 4
 
     @abstractmethod
@@ -142,7 +143,7 @@ class ImageSource(ABC):
 
     @abstractmethod
     def batch(self, indices) -> np.ndarray:
-        """Return some of the images as an array. Callers use `read`, which checks it.
+        """Return some of the images as an array. Callers use `read`, which checks the array.
 
         Parameters
         ----------
@@ -156,9 +157,9 @@ class ImageSource(ABC):
 
     @abstractmethod
     def keys(self) -> list:
-        """Return what tells an image from others, without reading them where that is possible.
+        """Return a key for each image, equal for equal images, if possible without reading them.
 
-        Images of equal keys never stand on both sides of a split.
+        Images with equal keys never stand on both sides of a split.
 
         Returns
         -------
@@ -166,19 +167,19 @@ class ImageSource(ABC):
         """
 
     def contents(self):
-        """Yield for each image the bytes that a cache knows it by, in this and later processes.
+        """Yield for each image the bytes that identify it in a cache, in this and later processes.
 
         Yields
         ------
         bytes
         """
         for images in blocks(self):
-            # Views of other strides hold the same bytes in another order.
+            # Views with other strides hold the same bytes in another order.
             for image in np.ascontiguousarray(images):
                 yield image.tobytes()
 
     def resized(self, image_shape) -> "ImageSource":
-        """Return a source of the same images in another shape, where it can give them.
+        """Return a source of the same images in another shape, if the source can resize.
 
         Parameters
         ----------
@@ -192,7 +193,7 @@ class ImageSource(ABC):
         Raises
         ------
         ValueError
-            If it cannot.
+            If it cannot resize.
         """
         if tuple(image_shape) != tuple(self.image_shape):
             raise ValueError(
@@ -203,7 +204,7 @@ class ImageSource(ABC):
         return self
 
     def plain_form(self) -> Any:
-        """Return what samplers and scorers get: the source, or a plainer form of it, as paths."""
+        """Return the form for samplers and scorers: the source, or a simpler form such as paths."""
         return self
 
     # ------------------------------------------------ what every source has
@@ -215,7 +216,7 @@ class ImageSource(ABC):
         return len(self), height, width, n_channels
 
     def read(self, indices):
-        """Return some of the images, as `batch` does, and refuse what is not as was announced.
+        """Return some of the images, as `batch` does, and check their shape, dtype and pixels.
 
         Parameters
         ----------
@@ -234,7 +235,7 @@ class ImageSource(ABC):
         is_slice = isinstance(indices, slice)
         n_wanted = len(range(*indices.indices(len(self)))) if is_slice else len(indices)
         wanted = (n_wanted, *self.shape[1:])
-        # No source need know how to stack no images.
+        # A source need not support an empty batch.
         images = self.batch(indices) if n_wanted else np.empty(wanted, dtype=self.dtype)
         if not isinstance(images, np.ndarray) or (images.shape, images.dtype) != (
             wanted,
@@ -245,7 +246,7 @@ class ImageSource(ABC):
                 f"`{type(self).__name__}.batch` must return an array of shape {wanted} and dtype "
                 f"{np.dtype(self.dtype)}. It returned {found[0]}, {found[1]}."
             )
-        # Arrays were checked as a whole.
+        # Images in memory were checked as a whole.
         if not self.is_in_memory and images.dtype.kind == "f" and not np.isfinite(images).all():
             raise ValueError(
                 f"X, a {type(self).__name__}, holds pixels that are not finite. Replace them, or "
@@ -259,9 +260,9 @@ class ImageSource(ABC):
             key = slice(None)
         is_one = not isinstance(key, slice) and np.ndim(key) == 0
         if not isinstance(key, slice):
-            # Masks, lists and places from the end become plain indices.
+            # Masks, lists and negative indices become non-negative indices.
             key = np.arange(len(self))[[key] if is_one else np.asarray(key, dtype=_kind(key))]
-        # (rows, ...) is how scikit-learn indexes arrays; anything more wants pixels.
+        # scikit-learn indexes arrays by (rows, ...); any other tuple asks for pixels.
         others = [other for other in others if other is not Ellipsis]
         if is_one or others:
             return self.read(key)[(0 if is_one else slice(None), *others)]
@@ -276,7 +277,7 @@ class ImageSource(ABC):
 
 
 def _kind(key):
-    """Return the dtype of an index: numpy makes floats of an empty list."""
+    """Return the dtype of an index; numpy turns an empty list into floats."""
     return None if len(key) else np.intp
 
 
@@ -291,23 +292,23 @@ class ArrayImages(ImageSource):
 
     is_in_memory = True
 
-    #: An attribute here: the shape of an array is known.
+    #: An attribute here, because the shape of an array is known.
     shape: Any = None
 
     def __init__(self, pixels):
         self.pixels, self.shape, self.dtype = pixels, pixels.shape, pixels.dtype
-        # Samples of fewer dimensions, which are compared only, have no image shape.
+        # Samples of fewer dimensions have no image shape; they are only compared.
         self.image_shape: Any = (*pixels.shape[3:], *pixels.shape[1:3])
 
     def __len__(self):
         return len(self.pixels)
 
     def take(self, indices):
-        """Return a source of some of the images; of a slice without a copy."""
+        """Return a source of some of the images; a slice makes no copy."""
         return ArrayImages(self.pixels[indices])
 
     def batch(self, indices):
-        """Return some of the images; of a slice without a copy."""
+        """Return some of the images; a slice makes no copy."""
         return self.pixels[indices]
 
     #: An array is checked as a whole.
@@ -323,14 +324,14 @@ class ArrayImages(ImageSource):
 
 
 class ResampledImages(ImageSource):
-    """Images that a sampler made lazily, and what they were made of.
+    """Images that a sampler made lazily, with their parents.
 
     Parameters
     ----------
     pixels : ndarray of shape (n, H, W, C)
         The images.
     lineage : ResampledRows of n rows
-        The view that they came as.
+        The view that the sampler returned.
     """
 
     is_in_memory = True
@@ -347,7 +348,7 @@ class ResampledImages(ImageSource):
         return ResampledImages(self.images.batch(indices), self.lineage[indices])
 
     def batch(self, indices):
-        """Return some of the images; of a slice without a copy."""
+        """Return some of the images; a slice makes no copy."""
         return self.images.batch(indices)
 
     def keys(self):
@@ -365,7 +366,7 @@ def as_source(images) -> ImageSource:
 
 
 def checked_source(source):
-    """Return a source that came from outside, if it keeps to the protocol.
+    """Return a source of the user, if it follows the protocol.
 
     Parameters
     ----------
@@ -378,11 +379,11 @@ def checked_source(source):
     Raises
     ------
     ValueError
-        If it is empty, its attributes are not as announced, or pixels in memory are not finite.
+        If it is empty, its attributes are wrong, or pixels in memory are not finite.
     """
     name = type(source).__name__
     if len(source) == 0:
-        raise ValueError(f"X, a {name}, holds no image. Give at least one.")
+        raise ValueError(f"X, a {name}, holds no images. Give at least one.")
     if getattr(source, "dtype", None) not in PIXEL_TYPES:
         raise ValueError(
             f"`{name}.dtype` must be uint8, uint16 or float32. Got "
@@ -399,13 +400,13 @@ def checked_source(source):
 
 
 def blocks(images, n_values=VALUES_AT_ONCE):
-    """Go through the images of a source block by block; those in memory are one block.
+    """Yield the images of a source block by block; images in memory are one block.
 
     Parameters
     ----------
     images : ImageSource
     n_values : int, default=2_000_000
-        Values of a block at most, if more than one image fits.
+        Largest number of values in a block; a block has at least one image.
 
     Yields
     ------
@@ -419,5 +420,5 @@ def blocks(images, n_values=VALUES_AT_ONCE):
 
 
 def digest(content):
-    """Return what stands for some bytes where they are compared."""
+    """Return a short digest of some bytes, for comparisons."""
     return blake2b(content, digest_size=16).digest()

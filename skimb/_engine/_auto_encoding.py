@@ -1,4 +1,4 @@
-"""Train an auto-encoder as DeepSMOTE does, by the engine's epochs and schedule."""
+"""Train the auto-encoder of DeepSMOTE with the engine's epochs and schedule."""
 
 import torch
 from torch import nn
@@ -19,9 +19,9 @@ class PairedBatches(Dataset):
     Parameters
     ----------
     draw : callable
-        Without arguments, to an iterator over the pairs of the next epoch.
+        A function without arguments that returns an iterator over the pairs of the next epoch.
     n_samples : int
-        Samples that an epoch goes over.
+        Number of samples in an epoch.
     """
 
     def __init__(self, draw, n_samples):
@@ -37,7 +37,7 @@ class PairedBatches(Dataset):
 
 
 class ReconstructionLoss(nn.Module):
-    """The mean squared errors of two batches, added."""
+    """The sum of the mean squared errors of two batches."""
 
     def forward(self, made, wanted):
         """Return the sum of the errors of each batch."""
@@ -48,11 +48,11 @@ class AutoEncoderNet(Net):
     """The net of an auto-encoder that reads pairs of batches."""
 
     def get_iterator(self, dataset, training=False):
-        """Return the pairs of batches as they are."""
+        """Return the pairs of batches unchanged."""
         return dataset
 
     def infer(self, x, **fit_params):
-        """Return both batches as they come back; the codes of the second are taken as given."""
+        """Return the reconstructions of both batches; the codes of the second are detached."""
         batch, of_class = x
         with torch.no_grad():
             codes = self.module_.encode(of_class)
@@ -60,20 +60,21 @@ class AutoEncoderNet(Net):
 
 
 def train_auto_encoder(module, draw, *, n_samples, n_steps, n_epochs, lr, device):
-    """Train an auto-encoder by Adam, with a rate that falls to zero along a cosine.
+    """Train an auto-encoder with Adam and a learning rate that falls to zero along a cosine.
 
     Parameters
     ----------
     module : nn.Module
-        With ``encode`` and ``decode``, on the device.
+        The auto-encoder, with methods ``encode`` and ``decode``, on the device.
     draw : callable
-        Without arguments, to an iterator over the pairs of batches of the next epoch.
+        A function without arguments that returns an iterator over the pairs of batches of the next
+        epoch.
     n_samples, n_steps, n_epochs : int
-        Samples and steps of an epoch, and epochs.
+        Number of samples and of steps in an epoch, and number of epochs.
     lr : float
         The learning rate at the start.
     device : torch.device
-        Where the module lies.
+        The device of the module.
 
     Returns
     -------

@@ -13,19 +13,20 @@ __all__ = ["RecentBatches"]
 class RecentBatches:
     """The last batches of a training, from which batch-norm statistics are re-estimated.
 
-    Moving averages lag some ten steps behind the weights, so that after short epochs, or at a high
-    rate, a sound network looks as if it had collapsed [1]_. ``torch.optim.swa_utils.update_bn``
-    does the same from a data loader; here dropout stays off, small batches are joined, and the
-    counters of batches are kept.
+    Moving averages lag some ten steps behind the weights. So after short epochs, or at a high
+    learning rate, a good network can look as if it had collapsed [1]_.
+    ``torch.optim.swa_utils.update_bn`` does the same from a data loader; here dropout stays off,
+    small batches are joined, and the counters of batches are kept.
 
     Parameters
     ----------
     module : nn.Module
-        Where it has no norm that tracks statistics, no batch is kept.
+        The network. If it has no batch norm that tracks statistics, no batch is kept.
     shape : tuple of int
-        ``(n, H, W, C)`` of the images: more samples are kept of small ones, for equal precision.
+        ``(n, H, W, C)`` of the images. If they are small, more samples are kept, for equal
+        precision.
     batch_size : int
-        Samples in a batch.
+        Number of samples in a batch.
 
     References
     ----------
@@ -41,16 +42,16 @@ class RecentBatches:
         self.batches.append(images)
 
     def re_estimate(self, module, norms, device):
-        """Set the statistics of norms, with the weights as they are.
+        """Set the statistics of batch norms, for the present weights.
 
         Parameters
         ----------
         module : nn.Module
-            In evaluation mode.
+            The network, in evaluation mode.
         norms : list of nn.Module
-            Its batch norms that train; those that it keeps in evaluation mode stay as they are.
+            Its batch norms that train; those that it keeps in evaluation mode are not changed.
         device : torch.device
-            Where it lies.
+            The device of the network.
         """
         if not norms:
             return
@@ -58,7 +59,7 @@ class RecentBatches:
         before = [
             (norm.momentum, counter.clone()) for norm, counter in zip(norms, counters, strict=True)
         ]
-        # In training mode the outermost module does not average over views.
+        # In training mode the outermost module does no test-time augmentation.
         for layer in (module, *norms):
             layer.training = True
         try:
@@ -76,7 +77,7 @@ class RecentBatches:
 
 
 def _joined(batches, n_samples=32):
-    """Join small batches to parts of at least so many samples, the last with the remainder."""
+    """Join small batches to parts of at least `n_samples`; the last part takes the remainder."""
     n_parts = max(1, sum(map(len, batches)) // max(n_samples, len(batches[0])))
     for places in np.array_split(np.arange(len(batches)), n_parts):
         yield torch.cat([batches[place] for place in places])

@@ -1,34 +1,34 @@
-"""Batches: which rows stand in them, and how they are cut from tensors that lie on the device."""
+"""The samples of each batch of a training."""
 
 from typing import Any
 
 import numpy as np
 
-__all__ = ["BatchPlan", "class_shares"]
+__all__ = ["BatchPlan", "class_fractions"]
 
 
-def class_shares(batch_sampling, counts, *, progress=1.0):
-    """Return the share of each class in a batch.
+def class_fractions(batch_sampling, counts, *, progress=1.0):
+    """Return the fraction of each class in a batch.
 
     Parameters
     ----------
     batch_sampling : {None, "balanced", "sqrt", "progressive"} or float
         As in `CNNClassifier`.
     counts : ndarray of shape (n_classes,)
-        Rows of each class.
+        Number of samples of each class.
     progress : float, default=1.0
-        Share of the training that is done, for ``"progressive"``.
+        Fraction of the training that is done, for ``"progressive"``.
 
     Returns
     -------
     ndarray of shape (n_classes,)
-        Shares that sum to 1.
+        Fractions that sum to 1.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from skimb._engine._batch_plan import class_shares
-    >>> class_shares("sqrt", np.array([500, 50, 5])).round(4)
+    >>> from skimb._engine._batch_plan import class_fractions
+    >>> class_fractions("sqrt", np.array([500, 50, 5])).round(4)
     array([0.7061, 0.2233, 0.0706])
     """
     natural = counts / counts.sum()
@@ -44,24 +44,25 @@ def class_shares(batch_sampling, counts, *, progress=1.0):
 
 
 class BatchPlan:
-    """Which rows stand in each batch of each epoch.
+    """The samples of each batch of each epoch.
 
-    Without class shares every row comes once an epoch, in batches of equal size (up to one row),
-    so none is left with a single row. With shares, each batch holds an exact quota of each class
-    (up to one row, carried over to the next batch), and within a class the rows take turns.
+    Without class fractions every sample is used once in an epoch, and the sizes of batches differ
+    by at most one sample, so that no batch is left with a single sample. With fractions, each batch
+    holds an exact quota of each class (up to one sample, which is carried over to the next batch),
+    and within a class no sample is repeated before all have been used.
 
     Parameters
     ----------
     target : ndarray of shape (n,)
         Class indices.
     batch_size : int
-        Rows a batch at most.
+        Largest number of samples in a batch.
     n_epochs : int
-        Epochs that the whole training will take, for ``"progressive"``.
+        Number of epochs of the whole training, for ``"progressive"``.
     steps_per_epoch : int or None
-        Batches an epoch; None: as many as it takes to see n rows.
+        Number of batches in an epoch; None: as many as it takes to see n samples.
     batch_sampling : {None, "balanced", "sqrt", "progressive"}, float or ndarray
-        As in `CNNClassifier`; or the share of each class.
+        As in `CNNClassifier`; or the fraction of each class.
     rng : RandomState
         The source of the order.
     """
@@ -71,7 +72,7 @@ class BatchPlan:
         self.batch_size = min(batch_size, len(self.target))
         self.n_epochs = n_epochs
         self.steps = steps_per_epoch or -(-len(self.target) // self.batch_size)
-        self.by_row_count = steps_per_epoch is None
+        self.by_sample_count = steps_per_epoch is None
         self.batch_sampling = batch_sampling
         self.rng = rng
         self.n_done = 0
@@ -87,26 +88,26 @@ class BatchPlan:
         """Number of classes."""
         return len(self._counts)
 
-    def shares(self, epoch):
-        """Return the share of each class in the batches of an epoch, counted from 0."""
+    def fractions(self, epoch):
+        """Return the fraction of each class in the batches of an epoch, counted from 0."""
         if isinstance(self.batch_sampling, np.ndarray):
             return self.batch_sampling
         progress = epoch / max(1, self.n_epochs - 1)
-        return class_shares(self.batch_sampling, self._counts, progress=progress)
+        return class_fractions(self.batch_sampling, self._counts, progress=progress)
 
     def epoch(self):
-        """Return the batches of the next epoch, each an array of row indices."""
+        """Return the batches of the next epoch, each an array of sample indices."""
         self.n_done += 1
         if self.batch_sampling is not None:
-            return self._by_shares(self.shares(self.n_done - 1))
-        n_rows = len(self.target) if self.by_row_count else self.steps * self.batch_size
-        return np.array_split(self._all.take(n_rows), self.steps)
+            return self._by_fractions(self.fractions(self.n_done - 1))
+        n_samples = len(self.target) if self.by_sample_count else self.steps * self.batch_size
+        return np.array_split(self._all.take(n_samples), self.steps)
 
-    def _by_shares(self, shares):
+    def _by_fractions(self, fractions):
         quotas = np.empty((self.steps, self.n_classes), dtype=np.intp)
         for quota in quotas:
-            # What each class is owed, in whole rows first; the rest goes to the largest debts.
-            self._owed += shares * self.batch_size
+            # Each class gets the whole samples that it is owed; the rest goes to the largest debts.
+            self._owed += fractions * self.batch_size
             quota[:] = np.maximum(np.floor(self._owed + 1e-9), 0)
             debt = self._owed - quota
             for _ in range(self.batch_size - quota.sum()):
@@ -124,7 +125,7 @@ class BatchPlan:
 
 
 class _Turns:
-    """Rows that take turns: none comes again before all have come."""
+    """Samples that take turns: none is repeated before all have been used."""
 
     def __init__(self, rows, rng):
         self.rows, self.rng = rows, rng

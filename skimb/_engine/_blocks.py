@@ -1,4 +1,4 @@
-"""Predictions in blocks of equal size, so that a row gets the same values in any company."""
+"""Predictions in blocks of equal size, in which no sample changes the values of another."""
 
 import copy
 from collections import deque
@@ -21,47 +21,48 @@ __all__ = [
     "replicas",
 ]
 
-#: Multiply-adds of a block: few enough that what it leaves between two layers stays in the cache of
-#: a processor, and enough to keep a GPU busy.
+#: Multiply-adds of a block: few enough that the values between two layers stay in the cache of a
+#: processor, and enough to keep a GPU busy.
 WORK = {"cpu": 100_000_000, "cuda": 50_000_000_000}
 
-#: Multiply-adds of a layer on a block that are worth the call of the layer.
+#: The least multiply-adds of a layer on a block that are worth the call of the layer.
 WORK_PER_LAYER = 8_000_000
 
-#: Rows of a block at most.
+#: Largest number of samples in a block.
 MOST_ROWS = 512
 
-#: Rows of a block at least; half of that where a row is more work than this many multiply-adds.
+#: Least number of samples in a block; half of it where a sample takes more than `HEAVY_ROW`
+#: multiply-adds.
 FEWEST_ROWS, HEAVY_ROW = 16, 400_000_000
 
 #: Numbers (float32) in the widest vector of a processor.
 VECTOR = 16
 
-#: Numbers that a function of logits reads at a time, and in how many rows at least and at most.
+#: Numbers that a function of logits reads at a time, and the least and the largest number of rows.
 NUMBERS, FEWEST_ROWS_OF_LOGITS, MOST_ROWS_OF_LOGITS = 2**14, 32, 4096
 
 
 def block_size(multiply_adds, device, n_layers=1):
-    """Return how many rows each forward pass of a prediction has.
+    """Return the number of samples in each forward pass of a prediction.
 
-    Kernels are chosen by the number of rows: where it is always the same, a row gets the same
-    values to the bit whatever rows come with it. A small block is cheap where a single row is
-    asked for; a large one is faster on many rows, until it leaves the cache.
+    Kernels are chosen by the number of samples: if it is always the same, a sample gets bitwise the
+    same values whatever other samples are in the block. A small block is cheap for a single sample;
+    a large one is faster for many samples, until it does not fit in the cache.
 
     Parameters
     ----------
     multiply_adds : int
-        The work of one row.
+        The work of one sample.
     device : torch.device
-        Where the network lies.
+        The device of the network.
     n_layers : int, default=1
-        Layers with weights: many that are small want more rows.
+        Number of layers with weights: many small layers need more samples.
 
     Returns
     -------
     int
-        A power of two: where kernels go by vectors, or split the rows over threads, no row is left
-        over.
+        A power of two: if kernels work by vectors, or divide the samples among threads, no sample
+        is left over.
     """
     work = max(WORK[device.type], WORK_PER_LAYER * n_layers)
     wanted = 2 ** round(np.log2(work / max(1, multiply_adds)))
@@ -69,29 +70,29 @@ def block_size(multiply_adds, device, n_layers=1):
     return int(min(max(wanted, fewest), MOST_ROWS))
 
 
-def fill_up(rows, n_rows):
-    """Repeat the last row until there are so many.
+def fill_up(rows, n_samples):
+    """Repeat the last sample until there are `n_samples`.
 
     Parameters
     ----------
     rows : Tensor of shape (n, ...)
-        At least one and at most `n_rows`.
-    n_rows : int
-        How many there shall be.
+        At least one and at most `n_samples` samples.
+    n_samples : int
+        The number of samples that is wanted.
 
     Returns
     -------
-    Tensor of shape (n_rows, ...)
-        A copy: kernels are chosen by strides and alignment too, and in it these are always equal.
+    Tensor of shape (n_samples, ...)
+        A copy: kernels are chosen by strides and alignment too, which are always equal in a copy.
     """
-    full = torch.empty((n_rows, *rows.shape[1:]), dtype=rows.dtype, device=rows.device)
+    full = torch.empty((n_samples, *rows.shape[1:]), dtype=rows.dtype, device=rows.device)
     full[: len(rows)] = rows
-    if len(rows) < n_rows:
+    if len(rows) < n_samples:
         full[len(rows) :] = full[len(rows) - 1].clone()
     return full
 
 
-def forward(module, images, n_rows, *, is_ragged):
+def forward(module, images, n_samples, *, is_ragged):
     """Run a network in evaluation mode on one block.
 
     Parameters
@@ -99,33 +100,33 @@ def forward(module, images, n_rows, *, is_ragged):
     module : nn.Module
         The network.
     images : Tensor of shape (n, C, H, W)
-        At most `n_rows`, where the network lies.
-    n_rows : int
-        Rows of the block.
+        At most `n_samples` images, on the device of the network.
+    n_samples : int
+        Number of samples in the block.
     is_ragged : bool
-        What `has_ragged_weights` says.
+        The result of `has_ragged_weights`.
 
     Returns
     -------
     Tensor of shape (n, ...)
     """
     rows = images.permute(0, 2, 3, 1)
-    # Pixels that the module turns into float32 get memory of their own there.
-    is_block = len(rows) == n_rows and rows.dtype != torch.float32
+    # The module turns other pixels into float32, which are in new memory then.
+    is_block = len(rows) == n_samples and rows.dtype != torch.float32
     if not is_block or rows.stride() != torch.empty(rows.shape, device="meta").stride():
-        rows = fill_up(rows, n_rows)
+        rows = fill_up(rows, n_samples)
     full = rows.permute(0, 3, 1, 2)
     with AlignedProducts() if is_ragged else nullcontext():
         return module(full)[: len(images)]
 
 
 def by_blocks(function, values):
-    """Apply a function of rows to an ndarray, in blocks of equal size and with one thread.
+    """Apply a function to the rows of an ndarray, in blocks of equal size and with one thread.
 
     Parameters
     ----------
     function : callable
-        Tensor of shape (m, d) to Tensor of shape (m, k), row by row.
+        A function that turns a Tensor of shape (m, d) into one of shape (m, k), row by row.
     values : ndarray of shape (n, d)
         The rows.
 
@@ -134,19 +135,20 @@ def by_blocks(function, values):
     ndarray of shape (n, k)
     """
     rows = torch.from_numpy(np.ascontiguousarray(values))
-    # A power of two, and of columns alone: see `block_size`.
-    n_rows = 2 ** round(np.log2(NUMBERS / rows.shape[1]))
-    n_rows = min(max(n_rows, FEWEST_ROWS_OF_LOGITS), MOST_ROWS_OF_LOGITS)
+    # A power of two that depends on the number of columns only: see `block_size`.
+    n_samples = 2 ** round(np.log2(NUMBERS / rows.shape[1]))
+    n_samples = min(max(n_samples, FEWEST_ROWS_OF_LOGITS), MOST_ROWS_OF_LOGITS)
     with threads_for(0), torch.no_grad(), AlignedProducts():
-        made = [function(fill_up(part, n_rows))[: len(part)] for part in rows.split(n_rows)]
+        made = [function(fill_up(part, n_samples))[: len(part)] for part in rows.split(n_samples)]
     return torch.cat(made).numpy()
 
 
 class AlignedProducts(TorchFunctionMode):
-    """Within it, linear layers give a row the same bits wherever it stands in its block.
+    """In this mode, linear layers give a row the same bits at any position in its block.
 
-    Where a row does not fill whole vectors, the next one begins at another alignment, on which the
-    order depends in which products of few columns are summed. Zeros fill the rows up.
+    If a row does not fill whole vectors, the next one begins at another alignment, and the order in
+    which products of few columns are summed depends on the alignment. So rows are padded with
+    zeros.
     """
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
@@ -159,7 +161,7 @@ class AlignedProducts(TorchFunctionMode):
 
 
 def has_ragged_weights(module):
-    """Tell whether a network has weights whose rows do not fill whole vectors.
+    """Return whether a network has weights whose rows do not fill whole vectors.
 
     Parameters
     ----------
@@ -174,16 +176,16 @@ def has_ragged_weights(module):
 
 
 def replicas(module, n_replicas):
-    """Return a network with copies of it that share its weights, for forward passes side by side.
+    """Return a network with copies of it that share its weights, for forward passes in parallel.
 
-    What a module keeps of a forward pass is then its own.
+    Each copy then keeps its own values of a forward pass.
 
     Parameters
     ----------
     module : nn.Module
         In evaluation mode.
     n_replicas : int
-        How many are wanted.
+        The number of networks that are wanted.
 
     Returns
     -------
@@ -196,25 +198,25 @@ def replicas(module, n_replicas):
     try:
         copies = [copy.deepcopy(module, dict(shared)) for _ in range(n_replicas - 1)]
     except Exception:
-        # Whatever keeps a user's module from being copied: it is not needed.
+        # A user's module may fail to be copied for any reason; copies are not necessary.
         return [module]
     return [module, *copies]
 
 
 def map_side_by_side(functions, blocks):
-    """Apply functions that do the same to blocks, each function in one thread at a time.
+    """Apply equivalent functions to blocks, each function in one thread at a time.
 
     Parameters
     ----------
     functions : list of callable
-        As many as blocks are worked on side by side. None may wait for other threads.
+        One for each block that is worked on in parallel. None may wait for other threads.
     blocks : iterable
-        Read in this thread, not far ahead.
+        The blocks, read in this thread and not far ahead.
 
     Yields
     ------
     object
-        What becomes of each block, in their order.
+        The result for each block, in their order.
     """
     if len(functions) == 1:
         for block in blocks:

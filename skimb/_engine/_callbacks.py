@@ -21,7 +21,7 @@ __all__ = [
 
 
 def check_net_callbacks(callbacks):
-    """Refuse callbacks of the user that are none.
+    """Refuse objects of the user that are not callbacks.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def check_net_callbacks(callbacks):
     Raises
     ------
     ValueError
-        If one is no callback of skorch.
+        If one is not a callback of skorch.
     """
     for callback in callbacks:
         kind = callback if isinstance(callback, type) else type(callback)
@@ -43,7 +43,7 @@ def check_net_callbacks(callbacks):
 
 
 def sets_rate(callback):
-    """Tell whether a callback, or its class, sets the learning rate."""
+    """Return whether a callback, or its class, sets the learning rate."""
     kind = callback if isinstance(callback, type) else type(callback)
     return issubclass(kind, LRScheduler)
 
@@ -51,16 +51,16 @@ def sets_rate(callback):
 class ClippedGradients(GradientNormClipping):
     """Clip the norm of the gradients of a network.
 
-    Unlike skorch's, it collects the parameters once, not at every step; it leaves out those of
-    the loss, which have a learning rate of their own; and it clips networks that train together
-    each by its own norm.
+    Unlike skorch's, it collects the parameters once, not at every step; it leaves out those of the
+    loss, which have a learning rate of their own; and if networks train together, it clips each by
+    its own norm.
 
     Parameters
     ----------
     gradient_clip_value : float
-        The largest norm that is let through.
+        The largest norm of the gradients.
     n_stacked : int, default=0
-        Leading dimensions of the parameters that number networks which train together.
+        Number of leading dimensions of the parameters that index networks trained together.
     """
 
     def __init__(self, gradient_clip_value, n_stacked=0):
@@ -84,24 +84,24 @@ class ClippedGradients(GradientNormClipping):
             grad.mul_(factor)
 
     def on_train_end(self, net, **kwargs):
-        """Let go of the parameters."""
+        """Drop the parameters."""
         del self.parameters_
 
 
 class TargetOfEpoch(Callback):
-    """Let the outputs of a network mean in each epoch what they mean with its loss and weights.
+    """Set the meaning of the outputs of a network in each epoch, by its loss and weights.
 
     Parameters
     ----------
     training : Training
-        The training in progress; its target is told.
+        The training in progress, whose target is informed.
     """
 
     def __init__(self, training):
         self.training = training
 
     def on_epoch_begin(self, net, **kwargs):
-        """Tell the target which epoch begins."""
+        """Inform the target which epoch begins."""
         self.training.target.at(self.training, len(net.history_) - 1)
 
 
@@ -113,10 +113,10 @@ class DeferredWeights(Callback):
     epoch : int
         The epoch, counted from 0.
     loss : callable or None
-        The loss from then on; None: the same.
+        The loss from then on; None: it does not change.
     weight, valid_weight : ndarray of shape (n,)
-        The weights of the training samples and of the validation samples from then on; None where
-        there are none of the latter.
+        The weights of the training samples and of the validation samples from then on;
+        `valid_weight` is None where there is no validation part.
     """
 
     def __init__(self, epoch, loss, weight, valid_weight):
@@ -124,7 +124,7 @@ class DeferredWeights(Callback):
         self.weight, self.valid_weight = weight, valid_weight
 
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
-        """Hand over, when it is time."""
+        """Change over when the epoch is reached."""
         if len(net.history_) - 1 != self.epoch:
             return
         for dataset, weight in ((dataset_train, self.weight), (dataset_valid, self.valid_weight)):
@@ -137,7 +137,7 @@ class DeferredWeights(Callback):
 
 
 class WarmUp(Callback):
-    """Train by squared error first, then by a loss that starts from the error that was reached.
+    """Train with squared error first, then with a loss that starts from the error that was reached.
 
     Parameters
     ----------
@@ -149,11 +149,11 @@ class WarmUp(Callback):
         self.epoch = epoch
 
     def on_train_begin(self, net, **kwargs):
-        """Let the loss be the squared error."""
+        """Set the loss to the squared error."""
         net.criterion_.loss.begin_warm_up()
 
     def on_epoch_begin(self, net, **kwargs):
-        """Hand over, when it is time; only the last epoch before counts."""
+        """Change over when the epoch is reached; only the last epoch before it counts."""
         epoch = len(net.history_) - 1
         if epoch == self.epoch - 1:
             net.criterion_.loss.begin_warm_up()
@@ -163,7 +163,7 @@ class WarmUp(Callback):
 
 
 def _restart_schedules(net):
-    """Tell the schedules that losses of another kind begin: earlier ones are no measure."""
+    """Restart the schedules when another loss begins, as earlier losses are not comparable."""
     for _, callback in net.callbacks_:
         scheduler = getattr(callback, "lr_scheduler_", None)
         if isinstance(scheduler, ReduceLROnPlateau):
@@ -174,13 +174,14 @@ def _restart_schedules(net):
 class BestEpoch(EarlyStopping):
     """Stop when the validation score no longer improves, and restore the best epoch.
 
-    skorch's callback, with two differences: epochs before the last weights and losses have set in
-    do not count, and the learned parameters of the loss are restored with those of the network.
+    This is skorch's callback with two differences: epochs do not count before the last weights and
+    losses have set in, and the learned parameters of the loss are restored with those of the
+    network.
 
     Parameters
     ----------
     patience : int
-        Epochs without improvement before training ends.
+        Number of epochs without improvement before training ends.
     start : int
         The first epoch that counts, from 0: the one in which all weights have set in.
     """
@@ -199,11 +200,11 @@ class BestEpoch(EarlyStopping):
 
     @property
     def has_weights(self):
-        """Whether there is an epoch to go back to."""
+        """Whether the weights of an epoch are kept."""
         return self.best_model_weights_ is not None
 
     def on_epoch_end(self, net, **kwargs):
-        """Keep the weights of a better epoch, or count a miss."""
+        """Keep the weights of a better epoch, or count an epoch without improvement."""
         epoch = net.history[-1, "epoch"]
         if epoch <= self.start:
             return
@@ -213,7 +214,8 @@ class BestEpoch(EarlyStopping):
 
     def on_train_end(self, net, **kwargs):
         """Restore the weights."""
-        # Of the last epoch too: skorch's does not know of steps of a diverged one that follow it.
+        # Restored even if the last epoch is the best: skorch's callback does not know of the steps
+        # of a diverged epoch after it.
         if self.has_weights:
             net.module_.load_state_dict(self.best_model_weights_)
             net.criterion_.load_state_dict(self.loss_)

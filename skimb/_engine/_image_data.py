@@ -13,16 +13,16 @@ __all__ = ["BatchIterator", "Part", "dataset_of", "few_samples"]
 
 
 class ImageTensors(Dataset):
-    """Images that lie in memory, with targets and weights, whole on the device.
+    """Images in memory with targets and weights, all of them on the device.
 
     Parameters
     ----------
     images : Tensor of shape (n, H, W, C), uint8 or float32
-        Channels last in memory, so a batch is channels-last without a copy.
+        The images, with channels last in memory, so a batch is channels-last without a copy.
     target : Tensor of shape (n,), int64 or float32
         Class indices, or values of a continuous target.
     weight : Tensor of shape (n,), float32
-        Row weights.
+        Sample weights.
     """
 
     is_in_memory = True
@@ -42,7 +42,7 @@ class ImageTensors(Dataset):
         return self.images[rows].permute(0, 3, 1, 2), (self.target[rows], self.weight[rows])
 
     def reweight(self, weight):
-        """Take other row weights, an ndarray of shape (n,)."""
+        """Replace the sample weights by an ndarray of shape (n,)."""
         self.weight = torch.from_numpy(weight.astype(np.float32)).to(self.weight.device)
 
 
@@ -56,7 +56,7 @@ class ImageBatches(Dataset):
     target : ndarray of shape (n,), int64 or float32
         Class indices, or values of a continuous target.
     weight : ndarray of shape (n,), float32
-        Row weights.
+        Sample weights.
     """
 
     is_in_memory = False
@@ -75,31 +75,31 @@ class ImageBatches(Dataset):
     def __getitem__(self, rows):
         images = self.images.read(rows)
         if images.dtype == np.uint16:
-            # torch does little with 16 bits without a sign; float32 holds them all.
+            # torch has few operations on uint16; float32 holds all its values.
             images = images.astype(np.float32)
-        # A source may give memory that is read-only; torch wants memory that it may write to.
+        # A source may return read-only memory, but torch needs writable memory.
         images = np.require(images, requirements=["C", "W"])
         images = torch.from_numpy(images).permute(0, 3, 1, 2)
         return images, (torch.from_numpy(self.target[rows]), torch.from_numpy(self.weight[rows]))
 
     def reweight(self, weight):
-        """Take other row weights, an ndarray of shape (n,)."""
+        """Replace the sample weights by an ndarray of shape (n,)."""
         self.weight = weight.astype(np.float32)
 
 
 class BatchIterator:
-    """Iterate over whole batches: no row is touched on its own, nothing is collated.
+    """Iterate over whole batches, without reading and collating single samples.
 
     Parameters
     ----------
     dataset : ImageTensors or ImageBatches
-        The rows.
+        The samples.
     batch_size : int
-        Rows a batch, where there is no plan.
+        Number of samples in a batch, where there is no plan.
     plan : BatchPlan, default=None
-        Which rows stand in each batch; None: all rows in order.
+        The samples of each batch; None: all samples in order.
     num_workers : int, default=0
-        Processes that read batches ahead, two each, of images that are not in memory; 0: none.
+        Number of processes that read batches ahead, two each, where images are not in memory.
     """
 
     def __init__(self, dataset, batch_size, plan=None, num_workers=0):
@@ -119,7 +119,8 @@ class BatchIterator:
                 batch_size=None,
                 sampler=batches,
                 num_workers=self.num_workers,
-                # A generator of its own: the loader draws from it, however many workers it has.
+                # The loader gets its own generator, because it draws from one whatever the number
+                # of workers.
                 generator=torch.Generator().manual_seed(0),
             )
             return
@@ -136,7 +137,7 @@ class BatchIterator:
 
 @dataclass
 class Part:
-    """Rows that belong together: images, targets and weights.
+    """A part of the data: images, targets and weights.
 
     Parameters
     ----------
@@ -155,30 +156,30 @@ class Part:
             self.images = as_source(self.images)
 
     def take(self, rows):
-        """Return the part made of these rows, sorted and distinct; without a copy where all are."""
+        """Return the part of these samples, sorted and distinct; all samples need no copy."""
         if len(rows) == len(self.target):
             return self
         return Part(self.images[rows], self.target[rows], self.weight[rows])
 
 
 def dataset_of(images, target=None, weight=None, device=None):
-    """Return images as a data set of the engine, once and as they are.
+    """Return images as a data set of the engine, each once and unchanged.
 
     Parameters
     ----------
     images : ImageSource, or ndarray of shape (n, H, W, C)
         The images.
     target : ndarray of shape (n,), default=None
-        The target as the network sees it; None: there is none.
+        The target as the network sees it; None: there is no target.
     weight : ndarray of shape (n,), default=None
-        Sample weights; None: one each.
+        Sample weights; None: all weights are 1.
     device : torch.device, default=None
-        The device that images in memory are put on. None: they stay on the host, as for
-        predictions, which go batch by batch and need not fit elsewhere.
+        The device that images in memory are put on. None: they stay on the host, as in predictions,
+        which move one batch at a time.
 
     Returns
     -------
-    ImageTensors, or ImageBatches: images that are not in memory stay where they are
+    ImageTensors, or ImageBatches for images that are not in memory
     """
     if not isinstance(images, ImageSource):
         images = as_source(images)
@@ -189,23 +190,23 @@ def dataset_of(images, target=None, weight=None, device=None):
     target = np.ascontiguousarray(target, dtype=dtype)
     if not images.is_in_memory:
         return ImageBatches(images, target, weight)
-    # torch wants memory that it may write to; only a read-only or strided array is copied.
+    # torch needs writable memory; only a read-only or strided array is copied.
     pixels = np.require(images.read(slice(None)), requirements=["C", "W"])
     # An axis of length one may have any stride, and convolutions choose their kernel by strides:
-    # there and back, every layout gets the same ones.
+    # moving the axes to contiguous memory and back gives every layout the same strides.
     tensors = pixels.reshape(-1).reshape(pixels.shape), target, weight
     return ImageTensors(*(torch.from_numpy(values).to(device) for values in tensors))
 
 
 def few_samples(part, n_samples=16):
-    """Return a few samples of a part, for a look at the outputs of the network.
+    """Return a few samples of a part, to check the outputs of the network.
 
     Parameters
     ----------
     part : Part
         The samples.
     n_samples : int, default=16
-        How many at most, from all over the part.
+        The largest number of samples, which are taken from the whole part.
 
     Returns
     -------

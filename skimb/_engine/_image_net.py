@@ -29,7 +29,7 @@ from skimb._networks import batch_norms, hidden_values, named_batch_norms
 
 __all__ = ["OF_ENGINE", "ImageClassifierNet", "ImageNet", "ImageRegressorNet"]
 
-#: How the names of those callbacks begin that the engine adds to those of the user.
+#: Prefix of the names of callbacks that the engine adds to those of the user.
 OF_ENGINE = "engine_"
 
 #: Attributes that only the training needs.
@@ -43,7 +43,7 @@ OF_TRAINING = (
     "optimizer_",
 )
 
-#: Asks views how many they are.
+#: An image on which views are tried to see how many they are.
 ONE_IMAGE = torch.zeros(1, 1, 1, 1)
 
 
@@ -52,7 +52,7 @@ class ImageNet(Net):
 
     ``predict``, ``predict_proba``, ``score`` and ``partial_fit`` take images and targets in the
     form of the estimator's `fit`; ``history``, ``save_params`` and ``load_params`` are skorch's.
-    Whenever predictions follow, batch-norm statistics are re-estimated from the last batches.
+    Before predictions, batch-norm statistics are re-estimated from the last batches.
 
     Parameters
     ----------
@@ -63,15 +63,17 @@ class ImageNet(Net):
     multiply_adds : int, default=0
         The work of one image, forward only.
     num_workers : int, default=0
-        Processes that decode image files.
+        Number of processes that decode image files.
     augmentation : Augmentation, default=None
         Changes of the batches of the training.
     regularizer : callable, default=None
-        ``(labels)`` to a term that is added to the loss of a training batch.
+        A function of ``(labels)`` that returns a term, which is added to the loss of a training
+        batch.
     target : Target, default=None
-        The meaning of outputs; None: a network that was not trained here.
+        The meaning of outputs; None: the network was not trained here.
     scores : callable, default=None
-        ``(outputs, loss)`` of the validation part to records of the history.
+        A function of ``(outputs, loss)`` of the validation part that returns records of the
+        history.
     seed : int, default=0
         Seed of a later ``partial_fit``.
     """
@@ -92,7 +94,7 @@ class ImageNet(Net):
         **kwargs,
     ):
         super().__init__(module, criterion, **kwargs)
-        # As skorch sets parameters of its own: it looks closely at each attribute that is set.
+        # Set in the way of skorch, which examines each attribute that is set.
         self.__dict__.update(
             plan=plan,
             multiply_adds=multiply_adds,
@@ -116,8 +118,8 @@ class ImageNet(Net):
     # -------------------------------------------------------------------- skorch's hooks
 
     def initialize_module(self):
-        """Take the module, and fix the blocks in which it will predict."""
-        # A trained module stays: skorch would build another one from its class.
+        """Set the module, and choose the size of the blocks in which it predicts."""
+        # A trained module stays, but skorch would build a new one from its class.
         if getattr(self, "module_", None) is None:
             super().initialize_module()
         views = self.module_.views
@@ -132,33 +134,34 @@ class ImageNet(Net):
         return self
 
     def initialize_criterion(self):
-        """Take the loss; the one of a training stays."""
+        """Set the loss; the loss of a training stays."""
         if getattr(self, "criterion_", None) is None:
             super().initialize_criterion()
         return self
 
     def get_iterator(self, dataset, training=False):
         """Return an iterator of whole batches."""
-        # A DataLoader would read sample by sample, and collate them again.
+        # A DataLoader would read single samples and collate them.
         if training:
             return BatchIterator(dataset, self.batch_size, self.plan, self.num_workers)
         return BatchIterator(dataset, self.block_size_, num_workers=self.num_workers)
 
     def infer(self, x, **fit_params):
-        """Run the module on a batch; a prediction in blocks, whose size does not depend on it."""
-        # Kernels go by the number of samples: in equal blocks a sample gets equal values.
+        """Run the module on a batch; predictions are made in blocks of a fixed size."""
+        # Kernels are chosen by the number of samples: in blocks of equal size a sample gets equal
+        # values.
         if self.module_.training:
             return self.module_(x.to(self.device))
         blocks = to_tensor(x, device=self.device).split(self.block_size_)
         return torch.cat([self._forward(self.module_, block) for block in blocks])
 
     def evaluation_step(self, batch, training=False):
-        """Predict a batch, with the threads that the estimator predicts with."""
+        """Predict a batch, with as many threads as the estimator uses."""
         with threads_for(self.block_work_):
             return super().evaluation_step(batch, training=training)
 
     def validation_step(self, batch, **fit_params):
-        """Predict a batch, as after the training, and return its loss."""
+        """Predict a batch in the same way as after the training, and return its loss."""
         with threads_for(self.block_work_):
             return super().validation_step(batch, **fit_params)
 
@@ -167,7 +170,7 @@ class ImageNet(Net):
         return forward(module, images, self.block_size_, is_ragged=self.is_ragged_)
 
     def train_step(self, batch, **fit_params):
-        """Take a step on a batch, changed at random where that is asked for."""
+        """Take a step on a batch, after its augmentation."""
         if self.augmentation is not None:
             images, labels = batch
             batch = self.augmentation(
@@ -178,23 +181,23 @@ class ImageNet(Net):
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the loss of a batch, in training with the term of the regulariser."""
-        # skorch would look into the tuple of labels, which lie on the device, several times.
+        # skorch would examine the tuple of labels, which are on the device, several times.
         loss = self.criterion_(y_pred, tuple(label.to(self.device) for label in y_true))
         if training and self.regularizer is not None:
             loss = loss + self.regularizer(y_true)
         return loss
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Go once over the batches; before the validation part, norms are re-estimated."""
+        """Go once over the batches; before validation, batch-norm statistics are re-estimated."""
         if iterator is not None and not training:
             self.re_estimate_norms()
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
     def end_of_batches(self, prefix, loss, outputs):
-        """Return the mean loss of an epoch and, of the validation part, its scores."""
+        """Return the mean loss of an epoch and, for the validation part, its scores."""
         records = super().end_of_batches(prefix, loss, outputs)
         if self.own_callbacks:
-            # skorch's `Checkpoint` looks for these; nothing else does.
+            # Only skorch's `Checkpoint` reads these.
             name = prefix + "_loss"
             earlier = [record[name] for record in self.history[:-1] if name in record]
             records[name + "_best"] = loss < min(earlier, default=np.inf)
@@ -203,18 +206,18 @@ class ImageNet(Net):
         return records
 
     def shown(self, batch):
-        """Return a batch as callbacks of users see it: images, and y in the estimator's form."""
+        """Return a batch for callbacks of users: images, and y in the estimator's form."""
         images, (target, *_) = batch
         return images, self.target.decode(target.cpu().numpy())
 
     def end_of_epochs(self):
-        """Re-estimate batch-norm statistics, where no validation has done so."""
+        """Re-estimate batch-norm statistics, if no validation has done so."""
         if self.train_split is None:
             self.re_estimate_norms()
         del self.__dict__["recent_"]
 
     def re_estimate_norms(self):
-        """Re-estimate batch-norm statistics from the last batches, with the weights as they are."""
+        """Re-estimate batch-norm statistics from the last batches, for the present weights."""
         self._set_training(True)
         norms = [norm for norm in batch_norms(self.module_) if norm.training]
         self._set_training(False)
@@ -223,19 +226,19 @@ class ImageNet(Net):
     # ------------------------------------------------------------------------ training
 
     def fit(self, X, y=None, **fit_params):
-        """Refuse to begin again: the estimator builds the network, and this net only trains it."""
+        """Refuse a new fit: the estimator builds the network, and this net only trains it."""
         raise SkorchTrainingImpossibleError(
             "`fit` of this net would have to build another network, and the estimator that holds "
             "the net does that. Call `fit` of the estimator; or `partial_fit` of the net, which "
-            "goes on from the weights as they are."
+            "continues from the present weights."
         )
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
-        """Train for `max_epochs` epochs more, from the weights as they are.
+        """Train for `max_epochs` more epochs, from the present weights.
 
-        The state of the optimiser was dropped at the end of the last training, so a new one
-        begins, at the constant rate `lr`. There is no validation part, and neither augmentation,
-        sampler nor weights of the estimator act.
+        The state of the optimiser was dropped at the end of the last training, so a new one begins,
+        at the constant rate `lr`. There is no validation part, and the augmentation, sampler and
+        weights of the estimator are not used.
 
         Parameters
         ----------
@@ -251,13 +254,13 @@ class ImageNet(Net):
         Raises
         ------
         SkorchTrainingImpossibleError
-            If the network was not trained here, as that of an embedder.
+            If the network was not trained here, like the one of an embedder.
         """
         if self.plan is not None:
             return self._train(X)
         if self.target is None:
             raise SkorchTrainingImpossibleError(
-                "This net holds a network that is used as it came: it has no loss and no target. "
+                "This net holds a network that is used as it is: it has no loss and no target. "
                 "Train it as the `module` of CNNClassifier or CNNRegressor."
             )
         dataset = self.get_dataset(X, y)
@@ -276,7 +279,7 @@ class ImageNet(Net):
             with seeded(seed, torch.device(self.device)), threads_for(work), torch.enable_grad():
                 self._initialize_optimizer()
                 for group in self.optimizer_.param_groups:
-                    # Schedulers that go on from an earlier epoch look for it.
+                    # Schedulers that continue from an earlier epoch read it.
                     group.setdefault("initial_lr", group["lr"])
                 with_live_threads(self._train, dataset)
         finally:
@@ -299,12 +302,12 @@ class ImageNet(Net):
         return super().partial_fit(dataset)
 
     def let_go(self):
-        """Drop all that only the training needed: it holds the data, or the network again.
+        """Drop all objects of the training: they hold the data, or copies of the network.
 
-        skorch's `trim_for_prediction` drops the history and the loss too, after which nothing can
-        be trained any more.
+        skorch's `trim_for_prediction` drops the history and the loss too, and then nothing can be
+        trained any more.
         """
-        # Callbacks of the user stay, without the training that they have seen.
+        # Callbacks of the user stay, but without references to the training.
         own = self.own_callbacks
         self.__dict__.update(
             dict.fromkeys(OF_TRAINING),
@@ -321,7 +324,7 @@ class ImageNet(Net):
                     setattr(callback, name, None)
 
     def refuse_divergence(self, dataset):
-        """Look at the trained network: losses were looked at before each step only.
+        """Check the trained network, because losses were checked only before each step.
 
         Parameters
         ----------
@@ -352,9 +355,9 @@ class ImageNet(Net):
             if not torch.isfinite(values).all():
                 raise ended_diverged(f"{name!r} holds values that are not finite")
         logits = self.logits(dataset)
-        # A network may rule classes out by a logit of minus infinity, but not all of them.
+        # A network may exclude classes by a logit of minus infinity, but not all of them.
         if np.isnan(logits).any() or not np.isfinite(logits.max(axis=1)).all():
-            raise ended_diverged("the outputs for rows of X are not finite")
+            raise ended_diverged("the outputs for samples of X are not finite")
 
     # ---------------------------------------------------------------------- prediction
 
@@ -371,7 +374,7 @@ class ImageNet(Net):
         return self._predict(dataset, reader)
 
     def values_at(self, layer, dataset, *, inputs):
-        """Return the values that a layer reads, or gives, for all samples, on the host.
+        """Return the input or the output of a layer for all samples, on the host.
 
         Parameters
         ----------
@@ -380,7 +383,8 @@ class ImageNet(Net):
         dataset : ImageTensors or ImageBatches
             The samples.
         inputs : bool
-            Whether its input counts, or its output, of which maps are averaged over their pixels.
+            Whether to return its input. Otherwise its output is returned, with feature maps
+            averaged over their pixels.
 
         Returns
         -------
@@ -404,7 +408,7 @@ class ImageNet(Net):
         return self._predict(dataset, reader)
 
     def _predict(self, dataset, reader):
-        """Return the results of readers for all samples; `reader` makes them of modules."""
+        """Return the results of readers for all samples; `reader` makes one from a module."""
         self._set_training(False)
         n_readers = 1
         if torch.device(self.device).type == "cpu" and not torch.is_autocast_enabled("cpu"):
@@ -422,7 +426,7 @@ class ImageNet(Net):
         Raises
         ------
         ValueError
-            If the state of the optimiser is asked for after the training, which drops it.
+            If the state of the optimiser is asked for after the training, when it is dropped.
         """
         if f_optimizer is not None and getattr(self, "optimizer_", None) is None:
             raise ValueError(
@@ -460,6 +464,6 @@ class ImageRegressorNet(RegressorMixin, ImageNet):
 
 
 def _on_host(read, batch):
-    """Return what a reader gives for a batch; whether gradients are taken is up to each thread."""
+    """Return the result of a reader for a batch; each thread has to disable gradients itself."""
     with torch.no_grad():
         return read(batch[0]).cpu()

@@ -20,7 +20,7 @@ class LayerPlan:
     lr_decay : float or None
         As in `CNNClassifier`.
     n_epochs : int
-        Epochs of the training.
+        Number of epochs of the training.
     """
 
     def __init__(self, network, groups, *, freeze, lr_decay, n_epochs):
@@ -35,17 +35,17 @@ class LayerPlan:
         self.parameters = [
             [p for module in group for p in module.parameters(recurse=False)] for group in groups
         ]
-        #: What the user has frozen already stays so.
+        #: Parameters that the user has frozen before stay frozen.
         self.trainable = [[p.requires_grad for p in group] for group in self.parameters]
         self.freezes = freeze is not None
-        #: Parameters that train at no time, whatever the layer.
+        #: Parameters that never train, whatever their layer.
         self.frozen = _matching(network, freeze) if isinstance(freeze, list | tuple) else set()
         #: The epoch, counted from 0, in which each group begins to train; None: never.
         self.starts: list[int | None] = [0] * len(groups)
         if freeze == "features":
             self.starts[:-1] = [None] * n_below
         elif freeze == "gradual":
-            # The head alone at first; all layers by the middle of the training.
+            # Only the head trains at first; all layers train from the middle of the training.
             half = n_epochs / 2
             self.starts[:-1] = [
                 max(1, round(half * distance / n_below)) for distance in range(n_below, 0, -1)
@@ -56,19 +56,19 @@ class LayerPlan:
         self.rates = [decay ** (n_below - i) for i in range(len(groups))]
 
     def freeze(self, network, epoch):
-        """Let the layers train, or not, as this epoch wants; call it after ``network.train()``.
+        """Freeze or thaw the layers for this epoch; call it after ``network.train()``.
 
         Parameters
         ----------
         network : nn.Module
-            Whose layers they are.
+            The network with these layers.
         epoch : int
             Counted from 0.
         """
         if not self.freezes:
             return
         self._set([start is not None and start <= epoch for start in self.starts], self.frozen)
-        # What norms remember, and what dropout drops, is part of what is frozen.
+        # In frozen layers batch-norm statistics do not change, and dropout is off.
         for group, start in zip(self.groups, self.starts, strict=True):
             if start is None or start > epoch:
                 for module in group:
@@ -104,7 +104,7 @@ def _matching(network, patterns):
         matches = [name for name in named if fnmatchcase(name, pattern)]
         if not matches:
             raise ValueError(
-                f"`freeze` names {pattern!r}, and no parameter of the network matches it. Its "
+                f"`freeze` names {pattern!r}, but no parameter of the network matches it. Its "
                 f"parameters: {', '.join(named)}."
             )
         found.update(id(named[name]) for name in matches)

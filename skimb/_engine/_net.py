@@ -13,33 +13,33 @@ from skimb._warnings import warn
 
 __all__ = ["Net"]
 
-#: Records of the history that are not printed: one entry a class is too wide for a line.
+#: Records of the history that are not printed: one entry per class is too wide for a line.
 HIDDEN = ["valid_confusion_matrix", "valid_f1", "valid_precision", "valid_recall"]
 
 
 class Net(NeuralNet):
     """skorch's net, whose epochs never wait for the device and whose optimiser has groups.
 
-    Each override says in one comment which promise of skorch it changes, and why.
+    Each override has a comment that says which behaviour of skorch it changes, and why.
 
     Parameters
     ----------
     module, criterion, **kwargs
         As in skorch.
     layers : LayerPlan, default=None
-        Which layers train in an epoch, and how fast; None: all, at one rate.
+        The layers that train in each epoch, and their learning rates; None: all, at one rate.
     n_stacked : int, default=0
-        Leading dimensions of the parameters that number networks which train together.
+        Number of leading dimensions of the parameters that index networks trained together.
     """
 
-    #: Whether callbacks of users look at batches, and so at their losses.
+    #: Whether callbacks of users read batches, and so their losses.
     shows_batches_ = False
     #: Whether there are callbacks of users, which may ask the history for its batches.
     notes_batches_ = False
 
     def __init__(self, module, criterion, *, layers: Any = None, n_stacked=0, **kwargs):
         super().__init__(module, criterion, **kwargs)
-        # As skorch sets parameters of its own: it looks closely at each attribute that is set.
+        # Set in the way of skorch, which examines each attribute that is set.
         self.__dict__.update(layers=layers, n_stacked=n_stacked)
 
     @property
@@ -59,8 +59,8 @@ class Net(NeuralNet):
         return self
 
     def initialize_optimizer(self, triggered_directly=None):
-        """Build the optimiser; biases and the parameters of norms do not decay."""
-        # skorch forms groups by patterns of names, and not by dimension.
+        """Build the optimiser, without weight decay for biases and normalisation layers."""
+        # skorch forms groups by patterns of names, not by dimension.
         groups = optimizer_groups(
             self.module_,
             getattr(self.criterion_, "loss", None),
@@ -72,14 +72,14 @@ class Net(NeuralNet):
         return self
 
     def notify(self, method_name, **cb_kwargs):
-        """Notify the net and those callbacks that define the method; then end training if one asks.
+        """Notify the net and the callbacks that define the method; end training if one asks for it.
 
-        skorch's `EarlyStopping` ends a training by a KeyboardInterrupt, which skorch swallows,
-        those of the user too. Here only that of the callback ends the training, once all callbacks
-        have seen the epoch.
+        skorch's `EarlyStopping` ends a training by a KeyboardInterrupt. skorch swallows every
+        KeyboardInterrupt, also those of the user. Here only the interrupt of the callback ends the
+        training silently, after all callbacks have seen the epoch.
         """
         stops = False
-        # At each batch most callbacks have nothing to do.
+        # Most callbacks have nothing to do at a batch.
         listeners = self.listeners_.get(method_name)
         for callback in self.listeners(method_name) if listeners is None else listeners:
             try:
@@ -111,21 +111,21 @@ class Net(NeuralNet):
             super().on_batch_begin(net, batch=batch, training=training, **kwargs)
 
     def _set_training(self, training=True):
-        # skorch walks through all modules at every step; the mode seldom changes.
+        # skorch visits all modules at every step, but the mode seldom changes.
         if self.module_.training != training:
             super()._set_training(training)
             if training and self.layers is not None:
                 self.freeze_layers()
 
     def freeze_layers(self):
-        """Let those layers train that do so in this epoch."""
-        # Layers that are no longer frozen train again, norms and dropout included.
+        """Freeze and thaw the layers for this epoch."""
+        # Layers that are no longer frozen train again, their batch norms and dropout too.
         self.module_.train()
         self.layers.freeze(self.module_.network, len(self.history) - 1)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Go once over the batches."""
-        # skorch records the loss of each batch, which waits for the device.
+        # skorch records the loss of each batch, and so waits for the device.
         if iterator is None:
             return
         if training and self.layers is not None:
@@ -141,7 +141,7 @@ class Net(NeuralNet):
             if not training:
                 outputs.append(step["y_pred"])
             if self.shows_batches_:
-                # It waits for the device.
+                # This waits for the device.
                 self.history.record_batch(prefix + "_loss", float(step["loss"].detach()))
                 self.history.record_batch(prefix + "_batch_size", n_here)
             self.notify("on_batch_end", batch=seen, training=training, **step)
@@ -152,7 +152,7 @@ class Net(NeuralNet):
         self.history[-1].update(records)
 
     def shown(self, batch):
-        """Return a batch as callbacks of users see it."""
+        """Return a batch for callbacks of users."""
         return batch
 
     def end_of_batches(self, prefix, loss, outputs):
@@ -161,7 +161,7 @@ class Net(NeuralNet):
         Parameters
         ----------
         prefix : {"train", "valid"}
-            Which part was gone over.
+            The part of the data.
         loss : float
             The mean loss over its samples.
         outputs : list of Tensor
@@ -181,7 +181,7 @@ class Net(NeuralNet):
         return {prefix + "_loss": loss}
 
     def partial_fit(self, X, y=None, classes=None, **fit_params):
-        """Train for `max_epochs` epochs, from the weights as they are.
+        """Train for `max_epochs` epochs, from the present weights.
 
         Unlike skorch's, an interrupt of the user is not swallowed, and a training that diverges
         raises an error unless the weights of an earlier epoch are kept.
@@ -199,13 +199,13 @@ class Net(NeuralNet):
         return self
 
     def end_of_epochs(self):
-        """Do what is left to do after the last epoch, before callbacks see the end."""
+        """Finish the training after the last epoch, before callbacks see the end."""
 
     def _fall_back(self, error):
-        """End a training that diverged, where weights of an epoch before are kept; else raise."""
+        """End a training that diverged if the weights of an earlier epoch are kept, else raise."""
         if not any(getattr(callback, "has_weights", False) for _, callback in self.callbacks_):
             raise error
-        # The epoch has no validation figures.
+        # The epoch has no validation scores.
         self.history.pop()
         warn(f"{error} Early stopping keeps the weights of the best epoch before.")
 

@@ -1,4 +1,4 @@
-"""The optimiser of a network: by name, and with groups of parameters."""
+"""The optimiser of a network, by name and with groups of parameters."""
 
 import torch
 from torch import nn
@@ -13,21 +13,22 @@ __all__ = [
 
 
 def parameter_groups(module, layers=None, n_stacked=0):
-    """Group the parameters that train by their rate, and by whether they decay.
+    """Group the parameters that train by their learning rate and by whether they have weight decay.
 
     Parameters
     ----------
     module : nn.Module
-        Whose parameters they are.
+        The network with the parameters.
     layers : LayerPlan, default=None
-        Which layers train how fast.
+        The layers that train, and their learning rates.
     n_stacked : int, default=0
-        Leading dimensions that number networks which train together.
+        Number of leading dimensions that index networks trained together.
 
     Returns
     -------
     list of (float, bool, list of Parameter)
-        Fraction of the learning rate, the fastest first; whether they decay; the parameters.
+        Fraction of the learning rate, the highest first; whether there is weight decay; the
+        parameters.
     """
     rate_of = {} if layers is None else layers.rate_of()
     groups = {}
@@ -39,20 +40,20 @@ def parameter_groups(module, layers=None, n_stacked=0):
 
 
 def optimizer_groups(module, loss, *, lr, layers=None, n_stacked=0):
-    """Return the groups of parameters that the optimiser of a training gets.
+    """Return the groups of parameters for the optimiser of a training.
 
     Parameters
     ----------
     module : nn.Module
         The network.
     loss : callable or None
-        Its own parameters train at their own rate.
+        The loss, whose own parameters train at their own rate.
     lr : float
         The highest rate of the network.
     layers : LayerPlan, default=None
-        Which layers train how fast.
+        The layers that train, and their learning rates.
     n_stacked : int, default=0
-        Leading dimensions that number networks which train together.
+        Number of leading dimensions that index networks trained together.
 
     Returns
     -------
@@ -69,7 +70,7 @@ def optimizer_groups(module, loss, *, lr, layers=None, n_stacked=0):
 
 
 def loss_parameters(loss):
-    """Return the parameters that a loss wants trained with those of the network."""
+    """Return the parameters of a loss that are trained with those of the network."""
     if getattr(loss, "lr", None) is None or not isinstance(loss, nn.Module):
         return []
     return [parameter for parameter in loss.parameters() if parameter.requires_grad]
@@ -83,7 +84,7 @@ OPTIMIZERS = {
 
 
 def optimizer_class(optimizer, optimizer_params, device):
-    """Return the class of an optimiser, or its maker, and its options.
+    """Return the class of an optimiser, or a function that makes it, and its options.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ def optimizer_class(optimizer, optimizer_params, device):
     optimizer_params : dict or None
         Options of the user.
     device : torch.device
-        Where the parameters lie.
+        The device of the parameters.
 
     Returns
     -------
@@ -104,6 +105,6 @@ def optimizer_class(optimizer, optimizer_params, device):
         options = {**options, "fused": device.type in ("cpu", "cuda")}
     options = {**options, **(optimizer_params or {})}
     if options.get("momentum") == 0 and "nesterov" not in (optimizer_params or {}):
-        # Torch refuses Nesterov's variant of a momentum that there is none of.
+        # Torch refuses Nesterov's variant without momentum.
         options["nesterov"] = False
     return optimizer, options

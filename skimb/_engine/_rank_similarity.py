@@ -1,4 +1,4 @@
-"""RankSim inside a training: what a layer reads shall be ordered as the target is."""
+"""RankSim inside a training: the inputs of a layer are to have the ranks of the target."""
 
 from skimb.losses import ranksim_loss
 
@@ -6,14 +6,14 @@ __all__ = ["RankSimilarity"]
 
 
 class RankSimilarity:
-    """Add `ranksim_loss` of what a layer reads to the loss of each training batch.
+    """Add `ranksim_loss` of the inputs of a layer to the loss of each training batch.
 
     Parameters
     ----------
     layer : nn.Linear
         The last layer of the network.
     strength : float
-        What the mean over the rows is multiplied by.
+        The factor of the mean over the samples.
     """
 
     def __init__(self, layer, strength):
@@ -25,12 +25,12 @@ class RankSimilarity:
         self._features = inputs[0].flatten(1)
 
     def __call__(self, labels):
-        """Return what is added, for the batch that the layer has just read.
+        """Return the term that is added, for the batch that the layer has just read.
 
         Parameters
         ----------
         labels : tuple of Tensor of shape (n,)
-            As `Augmentation` returns them: of mixed rows the target is mixed too.
+            As `Augmentation` returns them; for mixed samples the target is mixed too.
 
         Returns
         -------
@@ -44,6 +44,6 @@ class RankSimilarity:
         return self.strength * ranksim_loss(features, target, reduction="mean")
 
     def detach(self):
-        """Leave the layer as it was."""
+        """Remove the hook from the layer."""
         self._handle.remove()
         self._features = None

@@ -1,4 +1,4 @@
-"""The state of the machine during a fit: device, seeds and threads, all handed back as found."""
+"""The state of the machine during a fit: device, seeds and threads, all restored afterwards."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -18,15 +18,15 @@ __all__ = [
     "worker_threads",
 ]
 
-#: Multiply-adds that keep one thread busy long enough to be worth a second one.
+#: Multiply-adds from which a second thread is worth its cost.
 WORK_PER_THREAD = 200_000_000
 
-#: Threads at most: beyond these a machine that lends fewer cores than it has suffers.
+#: Largest number of threads: with more, a machine that offers fewer cores than it has slows down.
 MOST_THREADS = 8
 
 
 def resolve_device(device):
-    """Turn the `device` parameter into a torch device that is really there.
+    """Turn the `device` parameter into a torch device that is available.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def resolve_device(device):
     Raises
     ------
     ValueError
-        If torch does not know the name, or the device is absent.
+        If torch does not know the name, or the device is not available.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -60,16 +60,16 @@ def resolve_device(device):
 
 @contextmanager
 def seeded(seed, device):
-    """Seed torch for the block, and hand back the caller's generators untouched.
+    """Seed torch for the block, and restore the caller's generators afterwards.
 
-    Torch's generators are those of the whole process, so no other thread is in such a block.
+    Torch's generators belong to the whole process, so no other thread may be in such a block.
 
     Parameters
     ----------
     seed : int
         Seed of the block.
     device : torch.device
-        The device whose generator the block uses, beside the CPU's.
+        The device whose generator the block uses, in addition to that of the CPU.
     """
     devices = [device] if device.type == "cuda" else []
     with exclusive(), torch.random.fork_rng(devices=devices):
@@ -82,17 +82,17 @@ def seeded(seed, device):
 
 @contextmanager
 def threads_for(work):
-    """Run the block with a number of threads that the size of the work alone decides.
+    """Run the block with a number of threads that depends on the size of the work alone.
 
     The order in which torch sums depends on its number of threads, and joblib's workers have
-    another number than the main process: a fixed number makes results equal to the bit in both. It
-    is never more than the machine has cores, and no setting but ``OMP_THREAD_LIMIT`` changes it.
-    No other thread of the process is in such a block.
+    another number than the main process: with a fixed number, results are bitwise equal in both. It
+    is never larger than the number of cores of the machine, and no setting but ``OMP_THREAD_LIMIT``
+    changes it. No other thread of the process may be in such a block.
 
     Parameters
     ----------
     work : int
-        Multiply-adds of what is done at a time.
+        Multiply-adds of one call.
     """
     n_threads = _threads(work)
     with exclusive():
@@ -107,26 +107,26 @@ def threads_for(work):
 
 
 def _threads(work):
-    # The cores of the machine, not those that a job or a worker may use: these differ from process
-    # to process. OpenMP's hard limit is the exception: beyond it torch waits for threads that
-    # never come.
+    # All cores of the machine, not only those that a job or a worker may use, which differ from
+    # process to process. OpenMP's hard limit is the exception: beyond it torch waits for threads
+    # that never start.
     limit = int(os.environ.get("OMP_THREAD_LIMIT") or MOST_THREADS)
     most = min(MOST_THREADS, os.cpu_count() or 1, limit)
     return int(max(1, min(work // WORK_PER_THREAD, most)))
 
 
 def threads_beside(work, n_blocks):
-    """Return how many blocks of predictions are worked on side by side.
+    """Return how many blocks of predictions are worked on in parallel.
 
-    No value depends on it, so it follows what the caller gave torch: a worker of joblib's has fewer
-    threads than the main process.
+    No result depends on it, so it follows the number of threads that the caller has set in torch: a
+    worker of joblib has fewer threads than the main process.
 
     Parameters
     ----------
     work : int
-        Multiply-adds of a block, by which `threads_for` chooses.
+        Multiply-adds of a block, as for `threads_for`.
     n_blocks : int
-        How many there are.
+        Number of blocks.
 
     Returns
     -------
@@ -137,12 +137,12 @@ def threads_beside(work, n_blocks):
 
 
 def worker_threads(n_workers):
-    """Return a pool of threads that work for the caller, who is in `threads_for` and waits.
+    """Return a pool of threads that work for the caller, which is in `threads_for` and waits.
 
     Parameters
     ----------
     n_workers : int
-        How many. None may wait for other threads.
+        Number of threads. None may wait for other threads.
 
     Returns
     -------
@@ -160,20 +160,20 @@ def worker_threads(n_workers):
 def with_live_threads(function, *args):
     """Call a function within `threads_for` so that OpenMP has threads for it in a fork too.
 
-    A fork takes over the thread that calls, but not those that have helped it, for which it would
-    wait for ever. A new thread finds new ones.
+    A forked process has only the thread that called, not the threads of OpenMP, for which it would
+    wait for ever. A new thread starts new ones.
 
     Parameters
     ----------
     function : callable
-        What is called.
+        The function to call.
     *args
         Its arguments.
 
     Returns
     -------
     object
-        What it returns.
+        The result of the function.
     """
     if not is_forked() or torch.get_num_threads() == 1:
         return function(*args)

@@ -1,15 +1,15 @@
-"""Arithmetic of sample weights: their mean is 1, in any unit."""
+"""Arithmetic of sample weights: they are rescaled to mean 1, whatever their unit."""
 
 import numpy as np
 
 __all__ = ["class_weighted", "exponent_of", "in_range", "mean_one"]
 
-#: Weights beyond this power of two, up or down, are brought back: their sums may overflow.
+#: Weights beyond this power of two, up or down, are rescaled, because their sums may overflow.
 MOST_EXPONENT = 500
 
 
 def exponent_of(values):
-    """Return by which power of two weights are to be divided, so that sums of them are numbers.
+    """Return the power of two by which weights are divided so that their sums are finite.
 
     Parameters
     ----------
@@ -19,14 +19,14 @@ def exponent_of(values):
     Returns
     -------
     int
-        0 where they may stay as they are.
+        The exponent; 0 where no division is needed.
     """
     exponent = int(np.frexp(values.max(initial=0.0))[1])
     return exponent if abs(exponent) > MOST_EXPONENT else 0
 
 
 def in_range(values, exponent):
-    """Divide weights by a power of two, which is exact; those that are positive stay so.
+    """Divide weights by a power of two, which is exact; positive weights stay positive.
 
     Parameters
     ----------
@@ -46,26 +46,26 @@ def in_range(values, exponent):
 
 
 def class_weighted(weight, target, class_weight, *, max_weight=None):
-    """Multiply row weights by class weights, and rescale them to mean 1.
+    """Multiply sample weights by class weights, and rescale them to mean 1.
 
     Parameters
     ----------
     weight : ndarray of shape (n,)
-        Row weights.
+        Sample weights.
     target : ndarray of shape (n,)
         Class indices.
     class_weight : ndarray of shape (n_classes,)
         Class weights, in any unit.
     max_weight : float, default=None
-        What a class may weigh at most, where the average row weighs 1; at least 1. The others are
-        raised in proportion, so that the mean stays 1.
+        The largest weight of a class, where the average sample has weight 1; at least 1. The other
+        weights are raised in proportion, so that the mean stays 1.
 
     Returns
     -------
     weight : ndarray of shape (n,)
-        Row weights of mean 1.
+        Sample weights of mean 1.
     factor : ndarray of shape (n_classes,)
-        What rows of each class were multiplied by.
+        The factor of the samples of each class.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def class_weighted(weight, target, class_weight, *, max_weight=None):
     >>> class_weighted(np.ones(5), target, np.array([1, 4]), max_weight=2)[1]
     array([0.75, 2.  ])
     """
-    # The quotient of proportional weights rounds alike: equal results to the bit in any unit.
+    # The quotients of proportional weights round equally: bitwise equal results in any unit.
     relative = class_weight / (class_weight.max() or 1.0)
     if max_weight is None:
         weight, unit = mean_one(weight * relative[target])
@@ -88,7 +88,7 @@ def class_weighted(weight, target, class_weight, *, max_weight=None):
     while True:
         rest = 1 - max_weight * mass[is_capped].sum()
         free = mass[~is_capped] @ relative[~is_capped]
-        # Where only classes of weight zero are left, nothing can be raised for the mean's sake.
+        # If only classes of weight zero are left, no weight can be raised to keep the mean.
         scaled = relative * (rest / free) if free > 0 else relative
         factor = np.where(is_capped, max_weight, scaled)
         over = factor > max_weight * (1 + 1e-12)
@@ -98,7 +98,7 @@ def class_weighted(weight, target, class_weight, *, max_weight=None):
 
 
 def mean_one(weight):
-    """Rescale weights to mean 1, so that proportional weights give equal results to the bit.
+    """Rescale weights to mean 1, so that proportional weights give bitwise equal results.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def mean_one(weight):
     -------
     weight : ndarray of shape (n,), float64
     unit : float
-        What the weights were divided by.
+        The number by which the weights were divided.
 
     Raises
     ------
@@ -119,9 +119,9 @@ def mean_one(weight):
     largest = weight.max()
     if largest == 0:
         raise ValueError(
-            "All weights of the training part are zero. Give at least one row a positive weight."
+            "All weights of the training part are zero. Give at least one sample a positive weight."
         )
-    # The quotient of proportional numbers rounds alike; sums of them need not.
+    # Quotients of proportional numbers round equally, but sums of them need not.
     relative = weight / largest
     mean = relative.mean()
     return relative / mean, largest * mean

@@ -19,14 +19,14 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, watches):
     Parameters
     ----------
     schedule : {"one_cycle", "cosine", "plateau", "constant"}, callable or list of float
-        As in `CNNClassifier`; or the rate of each epoch, to which those of all groups of
-        parameters keep their ratio.
+        As in `CNNClassifier`; or the learning rate of each epoch, in proportion to which the rates
+        of all groups of parameters change.
     lr : list of float
         The highest rate of each group of parameters.
     n_epochs, steps_per_epoch : int
         The length of the training.
     watches : {"train_loss", "valid_loss", "valid_score"}
-        The record that ``"plateau"``, or a plateau schedule of the user, looks at.
+        The record that ``"plateau"``, or a plateau schedule of the user, reads.
 
     Returns
     -------
@@ -37,12 +37,12 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, watches):
         return LRScheduler(
             policy=LambdaLR,
             event_name=None,
-            # One more than are taken: skorch asks for the rate after the last epoch too.
+            # One more than are used: skorch asks for the rate after the last epoch too.
             lr_lambda=lambda epoch: schedule[min(epoch, len(schedule) - 1)] / schedule[0],
         )
     if callable(schedule):
         return LRScheduler(
-            # skorch would also say after which epoch it starts, which not all schedulers take.
+            # skorch would also pass the starting epoch, which not all schedulers accept.
             policy=lambda optimizer, last_epoch: schedule(optimizer),
             event_name=None,
             monitor=watches,
@@ -54,7 +54,7 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, watches):
             step_every="batch",
             event_name=None,
             max_lr=lr,
-            # One more than are taken: skorch asks for the rate after the last step too.
+            # One more than are used: skorch asks for the rate after the last step too.
             total_steps=n_steps + 1,
             cycle_momentum=False,
         )
@@ -63,8 +63,8 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, watches):
             policy=CosineAnnealingLR, step_every="batch", event_name=None, T_max=n_steps
         )
     if schedule == "plateau":
-        # Scores may be negative, and torch's relative threshold takes a standstill of such for an
-        # improvement.
+        # Scores may be negative, and with torch's relative threshold a constant negative score
+        # counts as an improvement.
         by_score = {"mode": "max", "threshold": 0.0, "threshold_mode": "abs"}
         return LRScheduler(
             policy=ReduceLROnPlateau,

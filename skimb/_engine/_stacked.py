@@ -1,4 +1,4 @@
-"""Networks whose weights are stacked: each layer runs once for all of them."""
+"""Networks with stacked weights: each layer runs once for all of them."""
 
 import copy
 
@@ -20,14 +20,14 @@ __all__ = ["StackedHeads", "StackedNet", "StackedNetworks"]
 
 
 class StackedNet(Net):
-    """The net of networks that train together: each step is one of all of them.
+    """The net of networks that train together: each step is a step of all of them.
 
     Parameters
     ----------
     module, criterion, **kwargs
-        As in `Net`; the module is a `Stack`, and the criterion is not asked.
+        As in `Net`; the module is a `Stack`, and the criterion is not used.
     streams : list of list of PendingFit
-        Networks by the batches that they read.
+        Networks, grouped by the batches that they read.
     """
 
     def __init__(self, module, criterion, *, streams, **kwargs):
@@ -35,7 +35,7 @@ class StackedNet(Net):
         self.streams = streams
 
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
-        """Draw the batches of the epoch, and take the losses of its phase."""
+        """Draw the batches of the epoch, and set the losses of its phase."""
         super().on_epoch_begin(net, dataset_train, dataset_valid, **kwargs)
         epoch = len(self.history) - 1
         starts = {
@@ -55,17 +55,17 @@ class StackedNet(Net):
         return _Steps(self)
 
     def infer(self, x, **fit_params):
-        """Return the logits of all networks for one batch a stream."""
+        """Return the logits of all networks for one batch of each stream."""
         return self.module_(x)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
-        """Return the sum of the losses of all networks, whose gradients do not meet."""
+        """Return the sum of the losses of all networks, whose gradients do not mix."""
         values = self.losses_(y_pred, y_true)
         self.totals_ += values.detach() * self.losses_.sizes[:, y_true, None]
         return values.sum()
 
     def end_of_batches(self, prefix, loss, outputs):
-        """Return the mean loss of each network; one that diverges does not end the others."""
+        """Return the mean loss of each network; a network that diverges does not end the others."""
         means = self.totals_ / self.losses_.sizes.sum(1)[:, None]
         return {prefix + "_losses": means.tolist()}
 
@@ -88,16 +88,16 @@ class _Steps:
 
 
 class _Losses:
-    """The losses of all networks in an epoch: equal ones are computed at once.
+    """The losses of all networks in an epoch; equal losses are computed in one call.
 
     Parameters
     ----------
     streams : list of list of PendingFit
-        Networks by the batches that they read.
+        Networks, grouped by the batches that they read.
     epoch : int
         Counted from 0.
     device : torch.device
-        Where.
+        The device of the networks.
     """
 
     def __init__(self, streams, epoch, device):
@@ -107,7 +107,7 @@ class _Losses:
         groups = {}
         for place, phase in enumerate(phase for phases in self.phases for phase in phases):
             loss = phase.loss
-            # One that learns more than counts from the labels may be another for each.
+            # A loss that learns more than class counts from the labels may differ between streams.
             if isinstance(loss, Loss) and type(loss).fit is Loss.fit:
                 counts = None if loss.counts_ is None else loss.counts_.cpu().numpy()
                 key = joblib.hash((type(loss), loss.get_params(), counts))
@@ -118,20 +118,21 @@ class _Losses:
             self.together.append((_on(device, loss), torch.tensor(places, device=device)))
 
     def read(self, data, batches):
-        """Look up labels and weights of all batches of the epoch.
+        """Read the labels and weights of all batches of the epoch.
 
         Parameters
         ----------
         data : list of ImageTensors
-            The rows of each stream.
+            The samples of each stream.
         batches : list of list of ndarray
-            The rows of each batch of each stream.
+            The sample indices of each batch of each stream.
         """
         n_steps, wide = len(batches[0]), max(len(rows) for s in batches for rows in s)
         self.sizes = torch.tensor([[len(rows) for rows in s] for s in batches], device=self.device)
         n_streams, n_networks = self.shape
         self.target = torch.zeros(n_streams, n_steps, wide, dtype=torch.int64, device=self.device)
-        # Where a batch is a row shorter than another stream's, a row of weight zero fills it up.
+        # If a batch is one sample shorter than that of another stream, a sample of weight zero is
+        # added.
         self.weight = torch.zeros(n_streams, n_networks, n_steps, wide, device=self.device)
         for s, (part, steps) in enumerate(zip(data, batches, strict=True)):
             weights = np.stack([phase.weight for phase in self.phases[s]]).astype(np.float32)
@@ -147,9 +148,9 @@ class _Losses:
         Parameters
         ----------
         logits : Tensor of shape (n_streams, n_networks, n, n_classes)
-            What they give; n is the size of the largest batch of any stream.
+            The outputs of the networks; n is the size of the largest batch of any stream.
         step : int
-            Which batch of the epoch.
+            The number of the batch in the epoch.
 
         Returns
         -------
@@ -168,7 +169,7 @@ class _Losses:
         for loss, place in self.alone:
             n = int(size[place])
             values = loss(logits[place, :n], target[place, :n])
-            # One that returns a scalar has taken the mean itself.
+            # A loss that returns a scalar has taken the mean itself.
             mean = values if values.ndim == 0 else (values * weight[place, :n]).mean()
             places.append(torch.tensor([place], device=self.device))
             means.append(mean[None])
@@ -188,16 +189,16 @@ class Stack(nn.Module):
     Parameters
     ----------
     streams : list of list of PendingFit
-        As many networks in each.
+        Networks, equally many in each stream.
     """
 
-    #: Leading dimensions of the parameters: one for the streams, one for the networks of a stream.
+    #: Number of leading dimensions: one for the streams, one for the networks of a stream.
     n_stacked = 2
 
     def __init__(self, streams):
         super().__init__()
         self.streams = streams
-        #: The place of each parameter in `stacked`.
+        #: The position of each parameter in `stacked`.
         self.names = [name for name, _ in streams[0][0].network.named_parameters()]
         self.stacked = nn.ParameterList(
             torch.stack(
@@ -215,13 +216,13 @@ class Stack(nn.Module):
         Parameters
         ----------
         tensors : list of ImageTensors
-            One a stream.
+            One for each stream.
         """
         self.tensors = tensors
         self.data = _Streams(tensors)
 
     def hand_back(self):
-        """Give each network its part of the stacked parameters."""
+        """Copy the stacked parameters back to each network."""
         with torch.no_grad():
             for s, stream in enumerate(self.streams):
                 for i, one in enumerate(stream):
@@ -230,7 +231,7 @@ class Stack(nn.Module):
 
 
 class _Streams(Dataset):
-    """The samples of all streams, as the data set that skorch asks for."""
+    """The samples of all streams, as the data set that skorch needs."""
 
     def __init__(self, tensors):
         self.tensors = tensors
@@ -240,7 +241,7 @@ class _Streams(Dataset):
 
 
 class StackedHeads(Stack):
-    """Linear layers as one batched product: those of one stream read its samples once."""
+    """Linear layers as one batched product; those of one stream read its samples once."""
 
     def __init__(self, streams):
         super().__init__(streams)
@@ -261,7 +262,7 @@ class StackedHeads(Stack):
             self.tables.append(F.normalize(table, dim=1) if self.is_cosine else table)
 
     def forward(self, batches):
-        """Return the logits (n_streams, n_heads, n, n_classes) of one batch a stream."""
+        """Return the logits (n_streams, n_heads, n, n_classes) of one batch of each stream."""
         weight = self.weight
         n_streams, n_heads, n_classes, d = weight.shape
         wide = max(len(indices) for indices in batches)
@@ -278,17 +279,17 @@ class StackedHeads(Stack):
 
 
 class StackedNetworks(Stack):
-    """Whole networks: each layer runs once for all that share a batch."""
+    """Whole networks: each layer runs once for all networks that read the same batch."""
 
     def __init__(self, streams):
         super().__init__(streams)
         first = streams[0][0]
         skeleton = copy.deepcopy(first.network).train()
         for norm in batch_norms(skeleton):
-            # The statistics are estimated after the training; until then norms need none.
+            # Batch-norm statistics are estimated after the training and not needed before.
             norm.track_running_stats = False
             norm.running_mean = norm.running_var = norm.num_batches_tracked = None
-        # In a tuple, as its parameters are not those of the stack.
+        # In a tuple, because its parameters are not parameters of the stack.
         self._skeleton = (skeleton,)
         shape, device = first.training.image_shape, first.training.device
         self.multiply_adds = len(streams[0]) * count_multiply_adds(first.network, shape, device)
@@ -328,7 +329,7 @@ class StackedNetworks(Stack):
         return vmap(one)(weights)
 
     def forward(self, batches):
-        """Return the logits (n_streams, n_networks, n, n_classes) of one batch a stream."""
+        """Return the logits (n_streams, n_networks, n, n_classes) of one batch of each stream."""
         wide = max(len(indices) for indices in batches)
         made = []
         for s, batch in enumerate(batches):

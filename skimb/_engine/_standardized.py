@@ -1,4 +1,4 @@
-"""The module that a net trains: a network behind the standardisation of its pixels."""
+"""The module that a net trains: a network that standardises its pixels first."""
 
 import numpy as np
 import torch
@@ -10,19 +10,19 @@ __all__ = ["Standardized", "mean_over_views"]
 
 
 class Standardized(nn.Module):
-    """A network behind the standardisation of its pixels, which happens on the device.
+    """A network that standardises its pixels first, on the device.
 
     Parameters
     ----------
     network : nn.Module
-        Reads float32 images of shape ``(n, C, H, W)``.
+        It reads float32 images of shape ``(n, C, H, W)``.
     pixels : pair of ndarray of shape (C,), default=None
         Mean and standard deviation of each channel; None leaves the pixels as they are.
     views : callable, default=None
-        Images to a list of batches of their shape, over which the logits of a prediction are
-        averaged; None: no others than the images.
+        A function from images to a list of batches of their shape, over which the logits of a
+        prediction are averaged (test-time augmentation); None: only the images are used.
     is_contiguous : bool, default=False
-        Whether the network reads contiguous images, not channels-last ones.
+        Whether the network reads images in contiguous memory instead of channels-last memory.
     """
 
     is_contiguous = False
@@ -36,7 +36,7 @@ class Standardized(nn.Module):
         self.is_active = pixels is not None
         if pixels is not None:
             mean, sd = pixels
-            # A channel that is constant, or too nearly so for float32, has no scale.
+            # A channel that is constant, or nearly constant for float32, has no scale.
             tiny = np.finfo(np.float32).tiny
             scale = np.divide(1.0, sd, out=np.ones_like(sd), where=sd > tiny)
             self.register_buffer("mean", _per_channel(mean))
@@ -58,7 +58,7 @@ class Standardized(nn.Module):
 
 
 def mean_over_views(values, n_images):
-    """Return the mean over the views of each image, which stand one view below the other."""
+    """Return the mean over the views of each image; the views follow each other along axis 0."""
     return values.unflatten(0, (-1, n_images)).mean(0)
 
 

@@ -6,14 +6,14 @@ __all__ = ["Target"]
 
 
 class Target(ABC):
-    """The target of a training: what the network sees of it, and what its outputs mean.
+    """The target of a training: its form for the network, and the meaning of outputs.
 
-    Estimators hand such an object to the engine. The net keeps it, so it holds no sample.
+    Estimators pass such an object to the engine. The net keeps it, so it must not hold samples.
     """
 
     @abstractmethod
     def read(self, y):
-        """Return a target in the form of `fit`, checked, as one number a sample.
+        """Return a target in the form of `fit`, checked, as one number per sample.
 
         Parameters
         ----------
@@ -28,24 +28,24 @@ class Target(ABC):
         Raises
         ------
         ValueError
-            If it holds labels or values that the training could not have seen.
+            If it holds labels or values that cannot occur in the training.
         """
 
     @abstractmethod
     def original(self, values):
-        """Return labels, or values in the unit of y, from what `read` returns."""
+        """Return labels, or values in the unit of y, from the result of `read`."""
 
     def encode(self, values):
-        """Return what the network and its loss see of these numbers, an ndarray of shape (n,)."""
+        """Return the form of these numbers for the network and its loss, of shape (n,)."""
         return values
 
     @abstractmethod
     def decode(self, values):
-        """Return labels, or values in the unit of y, from what `encode` returns."""
+        """Return labels, or values in the unit of y, from the result of `encode`."""
 
     @abstractmethod
     def at(self, training, epoch):
-        """Let outputs mean what they mean after an epoch.
+        """Set the meaning of the outputs after an epoch.
 
         Parameters
         ----------
@@ -57,7 +57,7 @@ class Target(ABC):
 
     @abstractmethod
     def interpret(self, outputs):
-        """Return what the outputs of the network mean.
+        """Return the meaning of the outputs of the network.
 
         Parameters
         ----------
@@ -71,12 +71,12 @@ class Target(ABC):
 
     @abstractmethod
     def predict(self, interpreted):
-        """Return predictions, of shape (n,), from what `interpret` returns."""
+        """Return predictions, of shape (n,), from the result of `interpret`."""
 
     def regularizer(self, network, training):
-        """Return a function of the labels of a batch that adds to its loss, or None."""
+        """Return a function of the labels of a batch whose result is added to the loss, or None."""
         return None
 
     def interpret_tensor(self, outputs):
-        """Return the same for outputs in a tensor, as the nonlinearity that skorch asks for."""
+        """Return the same as `interpret` for a tensor, as the nonlinearity of skorch."""
         return self.interpret(outputs.detach().cpu().numpy())

@@ -1,4 +1,4 @@
-"""Train many networks of one kind together: one batched product where there would be many."""
+"""Train many networks of one kind together, with one batched product in place of many."""
 
 import joblib
 import numpy as np
@@ -18,27 +18,27 @@ from skimb._networks import LinearModel, count_multiply_adds
 
 __all__ = ["train_together", "why_alone", "why_slower"]
 
-#: Settings that are equal for networks which take their steps together.
+#: Settings that must be equal for networks to train together.
 SHARED = ("optimizer", "optimizer_params", "lr", "weight_decay", "lr_schedule", "max_grad_norm")
 
-#: Multiply-adds of an image up to which whole networks gain from training together, by device.
+#: Multiply-adds of an image up to which whole networks train faster together, by device.
 MOST_WORK = {"cpu": 50_000, "cuda": 20_000_000}
 
 
 def _stream(trainee):
-    """Return what the batches of a network depend on: where it is equal, so are they."""
+    """Return a key of the batches of a network: networks with equal keys have equal batches."""
     part, plan = trainee.training.part, trainee.training.plan
-    # A sampler made rows of its own, if equal ones; else they lie where those of others do.
+    # A sampler may have made equal samples in memory of its own; otherwise networks share memory.
     where = np.asarray(part.images).__array_interface__
     content = where["data"], where["shape"], where["strides"]
     if trainee.training.settings.sampler is not None:
         content = joblib.hash(np.asarray(part.images))
-    order = plan.batch_size, plan.n_epochs, plan.by_row_count, plan.batch_sampling
+    order = plan.batch_size, plan.n_epochs, plan.by_sample_count, plan.batch_sampling
     return content, joblib.hash((part.target, plan.rng, order, trainee.training.statistics))
 
 
 def _kind(trainee):
-    """Return what networks that take their steps together have in common."""
+    """Return a key that is equal for networks which can train together."""
     shapes = tuple((name, tuple(p.shape)) for name, p in trainee.network.named_parameters())
     shared = repr([getattr(trainee.training.settings, name) for name in SHARED])
     plan, is_contiguous = trainee.training.plan, trainee.training.is_contiguous
@@ -46,7 +46,7 @@ def _kind(trainee):
 
 
 def why_alone(trainee):
-    """Say why a network cannot be trained together with others, or return None.
+    """Return why a network cannot be trained together with others, or None.
 
     Parameters
     ----------
@@ -73,17 +73,17 @@ def why_alone(trainee):
     if not training.part.images.is_in_memory:
         return "images are read batch by batch"
     if training.valid is not None:
-        return "each has a validation part of its own"
+        return "each network has a validation part of its own"
     if training.augmentation.is_active or training.augmentation.views is not None:
-        return "augmentations are drawn for each"
+        return "augmentations are drawn for each network"
     if not isinstance(settings.optimizer, str):
         return "the optimiser is not one that is known by name"
     if settings.net_callbacks:
-        return "callbacks are called for each"
+        return "callbacks are called for each network"
     if settings.lr_schedule == "plateau" or not isinstance(settings.lr_schedule, str):
-        return f"lr_schedule={settings.lr_schedule!r} follows the loss of each"
+        return f"lr_schedule={settings.lr_schedule!r} follows the loss of each network"
     if settings.freeze is not None or settings.lr_decay is not None:
-        return "layers have rates of their own"
+        return "layers have learning rates of their own"
     if not all(parameter.requires_grad for parameter in network.parameters()):
         return "some parameters are frozen"
     if isinstance(network, LinearModel):
@@ -92,14 +92,14 @@ def why_alone(trainee):
         with training_mode(training):
             is_batched = _runs_as(trainee, trainee)
         if not is_batched:
-            return "its layers give something else when they are batched"
+            return "its layers give other results when they are batched"
     except (RuntimeError, TypeError, ValueError, AttributeError) as exc:
         return f"torch cannot batch its layers ({str(exc).splitlines()[0]})"
     return None
 
 
 def _runs_as(leader, trainee):
-    """Tell whether a network gives what the layers of another give with its weights."""
+    """Return whether the layers of the leader give the same outputs with a network's weights."""
     shape, device = trainee.training.image_shape, trainee.training.device
     rows = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0)).to(device)
     with torch.no_grad():
@@ -109,7 +109,7 @@ def _runs_as(leader, trainee):
 
 
 def why_slower(trainee):
-    """Say why training a network together with others takes longer than alone, or return None.
+    """Return why a network trains more slowly together with others than alone, or None.
 
     Parameters
     ----------
@@ -144,20 +144,20 @@ def why_slower(trainee):
 
 
 def train_together(trainees):
-    """Train networks side by side, each to what it would become alone.
+    """Train networks together, each with the result that it would have alone.
 
-    Those of one architecture and schedule take their steps together: their weights are stacked,
-    and each layer is one batched product. Networks whose batches are the same read them once.
+    Networks of one architecture and schedule train together: their weights are stacked, and each
+    layer is one batched product. Networks with the same batches read them once.
 
     Parameters
     ----------
     trainees : list of PendingFit
-        For which `why_alone` is None.
+        The networks; `why_alone` must be None for each.
 
     Returns
     -------
     list of ImageNet or ValueError
-        In the order of `trainees`: fitted nets, or why one failed.
+        In the order of `trainees`: the fitted net, or the error of a network that failed.
 
     Examples
     --------
@@ -181,7 +181,8 @@ def train_together(trainees):
 def _train_together(trainees):
     streams, leaders = {}, {}
     for trainee in trainees:
-        # Code and buffers are the first one's: who differs in these goes another way.
+        # The code and buffers of the first network are used, so networks that differ in these train
+        # elsewhere.
         alike = leaders.setdefault(_kind(trainee), [])
         is_head = isinstance(trainee.network, LinearModel)
         leader = next((one for one in alike if is_head or _runs_as(one, trainee)), trainee)
@@ -191,7 +192,7 @@ def _train_together(trainees):
     groups = {}
     for (kind, _), stream in streams.items():
         for trainee in stream[1:]:
-            # Rows that a sampler made for each are kept once.
+            # Equal samples that a sampler made for each network are kept once.
             trainee.training.part.images = stream[0].training.part.images
         groups.setdefault((kind, len(stream)), []).append(stream)
     outcomes = {}
@@ -201,16 +202,17 @@ def _train_together(trainees):
 
 
 def _net(trainee, records, recent):
-    """Return the fitted net of a network, or the reason why it has none.
+    """Return the fitted net of a network, or the error if it has none.
 
     Parameters
     ----------
     trainee : PendingFit
         The network, with its weights.
     records : list of dict
-        Mean loss of each epoch, its learning rate and its seconds, which all shared.
+        The mean loss of each epoch, its learning rate and its seconds, which are common to all
+        networks.
     recent : sequence of Tensor
-        The last batches, for the norms.
+        The last batches, for the batch-norm statistics.
 
     Returns
     -------
@@ -238,7 +240,7 @@ def _net(trainee, records, recent):
 
 
 def _train_group(streams):
-    """Train networks of one kind, as many for each stream of batches, and give them their weights.
+    """Train networks of one kind, equally many for each stream of batches, and set their weights.
 
     Parameters
     ----------
@@ -248,7 +250,7 @@ def _train_group(streams):
     Returns
     -------
     dict
-        By the identity of each network's fit, its records and its last batches.
+        The records and the last batches of each network, by the identity of its fit.
     """
     trainees = [trainee for stream in streams for trainee in stream]
     first = trainees[0]

@@ -32,10 +32,10 @@ from skimb.losses import RegressionLoss
 
 __all__ = ["Phase", "Training", "build_net", "epoch_records", "train", "training_mode"]
 
-#: One over the fraction of the epochs before a loss that learns its noise takes over.
+#: A loss that learns its noise starts after 1 / `WARM_UP` of the epochs.
 WARM_UP = 2
 
-#: Entries of skorch's history that estimators do not show.
+#: Entries of skorch's history that are not in `history_`.
 NOT_SHOWN = frozenset(
     {
         "batches",
@@ -51,7 +51,7 @@ NOT_SHOWN = frozenset(
 
 @dataclass
 class Phase:
-    """Weights and loss from one epoch on.
+    """The weights and the loss from one epoch on.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Phase:
     weight : ndarray of shape (n,)
         Weights of the training samples.
     loss : callable
-        ``(logits, target)`` to one value a sample.
+        A function of ``(logits, target)`` that returns one value per sample.
     valid_weight : ndarray of shape (m,), default=None
         Weights of the validation samples.
     """
@@ -73,7 +73,7 @@ class Phase:
 
 @dataclass
 class Training:
-    """All that a training needs, except for the network.
+    """Everything that a training needs, except for the network.
 
     Parameters
     ----------
@@ -81,9 +81,9 @@ class Training:
         The training part and the validation part, or None for no validation: images, targets as
         the network sees them, and weights of the first phase.
     valid_indices : ndarray of int
-        Samples of X that were held out.
+        Indices of the samples of X that were held out.
     phases : list of Phase
-        Weights and losses, the first from the first epoch on.
+        Weights and losses; the first phase begins with the first epoch.
     plan : BatchPlan
         The samples of each batch.
     statistics : pair of ndarray, or None
@@ -99,19 +99,21 @@ class Training:
     device : torch.device
         Where the network trains.
     seed : int
-        Of all that is random in torch.
+        The seed of all random numbers in torch.
     scores : callable, default=None
-        ``(outputs, loss)`` of the validation part to records of the history.
+        A function of ``(outputs, loss)`` of the validation part that returns records of the
+        history.
     read : callable, default=None
-        X and y in the form of the estimator's `fit` to a data set of the engine.
+        A function that turns X and y, in the form of the estimator's `fit`, into a data set of the
+        engine.
     held : Part, default=None
-        The validation part with targets and weights as they came.
+        The validation part with its original targets and weights.
     rates : list of float, default=None
         The learning rate of each epoch, known from an earlier training that this one repeats on
         more samples; None: the schedule of the settings.
     is_contiguous : bool, default=False
-        Whether the network reads contiguous images only, and no channels-last ones. A trial finds
-        out.
+        Whether the network cannot read images in channels-last memory and needs contiguous memory.
+        A trial step decides it.
     """
 
     part: Part
@@ -134,7 +136,7 @@ class Training:
 
     @property
     def n_epochs(self):
-        """Epochs at most."""
+        """Largest number of epochs."""
         return self.plan.n_epochs if self.rates is None else len(self.rates)
 
     def phase(self, epoch):
@@ -144,10 +146,10 @@ class Training:
 
 @contextmanager
 def training_mode(training):
-    """Seed torch for a training, which takes gradients whatever mode the caller is in."""
+    """Seed torch for a training, and enable gradients in any mode of the caller."""
     with (
         seeded(training.seed, training.device),
-        # Until the training sets its own number.
+        # This holds until the training sets its own number of threads.
         threads_for(0),
         torch.inference_mode(False),
         torch.enable_grad(),
@@ -156,20 +158,20 @@ def training_mode(training):
 
 
 def build_net(network, training, *, callbacks=(), split=None, layers=None, regularizer=None):
-    """Build the skorch net of a network.
+    """Build the skorch net for a network.
 
     Parameters
     ----------
     network : nn.Module
-        On the device, in channels-last memory.
+        The network, on the device and in channels-last memory.
     training : Training
-        The training that it is for.
+        The training of the net.
     callbacks : list of Callback, default=()
         Callbacks of the engine, to which those of the user are added.
     split : callable, default=None
         skorch's ``train_split``.
     layers : LayerPlan, default=None
-        Which layers train when and how fast.
+        The layers that train in each epoch, and their learning rates.
     regularizer : callable, default=None
         A term that is added to the loss of the training batches.
 
@@ -189,7 +191,7 @@ def build_net(network, training, *, callbacks=(), split=None, layers=None, regul
             augmentation.views,
             is_contiguous=training.is_contiguous,
         ).to(training.device),
-        # A copy: it moves to the device, and the estimator's own stays on the host.
+        # A copy moves to the device; the loss of the estimator stays on the host.
         WeightedLoss(copy.deepcopy(training.phases[0].loss)),
         plan=training.plan,
         augmentation=augmentation if augmentation.is_active else None,
@@ -223,16 +225,16 @@ def train(network, training):
     Parameters
     ----------
     network : nn.Module
-        On the device, in channels-last memory.
+        The network, on the device and in channels-last memory.
     training : Training
-        All else that it needs.
+        Everything else that it needs.
 
     Returns
     -------
     net : ImageNet
         The fitted net, which holds none of the data.
     epoch : int
-        The epoch whose weights it has, counted from 0.
+        The epoch, counted from 0, whose weights the net has.
     """
     part, valid, device = training.part, training.valid, training.device
     layers = _layer_plan(network, training)
@@ -263,7 +265,7 @@ def train(network, training):
 
 
 def _callbacks(network, training, layers):
-    """Return the callbacks of the engine, and the one among them that keeps the best epoch."""
+    """Return the callbacks of the engine, and the callback that keeps the best epoch."""
     settings, valid, plan = training.settings, training.valid, training.plan
     first, *later = training.phases
     callbacks: list = [TargetOfEpoch(training)]
@@ -300,16 +302,16 @@ def _callbacks(network, training, layers):
 
 
 def _watched(loss, valid):
-    """Return the record that a schedule by plateaus looks at."""
+    """Return the record that a schedule by plateaus reads."""
     if valid is None:
         return "train_loss"
-    # Of other batches, or with another noise, such a loss is another one.
+    # Such a loss is not comparable between different batches or noises.
     is_fixed = not isinstance(loss, RegressionLoss) or not loss.adjusts_prior
     return "valid_loss" if is_fixed else "valid_score"
 
 
 def _layer_plan(network, training):
-    """Return which layers train when and how fast, or None for all at one rate."""
+    """Return the `LayerPlan` of a training, or None if all layers train at one rate."""
     settings, device = training.settings, training.device
     if settings.freeze is None and settings.lr_decay is None:
         return None
@@ -326,7 +328,7 @@ def _layer_plan(network, training):
 
 
 def epoch_records(history):
-    """Turn skorch's history into a list of one dict an epoch.
+    """Turn skorch's history into a list with one dict per epoch.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A training step on a few rows, before the training: what cannot work fails here."""
+"""A training step on a few samples before the training, to find errors early."""
 
 import copy
 from contextlib import contextmanager
@@ -14,36 +14,36 @@ from skimb._networks import lay_out
 
 __all__ = ["try_optimizer", "try_step"]
 
-#: Rows of the trial at most; as many as no norm and no loss finds too few.
+#: Largest number of samples in the trial, which is enough for any norm and any loss.
 MOST_ROWS = 4
 
 
 def try_step(network, training):
-    """Change images, and run a step forward and backward, as the training will; leave no trace.
+    """Run one step as in the training, with augmentation, and leave no trace.
 
-    Images lie channels-last in memory, which convolutions read fastest, and where ``view`` fails.
-    A network that cannot run so gets them, and has its weights, contiguous: that is all that
-    changes.
+    Images are in channels-last memory, which is the fastest for convolutions, but in which ``view``
+    fails. If a network cannot run in this way, its images and weights are laid out in contiguous
+    memory, and nothing else changes.
 
     Parameters
     ----------
     network : nn.Module
-        On the device, in training mode.
+        The network, on the device and in training mode.
     training : Training
-        What it is to train on; `is_contiguous` is set.
+        The training; its attribute `is_contiguous` is set.
 
     Raises
     ------
     ValueError
-        If the step fails either way.
+        If the step fails in both layouts of memory.
     """
-    n_rows = min(_rows_of_smallest_batch(training.plan), MOST_ROWS)
+    n_samples = min(_size_of_smallest_batch(training.plan), MOST_ROWS)
     if training.settings.freeze is not None:
-        # Norms that are frozen do not mind a row on its own.
-        n_rows = max(n_rows, min(2, len(training.part.target)))
+        # Frozen batch norms work with a single sample.
+        n_samples = max(n_samples, min(2, len(training.part.target)))
     part, phase = training.part, training.phases[0]
-    # Two at least: an augmentation may mix a sample with another one.
-    n_taken = max(n_rows, 2)
+    # At least two samples: an augmentation may mix a sample with another one.
+    n_taken = max(n_samples, 2)
     few = dataset_of(
         part.images.take(slice(n_taken)),
         part.target[:n_taken],
@@ -51,7 +51,7 @@ def try_step(network, training):
         training.device,
     )
     training.augmentation.try_on(few[:2][0].to(training.device))
-    images, labels = few[:n_rows]
+    images, labels = few[:n_samples]
     for is_contiguous in (False, True):
         training.is_contiguous = is_contiguous
         try:
@@ -66,7 +66,7 @@ def try_step(network, training):
                 criterion = WeightedLoss(copy.deepcopy(phase.loss)).to(training.device)
                 labels = tuple(label.to(training.device) for label in labels)
                 criterion.train()(logits, labels).backward()
-                # As predictions will.
+                # Run a prediction too.
                 with torch.no_grad():
                     reader.eval()(images.to(training.device))
             return
@@ -74,29 +74,31 @@ def try_step(network, training):
             if isinstance(exc, RuntimeError) and not is_contiguous:
                 lay_out(network, torch.contiguous_format)
                 continue
-            remedy = "Let it run in training mode on float32 images (n, C, H, W)"
-            if n_rows == 1:
-                remedy = "The smallest batch holds one row: change `batch_size`, or give more rows"
+            fix = "Let it run in training mode on float32 images (n, C, H, W)"
+            if n_samples == 1:
+                fix = (
+                    "The smallest batch holds one sample: change `batch_size` or give more samples"
+                )
             raise ValueError(
-                f"A training step of the network {type(network).__name__} fails on {n_rows} "
-                f"image(s) of shape (C, H, W) = {training.image_shape}: {exc}. {remedy}."
+                f"A training step of the network {type(network).__name__} fails on {n_samples} "
+                f"image(s) of shape (C, H, W) = {training.image_shape}: {exc}. {fix}."
             ) from exc
 
 
 def try_optimizer(network, training):
-    """Build the optimiser and the schedule of a user once, to see that they can be.
+    """Build the optimiser and the schedule of a user once, to find errors early.
 
     Parameters
     ----------
     network : nn.Module
-        Whose parameters it gets.
+        The network, whose parameters the optimiser gets.
     training : Training
-        Whose loss may have parameters too.
+        The training, whose loss may have parameters too.
 
     Raises
     ------
     ValueError
-        If one cannot be built, or is none.
+        If one of them cannot be built, or has another type.
     """
     settings = training.settings
     schedule = settings.lr_schedule
@@ -144,8 +146,8 @@ def try_optimizer(network, training):
         )
 
 
-def _rows_of_smallest_batch(plan):
-    """Return how many rows the smallest batch of a plan holds."""
+def _size_of_smallest_batch(plan):
+    """Return the number of samples in the smallest batch of a plan."""
     if plan.by_row_count and plan.batch_sampling is None:
         return len(plan.target) // plan.steps
     return plan.batch_size
@@ -153,7 +155,7 @@ def _rows_of_smallest_batch(plan):
 
 @contextmanager
 def _as_it_was(network):
-    """Hand a network back in training mode, with the weights, buffers, gradients it came with."""
+    """Restore a network to training mode, with its weights, buffers and gradients from before."""
     parameters = list(network.parameters())
     buffers = [
         (module, name, buffer)

@@ -1,4 +1,4 @@
-"""The one place where sample weights act."""
+"""The only module where sample weights are applied."""
 
 from torch import nn
 
@@ -6,14 +6,16 @@ __all__ = ["WeightedLoss"]
 
 
 class WeightedLoss(nn.Module):
-    """Weight the samples of a loss and take their mean: the one place where weights act.
+    """Weight the samples of a loss and take their mean.
 
-    Samples that were mixed have two labels, each with its weight and its fraction.
+    Sample weights are applied here only. Mixed samples have two labels, each with its weight and
+    its fraction.
 
     Parameters
     ----------
     loss : callable
-        ``(logits, target)`` to one value a sample, or to a scalar where all weights are 1.
+        A function of ``(logits, target)`` that returns one value per sample, or a scalar if all
+        weights are 1.
     """
 
     def __init__(self, loss):
@@ -35,7 +37,7 @@ class WeightedLoss(nn.Module):
         """
         target, weight, *partner = labels
         if target.is_floating_point():
-            # A continuous target: one number a sample, not one a class.
+            # With a continuous target there is one number per sample, not one per class.
             logits = logits[:, 0]
         values = self.loss(logits, target)
         if values.ndim == 0:

@@ -1,4 +1,4 @@
-"""Networks: architectures by name, pretrained backbones, and questions to a network."""
+"""Networks: architectures by name, pretrained backbones, and probes of a network."""
 
 from skimb._networks._auto_encoder import AutoEncoder
 from skimb._networks._building import MODULES, build_module

@@ -7,12 +7,12 @@ __all__ = ["AutoEncoder"]
 
 
 class AutoEncoder(nn.Module):
-    """A convolutional auto-encoder for images of any size, values in [-1, 1].
+    """A convolutional auto-encoder for images of any size with values in [-1, 1].
 
     Strided convolutions halve the image, at most four times, until its shorter side has at most 4
-    pixels and its longer at most 7; one linear layer makes the code. The decoder goes the way back:
-    nearest-neighbour enlargement and a convolution at a time. Norms are by groups, which know no
-    difference between training and use.
+    pixels and its longer side at most 7; one linear layer makes the code. The decoder reverses
+    these steps, with a nearest-neighbour enlargement and a convolution for each. It uses group
+    norms, which work in the same way in training and in use.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class AutoEncoder(nn.Module):
         return self.decoder(self.unfold(codes).unflatten(1, self.smallest))
 
     def forward(self, images):
-        """Return images as they come back."""
+        """Return the reconstructions of images."""
         return self.decode(self.encode(images))
 
 

@@ -1,4 +1,4 @@
-"""Networks by name, and the check of a user's own."""
+"""Build networks by name, and check the networks of users."""
 
 import copy
 
@@ -16,12 +16,13 @@ from skimb._networks._vgg import VGG
 __all__ = ["MODULES", "build_module"]
 
 
-#: Names that `module` may have; each is called as ``(in_channels, n_outputs, image_shape=...)``.
+#: Classes by the names that `module` may have; called as ``(in_channels, n_outputs,
+#: image_shape=...)``.
 MODULES = {"simple_cnn": SimpleCNN, "resnet": ResNet, "vgg": VGG, "linear": LinearModel}
 
 
 def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=False, params=None):
-    """Make the network and try it on zeros, before any training.
+    """Build the network and try it on zeros, before any training.
 
     A `PretrainedBackbone` gets a linear layer on its embedding.
 
@@ -35,25 +36,26 @@ def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=F
     n_outputs : int
         Number of classes, or 1 for a continuous target.
     prior : ndarray of shape (n_outputs,) or None
-        The class prior that training will show. A network built by name starts from it: its first
-        steps need not go into learning how rare a class is. None: it starts from equal logits.
+        The class prior of the training. A network built by name starts from it, so its first steps
+        are not spent on learning the class frequencies. None: it starts from equal logits.
     device : torch.device
-        Where the network shall lie.
+        The device of the network.
     cosine_head : bool, default=False
-        Whether the logits shall be cosines.
+        Whether the logits must be cosines.
     params : dict, default=None
         Further keyword arguments of a class or callable.
 
     Returns
     -------
     nn.Module
-        In channels-last memory, which convolutions read fastest; contiguous where only that runs.
+        The network in channels-last memory, which is the fastest for convolutions, or in contiguous
+        memory if it only runs there.
 
     Raises
     ------
     ValueError
-        If the network cannot read such images, gives another number of outputs, or lacks the head
-        that is wanted.
+        If the network cannot read such images, has another number of outputs, or lacks the required
+        head.
     """
     is_pretrained = isinstance(module, PretrainedBackbone)
     if params and isinstance(module, nn.Module):
@@ -100,11 +102,11 @@ def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=F
         ) from exc
     shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     if shape != (2, n_outputs):
-        wanted = "y is continuous: it must give (2, 1), one number an image"
+        wanted = "y is continuous: it must give (2, 1), one number per image"
         if n_outputs > 1:
             wanted = (
-                f"y has {n_outputs} classes: it must give (2, {n_outputs}), one logit a class (two "
-                "for two classes)"
+                f"y has {n_outputs} classes: it must give (2, {n_outputs}), one logit per class "
+                "(two for two classes)"
             )
         raise ValueError(
             f"The network {name!r} gives {shape} for a batch of 2 images, but {wanted}. "
@@ -115,12 +117,12 @@ def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=F
             f"All parameters of the network {name!r} are frozen: there is nothing to train. Let "
             "one of them require gradients."
         )
-    # Whatever mode an instance came in (a pretrained one is in evaluation mode): now it trains.
+    # An instance may come in any mode (a pretrained one is in evaluation mode); now it trains.
     return net.train()
 
 
 def _called(module, in_channels, n_outputs, options, params):
-    """Call a class with options of ours and with those of the user, which it may not know."""
+    """Call a class with our options and with those of the user, which it may not accept."""
     if not params:
         return module(in_channels, n_outputs, **options)
     try:
@@ -133,7 +135,7 @@ def _called(module, in_channels, n_outputs, options, params):
 
 
 def _try_layouts(net, image_shape, device):
-    """Return what a network gives for zeros; where ``view`` needs them so, its weights move."""
+    """Return the outputs of a network for zeros; move its weights if ``view`` needs it."""
     zeros = torch.zeros(2, *image_shape, device=device, dtype=torch.float32)
     with torch.no_grad():
         try:

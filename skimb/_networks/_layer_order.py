@@ -1,4 +1,4 @@
-"""The layers of any network in order, from the image to the head: to freeze and to slow down."""
+"""The layers of any network in order, from the image to the head, for `freeze` and `lr_decay`."""
 
 from torch import nn
 
@@ -8,28 +8,28 @@ __all__ = ["layer_groups"]
 
 
 def layer_groups(network, head, image_shape, device):
-    """Part the parameters of a network into layers, from the image to the head.
+    """Split the parameters of a network into layers, from the image to the head.
 
-    A layer is an element of an outermost container that counts its elements (``nn.Sequential``,
-    ``nn.ModuleList``: a block of a residual network or of a transformer), or else a module that
-    has parameters of its own. Norms belong to the layer before them, and what has no parameters
-    (dropout) to the one after. Order is that of the forward pass.
+    A layer is an element of an outermost container with numbered elements (``nn.Sequential``,
+    ``nn.ModuleList``: a block of a residual network or of a transformer), or otherwise a module
+    with parameters of its own. Normalisation layers belong to the layer before them, and modules
+    without parameters (dropout) to the layer after them. The order is that of the forward pass.
 
     Parameters
     ----------
     network : nn.Module
-        In evaluation mode.
+        The network, in evaluation mode.
     head : nn.Linear
-        Its last linear layer; it and what runs after it are the last group.
+        Its last linear layer; this layer and all modules that run after it are the last group.
     image_shape : tuple of int
         ``(C, H, W)``.
     device : torch.device
-        Where the network lies.
+        The device of the network.
 
     Returns
     -------
     list of list of nn.Module
-        The modules whose own parameters make up each layer, and those without any.
+        The modules of each layer, with and without parameters.
     """
     modules = dict(network.named_modules())
     owners = {
@@ -49,7 +49,8 @@ def layer_groups(network, head, image_shape, device):
         if block not in with_matrix and layers:
             block = next(reversed(layers))
         layers.setdefault(block, []).append(name)
-    # Some modules lend their weights without being called: they belong to what they stand in.
+    # Some modules are never called, only their weights are used: they belong to the module that
+    # contains them.
     for name in owners:
         if name not in ran:
             around = [block for block in layers if name.startswith(f"{block}.")]
@@ -66,12 +67,12 @@ def layer_groups(network, head, image_shape, device):
 
 
 def _has_matrix(module):
-    """Tell whether a module has more than the scales and shifts of a norm."""
+    """Return whether a module has more than the scales and shifts of a normalisation layer."""
     return any(p.ndim > 1 for p in module.parameters(recurse=False))
 
 
 def _block_of(network, name):
-    """Return the path of the outermost counted element that holds a module, or its own path."""
+    """Return the path of the outermost numbered element with a module, or the module's own path."""
     parts, module = name.split("."), network
     for depth, part in enumerate(parts):
         if isinstance(module, nn.Sequential | nn.ModuleList):

@@ -1,4 +1,4 @@
-"""Linear layers: as the head of a network, and as a network of its own."""
+"""Linear layers: as the head of a network, and as a whole network."""
 
 from torch import nn
 from torch.nn import functional as F
@@ -18,7 +18,7 @@ class LinearModel(nn.Module):
     image_shape : tuple of int
         ``(C, H, W)`` of the image.
     head : callable, default=nn.Linear
-        Makes the layer, from the number of pixels and the number of logits.
+        It makes the layer from the number of pixels and the number of logits.
     """
 
     def __init__(self, in_channels, n_outputs, *, image_shape, head=nn.Linear):
@@ -32,12 +32,12 @@ class LinearModel(nn.Module):
 
 
 class WithHead(nn.Module):
-    """A network that embeds, and a head that reads the embedding.
+    """A network that computes embeddings, and a head that reads them.
 
     Parameters
     ----------
     features, head : nn.Module
-        Images to embeddings, and these to logits.
+        Modules from images to embeddings, and from embeddings to logits.
     """
 
     def __init__(self, features, head):
@@ -50,7 +50,7 @@ class WithHead(nn.Module):
 
 
 class CosineLinear(nn.Linear):
-    """Cosines between an embedding and the weights of each class: the head of LDAM.
+    """The head of LDAM: cosines between an embedding and the weights of each class.
 
     Parameters
     ----------

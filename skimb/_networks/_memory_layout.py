@@ -1,4 +1,4 @@
-"""The layout of weights and images in memory, which decides how fast convolutions are."""
+"""The layout of weights and images in memory, on which the speed of convolutions depends."""
 
 import torch
 
@@ -6,7 +6,7 @@ __all__ = ["in_memory", "lay_out"]
 
 
 def lay_out(net, memory_format):
-    """Lay the weights of convolutions out in memory, which decides how their maps lie.
+    """Set the layout of the weights of convolutions, which is also the layout of their outputs.
 
     Parameters
     ----------
@@ -21,10 +21,10 @@ def lay_out(net, memory_format):
 
 
 def in_memory(images, memory_format):
-    """Return a tensor (n, C, H, W) laid out so.
+    """Return a tensor (n, C, H, W) in this layout.
 
-    An axis of length one may have any stride, and layers look at strides: a contiguous tensor gets
-    the usual ones, by a copy.
+    An axis of length one may have any stride, and layers depend on strides: a contiguous tensor
+    gets the usual strides, by a copy.
     """
     if memory_format == torch.contiguous_format:
         return images.clone(memory_format=memory_format)

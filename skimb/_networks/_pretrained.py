@@ -1,4 +1,4 @@
-"""Networks that were trained before: Hugging Face transformers' and timm's vision backbones."""
+"""Pretrained networks: vision backbones of Hugging Face transformers and timm."""
 
 import json
 import os
@@ -17,27 +17,27 @@ from skimb._process import exclusive
 
 __all__ = ["PretrainedBackbone", "pretrained", "unit_scale"]
 
-#: Endings of files that torch reads by unpickling.
+#: Suffixes of files that torch reads by unpickling.
 PICKLES = (".bin", ".pth", ".pt", ".pth.tar", ".ckpt", ".pkl")
 
 
 class PretrainedBackbone(nn.Module):
-    """A trained network that turns images into embeddings, as `pretrained` makes it.
+    """A pretrained network that turns images into embeddings, as returned by `pretrained`.
 
-    It reads images with values in [0, 1], resizes them to what it was trained on and standardises
-    them by its own mean and standard deviation. Estimators copy it before they train, so that one
-    object serves many of them.
+    It reads images with values in [0, 1], resizes them to the size on which it was trained, and
+    standardises them by its own mean and standard deviation. Estimators copy it before they train,
+    so one object can be used for many of them.
 
     Parameters
     ----------
     name : str
-        What it was made from.
+        The name or path from which it was loaded.
     network : nn.Module
-        Float32 images (n, 3, H, W) to embeddings (n, d).
+        A module from float32 images (n, 3, H, W) to embeddings (n, d).
     mean, sd : tuple of float
-        By which each channel is standardised.
+        The mean and standard deviation by which each channel is standardised.
     image_size : tuple of int or None
-        Height and width that images are resized to; None: they are taken as they are.
+        Height and width to which images are resized; None: they are not resized.
     """
 
     mean: torch.Tensor
@@ -54,7 +54,7 @@ class PretrainedBackbone(nn.Module):
 
     def forward(self, images):
         """Return the embeddings ``(n, n_features)`` of images ``(n, C, H, W)``, C in 1, 3, 4."""
-        # A grey image has three equal channels; of RGBA, how opaque a pixel is does not count.
+        # A grey image has three equal channels; the opacity of RGBA is ignored.
         images = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images[:, :3]
         if images.shape[1] != len(self.mean):
             raise ValueError(f"{self!r} reads images of 1, 3 or 4 channels. Got {images.shape[1]}.")
@@ -66,7 +66,7 @@ class PretrainedBackbone(nn.Module):
         return f"pretrained({self.name!r})"
 
     def __sklearn_clone__(self):
-        # Nobody changes it: a search need not copy its weights for every candidate.
+        # It is never changed, so a search need not copy its weights for every candidate.
         return self
 
 
@@ -74,35 +74,37 @@ def pretrained(name_or_path, *, image_size=None):
     """Load a vision network that was trained on other images, as `module` of an estimator.
 
     ``CNNClassifier(pretrained(...), freeze="features")`` trains a linear layer on its embeddings,
-    `freeze` and `lr_decay` tune it gently, and ``CNNEmbedder(pretrained(...))`` embeds without
-    any training. Where every class has few images, this beats a network of your own.
+    `freeze` and `lr_decay` fine-tune it, and ``CNNEmbedder(pretrained(...))`` embeds without any
+    training. If every class has few images, this is better than a network trained from random
+    weights.
 
     Parameters
     ----------
     name_or_path : str or Path
-        A folder, or a name on the Hugging Face hub, of a vision model of transformers (which
-        needs skimb's extra ``pretrained``): ViT, DeiT, DINOv2, Swin, ResNet, ConvNeXt and others.
-        A folder works offline. Or a model of timm, where that is installed: a folder that
-        timm saved, or a name with or without the prefix ``timm/``. Weights are read from files of
-        safetensors, which hold numbers alone; a pickle (``.bin``, ``.pth``) could run code. Of
-        timm's names that have no such file, torch reads the weights and nothing else.
+        A folder, or a name on the Hugging Face hub, of a vision model of transformers (which needs
+        skimb's extra ``pretrained``): ViT, DeiT, DINOv2, Swin, ResNet, ConvNeXt and others. A
+        folder works offline. Or a model of timm, where that is installed: a folder that timm saved,
+        or a name with or without the prefix ``timm/``. Weights are read from files of safetensors,
+        which hold only numbers; a pickle (``.bin``, ``.pth``) could run code. For names of timm
+        without such a file, torch reads the weights and nothing else.
     image_size : int or tuple of int, default=None
-        Side, or height and width, that images are resized to. None: what the model was trained on.
+        Side, or height and width, to which images are resized. None: the size on which the model
+        was trained.
 
     Returns
     -------
     PretrainedBackbone
-        An ``nn.Module`` from images (n, C, H, W), C in 1, 3, 4, with values in [0, 1] to
-        embeddings (n, d): the token of the class where the network has one, else the mean over
-        the map. ``standardize="auto"`` of an estimator brings pixels to [0, 1].
+        An ``nn.Module`` from images (n, C, H, W), C in 1, 3, 4, with values in [0, 1] to embeddings
+        (n, d): the class token if the network has one, otherwise the mean over the feature map.
+        ``standardize="auto"`` of an estimator rescales pixels to [0, 1].
 
     Raises
     ------
     ImportError
         If the library that the model needs is not installed; the message names the extra.
     ValueError
-        If there is no such model, it has no weights in files of safetensors, it reads no images, or
-        the files lack weights.
+        If there is no such model, if it has no weights in files of safetensors, if it reads no
+        images, or if the files lack weights.
 
     References
     ----------
@@ -137,21 +139,21 @@ def pretrained(name_or_path, *, image_size=None):
             )
     if os.path.isdir(name):
         _refuse_pickles(name)
-    # Weights that a model makes up at first are replaced; torch's generator stays as it was.
+    # A model starts with random weights, which are replaced; torch's generator is restored.
     with exclusive(), torch.random.fork_rng(devices=[]):
         load = _from_timm if _is_of_timm(name) else _from_transformers
         return load(name, image_size)
 
 
 def unit_scale(images, value_range=None):
-    """Return by which mean and standard deviation pixels come to lie in [0, 1].
+    """Return the mean and standard deviation that rescale pixels to [0, 1].
 
     Parameters
     ----------
     images : ImageSource, or ndarray of shape (n, H, W, C)
-        uint8; or, where no range is given, in [0, 1] or in [0, 255].
+        The images: uint8, or with values in [0, 1] or [0, 255] if no range is given.
     value_range : tuple of float, default=None
-        What comes to lie at 0 and 1; None: by the values.
+        The values that are mapped to 0 and 1; None: they are chosen by the values of the images.
 
     Returns
     -------
@@ -160,7 +162,7 @@ def unit_scale(images, value_range=None):
     Raises
     ------
     ValueError
-        If no range is given, and values are in neither.
+        If no range is given, and the values are in neither range.
     """
     n_channels = images.shape[3]
     if value_range is not None:
@@ -185,7 +187,7 @@ def _refuse_pickles(folder):
     pickles = [file for file in files if file.endswith(PICKLES)]
     if pickles and not any(file.endswith(".safetensors") for file in files):
         raise ValueError(
-            f"The folder {folder} has its weights in {pickles[0]} alone, a kind of file that may "
+            f"The folder {folder} has its weights only in {pickles[0]}, a kind of file that may "
             "run code when it is read. Give weights as safetensors (model.safetensors): where you "
             "trust the file, load the model once and save it with model.save_pretrained(folder)."
         )
@@ -194,7 +196,7 @@ def _refuse_pickles(folder):
 def _is_of_timm(name):
     if os.path.isdir(name):
         return "pretrained_cfg" in _read_config(name)
-    # Names of the hub have an owner before the slash; timm's own have no slash.
+    # Names of the hub have an owner before the slash; names of timm have no slash.
     return name.startswith(("timm/", "hf-hub:", "hf_hub:")) or "/" not in name
 
 
@@ -220,7 +222,7 @@ def _from_timm(name, image_size):
         )
     except (ImportError, RuntimeError, OSError) as exc:
         raise ImportError(
-            f"{name!r} is no folder here, nor a name of the Hugging Face hub (OWNER/MODEL), so it "
+            f"{name!r} is not a folder and not a name of the Hugging Face hub (OWNER/MODEL), so it "
             f"is taken for a model of timm, which cannot be imported ({exc}). Install timm and a "
             "torchvision that fits your torch, or give a model of transformers "
             "(pip install 'skimb[pretrained]')."
@@ -252,7 +254,7 @@ def _from_transformers(name, image_size):
             "pip install 'skimb[pretrained]'."
         ) from exc
     is_folder = os.path.isdir(name)
-    # An index of safetensors may name a pickle all the same.
+    # An index of safetensors may still name a pickle.
     with _quiet(), _weights_alone():
         try:
             model, report = AutoModel.from_pretrained(
@@ -261,7 +263,7 @@ def _from_transformers(name, image_size):
                 output_loading_info=True,
                 dtype=torch.float32,
                 use_safetensors=True,
-                # None would ask on a terminal, and wait.
+                # With None, transformers would ask on a terminal and wait.
                 trust_remote_code=False,
             )
         except (OSError, ValueError, RuntimeError, SafetensorError, UnpicklingError) as exc:
@@ -281,7 +283,7 @@ def _from_transformers(name, image_size):
             name, local_files_only=is_folder
         )
     except OSError:
-        # Most models were trained on images standardised as ImageNet's are.
+        # Most models were trained with the standardisation of ImageNet.
         processor = {}
     return PretrainedBackbone(
         name,
@@ -293,8 +295,8 @@ def _from_transformers(name, image_size):
 
 
 def _size_of(processor, config):
-    """Return the (height, width) that a model was trained on, or None where nothing says so."""
-    # Positions and windows were learnt for the size of the model's own config.
+    """Return the (height, width) on which a model was trained, or None if it is not known."""
+    # Positions and windows were learned for the size in the config of the model.
     size = (
         getattr(config, "image_size", None) or processor.get("crop_size") or processor.get("size")
     )
@@ -308,12 +310,12 @@ def _size_of(processor, config):
 
 
 class _TransformersNetwork(nn.Module):
-    """A vision model of transformers whose output is one embedding an image.
+    """A vision model of transformers that outputs one embedding per image.
 
     Parameters
     ----------
     model : PreTrainedModel
-        Reads ``pixel_values``.
+        The model, which reads ``pixel_values``.
     """
 
     def __init__(self, model):
@@ -322,7 +324,7 @@ class _TransformersNetwork(nn.Module):
             name.endswith("cls_token") for name, _ in model.named_parameters()
         )
         if self.reads_class_token and getattr(model, "pooler", None) is not None:
-            # A layer on the token, of another task than ours, and random in many checkpoints.
+            # A layer on the class token is for another task, and random in many checkpoints.
             model.pooler = None
         self.model = model
 
@@ -340,7 +342,7 @@ class _TransformersNetwork(nn.Module):
 
 @contextmanager
 def _weights_alone():
-    """Let torch read weights from a pickle and run nothing, whatever a library asks of it."""
+    """Let torch read only weights from a pickle and run no code, whatever a library asks for."""
     name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
     before = os.environ.get(name)
     os.environ[name] = "1"

@@ -1,4 +1,4 @@
-"""Questions to a network: how much work it is, which layers run and in which order."""
+"""Probes of a network: how much work it takes, which layers run, and in which order."""
 
 import threading
 from contextlib import contextmanager
@@ -20,16 +20,16 @@ __all__ = [
 
 
 def count_multiply_adds(net, image_shape, device):
-    """Count the multiply-adds of one image, forward only.
+    """Count the multiply-adds of the forward pass of one image.
 
     Parameters
     ----------
     net : nn.Module
-        The network, in training mode; its running statistics are not touched.
+        The network, in training mode; its running statistics are not changed.
     image_shape : tuple of int
         ``(C, H, W)``.
     device : torch.device
-        Where the network lies.
+        The device of the network.
 
     Returns
     -------
@@ -43,18 +43,18 @@ def count_multiply_adds(net, image_shape, device):
 
 
 def run_order(net, modules, image_shape, device):
-    """Return which modules of a network run when it reads an image, each time in turn.
+    """Return the modules that run when a network reads an image, in order and with repetitions.
 
     Parameters
     ----------
     net : nn.Module
         The network, in evaluation mode.
     modules : iterable of nn.Module
-        Those that are asked about.
+        The modules to look for.
     image_shape : tuple of int
         ``(C, H, W)``.
     device : torch.device
-        Where the network lies.
+        The device of the network.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def run_order(net, modules, image_shape, device):
     run, thread = [], threading.get_ident()
 
     def note(module, inputs):
-        # Clones of an estimator may share the network: what another thread runs is not ours.
+        # Clones of an estimator may share the network, so calls of other threads are ignored.
         if threading.get_ident() == thread:
             run.append(module)
 
@@ -88,7 +88,7 @@ def last_linear(net, image_shape, device):
     image_shape : tuple of int
         ``(C, H, W)``.
     device : torch.device
-        Where the network lies.
+        The device of the network.
 
     Returns
     -------
@@ -97,45 +97,46 @@ def last_linear(net, image_shape, device):
     Raises
     ------
     ValueError
-        If there is none.
+        If there is no linear layer.
     """
     linear = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
     run = run_order(net, linear, image_shape, device)
     if not run:
         raise ValueError(
-            f"{type(net).__name__} runs no nn.Linear layer, so it has no penultimate layer to "
-            "embed by. Let the network end in one."
+            f"{type(net).__name__} runs no nn.Linear layer, so it has no penultimate layer for "
+            "embeddings. Let the network end in one."
         )
     return run[-1]
 
 
 @contextmanager
 def hidden_values(layer, *, inputs):
-    """Keep what a layer reads, or gives, in the last forward pass.
+    """Keep the input or the output of a layer in the last forward pass.
 
     Parameters
     ----------
     layer : nn.Module
         Part of a network.
     inputs : bool
-        Whether its input counts, or its output, of which maps are averaged over their pixels.
+        Whether to keep its input. Otherwise its output is kept, with feature maps averaged over
+        their pixels.
 
     Yields
     ------
     list
-        Within the block: empty, or one Tensor of shape (n, d), float32.
+        Within the block, a list that is empty or holds one Tensor of shape (n, d), float32.
     """
     last, thread = [], threading.get_ident()
 
     def keep(layer, read, given=None):
-        # Who runs the same network in another thread is not asked about.
+        # Calls of the same network in other threads are ignored.
         if threading.get_ident() != thread:
             return
         # A layer may run more than once in a forward pass: its last input counts.
         values = read[0] if inputs else given
         if not isinstance(values, torch.Tensor):
             raise ValueError(
-                f"The layer {type(layer).__name__} gives {type(values).__name__}, no tensor. "
+                f"The layer {type(layer).__name__} gives {type(values).__name__}, not a tensor. "
                 "Name a layer within it."
             )
         if not inputs and values.ndim == 4:
@@ -160,6 +161,6 @@ def named_batch_norms(module):
     return {
         name: layer
         for name, layer in module.named_modules()
-        # Torch has no public name for what its batch norms of all dimensions have in common.
+        # Torch has no public name for the common base class of its batch norms.
         if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.track_running_stats
     }

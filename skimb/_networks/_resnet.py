@@ -1,4 +1,4 @@
-"""Networks of the literature by name: residual networks and VGG, fitted to the image."""
+"""Residual networks, adapted to the size of the image."""
 
 from torch import nn
 from torch.nn import functional as F
@@ -9,9 +9,10 @@ __all__ = ["ResNet"]
 class ResNet(nn.Module):
     """Residual network [1]_: 32 layers for images up to 32 pixels, 18 layers for larger ones.
 
-    Both are those of the paper. Up to 32 pixels high or wide: three stages of five blocks of 16,
-    32, 64 channels, whose shortcuts have no weights. Above: a 7x7 convolution and a pooling that
-    quarter the sides, then four stages of two blocks of 64, 128, 256, 512 channels.
+    Both are networks of the paper. For images up to 32 pixels high or wide there are three stages
+    of five blocks with 16, 32 and 64 channels, and the shortcuts have no weights. For larger images
+    there are a 7x7 convolution and a pooling, after which the sides are a quarter as long, and then
+    four stages of two blocks with 64, 128, 256 and 512 channels.
 
     Parameters
     ----------
@@ -22,7 +23,7 @@ class ResNet(nn.Module):
     image_shape : tuple of int
         ``(C, H, W)`` of the image.
     head : callable, default=nn.Linear
-        Makes the last layer, from the length of the embedding and the number of logits.
+        It makes the last layer from the length of the embedding and the number of logits.
 
     References
     ----------
@@ -65,17 +66,17 @@ class ResNet(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut.
+    """Two 3x3 convolutions with a shortcut.
 
     Parameters
     ----------
     n_in, n_out : int
         Channels.
     stride : int
-        Of the first convolution.
+        Stride of the first convolution.
     projects : bool
-        Whether a shortcut between unlike maps is a 1x1 convolution; else every second pixel, with
-        zeros for the channels that are new.
+        Whether a shortcut between maps of different shapes is a 1x1 convolution. Otherwise it takes
+        every second pixel and adds channels of zeros.
     """
 
     def __init__(self, n_in, n_out, stride, *, projects):

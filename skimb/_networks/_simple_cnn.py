@@ -1,4 +1,4 @@
-"""A small convolutional network that fits itself to the size of the image."""
+"""A small convolutional network that adapts to the size of the image."""
 
 from torch import nn
 from torch.nn import functional as F
@@ -7,16 +7,18 @@ __all__ = ["SimpleCNN"]
 
 
 class SimpleCNN(nn.Module):
-    """A small convolutional network that fits itself to the size of the image.
+    """A small convolutional network that adapts to the size of the image.
 
-    Up to 32 pixels high or wide: blocks of a 3x3 convolution, 2x2 max pooling, batch norm and ReLU
-    (pooling first: a quarter of the work for what follows), of 32, 64, 128, 256 channels, until
-    the map is at most 7 pixels high and wide; then one linear layer on the map. A side of one
-    pixel is not pooled, so rows of a table, read as images of one line, work too.
+    For images up to 32 pixels high or wide there are blocks of a 3x3 convolution, 2x2 max pooling,
+    batch norm and ReLU, with 32, 64, 128 and 256 channels, until the map is at most 7 pixels high
+    and wide; then there is one linear layer on the map. Pooling comes before the norm, which leaves
+    a quarter of the work for the layers after it. A side of one pixel is not pooled, so the rows of
+    a table, read as images of one line, work too.
 
-    Larger images: a strided convolution that leaves 32 to 63 pixels of a shorter side from 64 on;
-    three stages of 48, 96, 192 channels, each a 3x3 convolution, 2x2 max pooling and a residual
-    block [1]_; the mean over the map; one linear layer.
+    For larger images there are a strided convolution, after which a shorter side of 64 pixels or
+    more has 32 to 63 pixels; three stages with 48, 96 and 192 channels, each with a 3x3
+    convolution, 2x2 max pooling and a residual block [1]_; the mean over the map; and one linear
+    layer.
 
     Parameters
     ----------
@@ -27,7 +29,7 @@ class SimpleCNN(nn.Module):
     image_shape : tuple of int
         ``(C, H, W)`` of the image.
     head : callable, default=nn.Linear
-        Makes the last layer, from the length of the embedding and the number of logits.
+        It makes the last layer from the length of the embedding and the number of logits.
 
     References
     ----------
@@ -57,7 +59,7 @@ class SimpleCNN(nn.Module):
 
 
 class PlainBlocks(nn.Module):
-    """The features of small images: convolution, pooling, norm, until the map is small.
+    """The features of small images: blocks of convolution, pooling and norm until the map is small.
 
     Parameters
     ----------
@@ -83,7 +85,7 @@ class PlainBlocks(nn.Module):
             self.pools.append((2 if height > 1 else 1, 2 if width > 1 else 1))
             height, width = height // self.pools[-1][0], width // self.pools[-1][1]
             in_channels = n_channels
-        # Larger images end in a larger map: averaged, it costs the head no more weights.
+        # Larger images end in a larger map. It is averaged, so the head needs no more weights.
         self.map_shape = min(height, self.smallest_map), min(width, self.smallest_map)
         self.n_features = in_channels * self.map_shape[0] * self.map_shape[1]
 
@@ -115,8 +117,8 @@ class ResidualStages(nn.Module):
 
     def __init__(self, in_channels, *, image_shape):
         super().__init__()
-        # The largest power of two that leaves 32 pixels, so that a large photograph does not cost
-        # more than 63 x 63 pixels do, and at least 2.
+        # The largest power of two that leaves at least 32 pixels, so that a large photograph does
+        # not cost more than 63 x 63 pixels; it is at least 2.
         side = min(image_shape[1:])
         stride = max(2, 2 ** ((side // 32).bit_length() - 1))
         self.stem = nn.Sequential(
@@ -135,7 +137,8 @@ class ResidualStages(nn.Module):
         for width in self.widths:
             stages += [
                 _convolution(n_channels, width),
-                # A stride instead of the pooling would be cheaper by a third, and learns slower.
+                # A stride instead of the pooling would be cheaper by a third, but learns more
+                # slowly.
                 nn.MaxPool2d(2),
                 nn.BatchNorm2d(width),
                 nn.ReLU(),
@@ -151,7 +154,7 @@ class ResidualStages(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut; it begins as the shortcut alone.
+    """Two 3x3 convolutions with a shortcut; at first only the shortcut has an effect.
 
     Parameters
     ----------
@@ -177,5 +180,5 @@ class ResidualBlock(nn.Module):
 
 
 def _convolution(n_in, n_out):
-    # No bias: the norm that follows has one.
+    # It has no bias, because the norm after it has one.
     return nn.Conv2d(n_in, n_out, 3, padding=1, bias=False)

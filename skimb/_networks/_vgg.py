@@ -1,4 +1,4 @@
-"""VGG by name, fitted to the image."""
+"""VGG, adapted to the size of the image."""
 
 import torch
 from torch import nn
@@ -7,11 +7,11 @@ __all__ = ["VGG"]
 
 
 class VGG(nn.Module):
-    """The convolutions of VGG16 [1]_ with batch norm, cut to the image.
+    """The convolutions of VGG16 [1]_ with batch norm, as many as the size of the image allows.
 
-    Blocks of 2, 2, 3, 3, 3 convolutions of 64, 128, 256, 512, 512 channels, each block ending in a
-    2x2 pooling, for as long as there is something to pool; the mean over the map; one linear layer
-    in the place of the three of the paper, which held nine tenths of its weights.
+    There are blocks of 2, 2, 3, 3 and 3 convolutions with 64, 128, 256, 512 and 512 channels, each
+    with a 2x2 pooling at its end, for as long as the map can be pooled; then the mean over the map,
+    and one linear layer instead of the three of the paper, which held nine tenths of its weights.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class VGG(nn.Module):
     image_shape : tuple of int
         ``(C, H, W)`` of the image.
     head : callable, default=nn.Linear
-        Makes the last layer, from the length of the embedding and the number of logits.
+        It makes the last layer from the length of the embedding and the number of logits.
 
     References
     ----------
@@ -45,7 +45,7 @@ class VGG(nn.Module):
         _, height, width = image_shape
         layers = []
         for n_channels, depth in self.blocks:
-            # A side of one pixel has nothing to pool; the first block is always there.
+            # A side of one pixel cannot be pooled; the first block is always there.
             if layers and max(height, width) < 2:
                 break
             for _ in range(depth):

@@ -407,7 +407,7 @@ class ClassTarget(Target):
 
     def _prior_shown(self, training, phase, epoch):
         """Return the class prior of the batches of an epoch, weights included."""
-        fractions = training.augmentation.label_shares(training.plan.shares(epoch))
+        fractions = training.augmentation.label_shares(training.plan.fractions(epoch))
         return effective_prior(fractions, training.part.target, phase.weight)
 
     def conclude(self, training, net, epoch):

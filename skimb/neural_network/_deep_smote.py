@@ -234,8 +234,8 @@ class DeepSMOTE(ImageSampler, BaseOverSampler):
         if not all(torch.isfinite(values).all() for values in module.parameters()):
             raise _diverged("after the last step, parameters are not finite")
         with torch.no_grad():
-            n_rows = block_size(self._work, torch.device("cpu"))
-            made = module(self._read(images[:n_rows]).to(device))
+            n_samples = block_size(self._work, torch.device("cpu"))
+            made = module(self._read(images[:n_samples]).to(device))
         if not torch.isfinite(made).all():
             raise _diverged("after the last step, the images that it makes are not finite")
         return losses
@@ -252,12 +252,12 @@ class DeepSMOTE(ImageSampler, BaseOverSampler):
     @torch.no_grad()
     def _codes(self, X, rows):
         images = self._layout.to_channels_last(np.asarray(X[rows]))
-        n_rows = block_size(self._work, torch.device("cpu"))
+        n_samples = block_size(self._work, torch.device("cpu"))
         codes = []
-        with threads_for(self._work * n_rows):
-            for start in range(0, len(images), n_rows):
-                block = self._read(images[start : start + n_rows]).permute(0, 2, 3, 1)
-                full = fill_up(block, n_rows).permute(0, 3, 1, 2)
+        with threads_for(self._work * n_samples):
+            for start in range(0, len(images), n_samples):
+                block = self._read(images[start : start + n_samples]).permute(0, 2, 3, 1)
+                full = fill_up(block, n_samples).permute(0, 3, 1, 2)
                 codes.append(with_live_threads(self._encoded, full)[: len(block)])
         codes = torch.cat(codes)
         if not torch.isfinite(codes).all():
@@ -283,12 +283,12 @@ class DeepSMOTE(ImageSampler, BaseOverSampler):
         parents, places = np.unique(np.concatenate([first, second]), return_inverse=True)
         codes_of = self._codes(X, parents)
         first, second = torch.from_numpy(places.reshape(2, -1))
-        n_rows = block_size(self._work, torch.device("cpu"))
-        for start in range(0, len(first), n_rows):
-            part = slice(start, start + n_rows)
-            with threads_for(self._work * n_rows):
+        n_samples = block_size(self._work, torch.device("cpu"))
+        for start in range(0, len(first), n_samples):
+            part = slice(start, start + n_samples)
+            with threads_for(self._work * n_samples):
                 codes = torch.lerp(codes_of[first[part]], codes_of[second[part]], gaps[part])
-                decoded = with_live_threads(self._decoded, fill_up(codes, n_rows))[: len(codes)]
+                decoded = with_live_threads(self._decoded, fill_up(codes, n_samples))[: len(codes)]
             decoded = decoded.permute(0, 2, 3, 1).numpy()
             if not np.isfinite(decoded).all():
                 raise _diverged("the images that it makes are not finite")

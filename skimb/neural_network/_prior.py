@@ -15,12 +15,12 @@ from scipy.special import log_softmax
 __all__ = ["effective_prior", "resolve_target_prior", "shift_log_posterior"]
 
 
-def effective_prior(shares, target, weight):
+def effective_prior(fractions, target, weight):
     """Return the class prior of the weighted batches of a training.
 
     Parameters
     ----------
-    shares : ndarray of shape (n_classes,)
+    fractions : ndarray of shape (n_classes,)
         Fraction of each class in the batches.
     target : ndarray of shape (n,)
         Class indices of the training samples.
@@ -39,9 +39,9 @@ def effective_prior(shares, target, weight):
     >>> effective_prior(np.array([0.75, 0.25]), np.array([0, 0, 0, 1]), np.array([1, 1, 1, 3.0]))
     array([0.5, 0.5])
     """
-    counts = np.bincount(target, minlength=len(shares))
-    mean_weight = np.bincount(target, weights=weight, minlength=len(shares)) / counts
-    mass = shares * mean_weight
+    counts = np.bincount(target, minlength=len(fractions))
+    mean_weight = np.bincount(target, weights=weight, minlength=len(fractions)) / counts
+    mass = fractions * mean_weight
     return mass / mass.sum()
 
 

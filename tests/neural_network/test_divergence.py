@@ -71,7 +71,7 @@ def test_a_training_that_diverges_in_its_last_step_is_an_error(few):
         ({"lr": 1e20}, "'features.norms.0.running_var' holds values that are not finite"),
         (
             {"lr": 1e37, "module": "linear", "standardize": (0, 1e-3)},
-            "the outputs for rows of X are not finite",
+            "the outputs for samples of X are not finite",
         ),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn.base import clone
 
-from skimb._engine._batch_plan import BatchPlan, class_shares
+from skimb._engine._batch_plan import BatchPlan, class_fractions
 from skimb._engine._sample_weights import mean_one
 from skimb._image_source import ResampledImages
 from skimb.neural_network import CNNClassifier, SimpleCNN
@@ -75,7 +75,7 @@ def test_quotas_are_exact(counts, batch_size, sampling):
     plan = plan_of(target, batch_size=batch_size, batch_sampling=sampling, steps_per_epoch=9)
     drawn, expected = np.zeros(len(counts)), np.zeros(len(counts))
     for epoch in range(5):
-        shares = class_shares(sampling, np.array(counts), progress=epoch / 4)
+        shares = class_fractions(sampling, np.array(counts), progress=epoch / 4)
         for batch in plan.epoch():
             assert len(batch) == min(batch_size, len(target))
             drawn += np.bincount(target[batch], minlength=len(counts))
@@ -101,15 +101,15 @@ def test_within_a_class_the_rows_take_turns():
 def test_golden_shares():
     counts = np.array([500, 50, 5])
     np.testing.assert_allclose(
-        class_shares("sqrt", counts), [0.70610111, 0.22328878, 0.07061011], rtol=1e-6
+        class_fractions("sqrt", counts), [0.70610111, 0.22328878, 0.07061011], rtol=1e-6
     )
     np.testing.assert_allclose(
-        class_shares(0.25, counts), [0.75900901, 0.1509009, 0.09009009], rtol=1e-6
+        class_fractions(0.25, counts), [0.75900901, 0.1509009, 0.09009009], rtol=1e-6
     )
     np.testing.assert_allclose(
-        class_shares("progressive", counts, progress=0.25), class_shares(0.25, counts)
+        class_fractions("progressive", counts, progress=0.25), class_fractions(0.25, counts)
     )
-    np.testing.assert_allclose(class_shares("balanced", counts), 1 / 3)
+    np.testing.assert_allclose(class_fractions("balanced", counts), 1 / 3)
 
 
 # ------------------------------------------------------------------------- weights and priors

@@ -194,7 +194,9 @@ def test_rows_of_weight_zero_are_left_out(noise):
     np.testing.assert_array_equal(
         quick().fit(X, y, weight).predict(X), quick().fit(X[kept], y[kept]).predict(X)
     )
-    with pytest.raises(ValueError, match=r"at least two samples of positive weight. Got n_samples=1"):
+    with pytest.raises(
+        ValueError, match=r"at least two samples of positive weight. Got n_samples=1"
+    ):
         quick().fit(X, y, np.eye(len(y))[0])
 
 
