@@ -38,8 +38,8 @@ class RankSimilarity:
         """
         target, _, *partner = labels
         if partner:
-            other, _, share = partner
-            target = share * target + (1 - share) * other
+            other, _, fraction = partner
+            target = fraction * target + (1 - fraction) * other
         features, self._features = self._features, None
         return self.strength * ranksim_loss(features, target, reduction="mean")
 

@@ -138,8 +138,8 @@ def why_slower(trainee):
     if work <= MOST_WORK[device.type]:
         return None
     return (
-        f"at {work:,} multiply-adds an image that is faster on a {device.type.upper()} device "
-        f"(together pays up to {MOST_WORK[device.type]:,})"
+        f"at {work:,} multiply-adds per image that is faster on a {device.type.upper()} device "
+        f"(training together is faster up to {MOST_WORK[device.type]:,})"
     )
 
 
@@ -183,11 +183,11 @@ def _train_together(trainees):
     for trainee in trainees:
         # The code and buffers of the first network are used, so networks that differ in these train
         # elsewhere.
-        alike = leaders.setdefault(_kind(trainee), [])
+        same_kind = leaders.setdefault(_kind(trainee), [])
         is_head = isinstance(trainee.network, LinearModel)
-        leader = next((one for one in alike if is_head or _runs_as(one, trainee)), trainee)
+        leader = next((one for one in same_kind if is_head or _runs_as(one, trainee)), trainee)
         if leader is trainee:
-            alike.append(trainee)
+            same_kind.append(trainee)
         streams.setdefault((id(leader), _stream(trainee)), []).append(trainee)
     groups = {}
     for (kind, _), stream in streams.items():

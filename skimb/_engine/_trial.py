@@ -148,7 +148,7 @@ def try_optimizer(network, training):
 
 def _size_of_smallest_batch(plan):
     """Return the number of samples in the smallest batch of a plan."""
-    if plan.by_row_count and plan.batch_sampling is None:
+    if plan.by_sample_count and plan.batch_sampling is None:
         return len(plan.target) // plan.steps
     return plan.batch_size
 

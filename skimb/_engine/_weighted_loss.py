@@ -44,6 +44,6 @@ class WeightedLoss(nn.Module):
             return values
         values = values * weight
         if partner:
-            target, weight, share = partner
-            values = share * values + (1 - share) * self.loss(logits, target) * weight
+            target, weight, fraction = partner
+            values = fraction * values + (1 - fraction) * self.loss(logits, target) * weight
         return values.mean()

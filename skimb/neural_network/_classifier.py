@@ -1,4 +1,4 @@
-"""CNNClassifier: a plain scikit-learn classifier that holds a skorch net."""
+"""CNNClassifier: a scikit-learn classifier that holds a skorch net."""
 
 from numbers import Real
 from typing import Any

@@ -1,4 +1,4 @@
-"""CNNRegressor: a plain scikit-learn regressor that holds a skorch net."""
+"""CNNRegressor: a scikit-learn regressor that holds a skorch net."""
 
 from numbers import Real
 from typing import Any
@@ -31,7 +31,7 @@ WEIGHTS = ("inverse", "sqrt", "lds")
 class CNNRegressor(RegressorMixin, BaseCNN):
     r"""Predict a number from images with a convolutional network, rare values included.
 
-    A scikit-learn regressor in every respect, the twin of `CNNClassifier` for a continuous target
+    A scikit-learn regressor in every respect, like `CNNClassifier`, but for a continuous target
     whose important range is rare: `loss`, `target_weight`, `batch_sampling`, `ranksim` and
     `sampler` are hyperparameters that `GridSearchCV` can search.
 

@@ -444,7 +444,7 @@ def test_weights_in_a_pickle_are_refused(harmful, tmp_path):
     (tmp_path / "model.safetensors").unlink()
     weights = {**model.state_dict(), **({"mark": Marker(tmp_path / "mark")} if harmful else {})}
     torch.save(weights, tmp_path / "pytorch_model.bin")
-    refused_and_unread(tmp_path, r"its weights in pytorch_model\.bin alone.*safetensors")
+    refused_and_unread(tmp_path, r"its weights only in pytorch_model\.bin.*safetensors")
 
 
 def test_a_pickle_beside_safetensors_is_not_read(tmp_path):
@@ -490,7 +490,7 @@ def test_timm_reads_weights_and_runs_nothing(monkeypatch, tmp_path):
     with pytest.raises(ValueError, match="timm cannot load"):
         pretrained("resnet18")
     (tmp_path / "config.json").write_text('{"architecture": "resnet18", "pretrained_cfg": {}}')
-    refused_and_unread(tmp_path, r"its weights in model\.pth alone")
+    refused_and_unread(tmp_path, r"its weights only in model\.pth")
     (tmp_path / "model.safetensors").write_bytes(b"")
     refused_and_unread(tmp_path, "timm cannot load")
     assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
