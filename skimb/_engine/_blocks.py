@@ -29,11 +29,11 @@ WORK = {"cpu": 100_000_000, "cuda": 50_000_000_000}
 WORK_PER_LAYER = 8_000_000
 
 #: Largest number of samples in a block.
-MOST_ROWS = 512
+MOST_SAMPLES = 512
 
-#: Least number of samples in a block; half of it where a sample takes more than `HEAVY_ROW`
+#: Least number of samples in a block; half of it where a sample takes more than `HEAVY_SAMPLE`
 #: multiply-adds.
-FEWEST_ROWS, HEAVY_ROW = 16, 400_000_000
+FEWEST_SAMPLES, HEAVY_SAMPLE = 16, 400_000_000
 
 #: Numbers (float32) in the widest vector of a processor.
 VECTOR = 16
@@ -66,8 +66,8 @@ def block_size(multiply_adds, device, n_layers=1):
     """
     work = max(WORK[device.type], WORK_PER_LAYER * n_layers)
     wanted = 2 ** round(np.log2(work / max(1, multiply_adds)))
-    fewest = FEWEST_ROWS if multiply_adds <= HEAVY_ROW else FEWEST_ROWS // 2
-    return int(min(max(wanted, fewest), MOST_ROWS))
+    fewest = FEWEST_SAMPLES if multiply_adds <= HEAVY_SAMPLE else FEWEST_SAMPLES // 2
+    return int(min(max(wanted, fewest), MOST_SAMPLES))
 
 
 def fill_up(rows, n_samples):

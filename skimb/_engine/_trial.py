@@ -15,7 +15,7 @@ from skimb._networks import lay_out
 __all__ = ["try_optimizer", "try_step"]
 
 #: Largest number of samples in the trial, which is enough for any norm and any loss.
-MOST_ROWS = 4
+MOST_SAMPLES = 4
 
 
 def try_step(network, training):
@@ -37,7 +37,7 @@ def try_step(network, training):
     ValueError
         If the step fails in both layouts of memory.
     """
-    n_samples = min(_size_of_smallest_batch(training.plan), MOST_ROWS)
+    n_samples = min(_size_of_smallest_batch(training.plan), MOST_SAMPLES)
     if training.settings.freeze is not None:
         # Frozen batch norms work with a single sample.
         n_samples = max(n_samples, min(2, len(training.part.target)))

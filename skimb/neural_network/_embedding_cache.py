@@ -22,7 +22,7 @@ import numpy as np
 from skimb._image_source import as_source
 from skimb._warnings import warn
 
-__all__ = ["FolderCache", "MemoryCache", "check_cache", "embed_once", "open_cache", "row_keys"]
+__all__ = ["FolderCache", "MemoryCache", "check_cache", "embed_once", "open_cache", "sample_keys"]
 
 #: The most bytes of embeddings that a process keeps in memory; the oldest are dropped first.
 MOST_BYTES = 2**30
@@ -49,7 +49,7 @@ SURROUNDINGS = (
 )
 
 
-def row_keys(images, network_key):
+def sample_keys(images, network_key):
     """Return a key for each sample; keys are equal only where content and network are equal.
 
     Parameters
@@ -80,7 +80,7 @@ def embed_once(cache, images, network_key, embed):
     images : ImageSource, or ndarray of shape (n, H, W, C)
         The samples.
     network_key : bytes
-        As in `row_keys`.
+        As in `sample_keys`.
     embed : callable
         A function of samples, in the form of `images`, that returns an ndarray of shape (n, d),
         float32.
@@ -89,7 +89,7 @@ def embed_once(cache, images, network_key, embed):
     -------
     ndarray of shape (n, d), float32
     """
-    keys = row_keys(images, network_key)
+    keys = sample_keys(images, network_key)
     # Samples of equal content are embedded once, in their order, so that batches do not change.
     first = {}
     for i, key in enumerate(keys):

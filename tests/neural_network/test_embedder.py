@@ -48,7 +48,7 @@ from skimb.neural_network._embedding_cache import (
     _digest,
     embed_once,
     open_cache,
-    row_keys,
+    sample_keys,
 )
 from skimb.over_sampling import SMOTE
 
@@ -615,7 +615,7 @@ def test_a_table_of_another_version_is_put_aside(table, filled):
     assert "put aside as embeddings.sqlite.damaged" in message
     assert (filled / "embeddings.sqlite.damaged").exists()
     # The new one holds them.
-    assert len(FolderCache(filled).get(row_keys(IMAGES, b"network"))) == 60
+    assert len(FolderCache(filled).get(sample_keys(IMAGES, b"network"))) == 60
 
 
 def test_a_view_in_the_place_of_the_table_is_put_aside(filled):
@@ -630,7 +630,7 @@ def test_a_view_in_the_place_of_the_table_is_put_aside(filled):
 
 @pytest.mark.parametrize("n_features", [3, 16, 17])
 def test_whole_entries_of_another_length_or_dtype_are_not_believed(n_features, filled):
-    keys = row_keys(IMAGES[:9], b"network")
+    keys = sample_keys(IMAGES[:9], b"network")
     changed(filled, "DELETE FROM embeddings")
     values = [np.ones(n_features).astype("<f8").tobytes()[: 4 * n_features + 1]] * 9
     with sqlite3.connect(FolderCache(filled).path) as connection:
@@ -686,7 +686,7 @@ def test_a_full_disk_loses_nothing_and_reads_on(filled, monkeypatch):
     monkeypatch.setattr(FolderCache, "_connect", full)
     (message,) = recomputed(filled)
     assert "full" in message
-    assert len(FolderCache(filled).get(row_keys(IMAGES, b"network"))) == 30
+    assert len(FolderCache(filled).get(sample_keys(IMAGES, b"network"))) == 30
     assert not (filled / "embeddings.sqlite.damaged").exists()
 
 
@@ -704,7 +704,9 @@ def test_a_read_only_folder_is_read_and_not_written(is_filled, monkeypatch):
             os.seteuid(65534)
         try:
             (message,) = recomputed(folder)
-            found = len(FolderCache(folder).get(row_keys(IMAGES, b"network"))) if is_filled else 0
+            found = (
+                len(FolderCache(folder).get(sample_keys(IMAGES, b"network"))) if is_filled else 0
+            )
         finally:
             if is_root:
                 os.seteuid(0)
