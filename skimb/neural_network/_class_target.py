@@ -255,7 +255,7 @@ class ClassTarget(Target):
         return np.bincount(indices, minlength=len(self.classes))
 
     def learn(self, part):
-        """Learn from the training part before it is resampled: nothing."""
+        """Do nothing: labels need nothing from the training part before it is resampled."""
 
     # --------------------------------------------------------------- the validation part
 

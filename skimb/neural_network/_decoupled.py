@@ -67,7 +67,7 @@ HEADS = {
 
 
 def _head_has(method):
-    """Make the test whether the head, fitted or not, has a method."""
+    """Return a function that tests whether the head, fitted or not, has a method."""
 
     def test(estimator):
         head = getattr(estimator, "head_", estimator.head)
@@ -92,10 +92,10 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
         ``"linear"``: a linear layer (cRT). It starts from the last layer of stage 1, moved to the
         class prior of its own training, or at random where stage 1 has no such layer.
         ``"learnable_scales"``: the last layer of stage 1, with each logit multiplied by a trained
-        number (LWS). ``"tau_normalized"``: the same layer with rows :math:`w_k / \lVert w_k
-        \rVert^\tau` and without its bias; nothing is trained. It relies on norms that grow with the
-        size of a class, as they do with ``optimizer="sgd"`` but not with Adam [2]_. Or any
-        scikit-learn classifier, which then brings its own loss and weights.
+        number (LWS). ``"tau_normalized"``: the same layer with rows
+        :math:`w_k / \lVert w_k \rVert^\tau` and without its bias; nothing is trained. It relies on
+        norms that grow with the size of a class, as they do with ``optimizer="sgd"`` but not with
+        Adam [2]_. Or any scikit-learn classifier, which then brings its own loss and weights.
     sampler : sampler, list of samplers or None, default=None
         Resamplers of the embeddings: SMOTE or any other resampler in the style of imbalanced-learn.
     loss : str, Loss or callable, default="cross_entropy"
