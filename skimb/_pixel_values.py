@@ -16,6 +16,7 @@ __all__ = [
     "check_value_range",
     "levels_of",
     "observed_range",
+    "pixel_statistics",
     "refuse_outside",
     "warn_of_other_scale",
 ]
@@ -274,3 +275,30 @@ def _is_flat(fitted, asked):
     n_flat = np.searchsorted(fitted.spans, FLATTER * asked.spans[-1], side="right")
     fraction = (1 + n_flat) / (1 + len(fitted.spans))
     return fraction ** len(asked.spans) <= LEVEL
+
+
+def pixel_statistics(images, block=2_000_000):
+    """Return mean and standard deviation of each channel in float64, in two passes.
+
+    Parameters
+    ----------
+    images : ImageSource
+        The images; those that are not in memory are read twice.
+    block : int, default=2_000_000
+        Values that are read at once.
+
+    Returns
+    -------
+    mean, sd : ndarray of shape (C,), float64
+    """
+    n_pixels = int(np.prod(images.shape[:3]))
+    step = max(1, block // int(np.prod(images.shape[1:])))
+
+    def blocks():
+        # Files are decoded in each pass, because they need not fit in memory.
+        for start in range(0, len(images), step):
+            yield images.read(slice(start, start + step))
+
+    mean = sum(part.sum(axis=(0, 1, 2), dtype=np.float64) for part in blocks()) / n_pixels
+    squares = sum(((part - mean) ** 2).sum(axis=(0, 1, 2)) for part in blocks())
+    return mean, np.sqrt(squares / n_pixels)

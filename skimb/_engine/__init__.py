@@ -18,7 +18,7 @@ from skimb._engine._standardized import Standardized
 from skimb._engine._target import Target
 from skimb._engine._together import train_together, why_alone, why_slower
 from skimb._engine._training import Phase, Training, epoch_records, train, training_mode
-from skimb._engine._trial import try_optimizer, try_step
+from skimb._engine._trial import try_loss, try_optimizer, try_step
 from skimb._engine._weighted_loss import WeightedLoss
 
 __all__ = [
@@ -65,6 +65,7 @@ __all__ = [
     "train_together",
     "training_length",
     "training_mode",
+    "try_loss",
     "try_optimizer",
     "try_step",
     "why_alone",

@@ -283,7 +283,7 @@ class ImageNet(Net):
                     group.setdefault("initial_lr", group["lr"])
                 with_live_threads(self._train, dataset)
         finally:
-            self.let_go()
+            self.drop_training()
         return self
 
     def _train(self, dataset):
@@ -301,7 +301,7 @@ class ImageNet(Net):
         )
         return super().partial_fit(dataset)
 
-    def let_go(self):
+    def drop_training(self):
         """Drop all objects of the training: they hold the data, or copies of the network.
 
         skorch's `trim_for_prediction` drops the history and the loss too, and then nothing can be

@@ -9,6 +9,9 @@ __all__ = ["LayerPlan"]
 class LayerPlan:
     """Which layers of a network train in an epoch, and how fast.
 
+    skorch's `Freezer` stops gradients only: here the norms of frozen layers keep their statistics
+    too, their dropout is off, and layers may join later.
+
     Parameters
     ----------
     network : nn.Module

@@ -231,7 +231,7 @@ def _net(trainee, records, recent):
     net.recent_.batches.extend(recent)
     with threads_for(net.multiply_adds * training.plan.batch_size):
         with_live_threads(net.end_of_epochs)
-    net.let_go()
+    net.drop_training()
     try:
         net.refuse_divergence(few_samples(training.part))
     except DivergenceError as exc:

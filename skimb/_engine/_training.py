@@ -257,7 +257,7 @@ def train(network, training):
     finally:
         if regularizer is not None:
             regularizer.detach()
-    net.let_go()
+    net.drop_training()
     if layers is not None:
         layers.thaw()
     net.refuse_divergence(few_samples(part))

@@ -3,7 +3,9 @@
 import copy
 from contextlib import contextmanager
 
+import numpy as np
 import torch
+from torch import nn
 
 from skimb._engine._image_data import dataset_of
 from skimb._engine._optimizers import optimizer_class, optimizer_groups
@@ -12,10 +14,10 @@ from skimb._engine._standardized import Standardized
 from skimb._engine._weighted_loss import WeightedLoss
 from skimb._networks import lay_out
 
-__all__ = ["try_optimizer", "try_step"]
+__all__ = ["try_loss", "try_optimizer", "try_step"]
 
 #: Largest number of samples in the trial, which is enough for any norm and any loss.
-MOST_SAMPLES = 4
+SAMPLES_OF_TRIAL = 4
 
 
 def try_step(network, training):
@@ -37,7 +39,7 @@ def try_step(network, training):
     ValueError
         If the step fails in both layouts of memory.
     """
-    n_samples = min(_size_of_smallest_batch(training.plan), MOST_SAMPLES)
+    n_samples = min(_size_of_smallest_batch(training.plan), SAMPLES_OF_TRIAL)
     if training.settings.freeze is not None:
         # Frozen batch norms work with a single sample.
         n_samples = max(n_samples, min(2, len(training.part.target)))
@@ -178,3 +180,51 @@ def _as_it_was(network):
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         network.train()
+
+
+def try_loss(loss, outputs, target, training):
+    """Try the loss on two samples, so that a wrong shape is found before the training starts.
+
+    Parameters
+    ----------
+    loss : callable
+        It must return one value per sample, or a scalar where all weights are 1 and nothing is
+        mixed.
+    outputs : Tensor of shape (2, ...)
+        Possible outputs of the network.
+    target : Tensor of shape (2,)
+        The target for these outputs.
+    training : Training
+        The training, whose weights and augmentation decide whether the loss may be a scalar.
+
+    Raises
+    ------
+    ValueError
+        If the loss fails, or returns anything else.
+    """
+    trial = copy.deepcopy(loss)
+    if isinstance(trial, nn.Module):
+        trial = trial.to(training.device)
+    try:
+        values = trial(outputs.to(training.device), target.to(training.device))
+    except (RuntimeError, TypeError, IndexError, ValueError) as exc:
+        kind = "values" if target.is_floating_point() else "integer class indices"
+        read = "predictions" if target.is_floating_point() else "logits"
+        raise ValueError(
+            f"`loss` failed on {read} of shape {tuple(outputs.shape)} and {kind} of "
+            f"shape {tuple(target.shape)}, which is what it gets: {exc}"
+        ) from exc
+    shape = tuple(values.shape) if isinstance(values, torch.Tensor) else type(values).__name__
+    if shape not in [(2,), ()]:
+        raise ValueError(
+            "`loss` must return one value per sample, or a scalar. For 2 samples it returned "
+            f"{shape}."
+        )
+    needs_rows = training.augmentation.mixer is not None or any(
+        np.ptp(phase.weight) > 0 for phase in training.phases
+    )
+    if shape == () and needs_rows:
+        raise ValueError(
+            "`loss` returns a scalar, so samples cannot be weighted or mixed. Let it return one "
+            "value per sample, or fit without weights and mixing augmentations."
+        )

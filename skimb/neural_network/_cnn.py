@@ -35,6 +35,7 @@ from skimb._engine import (
     train,
     training_length,
     training_mode,
+    try_loss,
     try_optimizer,
     try_step,
 )
@@ -51,14 +52,20 @@ from skimb._params import (
     plain,
     plain_params,
 )
-from skimb._pixel_values import levels_of
+from skimb._pixel_values import levels_of, pixel_statistics
 from skimb._unpacking import unpacked
 from skimb._warnings import warn
 from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._held_out import hold_out
 from skimb.neural_network._net_input import NetInput
+from skimb.neural_network._validation_scores import ValidationScores
 
-__all__ = ["BaseCNN", "PendingFit", "pend", "refuse_parameters_of_a_string", "try_loss"]
+__all__ = [
+    "BaseCNN",
+    "PendingFit",
+    "pend",
+    "refuse_parameters_of_a_string",
+]
 
 #: Prefixes of options that belong to a class given as a parameter.
 NESTED = ("module__", "optimizer__")
@@ -500,7 +507,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         if self.standardize == "auto":
             if isinstance(self.module, PretrainedBackbone):
                 return unit_scale(images, self._given_range)
-            return _pixel_statistics(images)
+            return pixel_statistics(images)
         n_channels = self.image_shape_[0]
         try:
             mean, sd = (
@@ -646,41 +653,6 @@ class PendingFit:
         return self.estimator
 
 
-class ValidationScores:
-    """Score the outputs for a validation part after each epoch.
-
-    Parameters
-    ----------
-    target : Target
-        The meaning of the outputs.
-    X, y : ndarray; X also paths, or an ImageSource
-        The validation part, y in the form of `fit`.
-    scorer : callable or None
-        A scikit-learn scorer, recorded as ``valid_score``; None: the score of the target.
-    watches_loss : bool, default=False
-        Record the negative loss of the validation part instead.
-    """
-
-    def __init__(self, target, X, y, scorer, *, watches_loss=False):
-        self.target, self.X, self.y = target, X, y
-        self.scorer, self.watches_loss = scorer, watches_loss
-
-    def __call__(self, outputs, loss):
-        """Return records of the history, ``valid_score`` among them."""
-        # skorch's `EpochScoring` gives one score per callback, and predicts again for each.
-        view, records, score = self.target.judge(outputs, self.y)
-        if self.watches_loss:
-            score = -loss
-        if self.scorer is not None:
-            score = float(self.scorer(view, self.X, self.y))
-        if np.isnan(score):
-            raise ValueError(
-                f"`scoring` gives NaN on {self.target.described(self.y)}, so early stopping cannot "
-                "use it."
-            )
-        return {**records, "valid_score": score}
-
-
 def _checked_weight(sample_weight, target):
     weight = check_sample_weight(sample_weight, target, dtype=np.float64, ensure_non_negative=True)
     return in_range(weight, exponent_of(weight))
@@ -695,66 +667,3 @@ def refuse_parameters_of_a_string(params, loss, named_losses, grid_example):
             f"{nested[0]!r} cannot be set on loss={loss!r}, which is a string. Give the loss "
             f"as an object{known}. In a grid: {grid_example}."
         )
-
-
-def try_loss(loss, outputs, target, training):
-    """Try the loss on two samples, so that a wrong shape is found before the training starts.
-
-    Parameters
-    ----------
-    loss : callable
-        It must return one value per sample, or a scalar where all weights are 1 and nothing is
-        mixed.
-    outputs : Tensor of shape (2, ...)
-        Possible outputs of the network.
-    target : Tensor of shape (2,)
-        The target for these outputs.
-    training : Training
-        The training, whose weights and augmentation decide whether the loss may be a scalar.
-
-    Raises
-    ------
-    ValueError
-        If the loss fails, or returns anything else.
-    """
-    trial = copy.deepcopy(loss)
-    if isinstance(trial, nn.Module):
-        trial = trial.to(training.device)
-    try:
-        values = trial(outputs.to(training.device), target.to(training.device))
-    except (RuntimeError, TypeError, IndexError, ValueError) as exc:
-        kind = "values" if target.is_floating_point() else "integer class indices"
-        read = "predictions" if target.is_floating_point() else "logits"
-        raise ValueError(
-            f"`loss` failed on {read} of shape {tuple(outputs.shape)} and {kind} of "
-            f"shape {tuple(target.shape)}, which is what it gets: {exc}"
-        ) from exc
-    shape = tuple(values.shape) if isinstance(values, torch.Tensor) else type(values).__name__
-    if shape not in [(2,), ()]:
-        raise ValueError(
-            "`loss` must return one value per sample, or a scalar. For 2 samples it returned "
-            f"{shape}."
-        )
-    needs_rows = training.augmentation.mixer is not None or any(
-        np.ptp(phase.weight) > 0 for phase in training.phases
-    )
-    if shape == () and needs_rows:
-        raise ValueError(
-            "`loss` returns a scalar, so samples cannot be weighted or mixed. Let it return one "
-            "value per sample, or fit without weights and mixing augmentations."
-        )
-
-
-def _pixel_statistics(images, block=2_000_000):
-    """Return mean and standard deviation of each channel in float64, in two passes."""
-    n_pixels = int(np.prod(images.shape[:3]))
-    step = max(1, block // int(np.prod(images.shape[1:])))
-
-    def blocks():
-        # Files are decoded in each pass, because they need not fit in memory.
-        for start in range(0, len(images), step):
-            yield images.read(slice(start, start + step))
-
-    mean = sum(part.sum(axis=(0, 1, 2), dtype=np.float64) for part in blocks()) / n_pixels
-    squares = sum(((part - mean) ** 2).sum(axis=(0, 1, 2)) for part in blocks())
-    return mean, np.sqrt(squares / n_pixels)

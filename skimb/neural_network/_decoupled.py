@@ -39,7 +39,7 @@ __all__ = ["DecoupledClassifier", "build_head", "head_batch_sampling"]
 
 
 #: Parameters of heads that are trained.
-TRAINED = (
+HEAD_PARAMETERS = (
     "loss",
     "class_weight",
     "max_weight",
@@ -60,8 +60,8 @@ TRAININGS = {"linear": ("sgd", 1e-2), "learnable_scales": ("adamw", 3e-2)}
 
 #: Heads by name, and the parameters that each takes.
 HEADS = {
-    "linear": {"sampler", *TRAINED},
-    "learnable_scales": {"sampler", *TRAINED},
+    "linear": {"sampler", *HEAD_PARAMETERS},
+    "learnable_scales": {"sampler", *HEAD_PARAMETERS},
     "tau_normalized": {"tau"},
 }
 
@@ -409,7 +409,7 @@ def refuse_foreign_parameters(estimator):
     is_named = isinstance(estimator.head, str)
     own = HEADS[estimator.head] if is_named else {"sampler"}
     parameters = signature(type(estimator)).parameters
-    for name in ("sampler", "tau", *TRAINED):
+    for name in ("sampler", "tau", *HEAD_PARAMETERS):
         value, default = getattr(estimator, name), parameters[name].default
         if name in own or value is default or value == default:
             continue
@@ -465,7 +465,7 @@ def build_head(estimator, rng):
         device="cpu",
         random_state=int(rng.randint(np.iinfo(np.int32).max)),
         lr=lr if estimator.lr is None else estimator.lr,
-        **{name: getattr(estimator, name) for name in TRAINED if name not in RESOLVED},
+        **{name: getattr(estimator, name) for name in HEAD_PARAMETERS if name not in RESOLVED},
     )
 
 

@@ -525,7 +525,7 @@ for proba in Parallel(n_jobs=2, backend="multiprocessing")(delayed(run)() for _ 
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)
 
 
-def test_a_block_may_hold_another_and_is_let_go_of_after_an_error():
+def test_a_block_may_hold_another_and_is_drop_training_of_after_an_error():
     with pytest.raises(ZeroDivisionError), exclusive(), exclusive():
         raise ZeroDivisionError
     taken = []
