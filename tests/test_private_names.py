@@ -101,3 +101,20 @@ def test_private_names_of_libraries_stand_in_params_alone(path):
 )
 def test_a_private_name_is_found(source, name):
     assert [found for _, found in private_names(source)] == [name]
+
+
+def imports_across_packages(path):
+    """Yield imports of a private module, or a private name, of another package of skimb."""
+    own = path.relative_to(PACKAGE).parts[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("skimb."):
+            continue
+        package, *modules = node.module.split(".")[1:]
+        names = [*modules, *(alias.name for alias in node.names)]
+        if package != own and any(map(is_private, names)):
+            yield f"{path.relative_to(PACKAGE)}:{node.lineno} {node.module}"
+
+
+def test_packages_use_no_private_names_of_each_other():
+    found = [use for path in sorted(PACKAGE.rglob("*.py")) for use in imports_across_packages(path)]
+    assert not found

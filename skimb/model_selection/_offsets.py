@@ -13,15 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._groups import checked_groups, held_out_folds
 from skimb._images import checked_once, fit_images
+from skimb._label_measures import MEASURES, reads_labels, score_labels
 from skimb._params import HasMethods, Interval, fit_context, safe_indexing
 from skimb._sub_estimators import seeded_clone
 from skimb._unpacking import unpacked
 from skimb.neural_network import CNNClassifier, training_length
 
 __all__ = [
-    "MEASURES",
     "TunedOffsetsClassifierCV",
-    "reads_labels",
     "tune_offsets",
 ]
 
@@ -33,28 +32,6 @@ N_ROUNDS = 5
 MOST_NOISY = 50_000
 #: Margins, and values of a measure, that differ by less count as equal.
 SAME = 1e-9
-
-
-def _f1(hits, predicted, support):
-    return 2 * hits / np.maximum(predicted + support, 1)
-
-
-def _mean_recall(hits, predicted, support):
-    return (hits[:, support > 0] / support[support > 0]).mean(axis=1)
-
-
-def _f1_minority(hits, predicted, support):
-    minority = np.where(support > 0, support, np.inf).argmin()
-    return _f1(hits, predicted, support)[:, minority]
-
-
-#: Measures by name. Each takes the hits and the predictions of each class, both of shape
-#: (n_candidates, n_classes), and the number of samples of each class.
-MEASURES = {
-    "f1_minority": _f1_minority,
-    "f1_macro": lambda *counts: _f1(*counts).mean(axis=1),
-    "balanced_accuracy": _mean_recall,
-}
 
 
 def tune_offsets(log_proba, y, classes, scoring="f1_macro"):
@@ -89,7 +66,7 @@ def tune_offsets(log_proba, y, classes, scoring="f1_macro"):
 
     def score(predicted):
         if not is_named:
-            return _score(scoring, classes[predicted], y, classes)
+            return score_labels(scoring, classes[predicted], y, classes)
         hits = np.bincount(target[predicted == target], minlength=n_classes)
         counts = hits[None], np.bincount(predicted, minlength=n_classes)[None]
         return MEASURES[scoring](*counts, support)[0]
@@ -159,46 +136,6 @@ def _counts(candidates, margins, rival, target, k, n_classes):
     hits = np.bincount(rival[is_hit], minlength=n_classes) - table(rival, is_hit)
     hits[:, k] = table(target, target == k)[:, k]
     return hits, predicted
-
-
-class _Known(ClassifierMixin, BaseEstimator):
-    """A classifier whose predictions are given."""
-
-    def __init__(self, predicted, classes):
-        self.predicted = predicted
-        self.classes_ = classes
-
-    def fit(self, X, y):
-        """Do nothing: the predictions are given."""
-        return self
-
-    def predict(self, X):
-        """Return the predictions."""
-        return self.predicted
-
-
-def _score(scorer, predicted, y, classes):
-    return float(scorer(_Known(predicted, classes), np.empty((len(y), 1)), y))
-
-
-def reads_labels(scorer, y):
-    """Tell whether a scorer works with predicted labels only.
-
-    Parameters
-    ----------
-    scorer : callable
-        ``scorer(estimator, X, y)``.
-    y : ndarray of shape (n,)
-        Labels.
-
-    Returns
-    -------
-    bool
-    """
-    try:
-        return bool(np.isfinite(_score(scorer, y, y, np.unique(y))))
-    except (AttributeError, TypeError):
-        return False
 
 
 class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):

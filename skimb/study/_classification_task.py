@@ -6,12 +6,12 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.validation import column_or_1d
 
 from skimb._groups import are_shared, grouped_folds, groups_by_class, held_out_folds
+from skimb._label_measures import MEASURES, reads_labels
 from skimb._quantities import MOST_LABELS
 from skimb._warnings import warn
 from skimb.class_weight import minority_class
 from skimb.inspection import confident_mistakes, predictions_with_confidence
 from skimb.metrics import imbalance_scoring
-from skimb.model_selection._offsets import MEASURES, reads_labels
 from skimb.neural_network import CNNClassifier
 from skimb.study._classification_comparison import Comparison
 from skimb.study._classification_strategies import (

@@ -9,10 +9,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import balanced_accuracy_score, f1_score, make_scorer, roc_auc_score
 
+from skimb._label_measures import reads_labels
 from skimb.datasets import load_imbalanced_digits
 from skimb.metrics import imbalance_scoring
 from skimb.model_selection import TunedOffsetsClassifierCV, _offsets
-from skimb.model_selection._offsets import reads_labels, tune_offsets
+from skimb.model_selection._offsets import tune_offsets
 from skimb.neural_network import CNNClassifier
 
 
