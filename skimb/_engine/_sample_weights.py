@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["class_weighted", "exponent_of", "in_range", "mean_one"]
+__all__ = ["class_weighted", "exponent_of", "scaled_down", "mean_one"]
 
 #: Weights beyond this power of two, up or down, are rescaled, because their sums may overflow.
 MOST_EXPONENT = 500
@@ -25,7 +25,7 @@ def exponent_of(values):
     return exponent if abs(exponent) > MOST_EXPONENT else 0
 
 
-def in_range(values, exponent):
+def scaled_down(values, exponent):
     """Divide weights by a power of two, which is exact; positive weights stay positive.
 
     Parameters

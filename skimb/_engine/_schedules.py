@@ -74,4 +74,6 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, watches):
             patience=epochs_of_patience(2, steps_per_epoch),
             **(by_score if watches == "valid_score" else {}),
         )
+    if schedule != "constant":
+        raise ValueError(f"No schedule is called {schedule!r}.")
     return None

@@ -27,7 +27,7 @@ from skimb._engine import (
     dataset_of,
     epoch_records,
     exponent_of,
-    in_range,
+    scaled_down,
     loss_parameters,
     resolve_device,
     sets_rate,
@@ -655,7 +655,7 @@ class PendingFit:
 
 def _checked_weight(sample_weight, target):
     weight = check_sample_weight(sample_weight, target, dtype=np.float64, ensure_non_negative=True)
-    return in_range(weight, exponent_of(weight))
+    return scaled_down(weight, exponent_of(weight))
 
 
 def refuse_parameters_of_a_string(params, loss, named_losses, grid_example):

@@ -17,7 +17,7 @@ from skimb._engine import (
     ended_diverged,
     exponent_of,
     few_samples,
-    in_range,
+    scaled_down,
     loss_parameters,
     mean_one,
 )
@@ -362,7 +362,7 @@ class ContinuousTarget(Target):
 
 
 def _scaled(function, exponent, values):
-    return in_range(function(values), exponent)
+    return scaled_down(function(values), exponent)
 
 
 class _View(RegressorMixin, BaseEstimator):
