@@ -66,7 +66,8 @@ class ImageSource(ABC):
     """Base class of sources of n images of one shape, which represent an array (n, H, W, C).
 
     A subclass sets the attributes `image_shape` and `dtype`, and defines the four abstract methods.
-    Estimators and samplers accept it as X. Indexing by a slice, a mask or indices returns a source
+    Estimators and samplers accept it as X. With `num_workers` it is copied to other processes: it
+    must be possible to pickle it, so files are best opened in `batch`. Indexing by a slice, a mask or indices returns a source
     of some of the images and reads none of them; ``numpy.asarray`` reads all images.
 
     Attributes

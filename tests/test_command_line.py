@@ -238,7 +238,8 @@ def test_an_interrupted_run_leaves_nothing_half_written(number, status, jobs, tm
         # As a terminal does: Ctrl-C reaches the workers too, `kill` the one process.
         send = os.killpg if number == signal.SIGINT else os.kill
         send(started.pid, number)
-        _, error = started.communicate(timeout=60)
+        # Long, as other tests may keep all cores busy.
+        _, error = started.communicate(timeout=180)
     finally:
         started.kill()
     assert started.returncode == status

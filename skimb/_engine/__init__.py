@@ -13,7 +13,7 @@ from skimb._engine._mixing import CutMix, Mixup, Remix
 from skimb._engine._optimizers import OPTIMIZERS, loss_parameters
 from skimb._engine._rank_similarity import RankSimilarity
 from skimb._engine._runtime import resolve_device, seeded, threads_for, with_live_threads
-from skimb._engine._sample_weights import class_weighted, exponent_of, scaled_down, mean_one
+from skimb._engine._sample_weights import class_weighted, exponent_of, mean_one, scaled_down
 from skimb._engine._standardized import Standardized
 from skimb._engine._target import Target
 from skimb._engine._together import train_together, why_alone, why_slower
@@ -52,10 +52,10 @@ __all__ = [
     "exponent_of",
     "few_samples",
     "fill_up",
-    "scaled_down",
     "loss_parameters",
     "mean_one",
     "resolve_device",
+    "scaled_down",
     "seeded",
     "sets_rate",
     "still_falls",

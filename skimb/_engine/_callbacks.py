@@ -100,9 +100,21 @@ class TargetOfEpoch(Callback):
     def __init__(self, training):
         self.training = training
 
+    def on_train_begin(self, net, **kwargs):
+        """Note that no epoch has begun."""
+        self.begins_ = True
+
     def on_epoch_begin(self, net, **kwargs):
         """Inform the target which epoch begins."""
-        self.training.target.at(self.training, len(net.history_) - 1)
+        n_epochs = len(net.history_)
+        if self.begins_ and n_epochs > 1 and self.training.depends_on_epoch:
+            raise ValueError(
+                f"A callback has loaded a history of {n_epochs - 1} epochs, but this training "
+                "changes weights, batches or layers at epochs that are counted from its start. "
+                "Load the parameters alone, or use settings that are equal in all epochs."
+            )
+        self.begins_ = False
+        self.training.target.at(self.training, n_epochs - 1)
 
 
 class DeferredWeights(Callback):

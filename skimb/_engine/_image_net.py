@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, RegressorMixin
-from skorch.callbacks import Callback
 from skorch.exceptions import SkorchTrainingImpossibleError
 from skorch.utils import to_tensor
+from torch.utils.data import Dataset
 
 from skimb._engine._batch_norms import RecentBatches
 from skimb._engine._batch_plan import BatchPlan
@@ -21,7 +21,7 @@ from skimb._engine._blocks import (
 )
 from skimb._engine._divergence import ended_diverged
 from skimb._engine._image_data import BatchIterator
-from skimb._engine._net import Net
+from skimb._engine._net import PER_CLASS, Net
 from skimb._engine._optimizers import loss_parameters
 from skimb._engine._runtime import seeded, threads_beside, threads_for, with_live_threads
 from skimb._engine._standardized import mean_over_views
@@ -202,7 +202,11 @@ class ImageNet(Net):
             earlier = [record[name] for record in self.history[:-1] if name in record]
             records[name + "_best"] = loss < min(earlier, default=np.inf)
         if outputs and self.scores is not None:
-            records |= self.scores(torch.cat(outputs).cpu().numpy(), loss)
+            scores = self.scores(torch.cat(outputs).cpu().numpy(), loss)
+            records |= {
+                (PER_CLASS + name if isinstance(value, list) else name): value
+                for name, value in scores.items()
+            }
         return records
 
     def shown(self, batch):
@@ -214,7 +218,11 @@ class ImageNet(Net):
         """Re-estimate batch-norm statistics, if no validation has done so."""
         if self.train_split is None:
             self.re_estimate_norms()
-        del self.__dict__["recent_"]
+
+    def end_of_training(self):
+        """Re-estimate them again where a callback of the user may have restored other weights."""
+        if self.own_callbacks:
+            self.end_of_epochs()
 
     def re_estimate_norms(self):
         """Re-estimate batch-norm statistics from the last batches, for the present weights."""
@@ -237,15 +245,18 @@ class ImageNet(Net):
         """Train for `max_epochs` more epochs, from the present weights.
 
         The state of the optimiser was dropped at the end of the last training, so a new one begins,
-        at the constant rate `lr`. There is no validation part, and the augmentation, sampler and
-        weights of the estimator are not used.
+        at the constant rate `lr`. There is no validation part, and the augmentation, sampler,
+        weights, frozen layers, layer-wise rates and clipping of the estimator are not used: all
+        parameters train.
 
         Parameters
         ----------
         X, y : array-like
             Images and targets in the form of the estimator's `fit`; or a data set of the engine.
-        classes, **fit_params
-            As in skorch.
+        classes
+            Not used.
+        **fit_params
+            ``epochs``: epochs to train instead of `max_epochs`.
 
         Returns
         -------
@@ -256,13 +267,18 @@ class ImageNet(Net):
         SkorchTrainingImpossibleError
             If the network was not trained here, like the one of an embedder.
         """
+        epochs = fit_params.pop("epochs", None)
+        if fit_params:
+            raise TypeError(f"`partial_fit` of this net does not know {sorted(fit_params)}.")
         if self.plan is not None:
-            return self._train(X)
+            return self._train(X, epochs)
         if self.target is None:
             raise SkorchTrainingImpossibleError(
                 "This net holds a network that is used as it is: it has no loss and no target. "
                 "Train it as the `module` of CNNClassifier or CNNRegressor."
             )
+        if y is None and not isinstance(X, Dataset):
+            raise ValueError("`partial_fit` needs y, the labels or values that belong to X.")
         dataset = self.get_dataset(X, y)
         seed = self.seed + len(self.history)
         self.plan = BatchPlan(
@@ -281,25 +297,23 @@ class ImageNet(Net):
                 for group in self.optimizer_.param_groups:
                     # Schedulers that continue from an earlier epoch read it.
                     group.setdefault("initial_lr", group["lr"])
-                with_live_threads(self._train, dataset)
+                with_live_threads(self._train, dataset, epochs)
         finally:
             self.drop_training()
         return self
 
-    def _train(self, dataset):
+    def _train(self, dataset, epochs=None):
         if not self.initialized_:
             self.initialize()
-        events, own = ("on_batch_begin", "on_batch_end"), self.own_callbacks
         self.__dict__.update(
             recent_=RecentBatches(self.module_, dataset.shape, self.plan.batch_size),
-            notes_batches_=bool(own),
-            shows_batches_=any(
-                getattr(type(callback), event) is not getattr(Callback, event)
-                for _, callback in own
-                for event in events
-            ),
+            shows_batches_=bool(self.own_callbacks),
         )
-        return super().partial_fit(dataset)
+        try:
+            return super().partial_fit(dataset, epochs=epochs)
+        finally:
+            del self.__dict__["recent_"]
+            self.module_.eval()
 
     def drop_training(self):
         """Drop all objects of the training: they hold the data, or copies of the network.
@@ -316,7 +330,8 @@ class ImageNet(Net):
             callbacks_=own,
             callbacks=own or None,
             listeners_={},
-            virtual_params_={},
+            # Without an optimiser, its options are set as parameters of the net.
+            virtual_params_=dict.fromkeys(("optimizer__*", "lr"), setattr),
         )
         for _, callback in own:
             for name in ("lr_scheduler_", "best_model_weights_"):
@@ -434,6 +449,18 @@ class ImageNet(Net):
                 "training ends. Save it during the training, with a Checkpoint in `net_callbacks`."
             )
         super().save_params(f_params=f_params, f_optimizer=f_optimizer, **kwargs)
+
+    def load_params(self, *args, checkpoint=None, f_optimizer=None, **kwargs):
+        """Load parameters and history; see `skorch.NeuralNet.load_params`.
+
+        The state of an optimiser is read from a checkpoint, but not kept after the training.
+        """
+        is_over = getattr(self, "optimizer_", None) is None
+        if is_over and (checkpoint is not None or f_optimizer is not None):
+            self._initialize_optimizer()
+        super().load_params(*args, checkpoint=checkpoint, f_optimizer=f_optimizer, **kwargs)
+        if is_over:
+            self.__dict__["optimizer_"] = None
 
     def __sklearn_clone__(self):
         raise TypeError(

@@ -11,10 +11,16 @@ from skimb._engine._divergence import DivergenceError, diverged
 from skimb._engine._optimizers import optimizer_groups
 from skimb._warnings import warn
 
-__all__ = ["Net"]
+__all__ = ["HIDDEN", "PER_CLASS", "Net"]
 
-#: Records of the history that are not printed: one entry per class is too wide for a line.
-HIDDEN = ["valid_confusion_matrix", "valid_f1", "valid_precision", "valid_recall"]
+#: How the names of records begin that hold one entry a class: loggers of skorch pass by events.
+PER_CLASS = "event_"
+
+#: Those records, which are too wide to be printed.
+HIDDEN = [
+    PER_CLASS + name
+    for name in ("valid_confusion_matrix", "valid_f1", "valid_precision", "valid_recall")
+]
 
 
 class Net(NeuralNet):
@@ -32,10 +38,8 @@ class Net(NeuralNet):
         Number of leading dimensions of the parameters that index networks trained together.
     """
 
-    #: Whether callbacks of users read batches, and so their losses.
+    #: Whether there are callbacks of users, which may look at batches and their losses.
     shows_batches_ = False
-    #: Whether there are callbacks of users, which may ask the history for its batches.
-    notes_batches_ = False
 
     def __init__(self, module, criterion, *, layers: Any = None, n_stacked=0, **kwargs):
         super().__init__(module, criterion, **kwargs)
@@ -107,7 +111,7 @@ class Net(NeuralNet):
 
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
         """Begin a record of the batch, where callbacks of users may ask for it."""
-        if self.notes_batches_:
+        if self.shows_batches_:
             super().on_batch_begin(net, batch=batch, training=training, **kwargs)
 
     def _set_training(self, training=True):
@@ -196,10 +200,14 @@ class Net(NeuralNet):
             self._fall_back(error)
         self.end_of_epochs()
         self.notify("on_train_end", X=X, y=y)
+        self.end_of_training()
         return self
 
     def end_of_epochs(self):
         """Finish the training after the last epoch, before callbacks see the end."""
+
+    def end_of_training(self):
+        """Finish the training after callbacks, which may have restored other weights."""
 
     def _fall_back(self, error):
         """End a training that diverged if the weights of an earlier epoch are kept, else raise."""

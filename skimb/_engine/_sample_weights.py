@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["class_weighted", "exponent_of", "scaled_down", "mean_one"]
+__all__ = ["class_weighted", "exponent_of", "mean_one", "scaled_down"]
 
 #: Weights beyond this power of two, up or down, are rescaled, because their sums may overflow.
 MOST_EXPONENT = 500

@@ -38,14 +38,15 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, watches):
             policy=LambdaLR,
             event_name=None,
             # One more than are used: skorch asks for the rate after the last epoch too.
-            lr_lambda=lambda epoch: schedule[min(epoch, len(schedule) - 1)] / schedule[0],
+            lr_lambda=lambda epoch: schedule[min(epoch, len(schedule) - 1)] / lr[0],
         )
     if callable(schedule):
         return LRScheduler(
             # skorch would also pass the starting epoch, which not all schedulers accept.
             policy=lambda optimizer, last_epoch: schedule(optimizer),
             event_name=None,
-            monitor=watches,
+            # By default torch's schedule by plateaus waits for its measure to fall.
+            monitor=_negative_score if watches == "valid_score" else watches,
         )
     n_steps = n_epochs * steps_per_epoch
     if schedule == "one_cycle":
@@ -77,3 +78,8 @@ def lr_callback(schedule, *, lr, n_epochs, steps_per_epoch, watches):
     if schedule != "constant":
         raise ValueError(f"No schedule is called {schedule!r}.")
     return None
+
+
+def _negative_score(net):
+    """Return the negative validation score, which falls as the network improves."""
+    return -net.history[-1, "valid_score"]

@@ -29,10 +29,13 @@ def _stream(trainee):
     """Return a key of the batches of a network: networks with equal keys have equal batches."""
     part, plan = trainee.training.part, trainee.training.plan
     # A sampler may have made equal samples in memory of its own; otherwise networks share memory.
-    where = np.asarray(part.images).__array_interface__
+    pixels, again = np.asarray(part.images), np.asarray(part.images)
+    where = pixels.__array_interface__
     content = where["data"], where["shape"], where["strides"]
-    if trainee.training.settings.sampler is not None:
-        content = joblib.hash(np.asarray(part.images))
+    # A source may return a copy each time: then an address says nothing.
+    is_shared = np.may_share_memory(pixels, again)
+    if trainee.training.settings.sampler is not None or not is_shared:
+        content = joblib.hash(pixels)
     order = plan.batch_size, plan.n_epochs, plan.by_sample_count, plan.batch_sampling
     return content, joblib.hash((part.target, plan.rng, order, trainee.training.statistics))
 
@@ -231,6 +234,7 @@ def _net(trainee, records, recent):
     net.recent_.batches.extend(recent)
     with threads_for(net.multiply_adds * training.plan.batch_size):
         with_live_threads(net.end_of_epochs)
+    del net.__dict__["recent_"]
     net.drop_training()
     try:
         net.refuse_divergence(few_samples(training.part))

@@ -22,6 +22,7 @@ from skimb._engine._image_data import Part, dataset_of, few_samples
 from skimb._engine._image_net import OF_ENGINE
 from skimb._engine._layer_rates import LayerPlan
 from skimb._engine._length import epochs_of_patience
+from skimb._engine._net import HIDDEN, PER_CLASS
 from skimb._engine._optimizers import loss_parameters, optimizer_class, parameter_groups
 from skimb._engine._runtime import seeded, threads_for, with_live_threads
 from skimb._engine._schedules import lr_callback
@@ -139,6 +140,16 @@ class Training:
         """Largest number of epochs."""
         return self.plan.n_epochs if self.rates is None else len(self.rates)
 
+    @property
+    def depends_on_epoch(self):
+        """Whether weights, losses, batches or layers change at a known epoch."""
+        return (
+            len(self.phases) > 1
+            or self.plan.batch_sampling == "progressive"
+            or self.settings.freeze == "gradual"
+            or hasattr(self.phases[0].loss, "begin_warm_up")
+        )
+
     def phase(self, epoch):
         """Return the phase of an epoch, counted from 0."""
         return [phase for phase in self.phases if phase.start <= epoch][-1]
@@ -209,7 +220,8 @@ def build_net(network, training, *, callbacks=(), split=None, layers=None, regul
         max_epochs=training.n_epochs,
         batch_size=training.plan.batch_size,
         train_split=split,
-        callbacks=named + list(settings.net_callbacks or []),
+        # A training that repeats an earlier one has no validation part for them to look at.
+        callbacks=named + list((training.rates is None and settings.net_callbacks) or []),
         device=training.device,
         verbose=settings.verbose,
         **{
@@ -254,14 +266,22 @@ def train(network, training):
         with threads_for(net.multiply_adds * training.plan.batch_size):
             dataset = dataset_of(part.images, part.target, part.weight, device)
             with_live_threads(net.partial_fit, dataset)
+        own = [callback for _, callback in net.own_callbacks]
     finally:
+        # Callbacks of the user outlive a training that fails.
+        net.drop_training()
         if regularizer is not None:
             regularizer.detach()
-    net.drop_training()
-    if layers is not None:
-        layers.thaw()
+        if layers is not None:
+            layers.thaw()
     net.refuse_divergence(few_samples(part))
-    return net, (len(net.history) if best is None else best.best_epoch_) - 1
+    # The callback of a user may have restored an earlier epoch too, after ours.
+    restored = [
+        one.best_epoch_
+        for one in [best, *own]
+        if getattr(one, "load_best", False) and getattr(one, "best_epoch_", 0)
+    ]
+    return net, (restored[-1] if restored else len(net.history)) - 1
 
 
 def _callbacks(network, training, layers):
@@ -340,7 +360,11 @@ def epoch_records(history):
     list of dict
     """
     return [
-        {name: value for name, value in row.items() if name not in NOT_SHOWN}
+        {
+            name.removeprefix(PER_CLASS) if name in HIDDEN else name: value
+            for name, value in row.items()
+            if name not in NOT_SHOWN
+        }
         | {"seconds": row["dur"]}
         for row in history
     ]

@@ -189,7 +189,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         They are called during `fit` with skorch's hooks: `EpochScoring`, `Checkpoint`,
         `ProgressBar`, loggers. An entry may be a pair ``(name, callback)``. The objects themselves
         are used, not copies, so their results can be read from them, and `net_` keeps them. With
-        callbacks that act on batches the training waits for the device at each step.
+        callbacks the training waits for the device at each step. They see the first training of
+        ``early_stopping="refit"``, not the second.
     random_state : int, RandomState instance or None, default=None
         Controls initialisation, order, dropout, the validation part and inner samplers. With an
         int, results on the CPU are bitwise equal in any process.

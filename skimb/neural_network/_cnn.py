@@ -27,9 +27,9 @@ from skimb._engine import (
     dataset_of,
     epoch_records,
     exponent_of,
-    scaled_down,
     loss_parameters,
     resolve_device,
+    scaled_down,
     sets_rate,
     still_falls,
     train,
@@ -189,14 +189,15 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         loss = params.get("loss", self.loss)
         refuse_parameters_of_a_string(params, loss, self._named_losses, self._grid_example)
         nested = {name: params.pop(name) for name in list(params) if name.startswith(NESTED)}
+        of_module = [name for name in nested if name.startswith("module__")]
+        if of_module and isinstance(params.get("module", self.module), nn.Module):
+            raise ValueError(
+                f"{of_module[0]!r} is an option of the class of a module, and `module` is an "
+                "object that is built already. Give its class as `module`."
+            )
         super().set_params(**params)
         for name, value in nested.items():
             owner, _, option = name.partition("__")
-            if isinstance(getattr(self, owner), nn.Module):
-                raise ValueError(
-                    f"{name!r} is an option of the class of a module, and `module` is an object "
-                    "that is built already. Give its class as `module`."
-                )
             given = getattr(self, f"{owner}_params") or {}
             # A new dict, because clones share the one that they were given.
             setattr(self, f"{owner}_params", {**given, option: value})
@@ -382,6 +383,12 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
                 "early_stopping='refit' trains again on samples of X that were held out, and with "
                 "`X_val` no samples are held out. Use early_stopping=True."
             )
+        own = {"lr", "weight_decay"} & set(settings.optimizer_params or {})
+        if own:
+            raise ValueError(
+                f"`optimizer_params` holds {sorted(own)}, which are parameters of the estimator. "
+                "Set them there."
+            )
         if not settings.net_callbacks:
             return
         callbacks = [
@@ -400,7 +407,8 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         values = target.read(unpacked(y_val, "y_val"))
         check_consistent_length(images, values)
         part = Part(images, values, np.ones(len(values)))
-        target.check_validation(values)
+        if self.early_stopping or target.wants_validation:
+            target.check_validation(values)
         return part
 
     def _validation_scores(self, target, held, loss, scorer):
@@ -476,7 +484,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
 
     def _warn_of_frozen_noise(self):
         """Warn where layers are frozen at random weights."""
-        if isinstance(self.module, str) and self.freeze not in (None, 0):
+        if isinstance(self.module, str) and self.freeze:
             warn(
                 f"freeze={self.freeze!r} keeps layers of {self.module!r} as they are, but their "
                 "weights are random. Give a trained network as `module`: an nn.Module, or "

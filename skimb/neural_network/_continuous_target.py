@@ -17,9 +17,9 @@ from skimb._engine import (
     ended_diverged,
     exponent_of,
     few_samples,
-    scaled_down,
     loss_parameters,
     mean_one,
+    scaled_down,
 )
 from skimb._images import refuse_lost_differences
 from skimb._networks import last_linear

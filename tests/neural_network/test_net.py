@@ -22,13 +22,15 @@ from skorch.callbacks import (
     EpochScoring,
     Freezer,
     GradientNormClipping,
+    LoadInitState,
     LRScheduler,
     ProgressBar,
     TensorBoard,
+    TrainEndCheckpoint,
 )
 from skorch.exceptions import SkorchTrainingImpossibleError
 from torch import nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import LinearLR, ReduceLROnPlateau, StepLR
 
 from skimb._engine._net import Net
 from skimb._networks import PretrainedBackbone
@@ -502,3 +504,152 @@ def test_estimators_deep_smote_and_networks_trained_together_take_the_same_steps
     grid = {"class_weight": [None, "balanced"]}
     LossSearchCV(quick(max_epochs=1), grid, cv=2, refit=False).fit(X, y)
     assert set(steps) == {"ImageClassifierNet", "StackedNet"}
+
+
+# ------------------------------------------------------------- callbacks that restore
+
+
+class Rates(Callback):
+    """Keep the learning rate of each epoch."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.found = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.found.append(net.optimizer_.param_groups[0]["lr"])
+
+
+def test_a_refit_repeats_the_rates_of_a_schedule_that_warms_up(small_digits, monkeypatch):
+    X, y = small_digits
+    seen = []
+    step = Net.train_step
+
+    def watched(net, batch, **kwargs):
+        seen.append(net.optimizer_.param_groups[0]["lr"])
+        return step(net, batch, **kwargs)
+
+    monkeypatch.setattr(Net, "train_step", watched)
+    schedule = partial(LinearLR, start_factor=0.1, total_iters=3)
+    clf = quick(early_stopping="refit", lr=0.01, max_epochs=4, lr_schedule=schedule).fit(X, y)
+    first = [record["lr"] for record in clf.history_]
+    n_refit = len(clf.net_.history)
+    repeated = list(dict.fromkeys(seen))
+    assert repeated == pytest.approx(first)
+    assert clf.net_.history[:, "lr"] == pytest.approx(first[:n_refit])
+
+
+def test_weights_that_a_callback_restores_get_their_own_batch_norm_statistics(
+    small_digits, tmp_path
+):
+    X, y = small_digits
+    checkpoint = Checkpoint(dirname=str(tmp_path), monitor="train_loss_best", load_best=True)
+    ours = quick(lr_schedule="constant").fit(X, y)
+    theirs = quick(lr_schedule="constant", net_callbacks=[checkpoint]).fit(X, y)
+    assert theirs.history_[-1]["train_loss"] == min(r["train_loss"] for r in theirs.history_)
+    np.testing.assert_array_equal(theirs.predict_proba(X), ours.predict_proba(X))
+
+
+def test_a_history_from_before_is_refused_where_epochs_count(small_digits, tmp_path):
+    X, y = small_digits
+    saved = TrainEndCheckpoint(dirname=str(tmp_path))
+    quick(net_callbacks=[saved], lr_schedule="constant").fit(X, y)
+    load = LoadInitState(saved)
+    clf = quick(net_callbacks=[load], lr_schedule="constant").fit(X, y)
+    assert len(clf.net_.history) == 4
+    with pytest.raises(ValueError, match="A callback has loaded a history of 2 epochs"):
+        quick(
+            net_callbacks=[LoadInitState(saved)],
+            lr_schedule="constant",
+            class_weight="balanced",
+            reweight_after=0.5,
+        ).fit(X, y)
+
+
+def test_a_plateau_of_the_user_sees_a_score_that_rises_as_an_improvement(small_digits):
+    X, _ = small_digits
+    y = 100 + X.mean(axis=(1, 2))
+    reg = CNNRegressor(
+        loss="balanced_mse",
+        early_stopping=True,
+        max_epochs=6,
+        batch_size=32,
+        lr_schedule=partial(ReduceLROnPlateau, patience=0, threshold=0.0, threshold_mode="abs"),
+        random_state=0,
+    ).fit(X, y)
+    scores = [record["valid_score"] for record in reg.history_]
+    for before, now, record, after in zip(
+        scores, scores[1:], reg.history_[1:], reg.history_[2:], strict=False
+    ):
+        if now > max(scores[: scores.index(now)], default=before):
+            assert after["lr"] == record["lr"]
+
+
+def test_loggers_pass_by_what_is_one_number_a_class(small_digits):
+    X, y = small_digits
+    writer = Writer()
+    board = TensorBoard(writer, close_after_train=False)
+    clf = quick(net_callbacks=[board], early_stopping=True).fit(X, y)
+    assert {"Loss/valid_loss", "Loss/valid_score"} <= {tag for tag, _, _ in writer.scalars}
+    assert len(clf.history_[0]["valid_f1"]) == 2
+
+
+def test_callbacks_see_the_first_training_of_a_refit_only(small_digits, tmp_path):
+    checkpoint = Checkpoint(dirname=str(tmp_path), monitor="valid_loss_best")
+    clf = quick(early_stopping="refit", net_callbacks=[checkpoint]).fit(*small_digits)
+    assert (tmp_path / "params.pt").exists()
+    assert not clf.net_.callbacks
+
+
+def test_options_of_the_optimiser_are_set_before_a_partial_fit(fitted, small_digits, tmp_path):
+    X, y = small_digits
+    net = copy.deepcopy(fitted).net_
+    rates = Rates()
+    net.set_params(optimizer__weight_decay=0.5, lr=0.02, callbacks=[rates])
+    net.partial_fit(X, y, epochs=3)
+    assert rates.found == [0.02] * 3
+    with pytest.raises(TypeError, match="sample_weight"):
+        net.partial_fit(X, y, sample_weight=np.ones(len(y)))
+    with pytest.raises(ValueError, match="needs y"):
+        net.partial_fit(X)
+
+
+def test_a_fitted_net_loads_a_checkpoint(small_digits, tmp_path):
+    X, y = small_digits
+    saved = Checkpoint(dirname=str(tmp_path), monitor=None)
+    clf = quick(net_callbacks=[saved]).fit(X, y)
+    other = quick(random_state=5).fit(X, y)
+    other.net_.load_params(checkpoint=saved)
+    for name, values in clf.module_.named_parameters():
+        assert torch.equal(values, other.module_.get_parameter(name))
+    assert other.net_.optimizer_ is None
+
+
+def test_parameters_of_the_estimator_are_no_options_of_the_optimiser(small_digits):
+    with pytest.raises(ValueError, match="parameters of the estimator"):
+        quick(optimizer_params={"lr": 0.1}).fit(*small_digits)
+
+
+def test_a_refused_option_changes_nothing():
+    clf = quick(Wide(1, 2))
+    with pytest.raises(ValueError, match="Give its class"):
+        clf.set_params(lr=0.5, module__width=3)
+    assert clf.lr != 0.5
+
+
+def test_a_training_that_fails_leaves_nothing_in_callbacks_or_nets(fitted, small_digits):
+    class Failing(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) > 1:
+                raise RuntimeError("enough")
+
+    schedule = LRScheduler(policy=StepLR, step_size=1)
+    clf = quick(net_callbacks=[schedule, Failing()], lr_schedule="constant")
+    with pytest.raises(RuntimeError, match="enough"):
+        clf.fit(*small_digits)
+    assert schedule.lr_scheduler_ is None
+    net = copy.deepcopy(fitted).net_
+    net.set_params(callbacks=[Failing()])
+    with pytest.raises(RuntimeError, match="enough"):
+        net.partial_fit(*small_digits)
+    assert not hasattr(net, "recent_")
+    assert not net.module_.training
