@@ -67,8 +67,9 @@ class ImageSource(ABC):
 
     A subclass sets the attributes `image_shape` and `dtype`, and defines the four abstract methods.
     Estimators and samplers accept it as X. With `num_workers` it is copied to other processes: it
-    must be possible to pickle it, so files are best opened in `batch`. Indexing by a slice, a mask or indices returns a source
-    of some of the images and reads none of them; ``numpy.asarray`` reads all images.
+    must be possible to pickle it, so files are best opened in `batch`. Indexing by a slice, a mask
+    or indices returns a source of some of the images and reads none of them; ``numpy.asarray``
+    reads all images.
 
     Attributes
     ----------

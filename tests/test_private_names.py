@@ -109,7 +109,7 @@ def imports_across_packages(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("skimb."):
             continue
-        package, *modules = node.module.split(".")[1:]
+        package, *modules = str(node.module).split(".")[1:]
         names = [*modules, *(alias.name for alias in node.names)]
         if package != own and any(map(is_private, names)):
             yield f"{path.relative_to(PACKAGE)}:{node.lineno} {node.module}"

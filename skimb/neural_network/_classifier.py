@@ -312,7 +312,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         optimizer: Any = "adamw",
         lr=1e-3,
         weight_decay=1e-2,
-        lr_schedule="one_cycle",
+        lr_schedule: Any = "one_cycle",
         lr_decay=None,
         freeze: Any = None,
         max_grad_norm=1.0,
