@@ -1,4 +1,4 @@
-"""The only module where sample weights are applied."""
+"""The weighted loss of a batch, for a network that trains alone."""
 
 from torch import nn
 
@@ -8,8 +8,8 @@ __all__ = ["WeightedLoss"]
 class WeightedLoss(nn.Module):
     """Weight the samples of a loss and take their mean.
 
-    Sample weights are applied here only. Mixed samples have two labels, each with its weight and
-    its fraction.
+    Networks that train together weight their losses in `skimb._engine._stacked`. Mixed samples have
+    two labels, each with its weight and its fraction.
 
     Parameters
     ----------
