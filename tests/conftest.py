@@ -4,9 +4,14 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from sklearn.model_selection import train_test_split
 
 from skimb.datasets import load_imbalanced_digits
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("skimb", deadline=None)
+settings.load_profile("skimb")
 
 #: Where the examples of docstrings train networks, and so do those of the README.
 TRAINING = (
