@@ -196,7 +196,7 @@ class ImageNet(Net):
     def end_of_batches(self, prefix, loss, outputs):
         """Return the mean loss of an epoch and, for the validation part, its scores."""
         records = super().end_of_batches(prefix, loss, outputs)
-        if self.own_callbacks:
+        if self.shows_batches_:
             # Only skorch's `Checkpoint` reads these.
             name = prefix + "_loss"
             earlier = [record[name] for record in self.history[:-1] if name in record]
@@ -221,7 +221,7 @@ class ImageNet(Net):
 
     def end_of_training(self):
         """Re-estimate them again where a callback of the user may have restored other weights."""
-        if self.own_callbacks:
+        if self.shows_batches_:
             self.end_of_epochs()
 
     def re_estimate_norms(self):

@@ -268,8 +268,9 @@ def train(network, training):
             with_live_threads(net.partial_fit, dataset)
         own = [callback for _, callback in net.own_callbacks]
     finally:
-        # Callbacks of the user outlive a training that fails.
-        net.drop_training()
+        # Callbacks of the user outlive a training that fails, but not before it has begun.
+        if net.initialized_:
+            net.drop_training()
         if regularizer is not None:
             regularizer.detach()
         if layers is not None:

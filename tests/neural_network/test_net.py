@@ -636,6 +636,12 @@ def test_a_refused_option_changes_nothing():
     assert clf.lr != 0.5
 
 
+def test_a_net_that_cannot_be_initialized_says_why(small_digits):
+    taken = ("epoch_timer", EpochScoring("accuracy", on_train=True))
+    with pytest.raises(ValueError, match="duplicate user-set callback name"):
+        quick(net_callbacks=[taken]).fit(*small_digits)
+
+
 def test_a_training_that_fails_leaves_nothing_in_callbacks_or_nets(fitted, small_digits):
     class Failing(Callback):
         def on_epoch_end(self, net, **kwargs):
