@@ -7,7 +7,7 @@ from torch.utils.data import Dataset
 
 from skimb._engine._image_net import OF_ENGINE
 from skimb._engine._net import Net
-from skimb._engine._optimizers import optimizer_class
+from skimb._engine._optimizers import optimizer_arguments
 from skimb._engine._schedules import lr_callback
 
 __all__ = ["train_auto_encoder"]
@@ -86,21 +86,19 @@ def train_auto_encoder(module, draw, *, n_samples, n_steps, n_epochs, lr, device
     DivergenceError
         If the loss of an epoch is not finite.
     """
-    optimizer, options = optimizer_class("adam", None, device)
     schedule = lr_callback(
         "cosine", lr=[lr], n_epochs=n_epochs, steps_per_epoch=n_steps, watches="train_loss"
     )
     net = AutoEncoderNet(
         module,
         ReconstructionLoss,
-        optimizer=optimizer,
         lr=lr,
         max_epochs=n_epochs,
         train_split=None,
         callbacks=[(f"{OF_ENGINE}schedule", schedule)],
         device=device,
         verbose=0,
-        **{f"optimizer__{name}": value for name, value in options.items()},
+        **optimizer_arguments("adam", None, device),
     )
     net.partial_fit(PairedBatches(draw, n_samples))
     return net.history[:, "train_loss"]

@@ -6,6 +6,7 @@ from torch import nn
 __all__ = [
     "OPTIMIZERS",
     "loss_parameters",
+    "optimizer_arguments",
     "optimizer_class",
     "optimizer_groups",
     "parameter_groups",
@@ -108,3 +109,22 @@ def optimizer_class(optimizer, optimizer_params, device):
         # Torch refuses Nesterov's variant without momentum.
         options["nesterov"] = False
     return optimizer, options
+
+
+def optimizer_arguments(optimizer, optimizer_params, device, **options):
+    """Return the arguments of a skorch net that make it build an optimiser.
+
+    Parameters
+    ----------
+    optimizer, optimizer_params, device
+        As in `optimizer_class`.
+    **options
+        Further options of the optimiser, which those of the user replace.
+
+    Returns
+    -------
+    dict
+    """
+    build, own = optimizer_class(optimizer, optimizer_params, device)
+    named = {f"optimizer__{name}": value for name, value in {**options, **own}.items()}
+    return {"optimizer": build, **named}

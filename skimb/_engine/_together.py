@@ -9,7 +9,7 @@ from skimb._engine._callbacks import ClippedGradients
 from skimb._engine._divergence import DivergenceError, diverged
 from skimb._engine._image_data import dataset_of, few_samples
 from skimb._engine._image_net import OF_ENGINE
-from skimb._engine._optimizers import optimizer_class, parameter_groups
+from skimb._engine._optimizers import optimizer_arguments, parameter_groups
 from skimb._engine._runtime import threads_for, with_live_threads
 from skimb._engine._schedules import lr_callback
 from skimb._engine._stacked import StackedHeads, StackedNet, StackedNetworks
@@ -263,7 +263,6 @@ def _train_group(streams):
     stack = kind(streams)
     parts = [stream[0].training.part for stream in streams]
     stack.read([dataset_of(part.images, part.target, part.weight, device) for part in parts])
-    optimizer, options = optimizer_class(settings.optimizer, settings.optimizer_params, device)
     callbacks: list = [
         lr_callback(
             settings.lr_schedule,
@@ -280,8 +279,6 @@ def _train_group(streams):
         torch.nn.Identity,
         streams=streams,
         n_stacked=stack.n_stacked,
-        optimizer=optimizer,
-        optimizer__weight_decay=settings.weight_decay,
         lr=settings.lr,
         max_epochs=plan.n_epochs,
         train_split=None,
@@ -292,7 +289,12 @@ def _train_group(streams):
         ],
         device=device,
         verbose=0,
-        **{f"optimizer__{name}": value for name, value in options.items()},
+        **optimizer_arguments(
+            settings.optimizer,
+            settings.optimizer_params,
+            device,
+            weight_decay=settings.weight_decay,
+        ),
     )
     n_wide = max(stream[0].training.plan.batch_size for stream in streams)
     with threads_for(stack.multiply_adds * n_wide):

@@ -23,7 +23,7 @@ from skimb._engine._image_net import OF_ENGINE
 from skimb._engine._layer_rates import LayerPlan
 from skimb._engine._length import epochs_of_patience
 from skimb._engine._net import HIDDEN, PER_CLASS
-from skimb._engine._optimizers import loss_parameters, optimizer_class, parameter_groups
+from skimb._engine._optimizers import loss_parameters, optimizer_arguments, parameter_groups
 from skimb._engine._runtime import seeded, threads_for, with_live_threads
 from skimb._engine._schedules import lr_callback
 from skimb._engine._standardized import Standardized
@@ -191,9 +191,6 @@ def build_net(network, training, *, callbacks=(), split=None, layers=None, regul
     ImageNet
     """
     settings, augmentation = training.settings, training.augmentation
-    optimizer, options = optimizer_class(
-        settings.optimizer, settings.optimizer_params, training.device
-    )
     named = [(OF_ENGINE + type(callback).__name__.lower(), callback) for callback in callbacks]
     return training.target.net_class(
         Standardized(
@@ -215,7 +212,6 @@ def build_net(network, training, *, callbacks=(), split=None, layers=None, regul
         predict_nonlinearity=training.target.interpret_tensor,
         multiply_adds=count_multiply_adds(network, training.image_shape, training.device),
         num_workers=settings.num_workers,
-        optimizer=optimizer,
         lr=settings.lr,
         max_epochs=training.n_epochs,
         batch_size=training.plan.batch_size,
@@ -224,10 +220,12 @@ def build_net(network, training, *, callbacks=(), split=None, layers=None, regul
         callbacks=named + list((training.rates is None and settings.net_callbacks) or []),
         device=training.device,
         verbose=settings.verbose,
-        **{
-            f"optimizer__{name}": value
-            for name, value in {"weight_decay": settings.weight_decay, **options}.items()
-        },
+        **optimizer_arguments(
+            settings.optimizer,
+            settings.optimizer_params,
+            training.device,
+            weight_decay=settings.weight_decay,
+        ),
     )
 
 
