@@ -4,10 +4,56 @@ import os
 import secrets
 import tempfile
 import unicodedata
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["identity", "is_same", "lies_in", "why_not_writable", "write_text"]
+__all__ = ["identity", "is_same", "lies_in", "replacing", "why_not_writable", "write_text"]
+
+
+@contextmanager
+def replacing(path, *, name=""):
+    """Let a block write a temporary file, which then takes the name of a file.
+
+    An interrupted or failed block leaves the old file or no file, never an incomplete one. The
+    content is on the disk before the name is, so that a loss of power keeps one of the two too. A
+    link is followed.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    name : str, default=""
+        Part of the temporary name, ``.skimb.NAME.RANDOM.part``, by which a file that a killed
+        process left can be found.
+
+    Yields
+    ------
+    Path
+        A name in the same folder, of a file that does not exist.
+    """
+    path = Path(path).resolve()
+    # A new name: one that contains the name of the file could be too long.
+    parts = [".skimb", name, secrets.token_hex(8), "part"]
+    temporary = path.with_name(".".join(part for part in parts if part))
+    try:
+        yield temporary
+        _to_disk(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    # Not all systems can open a folder.
+    with suppress(OSError):
+        _to_disk(path.parent)
+
+
+def _to_disk(path):
+    """Wait until a file or folder is on the disk."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def write_text(path, text):
@@ -28,16 +74,8 @@ def write_text(path, text):
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="utf-8")
         return
-    path = path.resolve()
-    # A new name: one that contains the name of the file could be too long.
-    temporary = path.with_name(f".skimb.{secrets.token_hex(8)}.part")
-    try:
-        with temporary.open("x", encoding="utf-8") as file:
-            file.write(text)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary, temporary.open("x", encoding="utf-8") as file:
+        file.write(text)
 
 
 def why_not_writable(path):
