@@ -330,6 +330,8 @@ class ImageNet(Net):
             callbacks_=own,
             callbacks=own or None,
             listeners_={},
+            watch_=None,
+            gradient_norm_=None,
             # Without an optimiser, its options are set as parameters of the net.
             virtual_params_=dict.fromkeys(("optimizer__*", "lr"), setattr),
         )
@@ -338,13 +340,15 @@ class ImageNet(Net):
                 if getattr(callback, name, None) is not None:
                     setattr(callback, name, None)
 
-    def refuse_divergence(self, dataset):
+    def refuse_divergence(self, dataset, watch=None):
         """Check the trained network, because losses were checked only before each step.
 
         Parameters
         ----------
         dataset : ImageTensors or ImageBatches
             A few training samples.
+        watch : LossWatch, default=None
+            The watch of the training, which knows its epoch and its gradients.
 
         Raises
         ------
@@ -368,11 +372,11 @@ class ImageNet(Net):
             named += self.criterion_.named_parameters()
         for name, values in named:
             if not torch.isfinite(values).all():
-                raise ended_diverged(f"{name!r} holds values that are not finite")
+                raise ended_diverged(f"{name!r} holds values that are not finite", watch)
         logits = self.logits(dataset)
         # A network may exclude classes by a logit of minus infinity, but not all of them.
         if np.isnan(logits).any() or not np.isfinite(logits.max(axis=1)).all():
-            raise ended_diverged("the outputs for samples of X are not finite")
+            raise ended_diverged("the outputs for samples of X are not finite", watch)
 
     # ---------------------------------------------------------------------- prediction
 
