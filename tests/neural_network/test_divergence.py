@@ -10,6 +10,7 @@ from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from torch import nn
 
+from skimb._engine import LossWatch
 from skimb.losses import BalancedMSELoss
 from skimb.model_selection import LossSearchCV
 from skimb.neural_network import CNNClassifier, CNNRegressor, DecoupledClassifier, DeepSMOTE
@@ -253,3 +254,25 @@ def test_a_fitted_network_holds_no_gradients(few):
     X, y = few
     clf = of_one_step(CNNClassifier).fit(X, y)
     assert all(parameter.grad is None for parameter in clf.module_.parameters())
+
+
+class OnDevice(torch.Tensor):
+    """A loss that is on a CUDA device, as far as it says."""
+
+    is_cuda = True
+
+
+def test_on_a_cuda_device_losses_are_looked_at_seldom_and_still_named():
+    watch = LossWatch(nn.Linear(1, 1))
+    watch.begin("train", 4)
+    losses = torch.ones(70)
+    losses[[39, 50]] = torch.nan
+    for number, loss in enumerate(losses[:63], start=1):
+        watch.add(loss.as_subclass(OnDevice), norm=torch.tensor(float(number)))
+    found = r"epoch 4 is nan in batch 40\. .* is 40\. The largest finite .* was 39, in batch 39 of"
+    with pytest.raises(ValueError, match=found):
+        watch.add(losses[63].as_subclass(OnDevice), norm=torch.tensor(64.0))
+    watch.begin("train", 5)
+    watch.add(losses[50].as_subclass(OnDevice))
+    with pytest.raises(ValueError, match="epoch 5 is nan in batch 1"):
+        watch.look()
