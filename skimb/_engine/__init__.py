@@ -9,6 +9,7 @@ from skimb._engine._divergence import DivergenceError, ended_diverged
 from skimb._engine._image_data import Part, dataset_of, few_samples
 from skimb._engine._image_net import ImageClassifierNet, ImageNet, ImageRegressorNet
 from skimb._engine._length import TrainingLength, still_falls, training_length
+from skimb._engine._loss_watch import LossWatch
 from skimb._engine._mixing import CutMix, Mixup, Remix
 from skimb._engine._optimizers import OPTIMIZERS, loss_parameters
 from skimb._engine._rank_similarity import RankSimilarity
@@ -31,6 +32,7 @@ __all__ = [
     "ImageClassifierNet",
     "ImageNet",
     "ImageRegressorNet",
+    "LossWatch",
     "Mixup",
     "Part",
     "Phase",

@@ -41,7 +41,7 @@ class RecentBatches:
         """Keep a batch, a Tensor of shape (n, C, H, W)."""
         self.batches.append(images)
 
-    def re_estimate(self, module, norms, device):
+    def re_estimate(self, module, norms, device, n_most=None):
         """Set the statistics of batch norms, for the present weights.
 
         Parameters
@@ -52,6 +52,8 @@ class RecentBatches:
             Its batch norms that train; those that it keeps in evaluation mode are not changed.
         device : torch.device
             The device of the network.
+        n_most : int, default=None
+            The largest number of samples that fit in memory at once; None: batches fit.
         """
         if not norms:
             return
@@ -67,8 +69,10 @@ class RecentBatches:
                 norm.reset_running_stats()
                 norm.momentum = None
             with torch.no_grad():
-                for part in _joined(list(self.batches)):
-                    module(part.to(device))
+                for joined in _joined(list(self.batches)):
+                    n_parts = 1 if n_most is None else -(-len(joined) // n_most)
+                    for part in joined.tensor_split(n_parts):
+                        module(part.to(device))
         finally:
             for norm, counter, (momentum, n_batches) in zip(norms, counters, before, strict=True):
                 norm.momentum = momentum

@@ -74,7 +74,11 @@ class ClippedGradients(GradientNormClipping):
     def on_grad_computed(self, net, named_parameters=None, **kwargs):
         """Clip, before the optimiser steps."""
         if not self.n_stacked:
-            nn.utils.clip_grad_norm_(self.parameters_, self.gradient_clip_value, foreach=True)
+            norm = nn.utils.clip_grad_norm_(
+                self.parameters_, self.gradient_clip_value, foreach=True
+            )
+            # It stays on the device. Set in the way of skorch, which examines each attribute.
+            net.__dict__["gradient_norm_"] = norm
             return
         gradients = [p.grad.flatten(self.n_stacked) for p in self.parameters_ if p.grad is not None]
         norms = torch.stack([torch.linalg.vector_norm(grad, dim=-1) for grad in gradients])

@@ -6,16 +6,51 @@ __all__ = ["DivergenceError", "diverged", "ended_diverged"]
 ADVICE = "Lower `lr`, keep `max_grad_norm`, or look for extreme values in X."
 
 
-def diverged(prefix, epoch, loss):
-    """Return the error for a training whose loss is not finite; epochs count from 1."""
+def diverged(prefix, epoch, loss, batch=None, gradients=""):
+    """Return the error for a training whose loss is not finite.
+
+    Parameters
+    ----------
+    prefix : {"train", "valid"}
+        The part of the data.
+    epoch : int
+        Counted from 1.
+    loss : float
+        The loss.
+    batch : int, default=None
+        The first batch with such a loss, counted from 1; None: it is not known.
+    gradients : str, default=""
+        A sentence on the size of the gradients.
+
+    Returns
+    -------
+    DivergenceError
+    """
+    where = "" if batch is None else f" in batch {batch}"
+    found = f"the {prefix} loss of epoch {epoch} is {loss}{where}."
     return DivergenceError(
-        f"Training diverged: the {prefix} loss of epoch {epoch} is {loss}. {ADVICE}"
+        " ".join(filter(None, [f"Training diverged: {found}", gradients, ADVICE]))
     )
 
 
-def ended_diverged(found):
-    """Return the error for a training whose last step diverged, after its loss was checked."""
-    return DivergenceError(f"Training diverged: after the last step, {found}. {ADVICE}")
+def ended_diverged(found, watch=None):
+    """Return the error for a training whose last step diverged, after its loss was checked.
+
+    Parameters
+    ----------
+    found : str
+        What is not finite.
+    watch : LossWatch, default=None
+        The watch of the training; None: its epochs and gradients are not known.
+
+    Returns
+    -------
+    DivergenceError
+    """
+    when = "" if watch is None else f"in epoch {watch.epoch}, "
+    gradients = "" if watch is None else watch.on_gradients()
+    found = f"Training diverged: after the last step, {when}{found}."
+    return DivergenceError(" ".join(filter(None, [found, gradients, ADVICE])))
 
 
 class DivergenceError(ValueError):

@@ -21,6 +21,7 @@ from skimb._engine._blocks import (
 )
 from skimb._engine._divergence import ended_diverged
 from skimb._engine._image_data import BatchIterator
+from skimb._engine._memory import BatchParts
 from skimb._engine._net import PER_CLASS, Net
 from skimb._engine._optimizers import loss_parameters
 from skimb._engine._runtime import seeded, threads_beside, threads_for, with_live_threads
@@ -179,6 +180,31 @@ class ImageNet(Net):
         self.recent_.keep(batch[0])
         return super().train_step(batch, **fit_params)
 
+    def train_step_single(self, batch, **fit_params):
+        """Compute the gradient of a batch, in parts where it does not fit in memory."""
+        return self.parts_.step(batch, super().train_step_single)
+
+    def step_on_part(self, batch, fraction):
+        """Add the gradient of a part of a batch; the loss is multiplied by its fraction."""
+        images, labels = batch
+        self._set_training(True)
+        outputs = self.infer(images)
+        loss = self.get_loss(outputs, labels, X=images, training=True) * fraction
+        loss.backward()
+        return {"loss": loss.detach(), "y_pred": outputs.detach()}
+
+    def forget_step(self):
+        """Drop what a step has left that has failed."""
+        self._zero_grad_optimizer(set_to_none=True)
+        if self.regularizer is not None:
+            self.regularizer.forget()
+
+    def limit_blocks(self, n_samples):
+        """Predict in blocks of at most so many samples from now on."""
+        size = min(self.block_size_, n_samples)
+        work = self.block_work_ // self.block_size_ * size
+        self.__dict__.update(block_size_=size, block_work_=work)
+
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return the loss of a batch, in training with the term of the regulariser."""
         # skorch would examine the tuple of labels, which are on the device, several times.
@@ -229,7 +255,9 @@ class ImageNet(Net):
         self._set_training(True)
         norms = [norm for norm in batch_norms(self.module_) if norm.training]
         self._set_training(False)
-        self.recent_.re_estimate(self.module_, norms, self.device)
+        parts = self.__dict__.get("parts_")
+        n_most = None if parts is None else parts.size
+        self.recent_.re_estimate(self.module_, norms, self.device, n_most)
 
     # ------------------------------------------------------------------------ training
 
@@ -308,11 +336,12 @@ class ImageNet(Net):
         self.__dict__.update(
             recent_=RecentBatches(self.module_, dataset.shape, self.plan.batch_size),
             shows_batches_=bool(self.own_callbacks),
+            parts_=BatchParts(self),
         )
         try:
             return super().partial_fit(dataset, epochs=epochs)
         finally:
-            del self.__dict__["recent_"]
+            del self.__dict__["recent_"], self.__dict__["parts_"]
             self.module_.eval()
 
     def drop_training(self):
@@ -330,6 +359,8 @@ class ImageNet(Net):
             callbacks_=own,
             callbacks=own or None,
             listeners_={},
+            watch_=None,
+            gradient_norm_=None,
             # Without an optimiser, its options are set as parameters of the net.
             virtual_params_=dict.fromkeys(("optimizer__*", "lr"), setattr),
         )
@@ -338,13 +369,15 @@ class ImageNet(Net):
                 if getattr(callback, name, None) is not None:
                     setattr(callback, name, None)
 
-    def refuse_divergence(self, dataset):
+    def refuse_divergence(self, dataset, watch=None):
         """Check the trained network, because losses were checked only before each step.
 
         Parameters
         ----------
         dataset : ImageTensors or ImageBatches
             A few training samples.
+        watch : LossWatch, default=None
+            The watch of the training, which knows its epoch and its gradients.
 
         Raises
         ------
@@ -368,11 +401,11 @@ class ImageNet(Net):
             named += self.criterion_.named_parameters()
         for name, values in named:
             if not torch.isfinite(values).all():
-                raise ended_diverged(f"{name!r} holds values that are not finite")
+                raise ended_diverged(f"{name!r} holds values that are not finite", watch)
         logits = self.logits(dataset)
         # A network may exclude classes by a logit of minus infinity, but not all of them.
         if np.isnan(logits).any() or not np.isfinite(logits.max(axis=1)).all():
-            raise ended_diverged("the outputs for samples of X are not finite")
+            raise ended_diverged("the outputs for samples of X are not finite", watch)
 
     # ---------------------------------------------------------------------- prediction
 

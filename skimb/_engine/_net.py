@@ -8,6 +8,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
 
 from skimb._engine._divergence import DivergenceError, diverged
+from skimb._engine._loss_watch import LossWatch
 from skimb._engine._optimizers import optimizer_groups
 from skimb._warnings import warn
 
@@ -40,6 +41,9 @@ class Net(NeuralNet):
 
     #: Whether there are callbacks of users, which may look at batches and their losses.
     shows_batches_ = False
+
+    #: Whether the training stops at a batch whose loss is not finite.
+    stops_at_batch = True
 
     def __init__(self, module, criterion, *, layers: Any = None, n_stacked=0, **kwargs):
         super().__init__(module, criterion, **kwargs)
@@ -134,21 +138,27 @@ class Net(NeuralNet):
             return
         if training and self.layers is not None:
             self.freeze_layers()
+        watch = self.watch_
+        watch.begin(prefix, len(self.history))
         total, n_samples, n_batches, outputs = 0.0, 0, 0, []
         for batch in iterator:
             seen = self.shown(batch) if self.shows_batches_ else batch
             self.notify("on_batch_begin", batch=seen, training=training)
             step = step_fn(batch, **fit_params)
             n_here = len(batch[0])
-            total = total + step["loss"].detach() * n_here
+            loss = step["loss"].detach()
+            if self.stops_at_batch:
+                watch.add(loss, self.__dict__.get("gradient_norm_") if training else None)
+            total = total + loss * n_here
             n_samples, n_batches = n_samples + n_here, n_batches + 1
             if not training:
                 outputs.append(step["y_pred"])
             if self.shows_batches_:
                 # This waits for the device.
-                self.history.record_batch(prefix + "_loss", float(step["loss"].detach()))
+                self.history.record_batch(prefix + "_loss", float(loss))
                 self.history.record_batch(prefix + "_batch_size", n_here)
             self.notify("on_batch_end", batch=seen, training=training, **step)
+        watch.look()
         records = self.end_of_batches(prefix, float(total) / n_samples, outputs)
         records[prefix + "_batch_count"] = n_batches
         if training:
@@ -192,6 +202,7 @@ class Net(NeuralNet):
         """
         if not self.initialized_:
             self.initialize()
+        self.__dict__.update(watch_=LossWatch(self.module_), gradient_norm_=None)
         self.notify("on_train_begin", X=X, y=y)
         try:
             with suppress(StopTraining):

@@ -43,7 +43,11 @@ class RankSimilarity:
         features, self._features = self._features, None
         return self.strength * ranksim_loss(features, target, reduction="mean")
 
+    def forget(self):
+        """Forget the batch that the layer has read last."""
+        self._features = None
+
     def detach(self):
         """Remove the hook from the layer."""
         self._handle.remove()
-        self._features = None
+        self.forget()

@@ -30,6 +30,9 @@ class StackedNet(Net):
         Networks, grouped by the batches that they read.
     """
 
+    #: A network that diverges does not end the others.
+    stops_at_batch = False
+
     def __init__(self, module, criterion, *, streams, **kwargs):
         super().__init__(module, criterion, **kwargs)
         self.streams = streams

@@ -264,6 +264,7 @@ def train(network, training):
         with threads_for(net.multiply_adds * training.plan.batch_size):
             dataset = dataset_of(part.images, part.target, part.weight, device)
             with_live_threads(net.partial_fit, dataset)
+        watch = net.watch_
         own = [callback for _, callback in net.own_callbacks]
     finally:
         # Callbacks of the user outlive a training that fails, but not before it has begun.
@@ -273,7 +274,10 @@ def train(network, training):
             regularizer.detach()
         if layers is not None:
             layers.thaw()
-    net.refuse_divergence(few_samples(part))
+    net.refuse_divergence(few_samples(part), watch)
+    # Gradients would take as much memory as the network.
+    net.module_.zero_grad(set_to_none=True)
+    net.criterion_.zero_grad(set_to_none=True)
     # The callback of a user may have restored an earlier epoch too, after ours.
     restored = [
         one.best_epoch_

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from skimb._engine._image_data import dataset_of
+from skimb._engine._memory import is_out_of_memory, too_large
 from skimb._engine._optimizers import optimizer_class, optimizer_groups
 from skimb._engine._runtime import seeded
 from skimb._engine._standardized import Standardized
@@ -20,7 +21,7 @@ __all__ = ["try_loss", "try_optimizer", "try_step"]
 SAMPLES_OF_TRIAL = 4
 
 
-def try_step(network, training):
+def try_step(network, training, *, n_most=SAMPLES_OF_TRIAL):
     """Run one step as in the training, with augmentation, and leave no trace.
 
     Images are in channels-last memory, which is the fastest for convolutions, but in which ``view``
@@ -33,16 +34,20 @@ def try_step(network, training):
         The network, on the device and in training mode.
     training : Training
         The training; its attribute `is_contiguous` is set.
+    n_most : int, default=4
+        Largest number of samples. Where they do not fit in memory, fewer are tried.
 
     Raises
     ------
     ValueError
         If the step fails in both layouts of memory.
+    MemoryError
+        If a single sample does not fit in memory.
     """
-    n_samples = min(_size_of_smallest_batch(training.plan), SAMPLES_OF_TRIAL)
+    n_samples = min(_size_of_smallest_batch(training.plan), n_most)
     if training.settings.freeze is not None:
         # Frozen batch norms work with a single sample.
-        n_samples = max(n_samples, min(2, len(training.part.target)))
+        n_samples = max(n_samples, min(2, n_most, len(training.part.target)))
     part, phase = training.part, training.phases[0]
     # At least two samples: an augmentation may mix a sample with another one.
     n_taken = max(n_samples, 2)
@@ -73,6 +78,11 @@ def try_step(network, training):
                     reader.eval()(images.to(training.device))
             return
         except Exception as exc:
+            if is_out_of_memory(exc):
+                if n_samples == 1:
+                    reason = str(exc) or "MemoryError"
+                    raise too_large(training.image_shape, training.device, reason) from None
+                break
             if isinstance(exc, RuntimeError) and not is_contiguous:
                 lay_out(network, torch.contiguous_format)
                 continue
@@ -85,6 +95,7 @@ def try_step(network, training):
                 f"A training step of the network {type(network).__name__} fails on {n_samples} "
                 f"image(s) of shape (C, H, W) = {training.image_shape}: {exc}. {fix}."
             ) from exc
+    try_step(network, training, n_most=n_samples // 2)
 
 
 def try_optimizer(network, training):

@@ -1,5 +1,6 @@
 """What must hold on a CUDA device too; skipped where there is none."""
 
+import gc
 import pickle
 
 import numpy as np
@@ -101,3 +102,45 @@ def test_numbers_are_learned_there(params):
     assert next(reg.module_.parameters()).is_cuda
     assert np.corrcoef(reg.predict(X), y)[0, 1] > 0.5
     np.testing.assert_allclose(pickle.loads(pickle.dumps(reg)).predict(X), reg.predict(X))
+
+
+def test_a_batch_that_does_not_fit_in_memory_is_worked_on_in_parts(small_digits):
+    class Wide(torch.nn.Module):
+        def __init__(self, n_channels, n_outputs):
+            super().__init__()
+            self.layer = torch.nn.Conv2d(n_channels, 4096, 3, padding=1)
+            self.head = torch.nn.Linear(4096, n_outputs)
+
+        def forward(self, images):
+            return self.head(torch.relu(self.layer(images)).mean((2, 3)))
+
+    X, y = small_digits
+    params = {"module": Wide, "batch_size": len(X), "max_epochs": 1}
+    whole = quick(**params).fit(X, y).predict_proba(X)
+    torch.cuda.empty_cache()
+    # A batch of n images takes n MiB in each of the two layers.
+    total = torch.cuda.get_device_properties("cuda").total_memory
+    free = (200 + len(X)) * 2**20
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + free) / total)
+    try:
+        with pytest.warns(UserWarning, match="does not fit in memory"):
+            parts = quick(**params).fit(X, y).predict_proba(X)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    np.testing.assert_allclose(parts, whole, atol=1e-3)
+
+
+def test_fits_leave_no_memory_on_the_device(small_digits):
+    def used():
+        gc.collect()
+        return torch.cuda.memory_allocated()
+
+    quick(max_epochs=1).fit(*small_digits)
+    before = used()
+    for seed in range(5):
+        quick(max_epochs=1, random_state=seed).fit(*small_digits)
+    assert used() <= before
+    clf = quick(max_epochs=1).fit(*small_digits)
+    # The network alone: neither gradients, nor the state of an optimiser, nor images.
+    n_bytes = sum(values.nbytes for values in clf.module_.state_dict().values())
+    assert used() - before < 3 * n_bytes + 2**16

@@ -10,6 +10,7 @@ from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from torch import nn
 
+from skimb._engine import LossWatch
 from skimb.losses import BalancedMSELoss
 from skimb.model_selection import LossSearchCV
 from skimb.neural_network import CNNClassifier, CNNRegressor, DecoupledClassifier, DeepSMOTE
@@ -214,3 +215,64 @@ def test_a_candidate_that_diverges_in_its_last_step_gets_the_error_score(model, 
     assert FitFailedWarning in {warning.category for warning in caught}
     assert np.isnan(searched.cv_results_["mean_test_score"]).tolist() == [False, True]
     assert np.isfinite(searched.predict_proba(X)).all()
+
+
+def test_the_error_names_the_epoch_the_batch_and_the_largest_gradient(few):
+    X, y = few
+    # Four batches an epoch: the sixth step is the second of epoch 2.
+    params: dict[str, Any] = {"batch_size": 10, "max_epochs": 3, "loss": Exploding(n_sound=5)}
+    found = r"train loss of epoch 2 is nan in batch 2\. The norm of its gradients, .*is nan\. "
+    largest = r"The largest finite norm before clipping was [\d.e+-]+, in batch \d of epoch [12]\. "
+    with pytest.raises(ValueError, match=found + largest + "Lower `lr`"):
+        of_one_step(CNNClassifier, **params).fit(X, y)
+
+
+def test_without_clipping_the_error_names_the_parameter_with_the_largest_gradient(few):
+    X, y = few
+    clf = of_one_step(CNNClassifier, loss=Exploding(n_sound=1), batch_size=10, max_grad_norm=None)
+    found = r"is nan in batch 2\. The gradient of '[\w.]+' is not finite\. Lower `lr`"
+    with pytest.raises(ValueError, match=found):
+        clf.fit(X, y)
+    found = r"after the last step, in epoch 1, .* '[\w.]+' has the largest gradient, with a value"
+    with pytest.raises(ValueError, match=found):
+        clf.set_params(loss="cross_entropy", batch_size=64, lr=3e38).fit(X, y)
+
+
+def test_a_validation_loss_that_is_not_finite_names_its_batch(few):
+    class BadInPrediction(nn.Module):
+        def forward(self, outputs, target):
+            values = nn.functional.cross_entropy(outputs, target, reduction="none")
+            return values if self.training else values * torch.nan
+
+    X, y = few
+    clf = of_one_step(CNNClassifier, loss=BadInPrediction(), early_stopping=True)
+    with pytest.raises(ValueError, match=r"the valid loss of epoch 1 is nan in batch 1\."):
+        clf.fit(X, y)
+
+
+def test_a_fitted_network_holds_no_gradients(few):
+    X, y = few
+    clf = of_one_step(CNNClassifier).fit(X, y)
+    assert all(parameter.grad is None for parameter in clf.module_.parameters())
+
+
+class OnDevice(torch.Tensor):
+    """A loss that is on a CUDA device, as far as it says."""
+
+    is_cuda = True
+
+
+def test_on_a_cuda_device_losses_are_looked_at_seldom_and_still_named():
+    watch = LossWatch(nn.Linear(1, 1))
+    watch.begin("train", 4)
+    losses = torch.ones(70)
+    losses[[39, 50]] = torch.nan
+    for number, loss in enumerate(losses[:63], start=1):
+        watch.add(loss.as_subclass(OnDevice), norm=torch.tensor(float(number)))
+    found = r"epoch 4 is nan in batch 40\. .* is 40\. The largest finite .* was 39, in batch 39 of"
+    with pytest.raises(ValueError, match=found):
+        watch.add(losses[63].as_subclass(OnDevice), norm=torch.tensor(64.0))
+    watch.begin("train", 5)
+    watch.add(losses[50].as_subclass(OnDevice))
+    with pytest.raises(ValueError, match="epoch 5 is nan in batch 1"):
+        watch.look()
