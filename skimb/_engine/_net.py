@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, EpochTimer, PrintLog
+from skorch.callbacks import Callback, EarlyStopping, EpochTimer
 
 from skimb._engine._divergence import DivergenceError, diverged
+from skimb._engine._epoch_table import EpochTable
 from skimb._engine._loss_watch import LossWatch
 from skimb._engine._optimizers import optimizer_groups
 from skimb._warnings import warn
@@ -54,11 +55,7 @@ class Net(NeuralNet):
     def _default_callbacks(self):
         # skorch's averages of the loss wait for the device at every batch.
         callbacks = [("epoch_timer", EpochTimer())]
-        return (
-            [*callbacks, ("print_log", PrintLog(keys_ignored=HIDDEN))]
-            if self.verbose
-            else callbacks
-        )
+        return [*callbacks, ("print_log", EpochTable(HIDDEN))] if self.verbose else callbacks
 
     def initialize_callbacks(self):
         """Initialize the callbacks, and note which of them wait for which event."""
@@ -202,7 +199,11 @@ class Net(NeuralNet):
         """
         if not self.initialized_:
             self.initialize()
-        self.__dict__.update(watch_=LossWatch(self.module_), gradient_norm_=None)
+        self.__dict__.update(
+            watch_=LossWatch(self.module_),
+            gradient_norm_=None,
+            n_epochs_=fit_params.get("epochs") or self.max_epochs,
+        )
         self.notify("on_train_begin", X=X, y=y)
         try:
             with suppress(StopTraining):

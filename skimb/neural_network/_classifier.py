@@ -195,7 +195,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         Controls initialisation, order, dropout, the validation part and inner samplers. With an
         int, results on the CPU are bitwise equal in any process.
     verbose : int, default=0
-        1: print one line per epoch.
+        1: print a table with one line per epoch: its number, the losses and scores, the learning
+        rate, the seconds it took, and the time left.
 
     Attributes
     ----------

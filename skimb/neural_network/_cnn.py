@@ -248,6 +248,8 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         del self.net_
         rates = [record["lr"] for record in self.history_[:n_epochs]]
         length = TrainingLength(plan.batch_size, plan.n_epochs, plan.steps)
+        if self.verbose:
+            print(f"Training again on all samples, for the {n_epochs} epochs found best:")
         self._train(self._prepare(X, y, sample_weight, rates=rates, length=length))
         self.__dict__.update(found)
 

@@ -147,7 +147,8 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         Controls initialisation, order, dropout, the validation part and inner samplers. With an
         int, results on the CPU are bitwise equal in any process.
     verbose : int, default=0
-        1: print one line per epoch.
+        1: print a table with one line per epoch: its number, the losses and scores, the learning
+        rate, the seconds it took, and the time left.
 
     Attributes
     ----------
