@@ -22,10 +22,12 @@ __all__ = [
     "HasMethods",
     "Interval",
     "StrOptions",
+    "callback_context",
     "check_handed_in",
     "check_parameters",
     "check_sample_weight",
     "fit_context",
+    "has_callbacks",
     "plain",
     "plain_params",
     "safe_indexing",
@@ -41,6 +43,46 @@ safe_indexing: Any = _safe_indexing
 
 #: Attributes of searches, which set other parameters before they fit the estimator they are given.
 GRIDS = ("param_grid", "param_distributions", "search_spaces")
+
+
+def has_callbacks(estimator):
+    """Return whether callbacks of scikit-learn are set on an estimator, or passed on to it.
+
+    Parameters
+    ----------
+    estimator : estimator
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from sklearn.callback import ScoringMonitor
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skimb._params import has_callbacks
+    >>> clf = LogisticRegression()
+    >>> has_callbacks(clf), has_callbacks(clf.set_callbacks(ScoringMonitor(scoring="accuracy")))
+    (False, True)
+    """
+    return bool(getattr(estimator, "_skl_callbacks", ()))
+
+
+def callback_context(estimator, **options) -> Any:
+    """Set the callbacks of an estimator up, and return the context of its fit.
+
+    Parameters
+    ----------
+    estimator : CallbackSupportMixin
+        The estimator that is fitted.
+    **options
+        ``task_name``, ``max_subtasks`` and ``sequential_subtasks`` of scikit-learn.
+
+    Returns
+    -------
+    CallbackContext
+    """
+    return estimator._init_callback_context(**options)
 
 
 def check_parameters(estimator):

@@ -6,6 +6,7 @@ from skimb._engine._batch_plan import BatchPlan
 from skimb._engine._blocks import block_size, by_blocks, fill_up
 from skimb._engine._callbacks import check_net_callbacks, sets_rate
 from skimb._engine._divergence import DivergenceError, ended_diverged
+from skimb._engine._epoch_tasks import EpochTasks
 from skimb._engine._image_data import Part, dataset_of, few_samples
 from skimb._engine._image_net import ImageClassifierNet, ImageNet, ImageRegressorNet
 from skimb._engine._length import TrainingLength, still_falls, training_length
@@ -28,6 +29,7 @@ __all__ = [
     "BatchPlan",
     "CutMix",
     "DivergenceError",
+    "EpochTasks",
     "FlipCrop",
     "ImageClassifierNet",
     "ImageNet",

@@ -93,6 +93,8 @@ class Net(NeuralNet):
                 if not isinstance(callback, EarlyStopping):
                     raise
                 stops = True
+            except StopTraining:
+                stops = True
         if stops:
             raise StopTraining
 

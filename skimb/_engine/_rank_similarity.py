@@ -21,8 +21,15 @@ class RankSimilarity:
         self._features = None
         self._handle = layer.register_forward_pre_hook(self._keep)
 
+    def __deepcopy__(self, memo):
+        # A copy of the network has the hook too, but nothing would use the features that it keeps.
+        idle = object.__new__(type(self))
+        idle.strength, idle._features, idle._handle = self.strength, None, None
+        return idle
+
     def _keep(self, layer, inputs):
-        self._features = inputs[0].flatten(1)
+        if self._handle is not None:
+            self._features = inputs[0].flatten(1)
 
     def __call__(self, labels):
         """Return the term that is added, for the batch that the layer has just read.

@@ -2,7 +2,7 @@
 
 import copy
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -115,6 +115,8 @@ class Training:
     is_contiguous : bool, default=False
         Whether the network cannot read images in channels-last memory and needs contiguous memory.
         A trial step decides it.
+    observers : list of Callback
+        Callbacks that look at the training, after those of the engine.
     """
 
     part: Part
@@ -134,6 +136,7 @@ class Training:
     held: Part | None = None
     rates: list[float] | None = None
     is_contiguous: bool = False
+    observers: list = field(default_factory=list)
 
     @property
     def n_epochs(self):
@@ -321,7 +324,7 @@ def _callbacks(network, training, layers):
     for phase in later:
         loss = None if phase.loss is first.loss else copy.deepcopy(phase.loss)
         callbacks.append(DeferredWeights(phase.start, loss, phase.weight, phase.valid_weight))
-    return callbacks, best
+    return callbacks + training.observers, best
 
 
 def _watched(loss, valid):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
+from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer
 from sklearn.utils import check_consistent_length, check_random_state
@@ -25,7 +26,6 @@ from skimb._engine import (
     build_augmentation,
     check_net_callbacks,
     dataset_of,
-    epoch_records,
     exponent_of,
     loss_parameters,
     resolve_device,
@@ -56,6 +56,7 @@ from skimb._pixel_values import levels_of, pixel_statistics
 from skimb._unpacking import unpacked
 from skimb._warnings import warn
 from skimb.losses import Loss, RegressionLoss
+from skimb.neural_network._fit_tasks import FitTasks, fitted_attributes
 from skimb.neural_network._held_out import hold_out
 from skimb.neural_network._net_input import NetInput
 from skimb.neural_network._validation_scores import ValidationScores
@@ -81,7 +82,7 @@ FOUND_BY_VALIDATION = (
 )
 
 
-class BaseCNN(BaseEstimator, metaclass=ABCMeta):
+class BaseCNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """Template of an estimator with a network that reads images.
 
     The object that ``_make_target`` returns does everything that differs between class labels and
@@ -236,13 +237,16 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         # A fit that fails leaves the estimator unfitted, never partly fitted.
         self.__dict__.pop("net_", None)
         training = self._prepare(X, y, sample_weight, groups, X_val=X_val, y_val=y_val)
-        epoch = self._train(training)
+        tasks = FitTasks(self, X, y, sample_weight).begin(training)
+        with tasks.of(training, "find the best epoch"):
+            epoch = self._train(training)
         self._warn_of_short_training(training)
         if self.early_stopping == "refit":
-            self._refit(X, y, sample_weight, n_epochs=epoch + 1, plan=training.plan)
+            self._refit(X, y, sample_weight, n_epochs=epoch + 1, plan=training.plan, tasks=tasks)
+        tasks.end()
         return self
 
-    def _refit(self, X, y, sample_weight, *, n_epochs, plan):
+    def _refit(self, X, y, sample_weight, *, n_epochs, plan, tasks):
         """Train again on all samples, for the number of epochs found best, at the same rates."""
         found = {name: value for name, value in vars(self).items() if name in FOUND_BY_VALIDATION}
         del self.net_
@@ -250,7 +254,9 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
         length = TrainingLength(plan.batch_size, plan.n_epochs, plan.steps)
         if self.verbose:
             print(f"Training again on all samples, for the {n_epochs} epochs found best:")
-        self._train(self._prepare(X, y, sample_weight, rates=rates, length=length))
+        training = self._prepare(X, y, sample_weight, rates=rates, length=length)
+        with tasks.of(training, "train on all samples"):
+            self._train(training)
         self.__dict__.update(found)
 
     def _train(self, training):
@@ -441,11 +447,7 @@ class BaseCNN(BaseEstimator, metaclass=ABCMeta):
 
     def _conclude(self, training, net):
         """Set the fitted attributes from a trained net and its target."""
-        self.__dict__.update(training.target.fitted())
-        self.history_ = epoch_records(net.history)
-        self.n_iter_ = len(self.history_)
-        self.validation_indices_ = training.valid_indices
-        self.net_ = net
+        self.__dict__.update(fitted_attributes(training, net))
 
     def _split(self, part, target, groups, rng):
         """Return the samples of the training part and of the validation part."""
