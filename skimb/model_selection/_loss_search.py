@@ -26,6 +26,7 @@ from sklearn.utils.metadata_routing import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from skimb._callback_tasks import begin_fit, part_of_fit
 from skimb._engine import DivergenceError
 from skimb._params import (
     HasMethods,
@@ -272,12 +273,16 @@ class LossSearchCV(GridSearchCV):
             (indices[train], indices[test])
             for train, test in cv.split(X, y, **routed.splitter.split)
         ]
+        weight = of_training.get("sample_weight")
+        task = begin_fit(self, X, y, n_tasks=1 + bool(self.refit), sample_weight=weight)
         run = self._search_heads if self.search == "heads" else self._search_end_to_end
-        run(model, candidates, X, y, splits, _Metadata(metadata, of_training))
+        run(model, candidates, X, y, splits, _Metadata(metadata, of_training), task)
         if self.refit and not hasattr(self, "best_estimator_"):
-            begin = time.perf_counter()
-            self.best_estimator_ = self._final_estimator(model).fit(X, y, **of_training)
+            begin, best = time.perf_counter(), self._final_estimator(model)
+            with part_of_fit(task, "refit-with-best-params", self, best, X=X, y=y):
+                self.best_estimator_ = best.fit(X, y, **of_training)
             self.refit_time_ = time.perf_counter() - begin
+        task.call_on_fit_task_end(estimator=self)
         if self.refit and hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
         return self
@@ -419,8 +424,14 @@ class LossSearchCV(GridSearchCV):
 
     # ------------------------------------------------------------------------ over heads
 
-    def _search_heads(self, model, candidates, X, y, splits, metadata):
-        backbones = self._backbones(model, X, y, splits, metadata)
+    def _search_heads(self, model, candidates, X, y, splits, metadata, task):
+        n_tasks = 0 if self.backbone == "given" else len(splits)
+        options = {"max_subtasks": n_tasks, "sequential_subtasks": False}
+        with part_of_fit(task, "search", self, **options) as search:
+            self._search_on_embeddings(model, candidates, X, y, splits, metadata, search)
+
+    def _search_on_embeddings(self, model, candidates, X, y, splits, metadata, task):
+        backbones = self._backbones(model, X, y, splits, metadata, task)
         begin = time.perf_counter()
         model, trainees = _seeded(model), []
         for (train, _), (embedded, start, _) in zip(splits, backbones, strict=True):
@@ -442,7 +453,7 @@ class LossSearchCV(GridSearchCV):
         spent = np.array([seconds for _, _, seconds in backbones]) / len(candidates)
         self._score(bank, candidates, y, metadata, spent + seconds / len(heads))
 
-    def _backbones(self, model, X, y, splits, metadata):
+    def _backbones(self, model, X, y, splits, metadata, task):
         """Return for each fold embeddings of all samples, the start of the heads, and the seconds.
 
         Where a network diverged, its error is returned instead of its embeddings.
@@ -454,11 +465,13 @@ class LossSearchCV(GridSearchCV):
             seconds = time.perf_counter() - begin
             self._report("embedding", seconds)
             return [(embedded, start, seconds / len(splits))] * len(splits)
+        # Made here: tasks in other processes cannot add to the tree of this one.
+        tasks = [task.subcontext(task_name="backbone", task_id=fold) for fold in range(len(splits))]
         made = Parallel(n_jobs=self.n_jobs)(
             delayed(_fit_and_embed)(
-                model, X, safe_indexing(X, train), y[train], metadata.of_samples(train)
+                model, X, safe_indexing(X, train), y[train], metadata.of_samples(train), self, task
             )
-            for train, _ in splits
+            for task, (train, _) in zip(tasks, splits, strict=True)
         )
         for fold, (_, _, seconds) in enumerate(made):
             self._report(f"backbone of fold {fold}", seconds)
@@ -466,7 +479,7 @@ class LossSearchCV(GridSearchCV):
 
     # ------------------------------------------------------------------------ end to end
 
-    def _search_end_to_end(self, model, candidates, X, y, splits, metadata):
+    def _search_end_to_end(self, model, candidates, X, y, splits, metadata, task):
         begin = time.perf_counter()
         model, trainees = _seeded(model), []
         if isinstance(X, np.ndarray) and X.dtype.kind in "fiu" and X.dtype != np.uint8:
@@ -481,10 +494,11 @@ class LossSearchCV(GridSearchCV):
                 is_sound = not isinstance(trainee, Exception)
                 reason = (why_alone(trainee) or why_slower(trainee)) if is_sound else None
                 if reason is not None:
-                    self._search_one_by_one(model, X, y, splits, metadata, reason)
+                    self._search_one_by_one(model, X, y, splits, metadata, task, reason)
                     return
                 trainees.append(trainee)
-        networks = _trained(trainees)
+        with part_of_fit(task, "search", self, X=X, y=y):
+            networks = _trained(trainees)
         seconds = time.perf_counter() - begin
         self._report(f"{len(networks)} networks", seconds)
         self.is_vectorized_ = True
@@ -492,12 +506,13 @@ class LossSearchCV(GridSearchCV):
         spent = np.full(len(splits), seconds / len(networks))
         self._score(bank, candidates, y, metadata, spent)
 
-    def _search_one_by_one(self, model, X, y, splits, metadata, reason):
+    def _search_one_by_one(self, model, X, y, splits, metadata, task, reason):
         warn(
             f"The networks of the candidates are trained one by one: {reason}.",
         )
         search = self._plain_search(model, self.param_grid, splits, self.refit, self.n_jobs)
-        search.fit(X, y, **metadata.consumed_by(search))
+        with part_of_fit(task, "search one by one", self, search, X=X, y=y):
+            search.fit(X, y, **metadata.consumed_by(search))
         self.is_vectorized_ = False
         self._take_over(search, search.cv_results_, list(search.cv_results_["params"]))
         if self.refit:
@@ -641,7 +656,7 @@ def _or_error(prepare, *args):
         return exc
 
 
-def _fit_and_embed(model, X, part, target, metadata):
+def _fit_and_embed(model, X, part, target, metadata, caller, task):
     """Train stage 1 on a part; return the embeddings of X, the start of the heads, and the seconds.
 
     If the network diverges, the error is returned instead of the embeddings.
@@ -652,7 +667,11 @@ def _fit_and_embed(model, X, part, target, metadata):
     build_head(model, rng)
     network = CNNClassifier() if model.estimator is None else model.estimator
     try:
-        network = seeded_clone(network, rng).fit(part, target, **metadata)
+        network = seeded_clone(network, rng)
+        with task.propagate_callback_context(network):
+            task.call_on_fit_task_begin(estimator=caller, X=part, y=target)
+            network.fit(part, target, **metadata)
+            task.call_on_fit_task_end(estimator=caller, X=part, y=target)
     except DivergenceError as exc:
         return exc, None, time.perf_counter() - begin
     start = starting_layer(network, target)

@@ -5,12 +5,14 @@ from numbers import Integral, Real
 import numpy as np
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.callback import CallbackSupportMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import get_scorer
 from sklearn.utils import check_random_state, indexable
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from skimb._callback_tasks import begin_fit, part_of_fit
 from skimb._groups import checked_groups, held_out_folds
 from skimb._images import checked_once, fit_images
 from skimb._label_measures import MEASURES, reads_labels, score_labels
@@ -138,7 +140,7 @@ def _counts(candidates, margins, rival, target, k, n_classes):
     return hits, predicted
 
 
-class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):
+class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Tune the decisions of a network for a measure, by one offset for each class.
 
     A network decides for the most probable class. For a measure other than accuracy (F1 of the
@@ -251,10 +253,17 @@ class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):
         folds = held_out_folds(y, numbers, seed, n_folds=self.cv)
         network = network.estimator if is_frozen else seeded_clone(network, rng)
         log_proba = np.empty((len(y), len(np.unique(y))))
+        folds = list(folds)
+        task = begin_fit(self, X, y, n_tasks=len(folds) + (not is_frozen))
         for train, test in folds:
-            part = _for_part(network, len(y), len(train)).fit(safe_indexing(X, train), y[train])
+            part, rows = _for_part(network, len(y), len(train)), safe_indexing(X, train)
+            with part_of_fit(task, "fit on a part", self, part, X=rows, y=y[train]):
+                part.fit(rows, y[train])
             log_proba[test] = part.predict_log_proba(safe_indexing(X, test))
-        self.estimator_ = network if is_frozen else network.fit(X, y)
+        if not is_frozen:
+            with part_of_fit(task, "fit on all samples", self, network, X=X, y=y):
+                network.fit(X, y)
+        self.estimator_ = network
         self.classes_ = self.estimator_.classes_
         if self.smoothing > 0:
             n_copies = int(np.clip(MOST_NOISY // len(y), 1, 20))
@@ -262,6 +271,7 @@ class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):
             log_proba += self.smoothing * rng.standard_normal(log_proba.shape)
             y = np.tile(y, n_copies)
         self.offsets_ = tune_offsets(log_proba, y, self.classes_, scoring)
+        task.call_on_fit_task_end(estimator=self)
         return self
 
     def _scoring(self, y):

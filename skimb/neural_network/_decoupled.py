@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, is_regressor
+from sklearn.callback import CallbackSupportMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from skimb._callback_tasks import begin_fit, part_of_fit
 from skimb._images import check_images, checked_once, fit_images
 from skimb._params import (
     HasMethods,
@@ -76,7 +78,7 @@ def _head_has(method):
     return test
 
 
-class DecoupledClassifier(ClassifierMixin, BaseEstimator):
+class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     r"""Train a network on the data as they are, then a new last layer on balanced embeddings.
 
     Imbalance hurts the last layer of a network far more than its features [1]_. Stage 1 fits
@@ -291,10 +293,27 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
             value_range=backbone.value_range,
         )
         X = checked_once(X, images)
+        task = begin_fit(self, X, y, n_tasks=2 - is_frozen, sample_weight=sample_weight)
         if not is_frozen:
-            backbone = seeded_clone(backbone, rng).fit(X, y, sample_weight, groups)
+            backbone = seeded_clone(backbone, rng)
+            with part_of_fit(task, "train the network", self, backbone, X=X, y=y):
+                backbone.fit(X, y, sample_weight, groups)
         embedded = backbone.embed(X)
         self.estimator_ = backbone
+        # These two are one step each.
+        shown = None if self.head in ("linear", "tau_normalized") else head
+        with part_of_fit(task, "train the head", self, shown, X=embedded, y=y):
+            self._fit_head(head, embedded, y, sample_weight, rng)
+        if isinstance(self.head_, CNNClassifier):
+            # The network warns of images on another scale, so its head need not.
+            self.head_._levels = None
+        self.classes_ = self.head_.classes_
+        task.call_on_fit_task_end(estimator=self)
+        return self
+
+    def _fit_head(self, head, embedded, y, sample_weight, rng):
+        """Fit the head on the embeddings of the network."""
+        backbone = self.estimator_
         if self.head == "linear":
             start = starting_layer(backbone, y)
             self.head_ = fit_head(head, embedded, y, sample_weight, start)
@@ -306,11 +325,6 @@ class DecoupledClassifier(ClassifierMixin, BaseEstimator):
             self.head_ = head.take(own_layer(backbone)[0], backbone.classes_)
         else:
             self.head_ = self._fit_classifier(head, embedded, y, sample_weight, rng)
-        if isinstance(self.head_, CNNClassifier):
-            # The network warns of images on another scale, so its head need not.
-            self.head_._levels = None
-        self.classes_ = self.head_.classes_
-        return self
 
     def _fit_classifier(self, head, embedded, y, sample_weight, rng):
         """Fit a classifier of the user's on resampled embeddings."""

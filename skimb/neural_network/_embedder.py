@@ -13,12 +13,14 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
+from sklearn.callback import CallbackSupportMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skimb._callback_tasks import begin_fit, part_of_fit
 from skimb._engine import ImageNet, Standardized, WeightedLoss, dataset_of, resolve_device
 from skimb._image_files import is_paths
 from skimb._images import check_images, checked_once, fit_images, warn_of_other_pixels
@@ -33,7 +35,9 @@ from skimb.neural_network._net_input import NetInput
 __all__ = ["CNNEmbedder"]
 
 
-class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class CNNEmbedder(
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Turn images into embeddings, the features that a network has learned.
 
     Imbalance hurts the last layer of a network far more than its features [1]_. Embeddings form a
@@ -208,6 +212,7 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         )
         self.estimator_.eval()
         self.net_ = net.initialize()
+        begin_fit(self, X, None, n_tasks=0).call_on_fit_task_end(estimator=self)
         return images
 
     def _fit_estimator(self, X, y, sample_weight, groups):
@@ -243,13 +248,17 @@ class CNNEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             channels=network.channels,
             value_range=network.value_range,
         )
+        X = checked_once(X, images)
+        task = begin_fit(self, X, y, n_tasks=int(not is_frozen), sample_weight=sample_weight)
         if not is_frozen:
             if self.random_state is None:
                 # The objects that the network holds get their seeds from the network.
                 network = clone(network)
             else:
                 network = seeded_clone(network, check_random_state(self.random_state))
-            network.fit(checked_once(X, images), y, sample_weight, groups)
+            with part_of_fit(task, "train the network", self, network, X=X, y=y):
+                network.fit(X, y, sample_weight, groups)
+        task.call_on_fit_task_end(estimator=self)
         self.estimator_, self._channels, self.net_ = network, network.channels, network.net_
         # The range and the levels of the network's training count.
         self.value_range_, self._levels = network.value_range_, network._levels
