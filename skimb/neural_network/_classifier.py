@@ -190,7 +190,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         `ProgressBar`, loggers. An entry may be a pair ``(name, callback)``. The objects themselves
         are used, not copies, so their results can be read from them, and `net_` keeps them. With
         callbacks the training waits for the device at each step. They see the first training of
-        ``early_stopping="refit"``, not the second.
+        ``early_stopping="refit"``, not the second. Callbacks of scikit-learn, such as its
+        `ProgressBar` and `ScoringMonitor`, are given to `set_callbacks` instead.
     random_state : int, RandomState instance or None, default=None
         Controls initialisation, order, dropout, the validation part and inner samplers. With an
         int, results on the CPU are bitwise equal in any process.

@@ -233,6 +233,9 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         ValueError
             If X, y, a parameter or the network does not fit, before any training step; or if
             the training diverges.
+        MemoryError
+            If not even a single sample fits in memory. A batch that does not fit is worked on in
+            parts.
         """
         # A fit that fails leaves the estimator unfitted, never partly fitted.
         self.__dict__.pop("net_", None)
