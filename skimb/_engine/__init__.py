@@ -16,6 +16,7 @@ from skimb._engine._optimizers import OPTIMIZERS, loss_parameters
 from skimb._engine._rank_similarity import RankSimilarity
 from skimb._engine._runtime import resolve_device, seeded, threads_for, with_live_threads
 from skimb._engine._sample_weights import class_weighted, exponent_of, mean_one, scaled_down
+from skimb._engine._snapshot import snapshot
 from skimb._engine._standardized import Standardized
 from skimb._engine._target import Target
 from skimb._engine._together import train_together, why_alone, why_slower
@@ -62,6 +63,7 @@ __all__ = [
     "scaled_down",
     "seeded",
     "sets_rate",
+    "snapshot",
     "still_falls",
     "threads_for",
     "train",

@@ -27,10 +27,8 @@ def diverged(prefix, epoch, loss, batch=None, gradients=""):
     DivergenceError
     """
     where = "" if batch is None else f" in batch {batch}"
-    found = f"the {prefix} loss of epoch {epoch} is {loss}{where}."
-    return DivergenceError(
-        " ".join(filter(None, [f"Training diverged: {found}", gradients, ADVICE]))
-    )
+    found = f"the {prefix} loss of epoch {epoch} is {loss}{where}"
+    return _error(found, gradients)
 
 
 def ended_diverged(found, watch=None):
@@ -49,9 +47,18 @@ def ended_diverged(found, watch=None):
     """
     when = "" if watch is None else f"in epoch {watch.epoch}, "
     gradients = "" if watch is None else watch.on_gradients()
-    found = f"Training diverged: after the last step, {when}{found}."
-    return DivergenceError(" ".join(filter(None, [found, gradients, ADVICE])))
+    return _error(f"after the last step, {when}{found}", gradients)
+
+
+def _error(found, gradients):
+    found = f"{found}. {gradients}".rstrip(". ")
+    error = DivergenceError(f"Training diverged: {found}. {ADVICE}")
+    error.found = found
+    return error
 
 
 class DivergenceError(ValueError):
     """Raised where a training ends with values that are not finite."""
+
+    #: What was found, without advice.
+    found = ""

@@ -1,5 +1,7 @@
 """The epochs of a training as tasks of scikit-learn's callbacks."""
 
+from typing import Any
+
 import torch
 from skorch.callbacks import Callback
 
@@ -27,7 +29,7 @@ class EpochTasks(Callback):
 
     def __init__(self, context, said, so_far):
         self.context, self.said, self.so_far = context, said, so_far
-        self.task_ = None
+        self.task_: Any = None
 
     def on_epoch_begin(self, net, **kwargs):
         """Begin the task of an epoch."""

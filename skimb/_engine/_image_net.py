@@ -1,6 +1,5 @@
 """The skorch net that reads images: it trains in whole batches and predicts in equal blocks."""
 
-import copy
 from functools import partial
 from typing import Any
 
@@ -344,39 +343,6 @@ class ImageNet(Net):
         finally:
             del self.__dict__["recent_"], self.__dict__["parts_"]
             self.module_.eval()
-
-    def so_far(self, target):
-        """Return a net with the present weights, as if the training had ended with this epoch.
-
-        Call it at the end of an epoch. It is a copy: the training does not see how it is used.
-
-        Parameters
-        ----------
-        target : Target
-            The meaning of the outputs of the copy.
-
-        Returns
-        -------
-        ImageNet
-        """
-        net = object.__new__(type(self))
-        net.__dict__.update(self.__dict__)
-        net.__dict__.update(
-            module_=copy.deepcopy(self.module_),
-            criterion_=copy.deepcopy(self.criterion_),
-            history_=copy.copy(self.history),
-            target=target,
-            predict_nonlinearity=target.interpret_tensor,
-            # Callbacks of the user belong to the training.
-            callbacks_=[],
-            # The copied layers keep what is frozen.
-            layers=None,
-        )
-        net.end_of_epochs()
-        net.module_.eval()
-        del net.__dict__["recent_"], net.__dict__["parts_"]
-        net.drop_training()
-        return net
 
     def drop_training(self):
         """Drop all objects of the training: they hold the data, or copies of the network.

@@ -2,6 +2,7 @@
 
 import gc
 import traceback
+from typing import Any
 
 import torch
 
@@ -70,7 +71,7 @@ class BatchParts:
 
     def __init__(self, net):
         self.net = net
-        self.size = None
+        self.size: Any = None
         self.has_warned = False
 
     def step(self, batch, whole):

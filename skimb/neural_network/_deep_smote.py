@@ -229,7 +229,7 @@ class DeepSMOTE(ImageSampler, BaseOverSampler):
                 device=device,
             )
         except DivergenceError as exc:
-            raise _diverged("its loss is not finite") from exc
+            raise _diverged(exc.found) from exc
         # The loss is checked before each step, but not after the last one.
         if not all(torch.isfinite(values).all() for values in module.parameters()):
             raise _diverged("after the last step, parameters are not finite")

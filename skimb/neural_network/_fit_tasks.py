@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from skimb._engine import EpochTasks, epoch_records
+from skimb._engine import EpochTasks, epoch_records, snapshot
 from skimb._params import callback_context, has_callbacks
 
 __all__ = ["FitTasks", "fitted_attributes"]
@@ -102,6 +102,6 @@ def _so_far(training, net):
     """Return the fitted attributes as if the training had ended with the present epoch."""
     # A calibration fits temperatures, which the training must not see.
     target = copy.deepcopy(training.target)
-    net = net.so_far(target)
+    net = snapshot(net, target)
     target.conclude(replace(training, target=target), net, len(net.history) - 1)
     return fitted_attributes(replace(training, target=target), net)

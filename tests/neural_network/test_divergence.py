@@ -183,6 +183,14 @@ def test_an_auto_encoder_that_diverges_in_its_last_step_makes_no_images(lr, few)
     assert not hasattr(sampler, "module_")
 
 
+def test_an_auto_encoder_whose_loss_is_not_finite_names_its_batch(few):
+    X, y = few
+    sampler = DeepSMOTE(lr=1e20, max_epochs=3, batch_size=20, random_state=0)
+    found = r"The auto-encoder diverged: the train loss of epoch \d is \w+ in batch \d\. '?\w+"
+    with pytest.raises(ValueError, match=found):
+        sampler.fit_resample(X, y)
+
+
 def tiny(n_channels, n_outputs):
     """Return a network that trains together with others."""
     return nn.Sequential(
