@@ -3,7 +3,10 @@
 import gc
 import multiprocessing
 import os
+import signal
+import subprocess
 import sys
+import textwrap
 import weakref
 
 import numpy as np
@@ -79,6 +82,49 @@ def test_no_worker_outlives_a_training_that_fails(error, early_stopping, files):
     # The traceback of the error is still there, and with it the frames of the training.
     assert kept.value.__traceback__ is not None
     assert not children()
+
+
+INTERRUPTED = """
+    import multiprocessing
+    import sys
+
+    from skorch.callbacks import Callback
+
+    from skimb.neural_network import CNNClassifier
+
+
+    class Workers(Callback):
+        def on_batch_end(self, net, **kwargs):
+            print(*[child.pid for child in multiprocessing.active_children()], flush=True)
+
+
+    clf = CNNClassifier(num_workers=2, batch_size=4, max_epochs=10**6, net_callbacks=[Workers()])
+    clf.fit(sys.argv[1:], [0, 1] * 20)
+"""
+
+
+@pytest.mark.slow
+@on_linux
+def test_no_worker_outlives_an_interrupt_from_outside(files):
+    command = [sys.executable, "-c", textwrap.dedent(INTERRUPTED), *files[0]]
+    # Only the process that trains gets the signal, as from ``kill -INT``.
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A test run in the background ignores interrupts, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        assert process.stdout is not None
+        workers = process.stdout.readline().split()
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert len(workers) == 2
+    assert process.returncode == -signal.SIGINT
+    assert "KeyboardInterrupt" in error
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in workers)
 
 
 @pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
