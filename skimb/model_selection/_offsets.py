@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import get_scorer
@@ -11,6 +10,7 @@ from sklearn.utils import check_random_state, indexable
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from skimb._decision_rule import DecisionRule
 from skimb._groups import checked_groups, held_out_folds
 from skimb._images import checked_once, fit_images
 from skimb._label_measures import MEASURES, reads_labels, score_labels
@@ -278,6 +278,16 @@ class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):
             )
         return scorer
 
+    def decision_rule(self):
+        """Return the offsets as a `DecisionRule`, by which the classifier is exported.
+
+        Returns
+        -------
+        DecisionRule
+        """
+        check_is_fitted(self)
+        return DecisionRule(log_offsets=self.offsets_)
+
     def predict_log_proba(self, X):
         """Return the log-probabilities after the offsets.
 
@@ -291,7 +301,7 @@ class TunedOffsetsClassifierCV(ClassifierMixin, BaseEstimator):
         ndarray of shape (n, n_classes)
         """
         check_is_fitted(self)
-        return log_softmax(self.estimator_.predict_log_proba(X) + self.offsets_, axis=1)
+        return self.decision_rule().log_probabilities(self.estimator_.predict_log_proba(X))
 
     def predict_proba(self, X):
         """Return the probabilities after the offsets.
