@@ -108,7 +108,8 @@ def steps_of(fitted, before=None):
         # It may hold a classifier that was fitted before, and then needs no `fit`.
         inner = getattr(fitted, "estimator_", fitted.estimator)
         return _decided(fitted, steps_of(inner, before), _fixed_threshold)
-    check_is_fitted(fitted)
+    if hasattr(fitted, "fit"):
+        check_is_fitted(fitted)
     if isinstance(fitted, CalibratedClassifierCV):
         raise ValueError(
             "CalibratedClassifierCV cannot be exported. Let the network calibrate itself, "
