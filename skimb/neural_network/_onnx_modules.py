@@ -168,11 +168,11 @@ class LogPosterior(nn.Module):
         if isinstance(posterior.loss, Loss):
             self.loss = copy.deepcopy(posterior.loss).to("cpu")
             self.map = "decision_logits" if prior is None else "effective_logits"
-        self.temperature = posterior.decision_temperature
-        shift = None
+        temperature, shift = posterior.decision_temperature, None
         if prior is not None:
-            self.temperature = posterior.temperature
+            temperature = posterior.temperature
             shift = _doubles(np.log(prior) - np.log(posterior.effective_prior))
+        self.register_buffer("temperature", _doubles(temperature))
         self.register_buffer("shift", shift)
 
     def forward(self, logits):
@@ -180,9 +180,7 @@ class LogPosterior(nn.Module):
         # In float32, because onnxruntime has no softplus of float64.
         if self.map is not None:
             logits = getattr(self.loss, self.map)(logits)
-        logits = logits.double()
-        if self.temperature != 1:
-            logits = logits / self.temperature
+        logits = logits.double() / self.temperature
         return F.log_softmax(logits if self.shift is None else logits + self.shift, dim=1)
 
 
@@ -196,11 +194,13 @@ class Unstandardized(nn.Module):
 
     def __init__(self, mean, scale):
         super().__init__()
-        self.mean, self.scale = float(mean), float(scale)
+        # float32 would lose the differences of values that are far from zero; the exporter writes
+        # Python's numbers as float32.
+        self.register_buffer("mean", _doubles(mean))
+        self.register_buffer("scale", _doubles(scale))
 
     def forward(self, outputs):
         """Return values ``(n,)``, float64."""
-        # float32 would lose the differences of values that are far from zero.
         return outputs[:, 0].double() * self.scale + self.mean
 
 
@@ -239,7 +239,7 @@ def _scores(rule, log_proba):
     value = (
         value - others.logsumexp(dim=1, keepdim=True) if rule.score == "log_odds" else value.exp()
     )
-    chosen = torch.where(value >= rule.threshold, torch.inf, -torch.inf)
+    chosen = torch.where(value >= _doubles(rule.threshold), torch.inf, -torch.inf)
     own = torch.arange(n_classes) == positive
     return torch.where(own, chosen, shifted - others.amax(dim=1, keepdim=True))
 
