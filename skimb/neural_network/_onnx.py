@@ -271,7 +271,7 @@ def _compare(fitted, steps, path, dtype):
         # Images of noise may lie beyond those of the training.
         warnings.simplefilter("ignore")
         if steps.task == "embedding":
-            _refuse_difference(model.transform(source), _embedded(fitted, source), "embeddings")
+            _refuse_difference(model.transform(source), fitted.transform(source), "embeddings")
         elif steps.task == "regression":
             _refuse_difference(model.predict(source), fitted.predict(source), "predictions")
         else:
@@ -292,10 +292,6 @@ def _some_images(source, dtype):
     images[0] = 0.5
     images = low + (high - low) * images.clip(0, 1)
     return images.clip(0, 255).astype(np.uint8) if dtype == "uint8" else images.astype(np.float32)
-
-
-def _embedded(fitted, source):
-    return fitted.transform(source) if hasattr(fitted, "transform") else fitted.embed(source)
 
 
 def _refuse_difference(found, wanted, what, tolerance=None):

@@ -141,6 +141,9 @@ class LinearScores(nn.Module):
     bias : ndarray of shape (n_classes,), default=None
     """
 
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+
     def __init__(self, weight, bias=None):
         super().__init__()
         self.register_buffer("weight", _doubles(weight))

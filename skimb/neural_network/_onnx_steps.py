@@ -79,7 +79,7 @@ class Steps:
         return (*self.modules, Classify(self.rules))
 
 
-def steps_of(fitted, before=None):
+def steps_of(fitted, before=None) -> Any:
     """Return the steps of a fitted estimator.
 
     Parameters

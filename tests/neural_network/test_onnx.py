@@ -3,7 +3,11 @@
 import json
 import logging
 import os
+import re
+import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +41,7 @@ pytestmark = pytest.mark.slow
 BATCHES = (1, 2, 7, 64)
 
 
-def network(module="linear", **options):
+def network(module: Any = "linear", **options):
     return CNNClassifier(
         module, **{"max_epochs": 1, "steps_per_epoch": 4, "random_state": 0} | options
     )
@@ -259,7 +263,7 @@ def test_the_process_and_the_estimator_stay_as_they_were(tmp_path, fitted, data,
     def state():
         return (
             torch.get_rng_state().tolist(),
-            np.random.get_state()[1].tolist(),
+            np.random.get_state(legacy=False)["state"]["key"].tolist(),
             torch.get_num_threads(),
             torch.is_grad_enabled(),
             logger.level,
@@ -324,3 +328,25 @@ def test_a_network_that_cannot_be_exported_leaves_nothing_behind(tmp_path, data,
         export_onnx(clf, path)
     assert os.listdir(tmp_path) == ["a.onnx"]
     assert path.read_text() == "an older file"
+
+
+def test_the_script_of_the_guide_serves_a_file_without_skimb(tmp_path, data):
+    from PIL import Image
+
+    X, y = data
+    clf = network().fit(X, y)
+    export_onnx(clf, tmp_path / "digits.onnx")
+    Image.fromarray(X[0]).save(tmp_path / "image.png")
+    page = (Path(__file__).parents[2] / "docs/guide/export.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```python\n(import numpy, onnxruntime.*?)```", page, re.DOTALL)
+    code = script + (
+        "import sys\n"
+        "assert not {'skimb', 'torch', 'sklearn', 'onnx'} & set(sys.modules)\n"
+        "print(label[0], *probabilities[0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    label, *proba = done.stdout.split()
+    assert label == clf.predict(X[:1])[0]
+    np.testing.assert_allclose(np.array(proba, float), clf.predict_proba(X[:1])[0], atol=1e-4)

@@ -4,6 +4,7 @@ The exporter takes seconds, and what it makes of these steps is tested in test_o
 """
 
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ from skimb.over_sampling import RandomOverSampler
 STEPS = 4
 
 
-def network(module="simple_cnn", **options):
+def network(module: Any = "simple_cnn", **options):
     return CNNClassifier(
         module, **{"max_epochs": 1, "steps_per_epoch": STEPS, "random_state": 0} | options
     )
@@ -74,7 +75,7 @@ def fitted_two(two):
     return network().fit(*two)
 
 
-def run(fitted, X):
+def run(fitted, X) -> Any:
     """Return the outputs of the steps of a fitted estimator."""
     steps = steps_of(fitted)
     layout, _ = steps.source._input_form
@@ -227,7 +228,7 @@ def test_tuned_offsets_are_inside(fitted, data):
 class Wrapper(ClassifierMixin, BaseEstimator):
     """A wrapper that skimb does not know: it has `decision_rule` and `estimator_`."""
 
-    def __init__(self, estimator, rule=None):
+    def __init__(self, estimator, rule: Any = None):
         self.estimator = estimator
         self.rule = rule
 
