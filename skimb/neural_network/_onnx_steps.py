@@ -68,6 +68,12 @@ class Steps:
     classes: Any = None
     rules: tuple = field(default=())
 
+    @property
+    def device(self):
+        """The device on which the estimator predicts."""
+        net = getattr(self.source, "net_", None) or self.source.estimator_.net_
+        return torch.device(net.device)
+
     def then(self, *modules, **changes):
         """Return these steps with further modules at the end."""
         return replace(self, modules=(*self.modules, *modules), **changes)
