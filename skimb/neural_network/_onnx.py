@@ -5,7 +5,8 @@ import json
 import logging
 import os
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,9 @@ TOLERANCE = 1e-4
 #: convolutions with fewer digits (TF32); the file is run on the CPU.
 ON_GPU = 100
 
-#: Loggers of the exporter, which write about operators of libraries that are not installed.
-TALKATIVE = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
+#: Libraries whose loggers write about operators that are not installed, and whole graphs where an
+#: export fails.
+TALKATIVE = ("torch", "onnxscript", "onnx_ir")
 
 #: The number of images on which a file is compared with the estimator, and that of a batch.
 N_COMPARED, N_BATCH = 7, 3
@@ -164,34 +166,55 @@ def _traced(graph, layout, dtype, image_shape, task):
     example = torch.zeros(2, *(sides[axis] for axis in layout[1:]), dtype=getattr(torch, dtype))
     try:
         with _undisturbed():
+            # Where it fails, it prints a part of the graph.
+            with redirect_stderr(StringIO()):
+                exported = torch.export.export(
+                    graph, (example,), dynamic_shapes=({0: torch.export.Dim("n")},), strict=False
+                )
             program = torch.onnx.export(
-                graph,
+                exported,
                 (example,),
                 input_names=[INPUT],
                 output_names=list(TASKS[task]),
-                dynamic_shapes=({0: torch.export.Dim("n")},),
                 dynamo=True,
                 verbose=False,
             )
-            assert program is not None
-            return program.model_proto
+        assert program is not None
+        return _with_named_axis(program.model_proto)
     # The exporter, and a user's module, may raise anything.
     except Exception as exc:
         cause = exc
         while cause.__cause__ is not None:
             cause = cause.__cause__
-        text = " ".join(str(cause).split())
+        text = str(cause).strip().partition("\n")[0]
         raise ValueError(
-            f"torch cannot export this network for any number of images: {type(cause).__name__}: "
-            f"{text:.500} A network can be exported if its forward pass has no branches that "
-            "depend on values, and no fixed number of images."
+            "torch cannot export this network for any number of images. The forward pass may have "
+            "no branches that depend on values, and no fixed number of images. "
+            f"{type(cause).__name__}: {text:.500}"
         ) from exc
+
+
+def _with_named_axis(model):
+    """Return a model whose number of images has the name "n"."""
+    graph = model.graph
+    name = graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    # Shapes of values between are optional.
+    del graph.value_info[:]
+    for value in (*graph.input, *graph.output):
+        for side in value.type.tensor_type.shape.dim:
+            if side.dim_param == name:
+                side.dim_param = "n"
+    return model
 
 
 @contextmanager
 def _undisturbed():
     """Restore the state of the process, and silence the exporter's notes to its developers."""
     loggers = [logging.getLogger(name) for name in TALKATIVE]
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        # A level of their own would let them write.
+        if name.startswith(TALKATIVE) and isinstance(logger, logging.Logger) and logger.level:
+            loggers.append(logger)
     levels = [logger.level for logger in loggers]
     with (
         exclusive(),
@@ -201,7 +224,7 @@ def _undisturbed():
     ):
         warnings.simplefilter("ignore")
         for logger in loggers:
-            logger.setLevel(logging.ERROR)
+            logger.setLevel(logging.CRITICAL)
         try:
             yield
         finally:

@@ -314,7 +314,9 @@ def test_a_network_of_the_user_is_exported(tmp_path, data):
     ("kind", "message"),
     [("branch", "torch cannot export this network"), ("random", "differ by")],
 )
-def test_a_network_that_cannot_be_exported_leaves_nothing_behind(tmp_path, data, kind, message):
+def test_a_network_that_cannot_be_exported_leaves_nothing_behind(
+    tmp_path, data, kind, message, capfd
+):
     clf = network(Own, module_params={"kind": kind}).fit(*data)
     path = tmp_path / "a.onnx"
     path.write_text("an older file")
@@ -322,6 +324,7 @@ def test_a_network_that_cannot_be_exported_leaves_nothing_behind(tmp_path, data,
         export_onnx(clf, path)
     assert os.listdir(tmp_path) == ["a.onnx"]
     assert path.read_text() == "an older file"
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_script_of_the_guide_serves_a_file_without_skimb(tmp_path, data):
