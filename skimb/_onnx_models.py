@@ -223,9 +223,30 @@ class OnnxModel:
         ValueError
             If the images do not fit, or the file has no classes.
         """
+        return self.predict_with_proba(images)[1]
+
+    def predict_with_proba(self, images):
+        """Return the labels and the probabilities of one run: both are outputs of the network.
+
+        Parameters
+        ----------
+        images : array-like
+            As in `predict`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,)
+        probabilities : ndarray of shape (n, n_classes), float32
+
+        Raises
+        ------
+        ValueError
+            If the images do not fit, or the file has no classes.
+        """
         if self.task != "classification":
             raise ValueError(f"{self.path} has no classes: its task is {self.task!r}.")
-        return self._run(images)[1]
+        label, proba = self._run(images)
+        return (label if label.dtype != object else label.astype(str)), proba
 
     def transform(self, images):
         """Return the embedding of each image.

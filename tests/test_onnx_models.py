@@ -95,6 +95,9 @@ def test_labels_have_the_type_of_the_classes(tmp_path):
     assert words.predict(images()).dtype.kind == "U"
     assert numbers.predict(images()).dtype == np.int64
     assert set(numbers.predict(images(50))) == {3, 7}
+    label, proba = words.predict_with_proba(images())
+    np.testing.assert_array_equal(label, words.predict(images()))
+    np.testing.assert_array_equal(proba, words.predict_proba(images()))
 
 
 def test_files_are_read_and_resized(tmp_path):

@@ -17,12 +17,15 @@ from torch import nn
 import skimb
 from skimb._files import replacing, why_not_writable
 from skimb._image_source import as_source
-from skimb._onnx_models import FORMAT, INPUT, TASKS, OnnxModel, seal, sealing_entry
+from skimb._onnx_models import FORMAT, INPUT, LAYOUTS, TASKS, OnnxModel, seal, sealing_entry
 from skimb._process import exclusive
 from skimb.neural_network._onnx_modules import Pixels
 from skimb.neural_network._onnx_steps import steps_of
 
 __all__ = ["export_onnx"]
+
+#: The dtypes of an input.
+DTYPES = ("uint8", "float32")
 
 #: The largest size of a file of ONNX, and what the graph takes apart from the numbers.
 MOST_BYTES, GRAPH_BYTES = 2**31 - 1, 2**24
@@ -106,7 +109,7 @@ def export_onnx(fitted, path, *, dtype: Any = "auto"):
     >>> abs(probabilities - clf.predict_proba(X[:4])).max() < 1e-4
     True
     """
-    if dtype not in ("auto", "uint8", "float32"):
+    if dtype not in ("auto", *DTYPES):
         raise ValueError(f"`dtype` must be 'auto', 'uint8' or 'float32'. Got {dtype!r}.")
     path = Path(os.fspath(path))
     reason = why_not_writable(path)
@@ -116,10 +119,7 @@ def export_onnx(fitted, path, *, dtype: Any = "auto"):
         raise ValueError(f"`path`={str(path)!r} cannot be written: {reason}.")
     steps = steps_of(fitted)
     onnx = _import_onnx()
-    layout, seen = getattr(steps.source, "_input_form", (None, "float32"))
-    if layout is None:
-        # An estimator of an earlier version has not kept the axes.
-        layout = "NF" if steps.source._fitted_on_rows else "NHWC"
+    layout, seen = _input_form(steps.source)
     dtype = seen if dtype == "auto" else dtype
     image_shape = steps.source.image_shape_
     graph = nn.Sequential(Pixels(layout, image_shape), *steps.complete()).eval()
@@ -132,6 +132,15 @@ def export_onnx(fitted, path, *, dtype: Any = "auto"):
     with replacing(path) as temporary:
         temporary.write_bytes(data)
         _compare(fitted, steps, temporary, dtype)
+
+
+def _input_form(source):
+    """Return the axes and the dtype of the X that an estimator was fitted on."""
+    form = getattr(source, "_input_form", None)
+    if isinstance(form, tuple) and len(form) == 2 and form[0] in LAYOUTS and form[1] in DTYPES:
+        return form
+    # An estimator that an earlier version fitted has not kept them.
+    return "NF" if source._fitted_on_rows else "NHWC", "float32"
 
 
 def _import_onnx():

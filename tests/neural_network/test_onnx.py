@@ -235,6 +235,26 @@ def test_a_network_of_bytes_may_take_floats(tmp_path, data):
     np.testing.assert_allclose(model.predict_proba(X + 0.5), clf.predict_proba(X + 0.5), atol=1e-4)
 
 
+def test_a_network_of_an_earlier_version_takes_channels_last(tmp_path, data):
+    X, y = data
+    clf = network().fit(X, y)
+    del clf._input_form
+    export_onnx(clf, tmp_path / "a.onnx")
+    model = OnnxModel(tmp_path / "a.onnx")
+    assert (model.layout, model.dtype) == ("NHWC", "float32")
+    np.testing.assert_allclose(model.predict_proba(X), clf.predict_proba(X), atol=1e-4)
+
+
+def test_rows_of_a_table_are_read_as_in_fit(tmp_path, data):
+    X, y = data
+    rows = X.reshape(len(X), -1) / 255
+    assert_equal(
+        network("simple_cnn", image_shape=(1, 8, 8)).fit(rows, y),
+        rows.astype(np.float32),
+        tmp_path / "a.onnx",
+    )
+
+
 @pytest.mark.parametrize("depth", [8, 16])
 def test_networks_of_files_take_decoded_images(tmp_path, data, depth):
     from PIL import Image
