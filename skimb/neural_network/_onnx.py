@@ -106,7 +106,7 @@ def export_onnx(fitted, path, *, dtype: Any = "auto"):
     ...     export_onnx(clf, path)
     ...     session = onnxruntime.InferenceSession(path)
     >>> label, probabilities = session.run(None, {"images": X[:4]})
-    >>> abs(probabilities - clf.predict_proba(X[:4])).max() < 1e-4
+    >>> bool(abs(probabilities - clf.predict_proba(X[:4])).max() < 1e-4)
     True
     """
     if dtype not in ("auto", *DTYPES):

@@ -369,6 +369,16 @@ def test_the_script_of_the_guide_serves_a_file_without_skimb(tmp_path, data):
     np.testing.assert_allclose(np.array(proba, float), clf.predict_proba(X[:1])[0], atol=1e-4)
 
 
+def test_an_interrupt_leaves_nothing_behind(tmp_path, fitted, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skimb.neural_network._onnx._compare", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export_onnx(fitted, tmp_path / "a.onnx")
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.cuda
 def test_a_network_on_a_gpu_is_exported(tmp_path, data):
     if not torch.cuda.is_available():
