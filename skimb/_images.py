@@ -76,6 +76,13 @@ class ImageLayout:
         """Number of values in one image."""
         return int(np.prod(self.image_shape))
 
+    @property
+    def axes(self):
+        """The axes of X by letters: "NHW", "NHWC", "NCHW", or "NF" for rows."""
+        if self.channels is not None:
+            return "NHWC" if self.channels == "last" else "NCHW"
+        return "NHW" if len(self.row_shape) == 2 else "NF"
+
     def to_channels_last(self, X):
         """Return X as an array of shape ``(n, H, W, C)``, without a copy where possible."""
         n_channels, height, width = self.image_shape
@@ -253,7 +260,7 @@ def fit_images(
     """Validate X and y in ``fit``, and read X as images.
 
     Sets ``n_features_in_``, ``image_shape_``, ``value_range_`` and, for frames,
-    ``feature_names_in_``.
+    ``feature_names_in_``; and for `export_onnx` the axes and the dtype of X.
 
     Parameters
     ----------
@@ -291,6 +298,7 @@ def fit_images(
         images = read_source(X, image_shape)
         estimator.image_shape_ = tuple(images.image_shape)
         estimator._fitted_on_rows = False
+        estimator._input_form = "NHWC", _input_type(images)
         _take_range(estimator, images, given)
         return images, y
     came = X = unpacked(X)
@@ -304,8 +312,14 @@ def fit_images(
     estimator.image_shape_ = layout.image_shape
     estimator._fitted_on_rows = X.ndim == 2
     images = _from_array(layout.to_channels_last(X), came)
+    estimator._input_form = layout.axes, _input_type(images)
     _take_range(estimator, images, given)
     return images, y
+
+
+def _input_type(images):
+    """Return the dtype in which an exported network takes such images."""
+    return "uint8" if images.dtype == np.uint8 else "float32"
 
 
 def _take_range(estimator, images, given):

@@ -31,6 +31,7 @@ __all__ = [
     "plain",
     "plain_params",
     "safe_indexing",
+    "tuned_label",
 ]
 
 BaseScorer: Any = _scorer._BaseScorer
@@ -198,3 +199,18 @@ def plain_params(estimator):
         if isinstance(value, Number) and type(value) not in (bool, int, float)
     }
     return SimpleNamespace(**{**params, **numbers})
+
+
+def tuned_label(tuned):
+    """Return the label of the positive class of a fitted `TunedThresholdClassifierCV`.
+
+    Parameters
+    ----------
+    tuned : TunedThresholdClassifierCV
+        The fitted classifier, which takes this label from its scorer.
+
+    Returns
+    -------
+    label, or None for the last class
+    """
+    return tuned._curve_scorer._get_pos_label()

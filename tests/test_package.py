@@ -81,7 +81,8 @@ def test_the_lowest_versions_are_those_that_are_tested():
     root = Path(skimb.__file__).parents[1]
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    lists = [project["dependencies"], *(extras[name] for name in ("augment", "pretrained", "test"))]
+    names = ("augment", "onnx", "pretrained", "test")
+    lists = [project["dependencies"], *(extras[name] for name in names)]
     promised = {}
     for requirement in map(Requirement, [text for texts in lists for text in texts]):
         if requirement.name != "skimb":

@@ -3,7 +3,6 @@
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.callback import CallbackSupportMixin
 from sklearn.frozen import FrozenEstimator
@@ -13,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import begin_fit, part_of_fit
+from skimb._decision_rule import DecisionRule
 from skimb._groups import checked_groups, held_out_folds
 from skimb._images import checked_once, fit_images
 from skimb._label_measures import MEASURES, reads_labels, score_labels
@@ -288,6 +288,16 @@ class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstima
             )
         return scorer
 
+    def decision_rule(self):
+        """Return the offsets as a `DecisionRule`, by which the classifier is exported.
+
+        Returns
+        -------
+        DecisionRule
+        """
+        check_is_fitted(self)
+        return DecisionRule(log_offsets=self.offsets_)
+
     def predict_log_proba(self, X):
         """Return the log-probabilities after the offsets.
 
@@ -301,7 +311,7 @@ class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstima
         ndarray of shape (n, n_classes)
         """
         check_is_fitted(self)
-        return log_softmax(self.estimator_.predict_log_proba(X) + self.offsets_, axis=1)
+        return self.decision_rule().log_probabilities(self.estimator_.predict_log_proba(X))
 
     def predict_proba(self, X):
         """Return the probabilities after the offsets.

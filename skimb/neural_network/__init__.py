@@ -7,6 +7,7 @@ from skimb.neural_network._classifier import CNNClassifier
 from skimb.neural_network._decoupled import DecoupledClassifier
 from skimb.neural_network._deep_smote import DeepSMOTE
 from skimb.neural_network._embedder import CNNEmbedder
+from skimb.neural_network._onnx import export_onnx
 from skimb.neural_network._regressor import CNNRegressor
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Remix",
     "ResNet",
     "SimpleCNN",
+    "export_onnx",
     "pretrained",
     "training_length",
 ]

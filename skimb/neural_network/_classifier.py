@@ -380,7 +380,11 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
 
     def _log_posterior(self, logits):
         """Turn logits into log-probabilities, float64 of shape (n, n_classes)."""
-        posterior = Posterior(
+        return self._posterior().log(logits, self._prior())
+
+    def _posterior(self):
+        """Return the conversion of logits into probabilities."""
+        return Posterior(
             self.classes_,
             self.class_count_,
             self.loss_,
@@ -388,8 +392,10 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
             temperature=self.temperature_,
             decision_temperature=self.decision_temperature_,
         )
-        # `target_prior` may have been set after `fit`.
-        return posterior.log(logits, posterior.resolve_prior(self.target_prior, self.calibration))
+
+    def _prior(self):
+        """Return the prior that is asked for, or None; it may have been set after `fit`."""
+        return self._posterior().resolve_prior(self.target_prior, self.calibration)
 
     def predict_log_proba(self, X):
         """Return the logarithms of `predict_proba`, finite also where probabilities round to zero.

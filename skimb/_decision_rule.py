@@ -1,0 +1,175 @@
+"""How a wrapper of a classifier turns class probabilities into decisions, as plain numbers.
+
+A wrapper tunes the decisions of a fitted classifier: by offsets, another class prior, a threshold
+or costs. If it has a method ``decision_rule()`` that returns a `DecisionRule`, and holds the fitted
+classifier as ``estimator_``, it can be exported with the network that it wraps.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy.special import log_softmax
+
+__all__ = ["DecisionRule"]
+
+
+@dataclass(frozen=True, eq=False)
+class DecisionRule:
+    r"""What a wrapper does with the log-probabilities of the classifier that it wraps.
+
+    The offsets come first: :math:`\log p'_k = \log p_k + o_k`, up to a constant per sample. Then
+    the class is chosen: by the costs where they are given, otherwise by the threshold where it is
+    given, otherwise the most probable class.
+
+    Parameters
+    ----------
+    log_offsets : array-like of shape (n_classes,), default=None
+        Numbers that are added to the log-probabilities, in the order of ``classes_``. Another class
+        prior is an offset of ``log(new / old)``.
+    changes_probabilities : bool, default=True
+        Whether ``predict_proba`` of the wrapper contains the offsets. Otherwise only its decisions
+        do.
+    threshold : float, default=None
+        The positive class is chosen where its score is at least this number. Otherwise the most
+        probable of the other classes is chosen.
+    positive : int, default=1
+        The position of the positive class in ``classes_``.
+    score : {"probability", "log_odds"}, default="probability"
+        The score that is compared with the threshold: the probability of the positive class, or
+        :math:`\log(p / (1 - p))`.
+    cost_matrix : array-like of shape (n_classes, n_classes), default=None
+        The cost of each decision (column) for each true class (row). The class of the least
+        expected cost is chosen.
+
+    Raises
+    ------
+    ValueError
+        If numbers are not finite, shapes do not fit, or a threshold and costs are given together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.model_selection import DecisionRule
+    >>> log_proba = np.log([[0.7, 0.3], [0.9, 0.1]])
+    >>> DecisionRule(threshold=0.25).decide(log_proba)
+    array([1, 0])
+    >>> shifted = DecisionRule(log_offsets=[0.0, np.log(9)])
+    >>> np.exp(shifted.log_probabilities(log_proba)).round(3)
+    array([[0.206, 0.794],
+           [0.5  , 0.5  ]])
+    """
+
+    log_offsets: Any = None
+    changes_probabilities: bool = True
+    threshold: float | None = None
+    positive: int = 1
+    score: Literal["probability", "log_odds"] = "probability"
+    cost_matrix: Any = None
+
+    def __post_init__(self):
+        for name, ndim in (("log_offsets", 1), ("cost_matrix", 2)):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            numbers = np.array(value, dtype=np.float64)
+            if numbers.ndim != ndim or len(set(numbers.shape)) != 1:
+                wanted = "(n_classes,)" if ndim == 1 else "(n_classes, n_classes)"
+                raise ValueError(f"`{name}` must have shape {wanted}. Got {numbers.shape}.")
+            if not np.isfinite(numbers).all():
+                raise ValueError(f"`{name}` must hold finite numbers. Got {numbers.tolist()}.")
+            numbers.setflags(write=False)
+            object.__setattr__(self, name, numbers)
+        if self.threshold is not None and np.isnan(self.threshold):
+            raise ValueError("`threshold` must be a number. Got nan.")
+        if self.threshold is not None and self.cost_matrix is not None:
+            raise ValueError(
+                "`threshold` and `cost_matrix` are two ways to choose the class. Give one of them."
+            )
+        if self.score not in ("probability", "log_odds"):
+            raise ValueError(f"`score` must be 'probability' or 'log_odds'. Got {self.score!r}.")
+
+    def check(self, n_classes):
+        """Refuse a rule for another number of classes.
+
+        Parameters
+        ----------
+        n_classes : int
+            The number of classes of the wrapped classifier.
+
+        Raises
+        ------
+        ValueError
+            If a shape, or the position of the positive class, does not fit.
+        """
+        for name in ("log_offsets", "cost_matrix"):
+            value = getattr(self, name)
+            if value is not None and len(value) != n_classes:
+                raise ValueError(
+                    f"`{name}` is for {len(value)} classes, but the classifier has {n_classes}."
+                )
+        if self.threshold is not None and not 0 <= self.positive < n_classes:
+            raise ValueError(
+                f"`positive` must be the position of one of {n_classes} classes, from 0 to "
+                f"{n_classes - 1}. Got {self.positive}."
+            )
+
+    def log_probabilities(self, log_proba):
+        """Return the log-probabilities of the wrapper.
+
+        Parameters
+        ----------
+        log_proba : ndarray of shape (n, n_classes)
+            Those of the wrapped classifier.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+        """
+        return self._shifted(log_proba) if self.changes_probabilities else log_proba
+
+    def scores(self, log_proba):
+        """Return one number per class, of which the largest is that of the class to choose.
+
+        Parameters
+        ----------
+        log_proba : ndarray of shape (n, n_classes)
+            Those of the wrapped classifier.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+        """
+        shifted = self._shifted(log_proba)
+        if self.cost_matrix is not None:
+            return -(np.exp(shifted) @ self.cost_matrix)
+        if self.threshold is None:
+            return shifted
+        own = shifted[:, self.positive]
+        others = np.delete(shifted, self.positive, axis=1)
+        value = np.exp(own)
+        if self.score == "log_odds":
+            value = own - np.logaddexp.reduce(others, axis=1)
+        # The positive class has the largest score where it reaches the threshold, ties included.
+        made = shifted - others.max(axis=1, keepdims=True)
+        made[:, self.positive] = np.where(value >= self.threshold, np.inf, -np.inf)
+        return made
+
+    def decide(self, log_proba):
+        """Return the position of the class that the wrapper chooses.
+
+        Parameters
+        ----------
+        log_proba : ndarray of shape (n, n_classes)
+            Those of the wrapped classifier.
+
+        Returns
+        -------
+        ndarray of int of shape (n,)
+        """
+        return self.scores(log_proba).argmax(axis=1)
+
+    def _shifted(self, log_proba):
+        if self.log_offsets is None:
+            return log_proba
+        return log_softmax(log_proba + self.log_offsets, axis=1)
