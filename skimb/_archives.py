@@ -258,7 +258,7 @@ def _shown(node):
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def write_archive(path, kind, document, arrays):
+def write_archive(path, kind, document, arrays, *, name=""):
     """Write a document and arrays to one file, under a temporary name that is then renamed.
 
     Parameters
@@ -271,6 +271,8 @@ def write_archive(path, kind, document, arrays):
         Values; numbers must be finite.
     arrays : dict of str to ndarray
         Arrays of numbers or booleans.
+    name : str, default=""
+        Part of the temporary name, as in `replacing`.
 
     Raises
     ------
@@ -299,7 +301,7 @@ def write_archive(path, kind, document, arrays):
         "document": text,
         "sha256": _digest(kind, VERSION, text, arrays),
     }
-    with replacing(path) as temporary:
+    with replacing(path, name=name) as temporary:
         try:
             save_file(arrays, temporary, metadata)
         except SafetensorError as exc:

@@ -180,6 +180,17 @@ class ImageSource(ABC):
             for image in np.ascontiguousarray(images):
                 yield image.tobytes()
 
+    def marks(self):
+        """Yield for each image bytes that change if the image does, for the key of a checkpoint.
+
+        They are its `contents`, unless there is a cheaper sign, such as the time of a file.
+
+        Yields
+        ------
+        bytes
+        """
+        yield from self.contents()
+
     def resized(self, image_shape) -> "ImageSource":
         """Return a source of the same images in another shape, if the source can resize.
 

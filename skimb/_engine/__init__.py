@@ -5,13 +5,16 @@ from skimb._engine._auto_encoding import train_auto_encoder
 from skimb._engine._batch_plan import BatchPlan
 from skimb._engine._blocks import block_size, by_blocks, fill_up
 from skimb._engine._callbacks import check_net_callbacks, sets_rate
+from skimb._engine._checkpoint import Checkpoint, check_checkpoint_folder
 from skimb._engine._divergence import DivergenceError, ended_diverged
 from skimb._engine._epoch_tasks import EpochTasks
+from skimb._engine._fit_key import digest_of
 from skimb._engine._image_data import Part, dataset_of, few_samples
 from skimb._engine._image_net import ImageClassifierNet, ImageNet, ImageRegressorNet
 from skimb._engine._length import TrainingLength, still_falls, training_length
 from skimb._engine._loss_watch import LossWatch
 from skimb._engine._mixing import CutMix, Mixup, Remix
+from skimb._engine._optimizer_state import KeptOptimizer
 from skimb._engine._optimizers import OPTIMIZERS, loss_parameters
 from skimb._engine._rank_similarity import RankSimilarity
 from skimb._engine._runtime import resolve_device, seeded, threads_for, with_live_threads
@@ -28,6 +31,7 @@ __all__ = [
     "AUGMENTATIONS",
     "OPTIMIZERS",
     "BatchPlan",
+    "Checkpoint",
     "CutMix",
     "DivergenceError",
     "EpochTasks",
@@ -35,6 +39,7 @@ __all__ = [
     "ImageClassifierNet",
     "ImageNet",
     "ImageRegressorNet",
+    "KeptOptimizer",
     "LossWatch",
     "Mixup",
     "Part",
@@ -49,9 +54,11 @@ __all__ = [
     "block_size",
     "build_augmentation",
     "by_blocks",
+    "check_checkpoint_folder",
     "check_net_callbacks",
     "class_weighted",
     "dataset_of",
+    "digest_of",
     "ended_diverged",
     "epoch_records",
     "exponent_of",

@@ -35,6 +35,7 @@ class RecentBatches:
 
     def __init__(self, module, shape, batch_size):
         n_samples = min(max(2**21 // (shape[1] * shape[2]), 64), 2048) if batch_norms(module) else 0
+        self.shape = shape
         self.batches = deque(maxlen=-(-n_samples // batch_size))
 
     def keep(self, images):

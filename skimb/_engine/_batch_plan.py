@@ -103,6 +103,22 @@ class BatchPlan:
         n_samples = len(self.target) if self.by_sample_count else self.steps * self.batch_size
         return np.array_split(self._all.take(n_samples), self.steps)
 
+    def state_dict(self):
+        """Return what changes from epoch to epoch, as plain values and arrays."""
+        return {
+            "n_done": self.n_done,
+            "rng": self.rng.get_state(legacy=False),
+            "queues": [turns.queue for turns in (self._all, *self._classes)],
+            "owed": self._owed,
+        }
+
+    def load_state_dict(self, state):
+        """Go on from the result of `state_dict`."""
+        self.n_done, self._owed = state["n_done"], state["owed"]
+        self.rng.set_state(state["rng"])
+        for turns, queue in zip((self._all, *self._classes), state["queues"], strict=True):
+            turns.queue = queue
+
     def _by_fractions(self, fractions):
         quotas = np.empty((self.steps, self.n_classes), dtype=np.intp)
         for quota in quotas:

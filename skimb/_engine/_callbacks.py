@@ -120,6 +120,14 @@ class TargetOfEpoch(Callback):
         self.begins_ = False
         self.training.target.at(self.training, n_epochs - 1)
 
+    def state_dict(self):
+        """Return nothing: the target is informed again in the next epoch."""
+        return {}
+
+    def load_state_dict(self, state):
+        """Expect the history of a training that goes on."""
+        self.begins_ = False
+
 
 class DeferredWeights(Callback):
     """Let class weights and class counts set in at a later epoch (deferred re-weighting).
@@ -139,17 +147,41 @@ class DeferredWeights(Callback):
         self.epoch, self.loss = epoch, loss
         self.weight, self.valid_weight = weight, valid_weight
 
+    def on_train_begin(self, net, **kwargs):
+        """Note that the weights have not set in."""
+        self.has_begun_ = self.weighs_ = False
+
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         """Change over when the epoch is reached."""
-        if len(net.history_) - 1 != self.epoch:
+        begins = len(net.history_) - 1 == self.epoch
+        if begins:
+            self.has_begun_ = True
+            self._set_loss(net)
+            _restart_schedules(net)
+        if not self.has_begun_ or self.weighs_:
             return
+        self.weighs_ = True
         for dataset, weight in ((dataset_train, self.weight), (dataset_valid, self.valid_weight)):
             if dataset is not None and weight is not None:
                 dataset.reweight(weight)
+
+    def _set_loss(self, net):
         if self.loss is not None:
             net.criterion_.loss = self.loss
             net.criterion_.to(net.device)
-        _restart_schedules(net)
+
+    def state_dict(self):
+        """Return whether the epoch has been reached."""
+        return {"has_begun": self.has_begun_}
+
+    def load_state_dict(self, state):
+        """Go on from the result of `state_dict`; the next epoch sets the weights."""
+        self.has_begun_ = state["has_begun"]
+
+    def on_resume(self, net):
+        """Set the loss of a training that goes on after the epoch."""
+        if self.has_begun_:
+            self._set_loss(net)
 
 
 class WarmUp(Callback):

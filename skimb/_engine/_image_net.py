@@ -358,6 +358,7 @@ class ImageNet(Net):
             criterion=type(self.criterion_),
             callbacks_=own,
             callbacks=own or None,
+            checkpoint_=None,
             listeners_={},
             watch_=None,
             gradient_norm_=None,

@@ -46,6 +46,9 @@ class Net(NeuralNet):
     #: Whether the training stops at a batch whose loss is not finite.
     stops_at_batch = True
 
+    #: The `Checkpoint` that is written after each epoch, if there is one.
+    checkpoint_: Any = None
+
     def __init__(self, module, criterion, *, layers: Any = None, n_stacked=0, **kwargs):
         super().__init__(module, criterion, **kwargs)
         # Set in the way of skorch, which examines each attribute that is set.
@@ -95,6 +98,8 @@ class Net(NeuralNet):
                 stops = True
             except StopTraining:
                 stops = True
+        if method_name == "on_epoch_end" and self.checkpoint_ is not None:
+            self.checkpoint_.keep(self, is_over=stops)
         if stops:
             raise StopTraining
 
@@ -207,6 +212,8 @@ class Net(NeuralNet):
             n_epochs_=fit_params.get("epochs") or self.max_epochs,
         )
         self.notify("on_train_begin", X=X, y=y)
+        if self.checkpoint_ is not None:
+            fit_params["epochs"] = self.checkpoint_.resume(self)
         try:
             with suppress(StopTraining):
                 self.fit_loop(X, y, **fit_params)

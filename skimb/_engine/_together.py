@@ -81,6 +81,8 @@ def why_alone(trainee):
         return "augmentations are drawn for each network"
     if not isinstance(settings.optimizer, str):
         return "the optimiser is not one that is known by name"
+    if settings.checkpoint is not None:
+        return "checkpoints are kept for each network"
     if settings.net_callbacks:
         return "callbacks are called for each network"
     if settings.lr_schedule == "plateau" or not isinstance(settings.lr_schedule, str):

@@ -18,6 +18,7 @@ from skimb._engine._callbacks import (
     TargetOfEpoch,
     WarmUp,
 )
+from skimb._engine._checkpoint import open_checkpoint
 from skimb._engine._image_data import Part, dataset_of, few_samples
 from skimb._engine._image_net import OF_ENGINE
 from skimb._engine._layer_rates import LayerPlan
@@ -117,6 +118,8 @@ class Training:
         A trial step decides it.
     observers : list of Callback
         Callbacks that look at the training, after those of the engine.
+    checkpoint : Checkpoint, default=None
+        The file from which the training goes on; `train` sets it.
     """
 
     part: Part
@@ -137,6 +140,7 @@ class Training:
     rates: list[float] | None = None
     is_contiguous: bool = False
     observers: list = field(default_factory=list)
+    checkpoint: Any = None
 
     @property
     def n_epochs(self):
@@ -253,6 +257,7 @@ def train(network, training):
     layers = _layer_plan(network, training)
     callbacks, best = _callbacks(network, training, layers)
     regularizer = training.target.regularizer(network, training)
+    training.checkpoint = open_checkpoint(network, training)
     net = build_net(
         network,
         training,
@@ -263,6 +268,7 @@ def train(network, training):
         layers=layers,
         regularizer=regularizer,
     )
+    net.__dict__["checkpoint_"] = training.checkpoint
     try:
         with threads_for(net.multiply_adds * training.plan.batch_size):
             dataset = dataset_of(part.images, part.target, part.weight, device)

@@ -102,7 +102,8 @@ class Posterior:
         if np.any(self.effective_prior == 0):
             raise ValueError(
                 f"{asked} needs every class in the training, but `class_weight` is zero for "
-                f"{self.classes[self.effective_prior == 0].tolist()}."
+                f"{self.classes[self.effective_prior == 0].tolist()}, or `partial_fit` has not "
+                "seen them yet."
             )
         if target_prior is None:
             return None
@@ -207,6 +208,8 @@ class ClassTarget(Target):
         }
         self.posterior: Any = None
         self._seen: Any = None
+        #: Prior and number of samples of earlier calls of `partial_fit`.
+        self._before: Any = None
 
     # ---------------------------------------------------------------- labels and weights
 
@@ -256,6 +259,58 @@ class ClassTarget(Target):
 
     def learn(self, part):
         """Do nothing: labels need nothing from the training part before it is resampled."""
+
+    # ------------------------------------------------------------------- parts of a data set
+
+    def name_classes(self, classes, known):
+        """Set the labels that all calls of `partial_fit` may hold.
+
+        Parameters
+        ----------
+        classes : array-like or None
+            The labels as they were given to this call.
+        known : ndarray or None
+            The labels of earlier calls; None: this is the first.
+        """
+        if known is None and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        given: Any = known if classes is None else np.unique(np.asarray(classes))
+        if known is not None and not np.array_equal(given, known):
+            raise ValueError(
+                f"`classes` must be those of the first call. Got {given.tolist()}; they were "
+                f"{known.tolist()}."
+            )
+        if len(given) < 2:
+            raise ValueError(
+                f"CNNClassifier needs at least two classes, but `classes` holds {given.tolist()}."
+            )
+        self.classes = given
+
+    def count_part(self, part, before: Any = None):
+        """Count the samples of all calls; `before` is the classifier after the last call."""
+        self.class_count = self.counts(part.target)
+        if before is not None:
+            self._before = before.effective_prior_, before.class_count_.sum()
+            self.class_count = self.class_count + before.class_count_
+
+    def counts_of_all(self):
+        """Return the number of samples of each class in all calls, at least 1."""
+        return np.maximum(self.class_count, 1)
+
+    def phase_of_part(self, part, loss, unit, *, is_first):
+        """Return the phase of one call, and the mean weight that the first call has fixed."""
+        self.class_weight = weights_from_counts(
+            self.parameters["class_weight"], classes=self.classes, counts=self.counts_of_all()
+        )
+        if isinstance(loss, Loss):
+            loss.fit(np.repeat(np.arange(len(self.classes)), self.counts_of_all()))
+        weight = part.weight * self.class_weight[part.target]
+        weight, unit = mean_one(weight) if unit is None else (weight / unit, unit)
+        return Phase(0, weight, loss), unit
+
+    def begin_part(self, training):
+        """Set the meaning of the outputs, of which some classes may not have been seen yet."""
+        self.at(training, 0)
 
     # --------------------------------------------------------------- the validation part
 
@@ -366,7 +421,12 @@ class ClassTarget(Target):
 
     def batch_fractions(self, indices):
         """Return the keywords of the `BatchPlan` that decide how often batches hold each sample."""
-        return {"target": indices, "batch_sampling": self.parameters["batch_sampling"]}
+        # Only the samples of one call of `partial_fit` may lack a class.
+        self._present = np.flatnonzero(self.counts(indices))
+        return {
+            "target": np.searchsorted(self._present, indices),
+            "batch_sampling": self.parameters["batch_sampling"],
+        }
 
     def begin(self, training):
         """Refuse, before the training, parameters with which no predictions could be made."""
@@ -407,8 +467,15 @@ class ClassTarget(Target):
 
     def _prior_shown(self, training, phase, epoch):
         """Return the class prior of the batches of an epoch, weights included."""
-        fractions = training.augmentation.label_shares(training.plan.fractions(epoch))
-        return effective_prior(fractions, training.part.target, phase.weight)
+        fractions = np.zeros(len(self.classes))
+        fractions[self._present] = training.plan.fractions(epoch)
+        fractions = training.augmentation.label_shares(fractions)
+        prior = effective_prior(fractions, training.part.target, phase.weight)
+        if self._before is None:
+            return prior
+        earlier, n_earlier = self._before
+        n_samples = self.class_count.sum()
+        return (n_earlier * earlier + (n_samples - n_earlier) * prior) / n_samples
 
     def conclude(self, training, net, epoch):
         """Set the meaning of the outputs after the training.

@@ -20,6 +20,7 @@ from skimb.losses import (
 )
 from skimb.neural_network._class_target import ClassTarget, Posterior
 from skimb.neural_network._cnn import BaseCNN
+from skimb.neural_network._incremental import fit_part
 
 __all__ = ["GRID_EXAMPLE", "LOSSES", "CNNClassifier"]
 
@@ -185,6 +186,21 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     num_workers : int, default=0
         Number of processes that decode image files ahead of the training. It has an effect only
         where X holds paths.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the last `fit` or `partial_fit`. X must hold
+        images of the same shape, and y the same classes. The standardisation of the pixels stays
+        unless `standardize` gives it, because the weights belong to it; all else, such as the
+        optimiser, the schedule and `history_`, begins again. `module` and `module_params` are not
+        read then.
+    checkpoint : str or path-like or None, default=None
+        A folder, which is made if it is missing. `fit` writes the whole state of the training to a
+        file in it after each epoch, and removes the file when it ends well. If the process is
+        killed, a later `fit` with equal data, parameters and an equal int as `random_state` goes on
+        after the last epoch, on the CPU to the same result to the bit; image files count as equal
+        by path, size and time. A damaged file is not used, with a warning. Callbacks of
+        `net_callbacks` go on with the values of their attributes, or with what their methods
+        ``state_dict`` and ``load_state_dict`` say; others are refused. ``early_stopping="refit"``
+        has a file for each of its two trainings. `partial_fit` writes none.
     net_callbacks : list of skorch callbacks or None, default=None
         They are called during `fit` with skorch's hooks: `EpochScoring`, `Checkpoint`,
         `ProgressBar`, loggers. An entry may be a pair ``(name, callback)``. The objects themselves
@@ -333,6 +349,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         optimizer_params=None,
         device: Any = "auto",
         num_workers=0,
+        warm_start=False,
+        checkpoint: Any = None,
         net_callbacks=None,
         random_state=None,
         verbose=0,
@@ -369,12 +387,49 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         self.optimizer_params = optimizer_params
         self.device = device
         self.num_workers = num_workers
+        self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.net_callbacks = net_callbacks
         self.random_state = random_state
         self.verbose = verbose
 
     def _make_target(self, parameters):
         return ClassTarget(parameters)
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train one epoch on some samples, from the present weights.
+
+        For data that come in parts, or do not fit in memory. Each call takes the steps of one epoch
+        at the constant rate `lr`, with `augmentation`, `sampler` and `batch_sampling` as in `fit`.
+        The optimiser keeps its state from call to call as long as the object lives; a copy or a
+        pickle of it begins with a new state. The network, its loss, the standardisation of the
+        pixels, `value_range_` and the mean of the weights are those of the first call, or of the
+        `fit` before it. `class_count_` and the effective prior are those of all calls, so that
+        probabilities hold for `target_prior`. A call that fails or is interrupted changes nothing.
+
+        Parameters
+        ----------
+        X : array-like
+            Images in a form of `fit`; in later calls of the same shape.
+        y : array-like of shape (n,)
+            Labels, all of them in `classes`.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that y will hold in this and later calls. It is needed in the first call.
+        sample_weight : array-like of shape (n,), default=None
+            Sample weights; samples of weight zero are left out.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If X or y does not fit, or a parameter needs all samples or the number of epochs:
+            schemes of `class_weight` (give a dict), `max_weight`, `calibration`, `early_stopping`,
+            `reweight_after`, ``batch_sampling='progressive'`` and ``freeze='gradual'``.
+        """
+        return fit_part(self, X, y, sample_weight, classes)
 
     # ---------------------------------------------------------------------- prediction
 

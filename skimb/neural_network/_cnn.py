@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.callback import CallbackSupportMixin
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import get_scorer
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -24,6 +24,7 @@ from skimb._engine import (
     Training,
     TrainingLength,
     build_augmentation,
+    check_checkpoint_folder,
     check_net_callbacks,
     dataset_of,
     exponent_of,
@@ -58,7 +59,9 @@ from skimb._warnings import warn
 from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._fit_tasks import FitTasks, fitted_attributes
 from skimb.neural_network._held_out import hold_out
+from skimb.neural_network._incremental import Start
 from skimb.neural_network._net_input import NetInput
+from skimb.neural_network._stopped_fits import watched_fit
 from skimb.neural_network._validation_scores import ValidationScores
 
 __all__ = [
@@ -132,6 +135,8 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         "standardize": [StrOptions({"auto"}), tuple, list, None],
         "module_params": [dict, None],
         "optimizer_params": [dict, None],
+        "warm_start": ["boolean"],
+        "checkpoint": [str, HasMethods("__fspath__"), None],
         "net_callbacks": [list, tuple, None],
         "device": [str, torch.device],
         "num_workers": [Interval(Integral, 0, None, closed="left")],
@@ -159,6 +164,8 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     optimizer_params: Any
     device: Any
     random_state: Any
+    warm_start: bool
+    _stopped: str
 
     @abstractmethod
     def _make_target(self, parameters) -> Any:
@@ -236,36 +243,59 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         MemoryError
             If not even a single sample fits in memory. A batch that does not fit is worked on in
             parts.
+        OSError
+            If there is no space for the file of `checkpoint`, before the first epoch.
         """
+        before = dict(vars(self))
+        start = Start.of(self) if self.warm_start and "net_" in before else None
         # A fit that fails leaves the estimator unfitted, never partly fitted.
-        self.__dict__.pop("net_", None)
-        training = self._prepare(X, y, sample_weight, groups, X_val=X_val, y_val=y_val)
-        tasks = FitTasks(self, X, y, sample_weight).begin(training)
-        with tasks.of(training, "find the best epoch"):
-            epoch = self._train(training)
-        self._warn_of_short_training(training)
-        if self.early_stopping == "refit":
-            self._refit(X, y, sample_weight, n_epochs=epoch + 1, plan=training.plan, tasks=tasks)
-        tasks.end()
+        for name in ("net_", "_optimizer_state", "_weight_unit"):
+            self.__dict__.pop(name, None)
+        with watched_fit(self) as trainings:
+            try:
+                training = self._prepare(
+                    X, y, sample_weight, groups, X_val=X_val, y_val=y_val, start=start
+                )
+            except ValueError:
+                if start is not None:
+                    # No step was taken: bad input does not cost a trained network.
+                    self.__dict__.clear()
+                    self.__dict__.update(before)
+                raise
+            trainings.append(training)
+            tasks = FitTasks(self, X, y, sample_weight).begin(training)
+            with tasks.of(training, "find the best epoch"):
+                epoch = self._train(training, start)
+            self._warn_of_short_training(training)
+            if self.early_stopping == "refit":
+                n_epochs, plan = epoch + 1, training.plan
+                training = self._prepare_refit(X, y, sample_weight, n_epochs, plan, start)
+                trainings.append(training)
+                with tasks.of(training, "train on all samples"):
+                    self._refit(training, start)
+            tasks.end()
         return self
 
-    def _refit(self, X, y, sample_weight, *, n_epochs, plan, tasks):
-        """Train again on all samples, for the number of epochs found best, at the same rates."""
-        found = {name: value for name, value in vars(self).items() if name in FOUND_BY_VALIDATION}
-        del self.net_
-        rates = [record["lr"] for record in self.history_[:n_epochs]]
-        length = TrainingLength(plan.batch_size, plan.n_epochs, plan.steps)
+    def _prepare_refit(self, X, y, sample_weight, n_epochs, plan, start):
+        """Prepare a training on all samples, for the number of epochs found best."""
         if self.verbose:
             print(f"Training again on all samples, for the {n_epochs} epochs found best:")
-        training = self._prepare(X, y, sample_weight, rates=rates, length=length)
-        with tasks.of(training, "train on all samples"):
-            self._train(training)
+        rates = [record["lr"] for record in self.history_[:n_epochs]]
+        length = TrainingLength(plan.batch_size, plan.n_epochs, plan.steps)
+        return self._prepare(X, y, sample_weight, rates=rates, length=length, start=start)
+
+    def _refit(self, training, start):
+        """Train again, and keep what only a validation part can find."""
+        found = {name: value for name, value in vars(self).items() if name in FOUND_BY_VALIDATION}
+        del self.net_
+        self._train(training, start)
         self.__dict__.update(found)
 
-    def _train(self, training):
+    def _train(self, training, start=None):
         """Build the network and train it; return the epoch, from 0, whose weights it has."""
         with training_mode(training):
-            pending = PendingFit(self, self._build(training), training)
+            network = self._build(training, None if start is None else start.network)
+            pending = PendingFit(self, network, training)
             net, epoch = train(pending.network, training)
         pending.conclude(net, epoch)
         return epoch
@@ -281,11 +311,13 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         y_val=None,
         rates=None,
         length=None,
+        start=None,
     ):
         """Check everything, and return the training; torch's generators are not used yet.
 
         If the learning rate of each epoch and the `TrainingLength` of an earlier training on a part
-        of the samples are given, the training repeats that one on all samples.
+        of the samples are given, the training repeats that one on all samples. A `Start` is what a
+        warm start takes over from the last fit.
         """
         if y is None:
             raise ValueError(
@@ -304,6 +336,8 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         )
         target = self._make_target(vars(settings))
         values = target.fit(y)
+        if start is not None:
+            start.check(self, target)
         everything = Part(images, values, _checked_weight(sample_weight, values))
         target.count(values, everything.weight)
         if groups is not None:
@@ -328,9 +362,14 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             train_indices, valid_indices = self._split(everything, target, groups, split_rng)
             held = everything.take(valid_indices)
         part = everything.take(train_indices)
-        statistics = self._standardization(part.images)
         self._levels = levels_of(part.images)
         target.learn(part)
+        if start is None or self.standardize != "auto":
+            statistics = self._standardization(part.images)
+        else:
+            statistics = start.statistics
+        if start is not None:
+            start.take_scale(target)
         if self.sampler is not None:
             part = target.resample(self.sampler, part, sampler_rng)
         steps_per_epoch = settings.steps_per_epoch
@@ -346,7 +385,8 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         # 0.29 of 100 epochs are 29, but the product rounds to a little less.
         start = int(settings.reweight_after * length.max_epochs + 1e-9)
         phases = target.phases(part, loss, start)
-        self._warn_of_frozen_noise()
+        if start is None:
+            self._warn_of_frozen_noise()
         training = Training(
             part=Part(part.images, target.encode(part.target), phases[0].weight),
             valid=None,
@@ -400,6 +440,13 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 f"`optimizer_params` holds {sorted(own)}, which are parameters of the estimator. "
                 "Set them there."
             )
+        if settings.checkpoint is not None:
+            if self.random_state is None:
+                raise ValueError(
+                    "`checkpoint` needs random_state to be an int: a later fit goes on only if it "
+                    "draws the same numbers. Got random_state=None; use random_state=0."
+                )
+            check_checkpoint_folder(settings.checkpoint)
         if not settings.net_callbacks:
             return
         callbacks = [
@@ -433,11 +480,14 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             watches_loss=self.scoring is None and watches,
         )
 
-    def _build(self, training):
-        """Build the network, and try it, the loss and the augmentation on a few samples."""
+    def _build(self, training, trained=None):
+        """Build the network, and try it, the loss and the augmentation on a few samples.
+
+        A network that is trained already is copied, and continues.
+        """
         network = build_module(
-            self.module,
-            params=self.module_params,
+            self.module if trained is None else trained,
+            params=self.module_params if trained is None else None,
             image_shape=self.image_shape_,
             device=training.device,
             **training.target.network_options(training),
@@ -577,8 +627,16 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         layer = last_linear(self.module_.eval(), self.image_shape_, device)
         return self.net_.values_at(layer, dataset, inputs=True)
 
+    def __getstate__(self):
+        # The state of the optimiser is larger than the network, and `partial_fit` can begin a new
+        # one.
+        return {k: v for k, v in super().__getstate__().items() if k != "_optimizer_state"}
+
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "net_")
+        is_fitted = hasattr(self, "net_")
+        if not is_fitted and "_stopped" in vars(self):
+            raise NotFittedError(self._stopped)
+        return is_fitted
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -645,9 +703,11 @@ class PendingFit:
 
     def train(self):
         """Train the network alone, and complete the fit; return the estimator."""
-        with training_mode(self.training):
-            net, epoch = train(self.network, self.training)
-        return self.conclude(net, epoch)
+        with watched_fit(self.estimator) as trainings:
+            trainings.append(self.training)
+            with training_mode(self.training):
+                net, epoch = train(self.network, self.training)
+            return self.conclude(net, epoch)
 
     def conclude(self, net, epoch):
         """Give the estimator its trained net.

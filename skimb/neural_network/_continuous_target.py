@@ -129,6 +129,35 @@ class ContinuousTarget(Target):
         density = self.parameters["density"]
         return LabelDensity() if density is None else clone(density)
 
+    # ------------------------------------------------------------------- parts of a data set
+
+    def count_part(self, part, before=None):
+        """Learn mean, scale and density from the first call; `before` is a fitted regressor."""
+        if before is None:
+            self.count(part.target, part.weight)
+            self.learn(part)
+        else:
+            self.mean, self.scale = before.y_mean_, before.y_scale_
+            self.density = before.density_
+
+    def counts_of_all(self):
+        """Return one number, as there are no classes for augmentations."""
+        return np.ones(1)
+
+    def phase_of_part(self, part, loss, unit, *, is_first):
+        """Return the phase of one call, and the mean weight that the first call has fixed."""
+        if is_first:
+            self._fit_loss(loss, part)
+        weight = part.weight * self._target_weight(part.target)(part.target)
+        weight, unit = mean_one(weight) if unit is None else (weight / unit, unit)
+        # No samples are held out, whose weights would be needed.
+        self.weighing = {}
+        return Phase(0, weight, loss), unit
+
+    def begin_part(self, training):
+        """Refuse a training that cannot work with a continuous target."""
+        self.begin(training)
+
     # --------------------------------------------------------------- the validation part
 
     def strata(self, values, fraction):
@@ -221,11 +250,7 @@ class ContinuousTarget(Target):
             loss=loss,
             effect="correct for rare values, so these are favoured twice. Leave one of them out.",
         )
-        if isinstance(loss, RegressionLoss):
-            if isinstance(loss, BalancedMSELoss):
-                density = loss.density or self.parameters["density"]
-                loss.set_params(density=self._encoded_density(density))
-            loss.fit(self.encode(part.target))
+        self._fit_loss(loss, part)
         weigh = self._target_weight(part.target)
         weight, unit = mean_one(part.weight * weigh(part.target))
         phases, self.weighing = [Phase(start, weight, loss)], {start: (weigh, unit)}
@@ -234,6 +259,13 @@ class ContinuousTarget(Target):
             phases.insert(0, Phase(0, weight, loss))
             self.weighing[0] = (np.ones_like, unit)
         return phases
+
+    def _fit_loss(self, loss, part):
+        if isinstance(loss, RegressionLoss):
+            if isinstance(loss, BalancedMSELoss):
+                density = loss.density or self.parameters["density"]
+                loss.set_params(density=self._encoded_density(density))
+            loss.fit(self.encode(part.target))
 
     def _encoded_density(self, density):
         """Return a density whose bins, if they are given, are those of the encoded target."""

@@ -39,7 +39,8 @@ def effective_prior(fractions, target, weight):
     >>> effective_prior(np.array([0.75, 0.25]), np.array([0, 0, 0, 1]), np.array([1, 1, 1, 3.0]))
     array([0.5, 0.5])
     """
-    counts = np.bincount(target, minlength=len(fractions))
+    # A part of the samples may lack a class.
+    counts = np.maximum(np.bincount(target, minlength=len(fractions)), 1)
     mean_weight = np.bincount(target, weights=weight, minlength=len(fractions)) / counts
     mass = fractions * mean_weight
     return mass / mass.sum()

@@ -15,6 +15,7 @@ from skimb.losses import (
 )
 from skimb.neural_network._cnn import BaseCNN
 from skimb.neural_network._continuous_target import ContinuousTarget
+from skimb.neural_network._incremental import fit_part
 
 __all__ = ["CNNRegressor"]
 
@@ -141,6 +142,12 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     num_workers : int, default=0
         Number of processes that decode image files ahead of the training. It has an effect only
         where X holds paths.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the last `fit` or `partial_fit`, as in
+        `CNNClassifier`. `y_mean_` and `y_scale_` stay too.
+    checkpoint : str or path-like or None, default=None
+        A folder for the state of the training, from which a later equal `fit` goes on if this one
+        is killed, as in `CNNClassifier`.
     net_callbacks : list of skorch callbacks or None, default=None
         They are called during `fit` with skorch's hooks, as in `CNNClassifier`.
     random_state : int, RandomState instance or None, default=None
@@ -258,6 +265,8 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         optimizer_params=None,
         device: Any = "auto",
         num_workers=0,
+        warm_start=False,
+        checkpoint: Any = None,
         net_callbacks=None,
         random_state=None,
         verbose=0,
@@ -294,12 +303,47 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         self.optimizer_params = optimizer_params
         self.device = device
         self.num_workers = num_workers
+        self.warm_start = warm_start
+        self.checkpoint = checkpoint
         self.net_callbacks = net_callbacks
         self.random_state = random_state
         self.verbose = verbose
 
     def _make_target(self, parameters):
         return ContinuousTarget(parameters)
+
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train one epoch on some samples, from the present weights.
+
+        For data that come in parts, or do not fit in memory. Each call takes the steps of one epoch
+        at the constant rate `lr`, with `augmentation`, `sampler` and `batch_sampling` as in `fit`.
+        The optimiser keeps its state from call to call as long as the object lives; a copy or a
+        pickle of it begins with a new state. The network, its loss, the standardisation of the
+        pixels and of the target, `density_`, `value_range_` and the mean of the weights are those
+        of the first call, or of the `fit` before it. A call that fails or is interrupted changes
+        nothing.
+
+        Parameters
+        ----------
+        X : array-like
+            Images in a form of `fit`; in later calls of the same shape.
+        y : array-like of shape (n,)
+            Values of the target.
+        sample_weight : array-like of shape (n,), default=None
+            Sample weights; samples of weight zero are left out.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If X or y does not fit, or a parameter needs all samples or the number of epochs:
+            schemes of `target_weight` (give a function), `early_stopping`,
+            `reweight_after` and ``freeze='gradual'``.
+        """
+        return fit_part(self, X, y, sample_weight)
 
     # ---------------------------------------------------------------------- prediction
 

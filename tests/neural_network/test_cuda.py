@@ -144,3 +144,15 @@ def test_fits_leave_no_memory_on_the_device(small_digits):
     # The network alone: neither gradients, nor the state of an optimiser, nor images.
     n_bytes = sum(values.nbytes for values in clf.module_.state_dict().values())
     assert used() - before < 3 * n_bytes + 2**16
+
+
+def test_partial_fit_and_warm_start_continue_there(small_digits):
+    X, y = small_digits
+    clf = quick().partial_fit(X, y, np.unique(y)).partial_fit(X, y)
+    steps = {int(one["step"]) for one in clf._optimizer_state.state_["state"].values()}
+    assert steps == {2 * -(-len(X) // 128)}
+    warm = quick(warm_start=True, max_epochs=2).fit(X, y)
+    first = warm.history_[0]["train_loss"]
+    assert warm.fit(X, y).history_[0]["train_loss"] < first
+    # The weights move to another device.
+    assert np.isfinite(warm.set_params(device="cpu").fit(X, y).predict_proba(X)).all()

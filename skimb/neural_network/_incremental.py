@@ -1,0 +1,262 @@
+"""Fits that continue from an earlier one: `warm_start` and `partial_fit`."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from torch import nn
+
+from skimb._engine import (
+    BatchPlan,
+    KeptOptimizer,
+    Part,
+    Training,
+    build_augmentation,
+    resolve_device,
+    train,
+    training_length,
+    training_mode,
+)
+from skimb._images import check_images, fit_images
+from skimb._params import check_handed_in, check_parameters, check_sample_weight, plain_params
+from skimb._pixel_values import levels_of
+from skimb._unpacking import unpacked
+from skimb.neural_network._net_input import NetInput
+
+__all__ = ["Start", "fit_part"]
+
+#: Parameters that need the whole training, with the values that `partial_fit` allows and the
+#: reason.
+WHOLE = {
+    "early_stopping": ([False], "the samples of a call are all trained on"),
+    "calibration": ([None], "no samples are held out"),
+    "reweight_after": ([0], "the number of epochs is not known"),
+    "max_weight": ([None], "the counts of all classes are not known"),
+}
+
+
+@dataclass
+class Start:
+    """What a fit takes over from the last one with ``warm_start=True``.
+
+    Parameters
+    ----------
+    network : nn.Module
+        The trained network, which is copied.
+    statistics : pair of ndarray, or None
+        Mean and standard deviation of each channel, by which the network standardises its pixels.
+    image_shape : tuple of int
+        ``(C, H, W)``.
+    learned : dict
+        The public attributes of the target.
+    """
+
+    network: nn.Module
+    statistics: Any
+    image_shape: tuple[int, int, int]
+    learned: dict
+
+    @classmethod
+    def of(cls, estimator):
+        """Return the start that a fitted estimator gives to its next fit."""
+        reader = estimator.net_.module_
+        statistics = None
+        if reader.is_active:
+            # The quotients of float64 round to the same float32 again.
+            mean, scale = (
+                getattr(reader, name).detach().cpu().double().numpy().ravel()
+                for name in ("mean", "scale")
+            )
+            statistics = mean, 1 / scale
+        learned = {
+            name: value
+            for name, value in vars(estimator).items()
+            if name in ("classes_", "y_mean_", "y_scale_")
+        }
+        return cls(reader.network, statistics, estimator.image_shape_, learned)
+
+    def check(self, estimator, target):
+        """Refuse images of another shape, and other classes.
+
+        Parameters
+        ----------
+        estimator : BaseCNN
+            The estimator, which has read X.
+        target : Target
+            The target, which has read y.
+        """
+        if estimator.image_shape_ != self.image_shape:
+            raise ValueError(
+                f"warm_start=True continues a network that reads images of shape (C, H, W) = "
+                f"{self.image_shape}, but X holds images of shape {estimator.image_shape_}. Give "
+                "images of that shape, or use warm_start=False."
+            )
+        classes = self.learned.get("classes_")
+        if classes is not None and not np.array_equal(classes, target.classes):
+            raise ValueError(
+                f"warm_start=True continues a network of the classes {classes.tolist()}, but y "
+                f"holds {target.classes.tolist()}. Give samples of the same classes, or use "
+                "warm_start=False."
+            )
+
+    def take_scale(self, target):
+        """Give a continuous target the mean and scale in which the network predicts."""
+        if "y_mean_" in self.learned:
+            target.mean, target.scale = self.learned["y_mean_"], self.learned["y_scale_"]
+
+
+def fit_part(estimator, X, y, sample_weight=None, classes=None):
+    """Train one epoch on some samples, from the present weights; see `partial_fit`.
+
+    Parameters
+    ----------
+    estimator : BaseCNN
+        The estimator. A call that fails leaves it as it was.
+    X, y, sample_weight
+        As in `fit`.
+    classes : array-like, default=None
+        All labels that y will ever hold; None where they are known, and for a continuous target.
+
+    Returns
+    -------
+    estimator
+    """
+    check_parameters(estimator)
+    check_handed_in(estimator)
+    settings = plain_params(estimator)
+    _refuse_whole(estimator, settings)
+    settings.lr_schedule, settings.checkpoint = "constant", None
+    is_first = "net_" not in vars(estimator)
+    target = estimator._make_target(vars(settings))
+    images, values = _read(estimator, X, y, classes, target, is_first=is_first)
+    weight = check_sample_weight(sample_weight, values, dtype=np.float64, ensure_non_negative=True)
+    part = Part(images, values, weight).take(np.flatnonzero(weight > 0))
+
+    n_done = 0 if is_first else estimator.n_iter_
+    seeds = _seeds(estimator.random_state, n_done)
+    sampler_rng, order_rng = map(np.random.RandomState, seeds[1:3])
+    if is_first:
+        target.count_part(part)
+        statistics = estimator._standardization(part.images)
+        levels = levels_of(part.images)
+        start, loss = None, estimator._build_loss()
+    else:
+        target.count_part(part, estimator)
+        start = Start.of(estimator)
+        statistics, levels = start.statistics, estimator._levels
+        loss = copy.deepcopy(estimator.net_.criterion_.loss)
+        loss = loss.cpu() if isinstance(loss, nn.Module) else loss
+    if estimator.sampler is not None:
+        part = target.resample(estimator.sampler, part, sampler_rng)
+    unit = getattr(estimator, "_weight_unit", None)
+    phase, unit = target.phase_of_part(part, loss, unit, is_first=is_first)
+    length = training_length(len(part.target), batch_size=settings.batch_size, max_epochs=1)
+    device = resolve_device(estimator.device)
+    kept = KeptOptimizer(getattr(estimator, "_optimizer_state", None))
+    training = Training(
+        part=Part(part.images, target.encode(part.target), phase.weight),
+        valid=None,
+        valid_indices=np.empty(0, dtype=np.intp),
+        phases=[phase],
+        plan=BatchPlan(
+            batch_size=length.batch_size,
+            n_epochs=1,
+            steps_per_epoch=None,
+            rng=order_rng,
+            **target.batch_fractions(part.target),
+        ),
+        statistics=statistics,
+        augmentation=build_augmentation(
+            estimator.augmentation,
+            image_shape=estimator.image_shape_,
+            counts=target.counts_of_all(),
+            device=device,
+            rng=sampler_rng,
+            value_range=estimator._given_range,
+        ),
+        target=target,
+        settings=settings,
+        image_shape=estimator.image_shape_,
+        device=device,
+        seed=int(seeds[3]),
+        read=NetInput(estimator.channels, target).learn_from(estimator),
+        observers=[kept],
+    )
+    target.begin_part(training)
+    with training_mode(training):
+        network = estimator._build(training, None if start is None else start.network)
+        net, _ = train(network, training)
+    target.conclude(training, net, 0)
+    if not is_first:
+        net.history[:0] = list(estimator.net_.history)
+        net.history[-1]["epoch"] = len(net.history)
+    estimator._conclude(training, net)
+    estimator._levels, estimator._weight_unit = levels, float(unit)
+    estimator._optimizer_state = kept
+    return estimator
+
+
+def _refuse_whole(estimator, settings):
+    """Refuse parameters that need the whole training part, or the length of the training."""
+    for name, (allowed, reason) in WHOLE.items():
+        value = getattr(settings, name, allowed[0])
+        if value not in allowed:
+            raise ValueError(
+                f"`partial_fit` cannot use {name}={value!r}: {reason}. Use {name}={allowed[0]!r}, "
+                "or `fit`."
+            )
+    for name, fix in (
+        ("class_weight", "a dict of weights by label"),
+        ("target_weight", "a function from values of y to weights"),
+    ):
+        value = getattr(settings, name, None)
+        if isinstance(value, str) or hasattr(value, "fit"):
+            raise ValueError(
+                f"`partial_fit` cannot use {name}={value!r}: it depends on all samples, and a call "
+                f"has only some of them. Give {fix}, computed from all samples."
+            )
+    for name, value in (("batch_sampling", "progressive"), ("freeze", "gradual")):
+        given = getattr(settings, name)
+        if isinstance(given, str) and given == value:
+            raise ValueError(
+                f"`partial_fit` cannot use {name}={value!r}: the number of epochs is not known. "
+                "Give another value, or use `fit`."
+            )
+    estimator._check_options(settings, None, None)
+
+
+def _read(estimator, X, y, classes, target, *, is_first):
+    """Return images, and the target as numbers."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None."
+        )
+    if is_first:
+        images, y = fit_images(
+            estimator,
+            X,
+            y,
+            image_shape=estimator.image_shape,
+            channels=estimator.channels,
+            value_range=estimator.value_range,
+        )
+    else:
+        images = check_images(estimator, X, channels=estimator.channels)
+        y = column_or_1d(unpacked(y, "y"), warn=True)
+        check_consistent_length(images, y)
+    if hasattr(target, "name_classes"):
+        check_classification_targets(y)
+        target.name_classes(classes, None if is_first else estimator.classes_)
+    return images, target.read(y)
+
+
+def _seeds(random_state, n_done):
+    """Return four seeds; each call draws other numbers, and the first those of `fit`."""
+    is_number = isinstance(random_state, int | np.integer)
+    source = check_random_state(random_state)
+    if is_number and n_done:
+        source = np.random.RandomState([int(random_state), n_done])
+    return source.randint(np.iinfo(np.int32).max, size=4)
