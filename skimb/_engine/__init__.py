@@ -16,6 +16,7 @@ from skimb._engine._optimizers import OPTIMIZERS, loss_parameters
 from skimb._engine._rank_similarity import RankSimilarity
 from skimb._engine._runtime import resolve_device, seeded, threads_for, with_live_threads
 from skimb._engine._sample_weights import class_weighted, exponent_of, mean_one, scaled_down
+from skimb._engine._saved_net import net_again, net_state, take_tensors
 from skimb._engine._snapshot import snapshot
 from skimb._engine._standardized import Standardized
 from skimb._engine._target import Target
@@ -59,12 +60,15 @@ __all__ = [
     "fill_up",
     "loss_parameters",
     "mean_one",
+    "net_again",
+    "net_state",
     "resolve_device",
     "scaled_down",
     "seeded",
     "sets_rate",
     "snapshot",
     "still_falls",
+    "take_tensors",
     "threads_for",
     "train",
     "train_auto_encoder",

@@ -59,6 +59,7 @@ from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._fit_tasks import FitTasks, fitted_attributes
 from skimb.neural_network._held_out import hold_out
 from skimb.neural_network._net_input import NetInput
+from skimb.neural_network._save_methods import SavedToFile
 from skimb.neural_network._validation_scores import ValidationScores
 
 __all__ = [
@@ -82,7 +83,7 @@ FOUND_BY_VALIDATION = (
 )
 
 
-class BaseCNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """Template of an estimator with a network that reads images.
 
     The object that ``_make_target`` returns does everything that differs between class labels and

@@ -31,12 +31,17 @@ from skimb._sub_estimators import seeded_clone
 from skimb.neural_network._classifier import CNNClassifier
 from skimb.neural_network._embedding_cache import check_cache, embed_once, open_cache
 from skimb.neural_network._net_input import NetInput
+from skimb.neural_network._save_methods import SavedToFile
 
-__all__ = ["CNNEmbedder"]
+__all__ = ["CNNEmbedder", "copied_backbone"]
 
 
 class CNNEmbedder(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    SavedToFile,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Turn images into embeddings, the features that a network has learned.
 
@@ -196,7 +201,7 @@ class CNNEmbedder(
         )
         self._levels = levels_of(images)
         device = resolve_device(self.device or "auto")
-        self.estimator_ = copy.deepcopy(backbone).to(device)
+        self.estimator_ = copied_backbone(backbone, device)
         self._channels = self.channels
         # Nothing is trained, so the settings of a training stay empty.
         net = ImageNet(
@@ -210,7 +215,6 @@ class CNNEmbedder(
             device=device,
             verbose=0,
         )
-        self.estimator_.eval()
         self.net_ = net.initialize()
         begin_fit(self, X, None, n_tasks=0).call_on_fit_task_end(estimator=self)
         return images
@@ -349,6 +353,11 @@ class CNNEmbedder(
         # The network computes in float32, whatever the dtype of X.
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def copied_backbone(backbone, device):
+    """Return a copy of a pretrained network, which embeds on the device."""
+    return copy.deepcopy(backbone).to(device).eval()
 
 
 def _described(module):
