@@ -19,6 +19,9 @@ from skimb.neural_network._saved_classes import learned_of, parameters_of
 
 __all__ = ["network_again", "network_state"]
 
+#: The parts of a network, apart from the attributes of its estimator.
+PARTS = ("net", "target", "read", "loss_of_net", "loss_of_target")
+
 #: The most pixels of an image for which a network is built.
 MOST_PIXELS = 2**26
 
@@ -68,7 +71,7 @@ def network_state(estimator):
     net = attributes.pop("net_")
     if isinstance(estimator, CNNEmbedder) and not _is_backbone(attributes["estimator_"]):
         # The net is that of the estimator.
-        return {"attributes": attributes, "net": None, "target": None, "read": None}
+        return {"attributes": attributes, **dict.fromkeys(PARTS)}
     if isinstance(estimator, CNNEmbedder):
         del attributes["estimator_"]
         backbone = estimator.estimator
@@ -77,11 +80,12 @@ def network_state(estimator):
                 "`estimator` was changed after `fit`, and the network is not its own. Set it back, "
                 "or fit the embedder."
             )
-        target = None
+        target, loss = None, None
     else:
         _check_module(estimator, net.module_.network)
-        target = _target_state(net.target)
+        target, loss = _target_state(net.target)
     state = net_state(net)
+    own = state.pop("loss")
     if state["views"] is not None and not all(
         type(step).__module__.startswith("skimb.") for step in state["views"]
     ):
@@ -94,6 +98,8 @@ def network_state(estimator):
         "attributes": attributes,
         "net": state,
         "target": target,
+        "loss_of_net": None if target is None else own,
+        "loss_of_target": loss,
         "read": read | {"channels": net.dataset.channels},
     }
 
@@ -137,17 +143,15 @@ def _target_state(target):
             "class_count": target.class_count,
             "class_weight": target.class_weight,
             "effective_prior": posterior.effective_prior,
-            "loss_": posterior.loss,
             "temperature": posterior.temperature,
             "decision_temperature": posterior.decision_temperature,
-        }
+        }, posterior.loss
     return {
         "kind": "numbers",
         "mean": target.mean,
         "scale": target.scale,
         "density_": target.density,
-        "loss_": target.loss,
-    }
+    }, target.loss
 
 
 # ------------------------------------------------------------------------------- read
@@ -174,7 +178,7 @@ def network_again(cls, attributes, parts):
     ValueError
         If the state is not that of such an estimator.
     """
-    if set(parts) != {"net", "target", "read"}:
+    if set(parts) != set(PARTS):
         raise ValueError(f"The file lacks parts of {cls.__name__}.")
     names = parameters_of(cls)
     fitted = {name: value for name, value in attributes.items() if name not in names}
@@ -208,8 +212,8 @@ def _check_form(cls, fitted):
 
 def _trained_again(estimator, parts):
     device = device_for(estimator)
-    target = _target_again(estimator, parts["target"])
-    state = _net_parts(parts["net"])
+    target = _target_again(estimator, parts["target"], parts["loss_of_target"])
+    state = _net_parts(parts["net"], parts["loss_of_net"])
     if state["views"] == "augmentation":
         made = build_augmentation(
             estimator.augmentation,
@@ -241,14 +245,13 @@ def _trained_again(estimator, parts):
     return estimator
 
 
-def _net_parts(state):
+def _net_parts(state, loss):
     wanted = {
         "tensors",
         "frozen",
         "is_active",
         "is_contiguous",
         "views",
-        "loss",
         "history",
         "settings",
         "optimizer",
@@ -256,7 +259,7 @@ def _net_parts(state):
     }
     if not isinstance(state, dict) or set(state) != wanted:
         raise ValueError("The file lacks parts of a net, or holds other ones.")
-    return dict(state)
+    return {**state, "loss": loss}
 
 
 def _input_again(state, target):
@@ -267,7 +270,7 @@ def _input_again(state, target):
     return read
 
 
-def _target_again(estimator, state):
+def _target_again(estimator, state, loss):
     """Return the target of a state."""
     target = estimator._make_target(estimator.get_params(deep=False))
     wanted = {
@@ -278,11 +281,10 @@ def _target_again(estimator, state):
             "class_count",
             "class_weight",
             "effective_prior",
-            "loss_",
             "temperature",
             "decision_temperature",
         },
-        ContinuousTarget: {"kind", "mean", "scale", "density_", "loss_"},
+        ContinuousTarget: {"kind", "mean", "scale", "density_"},
     }[type(target)]
     lacking = sorted(set(OF_TARGET[type(target)]) - set(vars(estimator)))
     if lacking or not isinstance(state, dict) or set(state) != wanted:
@@ -291,7 +293,7 @@ def _target_again(estimator, state):
         )
     if isinstance(target, ContinuousTarget):
         target.mean, target.scale = state["mean"], state["scale"]
-        target.density, target.loss = state["density_"], state["loss_"]
+        target.density, target.loss = state["density_"], loss
         return target
     classes, count = state["classes"], state["class_count"]
     for values in (classes, count, state["class_weight"], state["effective_prior"]):
@@ -305,7 +307,7 @@ def _target_again(estimator, state):
     target.posterior = Posterior(
         classes,
         count,
-        state["loss_"],
+        loss,
         state["effective_prior"],
         temperature=state["temperature"],
         decision_temperature=state["decision_temperature"],
@@ -326,7 +328,7 @@ def _embedder_again(embedder, parts):
     with seeded(0, device), torch.inference_mode(False), torch.enable_grad():
         # The same steps as in `fit`.
         network = copied_backbone(embedder.estimator, device)
-        state = _net_parts(parts["net"])
+        state = _net_parts(parts["net"], nn.Identity())
         embedder.net_ = net_again(
             ImageNet,
             network,

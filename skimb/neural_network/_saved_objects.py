@@ -42,6 +42,9 @@ __all__ = ["Reader", "Writer", "fields"]
 #: Parameters that may be objects of the user's own, which `load` gets again.
 HANDED_IN = ("module", "loss", "augmentation")
 
+#: Attributes that hold the loss of a training, and what it learned.
+LOSSES = ("loss_", "loss_of_net", "loss_of_target")
+
 #: Parameters that only a training reads. What cannot be written comes back as the default.
 OF_TRAINING = (
     "callbacks",
@@ -109,6 +112,10 @@ class Writer:
             return "ufunc", value.__name__
         if isinstance(value, type):
             return self._class(value)
+        return self._once(value, self._object)
+
+    def _once(self, value, write):
+        """Return what `write` returns for an object, or a mark that it was written before."""
         number = self._numbers.get(id(value))
         if number is not None:
             if number in self._open:
@@ -119,10 +126,11 @@ class Writer:
         self._kept.append(value)
         self._open.add(number)
         try:
-            found = self._object(value)
+            found = write(value)
         finally:
             self._open.discard(number)
         if found is None:
+            del self._numbers[id(value)]
             return None
         kind, content = found
         return kind, {"number": number, **content}
@@ -149,7 +157,7 @@ class Writer:
                 "class": full_name(cls),
                 "state": self._attributes(value, own.pop("attributes")),
             }
-            return "network", content | {"net": self._state(own)}
+            return "network", content | {"net": self._attributes(None, own)}
         state = state_of(value)
         return "object", {
             "class": full_name(cls),
@@ -184,7 +192,7 @@ class Writer:
     def _attributes(self, owner, state):
         """Return the JSON of attributes, and of parameters that may be handed in or left out."""
         cls = type(owner)
-        parameters = set(parameters_of(cls)) if isinstance(owner, BaseEstimator) else set()
+        parameters = parameters_of(cls) if isinstance(owner, BaseEstimator) else ()
         written = {}
         for name, value in state.items():
             if name in WITHOUT_FILE and name in parameters and not _is_plain(value):
@@ -193,7 +201,7 @@ class Writer:
                 written[name] = self._or_handed_in(name, value)
             elif name in OF_TRAINING and name in parameters:
                 written[name] = self._or_left_out(cls, name, value)
-            elif name == "loss_":
+            elif name in LOSSES:
                 written[name] = self._or_handed_in("loss", value, name)
             else:
                 written[name] = self.write(value, name)
@@ -217,17 +225,22 @@ class Writer:
         return self.write(default, name)
 
     def _or_handed_in(self, role, value, name=None):
+        """Return the JSON of a module, loss or augmentation, or a mark that it is handed in."""
         name = name or role
         if _is_own(role, value):
             return self.write(value, name)
-        used = _named(value)
-        place = "__".join([*self._place[1:], name])
-        self.handed_in.append({"role": role, "used": used, "place": place})
-        content = {"role": role, "used": used}
-        # A loss may have learned parameters; the tensors of a network are those of its net.
-        is_learned = name == "loss_" and isinstance(value, nn.Module)
-        content["tensors"] = self.write(dict(value.state_dict()), name) if is_learned else None
-        return {"special": "handed_in", "content": content}
+        used, place = _named(value), "__".join([*self._place[1:], role])
+        if not any((entry["role"], entry["place"]) == (role, place) for entry in self.handed_in):
+            self.handed_in.append({"role": role, "used": used, "place": place})
+
+        def mark(value):
+            # A loss may have learned parameters; the tensors of a network are those of its net.
+            is_learned = name in LOSSES and isinstance(value, nn.Module)
+            tensors = self.write(dict(value.state_dict()), name) if is_learned else None
+            return "handed_in", {"role": role, "used": used, "tensors": tensors}
+
+        kind, content = self._once(value, mark)
+        return {"special": kind, "content": content}
 
     def _tensor(self, tensor):
         """Return the JSON of a tensor; equal ones are written once."""
@@ -326,7 +339,6 @@ class Reader:
             "numpy": self._numpy,
             "class": torch_class,
             "same": self._same,
-            "handed_in": self._handed_in,
         }
         if kind in makers:
             return makers[kind](content)
@@ -338,6 +350,7 @@ class Reader:
             "backbone": self._backbone,
             "scaled_linear": self._scaled_linear,
             "search": self._search,
+            "handed_in": self._handed_in,
         }
         if kind not in of_objects or not isinstance(content, dict):
             raise ValueError(f"The file holds an object of the kind {kind!r}, which is none.")

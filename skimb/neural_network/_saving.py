@@ -152,7 +152,25 @@ def load(path, *, module=None, loss=None, augmentation=None, classes=()):
 
     See Also
     --------
-    save : Write such a file; it has an example.
+    save : Write such a file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from torch import nn
+    >>> from skimb.neural_network import CNNClassifier, load, save
+    >>> def my_network(in_channels, n_outputs):
+    ...     return nn.Sequential(nn.Flatten(), nn.Linear(in_channels * 64, n_outputs))
+    >>> X, y = np.random.RandomState(0).rand(40, 8, 8), np.arange(40) % 4 // 3
+    >>> clf = CNNClassifier(my_network, max_epochs=2, random_state=0).fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "model.skimb"
+    ...     save(clf, path)
+    ...     again = load(path, module=my_network)
+    >>> np.array_equal(clf.predict_proba(X), again.predict_proba(X))
+    True
     """
     path = Path(path)
     document, arrays = read_archive(path, KIND)
@@ -207,7 +225,21 @@ def read_metadata(path):
 
     See Also
     --------
-    save : Write such a file; it has an example.
+    save : Write such a file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from skimb.neural_network import CNNClassifier, read_metadata, save
+    >>> X, y = np.random.RandomState(0).rand(40, 8, 8), np.arange(40) % 4 // 3
+    >>> clf = CNNClassifier("linear", max_epochs=2, random_state=0).fit(X, y)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "model.skimb"
+    ...     save(clf, path, metadata={"size": (8, 8)})
+    ...     read_metadata(path)
+    {'size': (8, 8)}
     """
     path = Path(path)
     document, arrays = read_archive(path, KIND)
