@@ -14,6 +14,7 @@ from torch import nn
 from skimb._pixel_values import PixelLevels
 
 __all__ = [
+    "REQUESTS",
     "WITHOUT_FILE",
     "default_of",
     "full_name",
@@ -21,8 +22,10 @@ __all__ = [
     "learned_of",
     "make_object",
     "parameters_of",
+    "read_requests",
     "state_of",
     "torch_class",
+    "write_requests",
 ]
 
 #: Packages whose estimators a file may hold.
@@ -180,12 +183,7 @@ def state_of(value):
     if full_name(type(value)).endswith("_CurveScorer"):
         state.pop(REQUESTS, None)
         state["pos_label"] = vars(value)["_kwargs"].get("pos_label", _label_of(value))
-    if REQUESTS in state:
-        state[REQUESTS] = {
-            method: dict(requests.requests)
-            for method, requests in vars(state[REQUESTS]).items()
-            if getattr(requests, "requests", None)
-        }
+    write_requests(state)
     if hasattr(value, "fit_resample"):
         own = [*parameters_of(type(value)), *OF_SAMPLER]
         state = {name: part for name, part in state.items() if name in own}
@@ -196,6 +194,16 @@ def state_of(value):
             "or compiled objects. Use another estimator, such as LogisticRegression, or pickle."
         )
     return state
+
+
+def write_requests(state):
+    """Replace, among attributes, the metadata that an estimator requests by a plain dict."""
+    if REQUESTS in state:
+        state[REQUESTS] = {
+            method: dict(requests.requests)
+            for method, requests in vars(state[REQUESTS]).items()
+            if getattr(requests, "requests", None)
+        }
 
 
 def _label_of(scorer):
@@ -285,8 +293,7 @@ def make_object(cls, state, version):
         made.__setstate__({**state, "_sklearn_version": version} if _is_versioned(cls) else state)
     else:
         vars(made).update(state)
-    if requests is not None:
-        _set_requests(made, requests)
+    read_requests(made, requests)
     return made
 
 
@@ -294,8 +301,10 @@ def _is_versioned(cls):
     return cls.__module__.startswith("sklearn.")
 
 
-def _set_requests(made, requests):
-    """Let an estimator request metadata as it did before."""
+def read_requests(made, requests):
+    """Let an estimator request metadata as it did before; None: as it does by default."""
+    if requests is None:
+        return
     routing = made.get_metadata_routing()
     if not isinstance(requests, dict):
         raise ValueError(f"The file holds {requests!r} as the metadata that an object requests.")

@@ -15,7 +15,13 @@ from skimb.neural_network._cnn import BaseCNN
 from skimb.neural_network._continuous_target import ContinuousTarget
 from skimb.neural_network._embedder import CNNEmbedder, copied_backbone
 from skimb.neural_network._net_input import LEARNED, NetInput
-from skimb.neural_network._saved_classes import learned_of, parameters_of
+from skimb.neural_network._saved_classes import (
+    REQUESTS,
+    learned_of,
+    parameters_of,
+    read_requests,
+    write_requests,
+)
 
 __all__ = ["network_again", "network_state"]
 
@@ -68,6 +74,8 @@ def network_state(estimator):
     """
     check_parameters(estimator)
     attributes = dict(estimator.__getstate__())
+    write_requests(attributes)
+    attributes.pop("_skl_callbacks", None)
     net = attributes.pop("net_")
     if isinstance(estimator, CNNEmbedder) and not _is_backbone(attributes["estimator_"]):
         # The net is that of the estimator.
@@ -190,6 +198,7 @@ def network_again(cls, attributes, parts):
     estimator = cls(**{name: attributes[name] for name in names})
     check_parameters(estimator)
     _check_form(cls, fitted)
+    read_requests(estimator, fitted.pop(REQUESTS, None))
     vars(estimator).update(fitted)
     if issubclass(cls, BaseCNN):
         return _trained_again(estimator, parts)

@@ -1,5 +1,6 @@
 """Objects as JSON and arrays: those that a file may hold, those handed in, and those left out."""
 
+from collections import OrderedDict
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
@@ -93,7 +94,10 @@ class Writer:
     def write(self, value, name):
         """Return the JSON of a value which stands in an attribute or entry of this name."""
         with self._at(name):
-            return self.encoder.encode(value, ".".join(self._place))
+            return self.encoder.encode(value, self._name())
+
+    def _name(self):
+        return ".".join(self._place)
 
     @contextmanager
     def _at(self, name):
@@ -110,9 +114,21 @@ class Writer:
             return "device", str(value)
         if isinstance(value, np.ufunc):
             return "ufunc", value.__name__
-        if isinstance(value, type):
-            return self._class(value)
-        return self._once(value, self._object)
+        if type(value) is OrderedDict:
+            return "ordered", encode([list(pair) for pair in value.items()], self._name())
+        found = self._class(value) if isinstance(value, type) else None
+        if found is None and not isinstance(value, type):
+            found = self._once(value, self._object)
+        if found is None:
+            place = "__".join(self._place[1:])
+            raise ValueError(
+                (f"`{place}` is {_named(value)}, which" if place else _named(value))
+                + " can be written to no file: it is neither plain nor an object of skimb, "
+                "scikit-learn or imbalanced-learn. Leave it out; or, for a class of your own, "
+                "write the methods to_saved() and from_saved(), as "
+                "skimb.neural_network.load describes."
+            )
+        return found
 
     def _once(self, value, write):
         """Return what `write` returns for an object, or a mark that it was written before."""
@@ -253,7 +269,7 @@ class Writer:
         array = values.numpy()
         key = kind, array.shape, sha256(array.tobytes()).hexdigest()
         if key not in self._tensors:
-            self._tensors[key] = self.encoder.encode(array, ".".join(self._place))
+            self._tensors[key] = self.encoder.encode(array, self._name())
         return {"values": self._tensors[key], "type": kind}
 
 
@@ -339,6 +355,7 @@ class Reader:
             "numpy": self._numpy,
             "class": torch_class,
             "same": self._same,
+            "ordered": self._ordered,
         }
         if kind in makers:
             return makers[kind](content)
@@ -391,6 +408,9 @@ class Reader:
         if not isinstance(found, type) or not issubclass(found, np.generic):
             raise ValueError(f"The file names the type {content!r}, which NumPy does not have.")
         return found
+
+    def _ordered(self, content):
+        return OrderedDict((key, value) for key, value in self.read(content))
 
     def _same(self, content):
         if type(content) is not int or content not in self._made:
