@@ -14,7 +14,13 @@ from skimb._engine._loss_watch import LossWatch
 from skimb._engine._mixing import CutMix, Mixup, Remix
 from skimb._engine._optimizers import OPTIMIZERS, loss_parameters
 from skimb._engine._rank_similarity import RankSimilarity
-from skimb._engine._runtime import resolve_device, seeded, threads_for, with_live_threads
+from skimb._engine._runtime import (
+    is_available,
+    resolve_device,
+    seeded,
+    threads_for,
+    with_live_threads,
+)
 from skimb._engine._sample_weights import class_weighted, exponent_of, mean_one, scaled_down
 from skimb._engine._saved_net import net_again, net_state, take_tensors
 from skimb._engine._snapshot import snapshot
@@ -58,6 +64,7 @@ __all__ = [
     "exponent_of",
     "few_samples",
     "fill_up",
+    "is_available",
     "loss_parameters",
     "mean_one",
     "net_again",

@@ -216,6 +216,8 @@ class CNNEmbedder(
             verbose=0,
         )
         self.net_ = net.initialize()
+        # Its references to the network would be pickled without regard to the device.
+        self.net_.drop_training()
         begin_fit(self, X, None, n_tasks=0).call_on_fit_task_end(estimator=self)
         return images
 
@@ -341,6 +343,18 @@ class CNNEmbedder(
             digest.update(name.encode())
             digest.update(_content(values))
         return digest.digest()
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "net_" in state and isinstance(state.get("estimator_"), PretrainedBackbone):
+            # It is a part of the net, which knows its device; twice it would double a pickle.
+            del state["estimator_"]
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "net_" in vars(self) and "estimator_" not in vars(self):
+            self.estimator_ = self.net_.module_.network
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")

@@ -4,7 +4,17 @@ __all__ = ["SavedToFile"]
 
 
 class SavedToFile:
-    """Give an estimator the methods `save` and `load`, short for the functions of these names."""
+    """Give an estimator the methods `save` and `load`, short for the functions of these names.
+
+    A pickle is read on machines without the device too: then its network is on the CPU.
+    """
+
+    def __setstate__(self, state):
+        super().__setstate__(state)  # pyright: ignore[reportAttributeAccessIssue]
+        net, device = vars(self).get("net_"), vars(self).get("device")
+        # The net has warned.
+        if net is not None and device not in (None, "auto") and str(net.device) == "cpu":
+            self.device = device if str(device) == "cpu" else "cpu"
 
     def save(self, path):
         """Write the fitted estimator to a file, as `skimb.neural_network.save` does.

@@ -6,7 +6,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from skimb._engine import ImageNet, build_augmentation, net_again, net_state, resolve_device, seeded
+from skimb._engine import (
+    ImageNet,
+    build_augmentation,
+    is_available,
+    net_again,
+    net_state,
+    resolve_device,
+    seeded,
+)
 from skimb._networks import MODULES, PretrainedBackbone, build_module
 from skimb._params import check_parameters
 from skimb._warnings import warn
@@ -77,11 +85,10 @@ def network_state(estimator):
     write_requests(attributes)
     attributes.pop("_skl_callbacks", None)
     net = attributes.pop("net_")
-    if isinstance(estimator, CNNEmbedder) and not _is_backbone(attributes["estimator_"]):
+    if isinstance(estimator, CNNEmbedder) and not _is_backbone(estimator.estimator_):
         # The net is that of the estimator.
         return {"attributes": attributes, **dict.fromkeys(PARTS)}
     if isinstance(estimator, CNNEmbedder):
-        del attributes["estimator_"]
         backbone = estimator.estimator
         if not _is_backbone(backbone):
             raise ValueError(
@@ -353,12 +360,11 @@ def _embedder_again(embedder, parts):
 def device_for(estimator):
     """Return the device of a loaded network: that of its estimator, or the CPU with a warning."""
     device = estimator.device or "auto"
-    try:
+    if is_available(device):
         return resolve_device(device)
-    except ValueError:
-        warn(
-            f"The network was on device={str(device)!r}, which is not available here. It is loaded "
-            "to the CPU, and `device` is 'cpu' now."
-        )
-        estimator.device = "cpu"
-        return torch.device("cpu")
+    warn(
+        f"The network was on device={str(device)!r}, which is not available here. It is loaded to "
+        "the CPU, and `device` is 'cpu' now."
+    )
+    estimator.device = "cpu"
+    return torch.device("cpu")
