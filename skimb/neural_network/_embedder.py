@@ -345,7 +345,8 @@ class CNNEmbedder(
         return digest.digest()
 
     def __getstate__(self):
-        state = super().__getstate__()
+        # It may be the dict of the estimator itself.
+        state = dict(super().__getstate__())
         if "net_" in state and isinstance(state.get("estimator_"), PretrainedBackbone):
             # It is a part of the net, which knows its device; twice it would double a pickle.
             del state["estimator_"]

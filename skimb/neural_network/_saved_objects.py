@@ -1,7 +1,6 @@
 """Objects as JSON and arrays: those that a file may hold, those handed in, and those left out."""
 
 from collections import OrderedDict
-from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
@@ -87,25 +86,20 @@ class Writer:
     def __init__(self):
         self.encoder = Encoder(self._special)
         self.handed_in, self.left_out = [], []
-        self._place: list = []
+        self._object_name = ""
         self._numbers, self._open, self._kept = {}, set(), []
         self._tensors = {}
 
     def write(self, value, name):
         """Return the JSON of a value which stands in an attribute or entry of this name."""
-        with self._at(name):
-            return self.encoder.encode(value, self._name())
+        return self.encoder.encode(value, self._named(name))
 
-    def _name(self):
-        return ".".join(self._place)
+    def _named(self, name):
+        """Return where an attribute of the present object stands."""
+        return f"{self._object_name}.{name}" if self._object_name else name
 
-    @contextmanager
-    def _at(self, name):
-        self._place.append(str(name))
-        try:
-            yield
-        finally:
-            self._place.pop()
+    def _place(self, name):
+        return self._named(name).removeprefix("model.")
 
     def _special(self, value, encode):
         if isinstance(value, torch.Tensor):
@@ -115,15 +109,15 @@ class Writer:
         if isinstance(value, np.ufunc):
             return "ufunc", value.__name__
         if type(value) is OrderedDict:
-            return "ordered", encode([list(pair) for pair in value.items()], self._name())
+            return "ordered", encode([list(pair) for pair in value.items()], self.encoder.name)
         found = self._class(value) if isinstance(value, type) else None
         if found is None and not isinstance(value, type):
             found = self._once(value, self._object)
         if found is None:
-            place = "__".join(self._place[1:])
+            place = self.encoder.name.removeprefix("model.")
             raise ValueError(
-                (f"`{place}` is {_named(value)}, which" if place else _named(value))
-                + " can be written to no file: it is neither plain nor an object of skimb, "
+                f"`{place}` is {_named(value)}, which can be written to no file: it is neither "
+                "plain nor an object of skimb, "
                 "scikit-learn or imbalanced-learn. Leave it out; or, for a class of your own, "
                 "write the methods to_saved() and from_saved(), as "
                 "skimb.neural_network.load describes."
@@ -141,10 +135,12 @@ class Writer:
         # An object that is still held has an id of its own.
         self._kept.append(value)
         self._open.add(number)
+        outer, self._object_name = self._object_name, self.encoder.name
         try:
             found = write(value)
         finally:
             self._open.discard(number)
+            self.encoder.name, self._object_name = self._object_name, outer
         if found is None:
             del self._numbers[id(value)]
             return None
@@ -169,11 +165,13 @@ class Writer:
             return None
         if isinstance(value, BaseCNN | CNNEmbedder) and hasattr(value, "net_"):
             own = network_state(value)
-            content = {
+            state = own.pop("attributes")
+            return "network", {
                 "class": full_name(cls),
-                "state": self._attributes(value, own.pop("attributes")),
+                "n_attributes": len(state),
+                "state": self._attributes(value, state),
+                "net": self._attributes(None, own),
             }
-            return "network", content | {"net": self._attributes(None, own)}
         state = state_of(value)
         return "object", {
             "class": full_name(cls),
@@ -236,7 +234,7 @@ class Writer:
 
     def _left_out(self, cls, name, value):
         default = default_of(cls, name)
-        place = "__".join([*self._place[1:], name])
+        place = self._place(name)
         self.left_out.append(f"{place} ({repr(value)[:80]}, now {default!r})")
         return self.write(default, name)
 
@@ -245,16 +243,17 @@ class Writer:
         name = name or role
         if _is_own(role, value):
             return self.write(value, name)
-        used, place = _named(value), "__".join([*self._place[1:], role])
+        used, place = _named(value), self._place(role)
         if not any((entry["role"], entry["place"]) == (role, place) for entry in self.handed_in):
             self.handed_in.append({"role": role, "used": used, "place": place})
 
         def mark(value):
             # A loss may have learned parameters; the tensors of a network are those of its net.
             is_learned = name in LOSSES and isinstance(value, nn.Module)
-            tensors = self.write(dict(value.state_dict()), name) if is_learned else None
+            tensors = self.write(dict(value.state_dict()), "tensors") if is_learned else None
             return "handed_in", {"role": role, "used": used, "tensors": tensors}
 
+        self.encoder.name = self._named(name)
         kind, content = self._once(value, mark)
         return {"special": kind, "content": content}
 
@@ -269,7 +268,7 @@ class Writer:
         array = values.numpy()
         key = kind, array.shape, sha256(array.tobytes()).hexdigest()
         if key not in self._tensors:
-            self._tensors[key] = self.encoder.encode(array, self._name())
+            self._tensors[key] = self.encoder.encode(array, self.encoder.name)
         return {"values": self._tensors[key], "type": kind}
 
 
@@ -429,20 +428,28 @@ class Reader:
     def _object(self, content):
         name, size, state = fields(content, "class", "n_attributes", "state")
         cls = known_class(name)
-        attributes = self._state(state)
-        if len(attributes) != size:
+        return make_object(cls, self._attributes(cls, state, size), self.version)
+
+    def _attributes(self, cls, content, size):
+        """Return the attributes of an object; refuse them where one is missing or was added."""
+        state = self._state(content)
+        if len(state) != size:
             raise ValueError(
-                f"{cls.__name__} was written with {size} attributes. The file holds "
-                f"{len(attributes)}."
+                f"{cls.__name__} was written with {size} attributes. The file holds {len(state)}."
             )
-        return make_object(cls, attributes, self.version)
+        for name in WITHOUT_FILE:
+            if name in parameters_of(cls) and not _is_plain(state.get(name)):
+                raise ValueError(
+                    f"The file names a path as `{name}` of {cls.__name__}, and skimb writes none."
+                )
+        return state
 
     def _network(self, content):
-        name, state, net = fields(content, "class", "state", "net")
+        name, size, state, net = fields(content, "class", "n_attributes", "state", "net")
         cls = known_class(name)
         if not issubclass(cls, BaseCNN | CNNEmbedder):
             raise ValueError(f"{cls.__name__} is no estimator with a network.")
-        return network_again(cls, self._state(state), self._state(net))
+        return network_again(cls, self._attributes(cls, state, size), self._state(net))
 
     def _own(self, content):
         name, state = fields(content, "class", "state")

@@ -160,6 +160,7 @@ def test_a_pretrained_network_is_loaded_to_the_cpu(as_from_cuda):
     assert len(caught) == 1
     assert again.device == "cpu"
     assert again.estimator_ is again.net_.module_.network
+    assert fitted.estimator_ is fitted.net_.module_.network
     assert np.array_equal(again.transform(X), expected)
 
 
