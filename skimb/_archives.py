@@ -314,8 +314,12 @@ def write_archive(path, kind, document, arrays):
         "sha256": _digest(kind, VERSION, text, arrays),
     }
     with replacing(path) as temporary:
+        # safetensors gives a file to its owner alone; others may read it as any other new file.
+        temporary.touch(exist_ok=False)
+        mode = stat.S_IMODE(temporary.stat().st_mode)
         try:
             save_file(arrays, temporary, metadata)
+            temporary.chmod(mode)
         except SafetensorError as exc:
             raise OSError(f"{path} cannot be written: {exc}") from exc
 

@@ -274,8 +274,12 @@ def make_object(cls, state, version):
     if cls is Bunch:
         return Bunch(**state)
     if cls is PixelLevels:
-        if set(state) != set(parameters_of(cls)) or not isinstance(state["spans"], np.ndarray):
-            raise ValueError(f"{cls.__name__} needs {parameters_of(cls)}. Got {sorted(state)}.")
+        spans = state.pop("spans", None)
+        is_array = isinstance(spans, np.ndarray) and spans.ndim == 1 and spans.dtype.kind == "f"
+        is_sound = is_array and all(isinstance(level, float) for level in state.values())
+        if not is_sound or {*state, "spans"} != set(parameters_of(cls)):
+            raise ValueError(f"{cls.__name__} needs the numbers {parameters_of(cls)}.")
+        state["spans"] = spans
         return cls(**state)
     if issubclass(cls, BaseEstimator):
         lacking = sorted(set(parameters_of(cls)) - set(state))

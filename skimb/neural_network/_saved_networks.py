@@ -1,5 +1,7 @@
 """Estimators with a network: their state without data, and the estimator of a state."""
 
+import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -222,8 +224,18 @@ def _check_form(cls, fitted):
     is_shape = isinstance(shape, tuple) and len(shape) == 3
     if not is_shape or not all(type(side) is int and side > 0 for side in shape):
         raise ValueError(f"The file holds the image shape {shape!r}, which is none.")
-    if shape[0] * shape[1] * shape[2] > MOST_PIXELS:
+    if math.prod(shape) > MOST_PIXELS:
         raise ValueError(f"The file holds the image shape {shape!r}, which is too large.")
+    given = fitted["_given_range"]
+    _check_numbers("_given_range", () if given is None else given, n=None if given is None else 2)
+    _check_numbers("value_range_", fitted["value_range_"], n=2)
+
+
+def _check_numbers(name, values, n=None):
+    """Refuse what is no tuple of n finite numbers."""
+    is_tuple = isinstance(values, tuple) and n in (None, len(values))
+    if not is_tuple or not all(isinstance(one, Real) and np.isfinite(one) for one in values):
+        raise ValueError(f"The file holds {name}={values!r}, which are no finite numbers.")
 
 
 def _trained_again(estimator, parts):
@@ -258,6 +270,11 @@ def _trained_again(estimator, parts):
             read=_input_again(parts["read"], target),
             device=device,
         )
+        # The loss and the numbers by which outputs are interpreted must fit them.
+        outputs = np.zeros((2, n_outputs), dtype=np.float32)
+        interpreted = target.interpret(outputs)
+        if np.shape(interpreted)[0] != len(outputs):
+            raise ValueError("The file holds a target that does not fit the network.")
     return estimator
 
 
@@ -275,12 +292,17 @@ def _net_parts(state, loss):
     }
     if not isinstance(state, dict) or set(state) != wanted:
         raise ValueError("The file lacks parts of a net, or holds other ones.")
+    history = state["history"]
+    if not isinstance(history, list) or not all(isinstance(row, dict) for row in history):
+        raise ValueError("The file holds no history of epochs.")
     return {**state, "loss": loss}
 
 
 def _input_again(state, target):
     if not isinstance(state, dict) or not set(state) <= {*LEARNED, "channels"}:
         raise ValueError("The file lacks the form of X, or holds another one.")
+    if state.get("channels") not in (None, "first", "last"):
+        raise ValueError(f"The file holds channels={state.get('channels')!r}.")
     read: Any = NetInput(state["channels"], target)
     vars(read).update({name: value for name, value in state.items() if name != "channels"})
     return read
@@ -308,15 +330,26 @@ def _target_again(estimator, state, loss):
             f"The file lacks {lacking or 'parts of the target'} of {type(estimator).__name__}."
         )
     if isinstance(target, ContinuousTarget):
+        _check_numbers("the target", (state["mean"], state["scale"]))
         target.mean, target.scale = state["mean"], state["scale"]
         target.density, target.loss = state["density_"], loss
         return target
     classes, count = state["classes"], state["class_count"]
-    for values in (classes, count, state["class_weight"], state["effective_prior"]):
+    own = estimator.class_count_, estimator.effective_prior_, estimator.class_weight_
+    for values in (classes, count, state["class_weight"], state["effective_prior"], *own):
         if not isinstance(values, np.ndarray) or values.ndim != 1 or len(values) != len(classes):
             raise ValueError("The file holds arrays of the classes that differ in length.")
     if len(classes) < 2 or not np.array_equal(classes, estimator.classes_):
         raise ValueError("The file holds two different lists of classes.")
+    temperatures = (
+        state["temperature"],
+        state["decision_temperature"],
+        estimator.temperature_,
+        estimator.decision_temperature_,
+    )
+    _check_numbers("the temperatures", temperatures)
+    if min(temperatures) <= 0:
+        raise ValueError(f"The file holds the temperatures {temperatures}, which must be positive.")
     target.parameters |= state["asked"]
     target.classes, target.class_count = classes, count
     target.class_weight = state["class_weight"]

@@ -176,10 +176,10 @@ def load(path, *, module=None, loss=None, augmentation=None, classes=()):
     document, arrays = read_archive(path, KIND)
     given = {"module": module, "loss": loss, "augmentation": augmentation}
     try:
-        fields(document, *ENTRIES)
+        _check_document(document)
         _check_given(document["handed_in"], given)
         reader = Reader(arrays, handed_in=given, classes=classes, version=document["sklearn"])
-        reader.read(document["metadata"])
+        _metadata(document, reader.decoder)
         model = reader.read(document["model"])
         reader.refuse_unused()
         check_is_fitted(model)
@@ -190,6 +190,24 @@ def load(path, *, module=None, loss=None, augmentation=None, classes=()):
         raise ValueError(f"{path} cannot be loaded. {exc}") from exc
     _warn_of_left_out(document["left_out"])
     return model
+
+
+def _check_document(document):
+    """Refuse a document that has other entries."""
+    *_, version, _, handed_in, left_out, _ = fields(document, *ENTRIES)
+    for entry in handed_in if isinstance(handed_in, list) else [None]:
+        if not all(isinstance(text, str) for text in fields(entry, "role", "used", "place")):
+            raise ValueError(f"It does not say what is handed in: {entry!r}.")
+    is_list = isinstance(left_out, list) and all(isinstance(text, str) for text in left_out)
+    if not is_list or not isinstance(version, str):
+        raise ValueError("It does not say what was left out, or which scikit-learn wrote it.")
+
+
+def _metadata(document, decoder):
+    metadata = decoder.decode(document["metadata"])
+    if metadata is not None and not isinstance(metadata, dict):
+        raise ValueError(f"Its metadata are no dict: {metadata!r}.")
+    return metadata
 
 
 def _check_given(wanted, given):
@@ -244,7 +262,7 @@ def read_metadata(path):
     path = Path(path)
     document, arrays = read_archive(path, KIND)
     try:
-        fields(document, *ENTRIES)
-        return Decoder(arrays).decode(document["metadata"])
+        _check_document(document)
+        return _metadata(document, Decoder(arrays))
     except ValueError as exc:
         raise ValueError(f"{path} cannot be read. {exc}") from exc

@@ -5,6 +5,7 @@ import json
 import os
 import struct
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -221,7 +222,12 @@ def test_other_values_are_told_or_are_values_of_the_model(name, value, files, pa
         write_archive(path, "model", changed(document, ways[i], change), arrays)
         began = time.perf_counter()
         model = load_or_error(path)
-        assert not isinstance(model, str) or str(path) in model
+        if isinstance(model, str):
+            assert str(path) in model
+        elif name != "pipeline":
+            # A value that the model may have; or X does not fit it.
+            with suppress(ValueError):
+                model.predict(X)
         assert time.perf_counter() - began < 20
 
 

@@ -1,6 +1,7 @@
 """Files of fitted estimators: all that they had comes back, to the bit."""
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -414,3 +415,20 @@ def test_two_stage_classifiers_come_back(params, path):
     again = check_round_trip(fitted, path)
     assert same(clone(again).fit(X, Y).predict_proba(X), fitted.predict_proba(X))
     assert isinstance(DecoupledClassifier.load(path), DecoupledClassifier)
+
+
+# ------------------------------------------------------------------------ golden files
+
+GOLDEN = Path(__file__).parents[1] / "data"
+
+
+@pytest.mark.parametrize("name", ["classifier", "regressor", "decoupled"])
+def test_files_of_the_first_version_load_and_predict_the_same(name):
+    # tests/data/make_models.py wrote them.
+    known = np.load(GOLDEN / "predictions.npz")
+    model = load(GOLDEN / f"{name}.skimb")
+    predict = model.predict if name == "regressor" else model.predict_log_proba
+    np.testing.assert_allclose(predict(known["X"]), known[name], rtol=1e-4, atol=1e-5)
+    assert read_metadata(GOLDEN / f"{name}.skimb") == {"made_by": "make_models.py"}
+    if name != "regressor":
+        assert model.classes_.tolist() == ["cat", "dog", "owl"]
