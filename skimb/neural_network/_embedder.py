@@ -345,8 +345,7 @@ class CNNEmbedder(
         return digest.digest()
 
     def __getstate__(self):
-        # It may be the dict of the estimator itself.
-        state = dict(super().__getstate__())
+        state: dict[str, Any] = {**vars(self)}
         if "net_" in state and isinstance(state.get("estimator_"), PretrainedBackbone):
             # It is a part of the net, which knows its device; twice it would double a pickle.
             del state["estimator_"]

@@ -234,7 +234,7 @@ def _check_form(cls, fitted):
 def _check_numbers(name, values, n=None):
     """Refuse what is no tuple of n finite numbers."""
     is_tuple = isinstance(values, tuple) and n in (None, len(values))
-    if not is_tuple or not all(isinstance(one, Real) and np.isfinite(one) for one in values):
+    if not is_tuple or not all(isinstance(one, Real) and math.isfinite(one) for one in values):
         raise ValueError(f"The file holds {name}={values!r}, which are no finite numbers.")
 
 

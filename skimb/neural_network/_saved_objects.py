@@ -110,8 +110,9 @@ class Writer:
             return "ufunc", value.__name__
         if type(value) is OrderedDict:
             return "ordered", encode([list(pair) for pair in value.items()], self.encoder.name)
-        found = self._class(value) if isinstance(value, type) else None
-        if found is None and not isinstance(value, type):
+        if isinstance(value, type):
+            found = self._class(value)
+        else:
             found = self._once(value, self._object)
         if found is None:
             place = self.encoder.name.removeprefix("model.")
@@ -254,7 +255,8 @@ class Writer:
             return "handed_in", {"role": role, "used": used, "tensors": tensors}
 
         self.encoder.name = self._named(name)
-        kind, content = self._once(value, mark)
+        found: Any = self._once(value, mark)
+        kind, content = found
         return {"special": kind, "content": content}
 
     def _tensor(self, tensor):
@@ -333,7 +335,8 @@ class Reader:
         self.arrays = _Counted(arrays)
         self.decoder = Decoder(self.arrays, self._special)
         self.handed_in, self.version = handed_in, version
-        self.classes = {full_name(cls): cls for cls in classes}
+        # A class of a script is in another module once the script is imported.
+        self.classes = {cls.__qualname__: cls for cls in classes}
         self._made: dict = {}
 
     def read(self, node) -> Any:
@@ -453,7 +456,7 @@ class Reader:
 
     def _own(self, content):
         name, state = fields(content, "class", "state")
-        cls = self.classes.get(name)
+        cls = self.classes.get(str(name).rpartition(":")[2])
         if cls is None and isinstance(name, str) and name.startswith("skimb."):
             cls = known_class(name)
         if cls is None or not hasattr(cls, "from_saved"):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import sklearn
+import torch
 from sklearn.utils.validation import check_is_fitted
 
 import skimb
@@ -180,14 +181,17 @@ def load(path, *, module=None, loss=None, augmentation=None, classes=()):
         _check_given(document["handed_in"], given)
         reader = Reader(arrays, handed_in=given, classes=classes, version=document["sklearn"])
         _metadata(document, reader.decoder)
-        model = reader.read(document["model"])
+        # Tensors made in inference mode could not train on.
+        with torch.inference_mode(False), torch.enable_grad():
+            model = reader.read(document["model"])
         reader.refuse_unused()
         check_is_fitted(model)
     except Warning:
         raise
     # Constructors raise errors of many types for values that they do not expect.
     except Exception as exc:
-        raise ValueError(f"{path} cannot be loaded. {exc}") from exc
+        reason = str(exc) or type(exc).__name__
+        raise ValueError(f"{path} cannot be loaded. {reason}") from exc
     _warn_of_left_out(document["left_out"])
     return model
 

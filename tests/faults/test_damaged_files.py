@@ -396,6 +396,8 @@ def test_loading_leaves_the_state_of_the_process_alone(files):
         with torch.inference_mode():
             model = load(path)
         model.predict(X)
+        if hasattr(model, "net_"):
+            model.net_.partial_fit(X, model.predict(X))
     assert torch.equal(torch.random.get_rng_state(), state)
     assert torch.get_num_threads() == threads
     assert np.random.rand() == expected

@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ X = DATA.rand(60, 8, 8).astype(np.float32)
 Y = np.arange(60) % 5 // 3
 
 
-def quick(module="simple_cnn", **params):
+def quick(module: Any = "simple_cnn", **params):
     defaults = {"max_epochs": 1, "batch_size": 30, "random_state": 0, "standardize": None}
     return CNNClassifier(module, **{**defaults, **params})
 
@@ -54,7 +55,7 @@ def same(first, second):
     return type(first) is type(second) and repr(first) == repr(second)
 
 
-def check_round_trip(fitted, path, data=X, **given):
+def check_round_trip(fitted, path, data: Any = X, **given):
     """Save and load; return the estimator, after all predictions were compared."""
     save(fitted, path)
     again = load(path, **given)

@@ -140,7 +140,7 @@ def test_a_network_of_timm_is_built_by_its_name(path, monkeypatch):
         return Model()
 
     timm = ModuleType("timm")
-    timm.create_model = create_model
+    timm.create_model = create_model  # pyright: ignore[reportAttributeAccessIssue]
     monkeypatch.setitem(__import__("sys").modules, "timm", timm)
     module = PretrainedBackbone("tiny", Model(), mean=(0, 0, 0), sd=(1, 1, 1), image_size=(9, 9))
     embedder = CNNEmbedder(module).fit(X)

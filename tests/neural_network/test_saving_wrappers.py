@@ -194,7 +194,7 @@ def test_another_version_of_scikit_learn_warns_for_its_own_estimators(path, monk
     monkeypatch.undo()
     with pytest.warns(InconsistentVersionWarning, match=r"from version 1\.7\.0") as caught:
         load(path)
-    assert [w.message.estimator_name for w in caught] == ["StandardScaler", "Pipeline"]
+    assert [vars(w.message)["estimator_name"] for w in caught] == ["StandardScaler", "Pipeline"]
     load(path.with_name("alone"))
 
 
