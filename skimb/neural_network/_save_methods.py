@@ -61,7 +61,7 @@ class SavedToFile:
         """
         from skimb.neural_network._saving import load
 
-        loaded = load(path, module=module, loss=loss, augmentation=augmentation)
+        loaded = load(path, module=module, loss=loss, augmentation=augmentation, classes=(cls,))
         if not isinstance(loaded, cls):
             raise ValueError(
                 f"{path} holds a fitted {type(loaded).__name__}, and a {cls.__name__} is wanted. "

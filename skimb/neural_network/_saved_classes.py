@@ -14,10 +14,13 @@ from torch import nn
 from skimb._pixel_values import PixelLevels
 
 __all__ = [
+    "CALLBACKS",
+    "HANDED_IN",
     "REQUESTS",
     "WITHOUT_FILE",
     "default_of",
     "full_name",
+    "is_plain",
     "known_class",
     "learned_of",
     "make_object",
@@ -59,8 +62,14 @@ WITHOUT_FILE = ("cache", "checkpoint", "memory")
 #: The attribute in which scikit-learn keeps the metadata that an estimator requests.
 REQUESTS = "_metadata_request"
 
-#: Attributes that are not written: callbacks of scikit-learn, and the function of a scorer.
-NOT_WRITTEN = ("_skl_callbacks", "_sklearn_version", "_score_func")
+#: The attribute in which scikit-learn keeps the callbacks of an estimator.
+CALLBACKS = "_skl_callbacks"
+
+#: Attributes that are not written; the last is the function of a scorer.
+NOT_WRITTEN = (CALLBACKS, "_sklearn_version", "_score_func")
+
+#: Parameters that may be objects of the user's own, which `load` gets again.
+HANDED_IN = ("module", "loss", "augmentation")
 
 #: Attributes of a fitted sampler that do not hold the samples.
 OF_SAMPLER = ("n_features_in_", "feature_names_in_", "sampling_strategy_", "_sklearn_output_config")
@@ -138,6 +147,11 @@ def torch_class(name):
             if isinstance(cls, type) and full_name(cls) == name and issubclass(cls, bases):
                 return cls
     raise ValueError(f"{name!r} is no layer, optimiser or network of torch or skimb.")
+
+
+def is_plain(value):
+    """Return whether a parameter that may be a path is none."""
+    return value is None or isinstance(value, bool)
 
 
 def parameters_of(cls):

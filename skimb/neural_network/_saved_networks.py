@@ -26,6 +26,7 @@ from skimb.neural_network._continuous_target import ContinuousTarget
 from skimb.neural_network._embedder import CNNEmbedder, copied_backbone
 from skimb.neural_network._net_input import LEARNED, NetInput
 from skimb.neural_network._saved_classes import (
+    CALLBACKS,
     REQUESTS,
     learned_of,
     parameters_of,
@@ -85,7 +86,7 @@ def network_state(estimator):
     check_parameters(estimator)
     attributes = dict(estimator.__getstate__())
     write_requests(attributes)
-    attributes.pop("_skl_callbacks", None)
+    attributes.pop(CALLBACKS, None)
     net = attributes.pop("net_")
     if isinstance(estimator, CNNEmbedder) and not _is_backbone(estimator.estimator_):
         # The net is that of the estimator.

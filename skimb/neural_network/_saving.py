@@ -10,7 +10,8 @@ import skimb
 from skimb._archives import Decoder, Encoder, read_archive, write_archive
 from skimb._files import why_not_writable
 from skimb._warnings import warn
-from skimb.neural_network._saved_objects import Reader, Writer, fields
+from skimb.neural_network._saved_reader import Reader, fields
+from skimb.neural_network._saved_writer import Writer
 
 __all__ = ["load", "read_metadata", "save"]
 
@@ -131,7 +132,8 @@ def load(path, *, module=None, loss=None, augmentation=None, classes=()):
     classes : sequence of type, default=()
         Classes of your own that the file holds objects of. Such a class has a method
         ``to_saved()``, which returns a dict of plain values and of objects that can be saved, and a
-        class method ``from_saved(state)``, which makes an object of this dict.
+        class method ``from_saved(state)``, which makes an object of this dict. Subclasses of
+        `CNNClassifier`, `CNNRegressor` and `CNNEmbedder` need no such methods.
 
     Returns
     -------

@@ -1,5 +1,6 @@
 """Files of fitted estimators: all that they had comes back, to the bit."""
 
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from imblearn import FunctionSampler
 from PIL import Image
 from sklearn.base import clone
+from sklearn.callback import ProgressBar
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -335,6 +337,41 @@ def test_samplers_of_the_packages_come_back(path):
     fitted = quick("linear", sampler=[RandomOverSampler(random_state=0), SMOTE(random_state=1)])
     again = check_round_trip(fitted.fit(X, Y), path)
     assert repr(again.sampler) == repr(fitted.sampler)
+
+
+class Named(CNNClassifier):
+    """A user's own subclass."""
+
+    def predict(self, X):
+        return np.array(["no", "yes"])[super().predict(X)]
+
+
+def test_a_subclass_of_ones_own_is_loaded_by_itself(path):
+    fitted = Named(Own, max_epochs=1, batch_size=30, random_state=0).fit(X, Y)
+    fitted.save(path)
+    again = Named.load(path, module=Own)
+    assert isinstance(again, Named)
+    assert same(again.predict(X), fitted.predict(X))
+    with pytest.raises(ValueError, match=r"load\(path, classes=\[Named\]\)"):
+        load(path, module=Own)
+
+
+def test_an_object_that_the_file_does_not_need_is_refused(path):
+    quick("linear").fit(X, Y).save(path)
+    for given in ({"module": Own}, {"loss": Learned()}, {"augmentation": brighten}):
+        with pytest.raises(ValueError, match="It holds its own"):
+            load(path, **given)
+
+
+def test_callbacks_of_scikit_learn_are_left_out_with_warnings(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = quick("linear").set_callbacks(ProgressBar()).fit(X, Y)
+    with pytest.warns(UserWarning, match="set_callbacks"):
+        fitted.save(path)
+    with pytest.warns(UserWarning, match="set_callbacks"):
+        again = load(path)
+    assert same(again.predict_proba(X), fitted.predict_proba(X))
 
 
 # ------------------------------------------------------------------------ regressors
