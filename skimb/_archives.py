@@ -43,11 +43,14 @@ class Encoder:
     ----------
     arrays : dict of str to ndarray
         The arrays of all values that were encoded.
+    name : str
+        Where the value stands for which `special` is called.
     """
 
     def __init__(self, special=None):
         self.special = special
         self.arrays = {}
+        self.name = ""
 
     def encode(self, value, name=""):
         """Return the JSON of a value.
@@ -94,6 +97,7 @@ class Encoder:
             return {"RandomState": self.encode(value.get_state(legacy=False), name)}
         if type(value) is np.random.Generator:
             return {"Generator": self.encode(value.bit_generator.state, name)}
+        self.name = name
         found = None if self.special is None else self.special(value, self.encode)
         if found is None:
             where = f" of {name!r}" if name else ""
@@ -110,7 +114,7 @@ class Encoder:
 
     def _numpy(self, value, name):
         if isinstance(value, np.dtype):
-            return {"dtype": value.str}
+            return {"type": value.str}
         if isinstance(value, np.ndarray) and type(value) is np.ndarray:
             if value.dtype.kind in STORED and value.dtype.itemsize <= 8:
                 return self._array(value, name)
@@ -176,6 +180,8 @@ class Decoder:
             return [self.decode(part) for part in node]
         kind = next(iter(node))
         content = node[kind]
+        if not set(node) - {kind} <= OTHERS.get(kind, set()):
+            raise ValueError(f"The file holds {_shown(node)}, which has too many entries.")
         if kind == "special" and self.special is not None:
             return self.special(content, node["content"], self.decode)
         return getattr(self, f"_{KINDS[kind]}")(kind, content, node)
@@ -238,12 +244,20 @@ KINDS = {
     "float": "float",
     "bytes": "bytes",
     "slice": "slice",
-    "dtype": "dtype",
+    "type": "dtype",
     "scalar": "scalar",
     "array": "array",
     "values": "values",
     "RandomState": "random",
     "Generator": "random",
+}
+
+#: The entries that nodes have in addition to that of their kind.
+OTHERS = {
+    "special": {"content"},
+    "scalar": {"dtype"},
+    "array": {"is_transposed"},
+    "values": {"shape", "dtype"},
 }
 
 
@@ -302,8 +316,12 @@ def write_archive(path, kind, document, arrays, *, name=""):
         "sha256": _digest(kind, VERSION, text, arrays),
     }
     with replacing(path, name=name) as temporary:
+        # safetensors gives a file to its owner alone; others may read it as any other new file.
+        temporary.touch(exist_ok=False)
+        mode = stat.S_IMODE(temporary.stat().st_mode)
         try:
             save_file(arrays, temporary, metadata)
+            temporary.chmod(mode)
         except SafetensorError as exc:
             raise OSError(f"{path} cannot be written: {exc}") from exc
 

@@ -92,6 +92,11 @@ def test_a_file_comes_back(path):
     assert np.array_equal(value["a"], np.arange(6.0).reshape(2, 3))
 
 
+def test_a_file_may_be_read_by_those_who_may_read_any_new_file(path, tmp_path):
+    (tmp_path / "other").touch()
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_every_truncation_is_told(path, tmp_path):
     whole, short = path.read_bytes(), tmp_path / "short"
     for length in range(len(whole)):
@@ -173,7 +178,9 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(path, monkeypatch):
         {"dict": [[1]]},
         {"dict": [[[], 1]]},
         {"float": "1e3"},
-        {"dtype": "V8"},
+        {"type": "V8"},
+        {"dtype": "<f8"},
+        {"tuple": [], "more": 1},
         {"values": [1, 2], "shape": [3], "dtype": "|O"},
         {"scalar": "x", "dtype": "<f8"},
         {"Generator": {"dict": [["bit_generator", "os"]]}},

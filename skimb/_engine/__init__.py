@@ -17,8 +17,15 @@ from skimb._engine._mixing import CutMix, Mixup, Remix
 from skimb._engine._optimizer_state import KeptOptimizer
 from skimb._engine._optimizers import OPTIMIZERS, loss_parameters
 from skimb._engine._rank_similarity import RankSimilarity
-from skimb._engine._runtime import resolve_device, seeded, threads_for, with_live_threads
+from skimb._engine._runtime import (
+    is_available,
+    resolve_device,
+    seeded,
+    threads_for,
+    with_live_threads,
+)
 from skimb._engine._sample_weights import class_weighted, exponent_of, mean_one, scaled_down
+from skimb._engine._saved_net import net_again, net_state, take_tensors
 from skimb._engine._snapshot import snapshot
 from skimb._engine._standardized import Standardized
 from skimb._engine._target import Target
@@ -64,14 +71,18 @@ __all__ = [
     "exponent_of",
     "few_samples",
     "fill_up",
+    "is_available",
     "loss_parameters",
     "mean_one",
+    "net_again",
+    "net_state",
     "resolve_device",
     "scaled_down",
     "seeded",
     "sets_rate",
     "snapshot",
     "still_falls",
+    "take_tensors",
     "threads_for",
     "train",
     "train_auto_encoder",

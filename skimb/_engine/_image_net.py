@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, RegressorMixin
-from skorch.exceptions import SkorchTrainingImpossibleError
+from skorch.exceptions import DeviceWarning, SkorchTrainingImpossibleError
 from skorch.utils import to_tensor
 from torch.utils.data import Dataset
 
@@ -24,9 +24,16 @@ from skimb._engine._image_data import BatchIterator
 from skimb._engine._memory import BatchParts
 from skimb._engine._net import PER_CLASS, Net
 from skimb._engine._optimizers import loss_parameters
-from skimb._engine._runtime import seeded, threads_beside, threads_for, with_live_threads
+from skimb._engine._runtime import (
+    is_available,
+    seeded,
+    threads_beside,
+    threads_for,
+    with_live_threads,
+)
 from skimb._engine._standardized import mean_over_views
 from skimb._networks import batch_norms, hidden_values, named_batch_norms
+from skimb._warnings import warn
 
 __all__ = ["OF_ENGINE", "ImageClassifierNet", "ImageNet", "ImageRegressorNet"]
 
@@ -495,6 +502,20 @@ class ImageNet(Net):
         super().load_params(*args, checkpoint=checkpoint, f_optimizer=f_optimizer, **kwargs)
         if is_over:
             self.__dict__["optimizer_"] = None
+
+    def __setstate__(self, state):
+        # skorch would give two warnings, know only whether there is any CUDA device, and keep the
+        # size of the blocks.
+        device, is_here = state["device"], is_available(state["device"])
+        super().__setstate__(state if is_here else {**state, "device": torch.device("cpu")})
+        if not is_here:
+            if "module_" in self.__dict__:
+                self.initialize_module()
+            warn(
+                f"The network was on device={str(device)!r}, which is not available here. It is "
+                "loaded to the CPU.",
+                DeviceWarning,
+            )
 
     def __sklearn_clone__(self):
         raise TypeError(

@@ -10,6 +10,7 @@ from sklearn import config_context, get_config
 from skimb._process import exclusive, is_forked, work_for_holder
 
 __all__ = [
+    "is_available",
     "resolve_device",
     "seeded",
     "threads_beside",
@@ -56,6 +57,25 @@ def resolve_device(device):
     if found.type not in ("cpu", "cuda"):
         raise ValueError(f"`device` must be 'auto', 'cpu' or a CUDA device. Got {device!r}.")
     return found
+
+
+def is_available(device):
+    """Return whether a device can be used here.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        As for `resolve_device`.
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        resolve_device(device)
+    except ValueError:
+        return False
+    return True
 
 
 @contextmanager

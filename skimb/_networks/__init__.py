@@ -14,6 +14,7 @@ from skimb._networks._probes import (
     named_batch_norms,
 )
 from skimb._networks._resnet import ResNet
+from skimb._networks._saved_backbone import backbone_config, build_backbone
 from skimb._networks._simple_cnn import SimpleCNN
 from skimb._networks._vgg import VGG
 
@@ -26,7 +27,9 @@ __all__ = [
     "PretrainedBackbone",
     "ResNet",
     "SimpleCNN",
+    "backbone_config",
     "batch_norms",
+    "build_backbone",
     "build_module",
     "count_multiply_adds",
     "hidden_values",

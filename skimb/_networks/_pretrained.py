@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from skimb._pixel_values import observed_range
 from skimb._process import exclusive
 
-__all__ = ["PretrainedBackbone", "pretrained", "unit_scale"]
+__all__ = ["PretrainedBackbone", "TransformersNetwork", "pretrained", "quiet", "unit_scale"]
 
 #: Suffixes of files that torch reads by unpickling.
 PICKLES = (".bin", ".pth", ".pt", ".pth.tar", ".ckpt", ".pkl")
@@ -255,7 +255,7 @@ def _from_transformers(name, image_size):
         ) from exc
     is_folder = os.path.isdir(name)
     # An index of safetensors may still name a pickle.
-    with _quiet(), _weights_alone():
+    with quiet(), _weights_alone():
         try:
             model, report = AutoModel.from_pretrained(
                 name,
@@ -270,7 +270,7 @@ def _from_transformers(name, image_size):
             raise ValueError(f"transformers cannot load {name!r}: {exc}") from exc
     if getattr(model, "main_input_name", None) != "pixel_values":
         raise ValueError(f"{name!r} ({type(model).__name__}) reads no images. Give a vision model.")
-    network = _TransformersNetwork(model)
+    network = TransformersNetwork(model)
     used = {key for key, _ in network.model.named_parameters()}
     lacking = sorted(used & set(report["missing_keys"]))
     if lacking:
@@ -309,7 +309,7 @@ def _size_of(processor, config):
     return None if size is None else tuple(size)
 
 
-class _TransformersNetwork(nn.Module):
+class TransformersNetwork(nn.Module):
     """A vision model of transformers that outputs one embedding per image.
 
     Parameters
@@ -356,7 +356,7 @@ def _weights_alone():
 
 
 @contextmanager
-def _quiet():
+def quiet():
     """Silence transformers' report of weights that are not needed, and its progress bars."""
     from transformers.utils import logging
 

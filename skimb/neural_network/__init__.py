@@ -9,6 +9,7 @@ from skimb.neural_network._deep_smote import DeepSMOTE
 from skimb.neural_network._embedder import CNNEmbedder
 from skimb.neural_network._onnx import export_onnx
 from skimb.neural_network._regressor import CNNRegressor
+from skimb.neural_network._saving import load, read_metadata, save
 
 __all__ = [
     "VGG",
@@ -26,6 +27,9 @@ __all__ = [
     "ResNet",
     "SimpleCNN",
     "export_onnx",
+    "load",
     "pretrained",
+    "read_metadata",
+    "save",
     "training_length",
 ]

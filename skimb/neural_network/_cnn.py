@@ -61,6 +61,7 @@ from skimb.neural_network._fit_tasks import FitTasks, fitted_attributes
 from skimb.neural_network._held_out import hold_out
 from skimb.neural_network._incremental import Start
 from skimb.neural_network._net_input import NetInput
+from skimb.neural_network._save_methods import SavedToFile
 from skimb.neural_network._stopped_fits import watched_fit
 from skimb.neural_network._validation_scores import ValidationScores
 
@@ -85,7 +86,7 @@ FOUND_BY_VALIDATION = (
 )
 
 
-class BaseCNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """Template of an estimator with a network that reads images.
 
     The object that ``_make_target`` returns does everything that differs between class labels and
@@ -383,8 +384,8 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         else:
             steps_per_epoch = length.steps_per_epoch
         # 0.29 of 100 epochs are 29, but the product rounds to a little less.
-        start = int(settings.reweight_after * length.max_epochs + 1e-9)
-        phases = target.phases(part, loss, start)
+        deferral = int(settings.reweight_after * length.max_epochs + 1e-9)
+        phases = target.phases(part, loss, deferral)
         if start is None:
             self._warn_of_frozen_noise()
         training = Training(

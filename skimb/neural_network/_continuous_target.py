@@ -1,5 +1,6 @@
 """Numbers as the target of a network: standardisation, weights of the range, errors."""
 
+import copy
 from functools import partial
 
 import numpy as np
@@ -369,7 +370,7 @@ class ContinuousTarget(Target):
             predicted = self.interpret(net.logits(few_samples(training.part)))
         if not np.isfinite(predicted).all():
             raise ended_diverged("predictions are not finite in the unit of y")
-        self.loss = net.criterion_.loss
+        self.loss = _on_host(net.criterion_.loss, torch.device(net.device))
         # These hold values of the training part.
         del self.weighing
 
@@ -391,6 +392,13 @@ class ContinuousTarget(Target):
     def predict(self, interpreted):
         """Return predictions as they are."""
         return interpreted
+
+
+def _on_host(loss, device):
+    """Return a loss on the host; the losses of classifiers are there too."""
+    if device.type == "cpu" or not isinstance(loss, torch.nn.Module):
+        return loss
+    return copy.deepcopy(loss).cpu()
 
 
 def _scaled(function, exponent, values):

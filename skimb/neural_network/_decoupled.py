@@ -35,6 +35,7 @@ from skimb.neural_network._heads import (
     own_layer,
     starting_layer,
 )
+from skimb.neural_network._save_methods import SavedToFile
 from skimb.neural_network._training_samplers import resample_training_part
 
 __all__ = ["DecoupledClassifier", "build_head", "head_batch_sampling"]
@@ -78,7 +79,7 @@ def _head_has(method):
     return test
 
 
-class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, BaseEstimator):
     r"""Train a network on the data as they are, then a new last layer on balanced embeddings.
 
     Imbalance hurts the last layer of a network far more than its features [1]_. Stage 1 fits

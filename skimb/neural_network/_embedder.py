@@ -31,12 +31,17 @@ from skimb._sub_estimators import seeded_clone
 from skimb.neural_network._classifier import CNNClassifier
 from skimb.neural_network._embedding_cache import check_cache, embed_once, open_cache
 from skimb.neural_network._net_input import NetInput
+from skimb.neural_network._save_methods import SavedToFile
 
-__all__ = ["CNNEmbedder"]
+__all__ = ["CNNEmbedder", "copied_backbone"]
 
 
 class CNNEmbedder(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    SavedToFile,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Turn images into embeddings, the features that a network has learned.
 
@@ -196,7 +201,7 @@ class CNNEmbedder(
         )
         self._levels = levels_of(images)
         device = resolve_device(self.device or "auto")
-        self.estimator_ = copy.deepcopy(backbone).to(device)
+        self.estimator_ = copied_backbone(backbone, device)
         self._channels = self.channels
         # Nothing is trained, so the settings of a training stay empty.
         net = ImageNet(
@@ -210,8 +215,9 @@ class CNNEmbedder(
             device=device,
             verbose=0,
         )
-        self.estimator_.eval()
         self.net_ = net.initialize()
+        # Its references to the network would be pickled without regard to the device.
+        self.net_.drop_training()
         begin_fit(self, X, None, n_tasks=0).call_on_fit_task_end(estimator=self)
         return images
 
@@ -338,6 +344,18 @@ class CNNEmbedder(
             digest.update(_content(values))
         return digest.digest()
 
+    def __getstate__(self):
+        state: dict[str, Any] = {**vars(self)}
+        if "net_" in state and isinstance(state.get("estimator_"), PretrainedBackbone):
+            # It is a part of the net, which knows its device; twice it would double a pickle.
+            del state["estimator_"]
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "net_" in vars(self) and "estimator_" not in vars(self):
+            self.estimator_ = self.net_.module_.network
+
     def __sklearn_is_fitted__(self):
         return hasattr(self, "net_")
 
@@ -349,6 +367,11 @@ class CNNEmbedder(
         # The network computes in float32, whatever the dtype of X.
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+
+def copied_backbone(backbone, device):
+    """Return a copy of a pretrained network, which embeds on the device."""
+    return copy.deepcopy(backbone).to(device).eval()
 
 
 def _described(module):

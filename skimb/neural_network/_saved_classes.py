@@ -1,0 +1,334 @@
+"""The classes of which a file may hold objects, and how the attributes of each are written."""
+
+import importlib
+import inspect
+import re
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.utils import Bunch
+from torch import nn
+
+from skimb._pixel_values import PixelLevels
+
+__all__ = [
+    "CALLBACKS",
+    "HANDED_IN",
+    "REQUESTS",
+    "WITHOUT_FILE",
+    "default_of",
+    "full_name",
+    "is_plain",
+    "known_class",
+    "learned_of",
+    "make_object",
+    "parameters_of",
+    "read_requests",
+    "state_of",
+    "torch_class",
+    "write_requests",
+]
+
+#: Packages whose estimators a file may hold.
+PACKAGES = ("skimb", "sklearn", "imblearn")
+
+#: How the name of a class looks: the module, a colon and the class.
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*")
+
+#: Parts of the names of modules that are never imported for a file.
+NOT_IMPORTED = {"tests", "conftest", "externals", "__main__", "datasets", "study"}
+
+#: Objects that are no estimators, but attributes of fitted ones.
+PARTS = {
+    "sklearn.calibration:_CalibratedClassifier",
+    "sklearn.compose._column_transformer:make_column_selector",
+    "sklearn.metrics._scorer:_CurveScorer",
+    "sklearn.utils._bunch:Bunch",
+    "skimb._pixel_values:PixelLevels",
+}
+
+#: Packages whose fitted estimators give arrays to compiled code that does not check them, so that
+#: wrong ones could overwrite memory. Their unfitted estimators may be parameters.
+UNCHECKED = ("sklearn.cluster", "sklearn.neighbors", "sklearn.svm", "sklearn.tree")
+
+#: Those of them whose predictions are products of matrices.
+CHECKED = {"LinearSVC", "LinearSVR", "NearestCentroid"}
+
+#: Parameters by which a file could make a later fit read other files; they come back as defaults.
+WITHOUT_FILE = ("cache", "checkpoint", "memory")
+
+#: The attribute in which scikit-learn keeps the metadata that an estimator requests.
+REQUESTS = "_metadata_request"
+
+#: The attribute in which scikit-learn keeps the callbacks of an estimator.
+CALLBACKS = "_skl_callbacks"
+
+#: Attributes that are not written; the last is the function of a scorer.
+NOT_WRITTEN = (CALLBACKS, "_sklearn_version", "_score_func")
+
+#: Parameters that may be objects of the user's own, which `load` gets again.
+HANDED_IN = ("module", "loss", "augmentation")
+
+#: Attributes of a fitted sampler that do not hold the samples.
+OF_SAMPLER = ("n_features_in_", "feature_names_in_", "sampling_strategy_", "_sklearn_output_config")
+
+
+def full_name(cls):
+    """Return the name of a class, as a file has it."""
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def known_class(name):
+    """Return the class of this name if a file may hold objects of it.
+
+    Parameters
+    ----------
+    name : str
+        As `full_name` returns it.
+
+    Returns
+    -------
+    type
+
+    Raises
+    ------
+    ValueError
+        If it is no estimator of scikit-learn, imbalanced-learn or skimb, and no part of one.
+    """
+    refusal = ValueError(
+        f"{name!r} is no estimator of scikit-learn, imbalanced-learn or skimb, and objects of no "
+        "other classes are made for a file."
+    )
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise refusal
+    module, _, qualname = name.partition(":")
+    parts = module.split(".")
+    if parts[0] not in PACKAGES or NOT_IMPORTED & set(parts):
+        raise refusal
+    try:
+        cls = getattr(importlib.import_module(module), qualname, None)
+    except ImportError as exc:
+        raise ValueError(f"{name!r} is not known to the versions installed here: {exc}.") from exc
+    if not isinstance(cls, type) or full_name(cls) != name or inspect.isabstract(cls):
+        raise refusal
+    if name not in PARTS and not issubclass(cls, BaseEstimator) and not _is_splitter(cls):
+        raise refusal
+    return cls
+
+
+def _is_splitter(cls):
+    return callable(getattr(cls, "split", None)) and hasattr(cls, "get_n_splits")
+
+
+def torch_class(name):
+    """Return the class of torch, or the network of skimb, of this name: layers and optimisers.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    kinds = {
+        "torch.nn.modules": (nn.Module,),
+        "torch.optim": (torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler),
+        "skimb._networks": (nn.Module,),
+    }
+    if isinstance(name, str) and NAME.fullmatch(name):
+        module, _, qualname = name.partition(":")
+        for package, bases in kinds.items():
+            if module != package and not module.startswith(f"{package}."):
+                continue
+            try:
+                cls = getattr(importlib.import_module(module), qualname, None)
+            except ImportError:
+                break
+            if isinstance(cls, type) and full_name(cls) == name and issubclass(cls, bases):
+                return cls
+    raise ValueError(f"{name!r} is no layer, optimiser or network of torch or skimb.")
+
+
+def is_plain(value):
+    """Return whether a parameter that may be a path is none."""
+    return value is None or isinstance(value, bool)
+
+
+def parameters_of(cls):
+    """Return the names of the parameters of a constructor."""
+    return [
+        name
+        for name, parameter in inspect.signature(cls).parameters.items()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+
+
+def default_of(cls, name):
+    """Return the default of a parameter; None where it has none."""
+    default = inspect.signature(cls).parameters[name].default
+    return None if default is inspect.Parameter.empty else default
+
+
+def state_of(value):
+    """Return the attributes of an object that are written, by name.
+
+    Parameters
+    ----------
+    value : object
+        An object of a class that `known_class` knows.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        If such an object cannot be written.
+    """
+    if isinstance(value, Bunch):
+        return dict(value)
+    if hasattr(value, "__getstate__") and isinstance(value, BaseEstimator):
+        state = dict(value.__getstate__())
+    else:
+        state = dict(vars(value))
+    for name in NOT_WRITTEN:
+        state.pop(name, None)
+    if full_name(type(value)).endswith("_CurveScorer"):
+        state.pop(REQUESTS, None)
+        state["pos_label"] = vars(value)["_kwargs"].get("pos_label", _label_of(value))
+    write_requests(state)
+    if hasattr(value, "fit_resample"):
+        own = [*parameters_of(type(value)), *OF_SAMPLER]
+        state = {name: part for name, part in state.items() if name in own}
+    foreign = _learned(type(value), state)
+    if foreign:
+        raise ValueError(
+            f"A fitted {type(value).__name__} cannot be written to a file: it holds the samples "
+            "or compiled objects. Use another estimator, such as LogisticRegression, or pickle."
+        )
+    return state
+
+
+def write_requests(state):
+    """Replace, among attributes, the metadata that an estimator requests by a plain dict."""
+    if REQUESTS in state:
+        state[REQUESTS] = {
+            method: dict(requests.requests)
+            for method, requests in vars(state[REQUESTS]).items()
+            if getattr(requests, "requests", None)
+        }
+
+
+def _label_of(scorer):
+    parameters = inspect.signature(vars(scorer)["_score_func"]).parameters
+    return parameters["pos_label"].default if "pos_label" in parameters else None
+
+
+def _learned(cls, state):
+    """Return attributes of a fitted estimator whose compiled code does not check them."""
+    if not cls.__module__.startswith(UNCHECKED) or cls.__name__ in CHECKED:
+        return []
+    return sorted(set(state) - set(parameters_of(cls)))
+
+
+def learned_of(cls, state):
+    """Return the names of attributes that a class cannot have, as a file must not set them.
+
+    Parameters
+    ----------
+    cls : type
+        A class that `known_class` returned.
+    state : dict
+        Its attributes by name.
+
+    Returns
+    -------
+    list of str
+    """
+    if cls is Bunch:
+        return [name for name in state if not isinstance(name, str)]
+    return [name for name in state if not _may_be_set(cls, name)] + _learned(cls, state)
+
+
+def _may_be_set(cls, name):
+    """Return whether a name is that of an attribute, not that of a method or of Python's own."""
+    if not isinstance(name, str) or not name.isidentifier() or name.startswith("__"):
+        return False
+    if name == "_parameter_constraints":
+        return False
+    own = inspect.getattr_static(cls, name, None)
+    return not callable(own) and not hasattr(own, "__get__")
+
+
+def make_object(cls, state, version):
+    """Return an object with these attributes.
+
+    Parameters
+    ----------
+    cls : type
+        A class that `known_class` returned.
+    state : dict
+        Its attributes by name.
+    version : str
+        The version of scikit-learn that wrote the file.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    ValueError
+        If an attribute cannot be set, or a parameter of the constructor is not given.
+    """
+    refused = learned_of(cls, state)
+    if refused:
+        raise ValueError(f"{cls.__name__} has no attribute {refused[0]!r} that a file may set.")
+    if cls is Bunch:
+        return Bunch(**state)
+    if cls is PixelLevels:
+        spans = state.pop("spans", None)
+        is_array = isinstance(spans, np.ndarray) and spans.ndim == 1 and spans.dtype.kind == "f"
+        is_sound = is_array and all(isinstance(level, float) for level in state.values())
+        if not is_sound or {*state, "spans"} != set(parameters_of(cls)):
+            raise ValueError(f"{cls.__name__} needs the numbers {parameters_of(cls)}.")
+        state["spans"] = spans
+        return cls(**state)
+    if issubclass(cls, BaseEstimator):
+        lacking = sorted(set(parameters_of(cls)) - set(state))
+        if lacking:
+            raise ValueError(f"The file lacks the parameters {lacking} of {cls.__name__}.")
+    state = dict(state)
+    requests = state.pop(REQUESTS, None)
+    if cls.__name__ == "_CurveScorer":
+        label = state.pop("pos_label", None)
+        state["_kwargs"] = {**state.get("_kwargs", {}), "pos_label": label}
+        # Only `fit` calls it, which makes a new scorer first.
+        state["_score_func"] = balanced_accuracy_score
+    made = cls.__new__(cls)
+    if issubclass(cls, BaseEstimator):
+        made.__setstate__({**state, "_sklearn_version": version} if _is_versioned(cls) else state)
+    else:
+        vars(made).update(state)
+    read_requests(made, requests)
+    return made
+
+
+def _is_versioned(cls):
+    return cls.__module__.startswith("sklearn.")
+
+
+def read_requests(made, requests):
+    """Let an estimator request metadata as it did before; None: as it does by default."""
+    if requests is None:
+        return
+    routing = made.get_metadata_routing()
+    if not isinstance(requests, dict):
+        raise ValueError(f"The file holds {requests!r} as the metadata that an object requests.")
+    for method, aliases in requests.items():
+        if method not in vars(routing) or not isinstance(aliases, dict):
+            raise ValueError(f"Metadata are requested by methods, and {method!r} is none.")
+        for name, alias in aliases.items():
+            getattr(routing, method).add_request(param=name, alias=alias)
+    vars(made)[REQUESTS] = routing

@@ -1,0 +1,424 @@
+"""Files of models that are damaged, or made to harm: always an error that says what is wrong."""
+
+import copy
+import json
+import os
+import struct
+import time
+from contextlib import suppress
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skimb._archives import read_archive, write_archive
+from skimb.losses import BalancedMSELoss
+from skimb.neural_network import (
+    CNNClassifier,
+    CNNEmbedder,
+    CNNRegressor,
+    DecoupledClassifier,
+    load,
+    read_metadata,
+    save,
+)
+
+X = np.random.RandomState(0).rand(30, 4, 4).astype(np.float32)
+Y = np.arange(30) % 5 // 3
+QUICK = {"max_epochs": 1, "batch_size": 15, "random_state": 0}
+
+
+def classifier():
+    return CNNClassifier("linear", loss="ldam", class_weight="balanced", **QUICK).fit(X, Y)
+
+
+def models():
+    """Return fitted models whose files hold objects of all kinds."""
+    network = CNNClassifier("simple_cnn", augmentation="flip_crop", **QUICK)
+    regressor = CNNRegressor("linear", loss=BalancedMSELoss(form="binned"), **QUICK)
+    return {
+        "classifier": classifier(),
+        "regressor": regressor.fit(X, X.mean((1, 2))),
+        "decoupled": DecoupledClassifier(
+            network, head="learnable_scales", max_epochs=1, random_state=0
+        ).fit(X, Y),
+        "pipeline": make_pipeline(CNNEmbedder(network), StandardScaler(), LogisticRegression()).fit(
+            X, Y
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Return the path of a file for each kind of model."""
+    folder = tmp_path_factory.mktemp("models")
+    paths = {}
+    for name, model in models().items():
+        paths[name] = folder / name
+        save(model, paths[name], metadata={"a": 1})
+    return paths
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.skimb"
+
+
+def load_or_error(path):
+    """Return a model, or the text of a ValueError."""
+    try:
+        return load(path)
+    except ValueError as exc:
+        return str(exc)
+
+
+def outcome(path):
+    """Return None for a ValueError that names the file, otherwise the model."""
+    model = load_or_error(path)
+    if isinstance(model, str):
+        assert str(path) in model
+        assert len(model) > len(str(path)) + 20
+        return None
+    # A model that loads also predicts.
+    model.predict(X)
+    return model
+
+
+def places(node, found=()):
+    """Yield the way to every node of some JSON."""
+    yield found
+    if isinstance(node, dict):
+        for key, part in node.items():
+            yield from places(part, (*found, key))
+    elif isinstance(node, list):
+        for i, part in enumerate(node):
+            yield from places(part, (*found, i))
+
+
+def at(document, way):
+    for key in way:
+        document = document[key]
+    return document
+
+
+def changed(document, way, change):
+    """Return a copy of a document in which a function has changed the parent of a place."""
+    document = copy.deepcopy(document)
+    change(at(document, way[:-1]), way[-1])
+    return document
+
+
+# ------------------------------------------------------------------------ damage
+
+
+def test_truncation_is_told_at_every_length(files, path):
+    whole = files["classifier"].read_bytes()
+    step = max(1, len(whole) // 300)
+    for length in (*range(0, len(whole), step), len(whole) - 1):
+        path.write_bytes(whole[:length])
+        assert outcome(path) is None
+        with pytest.raises(ValueError, match="damaged"):
+            read_metadata(path)
+    path.write_bytes(whole + b"more")
+    assert outcome(path) is None
+
+
+def test_flipped_bits_are_told_everywhere(files, path):
+    whole = files["classifier"].read_bytes()
+    (n_header,) = struct.unpack("<Q", whole[:8])
+    rng = np.random.RandomState(0)
+    # All of the frame, and a sample of the JSON and of the numbers.
+    chosen = {*range(8), *rng.randint(8, 8 + n_header, 400)}
+    chosen |= {*rng.randint(8 + n_header, len(whole), 100)}
+    for place in sorted(chosen):
+        data = bytearray(whole)
+        data[place] ^= 1 << rng.randint(8)
+        path.write_bytes(data)
+        if outcome(path) is not None:
+            # Only space between entries of the header is no content.
+            assert read_archive(path, "model")[0] == read_archive(files["classifier"], "model")[0]
+
+
+def test_other_files_and_versions_are_refused(files, path, tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError):
+        load(path)
+    path.write_bytes(b"")
+    assert outcome(path) is None
+    path.write_text("{}")
+    assert outcome(path) is None
+    document, arrays = read_archive(files["classifier"], "model")
+    write_archive(path, "checkpoint", document, arrays)
+    with pytest.raises(ValueError, match="skimb model file is wanted"):
+        load(path)
+    monkeypatch.setattr("skimb._archives.VERSION", 99)
+    write_archive(path, "model", document, arrays)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"later version of skimb .*Update skimb"):
+        load(path)
+    with pytest.raises(ValueError, match="no regular file"):
+        load(tmp_path)
+
+
+def test_links(files, path, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(files["classifier"])
+    assert outcome(link) is not None
+    link.unlink()
+    link.symlink_to(tmp_path / "nothing")
+    with pytest.raises(FileNotFoundError):
+        load(link)
+    link.unlink()
+    link.symlink_to(tmp_path / "other")
+    (tmp_path / "other").symlink_to(link)
+    with pytest.raises((OSError, ValueError)):
+        load(link)
+    # Written through a link, the file that it points to is replaced, and the link stays.
+    path.write_bytes(b"old")
+    link.unlink()
+    link.symlink_to(path)
+    save(classifier(), link)
+    assert link.is_symlink()
+    assert outcome(path) is not None
+
+
+# ------------------------------------------- changed content with a checksum that fits
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["classifier", "regressor", "decoupled", "pipeline"])
+def test_missing_entries_are_told(name, files, path):
+    document, arrays = read_archive(files[name], "model")
+    ways = [way for way in places(document) if way and isinstance(at(document, way[:-1]), dict)]
+    rng = np.random.RandomState(0)
+    accepted = []
+    for i in rng.permutation(len(ways))[:150]:
+        way = ways[i]
+        write_archive(
+            path, "model", changed(document, way, lambda node, key: node.pop(key)), arrays
+        )
+        if outcome(path) is not None:
+            accepted.append(way)
+    # No entry may be missing without a word.
+    assert not accepted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["classifier", "regressor", "decoupled", "pipeline"])
+@pytest.mark.parametrize(
+    "value", [None, "x", -1, 10**30, [], {}, {"special": "same", "content": 0}, 1.5, {"array": "x"}]
+)
+def test_other_values_are_told_or_are_values_of_the_model(name, value, files, path):
+    document, arrays = read_archive(files[name], "model")
+    ways = [way for way in places(document) if way and way[0] != "metadata"]
+    rng = np.random.RandomState(0)
+
+    def change(node, key):
+        node[key] = copy.deepcopy(value)
+
+    for i in rng.permutation(len(ways))[:40]:
+        write_archive(path, "model", changed(document, ways[i], change), arrays)
+        began = time.perf_counter()
+        model = load_or_error(path)
+        if isinstance(model, str):
+            assert str(path) in model
+        elif name != "pipeline":
+            # A value that the model may have; or X does not fit it.
+            with suppress(ValueError):
+                model.predict(X)
+        assert time.perf_counter() - began < 20
+
+
+def test_added_entries_are_told(files, path):
+    document, arrays = read_archive(files["pipeline"], "model")
+    ways = [
+        way
+        for way in places(document)
+        if isinstance(at(document, way), dict) and "metadata" not in way
+    ]
+    rng = np.random.RandomState(0)
+    for i in rng.permutation(len(ways))[:100]:
+        more = copy.deepcopy(document)
+        at(more, ways[i])["added"] = 1
+        write_archive(path, "model", more, arrays)
+        assert outcome(path) is None, ways[i]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os:system",
+        "posix:system",
+        "builtins:eval",
+        "subprocess:Popen",
+        "sklearn.utils:os",
+        "sklearn.base:clone",
+        "sklearn.datasets._base:load_files",
+        "sklearn.utils._bunch:dict",
+        "sklearn.pipeline:np",
+        "sklearn.base:BaseEstimator.__init__",
+        "sklearn.svm._classes:SVC",
+        "sklearn.tree._classes:DecisionTreeClassifier",
+        "skimb.__main__:main",
+        "skimb.study:os",
+        "skimb._process:exclusive",
+        "sklearn..preprocessing:StandardScaler",
+        "../sklearn:StandardScaler",
+        "sklearn.preprocessing:StandardScaler",
+        "StandardScaler",
+        "",
+        3,
+        None,
+    ],
+    ids=str,
+)
+def test_foreign_classes_are_not_made(name, files, path):
+    document, arrays = read_archive(files["pipeline"], "model")
+    text = json.dumps(document)
+    scaler = json.dumps("sklearn.preprocessing._data:StandardScaler")
+    assert scaler in text
+    write_archive(path, "model", json.loads(text.replace(scaler, json.dumps(name))), arrays)
+    assert outcome(path) is None
+
+
+def test_no_module_outside_the_packages_is_imported(files, path, tmp_path, monkeypatch):
+    (tmp_path / "evil.py").write_text("open('ran', 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    document, arrays = read_archive(files["pipeline"], "model")
+    text = json.dumps(document).replace("sklearn.preprocessing._data:", "evil:")
+    write_archive(path, "model", json.loads(text), arrays)
+    assert outcome(path) is None
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "transform",
+        "__class__",
+        "__reduce__",
+        "_parameter_constraints",
+        "a b",
+        "a.b",
+        "../x",
+        "",
+        "get_params",
+        "_repr_html_",
+    ],
+)
+def test_attributes_that_would_replace_methods_are_refused(name, files, path):
+    document, arrays = read_archive(files["pipeline"], "model")
+    for way in places(document):
+        node = at(document, way)
+        if isinstance(node, dict) and node.get("class", "").endswith("StandardScaler"):
+            node["state"][name] = 1
+            node["n_attributes"] += 1
+    write_archive(path, "model", document, arrays)
+    with pytest.raises(ValueError, match="that a file may set"):
+        load(path)
+
+
+def test_a_cache_that_was_written_into_a_file_is_dropped(files, path, tmp_path):
+    document, arrays = read_archive(files["pipeline"], "model")
+    text = json.dumps(document)
+    for name in ("memory", "cache"):
+        assert f'"{name}": null' in text
+        text = text.replace(f'"{name}": null', f'"{name}": "{tmp_path}/cache"')
+    write_archive(path, "model", json.loads(text), arrays)
+    with pytest.raises(ValueError, match=r"names a path.*(memory|cache)"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda values: values[:-1], "is of shape"),
+        (lambda values: values.astype(np.float64), "as float64"),
+        (lambda values: values.reshape(values.shape[::-1]), "is of shape"),
+        (lambda values: np.zeros((0, 2), np.float32), "is of shape"),
+        (lambda values: np.zeros(10**7, np.float32), "is of shape"),
+    ],
+    ids=["rows", "type", "transposed", "empty", "huge"],
+)
+def test_tensors_of_another_shape_or_type_are_refused(change, reason, files, path):
+    document, arrays = read_archive(files["decoupled"], "model")
+    names = [name for name in arrays if name.endswith("convolutions.0.weight")]
+    assert names
+    for name in names:
+        arrays[name] = np.ascontiguousarray(change(arrays[name]))
+    write_archive(path, "model", document, arrays)
+    with pytest.raises(ValueError, match=reason):
+        load(path)
+
+
+def test_missing_and_additional_tensors_are_refused(files, path):
+    document, arrays = read_archive(files["decoupled"], "model")
+    for name in arrays:
+        fewer = {key: values for key, values in arrays.items() if key != name}
+        write_archive(path, "model", document, fewer)
+        with pytest.raises(ValueError, match="lacks the array"):
+            load(path)
+    write_archive(path, "model", document, {**arrays, "../../etc/passwd": np.zeros(3)})
+    with pytest.raises(ValueError, match=r"belong to nothing, '\.\./\.\./etc"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 10**6, 10**6), (1, 0, 4), (1, -4, 4), (1, 4), (1, 4, "4"), (1, 2.0, 8)]
+)
+def test_image_shapes_that_cannot_be_are_refused(shape, files, path):
+    document, arrays = read_archive(files["classifier"], "model")
+    text = json.dumps(document).replace("[1, 4, 4]", json.dumps(list(shape)))
+    write_archive(path, "model", json.loads(text), arrays)
+    began = time.perf_counter()
+    assert outcome(path) is None
+    assert time.perf_counter() - began < 5
+
+
+def test_json_that_is_nested_too_deeply_is_refused(files, path):
+    document, arrays = read_archive(files["classifier"], "model")
+    deep = []
+    for _ in range(900):
+        deep = [deep]
+    for entry in ("model", "metadata"):
+        write_archive(path, "model", {**document, entry: deep}, arrays)
+        assert outcome(path) is None
+
+
+def test_loading_leaves_the_state_of_the_process_alone(files):
+    state, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    np.random.seed(0)
+    expected = np.random.RandomState(0).rand()
+    for path in files.values():
+        with torch.inference_mode():
+            model = load(path)
+        model.predict(X)
+        if hasattr(model, "net_"):
+            model.net_.partial_fit(X, model.predict(X))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+    assert np.random.rand() == expected
+
+
+def test_a_failed_save_leaves_the_old_file_and_no_other(files, path, monkeypatch):
+    path.write_bytes(files["classifier"].read_bytes())
+
+    def full(arrays, name, metadata):
+        name.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("skimb._archives.save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        save(classifier(), path)
+    assert outcome(path) is not None
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_folder_that_does_not_exist_is_told(tmp_path):
+    with pytest.raises(OSError, match="does not exist"):
+        save(classifier(), tmp_path / "none" / "model")
+    with pytest.raises(OSError, match="it is a folder"):
+        save(classifier(), tmp_path)

@@ -1,0 +1,264 @@
+"""Files of pipelines, searches, calibrations and ensembles around a network."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+import torch
+from imblearn.pipeline import make_pipeline as make_imbalanced_pipeline
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, VotingClassifier
+from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, f1_score, make_scorer
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    StratifiedKFold,
+    TunedThresholdClassifierCV,
+)
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.svm import SVC
+
+from skimb.ensemble import ReBaggRegressor
+from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
+from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, load, save
+from skimb.over_sampling import SMOTE, RandomOverSampler
+
+X = np.random.RandomState(0).rand(60, 8, 8).astype(np.float32)
+Y = np.arange(60) % 5 // 3
+ROWS = X.reshape(60, -1)
+
+
+def quick(module="linear", **params):
+    defaults = {"max_epochs": 1, "batch_size": 30, "random_state": 0, "standardize": None}
+    return CNNClassifier(module, **{**defaults, **params})
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.skimb"
+
+
+def check_round_trip(fitted, path, data=X):
+    save(fitted, path)
+    again = load(path)
+    assert type(again) is type(fitted)
+    names = ("predict_proba", "predict_log_proba", "decision_function", "predict", "transform")
+    n_compared = 0
+    for name in names:
+        if hasattr(fitted, name):
+            first, second = (np.asarray(getattr(one, name)(data)) for one in (fitted, again))
+            assert first.dtype == second.dtype, name
+            assert np.array_equal(first, second), name
+            n_compared += 1
+    assert n_compared
+    assert repr(again) == repr(fitted)
+    clone(again)
+    return again
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_pipeline(StandardScaler(), PCA(8), quick()),
+        make_imbalanced_pipeline(RandomOverSampler(random_state=0), quick()),
+        make_imbalanced_pipeline(CNNEmbedder(quick()), SMOTE(), LogisticRegression()),
+        make_pipeline(FunctionTransformer(np.log1p), quick()),
+        FixedThresholdClassifier(quick(), threshold=0.3, response_method="predict_proba"),
+        TunedThresholdClassifierCV(quick(), cv=2, random_state=0, store_cv_results=True),
+        TunedThresholdClassifierCV(quick(), cv=2, scoring="f1", random_state=0),
+        CalibratedClassifierCV(quick(), cv=2),
+        CalibratedClassifierCV(quick(), cv=StratifiedKFold(2), method="isotonic"),
+        CalibratedClassifierCV(quick(), cv=2, method="temperature", ensemble=False),
+        TunedOffsetsClassifierCV(quick(), random_state=0),
+        VotingClassifier([("a", quick()), ("b", LogisticRegression())], voting="soft"),
+        BaggingClassifier(quick(), n_estimators=2, random_state=0),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_estimators_around_a_network_come_back(model, path):
+    check_round_trip(clone(model).fit(ROWS, Y), path, ROWS)
+
+
+def test_a_tuned_threshold_knows_its_positive_label(path):
+    labels = np.array(["no", "yes"])[Y]
+    scorer = make_scorer(f1_score, pos_label="yes")
+    model = TunedThresholdClassifierCV(quick(), cv=2, scoring=scorer, random_state=0)
+    model.fit(X, labels)
+    with pytest.warns(UserWarning, match="scoring"):
+        save(model, path)
+    with pytest.warns(UserWarning, match="scoring"):
+        again = load(path)
+    assert np.array_equal(again.predict(X), model.predict(X))
+    assert again.best_threshold_ == model.best_threshold_
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        GridSearchCV(quick(), {"lr": [1e-3, 1e-2]}, cv=2),
+        LossSearchCV(quick(), {"class_weight": [None, "balanced"]}, cv=2),
+    ],
+    ids=lambda search: type(search).__name__,
+)
+def test_a_search_is_saved_by_its_best_estimator(search, path):
+    search = clone(search).fit(X, Y)
+    save(search, path)
+    again = load(path)
+    assert type(again) is type(search.best_estimator_)
+    assert np.array_equal(again.predict_proba(X), search.predict_proba(X))
+
+
+def test_a_search_without_a_best_estimator_is_refused(path):
+    search = GridSearchCV(quick(), {"lr": [1e-3]}, cv=2, refit=False).fit(X, Y)
+    with pytest.raises(ValueError, match=r"refit=False.*Fit it with refit=True"):
+        save(search, path)
+    assert not path.exists()
+
+
+def test_an_ensemble_of_regressors_comes_back(path):
+    network = CNNRegressor("linear", max_epochs=1, random_state=0)
+    model = ReBaggRegressor(network, n_estimators=2, random_state=0)
+    check_round_trip(model.fit(X, np.exp(X.mean((1, 2)) * 20)), path)
+
+
+def test_images_beside_columns_come_back(path):
+    frame = pd.DataFrame(ROWS).rename(columns=lambda i: f"p{i}")
+    frame["site"] = np.array(["north", "south", "west"])[np.arange(60) % 3]
+    pixels = [name for name in frame if name != "site"]
+    model = make_pipeline(
+        make_column_transformer(
+            (CNNEmbedder(quick()), pixels),
+            (OneHotEncoder(sparse_output=False), ["site"]),
+            remainder="drop",
+        ),
+        LogisticRegression(),
+    )
+    check_round_trip(model.fit(frame, Y), path, frame)
+
+
+def test_output_of_frames_and_requests_for_metadata_come_back(path):
+    embedder = CNNEmbedder(quick()).fit(X, Y).set_output(transform="pandas")
+    save(embedder, path)
+    pd.testing.assert_frame_equal(load(path).transform(X), embedder.transform(X))
+    with sklearn.config_context(enable_metadata_routing=True):
+        fitted = quick().set_fit_request(sample_weight=True, groups="site").fit(X, Y)
+        save(fitted, path)
+        again = load(path)
+        assert str(again.get_metadata_routing()) == str(fitted.get_metadata_routing())
+
+
+def test_a_cache_of_a_pipeline_is_not_in_the_file(path, tmp_path):
+    model = make_pipeline(StandardScaler(), quick(), memory=str(tmp_path / "cache")).fit(ROWS, Y)
+    with pytest.warns(UserWarning, match=r"memory \('.*cache', now None\)"):
+        save(model, path)
+    with pytest.warns(UserWarning, match="memory"):
+        assert load(path).memory is None
+
+
+def test_samplers_in_a_pipeline_do_not_bring_their_samples(path):
+    model = make_imbalanced_pipeline(SMOTE(random_state=0), quick()).fit(ROWS, Y)
+    save(model, path)
+    assert ROWS[0, :4].tobytes() not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("model", "fix"),
+    [
+        (make_pipeline(CNNEmbedder(quick()), KNeighborsClassifier()), "LogisticRegression"),
+        (make_pipeline(CNNEmbedder(quick()), SVC()), "LogisticRegression"),
+        (make_pipeline(CNNEmbedder(quick()), RandomForestClassifier(2)), "LogisticRegression"),
+        (make_pipeline(FunctionTransformer(lambda X: X), quick()), "func"),
+    ],
+    ids=["neighbors", "svm", "forest", "function"],
+)
+def test_estimators_that_cannot_be_written_are_refused_before_anything_is(model, fix, path):
+    model.fit(X if "cnnembedder" in model.named_steps else ROWS, Y)
+    path.write_bytes(b"old")
+    with pytest.raises(ValueError, match=f"nothing was written.*{fix}"):
+        save(model, path)
+    assert path.read_bytes() == b"old"
+    assert len(list(path.parent.iterdir())) == 1
+
+
+def test_another_version_of_scikit_learn_warns_for_its_own_estimators(path, monkeypatch):
+    monkeypatch.setattr("skimb.neural_network._saving.sklearn.__version__", "1.7.0")
+    save(make_pipeline(StandardScaler(), quick()).fit(ROWS, Y), path)
+    save(quick().fit(X, Y), path.with_name("alone"))
+    monkeypatch.undo()
+    with pytest.warns(InconsistentVersionWarning, match=r"from version 1\.7\.0") as caught:
+        load(path)
+    assert [vars(w.message)["estimator_name"] for w in caught] == ["StandardScaler", "Pipeline"]
+    load(path.with_name("alone"))
+
+
+# ---------------------------------------------------------------- classes of one's own
+
+
+class Shifted(ClassifierMixin, BaseEstimator):
+    """A wrapper of a user's own, which can be saved."""
+
+    def __init__(self, estimator, shift=0.1):
+        self.estimator = estimator
+        self.shift = shift
+
+    def fit(self, X, y):
+        self.estimator_ = clone(self.estimator).fit(X, y)
+        self.classes_ = self.estimator_.classes_
+        return self
+
+    def predict_proba(self, X):
+        return self.estimator_.predict_proba(X) + self.shift
+
+    def to_saved(self):
+        return {"estimator": self.estimator, "shift": self.shift, "fitted": self.estimator_}
+
+    @classmethod
+    def from_saved(cls, state):
+        made = cls(state["estimator"], state["shift"])
+        made.estimator_ = state["fitted"]
+        made.classes_ = made.estimator_.classes_
+        return made
+
+
+class Foreign(ClassifierMixin, BaseEstimator):
+    """A wrapper of a user's own that cannot be saved."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+
+def test_a_class_of_ones_own_joins_by_two_methods(path):
+    model = make_pipeline(StandardScaler(), Shifted(quick())).fit(ROWS, Y)
+    save(model, path)
+    again = load(path, classes=[Shifted])
+    assert np.array_equal(again.predict_proba(ROWS), model.predict_proba(ROWS))
+    assert isinstance(again[-1], Shifted)
+    with pytest.raises(ValueError, match=r"load\(path, classes=\[Shifted\]\)"):
+        load(path)
+
+
+def test_a_class_without_these_methods_is_refused_with_the_fix(path):
+    with pytest.raises(ValueError, match=r"Foreign.*to_saved.*from_saved"):
+        save(Foreign().fit(X, Y), path)
+
+
+def test_an_object_that_stands_twice_is_written_once(path):
+    network = quick("simple_cnn").fit(X, Y)
+    model = VotingClassifier([("a", quick())], voting="soft").fit(ROWS, Y)
+    model.estimators_ = [network, network]
+    save(network, path)
+    size = path.stat().st_size
+    save(model, path)
+    assert path.stat().st_size < 1.2 * size
+    first, second = load(path).estimators_
+    assert first is second
+    assert torch.equal(first.module_.head.weight, network.module_.head.weight)
+    assert accuracy_score(Y, first.predict(X)) == accuracy_score(Y, network.predict(X))
