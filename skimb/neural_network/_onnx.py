@@ -1,6 +1,5 @@
 """export_onnx: a fitted network, with all that predictions need, in one file without Python."""
 
-import copy
 import json
 import logging
 import os
@@ -354,7 +353,7 @@ def _is_close_call(steps, source, margin):
     """Return for each image whether rounding may change its label."""
     with torch.no_grad():
         values = torch.from_numpy(np.moveaxis(np.asarray(source), 3, 1)).float()
-        for module in copy.deepcopy(steps.modules):
+        for module in steps.modules:
             values = module(values)
     log_proba = values.numpy()
     for rule in steps.rules[:-1]:

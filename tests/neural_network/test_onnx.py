@@ -210,6 +210,16 @@ def test_a_wrapper_from_outside_joins(tmp_path, fitted, data):
     assert (clf.predict(data[0]) != fitted.predict(data[0])).any()
 
 
+def test_a_wrapper_that_decides_in_another_way_than_its_rule_is_refused(tmp_path, fitted):
+    clf = CostClassifier(fitted)
+    # By these costs it is always an owl.
+    clf.cost = np.array([[9, 9, 0]] * 3)
+    clf.predict = fitted.predict
+    with pytest.raises(ValueError, match="the labels of the estimator"):
+        export_onnx(clf, tmp_path / "a.onnx")
+    assert os.listdir(tmp_path) == []
+
+
 def test_the_file_describes_itself(tmp_path, colour):
     X, y = colour
     clf = network(value_range=(0, 1)).fit(X, y)
