@@ -2,7 +2,9 @@
 
 import importlib
 import inspect
+import math
 import re
+from numbers import Real
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils import Bunch
 from torch import nn
 
+from skimb._params import check_parameters
 from skimb._pixel_values import PixelLevels
 
 __all__ = [
@@ -18,6 +21,9 @@ __all__ = [
     "HANDED_IN",
     "REQUESTS",
     "WITHOUT_FILE",
+    "check_numbers",
+    "check_own",
+    "check_ranges",
     "default_of",
     "full_name",
     "is_plain",
@@ -28,6 +34,7 @@ __all__ = [
     "read_requests",
     "state_of",
     "torch_class",
+    "with_defaults",
     "write_requests",
 ]
 
@@ -261,6 +268,39 @@ def _may_be_set(cls, name):
     return not callable(own) and not hasattr(own, "__get__")
 
 
+def check_own(estimator):
+    """Refuse parameters that an estimator of skimb does not allow."""
+    is_own = type(estimator).__module__.startswith("skimb.")
+    if is_own and hasattr(estimator, "_parameter_constraints"):
+        check_parameters(estimator)
+
+
+def check_numbers(name, values, n=None):
+    """Refuse what is no tuple of n finite numbers."""
+    is_tuple = isinstance(values, tuple) and n in (None, len(values))
+    if not is_tuple or not all(isinstance(one, Real) and math.isfinite(one) for one in values):
+        raise ValueError(f"The file holds {name}={values!r}, which are no finite numbers.")
+
+
+def check_ranges(state):
+    """Refuse, among the attributes of an estimator of images, ranges of pixels that are none."""
+    for name in ("_given_range", "value_range_"):
+        if state.get(name) is not None:
+            check_numbers(name, state[name], n=2)
+
+
+def with_defaults(cls, state):
+    """Return attributes with the defaults of parameters that the version of the file had not."""
+    state = dict(state)
+    parameters = inspect.signature(cls).parameters
+    for name in parameters_of(cls):
+        if name not in state:
+            if parameters[name].default is inspect.Parameter.empty:
+                raise ValueError(f"The file lacks the parameter {name!r} of {cls.__name__}.")
+            state[name] = parameters[name].default
+    return state
+
+
 def make_object(cls, state, version):
     """Return an object with these attributes.
 
@@ -295,11 +335,8 @@ def make_object(cls, state, version):
             raise ValueError(f"{cls.__name__} needs the numbers {parameters_of(cls)}.")
         state["spans"] = spans
         return cls(**state)
-    if issubclass(cls, BaseEstimator):
-        lacking = sorted(set(parameters_of(cls)) - set(state))
-        if lacking:
-            raise ValueError(f"The file lacks the parameters {lacking} of {cls.__name__}.")
-    state = dict(state)
+    state = with_defaults(cls, state) if issubclass(cls, BaseEstimator) else dict(state)
+    check_ranges(state)
     requests = state.pop(REQUESTS, None)
     if cls.__name__ == "_CurveScorer":
         label = state.pop("pos_label", None)
@@ -312,6 +349,7 @@ def make_object(cls, state, version):
     else:
         vars(made).update(state)
     read_requests(made, requests)
+    check_own(made)
     return made
 
 

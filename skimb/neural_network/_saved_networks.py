@@ -1,7 +1,6 @@
 """Estimators with a network: their state without data, and the estimator of a state."""
 
 import math
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -28,9 +27,12 @@ from skimb.neural_network._net_input import LEARNED, NetInput
 from skimb.neural_network._saved_classes import (
     CALLBACKS,
     REQUESTS,
+    check_numbers,
+    check_ranges,
     learned_of,
     parameters_of,
     read_requests,
+    with_defaults,
     write_requests,
 )
 
@@ -198,13 +200,11 @@ def network_again(cls, attributes, parts):
     """
     if set(parts) != set(PARTS):
         raise ValueError(f"The file lacks parts of {cls.__name__}.")
-    names = parameters_of(cls)
+    names, attributes = parameters_of(cls), with_defaults(cls, attributes)
     fitted = {name: value for name, value in attributes.items() if name not in names}
-    lacking = sorted(set(names) - set(attributes))
     refused = learned_of(cls, fitted)
-    if lacking or refused:
-        what = f"lacks the parameters {lacking}" if lacking else f"sets {refused[0]!r}"
-        raise ValueError(f"The file {what} of {cls.__name__}.")
+    if refused:
+        raise ValueError(f"{cls.__name__} has no attribute {refused[0]!r} that a file may set.")
     estimator = cls(**{name: attributes[name] for name in names})
     check_parameters(estimator)
     _check_form(cls, fitted)
@@ -227,16 +227,7 @@ def _check_form(cls, fitted):
         raise ValueError(f"The file holds the image shape {shape!r}, which is none.")
     if math.prod(shape) > MOST_PIXELS:
         raise ValueError(f"The file holds the image shape {shape!r}, which is too large.")
-    given = fitted["_given_range"]
-    _check_numbers("_given_range", () if given is None else given, n=None if given is None else 2)
-    _check_numbers("value_range_", fitted["value_range_"], n=2)
-
-
-def _check_numbers(name, values, n=None):
-    """Refuse what is no tuple of n finite numbers."""
-    is_tuple = isinstance(values, tuple) and n in (None, len(values))
-    if not is_tuple or not all(isinstance(one, Real) and math.isfinite(one) for one in values):
-        raise ValueError(f"The file holds {name}={values!r}, which are no finite numbers.")
+    check_ranges(fitted)
 
 
 def _trained_again(estimator, parts):
@@ -331,7 +322,7 @@ def _target_again(estimator, state, loss):
             f"The file lacks {lacking or 'parts of the target'} of {type(estimator).__name__}."
         )
     if isinstance(target, ContinuousTarget):
-        _check_numbers("the target", (state["mean"], state["scale"]))
+        check_numbers("the target", (state["mean"], state["scale"]))
         target.mean, target.scale = state["mean"], state["scale"]
         target.density, target.loss = state["density_"], loss
         return target
@@ -348,7 +339,7 @@ def _target_again(estimator, state, loss):
         estimator.temperature_,
         estimator.decision_temperature_,
     )
-    _check_numbers("the temperatures", temperatures)
+    check_numbers("the temperatures", temperatures)
     if min(temperatures) <= 0:
         raise ValueError(f"The file holds the temperatures {temperatures}, which must be positive.")
     target.parameters |= state["asked"]

@@ -19,6 +19,7 @@ from skimb.neural_network._saved_classes import (
     CALLBACKS,
     HANDED_IN,
     WITHOUT_FILE,
+    check_own,
     default_of,
     full_name,
     is_plain,
@@ -150,6 +151,7 @@ class Writer:
             if not is_network:
                 return None
         self._note_callbacks(value)
+        check_own(value)
         if is_network and hasattr(value, "net_"):
             own = network_state(value)
             state = own.pop("attributes")

@@ -34,7 +34,7 @@ def save(fitted, path, *, metadata=None):
 
     These are not written, with a warning that names them: parameters that only a new fit reads, if
     they are functions or objects of other packages (`net_callbacks`, `lr_schedule`, `scoring`,
-    `sampler`, ...), and paths of caches (`cache`, `memory`). They come back as defaults. A
+    `sampler`, ...), and paths (`cache`, `memory`, `checkpoint`). They come back as defaults. A
     `module`, `loss` or `augmentation` of your own is given to `load`.
 
     Parameters
