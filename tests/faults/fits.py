@@ -192,8 +192,8 @@ def die_after(monkeypatch, n_writes):
     """Let the next fit die after it has written a number of checkpoints, the first included."""
     write, left = Checkpoint.write, [n_writes]
 
-    def dying(self, net, is_over):
-        write(self, net, is_over)
+    def dying(self, net, *ends):
+        write(self, net, *ends)
         left[0] -= 1
         if not left[0]:
             raise Death
