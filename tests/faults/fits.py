@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from PIL import Image
-from skorch.callbacks import Callback, EpochScoring
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
 from torch import nn
 from torch.optim.lr_scheduler import CyclicLR, ReduceLROnPlateau, StepLR
 
@@ -140,6 +140,16 @@ CLASSIFIERS = {
         "net_callbacks": lambda: [Best(), EpochScoring("accuracy", name="train_accuracy")],
         "lr_schedule": "constant",
         "early_stopping": True,
+    },
+    "callbacks of skorch": {
+        "net_callbacks": lambda: [
+            EarlyStopping(monitor="valid_loss", patience=1, load_best=True),
+            LRScheduler(policy=StepLR, step_size=1, gamma=0.7),
+        ],
+        "lr_schedule": "constant",
+        "early_stopping": True,
+        "max_epochs": 20,
+        "lr": 0.05,
     },
 }
 REGRESSORS = {
