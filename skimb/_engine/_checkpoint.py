@@ -14,6 +14,7 @@ import torch
 
 from skimb import __version__
 from skimb._archives import read_archive, write_archive
+from skimb._engine._epoch_tasks import EpochTasks
 from skimb._engine._fit_key import digest_of, digest_of_images
 from skimb._engine._states import (
     decoded,
@@ -65,7 +66,7 @@ NOT_IN_KEY = frozenset(
 #: What a target has learned that its meaning of outputs depends on.
 OF_TARGET = ("classes", "class_count", "mean", "scale")
 
-#: Callbacks that only measure and print.
+#: Callbacks that only measure and print, like those of scikit-learn.
 SHOWING = ("epoch_timer", "print_log")
 
 #: What the system says where a file would be too large.
@@ -222,19 +223,24 @@ class Checkpoint:
             return net.max_epochs
         self.n_epochs = len(state["history"])
         _load(net, state)
-        return 0 if state["is_over"] else net.max_epochs - self.n_epochs
+        # Callbacks of scikit-learn are not in the key: without them the training is not over.
+        is_watched = any(isinstance(callback, EpochTasks) for _, callback in net.callbacks_)
+        is_over = state["is_over"] or (state["was_asked"] and is_watched)
+        return 0 if is_over else net.max_epochs - self.n_epochs
 
-    def keep(self, net, *, is_over):
+    def keep(self, net, *, is_over, was_asked=False):
         """Write the state of a net after an epoch; a failure is a warning.
 
         Parameters
         ----------
         net : ImageNet
         is_over : bool
-            Whether a callback has ended the training.
+            Whether early stopping has ended the training.
+        was_asked : bool, default=False
+            Whether a callback of scikit-learn has asked for the end.
         """
         try:
-            self.write(net, is_over)
+            self.write(net, is_over, was_asked)
         except (OSError, ValueError) as exc:
             if not self.is_failing:
                 warn(
@@ -272,7 +278,7 @@ class Checkpoint:
 
     def _write_first(self, net):
         try:
-            self.write(net, False)
+            self.write(net, False, False)
             _check_space(self.path.parent, _future_size(net))
         except OSError as exc:
             self.remove()
@@ -283,13 +289,13 @@ class Checkpoint:
             error.errno = exc.errno
             raise error from exc
 
-    def write(self, net, is_over):
+    def write(self, net, is_over, was_asked):
         """Write the state of a net.
 
         Parameters
         ----------
         net : ImageNet
-        is_over : bool
+        is_over, was_asked : bool
             As in `keep`.
 
         Raises
@@ -299,7 +305,8 @@ class Checkpoint:
         ValueError
             If a part of the training has state that cannot be kept.
         """
-        state = {"key": self.key, "is_over": is_over, **_state(net)}
+        ends = {"is_over": is_over, "was_asked": was_asked}
+        state = {"key": self.key, **ends, **_state(net)}
         write_archive(self.path, "checkpoint", *encoded(state), name=self.key)
         self.n_epochs = len(net.history)
 
@@ -315,7 +322,7 @@ def _state(net):
         "callbacks": {
             name: object_state(callback, f"the callback {name!r}")
             for name, callback in net.callbacks_
-            if name not in SHOWING
+            if name not in SHOWING and not isinstance(callback, EpochTasks)
         },
         "plan": net.plan.state_dict(),
         "recent": list(net.recent_.batches),

@@ -86,7 +86,7 @@ class Net(NeuralNet):
         KeyboardInterrupt, also those of the user. Here only the interrupt of the callback ends the
         training silently, after all callbacks have seen the epoch.
         """
-        stops = False
+        stops = was_asked = False
         # Most callbacks have nothing to do at a batch.
         listeners = self.listeners_.get(method_name)
         for callback in self.listeners(method_name) if listeners is None else listeners:
@@ -97,10 +97,10 @@ class Net(NeuralNet):
                     raise
                 stops = True
             except StopTraining:
-                stops = True
+                was_asked = True
         if method_name == "on_epoch_end" and self.checkpoint_ is not None:
-            self.checkpoint_.keep(self, is_over=stops)
-        if stops:
+            self.checkpoint_.keep(self, is_over=stops, was_asked=was_asked)
+        if stops or was_asked:
             raise StopTraining
 
     def listeners(self, method_name):

@@ -402,10 +402,11 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         For data that come in parts, or do not fit in memory. Each call takes the steps of one epoch
         at the constant rate `lr`, with `augmentation`, `sampler` and `batch_sampling` as in `fit`.
         The optimiser keeps its state from call to call as long as the object lives; a copy or a
-        pickle of it begins with a new state. The network, its loss, the standardisation of the
-        pixels, `value_range_` and the mean of the weights are those of the first call, or of the
-        `fit` before it. `class_count_` and the effective prior are those of all calls, so that
-        probabilities hold for `target_prior`. A call that fails or is interrupted changes nothing.
+        pickle of it begins with a new state. Callbacks of `set_callbacks` are not called. The
+        network, its loss, the standardisation of the pixels, `value_range_` and the mean of the
+        weights are those of the first call, or of the `fit` before it. `class_count_` and the
+        effective prior are those of all calls, so that probabilities hold for `target_prior`. A
+        call that fails or is interrupted changes nothing.
 
         Parameters
         ----------

@@ -318,10 +318,10 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         For data that come in parts, or do not fit in memory. Each call takes the steps of one epoch
         at the constant rate `lr`, with `augmentation`, `sampler` and `batch_sampling` as in `fit`.
         The optimiser keeps its state from call to call as long as the object lives; a copy or a
-        pickle of it begins with a new state. The network, its loss, the standardisation of the
-        pixels and of the target, `density_`, `value_range_` and the mean of the weights are those
-        of the first call, or of the `fit` before it. A call that fails or is interrupted changes
-        nothing.
+        pickle of it begins with a new state. Callbacks of `set_callbacks` are not called. The
+        network, its loss, the standardisation of the pixels and of the target, `density_`,
+        `value_range_` and the mean of the weights are those of the first call, or of the `fit`
+        before it. A call that fails or is interrupted changes nothing.
 
         Parameters
         ----------

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from PIL import Image
-from skorch.callbacks import Callback, EpochScoring
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
 from torch import nn
 from torch.optim.lr_scheduler import CyclicLR, ReduceLROnPlateau, StepLR
 
@@ -141,6 +141,16 @@ CLASSIFIERS = {
         "lr_schedule": "constant",
         "early_stopping": True,
     },
+    "callbacks of skorch": {
+        "net_callbacks": lambda: [
+            EarlyStopping(monitor="valid_loss", patience=1, load_best=True),
+            LRScheduler(policy=StepLR, step_size=1, gamma=0.7),
+        ],
+        "lr_schedule": "constant",
+        "early_stopping": True,
+        "max_epochs": 20,
+        "lr": 0.05,
+    },
 }
 REGRESSORS = {
     "regression": {"target_weight": "sqrt", "batch_sampling": "inverse"},
@@ -192,8 +202,8 @@ def die_after(monkeypatch, n_writes):
     """Let the next fit die after it has written a number of checkpoints, the first included."""
     write, left = Checkpoint.write, [n_writes]
 
-    def dying(self, net, is_over):
-        write(self, net, is_over)
+    def dying(self, net, *ends):
+        write(self, net, *ends)
         left[0] -= 1
         if not left[0]:
             raise Death

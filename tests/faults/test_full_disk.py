@@ -86,8 +86,8 @@ def test_the_estimated_size_is_that_of_later_files(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "posix_fallocate", note, raising=False)
     write = Checkpoint.write
 
-    def measure(self, net, is_over):
-        write(self, net, is_over)
+    def measure(self, net, *ends):
+        write(self, net, *ends)
         sizes.append(self.path.stat().st_size)
 
     monkeypatch.setattr(Checkpoint, "write", measure)
@@ -141,10 +141,10 @@ def limit():
 keep = Checkpoint.keep
 
 
-def kept(self, net, *, is_over):
+def kept(self, net, **ends):
     if len(net.history) == 2:
         limit()
-    keep(self, net, is_over=is_over)
+    keep(self, net, **ends)
 
 
 if when == "before":

@@ -129,13 +129,15 @@ def raising(error):
 def test_no_worker_outlives_an_interrupt(error):
     X, y = fits.images()
     clf = fits.estimator("plain", num_workers=2, max_epochs=1000)
+    # Those of other tests, such as the pool of a search.
+    others = set(multiprocessing.active_children())
     before = signal.signal(signal.SIGALRM, raising(error))
     try:
         signal.setitimer(signal.ITIMER_REAL, 2.0)
         # The error is kept, as a notebook keeps the last one, and with it the waiting frames.
         with pytest.raises(error) as caught:
             clf.fit(Slow(X), y)
-        assert multiprocessing.active_children() == []
+        assert set(multiprocessing.active_children()) <= others
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -94,12 +94,12 @@ def test_no_part_of_a_training_that_goes_on_differs(name, monkeypatch, tmp_path)
     snapshots = {"unbroken": {}, "resumed": {}}
     keep = Checkpoint.keep
 
-    def look(self, net, *, is_over):
+    def look(self, net, **ends):
         # Before the file is written, after all callbacks.
         found = {"torch": torch.get_rng_state().numpy()}
         flat(vars(net), "net", found)
         snapshots[which].setdefault(len(net.history), found)
-        keep(self, net, is_over=is_over)
+        keep(self, net, **ends)
 
     monkeypatch.setattr(Checkpoint, "keep", look)
     which = "unbroken"
@@ -143,8 +143,8 @@ def save_file(arrays, path, metadata):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kept(self, net, *, is_over):
-    keep(self, net, is_over=is_over)
+def kept(self, net, **ends):
+    keep(self, net, **ends)
     if n_written == n_files and moment == "between two epochs":
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -205,6 +205,43 @@ def test_a_fit_that_prints_goes_on_too(monkeypatch, tmp_path, capsys):
     assert capsys.readouterr().out
 
 
+class Asking:
+    """A callback of scikit-learn that asks for the end of the training."""
+
+    max_propagation_depth = None
+
+    def __init__(self, n_epochs):
+        self.n_epochs, self.n_seen = n_epochs, 0
+
+    def setup(self, estimator, context):
+        """Do nothing."""
+
+    teardown = on_fit_task_begin = setup
+
+    def on_fit_task_end(self, estimator, context, **kwargs):
+        """Count the epochs."""
+        self.n_seen += context.task_name == "epoch"
+        return self.n_seen == self.n_epochs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_the_end_that_a_callback_asked_for_counts_where_there_are_callbacks(
+    is_watched, monkeypatch, tmp_path
+):
+    X, y = fits.images()
+    clf = fits.estimator("plain", checkpoint=tmp_path).set_callbacks(Asking(2))
+    # The file before the first epoch, and those of two epochs.
+    assert die(monkeypatch, clf, X, y, 3)
+    again = fits.estimator("plain", checkpoint=tmp_path)
+    if is_watched:
+        again.set_callbacks(Asking(2))
+    again.fit(X, y)
+    assert again.n_iter_ == (2 if is_watched else 4)
+    if not is_watched:
+        fits.assert_same(fits.fitted(again, X), fits.fitted(fits.estimator("plain").fit(X, y), X))
+
+
 @pytest.mark.slow
 def test_the_second_training_of_refit_goes_on_without_the_first(monkeypatch, tmp_path):
     X, y = fits.images()
@@ -217,9 +254,9 @@ def test_the_second_training_of_refit_goes_on_without_the_first(monkeypatch, tmp
     monkeypatch.setattr(
         Checkpoint,
         "keep",
-        lambda self, net, *, is_over: (
+        lambda self, net, **ends: (
             n_epochs.append(len(net.history)),
-            keep(self, net, is_over=is_over),
+            keep(self, net, **ends),
         ),
     )
     fits.estimator("refit", checkpoint=tmp_path).fit(X, y)

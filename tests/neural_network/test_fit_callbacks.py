@@ -200,7 +200,10 @@ def test_a_callback_that_fails_ends_the_fit_and_is_torn_down(small_digits):
         clf.fit(*small_digits)
     assert own.events[-1][0] == "teardown"
     assert not hasattr(clf, "net_")
-    assert set(vars(clf)) - set(vars(quick().fit(*small_digits))) == {"_skl_callbacks"}
+    assert set(vars(clf)) - set(vars(quick().fit(*small_digits))) == {
+        "_skl_callbacks",
+        "_stopped",
+    }
 
 
 def test_input_that_does_not_fit_is_an_error_before_callbacks_are_set_up(small_digits):

@@ -394,3 +394,12 @@ def test_no_warning_asks_for_more_epochs(recwarn):
     X, y = images()
     classifier().partial_fit(X, y, CLASSES)
     assert not [one for one in recwarn if issubclass(one.category, ConvergenceWarning)]
+
+
+def test_layers_of_a_trained_network_may_be_frozen_without_a_warning():
+    X, y = images()
+    warm = classifier(max_epochs=1, warm_start=True).fit(X, y)
+    before = weights(warm)
+    warm.set_params(freeze="features").fit(X, y)
+    same = {name for name, values in weights(warm).items() if np.array_equal(values, before[name])}
+    assert same == {name for name in before if not name.startswith("head")}
