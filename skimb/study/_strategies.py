@@ -23,6 +23,7 @@ __all__ = [
     "gradient_steps",
     "group_strategies",
     "training_losses",
+    "with_length",
 ]
 
 BASELINE = "none"
@@ -292,6 +293,26 @@ def _with_steps(network, n_samples, steps):
     comes_out = network.sampler is None and -(-n_samples // network.batch_size) == steps
     if not comes_out:
         network.set_params(steps_per_epoch=steps)
+
+
+def with_length(made, length):
+    """Fix the length of a training whose sampler changes the number of its samples.
+
+    Parameters
+    ----------
+    made : estimator
+        Not fitted.
+    length : TrainingLength
+        The length that the training has without a sampler.
+
+    Returns
+    -------
+    estimator
+        The same one; others are left as they are.
+    """
+    if getattr(made, "sampler", None) is None or not hasattr(made, "steps_per_epoch"):
+        return made
+    return made.set_params(**length._asdict())
 
 
 def gradient_steps(fitted):
