@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.pipeline import Pipeline
 
+from skimb._strategy_names import BASELINE, CONSTANT
 from skimb._sub_estimators import seeded_clone
 from skimb.neural_network import CNNClassifier, CNNRegressor
 
@@ -26,11 +27,6 @@ __all__ = [
     "with_length",
 ]
 
-BASELINE = "none"
-
-#: The reference points, which need no network: a strategy that does not exceed them has learned
-#: nothing.
-CONSTANT = "constant"
 #: A network without a hidden layer, and without what belongs to layers. A thousand steps at the
 #: usual rate, or on shifted images, leave it below logistic regression; so they do not here.
 LINEAR = {
