@@ -3,6 +3,8 @@
 import csv
 import json
 import pickle
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,8 @@ import pytest
 from PIL import Image
 
 from skimb.__main__ import main
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -330,6 +334,32 @@ def test_a_comparison_without_the_newer_fields_is_read_too(result, folder, capsy
     assert facts_of(Path("again"))["strategy"] == result["best"]["strategy"]
 
 
+def test_a_size_is_that_of_the_comparison_and_is_remembered(folder, capsys):
+    quick = ["--epochs", "1", "--folds", "2", "--strategies", "none", "--jobs", "1"]
+    assert main(["compare", "train", *quick, "--size", "9", "--json", "r.json"]) == 0
+    best = ["fit", "train", "--strategy", "best", "--from", "r.json", "--out", "again"]
+    assert main(best) == 0
+    assert facts_of(Path("again"))["image_shape"] == [3, 9, 9]
+    Image.new("L", (30, 20)).save("wide.png")
+    assert main(["predict", "again", "wide.png", "--csv", "out.csv"]) == 0
+    assert main(["evaluate", "again", "test"]) == 0
+
+
+def test_a_class_of_one_image_needs_figures_of_another_kind(folder, capsys):
+    for i in range(1, 12):
+        Path(f"train/cat/{i:02}.png").unlink()
+    fit = ["fit", "train", "--strategy", "none", "--epochs", "1", "--out", "again"]
+    assert main(fit) == 1
+    assert "No fifth of the images can be held out for figures" in error_of(capsys)
+    assert main([*fit, "--test", "test"]) == 0
+
+
+def test_a_reference_of_a_comparison_has_no_network_to_save(result, folder, capsys):
+    fit = ["fit", "train", "--strategy", "constant", "--from", "result.json", "--out", "again"]
+    assert main(fit) == 1
+    assert "without a network to save" in error_of(capsys)
+
+
 def test_a_strategy_for_the_other_kind_of_target_exits_with_1(folder, capsys):
     table = ["table.csv", "--image-column", "image", "--target", "level"]
     assert main(["fit", *table, "--strategy", "focal", "--out", "again"]) == 1
@@ -597,3 +627,66 @@ def test_broken_images_cannot_be_evaluated_and_are_named(folder, capsys):
 def test_a_folder_for_a_model_of_numbers_exits_with_1(folder, capsys):
     assert main(["evaluate", "numbers.skimb", "test"]) == 1
     assert "test is a folder, and numbers.skimb predicts numbers" in error_of(capsys)
+
+
+# ------------------------------------------------------------------------- pages
+
+#: Options that make the commands of a page quick.
+QUICK = {
+    "compare": ["--epochs", "1", "--folds", "2", "--jobs", "1", "--strategies", "over,prior_shift"],
+    "fit": ["--epochs", "1"],
+}
+
+
+def commands_of(page, heading):
+    """Return the commands of the console blocks below a heading of a page."""
+    text = (ROOT / page).read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    blocks = re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [shlex.split(line) for block in blocks for line in block.splitlines()]
+
+
+def run_commands(commands):
+    for skimb, command, *arguments in commands:
+        assert skimb == "skimb"
+        assert main([command, *arguments, *QUICK.get(command, [])]) == 0, command
+
+
+def write_digits(root):
+    """Write the embedded digits out as the folder that the README speaks of."""
+    from skimb.datasets import load_imbalanced_digits
+
+    digits = load_imbalanced_digits()
+    names = np.array(digits.target_names)[digits.target]
+    for i, (image, label) in enumerate(zip(digits.data, names, strict=True)):
+        folder = root / ("train" if i % 3 else "test") / label
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((image * 15).astype(np.uint8)).save(folder / f"{i:04}.png")
+    (root / "new").mkdir()
+    for i in range(20):
+        Image.fromarray((digits.data[i] * 15).astype(np.uint8)).save(root / "new" / f"{i}.png")
+
+
+@pytest.mark.slow
+# A network of one epoch may predict one class only.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_the_four_commands_of_the_readme_run_on_digits(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_digits(tmp_path / "images")
+    commands = commands_of("README.md", "From a verdict to a model")
+    assert [command[1] for command in commands] == ["compare", "fit", "predict", "evaluate"]
+    run_commands(commands)
+    assert len(rows_of("predictions.csv")) == 20
+    assert "data:image/svg+xml" in Path("evaluation.html").read_text()
+    assert "against" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_the_commands_of_the_page_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs/guide/models.md").read_text(encoding="utf-8")
+    exec(re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0], {})
+    commands = commands_of("docs/guide/models.md", "The commands")
+    run_commands(commands)
+    assert {command[1] for command in commands} == {*QUICK, "predict", "evaluate", "export"}
+    assert Path("digits.onnx").stat().st_size > 1000

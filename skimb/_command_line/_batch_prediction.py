@@ -1,16 +1,18 @@
 """Predictions batch by batch, in which a broken image does not cost the others."""
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from tqdm import tqdm
 
 from skimb._command_line._image_lists import batches
 from skimb._image_decoding import decode, look, strict
 
-__all__ = ["Prediction", "predictions"]
+__all__ = ["Prediction", "predictions", "with_bar"]
 
 #: Images of a batch at most, and bytes of their pixels.
 MOST_IMAGES, MOST_BYTES = 256, 2**26
@@ -66,6 +68,21 @@ def predictions(model, files, *, resizes):
         for rows in kinds.values():
             _predict(model, np.stack([read[i][0] for i in rows]), [found[i] for i in rows])
         yield from found
+
+
+def with_bar(found, total):
+    """Return the same iterable with a progress bar, which is shown on a terminal alone.
+
+    Parameters
+    ----------
+    found : iterable
+    total : int or None
+
+    Returns
+    -------
+    iterable
+    """
+    return tqdm(found, total=total, unit="image", disable=not sys.stderr.isatty())
 
 
 def _read(file, model, resizes):

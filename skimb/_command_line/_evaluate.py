@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from skimb._class_folders import list_classes
-from skimb._command_line._batch_prediction import predictions
+from skimb._command_line._batch_prediction import predictions, with_bar
 from skimb._command_line._checks import check_images, reads_onnx, reads_table
 from skimb._command_line._models import load_model
 from skimb._command_line._outputs import hand_out
@@ -38,7 +38,7 @@ def evaluate_command(arguments):
         check_images(arguments, files)
         if arguments.report is not None:
             check_drawable(model.classes if model.task == "classification" else [])
-        found = list(predictions(model, files, resizes=resizes))
+        found = list(with_bar(predictions(model, files, resizes=resizes), len(files)))
         if bad := [f"{one.file} ({one.error})" for one in found if one.error]:
             raise ValueError(
                 f"{len(bad)} of {len(files)} images cannot be evaluated: {named(bad)}. Fix or "

@@ -1,6 +1,6 @@
 """``skimb export``: a model in the ONNX format."""
 
-from skimb._command_line._streams import complain, errors_in_one_line, warnings_in_one_line
+from skimb._command_line._streams import errors_in_one_line, warnings_in_one_line
 
 __all__ = ["export_command"]
 
@@ -20,11 +20,6 @@ def export_command(arguments):
     from skimb.neural_network import export_onnx, load
 
     with errors_in_one_line("Close other programs."), warnings_in_one_line():
-        fitted = load(arguments.model)
-        try:
-            export_onnx(fitted, arguments.onnx)
-        except ImportError as exc:
-            complain(exc)
-            return 1
-        print(f"model: {arguments.onnx}")
+        export_onnx(load(arguments.model), arguments.onnx)
+    print(f"model: {arguments.onnx}")
     return 0

@@ -11,8 +11,8 @@ __all__ = ["ComparisonFile", "read_comparison"]
 RECIPE = (
     *("module", "augmentation", "calibration", "optimizer", "lr", "weight_decay", "lr_schedule"),
     *("lr_decay", "freeze", "max_grad_norm", "max_epochs", "steps_per_epoch", "batch_size"),
-    *("channels", "value_range", "standardize", "module_params", "optimizer_params", "precision"),
-    *("relevance", "density", "image_shape"),
+    *("value_range", "standardize", "module_params", "optimizer_params", "precision"),
+    *("relevance", "density"),
 )
 
 #: Names of a recipe in files that hold no parameters.
@@ -149,9 +149,13 @@ class ComparisonFile:
         return found
 
     def image_shape(self):
-        """Return the shape of the images that were compared, or None."""
-        recipe = self.figures["protocol"].get("recipe") or {}
-        shape = recipe.get("image_shape")
+        """Return the shape that images were resized to, or None."""
+        protocol = self.figures["protocol"]
+        if isinstance(size := protocol.get("size"), int):
+            return 3, size, size
+        # Older files hold the shape alone, whether images were resized or not.
+        known = protocol.get("parameters", protocol.get("recipe")) or {}
+        shape = known.get("image_shape")
         if not isinstance(shape, list) or [type(side) for side in shape] != [int] * 3:
             return None
         return tuple(shape)

@@ -14,6 +14,7 @@ from skimb._command_line._streams import (
     errors_in_one_line,
     warnings_in_one_line,
 )
+from skimb._strategy_names import CONSTANT
 
 __all__ = ["fit_command"]
 
@@ -56,13 +57,16 @@ def _fit(arguments, comparison):
 
     resolve_device(arguments.device)
     label, name, chosen = _strategy(arguments, comparison)
-    shape = None if comparison is None else comparison.image_shape()
+    shape = None if comparison is None or arguments.size else comparison.image_shape()
     data = read_inputs(arguments, shape)
     parameters = None
     if comparison is not None:
         comparison.check_data(data)
         parameters = comparison.parameters()
     network = network_of(arguments, data.is_regression, parameters)
+    if arguments.checkpoint is not None:
+        # The folder is made by the training.
+        network.set_params(checkpoint=str(arguments.checkpoint))
     options = {"estimator": network, "random_state": arguments.seed}
     # What cannot be trained is refused before any training.
     strategy_estimator(name, data.X, data.y, **options)
@@ -73,16 +77,21 @@ def _fit(arguments, comparison):
     if data.X_test is None:
         told = None if comparison is None else _figures_of(comparison, label)
         told = told or _held_out(data, name, options, arguments)
-    if arguments.checkpoint is not None:
-        # The folder is made by the training.
-        network.set_params(checkpoint=str(arguments.checkpoint))
     _say(f"training {name} on {len(data.y)} images")
     fitted = fit_strategy(name, data.X, data.y, groups=data.groups, **options)
     if told is None:
         result = _evaluated(fitted, data, data.X_test, data.y_test)
         told = _told(result, f"{len(data.y_test)} images of {arguments.test}")
     lines += [f"figures of {told['source']}", told["text"]]
-    facts = metadata_of(fitted, data, arguments, strategy=name, chosen=chosen, figures=told)
+    facts = metadata_of(
+        fitted,
+        data,
+        arguments,
+        strategy=name,
+        resizes=bool(arguments.size or shape),
+        chosen=chosen,
+        figures=told,
+    )
     return fitted, facts, lines
 
 
@@ -98,8 +107,10 @@ def _strategy(arguments, comparison):
     if name == "best":
         chosen = comparison.winner() | {"file": str(arguments.source)}
         name = chosen["strategy"]
-    built_in = comparison.built_in(name)
-    return name, built_in or name, chosen
+    built_in = comparison.built_in(name) or name
+    if built_in == CONSTANT:
+        raise ValueError(f"{name!r} is a reference without a network to save. Choose another one.")
+    return name, built_in, chosen
 
 
 def _words_of_choice(chosen, comparison):
@@ -180,9 +191,14 @@ def _held_out(data, name, options, arguments):
     from skimb._params import safe_indexing
     from skimb.study import fit_strategy, hold_out_fifth
 
-    train, test = hold_out_fifth(
-        data.X, data.y, data.groups, is_regression=data.is_regression, seed=arguments.seed
-    )
+    try:
+        train, test = hold_out_fifth(
+            data.X, data.y, data.groups, is_regression=data.is_regression, seed=arguments.seed
+        )
+    except ValueError as exc:
+        raise ValueError(
+            f"No fifth of the images can be held out for figures: {exc} Or give --test, or --from."
+        ) from exc
     _say(f"training {name} on {len(train)} images, to test it on {len(test)}")
     groups = None if data.groups is None else data.groups[train]
     part = safe_indexing(data.X, train)

@@ -11,7 +11,7 @@ __all__ = ["FittedModel", "load_model", "metadata_of"]
 SCHEMA = 1
 
 
-def metadata_of(fitted, data, arguments, *, strategy, chosen, figures):
+def metadata_of(fitted, data, arguments, *, strategy, resizes, chosen, figures):
     """Return the facts that `skimb fit` stores with a model.
 
     Parameters
@@ -22,6 +22,8 @@ def metadata_of(fitted, data, arguments, *, strategy, chosen, figures):
     arguments : Namespace
     strategy : str
         The built-in strategy.
+    resizes : bool
+        Whether images were resized.
     chosen : dict or None
         The winner of a comparison, where it was asked for.
     figures : dict
@@ -42,7 +44,7 @@ def metadata_of(fitted, data, arguments, *, strategy, chosen, figures):
         "task": "regression" if data.is_regression else "classification",
         "image_shape": list(image_shape_of(fitted) or data.X.shape[1:]),
         "dtype": str(data.X.dtype),
-        "size": arguments.size,
+        "resizes": resizes,
         "columns": None
         if arguments.target is None
         else {
@@ -165,7 +167,7 @@ class FittedModel:
                 f"--size {size} does not fit: {self.path} reads images of {width} x {height} "
                 "(width x height). Leave --size out."
             )
-        return size is not None or self.facts.get("size") is not None
+        return size is not None or bool(self.facts.get("resizes"))
 
     def predict(self, images):
         """Return the labels or numbers of images, and their probabilities or None.
@@ -240,10 +242,7 @@ def load_model(path, *, is_onnx=False):
 def _load_onnx(path):
     from skimb._onnx_models import OnnxModel
 
-    try:
-        found = OnnxModel(path)
-    except ImportError as exc:
-        raise ValueError(str(exc)) from exc
+    found = OnnxModel(path)
     if found.task not in ("classification", "regression"):
         raise ValueError(
             f"{path} is a network for the task {found.task!r}, which does not predict labels or "

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from skimb._command_line._batch_prediction import predictions
+from skimb._command_line._batch_prediction import predictions, with_bar
 from skimb._command_line._checks import check_images, reads_onnx, reads_table
 from skimb._command_line._image_lists import ImageList
 from skimb._command_line._models import load_model
@@ -26,28 +26,21 @@ def predict_command(arguments):
     int
         Exit status: 1 where an image could not be predicted.
     """
-    from tqdm import tqdm
-
     with errors_in_one_line("Give fewer images at a time."), warnings_in_one_line():
         model = load_model(arguments.model, is_onnx=reads_onnx(arguments))
         resizes = model.check_size(arguments.size)
         files = _files(arguments, model)
-        shows = sys.stderr.isatty()
         # Counting costs a walk through the folders, but opens no file.
-        total = sum(1 for _ in files) if shows else None
+        total = sum(1 for _ in files) if sys.stderr.isatty() else None
         if total == 0 or (total is None and not any(True for _ in files)):
             raise ValueError(f"{', '.join(arguments.data)} holds no image. Give images.")
         n_files = n_errors = 0
-        with (
-            writing_csv(arguments.csv) as write,
-            tqdm(total=total, unit="image", disable=not shows) as bar,
-        ):
+        with writing_csv(arguments.csv) as write:
             write(_header(model))
-            for found in predictions(model, files, resizes=resizes):
+            for found in with_bar(predictions(model, files, resizes=resizes), total):
                 write(_row(found, model))
                 n_files += 1
                 n_errors += bool(found.error)
-                bar.update()
         if remark := getattr(files, "remark", str)():
             complain(remark)
         if n_errors:

@@ -124,7 +124,7 @@ def errors_in_one_line(advice="Give a smaller --size, or fewer images."):
     """
     try:
         yield
-    except (ValueError, OSError) as exc:
+    except (ValueError, OSError, ImportError) as exc:
         complain(exc)
     except MemoryError as exc:
         _complain_of_memory(exc, advice)

@@ -9,7 +9,10 @@ __all__ = ["winner_of"]
 
 
 def winner_of(figures, metric=None):
-    """Return the strategy with the best mean, and whether it is better than the baseline.
+    """Return the best strategy of a comparison, and whether it is better than the baseline.
+
+    It has the best mean of those that are better than the baseline by the verdict; where none is,
+    the best mean of all.
 
     The reference ``"constant"``, which has no network, cannot win.
 
@@ -57,11 +60,12 @@ def winner_of(figures, metric=None):
         for name, entry in entries.items()
         if built_in.get(name) != CONSTANT and entry[metric]["mean"] is not None
     }
+    verdicts = {name: _verdict(entries[name][metric], sign) for name in means if name != baseline}
+    verdicts[baseline] = "baseline"
+    better = [name for name, verdict in verdicts.items() if verdict == "better"]
     # The first one of equals: the baseline, where it is among them.
-    name = max(means, key=lambda key: means[key]) if means else baseline
-    entry = entries[name][metric]
-    low, high = sorted(sign * (np.nan if bound is None else bound) for bound in entry["interval"])
-    verdict = "baseline" if name == baseline else judge(low, high, n_runs=len(entry["values"]))
+    name = max(better or means or [baseline], key=lambda key: means.get(key, 0))
+    entry, verdict = entries[name][metric], verdicts[name]
     return {
         "strategy": name,
         "built_in": built_in.get(name),
@@ -72,6 +76,11 @@ def winner_of(figures, metric=None):
         "interval": entry["interval"],
         "verdict": verdict,
     }
+
+
+def _verdict(entry, sign):
+    low, high = sorted(sign * (np.nan if bound is None else bound) for bound in entry["interval"])
+    return judge(low, high, n_runs=len(entry["values"]))
 
 
 def _metrics_of(entry):

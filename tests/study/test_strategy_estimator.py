@@ -105,6 +105,14 @@ def test_the_winner_has_the_best_mean_and_is_no_constant(means, interval, name, 
     assert (found["strategy"], found["verdict"]) == (name, verdict)
 
 
+def test_a_strategy_that_is_better_wins_over_a_better_mean_within_noise():
+    found = figures([0.5, 0.9, 0.6], [[0, 0], [-0.2, 1.0], [0.05, 0.15]])
+    found["built_in"] = {"none": "none", "over": "over", "constant": "focal"}
+    winner = winner_of(found)
+    assert (winner["strategy"], winner["built_in"]) == ("constant", "focal")
+    assert winner["verdict"] == "better"
+
+
 def test_errors_are_better_when_smaller():
     metric = "balanced_mean_absolute_error"
     means, intervals = [0.5, 0.4, 0.1], [[0, 0], [-0.15, -0.05], [0, 0]]
