@@ -60,6 +60,9 @@ def _run(argv):
     except CommandError:
         return 1
     except KeyboardInterrupt as exc:
+        # Where an interrupt has passed through exec(text), as in a dataclass that was imported,
+        # CPython ends the process by SIGINT, unless some text has been executed since.
+        exec("")
         folder = getattr(arguments, "checkpoint", None)
         more = "" if folder is None else f"; the same command goes on from {folder}"
         print(f"skimb: interrupted; no file is half-written{more}", file=sys.stderr)

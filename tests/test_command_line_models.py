@@ -1,6 +1,7 @@
 """The command line from a verdict to a model at work: fit, predict, evaluate, export."""
 
 import csv
+import io
 import json
 import pickle
 import re
@@ -555,6 +556,25 @@ def test_a_bar_is_for_terminals_alone(folder, monkeypatch, capsys):
     assert "9/9" in capsys.readouterr().err
 
 
+def test_nothing_is_predicted_for_a_reader_who_has_gone(folder, monkeypatch):
+    from skimb._command_line import _predict
+
+    read = []
+    original = _predict.predictions
+
+    def counted(*args, **kwargs):
+        for found in original(*args, **kwargs):
+            read.append(found)
+            yield found
+
+    monkeypatch.setattr(_predict, "predictions", counted)
+    gone = io.StringIO()
+    monkeypatch.setattr(gone, "write", Mock(side_effect=BrokenPipeError))
+    monkeypatch.setattr("sys.stdout", gone)
+    assert main(["predict", "m.skimb", "test"]) == 141
+    assert len(read) == 1
+
+
 def test_a_folder_without_images_exits_with_1(folder, capsys):
     (folder / "nothing").mkdir()
     assert main(["predict", "m.skimb", "nothing", "--csv", "out.csv"]) == 1
@@ -627,6 +647,32 @@ def test_broken_images_cannot_be_evaluated_and_are_named(folder, capsys):
 def test_a_folder_for_a_model_of_numbers_exits_with_1(folder, capsys):
     assert main(["evaluate", "numbers.skimb", "test"]) == 1
     assert "test is a folder, and numbers.skimb predicts numbers" in error_of(capsys)
+
+
+# ------------------------------------------------------------------------- export
+
+
+@pytest.mark.slow
+def test_an_onnx_file_predicts_and_is_evaluated_as_its_model(folder, capsys):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    for model in ("m", "numbers"):
+        assert main(["export", f"{model}.skimb", "--onnx", f"{model}.onnx"]) == 0
+        data = ["table.csv", "--image-column", "image"]
+        for kind in ("skimb", "onnx"):
+            assert main(["predict", f"{model}.{kind}", *data, "--csv", f"{kind}.csv"]) == 0
+        for row, other in zip(rows_of("skimb.csv"), rows_of("onnx.csv"), strict=True):
+            assert row.keys() == other.keys()
+            for name, cell in row.items():
+                if name in ("file", "label", "error"):
+                    assert other[name] == cell
+                else:
+                    assert float(other[name]) == pytest.approx(float(cell), abs=1e-3)
+    Path("m.onnx").rename("renamed")
+    assert main(["evaluate", "renamed", "test", "--onnx", "--json", "e.json"]) == 0
+    assert json.loads(Path("e.json").read_text())["n_samples"] == 9
+    assert main(["predict", "m.skimb", "test", "--onnx"]) == 1
+    assert "m.skimb" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------------- pages

@@ -7,8 +7,8 @@ import numpy as np
 
 __all__ = ["FittedModel", "load_model", "metadata_of"]
 
-#: The version of the facts.
-SCHEMA = 1
+#: The version of the facts, and by what they can be told apart from those of a user.
+SCHEMA, MADE_BY = 1, "skimb fit"
 
 
 def metadata_of(fitted, data, arguments, *, strategy, resizes, chosen, figures):
@@ -40,7 +40,7 @@ def metadata_of(fitted, data, arguments, *, strategy, resizes, chosen, figures):
 
     facts = {
         "schema": SCHEMA,
-        "made_by": f"skimb fit {skimb.__version__}",
+        "made_by": f"{MADE_BY} {skimb.__version__}",
         "task": "regression" if data.is_regression else "classification",
         "image_shape": list(image_shape_of(fitted) or data.X.shape[1:]),
         "dtype": str(data.X.dtype),
@@ -217,7 +217,9 @@ def load_model(path, *, is_onnx=False):
 
     fitted = load(path)
     facts = read_metadata(path)
-    facts = facts if isinstance(facts, dict) else {}
+    if not isinstance(facts, dict) or not str(facts.get("made_by", "")).startswith(MADE_BY):
+        # Facts that a user has stored, in words of their own.
+        facts = {}
     if facts.get("schema", SCHEMA) != SCHEMA:
         raise ValueError(
             f"{path} was written by another version of skimb: the schema of its facts is "

@@ -41,6 +41,9 @@ def predict_command(arguments):
                 write(_row(found, model))
                 n_files += 1
                 n_errors += bool(found.error)
+                if arguments.csv is None and getattr(sys.stdout, "failure", None) is not None:
+                    # Nobody reads what follows.
+                    break
         if remark := getattr(files, "remark", str)():
             complain(remark)
         if n_errors:
