@@ -2,11 +2,11 @@
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from skimb._command_line._image_lists import batches
@@ -55,19 +55,25 @@ def predictions(model, files, *, resizes):
     """
     n_bytes = int(np.prod(model.image_shape)) * np.dtype(model.facts.get("dtype", "u1")).itemsize
     size = int(np.clip(MOST_BYTES // max(1, n_bytes), 1, MOST_IMAGES))
-    parallel = Parallel(n_jobs=min(os.cpu_count() or 1, 16), prefer="threads")
-    for batch in batches(files, size):
-        with strict():
-            read = list(parallel(delayed(_read)(file, model, resizes) for file in batch))
-        found = [Prediction(file, error=why) for file, (_, why) in zip(batch, read, strict=True)]
-        # Nearly always all files have one depth.
-        kinds: dict[Any, list[int]] = {}
-        for i, (pixels, _) in enumerate(read):
-            if pixels is not None:
-                kinds.setdefault(pixels.dtype, []).append(i)
-        for rows in kinds.values():
-            _predict(model, np.stack([read[i][0] for i in rows]), [found[i] for i in rows])
-        yield from found
+    # The threads of the standard library wait without polling, as those of joblib do not.
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
+        for batch in batches(files, size):
+            yield from _predicted(model, batch, resizes, pool)
+
+
+def _predicted(model, batch, resizes, pool):
+    """Return the predictions of one batch."""
+    with strict():
+        read = list(pool.map(lambda file: _read(file, model, resizes), batch))
+    found = [Prediction(file, error=why) for file, (_, why) in zip(batch, read, strict=True)]
+    # Nearly always all files have one depth.
+    kinds: dict[Any, list[int]] = {}
+    for i, (pixels, _) in enumerate(read):
+        if pixels is not None:
+            kinds.setdefault(pixels.dtype, []).append(i)
+    for rows in kinds.values():
+        _predict(model, np.stack([read[i][0] for i in rows]), [found[i] for i in rows])
+    return found
 
 
 def with_bar(found, total):
