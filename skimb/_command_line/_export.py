@@ -1,5 +1,6 @@
 """``skimb export``: a model in the ONNX format."""
 
+from skimb._command_line._models import for_predictions_alone
 from skimb._command_line._streams import errors_in_one_line, warnings_in_one_line
 
 __all__ = ["export_command"]
@@ -20,6 +21,8 @@ def export_command(arguments):
     from skimb.neural_network import export_onnx, load
 
     with errors_in_one_line("Close other programs."), warnings_in_one_line():
-        export_onnx(load(arguments.model), arguments.onnx)
+        with for_predictions_alone():
+            fitted = load(arguments.model)
+        export_onnx(fitted, arguments.onnx)
     print(f"model: {arguments.onnx}")
     return 0

@@ -5,7 +5,12 @@ import sys
 from skimb._command_line._evaluate import evaluation_of
 from skimb._command_line._figures import read_comparison
 from skimb._command_line._inputs import read_inputs
-from skimb._command_line._models import FittedModel, image_shape_of, metadata_of
+from skimb._command_line._models import (
+    FittedModel,
+    for_predictions_alone,
+    image_shape_of,
+    metadata_of,
+)
 from skimb._command_line._networks import choose_augmentation_of, network_of
 from skimb._command_line._outputs import write_somewhere
 from skimb._command_line._streams import (
@@ -38,7 +43,10 @@ def fit_command(arguments):
         fitted, facts, lines = _fit(arguments, comparison)
     from skimb.neural_network import save
 
-    place, reason = write_somewhere(lambda path: save(fitted, path, metadata=facts), arguments.out)
+    with warnings_in_one_line(), for_predictions_alone():
+        place, reason = write_somewhere(
+            lambda path: save(fitted, path, metadata=facts), arguments.out
+        )
     print("\n".join(lines))
     if place is not None:
         print(f"model: {place} ({facts['n_images']} images)")

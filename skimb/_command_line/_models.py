@@ -1,11 +1,19 @@
 """The file of a model: the facts that are stored with it, and how it predicts."""
 
+import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-__all__ = ["FittedModel", "load_model", "metadata_of"]
+__all__ = [
+    "FittedModel",
+    "for_predictions_alone",
+    "image_shape_of",
+    "load_model",
+    "metadata_of",
+]
 
 #: The version of the facts, and by what they can be told apart from those of a user.
 SCHEMA, MADE_BY = 1, "skimb fit"
@@ -82,6 +90,14 @@ def image_shape_of(fitted):
         steps = getattr(fitted, "steps", None)
         fitted = steps[0][1] if steps else getattr(fitted, "estimator_", None)
     return None
+
+
+@contextmanager
+def for_predictions_alone():
+    """Leave out warnings of a file that say what a new fit would lack: the model only predicts."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="These parameters, which only a new fit reads")
+        yield
 
 
 @dataclass
@@ -215,7 +231,8 @@ def load_model(path, *, is_onnx=False):
 
     from skimb.neural_network import CNNClassifier, load, read_metadata
 
-    fitted = load(path)
+    with for_predictions_alone():
+        fitted = load(path)
     facts = read_metadata(path)
     if not isinstance(facts, dict) or not str(facts.get("made_by", "")).startswith(MADE_BY):
         # Facts that a user has stored, in words of their own.
