@@ -361,6 +361,43 @@ def test_a_reference_of_a_comparison_has_no_network_to_save(result, folder, caps
     assert "without a network to save" in error_of(capsys)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["threshold", "smote_embedding", "prior_shift"])
+def test_strategies_that_change_a_network_become_one_model(name, folder, capsys):
+    from skimb.datasets import read_images
+    from skimb.neural_network import CNNClassifier
+    from skimb.study import fit_strategy
+
+    fit = ["fit", "train", "--strategy", name, "--epochs", "3", "--test", "test"]
+    assert main([*fit, "--out", "again"]) == 0
+    assert main(["predict", "again", "train", "--csv", "out.csv"]) == 0
+    assert not [line for line in capsys.readouterr().err.splitlines() if "new fit" in line]
+    rows = rows_of("out.csv")
+    X = read_images([row["file"] for row in rows])
+    y = np.array([row["file"].split("/")[1] for row in rows])
+    network = CNNClassifier(max_epochs=3)
+    expected = fit_strategy(name, X, y, estimator=network, random_state=0)
+    assert [row["label"] for row in rows] == expected.predict(X).tolist()
+    proba = expected.predict_proba(X)[:, 0]
+    assert np.allclose([float(row["p[cat]"]) for row in rows], proba, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_best_of_a_comparison_for_numbers(folder, capsys):
+    table = ["table.csv", "--image-column", "image", "--target", "level"]
+    quick = ["--epochs", "2", "--folds", "2", "--jobs", "1", "--strategies", "weight_sqrt,constant"]
+    assert main(["compare", *table, *quick, "--json", "r.json"]) == 0
+    figures = json.loads(Path("r.json").read_text())
+    assert main(["fit", *table, "--strategy", "best", "--from", "r.json", "--out", "again"]) == 0
+    printed = capsys.readouterr().out
+    assert "best of r.json: balanced_mean_absolute_error" in printed
+    facts = facts_of(Path("again"))
+    assert facts["strategy"] == figures["best"]["built_in"] in ("none", "weight_sqrt")
+    entry = figures["strategies"][figures["best"]["strategy"]]
+    told = facts["figures"]["errors"]
+    assert told["mean_absolute_error"] == entry["mean_absolute_error"]["mean"]
+
+
 def test_a_strategy_for_the_other_kind_of_target_exits_with_1(folder, capsys):
     table = ["table.csv", "--image-column", "image", "--target", "level"]
     assert main(["fit", *table, "--strategy", "focal", "--out", "again"]) == 1
