@@ -55,7 +55,8 @@ def compare_command(arguments):
             n_jobs=arguments.jobs or (-1 if is_digits and not on_cuda else 1),
             verbose=1,
         )
-        result.protocol["size"] = arguments.size
+        if arguments.size is not None:
+            result.protocol["size"] = arguments.size
         if choice is not None:
             result.protocol["recipe"]["augmentation_choice"] = choice
     return hand_out(result, arguments)

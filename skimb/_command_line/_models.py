@@ -200,6 +200,8 @@ class FittedModel:
         predictor = self.predictor
         if not self.has_probabilities:
             return np.asarray(predictor.predict(images)), None
+        if hasattr(predictor, "predict_with_proba"):
+            return predictor.predict_with_proba(images)
         if self.decides_by_probability:
             log_proba = predictor.predict_log_proba(images)
             return predictor.classes_[log_proba.argmax(axis=1)], np.exp(log_proba)
