@@ -773,3 +773,58 @@ def test_the_commands_of_the_page_run(tmp_path, monkeypatch, capsys):
     run_commands(commands)
     assert {command[1] for command in commands} == {*QUICK, "predict", "evaluate", "export"}
     assert Path("digits.onnx").stat().st_size > 1000
+
+
+# ------------------------------------------------------------------------- damaged comparisons
+
+
+def places_of(value, place=()):
+    """Yield the place of each value within nested lists and dicts."""
+    yield place
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(
+        value, list
+    ) else ()  # fmt: skip
+    for key, part in parts:
+        yield from places_of(part, (*place, key))
+
+
+def with_other(value, place, other):
+    """Return a copy of nested lists and dicts with another value at one place."""
+    if not place:
+        return other
+    copy = value.copy()
+    copy[place[0]] = with_other(value[place[0]], place[1:], other)
+    return copy
+
+
+@pytest.mark.slow
+def test_a_comparison_that_is_damaged_anywhere_is_read_or_refused(result, folder):
+    from skimb._command_line import _fit
+    from skimb._command_line._figures import read_comparison
+    from skimb._command_line._inputs import Inputs
+
+    data = Inputs(None, np.array(["cat", "dog"]))
+    path = Path("damaged.json")
+
+    def complaint(place, other):
+        path.write_text(json.dumps(with_other(result, place, other)))
+        try:
+            comparison = read_comparison(path)
+            comparison.check_data(data)
+            winner = comparison.winner()
+            _fit._words_of_choice(winner, comparison)
+            comparison.built_in(winner["strategy"])
+            comparison.parameters(), comparison.image_shape()
+            _fit._figures_of(comparison, winner["strategy"])
+        except ValueError as exc:
+            return str(exc)
+        return None
+
+    others = (None, [], {}, "x", -1, 10**30, 1e400, [[1]], {"a": 1})
+    pairs = [(place, other) for place in places_of(result) for other in others]
+    chosen = np.random.RandomState(0).permutation(len(pairs))[:200]
+    short = [pair for pair in pairs if len(pair[0]) < 2 or "confusion_matrix" in pair[0]]
+    found = [complaint(*pair) for pair in (*short, *(pairs[i] for i in chosen))]
+    refused = [text for text in found if text is not None]
+    assert len(found) > len(refused) > 20
+    assert not [text for text in refused if "damaged.json" not in text]

@@ -23,6 +23,9 @@ from skimb._strategy_names import CONSTANT
 
 __all__ = ["fit_command"]
 
+#: Predictions of a comparison that figures are computed from at most.
+MOST_COUNTED = 2 * 10**7
+
 
 def fit_command(arguments):
     """Run ``skimb fit``.
@@ -60,6 +63,7 @@ def fit_command(arguments):
 
 def _fit(arguments, comparison):
     """Return the fitted estimator, the facts to store with it, and the lines to print."""
+    from skimb._drawn_text import visible_text
     from skimb._engine import resolve_device
     from skimb.study import fit_strategy, strategy_estimator
 
@@ -80,7 +84,8 @@ def _fit(arguments, comparison):
     strategy_estimator(name, data.X, data.y, **options)
     if arguments.augmentation == "auto":
         choose_augmentation_of(network, data, arguments.seed)
-    lines = [f"strategy: {name}", *_words_of_choice(chosen, comparison)]
+    # Names come from a file, and may hold anything.
+    lines = [f"strategy: {name}", *map(visible_text, _words_of_choice(chosen, comparison))]
     told = None
     if data.X_test is None:
         told = None if comparison is None else _figures_of(comparison, label)
@@ -174,19 +179,21 @@ def _figures_of(comparison, label):
 
     from skimb.study import ClassificationEvaluation
 
-    classes = np.array(comparison.figures["classes"])
     try:
+        classes = np.array(comparison.figures["classes"])
         matrix = np.array(entry["confusion_matrix"], dtype=np.int64)
-        true, predicted = (
-            np.repeat(part, matrix.ravel()) for part in np.indices(matrix.shape).reshape(2, -1)
-        )
+        if matrix.shape != (len(classes), len(classes)) or not 0 < matrix.sum() < MOST_COUNTED:
+            raise ValueError(f"its shape is {matrix.shape}, and its sum {matrix.sum()}")
+        pairs = np.indices(matrix.shape).reshape(2, -1)
+        true, predicted = (np.repeat(part, matrix.ravel()) for part in pairs)
         result = ClassificationEvaluation(
             classes[true],
             classes[predicted],
             classes=classes,
             minority=comparison.figures.get("minority"),
         )
-    except (KeyError, TypeError, ValueError, IndexError) as exc:
+    # A damaged file can hold anything in any place.
+    except Exception as exc:
         raise ValueError(
             f"{comparison.path} is damaged: the confusion matrix of {label!r} cannot be read "
             f"({exc}). Give --test instead of the figures of --from."
