@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import pickle
 import re
 import shlex
 import shutil
@@ -21,32 +20,6 @@ from skimb.__main__ import main
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def files_of_models():
-    import skimb.neural_network
-
-    if hasattr(skimb.neural_network, "save"):
-        yield
-        return
-
-    def save(fitted, path, *, metadata=None):
-        Path(path).write_bytes(pickle.dumps((fitted, metadata)))
-
-    def read(path):
-        try:
-            return pickle.loads(Path(path).read_bytes())
-        except Exception as exc:
-            raise ValueError(f"{path} is damaged") from exc
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skimb.neural_network.save", save, raising=False)
-        patch.setattr("skimb.neural_network.load", lambda path: read(path)[0], raising=False)
-        patch.setattr(
-            "skimb.neural_network.read_metadata", lambda path: read(path)[1] or {}, raising=False
-        )
-        yield
-
-
 def write_images(folder, n_images, *, classes=("cat", "dog"), seed=0):
     """Write images of 8 x 8: each class has a brightness of its own."""
     rng = np.random.RandomState(seed)
@@ -59,7 +32,7 @@ def write_images(folder, n_images, *, classes=("cat", "dog"), seed=0):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, files_of_models):
+def trained(tmp_path_factory):
     """A folder with images, a comparison of them and models; tests leave it as it is."""
     root = tmp_path_factory.mktemp("trained")
     write_images(root / "train", 24)
