@@ -5,11 +5,12 @@ import signal
 import sys
 
 from skimb._command_line import (
+    COMMANDS,
+    CommandError,
     Stream,
     Terminated,
     build_parser,
     check_arguments,
-    compare_command,
     complain,
     termination_unwinds,
 )
@@ -55,9 +56,16 @@ def _run(argv):
     check_arguments(parser, arguments)
     try:
         with termination_unwinds():
-            return compare_command(parser, arguments)
+            return COMMANDS[arguments.command](arguments)
+    except CommandError:
+        return 1
     except KeyboardInterrupt as exc:
-        print("skimb: interrupted; no file is half-written", file=sys.stderr)
+        # Where an interrupt has passed through exec(text), as in a dataclass that was imported,
+        # CPython ends the process by SIGINT, unless some text has been executed since.
+        exec("")
+        folder = getattr(arguments, "checkpoint", None)
+        more = "" if folder is None else f"; the same command goes on from {folder}"
+        print(f"skimb: interrupted; no file is half-written{more}", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(exc, Terminated) else signal.SIGINT)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skimb._class_folders import list_classes
-from skimb._command_line._arguments import check_images, reads_table
+from skimb._command_line._checks import check_images, reads_table
 from skimb._tables import read_table
 
 __all__ = ["Inputs", "read_inputs"]
@@ -37,12 +37,15 @@ class Inputs:
     is_regression: bool = False
 
 
-def read_inputs(arguments):
+def read_inputs(arguments, image_shape=None):
     """Read the data that the arguments name.
 
     Parameters
     ----------
     arguments : Namespace
+    image_shape : tuple of int, default=None
+        The shape ``(C, H, W)`` that images are resized to where the arguments name no size; None:
+        all must have one size.
 
     Returns
     -------
@@ -53,9 +56,11 @@ def read_inputs(arguments):
     ValueError
         If they cannot be read, or an output would overwrite one of the images.
     """
+    if arguments.size is not None:
+        image_shape = 3, arguments.size, arguments.size
     if reads_table(arguments):
-        return _tables(arguments)
-    return _digits() if arguments.data == "digits" else _folders(arguments)
+        return _tables(arguments, image_shape)
+    return _digits() if arguments.data == "digits" else _folders(arguments, image_shape)
 
 
 def _digits():
@@ -67,11 +72,10 @@ def _digits():
     return Inputs(digits.data, np.array(digits.target_names)[digits.target])
 
 
-def _folders(arguments):
+def _folders(arguments, image_shape):
     """Read the folders of a comparison, whole: a pass over broken files names them all."""
     from skimb.datasets import load_image_folder
 
-    image_shape = None if arguments.size is None else (3, arguments.size, arguments.size)
     try:
         with warnings.catch_warnings():
             # The remark is printed in a line of its own.
@@ -92,9 +96,8 @@ def _folders(arguments):
     return Inputs(images[: len(paths)], y, images[len(paths) :], test.target)
 
 
-def _tables(arguments):
+def _tables(arguments, image_shape):
     """Read the tables of a comparison, and the images that they name."""
-    image_shape = None if arguments.size is None else (3, arguments.size, arguments.size)
     table = read_table(arguments.data)
     if arguments.task is None:
         is_regression = table.is_quantity(arguments.target)

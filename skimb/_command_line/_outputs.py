@@ -7,7 +7,7 @@ from pathlib import Path
 
 from skimb._command_line._streams import complain
 
-__all__ = ["hand_out"]
+__all__ = ["hand_out", "write_somewhere"]
 
 
 def hand_out(result, arguments):
@@ -31,7 +31,7 @@ def hand_out(result, arguments):
     for what, (write, path) in wanted.items():
         if path is None:
             continue
-        place, reason = _write(write, path)
+        place, reason = write_somewhere(write, path)
         if place is not None:
             written.append((what, place))
         if reason is not None:
@@ -40,7 +40,7 @@ def hand_out(result, arguments):
             status = 1
     if status and not any(what == "figures" for what, _ in written):
         # The numbers are kept even where the report cannot be drawn.
-        place, _ = _write(result.to_json, None)
+        place, _ = write_somewhere(result.to_json, None)
         if place is not None:
             written.append(("figures", place))
     print(result)
@@ -54,11 +54,22 @@ def hand_out(result, arguments):
     return status
 
 
-def _write(write, path):
+def write_somewhere(write, path):
     """Write a file, or where that fails, one in another place.
 
-    Returns its path (None: it could not be written), and the reason why it is not in the wanted
-    place (None: it is there).
+    Parameters
+    ----------
+    write : callable
+        A function of a path.
+    path : Path or None
+        The wanted place; None: none is wanted.
+
+    Returns
+    -------
+    place : Path or None
+        None: it could not be written.
+    reason : str or None
+        The reason why it is not in the wanted place; None: it is there.
     """
     reason = None
     if path is not None:

@@ -6,11 +6,21 @@ import signal
 import stat
 import sys
 import threading
+import warnings
 from contextlib import contextmanager
 
 from skimb._files import identity
 
-__all__ = ["Stream", "Terminated", "complain", "regular_file", "termination_unwinds"]
+__all__ = [
+    "CommandError",
+    "Stream",
+    "Terminated",
+    "complain",
+    "errors_in_one_line",
+    "regular_file",
+    "termination_unwinds",
+    "warnings_in_one_line",
+]
 
 
 class Stream:
@@ -92,6 +102,62 @@ def complain(message):
     line = " ".join(str(message).split())
     line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
     print(f"skimb: {line}", file=sys.stderr, flush=True)
+
+
+class CommandError(Exception):
+    """Raised by an error that the user has been told of; the exit status is 1."""
+
+
+@contextmanager
+def errors_in_one_line(advice="Give a smaller --size, or fewer images."):
+    """Tell errors in the data, and a lack of memory, in one line.
+
+    Parameters
+    ----------
+    advice : str
+        What to do where memory is lacking.
+
+    Raises
+    ------
+    CommandError
+        In place of the error.
+    """
+    try:
+        yield
+    except (ValueError, OSError, ImportError) as exc:
+        complain(exc)
+    except MemoryError as exc:
+        _complain_of_memory(exc, advice)
+    except RuntimeError as exc:
+        # torch takes seconds to import, and raises this one only where it is imported.
+        torch = sys.modules.get("torch")
+        if torch is None or not isinstance(exc, torch.OutOfMemoryError):
+            raise
+        _complain_of_memory(exc, advice)
+    else:
+        return
+    raise CommandError
+
+
+def _complain_of_memory(exc, advice):
+    reason = f": {str(exc).rstrip('.')}" if str(exc) else ""
+    complain(f"there is not enough memory{reason}. {advice}")
+
+
+@contextmanager
+def warnings_in_one_line():
+    """Tell each warning for users in one line, once."""
+    told = set()
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        if str(message) not in told:
+            told.add(str(message))
+            complain(message)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
+        yield
 
 
 def regular_file(name):

@@ -4,16 +4,27 @@ from skimb.study._augmentation import choose_augmentation
 from skimb.study._classification_comparison import Comparison
 from skimb.study._classification_strategies import STRATEGIES
 from skimb.study._compare import compare
+from skimb.study._evaluation import ClassificationEvaluation
 from skimb.study._regression_comparison import RegressionComparison
+from skimb.study._regression_evaluation import RegressionEvaluation
 from skimb.study._regression_strategies import REGRESSION_STRATEGIES
 from skimb.study._report import check_drawable
+from skimb.study._splits import hold_out_fifth
+from skimb.study._strategy_estimator import fit_strategy, strategy_estimator
+from skimb.study._winner import winner_of
 
 __all__ = [
     "REGRESSION_STRATEGIES",
     "STRATEGIES",
+    "ClassificationEvaluation",
     "Comparison",
     "RegressionComparison",
+    "RegressionEvaluation",
     "check_drawable",
     "choose_augmentation",
     "compare",
+    "fit_strategy",
+    "hold_out_fifth",
+    "strategy_estimator",
+    "winner_of",
 ]

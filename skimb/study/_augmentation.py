@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone, is_regressor
 
-from skimb._groups import checked_groups, held_out_folds
 from skimb._params import safe_indexing
-from skimb.model_selection import BinnedStratifiedKFold
 from skimb.neural_network import CNNClassifier
 from skimb.study._recipe import expression_of
+from skimb.study._splits import hold_out_fifth
 
 __all__ = ["choose_augmentation"]
 
@@ -58,12 +57,7 @@ def choose_augmentation(estimator, X, y, groups=None, *, seed) -> Any:
     """
     y = np.asarray(y)
     is_number = is_regressor(estimator)
-    sample_groups = checked_groups(X, groups)
-    if is_number:
-        folds = BinnedStratifiedKFold(5, shuffle=True, random_state=seed)
-        train, test = next(folds.split(np.empty(len(y)), y, sample_groups))
-    else:
-        train, test = held_out_folds(y, sample_groups, seed, n_folds=5)[0]
+    train, test = hold_out_fifth(X, y, groups, is_regression=is_number, seed=seed)
     X_train, X_test = (safe_indexing(X, rows) for rows in (train, test))
     losses = {}
     for name in (DEFAULT_AUGMENTATION, WITH_FLIPS):

@@ -11,7 +11,7 @@ from skimb.study._report import image_source, render, report_style
 from skimb.study._sample_images import MOST_CLASSES_SHOWN
 from skimb.study._strategies import CONSTANT
 
-__all__ = ["classification_report"]
+__all__ = ["MATRIX_WIDTH", "classification_report", "draw_matrix", "matrix_side"]
 
 #: Letters of a label at a confusion matrix, at most, and those that lie side by side.
 MATRIX_WIDTH, SHORT_LABEL = 20, 8
@@ -112,37 +112,57 @@ def _confusion_matrices(comparison):
     names = comparison.strategies
     labels = distinct_texts(comparison.classes, most=MATRIX_WIDTH)
     n_classes = len(labels)
-    # Long labels need space: they stand upright below.
-    longest = max(len(label) for label in labels)
-    is_upright = longest > SHORT_LABEL
-    side = (2.1 if n_classes <= 4 else 3.2) + (0.07 * (longest - SHORT_LABEL) if is_upright else 0)
+    side = matrix_side(labels)
     n_columns = min(5 if n_classes <= 4 else 3, len(names))
     n_rows = -(-len(names) // n_columns)
     figure = Figure(figsize=(side * n_columns, side * n_rows), layout="constrained")
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for ax, name in zip(axes, names, strict=False):
-        matrix = comparison.confusion_matrix(name)
-        # Coloured by the fraction of the true class: raw counts would show the majority alone.
-        fractions = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-        display = ConfusionMatrixDisplay(fractions, display_labels=labels)
-        display.plot(
-            ax=ax,
-            colorbar=False,
-            cmap="Blues",
-            im_kw={"vmin": 0, "vmax": 1},
-            xticks_rotation="vertical" if is_upright else "horizontal",
-        )
-        for (i, j), text in np.ndenumerate(display.text_):
-            fraction = f"{fractions[i, j]:.0%}\n{matrix[i, j]}"
-            text.set_text(fraction if n_classes <= 4 else matrix[i, j])
-            text.set_fontsize(8 if n_classes <= 4 else 6)
+        draw_matrix(ax, comparison.confusion_matrix(name), labels)
         ax.set_title(plain_text(name), fontsize=10)
-        ax.tick_params(labelsize=8)
-        ax.xaxis.label.set_size(8)
-        ax.yaxis.label.set_size(8)
     for ax in axes[len(names) :]:
         ax.set_visible(False)
     return figure
+
+
+def matrix_side(labels):
+    """Return the side of a confusion matrix with these texts at its axes, in inches."""
+    # Long labels need space: they stand upright below.
+    longest = max(len(label) for label in labels)
+    more = 0.07 * (longest - SHORT_LABEL) if longest > SHORT_LABEL else 0
+    return (2.1 if len(labels) <= 4 else 3.2) + more
+
+
+def draw_matrix(ax, matrix, labels):
+    """Draw a confusion matrix, coloured by the fractions of the true classes.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    matrix : ndarray of shape (n_classes, n_classes)
+    labels : list of str
+        The texts at the axes.
+    """
+    n_classes = len(labels)
+    # Raw counts would show the majority alone.
+    fractions = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    display = ConfusionMatrixDisplay(fractions, display_labels=labels)
+    display.plot(
+        ax=ax,
+        colorbar=False,
+        cmap="Blues",
+        im_kw={"vmin": 0, "vmax": 1},
+        xticks_rotation="vertical"
+        if max(len(label) for label in labels) > SHORT_LABEL
+        else "horizontal",
+    )
+    for (i, j), text in np.ndenumerate(display.text_):
+        fraction = f"{fractions[i, j]:.0%}\n{matrix[i, j]}"
+        text.set_text(fraction if n_classes <= 4 else matrix[i, j])
+        text.set_fontsize(8 if n_classes <= 4 else 6)
+    ax.tick_params(labelsize=8)
+    ax.xaxis.label.set_size(8)
+    ax.yaxis.label.set_size(8)
 
 
 def _class_distribution(comparison):

@@ -5,11 +5,12 @@ import copy
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 
+from skimb._strategy_names import BASELINE, CONSTANT, STRATEGIES
 from skimb.losses import FocalLoss
 from skimb.model_selection import TunedOffsetsClassifierCV
 from skimb.neural_network import DecoupledClassifier
 from skimb.over_sampling import SMOTE, RandomOverSampler
-from skimb.study._strategies import BASELINE, CONSTANT, LINEAR
+from skimb.study._strategies import LINEAR
 from skimb.under_sampling import RandomUnderSampler
 
 __all__ = ["BUILT_ON_BASELINE", "NEEDED_SAMPLES", "STRATEGIES", "unfitted_classifier"]
@@ -49,22 +50,6 @@ BUILT_ON_BASELINE = {
     "smote_embedding": _smote_embedding,
     "threshold": _threshold,
     "prior_shift": _prior_shift,
-}
-
-#: Every strategy, in the order of reports, in one line.
-STRATEGIES = {
-    BASELINE: "the network on the data as they are",
-    "class_weight": "errors weighted by inverse class counts",
-    "focal": "focal loss (gamma 2)",
-    "focal_weighted": "focal loss and class weights",
-    "over": "samples of the minority classes repeated",
-    "under": "samples of the majority classes dropped",
-    "smote_embedding": "baseline; last layer trained again on embeddings, balanced by SMOTE",
-    "balanced_batches": "every batch holds the classes in equal fractions",
-    "threshold": "baseline; decision threshold tuned on the training part",
-    "prior_shift": "baseline; probabilities moved to a uniform class prior",
-    "linear": "reference: one linear layer on the pixels, for as many steps",
-    CONSTANT: "reference: the class prior for every image",
 }
 
 #: Samples of each class that a strategy needs in a training part.

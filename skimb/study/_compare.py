@@ -11,24 +11,20 @@ from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.utils import (
-    assert_all_finite,
     check_consistent_length,
     check_random_state,
 )
 from sklearn.utils.validation import column_or_1d
 
 from skimb._groups import are_shared, checked_groups
-from skimb._image_files import is_paths
 from skimb._params import safe_indexing
-from skimb._quantities import has_fractions, is_quantity
 from skimb._warnings import warn
-from skimb.neural_network import CNNClassifier, CNNRegressor, training_length
-from skimb.study._classification_task import ClassificationTask
+from skimb.neural_network import training_length
 from skimb.study._jobs import Job, Progress, Run, run_jobs
-from skimb.study._recipe import code_of, recipe_of
-from skimb.study._regression_task import RegressionTask
+from skimb.study._recipe import code_of, parameters_of, recipe_of
 from skimb.study._splits import check_whole, count_known
-from skimb.study._strategies import chosen_strategies, group_strategies
+from skimb.study._strategies import chosen_strategies, group_strategies, with_length
+from skimb.study._tasks import task_of
 
 __all__ = ["compare"]
 
@@ -146,7 +142,7 @@ def compare(
     """
     y = column_or_1d(y)
     check_consistent_length(X, y)
-    task = _task_of(estimator, X, y)
+    task = task_of(estimator, X, y)
     chosen = chosen_strategies(strategies, task)
     if (X_test is None) != (y_test is None):
         raise ValueError("`X_test` and `y_test` belong together: give both or neither.")
@@ -274,16 +270,11 @@ class _Training:
             strategy.label: code_of(
                 strategy.estimator
                 if strategy.is_own
-                else self._as_run(task.unfitted(strategy.name, baseline))
+                else with_length(task.unfitted(strategy.name, baseline), self.length)
             )
             for strategy in chosen
         }
-
-    def _as_run(self, made):
-        """Fix the length of a training whose sampler changes the number of its samples."""
-        if getattr(made, "sampler", None) is None or not hasattr(made, "steps_per_epoch"):
-            return made
-        return made.set_params(**self.length._asdict())  # pyright: ignore[reportOptionalMemberAccess]
+        self.parameters = parameters_of(baseline)
 
     def describe(self):
         """Return the training as the protocol describes it."""
@@ -294,34 +285,9 @@ class _Training:
             "steps_per_epoch": None if length is None else length.steps_per_epoch,
             "batch_size": None if length is None else length.batch_size,
             "recipe": self.recipe,
+            "parameters": self.parameters,
             "code": self.code,
         }
-
-
-def _task_of(estimator, X, y):
-    """Tell by the estimator, or else by y, whether labels or numbers are to be predicted."""
-    if estimator is not None and not isinstance(estimator, CNNClassifier | CNNRegressor):
-        raise ValueError(
-            f"`estimator` must be a CNNClassifier or a CNNRegressor, whose parameters the "
-            f"strategies set. Got {type(estimator).__name__}. Any other estimator can be compared "
-            "as strategies={'mine': estimator, 'none': 'none'}."
-        )
-    if estimator is None:
-        if y.dtype.kind == "f":
-            assert_all_finite(y, input_name="y")
-        is_regression = is_quantity(y)
-        if is_regression and not has_fractions(y):
-            warn(
-                f"y holds {len(np.unique(y))} different whole numbers and is taken for a "
-                "quantity. Give estimator=CNNClassifier() if these are labels, or "
-                "estimator=CNNRegressor() to say that they are numbers."
-            )
-    else:
-        is_regression = isinstance(estimator, CNNRegressor)
-    if not is_regression:
-        return ClassificationTask(y)
-    relevance = None if estimator is None else estimator.relevance
-    return RegressionTask(y, relevance=relevance, has_paths=is_paths(X))
 
 
 def _left_out(strategies, task, verbose):

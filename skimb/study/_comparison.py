@@ -16,8 +16,9 @@ from skimb.study._report import metric_label, short_label
 from skimb.study._sample_images import shorten_ticks
 from skimb.study._statistics import corrected_interval, judge
 from skimb.study._strategies import CONSTANT, Strategy
+from skimb.study._winner import winner_of
 
-__all__ = ["BaseComparison"]
+__all__ = ["BaseComparison", "writable"]
 
 
 class BaseComparison(ABC):
@@ -310,12 +311,16 @@ class BaseComparison(ABC):
             entry["seconds"] = float(self._seconds(name).mean())
             entry["gradient_steps"] = self.gradient_steps(name)
             strategies[name] = entry | self._details(name)
-        return {
+        figures = {
+            "schema": 1,
             "baseline": self.baseline,
             **self._target(),
+            "verdict_metrics": self.verdict_metrics,
+            "built_in": {name: self.chosen[name].name for name in self.strategies},
             "protocol": self.protocol,
             "strategies": strategies,
         }
+        return figures | {"best": winner_of(figures)}
 
     def to_json(self, path):
         """Write everything to a JSON file, whole or not at all.
@@ -325,7 +330,7 @@ class BaseComparison(ABC):
         path : str or Path
             The file.
         """
-        write_text(path, json.dumps(_writable(self.to_dict()), indent=1, allow_nan=False) + "\n")
+        write_text(path, json.dumps(writable(self.to_dict()), indent=1, allow_nan=False) + "\n")
 
     def to_html(self, path):
         """Write a report as one HTML file that needs no other, whole or not at all.
@@ -419,12 +424,12 @@ def _sd(values):
     return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
 
 
-def _writable(value):
+def writable(value):
     """Return plain objects with escapes for halves of surrogate pairs, which are no Unicode."""
     if isinstance(value, dict):
-        return {_writable(key): _writable(part) for key, part in value.items()}
+        return {writable(key): writable(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_writable(part) for part in value]
+        return [writable(part) for part in value]
     if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
         return visible_text(value)
     return value

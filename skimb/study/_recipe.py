@@ -16,7 +16,7 @@ from skimb._engine import build_augmentation, resolve_device
 from skimb._images import fit_images
 from skimb._networks import PretrainedBackbone
 
-__all__ = ["code_of", "expression_of", "recipe_of"]
+__all__ = ["code_of", "expression_of", "parameters_of", "recipe_of"]
 
 #: Parameters that the recipe names.
 NAMED = ("module", "optimizer", "lr", "lr_schedule", "weight_decay", "augmentation")
@@ -68,6 +68,35 @@ def recipe_of(estimator, X, y, length):
             "numpy": np.__version__,
         },
     }
+
+
+def parameters_of(estimator):
+    """Return the parameters of an estimator that are not the default, as JSON can write them.
+
+    Parameters
+    ----------
+    estimator : estimator
+
+    Returns
+    -------
+    dict
+        Name to the value; an object is ``{"code": ...}``, the line that makes it.
+    """
+    return {
+        name: _written(getattr(estimator, name))
+        for name, parameter in signature(type(estimator)).parameters.items()
+        if not _is_same(getattr(estimator, name), parameter.default)
+    }
+
+
+def _written(value):
+    if isinstance(value, list | tuple) and all(
+        isinstance(part, str | bool | int | float) for part in value
+    ):
+        return list(value)
+    plain = _plain(value)
+    is_code = isinstance(plain, str) and not isinstance(value, str)
+    return {"code": plain} if is_code else plain
 
 
 def _plain(value):

@@ -4,8 +4,9 @@ import copy
 
 from sklearn.dummy import DummyRegressor
 
+from skimb._strategy_names import BASELINE, CONSTANT, REGRESSION_STRATEGIES
 from skimb.over_sampling import SMOGN, RelevanceOverSampler
-from skimb.study._strategies import BASELINE, CONSTANT, LINEAR
+from skimb.study._strategies import LINEAR
 from skimb.under_sampling import RelevanceUnderSampler
 
 __all__ = ["BY_RELEVANCE", "FROM_PIXELS", "REGRESSION_STRATEGIES", "unfitted_regressor"]
@@ -32,24 +33,6 @@ BY_RELEVANCE = ("relevance_batches", "over", "under", "smogn")
 
 #: Strategies that compute with pixels.
 FROM_PIXELS = ("smogn",)
-
-#: Every strategy for a continuous target, in the order of reports, in one line.
-REGRESSION_STRATEGIES = {
-    BASELINE: "the network on the data as they are",
-    "weight_sqrt": "errors weighted by one over the root of the density",
-    "weight_lds": "the same, with a smoothed density (LDS)",
-    "weight_inverse": "errors weighted by one over the density",
-    "density_batches": "samples drawn as often as weight_inverse would weigh them",
-    "relevance_batches": "rare and normal ranges in equal fractions in every batch",
-    "focal_r": "focal-R loss: small errors count less",
-    "balanced_mse": "balanced MSE, the likelihood under an even spread",
-    "ranksim": "images with near targets drawn together in the embedding",
-    "over": "samples of the rare ranges repeated",
-    "under": "samples of the normal range dropped",
-    "smogn": "samples of the rare ranges blended or changed by noise (SMOGN, in pixels)",
-    "linear": "reference: one linear layer on the pixels, for as many steps",
-    CONSTANT: "reference: the mean of y for every image",
-}
 
 
 def unfitted_regressor(name, estimator, *, relevance=None):

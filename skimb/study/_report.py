@@ -18,8 +18,10 @@ __all__ = [
     "image_source",
     "metric_label",
     "render",
+    "render_page",
     "report_style",
     "short_label",
+    "stand_ins",
 ]
 
 
@@ -124,8 +126,17 @@ def check_drawable(labels):
         ) from exc
 
 
-def _stand_ins(labels):
-    """Return pairs of the text that figures show and the label, where these differ."""
+def stand_ins(labels):
+    """Return pairs of the text that figures show and the label, where these differ.
+
+    Parameters
+    ----------
+    labels : iterable
+
+    Returns
+    -------
+    list of (str, str)
+    """
     with report_style(labels):
         texts = [text.replace(r"\$", "$") for text in distinct_texts(labels)]
     return [
@@ -155,15 +166,6 @@ def render(comparison, template, *, figures, labels=(), **context):
     -------
     str
     """
-    environment = Environment(
-        loader=PackageLoader("skimb.study", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["label"] = metric_label
-    environment.filters["short"] = short_label
     names = comparison.strategies
     with report_style([*labels, *names]):
         figures = figures | {
@@ -173,7 +175,8 @@ def render(comparison, template, *, figures, labels=(), **context):
         galleries = {
             name: image_source(gallery_figure(found)) for name, found in comparison.mistakes.items()
         }
-    page = environment.get_template(template).render(
+    return render_page(
+        template,
         comparison=comparison,
         baseline=comparison.baseline,
         descriptions=comparison.descriptions,
@@ -184,10 +187,35 @@ def render(comparison, template, *, figures, labels=(), **context):
         figures=figures,
         galleries=galleries,
         protocol=comparison.protocol,
-        stand_ins=_stand_ins(labels),
+        stand_ins=stand_ins(labels),
         **context,
     )
-    # The page holds labels and warnings as they are, which may be any text.
+
+
+def render_page(template, **context):
+    """Render a template whose labels, names and messages may be any text.
+
+    Parameters
+    ----------
+    template : str
+        Name of the template.
+    **context
+        Values that the template reads.
+
+    Returns
+    -------
+    str
+    """
+    environment = Environment(
+        loader=PackageLoader("skimb.study", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["label"] = metric_label
+    environment.filters["short"] = short_label
+    page = environment.get_template(template).render(**context)
     return visible_text(page, keep="\n")
 
 

@@ -1,10 +1,12 @@
-"""Checks of splits: whether they keep groups whole, and whether test images were trained on."""
+"""Splits: a fifth that is held out; whether groups stay whole; whether test images are known."""
 
 import numpy as np
 
+from skimb._groups import checked_groups, held_out_folds
 from skimb._images import sample_keys
+from skimb.model_selection import BinnedStratifiedKFold
 
-__all__ = ["check_whole", "count_known"]
+__all__ = ["check_whole", "count_known", "hold_out_fifth"]
 
 
 def check_whole(groups, given, splits):
@@ -57,3 +59,42 @@ def count_known(X, X_test):
     """
     known = set(sample_keys(X))
     return sum(key in known for key in sample_keys(X_test))
+
+
+def hold_out_fifth(X, y, groups=None, *, is_regression=False, seed):
+    """Return the indices of a training part, and of a fifth of the samples that is held out.
+
+    Parameters
+    ----------
+    X : array-like of n images or paths
+    y : ndarray of shape (n,)
+    groups : array-like of shape (n,), default=None
+        Samples of one group stay on one side; so do equal images.
+    is_regression : bool, default=False
+        Whether y holds numbers; labels are held out by class.
+    seed : int
+        The seed of the split.
+
+    Returns
+    -------
+    train, test : ndarray of int
+
+    Raises
+    ------
+    ValueError
+        If a class has a single sample, or the groups cannot be divided so.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.study import hold_out_fifth
+    >>> y = np.repeat(["a", "b"], [40, 10])
+    >>> train, test = hold_out_fifth(np.arange(50).reshape(50, 1), y, seed=0)
+    >>> len(train), np.unique(y[test], return_counts=True)[1].tolist()
+    (40, [8, 2])
+    """
+    sample_groups = checked_groups(X, groups)
+    if is_regression:
+        folds = BinnedStratifiedKFold(5, shuffle=True, random_state=seed)
+        return next(folds.split(np.empty(len(y)), y, sample_groups))
+    return held_out_folds(y, sample_groups, seed, n_folds=5)[0]

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.pipeline import Pipeline
 
+from skimb._strategy_names import BASELINE, CONSTANT
 from skimb._sub_estimators import seeded_clone
 from skimb.neural_network import CNNClassifier, CNNRegressor
 
@@ -23,13 +24,9 @@ __all__ = [
     "gradient_steps",
     "group_strategies",
     "training_losses",
+    "with_length",
 ]
 
-BASELINE = "none"
-
-#: The reference points, which need no network: a strategy that does not exceed them has learned
-#: nothing.
-CONSTANT = "constant"
 #: A network without a hidden layer, and without what belongs to layers. A thousand steps at the
 #: usual rate, or on shifted images, leave it below logistic regression; so they do not here.
 LINEAR = {
@@ -292,6 +289,26 @@ def _with_steps(network, n_samples, steps):
     comes_out = network.sampler is None and -(-n_samples // network.batch_size) == steps
     if not comes_out:
         network.set_params(steps_per_epoch=steps)
+
+
+def with_length(made, length):
+    """Fix the length of a training whose sampler changes the number of its samples.
+
+    Parameters
+    ----------
+    made : estimator
+        Not fitted.
+    length : TrainingLength
+        The length that the training has without a sampler.
+
+    Returns
+    -------
+    estimator
+        The same one; others are left as they are.
+    """
+    if getattr(made, "sampler", None) is None or not hasattr(made, "steps_per_epoch"):
+        return made
+    return made.set_params(**length._asdict())
 
 
 def gradient_steps(fitted):

@@ -457,7 +457,11 @@ def test_a_score_that_is_not_defined_is_called_so(data, tmp_path):
 def test_json_schema(comparison, tmp_path):
     comparison.to_json(tmp_path / "result.json")
     result = json.loads((tmp_path / "result.json").read_text())
-    assert set(result) == {"baseline", "minority", "classes", "protocol", "strategies"}
+    assert set(result) == {
+        *("schema", "baseline", "minority", "classes", "protocol", "strategies"),
+        *("verdict_metrics", "built_in", "best"),
+    }
+    assert result["best"]["strategy"] in result["strategies"]
     assert result["baseline"] == "none"
     assert result["minority"] == "eight"
     assert result["classes"] == ["eight", "rest"]

@@ -1,0 +1,140 @@
+"""Predictions batch by batch, in which a broken image does not cost the others."""
+
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from skimb._command_line._image_lists import batches
+from skimb._image_decoding import decode, look, strict
+
+__all__ = ["Prediction", "predictions", "with_bar"]
+
+#: Images of a batch at most, and bytes of their pixels.
+MOST_IMAGES, MOST_BYTES = 256, 2**26
+
+
+@dataclass
+class Prediction:
+    """The prediction of one image.
+
+    Parameters
+    ----------
+    file : str
+    value : label or float, default=None
+        None: there is an error.
+    proba : ndarray of shape (n_classes,), default=None
+        The probability of each class, where there are classes.
+    error : str, default=""
+    """
+
+    file: str
+    value: Any = None
+    proba: Any = None
+    error: str = ""
+
+
+def predictions(model, files, *, resizes):
+    """Predict images, and yield each result in the order of the files.
+
+    Parameters
+    ----------
+    model : FittedModel
+    files : iterable of str
+        It is read as far as it is needed.
+    resizes : bool
+        Whether images of another size than the model's are resized; otherwise they are an error.
+
+    Yields
+    ------
+    Prediction
+    """
+    n_bytes = int(np.prod(model.image_shape)) * np.dtype(model.facts.get("dtype", "u1")).itemsize
+    size = int(np.clip(MOST_BYTES // max(1, n_bytes), 1, MOST_IMAGES))
+    # The threads of the standard library wait without polling, as those of joblib do not.
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
+        for batch in batches(files, size):
+            yield from _predicted(model, batch, resizes, pool)
+
+
+def _predicted(model, batch, resizes, pool):
+    """Return the predictions of one batch."""
+    with strict():
+        read = list(pool.map(lambda file: _read(file, model, resizes), batch))
+    found = [Prediction(file, error=why) for file, (_, why) in zip(batch, read, strict=True)]
+    # Nearly always all files have one depth.
+    kinds: dict[Any, list[int]] = {}
+    for i, (pixels, _) in enumerate(read):
+        if pixels is not None:
+            kinds.setdefault(pixels.dtype, []).append(i)
+    for rows in kinds.values():
+        _predict(model, np.stack([read[i][0] for i in rows]), [found[i] for i in rows])
+    return found
+
+
+def with_bar(found, total):
+    """Return the same iterable with a progress bar, which is shown on a terminal alone.
+
+    Parameters
+    ----------
+    found : iterable
+    total : int or None
+
+    Returns
+    -------
+    iterable
+    """
+    return tqdm(found, total=total, unit="image", disable=not sys.stderr.isatty())
+
+
+def _read(file, model, resizes):
+    """Return the pixels of a file and an empty str, or None and the reason."""
+    try:
+        _, height, width = model.image_shape
+        if not resizes:
+            _, *sides = look(file)
+            if sides != [height, width]:
+                return None, (
+                    f"it is {sides[1]}x{sides[0]} (width x height), and the model reads "
+                    f"{width}x{height}" + (f"; --size {width} resizes" if width == height else "")
+                )
+        pixels, _ = decode(file, model.image_shape)
+        known = model.facts.get("dtype")
+        if known is not None and (known == "uint8") != (pixels.dtype == np.uint8):
+            came = "8" if pixels.dtype == np.uint8 else "more than 8"
+            wanted = "8" if known == "uint8" else "more"
+            return None, f"it has {came} bits per channel, and the model reads {wanted}"
+        return pixels, ""
+    # Whatever a broken file does to a decoder, the others are done.
+    except Exception as exc:
+        return None, _words(exc)
+
+
+def _predict(model, images, found):
+    """Fill predictions in; where a batch fails, its halves are predicted apart."""
+    try:
+        predicted, proba = model.predict(images)
+        if model.task == "regression" and not np.isfinite(predicted).all():
+            raise ValueError("the prediction is not finite")
+    except Exception as exc:
+        if len(found) == 1:
+            found[0].error = _words(exc)
+            return
+        half = len(found) // 2
+        _predict(model, images[:half], found[:half])
+        _predict(model, images[half:], found[half:])
+        return
+    for i, prediction in enumerate(found):
+        prediction.value = np.asarray(predicted[i]).item()
+        prediction.proba = None if proba is None else proba[i]
+
+
+def _words(exc):
+    text = " ".join(str(exc).split())
+    if isinstance(exc, ValueError | OSError) and text:
+        return text
+    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__

@@ -1,0 +1,134 @@
+"""``skimb evaluate``: how good a model is on labelled images."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skimb._class_folders import list_classes
+from skimb._command_line._batch_prediction import predictions, with_bar
+from skimb._command_line._checks import check_images, reads_onnx, reads_table
+from skimb._command_line._models import load_model
+from skimb._command_line._outputs import hand_out
+from skimb._command_line._streams import errors_in_one_line, warnings_in_one_line
+from skimb._image_files import named
+from skimb._tables import read_table
+
+__all__ = ["evaluate_command", "evaluation_of"]
+
+
+def evaluate_command(arguments):
+    """Run ``skimb evaluate``.
+
+    Parameters
+    ----------
+    arguments : Namespace
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    from skimb.study import check_drawable
+
+    with errors_in_one_line("Give fewer images at a time."), warnings_in_one_line():
+        model = load_model(arguments.model, is_onnx=reads_onnx(arguments))
+        resizes = model.check_size(arguments.size)
+        files, y = _labelled(arguments, model)
+        check_images(arguments, files)
+        if arguments.report is not None:
+            check_drawable(model.classes if model.task == "classification" else [])
+        found = list(with_bar(predictions(model, files, resizes=resizes), len(files)))
+        if bad := [f"{one.file} ({one.error})" for one in found if one.error]:
+            raise ValueError(
+                f"{len(bad)} of {len(files)} images cannot be evaluated: {named(bad)}. Fix or "
+                "remove them."
+            )
+        facts = {
+            "model": str(arguments.model),
+            "data": str(arguments.data),
+            "strategy": model.facts.get("strategy"),
+            "training_images": model.facts.get("n_images"),
+        }
+        predicted = np.array([one.value for one in found])
+        proba = np.array([one.proba for one in found]) if model.has_probabilities else None
+        result = evaluation_of(model, y, predicted, proba, X=files, names=files, facts=facts)
+    return hand_out(result, arguments)
+
+
+def evaluation_of(model, y, predicted, proba, **given):
+    """Return the evaluation of predictions.
+
+    Parameters
+    ----------
+    model : FittedModel
+    y, predicted : ndarray of shape (n,)
+    proba : ndarray of shape (n, n_classes), or None
+    **given
+        ``X``, ``names`` and ``facts`` of the evaluation.
+
+    Returns
+    -------
+    ClassificationEvaluation or RegressionEvaluation
+    """
+    from skimb.relevance import LabelDensity
+    from skimb.study import ClassificationEvaluation, RegressionEvaluation
+
+    if model.task == "classification":
+        confidence = None
+        if proba is not None:
+            column = {label: i for i, label in enumerate(model.classes)}
+            confidence = proba[np.arange(len(proba)), [column[one] for one in predicted.tolist()]]
+        return ClassificationEvaluation(
+            y,
+            predicted,
+            confidence,
+            classes=model.classes,
+            minority=model.facts.get("minority"),
+            **given,
+        )
+    known: dict[str, Any] = {}
+    if bins := model.facts.get("bins"):
+        edges = np.array(bins["edges"])
+        # One value for each training sample, in the middle of its bin.
+        known["y_train"] = np.repeat((edges[:-1] + edges[1:]) / 2, bins["counts"])
+        known["density"] = LabelDensity(bins=edges)
+    return RegressionEvaluation(y, predicted, **known, **given)
+
+
+def _labelled(arguments, model):
+    """Return files, and their labels or numbers."""
+    if reads_table(arguments):
+        table = read_table(Path(arguments.data))
+        files = table.files(model.column("image", arguments.image_column))
+        target = model.column("target", arguments.target)
+        if model.task == "regression":
+            return files, table.numbers(target)
+        return files, _known_labels(table.labels(target), arguments, model)
+    if model.task == "regression":
+        raise ValueError(
+            f"{arguments.data} is a folder, and {model.path} predicts numbers. Give a table with a "
+            "column of image files and one of numbers."
+        )
+    classes, _ = list_classes(arguments.data)
+    files = [file for of_one in classes.values() for file in of_one]
+    if not files:
+        raise ValueError(
+            f"{arguments.data} must have one sub-folder per class, with images in it. It has the "
+            f"sub-folders {list(classes)}."
+        )
+    labels = np.repeat(list(classes), [len(of_one) for of_one in classes.values()])
+    return files, _known_labels(labels, arguments, model)
+
+
+def _known_labels(labels, arguments, model):
+    """Return labels as the model has them: numbers, perhaps, where the folder has names."""
+    known = {str(label): label for label in model.classes}
+    found = np.unique(labels).tolist()
+    unknown = [label for label in found if str(label) not in known]
+    if unknown:
+        raise ValueError(
+            f"{arguments.data} has the classes {found}, and {model.path} knows {model.classes}: "
+            f"{unknown} are not known to it. Rename or remove them."
+        )
+    return np.array([known[str(label)] for label in labels.tolist()])

@@ -1,0 +1,28 @@
+"""``skimb export``: a model in the ONNX format."""
+
+from skimb._command_line._models import for_predictions_alone
+from skimb._command_line._streams import errors_in_one_line, warnings_in_one_line
+
+__all__ = ["export_command"]
+
+
+def export_command(arguments):
+    """Run ``skimb export``.
+
+    Parameters
+    ----------
+    arguments : Namespace
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    from skimb.neural_network import export_onnx, load
+
+    with errors_in_one_line("Close other programs."), warnings_in_one_line():
+        with for_predictions_alone():
+            fitted = load(arguments.model)
+        export_onnx(fitted, arguments.onnx)
+    print(f"model: {arguments.onnx}")
+    return 0

@@ -1,0 +1,216 @@
+"""The JSON file of a comparison, read again: its recipe, its winner and its figures."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["ComparisonFile", "read_comparison"]
+
+#: The parameters of a network that a comparison hands on; others are about the machine, or name
+#: files.
+RECIPE = (
+    *("module", "augmentation", "calibration", "optimizer", "lr", "weight_decay", "lr_schedule"),
+    *("lr_decay", "freeze", "max_grad_norm", "max_epochs", "steps_per_epoch", "batch_size"),
+    *("value_range", "standardize", "module_params", "optimizer_params", "precision"),
+    *("relevance", "density"),
+)
+
+#: Names of a recipe in files that hold no parameters.
+OLD_RECIPE = {"module": "simple_cnn", "lr": 1e-3, "weight_decay": 1e-2, "augmentation": ...}
+
+
+@dataclass
+class ComparisonFile:
+    """The JSON file of a comparison.
+
+    Parameters
+    ----------
+    path : Path
+    figures : dict
+        The file, as `skimb.study.Comparison.to_dict` made it.
+    """
+
+    path: Any
+    figures: dict
+
+    @property
+    def is_regression(self):
+        """Whether numbers were predicted."""
+        return "classes" not in self.figures
+
+    def check_data(self, data):
+        """Refuse a comparison of another task, or of other classes.
+
+        Parameters
+        ----------
+        data : Inputs
+
+        Raises
+        ------
+        ValueError
+            If the comparison is not about these data.
+        """
+        if self.is_regression != data.is_regression:
+            kinds = ["labels", "numbers"]
+            raise ValueError(
+                f"{self.path} compares strategies for {kinds[self.is_regression]}, and the target "
+                f"holds {kinds[data.is_regression]}. Give the comparison of these data."
+            )
+        if data.is_regression:
+            return
+        known, found = (
+            sorted(map(str, labels)) for labels in (self.figures["classes"], set(data.y.tolist()))
+        )
+        if known != found:
+            raise ValueError(
+                f"{self.path} is about the classes {known}, and the images have the classes "
+                f"{found}. Give the comparison of these data."
+            )
+
+    def winner(self):
+        """Return the winner, as `skimb.study.winner_of` does."""
+        from skimb.study import winner_of
+
+        try:
+            return winner_of(self.figures)
+        # A file of another origin can hold anything in any place.
+        except Exception as exc:
+            raise self._damaged(f"{type(exc).__name__}: {exc}") from exc
+
+    def built_in(self, label):
+        """Return the built-in strategy that a strategy of the file is.
+
+        Parameters
+        ----------
+        label : str
+
+        Returns
+        -------
+        str or None
+            None: the file does not hold it.
+
+        Raises
+        ------
+        ValueError
+            If it is an estimator of the user's own.
+        """
+        if label not in self.figures["strategies"]:
+            return None
+        names = self.figures.get("built_in")
+        name = names.get(label) if isinstance(names, dict) else label
+        own = self.figures["protocol"].get("own_strategies", [])
+        if name is None or (names is None and label in own):
+            raise ValueError(
+                f"{label!r} of {self.path} is an estimator of your own, and the file holds its code"
+                " alone. Fit it in Python, and save it by skimb.neural_network.save."
+            )
+        return name
+
+    def parameters(self):
+        """Return the parameters of the network that are not the default.
+
+        Returns
+        -------
+        dict
+
+        Raises
+        ------
+        ValueError
+            If only Python can make the network.
+        """
+        protocol = self.figures["protocol"]
+        found = protocol.get("parameters")
+        if found is None:
+            return self._old_parameters(protocol)
+        found = {name: value for name, value in found.items() if name in RECIPE}
+        for name, value in found.items():
+            if isinstance(value, dict):
+                raise ValueError(
+                    f"The network of {self.path} has {name}={value.get('code')}, which only Python "
+                    "can make. Fit it there, and save it by skimb.neural_network.save."
+                )
+        return {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in found.items()
+        }
+
+    def _old_parameters(self, protocol):
+        """Return what the recipe of an older file tells."""
+        recipe = protocol.get("recipe") or {}
+        found = {
+            name: recipe[name]
+            for name, default in OLD_RECIPE.items()
+            if isinstance(recipe.get(name), str | float | None)
+            and name in recipe
+            and recipe[name] != default
+        }
+        if isinstance(recipe.get("epochs"), int):
+            found["max_epochs"] = recipe["epochs"]
+        return found
+
+    def image_shape(self):
+        """Return the shape that images were resized to, or None."""
+        protocol = self.figures["protocol"]
+        if isinstance(size := protocol.get("size"), int):
+            return 3, size, size
+        # Older files hold the shape alone, whether images were resized or not.
+        known = protocol.get("parameters", protocol.get("recipe")) or {}
+        shape = known.get("image_shape")
+        if not isinstance(shape, list) or [type(side) for side in shape] != [int] * 3:
+            return None
+        return tuple(shape)
+
+    def evaluation(self):
+        """Return how the figures were found, in words."""
+        return str(self.figures["protocol"].get("evaluation", "its evaluation"))
+
+    def _damaged(self, reason):
+        return ValueError(
+            f"{self.path} cannot be read as the JSON file of a comparison ({reason}). Give a file "
+            "that skimb compare --json wrote."
+        )
+
+
+def read_comparison(path):
+    """Read the JSON file of a comparison.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    ComparisonFile
+
+    Raises
+    ------
+    ValueError
+        If it is no such file, or is damaged.
+    """
+    file = ComparisonFile(path, {})
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as exc:
+        raise file._damaged(" ".join(str(exc).split())) from exc
+    if not isinstance(figures, dict):
+        raise file._damaged("it holds no object")
+    missing = [name for name in ("baseline", "protocol", "strategies") if name not in figures]
+    if missing:
+        raise file._damaged(f"it lacks {', '.join(missing)}")
+    if figures.get("schema", 1) != 1:
+        raise file._damaged(
+            f"its schema is {figures['schema']!r}, and this version of skimb reads 1"
+        )
+    strategies, protocol = figures["strategies"], figures["protocol"]
+    if not isinstance(strategies, dict) or not isinstance(protocol, dict):
+        raise file._damaged("strategies and protocol must be objects")
+    if not all(isinstance(entry, dict) for entry in strategies.values()):
+        raise file._damaged("a strategy must be an object")
+    if figures["baseline"] not in list(strategies):
+        raise file._damaged(f"the baseline {figures['baseline']!r} is none of the strategies")
+    if not isinstance(figures.get("classes", []), list):
+        raise file._damaged("classes must be a list")
+    if not isinstance(protocol.get("parameters", {}), dict):
+        raise file._damaged("parameters must be an object")
+    file.figures = figures
+    return file

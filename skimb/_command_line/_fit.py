@@ -1,0 +1,240 @@
+"""``skimb fit``: one strategy, trained on all images, in a file."""
+
+import sys
+
+from skimb._command_line._evaluate import evaluation_of
+from skimb._command_line._figures import read_comparison
+from skimb._command_line._inputs import read_inputs
+from skimb._command_line._models import (
+    FittedModel,
+    for_predictions_alone,
+    image_shape_of,
+    metadata_of,
+)
+from skimb._command_line._networks import choose_augmentation_of, network_of
+from skimb._command_line._outputs import write_somewhere
+from skimb._command_line._streams import (
+    CommandError,
+    complain,
+    errors_in_one_line,
+    warnings_in_one_line,
+)
+from skimb._strategy_names import CONSTANT
+
+__all__ = ["fit_command"]
+
+#: Predictions of a comparison that figures are computed from at most.
+MOST_COUNTED = 2 * 10**7
+
+
+def fit_command(arguments):
+    """Run ``skimb fit``.
+
+    Parameters
+    ----------
+    arguments : Namespace
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    with errors_in_one_line():
+        # Before torch is imported and images are read.
+        comparison = None if arguments.source is None else read_comparison(arguments.source)
+    with errors_in_one_line(), warnings_in_one_line():
+        fitted, facts, lines = _fit(arguments, comparison)
+    from skimb.neural_network import save
+
+    with warnings_in_one_line(), for_predictions_alone():
+        place, reason = write_somewhere(
+            lambda path: save(fitted, path, metadata=facts), arguments.out
+        )
+    print("\n".join(lines))
+    if place is not None:
+        print(f"model: {place} ({facts['n_images']} images)")
+    sys.stdout.flush()
+    if reason is None:
+        return 0
+    instead = f"The model went to {place}" if place else "The model went nowhere"
+    complain(f"cannot write {arguments.out}: {reason}. {instead}")
+    raise CommandError
+
+
+def _fit(arguments, comparison):
+    """Return the fitted estimator, the facts to store with it, and the lines to print."""
+    from skimb._drawn_text import visible_text
+    from skimb._engine import resolve_device
+    from skimb.study import fit_strategy, strategy_estimator
+
+    resolve_device(arguments.device)
+    label, name, chosen = _strategy(arguments, comparison)
+    shape = None if comparison is None or arguments.size else comparison.image_shape()
+    data = read_inputs(arguments, shape)
+    parameters = None
+    if comparison is not None:
+        comparison.check_data(data)
+        parameters = comparison.parameters()
+    network = network_of(arguments, data.is_regression, parameters)
+    if arguments.checkpoint is not None:
+        # The folder is made by the training.
+        network.set_params(checkpoint=str(arguments.checkpoint))
+    options = {"estimator": network, "random_state": arguments.seed}
+    # What cannot be trained is refused before any training.
+    strategy_estimator(name, data.X, data.y, **options)
+    if arguments.augmentation == "auto":
+        choose_augmentation_of(network, data, arguments.seed)
+    # Names come from a file, and may hold anything.
+    lines = [f"strategy: {name}", *map(visible_text, _words_of_choice(chosen, comparison))]
+    told = None
+    if data.X_test is None:
+        told = None if comparison is None else _figures_of(comparison, label)
+        told = told or _held_out(data, name, options, arguments)
+    _say(f"training {name} on {len(data.y)} images")
+    fitted = fit_strategy(name, data.X, data.y, groups=data.groups, **options)
+    if told is None:
+        result = _evaluated(fitted, data, data.X_test, data.y_test)
+        told = _told(result, f"{len(data.y_test)} images of {arguments.test}")
+    lines += [f"figures of {told['source']}", told["text"]]
+    facts = metadata_of(
+        fitted,
+        data,
+        arguments,
+        strategy=name,
+        resizes=bool(arguments.size or shape),
+        chosen=chosen,
+        figures=told,
+    )
+    return fitted, facts, lines
+
+
+# ------------------------------------------------------------------------- the strategy
+
+
+def _strategy(arguments, comparison):
+    """Return the strategy's name in the comparison, its built-in name, and how it was chosen."""
+    name = arguments.strategy
+    if comparison is None:
+        return name, name, None
+    chosen = None
+    if name == "best":
+        chosen = comparison.winner() | {"file": str(arguments.source)}
+        name = chosen["strategy"]
+    built_in = comparison.built_in(name) or name
+    if built_in == CONSTANT:
+        raise ValueError(f"{name!r} is a reference without a network to save. Choose another one.")
+    return name, built_in, chosen
+
+
+def _words_of_choice(chosen, comparison):
+    """Say in a line why a strategy was chosen, and whether it is better than the baseline."""
+    if chosen is None:
+        return []
+    if chosen["mean"] is None or chosen["baseline_mean"] is None:
+        return [f"best of {comparison.path}, whose {chosen['metric']} is not defined"]
+    metric, mean, other = chosen["metric"], chosen["mean"], chosen["baseline_mean"]
+    if chosen["verdict"] == "baseline":
+        return [f"best of {comparison.path}: {metric} {mean:.4g}; no strategy has a better mean"]
+    line = (
+        f"best of {comparison.path}: {metric} {mean:.4g} against {other:.4g} of the baseline "
+        f"{chosen['baseline']}"
+    )
+    if chosen["verdict"] == "better":
+        return [f"{line}, better than the baseline"]
+    why = {
+        "within noise": "the difference is within noise",
+        "one run": "a single run tells no more",
+    }.get(chosen["verdict"], "the interval of the difference is not defined")
+    return [f"{line}: no better than the baseline, as {why}"]
+
+
+# ------------------------------------------------------------------------- the figures
+
+
+def _told(result, source):
+    """Return figures for the file of the model and for the terminal."""
+    facts = {
+        name: value
+        for name, value in result.to_dict().items()
+        if name not in ("schema", "task", "mistakes", "largest_errors")
+    }
+    return facts | {"source": source, "text": result.table_text()}
+
+
+def _figures_of(comparison, label):
+    """Return the figures of a strategy in a comparison; None where it holds none."""
+    entry = comparison.figures["strategies"].get(label)
+    if entry is None:
+        return None
+    source = f"{comparison.path} ({comparison.evaluation()})"
+    if comparison.is_regression:
+        means = {
+            name: value["mean"]
+            for name, value in entry.items()
+            if isinstance(value, dict) and isinstance(value.get("mean"), float | int)
+        }
+        text = "\n".join(f"{name} {value:.4g}" for name, value in means.items())
+        return {"errors": means, "source": source, "text": text}
+    import numpy as np
+
+    from skimb.study import ClassificationEvaluation
+
+    try:
+        classes = np.array(comparison.figures["classes"])
+        matrix = np.array(entry["confusion_matrix"], dtype=np.int64)
+        if matrix.shape != (len(classes), len(classes)) or not 0 < matrix.sum() < MOST_COUNTED:
+            raise ValueError(f"its shape is {matrix.shape}, and its sum {matrix.sum()}")
+        pairs = np.indices(matrix.shape).reshape(2, -1)
+        true, predicted = (np.repeat(part, matrix.ravel()) for part in pairs)
+        result = ClassificationEvaluation(
+            classes[true],
+            classes[predicted],
+            classes=classes,
+            minority=comparison.figures.get("minority"),
+        )
+    # A damaged file can hold anything in any place.
+    except Exception as exc:
+        raise ValueError(
+            f"{comparison.path} is damaged: the confusion matrix of {label!r} cannot be read "
+            f"({exc}). Give --test instead of the figures of --from."
+        ) from exc
+    return _told(result, source)
+
+
+def _held_out(data, name, options, arguments):
+    """Return figures of one more training, with a fifth of the images held out."""
+    from skimb._params import safe_indexing
+    from skimb.study import fit_strategy, hold_out_fifth
+
+    try:
+        train, test = hold_out_fifth(
+            data.X, data.y, data.groups, is_regression=data.is_regression, seed=arguments.seed
+        )
+    except ValueError as exc:
+        raise ValueError(
+            f"No fifth of the images can be held out for figures: {exc} Or give --test, or --from."
+        ) from exc
+    _say(f"training {name} on {len(train)} images, to test it on {len(test)}")
+    groups = None if data.groups is None else data.groups[train]
+    part = safe_indexing(data.X, train)
+    fitted = fit_strategy(name, part, data.y[train], groups=groups, **options)
+    result = _evaluated(fitted, data, safe_indexing(data.X, test), data.y[test])
+    return _told(result, f"one more training, in which {len(test)} images (a fifth) were held out")
+
+
+def _evaluated(fitted, data, X, y):
+    """Return the evaluation of a fitted estimator."""
+    task = "regression" if data.is_regression else "classification"
+    model = FittedModel(None, fitted, task, image_shape_of(fitted) or ())
+    if not data.is_regression:
+        from skimb.class_weight import minority_class
+
+        model.facts = {"minority": minority_class(data.y)}
+        return evaluation_of(model, y, *model.predict(X))
+    from skimb.study import RegressionEvaluation
+
+    return RegressionEvaluation(y, fitted.predict(X), y_train=data.y)
+
+
+def _say(text):
+    print(text, file=sys.stderr, flush=True)

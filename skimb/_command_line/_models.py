@@ -1,0 +1,272 @@
+"""The file of a model: the facts that are stored with it, and how it predicts."""
+
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "FittedModel",
+    "for_predictions_alone",
+    "image_shape_of",
+    "load_model",
+    "metadata_of",
+]
+
+#: The version of the facts, and by what they can be told apart from those of a user.
+SCHEMA, MADE_BY = 1, "skimb fit"
+
+
+def metadata_of(fitted, data, arguments, *, strategy, resizes, chosen, figures):
+    """Return the facts that `skimb fit` stores with a model.
+
+    Parameters
+    ----------
+    fitted : estimator
+    data : Inputs
+        The data of the training.
+    arguments : Namespace
+    strategy : str
+        The built-in strategy.
+    resizes : bool
+        Whether images were resized.
+    chosen : dict or None
+        The winner of a comparison, where it was asked for.
+    figures : dict
+        Figures of the evaluation, and their source.
+
+    Returns
+    -------
+    dict
+        Of plain values, as JSON can write them.
+    """
+    import skimb
+    from skimb.class_weight import minority_class
+    from skimb.relevance import LabelDensity
+
+    facts = {
+        "schema": SCHEMA,
+        "made_by": f"{MADE_BY} {skimb.__version__}",
+        "task": "regression" if data.is_regression else "classification",
+        "image_shape": list(image_shape_of(fitted) or data.X.shape[1:]),
+        "dtype": str(data.X.dtype),
+        "resizes": resizes,
+        "columns": None
+        if arguments.target is None
+        else {
+            "image": arguments.image_column,
+            "target": arguments.target,
+            "group": arguments.group,
+        },
+        "n_images": len(data.y),
+        "strategy": strategy,
+        "chosen": chosen,
+        "figures": figures,
+        "seed": arguments.seed,
+    }
+    if data.is_regression:
+        density = LabelDensity().fit(data.y)
+        facts["bins"] = {
+            "edges": density.edges_.tolist(),
+            "counts": [int(count) for count in density.counts_],
+        }
+        return facts
+    classes, counts = np.unique(data.y, return_counts=True)
+    return facts | {
+        "classes": classes.tolist(),
+        "class_counts": counts.tolist(),
+        "minority": np.asarray(minority_class(data.y)).tolist(),
+    }
+
+
+def image_shape_of(fitted):
+    """Return the shape ``(C, H, W)`` of the images that a fitted estimator reads, or None."""
+    while fitted is not None:
+        shape = getattr(fitted, "image_shape_", getattr(fitted, "image_shape", None))
+        if shape is not None:
+            return tuple(int(side) for side in shape)
+        steps = getattr(fitted, "steps", None)
+        fitted = steps[0][1] if steps else getattr(fitted, "estimator_", None)
+    return None
+
+
+@contextmanager
+def for_predictions_alone():
+    """Leave out warnings of a file that say what a new fit would lack: the model only predicts."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="These parameters, which only a new fit reads")
+        yield
+
+
+@dataclass
+class FittedModel:
+    """A fitted model from a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    predictor : estimator or OnnxModel
+    task : {"classification", "regression"}
+    image_shape : tuple of int
+    facts : dict
+        What `metadata_of` returned; empty for files of another origin.
+    decides_by_probability : bool, default=False
+        Whether the label is always the most probable one, so that one pass is enough.
+    """
+
+    path: Any
+    predictor: Any
+    task: str
+    image_shape: tuple
+    facts: dict = field(default_factory=dict)
+    decides_by_probability: bool = False
+
+    @property
+    def classes(self):
+        """Labels, as plain values."""
+        return np.asarray(self.predictor.classes_).tolist()
+
+    @property
+    def has_probabilities(self):
+        """Whether it tells probabilities."""
+        return self.task == "classification" and hasattr(self.predictor, "predict_proba")
+
+    def column(self, kind, given):
+        """Return a column of a table: the given one, or that of the training.
+
+        Parameters
+        ----------
+        kind : {"image", "target"}
+        given : str or None
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        ValueError
+            If it is neither given nor known.
+        """
+        known = given or (self.facts.get("columns") or {}).get(kind)
+        if known is None:
+            option = {"image": "--image-column", "target": "--target"}[kind]
+            raise ValueError(
+                f"{self.path} was not trained on a table, so that the column is not known. Give "
+                f"{option}."
+            )
+        return known
+
+    def check_size(self, size):
+        """Tell whether images of any size are resized, and refuse a size that is not the model's.
+
+        Parameters
+        ----------
+        size : int or None
+            The ``--size`` that was given.
+
+        Returns
+        -------
+        bool
+
+        Raises
+        ------
+        ValueError
+            If the model reads images of another size.
+        """
+        _, height, width = self.image_shape
+        if size is not None and (size, size) != (height, width):
+            raise ValueError(
+                f"--size {size} does not fit: {self.path} reads images of {width} x {height} "
+                "(width x height). Leave --size out."
+            )
+        return size is not None or bool(self.facts.get("resizes"))
+
+    def predict(self, images):
+        """Return the labels or numbers of images, and their probabilities or None.
+
+        Parameters
+        ----------
+        images : ndarray of shape (n, H, W, C)
+
+        Returns
+        -------
+        predicted : ndarray of shape (n,)
+        proba : ndarray of shape (n, n_classes), or None
+        """
+        predictor = self.predictor
+        if not self.has_probabilities:
+            return np.asarray(predictor.predict(images)), None
+        if hasattr(predictor, "predict_with_proba"):
+            return predictor.predict_with_proba(images)
+        if self.decides_by_probability:
+            log_proba = predictor.predict_log_proba(images)
+            return predictor.classes_[log_proba.argmax(axis=1)], np.exp(log_proba)
+        return np.asarray(predictor.predict(images)), np.asarray(predictor.predict_proba(images))
+
+
+def load_model(path, *, is_onnx=False):
+    """Load a model.
+
+    Parameters
+    ----------
+    path : Path
+        A file of `skimb fit`, of `skimb.neural_network.save`, or of `skimb export`.
+    is_onnx : bool, default=False
+        Whether it is an ONNX file.
+
+    Returns
+    -------
+    FittedModel
+
+    Raises
+    ------
+    ValueError
+        If it is no such file, is damaged, or predicts neither labels nor numbers.
+    """
+    if is_onnx:
+        return _load_onnx(path)
+    from sklearn.base import is_classifier, is_regressor
+
+    from skimb.neural_network import CNNClassifier, load, read_metadata
+
+    with for_predictions_alone():
+        fitted = load(path)
+    facts = read_metadata(path)
+    if not isinstance(facts, dict) or not str(facts.get("made_by", "")).startswith(MADE_BY):
+        # Facts that a user has stored, in words of their own.
+        facts = {}
+    if facts.get("schema", SCHEMA) != SCHEMA:
+        raise ValueError(
+            f"{path} was written by another version of skimb: the schema of its facts is "
+            f"{facts['schema']!r}, and this version reads {SCHEMA}. Fit the model again."
+        )
+    task = (
+        "classification"
+        if is_classifier(fitted)
+        else "regression"
+        if is_regressor(fitted)
+        else None
+    )
+    shape = image_shape_of(fitted)
+    if task is None or shape is None:
+        raise ValueError(
+            f"{path} holds a {type(fitted).__name__}, which does not predict labels or numbers of "
+            "images. Give a file that skimb fit wrote."
+        )
+    return FittedModel(path, fitted, task, shape, facts, isinstance(fitted, CNNClassifier))
+
+
+def _load_onnx(path):
+    from skimb._onnx_models import OnnxModel
+
+    found = OnnxModel(path)
+    if found.task not in ("classification", "regression"):
+        raise ValueError(
+            f"{path} is a network for the task {found.task!r}, which does not predict labels or "
+            "numbers. Give a file that skimb export wrote."
+        )
+    return FittedModel(path, found, found.task, tuple(found.image_shape))

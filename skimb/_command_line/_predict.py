@@ -1,0 +1,82 @@
+"""``skimb predict``: labels or numbers of images, one line each."""
+
+import os
+import sys
+
+from skimb._command_line._batch_prediction import predictions, with_bar
+from skimb._command_line._checks import check_images, reads_onnx, reads_table
+from skimb._command_line._image_lists import ImageList
+from skimb._command_line._models import load_model
+from skimb._command_line._spreadsheet import writing_csv
+from skimb._command_line._streams import complain, errors_in_one_line, warnings_in_one_line
+from skimb._tables import read_table
+
+__all__ = ["predict_command"]
+
+
+def predict_command(arguments):
+    """Run ``skimb predict``.
+
+    Parameters
+    ----------
+    arguments : Namespace
+
+    Returns
+    -------
+    int
+        Exit status: 1 where an image could not be predicted.
+    """
+    with errors_in_one_line("Give fewer images at a time."), warnings_in_one_line():
+        model = load_model(arguments.model, is_onnx=reads_onnx(arguments))
+        resizes = model.check_size(arguments.size)
+        files = _files(arguments, model)
+        # Counting costs a walk through the folders, but opens no file.
+        total = sum(1 for _ in files) if sys.stderr.isatty() else None
+        if total == 0 or (total is None and not any(True for _ in files)):
+            raise ValueError(f"{', '.join(arguments.data)} holds no image. Give images.")
+        n_files = n_errors = 0
+        with writing_csv(arguments.csv) as write:
+            write(_header(model))
+            for found in with_bar(predictions(model, files, resizes=resizes), total):
+                write(_row(found, model))
+                n_files += 1
+                n_errors += bool(found.error)
+                if arguments.csv is None and getattr(sys.stdout, "failure", None) is not None:
+                    # Nobody reads what follows.
+                    break
+        if remark := getattr(files, "remark", str)():
+            complain(remark)
+        if n_errors:
+            place = arguments.csv or "the standard output"
+            complain(
+                f"{n_errors} of {n_files} images could not be predicted; the errors are in {place}"
+            )
+        elif arguments.csv is not None:
+            print(f"{n_files} predictions: {arguments.csv}")
+    return 1 if n_errors else 0
+
+
+def _files(arguments, model):
+    """Return the files to predict, which can be iterated over again."""
+    if not reads_table(arguments):
+        check_images(arguments, [path for path in arguments.data if os.path.isfile(path)])
+        return ImageList(arguments.data)
+    table = read_table(arguments.data[0])
+    files = table.files(model.column("image", arguments.image_column))
+    check_images(arguments, files)
+    return files
+
+
+def _header(model):
+    if model.task == "regression":
+        return ["file", "prediction", "error"]
+    names = [f"p[{label}]" for label in model.classes] if model.has_probabilities else []
+    return ["file", "label", *names, "error"]
+
+
+def _row(found, model):
+    if model.task == "regression":
+        return [found.file, found.value, found.error]
+    n_classes = len(model.classes) if model.has_probabilities else 0
+    proba = [None] * n_classes if found.proba is None else [float(f"{p:.6g}") for p in found.proba]
+    return [found.file, found.value, *proba, found.error]

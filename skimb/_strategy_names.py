@@ -1,0 +1,42 @@
+"""The names of the built-in strategies, each with one line, for those who do not need torch."""
+
+__all__ = ["BASELINE", "CONSTANT", "REGRESSION_STRATEGIES", "STRATEGIES"]
+
+BASELINE = "none"
+
+#: The reference point that needs no network: whatever does not exceed it has learned nothing.
+CONSTANT = "constant"
+
+#: Every strategy for labels, in the order of reports, in one line.
+STRATEGIES = {
+    BASELINE: "the network on the data as they are",
+    "class_weight": "errors weighted by inverse class counts",
+    "focal": "focal loss (gamma 2)",
+    "focal_weighted": "focal loss and class weights",
+    "over": "samples of the minority classes repeated",
+    "under": "samples of the majority classes dropped",
+    "smote_embedding": "baseline; last layer trained again on embeddings, balanced by SMOTE",
+    "balanced_batches": "every batch holds the classes in equal fractions",
+    "threshold": "baseline; decision threshold tuned on the training part",
+    "prior_shift": "baseline; probabilities moved to a uniform class prior",
+    "linear": "reference: one linear layer on the pixels, for as many steps",
+    CONSTANT: "reference: the class prior for every image",
+}
+
+#: Every strategy for a continuous target, in the order of reports, in one line.
+REGRESSION_STRATEGIES = {
+    BASELINE: "the network on the data as they are",
+    "weight_sqrt": "errors weighted by one over the root of the density",
+    "weight_lds": "the same, with a smoothed density (LDS)",
+    "weight_inverse": "errors weighted by one over the density",
+    "density_batches": "samples drawn as often as weight_inverse would weigh them",
+    "relevance_batches": "rare and normal ranges in equal fractions in every batch",
+    "focal_r": "focal-R loss: small errors count less",
+    "balanced_mse": "balanced MSE, the likelihood under an even spread",
+    "ranksim": "images with near targets drawn together in the embedding",
+    "over": "samples of the rare ranges repeated",
+    "under": "samples of the normal range dropped",
+    "smogn": "samples of the rare ranges blended or changed by noise (SMOGN, in pixels)",
+    "linear": "reference: one linear layer on the pixels, for as many steps",
+    CONSTANT: "reference: the mean of y for every image",
+}

@@ -1,0 +1,280 @@
+"""The evaluation of one fitted model on labelled samples: for labels, and what numbers share."""
+
+import json
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import column_or_1d
+
+from skimb._drawn_text import distinct_texts, visible_text
+from skimb._files import write_text
+from skimb.inspection import confident_mistakes
+from skimb.metrics import per_class_report
+from skimb.study._classification_report import MATRIX_WIDTH, draw_matrix, matrix_side
+from skimb.study._comparison import writable
+from skimb.study._report import gallery_figure, image_source, render_page, report_style, stand_ins
+from skimb.study._sample_images import MOST_CLASSES_SHOWN, MOST_MISTAKES_SHOWN, gallery
+
+__all__ = ["MOST_LISTED", "BaseEvaluation", "ClassificationEvaluation"]
+
+#: Mistakes that the text lists at most.
+MOST_LISTED = 10
+
+
+class BaseEvaluation(ABC):
+    """Template of an evaluation: its text, its JSON file and its HTML file.
+
+    Parameters
+    ----------
+    X : array-like of n images or paths, or None
+    names : sequence of str or None
+        The name of each sample in lists of mistakes; None: its number.
+    facts : dict or None
+        Facts about the model and the data, name to text, which the files state.
+    """
+
+    #: "classification" or "regression".
+    task: str
+
+    def __init__(self, X, names, facts):
+        self.X, self.names, self.facts = X, names, dict(facts or {})
+
+    @abstractmethod
+    def to_dict(self) -> dict:
+        """Return everything as plain Python objects, in the schema of the JSON file."""
+
+    @abstractmethod
+    def _page(self) -> str:
+        """Return the HTML page."""
+
+    def _name(self, row):
+        return f"sample {row}" if self.names is None else str(self.names[row])
+
+    def to_json(self, path):
+        """Write everything to a JSON file, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        """
+        write_text(path, json.dumps(writable(self.to_dict()), indent=1, allow_nan=False) + "\n")
+
+    def to_html(self, path):
+        """Write a report as one HTML file that needs no other, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file.
+        """
+        write_text(path, self._page())
+
+
+class ClassificationEvaluation(BaseEvaluation):
+    """The evaluation of a classifier on labelled samples.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Labels, and predicted labels.
+    confidence : array-like of shape (n,), default=None
+        The probability of each predicted label; None: the classifier tells none.
+    classes : array-like of shape (n_classes,)
+        The classes that the classifier knows.
+    minority : label, default=None
+        The minority class of its training; None: it is not known.
+    X : array-like of n images or paths, default=None
+        The images, of which the report shows the most confident mistakes.
+    names : sequence of str of length n, default=None
+        The name of each sample in lists of mistakes; None: its number.
+    facts : dict of str to str, default=None
+        Facts about the model and the data, which the report states.
+
+    Attributes
+    ----------
+    per_class : DataFrame
+        As `skimb.metrics.per_class_report`, one row for each class.
+    confusion_matrix : ndarray of shape (n_classes, n_classes)
+        True classes in rows.
+    scores : dict of str to float
+    mistakes : dict
+        True label to the indices of its most confident mistakes.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, or there is no sample.
+
+    Examples
+    --------
+    >>> from skimb.study import ClassificationEvaluation
+    >>> found = ClassificationEvaluation(
+    ...     ["cat", "cat", "dog"], ["cat", "dog", "dog"], classes=["cat", "dog"], minority="cat"
+    ... )
+    >>> found.confusion_matrix.tolist(), found.scores["balanced_accuracy"]
+    ([[1, 1], [0, 1]], 0.75)
+    """
+
+    task = "classification"
+
+    def __init__(
+        self,
+        y_true,
+        y_pred,
+        confidence=None,
+        *,
+        classes,
+        minority=None,
+        X: Any = None,
+        names: Any = None,
+        facts: Any = None,
+    ):
+        super().__init__(X, names, facts)
+        y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
+        check_consistent_length(y_true, y_pred)
+        if not len(y_true):
+            raise ValueError("`y_true` is empty. Give at least one sample.")
+        self.y_true, self.y_pred = y_true, y_pred
+        self.confidence = None if confidence is None else np.asarray(confidence, dtype=np.float64)
+        self.classes, self.minority = np.asarray(classes), minority
+        report = per_class_report(y_true, y_pred)
+        absent = {"tn": len(y_true)} | dict.fromkeys(report.columns.drop("tn"), 0)
+        self.per_class = report.reindex(self.classes).fillna(absent).astype(report.dtypes)
+        self.confusion_matrix = confusion_matrix(y_true, y_pred, labels=self.classes)
+        self.scores = self._scores()
+        self.mistakes = confident_mistakes(
+            y_true,
+            y_pred,
+            np.zeros(len(y_true)) if self.confidence is None else self.confidence,
+            n_images=MOST_MISTAKES_SHOWN,
+        )
+
+    def _scores(self):
+        is_there = self.per_class["support"].to_numpy() > 0
+        recalls, f1 = (self.per_class[name].to_numpy() for name in ("recall", "f1"))
+        scores = {
+            "balanced_accuracy": float(recalls[is_there].mean()),
+            "f1_macro": float(f1[is_there].mean()),
+            "accuracy": float(np.mean(self.y_true == self.y_pred)),
+        }
+        is_minority = self.classes == self.minority
+        if self.minority is not None and np.any(is_minority & is_there):
+            place = int(np.argmax(is_minority))
+            scores = {"f1_minority": float(f1[place])} | scores
+        return scores
+
+    def _told(self, row):
+        told = "" if self.confidence is None else f" {self.confidence[row]:.0%}"
+        return f"{self.y_pred[row]}{told}"
+
+    def listed_mistakes(self):
+        """Return the indices of the mistakes of all classes, the most confident first.
+
+        Returns
+        -------
+        list of int
+        """
+        rows = [int(row) for rows in self.mistakes.values() for row in rows]
+        if self.confidence is None:
+            return rows
+        return sorted(rows, key=lambda row: (-self.confidence[row], row))  # pyright: ignore
+
+    def to_dict(self):
+        """Return everything as plain Python objects, in the schema of the JSON file.
+
+        Returns
+        -------
+        dict
+        """
+        labels, truth, predicted = (
+            values.tolist() for values in (self.classes, self.y_true, self.y_pred)
+        )
+        return {
+            "schema": 1,
+            "task": self.task,
+            **self.facts,
+            "n_samples": len(truth),
+            "classes": labels,
+            "minority": self.minority,
+            "scores": self.scores,
+            "per_class": {
+                str(label): row
+                for label, row in zip(labels, self.per_class.to_dict("records"), strict=True)
+            },
+            "confusion_matrix": self.confusion_matrix.tolist(),
+            "mistakes": [
+                {
+                    "file": self._name(row),
+                    "label": truth[row],
+                    "predicted": predicted[row],
+                    "probability": None if self.confidence is None else float(self.confidence[row]),
+                }
+                for row in self.listed_mistakes()
+            ],
+        }
+
+    def __str__(self):
+        """Return the report for a terminal."""
+        labels = [visible_text(label) for label in self.classes]
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in self.scores.items())
+        lines = [f"{len(self.y_true)} images: {shown}", "", self.table_text(), ""]
+        matrix = pd.DataFrame(self.confusion_matrix, index=labels, columns=labels)
+        lines += ["true classes in rows, predicted ones in columns", matrix.to_string()]
+        rows = self.listed_mistakes()
+        if rows:
+            lines += ["", "the most confident mistakes"]
+        lines += [
+            visible_text(f"{self._name(row)}: {self.y_true[row]} as {self._told(row)}")
+            for row in rows[:MOST_LISTED]
+        ]
+        return "\n".join(lines)
+
+    def table_text(self):
+        """Return precision, recall, F1 and support of each class as text.
+
+        Returns
+        -------
+        str
+        """
+        table = self.per_class[["precision", "recall", "f1", "support"]]
+        table = table.set_axis([visible_text(label) for label in self.classes])
+        return table.to_string(float_format="{:.3f}".format)
+
+    def _page(self):
+        rarest = self.per_class["support"].sort_values(kind="stable").index.tolist()
+        shown = [label for label in rarest if label in self.mistakes][:MOST_CLASSES_SHOWN]
+        rows = {label: self.mistakes[label].tolist() for label in shown}
+        captions = {label: [self._told(row) for row in rows[label]] for label in shown}
+        with report_style(self.classes):
+            labels = distinct_texts(self.classes, most=MATRIX_WIDTH)
+            side = 1.4 * matrix_side(labels)
+            figure = Figure(figsize=(side, side), layout="constrained")
+            draw_matrix(figure.subplots(), self.confusion_matrix, labels)
+            figures = {
+                "matrix": image_source(figure),
+                "mistakes": image_source(gallery_figure(gallery(self.X, rows, captions)))
+                if rows and self.X is not None
+                else None,
+            }
+        return render_page(
+            "evaluation_labels.html.j2",
+            evaluation=self,
+            figures=figures,
+            scores=self.scores,
+            facts=self.facts,
+            per_class=list(
+                zip(self.classes.tolist(), self.per_class.to_dict("records"), strict=True)
+            ),
+            listed=[
+                (self._name(row), self.y_true[row], self._told(row))
+                for row in self.listed_mistakes()
+            ],
+            most_classes=MOST_CLASSES_SHOWN,
+            stand_ins=stand_ins(self.classes),
+        )

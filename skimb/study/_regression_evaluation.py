@@ -1,0 +1,194 @@
+"""The evaluation of one fitted regressor on samples whose values are known."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+
+from skimb._drawn_text import visible_text
+from skimb.metrics import balanced_mean_absolute_error, prediction_slope, shot_report
+from skimb.relevance import LabelDensity
+from skimb.study._evaluation import MOST_LISTED, BaseEvaluation
+from skimb.study._regression_report import MOST_POINTS
+from skimb.study._report import gallery_figure, image_source, render_page, report_style
+from skimb.study._sample_images import (
+    MOST_MISTAKES_SHOWN,
+    gallery,
+    short_number,
+    shorten_ticks,
+)
+
+__all__ = ["RegressionEvaluation"]
+
+
+class RegressionEvaluation(BaseEvaluation):
+    """The evaluation of a regressor on samples whose values are known.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n,)
+        Values, and predictions.
+    y_train : array-like of shape (m,), default=None
+        The target of its training, which says where samples are few; None: it is not known.
+    density : LabelDensity, default=None
+        The bins, as in `skimb.metrics.shot_report`.
+    X : array-like of n images or paths, default=None
+        The images, of which the report shows those with the largest errors.
+    names : sequence of str of length n, default=None
+        The name of each sample in lists of errors; None: its number.
+    facts : dict of str to str, default=None
+        Facts about the model and the data, which the report states.
+
+    Attributes
+    ----------
+    errors : dict of str to float
+    shots : DataFrame or None
+        As `skimb.metrics.shot_report`, without the rows that have no sample.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, values are not finite, or there is no sample.
+
+    Examples
+    --------
+    >>> from skimb.study import RegressionEvaluation
+    >>> found = RegressionEvaluation([1.0, 2.0], [1.5, 2.5])
+    >>> found.errors["mean_absolute_error"]
+    0.5
+    """
+
+    task = "regression"
+
+    def __init__(
+        self,
+        y_true,
+        y_pred,
+        *,
+        y_train: Any = None,
+        density: Any = None,
+        X: Any = None,
+        names: Any = None,
+        facts: Any = None,
+    ):
+        super().__init__(X, names, facts)
+        y_true, y_pred = (np.asarray(values, dtype=np.float64) for values in (y_true, y_pred))
+        self.y_true, self.y_pred = y_true, y_pred
+        self.errors = {"mean_absolute_error": float(mean_absolute_error(y_true, y_pred))}
+        self.errors["root_mean_squared_error"] = float(root_mean_squared_error(y_true, y_pred))
+        self.shots = None
+        if y_train is not None:
+            if density is None:
+                density = LabelDensity(bins=LabelDensity().fit(y_train).edges_)
+            shots = shot_report(y_true, y_pred, y_train=y_train, density=density)
+            self.shots = shots[shots["n"] > 0]
+            self.errors["balanced_mean_absolute_error"] = float(
+                balanced_mean_absolute_error(y_true, y_pred, density=density)
+            )
+        if np.ptp(y_true) > 0:
+            self.errors["prediction_slope"] = float(prediction_slope(y_true, y_pred))
+        error = np.abs(y_pred - y_true)
+        # The largest errors first; stable, so that equal ones stay in order.
+        self.worst = [int(row) for row in np.argsort(-error, kind="stable") if error[row] > 0]
+
+    def to_dict(self):
+        """Return everything as plain Python objects, in the schema of the JSON file.
+
+        Returns
+        -------
+        dict
+        """
+        return {
+            "schema": 1,
+            "task": self.task,
+            **self.facts,
+            "n_samples": len(self.y_true),
+            "errors": self.errors,
+            "shots": None
+            if self.shots is None
+            else {
+                str(name): {"n": int(row["n"])} | {key: float(row[key]) for key in row.index[1:]}
+                for name, row in self.shots.iterrows()
+            },
+            "largest_errors": [
+                {
+                    "file": self._name(row),
+                    "value": float(self.y_true[row]),
+                    "prediction": float(self.y_pred[row]),
+                }
+                for row in self.worst[:MOST_MISTAKES_SHOWN]
+            ],
+        }
+
+    def __str__(self):
+        """Return the report for a terminal."""
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in self.errors.items())
+        lines = [f"{len(self.y_true)} images: {shown}"]
+        if self.shots is not None:
+            lines += ["", self.table_text()]
+        if self.worst:
+            lines += ["", "the largest errors"]
+        lines += [
+            visible_text(f"{self._name(row)}: {self.y_true[row]:.4g} as {self.y_pred[row]:.4g}")
+            for row in self.worst[:MOST_LISTED]
+        ]
+        return "\n".join(lines)
+
+    def table_text(self):
+        """Return the errors where training samples are many, medium and few, as text.
+
+        Returns
+        -------
+        str
+        """
+        if self.shots is None:
+            return ", ".join(f"{name} {value:.4g}" for name, value in self.errors.items())
+        table = self.shots.assign(n=self.shots["n"].astype(int))
+        return table.to_string(float_format="{:.4g}".format)
+
+    def _page(self):
+        rows, captions = {}, {}
+        for label, sign in (("too low", -1), ("too high", 1)):
+            chosen = [
+                row for row in self.worst if sign * (self.y_pred[row] - self.y_true[row]) > 0
+            ][:MOST_MISTAKES_SHOWN]
+            if chosen:
+                rows[label] = chosen
+                captions[label] = [
+                    f"{short_number(self.y_true[row])} as {short_number(self.y_pred[row])}"
+                    for row in chosen
+                ]
+        with report_style():
+            figures = {
+                "predictions": image_source(_predictions(self.y_true, self.y_pred)),
+                "mistakes": image_source(gallery_figure(gallery(self.X, rows, captions)))
+                if rows and self.X is not None
+                else None,
+            }
+        return render_page(
+            "evaluation_numbers.html.j2",
+            evaluation=self,
+            figures=figures,
+            errors=self.errors,
+            facts=self.facts,
+            shots=None if self.shots is None else list(self.shots.iterrows()),
+            number=short_number,
+            listed=[
+                (self._name(row), short_number(self.y_true[row]), short_number(self.y_pred[row]))
+                for row in self.worst[: 2 * MOST_MISTAKES_SHOWN]
+            ],
+        )
+
+
+def _predictions(y_true, y_pred):
+    figure = Figure(figsize=(4.2, 3.8), layout="constrained")
+    ax = figure.subplots()
+    shown = np.random.RandomState(0).permutation(len(y_true))[:MOST_POINTS]
+    ends = [y_true.min(), y_true.max()]
+    ax.plot(ends, ends, color="#999999", linewidth=1)
+    ax.plot(y_true[shown], y_pred[shown], ".", markersize=4, alpha=0.5, rasterized=True)
+    ax.set(xlabel="true", ylabel="predicted")
+    shorten_ticks(ax.xaxis, ax.yaxis)
+    ax.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -1,0 +1,116 @@
+"""One strategy outside a comparison: the estimator that it is, and its fit on all samples."""
+
+from typing import Any
+
+from sklearn.base import clone
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import column_or_1d
+
+from skimb.model_selection import TunedOffsetsClassifierCV
+from skimb.neural_network import training_length
+from skimb.study._strategies import CONSTANT, with_length
+from skimb.study._tasks import task_of
+
+__all__ = ["fit_strategy", "strategy_estimator"]
+
+
+def strategy_estimator(name, X, y, *, estimator=None, random_state=None) -> Any:
+    """Return the estimator that a built-in strategy of `compare` trains, not fitted.
+
+    Fitted on the training part of a run with the seed of that run, it predicts as the strategy did
+    in the comparison.
+
+    Parameters
+    ----------
+    name : str
+        A name from `skimb.study.STRATEGIES` or `skimb.study.REGRESSION_STRATEGIES`.
+    X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
+        The images that it will be fitted on.
+    y : array-like of shape (n,)
+        Their labels or values. They fix the length of the training, the measure that
+        ``"threshold"`` is tuned for, and the rare values.
+    estimator : CNNClassifier or CNNRegressor, default=None
+        The baseline, as in `compare`. It is left as it is.
+    random_state : int, default=None
+        The seed of the network, and of what is built on it.
+
+    Returns
+    -------
+    estimator
+        A ``CNNClassifier`` or ``CNNRegressor``, for ``"smote_embedding"`` a
+        ``DecoupledClassifier``, for ``"threshold"`` a ``TunedOffsetsClassifierCV``, and for
+        ``"constant"`` a dummy of scikit-learn.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or the strategy cannot run on this target.
+
+    Examples
+    --------
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.study import strategy_estimator
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> strategy_estimator("class_weight", X, y, random_state=0)
+    CNNClassifier(class_weight='balanced', random_state=0)
+    """
+    y = column_or_1d(y)
+    check_consistent_length(X, y)
+    task = task_of(estimator, X, y)
+    if name not in task.strategies:
+        raise ValueError(
+            f"{name!r} is no strategy for a {task.kind}. Known are {', '.join(task.strategies)}."
+        )
+    if (reason := task.why_impossible(name)) is not None:
+        raise ValueError(f"Strategy {name!r} cannot run on this target. {reason}")
+    network = task.estimator_class() if estimator is None else clone(estimator)
+    network.set_params(random_state=random_state)
+    task.choose_measure(task.default_scoring())
+    made = task.unfitted(name, network)
+    if name == CONSTANT:
+        return made
+    length = training_length(
+        len(y),
+        batch_size=network.batch_size,
+        max_epochs=network.max_epochs,
+        steps_per_epoch=network.steps_per_epoch,
+    )
+    return with_length(made.set_params(random_state=random_state), length)
+
+
+def fit_strategy(name, X, y, *, estimator=None, groups=None, random_state=None) -> Any:
+    """Fit a built-in strategy of `compare` on samples, without a comparison.
+
+    Parameters
+    ----------
+    name, X, y, estimator, random_state
+        As in `strategy_estimator`.
+    groups : array-like of shape (n,), default=None
+        Samples of one group stay on one side where ``"threshold"`` holds some out; no other
+        strategy holds any out.
+
+    Returns
+    -------
+    estimator
+        Fitted.
+
+    Raises
+    ------
+    ValueError
+        As `strategy_estimator`, or if the samples do not fit. It is raised before any training.
+
+    Examples
+    --------
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.neural_network import CNNClassifier
+    >>> from skimb.study import fit_strategy
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> quick = CNNClassifier(max_epochs=1)
+    >>> fit_strategy("prior_shift", X, y, estimator=quick, random_state=0).classes_
+    array([0, 1])
+    """
+    made = strategy_estimator(name, X, y, estimator=estimator, random_state=random_state)
+    # A network would hold a validation part out by groups, which the comparison does not do.
+    if isinstance(made, TunedOffsetsClassifierCV):
+        return made.fit(X, y, groups=groups)
+    return made.fit(X, y)
