@@ -5,6 +5,7 @@ write them again only if their layout has a new version, and keep the old ones t
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ def main():
     """Fit three small models, and write them with some images and their predictions."""
     X = np.random.RandomState(0).rand(60, 5, 5).astype(np.float32)
     labels = np.array(["cat", "dog", "owl"])[np.arange(60) % 7 // 3]
-    quick = {"max_epochs": 2, "batch_size": 20, "random_state": 0, "device": "cpu"}
+    quick: dict[str, Any] = {"max_epochs": 2, "batch_size": 20, "random_state": 0, "device": "cpu"}
     classifier = CNNClassifier(
         "linear",
         loss="ldam",

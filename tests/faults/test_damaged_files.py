@@ -7,6 +7,7 @@ import struct
 import time
 import warnings
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from skimb.neural_network import (
 
 X = np.random.RandomState(0).rand(30, 4, 4).astype(np.float32)
 Y = np.arange(30) % 5 // 3
-QUICK = {"max_epochs": 1, "batch_size": 15, "random_state": 0}
+QUICK: dict[str, Any] = {"max_epochs": 1, "batch_size": 15, "random_state": 0}
 
 
 def classifier():

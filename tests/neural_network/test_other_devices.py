@@ -8,6 +8,7 @@ device unless it is told where to put them, so a tensor that is not moved is an 
 
 import io
 import pickle
+from typing import Any
 
 import joblib
 import numpy as np
@@ -30,7 +31,7 @@ from skimb.neural_network import (
 
 X = np.random.RandomState(0).rand(40, 8, 8).astype(np.float32)
 Y = np.arange(40) % 5 // 3
-QUICK = {"max_epochs": 1, "batch_size": 20, "random_state": 0}
+QUICK: dict[str, Any] = {"max_epochs": 1, "batch_size": 20, "random_state": 0}
 
 
 def nets_of(value, seen):
