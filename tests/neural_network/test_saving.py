@@ -402,6 +402,15 @@ def test_callbacks_of_scikit_learn_are_left_out_with_warnings(path):
     assert same(again.predict_proba(X), fitted.predict_proba(X))
 
 
+def test_parameters_that_no_longer_fit_the_network_are_refused_before_anything_is_written(path):
+    fitted = quick("linear").fit(X, Y)
+    with pytest.raises(ValueError, match=r"`module`='vgg' was set after `fit`"):
+        fitted.set_params(module="vgg").save(path)
+    with pytest.raises(ValueError, match="'lr' parameter of CNNClassifier"):
+        fitted.set_params(module="linear", lr=-1).save(path)
+    assert not path.exists()
+
+
 # ------------------------------------------------------------------------ regressors
 
 
