@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -75,7 +76,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def facts_of(path):
+def facts_of(path) -> Any:
     from skimb.neural_network import read_metadata
 
     return read_metadata(path)
@@ -787,7 +788,8 @@ def test_a_comparison_that_is_damaged_anywhere_is_read_or_refused(result, folder
             winner = comparison.winner()
             _fit._words_of_choice(winner, comparison)
             comparison.built_in(winner["strategy"])
-            comparison.parameters(), comparison.image_shape()
+            comparison.parameters()
+            comparison.image_shape()
             _fit._figures_of(comparison, winner["strategy"])
         except ValueError as exc:
             return str(exc)
