@@ -320,6 +320,12 @@ def test_a_size_is_that_of_the_comparison_and_is_remembered(folder, capsys):
     assert main(["evaluate", "again", "test"]) == 0
 
 
+def test_images_of_several_sizes_need_a_size(folder, capsys):
+    Image.new("L", (30, 20)).save("train/cat/wide.png")
+    assert main(["fit", "train", "--strategy", "none", "--out", "again"]) == 1
+    assert error_of(capsys).endswith("(width x height). Give --size N to resize them.")
+
+
 def test_a_class_of_one_image_needs_figures_of_another_kind(folder, capsys):
     for i in range(1, 12):
         Path(f"train/cat/{i:02}.png").unlink()
