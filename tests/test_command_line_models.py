@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -75,7 +76,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
-def facts_of(path):
+def facts_of(path) -> Any:
     from skimb.neural_network import read_metadata
 
     return read_metadata(path)
@@ -317,6 +318,12 @@ def test_a_size_is_that_of_the_comparison_and_is_remembered(folder, capsys):
     Image.new("L", (30, 20)).save("wide.png")
     assert main(["predict", "again", "wide.png", "--csv", "out.csv"]) == 0
     assert main(["evaluate", "again", "test"]) == 0
+
+
+def test_images_of_several_sizes_need_a_size(folder, capsys):
+    Image.new("L", (30, 20)).save("train/cat/wide.png")
+    assert main(["fit", "train", "--strategy", "none", "--out", "again"]) == 1
+    assert error_of(capsys).endswith("(width x height). Give --size N to resize them.")
 
 
 def test_a_class_of_one_image_needs_figures_of_another_kind(folder, capsys):
@@ -787,7 +794,8 @@ def test_a_comparison_that_is_damaged_anywhere_is_read_or_refused(result, folder
             winner = comparison.winner()
             _fit._words_of_choice(winner, comparison)
             comparison.built_in(winner["strategy"])
-            comparison.parameters(), comparison.image_shape()
+            comparison.parameters()
+            comparison.image_shape()
             _fit._figures_of(comparison, winner["strategy"])
         except ValueError as exc:
             return str(exc)

@@ -155,7 +155,11 @@ def _read(files, image_shape):
                 f"{n_bytes / 2**30:.1f} GiB, and this machine has {memory / 2**30:.1f}. Give a "
                 "smaller --size, or fewer images."
             )
-    return read_images(files, image_shape=image_shape, n_jobs=-1)
+    try:
+        return read_images(files, image_shape=image_shape, n_jobs=-1)
+    except ValueError as exc:
+        words = str(exc).replace("Give image_shape=(C, H, W)", "Give --size N")
+        raise ValueError(words) from exc
 
 
 def _memory():

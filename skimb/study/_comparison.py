@@ -12,7 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from skimb._drawn_text import distinct_texts, visible_text
 from skimb._files import write_text
 from skimb.inspection import plain_text
-from skimb.study._report import metric_label, short_label
+from skimb.study._comparison_text import format_table
+from skimb.study._report import metric_label
 from skimb.study._sample_images import shorten_ticks
 from skimb.study._statistics import corrected_interval, judge
 from skimb.study._strategies import CONSTANT, Strategy
@@ -359,65 +360,6 @@ COLORS = {
     "one run": "#7f7f7f",
     "undefined": "#7f7f7f",
 }
-
-
-def format_table(comparison):
-    """Lay out the comparison for a terminal.
-
-    Parameters
-    ----------
-    comparison : BaseComparison
-        The comparison to show.
-
-    Returns
-    -------
-    str
-    """
-    table, verdict = comparison.table, comparison.verdict
-    metrics, others = comparison.verdict_metrics, comparison.other_metrics
-    texts = {name: visible_text(name) for name in comparison.strategies}
-    width = max(len(text) for text in texts.values())
-    rows = []
-    for name in comparison.strategies:
-        cells = []
-        for metric in metrics:
-            row = table.loc[name, metric]
-            cell = comparison.text(row["mean"], metric)
-            if np.isfinite(row["sd"]):
-                cell += f" ± {comparison.text(row['sd'], metric)}"
-            if name != comparison.baseline:
-                cell += f"  {comparison.text(row['difference'], metric, sign=True)}"
-                if np.isfinite(row["low"]):
-                    bounds = (
-                        comparison.text(row[end], metric, sign=True) for end in ("low", "high")
-                    )
-                    cell += f" [{', '.join(bounds)}]"
-                cell += f"  {verdict.loc[name, metric]}"
-            cells.append(cell)
-        cells += [comparison.text(table.loc[name, (metric, "mean")], metric) for metric in others]
-        rows.append((texts[name], cells, table.loc[name, ("seconds", "mean")]))
-    heads = [*metrics, *(short_label(metric) for metric in others)]
-    widths = [
-        max(len(head), least, *(len(cells[k]) for _, cells, _ in rows))
-        for k, (head, least) in enumerate(
-            zip(heads, [46] * len(metrics) + [9] * len(others), strict=True)
-        )
-    ]
-
-    def line(name, cells, seconds):
-        text = f"{name:<{width}}"
-        for k, (cell, space) in enumerate(zip(cells, widths, strict=True)):
-            text += f"  {cell:<{space}}" if k < len(metrics) else f"  {cell:>{space}}"
-        return f"{text}  {seconds:>7}"
-
-    lines = [line("", heads, "seconds")]
-    lines += [line(name, cells, f"{seconds:.1f}") for name, cells, seconds in rows]
-    lines.append(
-        f"mean ± sd over {comparison.protocol['n_runs']} run(s); difference to "
-        f"{texts[comparison.baseline]} [its 95 % interval]; with several strategies, some "
-        "differences look real by chance"
-    )
-    return "\n".join(lines)
 
 
 def _sd(values):
