@@ -631,7 +631,8 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
     def __getstate__(self):
         # The state of the optimiser is larger than the network, and `partial_fit` can begin a new
         # one.
-        return {k: v for k, v in super().__getstate__().items() if k != "_optimizer_state"}
+        state: Any = super().__getstate__()
+        return {k: v for k, v in state.items() if k != "_optimizer_state"}
 
     def __sklearn_is_fitted__(self):
         is_fitted = hasattr(self, "net_")

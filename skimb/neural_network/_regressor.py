@@ -265,7 +265,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         optimizer_params=None,
         device: Any = "auto",
         num_workers=0,
-        warm_start=False,
+        warm_start: Any = False,
         checkpoint: Any = None,
         net_callbacks=None,
         random_state=None,

@@ -403,3 +403,19 @@ def test_layers_of_a_trained_network_may_be_frozen_without_a_warning():
     warm.set_params(freeze="features").fit(X, y)
     same = {name for name, values in weights(warm).items() if np.array_equal(values, before[name])}
     assert same == {name for name in before if not name.startswith("head")}
+
+
+@pytest.mark.parametrize("kind", [CNNClassifier, CNNRegressor])
+def test_a_file_between_calls_goes_on_too(kind, tmp_path):
+    X, y = images(continuous=kind is CNNRegressor)
+    first = {} if kind is CNNRegressor else {"classes": CLASSES}
+    one = kind(**SETTINGS, warm_start=True, max_epochs=1).partial_fit(X, y, **first)
+    one.save(tmp_path / "model")
+    loaded = kind.load(tmp_path / "model")
+    assert loaded.partial_fit(X, y).n_iter_ == len(loaded.history_) == 2
+    if kind is CNNClassifier:
+        np.testing.assert_array_equal(loaded.class_count_, 2 * one.class_count_)
+    else:
+        assert loaded.y_mean_ == one.y_mean_
+    again = kind.load(tmp_path / "model").fit(X, y)
+    assert again.history_[0]["train_loss"] < one.history_[0]["train_loss"]
