@@ -394,5 +394,5 @@ def _digest(kind, version, text, arrays):
     for name in sorted(arrays):
         array = arrays[name]
         if array.size:
-            digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
