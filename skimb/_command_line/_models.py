@@ -3,6 +3,7 @@
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ __all__ = [
 
 #: The version of the facts, and by what they can be told apart from those of a user.
 SCHEMA, MADE_BY = 1, "skimb fit"
+
+#: The dtypes of images, and the most images of a training that a file may name.
+DTYPES, MOST_IMAGES = ("uint8", "uint16", "float32", "float64"), 10**8
 
 
 def metadata_of(fitted, data, arguments, *, strategy, resizes, chosen, figures):
@@ -244,6 +248,7 @@ def load_model(path, *, is_onnx=False):
             f"{path} was written by another version of skimb: the schema of its facts is "
             f"{facts['schema']!r}, and this version reads {SCHEMA}. Fit the model again."
         )
+    _check_facts(path, facts)
     task = (
         "classification"
         if is_classifier(fitted)
@@ -258,6 +263,40 @@ def load_model(path, *, is_onnx=False):
             "images. Give a file that skimb fit wrote."
         )
     return FittedModel(path, fitted, task, shape, facts, isinstance(fitted, CNNClassifier))
+
+
+def _check_facts(path, facts):
+    """Refuse facts that `metadata_of` cannot have made, before they are used."""
+    columns, bins = facts.get("columns"), facts.get("bins")
+    is_sound = facts.get("dtype", "uint8") in DTYPES and isinstance(
+        facts.get("resizes", True), bool
+    )
+    is_sound &= columns is None or (
+        isinstance(columns, dict) and all(isinstance(name, str | None) for name in columns.values())
+    )
+    if bins is not None:
+        # The counts say how many values are made of them.
+        is_sound &= isinstance(bins, dict) and set(bins) == {"edges", "counts"}
+        is_sound = is_sound and _are_bins(**bins)
+    if not is_sound:
+        raise ValueError(
+            f"{path} is damaged: the facts that skimb fit has stored in it do not fit. Fit the "
+            "model again."
+        )
+
+
+def _are_bins(edges, counts):
+    if not isinstance(edges, list) or not isinstance(counts, list):
+        return False
+    is_known = len(edges) == len(counts) + 1 and all(
+        type(number) in (int, float) and np.isfinite(number) for number in edges
+    )
+    return (
+        is_known
+        and all(low < high for low, high in pairwise(edges))
+        and all(type(count) is int and count >= 0 for count in counts)
+        and sum(counts) <= MOST_IMAGES
+    )
 
 
 def _load_onnx(path):

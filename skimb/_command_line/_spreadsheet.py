@@ -13,6 +13,10 @@ __all__ = ["cell", "writing_csv"]
 #: Cells that begin so may be formulas.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
+#: Where another cell begins for a spreadsheet that splits lines at semicolons or tabs, as those of
+#: some languages do, and the cell may be a formula.
+INSIDE = re.compile(r"(?<=[;\t\r\n])(?=\s*[=+\-@])")
+
 #: Numbers begin with a sign too, and are no formulas.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -20,7 +24,8 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 def cell(value):
     """Return a value as the text of a cell that no spreadsheet runs.
 
-    Text that may be a formula gets an apostrophe in front, as spreadsheets have it for text.
+    Text that may be a formula gets an apostrophe in front, as spreadsheets have it for text. So
+    does text after a semicolon or a tab, at which some spreadsheets split lines.
 
     Parameters
     ----------
@@ -33,12 +38,13 @@ def cell(value):
     Examples
     --------
     >>> from skimb._command_line._spreadsheet import cell
-    >>> cell("=1+1"), cell("-1.5"), cell(-1.5), cell("cat")
-    ("'=1+1", '-1.5', '-1.5', 'cat')
+    >>> cell("=1+1"), cell("-1.5"), cell(-1.5), cell("cat"), cell("a;=1+1")
+    ("'=1+1", '-1.5', '-1.5', 'cat', "a;'=1+1")
     """
     if value is None:
         return ""
     text = repr(value) if isinstance(value, float) else str(value)
+    text = INSIDE.sub("'", text)
     if text.startswith(FORMULA) and not NUMBER.fullmatch(text):
         return f"'{text}"
     return text

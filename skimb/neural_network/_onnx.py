@@ -117,6 +117,7 @@ def export_onnx(fitted, path, *, dtype: Any = "auto"):
     if reason is not None:
         raise ValueError(f"`path`={str(path)!r} cannot be written: {reason}.")
     steps = steps_of(fitted)
+    _check_labels(steps.classes)
     onnx = _import_onnx()
     layout, seen = _input_form(steps.source)
     dtype = seen if dtype == "auto" else dtype
@@ -152,6 +153,18 @@ def _import_onnx():
             "skimb's extra: pip install 'skimb[onnx]'."
         ) from exc
     return onnx
+
+
+def _check_labels(classes):
+    """Refuse labels that are no Unicode, as names of files that were not UTF-8 are."""
+    for label in [] if classes is None else map(str, classes):
+        try:
+            label.encode()
+        except UnicodeEncodeError as exc:
+            raise ValueError(
+                f"The label {label!r} is no valid Unicode text, and a file of ONNX can hold no "
+                "other. Rename the class and fit again."
+            ) from exc
 
 
 def _refuse_large(graph):
