@@ -351,6 +351,9 @@ def read_archive(path, kind):
     path = Path(path)
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError(f"{path} is no regular file. Give a file that skimb has written.")
+    # safetensors says of a file without permission that there is none.
+    with path.open("rb"):
+        pass
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
@@ -381,7 +384,8 @@ def read_archive(path, kind):
     # safetensors raises errors of several types for damaged headers.
     except Exception as exc:
         raise ValueError(
-            f"{path} is damaged, or no file of skimb: {exc}. Write it again, or take a copy."
+            f"{path} is damaged, or was not written by skimb ({exc}). Give a file that skimb has "
+            "written, or write it again."
         ) from exc
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from skimb._image_source import as_source
 from skimb._images import is_source, read_layout, read_source
 
-__all__ = ["FORMAT", "INPUT", "LAYOUTS", "TASKS", "OnnxModel", "seal", "sealing_entry"]
+__all__ = ["FORMAT", "INPUT", "LAYOUTS", "SEAL", "TASKS", "OnnxModel", "seal", "sealing_entry"]
 
 #: The version of the file's format; a later one may be one that this module cannot read.
 FORMAT = "1"
@@ -83,6 +83,8 @@ class OnnxModel:
         The dtype of the file's input.
     value_range : tuple of float
         The least and the largest value of a pixel in the training.
+    facts : dict or None
+        The ``metadata`` that `export_onnx` was given.
     metadata : dict of str to str
         All entries of the file's metadata.
 
@@ -157,6 +159,9 @@ class OnnxModel:
         self.image_shape = n_channels, height, width
         low, high = map(float, json.loads(metadata["value_range"]))
         self.value_range = low, high
+        self.facts = json.loads(metadata.get("facts", "null"))
+        if not isinstance(self.facts, dict | None):
+            raise ValueError("the facts are no dict")
         if self.task == "classification":
             self.classes_ = np.array(json.loads(metadata["classes"]))
             if self.classes_.ndim != 1:

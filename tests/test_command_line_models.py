@@ -501,12 +501,13 @@ def test_a_batch_that_fails_does_not_cost_the_good_images(folder, monkeypatch):
 
 def test_a_spreadsheet_runs_no_name(folder):
     names = ["=cmd|' -C calc'!A0.png", "+1.png", "@x.png", 'a"b,c.png', "x\ny.png", "a;=1.png"]
+    names += ["b\r=1.png"]
     for name in names:
         shutil.copy("test/cat/00.png", name)
     assert main(["predict", "m.skimb", *sorted(names), "--csv", "out.csv"]) == 0
     found = [row["file"] for row in rows_of("out.csv")]
     # Some spreadsheets split lines at semicolons.
-    safe = [name.replace(";=", ";'=") for name in sorted(names)]
+    safe = [name.replace(";=", ";'=").replace("\r=", "\r'=") for name in sorted(names)]
     assert found == [f"'{name}" if name[0] in "=+@" else name for name in safe]
 
 
@@ -691,6 +692,17 @@ def test_a_folder_for_a_model_of_numbers_exits_with_1(folder, capsys):
 
 
 @pytest.mark.slow
+def measures_of(path):
+    figures = json.loads(Path(path).read_text())
+    return {
+        f"{name}.{measure}": value
+        for name, part in figures.items()
+        if isinstance(part, dict)
+        for measure, value in part.items()
+        if isinstance(value, float)
+    }
+
+
 def test_an_onnx_file_predicts_and_is_evaluated_as_its_model(folder, capsys):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
@@ -699,6 +711,10 @@ def test_an_onnx_file_predicts_and_is_evaluated_as_its_model(folder, capsys):
         data = ["table.csv", "--image-column", "image"]
         for kind in ("skimb", "onnx"):
             assert main(["predict", f"{model}.{kind}", *data, "--csv", f"{kind}.csv"]) == 0
+            # The facts of the training are in both files.
+            table = ["table.csv", "--target", "level"] if model == "numbers" else ["test"]
+            assert main(["evaluate", f"{model}.{kind}", *table, "--json", f"{kind}.json"]) == 0
+        assert measures_of("onnx.json") == pytest.approx(measures_of("skimb.json"), abs=1e-3)
         for row, other in zip(rows_of("skimb.csv"), rows_of("onnx.csv"), strict=True):
             assert row.keys() == other.keys()
             for name, cell in row.items():
@@ -707,6 +723,8 @@ def test_an_onnx_file_predicts_and_is_evaluated_as_its_model(folder, capsys):
                 else:
                     assert float(other[name]) == pytest.approx(float(cell), abs=1e-3)
     Path("m.onnx").rename("renamed")
+    assert main(["predict", "renamed", "test"]) == 1
+    assert "renamed is an ONNX file. Give --onnx" in error_of(capsys)
     assert main(["evaluate", "renamed", "test", "--onnx", "--json", "e.json"]) == 0
     assert json.loads(Path("e.json").read_text())["n_samples"] == 9
     assert main(["predict", "m.skimb", "test", "--onnx"]) == 1

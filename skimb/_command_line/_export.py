@@ -1,6 +1,6 @@
 """``skimb export``: a model in the ONNX format."""
 
-from skimb._command_line._models import for_predictions_alone
+from skimb._command_line._models import load_model
 from skimb._command_line._streams import errors_in_one_line, warnings_in_one_line
 
 __all__ = ["export_command"]
@@ -18,11 +18,10 @@ def export_command(arguments):
     int
         Exit status.
     """
-    from skimb.neural_network import export_onnx, load
+    from skimb.neural_network import export_onnx
 
     with errors_in_one_line("Close other programs."), warnings_in_one_line():
-        with for_predictions_alone():
-            fitted = load(arguments.model)
-        export_onnx(fitted, arguments.onnx)
+        model = load_model(arguments.model)
+        export_onnx(model.predictor, arguments.onnx, metadata=model.facts or None)
     print(f"model: {arguments.onnx}")
     return 0

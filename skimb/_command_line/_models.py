@@ -4,6 +4,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -238,17 +239,16 @@ def load_model(path, *, is_onnx=False):
     from skimb.neural_network import CNNClassifier, load, read_metadata
 
     with for_predictions_alone():
-        fitted = load(path)
-    facts = read_metadata(path)
-    if not isinstance(facts, dict) or not str(facts.get("made_by", "")).startswith(MADE_BY):
-        # Facts that a user has stored, in words of their own.
-        facts = {}
-    if facts.get("schema", SCHEMA) != SCHEMA:
-        raise ValueError(
-            f"{path} was written by another version of skimb: the schema of its facts is "
-            f"{facts['schema']!r}, and this version reads {SCHEMA}. Fit the model again."
-        )
-    _check_facts(path, facts)
+        try:
+            fitted = load(path)
+        except ValueError as exc:
+            if _is_onnx(path):
+                raise ValueError(
+                    f"{path} is an ONNX file. Give --onnx, or call it *.onnx; and to export a "
+                    "model, give the file of skimb fit."
+                ) from exc
+            raise
+    facts = _facts_of_fit(path, read_metadata(path))
     task = (
         "classification"
         if is_classifier(fitted)
@@ -265,8 +265,19 @@ def load_model(path, *, is_onnx=False):
     return FittedModel(path, fitted, task, shape, facts, isinstance(fitted, CNNClassifier))
 
 
-def _check_facts(path, facts):
-    """Refuse facts that `metadata_of` cannot have made, before they are used."""
+def _facts_of_fit(path, facts):
+    """Return the facts of a file if `metadata_of` has made them, else an empty dict.
+
+    Facts that it cannot have made, though they claim so, are refused.
+    """
+    if not isinstance(facts, dict) or not str(facts.get("made_by", "")).startswith(MADE_BY):
+        # Facts that a user has stored, in words of their own.
+        return {}
+    if facts.get("schema", SCHEMA) != SCHEMA:
+        raise ValueError(
+            f"{path} was written by another version of skimb: the schema of its facts is "
+            f"{facts['schema']!r}, and this version reads {SCHEMA}. Fit the model again."
+        )
     columns, bins = facts.get("columns"), facts.get("bins")
     is_sound = facts.get("dtype", "uint8") in DTYPES and isinstance(
         facts.get("resizes", True), bool
@@ -283,6 +294,7 @@ def _check_facts(path, facts):
             f"{path} is damaged: the facts that skimb fit has stored in it do not fit. Fit the "
             "model again."
         )
+    return facts
 
 
 def _are_bins(edges, counts):
@@ -299,6 +311,15 @@ def _are_bins(edges, counts):
     )
 
 
+def _is_onnx(path):
+    from skimb._onnx_models import SEAL
+
+    try:
+        return SEAL.encode() in Path(path).read_bytes()
+    except OSError:
+        return False
+
+
 def _load_onnx(path):
     from skimb._onnx_models import OnnxModel
 
@@ -308,4 +329,5 @@ def _load_onnx(path):
             f"{path} is a network for the task {found.task!r}, which does not predict labels or "
             "numbers. Give a file that skimb export wrote."
         )
-    return FittedModel(path, found, found.task, tuple(found.image_shape))
+    facts = _facts_of_fit(path, found.facts)
+    return FittedModel(path, found, found.task, tuple(found.image_shape), facts)

@@ -84,8 +84,12 @@ def _opened(path, mode):
 
 def _writer(file):
     writer = csv.writer(file, lineterminator="\n")
+    # Up to Python 3.12, the writer does not quote a carriage return, which ends a line for readers.
+    quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
 
     def write(row):
-        writer.writerow([cell(value) for value in row])
+        cells = [cell(value) for value in row]
+        has_return = any("\r" in text for text in cells)
+        (quoting if has_return else writer).writerow(cells)
 
     return write

@@ -1,5 +1,7 @@
 """The state of an optimiser, from one training to the next."""
 
+import copy
+
 from skorch.callbacks import Callback
 
 __all__ = ["KeptOptimizer"]
@@ -36,7 +38,9 @@ class KeptOptimizer(Callback):
         if [len(group["params"]) for group in before.state_["param_groups"]] != sizes:
             return
         groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({**before.state_, "param_groups": groups})
+        # Torch takes the tensors as they are, and a step that fails must not change what was kept.
+        state = copy.deepcopy(before.state_["state"])
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
 
     def on_train_end(self, net, **kwargs):
         """Keep the state."""

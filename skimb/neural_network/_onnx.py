@@ -44,7 +44,7 @@ TALKATIVE = ("torch", "onnxscript", "onnx_ir")
 N_COMPARED, N_BATCH = 7, 3
 
 
-def export_onnx(fitted, path, *, dtype: Any = "auto"):
+def export_onnx(fitted, path, *, metadata=None, dtype: Any = "auto"):
     """Write a fitted network with all that predictions need into an ONNX file.
 
     The file is one graph from images to labels and probabilities: standardisation, network,
@@ -63,6 +63,9 @@ def export_onnx(fitted, path, *, dtype: Any = "auto"):
         be followed by `StandardScaler` and by a classifier of this list or `LogisticRegression`.
     path : str or Path
         The file. An existing file is replaced once the new one is complete.
+    metadata : dict, default=None
+        Values of your own, as JSON can write them, such as where the images came from. They are
+        the entry ``"facts"`` of the file's metadata.
     dtype : {"auto", "uint8", "float32"}, default="auto"
         The dtype of the input. ``"auto"``: ``"uint8"`` where the network was fitted on uint8,
         otherwise ``"float32"``.
@@ -118,6 +121,7 @@ def export_onnx(fitted, path, *, dtype: Any = "auto"):
         raise ValueError(f"`path`={str(path)!r} cannot be written: {reason}.")
     steps = steps_of(fitted)
     _check_labels(steps.classes)
+    facts = _facts(metadata)
     onnx = _import_onnx()
     layout, seen = _input_form(steps.source)
     dtype = seen if dtype == "auto" else dtype
@@ -127,7 +131,7 @@ def export_onnx(fitted, path, *, dtype: Any = "auto"):
     model = _traced(graph, layout, dtype, image_shape, steps.task)
     if steps.task == "classification":
         _name_labels(onnx, model, steps.classes)
-    _describe(model, steps, layout, image_shape)
+    _describe(model, steps, layout, image_shape, facts)
     data = seal(model.SerializeToString())
     with replacing(path) as temporary:
         temporary.write_bytes(data)
@@ -282,7 +286,22 @@ def _plain_labels(classes):
     )
 
 
-def _describe(model, steps, layout, image_shape):
+def _facts(metadata):
+    """Return the metadata of the caller as JSON, or None where there are none."""
+    if metadata is None:
+        return None
+    if not isinstance(metadata, dict):
+        raise ValueError(f"`metadata` must be a dict. Got {metadata!r}.")
+    try:
+        return json.dumps(metadata, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise ValueError(
+            f"`metadata` must hold values that JSON can write: {exc}. Use text, finite numbers, "
+            "True, False, None, and lists and dicts of these."
+        ) from exc
+
+
+def _describe(model, steps, layout, image_shape, facts):
     """Write the metadata of the file."""
     low, high = steps.source.value_range_
     entries = {
@@ -295,6 +314,8 @@ def _describe(model, steps, layout, image_shape):
     }
     if steps.classes is not None:
         entries["classes"] = json.dumps(_plain_labels(steps.classes))
+    if facts is not None:
+        entries["facts"] = facts
     model.producer_name, model.producer_version = "skimb", skimb.__version__
     del model.metadata_props[:]
     for key, value in (*entries.items(), sealing_entry()):

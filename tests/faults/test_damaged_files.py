@@ -194,6 +194,7 @@ def test_links(files, path, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["classifier", "regressor", "decoupled", "pipeline"])
 def test_missing_entries_are_told(name, files, path):
     document, arrays = read_archive(files[name], "model")
@@ -212,6 +213,7 @@ def test_missing_entries_are_told(name, files, path):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["classifier", "regressor", "decoupled", "pipeline"])
 @pytest.mark.parametrize(
     "value", [None, "x", -1, 10**30, [], {}, {"special": "same", "content": 0}, 1.5, {"array": "x"}]

@@ -16,6 +16,7 @@ from skimb.__main__ import main
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.exhaustive,
     pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX"),
 ]
 

@@ -38,6 +38,7 @@ def die(monkeypatch, one, X, y, n_writes):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_a_fit_that_dies_again_and_again_ends_like_one_that_never_did(name, monkeypatch, tmp_path):
     X, y = data_of(name)
@@ -88,6 +89,7 @@ MAY_DIFFER = ("dur", "epoch_start_time_", "print_log", "listeners_", "_opt_calle
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_no_part_of_a_training_that_goes_on_differs(name, monkeypatch, tmp_path):
     X, y = data_of(name)

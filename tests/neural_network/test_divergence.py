@@ -235,6 +235,15 @@ def test_the_error_names_the_epoch_the_batch_and_the_largest_gradient(few):
         of_one_step(CNNClassifier, **params).fit(X, y)
 
 
+def test_a_norm_that_is_not_finite_is_not_the_largest_finite_one():
+    watch = LossWatch(nn.Linear(1, 1))
+    for norm in (2.0, float("inf"), 1.0):
+        watch.add(torch.tensor(1.0), torch.tensor(norm))
+    assert (
+        "largest finite norm before clipping was 2, in batch 1 of epoch 1" in watch.on_gradients()
+    )
+
+
 def test_without_clipping_the_error_names_the_parameter_with_the_largest_gradient(few):
     X, y = few
     clf = of_one_step(CNNClassifier, loss=Exploding(n_sound=1), batch_size=10, max_grad_norm=None)

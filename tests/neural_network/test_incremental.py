@@ -390,6 +390,17 @@ def test_an_interrupted_call_changes_nothing(monkeypatch):
     assert clf.n_iter_ == 1
 
 
+def test_a_call_that_diverges_leaves_the_optimiser_as_it_was():
+    X, y = images()
+    clf = classifier().partial_fit(X, y, CLASSES)
+    # A copy would lack the state of the optimiser.
+    calm = classifier().partial_fit(X, y, CLASSES).partial_fit(X, y)
+    with pytest.raises(ValueError, match="diverged"):
+        clf.set_params(lr=1e30).partial_fit(X, y)
+    clf.set_params(lr=calm.lr).partial_fit(X, y)
+    np.testing.assert_array_equal(clf.predict_proba(X), calm.predict_proba(X))
+
+
 def test_no_warning_asks_for_more_epochs(recwarn):
     X, y = images()
     classifier().partial_fit(X, y, CLASSES)
