@@ -59,17 +59,20 @@ class Reader:
         The arrays.
     handed_in : dict
         The objects of the user's own by role; None: it was not given.
+    asked : set of str
+        The roles of which the file says that they are handed in.
     classes : list of type
         Classes of the user's own, which have `from_saved`.
     version : str
         The version of scikit-learn that wrote the file.
     """
 
-    def __init__(self, arrays, *, handed_in, classes, version):
+    def __init__(self, arrays, *, handed_in, asked, classes, version):
         # Arrays of a file are read-only, but fitted attributes are not.
         self.arrays = _Counted(arrays)
         self.decoder = Decoder(self.arrays, self._special)
-        self.handed_in, self.version = handed_in, version
+        self.handed_in, self.asked, self.version = handed_in, asked, version
+        self._replaced = None
         # A class of a script is in another module once the script is imported.
         self.classes = {cls.__qualname__: cls for cls in classes}
         self._made: dict = {}
@@ -223,9 +226,16 @@ class Reader:
 
     def _backbone(self, content):
         (state,) = fields(content, "state")
-        if self.handed_in.get("module") is not None:
+        # A module of the user's own stands for a backbone only if the file asks for no module.
+        if self.handed_in.get("module") is not None and "module" not in self.asked:
             # Its tensors are checked where the network is built.
-            self._state(state)
+            config = self._state(state).get("config")
+            if self._replaced not in (None, config):
+                raise ValueError(
+                    "The file holds different pretrained networks, and one `module` cannot stand "
+                    "for all of them. Leave out `module`."
+                )
+            self._replaced = config
             self._taken.add("module")
             return self.handed_in["module"]
         return backbone_again(self._state(state))

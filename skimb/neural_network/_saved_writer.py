@@ -28,6 +28,7 @@ from skimb.neural_network._saved_classes import (
     state_of,
     torch_class,
 )
+from skimb.neural_network._saved_equality import are_copies
 from skimb.neural_network._saved_modules import backbone_state, loss_state, same_loss
 from skimb.neural_network._saved_networks import network_state
 
@@ -53,6 +54,10 @@ OF_TRAINING = (
 )
 
 
+class Differing(ValueError):
+    """Two objects that are handed in for one role differ."""
+
+
 class Writer:
     """Turn fitted estimators into JSON and arrays.
 
@@ -72,6 +77,7 @@ class Writer:
         self._object_name = ""
         self._numbers, self._open, self._kept = {}, set(), []
         self._tensors = {}
+        self._roles = {}
 
     def write(self, value, name):
         """Return the JSON of a value which stands in an attribute or entry of this name."""
@@ -138,7 +144,11 @@ class Writer:
         if hasattr(cls, "to_saved") and hasattr(cls, "from_saved"):
             return "own", {"class": full_name(cls), "state": self._state(value.to_saved())}
         if isinstance(value, PretrainedBackbone):
-            return "backbone", self._state_of_dict(backbone_state(value))
+            state = backbone_state(value)
+            if state["config"]["source"] is None:
+                # Nothing but `load(path, module=...)` can make it again.
+                self._note_role("module", value, self.encoder.name.removeprefix("model."))
+            return "backbone", self._state_of_dict(state)
         if type(value) is ScaledLinear:
             return "scaled_linear", self._state_of_dict({"tensors": dict(value.state_dict())})
         if isinstance(value, Loss | RegressionLoss) and same_loss(value):
@@ -237,6 +247,7 @@ class Writer:
         if _is_own(role, value):
             return self.write(value, name)
         used, place = _named(value), self._place(role)
+        self._note_role(role, value, place, is_fitted=name in LOSSES)
         if not any((entry["role"], entry["place"]) == (role, place) for entry in self.handed_in):
             self.handed_in.append({"role": role, "used": used, "place": place})
 
@@ -250,6 +261,20 @@ class Writer:
         found: Any = self._once(value, mark)
         kind, content = found
         return {"special": kind, "content": content}
+
+    def _note_role(self, role, value, place, *, is_fitted=False):
+        """Refuse a second object for a role that differs, as `load` gets one object for each."""
+        first, first_place = self._roles.setdefault((role, is_fitted), (value, place))
+        # A fitted loss has counted classes and learned parameters, which the file has.
+        if type(first) is type(value) if is_fitted else are_copies(first, value):
+            return
+        fix = "Save each estimator to a file of its own"
+        if role == "module":
+            fix += ", or give them one class as `module`, with the options as `module_params`"
+        raise Differing(
+            f"It has different objects as `{role}`: {_named(first)} as `{first_place}`, and "
+            f"{_named(value)} as `{place}`. `load` gets one `{role}` for the whole file. {fix}."
+        )
 
     def _tensor(self, tensor):
         """Return the JSON of a tensor; equal ones are written once."""

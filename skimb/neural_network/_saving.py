@@ -181,7 +181,13 @@ def load(path, *, module=None, loss=None, augmentation=None, classes=()):
     try:
         _check_document(document)
         _check_given(document["handed_in"], given)
-        reader = Reader(arrays, handed_in=given, classes=classes, version=document["sklearn"])
+        reader = Reader(
+            arrays,
+            handed_in=given,
+            asked={entry["role"] for entry in document["handed_in"]},
+            classes=classes,
+            version=document["sklearn"],
+        )
         _metadata(document, reader.decoder)
         # Tensors made in inference mode could not train on.
         with torch.inference_mode(False), torch.enable_grad():
