@@ -54,10 +54,6 @@ OF_TRAINING = (
 )
 
 
-class Differing(ValueError):
-    """Two objects that are handed in for one role differ."""
-
-
 class Writer:
     """Turn fitted estimators into JSON and arrays.
 
@@ -271,7 +267,7 @@ class Writer:
         fix = "Save each estimator to a file of its own"
         if role == "module":
             fix += ", or give them one class as `module`, with the options as `module_params`"
-        raise Differing(
+        raise ValueError(
             f"It has different objects as `{role}`: {_named(first)} as `{first_place}`, and "
             f"{_named(value)} as `{place}`. `load` gets one `{role}` for the whole file. {fix}."
         )
