@@ -29,7 +29,7 @@ from skimb.neural_network._saved_classes import (
     REQUESTS,
     check_numbers,
     check_ranges,
-    learned_of,
+    forbidden_attributes,
     parameters_of,
     read_requests,
     with_defaults,
@@ -202,7 +202,7 @@ def network_again(cls, attributes, parts):
         raise ValueError(f"The file lacks parts of {cls.__name__}.")
     names, attributes = parameters_of(cls), with_defaults(cls, attributes)
     fitted = {name: value for name, value in attributes.items() if name not in names}
-    refused = learned_of(cls, fitted)
+    refused = forbidden_attributes(cls, fitted)
     if refused:
         raise ValueError(f"{cls.__name__} has no attribute {refused[0]!r} that a file may set.")
     estimator = cls(**{name: attributes[name] for name in names})

@@ -26,6 +26,7 @@ from skimb.neural_network._saved_modules import (
     tensor_again,
 )
 from skimb.neural_network._saved_networks import network_again
+from skimb.neural_network._saved_sklearn import FUNCTIONS
 
 __all__ = ["Reader", "fields"]
 
@@ -96,6 +97,7 @@ class Reader:
             "tensor": self._tensor,
             "device": self._device,
             "ufunc": self._ufunc,
+            "function": self._function,
             "numpy": self._numpy,
             "class": torch_class,
             "same": self._same,
@@ -146,6 +148,11 @@ class Reader:
         if not isinstance(found, np.ufunc):
             raise ValueError(f"The file names the function {content!r}, which NumPy does not have.")
         return found
+
+    def _function(self, content):
+        if not isinstance(content, str) or content not in FUNCTIONS:
+            raise ValueError(f"The file names the function {content!r}, which it may not call.")
+        return FUNCTIONS[content]
 
     def _numpy(self, content):
         found = getattr(np, content, None) if isinstance(content, str) else None

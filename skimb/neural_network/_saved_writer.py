@@ -31,6 +31,7 @@ from skimb.neural_network._saved_classes import (
 from skimb.neural_network._saved_equality import are_copies
 from skimb.neural_network._saved_modules import backbone_state, loss_state, same_loss
 from skimb.neural_network._saved_networks import network_state
+from skimb.neural_network._saved_sklearn import FUNCTIONS, INSTEAD
 
 __all__ = ["Writer"]
 
@@ -93,6 +94,8 @@ class Writer:
             return "device", str(value)
         if isinstance(value, np.ufunc):
             return "ufunc", value.__name__
+        if FUNCTIONS.get(getattr(value, "__name__", None)) is value:
+            return "function", value.__name__
         if type(value) is OrderedDict:
             return "ordered", encode([list(pair) for pair in value.items()], self.encoder.name)
         if isinstance(value, type):
@@ -101,6 +104,11 @@ class Writer:
             found = self._once(value, self._object)
         if found is None:
             place = self.encoder.name.removeprefix("model.")
+            package = str(getattr(value, "__module__", "")).partition(".")[0]
+            if package in ("sklearn", "imblearn"):
+                raise ValueError(
+                    f"`{place}` is {_named(value)}, which can be written to no file. {INSTEAD}."
+                )
             raise ValueError(
                 f"`{place}` is {_named(value)}, which can be written to no file: it is neither "
                 "plain nor an object of skimb, "
