@@ -16,7 +16,7 @@ from skimb._engine import (
     resolve_device,
     seeded,
 )
-from skimb._networks import MODULES, PretrainedBackbone, build_module
+from skimb._networks import PretrainedBackbone
 from skimb._params import check_parameters
 from skimb._warnings import warn
 from skimb.neural_network._class_target import ClassTarget, Posterior
@@ -35,6 +35,7 @@ from skimb.neural_network._saved_classes import (
     with_defaults,
     write_requests,
 )
+from skimb.neural_network._saved_shapes import build_network, check_module
 
 __all__ = ["network_again", "network_state"]
 
@@ -102,7 +103,8 @@ def network_state(estimator):
             )
         target, loss = None, None
     else:
-        _check_module(estimator, net.module_.network)
+        n_outputs = len(net.target.classes) if isinstance(net.target, ClassTarget) else 1
+        check_module(estimator, net.module_.network, n_outputs)
         target, loss = _target_state(net.target)
     state = net_state(net)
     own = state.pop("loss")
@@ -134,23 +136,6 @@ def _is_of_torch(optimizer):
         and issubclass(optimizer, torch.optim.Optimizer)
         and optimizer.__module__.startswith("torch.optim.")
     )
-
-
-def _check_module(estimator, network):
-    """Refuse a module that was set after the training."""
-    module = estimator.module
-    if isinstance(module, str):
-        is_own = isinstance(network, MODULES[module])
-    elif isinstance(module, type):
-        is_own = isinstance(network, module)
-    else:
-        is_own = _is_backbone(module) or not isinstance(module, nn.Module)
-        is_own = is_own or isinstance(network, type(module))
-    if not is_own:
-        raise ValueError(
-            f"`module`={module!r} was set after `fit`, and the network is a "
-            f"{type(network).__name__}. Set it back, or fit the estimator."
-        )
 
 
 def _target_state(target):
@@ -245,15 +230,7 @@ def _trained_again(estimator, parts):
         state["views"] = None if made.views is None else made.views.steps
     n_outputs = len(target.classes) if isinstance(target, ClassTarget) else 1
     with seeded(0, device), torch.inference_mode(False), torch.enable_grad():
-        network = build_module(
-            estimator.module,
-            image_shape=estimator.image_shape_,
-            n_outputs=n_outputs,
-            prior=None,
-            device=device,
-            cosine_head=getattr(estimator.loss_, "needs_cosine_head", False),
-            params=estimator.module_params,
-        )
+        network = build_network(estimator, n_outputs, state["tensors"], device)
         estimator.net_ = net_again(
             target.net_class,
             network,

@@ -26,9 +26,14 @@ from skimb.neural_network._saved_modules import (
     tensor_again,
 )
 from skimb.neural_network._saved_networks import network_again
-from skimb.neural_network._saved_sklearn import FUNCTIONS
+from skimb.neural_network._saved_shapes import is_network_class
+from skimb.neural_network._saved_sklearn import FUNCTIONS, full_name
 
 __all__ = ["Reader", "fields"]
+
+
+#: The bytes of tensors that are copied for each place where a file names them again.
+MOST_COPIED = 2**26
 
 
 def fields(content, *names):
@@ -77,6 +82,8 @@ class Reader:
         # A class of a script is in another module once the script is imported.
         self.classes = {cls.__qualname__: cls for cls in classes}
         self._made: dict = {}
+        self._tensors: dict = {}
+        self._n_copied = 0
         self._taken = set()
 
     def read(self, node) -> Any:
@@ -133,7 +140,15 @@ class Reader:
 
     def _tensor(self, content):
         values, kind = fields(content, "values", "type")
-        return tensor_again(self.read(values), kind)
+        array = self.read(values)
+        key = values.get("array"), bool(values.get("is_transposed")), kind
+        if key not in self._tensors:
+            self._tensors[key] = tensor_again(array, kind)
+            return self._tensors[key]
+        self._n_copied += self._tensors[key].nbytes
+        # A small file may name one array often. Networks copy their tensors once more anyway.
+        is_few = self._n_copied <= MOST_COPIED
+        return self._tensors[key].clone() if is_few else self._tensors[key]
 
     def _device(self, content):
         if not isinstance(content, str):
@@ -195,6 +210,10 @@ class Reader:
                 raise ValueError(
                     f"The file names a path as `{name}` of {cls.__name__}, and skimb writes none."
                 )
+        module = state.get("module")
+        is_given = module is self.handed_in.get("module")
+        if isinstance(module, type) and not is_given and not is_network_class(module):
+            raise ValueError(f"The file names {full_name(module)}, which is no network of skimb.")
         return state
 
     def _network(self, content):

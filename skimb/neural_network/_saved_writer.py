@@ -230,13 +230,16 @@ class Writer:
 
     def _or_left_out(self, cls, name, value):
         """Return the JSON of a parameter, or that of its default if it cannot be written."""
-        before = set(self.encoder.arrays), dict(self._numbers), dict(self._tensors)
+        names = ("_numbers", "_tensors", "_roles", "handed_in", "left_out")
+        arrays = set(self.encoder.arrays)
+        before = {known: vars(self)[known].copy() for known in names}
         try:
             return self.write(value, name)
         except ValueError:
-            for extra in set(self.encoder.arrays) - before[0]:
+            # Nothing of the part that could be written may stay.
+            for extra in set(self.encoder.arrays) - arrays:
                 del self.encoder.arrays[extra]
-            self._numbers, self._tensors = before[1:]
+            vars(self).update(before)
             return self._left_out(cls, name, value)
 
     def _left_out(self, cls, name, value):
