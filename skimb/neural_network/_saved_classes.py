@@ -18,7 +18,7 @@ from skimb._pixel_values import PixelLevels
 from skimb.neural_network._saved_sklearn import (
     INSTEAD,
     OF_SAMPLER,
-    PARTS,
+    PRIVATE_PARTS,
     full_name,
     is_public,
     parameters_of,
@@ -36,7 +36,7 @@ __all__ = [
     "default_of",
     "forbidden_attributes",
     "full_name",
-    "is_plain",
+    "is_no_path",
     "known_class",
     "make_object",
     "parameters_of",
@@ -107,7 +107,7 @@ def known_class(name):
         raise refusal
     is_kind = issubclass(cls, BaseEstimator) or _is_splitter(cls)
     # Their private classes give arrays of the file to compiled code, which does not check them.
-    if name not in PARTS and not (is_kind and (parts[0] == "skimb" or is_public(cls))):
+    if name not in PRIVATE_PARTS and not (is_kind and (parts[0] == "skimb" or is_public(cls))):
         raise refusal
     return cls
 
@@ -143,8 +143,8 @@ def torch_class(name):
     raise ValueError(f"{name!r} is no layer, optimiser or network of torch or skimb.")
 
 
-def is_plain(value):
-    """Return whether a parameter that may be a path is none."""
+def is_no_path(value):
+    """Return whether a parameter that may be a path is no path: None or a bool."""
     return value is None or isinstance(value, bool)
 
 

@@ -9,11 +9,16 @@ from torch import nn
 
 __all__ = ["are_copies"]
 
-#: Random generators go on from where they are, and a copy may be elsewhere.
-RANDOM = (np.random.RandomState, np.random.Generator, torch.Generator)
+#: Random generators go on from where they are, and a copy may be elsewhere; handles count hooks.
+OF_ONE_OBJECT = (
+    np.random.RandomState,
+    np.random.Generator,
+    torch.Generator,
+    torch.utils.hooks.RemovableHandle,
+)
 
-#: Attributes of every module of torch that say nothing about what it computes.
-NOT_COMPARED = {"training", "_parameters", "_buffers", "_modules"}
+#: Attributes of every module of torch; its tensors and layers are compared by their names.
+NOT_COMPARED = set(vars(nn.Module()))
 
 
 def are_copies(first, second):
@@ -53,7 +58,7 @@ def _compare(first, second, open_pairs):
             _compare(one, other, open_pairs) for one, other in zip(these, those, strict=True)
         )
 
-    if isinstance(first, RANDOM):
+    if isinstance(first, OF_ONE_OBJECT):
         return True
     if isinstance(first, torch.Tensor):
         return first.dtype == second.dtype and torch.equal(first.cpu(), second.cpu())
@@ -80,11 +85,17 @@ def _compare(first, second, open_pairs):
 
 def _of_module(module):
     """Return all of a module but the values of its weights, which the file has."""
-    weights = {**module._parameters, **module._buffers}
-    kept = module._non_persistent_buffers_set
+    buffers = dict(module.named_buffers(recurse=False))
+    in_file = {**dict(module.named_parameters(recurse=False)), **buffers}
+    written = module.state_dict()
     return [
-        {name: None if v is None else (v.shape, v.dtype) for name, v in weights.items()},
-        {name: weights[name] for name in sorted(kept) if name in weights},
-        dict(module._modules),
+        {name: _form(values) for name, values in in_file.items()},
+        {name: values for name, values in buffers.items() if name not in written},
+        dict(module.named_children()),
         {name: value for name, value in vars(module).items() if name not in NOT_COMPARED},
     ]
+
+
+def _form(values):
+    # A lazy layer has no shape before the first images.
+    return None if nn.parameter.is_lazy(values) else (tuple(values.shape), values.dtype)

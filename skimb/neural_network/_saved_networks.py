@@ -40,7 +40,7 @@ from skimb.neural_network._saved_shapes import build_network, check_module
 __all__ = ["network_again", "network_state"]
 
 #: The parts of a network, apart from the attributes of its estimator.
-PARTS = ("net", "target", "read", "loss_of_net", "loss_of_target")
+NET_ENTRIES = ("net", "target", "read", "loss_of_net", "loss_of_target")
 
 #: The most pixels of an image for which a network is built.
 MOST_PIXELS = 2**26
@@ -49,7 +49,7 @@ MOST_PIXELS = 2**26
 OF_IMAGES = ("n_features_in_", "image_shape_", "value_range_", "_fitted_on_rows", "_given_range")
 
 #: Those of estimators that were trained.
-OF_TRAINING = ("history_", "n_iter_", "validation_indices_", "loss_", "_levels")
+TRAINED_ATTRIBUTES = ("history_", "n_iter_", "validation_indices_", "loss_", "_levels")
 
 #: Those of the target.
 OF_TARGET = {
@@ -93,7 +93,7 @@ def network_state(estimator):
     net = attributes.pop("net_")
     if isinstance(estimator, CNNEmbedder) and not _is_backbone(estimator.estimator_):
         # The net is that of the estimator.
-        return {"attributes": attributes, **dict.fromkeys(PARTS)}
+        return {"attributes": attributes, **dict.fromkeys(NET_ENTRIES)}
     if isinstance(estimator, CNNEmbedder):
         backbone = estimator.estimator
         if not _is_backbone(backbone):
@@ -183,7 +183,7 @@ def network_again(cls, attributes, parts):
     ValueError
         If the state is not that of such an estimator.
     """
-    if set(parts) != set(PARTS):
+    if set(parts) != set(NET_ENTRIES):
         raise ValueError(f"The file lacks parts of {cls.__name__}.")
     names, attributes = parameters_of(cls), with_defaults(cls, attributes)
     fitted = {name: value for name, value in attributes.items() if name not in names}
@@ -202,7 +202,7 @@ def network_again(cls, attributes, parts):
 
 def _check_form(cls, fitted):
     """Refuse attributes that are missing, or of a size for which no network could be built."""
-    wanted = {*OF_IMAGES, *(OF_TRAINING if issubclass(cls, BaseCNN) else ())}
+    wanted = {*OF_IMAGES, *(TRAINED_ATTRIBUTES if issubclass(cls, BaseCNN) else ())}
     lacking = sorted(wanted - set(fitted))
     if lacking:
         raise ValueError(f"The file lacks the attributes {lacking} of {cls.__name__}.")

@@ -12,7 +12,7 @@ from skimb.neural_network._embedder import CNNEmbedder
 from skimb.neural_network._saved_classes import (
     HANDED_IN,
     WITHOUT_FILE,
-    is_plain,
+    is_no_path,
     known_class,
     make_object,
     parameters_of,
@@ -29,14 +29,14 @@ from skimb.neural_network._saved_networks import network_again
 from skimb.neural_network._saved_shapes import is_network_class
 from skimb.neural_network._saved_sklearn import FUNCTIONS, full_name
 
-__all__ = ["Reader", "fields"]
+__all__ = ["Reader", "entries_of"]
 
 
 #: The bytes of tensors that are copied for each place where a file names them again.
 MOST_COPIED = 2**26
 
 
-def fields(content, *names):
+def entries_of(content, *names):
     """Return the values of these names of a JSON object that has no others."""
     if not isinstance(content, dict) or set(content) != set(names):
         found = sorted(map(str, content)) if isinstance(content, dict) else repr(content)[:80]
@@ -139,7 +139,7 @@ class Reader:
     # ------------------------------------------------------------------------- values
 
     def _tensor(self, content):
-        values, kind = fields(content, "values", "type")
+        values, kind = entries_of(content, "values", "type")
         array = self.read(values)
         key = values.get("array"), bool(values.get("is_transposed")), kind
         if key not in self._tensors:
@@ -184,7 +184,7 @@ class Reader:
         return self._made[content]
 
     def _handed_in(self, content):
-        role, _, tensors = fields(content, "role", "used", "tensors")
+        role, _, tensors = entries_of(content, "role", "used", "tensors")
         if role not in HANDED_IN or self.handed_in.get(role) is None:
             raise ValueError(f"The file asks for {role!r}, which cannot be handed in.")
         given = self.handed_in[role]
@@ -194,7 +194,7 @@ class Reader:
     # ------------------------------------------------------------------------ objects
 
     def _object(self, content):
-        name, size, state = fields(content, "class", "n_attributes", "state")
+        name, size, state = entries_of(content, "class", "n_attributes", "state")
         cls = known_class(name)
         return make_object(cls, self._attributes(cls, state, size), self.version)
 
@@ -206,7 +206,7 @@ class Reader:
                 f"{cls.__name__} was written with {size} attributes. The file holds {len(state)}."
             )
         for name in WITHOUT_FILE:
-            if name in parameters_of(cls) and not is_plain(state.get(name)):
+            if name in parameters_of(cls) and not is_no_path(state.get(name)):
                 raise ValueError(
                     f"The file names a path as `{name}` of {cls.__name__}, and skimb writes none."
                 )
@@ -217,7 +217,7 @@ class Reader:
         return state
 
     def _network(self, content):
-        name, size, state, net = fields(content, "class", "n_attributes", "state", "net")
+        name, size, state, net = entries_of(content, "class", "n_attributes", "state", "net")
         cls = self.classes.get(str(name).rpartition(":")[2])
         if cls is None:
             cls = self._known(name)
@@ -226,10 +226,8 @@ class Reader:
         return network_again(cls, self._attributes(cls, state, size), self._state(net))
 
     def _own(self, content):
-        name, state = fields(content, "class", "state")
+        name, state = entries_of(content, "class", "state")
         cls = self.classes.get(str(name).rpartition(":")[2])
-        if cls is None and isinstance(name, str) and name.startswith("skimb."):
-            cls = known_class(name)
         if cls is None or not hasattr(cls, "from_saved"):
             raise self._unknown(name)
         return cls.from_saved(self._state(state))
@@ -241,17 +239,19 @@ class Reader:
             raise self._unknown(name) from exc
 
     def _unknown(self, name):
+        # A class that was made in a function has the name of the function before its own.
+        short = str(name).rpartition(":")[2].rpartition(".")[2]
         return ValueError(
             f"The file holds an object of {name!r}, a class that is not skimb's own. Give it: "
-            f"load(path, classes=[{str(name).rpartition(':')[2]}])."
+            f"load(path, classes=[{short}])."
         )
 
     def _loss(self, content):
-        name, state = fields(content, "class", "state")
+        name, state = entries_of(content, "class", "state")
         return loss_again(name, self._state(state))
 
     def _backbone(self, content):
-        (state,) = fields(content, "state")
+        (state,) = entries_of(content, "state")
         # A module of the user's own stands for a backbone only if the file asks for no module.
         if self.handed_in.get("module") is not None and "module" not in self.asked:
             # Its tensors are checked where the network is built.
@@ -267,9 +267,9 @@ class Reader:
         return backbone_again(self._state(state))
 
     def _scaled_linear(self, content):
-        (state,) = fields(content, "state")
+        (state,) = entries_of(content, "state")
         return scaled_linear_again(self._state(state))
 
     def _search(self, content):
-        (best,) = fields(content, "best")
+        (best,) = entries_of(content, "best")
         return self.read(best)

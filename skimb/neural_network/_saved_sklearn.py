@@ -10,7 +10,7 @@ __all__ = [
     "FUNCTIONS",
     "INSTEAD",
     "OF_SAMPLER",
-    "PARTS",
+    "PRIVATE_PARTS",
     "full_name",
     "is_public",
     "parameters_of",
@@ -78,7 +78,7 @@ FITTED = {
 }
 
 #: Private objects that are attributes of such estimators.
-PARTS = {
+PRIVATE_PARTS = {
     "sklearn.calibration:_CalibratedClassifier",
     "sklearn.calibration:_SigmoidCalibration",
     "sklearn.calibration:_TemperatureScaling",
@@ -165,7 +165,7 @@ def refused_attributes(cls, names):
         return []
     is_sampler = hasattr(cls, "fit_resample")
     is_foreign = package.partition(".")[0] in ("sklearn", "imblearn")
-    if not is_sampler and (not is_foreign or full_name(cls) in PARTS):
+    if not is_sampler and (not is_foreign or full_name(cls) in PRIVATE_PARTS):
         return []
     allowed = {*parameters_of(cls), *SETTINGS, *(OF_SAMPLER if is_sampler else ())}
     return sorted(set(names) - allowed)

@@ -22,7 +22,7 @@ from skimb.neural_network._saved_classes import (
     check_own,
     default_of,
     full_name,
-    is_plain,
+    is_no_path,
     known_class,
     parameters_of,
     state_of,
@@ -39,7 +39,7 @@ __all__ = ["Writer"]
 LOSSES = ("loss_", "loss_of_net", "loss_of_target")
 
 #: Parameters that only a training reads. What cannot be written comes back as the default.
-OF_TRAINING = (
+TRAINING_PARAMETERS = (
     "callbacks",
     "cv",
     "density",
@@ -216,11 +216,11 @@ class Writer:
         parameters = parameters_of(cls) if isinstance(owner, BaseEstimator) else ()
         written = {}
         for name, value in state.items():
-            if name in WITHOUT_FILE and name in parameters and not is_plain(value):
+            if name in WITHOUT_FILE and name in parameters and not is_no_path(value):
                 written[name] = self._left_out(cls, name, value)
             elif name in HANDED_IN and name in parameters and _is_of_skimb(cls):
                 written[name] = self._or_handed_in(name, value)
-            elif name in OF_TRAINING and name in parameters:
+            elif name in TRAINING_PARAMETERS and name in parameters:
                 written[name] = self._or_left_out(cls, name, value)
             elif name in LOSSES:
                 written[name] = self._or_handed_in("loss", value, name)

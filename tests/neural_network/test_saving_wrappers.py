@@ -31,6 +31,7 @@ from torch import nn
 from skimb.ensemble import ReBaggRegressor
 from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, load, save
+from skimb.neural_network._saved_equality import are_copies
 from skimb.over_sampling import SMOTE, RandomOverSampler
 
 X = np.random.RandomState(0).rand(60, 8, 8).astype(np.float32)
@@ -251,6 +252,35 @@ def test_different_objects_for_one_role_are_refused_as_load_gets_one(role, first
     assert not path.exists()
 
 
+class Masked(nn.Module):
+    """A network with a buffer that no file has."""
+
+    def __init__(self, mask):
+        super().__init__()
+        self.register_buffer("mask", torch.tensor(mask), persistent=False)
+        self.layer = nn.Linear(64, 2)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1)) * self.mask
+
+
+def test_copies_differ_in_weights_alone():
+    assert are_copies(of_relu(1, 2), of_relu(1, 2))
+    assert not are_copies(of_relu(1, 2), of_relu(1, 3))
+    assert are_copies(Masked([1.0, 1.0]), Masked([1.0, 1.0]))
+    assert not are_copies(Masked([1.0, 1.0]), Masked([1.0, 2.0]))
+    assert are_copies(nn.LazyLinear(2), nn.LazyLinear(2))
+    assert not are_copies(nn.LazyLinear(2), nn.LazyLinear(3))
+    assert are_copies([np.arange(3), {"a": (1, None)}], [np.arange(3), {"a": (1, None)}])
+    assert not are_copies([np.arange(3)], [np.arange(3.0)])
+    assert are_copies(Weighted(1.0).forward, Weighted(1.0).forward)
+    assert not are_copies(Weighted(1.0).forward, Weighted(2.0).forward)
+    first, second = [], []
+    first.append(first)
+    second.append(second)
+    assert are_copies(first, second)
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -315,6 +345,16 @@ def test_a_class_of_ones_own_joins_by_two_methods(path):
     assert isinstance(again[-1], Shifted)
     with pytest.raises(ValueError, match=r"load\(path, classes=\[Shifted\]\)"):
         load(path)
+
+
+def test_the_error_for_a_class_of_a_function_names_code_that_runs(path):
+    class Local(Shifted):
+        pass
+
+    save(Local(quick()).fit(X, Y), path)
+    with pytest.raises(ValueError, match=r"load\(path, classes=\[Local\]\)"):
+        load(path)
+    assert isinstance(load(path, classes=[Local]), Local)
 
 
 def test_a_class_without_these_methods_is_refused_with_the_fix(path):
