@@ -11,6 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from skimb._archive_checks import check_text, checked_dtype, random_again
 from skimb._files import replacing
 
 __all__ = ["Decoder", "Encoder", "read_archive", "write_archive"]
@@ -93,7 +94,7 @@ class Encoder:
             return {"slice": [self.encode(part) for part in (value.start, value.stop, value.step)]}
         if isinstance(value, np.generic | np.dtype | np.ndarray):
             return self._numpy(value, name)
-        if type(value) is np.random.RandomState:
+        if type(value) is np.random.RandomState and _is_mersenne_twister(value):
             return {"RandomState": self.encode(value.get_state(legacy=False), name)}
         if type(value) is np.random.Generator:
             return {"Generator": self.encode(value.bit_generator.state, name)}
@@ -119,7 +120,9 @@ class Encoder:
             if value.dtype.kind in STORED and value.dtype.itemsize <= 8:
                 return self._array(value, name)
             if value.dtype.kind in "UO":
-                content = self.encode(value.ravel().tolist(), name)
+                values = value.ravel().tolist()
+                check_text(value.dtype, values)
+                content = self.encode(values, name)
                 return {"values": content, "shape": list(value.shape), "dtype": value.dtype.str}
         if isinstance(value, np.generic) and value.dtype.kind in STORED + "U":
             return {"scalar": self.encode(value.item()), "dtype": value.dtype.str}
@@ -139,6 +142,11 @@ class Encoder:
             unique = f"{name or 'array'}#{number}"
         self.arrays[unique] = stored.reshape(value.T.shape if is_transposed else value.shape)
         return {"array": unique} | ({"is_transposed": True} if is_transposed else {})
+
+
+def _is_mersenne_twister(rng):
+    # NumPy sets the state of no other RandomState.
+    return rng.get_state(legacy=False)["bit_generator"] == "MT19937"
 
 
 class Decoder:
@@ -205,10 +213,10 @@ class Decoder:
         return slice(start, stop, step)
 
     def _dtype(self, kind, content, node):
-        return np.dtype(_checked_dtype(content))
+        return np.dtype(checked_dtype(content))
 
     def _scalar(self, kind, content, node):
-        return np.dtype(_checked_dtype(node["dtype"])).type(self.decode(content))
+        return np.dtype(checked_dtype(node["dtype"])).type(self.decode(content))
 
     def _array(self, kind, content, node):
         if content not in self.arrays:
@@ -217,22 +225,14 @@ class Decoder:
         return array.T if node.get("is_transposed") else array
 
     def _values(self, kind, content, node):
-        values = np.empty(len(content), dtype=_checked_dtype(node["dtype"]))
-        values[:] = self.decode(content)
+        dtype, decoded = np.dtype(checked_dtype(node["dtype"])), self.decode(content)
+        check_text(dtype, decoded)
+        values = np.empty(len(decoded), dtype=dtype)
+        values[:] = decoded
         return values.reshape(node["shape"])
 
     def _random(self, kind, content, node):
-        state = self.decode(content)
-        if kind == "RandomState":
-            made: Any = np.random.RandomState()
-            made.set_state(state)
-            return made
-        name = state["bit_generator"]
-        if name not in ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"):
-            raise ValueError(f"The file names the random generator {name!r}, which is none.")
-        made = getattr(np.random, name)()
-        made.state = state
-        return np.random.Generator(made)
+        return random_again(kind, self.decode(content))
 
 
 #: How the decoder reads each kind of node.
@@ -259,12 +259,6 @@ OTHERS = {
     "array": {"is_transposed"},
     "values": {"shape", "dtype"},
 }
-
-
-def _checked_dtype(text):
-    if not isinstance(text, str) or text[1:2] not in set(STORED + "UO") or len(text) > 12:
-        raise ValueError(f"The file names the dtype {_shown(text)}, which is none.")
-    return text
 
 
 def _shown(node):

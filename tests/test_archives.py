@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import struct
 
 import numpy as np
@@ -77,6 +78,57 @@ def test_random_generators_go_on_where_they_were(make):
     rng.normal(size=3)
     again = round_trip(rng)
     assert np.array_equal(rng.normal(size=5), again.normal(size=5))
+
+
+GENERATORS = [
+    np.random.RandomState(0),
+    *(
+        np.random.Generator(getattr(np.random, name)(0))
+        for name in ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
+    ),
+]
+
+
+@pytest.mark.parametrize("rng", GENERATORS, ids=str)
+def test_states_of_random_generators_that_would_read_foreign_memory_are_refused(rng):
+    rng.integers(5) if hasattr(rng, "integers") else rng.normal()
+    encoder = Encoder()
+    node = encoder.encode(rng)
+    text = json.dumps(node)
+    n_changed = 0
+    for name in ("pos", "buffer_pos", "has_uint32", "has_gauss", "state", "inc"):
+        for value in (10**9, -1, 2**200, 1.5, None):
+            if name in ("state", "inc") and value == 10**9:
+                continue
+            changed = re.sub(rf'\["{name}", \d+\]', json.dumps([name, value]), text)
+            if changed != text:
+                n_changed += 1
+                with pytest.raises(ValueError, match="that is none"):
+                    Decoder(encoder.arrays).decode(json.loads(changed))
+    assert n_changed or encoder.arrays
+    for name, array in encoder.arrays.items():
+        for other in (array[:-1], array.astype(np.float64), array[None], np.append(array, 1)):
+            with pytest.raises(ValueError, match="that is none"):
+                Decoder({**encoder.arrays, name: other}).decode(json.loads(text))
+
+
+def test_a_random_state_that_numpy_cannot_restore_is_refused_when_it_is_written():
+    with pytest.raises(ValueError, match="cannot be written"):
+        Encoder().encode(np.random.RandomState(np.random.PCG64(0)))
+
+
+@pytest.mark.parametrize("dtype", ["<U500000000", "<U999999999", "9f8", "(9,)f8", "f8,f8", "<V9"])
+def test_types_by_which_a_small_file_would_fill_the_memory_are_refused(dtype):
+    node = {"values": ["x"] * 3, "shape": [3], "dtype": dtype}
+    with pytest.raises(ValueError, match=r"texts of the type|names the dtype"):
+        Decoder({}).decode(node)
+
+
+def test_an_array_of_text_with_one_long_text_is_refused_when_it_is_written():
+    with pytest.raises(ValueError, match="Give it the dtype object"):
+        round_trip(np.array(["x" * 10**4] + [""] * 10**4))
+    long = np.array(["x" * 10**4] + [""] * 10**4, dtype=object)
+    assert np.array_equal(round_trip(long), long)
 
 
 @pytest.mark.parametrize("value", [print, object(), np.array([1j]), np.datetime64("2020-01-01")])

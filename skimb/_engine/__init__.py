@@ -25,7 +25,7 @@ from skimb._engine._runtime import (
     with_live_threads,
 )
 from skimb._engine._sample_weights import class_weighted, exponent_of, mean_one, scaled_down
-from skimb._engine._saved_net import net_again, net_state, take_tensors
+from skimb._engine._saved_net import check_tensors, net_again, net_state, take_tensors
 from skimb._engine._snapshot import snapshot
 from skimb._engine._standardized import Standardized
 from skimb._engine._target import Target
@@ -63,6 +63,7 @@ __all__ = [
     "by_blocks",
     "check_checkpoint_folder",
     "check_net_callbacks",
+    "check_tensors",
     "class_weighted",
     "dataset_of",
     "digest_of",

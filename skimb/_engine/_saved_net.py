@@ -1,5 +1,8 @@
 """The state of a trained net without its data, and the net that has this state again."""
 
+import math
+import os
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -13,10 +16,18 @@ from skimb._engine._standardized import Standardized
 from skimb._engine._weighted_loss import WeightedLoss
 from skimb._networks import lay_out
 
-__all__ = ["net_again", "net_state", "take_tensors"]
+__all__ = ["check_tensors", "net_again", "net_state", "take_tensors"]
 
-#: Settings of a net that are numbers.
-SETTINGS = ("lr", "max_epochs", "batch_size", "seed", "multiply_adds", "num_workers", "verbose")
+#: Settings of a net that are numbers, with the type, the least and the largest value of each.
+SETTINGS = {
+    "lr": (Real, 0, math.inf),
+    "max_epochs": (Integral, 0, 2**31),
+    "batch_size": (Integral, 1, 2**31),
+    "seed": (Integral, 0, 2**32 - 1),
+    "multiply_adds": (Real, 0, 2**63),
+    "num_workers": (Integral, 0, 2**10),
+    "verbose": (Integral, 0, 2**31),
+}
 
 
 def net_state(net):
@@ -99,9 +110,7 @@ def net_again(net_class, network, state, *, target, read, device):
     for name, parameter in module.named_parameters():
         parameter.requires_grad_(name not in frozen)
     module.eval()
-    settings = state["settings"]
-    if sorted(settings) != sorted(SETTINGS):
-        raise ValueError(f"A net has the settings {sorted(SETTINGS)}. Got {sorted(settings)}.")
+    settings = _checked_settings(state["settings"])
     optimizer: Any = state["optimizer"]
     options = state["options"]
     if optimizer is None:
@@ -128,6 +137,17 @@ def net_again(net_class, network, state, *, target, read, device):
     return net
 
 
+def _checked_settings(settings):
+    """Return settings of a file, with no more processes than there are processors."""
+    if not isinstance(settings, dict) or set(settings) != set(SETTINGS):
+        raise ValueError(f"A net has the settings {sorted(SETTINGS)}. Got {settings!r}.")
+    for name, (kind, least, largest) in SETTINGS.items():
+        value = settings[name]
+        if not isinstance(value, kind) or not least <= value <= largest:
+            raise ValueError(f"The file holds {name}={value!r} as a setting of the net.")
+    return {**settings, "num_workers": min(settings["num_workers"], os.cpu_count() or 1)}
+
+
 def take_tensors(module, tensors, name):
     """Load tensors into a module, whose names, shapes and types must be the same.
 
@@ -146,7 +166,30 @@ def take_tensors(module, tensors, name):
     ValueError
         If they differ.
     """
-    own = module.state_dict()
+    check_tensors(module.state_dict(), tensors, name)
+    try:
+        module.load_state_dict(dict(tensors), strict=True)
+    except RuntimeError as exc:
+        raise ValueError(f"The file does not fit {name}: {exc}") from exc
+
+
+def check_tensors(own, tensors, name):
+    """Refuse tensors that are not those of a module.
+
+    Parameters
+    ----------
+    own : dict of str to Tensor
+        The tensors of the module, which may be on the device ``"meta"``.
+    tensors : dict of str to Tensor
+        The tensors of the file.
+    name : str
+        What the module is, for errors.
+
+    Raises
+    ------
+    ValueError
+        If they differ in names, shapes or types.
+    """
     lacking, foreign = sorted(set(own) - set(tensors)), sorted(set(tensors) - set(own))
     if lacking or foreign:
         shown = [f"lacks {lacking[:3]}"] if lacking else []
@@ -163,7 +206,3 @@ def take_tensors(module, tensors, name):
                 f"The file does not fit {name}: {key!r} is of shape {tuple(given.shape)} and type "
                 f"{given.dtype}, but {tuple(wanted.shape)} and {wanted.dtype} are wanted."
             )
-    try:
-        module.load_state_dict(dict(tensors), strict=True)
-    except RuntimeError as exc:
-        raise ValueError(f"The file does not fit {name}: {exc}") from exc

@@ -11,14 +11,48 @@ __all__ = ["backbone_config", "build_backbone"]
 
 #: Entries by which a configuration could make transformers download files, or run code of others.
 FOREIGN = {
+    "architecture",
+    "attn_implementation",
     "auto_map",
     "backbone",
     "backbone_kwargs",
     "custom_pipelines",
+    "experts_implementation",
+    "model_args",
     "quantization_config",
     "trust_remote_code",
     "use_pretrained_backbone",
     "use_timm_backbone",
+}
+
+#: The kinds of networks of transformers that are made for a file: those that read images alone, are
+#: built of layers of torch, and hold no other model. Other kinds may name files or code.
+MODEL_TYPES = {
+    "beit",
+    "convnext",
+    "convnextv2",
+    "cvt",
+    "data2vec-vision",
+    "deit",
+    "dinov2",
+    "dinov2_with_registers",
+    "dinov3_convnext",
+    "dinov3_vit",
+    "efficientnet",
+    "hiera",
+    "ijepa",
+    "levit",
+    "mobilenet_v2",
+    "mobilevit",
+    "poolformer",
+    "pvt",
+    "pvt_v2",
+    "regnet",
+    "resnet",
+    "swin",
+    "swinv2",
+    "vit",
+    "vit_msn",
 }
 
 #: The ways to compute attention that transformers brings along; others are downloaded.
@@ -56,11 +90,11 @@ def backbone_config(backbone):
         own = network.model.config
         found = json.loads(own.to_json_string(use_diff=False))
         attention = getattr(own, "_attn_implementation", None)
-        if not FOREIGN & _used(found):
+        is_known = found.get("model_type") in MODEL_TYPES
+        found = {name: value for name, value in found.items() if _is_written(name, value)}
+        if is_known and not _foreign(found):
             config["source"] = "transformers"
-            config["architecture"] = {
-                name: value for name, value in found.items() if _is_written(name, value)
-            }
+            config["architecture"] = found
             config["attention"] = attention if attention in ATTENTION else None
         return config
     cfg = getattr(network, "pretrained_cfg", None) or {}
@@ -77,14 +111,17 @@ def _is_written(name, value):
     return not name.startswith("_") and name not in ("architectures", "transformers_version")
 
 
-def _used(found):
-    """Return the names of all entries with a value, at any depth."""
+def _foreign(found):
+    """Return the names of entries, at any depth, that could bring files or code of others."""
     names = set()
-    for name, value in found.items():
-        if value not in (None, False, {}, []):
-            names.add(name)
-        if isinstance(value, dict):
-            names |= _used(value)
+    if isinstance(found, dict):
+        for name, value in found.items():
+            if name.startswith("_") or (name in FOREIGN and value not in (None, False, {}, [])):
+                names.add(name)
+            names |= _foreign(value)
+    elif isinstance(found, list):
+        for value in found:
+            names |= _foreign(value)
     return names
 
 
@@ -147,14 +184,18 @@ def _of_transformers(config, n_tensors):
     from transformers import AutoConfig, AutoModel
 
     architecture = config["architecture"]
-    if not isinstance(architecture, dict) or FOREIGN & _used(architecture):
-        raise ValueError("its description names files of others.")
+    if not isinstance(architecture, dict) or not _is_json(architecture):
+        raise ValueError("its description is not as skimb writes it.")
+    if foreign := _foreign(architecture):
+        raise ValueError(f"its description names files or code of others: {sorted(foreign)}.")
     _check_sizes(architecture, max(n_tensors, FEW))
     attention = config["attention"]
     if attention is not None and attention not in ATTENTION:
         raise ValueError(f"it computes attention by {attention!r}.")
-    options = {name: value for name, value in architecture.items() if not name.startswith("_")}
+    options = dict(architecture)
     kind = options.pop("model_type", None)
+    if not isinstance(kind, str) or kind not in MODEL_TYPES:
+        raise ValueError(f"networks of the kind {kind!r} are not made for a file.")
 
     def make():
         with quiet():
@@ -173,6 +214,14 @@ def _of_transformers(config, n_tensors):
     return make
 
 
+def _is_json(value):
+    if isinstance(value, dict):
+        return all(type(key) is str and _is_json(part) for key, part in value.items())
+    if type(value) is list:
+        return all(map(_is_json, value))
+    return value is None or type(value) in (bool, int, float, str)
+
+
 def _check_sizes(value, most_layers, name=""):
     """Refuse numbers with which building a network would take for ever."""
     if isinstance(value, dict):
@@ -181,10 +230,15 @@ def _check_sizes(value, most_layers, name=""):
     elif isinstance(value, list):
         for part in value:
             _check_sizes(part, most_layers, name)
-    elif isinstance(value, int) and not isinstance(value, bool):
-        is_of_layers = any(word in name for word in ("layer", "depth", "stage", "block"))
-        if abs(value) > (most_layers if is_of_layers else MOST):
-            raise ValueError(f"{name}={value} is too large.")
+        numbers = [abs(part) for part in value if type(part) is int]
+        if _counts_layers(name) and sum(numbers) > most_layers:
+            raise ValueError(f"{name}={value} are too many.")
+    elif type(value) is int and abs(value) > (most_layers if _counts_layers(name) else MOST):
+        raise ValueError(f"{name}={value} is too large.")
+
+
+def _counts_layers(name):
+    return any(word in name for word in ("layer", "depth", "stage", "block"))
 
 
 def _of_timm(config, n_tensors):

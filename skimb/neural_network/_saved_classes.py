@@ -15,6 +15,15 @@ from torch import nn
 
 from skimb._params import check_parameters
 from skimb._pixel_values import PixelLevels
+from skimb.neural_network._saved_sklearn import (
+    INSTEAD,
+    OF_SAMPLER,
+    PRIVATE_PARTS,
+    full_name,
+    is_public,
+    parameters_of,
+    refused_attributes,
+)
 
 __all__ = [
     "CALLBACKS",
@@ -25,10 +34,10 @@ __all__ = [
     "check_own",
     "check_ranges",
     "default_of",
+    "forbidden_attributes",
     "full_name",
-    "is_plain",
+    "is_no_path",
     "known_class",
-    "learned_of",
     "make_object",
     "parameters_of",
     "read_requests",
@@ -47,22 +56,6 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][
 #: Parts of the names of modules that are never imported for a file.
 NOT_IMPORTED = {"tests", "conftest", "externals", "__main__", "datasets", "study"}
 
-#: Objects that are no estimators, but attributes of fitted ones.
-PARTS = {
-    "sklearn.calibration:_CalibratedClassifier",
-    "sklearn.compose._column_transformer:make_column_selector",
-    "sklearn.metrics._scorer:_CurveScorer",
-    "sklearn.utils._bunch:Bunch",
-    "skimb._pixel_values:PixelLevels",
-}
-
-#: Packages whose fitted estimators give arrays to compiled code that does not check them, so that
-#: wrong ones could overwrite memory. Their unfitted estimators may be parameters.
-UNCHECKED = ("sklearn.cluster", "sklearn.neighbors", "sklearn.svm", "sklearn.tree")
-
-#: Those of them whose predictions are products of matrices.
-CHECKED = {"LinearSVC", "LinearSVR", "NearestCentroid"}
-
 #: Parameters by which a file could make a later fit read other files; they come back as defaults.
 WITHOUT_FILE = ("cache", "checkpoint", "memory")
 
@@ -77,14 +70,6 @@ NOT_WRITTEN = (CALLBACKS, "_sklearn_version", "_score_func")
 
 #: Parameters that may be objects of the user's own, which `load` gets again.
 HANDED_IN = ("module", "loss", "augmentation")
-
-#: Attributes of a fitted sampler that do not hold the samples.
-OF_SAMPLER = ("n_features_in_", "feature_names_in_", "sampling_strategy_", "_sklearn_output_config")
-
-
-def full_name(cls):
-    """Return the name of a class, as a file has it."""
-    return f"{cls.__module__}:{cls.__qualname__}"
 
 
 def known_class(name):
@@ -120,7 +105,9 @@ def known_class(name):
         raise ValueError(f"{name!r} is not known to the versions installed here: {exc}.") from exc
     if not isinstance(cls, type) or full_name(cls) != name or inspect.isabstract(cls):
         raise refusal
-    if name not in PARTS and not issubclass(cls, BaseEstimator) and not _is_splitter(cls):
+    is_kind = issubclass(cls, BaseEstimator) or _is_splitter(cls)
+    # Their private classes give arrays of the file to compiled code, which does not check them.
+    if name not in PRIVATE_PARTS and not (is_kind and (parts[0] == "skimb" or is_public(cls))):
         raise refusal
     return cls
 
@@ -156,18 +143,9 @@ def torch_class(name):
     raise ValueError(f"{name!r} is no layer, optimiser or network of torch or skimb.")
 
 
-def is_plain(value):
-    """Return whether a parameter that may be a path is none."""
+def is_no_path(value):
+    """Return whether a parameter that may be a path is no path: None or a bool."""
     return value is None or isinstance(value, bool)
-
-
-def parameters_of(cls):
-    """Return the names of the parameters of a constructor."""
-    return [
-        name
-        for name, parameter in inspect.signature(cls).parameters.items()
-        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    ]
 
 
 def default_of(cls, name):
@@ -208,11 +186,16 @@ def state_of(value):
     if hasattr(value, "fit_resample"):
         own = [*parameters_of(type(value)), *OF_SAMPLER]
         state = {name: part for name, part in state.items() if name in own}
-    foreign = _learned(type(value), state)
-    if foreign:
+    refused = set(refused_attributes(type(value), state))
+    if refused:
+        # Some constructors set more attributes than they have parameters.
+        parameters = {name: state[name] for name in parameters_of(type(value)) if name in state}
+        refused -= {name for name in vars(type(value)(**parameters)) if not name.endswith("_")}
+        state = {name: part for name, part in state.items() if name in parameters}
+    if refused:
         raise ValueError(
-            f"A fitted {type(value).__name__} cannot be written to a file: it holds the samples "
-            "or compiled objects. Use another estimator, such as LogisticRegression, or pickle."
+            f"A fitted {type(value).__name__} cannot be written to a file: it may hold the samples "
+            f"or compiled objects. {INSTEAD}."
         )
     return state
 
@@ -232,14 +215,7 @@ def _label_of(scorer):
     return parameters["pos_label"].default if "pos_label" in parameters else None
 
 
-def _learned(cls, state):
-    """Return attributes of a fitted estimator whose compiled code does not check them."""
-    if not cls.__module__.startswith(UNCHECKED) or cls.__name__ in CHECKED:
-        return []
-    return sorted(set(state) - set(parameters_of(cls)))
-
-
-def learned_of(cls, state):
+def forbidden_attributes(cls, state):
     """Return the names of attributes that a class cannot have, as a file must not set them.
 
     Parameters
@@ -255,7 +231,7 @@ def learned_of(cls, state):
     """
     if cls is Bunch:
         return [name for name in state if not isinstance(name, str)]
-    return [name for name in state if not _may_be_set(cls, name)] + _learned(cls, state)
+    return [name for name in state if not _may_be_set(cls, name)] + refused_attributes(cls, state)
 
 
 def _may_be_set(cls, name):
@@ -322,7 +298,7 @@ def make_object(cls, state, version):
     ValueError
         If an attribute cannot be set, or a parameter of the constructor is not given.
     """
-    refused = learned_of(cls, state)
+    refused = forbidden_attributes(cls, state)
     if refused:
         raise ValueError(f"{cls.__name__} has no attribute {refused[0]!r} that a file may set.")
     if cls is Bunch:
@@ -343,7 +319,8 @@ def make_object(cls, state, version):
         state["_kwargs"] = {**state.get("_kwargs", {}), "pos_label": label}
         # Only `fit` calls it, which makes a new scorer first.
         state["_score_func"] = balanced_accuracy_score
-    made = cls.__new__(cls)
+    is_fitted = not issubclass(cls, BaseEstimator) or not set(state) <= set(parameters_of(cls))
+    made = cls.__new__(cls) if is_fitted else cls(**state)
     if issubclass(cls, BaseEstimator):
         made.__setstate__({**state, "_sklearn_version": version} if _is_versioned(cls) else state)
     else:

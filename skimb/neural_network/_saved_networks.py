@@ -16,7 +16,7 @@ from skimb._engine import (
     resolve_device,
     seeded,
 )
-from skimb._networks import MODULES, PretrainedBackbone, build_module
+from skimb._networks import PretrainedBackbone
 from skimb._params import check_parameters
 from skimb._warnings import warn
 from skimb.neural_network._class_target import ClassTarget, Posterior
@@ -29,17 +29,18 @@ from skimb.neural_network._saved_classes import (
     REQUESTS,
     check_numbers,
     check_ranges,
-    learned_of,
+    forbidden_attributes,
     parameters_of,
     read_requests,
     with_defaults,
     write_requests,
 )
+from skimb.neural_network._saved_shapes import build_network, check_module
 
 __all__ = ["network_again", "network_state"]
 
 #: The parts of a network, apart from the attributes of its estimator.
-PARTS = ("net", "target", "read", "loss_of_net", "loss_of_target")
+NET_ENTRIES = ("net", "target", "read", "loss_of_net", "loss_of_target")
 
 #: The most pixels of an image for which a network is built.
 MOST_PIXELS = 2**26
@@ -48,7 +49,7 @@ MOST_PIXELS = 2**26
 OF_IMAGES = ("n_features_in_", "image_shape_", "value_range_", "_fitted_on_rows", "_given_range")
 
 #: Those of estimators that were trained.
-OF_TRAINING = ("history_", "n_iter_", "validation_indices_", "loss_", "_levels")
+TRAINED_ATTRIBUTES = ("history_", "n_iter_", "validation_indices_", "loss_", "_levels")
 
 #: Those of the target.
 OF_TARGET = {
@@ -92,7 +93,7 @@ def network_state(estimator):
     net = attributes.pop("net_")
     if isinstance(estimator, CNNEmbedder) and not _is_backbone(estimator.estimator_):
         # The net is that of the estimator.
-        return {"attributes": attributes, **dict.fromkeys(PARTS)}
+        return {"attributes": attributes, **dict.fromkeys(NET_ENTRIES)}
     if isinstance(estimator, CNNEmbedder):
         backbone = estimator.estimator
         if not _is_backbone(backbone):
@@ -102,7 +103,8 @@ def network_state(estimator):
             )
         target, loss = None, None
     else:
-        _check_module(estimator, net.module_.network)
+        n_outputs = len(net.target.classes) if isinstance(net.target, ClassTarget) else 1
+        check_module(estimator, net.module_.network, n_outputs)
         target, loss = _target_state(net.target)
     state = net_state(net)
     own = state.pop("loss")
@@ -134,23 +136,6 @@ def _is_of_torch(optimizer):
         and issubclass(optimizer, torch.optim.Optimizer)
         and optimizer.__module__.startswith("torch.optim.")
     )
-
-
-def _check_module(estimator, network):
-    """Refuse a module that was set after the training."""
-    module = estimator.module
-    if isinstance(module, str):
-        is_own = isinstance(network, MODULES[module])
-    elif isinstance(module, type):
-        is_own = isinstance(network, module)
-    else:
-        is_own = _is_backbone(module) or not isinstance(module, nn.Module)
-        is_own = is_own or isinstance(network, type(module))
-    if not is_own:
-        raise ValueError(
-            f"`module`={module!r} was set after `fit`, and the network is a "
-            f"{type(network).__name__}. Set it back, or fit the estimator."
-        )
 
 
 def _target_state(target):
@@ -198,11 +183,11 @@ def network_again(cls, attributes, parts):
     ValueError
         If the state is not that of such an estimator.
     """
-    if set(parts) != set(PARTS):
+    if set(parts) != set(NET_ENTRIES):
         raise ValueError(f"The file lacks parts of {cls.__name__}.")
     names, attributes = parameters_of(cls), with_defaults(cls, attributes)
     fitted = {name: value for name, value in attributes.items() if name not in names}
-    refused = learned_of(cls, fitted)
+    refused = forbidden_attributes(cls, fitted)
     if refused:
         raise ValueError(f"{cls.__name__} has no attribute {refused[0]!r} that a file may set.")
     estimator = cls(**{name: attributes[name] for name in names})
@@ -217,7 +202,7 @@ def network_again(cls, attributes, parts):
 
 def _check_form(cls, fitted):
     """Refuse attributes that are missing, or of a size for which no network could be built."""
-    wanted = {*OF_IMAGES, *(OF_TRAINING if issubclass(cls, BaseCNN) else ())}
+    wanted = {*OF_IMAGES, *(TRAINED_ATTRIBUTES if issubclass(cls, BaseCNN) else ())}
     lacking = sorted(wanted - set(fitted))
     if lacking:
         raise ValueError(f"The file lacks the attributes {lacking} of {cls.__name__}.")
@@ -245,15 +230,7 @@ def _trained_again(estimator, parts):
         state["views"] = None if made.views is None else made.views.steps
     n_outputs = len(target.classes) if isinstance(target, ClassTarget) else 1
     with seeded(0, device), torch.inference_mode(False), torch.enable_grad():
-        network = build_module(
-            estimator.module,
-            image_shape=estimator.image_shape_,
-            n_outputs=n_outputs,
-            prior=None,
-            device=device,
-            cosine_head=getattr(estimator.loss_, "needs_cosine_head", False),
-            params=estimator.module_params,
-        )
+        network = build_network(estimator, n_outputs, state["tensors"], device)
         estimator.net_ = net_again(
             target.net_class,
             network,

@@ -12,7 +12,7 @@ from skimb.neural_network._embedder import CNNEmbedder
 from skimb.neural_network._saved_classes import (
     HANDED_IN,
     WITHOUT_FILE,
-    is_plain,
+    is_no_path,
     known_class,
     make_object,
     parameters_of,
@@ -26,11 +26,17 @@ from skimb.neural_network._saved_modules import (
     tensor_again,
 )
 from skimb.neural_network._saved_networks import network_again
+from skimb.neural_network._saved_shapes import is_network_class
+from skimb.neural_network._saved_sklearn import FUNCTIONS, full_name
 
-__all__ = ["Reader", "fields"]
+__all__ = ["Reader", "entries_of"]
 
 
-def fields(content, *names):
+#: The bytes of tensors that are copied for each place where a file names them again.
+MOST_COPIED = 2**26
+
+
+def entries_of(content, *names):
     """Return the values of these names of a JSON object that has no others."""
     if not isinstance(content, dict) or set(content) != set(names):
         found = sorted(map(str, content)) if isinstance(content, dict) else repr(content)[:80]
@@ -59,20 +65,25 @@ class Reader:
         The arrays.
     handed_in : dict
         The objects of the user's own by role; None: it was not given.
+    asked : set of str
+        The roles of which the file says that they are handed in.
     classes : list of type
         Classes of the user's own, which have `from_saved`.
     version : str
         The version of scikit-learn that wrote the file.
     """
 
-    def __init__(self, arrays, *, handed_in, classes, version):
+    def __init__(self, arrays, *, handed_in, asked, classes, version):
         # Arrays of a file are read-only, but fitted attributes are not.
         self.arrays = _Counted(arrays)
         self.decoder = Decoder(self.arrays, self._special)
-        self.handed_in, self.version = handed_in, version
+        self.handed_in, self.asked, self.version = handed_in, asked, version
+        self._replaced = None
         # A class of a script is in another module once the script is imported.
         self.classes = {cls.__qualname__: cls for cls in classes}
         self._made: dict = {}
+        self._tensors: dict = {}
+        self._n_copied = 0
         self._taken = set()
 
     def read(self, node) -> Any:
@@ -93,6 +104,7 @@ class Reader:
             "tensor": self._tensor,
             "device": self._device,
             "ufunc": self._ufunc,
+            "function": self._function,
             "numpy": self._numpy,
             "class": torch_class,
             "same": self._same,
@@ -127,8 +139,16 @@ class Reader:
     # ------------------------------------------------------------------------- values
 
     def _tensor(self, content):
-        values, kind = fields(content, "values", "type")
-        return tensor_again(self.read(values), kind)
+        values, kind = entries_of(content, "values", "type")
+        array = self.read(values)
+        key = values.get("array"), bool(values.get("is_transposed")), kind
+        if key not in self._tensors:
+            self._tensors[key] = tensor_again(array, kind)
+            return self._tensors[key]
+        self._n_copied += self._tensors[key].nbytes
+        # A small file may name one array often. Networks copy their tensors once more anyway.
+        is_few = self._n_copied <= MOST_COPIED
+        return self._tensors[key].clone() if is_few else self._tensors[key]
 
     def _device(self, content):
         if not isinstance(content, str):
@@ -143,6 +163,11 @@ class Reader:
         if not isinstance(found, np.ufunc):
             raise ValueError(f"The file names the function {content!r}, which NumPy does not have.")
         return found
+
+    def _function(self, content):
+        if not isinstance(content, str) or content not in FUNCTIONS:
+            raise ValueError(f"The file names the function {content!r}, which it may not call.")
+        return FUNCTIONS[content]
 
     def _numpy(self, content):
         found = getattr(np, content, None) if isinstance(content, str) else None
@@ -159,7 +184,7 @@ class Reader:
         return self._made[content]
 
     def _handed_in(self, content):
-        role, _, tensors = fields(content, "role", "used", "tensors")
+        role, _, tensors = entries_of(content, "role", "used", "tensors")
         if role not in HANDED_IN or self.handed_in.get(role) is None:
             raise ValueError(f"The file asks for {role!r}, which cannot be handed in.")
         given = self.handed_in[role]
@@ -169,7 +194,7 @@ class Reader:
     # ------------------------------------------------------------------------ objects
 
     def _object(self, content):
-        name, size, state = fields(content, "class", "n_attributes", "state")
+        name, size, state = entries_of(content, "class", "n_attributes", "state")
         cls = known_class(name)
         return make_object(cls, self._attributes(cls, state, size), self.version)
 
@@ -181,14 +206,18 @@ class Reader:
                 f"{cls.__name__} was written with {size} attributes. The file holds {len(state)}."
             )
         for name in WITHOUT_FILE:
-            if name in parameters_of(cls) and not is_plain(state.get(name)):
+            if name in parameters_of(cls) and not is_no_path(state.get(name)):
                 raise ValueError(
                     f"The file names a path as `{name}` of {cls.__name__}, and skimb writes none."
                 )
+        module = state.get("module")
+        is_given = module is self.handed_in.get("module")
+        if isinstance(module, type) and not is_given and not is_network_class(module):
+            raise ValueError(f"The file names {full_name(module)}, which is no network of skimb.")
         return state
 
     def _network(self, content):
-        name, size, state, net = fields(content, "class", "n_attributes", "state", "net")
+        name, size, state, net = entries_of(content, "class", "n_attributes", "state", "net")
         cls = self.classes.get(str(name).rpartition(":")[2])
         if cls is None:
             cls = self._known(name)
@@ -197,10 +226,8 @@ class Reader:
         return network_again(cls, self._attributes(cls, state, size), self._state(net))
 
     def _own(self, content):
-        name, state = fields(content, "class", "state")
+        name, state = entries_of(content, "class", "state")
         cls = self.classes.get(str(name).rpartition(":")[2])
-        if cls is None and isinstance(name, str) and name.startswith("skimb."):
-            cls = known_class(name)
         if cls is None or not hasattr(cls, "from_saved"):
             raise self._unknown(name)
         return cls.from_saved(self._state(state))
@@ -212,28 +239,37 @@ class Reader:
             raise self._unknown(name) from exc
 
     def _unknown(self, name):
+        # A class that was made in a function has the name of the function before its own.
+        short = str(name).rpartition(":")[2].rpartition(".")[2]
         return ValueError(
             f"The file holds an object of {name!r}, a class that is not skimb's own. Give it: "
-            f"load(path, classes=[{str(name).rpartition(':')[2]}])."
+            f"load(path, classes=[{short}])."
         )
 
     def _loss(self, content):
-        name, state = fields(content, "class", "state")
+        name, state = entries_of(content, "class", "state")
         return loss_again(name, self._state(state))
 
     def _backbone(self, content):
-        (state,) = fields(content, "state")
-        if self.handed_in.get("module") is not None:
+        (state,) = entries_of(content, "state")
+        # A module of the user's own stands for a backbone only if the file asks for no module.
+        if self.handed_in.get("module") is not None and "module" not in self.asked:
             # Its tensors are checked where the network is built.
-            self._state(state)
+            config = self._state(state).get("config")
+            if self._replaced not in (None, config):
+                raise ValueError(
+                    "The file holds different pretrained networks, and one `module` cannot stand "
+                    "for all of them. Leave out `module`."
+                )
+            self._replaced = config
             self._taken.add("module")
             return self.handed_in["module"]
         return backbone_again(self._state(state))
 
     def _scaled_linear(self, content):
-        (state,) = fields(content, "state")
+        (state,) = entries_of(content, "state")
         return scaled_linear_again(self._state(state))
 
     def _search(self, content):
-        (best,) = fields(content, "best")
+        (best,) = entries_of(content, "best")
         return self.read(best)

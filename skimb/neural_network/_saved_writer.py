@@ -22,14 +22,16 @@ from skimb.neural_network._saved_classes import (
     check_own,
     default_of,
     full_name,
-    is_plain,
+    is_no_path,
     known_class,
     parameters_of,
     state_of,
     torch_class,
 )
+from skimb.neural_network._saved_equality import are_copies
 from skimb.neural_network._saved_modules import backbone_state, loss_state, same_loss
 from skimb.neural_network._saved_networks import network_state
+from skimb.neural_network._saved_sklearn import FUNCTIONS, INSTEAD
 
 __all__ = ["Writer"]
 
@@ -37,7 +39,7 @@ __all__ = ["Writer"]
 LOSSES = ("loss_", "loss_of_net", "loss_of_target")
 
 #: Parameters that only a training reads. What cannot be written comes back as the default.
-OF_TRAINING = (
+TRAINING_PARAMETERS = (
     "callbacks",
     "cv",
     "density",
@@ -72,6 +74,7 @@ class Writer:
         self._object_name = ""
         self._numbers, self._open, self._kept = {}, set(), []
         self._tensors = {}
+        self._roles = {}
 
     def write(self, value, name):
         """Return the JSON of a value which stands in an attribute or entry of this name."""
@@ -91,6 +94,8 @@ class Writer:
             return "device", str(value)
         if isinstance(value, np.ufunc):
             return "ufunc", value.__name__
+        if FUNCTIONS.get(getattr(value, "__name__", None)) is value:
+            return "function", value.__name__
         if type(value) is OrderedDict:
             return "ordered", encode([list(pair) for pair in value.items()], self.encoder.name)
         if isinstance(value, type):
@@ -99,6 +104,11 @@ class Writer:
             found = self._once(value, self._object)
         if found is None:
             place = self.encoder.name.removeprefix("model.")
+            package = str(getattr(value, "__module__", "")).partition(".")[0]
+            if package in ("sklearn", "imblearn"):
+                raise ValueError(
+                    f"`{place}` is {_named(value)}, which can be written to no file. {INSTEAD}."
+                )
             raise ValueError(
                 f"`{place}` is {_named(value)}, which can be written to no file: it is neither "
                 "plain nor an object of skimb, "
@@ -138,7 +148,11 @@ class Writer:
         if hasattr(cls, "to_saved") and hasattr(cls, "from_saved"):
             return "own", {"class": full_name(cls), "state": self._state(value.to_saved())}
         if isinstance(value, PretrainedBackbone):
-            return "backbone", self._state_of_dict(backbone_state(value))
+            state = backbone_state(value)
+            if state["config"]["source"] is None:
+                # Nothing but `load(path, module=...)` can make it again.
+                self._note_role("module", value, self.encoder.name.removeprefix("model."))
+            return "backbone", self._state_of_dict(state)
         if type(value) is ScaledLinear:
             return "scaled_linear", self._state_of_dict({"tensors": dict(value.state_dict())})
         if isinstance(value, Loss | RegressionLoss) and same_loss(value):
@@ -202,11 +216,11 @@ class Writer:
         parameters = parameters_of(cls) if isinstance(owner, BaseEstimator) else ()
         written = {}
         for name, value in state.items():
-            if name in WITHOUT_FILE and name in parameters and not is_plain(value):
+            if name in WITHOUT_FILE and name in parameters and not is_no_path(value):
                 written[name] = self._left_out(cls, name, value)
             elif name in HANDED_IN and name in parameters and _is_of_skimb(cls):
                 written[name] = self._or_handed_in(name, value)
-            elif name in OF_TRAINING and name in parameters:
+            elif name in TRAINING_PARAMETERS and name in parameters:
                 written[name] = self._or_left_out(cls, name, value)
             elif name in LOSSES:
                 written[name] = self._or_handed_in("loss", value, name)
@@ -216,13 +230,16 @@ class Writer:
 
     def _or_left_out(self, cls, name, value):
         """Return the JSON of a parameter, or that of its default if it cannot be written."""
-        before = set(self.encoder.arrays), dict(self._numbers), dict(self._tensors)
+        names = ("_numbers", "_tensors", "_roles", "handed_in", "left_out")
+        arrays = set(self.encoder.arrays)
+        before = {known: vars(self)[known].copy() for known in names}
         try:
             return self.write(value, name)
         except ValueError:
-            for extra in set(self.encoder.arrays) - before[0]:
+            # Nothing of the part that could be written may stay.
+            for extra in set(self.encoder.arrays) - arrays:
                 del self.encoder.arrays[extra]
-            self._numbers, self._tensors = before[1:]
+            vars(self).update(before)
             return self._left_out(cls, name, value)
 
     def _left_out(self, cls, name, value):
@@ -237,6 +254,7 @@ class Writer:
         if _is_own(role, value):
             return self.write(value, name)
         used, place = _named(value), self._place(role)
+        self._note_role(role, value, place, is_fitted=name in LOSSES)
         if not any((entry["role"], entry["place"]) == (role, place) for entry in self.handed_in):
             self.handed_in.append({"role": role, "used": used, "place": place})
 
@@ -250,6 +268,20 @@ class Writer:
         found: Any = self._once(value, mark)
         kind, content = found
         return {"special": kind, "content": content}
+
+    def _note_role(self, role, value, place, *, is_fitted=False):
+        """Refuse a second object for a role that differs, as `load` gets one object for each."""
+        first, first_place = self._roles.setdefault((role, is_fitted), (value, place))
+        # A fitted loss has counted classes and learned parameters, which the file has.
+        if type(first) is type(value) if is_fitted else are_copies(first, value):
+            return
+        fix = "Save each estimator to a file of its own"
+        if role == "module":
+            fix += ", or give them one class as `module`, with the options as `module_params`"
+        raise ValueError(
+            f"It has different objects as `{role}`: {_named(first)} as `{first_place}`, and "
+            f"{_named(value)} as `{place}`. `load` gets one `{role}` for the whole file. {fix}."
+        )
 
     def _tensor(self, tensor):
         """Return the JSON of a tensor; equal ones are written once."""

@@ -10,7 +10,7 @@ import skimb
 from skimb._archives import Decoder, Encoder, read_archive, write_archive
 from skimb._files import why_not_writable
 from skimb._warnings import warn
-from skimb.neural_network._saved_reader import Reader, fields
+from skimb.neural_network._saved_reader import Reader, entries_of
 from skimb.neural_network._saved_writer import Writer
 
 __all__ = ["load", "read_metadata", "save"]
@@ -181,7 +181,13 @@ def load(path, *, module=None, loss=None, augmentation=None, classes=()):
     try:
         _check_document(document)
         _check_given(document["handed_in"], given)
-        reader = Reader(arrays, handed_in=given, classes=classes, version=document["sklearn"])
+        reader = Reader(
+            arrays,
+            handed_in=given,
+            asked={entry["role"] for entry in document["handed_in"]},
+            classes=classes,
+            version=document["sklearn"],
+        )
         _metadata(document, reader.decoder)
         # Tensors made in inference mode could not train on.
         with torch.inference_mode(False), torch.enable_grad():
@@ -200,9 +206,9 @@ def load(path, *, module=None, loss=None, augmentation=None, classes=()):
 
 def _check_document(document):
     """Refuse a document that has other entries."""
-    *_, version, _, handed_in, left_out, _ = fields(document, *ENTRIES)
+    *_, version, _, handed_in, left_out, _ = entries_of(document, *ENTRIES)
     for entry in handed_in if isinstance(handed_in, list) else [None]:
-        if not all(isinstance(text, str) for text in fields(entry, "role", "used", "place")):
+        if not all(isinstance(text, str) for text in entries_of(entry, "role", "used", "place")):
             raise ValueError(f"It does not say what is handed in: {entry!r}.")
     is_list = isinstance(left_out, list) and all(isinstance(text, str) for text in left_out)
     if not is_list or not isinstance(version, str):

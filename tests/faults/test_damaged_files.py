@@ -3,10 +3,13 @@
 import copy
 import json
 import os
+import resource
 import struct
+import sys
 import time
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -329,7 +332,7 @@ def test_attributes_that_would_replace_methods_are_refused(name, files, path):
         load(path)
 
 
-def test_a_cache_that_was_written_into_a_file_is_dropped(files, path, tmp_path):
+def test_a_cache_that_was_written_into_a_file_is_refused(files, path, tmp_path):
     document, arrays = read_archive(files["pipeline"], "model")
     text = json.dumps(document)
     for name in ("memory", "cache"):
@@ -384,6 +387,128 @@ def test_image_shapes_that_cannot_be_are_refused(shape, files, path):
     began = time.perf_counter()
     assert outcome(path) is None
     assert time.perf_counter() - began < 5
+
+
+# ------------------------------------------------------- small files that ask for much
+
+
+def change_entry(node, name, value):
+    """Set all entries of a name in dicts, and return how many there were."""
+    n_set = 0
+    if isinstance(node, dict):
+        for pair in node.get("dict", []):
+            if pair[0] == name:
+                pair[1] = value
+                n_set += 1
+        if name in node:
+            node[name] = value
+            n_set += 1
+        for part in node.values():
+            n_set += change_entry(part, name, value)
+    elif isinstance(node, list):
+        for part in node:
+            n_set += change_entry(part, name, value)
+    return n_set
+
+
+@contextmanager
+def little_memory(n_bytes=2**28):
+    """Let allocations fail that are larger than this."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "reason"),
+    [
+        ("image_shape_", {"tuple": [1, 8192, 8192]}, "is of shape"),
+        ("module", {"special": "class", "content": "torch.nn.modules.linear:Bilinear"}, "names to"),
+        ("module", {"special": "class", "content": "skimb._networks._vgg:VGG"}, "cannot|fit|image"),
+        ("module_params", {"dict": [["width", 10**9]]}, "do not fit"),
+        ("module_params", {"dict": [["image_shape", {"tuple": [1, 9000, 9000]}]]}, "shape"),
+        (
+            "module_params",
+            {"dict": [["head", {"special": "class", "content": "torch.nn.modules.linear:Linear"}]]},
+            "no CosineLinear layer",
+        ),
+    ],
+)
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits memory as Linux does")
+def test_networks_are_not_built_before_their_tensors_were_compared(
+    entry, value, reason, files, path
+):
+    document, arrays = read_archive(files["classifier"], "model")
+    assert change_entry(document["model"], entry, value)
+    write_archive(path, "model", document, arrays)
+    with little_memory(), pytest.raises(ValueError, match=reason):
+        load(path)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits memory as Linux does")
+def test_an_array_that_is_named_often_does_not_fill_the_memory(files, path):
+    document, arrays = read_archive(files["classifier"], "model")
+    arrays["often"] = np.zeros(2**20, np.float32)
+    tensor = {
+        "special": "tensor",
+        "content": {"values": {"array": "often"}, "type": "float32"},
+    }
+    document["model"]["content"]["state"]["optimizer_params"] = {"dict": [["x", [tensor] * 500]]}
+    write_archive(path, "model", document, arrays)
+    with little_memory(2**29):
+        model = load(path)
+    first, second, *_, last = model.optimizer_params["x"]
+    assert first.data_ptr() != second.data_ptr()
+    assert torch.equal(first, last)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits memory as Linux does")
+def test_metadata_of_a_huge_type_are_refused(files, path):
+    document, arrays = read_archive(files["classifier"], "model")
+    node = {"values": ["x"] * 3, "shape": [3], "dtype": "<U90000000"}
+    document["metadata"] = {"dict": [["a", node]]}
+    write_archive(path, "model", document, arrays)
+    with little_memory(), pytest.raises(ValueError, match="3 texts of the type"):
+        read_metadata(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("num_workers", -1),
+        ("num_workers", 10**9),
+        ("num_workers", 1.5),
+        ("batch_size", "x"),
+        ("batch_size", 0),
+        ("batch_size", None),
+        ("max_epochs", -1),
+        ("lr", "fast"),
+        ("lr", {"float": "nan"}),
+        ("seed", -1),
+        ("verbose", "x"),
+        ("multiply_adds", None),
+    ],
+    ids=str,
+)
+def test_settings_of_the_net_that_cannot_be_are_refused(name, value, files, path):
+    document, arrays = read_archive(files["classifier"], "model")
+    settings = dict(document["model"]["content"]["net"]["net"]["dict"])["settings"]
+    assert change_entry(settings, name, value) == 1
+    write_archive(path, "model", document, arrays)
+    with pytest.raises(ValueError, match=f"{name}=.* as a setting of the net"):
+        load(path)
+
+
+def test_no_more_processes_are_started_than_there_are_processors(files, path):
+    document, arrays = read_archive(files["classifier"], "model")
+    settings = dict(document["model"]["content"]["net"]["net"]["dict"])["settings"]
+    assert change_entry(settings, "num_workers", 1000)
+    write_archive(path, "model", document, arrays)
+    assert load(path).net_.num_workers == os.cpu_count()
 
 
 def test_json_that_is_nested_too_deeply_is_refused(files, path):

@@ -33,6 +33,7 @@ from skimb.neural_network import (
 )
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.relevance import LabelDensity, Relevance
+from skimb.under_sampling import EmbeddedSampler, RandomUnderSampler
 
 DATA = np.random.RandomState(0)
 X = DATA.rand(60, 8, 8).astype(np.float32)
@@ -409,6 +410,73 @@ def test_parameters_that_no_longer_fit_the_network_are_refused_before_anything_i
     with pytest.raises(ValueError, match="'lr' parameter of CNNClassifier"):
         fitted.set_params(module="linear", lr=-1).save(path)
     assert not path.exists()
+
+
+def small(in_channels, n_outputs, width=4):
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(64 * in_channels, width), nn.Linear(width, n_outputs)
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "change", "named"),
+    [
+        ("simple_cnn", {"module_params": {"a": 1}}, "module_params"),
+        ("linear", {"module_params": {"image_shape": (1, 9, 9)}}, "module_params"),
+        (small, {"module_params": {"width": 8}}, "module_params"),
+        (small, {"module_params": {"depth": 8}}, "module_params"),
+        (small, {"module": partial(small, width=8)}, "module"),
+        (small(1, 2), {"module_params": {"width": 4}}, "module_params"),
+        (small(1, 2), {"module": small(1, 2, 8)}, "module"),
+    ],
+)
+def test_options_of_a_module_that_were_set_after_the_training_are_refused(
+    module, change, named, path
+):
+    fitted = quick(module).fit(X, Y).set_params(**change)
+    with pytest.raises(ValueError, match=rf"(?s)nothing was written.*`{named}`=.*was set after"):
+        save(fitted, path)
+    assert not path.exists()
+
+
+def test_options_that_were_set_before_a_warm_start_are_refused(path):
+    fitted = quick(small, module_params={"width": 4}, warm_start=True).fit(X, Y)
+    check_round_trip(fitted, path, module=small)
+    fitted.set_params(module__width=8).fit(X, Y)
+    with pytest.raises(ValueError, match=r"nothing was written.*module_params.*'width': 8"):
+        save(fitted, path)
+
+
+class Computing(nn.Module):
+    """A network that computes with values where it is built, and has a lazy layer."""
+
+    def __init__(self, in_channels, n_outputs):
+        super().__init__()
+        self.factor = float(torch.ones(3).sum().item())
+        self.layer = nn.LazyLinear(n_outputs)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1)) * self.factor
+
+
+@pytest.mark.parametrize("module", [Computing, Computing(1, 2)], ids=["class", "instance"])
+def test_networks_that_need_values_where_they_are_built_come_back(module, path):
+    check_round_trip(quick(module).fit(X, Y), path, module=module)
+
+
+def test_a_part_that_is_left_out_asks_for_nothing(path):
+    inner = EmbeddedSampler(
+        sampler=RandomUnderSampler(random_state=0), embedder=CNNEmbedder(quick(small))
+    )
+    foreign = FunctionSampler(func=lambda X, y: (X, y), validate=False)
+    fitted = quick("linear").fit(X, Y).set_params(sampler=[inner, foreign])
+    with pytest.warns(UserWarning, match="sampler"):
+        save(fitted, path)
+    with pytest.warns(UserWarning, match="sampler") as caught:
+        again = load(path)
+    assert "module" not in str(caught[0].message).split("sampler (")[0]
+    assert again.sampler is None
+    assert same(again.predict_proba(X), fitted.predict_proba(X))
 
 
 # ------------------------------------------------------------------------ regressors

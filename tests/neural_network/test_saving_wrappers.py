@@ -1,5 +1,7 @@
 """Files of pipelines, searches, calibrations and ensembles around a network."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,10 +26,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
+from torch import nn
 
 from skimb.ensemble import ReBaggRegressor
 from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, load, save
+from skimb.neural_network._saved_equality import are_copies
 from skimb.over_sampling import SMOTE, RandomOverSampler
 
 X = np.random.RandomState(0).rand(60, 8, 8).astype(np.float32)
@@ -198,6 +202,104 @@ def test_another_version_of_scikit_learn_warns_for_its_own_estimators(path, monk
     load(path.with_name("alone"))
 
 
+# ------------------------------------------------------- several objects for one role
+
+
+def of_relu(in_channels, n_outputs, activation=nn.ReLU):
+    first, last = nn.Linear(in_channels * 64, 8), nn.Linear(8, n_outputs)
+    return nn.Sequential(nn.Flatten(), first, activation(), last)
+
+
+def of_tanh(in_channels, n_outputs):
+    return of_relu(in_channels, n_outputs, nn.Tanh)
+
+
+def scaled(factor):
+    return lambda images: images * factor
+
+
+class Weighted(nn.Module):
+    """A loss of a user's own, which does not show its option."""
+
+    def __init__(self, weight):
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, logits, target):
+        return nn.functional.cross_entropy(logits, target, reduction="none") * self.weight
+
+
+@pytest.mark.parametrize(
+    ("role", "first", "second"),
+    [
+        ("module", of_relu, of_tanh),
+        ("module", partial(of_relu), partial(of_relu, activation=nn.Tanh)),
+        ("module", of_relu(1, 2), of_tanh(1, 2)),
+        ("module", nn.Sequential(of_relu(1, 2)), nn.Sequential(of_relu(1, 2, nn.Softsign))),
+        ("loss", Weighted(1.0), Weighted(2.0)),
+        ("augmentation", scaled(0.9), scaled(0.5)),
+    ],
+    ids=["functions", "partials", "instances", "nested", "losses", "augmentations"],
+)
+def test_different_objects_for_one_role_are_refused_as_load_gets_one(role, first, second, path):
+    networks = [
+        (name, quick(**{"module": "linear", role: value}))
+        for name, value in (("a", first), ("b", second))
+    ]
+    model = VotingClassifier(networks, voting="soft").fit(ROWS, Y)
+    with pytest.raises(ValueError, match=f"different objects as `{role}`.*file of its own"):
+        save(model, path)
+    assert not path.exists()
+
+
+class Masked(nn.Module):
+    """A network with a buffer that no file has."""
+
+    def __init__(self, mask):
+        super().__init__()
+        self.register_buffer("mask", torch.tensor(mask), persistent=False)
+        self.layer = nn.Linear(64, 2)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1)) * self.mask
+
+
+def test_copies_differ_in_weights_alone():
+    assert are_copies(of_relu(1, 2), of_relu(1, 2))
+    assert not are_copies(of_relu(1, 2), of_relu(1, 3))
+    assert are_copies(Masked([1.0, 1.0]), Masked([1.0, 1.0]))
+    assert not are_copies(Masked([1.0, 1.0]), Masked([1.0, 2.0]))
+    assert are_copies(nn.LazyLinear(2), nn.LazyLinear(2))
+    assert not are_copies(nn.LazyLinear(2), nn.LazyLinear(3))
+    assert are_copies([np.arange(3), {"a": (1, None)}], [np.arange(3), {"a": (1, None)}])
+    assert not are_copies([np.arange(3)], [np.arange(3.0)])
+    assert are_copies(Weighted(1.0).forward, Weighted(1.0).forward)
+    assert not are_copies(Weighted(1.0).forward, Weighted(2.0).forward)
+    first, second = [], []
+    first.append(first)
+    second.append(second)
+    assert are_copies(first, second)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"module": of_relu},
+        {"module": partial(of_relu, activation=nn.Tanh)},
+        {"module": of_tanh(1, 2)},
+        {"loss": Weighted(2.0)},
+        {"augmentation": scaled(0.9)},
+    ],
+    ids=["function", "partial", "instance", "loss", "augmentation"],
+)
+def test_one_object_may_stand_for_its_copies(given, path):
+    model = BaggingClassifier(quick(**{"module": "linear", **given}), n_estimators=2)
+    model.set_params(random_state=0).fit(ROWS, Y)
+    save(model, path)
+    again = load(path, **given)
+    assert np.array_equal(again.predict_proba(ROWS), model.predict_proba(ROWS))
+
+
 # ---------------------------------------------------------------- classes of one's own
 
 
@@ -243,6 +345,16 @@ def test_a_class_of_ones_own_joins_by_two_methods(path):
     assert isinstance(again[-1], Shifted)
     with pytest.raises(ValueError, match=r"load\(path, classes=\[Shifted\]\)"):
         load(path)
+
+
+def test_the_error_for_a_class_of_a_function_names_code_that_runs(path):
+    class Local(Shifted):
+        pass
+
+    save(Local(quick()).fit(X, Y), path)
+    with pytest.raises(ValueError, match=r"load\(path, classes=\[Local\]\)"):
+        load(path)
+    assert isinstance(load(path, classes=[Local]), Local)
 
 
 def test_a_class_without_these_methods_is_refused_with_the_fix(path):
