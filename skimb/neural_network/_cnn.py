@@ -59,10 +59,9 @@ from skimb._warnings import warn
 from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._fit_tasks import FitTasks, fitted_attributes
 from skimb.neural_network._held_out import hold_out
-from skimb.neural_network._incremental import Start
 from skimb.neural_network._net_input import NetInput
 from skimb.neural_network._save_methods import SavedToFile
-from skimb.neural_network._stopped_fits import watched_fit
+from skimb.neural_network._stopped_fits import begin_fit, watched_fit
 from skimb.neural_network._validation_scores import ValidationScores
 
 __all__ = [
@@ -247,22 +246,11 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         OSError
             If there is no space for the file of `checkpoint`, before the first epoch.
         """
-        before = dict(vars(self))
-        start = Start.of(self) if self.warm_start and "net_" in before else None
         # A fit that fails leaves the estimator unfitted, never partly fitted.
-        for name in ("net_", "_optimizer_state", "_weight_unit"):
-            self.__dict__.pop(name, None)
-        with watched_fit(self) as trainings:
-            try:
-                training = self._prepare(
-                    X, y, sample_weight, groups, X_val=X_val, y_val=y_val, start=start
-                )
-            except ValueError:
-                if start is not None:
-                    # No step was taken: bad input does not cost a trained network.
-                    self.__dict__.clear()
-                    self.__dict__.update(before)
-                raise
+        with begin_fit(self) as (trainings, start):
+            training = self._prepare(
+                X, y, sample_weight, groups, X_val=X_val, y_val=y_val, start=start
+            )
             trainings.append(training)
             tasks = FitTasks(self, X, y, sample_weight).begin(training)
             with tasks.of(training, "find the best epoch"):
@@ -502,6 +490,8 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
     def _conclude(self, training, net):
         """Set the fitted attributes from a trained net and its target."""
         self.__dict__.update(fitted_attributes(training, net))
+        # Weights of later calls of `partial_fit` are in the unit of this training.
+        self._weight_unit = getattr(training.target, "unit", None)
 
     def _split(self, part, target, groups, rng):
         """Return the samples of the training part and of the validation part."""
@@ -597,6 +587,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
     @property
     def module_(self):
         """The trained network."""
+        check_is_fitted(self)
         return self.net_.module_.network
 
     def _dataset(self, X):
@@ -705,8 +696,7 @@ class PendingFit:
 
     def train(self):
         """Train the network alone, and complete the fit; return the estimator."""
-        with watched_fit(self.estimator) as trainings:
-            trainings.append(self.training)
+        with watched_fit(self.estimator, [self.training]):
             with training_mode(self.training):
                 net, epoch = train(self.network, self.training)
             return self.conclude(net, epoch)
