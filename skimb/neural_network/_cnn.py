@@ -164,6 +164,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
     optimizer_params: Any
     device: Any
     random_state: Any
+    checkpoint: Any
     warm_start: bool
     _stopped: str
 
@@ -257,21 +258,21 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
                 epoch = self._train(training, start)
             self._warn_of_short_training(training)
             if self.early_stopping == "refit":
-                n_epochs, plan = epoch + 1, training.plan
-                training = self._prepare_refit(X, y, sample_weight, n_epochs, plan, start)
+                training = self._prepare_refit(X, y, sample_weight, epoch + 1, training, start)
                 trainings.append(training)
                 with tasks.of(training, "train on all samples"):
                     self._refit(training, start)
             tasks.end()
         return self
 
-    def _prepare_refit(self, X, y, sample_weight, n_epochs, plan, start):
+    def _prepare_refit(self, X, y, sample_weight, n_epochs, first, start):
         """Prepare a training on all samples, for the number of epochs found best."""
         if self.verbose:
             print(f"Training again on all samples, for the {n_epochs} epochs found best:")
         rates = [record["lr"] for record in self.history_[:n_epochs]]
-        length = TrainingLength(plan.batch_size, plan.n_epochs, plan.steps)
-        return self._prepare(X, y, sample_weight, rates=rates, length=length, start=start)
+        length = TrainingLength(first.plan.batch_size, first.plan.n_epochs, first.plan.steps)
+        own = {"length": length, "start": start, "steps": first.steps}
+        return self._prepare(X, y, sample_weight, rates=rates, **own)
 
     def _refit(self, training, start):
         """Train again, and keep what only a validation part can find."""
@@ -301,12 +302,13 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         rates=None,
         length=None,
         start=None,
+        steps=None,
     ):
         """Check everything, and return the training; torch's generators are not used yet.
 
         If the learning rate of each epoch and the `TrainingLength` of an earlier training on a part
-        of the samples are given, the training repeats that one on all samples. A `Start` is what a
-        warm start takes over from the last fit.
+        of the samples are given, the training repeats that one on all samples, with the steps of
+        its augmentation. A `Start` is what a warm start takes over from the last fit.
         """
         if y is None:
             raise ValueError(
@@ -374,6 +376,8 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         # 0.29 of 100 epochs are 29, but the product rounds to a little less.
         deferral = int(settings.reweight_after * length.max_epochs + 1e-9)
         phases = target.phases(part, loss, deferral)
+        if rates is None:
+            steps = self._steps_of_augmentation()
         if start is None:
             self._warn_of_frozen_noise()
         training = Training(
@@ -390,7 +394,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
             ),
             statistics=statistics,
             augmentation=build_augmentation(
-                self.augmentation,
+                steps,
                 image_shape=self.image_shape_,
                 counts=target.counts(part.target),
                 device=device,
@@ -404,6 +408,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
             seed=int(seeds[3]),
             read=NetInput(self.channels, target).learn_from(self),
             rates=rates,
+            steps=steps,
         )
         if held is not None:
             training.held = held
@@ -430,10 +435,11 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
                 "Set them there."
             )
         if settings.checkpoint is not None:
-            if self.random_state is None:
+            if not isinstance(self.random_state, Integral):
                 raise ValueError(
                     "`checkpoint` needs random_state to be an int: a later fit goes on only if it "
-                    "draws the same numbers. Got random_state=None; use random_state=0."
+                    f"draws the same numbers. Got random_state={self.random_state!r}; use "
+                    "random_state=0."
                 )
             check_checkpoint_folder(settings.checkpoint)
         if not settings.net_callbacks:
@@ -447,6 +453,21 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
                 f"`net_callbacks` holds an LRScheduler, and lr_schedule={settings.lr_schedule!r} "
                 "sets the learning rate too. Use lr_schedule='constant' with it."
             )
+
+    def _steps_of_augmentation(self):
+        """Return the augmentation; with a checkpoint a copy, so that the next fit is an equal one.
+
+        Steps may draw from generators of their own.
+        """
+        if self.checkpoint is None:
+            return self.augmentation
+        try:
+            return copy.deepcopy(self.augmentation)
+        except TypeError as exc:
+            raise ValueError(
+                f"`checkpoint` needs steps of `augmentation` that can be copied: {exc}. Got "
+                f"{self.augmentation!r}; leave out what cannot, or use checkpoint=None."
+            ) from exc
 
     def _read_validation(self, X_val, y_val, target):
         """Return a validation part of the user's own."""

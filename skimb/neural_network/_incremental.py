@@ -148,8 +148,10 @@ def _fit_part(estimator, X, y, sample_weight, classes):
     check_parameters(estimator)
     check_handed_in(estimator)
     settings = plain_params(estimator)
+    # No file is written.
+    settings.checkpoint = None
     _refuse_whole(estimator, settings)
-    settings.lr_schedule, settings.checkpoint = "constant", None
+    settings.lr_schedule = "constant"
     is_first = "net_" not in vars(estimator)
     target = estimator._make_target(vars(settings))
     images, values = _read(estimator, X, y, classes, target, is_first=is_first)
