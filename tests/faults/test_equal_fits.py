@@ -22,7 +22,8 @@ def part(folder, mark, *, age=0.0):
     """Write a temporary file as `replacing` names it."""
     path = folder / f".skimb.{mark}.89ab.part"
     path.write_bytes(b"half of a file")
-    os.utime(path, (time.time() - age,) * 2)
+    then = time.time() - age
+    os.utime(path, (then, then))
     return path
 
 

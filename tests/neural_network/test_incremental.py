@@ -420,14 +420,13 @@ def test_weights_of_calls_after_a_fit_are_in_the_unit_of_the_fit(is_continuous):
         make, classes = classifier, {"classes": CLASSES}
         given = {"class_weight": {"often": 1, "rare": 10}}
     # Almost no step: the losses differ by the weights only.
-    given["lr"] = 1e-7
-    fitted = make(max_epochs=1, **given).fit(X, y)
+    fitted = make(max_epochs=1, lr=1e-7, **given).fit(X, y)
     unit = np.where(heavy, 10, 1).mean()
     np.testing.assert_allclose(fitted._weight_unit, unit)
     fitted.partial_fit(X[heavy], y[heavy])
     np.testing.assert_allclose(fitted._weight_unit, unit)
     # The call after a fit weighs its samples like the call after a call: 10 / 4, not 1.
-    parts = make(**given).partial_fit(X, y, **classes).partial_fit(X[heavy], y[heavy])
+    parts = make(lr=1e-7, **given).partial_fit(X, y, **classes).partial_fit(X[heavy], y[heavy])
     losses = [one.history_[-1]["train_loss"] for one in (fitted, parts)]
     np.testing.assert_allclose(*losses, rtol=1e-3)
 
