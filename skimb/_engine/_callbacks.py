@@ -110,6 +110,7 @@ class TargetOfEpoch(Callback):
 
     def on_epoch_begin(self, net, **kwargs):
         """Inform the target which epoch begins."""
+        self.training.has_begun = True
         n_epochs = len(net.history_)
         if self.begins_ and n_epochs > 1 and self.training.depends_on_epoch:
             raise ValueError(

@@ -16,6 +16,7 @@ from skimb import __version__
 from skimb._archives import read_archive, write_archive
 from skimb._engine._epoch_tasks import EpochTasks
 from skimb._engine._fit_key import digest_of, digest_of_images
+from skimb._engine._leftovers import mark_of, remove_leftovers
 from skimb._engine._states import (
     decoded,
     encoded,
@@ -216,7 +217,7 @@ class Checkpoint:
         ValueError
             If a part of the training has state that cannot be kept.
         """
-        self._remove_leftovers()
+        remove_leftovers(self.path.parent, self.key)
         state = self._read(torch.device(net.device))
         if state is None:
             self._write_first(net)
@@ -252,15 +253,9 @@ class Checkpoint:
 
     def remove(self):
         """Remove the file, as the fit has ended well."""
-        self._remove_leftovers()
+        remove_leftovers(self.path.parent, self.key)
         with suppress(OSError):
             self.path.unlink(missing_ok=True)
-
-    def _remove_leftovers(self):
-        """Remove temporary files that a killed process has left."""
-        for path in self.path.parent.glob(f".skimb.{self.key}.*.part"):
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
 
     def _read(self, device):
         try:
@@ -279,15 +274,29 @@ class Checkpoint:
     def _write_first(self, net):
         try:
             self.write(net, False, False)
+        except FileNotFoundError:
+            # Someone empties the folder; the files of later epochs may last.
+            self.keep(net, is_over=False)
+            return
+        except OSError as exc:
+            # An equal fit may have a file of this name, so none is removed.
+            raise self._refusal(exc) from exc
+        try:
             _check_space(self.path.parent, _future_size(net))
+        except FileNotFoundError:
+            return
         except OSError as exc:
             self.remove()
-            error = OSError(
-                f"The checkpoint {self.path} cannot be written: {exc.strerror or exc}. Free some "
-                "space, give another folder as `checkpoint`, or use checkpoint=None."
-            )
-            error.errno = exc.errno
-            raise error from exc
+            raise self._refusal(exc) from exc
+
+    def _refusal(self, exc):
+        fix = "Free some space, give" if exc.errno in FULL else "Give"
+        error = OSError(
+            f"The checkpoint {self.path} cannot be written: {exc.strerror or exc}. {fix} another "
+            "folder as `checkpoint`, or use checkpoint=None."
+        )
+        error.errno = exc.errno
+        return error
 
     def write(self, net, is_over, was_asked):
         """Write the state of a net.
@@ -307,7 +316,13 @@ class Checkpoint:
         """
         ends = {"is_over": is_over, "was_asked": was_asked}
         state = {"key": self.key, **ends, **_state(net)}
-        write_archive(self.path, "checkpoint", *encoded(state), name=self.key)
+        document, arrays = encoded(state)
+        try:
+            write_archive(self.path, "checkpoint", document, arrays, name=mark_of(self.key))
+        except FileNotFoundError:
+            # Someone has emptied or removed the folder in the middle of the write.
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_archive(self.path, "checkpoint", document, arrays, name=mark_of(self.key))
         self.n_epochs = len(net.history)
 
 

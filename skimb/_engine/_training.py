@@ -120,6 +120,10 @@ class Training:
         Callbacks that look at the training, after those of the engine.
     checkpoint : Checkpoint, default=None
         The file from which the training goes on; `train` sets it.
+    steps : object, default=None
+        The augmentation as the estimator got it, or the copy of it that the training uses.
+    has_begun : bool, default=False
+        Whether an epoch has begun.
     """
 
     part: Part
@@ -141,6 +145,8 @@ class Training:
     is_contiguous: bool = False
     observers: list = field(default_factory=list)
     checkpoint: Any = None
+    steps: Any = None
+    has_begun: bool = False
 
     @property
     def n_epochs(self):

@@ -200,6 +200,25 @@ class Loss(ParametersMixin, nn.Module):
         self.counts_ = torch.bincount(torch.as_tensor(y).long()).clamp_min(1).double()
         return self
 
+    def fit_counts(self, counts):
+        """Do what `fit` does, from the number of samples of each class.
+
+        Parameters
+        ----------
+        counts : array-like of int of shape (n_classes,)
+            Number of samples of each class in the training part.
+
+        Returns
+        -------
+        self
+        """
+        counts = torch.as_tensor(counts)
+        if type(self).fit is not Loss.fit:
+            # A loss that fits in its own way reads labels.
+            return self.fit(torch.repeat_interleave(torch.arange(len(counts)), counts))
+        self.counts_ = counts.clamp_min(1).double()
+        return self
+
     def class_counts(self):
         """Return `counts_`, or say that `fit` has not been called.
 

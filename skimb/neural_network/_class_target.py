@@ -208,6 +208,8 @@ class ClassTarget(Target):
         }
         self.posterior: Any = None
         self._seen: Any = None
+        #: The number by which weights are divided, for calls of `partial_fit`.
+        self.unit: Any = None
         #: Prior and number of samples of earlier calls of `partial_fit`.
         self._before: Any = None
 
@@ -298,12 +300,12 @@ class ClassTarget(Target):
         return np.maximum(self.class_count, 1)
 
     def phase_of_part(self, part, loss, unit, *, is_first):
-        """Return the phase of one call, and the mean weight that the first call has fixed."""
+        """Return the phase of one call, and the mean weight that the first training has fixed."""
         self.class_weight = weights_from_counts(
             self.parameters["class_weight"], classes=self.classes, counts=self.counts_of_all()
         )
         if isinstance(loss, Loss):
-            loss.fit(np.repeat(np.arange(len(self.classes)), self.counts_of_all()))
+            loss.fit_counts(self.counts_of_all())
         weight = part.weight * self.class_weight[part.target]
         weight, unit = mean_one(weight) if unit is None else (weight / unit, unit)
         return Phase(0, weight, loss), unit
@@ -409,6 +411,11 @@ class ClassTarget(Target):
         weight, _ = class_weighted(
             part.weight, part.target, self.class_weight, max_weight=self.parameters["max_weight"]
         )
+        if self.parameters["max_weight"] is None:
+            # Relative to the largest: products may overflow.
+            largest = self.class_weight.max() or 1.0
+            relative = part.weight * (self.class_weight / largest)[part.target]
+            self.unit = float(largest) * float(mean_one(relative)[1])
         if isinstance(loss, Loss):
             loss.fit(part.target)
         phases = [Phase(start, weight, loss)]

@@ -428,7 +428,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         ValueError
             If X or y does not fit, or a parameter needs all samples or the number of epochs:
             schemes of `class_weight` (give a dict), `max_weight`, `calibration`, `early_stopping`,
-            `reweight_after`, ``batch_sampling='progressive'`` and ``freeze='gradual'``.
+            `steps_per_epoch`, `reweight_after`, ``batch_sampling='progressive'`` and
+            ``freeze='gradual'``.
         """
         return fit_part(self, X, y, sample_weight, classes)
 

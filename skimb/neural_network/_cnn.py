@@ -59,10 +59,9 @@ from skimb._warnings import warn
 from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._fit_tasks import FitTasks, fitted_attributes
 from skimb.neural_network._held_out import hold_out
-from skimb.neural_network._incremental import Start
 from skimb.neural_network._net_input import NetInput
 from skimb.neural_network._save_methods import SavedToFile
-from skimb.neural_network._stopped_fits import watched_fit
+from skimb.neural_network._stopped_fits import begin_fit, watched_fit
 from skimb.neural_network._validation_scores import ValidationScores
 
 __all__ = [
@@ -165,6 +164,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
     optimizer_params: Any
     device: Any
     random_state: Any
+    checkpoint: Any
     warm_start: bool
     _stopped: str
 
@@ -247,43 +247,32 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         OSError
             If there is no space for the file of `checkpoint`, before the first epoch.
         """
-        before = dict(vars(self))
-        start = Start.of(self) if self.warm_start and "net_" in before else None
         # A fit that fails leaves the estimator unfitted, never partly fitted.
-        for name in ("net_", "_optimizer_state", "_weight_unit"):
-            self.__dict__.pop(name, None)
-        with watched_fit(self) as trainings:
-            try:
-                training = self._prepare(
-                    X, y, sample_weight, groups, X_val=X_val, y_val=y_val, start=start
-                )
-            except ValueError:
-                if start is not None:
-                    # No step was taken: bad input does not cost a trained network.
-                    self.__dict__.clear()
-                    self.__dict__.update(before)
-                raise
+        with begin_fit(self) as (trainings, start):
+            training = self._prepare(
+                X, y, sample_weight, groups, X_val=X_val, y_val=y_val, start=start
+            )
             trainings.append(training)
             tasks = FitTasks(self, X, y, sample_weight).begin(training)
             with tasks.of(training, "find the best epoch"):
                 epoch = self._train(training, start)
             self._warn_of_short_training(training)
             if self.early_stopping == "refit":
-                n_epochs, plan = epoch + 1, training.plan
-                training = self._prepare_refit(X, y, sample_weight, n_epochs, plan, start)
+                training = self._prepare_refit(X, y, sample_weight, epoch + 1, training, start)
                 trainings.append(training)
                 with tasks.of(training, "train on all samples"):
                     self._refit(training, start)
             tasks.end()
         return self
 
-    def _prepare_refit(self, X, y, sample_weight, n_epochs, plan, start):
+    def _prepare_refit(self, X, y, sample_weight, n_epochs, first, start):
         """Prepare a training on all samples, for the number of epochs found best."""
         if self.verbose:
             print(f"Training again on all samples, for the {n_epochs} epochs found best:")
         rates = [record["lr"] for record in self.history_[:n_epochs]]
-        length = TrainingLength(plan.batch_size, plan.n_epochs, plan.steps)
-        return self._prepare(X, y, sample_weight, rates=rates, length=length, start=start)
+        length = TrainingLength(first.plan.batch_size, first.plan.n_epochs, first.plan.steps)
+        own = {"length": length, "start": start, "steps": first.steps}
+        return self._prepare(X, y, sample_weight, rates=rates, **own)
 
     def _refit(self, training, start):
         """Train again, and keep what only a validation part can find."""
@@ -313,12 +302,13 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         rates=None,
         length=None,
         start=None,
+        steps=None,
     ):
         """Check everything, and return the training; torch's generators are not used yet.
 
         If the learning rate of each epoch and the `TrainingLength` of an earlier training on a part
-        of the samples are given, the training repeats that one on all samples. A `Start` is what a
-        warm start takes over from the last fit.
+        of the samples are given, the training repeats that one on all samples, with the steps of
+        its augmentation. A `Start` is what a warm start takes over from the last fit.
         """
         if y is None:
             raise ValueError(
@@ -386,6 +376,8 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         # 0.29 of 100 epochs are 29, but the product rounds to a little less.
         deferral = int(settings.reweight_after * length.max_epochs + 1e-9)
         phases = target.phases(part, loss, deferral)
+        if rates is None:
+            steps = self._steps_of_augmentation()
         if start is None:
             self._warn_of_frozen_noise()
         training = Training(
@@ -402,7 +394,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
             ),
             statistics=statistics,
             augmentation=build_augmentation(
-                self.augmentation,
+                steps,
                 image_shape=self.image_shape_,
                 counts=target.counts(part.target),
                 device=device,
@@ -416,6 +408,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
             seed=int(seeds[3]),
             read=NetInput(self.channels, target).learn_from(self),
             rates=rates,
+            steps=steps,
         )
         if held is not None:
             training.held = held
@@ -442,10 +435,11 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
                 "Set them there."
             )
         if settings.checkpoint is not None:
-            if self.random_state is None:
+            if not isinstance(self.random_state, Integral):
                 raise ValueError(
                     "`checkpoint` needs random_state to be an int: a later fit goes on only if it "
-                    "draws the same numbers. Got random_state=None; use random_state=0."
+                    f"draws the same numbers. Got random_state={self.random_state!r}; use "
+                    "random_state=0."
                 )
             check_checkpoint_folder(settings.checkpoint)
         if not settings.net_callbacks:
@@ -459,6 +453,21 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
                 f"`net_callbacks` holds an LRScheduler, and lr_schedule={settings.lr_schedule!r} "
                 "sets the learning rate too. Use lr_schedule='constant' with it."
             )
+
+    def _steps_of_augmentation(self):
+        """Return the augmentation; with a checkpoint a copy, so that the next fit is an equal one.
+
+        Steps may draw from generators of their own.
+        """
+        if self.checkpoint is None:
+            return self.augmentation
+        try:
+            return copy.deepcopy(self.augmentation)
+        except TypeError as exc:
+            raise ValueError(
+                f"`checkpoint` needs steps of `augmentation` that can be copied: {exc}. Got "
+                f"{self.augmentation!r}; leave out what cannot, or use checkpoint=None."
+            ) from exc
 
     def _read_validation(self, X_val, y_val, target):
         """Return a validation part of the user's own."""
@@ -502,6 +511,8 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
     def _conclude(self, training, net):
         """Set the fitted attributes from a trained net and its target."""
         self.__dict__.update(fitted_attributes(training, net))
+        # Weights of later calls of `partial_fit` are in the unit of this training.
+        self._weight_unit = getattr(training.target, "unit", None)
 
     def _split(self, part, target, groups, rng):
         """Return the samples of the training part and of the validation part."""
@@ -597,6 +608,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
     @property
     def module_(self):
         """The trained network."""
+        check_is_fitted(self)
         return self.net_.module_.network
 
     def _dataset(self, X):
@@ -705,8 +717,7 @@ class PendingFit:
 
     def train(self):
         """Train the network alone, and complete the fit; return the estimator."""
-        with watched_fit(self.estimator) as trainings:
-            trainings.append(self.training)
+        with watched_fit(self.estimator, [self.training]):
             with training_mode(self.training):
                 net, epoch = train(self.network, self.training)
             return self.conclude(net, epoch)

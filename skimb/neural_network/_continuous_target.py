@@ -146,7 +146,7 @@ class ContinuousTarget(Target):
         return np.ones(1)
 
     def phase_of_part(self, part, loss, unit, *, is_first):
-        """Return the phase of one call, and the mean weight that the first call has fixed."""
+        """Return the phase of one call, and the mean weight that the first training has fixed."""
         if is_first:
             self._fit_loss(loss, part)
         weight = part.weight * self._target_weight(part.target)(part.target)
@@ -254,6 +254,7 @@ class ContinuousTarget(Target):
         self._fit_loss(loss, part)
         weigh = self._target_weight(part.target)
         weight, unit = mean_one(part.weight * weigh(part.target))
+        self.unit = unit
         phases, self.weighing = [Phase(start, weight, loss)], {start: (weigh, unit)}
         if start > 0:
             weight, unit = mean_one(part.weight)

@@ -31,6 +31,7 @@ __all__ = ["Start", "fit_part"]
 #: Parameters that need the whole training, with the values that `partial_fit` allows and the
 #: reason.
 WHOLE = {
+    "steps_per_epoch": ([None], "a call takes each of its samples once"),
     "early_stopping": ([False], "the samples of a call are all trained on"),
     "calibration": ([None], "no samples are held out"),
     "reweight_after": ([0], "the number of epochs is not known"),
@@ -78,6 +79,13 @@ class Start:
         }
         return cls(reader.network, statistics, estimator.image_shape_, learned)
 
+    @classmethod
+    def of_last(cls, estimator):
+        """Return the start of the next fit, also after one that was stopped, or None."""
+        if "net_" in vars(estimator):
+            return cls.of(estimator)
+        return vars(estimator).get("_stopped_start")
+
     def check(self, estimator, target):
         """Refuse images of another shape, and other classes.
 
@@ -124,11 +132,26 @@ def fit_part(estimator, X, y, sample_weight=None, classes=None):
     -------
     estimator
     """
+    before = dict(vars(estimator))
+    try:
+        _fit_part(estimator, X, y, sample_weight, classes)
+    except BaseException:
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise
+    for name in ("_stopped", "_stopped_start"):
+        estimator.__dict__.pop(name, None)
+    return estimator
+
+
+def _fit_part(estimator, X, y, sample_weight, classes):
     check_parameters(estimator)
     check_handed_in(estimator)
     settings = plain_params(estimator)
+    # No file is written.
+    settings.checkpoint = None
     _refuse_whole(estimator, settings)
-    settings.lr_schedule, settings.checkpoint = "constant", None
+    settings.lr_schedule = "constant"
     is_first = "net_" not in vars(estimator)
     target = estimator._make_target(vars(settings))
     images, values = _read(estimator, X, y, classes, target, is_first=is_first)
@@ -196,7 +219,6 @@ def fit_part(estimator, X, y, sample_weight=None, classes=None):
     estimator._conclude(training, net)
     estimator._levels, estimator._weight_unit = levels, float(unit)
     estimator._optimizer_state = kept
-    return estimator
 
 
 def _refuse_whole(estimator, settings):

@@ -340,7 +340,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         ------
         ValueError
             If X or y does not fit, or a parameter needs all samples or the number of epochs:
-            schemes of `target_weight` (give a function), `early_stopping`,
+            schemes of `target_weight` (give a function), `early_stopping`, `steps_per_epoch`,
             `reweight_after` and ``freeze='gradual'``.
         """
         return fit_part(self, X, y, sample_weight)

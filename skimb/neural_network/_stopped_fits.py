@@ -4,12 +4,60 @@ import traceback
 from contextlib import contextmanager
 
 from skimb._engine import DivergenceError
+from skimb.neural_network._incremental import Start
 
-__all__ = ["watched_fit"]
+__all__ = ["begin_fit", "watched_fit"]
+
+#: What an estimator keeps of its last fit, besides the attributes whose names end with "_".
+KEPT = ("_optimizer_state", "_weight_unit", "_stopped_start")
 
 
 @contextmanager
-def watched_fit(estimator):
+def begin_fit(estimator):
+    """Run a fit from the start that `warm_start` asks for; what the last fit has found is dropped.
+
+    A warm start that fails before its first epoch leaves the estimator as it was. One that is
+    stopped later leaves it unfitted, with the start for the next fit.
+
+    Parameters
+    ----------
+    estimator : BaseCNN
+        The estimator that is fitted.
+
+    Yields
+    ------
+    trainings : list
+        As in `watched_fit`.
+    start : Start or None
+        None: the network is new.
+    """
+    before = dict(vars(estimator))
+    start = Start.of_last(estimator) if estimator.warm_start else None
+    _forget(estimator)
+    trainings: list = []
+    try:
+        with watched_fit(estimator, trainings):
+            yield trainings, start
+    except BaseException:
+        _forget(estimator)
+        if start is not None:
+            if any(training.has_begun for training in trainings):
+                estimator._stopped_start = start
+            else:
+                estimator.__dict__.clear()
+                estimator.__dict__.update(before)
+        raise
+
+
+def _forget(estimator):
+    """Drop all that the last fit has found."""
+    for name in list(vars(estimator)):
+        if name in KEPT or name.endswith("_"):
+            del estimator.__dict__[name]
+
+
+@contextmanager
+def watched_fit(estimator, trainings):
     """Run a fit; remove its checkpoints if it ends well, and name them if it is stopped.
 
     Parameters
@@ -17,16 +65,12 @@ def watched_fit(estimator):
     estimator : BaseCNN
         The estimator that is fitted. If its training is stopped, by an error or an interrupt, it
         has an attribute with the text of the error that it is not fitted.
-
-    Yields
-    ------
-    list
+    trainings : list
         The trainings of the fit, to which the block adds each before it runs.
     """
     estimator.__dict__.pop("_stopped", None)
-    trainings = []
     try:
-        yield trainings
+        yield
     except BaseException as exc:
         checkpoints = [one.checkpoint for one in trainings if one.checkpoint is not None]
         if isinstance(exc, DivergenceError):

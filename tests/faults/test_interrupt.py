@@ -17,6 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback
 
+from skimb._engine import Checkpoint
 from skimb.datasets import ImageSource
 
 
@@ -88,6 +89,36 @@ def test_a_fit_after_an_interrupt_is_like_any_other(monkeypatch):
     again = fits.fitted(clf.fit(X, y), X)
     plain = fits.estimator("plain", net_callbacks=[Callback()])
     fits.assert_same(again, fits.fitted(plain.fit(X, y), X))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("early_stopping", [False, "refit"])
+def test_a_step_with_a_generator_of_its_own_goes_on_in_the_same_session(
+    early_stopping, monkeypatch, tmp_path
+):
+    X, y = fits.images()
+    others = {"early_stopping": early_stopping}
+    unbroken = fits.estimator("own augmentation", net_callbacks=[Stops(9)], **others).fit(X, y)
+    clf = fits.estimator(
+        "own augmentation", net_callbacks=[Stops(3)], checkpoint=tmp_path, **others
+    )
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y)
+    (path,) = tmp_path.iterdir()
+    monkeypatch.setattr(Stops, "is_active", False)
+    resume, done = Checkpoint.resume, []
+
+    def resumed(self, net):
+        n_left = resume(self, net)
+        done.append((self.path, self.n_epochs))
+        return n_left
+
+    monkeypatch.setattr(Checkpoint, "resume", resumed)
+    fits.assert_same(fits.fitted(clf.fit(X, y), X), fits.fitted(unbroken, X))
+    assert done[0] == (path, 2)
+    assert not list(tmp_path.iterdir())
+    # The next fit is an equal one too, as the step of the user has drawn nothing.
+    assert clf.augmentation[0].n_calls == 0
 
 
 class Slow(ImageSource):

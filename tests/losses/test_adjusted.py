@@ -204,3 +204,18 @@ def test_a_class_without_rows_does_not_break_the_logarithm():
 def test_statistics_that_do_not_fit_are_refused(function, params, message):
     with pytest.raises(ValueError, match=message):
         function(LOGITS, TARGET, **params)
+
+
+def test_counts_may_be_given_in_place_of_labels():
+    class Own(LogitAdjustedLoss):
+        def fit(self, y):
+            super().fit(y)
+            self.n_samples = len(y)
+            return self
+
+    counts = [3, 0, 2]
+    labels = LogitAdjustedLoss().fit([0, 0, 0, 2, 2])
+    assert torch.equal(LogitAdjustedLoss().fit_counts(counts).counts_, labels.counts_)
+    own = Own().fit_counts(counts)
+    assert own.n_samples == 5
+    assert torch.equal(own.counts_, labels.counts_)

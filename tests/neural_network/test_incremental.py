@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 from imblearn.over_sampling import RandomOverSampler
-from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from skorch.callbacks import Callback
+from torch import nn
 
 from skimb.losses import FocalLoss, LogitAdjustedLoss
 from skimb.neural_network import CNNClassifier, CNNRegressor
@@ -108,6 +110,106 @@ def test_a_warm_start_refuses_other_data_and_loses_nothing(change, message):
         warm.fit(*change(X, y))
     np.testing.assert_array_equal(warm.predict_proba(X), proba)
     assert warm.image_shape_ == (1, 8, 8)
+
+
+class Fails(BaseEstimator):
+    """A sampler that is no good."""
+
+    def fit_resample(self, X, y):
+        """Fail."""
+        raise RuntimeError("no samples")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error"),
+    [
+        ({"optimizer_params": {"bogus": 1}}, Exception),
+        ({"sampler": Fails()}, RuntimeError),
+        ({"loss": lambda outputs, target: 1 / 0}, Exception),
+    ],
+    ids=["optimiser", "sampler", "loss"],
+)
+def test_a_warm_start_that_fails_before_its_first_step_loses_nothing(parameters, error):
+    X, y = images()
+    warm = classifier(max_epochs=1, warm_start=True).fit(X, y)
+    before, given = dict(vars(warm)), {name: getattr(warm, name) for name in parameters}
+    with pytest.raises(error):
+        warm.set_params(**parameters).fit(X, y)
+    assert vars(warm.set_params(**given)) == before
+    with pytest.raises((ValueError, TypeError)):
+        warm.fit(object(), y)
+    assert vars(warm) == before
+
+
+def test_a_full_disk_costs_a_warm_start_nothing(monkeypatch, tmp_path):
+    from skimb._engine import _checkpoint
+
+    def full(folder, size):
+        raise OSError(28, "No space left on device")
+
+    X, y = images()
+    warm = classifier(max_epochs=1, warm_start=True).fit(X, y)
+    proba = warm.predict_proba(X)
+    monkeypatch.setattr(_checkpoint, "_check_space", full)
+    with pytest.raises(OSError, match="Free some space"):
+        warm.set_params(checkpoint=tmp_path).fit(X, y)
+    np.testing.assert_array_equal(warm.predict_proba(X), proba)
+
+
+class Stops(Callback):
+    """Interrupt a training once."""
+
+    is_active = True
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Interrupt the second epoch."""
+        if Stops.is_active and len(net.history) == 2:
+            Stops.is_active = False
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("has_checkpoint", [False, True])
+@pytest.mark.parametrize("is_pickled", [False, True])
+def test_after_an_interrupted_warm_start_the_next_fit_starts_from_the_same_weights(
+    has_checkpoint, is_pickled, monkeypatch, tmp_path
+):
+    X, y = images()
+    first = classifier(max_epochs=3, warm_start=True, net_callbacks=[Stops()])
+    monkeypatch.setattr(Stops, "is_active", False)
+    first.fit(X, y)
+    unbroken, warm = copy.deepcopy(first).fit(X, y), first
+    if has_checkpoint:
+        warm.set_params(checkpoint=tmp_path)
+    Stops.is_active = True
+    with pytest.raises(KeyboardInterrupt):
+        warm.fit(X, y)
+    with pytest.raises(NotFittedError, match="stopped by KeyboardInterrupt"):
+        warm.predict(X)
+    assert len(list(tmp_path.iterdir())) == has_checkpoint
+    if is_pickled:
+        warm = pickle.loads(pickle.dumps(warm))
+    # A fit that cannot begin does not lose the weights either.
+    with pytest.raises(ValueError, match="inconsistent"):
+        warm.fit(X, y[:-1])
+    warm.fit(X, y)
+    np.testing.assert_equal(weights(warm), weights(unbroken))
+    assert not list(tmp_path.iterdir())
+    assert "_stopped_start" not in vars(warm)
+
+
+def test_a_cold_fit_that_is_stopped_leaves_nothing_of_the_last_one(monkeypatch):
+    X, y = images()
+    clf = classifier(max_epochs=3, net_callbacks=[Stops()])
+    monkeypatch.setattr(Stops, "is_active", False)
+    clf.fit(X, y)
+    Stops.is_active = True
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y)
+    assert [name for name in vars(clf) if name.endswith("_")] == []
+    with pytest.raises(NotFittedError, match="stopped by KeyboardInterrupt"):
+        clf.module_  # noqa: B018 - a property
+    with pytest.raises(NotFittedError, match="not fitted"):
+        classifier().module_  # noqa: B018
 
 
 def test_a_warm_start_takes_another_loss_and_refuses_one_that_its_head_cannot_serve():
@@ -307,6 +409,60 @@ def test_weights_of_later_calls_are_in_the_unit_of_the_first():
     assert light._weight_unit == heavy._weight_unit == 5.0
 
 
+@pytest.mark.parametrize("is_continuous", [False, True])
+def test_weights_of_calls_after_a_fit_are_in_the_unit_of_the_fit(is_continuous):
+    X, y = images(continuous=is_continuous)
+    heavy = y > 105 if is_continuous else y == "rare"
+    if is_continuous:
+        make, classes = regressor, {}
+        given = {"target_weight": lambda values: np.where(values > 105, 10.0, 1.0)}
+    else:
+        make, classes = classifier, {"classes": CLASSES}
+        given = {"class_weight": {"often": 1, "rare": 10}}
+    # Almost no step: the losses differ by the weights only.
+    fitted = make(max_epochs=1, lr=1e-7, **given).fit(X, y)
+    unit = np.where(heavy, 10, 1).mean()
+    np.testing.assert_allclose(fitted._weight_unit, unit)
+    fitted.partial_fit(X[heavy], y[heavy])
+    np.testing.assert_allclose(fitted._weight_unit, unit)
+    # The call after a fit weighs its samples like the call after a call: 10 / 4, not 1.
+    parts = make(lr=1e-7, **given).partial_fit(X, y, **classes).partial_fit(X[heavy], y[heavy])
+    losses = [one.history_[-1]["train_loss"] for one in (fitted, parts)]
+    np.testing.assert_allclose(*losses, rtol=1e-3)
+
+
+def test_a_first_call_that_fails_changes_nothing():
+    X, y = images()
+    for parameters, call in (
+        ({}, {"sample_weight": -np.ones(len(y))}),
+        ({"loss": "ldam", "module": nn.Sequential(nn.Flatten(), nn.Linear(64, 2))}, {}),
+    ):
+        clf = classifier(**parameters)
+        before = dict(vars(clf))
+        with pytest.raises(ValueError, match=r"sample_weight|CosineLinear"):
+            clf.partial_fit(X, y, CLASSES, **call)
+        assert vars(clf) == before
+
+
+def test_partial_fit_forgets_that_a_fit_was_stopped(monkeypatch):
+    X, y = images()
+    clf = classifier(max_epochs=3, net_callbacks=[Stops()])
+    monkeypatch.setattr(Stops, "is_active", True)
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(X, y)
+    assert "_stopped" in vars(clf)
+    clf.partial_fit(X, y, CLASSES)
+    assert "_stopped" not in vars(clf)
+
+
+def test_a_call_after_very_many_samples_takes_no_longer():
+    X, y = images()
+    clf = classifier(loss=LogitAdjustedLoss()).partial_fit(X, y, CLASSES)
+    clf.class_count_ = np.array([10**15, 10**12])
+    clf.partial_fit(X, y)
+    np.testing.assert_array_equal(clf.loss_.counts_.numpy(), [10**15 + 64, 10**12 + 32])
+
+
 def test_partial_fit_continues_a_fit_and_a_fit_begins_anew():
     X, y = images()
     clf = classifier(max_epochs=2).fit(X, y)
@@ -333,6 +489,7 @@ def test_a_learned_noise_goes_on():
         (regressor, {"target_weight": "lds"}, "Give a function from values of y to weights"),
         (classifier, {"early_stopping": True}, "early_stopping=False"),
         (classifier, {"early_stopping": "refit"}, "early_stopping=False"),
+        (classifier, {"steps_per_epoch": 7}, "steps_per_epoch=None, or `fit`"),
         (classifier, {"reweight_after": 0.5}, "the number of epochs is not known"),
         (classifier, {"batch_sampling": "progressive"}, "the number of epochs is not known"),
         (classifier, {"freeze": "gradual"}, "the number of epochs is not known"),
