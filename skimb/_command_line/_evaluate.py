@@ -8,6 +8,7 @@ import numpy as np
 from skimb._class_folders import list_classes
 from skimb._command_line._batch_prediction import predictions, with_bar
 from skimb._command_line._checks import check_images, reads_onnx, reads_table
+from skimb._command_line._labels import listed, refuse_unknown
 from skimb._command_line._models import load_model
 from skimb._command_line._outputs import hand_out
 from skimb._command_line._streams import errors_in_one_line, warnings_in_one_line
@@ -115,7 +116,7 @@ def _labelled(arguments, model):
     if not files:
         raise ValueError(
             f"{arguments.data} must have one sub-folder per class, with images in it. It has the "
-            f"sub-folders {list(classes)}."
+            f"sub-folders {listed(classes)}."
         )
     labels = np.repeat(list(classes), [len(of_one) for of_one in classes.values()])
     return files, _known_labels(labels, arguments, model)
@@ -125,10 +126,5 @@ def _known_labels(labels, arguments, model):
     """Return labels as the model has them: numbers, perhaps, where the folder has names."""
     known = {str(label): label for label in model.classes}
     found = np.unique(labels).tolist()
-    unknown = [label for label in found if str(label) not in known]
-    if unknown:
-        raise ValueError(
-            f"{arguments.data} has the classes {found}, and {model.path} knows {model.classes}: "
-            f"{unknown} are not known to it. Rename or remove them."
-        )
+    refuse_unknown(found, model.classes, source=arguments.data, knower=model.path)
     return np.array([known[str(label)] for label in labels.tolist()])
