@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -140,3 +141,92 @@ def test_figures_of_the_same_training_are_those_of_the_comparison(folder, capsys
     assert complaints(capsys) == []
     assert facts_of("again")["figures"]["source"].startswith("result.json")
     assert "remark" not in facts_of("again")["chosen"]
+
+
+# ------------------------------------------------------------------------- predict and evaluate
+
+
+def test_a_row_without_a_file_name_does_not_cost_the_others(folder, capsys):
+    Path("holes.csv").write_text("image,x\ntrain/cat/00.png,1\n,2\n  ,3\ntrain/dog/00.png,4\n")
+    table = ["holes.csv", "--image-column", "image", "--csv", "out.csv"]
+    assert main(["predict", "m.skimb", *table]) == 1
+    assert [row["error"] for row in rows_of("out.csv")] == ["", "no file name", "no file name", ""]
+    assert complaints(capsys) == [
+        "skimb: 2 of 4 images could not be predicted; the errors are in out.csv"
+    ]
+
+
+def test_a_table_of_which_no_file_exists_is_asked_about_its_column(folder, capsys):
+    Path("sub").mkdir()
+    shutil.copy("table.csv", "sub/table.csv")
+    table = ["sub/table.csv", "--image-column", "image"]
+    labels = ["--target", "label"]
+    hint = "names are relative to the folder of the table; is the image column right?"
+    assert main(["predict", "m.skimb", *table, "--csv", "out.csv"]) == 1
+    assert hint in complaints(capsys)[-1]
+    assert main(["evaluate", "m.skimb", *table, *labels]) == 1
+    assert hint in complaints(capsys)[-1]
+    assert main([FIT[0], *table, *labels, *FIT[2:]]) == 1
+    assert hint in complaints(capsys)[-1]
+    Path("sub/train/cat").mkdir(parents=True)
+    shutil.copy("train/cat/00.png", "sub/train/cat/00.png")
+    assert main(["predict", "m.skimb", *table, "--csv", "out.csv"]) == 1
+    assert hint not in complaints(capsys)[-1]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_a_link_into_its_own_folder_predicts_no_image_twice(folder):
+    os.symlink(".", "test/aloop")
+    os.symlink("dog", "test/alink")
+    os.symlink("../train/cat", "test/other")
+    os.symlink("../train/cat", "test/other2")
+    shutil.rmtree("train/dog")
+    assert main(["predict", "m.skimb", "test", "--csv", "out.csv"]) == 0
+    files = [row["file"] for row in rows_of("out.csv")]
+    assert len(files) == len({os.path.realpath(file) for file in files})
+    assert len([file for file in files if file.startswith(("test/cat", "test/dog"))]) == 6
+    assert len([file for file in files if file.startswith("test/other/")]) == 12
+
+
+def test_means_over_classes_say_which_classes_have_images(folder, capsys):
+    shutil.rmtree("test/cat")
+    assert main(["evaluate", "m.skimb", "test", "--json", "e.json", "--report", "e.html"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    remark = "There are no images of these classes: cat. There are no means."
+    assert printed.out.splitlines()[1] == remark
+    assert remark in Path("e.html").read_text()
+    assert list(json.loads(Path("e.json").read_text())["scores"]) == ["accuracy"]
+
+
+def test_one_class_that_is_always_right_gives_no_warning(folder, capsys, monkeypatch):
+    from skimb.study import ClassificationEvaluation
+
+    found = ClassificationEvaluation(["a"] * 3, ["a"] * 3, classes=["a", "b", "c"])
+    assert found.scores == {"accuracy": 1}
+    found = ClassificationEvaluation(["a", "b"], ["a", "a"], classes=["a", "b", "c"])
+    assert found.scores["balanced_accuracy"] == 0.5
+    assert "no images of these classes: c. Means are over the other classes." in str(found)
+
+
+def test_advice_names_options_that_the_command_has(folder, capsys):
+    from skimb.datasets import read_images
+    from skimb.neural_network import CNNRegressor, save
+
+    rows = Path("table.csv").read_text().splitlines()
+    files = [row.split(",")[0] for row in rows[1:]]
+    y = np.linspace(0, 1, len(files))
+    save(CNNRegressor(max_epochs=1).fit(read_images(files), y), "numbers.skimb")
+    table = ["table.csv", "--image-column", "image", "--target", "label"]
+    assert main(["evaluate", "numbers.skimb", *table]) == 1
+    [line] = complaints(capsys)
+    assert line.endswith("or give another --target, as the model predicts numbers.")
+    assert "--task" not in line
+
+
+def test_a_training_that_is_too_short_names_the_option(folder, capsys, monkeypatch):
+    monkeypatch.setattr("skimb.neural_network._cnn.still_falls", lambda losses, n_steps: True)
+    assert main([*FIT, "--test", "test"]) == 0
+    [line] = complaints(capsys)
+    assert line.endswith("Give more --epochs, or leave --epochs out.")
+    assert "max_epochs" not in line

@@ -8,6 +8,7 @@ from typing import Any
 
 from skimb._class_folders import list_classes
 from skimb._command_line._checks import check_images, reads_table
+from skimb._command_line._image_lists import hint_of_missing
 from skimb._command_line._labels import listed, refuse_unknown
 from skimb._command_line._streams import complain
 from skimb._tables import read_table
@@ -196,7 +197,7 @@ def _read(files, image_shape):
         return read_images(files, image_shape=image_shape, n_jobs=-1)
     except ValueError as exc:
         words = str(exc).replace("Give image_shape=(C, H, W)", "Give --size N")
-        raise ValueError(words) from exc
+        raise ValueError(f"{words} {hint_of_missing(files)}".rstrip()) from exc
 
 
 def _memory():

@@ -23,6 +23,14 @@ __all__ = [
 ]
 
 
+#: Advice about parameters in Python, and what it is on the command line.
+SPELLED = {
+    "Raise `max_epochs`, lower `batch_size`, or leave both at 'auto'.": (
+        "Give more --epochs, or leave --epochs out."
+    ),
+}
+
+
 class Stream:
     """A standard stream that never raises: no work is lost because its output cannot be written.
 
@@ -150,9 +158,12 @@ def warnings_in_one_line():
     told = set()
 
     def show(message, category, filename, lineno, file=None, line=None):
-        if str(message) not in told:
-            told.add(str(message))
-            complain(message)
+        words = str(message)
+        for of_python, of_options in SPELLED.items():
+            words = words.replace(of_python, of_options)
+        if words not in told:
+            told.add(words)
+            complain(words)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
