@@ -230,3 +230,55 @@ def test_a_training_that_is_too_short_names_the_option(folder, capsys, monkeypat
     [line] = complaints(capsys)
     assert line.endswith("Give more --epochs, or leave --epochs out.")
     assert "max_epochs" not in line
+
+
+# ------------------------------------------------------------------------- usage
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "command"),
+    [
+        (["fit", "train", "--out", "m"], "required: --strategy", "skimb fit"),
+        (["fit", "nothing", "--strategy", "none", "--out", "m"], "neither a folder", "skimb fit"),
+        (["predict", "m.skimb", "test", "--magic"], "--magic", "skimb predict"),
+        (["compare", "train", "--strategies", "a\nb"], "unknown strategies", "skimb compare"),
+        ([], "COMMAND", "skimb"),
+    ],
+)
+def test_a_usage_error_is_one_line_with_the_help_to_read(
+    arguments, message, command, folder, capsys
+):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    printed = capsys.readouterr()
+    [line] = printed.err.splitlines()
+    assert line.startswith("skimb: error: ")
+    assert message in line
+    assert line.endswith(f"(see {command} --help)")
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize(("command", "n_constant"), [("compare", 2), ("fit", 0)])
+def test_the_help_lists_the_strategies(command, n_constant, capsys):
+    from skimb._strategy_names import REGRESSION_STRATEGIES, STRATEGIES
+
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    lines = capsys.readouterr().out.split("strategies for labels:")[1].splitlines()
+    names = [line.split()[0] for line in lines if line.startswith("  ")]
+    assert names.count("constant") == n_constant
+    assert {*names, "constant"} == {*STRATEGIES, *REGRESSION_STRATEGIES, "constant"}
+
+
+@pytest.mark.parametrize("place", ["afile/so far", "afile/deep/so far", "/proc/nothing/so far"])
+def test_a_checkpoint_that_cannot_be_written_is_a_usage_error(place, folder, capsys):
+    Path("afile").touch()
+    with pytest.raises(SystemExit) as stop:
+        main([*FIT, "--checkpoint", place])
+    assert stop.value.code == 2
+    assert f"cannot write checkpoints to {place}" in capsys.readouterr().err
+
+
+def test_a_checkpoint_in_folders_that_are_still_to_make_is_no_mistake(folder):
+    assert main([*FIT, "--test", "test", "--checkpoint", "some/so far"]) == 0

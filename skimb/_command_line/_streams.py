@@ -17,6 +17,7 @@ __all__ = [
     "Terminated",
     "complain",
     "errors_in_one_line",
+    "printable",
     "regular_file",
     "termination_unwinds",
     "warnings_in_one_line",
@@ -107,9 +108,22 @@ def complain(message):
     ----------
     message : object
     """
+    print(f"skimb: {printable(message)}", file=sys.stderr, flush=True)
+
+
+def printable(message):
+    """Return a message as one line, in which unprintable characters are spelled out.
+
+    Parameters
+    ----------
+    message : object
+
+    Returns
+    -------
+    str
+    """
     line = " ".join(str(message).split())
-    line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
-    print(f"skimb: {line}", file=sys.stderr, flush=True)
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
 class CommandError(Exception):
