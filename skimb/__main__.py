@@ -52,8 +52,11 @@ def main(argv=None):
 
 def _run(argv):
     parser = build_parser()
-    arguments = parser.parse_args(argv)
-    check_arguments(parser, arguments)
+    arguments, unknown = parser.parse_known_args(argv)
+    of_command = parser.parser_of(arguments.command)
+    if unknown:
+        of_command.error(f"unrecognized arguments: {' '.join(unknown)}")
+    check_arguments(of_command, arguments)
     try:
         with termination_unwinds():
             return COMMANDS[arguments.command](arguments)

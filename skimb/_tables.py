@@ -96,7 +96,18 @@ class Table:
         return f"row {row + 1}" if self.places is None else self.places[row]
 
     def _find(self, name):
-        """Return all cells of a column as an array; blanks around its name are ignored."""
+        """Return all cells of a column as an array, none of which may be missing."""
+        cells, is_missing = self._look_up(name)
+        if is_missing.any():
+            raise ValueError(
+                f"{is_missing.sum()} of {self.n_rows} rows of {self.path} have no value in "
+                f"{name!r}; the first is {self._place(int(is_missing.argmax()))}. Fill in the "
+                "values, or remove the rows."
+            )
+        return cells
+
+    def _look_up(self, name):
+        """Return all cells of a column, and which are missing; its name is stripped of blanks."""
         import pandas as pd
 
         found = [i for i, known in enumerate(self.names) if known == name] or [
@@ -125,34 +136,35 @@ class Table:
             cells = cells.astype(np.float64)
         if cells.dtype.kind == "O":
             is_missing |= [isinstance(cell, str) and not cell.strip() for cell in cells]
-        if is_missing.any():
-            raise ValueError(
-                f"{is_missing.sum()} of {self.n_rows} rows of {self.path} have no value in "
-                f"{name!r}; the first is {self._place(int(is_missing.argmax()))}. Fill in the "
-                "values, or remove the rows."
-            )
-        return cells
+        return cells, is_missing
 
-    def files(self, name):
+    def files(self, name, *, may_lack=False):
         """Return image files; relative paths start from the folder of the table.
 
         Parameters
         ----------
         name : str
             The column.
+        may_lack : bool, default=False
+            Whether cells may be missing, which are empty names then.
 
         Returns
         -------
         list of str
         """
-        folder, cells = self.path.parent, self._find(name)
+        folder = self.path.parent
+        if may_lack:
+            cells, is_missing = self._look_up(name)
+            cells = np.where(is_missing, "", cells.astype(object))
+        else:
+            cells = self._find(name)
         for row, cell in enumerate(cells):
             if not isinstance(cell, str | int | np.integer) or isinstance(cell, bool):
                 raise ValueError(
                     f"The column {name!r} of {self.path} must hold the names of image files. In "
                     f"{self._place(row)} it holds {type(cell).__name__}."
                 )
-        return [_file(folder, str(cell)) for cell in cells]
+        return [_file(folder, str(cell)) if cell != "" else "" for cell in cells]
 
     def labels(self, name):
         """Return labels or groups: text as it is written, and typed numbers and booleans as such.
@@ -196,13 +208,15 @@ class Table:
                 )
         return labels
 
-    def numbers(self, name):
+    def numbers(self, name, *, advice="give --task classification"):
         """Return numbers.
 
         Parameters
         ----------
         name : str
             The column.
+        advice : str, default="give --task classification"
+            What to do where the column holds labels, which ends the error message.
 
         Returns
         -------
@@ -230,7 +244,7 @@ class Table:
         raise ValueError(
             f"{self._place(int(bad[0]))} of {self.path} holds {_plain(cell)!r} in {name!r}{more}, "
             f"which is not a finite number, and regression needs numbers.{hint} Fix the cell, "
-            "remove the row, or give --task classification."
+            f"remove the row, or {advice}."
         )
 
     def is_quantity(self, name):

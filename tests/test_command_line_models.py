@@ -470,7 +470,7 @@ def test_broken_files_have_a_line_and_the_others_are_done(folder, capsys):
     assert errors == {
         "test/cat/00.png": "not an image",
         "test/dog/02.png": "empty file",
-        "test/wide.png": "it is 9x8 (width x height), and the model reads 8x8; --size 8 resizes",
+        "test/wide.png": "it is 9x8 (width x height), and the model reads 8x8 (--size 8 resizes)",
         "test/deep.png": "it has more than 8 bits per channel, and the model reads 8",
         "missing.png": errors["missing.png"],
     }

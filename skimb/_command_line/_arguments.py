@@ -15,6 +15,7 @@ from skimb._command_line._argument_types import (
     path,
     text,
 )
+from skimb._command_line._streams import printable
 from skimb._quantities import MOST_LABELS
 from skimb._strategy_names import CONSTANT, REGRESSION_STRATEGIES, STRATEGIES
 
@@ -26,20 +27,51 @@ FORMS = (
     "files and one of labels or numbers"
 )
 
+#: The default of the columns of a table.
+AS_IN_FIT = "default: as in fit; must be given where the model was not trained on a table"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose usage errors are one line, which names the help of the command."""
+
+    def error(self, message):
+        """End the process with a usage error.
+
+        Parameters
+        ----------
+        message : str
+        """
+        line = printable(f"{message} (see {self.prog} --help)")
+        self.exit(2, f"skimb: error: {line}\n")
+
+    def parser_of(self, command):
+        """Return the parser of a command.
+
+        Parameters
+        ----------
+        command : str
+
+        Returns
+        -------
+        Parser
+        """
+        return self.commands.choices[command]
+
 
 def build_parser():
     """Return the parser of the command line.
 
     Returns
     -------
-    ArgumentParser
+    Parser
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="skimb",
         description="Imbalanced images: find out which method works, and put it to work.",
     )
     parser.add_argument("--version", action="version", version=f"skimb {skimb.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.commands = commands
     for add in (_compare, _fit, _predict, _evaluate, _export):
         add(commands)
     return parser
@@ -58,13 +90,28 @@ def _command(commands, name, summary, description, epilog=None):
     return command
 
 
+def _listed(*, has_constant):
+    """Return the strategies, one a line with its description."""
+    width = max(map(len, [*STRATEGIES, *REGRESSION_STRATEGIES]))
+    parts = [
+        "\n".join(
+            f"  {name:<{width}}  {line}"
+            for name, line in strategies.items()
+            if has_constant or name != CONSTANT
+        )
+        for strategies in (STRATEGIES, REGRESSION_STRATEGIES)
+    ]
+    return f"strategies for labels:\n{parts[0]}\n\nstrategies for numbers:\n{parts[1]}"
+
+
 def _compare(commands):
     command = _command(
         commands,
         "compare",
         "find out which strategy against imbalance works on your data",
-        "Compare strategies against imbalance: same folds, same seeds, same number of gradient "
+        "Compare strategies against imbalance: same folds, same seeds, same number of gradient\n"
         "steps, each compared with the baseline.",
+        _listed(has_constant=True),
     )
     _add_training_data(command)
     command.add_argument(
@@ -77,7 +124,9 @@ def _compare(commands):
     _add_size(command, "default: all must have one size")
     _add_augmentation(command)
     command.add_argument(
-        "--strategies", metavar="A,B,...", help="names, joined by commas (default: all)"
+        "--strategies",
+        metavar="A,B,...",
+        help="names of the list below, joined by commas (default: all)",
     )
     command.add_argument("--folds", type=at_least(2), metavar="N", help="default: 5")
     command.add_argument(
@@ -95,13 +144,6 @@ def _compare(commands):
 
 
 def _fit(commands):
-    width = max(map(len, [*STRATEGIES, *REGRESSION_STRATEGIES]))
-
-    def listed(strategies):
-        return "\n".join(
-            f"  {name:<{width}}  {line}" for name, line in strategies.items() if name != CONSTANT
-        )
-
     command = _command(
         commands,
         "fit",
@@ -112,8 +154,7 @@ def _fit(commands):
             are those of --test; without it, those of --from; without that, those of one more
             training, with a fifth of the images held out."""
         ),
-        f"strategies for labels:\n{listed(STRATEGIES)}\n\n"
-        f"strategies for numbers:\n{listed(REGRESSION_STRATEGIES)}",
+        _listed(has_constant=False),
     )
     _add_training_data(command)
     command.add_argument(
@@ -177,7 +218,7 @@ def _predict(commands):
         metavar="OUT.csv",
         help="the file to write (default: the standard output)",
     )
-    _add_image_column(command, "default: as in fit")
+    _add_image_column(command, AS_IN_FIT)
     _add_size(command, "default: as in fit; N must be the model's")
 
 
@@ -191,8 +232,8 @@ def _evaluate(commands):
     )
     _add_model(command)
     command.add_argument("data", type=text, metavar="FOLDER|TABLE.csv", help=FORMS)
-    _add_image_column(command, "default: as in fit")
-    _add_target(command, "default: as in fit")
+    _add_image_column(command, AS_IN_FIT)
+    _add_target(command, AS_IN_FIT)
     _add_size(command, "default: as in fit; N must be the model's")
     command.add_argument("--json", type=path, metavar="FILE", help="write all figures as JSON")
     command.add_argument("--report", type=path, metavar="FILE", help="write a report as HTML")

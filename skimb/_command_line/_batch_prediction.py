@@ -93,6 +93,8 @@ def with_bar(found, total):
 
 def _read(file, model, resizes):
     """Return the pixels of a file and an empty str, or None and the reason."""
+    if not file:
+        return None, "no file name"
     try:
         _, height, width = model.image_shape
         if not resizes:
@@ -100,7 +102,7 @@ def _read(file, model, resizes):
             if sides != [height, width]:
                 return None, (
                     f"it is {sides[1]}x{sides[0]} (width x height), and the model reads "
-                    f"{width}x{height}" + (f"; --size {width} resizes" if width == height else "")
+                    f"{width}x{height}" + (f" (--size {width} resizes)" if width == height else "")
                 )
         pixels, _ = decode(file, model.image_shape)
         known = model.facts.get("dtype")

@@ -154,6 +154,11 @@ def _check_fit(parser, arguments):
     if folder is not None:
         if folder.exists() and not folder.is_dir():
             parser.error(f"--checkpoint {folder} must be a folder, and it is a file")
+        # The training makes the folder, and those above it.
+        above = next((path for path in folder.absolute().parents if path.exists()), Path("/"))
+        place = folder / "x" if folder.exists() else above / folder.name
+        if reason := why_not_writable(place):
+            parser.error(f"cannot write checkpoints to {folder}: {reason}")
         for place in _image_folders(arguments):
             if lies_in(folder / "x", place):
                 parser.error(

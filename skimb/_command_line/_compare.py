@@ -55,6 +55,8 @@ def compare_command(arguments):
             n_jobs=arguments.jobs or (-1 if is_digits and not on_cuda else 1),
             verbose=1,
         )
+        if arguments.group is not None:
+            result.protocol["group"] = arguments.group
         if arguments.size is not None:
             result.protocol["size"] = arguments.size
         if choice is not None:

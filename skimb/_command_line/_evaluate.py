@@ -8,6 +8,8 @@ import numpy as np
 from skimb._class_folders import list_classes
 from skimb._command_line._batch_prediction import predictions, with_bar
 from skimb._command_line._checks import check_images, reads_onnx, reads_table
+from skimb._command_line._image_lists import hint_of_missing
+from skimb._command_line._labels import listed, refuse_unknown
 from skimb._command_line._models import load_model
 from skimb._command_line._outputs import hand_out
 from skimb._command_line._streams import errors_in_one_line, warnings_in_one_line
@@ -40,9 +42,10 @@ def evaluate_command(arguments):
             check_drawable(model.classes if model.task == "classification" else [])
         found = list(with_bar(predictions(model, files, resizes=resizes), len(files)))
         if bad := [f"{one.file} ({one.error})" for one in found if one.error]:
+            hint = hint_of_missing(files) if reads_table(arguments) else ""
             raise ValueError(
                 f"{len(bad)} of {len(files)} images cannot be evaluated: {named(bad)}. Fix or "
-                "remove them."
+                f"remove them. {hint}"
             )
         facts = {
             "model": str(arguments.model),
@@ -103,7 +106,8 @@ def _labelled(arguments, model):
         files = table.files(model.column("image", arguments.image_column))
         target = model.column("target", arguments.target)
         if model.task == "regression":
-            return files, table.numbers(target)
+            advice = "give another --target, as the model predicts numbers"
+            return files, table.numbers(target, advice=advice)
         return files, _known_labels(table.labels(target), arguments, model)
     if model.task == "regression":
         raise ValueError(
@@ -115,7 +119,7 @@ def _labelled(arguments, model):
     if not files:
         raise ValueError(
             f"{arguments.data} must have one sub-folder per class, with images in it. It has the "
-            f"sub-folders {list(classes)}."
+            f"sub-folders {listed(classes)}."
         )
     labels = np.repeat(list(classes), [len(of_one) for of_one in classes.values()])
     return files, _known_labels(labels, arguments, model)
@@ -125,10 +129,5 @@ def _known_labels(labels, arguments, model):
     """Return labels as the model has them: numbers, perhaps, where the folder has names."""
     known = {str(label): label for label in model.classes}
     found = np.unique(labels).tolist()
-    unknown = [label for label in found if str(label) not in known]
-    if unknown:
-        raise ValueError(
-            f"{arguments.data} has the classes {found}, and {model.path} knows {model.classes}: "
-            f"{unknown} are not known to it. Rename or remove them."
-        )
+    refuse_unknown(found, model.classes, source=arguments.data, knower=model.path)
     return np.array([known[str(label)] for label in labels.tolist()])

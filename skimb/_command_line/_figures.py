@@ -1,8 +1,12 @@
 """The JSON file of a comparison, read again: its recipe, its winner and its figures."""
 
 import json
+from argparse import Namespace
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
+
+from skimb._command_line._labels import listed
 
 __all__ = ["ComparisonFile", "read_comparison"]
 
@@ -63,9 +67,73 @@ class ComparisonFile:
         )
         if known != found:
             raise ValueError(
-                f"{self.path} is about the classes {known}, and the images have the classes "
-                f"{found}. Give the comparison of these data."
+                f"{self.path} is about the classes {listed(known)}, and the images have the "
+                f"classes {listed(found)}. Give the comparison of these data."
             )
+
+    def differences(self, data, arguments, network):
+        """Tell in which ways the training of a fit is not that of the comparison.
+
+        Parameters
+        ----------
+        data : Inputs
+            The training data of the fit.
+        arguments : Namespace
+        network : CNNClassifier or CNNRegressor
+            The network of the fit.
+
+        Returns
+        -------
+        list of str
+            Words for each difference; empty: its figures are those of the model. Fields that an
+            older file does not have are taken as equal.
+        """
+        from skimb._command_line._networks import network_of
+
+        protocol, found = self.figures["protocol"], []
+        counts = protocol.get("class_counts")
+        if isinstance(counts, dict) and not data.is_regression:
+            of_data = dict(Counter(str(label) for label in data.y.tolist()))
+            if counts != of_data:
+                unlike = sorted(
+                    f"{label} {counts.get(label)} there and {of_data.get(label)} here"
+                    for label in {*counts, *of_data}
+                    if counts.get(label) != of_data.get(label)
+                )
+                more = f", ... {len(unlike)} classes in all" if len(unlike) > 3 else ""
+                found.append(f"other numbers of images ({', '.join(unlike[:3])}{more})")
+        elif (n_rows := protocol.get("n_rows", len(data.y))) != len(data.y):
+            found.append(f"other numbers of images ({n_rows} there and {len(data.y)} here)")
+        recipe = protocol.get("recipe")
+        shape = recipe.get("image_shape") if isinstance(recipe, dict) else None
+        sides = list(data.X.shape[1:3])
+        if isinstance(shape, list) and len(shape) == 3 and shape[1:] != sides:
+            found.append(f"another size of images ({shape[1:]} there and {sides} here)")
+        same = network_of(Namespace(device="auto", epochs=None, augmentation=None),
+                          data.is_regression, self.parameters())  # fmt: skip
+        if network.max_epochs != same.max_epochs:
+            found.append(f"other epochs ({same.max_epochs} there and {network.max_epochs} here)")
+        if network.augmentation != same.augmentation:
+            found.append(
+                f"another augmentation ({same.augmentation} there and {network.augmentation} here)"
+            )
+        if "n_groups" in protocol and self._has_other_groups(data, arguments):
+            found.append("other groups")
+        return found
+
+    def _has_other_groups(self, data, arguments):
+        """Tell whether other images were kept together in the splits of the comparison."""
+        from skimb._groups import are_shared, checked_groups
+
+        protocol = self.figures["protocol"]
+        if not protocol.get("test_share"):
+            # A test set of its own needs no splits.
+            return False
+        if "group" in protocol:
+            return protocol["group"] != arguments.group
+        groups = checked_groups(data.X, data.groups)
+        n_groups = len(set(groups.tolist())) if are_shared(groups) else None
+        return protocol["n_groups"] != n_groups
 
     def winner(self):
         """Return the winner, as `skimb.study.winner_of` does."""

@@ -87,6 +87,15 @@ def _fit(arguments, comparison):
     # Names come from a file, and may hold anything.
     lines = [f"strategy: {name}", *map(visible_text, _words_of_choice(chosen, comparison))]
     told = None
+    if comparison is not None and (unlike := comparison.differences(data, arguments, network)):
+        remark = (
+            f"{comparison.path} is about another training: {'; '.join(unlike)}. Its figures are "
+            "not those of this model"
+        )
+        complain(remark)
+        if chosen is not None:
+            chosen = chosen | {"remark": remark}
+        comparison = None
     if data.X_test is None:
         told = None if comparison is None else _figures_of(comparison, label)
         told = told or _held_out(data, name, options, arguments)

@@ -5,9 +5,10 @@ from collections import Counter
 from itertools import islice
 from pathlib import Path
 
+from skimb._files import identity
 from skimb._image_decoding import image_endings
 
-__all__ = ["ImageList", "batches"]
+__all__ = ["ImageList", "batches", "hint_of_missing"]
 
 
 class ImageList:
@@ -35,12 +36,18 @@ class ImageList:
         self.passed_over.clear()
         for path in self.paths:
             if os.path.isdir(path):
-                yield from self._images_in(path, is_top=True)
+                yield from self._images_in(path, set(), is_top=True)
             else:
                 yield path
 
-    def _images_in(self, folder, *, is_top=False):
+    def _images_in(self, folder, seen, *, is_top=False):
+        """Yield the images in a folder; ``seen`` are the folders that were visited."""
         try:
+            if (place := identity(folder)) in seen:
+                # A link may lead back to a folder that was visited.
+                self.passed_over["link to a folder"] += 1
+                return
+            seen.add(place)
             with os.scandir(folder) as found:
                 entries = sorted((entry.name, entry) for entry in found if entry.name[0] != ".")
         except OSError as exc:
@@ -49,7 +56,7 @@ class ImageList:
         for name, entry in entries:
             if entry.is_dir():
                 # Deeper links might lead back to this folder.
-                if is_top or not entry.is_symlink():
+                if not entry.is_symlink() or (is_top and not _is_within(entry.path, folder)):
                     folders.append(entry.path)
                 else:
                     self.passed_over["link to a folder"] += 1
@@ -59,7 +66,7 @@ class ImageList:
                 self.passed_over[Path(name).suffix.lower() or "without an ending"] += 1
         del entries
         for path in folders:
-            yield from self._images_in(path)
+            yield from self._images_in(path, seen)
 
     def remark(self):
         """Return a line about the files that were passed over, or an empty str."""
@@ -70,6 +77,31 @@ class ImageList:
         return (
             f"{n_files} {'file' if n_files == 1 else 'files'} passed over, as no images: {counts}"
         )
+
+
+def _is_within(link, folder):
+    """Tell whether a link leads to a folder that is visited under its own name."""
+    place = os.path.relpath(os.path.realpath(link), os.path.realpath(folder))
+    return place == "." or (not place.startswith(".") and f"{os.sep}." not in place)
+
+
+def hint_of_missing(files):
+    """Return a sentence for a table of which no file exists; an empty str where one does.
+
+    Parameters
+    ----------
+    files : list of str
+
+    Returns
+    -------
+    str
+    """
+    if any(os.path.exists(file) for file in files):
+        return ""
+    return (
+        "None of the files exists: names are relative to the folder of the table; is the image "
+        "column right?"
+    )
 
 
 def batches(items, size):

@@ -8,6 +8,9 @@ from typing import Any
 
 from skimb._class_folders import list_classes
 from skimb._command_line._checks import check_images, reads_table
+from skimb._command_line._image_lists import hint_of_missing
+from skimb._command_line._labels import listed, refuse_unknown
+from skimb._command_line._streams import complain
 from skimb._tables import read_table
 
 __all__ = ["Inputs", "read_inputs"]
@@ -90,9 +93,12 @@ def _folders(arguments, image_shape):
     paths, y = _subset(train, arguments.counts or {}, arguments.seed)
     every = paths if test is None else [*paths, *test.paths]
     check_images(arguments, every)
+    if test is not None:
+        _check_labels(arguments, y, test.target)
     images = _read(every, image_shape)
     if test is None:
         return Inputs(images, y)
+    _tell_of_known(every, images, len(paths))
     return Inputs(images[: len(paths)], y, images[len(paths) :], test.target)
 
 
@@ -118,8 +124,12 @@ def _tables(arguments, image_shape):
                 f"{arguments.data} and in {arguments.test}: a network would be scored on groups "
                 "that it was trained on. Remove their rows from one of the two."
             )
-    check_images(arguments, [*files, *test_files])
-    images = _read([*files, *test_files], image_shape)
+    every = [*files, *test_files]
+    check_images(arguments, every)
+    if not is_regression:
+        _check_labels(arguments, y, y_test)
+    images = _read(every, image_shape)
+    _tell_of_known(every, images, len(files))
     return Inputs(images[: len(files)], y, images[len(files) :], y_test, groups, is_regression)
 
 
@@ -143,6 +153,34 @@ def _check_types(arguments, column, values, test_values):
         )
 
 
+def _check_labels(arguments, y, y_test):
+    """Refuse test images of a class that the model of a fit cannot predict."""
+    # A comparison has checks of its own.
+    if arguments.command == "fit":
+        known, found = sorted(set(y.tolist())), y_test.tolist()
+        refuse_unknown(found, known, source=arguments.test, knower=f"a model of {arguments.data}")
+
+
+def _tell_of_known(files, images, n_train):
+    """Warn in a line of test images that equal training images, pixel by pixel."""
+    from skimb._images import sample_keys
+
+    keys = list(sample_keys(images))
+    first = {}
+    for file, key in zip(files[:n_train], keys[:n_train], strict=True):
+        first.setdefault(key, file)
+    pairs = [
+        (file, first[key])
+        for file, key in zip(files[n_train:], keys[n_train:], strict=True)
+        if key in first
+    ]
+    if pairs:
+        complain(
+            f"{len(pairs)} of {len(files) - n_train} test images equal training images, "
+            f"{pairs[0][0]} and {pairs[0][1]} first: figures on them are too good"
+        )
+
+
 def _read(files, image_shape):
     """Read images, unless they cannot be in memory."""
     from skimb.datasets import read_images
@@ -159,7 +197,7 @@ def _read(files, image_shape):
         return read_images(files, image_shape=image_shape, n_jobs=-1)
     except ValueError as exc:
         words = str(exc).replace("Give image_shape=(C, H, W)", "Give --size N")
-        raise ValueError(words) from exc
+        raise ValueError(f"{words} {hint_of_missing(files)}".rstrip()) from exc
 
 
 def _memory():
@@ -192,7 +230,8 @@ def _subset(folder, counts, seed):
     unknown = [label for label in counts if label not in folder.target_names]
     if unknown:
         raise ValueError(
-            f"--counts names {unknown}, but the classes are {folder.target_names}. Use these."
+            f"--counts names {listed(unknown)}, but the classes are {listed(folder.target_names)}. "
+            "Use these."
         )
     rng, kept = np.random.RandomState(seed), []
     for label in folder.target_names:

@@ -5,7 +5,7 @@ import sys
 
 from skimb._command_line._batch_prediction import predictions, with_bar
 from skimb._command_line._checks import check_images, reads_onnx, reads_table
-from skimb._command_line._image_lists import ImageList
+from skimb._command_line._image_lists import ImageList, hint_of_missing
 from skimb._command_line._models import load_model
 from skimb._command_line._spreadsheet import writing_csv
 from skimb._command_line._streams import complain, errors_in_one_line, warnings_in_one_line
@@ -51,6 +51,8 @@ def predict_command(arguments):
             complain(
                 f"{n_errors} of {n_files} images could not be predicted; the errors are in {place}"
             )
+            if n_errors == n_files and reads_table(arguments) and (hint := hint_of_missing(files)):
+                complain(hint)
         elif arguments.csv is not None:
             print(f"{n_files} predictions: {arguments.csv}")
     return 1 if n_errors else 0
@@ -62,8 +64,9 @@ def _files(arguments, model):
         check_images(arguments, [path for path in arguments.data if os.path.isfile(path)])
         return ImageList(arguments.data)
     table = read_table(arguments.data[0])
-    files = table.files(model.column("image", arguments.image_column))
-    check_images(arguments, files)
+    # A row without a name has an error of its own, as an image that cannot be read has.
+    files = table.files(model.column("image", arguments.image_column), may_lack=True)
+    check_images(arguments, [file for file in files if file])
     return files
 
 

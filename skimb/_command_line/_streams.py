@@ -17,10 +17,19 @@ __all__ = [
     "Terminated",
     "complain",
     "errors_in_one_line",
+    "printable",
     "regular_file",
     "termination_unwinds",
     "warnings_in_one_line",
 ]
+
+
+#: Advice about parameters in Python, and what it is on the command line.
+SPELLED = {
+    "Raise `max_epochs`, lower `batch_size`, or leave both at 'auto'.": (
+        "Give more --epochs, or leave --epochs out."
+    ),
+}
 
 
 class Stream:
@@ -99,9 +108,22 @@ def complain(message):
     ----------
     message : object
     """
+    print(f"skimb: {printable(message)}", file=sys.stderr, flush=True)
+
+
+def printable(message):
+    """Return a message as one line, in which unprintable characters are spelled out.
+
+    Parameters
+    ----------
+    message : object
+
+    Returns
+    -------
+    str
+    """
     line = " ".join(str(message).split())
-    line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
-    print(f"skimb: {line}", file=sys.stderr, flush=True)
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
 class CommandError(Exception):
@@ -150,9 +172,12 @@ def warnings_in_one_line():
     told = set()
 
     def show(message, category, filename, lineno, file=None, line=None):
-        if str(message) not in told:
-            told.add(str(message))
-            complain(message)
+        words = str(message)
+        for of_python, of_options in SPELLED.items():
+            words = words.replace(of_python, of_options)
+        if words not in told:
+            told.add(words)
+            complain(words)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)

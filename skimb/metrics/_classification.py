@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import (
     average_precision_score,
-    confusion_matrix,
     make_scorer,
     matthews_corrcoef,
+    multilabel_confusion_matrix,
     precision_recall_fscore_support,
 )
 from sklearn.utils import column_or_1d
@@ -236,9 +236,9 @@ def per_class_report(y_true, y_pred):
     precision, recall, f1, support = precision_recall_fscore_support(
         y_true, y_pred, labels=labels, zero_division=0.0
     )
-    matrix = confusion_matrix(y_true, y_pred, labels=labels)
-    tp = matrix.diagonal()
-    fn, fp = matrix.sum(axis=1) - tp, matrix.sum(axis=0) - tp
+    # Unlike confusion_matrix, it does not warn of a single label.
+    counts = multilabel_confusion_matrix(y_true, y_pred, labels=labels)
+    tn, fp, fn, tp = counts.reshape(-1, 4).T
     return pd.DataFrame(
         {
             "precision": precision,
@@ -248,7 +248,7 @@ def per_class_report(y_true, y_pred):
             "tp": tp,
             "fn": fn,
             "fp": fp,
-            "tn": matrix.sum() - tp - fn - fp,
+            "tn": tn,
         },
         index=pd.Index(labels),
     )

@@ -103,6 +103,8 @@ class ClassificationEvaluation(BaseEvaluation):
     confusion_matrix : ndarray of shape (n_classes, n_classes)
         True classes in rows.
     scores : dict of str to float
+        Means over classes, ``balanced_accuracy`` and ``f1_macro``, are over the classes that have
+        samples, and are left out where only one has.
     mistakes : dict
         True label to the indices of its most confident mistakes.
 
@@ -158,11 +160,13 @@ class ClassificationEvaluation(BaseEvaluation):
     def _scores(self):
         is_there = self.per_class["support"].to_numpy() > 0
         recalls, f1 = (self.per_class[name].to_numpy() for name in ("recall", "f1"))
-        scores = {
-            "balanced_accuracy": float(recalls[is_there].mean()),
-            "f1_macro": float(f1[is_there].mean()),
-            "accuracy": float(np.mean(self.y_true == self.y_pred)),
-        }
+        scores = {"accuracy": float(np.mean(self.y_true == self.y_pred))}
+        if is_there.sum() > 1:
+            # Means over classes, which one class alone does not have.
+            scores = {
+                "balanced_accuracy": float(recalls[is_there].mean()),
+                "f1_macro": float(f1[is_there].mean()),
+            } | scores
         is_minority = self.classes == self.minority
         if self.minority is not None and np.any(is_minority & is_there):
             place = int(np.argmax(is_minority))
@@ -172,6 +176,22 @@ class ClassificationEvaluation(BaseEvaluation):
     def _told(self, row):
         told = "" if self.confidence is None else f" {self.confidence[row]:.0%}"
         return f"{self.y_pred[row]}{told}"
+
+    def remark(self):
+        """Return a sentence on the classes without images, or an empty str.
+
+        Returns
+        -------
+        str
+        """
+        absent = self.classes[self.per_class["support"].to_numpy() == 0].tolist()
+        if not absent:
+            return ""
+        names = ", ".join(visible_text(label) for label in absent[:MOST_LISTED])
+        more = f", ... {len(absent)} in all" if len(absent) > MOST_LISTED else ""
+        n_there = len(self.classes) - len(absent)
+        means = "Means are over the other classes." if n_there > 1 else "There are no means."
+        return f"There are no images of these classes: {names}{more}. {means}"
 
     def listed_mistakes(self):
         """Return the indices of the mistakes of all classes, the most confident first.
@@ -223,7 +243,9 @@ class ClassificationEvaluation(BaseEvaluation):
         """Return the report for a terminal."""
         labels = [visible_text(label) for label in self.classes]
         shown = ", ".join(f"{name} {value:.3f}" for name, value in self.scores.items())
-        lines = [f"{len(self.y_true)} images: {shown}", "", self.table_text(), ""]
+        lines = [f"{len(self.y_true)} images: {shown}"]
+        lines += [self.remark()] if self.remark() else []
+        lines += ["", self.table_text(), ""]
         matrix = pd.DataFrame(self.confusion_matrix, index=labels, columns=labels)
         lines += ["true classes in rows, predicted ones in columns", matrix.to_string()]
         rows = self.listed_mistakes()
