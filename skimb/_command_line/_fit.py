@@ -100,7 +100,9 @@ def _fit(arguments, comparison):
         told = None if comparison is None else _figures_of(comparison, label)
         told = told or _held_out(data, name, options, arguments)
     _say(f"training {name} on {len(data.y)} images")
+    earlier = _checkpoints(arguments.checkpoint)
     fitted = fit_strategy(name, data.X, data.y, groups=data.groups, **options)
+    lines += _words_on_checkpoints(arguments.checkpoint, earlier)
     if told is None:
         result = _evaluated(fitted, data, data.X_test, data.y_test)
         told = _told(result, f"{len(data.y_test)} images of {arguments.test}")
@@ -115,6 +117,21 @@ def _fit(arguments, comparison):
         figures=told,
     )
     return fitted, facts, lines
+
+
+def _checkpoints(folder):
+    """Return the checkpoints in a folder."""
+    return [] if folder is None else sorted(folder.glob("skimb-*.checkpoint"))
+
+
+def _words_on_checkpoints(folder, earlier):
+    """Say whether a training went on from a checkpoint; it removes its own when it ends."""
+    if not earlier:
+        return []
+    left = [path for path in earlier if path.exists()]
+    if len(left) < len(earlier):
+        return [f"the training went on from a checkpoint in {folder}"]
+    return [f"{folder} holds checkpoints of other trainings ({len(left)}), which were not used"]
 
 
 # ------------------------------------------------------------------------- the strategy

@@ -224,6 +224,8 @@ class Checkpoint:
             return net.max_epochs
         self.n_epochs = len(state["history"])
         _load(net, state)
+        if net.verbose:
+            print(f"The training goes on after epoch {self.n_epochs}, from {self.path}.")
         # Callbacks of scikit-learn are not in the key: without them the training is not over.
         is_watched = any(isinstance(callback, EpochTasks) for _, callback in net.callbacks_)
         is_over = state["is_over"] or (state["was_asked"] and is_watched)

@@ -133,6 +133,10 @@ def test_a_killed_training_goes_on_to_the_same_model(images, tmp_path, monkeypat
         started.communicate(timeout=60)
     assert not Path("m.skimb").exists()
     assert main([*fit, "--checkpoint", "so far", "--out", "m.skimb"]) == 0
+    assert "the training went on from a checkpoint in so far" in capsys.readouterr().out
+    Path("so far", "skimb-0.checkpoint").touch()
+    assert main([*fit, "--checkpoint", "so far", "--out", "m.skimb"]) == 0
+    assert "holds checkpoints of other trainings (1)" in capsys.readouterr().out
     assert main([*fit, "--out", "whole.skimb"]) == 0
     for model in ("m", "whole"):
         assert main(["predict", f"{model}.skimb", folder, "--csv", f"{model}.csv"]) == 0
