@@ -82,16 +82,20 @@ def random_again(kind, state):
     name = state.get("bit_generator") if isinstance(state, dict) else None
     if name not in GENERATORS or (kind == "RandomState" and name != "MT19937"):
         raise ValueError(f"The file names the random generator {name!r}, which is none.")
-    bits = getattr(np.random, name)(0)
-    made = np.random.RandomState(bits) if kind == "RandomState" else np.random.Generator(bits)
-    own = made.get_state(legacy=False) if kind == "RandomState" else bits.state
+    made = getattr(np.random, name)(0)
+    if kind == "RandomState":
+        made = np.random.RandomState(made)
+        _check_state(name, state, made.get_state(legacy=False))
+        made.set_state(state)
+        return made
+    _check_state(name, state, made.state)
+    made.state = state
+    return np.random.Generator(made)
+
+
+def _check_state(name, state, own):
     if not _fits(state, own):
         raise ValueError(f"The file holds a state of {name} that is none.")
-    if kind == "RandomState":
-        made.set_state(state)
-    else:
-        bits.state = state
-    return made
 
 
 def _fits(state, own, name=""):

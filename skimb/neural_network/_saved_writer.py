@@ -94,7 +94,7 @@ class Writer:
             return "device", str(value)
         if isinstance(value, np.ufunc):
             return "ufunc", value.__name__
-        if FUNCTIONS.get(getattr(value, "__name__", None)) is value:
+        if FUNCTIONS.get(str(getattr(value, "__name__", ""))) is value:
             return "function", value.__name__
         if type(value) is OrderedDict:
             return "ordered", encode([list(pair) for pair in value.items()], self.encoder.name)

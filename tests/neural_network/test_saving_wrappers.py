@@ -205,7 +205,7 @@ def test_another_version_of_scikit_learn_warns_for_its_own_estimators(path, monk
 # ------------------------------------------------------- several objects for one role
 
 
-def of_relu(in_channels, n_outputs, activation=nn.ReLU):
+def of_relu(in_channels, n_outputs, activation: type[nn.Module] = nn.ReLU):
     first, last = nn.Linear(in_channels * 64, 8), nn.Linear(8, n_outputs)
     return nn.Sequential(nn.Flatten(), first, activation(), last)
 
