@@ -61,6 +61,10 @@ class Start:
     image_shape: tuple[int, int, int]
     learned: dict
 
+    def __getstate__(self):
+        # A pickle must be readable where there is no such device.
+        return {**vars(self), "network": copy.deepcopy(self.network).cpu()}
+
     @classmethod
     def of(cls, estimator):
         """Return the start that a fitted estimator gives to its next fit."""
