@@ -2,7 +2,6 @@
 
 import copy
 from abc import ABCMeta, abstractmethod
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
@@ -24,14 +23,11 @@ from skimb._engine import (
     Training,
     TrainingLength,
     build_augmentation,
-    check_checkpoint_folder,
-    check_net_callbacks,
     dataset_of,
     exponent_of,
     loss_parameters,
     resolve_device,
     scaled_down,
-    sets_rate,
     still_falls,
     train,
     training_length,
@@ -60,16 +56,13 @@ from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._fit_tasks import FitTasks, fitted_attributes
 from skimb.neural_network._held_out import hold_out
 from skimb.neural_network._net_input import NetInput
+from skimb.neural_network._options import check_options, refuse_parameters_of_a_string
+from skimb.neural_network._pending_fit import PendingFit
 from skimb.neural_network._save_methods import SavedToFile
-from skimb.neural_network._stopped_fits import begin_fit, watched_fit
+from skimb.neural_network._stopped_fits import begin_fit
 from skimb.neural_network._validation_scores import ValidationScores
 
-__all__ = [
-    "BaseCNN",
-    "PendingFit",
-    "pend",
-    "refuse_parameters_of_a_string",
-]
+__all__ = ["BaseCNN"]
 
 #: Prefixes of options that belong to a class given as a parameter.
 NESTED = ("module__", "optimizer__")
@@ -316,7 +309,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
             )
         check_handed_in(self)
         settings = plain_params(self)
-        self._check_options(settings, X_val, y_val)
+        check_options(settings, X_val, y_val)
         images, y = fit_images(
             self,
             X,
@@ -418,41 +411,6 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
             training.scores = self._validation_scores(target, held, loss, scorer)
         target.begin(training)
         return training
-
-    def _check_options(self, settings, X_val, y_val):
-        """Refuse options that contradict each other."""
-        if (X_val is None) != (y_val is None):
-            raise ValueError("`X_val` and `y_val` belong together: give both, or neither.")
-        if X_val is not None and self.early_stopping == "refit":
-            raise ValueError(
-                "early_stopping='refit' trains again on samples of X that were held out, and with "
-                "`X_val` no samples are held out. Use early_stopping=True."
-            )
-        own = {"lr", "weight_decay"} & set(settings.optimizer_params or {})
-        if own:
-            raise ValueError(
-                f"`optimizer_params` holds {sorted(own)}, which are parameters of the estimator. "
-                "Set them there."
-            )
-        if settings.checkpoint is not None:
-            if not isinstance(self.random_state, Integral):
-                raise ValueError(
-                    "`checkpoint` needs random_state to be an int: a later fit goes on only if it "
-                    f"draws the same numbers. Got random_state={self.random_state!r}; use "
-                    "random_state=0."
-                )
-            check_checkpoint_folder(settings.checkpoint)
-        if not settings.net_callbacks:
-            return
-        callbacks = [
-            entry[-1] if isinstance(entry, tuple) else entry for entry in settings.net_callbacks
-        ]
-        check_net_callbacks(callbacks)
-        if settings.lr_schedule != "constant" and any(map(sets_rate, callbacks)):
-            raise ValueError(
-                f"`net_callbacks` holds an LRScheduler, and lr_schedule={settings.lr_schedule!r} "
-                "sets the learning rate too. Use lr_schedule='constant' with it."
-            )
 
     def _steps_of_augmentation(self):
         """Return the augmentation; with a checkpoint a copy, so that the next fit is an equal one.
@@ -658,100 +616,6 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         return tags
 
 
-def pend(estimator, X, y, sample_weight=None, groups=None):
-    """Check everything, and return a fit whose training has not begun.
-
-    Parameters
-    ----------
-    estimator : BaseCNN
-        The estimator to fit.
-    X, y, sample_weight, groups
-        As in its `fit`.
-
-    Returns
-    -------
-    PendingFit
-
-    Examples
-    --------
-    >>> from skimb.datasets import load_imbalanced_digits
-    >>> from skimb.neural_network import CNNClassifier
-    >>> from skimb.neural_network.joint_training import pend
-    >>> X, y = load_imbalanced_digits(return_X_y=True)
-    >>> pending = pend(CNNClassifier(max_epochs=2, random_state=0), X, y)
-    >>> pending.training.plan.n_epochs
-    2
-    """
-    training = estimator._prepare(X, y, sample_weight, groups)
-    with training_mode(training):
-        network = estimator._build(training)
-    return PendingFit(estimator, network, training)
-
-
-@dataclass(eq=False)
-class PendingFit:
-    """A fit whose training has not begun; it is trained alone or together with others.
-
-    Parameters
-    ----------
-    estimator : BaseCNN
-        The estimator to fit.
-    network : nn.Module
-        The network, on the device.
-    training : Training
-        Everything else that the training needs.
-
-    Examples
-    --------
-    >>> from skimb.datasets import load_imbalanced_digits
-    >>> from skimb.neural_network import CNNClassifier
-    >>> from skimb.neural_network.joint_training import pend
-    >>> X, y = load_imbalanced_digits(return_X_y=True)
-    >>> pend(CNNClassifier(max_epochs=2, random_state=0), X, y).train().n_iter_
-    2
-    """
-
-    estimator: Any
-    network: Any
-    training: Any
-
-    def train(self):
-        """Train the network alone, and complete the fit; return the estimator."""
-        with watched_fit(self.estimator, [self.training]):
-            with training_mode(self.training):
-                net, epoch = train(self.network, self.training)
-            return self.conclude(net, epoch)
-
-    def conclude(self, net, epoch):
-        """Give the estimator its trained net.
-
-        Parameters
-        ----------
-        net : ImageNet
-            The net, which has the weights of that epoch.
-        epoch : int
-            Counted from 0.
-
-        Returns
-        -------
-        estimator
-        """
-        self.training.target.conclude(self.training, net, epoch)
-        self.estimator._conclude(self.training, net)
-        return self.estimator
-
-
 def _checked_weight(sample_weight, target):
     weight = check_sample_weight(sample_weight, target, dtype=np.float64, ensure_non_negative=True)
     return scaled_down(weight, exponent_of(weight))
-
-
-def refuse_parameters_of_a_string(params, loss, named_losses, grid_example):
-    """Refuse ``loss__gamma`` and the like where `loss` is a string, and suggest a fix."""
-    nested = [name for name in params if name.startswith("loss__")]
-    if nested and isinstance(loss, str):
-        known = f": loss={named_losses[loss].__name__}()" if loss in named_losses else ""
-        raise ValueError(
-            f"{nested[0]!r} cannot be set on loss={loss!r}, which is a string. Give the loss "
-            f"as an object{known}. In a grid: {grid_example}."
-        )

@@ -27,7 +27,6 @@ from skimb._params import (
 from skimb._sub_estimators import seeded_clone
 from skimb.class_weight import SCHEMES
 from skimb.neural_network._classifier import GRID_EXAMPLE, LOSSES, CNNClassifier
-from skimb.neural_network._cnn import refuse_parameters_of_a_string
 from skimb.neural_network._heads import (
     ScaledLinear,
     TauNormalizedHead,
@@ -35,6 +34,7 @@ from skimb.neural_network._heads import (
     own_layer,
     starting_layer,
 )
+from skimb.neural_network._options import refuse_parameters_of_a_string
 from skimb.neural_network._save_methods import SavedToFile
 from skimb.neural_network._training_samplers import resample_training_part
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from skimb._engine import by_blocks, dataset_of
 from skimb._networks import CosineLinear, last_linear
 from skimb.losses import Loss
-from skimb.neural_network._cnn import pend
+from skimb.neural_network._pending_fit import pend
 
 __all__ = [
     "ScaledLinear",

@@ -25,6 +25,7 @@ from skimb._params import check_handed_in, check_parameters, check_sample_weight
 from skimb._pixel_values import levels_of
 from skimb._unpacking import unpacked
 from skimb.neural_network._net_input import NetInput
+from skimb.neural_network._options import check_options
 
 __all__ = ["Start", "fit_part"]
 
@@ -59,6 +60,10 @@ class Start:
     statistics: Any
     image_shape: tuple[int, int, int]
     learned: dict
+
+    def __getstate__(self):
+        # A pickle must be readable where there is no such device.
+        return {**vars(self), "network": copy.deepcopy(self.network).cpu()}
 
     @classmethod
     def of(cls, estimator):
@@ -247,7 +252,7 @@ def _refuse_whole(estimator, settings):
                 f"`partial_fit` cannot use {name}={value!r}: the number of epochs is not known. "
                 "Give another value, or use `fit`."
             )
-    estimator._check_options(settings, None, None)
+    check_options(settings, None, None)
 
 
 def _read(estimator, X, y, classes, target, *, is_first):

@@ -5,9 +5,9 @@ for each; and ``PendingFit.conclude`` gives each estimator its net.
 """
 
 from skimb._engine import train_together, why_alone, why_slower
-from skimb.neural_network._cnn import PendingFit, pend
 from skimb.neural_network._decoupled import build_head, head_batch_sampling
 from skimb.neural_network._heads import prepare_head, starting_layer
+from skimb.neural_network._pending_fit import PendingFit, pend
 
 __all__ = [
     "PendingFit",
