@@ -282,3 +282,30 @@ def test_a_checkpoint_that_cannot_be_written_is_a_usage_error(place, folder, cap
 
 def test_a_checkpoint_in_folders_that_are_still_to_make_is_no_mistake(folder):
     assert main([*FIT, "--test", "test", "--checkpoint", "some/so far"]) == 0
+
+
+# ------------------------------------------------------------------------- progress
+
+
+# The file of a tuned threshold never holds its scorer.
+@pytest.mark.filterwarnings("ignore:.* has their defaults. scoring:UserWarning")
+@pytest.mark.parametrize(("name", "n_bars"), [("over", 1), ("threshold", 3), ("linear", 1)])
+def test_a_training_has_a_bar_on_a_terminal_alone(name, n_bars, folder, monkeypatch, capsys):
+    fit = ["fit", "train", "--strategy", name, "--epochs", "1", "--test", "test", "--out"]
+    assert main([*fit, "piped"]) == 0
+    assert "epoch" not in capsys.readouterr().err.replace("--epochs", "")
+    monkeypatch.setattr("skimb._command_line._streams.Stream.isatty", lambda self: True)
+    assert main([*fit, "shown"]) == 0
+    assert capsys.readouterr().err.count(" 1/1 ") == n_bars
+    from skimb.datasets import read_images
+    from skimb.neural_network import load
+
+    X = read_images([f"test/cat/0{i}.png" for i in range(3)])
+    proba = [load(Path(path)).predict_proba(X) for path in ("piped", "shown")]
+    assert np.array_equal(*proba)
+
+
+def test_names_that_look_like_options_are_given_after_two_dashes(folder):
+    shutil.copy("test/cat/00.png", "-1+1.png")
+    assert main(["predict", "m.skimb", "--csv", "a.csv", "--", "-1+1.png"]) == 0
+    assert main(["predict", "m.skimb", "./-1+1.png", "--csv", "b.csv"]) == 0

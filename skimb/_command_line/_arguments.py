@@ -2,6 +2,7 @@
 
 import argparse
 from textwrap import dedent
+from typing import Any
 
 import skimb
 from skimb._command_line._argument_types import (
@@ -33,6 +34,9 @@ AS_IN_FIT = "default: as in fit; must be given where the model was not trained o
 
 class Parser(argparse.ArgumentParser):
     """A parser whose usage errors are one line, which names the help of the command."""
+
+    #: The parsers of the commands.
+    commands: Any = None
 
     def error(self, message):
         """End the process with a usage error.

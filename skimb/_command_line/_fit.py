@@ -19,6 +19,7 @@ from skimb._command_line._streams import (
     errors_in_one_line,
     warnings_in_one_line,
 )
+from skimb._command_line._training_bar import TrainingBar, remove_bars
 from skimb._strategy_names import CONSTANT
 
 __all__ = ["fit_command"]
@@ -76,6 +77,8 @@ def _fit(arguments, comparison):
         comparison.check_data(data)
         parameters = comparison.parameters()
     network = network_of(arguments, data.is_regression, parameters)
+    if sys.stderr.isatty():
+        network.set_callbacks(TrainingBar())
     if arguments.checkpoint is not None:
         # The folder is made by the training.
         network.set_params(checkpoint=str(arguments.checkpoint))
@@ -103,6 +106,7 @@ def _fit(arguments, comparison):
     earlier = _checkpoints(arguments.checkpoint)
     fitted = fit_strategy(name, data.X, data.y, groups=data.groups, **options)
     lines += _words_on_checkpoints(arguments.checkpoint, earlier)
+    remove_bars(fitted)
     if told is None:
         result = _evaluated(fitted, data, data.X_test, data.y_test)
         told = _told(result, f"{len(data.y_test)} images of {arguments.test}")
