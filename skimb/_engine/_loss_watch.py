@@ -72,8 +72,9 @@ class LossWatch:
             norm = norms[i] if i < len(norms) else None
             if not math.isfinite(loss):
                 raise diverged(self.prefix, self.epoch, loss, batch, self._gradients(norm))
-            is_finite = norm is not None and math.isfinite(norm)
-            if is_finite and (self.largest is None or norm > self.largest[0]):
+            if norm is None or not math.isfinite(norm):
+                continue
+            if self.largest is None or norm > self.largest[0]:
                 self.largest = norm, self.epoch, batch
         self.n_seen += len(losses)
 
