@@ -58,6 +58,7 @@ WITH_CODE = [
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("page", WITH_CODE)
 def test_the_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -107,6 +108,7 @@ def test_an_error_names_the_line_of_the_page():
 
 # A network of one epoch may predict one class only.
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_a_script_of_the_guide_runs(script, tmp_path, monkeypatch, capsys):
