@@ -19,6 +19,9 @@ __all__ = ["Decoder", "Encoder", "read_archive", "write_archive"]
 #: The version of the layout of files. A reader refuses files of later versions.
 VERSION = 1
 
+#: The name of the only tensor in a file without arrays.
+NO_ARRAYS = "no arrays"
+
 #: The kinds of arrays that safetensors stores; the byte order is the machine's.
 STORED = "biuf"
 
@@ -314,7 +317,8 @@ def write_archive(path, kind, document, arrays, *, name=""):
         temporary.touch(exist_ok=False)
         mode = stat.S_IMODE(temporary.stat().st_mode)
         try:
-            save_file(arrays, temporary, metadata)
+            # Up to version 0.4, safetensors cannot read a file without any.
+            save_file(arrays or {NO_ARRAYS: np.zeros(1, np.uint8)}, temporary, metadata)
             temporary.chmod(mode)
         except SafetensorError as exc:
             raise OSError(f"{path} cannot be written: {exc}") from exc
@@ -363,6 +367,7 @@ def read_archive(path, kind):
                     f"reads up to {VERSION}). Update skimb."
                 )
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            arrays.pop(NO_ARRAYS, None)
             text = metadata["document"]
             is_whole = metadata["sha256"] == _digest(kind, version, text, arrays)
             if not is_whole:

@@ -192,7 +192,8 @@ def test_means_over_classes_say_which_classes_have_images(folder, capsys):
     shutil.rmtree("test/cat")
     assert main(["evaluate", "m.skimb", "test", "--json", "e.json", "--report", "e.html"]) == 0
     printed = capsys.readouterr()
-    assert printed.err == ""
+    # Old versions of matplotlib use what a new pyparsing calls deprecated.
+    assert not [line for line in printed.err.splitlines() if "deprecated" not in line]
     remark = "There are no images of these classes: cat. There are no means."
     assert printed.out.splitlines()[1] == remark
     assert remark in Path("e.html").read_text()

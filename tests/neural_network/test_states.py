@@ -74,7 +74,7 @@ class Step:
         self.torch = torch.Generator().manual_seed(seed)
         self.inner = [SimpleNamespace(n_calls=seed), nn.BatchNorm1d(2)]
         self.by_name = {"one": SimpleNamespace(values=torch.full((2,), float(seed)))}
-        self.function, self.owner = np.exp, self
+        self.function, self.owner = len, self
 
 
 def test_objects_go_on_in_place_and_share_what_they_shared():
