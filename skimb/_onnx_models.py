@@ -208,8 +208,7 @@ class OnnxModel:
         """
         if self.task == "embedding":
             raise ValueError(f"{self.path} makes embeddings. Call `transform`.")
-        made = self._run(images)[0]
-        return made if made.dtype != object else made.astype(str)
+        return _without_objects(self._run(images)[0])
 
     def predict_proba(self, images):
         """Return the probability of each class.
@@ -251,7 +250,7 @@ class OnnxModel:
         if self.task != "classification":
             raise ValueError(f"{self.path} has no classes: its task is {self.task!r}.")
         label, proba = self._run(images)
-        return (label if label.dtype != object else label.astype(str)), proba
+        return _without_objects(label), proba
 
     def transform(self, images):
         """Return the embedding of each image.
@@ -334,3 +333,8 @@ class OnnxModel:
         if self.layout == "NF":
             images = images.reshape(len(images), -1)
         return np.ascontiguousarray(images)
+
+
+def _without_objects(values):
+    """Return text, which onnxruntime gives as objects, as an array of text; others as they are."""
+    return values if values.dtype != object else values.astype(str)

@@ -1,14 +1,13 @@
 """Mistakes of a first use of the command line: each is refused or told in one line."""
 
-import csv
 import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from command_outputs import complaints, facts_of, rows_of
 from PIL import Image
 
 from skimb.__main__ import main
@@ -48,21 +47,6 @@ def folder(trained, tmp_path, monkeypatch):
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def rows_of(path):
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def facts_of(path) -> Any:
-    from skimb.neural_network import read_metadata
-
-    return read_metadata(path)
-
-
-def complaints(capsys):
-    return [line for line in capsys.readouterr().err.splitlines() if line.startswith("skimb: ")]
 
 
 # ------------------------------------------------------------------------- test images

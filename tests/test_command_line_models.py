@@ -1,6 +1,5 @@
 """The command line from a verdict to a model at work: fit, predict, evaluate, export."""
 
-import csv
 import io
 import json
 import re
@@ -9,11 +8,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from command_outputs import complaints, facts_of, rows_of
 from PIL import Image
 
 from skimb.__main__ import main
@@ -71,20 +70,9 @@ def result(trained):
     return json.loads((trained / "result.json").read_text())
 
 
-def rows_of(path):
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def facts_of(path) -> Any:
-    from skimb.neural_network import read_metadata
-
-    return read_metadata(path)
-
-
 def error_of(capsys):
     """Return the line of an error: all else is what was done before."""
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("skimb: ")]
+    lines = complaints(capsys)
     assert len(lines) == 1
     return lines[0]
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from skimb._callback_tasks import begin_fit
 from skimb._engine import EpochTasks, epoch_records, snapshot
-from skimb._params import callback_context, has_callbacks
+from skimb._params import has_callbacks
 
 __all__ = ["FitTasks", "fitted_attributes"]
 
@@ -37,8 +38,8 @@ class FitTasks:
         estimator = self.said["estimator"]
         if has_callbacks(estimator):
             n_tasks = 2 if estimator.early_stopping == "refit" else training.n_epochs
-            self.root = callback_context(estimator, max_subtasks=n_tasks)
-            self.root.call_on_fit_task_begin(**self.said)
+            X, y, metadata = (self.said[name] for name in ("X", "y", "metadata"))
+            self.root = begin_fit(estimator, X, y, n_tasks=n_tasks, **(metadata or {}))
         return self
 
     @contextmanager
