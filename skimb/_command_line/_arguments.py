@@ -143,8 +143,7 @@ def _compare(commands):
         metavar="N",
         help="processes (default: one a core on the digits, else one, which uses all cores)",
     )
-    command.add_argument("--json", type=path, metavar="FILE", help="write all figures as JSON")
-    command.add_argument("--report", type=path, metavar="FILE", help="write a report as HTML")
+    _add_outputs(command)
 
 
 def _fit(commands):
@@ -239,8 +238,7 @@ def _evaluate(commands):
     _add_image_column(command, AS_IN_FIT)
     _add_target(command, AS_IN_FIT)
     _add_size(command, "default: as in fit; N must be the model's")
-    command.add_argument("--json", type=path, metavar="FILE", help="write all figures as JSON")
-    command.add_argument("--report", type=path, metavar="FILE", help="write a report as HTML")
+    _add_outputs(command)
 
 
 def _export(commands):
@@ -356,3 +354,8 @@ def _add_training(command):
     command.add_argument(
         "--seed", type=at_least(0, MOST_SEED), default=0, metavar="N", help="default: 0"
     )
+
+
+def _add_outputs(command):
+    command.add_argument("--json", type=path, metavar="FILE", help="write all figures as JSON")
+    command.add_argument("--report", type=path, metavar="FILE", help="write a report as HTML")

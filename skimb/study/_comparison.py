@@ -19,7 +19,7 @@ from skimb.study._statistics import corrected_interval, judge
 from skimb.study._strategies import CONSTANT, Strategy
 from skimb.study._winner import winner_of
 
-__all__ = ["BaseComparison", "writable"]
+__all__ = ["BaseComparison", "write_figures"]
 
 
 class BaseComparison(ABC):
@@ -331,7 +331,7 @@ class BaseComparison(ABC):
         path : str or Path
             The file.
         """
-        write_text(path, json.dumps(writable(self.to_dict()), indent=1, allow_nan=False) + "\n")
+        write_figures(path, self.to_dict())
 
     def to_html(self, path):
         """Write a report as one HTML file that needs no other, whole or not at all.
@@ -366,12 +366,17 @@ def _sd(values):
     return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
 
 
-def writable(value):
+def write_figures(path, figures):
+    """Write a dict of plain objects to a JSON file, whole or not at all."""
+    write_text(path, json.dumps(_writable(figures), indent=1, allow_nan=False) + "\n")
+
+
+def _writable(value):
     """Return plain objects with escapes for halves of surrogate pairs, which are no Unicode."""
     if isinstance(value, dict):
-        return {writable(key): writable(part) for key, part in value.items()}
+        return {_writable(key): _writable(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [writable(part) for part in value]
+        return [_writable(part) for part in value]
     if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
         return visible_text(value)
     return value

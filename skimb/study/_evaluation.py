@@ -1,6 +1,5 @@
 """The evaluation of one fitted model on labelled samples: for labels, and what numbers share."""
 
-import json
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -16,7 +15,7 @@ from skimb._files import write_text
 from skimb.inspection import confident_mistakes
 from skimb.metrics import per_class_report
 from skimb.study._classification_report import MATRIX_WIDTH, draw_matrix, matrix_side
-from skimb.study._comparison import writable
+from skimb.study._comparison import write_figures
 from skimb.study._report import gallery_figure, image_source, render_page, report_style, stand_ins
 from skimb.study._sample_images import MOST_CLASSES_SHOWN, MOST_MISTAKES_SHOWN, gallery
 
@@ -63,7 +62,7 @@ class BaseEvaluation(ABC):
         path : str or Path
             The file.
         """
-        write_text(path, json.dumps(writable(self.to_dict()), indent=1, allow_nan=False) + "\n")
+        write_figures(path, self.to_dict())
 
     def to_html(self, path):
         """Write a report as one HTML file that needs no other, whole or not at all.
