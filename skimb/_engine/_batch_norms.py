@@ -5,7 +5,7 @@ from collections import deque
 import numpy as np
 import torch
 
-from skimb._engine._mixed_batch import joined
+from skimb._engine._mixed_batch import MixedBatch, joined
 from skimb._networks import batch_norms
 
 __all__ = ["RecentBatches"]
@@ -42,6 +42,19 @@ class RecentBatches:
     def keep(self, images):
         """Keep a batch: a Tensor of shape (n, C, H, W), or a MixedBatch."""
         self.batches.append(images)
+
+    def state(self):
+        """Return the batches as plain values, for a checkpoint."""
+        return [
+            (batch.images, batch.table, batch.n_images) if isinstance(batch, MixedBatch) else batch
+            for batch in self.batches
+        ]
+
+    def take(self, state):
+        """Take the batches of a checkpoint."""
+        self.batches.extend(
+            batch if isinstance(batch, torch.Tensor) else MixedBatch(*batch) for batch in state
+        )
 
     def re_estimate(self, module, norms, device, n_most=None):
         """Set the statistics of batch norms, for the present weights.
