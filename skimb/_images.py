@@ -322,7 +322,7 @@ def fit_images(
     """
     given = check_value_range(value_range)
     y = y if y is None else unpacked(y, "y")
-    vars(estimator).pop("_image_column", None)
+    estimator.__dict__.pop("_image_column", None)
     if image_column is not None or isinstance(X, FrameImages):
         images, y = _fit_frame(estimator, X, y, image_column, image_shape, channels)
         _take_range(estimator, images, given)

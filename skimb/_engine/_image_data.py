@@ -232,8 +232,8 @@ def dataset_of(images, target=None, weight=None, device=None):
     # An axis of length one may have any stride, and convolutions choose their kernel by strides:
     # moving the axes to contiguous memory and back gives every layout the same strides.
     tensors = pixels.reshape(-1).reshape(pixels.shape), target, weight
-    tensors = (torch.from_numpy(values).to(device) for values in tensors)
-    return ImageTensors(*tensors, Beside.of(images, device))
+    tensors = [torch.from_numpy(values).to(device) for values in tensors]
+    return ImageTensors(*tensors, beside=Beside.of(images, device))
 
 
 def few_samples(part, n_samples=16):

@@ -1,5 +1,7 @@
 """The module that a net trains: a network that standardises its pixels first."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -45,9 +47,9 @@ class Standardized(nn.Module):
 
     def forward(self, images):
         """Return the logits of images of any dtype, or of a `MixedBatch`."""
-        batch = images if isinstance(images, MixedBatch) else None
-        images = images if batch is None else batch.images
-        images = images.to(torch.float32)
+        batch: Any = images if isinstance(images, MixedBatch) else None
+        pixels: Any = images if batch is None else batch.images
+        images = pixels.to(torch.float32)
         if self.is_active:
             images = (images - self.mean).mul_(self.scale)
         if self.is_contiguous:

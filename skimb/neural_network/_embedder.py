@@ -269,7 +269,7 @@ class CNNEmbedder(
         self.estimator_, self._channels, self.net_ = network, network.channels, network.net_
         # The range and the levels of the network's training count.
         self.value_range_, self._levels = network.value_range_, network._levels
-        vars(self).pop("table_encoder_", None)
+        self.__dict__.pop("table_encoder_", None)
         if hasattr(network, "table_encoder_"):
             self.table_encoder_ = network.table_encoder_
             images = images.encoded(network.table_encoder_)

@@ -290,7 +290,8 @@ def test_several_images_share_a_network_and_join_their_embeddings(frame, labels,
         images = np.stack([np.asarray(Image.open(path)) for path in X[column]])[:, None]
         images = (torch.from_numpy(images).float() - pixels.mean) * pixels.scale
         embedded.append(network.features(images))
-    joint = sum(embedded) / 2 if pooling == "mean" else torch.cat(embedded, dim=1)
+    front, back = embedded
+    joint = (front + back) / 2 if pooling == "mean" else torch.cat([front, back], dim=1)
     table = torch.from_numpy(clf.table_encoder_.encode(X[["dose"]]).numbers)
     logits = network.head(torch.cat([joint, network.table(table)], dim=1))
     expected = torch.softmax(logits, dim=1).detach().numpy()
