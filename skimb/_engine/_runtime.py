@@ -43,12 +43,19 @@ def resolve_device(device):
     ValueError
         If torch does not know the name, or the device is not available.
     """
+    name = device
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        found = torch.device(device)
+        found = torch.device(name)
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError, ImportError) as exc:
+        if is_forked() and str(name).startswith("cuda"):
+            raise ValueError(
+                f"`device`={device!r} cannot be used here: this process is a fork of one that has "
+                "used CUDA, and CUDA does not work in forks. Let jobs run with joblib's backend "
+                "'loky' or 'threading' in place of 'multiprocessing', or use device='cpu'."
+            ) from exc
         reason = str(exc).splitlines()[0]
         raise ValueError(
             f"`device`={device!r} cannot be used here: {reason} Use 'auto', 'cpu', or a CUDA "
@@ -107,7 +114,8 @@ def threads_for(work):
     The order in which torch sums depends on its number of threads, and joblib's workers have
     another number than the main process: with a fixed number, results are bitwise equal in both. It
     is never larger than the number of cores of the machine, and no setting but ``OMP_THREAD_LIMIT``
-    changes it. No other thread of the process may be in such a block.
+    changes it. On a CUDA device, convolutions sum in a fixed order too. No other thread of the
+    process may be in such a block.
 
     Parameters
     ----------
@@ -115,7 +123,7 @@ def threads_for(work):
         Multiply-adds of one call.
     """
     n_threads = _threads(work)
-    with exclusive():
+    with exclusive(), _fixed_order():
         before = torch.get_num_threads()
         if n_threads != before:
             torch.set_num_threads(n_threads)
@@ -124,6 +132,18 @@ def threads_for(work):
         finally:
             if torch.get_num_threads() != before:
                 torch.set_num_threads(before)
+
+
+@contextmanager
+def _fixed_order():
+    """Let cuDNN choose kernels that sum in a fixed order, and choose the same ones in each run."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
 
 
 def _threads(work):
