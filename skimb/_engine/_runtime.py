@@ -2,7 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from sklearn import config_context, get_config
@@ -16,6 +16,7 @@ __all__ = [
     "threads_beside",
     "threads_for",
     "with_live_threads",
+    "without_tf32",
     "worker_threads",
 ]
 
@@ -99,7 +100,10 @@ def seeded(seed, device):
         The device whose generator the block uses, in addition to that of the CPU.
     """
     devices = [device] if device.type == "cuda" else []
-    with exclusive(), torch.random.fork_rng(devices=devices):
+    # New tensors lie on the host or on the device, whatever the caller has set as torch's default.
+    is_elsewhere = torch.get_default_device().type not in ("cpu", device.type)
+    default = torch.device(device) if is_elsewhere else nullcontext()
+    with exclusive(), torch.random.fork_rng(devices=devices), default:
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             with torch.cuda.device(device):
@@ -144,6 +148,30 @@ def _fixed_order():
         yield
     finally:
         cudnn.deterministic, cudnn.benchmark = before
+
+
+@contextmanager
+def without_tf32():
+    """Let products on a CUDA device keep the 24 bits of float32, so that results can be compared.
+
+    By default, convolutions round their inputs to 11 bits (TF32). No other thread of the process
+    may be in such a block.
+    """
+    cudnn, cuda = torch.backends.cudnn, torch.backends.cuda
+    if hasattr(cudnn, "conv"):
+        places, name, exact = (cudnn.conv, cuda.matmul), "fp32_precision", "ieee"
+    else:
+        # Before torch 2.9.
+        places, name, exact = (cudnn, cuda.matmul), "allow_tf32", False
+    with exclusive():
+        before = [getattr(place, name) for place in places]
+        try:
+            for place in places:
+                setattr(place, name, exact)
+            yield
+        finally:
+            for place, value in zip(places, before, strict=True):
+                setattr(place, name, value)
 
 
 def _threads(work):

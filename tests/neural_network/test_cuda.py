@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skimb.datasets import make_variance_images
 from skimb.losses import BalancedMSELoss, FocalLoss, Loss
+from skimb.model_selection import LossSearchCV
 from skimb.neural_network import CNNClassifier, CNNRegressor, DecoupledClassifier, DeepSMOTE
 from skimb.over_sampling import SMOTE
 
@@ -253,3 +255,52 @@ def test_the_choice_of_kernels_is_left_as_it_was(small_digits):
         assert (cudnn.deterministic, cudnn.benchmark) == (False, True)
     finally:
         cudnn.deterministic, cudnn.benchmark = before
+
+
+def test_torchs_default_device_does_not_matter(small_digits):
+    X, y = small_digits
+    expected = quick(max_epochs=1).fit(X, y).predict_proba(X)
+    on_cpu = quick(max_epochs=1).set_params(device="cpu")
+    expected_on_cpu = on_cpu.fit(X, y).predict_proba(X)
+    with torch.device("cuda"):
+        np.testing.assert_array_equal(quick(max_epochs=1).fit(X, y).predict_proba(X), expected)
+        np.testing.assert_array_equal(on_cpu.fit(X, y).predict_proba(X), expected_on_cpu)
+        two = DecoupledClassifier(quick(max_epochs=1), random_state=0).fit(X, y)
+    assert np.isfinite(two.predict_proba(X)).all()
+
+
+def with_norm(n_channels, n_outputs):
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(n_channels, 4, 3, padding=1),
+        torch.nn.BatchNorm2d(4),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(2),
+        torch.nn.Flatten(),
+        torch.nn.Linear(16, n_outputs),
+    )
+
+
+@pytest.mark.parametrize("module", [with_norm, "simple_cnn"])
+def test_whole_networks_train_together_as_they_do_alone(module, small_digits):
+    X, y = small_digits
+    grid = {"loss": ["cross_entropy", "focal"], "class_weight": [None, "balanced"]}
+    network = quick(module=module, max_epochs=2)
+    with warnings.catch_warnings():
+        # They do train together.
+        warnings.filterwarnings("error", message="The networks of the candidates")
+        search = LossSearchCV(network, grid, cv=2, search="end_to_end").fit(X, y)
+    alone = GridSearchCV(network, grid, cv=2).fit(X, y)
+    scores = [found.cv_results_["mean_test_score"] for found in (search, alone)]
+    np.testing.assert_allclose(*scores, atol=0.03)
+    again = LossSearchCV(network, grid, cv=2, search="end_to_end").fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X), search.predict_proba(X))
+
+
+def test_a_sample_gets_the_same_prediction_in_any_company(small_digits):
+    X, y = small_digits
+    clf = quick(max_epochs=1, augmentation="flip_crop").fit(X, y)
+    expected = clf.predict_proba(X)
+    for n_samples in (1, 2, 3, 7, 16, 33, 100, 150):
+        np.testing.assert_array_equal(clf.predict_proba(X[:n_samples]), expected[:n_samples])
+    order = np.random.RandomState(0).permutation(len(X))
+    np.testing.assert_array_equal(clf.predict_proba(X[order]), expected[order])
