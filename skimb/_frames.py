@@ -1,15 +1,43 @@
-"""Frames of other libraries than pandas become frames of pandas.
+"""Frames of other libraries than pandas become frames of pandas; frames with any text.
 
 polars is recognised without being imported: if it is not imported yet, X cannot be an object of it.
 """
 
 import sys
+from functools import wraps
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["as_pandas", "in_schema_of", "is_polars"]
+__all__ = ["as_pandas", "in_schema_of", "is_polars", "with_any_text"]
+
+
+def with_any_text(function):
+    """Let a function make frames of pandas with any text in them.
+
+    Where pyarrow is installed, pandas keeps text in UTF-8, which the names of some files do not
+    have.
+
+    Parameters
+    ----------
+    function : callable
+        It returns a frame, and may be called twice.
+
+    Returns
+    -------
+    callable
+    """
+
+    @wraps(function)
+    def made(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except UnicodeEncodeError:
+            with pd.option_context("mode.string_storage", "python"):
+                return function(*args, **kwargs)
+
+    return made
 
 
 def is_polars(X):

@@ -80,7 +80,8 @@ def build_module(
     if isinstance(module, str) or is_pretrained:
         head = CosineLinear if cosine_head else nn.Linear
         if is_pretrained:
-            net = WithHead(copy.deepcopy(module), head(module.n_features, n_outputs))
+            with torch.device("cpu"):
+                net = WithHead(copy.deepcopy(module), head(module.n_features, n_outputs))
         else:
             options = {"image_shape": image_shape, "head": head}
             net = _called(MODULES[module], image_shape[0], n_outputs, options, params)
@@ -139,8 +140,15 @@ def build_module(
 
 def _called(module, in_channels, n_outputs, options, params):
     """Call a class with our options and with those of the user, which it may not accept."""
-    if not params:
-        return module(in_channels, n_outputs, **options)
+    # The first weights are drawn on the host, whatever torch's default device: a seed gives the
+    # same ones everywhere.
+    with torch.device("cpu"):
+        if not params:
+            return module(in_channels, n_outputs, **options)
+        return _called_with(params, module, in_channels, n_outputs, options)
+
+
+def _called_with(params, module, in_channels, n_outputs, options):
     try:
         return module(in_channels, n_outputs, **{**options, **params})
     except TypeError as exc:

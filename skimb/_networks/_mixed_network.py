@@ -207,10 +207,12 @@ def beside_table(net, shape, *, image_shape, device):
             "more than once. Let the network end in one nn.Linear."
         )
     net.set_submodule(name, nn.Identity())
-    table = TableNetwork(shape)
     n_before = head.in_features * (shape.n_images if shape.pooling == "concat" else 1)
     kind = CosineLinear if isinstance(head, CosineLinear) else nn.Linear
-    joint = kind(n_before + table.n_features, head.out_features)
+    # As in `build_module`, the first weights are drawn on the host.
+    with torch.device("cpu"):
+        table = TableNetwork(shape)
+        joint = kind(n_before + table.n_features, head.out_features)
     with torch.no_grad():
         copies = n_before // head.in_features
         joint.weight[:, :n_before] = head.weight.repeat(1, copies) / copies
