@@ -6,9 +6,20 @@ Importing this package does not import torch; only `check_loss` needs it.
 import importlib
 from typing import TYPE_CHECKING
 
+from skimb.testing._image_estimators import (
+    check_image_estimator,
+    image_estimator_checks,
+    parametrize_with_image_checks,
+)
 from skimb.testing._resamplers import check_resampler
 
-__all__ = ["check_loss", "check_resampler"]
+__all__ = [
+    "check_image_estimator",
+    "check_loss",
+    "check_resampler",
+    "image_estimator_checks",
+    "parametrize_with_image_checks",
+]
 
 
 if TYPE_CHECKING:
