@@ -76,8 +76,10 @@ class ImageReader(BaseEstimator):
 
     def _column(self, frame, name):
         """Return a column as an array of objects, with None for what is missing."""
-        values = pd.Series(list(frame[name]), dtype=object)
-        return values.where(values.notna(), None).to_numpy()
+        values = np.empty(len(frame), dtype=object)
+        # NaN is not equal to itself.
+        values[:] = [None if v is None or v is pd.NA or v != v else v for v in frame[name]]
+        return values
 
     def _learn_table(self, frame):
         """Return, for each column, the mean and sd of its numbers, or its categories."""
@@ -221,7 +223,7 @@ class NearestImage(ClassifierMixin, ImageReader):
 
     def _log_scores(self, X):
         features = self._features(X)
-        return -((features[:, np.newaxis] - self.means_) ** 2).mean(axis=2) / 100
+        return -((features[:, np.newaxis] - self.means_) ** 2).mean(axis=2) / 1000
 
     def predict_proba(self, X):
         """Return the probabilities of the classes."""

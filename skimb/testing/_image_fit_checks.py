@@ -63,7 +63,7 @@ def check_zero_weight(trial):
         trial.fitted(trial.take(trial.X, rows), trial.y[rows], sample_weight=weight[rows])
     )
     trial.doing = "samples of weight zero"
-    trial.expect_equal(trial.outputs(trial.fitted(sample_weight=weight)), wanted)
+    trial.expect_equal(trial.outputs(trial.fitted(sample_weight=weight.copy())), wanted)
     trial.doing = "weights in a list"
     trial.expect_equal(trial.outputs(trial.fitted(sample_weight=weight.tolist())), wanted)
     trial.doing = "a weight too few"

@@ -17,7 +17,12 @@ from sklearn.pipeline import make_pipeline
 
 from skimb.testing._image_check import check
 from skimb.testing._image_trial import METHODS, wants_numbers
-from skimb.testing._promises import ensure, random_generators
+from skimb.testing._promises import (
+    ensure,
+    random_generators,
+    restored_generators,
+    seed_generators,
+)
 
 __all__ = ["CHECKS"]
 
@@ -103,13 +108,8 @@ def check_clone(trial):
         _described(twin.get_params(deep=False)) == _described(fitted.get_params(deep=False)),
         "The parameters of the clone differ.",
     )
-    for method in METHODS:
-        if hasattr(twin, method):
-            trial.expect_refused(
-                lambda method=method: getattr(twin, method)(trial.X),
-                f"`{method}` of a clone",
-                (NotFittedError,),
-            )
+    further = sorted(set(vars(twin)) - set(vars(trial.new())))
+    ensure(not further, f"The clone has the attributes {further}.")
     trial.expect_equal(trial.outputs(twin.fit(trial.X, trial.y)), trial.outputs(fitted))
 
 
@@ -170,20 +170,33 @@ def check_global_state(trial):
     These are the generators of random, numpy and torch, the number of torch's threads, the filters
     of warnings, numpy's handling of floating-point errors, and the configuration of scikit-learn.
     """
-    X, y, made = trial.X, trial.y, trial.new()
-    # Threads and modules that are begun on first use are no change.
-    trial.outputs(trial.fitted())
-    before = _state()
-    made.fit(X, y)
+    settings = _settings()
+    with warnings.catch_warnings():
+        # Modules that are imported on first use may add filters.
+        trial.outputs(trial.fitted())
+    made = trial.new()
+    with restored_generators():
+        # A seed that no estimator sets.
+        seed_generators(1234567)
+        before = {**_state(), **settings}
+        made.fit(trial.X, trial.y)
+        _expect_unchanged(before, "`fit`")
+        trial.outputs(made)
+        _expect_unchanged(before, "A method after `fit`")
+
+
+def _expect_unchanged(before, what):
     changed = [name for name, state in _state().items() if state != before.get(name, state)]
-    ensure(not changed, f"`fit` changed: {', '.join(changed)}.")
-    trial.outputs(made)
-    changed = [name for name, state in _state().items() if state != before.get(name, state)]
-    ensure(not changed, f"A method after `fit` changed: {', '.join(changed)}.")
+    ensure(not changed, f"{what} changed: {', '.join(changed)}.")
 
 
 def _state():
-    states = {f"the generator of {name}": state for name, state in random_generators().items()}
+    generators = {f"the generator of {name}": state for name, state in random_generators().items()}
+    return {**generators, **_settings(), "warnings.filters": list(warnings.filters)}
+
+
+def _settings():
+    states = {}
     torch = sys.modules.get("torch")
     if torch is not None:
         states["the number of torch's threads"] = torch.get_num_threads()
@@ -191,7 +204,6 @@ def _state():
         states["torch.get_default_dtype()"] = torch.get_default_dtype()
     return {
         **states,
-        "warnings.filters": list(warnings.filters),
         "numpy.geterr()": np.geterr(),
         "sklearn.get_config()": sklearn.get_config(),
     }
@@ -224,6 +236,9 @@ def check_pipeline(trial):
     pipeline = make_pipeline(trial.new()).fit(trial.X, trial.y)
     trial.expect_equal(trial.outputs(pipeline), wanted)
     if hasattr(trial.estimator, "transform"):
+        trial.doing = "fit_transform, which a Pipeline calls"
+        found = trial.new().fit_transform(trial.X, trial.y)
+        trial.expect_equal({"transform": np.asarray(found)}, {"transform": wanted["transform"]})
         trial.doing = "a linear model after the transformer"
         ensure(
             len(_before_a_model(trial).fit(trial.X, trial.y).predict(trial.X)) == len(trial.y),

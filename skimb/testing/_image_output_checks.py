@@ -153,7 +153,7 @@ def _by_index(trial, fitted):
 )
 def check_data_unchanged(trial):
     """`fit` and the methods after it do not change X, y or the sample weights."""
-    given = trial.X, trial.y.copy()
+    given = trial.X, trial.y
     if has_fit_parameter(trial.estimator, "sample_weight"):
         given = *given, np.linspace(1, 2, len(trial.y))
     names = dict(zip(("X", "y", "sample_weight"), given, strict=False))
@@ -161,8 +161,8 @@ def check_data_unchanged(trial):
     fitted = trial.new().fit(**names)
     changed = [name for name, values in names.items() if _content(values) != before[name]]
     ensure(not changed, f"`fit` changed {' and '.join(changed)}.")
-    trial.outputs(fitted)
-    ensure(_content(trial.X) == before["X"], "A method after `fit` changed X.")
+    trial.outputs(fitted, names["X"])
+    ensure(_content(names["X"]) == before["X"], "A method after `fit` changed X.")
 
 
 def _content(values):

@@ -115,9 +115,9 @@ class Trial:
         """The classes of the samples, from 0."""
         return np.random.RandomState(0).permutation(N_SAMPLES) % self.n_classes
 
-    @cached_property
+    @property
     def y(self):
-        """The target: strings, or numbers."""
+        """The target: strings, or numbers; a copy."""
         if wants_numbers(self.estimator):
             return self.codes + np.random.RandomState(1).uniform(size=N_SAMPLES)
         return np.array(["cat", "dog", "eel"])[self.codes]
@@ -187,9 +187,13 @@ class Trial:
             Image.fromarray(image).save(path)
         return paths
 
-    @cached_property
+    @property
     def X(self) -> Any:
-        """The images in the form of the trial."""
+        """The images in the form of the trial: a copy, as an estimator may write into it."""
+        return self._X.copy()
+
+    @cached_property
+    def _X(self) -> Any:
         return self.in_form(self.pixels())
 
     @cached_property
@@ -199,7 +203,9 @@ class Trial:
 
     def take(self, X, indices) -> Any:
         """Return some of the samples."""
-        return safe_indexing(X, np.asarray(indices, dtype=np.intp))
+        chosen = safe_indexing(X, np.asarray(indices, dtype=np.intp))
+        # Whether the index has a meaning is a check of its own.
+        return chosen.reset_index(drop=True) if hasattr(chosen, "reset_index") else chosen
 
     # ------------------------------------------------------------ what checks ask
 

@@ -3,10 +3,11 @@
 import pickle
 import random
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 
-__all__ = ["ensure", "random_generators"]
+__all__ = ["ensure", "random_generators", "restored_generators", "seed_generators"]
 
 
 def ensure(holds, promise):
@@ -26,3 +27,25 @@ def random_generators():
     if "torch" in sys.modules:
         states["torch"] = sys.modules["torch"].get_rng_state().numpy()
     return {name: pickle.dumps(state) for name, state in states.items()}
+
+
+def seed_generators(seed):
+    """Seed the global random generators."""
+    random.seed(seed)
+    np.random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+
+
+@contextmanager
+def restored_generators():
+    """Give the global random generators their states back at the end of a block."""
+    of_random, of_numpy, torch = random.getstate(), np.random.get_state(), sys.modules.get("torch")
+    of_torch = torch and torch.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(of_random)
+        np.random.set_state(of_numpy)
+        if torch:
+            torch.set_rng_state(of_torch)
