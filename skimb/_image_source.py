@@ -85,6 +85,10 @@ class ImageSource(ABC):
         the images.
     lineage : ResampledRows or None
         The view with the parents of the images, if a sampler made them.
+    table : EncodedTable or None
+        The columns of a frame beside the images, as a network reads them.
+    n_images : int
+        Number of images of a sample, which stand one below the other.
 
     Examples
     --------
@@ -121,6 +125,8 @@ class ImageSource(ABC):
     is_in_memory = False
     levels: Any = None
     lineage: Any = None
+    table: Any = None
+    n_images: Any = 1
 
     #: The number of dimensions of the array that the source represents.
     ndim = 4

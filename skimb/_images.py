@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_array, check_consistent_length, check_X_y
 from sklearn.utils.validation import validate_data
 
+from skimb._frame_images import (
+    FrameImages,
+    StackedImages,
+    check_image_columns,
+    image_columns,
+    split_frame,
+)
+from skimb._frames import as_pandas
 from skimb._image_files import ImageFiles, as_paths, is_paths, read_images
 from skimb._image_source import (
     ArrayImages,
@@ -244,9 +252,26 @@ def sample_keys(X):
         return X.keys()
     if is_paths(X):
         return as_paths(X).tolist()
+    X = as_pandas(X)
     X = np.ascontiguousarray(X)
+    if X.dtype.kind == "O":
+        # The bytes of such an array are addresses.
+        return [_key_of_row(row) for row in X]
     kind = X.dtype.str, X.shape[1:]
     return [(kind, digest(sample.tobytes())) for sample in X]
+
+
+def _key_of_row(row):
+    """Return a key of a row of objects; missing values are equal."""
+    values = np.ravel(row)
+    return digest(
+        b"\0".join(
+            value.tobytes()
+            if isinstance(value, np.ndarray)
+            else repr(value).encode(errors="surrogateescape")
+            for value in values
+        )
+    )
 
 
 def _from_array(pixels, came) -> ImageSource:
@@ -255,7 +280,14 @@ def _from_array(pixels, came) -> ImageSource:
 
 
 def fit_images(
-    estimator, X, y=None, *, image_shape=None, channels=None, value_range: Any = "auto"
+    estimator,
+    X,
+    y=None,
+    *,
+    image_shape=None,
+    channels=None,
+    image_column=None,
+    value_range: Any = "auto",
 ) -> Any:
     """Validate X and y in ``fit``, and read X as images.
 
@@ -272,12 +304,15 @@ def fit_images(
         The target; None: there is no target.
     image_shape, channels
         As in `read_layout`.
+    image_column : str or list of str, default=None
+        X is a frame, and its images are in these columns.
     value_range : "auto" or pair of numbers, default="auto"
         As in `CNNClassifier`.
 
     Returns
     -------
     images : ImageSource
+        With `image_column` a `FrameImages`, whose other columns are not encoded yet.
     y : ndarray of shape (n,), or None
 
     Raises
@@ -287,6 +322,11 @@ def fit_images(
     """
     given = check_value_range(value_range)
     y = y if y is None else unpacked(y, "y")
+    estimator.__dict__.pop("_image_column", None)
+    if image_column is not None or isinstance(X, FrameImages):
+        images, y = _fit_frame(estimator, X, y, image_column, image_shape, channels)
+        _take_range(estimator, images, given)
+        return images, y
     if is_source(X):
         check_consistent_length(X, y)
         # A stand-in for X of one column, with which scikit-learn checks y and its length.
@@ -315,6 +355,97 @@ def fit_images(
     estimator._input_form = layout.axes, _input_type(images)
     _take_range(estimator, images, given)
     return images, y
+
+
+def _fit_frame(estimator, X, y, image_column, image_shape, channels):
+    """Validate a frame with columns of images in ``fit``."""
+    frame, images = _read_frame(X, image_column)
+    # A stand-in for X of one column, with which scikit-learn checks y and its length.
+    stand_in = np.zeros((len(frame), 1))
+    if y is None:
+        check_array(stand_in, estimator=estimator)
+    else:
+        check_consistent_length(frame, y)
+        _, y = check_X_y(stand_in, y, estimator=estimator)
+    validate_data(estimator, frame, skip_check_array=True, reset=True)
+    if images is None:
+        images = _images_of_frame(frame, image_column, image_shape, channels)
+    elif image_shape is not None:
+        images = images.resized(image_shape)
+    n_channels, height, width = images.image_shape
+    estimator.image_shape_ = n_channels, height // images.n_images, width
+    estimator._fitted_on_rows = False
+    estimator._image_column = images.image_column
+    estimator._input_form = "NHWC", _input_type(images)
+    return images, y
+
+
+def _read_frame(X, image_column):
+    """Return the frame that X is, and its images if they were read before."""
+    if not isinstance(X, FrameImages):
+        return check_image_columns(X, image_column), None
+    if image_column is not None and image_columns(image_column) != image_columns(X.image_column):
+        raise ValueError(
+            f"`image_column`={image_column!r}, but the images of X were read from the column(s) "
+            f"{X.image_column!r}. Give the frame itself."
+        )
+    return X.given, X
+
+
+def _images_of_frame(frame, image_column, image_shape, channels):
+    """Return the images of a frame, of which those of one sample have one shape."""
+    columns, others = split_frame(frame, image_column)
+    if all(map(is_paths, columns)):
+        # All files are read in one pass, whose errors name all bad ones.
+        joint = read_source(np.concatenate([as_paths(column) for column in columns]), image_shape)
+        n_rows = len(frame)
+        sources = [joint.take(slice(i * n_rows, (i + 1) * n_rows)) for i in range(len(columns))]
+    else:
+        sources = [_images_of_column(column, image_shape, channels) for column in columns]
+        kinds = {(source.image_shape, np.dtype(source.dtype).name) for source in sources}
+        if len(kinds) > 1:
+            raise ValueError(
+                f"The columns {list(image_columns(image_column))} hold images of different shapes "
+                f"or types: {sorted(kinds)}. Give images of one shape (C, H, W) and one dtype."
+            )
+    images = sources[0] if len(sources) == 1 else StackedImages(sources)
+    return FrameImages(images, others, frame, image_column)
+
+
+def _images_of_column(column, image_shape, channels):
+    """Return the images that a column of a frame holds as objects."""
+    if is_source(column):
+        return read_source(column, image_shape)
+    name = f"The column {column.name!r}"
+    pixels = unpacked(column, name)
+    if not isinstance(pixels, np.ndarray) or pixels.ndim < 3:
+        kind = type(column.iloc[0]).__name__
+        raise ValueError(
+            f"{name} must hold paths of image files, or arrays of shape (H, W) or (H, W, C). Got "
+            f"{kind}. Give another column as `image_column`."
+        )
+    pixels = check_array(
+        pixels, dtype=list(DTYPES), ensure_2d=False, allow_nd=True, input_name=name
+    )
+    layout = read_layout(pixels.shape[1:], image_shape=image_shape, channels=channels)
+    return ArrayImages(layout.to_channels_last(pixels))
+
+
+def _check_frame(estimator, X, channels):
+    """Validate a frame with columns of images after ``fit``."""
+    image_column = estimator._image_column
+    if isinstance(X, FrameImages) or hasattr(as_pandas(X), "columns"):
+        # Missing and further columns are named by scikit-learn.
+        given = X.given if isinstance(X, FrameImages) else as_pandas(X)
+        validate_data(estimator, given, skip_check_array=True, reset=False)
+    frame, images = _read_frame(X, image_column)
+    check_array(np.zeros((len(frame), 1)), estimator=estimator)
+    if images is None:
+        images = _images_of_frame(frame, image_column, estimator.image_shape_, channels)
+    else:
+        images = images.resized(estimator.image_shape_)
+    encoder = getattr(estimator, "table_encoder_", None)
+    return images if encoder is None else images.encoded(encoder)
 
 
 def _input_type(images):
@@ -387,6 +518,10 @@ def check_images(estimator, X, *, channels=None):
         If X is empty, not finite, ambiguous, of another shape than in ``fit``, or outside the range
         that was given there.
     """
+    if getattr(estimator, "_image_column", None) is not None:
+        images = _check_frame(estimator, X, channels)
+        refuse_outside(images, estimator._given_range)
+        return images
     if is_source(X):
         images = read_source(X, estimator.image_shape_)
         refuse_outside(images, estimator._given_range)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from sklearn.base import BaseEstimator
 
+from skimb._engine._mixed_batch import MixedBatch
 from skimb._engine._mixing import CutMix, Mixup, Remix
 from skimb._networks import in_memory
 from skimb._params import Interval, check_parameters
@@ -148,16 +149,33 @@ class Augmentation:
 
         Parameters
         ----------
-        images : Tensor of shape (n, C, H, W), uint8 or float32
+        images : Tensor of shape (n, C, H, W), uint8 or float32, or MixedBatch
+            Each image of a sample is changed by itself.
         target, weight : Tensor of shape (n,)
 
         Returns
         -------
-        images : Tensor of shape (n, C, H, W), float32
+        images : Tensor of shape (n, C, H, W), float32, or MixedBatch
         target : tuple of Tensor of shape (n,)
             ``(target, weight)``; for mixed samples also those of the partner, and the fraction of
             their own.
         """
+        batch = images if isinstance(images, MixedBatch) else None
+        if batch is None:
+            images = self._changed(images)
+        else:
+            images = batch.stacked(self._changed(batch.one_by_one()))
+        if self.mixer is None:
+            made = images if batch is None else batch.with_images(images)
+            return made, (target, weight)
+        if self.is_contiguous:
+            images = in_memory(images, torch.contiguous_format)
+        images, partner, fraction = self.mixer.mix(images, target, self.counts)
+        made = images if batch is None else batch.mixed(images, partner, fraction)
+        return made, (target, weight, target[partner], weight[partner], fraction)
+
+    def _changed(self, images):
+        """Return images after all steps but the one that mixes samples."""
         low, high = self.value_range or (0.0, unit_of(images))
         unit = high - low
         images = images.to(torch.float32)
@@ -166,12 +184,7 @@ class Augmentation:
             if self.is_contiguous:
                 scaled = in_memory(scaled, torch.contiguous_format)
             images = change(scaled) * unit + low
-        if self.mixer is None:
-            return images, (target, weight)
-        if self.is_contiguous:
-            images = in_memory(images, torch.contiguous_format)
-        images, partner, fraction = self.mixer.mix(images, target, self.counts)
-        return images, (target, weight, target[partner], weight[partner], fraction)
+        return images
 
     def label_shares(self, shares):
         """Return the fraction of each class among the labels, from the fractions among the samples.
@@ -193,7 +206,7 @@ class Augmentation:
 
         Parameters
         ----------
-        images : Tensor of shape (n, C, H, W), uint8 or float32
+        images : Tensor of shape (n, C, H, W), uint8 or float32, or MixedBatch
             Training images, on the device of the training.
 
         Raises
@@ -201,6 +214,8 @@ class Augmentation:
         ValueError
             If a step fails on them, or returns images of another shape.
         """
+        if isinstance(images, MixedBatch):
+            images = images.one_by_one()
         target = torch.arange(len(images), device=images.device) % len(self.counts)
         weight = torch.ones_like(target, dtype=torch.float32)
         try:

@@ -5,6 +5,7 @@ from collections import deque
 import numpy as np
 import torch
 
+from skimb._engine._mixed_batch import MixedBatch, joined
 from skimb._networks import batch_norms
 
 __all__ = ["RecentBatches"]
@@ -39,8 +40,21 @@ class RecentBatches:
         self.batches = deque(maxlen=-(-n_samples // batch_size))
 
     def keep(self, images):
-        """Keep a batch, a Tensor of shape (n, C, H, W)."""
+        """Keep a batch: a Tensor of shape (n, C, H, W), or a MixedBatch."""
         self.batches.append(images)
+
+    def state(self):
+        """Return the batches as plain values, for a checkpoint."""
+        return [
+            (batch.images, batch.table, batch.n_images) if isinstance(batch, MixedBatch) else batch
+            for batch in self.batches
+        ]
+
+    def take(self, state):
+        """Take the batches of a checkpoint."""
+        self.batches.extend(
+            batch if isinstance(batch, torch.Tensor) else MixedBatch(*batch) for batch in state
+        )
 
     def re_estimate(self, module, norms, device, n_most=None):
         """Set the statistics of batch norms, for the present weights.
@@ -70,9 +84,9 @@ class RecentBatches:
                 norm.reset_running_stats()
                 norm.momentum = None
             with torch.no_grad():
-                for joined in _joined(list(self.batches)):
-                    n_parts = 1 if n_most is None else -(-len(joined) // n_most)
-                    for part in joined.tensor_split(n_parts):
+                for batch in _larger(list(self.batches)):
+                    n_parts = 1 if n_most is None else -(-len(batch) // n_most)
+                    for part in batch.tensor_split(n_parts):
                         module(part.to(device))
         finally:
             for norm, counter, (momentum, n_batches) in zip(norms, counters, before, strict=True):
@@ -81,8 +95,8 @@ class RecentBatches:
             module.eval()
 
 
-def _joined(batches, n_samples=32):
+def _larger(batches, n_samples=32):
     """Join small batches to parts of at least `n_samples`; the last part takes the remainder."""
     n_parts = max(1, sum(map(len, batches)) // max(n_samples, len(batches[0])))
     for places in np.array_split(np.arange(len(batches)), n_parts):
-        yield torch.cat([batches[place] for place in places])
+        yield joined([batches[place] for place in places])

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from skimb._engine._mixed_batch import MixedBatch
 from skimb._engine._runtime import threads_for, with_live_threads, worker_threads
 
 __all__ = [
@@ -99,7 +100,7 @@ def forward(module, images, n_samples, *, is_ragged):
     ----------
     module : nn.Module
         The network.
-    images : Tensor of shape (n, C, H, W)
+    images : Tensor of shape (n, C, H, W), or MixedBatch
         At most `n_samples` images, on the device of the network.
     n_samples : int
         Number of samples in the block.
@@ -110,12 +111,18 @@ def forward(module, images, n_samples, *, is_ragged):
     -------
     Tensor of shape (n, ...)
     """
+    batch = images
+    if isinstance(batch, MixedBatch):
+        images = batch.images
+        table = fill_up(batch.table, n_samples)
     rows = images.permute(0, 2, 3, 1)
     # The module turns other pixels into float32, which are in new memory then.
     is_block = len(rows) == n_samples and rows.dtype != torch.float32
     if not is_block or rows.stride() != torch.empty(rows.shape, device="meta").stride():
         rows = fill_up(rows, n_samples)
     full = rows.permute(0, 3, 1, 2)
+    if isinstance(batch, MixedBatch):
+        full = MixedBatch(full, table, batch.n_images)
     with AlignedProducts() if is_ragged else nullcontext():
         return module(full)[: len(images)]
 

@@ -342,7 +342,7 @@ def _state(net):
             if name not in SHOWING and not isinstance(callback, EpochTasks)
         },
         "plan": net.plan.state_dict(),
-        "recent": list(net.recent_.batches),
+        "recent": net.recent_.state(),
         # How many samples fit in memory, and the largest gradient, for an error of later epochs.
         "fits": net.parts_.size,
         "largest": net.watch_.largest,
@@ -367,7 +367,7 @@ def _load(net, state):
     load_module(net.criterion_, state["criterion"])
     net.optimizer_.load_state_dict(state["optimizer"])
     net.plan.load_state_dict(state["plan"])
-    net.recent_.batches.extend(state["recent"])
+    net.recent_.take(state["recent"])
     if state["fits"] is not None:
         net.parts_.size = state["fits"]
         net.limit_blocks(state["fits"])

@@ -160,6 +160,9 @@ def digest_of_images(images):
     bytes
     """
     hasher = hashlib.sha256(repr((tuple(images.shape), np.dtype(images.dtype).str)).encode())
+    if images.table is not None:
+        for content in images.table.contents():
+            hasher.update(digest(content))
     if images.is_in_memory:
         _feed_array(hasher, images.read(slice(None)))
     else:

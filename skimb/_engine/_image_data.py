@@ -7,9 +7,39 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from skimb._engine._mixed_batch import MixedBatch, TableTensors
 from skimb._image_source import ImageSource, as_source
 
 __all__ = ["BatchIterator", "Part", "dataset_of", "few_samples"]
+
+
+@dataclass
+class Beside:
+    """What stands beside the images of a data set.
+
+    Parameters
+    ----------
+    rows : TableTensors
+        The rows of a table.
+    n_images : int
+        Number of images of a sample.
+    """
+
+    rows: TableTensors
+    n_images: int
+
+    @classmethod
+    def of(cls, images, device=None):
+        """Return what stands beside the images of a source, or None."""
+        if images.table is None or (images.n_images == 1 and not images.table.width):
+            return None
+        return cls(TableTensors(images.table, device), images.n_images)
+
+
+def _batch_of(images, rows, beside):
+    """Return a batch in the form that networks read, from images (n, H, W, C)."""
+    images = images.permute(0, 3, 1, 2)
+    return images if beside is None else MixedBatch(images, beside.rows[rows], beside.n_images)
 
 
 class ImageTensors(Dataset):
@@ -23,12 +53,15 @@ class ImageTensors(Dataset):
         Class indices, or values of a continuous target.
     weight : Tensor of shape (n,), float32
         Sample weights.
+    beside : Beside, default=None
+        The rows of a table beside the images.
     """
 
     is_in_memory = True
 
-    def __init__(self, images, target, weight):
+    def __init__(self, images, target, weight, beside=None):
         self.images, self.target, self.weight = images, target, weight
+        self.beside = beside
 
     @property
     def shape(self):
@@ -39,7 +72,8 @@ class ImageTensors(Dataset):
         return len(self.images)
 
     def __getitem__(self, rows):
-        return self.images[rows].permute(0, 3, 1, 2), (self.target[rows], self.weight[rows])
+        images = _batch_of(self.images[rows], rows, self.beside)
+        return images, (self.target[rows], self.weight[rows])
 
     def reweight(self, weight):
         """Replace the sample weights by an ndarray of shape (n,)."""
@@ -57,12 +91,15 @@ class ImageBatches(Dataset):
         Class indices, or values of a continuous target.
     weight : ndarray of shape (n,), float32
         Sample weights.
+    beside : Beside, default=None
+        The rows of a table beside the images.
     """
 
     is_in_memory = False
 
-    def __init__(self, images, target, weight):
+    def __init__(self, images, target, weight, beside=None):
         self.images, self.target, self.weight = images, target, weight
+        self.beside = beside
 
     @property
     def shape(self):
@@ -79,7 +116,7 @@ class ImageBatches(Dataset):
             images = images.astype(np.float32)
         # A source may return read-only memory, but torch needs writable memory.
         images = np.require(images, requirements=["C", "W"])
-        images = torch.from_numpy(images).permute(0, 3, 1, 2)
+        images = _batch_of(torch.from_numpy(images), rows, self.beside)
         return images, (torch.from_numpy(self.target[rows]), torch.from_numpy(self.weight[rows]))
 
     def reweight(self, weight):
@@ -189,13 +226,14 @@ def dataset_of(images, target=None, weight=None, device=None):
     dtype = np.float32 if np.issubdtype(target.dtype, np.floating) else np.int64
     target = np.ascontiguousarray(target, dtype=dtype)
     if not images.is_in_memory:
-        return ImageBatches(images, target, weight)
+        return ImageBatches(images, target, weight, Beside.of(images))
     # torch needs writable memory; only a read-only or strided array is copied.
     pixels = np.require(images.read(slice(None)), requirements=["C", "W"])
     # An axis of length one may have any stride, and convolutions choose their kernel by strides:
     # moving the axes to contiguous memory and back gives every layout the same strides.
     tensors = pixels.reshape(-1).reshape(pixels.shape), target, weight
-    return ImageTensors(*(torch.from_numpy(values).to(device) for values in tensors))
+    tensors = [torch.from_numpy(values).to(device) for values in tensors]
+    return ImageTensors(*tensors, beside=Beside.of(images, device))
 
 
 def few_samples(part, n_samples=16):

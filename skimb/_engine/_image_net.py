@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, RegressorMixin
 from skorch.exceptions import DeviceWarning, SkorchTrainingImpossibleError
-from skorch.utils import to_tensor
 from torch.utils.data import Dataset
 
 from skimb._engine._batch_norms import RecentBatches
@@ -160,7 +159,7 @@ class ImageNet(Net):
         # values.
         if self.module_.training:
             return self.module_(x.to(self.device))
-        blocks = to_tensor(x, device=self.device).split(self.block_size_)
+        blocks = x.to(self.device).split(self.block_size_)
         return torch.cat([self._forward(self.module_, block) for block in blocks])
 
     def evaluation_step(self, batch, training=False):

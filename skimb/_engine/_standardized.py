@@ -1,9 +1,12 @@
 """The module that a net trains: a network that standardises its pixels first."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
 
+from skimb._engine._mixed_batch import MixedBatch
 from skimb._networks import in_memory
 
 __all__ = ["Standardized", "mean_over_views"]
@@ -43,18 +46,35 @@ class Standardized(nn.Module):
             self.register_buffer("scale", _per_channel(scale))
 
     def forward(self, images):
-        """Return the logits of images of any dtype."""
-        images = images.to(torch.float32)
+        """Return the logits of images of any dtype, or of a `MixedBatch`."""
+        batch: Any = images if isinstance(images, MixedBatch) else None
+        pixels: Any = images if batch is None else batch.images
+        images = pixels.to(torch.float32)
         if self.is_active:
             images = (images - self.mean).mul_(self.scale)
         if self.is_contiguous:
             images = in_memory(images, torch.contiguous_format)
-        views = [images] if self.training or self.views is None else self.views(images)
+        if batch is not None:
+            batch = batch.with_images(images)
+        views = self._views(images, batch)
         if len(views) == 1:
-            return self.network(images)
+            return self.network(images) if batch is None else self.network(images, batch.table)
         layout = torch.contiguous_format if self.is_contiguous else torch.channels_last
-        logits = self.network(in_memory(torch.cat(views), layout))
-        return mean_over_views(logits, len(images))
+        images = in_memory(torch.cat(views), layout)
+        if batch is None:
+            logits = self.network(images)
+        else:
+            logits = self.network(images, batch.table.repeat(len(views), 1))
+        return mean_over_views(logits, len(views[0]))
+
+    def _views(self, images, batch):
+        """Return the views of the images over which a prediction is averaged."""
+        if self.training or self.views is None:
+            return [images]
+        if batch is None:
+            return self.views(images)
+        # Each image of a sample is changed by itself.
+        return [batch.stacked(view) for view in self.views(batch.one_by_one())]
 
 
 def mean_over_views(values, n_images):

@@ -73,6 +73,8 @@ def why_alone(trainee):
     """
     training, network = trainee.training, trainee.network
     settings = training.settings
+    if training.part.images.table is not None:
+        return "columns are read beside the images"
     if not training.part.images.is_in_memory:
         return "images are read batch by batch"
     if training.valid is not None:

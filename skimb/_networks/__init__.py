@@ -5,6 +5,7 @@ from skimb._networks._building import MODULES, build_module
 from skimb._networks._layer_order import layer_groups
 from skimb._networks._linear import CosineLinear, LinearModel
 from skimb._networks._memory_layout import in_memory, lay_out
+from skimb._networks._mixed_network import MixedNetwork, TableNetwork, TableShape
 from skimb._networks._pretrained import PretrainedBackbone, pretrained, unit_scale
 from skimb._networks._probes import (
     batch_norms,
@@ -24,9 +25,12 @@ __all__ = [
     "AutoEncoder",
     "CosineLinear",
     "LinearModel",
+    "MixedNetwork",
     "PretrainedBackbone",
     "ResNet",
     "SimpleCNN",
+    "TableNetwork",
+    "TableShape",
     "backbone_config",
     "batch_norms",
     "build_backbone",

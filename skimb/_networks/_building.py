@@ -1,6 +1,7 @@
 """Build networks by name, and check the networks of users."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from torch import nn
 
 from skimb._networks._linear import CosineLinear, LinearModel, WithHead
 from skimb._networks._memory_layout import lay_out
+from skimb._networks._mixed_network import MixedNetwork, beside_table
 from skimb._networks._pretrained import PretrainedBackbone
 from skimb._networks._resnet import ResNet
 from skimb._networks._simple_cnn import SimpleCNN
@@ -21,7 +23,17 @@ __all__ = ["MODULES", "build_module"]
 MODULES = {"simple_cnn": SimpleCNN, "resnet": ResNet, "vgg": VGG, "linear": LinearModel}
 
 
-def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=False, params=None):
+def build_module(
+    module,
+    *,
+    image_shape,
+    n_outputs,
+    prior,
+    device,
+    cosine_head=False,
+    params=None,
+    table: Any = None,
+):
     """Build the network and try it on zeros, before any training.
 
     A `PretrainedBackbone` gets a linear layer on its embedding.
@@ -44,6 +56,8 @@ def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=F
         Whether the logits must be cosines.
     params : dict, default=None
         Further keyword arguments of a class or callable.
+    table : TableShape, default=None
+        The columns beside the images, which the network reads too; None: it reads images alone.
 
     Returns
     -------
@@ -117,6 +131,8 @@ def build_module(module, *, image_shape, n_outputs, prior, device, cosine_head=F
             f"All parameters of the network {name!r} are frozen: there is nothing to train. Let "
             "one of them require gradients."
         )
+    if table is not None and not isinstance(net, MixedNetwork):
+        net = beside_table(net, table, image_shape=image_shape, device=device)
     # An instance may come in any mode (a pretrained one is in evaluation mode); now it trains.
     return net.train()
 

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from skimb._networks._mixed_network import MixedNetwork
 from skimb._networks._probes import run_order
 
 __all__ = ["layer_groups"]
@@ -20,7 +21,8 @@ def layer_groups(network, head, image_shape, device):
     network : nn.Module
         The network, in evaluation mode.
     head : nn.Linear
-        Its last linear layer; this layer and all modules that run after it are the last group.
+        Its last linear layer; this layer and all modules that run after it are the last group. So
+        is the part of a `MixedNetwork` that reads a table, because it is no part of the backbone.
     image_shape : tuple of int
         ``(C, H, W)``.
     device : torch.device
@@ -42,6 +44,9 @@ def layer_groups(network, head, image_shape, device):
     ran = list(dict.fromkeys(name_of[module] for module in run))
     order = [name for name in ran if name in owners]
     is_head = [owners[name] is head for name in order].index(True)
+    if isinstance(network, MixedNetwork):
+        # It runs right before the head.
+        is_head -= sum(name.startswith("table.") for name in order)
     layers, head_names = {}, order[is_head:]
     blocks = {name: _block_of(network, name) for name in order[:is_head]}
     with_matrix = {blocks[name] for name in blocks if _has_matrix(owners[name])}

@@ -244,6 +244,7 @@ class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstima
             y,
             image_shape=getattr(settings, "image_shape", None),
             channels=getattr(settings, "channels", None),
+            image_column=getattr(settings, "image_column", None),
         )
         check_classification_targets(y)
         X = checked_once(X, images)

@@ -163,6 +163,27 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         line), and to which image files are resized (None: all files must have the same size).
     channels : {"first", "last"} or None, default=None
         The position of the channels of a 4-D X, needed where its shape leaves it open.
+    image_column : str, list of str or None, default=None
+        X is a frame of pandas or polars, and its images are in this column: paths of files, or
+        arrays. All other columns join the image before the last layer of the network: strings,
+        categories and booleans are categorical and get a learned embedding, other numbers are
+        standardised. Where a number is missing, it becomes the mean, with an indicator for each
+        column in which this happens in the training. A missing category is a category of its own,
+        and a category that the training did not see has an embedding of zeros. Dates are refused. A
+        list: several images a sample, in these columns; they share one network, which must read
+        images of one shape.
+    image_pooling : {"mean", "concat"}, default="mean"
+        How the embeddings of several images of a sample join: their mean, or one after the other.
+    table_width : int, default=64
+        Number of units of each layer on the columns beside the images.
+    table_depth : int, default=1
+        Number of layers on these columns, each with ReLU; 0: the columns reach the last layer as
+        they are.
+    table_dropout : float, default=0.0
+        Dropout after each of these layers, in [0, 1).
+    table_embedding : int or "auto", default="auto"
+        Length of the embedding of each categorical column. ``"auto"``: it grows with the number of
+        categories k as 1.6 k^0.56, as in fastai.
     value_range : "auto" or tuple, default="auto"
         ``(low, high)``, such as (0, 4095) for 12 bits in a file of 16: the values that pixels may
         have. Values outside are refused in `fit` and later, and files that hold them are named.
@@ -227,13 +248,16 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         The class prior of the batches, weights included, in the epoch whose network weights are
         kept.
     n_features_in_ : int
-        Number of values in an image, C * H * W.
+        Number of values in an image, C * H * W; of columns, with `image_column`.
     feature_names_in_ : ndarray of str
         Exists only where X is a data frame with string column names.
     image_shape_ : tuple of int
         ``(C, H, W)``.
     value_range_ : tuple of float
         The least and the largest value of a pixel: as given, or (0, 255) for uint8, or those of X.
+    table_encoder_ : object
+        Exists only with `image_column`: the encoding of the other columns, with their kinds
+        (``kinds_``), ``means_``, ``scales_`` and ``categories_`` in the training part.
     net_ : skorch.NeuralNet
         The trained net. ``net_.predict_proba``, ``predict``, ``score`` and ``partial_fit`` take
         data in the form of `fit`; ``history`` and ``save_params`` are skorch's. The state of the
@@ -343,6 +367,12 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         n_iter_no_change=5,
         image_shape=None,
         channels=None,
+        image_column: Any = None,
+        image_pooling="mean",
+        table_width=64,
+        table_depth=1,
+        table_dropout=0.0,
+        table_embedding: Any = "auto",
         value_range: Any = "auto",
         standardize: Any = "auto",
         module_params=None,
@@ -381,6 +411,12 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         self.n_iter_no_change = n_iter_no_change
         self.image_shape = image_shape
         self.channels = channels
+        self.image_column = image_column
+        self.image_pooling = image_pooling
+        self.table_width = table_width
+        self.table_depth = table_depth
+        self.table_dropout = table_dropout
+        self.table_embedding = table_embedding
         self.value_range = value_range
         self.standardize = standardize
         self.module_params = module_params

@@ -53,6 +53,7 @@ from skimb._pixel_values import levels_of, pixel_statistics
 from skimb._unpacking import unpacked
 from skimb._warnings import warn
 from skimb.losses import Loss, RegressionLoss
+from skimb.neural_network._columns import encode_columns, table_shape
 from skimb.neural_network._fit_tasks import FitTasks, fitted_attributes
 from skimb.neural_network._held_out import hold_out
 from skimb.neural_network._net_input import NetInput
@@ -124,6 +125,12 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "image_shape": [tuple, list, None],
         "channels": [StrOptions({"first", "last"}), None],
+        "image_column": [str, list, tuple, None],
+        "image_pooling": [StrOptions({"mean", "concat"})],
+        "table_width": [Interval(Integral, 1, None, closed="left")],
+        "table_depth": [Interval(Integral, 0, None, closed="left")],
+        "table_dropout": [Interval(Real, 0, 1, closed="left")],
+        "table_embedding": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "value_range": [StrOptions({"auto"}), tuple, list],
         "standardize": [StrOptions({"auto"}), tuple, list, None],
         "module_params": [dict, None],
@@ -151,6 +158,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
     scoring: Any
     image_shape: Any
     channels: Any
+    image_column: Any
     value_range: Any
     standardize: Any
     module_params: Any
@@ -214,7 +222,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
             Images, uint8 or float; or a list, array, Series or one-column frame of paths, which are
             decoded batch by batch. Every file is opened once first, and the error names files that
-            cannot be read.
+            cannot be read. With `image_column`: a frame of n rows.
         y : array-like of shape (n,)
             Labels, or values of the target.
         sample_weight : array-like of shape (n,), default=None
@@ -316,6 +324,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
             y,
             image_shape=self.image_shape,
             channels=self.channels,
+            image_column=self.image_column,
             value_range=self.value_range,
         )
         target = self._make_target(vars(settings))
@@ -346,6 +355,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
             train_indices, valid_indices = self._split(everything, target, groups, split_rng)
             held = everything.take(valid_indices)
         part = everything.take(train_indices)
+        encode_columns(self, part, held, None if start is None else start.encoder)
         self._levels = levels_of(part.images)
         target.learn(part)
         if start is None or self.standardize != "auto":
@@ -458,6 +468,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
             params=self.module_params if trained is None else None,
             image_shape=self.image_shape_,
             device=training.device,
+            table=table_shape(self),
             **training.target.network_options(training),
         )
         outputs, target = training.target.example()

@@ -291,6 +291,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
             y,
             image_shape=image_shape,
             channels=backbone.channels,
+            image_column=backbone.image_column,
             value_range=backbone.value_range,
         )
         X = checked_once(X, images)

@@ -252,6 +252,7 @@ class CNNEmbedder(
             None if is_frozen else y,
             image_shape=image_shape,
             channels=network.channels,
+            image_column=network.image_column,
             value_range=network.value_range,
         )
         X = checked_once(X, images)
@@ -268,6 +269,10 @@ class CNNEmbedder(
         self.estimator_, self._channels, self.net_ = network, network.channels, network.net_
         # The range and the levels of the network's training count.
         self.value_range_, self._levels = network.value_range_, network._levels
+        self.__dict__.pop("table_encoder_", None)
+        if hasattr(network, "table_encoder_"):
+            self.table_encoder_ = network.table_encoder_
+            images = images.encoded(network.table_encoder_)
         return images
 
     def transform(self, X):

@@ -20,10 +20,12 @@ from skimb._engine import (
     training_length,
     training_mode,
 )
+from skimb._frame_images import image_columns
 from skimb._images import check_images, fit_images
 from skimb._params import check_handed_in, check_parameters, check_sample_weight, plain_params
 from skimb._pixel_values import levels_of
 from skimb._unpacking import unpacked
+from skimb.neural_network._columns import encode_columns
 from skimb.neural_network._net_input import NetInput
 from skimb.neural_network._options import check_options
 
@@ -54,12 +56,15 @@ class Start:
         ``(C, H, W)``.
     learned : dict
         The public attributes of the target.
+    encoder : TableEncoder, default=None
+        The encoding of the columns beside the images.
     """
 
     network: nn.Module
     statistics: Any
     image_shape: tuple[int, int, int]
     learned: dict
+    encoder: Any = None
 
     def __getstate__(self):
         # A pickle must be readable where there is no such device.
@@ -82,7 +87,8 @@ class Start:
             for name, value in vars(estimator).items()
             if name in ("classes_", "y_mean_", "y_scale_")
         }
-        return cls(reader.network, statistics, estimator.image_shape_, learned)
+        encoder = vars(estimator).get("table_encoder_")
+        return cls(reader.network, statistics, estimator.image_shape_, learned, encoder)
 
     @classmethod
     def of_last(cls, estimator):
@@ -107,12 +113,26 @@ class Start:
                 f"{self.image_shape}, but X holds images of shape {estimator.image_shape_}. Give "
                 "images of that shape, or use warm_start=False."
             )
+        self._check_columns(estimator)
         classes = self.learned.get("classes_")
         if classes is not None and not np.array_equal(classes, target.classes):
             raise ValueError(
                 f"warm_start=True continues a network of the classes {classes.tolist()}, but y "
                 f"holds {target.classes.tolist()}. Give samples of the same classes, or use "
                 "warm_start=False."
+            )
+
+    def _check_columns(self, estimator):
+        """Refuse other columns, for which the network has no weights."""
+        given = list(getattr(estimator, "feature_names_in_", ()))
+        is_frame = getattr(estimator, "_image_column", None) is not None
+        others = set(given) - set(image_columns(estimator._image_column)) if is_frame else None
+        known = None if self.encoder is None else set(self.encoder.kinds_)
+        if others != known:
+            shown = [None if names is None else sorted(names) for names in (known, others)]
+            raise ValueError(
+                f"warm_start=True continues a network that reads the columns {shown[0]} beside the "
+                f"images, but X has {shown[1]}. Give the same columns, or use warm_start=False."
             )
 
     def take_scale(self, target):
@@ -167,6 +187,7 @@ def _fit_part(estimator, X, y, sample_weight, classes):
     seeds = _seeds(estimator.random_state, n_done)
     sampler_rng, order_rng = map(np.random.RandomState, seeds[1:3])
     if is_first:
+        encode_columns(estimator, part, None)
         target.count_part(part)
         statistics = estimator._standardization(part.images)
         levels = levels_of(part.images)
@@ -268,6 +289,7 @@ def _read(estimator, X, y, classes, target, *, is_first):
             y,
             image_shape=estimator.image_shape,
             channels=estimator.channels,
+            image_column=estimator.image_column,
             value_range=estimator.value_range,
         )
     else:

@@ -15,6 +15,8 @@ LEARNED = (
     "value_range_",
     "_fitted_on_rows",
     "_given_range",
+    "_image_column",
+    "table_encoder_",
 )
 
 

@@ -77,8 +77,9 @@ def export_onnx(fitted, path, *, metadata=None, dtype: Any = "auto"):
     ImportError
         If onnx or onnxscript is not installed.
     ValueError
-        If this estimator cannot be exported, torch cannot export its network, the file would be
-        larger than 2 GB or cannot be written, or its results differ from those of the estimator.
+        If this estimator cannot be exported (because it reads frames, for example), torch cannot
+        export its network, the file would be larger than 2 GB or cannot be written, or its results
+        differ from those of the estimator.
 
     Notes
     -----
@@ -120,6 +121,7 @@ def export_onnx(fitted, path, *, metadata=None, dtype: Any = "auto"):
     if reason is not None:
         raise ValueError(f"`path`={str(path)!r} cannot be written: {reason}.")
     steps = steps_of(fitted)
+    _refuse_columns(steps.source)
     _check_labels(steps.classes)
     facts = _facts(metadata)
     onnx = _import_onnx()
@@ -136,6 +138,17 @@ def export_onnx(fitted, path, *, metadata=None, dtype: Any = "auto"):
     with replacing(path) as temporary:
         temporary.write_bytes(data)
         _compare(fitted, steps, temporary, dtype)
+
+
+def _refuse_columns(source):
+    """Refuse networks that read more than one image a sample."""
+    column = getattr(source, "_image_column", None)
+    if column is not None:
+        raise ValueError(
+            f"This {type(source).__name__} reads frames (`image_column`={column!r}), and an "
+            "exported file reads images alone. Write it with skimb.neural_network.save, or fit an "
+            "estimator on the images alone and export that."
+        )
 
 
 def _input_form(source):

@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from skimb._engine import check_tensors, seeded
-from skimb._networks import MODULES, PretrainedBackbone, build_module
+from skimb._networks import MODULES, MixedNetwork, PretrainedBackbone, TableNetwork, build_module
+from skimb.neural_network._columns import table_shape
 
 __all__ = ["build_network", "check_module", "is_network_class"]
 
@@ -21,6 +22,7 @@ def _options(estimator, n_outputs):
         "prior": None,
         "cosine_head": getattr(estimator.loss_, "needs_cosine_head", False),
         "params": estimator.module_params,
+        "table": table_shape(estimator),
     }
 
 
@@ -90,13 +92,15 @@ def check_module(estimator, network, n_outputs):
         If `load` could not build this network from the parameters.
     """
     module, params = estimator.module, estimator.module_params
+    is_mixed = isinstance(network, MixedNetwork)
+    of_images = network.features if is_mixed else network
     if isinstance(module, str):
-        is_own = isinstance(network, MODULES[module])
+        is_own = isinstance(of_images, MODULES[module])
     elif isinstance(module, type):
-        is_own = isinstance(network, module)
+        is_own = isinstance(of_images, module)
     else:
         is_own = isinstance(module, PretrainedBackbone) or not isinstance(module, nn.Module)
-        is_own = is_own or isinstance(network, type(module))
+        is_own = is_own or isinstance(of_images, type(module))
     if not is_own:
         raise ValueError(
             f"`module`={module!r} was set after `fit`, and the network is a "
@@ -104,15 +108,21 @@ def check_module(estimator, network, n_outputs):
         )
     own = network.state_dict()
     try:
+        if is_mixed:
+            with seeded(0, CPU), META:
+                columns = TableNetwork(table_shape(estimator)).state_dict()
+            check_tensors(columns, network.table.state_dict(), "the network of the columns")
         if isinstance(module, nn.Module):
             if params:
                 raise ValueError("an object that is built already has no options.")
-            prefix = "features." if isinstance(module, PretrainedBackbone) else ""
+            prefix = "features." * (isinstance(module, PretrainedBackbone) + is_mixed)
             # A lazy layer has no shape before the first images.
             wanted = {
                 f"{prefix}{name}": values
                 for name, values in module.state_dict().items()
                 if not nn.parameter.is_lazy(values)
+                # The head of a network that reads a table is another one.
+                and not (is_mixed and f"{prefix}{name}" not in own)
             }
             own = {name: values for name, values in own.items() if not prefix or name in wanted}
             if len(wanted) < len(module.state_dict()):

@@ -72,7 +72,7 @@ def resample_training_part(sampler, images, y, weight, *, rng, is_continuous=Fal
 
 def _apply(sampler, images, labels, weight):
     source = as_source(images)
-    if not source.is_in_memory:
+    if not source.is_in_memory or source.table is not None:
         return _apply_to_source(sampler, source, labels, weight)
     images = source.read(slice(None))
     as_images = takes_images(sampler)
@@ -105,6 +105,12 @@ def _apply(sampler, images, labels, weight):
 def _apply_to_source(sampler, images, labels, weight):
     """Let a sampler choose among images that are read by batch, with which it cannot compute."""
     as_images = takes_images(sampler)
+    if not as_images and not get_tags(sampler).input_tags.string and images.table is not None:
+        raise ValueError(
+            f"{sampler!r} computes with pixels, and X has other columns beside its images. Give a "
+            "sampler that chooses samples, such as RandomOverSampler; or resample embeddings: "
+            "DecoupledClassifier(sampler=...)."
+        )
     if not as_images and not get_tags(sampler).input_tags.string:
         raise ValueError(
             f"{sampler!r} computes with pixels, and X is read batch by batch. Read the images "

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import torch
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from PIL import Image
@@ -112,6 +113,7 @@ CLASSIFIERS = {
     "default": {},
     "plain": {"augmentation": None, "lr_schedule": "constant", "max_grad_norm": None},
     "sgd cosine": {"optimizer": "sgd", "lr_schedule": "cosine", "augmentation": "flip_crop"},
+    "columns": {"image_column": ["front", "back"], "table_dropout": 0.2, "augmentation": "mixup"},
     "mixup": {"augmentation": ["shift_crop", "mixup"]},
     "own augmentation": {"augmentation": noisy_augmentation},
     "over-sampled": {"sampler": RandomOverSampler()},
@@ -175,6 +177,15 @@ def images(n_samples=72, *, continuous=False):
     if continuous:
         return X.astype(np.uint8), y + rng.rand(n_samples)
     return X.astype(np.uint8), np.array(["often", "rare"])[y]
+
+
+def data_of(name):
+    """Return the samples of a configuration: images, or a frame of two images and a category."""
+    X, y = images(continuous=name in REGRESSORS)
+    if name == "columns":
+        kinds = np.where(np.arange(len(X)) % 5, "new", "old")
+        X = pd.DataFrame({"front": [*X], "back": [*X[::-1]], "kind": kinds})
+    return X, y
 
 
 def files(folder):

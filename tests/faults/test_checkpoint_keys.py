@@ -4,6 +4,7 @@ import inspect
 
 import fits
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import BaseEstimator
@@ -45,6 +46,9 @@ class Twice(BaseEstimator):
         return np.r_[X, X[:5]], np.r_[y, y[:5]]
 
 
+#: With it, the order of the images of a sample matters.
+JOINED = {"image_pooling": "concat"}
+
 #: For each parameter another value, and the parameters with which it acts.
 CHANGES: dict[str, tuple] = {
     "module": (fits.blocks, {}),
@@ -73,6 +77,12 @@ CHANGES: dict[str, tuple] = {
     "n_iter_no_change": (2, {"early_stopping": True}),
     "image_shape": ((1, 4, 16), {"image_shape": (1, 8, 8)}),
     "channels": ("first", {}),
+    "image_column": (["back", "front"], {"image_column": ["front", "back"], **JOINED}),
+    "image_pooling": ("mean", {"image_column": ["front", "back"], **JOINED}),
+    "table_width": (5, {"image_column": ["front", "back"]}),
+    "table_depth": (2, {"image_column": ["front", "back"]}),
+    "table_dropout": (0.5, {"image_column": ["front", "back"]}),
+    "table_embedding": (3, {"image_column": ["front", "back"]}),
     "value_range": ((0, 510), {"augmentation": "flip_crop"}),
     "standardize": (None, {}),
     "module_params": ({"width": 6}, {"module": Wide, "module_params": {"width": 5}}),
@@ -128,6 +138,9 @@ def test_each_parameter_changes_the_key_unless_the_result_is_equal(
         given = {"target_weight": "inverse"} if name == "reweight_after" else given
     if name == "image_shape":
         X = X.reshape(len(X), -1)
+    if "image_column" in given:
+        kinds = np.where(np.arange(len(X)) % 3, "new", "old")
+        X = pd.DataFrame({"front": [*X], "back": [*X[::-1]], "kind": kinds})
     keys = [
         key_alone(monkeypatch, kind, tmp_path / "own", X, y, parameters)
         for parameters in (given, {**given, name: value})

@@ -22,10 +22,6 @@ from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, Decou
 CONFIGURATIONS = [*fits.CLASSIFIERS, *fits.REGRESSORS]
 
 
-def data_of(name):
-    return fits.images(continuous=name in fits.REGRESSORS)
-
-
 def die(monkeypatch, one, X, y, n_writes):
     """Fit until so many checkpoints are written; return whether the fit died."""
     with monkeypatch.context() as patch:
@@ -41,7 +37,7 @@ def die(monkeypatch, one, X, y, n_writes):
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_a_fit_that_dies_again_and_again_ends_like_one_that_never_did(name, monkeypatch, tmp_path):
-    X, y = data_of(name)
+    X, y = fits.data_of(name)
     unbroken = fits.fitted(fits.estimator(name).fit(X, y), X)
     n_deaths = 0
     # Each process does one more epoch than the one before it.
@@ -92,7 +88,7 @@ MAY_DIFFER = ("dur", "epoch_start_time_", "print_log", "listeners_", "_opt_calle
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_no_part_of_a_training_that_goes_on_differs(name, monkeypatch, tmp_path):
-    X, y = data_of(name)
+    X, y = fits.data_of(name)
     snapshots = {"unbroken": {}, "resumed": {}}
     keep = Checkpoint.keep
 
@@ -152,7 +148,7 @@ def kept(self, net, **ends):
 
 
 _archives.save_file, Checkpoint.keep = save_file, kept
-X, y = fits.images(continuous=name in fits.REGRESSORS)
+X, y = fits.data_of(name)
 fits.estimator(name, checkpoint=folder).fit(X, y)
 """
 
@@ -169,7 +165,7 @@ fits.estimator(name, checkpoint=folder).fit(X, y)
     ],
 )
 def test_a_process_that_is_killed_leaves_a_file_to_go_on_from(name, moment, n_files, tmp_path):
-    X, y = data_of(name)
+    X, y = fits.data_of(name)
     folder = tmp_path / "checkpoints"
     command = [sys.executable, "-W", "ignore", "-c", SCRIPT, str(Path(__file__).parent)]
     command += [name, str(folder), moment, str(n_files)]
@@ -464,7 +460,7 @@ def test_networks_with_checkpoints_train_one_by_one(tmp_path):
     "name", ["mixup", "deferred", "batch norms stopped", "balanced error", "own network", "RankSim"]
 )
 def test_a_fit_on_a_cuda_device_goes_on(name, monkeypatch, tmp_path):
-    X, y = data_of(name)
+    X, y = fits.data_of(name)
     unbroken = fits.estimator(name, device="cuda").fit(X, y)
     assert die(monkeypatch, fits.estimator(name, device="cuda", checkpoint=tmp_path), X, y, 3)
     resumed = fits.estimator(name, device="cuda", checkpoint=tmp_path).fit(X, y)

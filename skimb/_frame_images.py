@@ -1,0 +1,271 @@
+"""Images whose paths stand in a column of a frame, beside numbers and categories.
+
+One sample may have several images, in several columns. The images of a sample then stand one below
+the other, as one image of their joint height: so a batch of them is one array, of which a network
+takes the images apart without a copy.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skimb._frames import as_pandas
+from skimb._image_source import ImageSource
+from skimb._table_columns import check_columns
+
+__all__ = ["FrameImages", "StackedImages", "check_image_columns", "image_columns", "split_frame"]
+
+
+def image_columns(image_column):
+    """Return the names of the columns of images as a list.
+
+    Parameters
+    ----------
+    image_column : str or list of str
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or holds a name twice.
+    """
+    names = [image_column] if isinstance(image_column, str) else image_column
+    is_list = isinstance(names, list | tuple) and len(names) > 0
+    if not is_list or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            "`image_column` must be the name of a column, or a list of names, of which there is at "
+            f"least one. Got {image_column!r}."
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f"`image_column`={image_column!r} holds a name twice. Give it once.")
+    return list(names)
+
+
+def check_image_columns(X, image_column):
+    """Return X as a frame of pandas, if it is a frame that has the columns of images.
+
+    Parameters
+    ----------
+    X : DataFrame
+        Of pandas or polars.
+    image_column : str or list of str
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    ValueError
+        If X is no frame, or a column is missing or there more than once.
+    """
+    names = image_columns(image_column)
+    X = as_pandas(X)
+    if not isinstance(X, pd.DataFrame):
+        raise ValueError(
+            f"`image_column`={image_column!r} names a column of a frame, but X is a "
+            f"{type(X).__name__}. Give a frame of pandas or polars, or leave `image_column` None."
+        )
+    known = list(X.columns)
+    for name in names:
+        if known.count(name) != 1:
+            found = f"{known.count(name)} columns of this name" if name in known else "no such one"
+            raise ValueError(
+                f"`image_column` names the column {name!r}, but X has {found}. Its columns: "
+                f"{known}."
+            )
+    others = [name for name in known if name not in names]
+    if len(set(others)) < len(others) or not all(isinstance(name, str) for name in others):
+        raise ValueError(
+            f"The columns of X must have different names, which are strings. Got {known}. Rename "
+            "them."
+        )
+    return X
+
+
+def split_frame(X, image_column):
+    """Return the columns of images of a frame, and the others.
+
+    Parameters
+    ----------
+    X : DataFrame
+        As `check_image_columns` returns it.
+    image_column : str or list of str
+
+    Returns
+    -------
+    list of Series
+        The columns of images.
+    DataFrame
+        All other columns, in their order, whose rows are counted from 0.
+
+    Raises
+    ------
+    ValueError
+        If an image is missing, or another column holds neither numbers nor categories.
+    """
+    names = image_columns(image_column)
+    for name in names:
+        is_missing = X[name].isna().to_numpy()
+        if is_missing.any():
+            raise ValueError(
+                f"{is_missing.sum()} of {len(X)} rows of X have no image in the column {name!r}; "
+                f"the first is row {int(is_missing.argmax())}, counted from 0. Leave these rows "
+                "out."
+            )
+    others = X.drop(columns=names).reset_index(drop=True)
+    check_columns(others)
+    return [X[name].reset_index(drop=True) for name in names], others
+
+
+class StackedImages(ImageSource):
+    """Several images a sample, one below the other.
+
+    Parameters
+    ----------
+    sources : list of ImageSource
+        The first images of all samples, their second images, and so on, all of one shape and dtype.
+    """
+
+    def __init__(self, sources):
+        self.sources = sources
+        first = sources[0]
+        n_channels, height, width = first.image_shape
+        self.image_shape = n_channels, height * len(sources), width
+        self.dtype, self.is_in_memory = first.dtype, all(s.is_in_memory for s in sources)
+
+    @property
+    def levels(self):
+        """The least, the largest and the mean pixel of each sample, if known."""
+        found = [source.levels for source in self.sources]
+        if any(levels is None for levels in found):
+            return None
+        joint = np.stack(found)
+        return np.stack(
+            [joint[:, :, 0].min(0), joint[:, :, 1].max(0), joint[:, :, 2].mean(0)], axis=1
+        )
+
+    def __len__(self):
+        return len(self.sources[0])
+
+    def take(self, indices):
+        """Return the images of some of the samples."""
+        return StackedImages([source.take(indices) for source in self.sources])
+
+    def batch(self, indices):
+        """Return the images of some of the samples, in new memory."""
+        return np.concatenate([source.read(indices) for source in self.sources], axis=1)
+
+    def resized(self, image_shape):
+        """Return the same images, each resized to a shape."""
+        return StackedImages([source.resized(image_shape) for source in self.sources])
+
+    def keys(self):
+        """Return the keys of the images of each sample."""
+        return list(zip(*(source.keys() for source in self.sources), strict=True))
+
+    def contents(self):
+        """Yield the contents of the images of each sample."""
+        yield from map(b"".join, zip(*(source.contents() for source in self.sources), strict=True))
+
+    def marks(self):
+        """Yield the marks of the images of each sample."""
+        yield from map(b"".join, zip(*(source.marks() for source in self.sources), strict=True))
+
+
+class FrameImages(ImageSource):
+    """Images with the other columns of their frame.
+
+    Parameters
+    ----------
+    images : ImageSource
+        The images; several of a sample are one below the other.
+    frame : DataFrame of n rows
+        The other columns.
+    given : DataFrame of n rows
+        The whole frame, as it was given.
+    image_column : str or list of str
+        The columns of images.
+    table : EncodedTable, default=None
+        The other columns as the network reads them; None: they are not encoded yet.
+    """
+
+    def __init__(self, images, frame, given, image_column, table: Any = None):
+        self.images, self.frame, self.given = images, frame, given
+        self.image_column, self.table = image_column, table
+        self.image_shape, self.dtype = images.image_shape, images.dtype
+        self.is_in_memory = images.is_in_memory
+
+    @property
+    def n_images(self):
+        """Number of images of a sample."""
+        return len(image_columns(self.image_column))
+
+    @property
+    def levels(self):
+        """The least, the largest and the mean pixel of each sample, if known."""
+        return self.images.levels
+
+    def encoded(self, encoder):
+        """Return the same images with their other columns as the network reads them.
+
+        Parameters
+        ----------
+        encoder : TableEncoder
+            Fitted.
+
+        Returns
+        -------
+        FrameImages
+        """
+        table = encoder.encode(self.frame)
+        return FrameImages(self.images, self.frame, self.given, self.image_column, table)
+
+    def __len__(self):
+        return len(self.images)
+
+    def take(self, indices):
+        """Return some of the samples."""
+        return FrameImages(
+            self.images.take(indices),
+            self.frame.iloc[indices].reset_index(drop=True),
+            self.given.iloc[indices],
+            self.image_column,
+            None if self.table is None else self.table.take(indices),
+        )
+
+    def batch(self, indices):
+        """Return the images of some of the samples."""
+        return self.images.read(indices)
+
+    def resized(self, image_shape):
+        """Return the same samples with each image resized to a shape."""
+        images = self.images.resized(image_shape)
+        return FrameImages(images, self.frame, self.given, self.image_column, self.table)
+
+    def keys(self):
+        """Return the keys of the images: samples of equal images are never separated."""
+        return self.images.keys()
+
+    def contents(self):
+        """Yield the content of the images of each sample, and of its other columns."""
+        yield from map(b"".join, zip(self.images.contents(), self._rows(), strict=True))
+
+    def marks(self):
+        """Yield the marks of the images of each sample, and the content of its other columns."""
+        yield from map(b"".join, zip(self.images.marks(), self._rows(), strict=True))
+
+    def _rows(self):
+        if self.table is not None:
+            yield from self.table.contents()
+            return
+        for row in self.frame.itertuples(index=False, name=None):
+            yield repr(row).encode(errors="surrogateescape")
+
+    def plain_form(self):
+        """Return the frame, as it was given."""
+        return self.given
