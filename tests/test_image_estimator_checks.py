@@ -1,6 +1,9 @@
 """check_image_estimator: estimators that keep their promises pass, and broken ones are found."""
 
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,11 +12,14 @@ from nearest_images import BrightnessRegressor, NearestImage, RowMeans
 from PIL import Image
 from sklearn.model_selection import GridSearchCV
 
+from skimb.neural_network import CNNClassifier
 from skimb.testing import (
     check_image_estimator,
     image_estimator_checks,
     parametrize_with_image_checks,
 )
+
+SEEDS = {"check_global_state": "It seeds numpy.random."}
 
 FORMS = ("3d", "4d", "4d_first", "paths", "frame", "mixed")
 
@@ -32,32 +38,197 @@ def broken_promises(estimator, forms, **options):
 # ---------------------------------------------------------------- estimators that pass
 
 
-@parametrize_with_image_checks([NearestImage(), BrightnessRegressor()], forms=FORMS)
-def test_estimators_that_know_nothing_of_skimb_pass(estimator, check):
+@parametrize_with_image_checks([NearestImage()], forms=FORMS)
+def test_a_classifier_that_knows_nothing_of_skimb_passes(estimator, check):
     check(estimator)
 
 
-def test_a_transformer_passes():
-    check_image_estimator(RowMeans(), forms=FORMS[:-1])
+@pytest.mark.slow
+def test_a_regressor_and_a_transformer_pass():
+    check_image_estimator(BrightnessRegressor(), forms=("3d", "frame", "mixed"))
+    check_image_estimator(RowMeans(), forms=("4d_first", "paths"))
 
 
-def test_a_search_passes_and_its_parameters_are_found():
+def test_a_search_passes_and_parameters_of_its_estimator_are_set():
     search = GridSearchCV(NearestImage(), {"shrink": [0.25, 0.5]}, cv=2)
-    check_image_estimator(search, forms=("3d", "mixed"))
+    check_image_estimator(search, forms="3d")
+    mixed = {check.name: check for _, check in image_estimator_checks(search, forms=["mixed"])}
+    mixed["check_attributes"](search)
+    mixed["check_columns"](search)
+
+
+class OfTwoClasses(NearestImage):
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+    def _check_classes(self, classes):
+        if len(classes) != 2:
+            raise ValueError("Two classes are needed.")
 
 
 def test_an_estimator_of_two_classes_passes():
-    class OfTwo(NearestImage):
+    check_image_estimator(OfTwoClasses(), forms=["3d"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["paths", "frame", "mixed"])
+def test_columns_of_polars_and_arrow_are_tried_where_these_are_imported(form):
+    pytest.importorskip("polars")
+    pytest.importorskip("pyarrow")
+    asked = []
+
+    class Watched(NearestImage):
+        def _paths(self, X):
+            asked.append(f"{type(X).__module__} {getattr(X, 'dtype', '')}")
+            return super()._paths(X)
+
+        def _encoded_table(self, frame, learned):
+            asked.append(type(frame).__module__)
+            return super()._encoded_table(frame, learned)
+
+    for _, check in image_estimator_checks(Watched(), forms=[form]):
+        if check.name.endswith("_forms"):
+            check(Watched())
+    assert any(name.startswith("polars") for name in asked)
+
+
+def test_a_tensor_is_tried_where_torch_is_imported():
+    torch = pytest.importorskip("torch")
+    asked = set()
+
+    class Watched(NearestImage):
+        def _checked_array(self, X):
+            asked.add(type(X))
+            return super()._checked_array(X)
+
+    for _, check in image_estimator_checks(Watched(), forms=["3d"]):
+        if check.name == "check_array_forms":
+            check(Watched())
+    assert torch.Tensor in asked
+
+
+def test_the_checks_import_no_torch():
+    code = (
+        "import sys; from nearest_images import RowMeans\n"
+        "from skimb.testing import check_image_estimator\n"
+        "check_image_estimator(RowMeans(), forms=['3d']); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
+
+
+def test_the_process_and_the_estimator_are_left_as_they_were(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    estimator = NearestImage(noise=2.0)
+    before = np.random.get_state()[1].copy(), list(warnings.filters)
+    check_image_estimator(SeedsTheProcess(), forms="3d", expected_failed_checks=SEEDS)
+    np.random.set_state(("MT19937", before[0], *np.random.get_state()[2:]))
+    check_image_estimator(estimator, forms="3d")
+    assert np.array_equal(np.random.get_state()[1], before[0])
+    assert warnings.filters == before[1]
+    assert vars(estimator) == vars(NearestImage(noise=2.0))
+    assert not list(tmp_path.iterdir())
+
+
+# ---------------------------------------------------------------- what the functions do
+
+
+def test_forms_are_found_from_tags_and_from_estimators_of_skimb():
+    def forms_of(estimator):
+        return {check.form for _, check in image_estimator_checks(estimator)}
+
+    class OfStrings(NearestImage):
         def __sklearn_tags__(self):
             tags = super().__sklearn_tags__()
-            tags.classifier_tags.multi_class = False
+            tags.input_tags.string = True
             return tags
 
-        def _check_classes(self, classes):
-            if len(classes) != 2:
-                raise ValueError("Two classes are needed.")
+    assert forms_of(NearestImage()) == {"3d", "4d"}
+    assert forms_of(OfStrings()) == {"3d", "4d", "paths", "frame"}
+    assert forms_of(CNNClassifier()) == set(FORMS)
+    assert forms_of(GridSearchCV(CNNClassifier(), {})) == set(FORMS)
 
-    check_image_estimator(OfTwo(), forms=("3d",))
+
+def test_checks_that_are_about_something_else_are_left_out():
+    names = {check.name for _, check in image_estimator_checks(RowMeans(), forms=["3d"])}
+    assert not names & {"check_one_class", "check_zero_weight", "check_bad_files", "check_dates"}
+
+    class Random(NearestImage):
+        def __sklearn_tags__(self):
+            tags = super().__sklearn_tags__()
+            tags.non_deterministic = True
+            return tags
+
+        def _jitter(self, shape):
+            return np.random.RandomState().normal(size=shape)
+
+    check_image_estimator(Random(), forms=["3d"], expected_failed_checks={"check_pickle": "local"})
+
+
+def test_known_failures_are_given_with_their_names():
+    check_image_estimator(SeedsTheProcess(), forms=["3d"], expected_failed_checks=SEEDS)
+    for expected in ({"check_global_state[3d]": "known"}, {"check_global_state[4d]": "known"}):
+        marked = parametrize_with_image_checks(
+            [SeedsTheProcess()],
+            forms=["3d"],
+            expected_failed_checks=lambda estimator, expected=expected: expected,
+        )
+        cases = {case.id: [mark.name for mark in case.marks] for case in marked.args[1]}
+        assert len(cases) == len(marked.args[1])
+        wanted = ["xfail"] if "[3d]" in next(iter(expected)) else []
+        assert cases["SeedsTheProcess-check_global_state[3d]"] == wanted
+        assert [marks for marks in cases.values() if marks] == [wanted] * len(wanted)
+
+
+def test_unknown_checks_and_forms_are_refused():
+    with pytest.raises(ValueError, match=r"must name checks\. Got \['check_nothing'\]"):
+        check_image_estimator(RowMeans(), expected_failed_checks={"check_nothing": "?"})
+    with pytest.raises(ValueError, match=r"`forms` must be one or several of .* Got \['5d'\]"):
+        check_image_estimator(RowMeans(), forms=["5d"])
+    with pytest.raises(ValueError, match="must name checks"):
+        parametrize_with_image_checks(
+            [RowMeans()], expected_failed_checks=lambda estimator: {"check_x": "?"}
+        )
+
+
+def test_a_tolerance_allows_small_differences():
+    class Rounds(NearestImage):
+        def decision_function(self, X):
+            scores = super().decision_function(X)
+            return scores + 1e-9 * (len(scores) % 2)
+
+    checks = [c for _, c in image_estimator_checks(Rounds(), forms=["3d"], tolerance=1e-6)]
+    for check in checks:
+        if check.name == "check_company_at_predict":
+            check(Rounds())
+    strict = [c for _, c in image_estimator_checks(Rounds(), forms=["3d"])]
+    with pytest.raises(AssertionError, match="the tolerance is 0"):
+        next(c for c in strict if c.name == "check_company_at_predict")(Rounds())
+
+
+def test_the_size_of_the_images_and_the_name_of_their_column_are_given():
+    sizes = set()
+
+    class Watched(NearestImage):
+        def _learn_features(self, X):
+            features, facts = super()._learn_features(X)
+            sizes.add((facts["image_shape_"], *facts.get("feature_names_in_", [])))
+            return features, facts
+
+    for _, check in image_estimator_checks(
+        Watched(), forms=["mixed"], image_size=(5, 6), image_column="photo"
+    ):
+        if check.name == "check_outputs":
+            check(Watched())
+    assert sizes == {((1, 5, 6), "width", "rooms", "photo", "colour", "material", "garden")}
+
+
+def test_the_guide_names_every_check():
+    page = Path(__file__).parents[1] / "docs" / "guide" / "checks.md"
+    text = page.read_text(encoding="utf-8")
+    checks = [check for _, check in image_estimator_checks(NearestImage(), forms=FORMS)]
+    assert not [c.name for c in checks if f"| `{c.name}` | {c.check.promise} |" not in text]
 
 
 # ---------------------------------------------------------------- broken promises
@@ -311,7 +482,8 @@ class AveragesChannels(NearestImage):
 
 class ReadsWords(NearestImage):
     def _checked_array(self, X):
-        if getattr(X, "ndim", 0) == 3 and X.dtype.kind == "U":
+        X = np.asarray(X)
+        if X.dtype.kind == "U":
             X = np.char.str_len(X)
         return super()._checked_array(X)
 
@@ -324,7 +496,8 @@ class DropsImaginaryParts(NearestImage):
 
 class FillsMissingPixels(NearestImage):
     def _checked_array(self, X):
-        if getattr(X, "dtype", np.dtype("u1")).kind == "f":
+        X = np.asarray(X)
+        if X.dtype.kind == "f":
             X = np.nan_to_num(X)
         return super()._checked_array(X)
 
@@ -467,7 +640,14 @@ COUNTER_EXAMPLES = [
 ]
 
 
-@pytest.mark.parametrize(("broken", "forms", "name"), COUNTER_EXAMPLES)
+@pytest.mark.parametrize(
+    ("broken", "forms", "name"),
+    [
+        # Files and frames take longer.
+        pytest.param(*case, marks=() if case[1][0] in "34" else pytest.mark.slow)
+        for case in COUNTER_EXAMPLES
+    ],
+)
 def test_exactly_the_check_of_the_broken_promise_fails(broken, forms, name):
     found = broken_promises(broken(), tuple(forms.split()))
     assert found.keys() == {name}, found

@@ -19,10 +19,10 @@ from skimb.testing._image_trial import FORMS
 __all__ = ["check_image_estimator", "image_estimator_checks", "parametrize_with_image_checks"]
 
 CHECKS = (
-    *_image_interface_checks.CHECKS,
     *_image_output_checks.CHECKS,
     *_image_fit_checks.CHECKS,
     *_image_form_checks.CHECKS,
+    *_image_interface_checks.CHECKS,
     *_image_error_checks.CHECKS,
     *_image_table_checks.CHECKS,
 )
@@ -88,20 +88,22 @@ def check_image_estimator(
     --------
     >>> import numpy as np
     >>> from sklearn.base import BaseEstimator, TransformerMixin
-    >>> from sklearn.utils.validation import validate_data
     >>> from skimb.testing import check_image_estimator
     >>> class Brightness(TransformerMixin, BaseEstimator):
     ...     def fit(self, X, y=None):
-    ...         validate_data(self, X, ensure_2d=False, allow_nd=True, ensure_min_features=0)
     ...         return self
     ...
     ...     def transform(self, X):
-    ...         X = np.asarray(X, dtype=float)
-    ...         return (X - X.mean()).reshape(len(X), -1).mean(axis=1, keepdims=True)
+    ...         brightness = np.mean(np.asarray(X, dtype=float), axis=(1, 2))
+    ...         return (brightness - brightness.max()).reshape(-1, 1)
     >>> try:
     ...     check_image_estimator(Brightness(), forms=("3d",))
     ... except AssertionError as error:
     ...     print(error)
+    Brightness fails check_company_at_predict[3d].
+    Promise: A sample gets the same result alone, among others, and when it comes twice.
+    Found: With sample 0 alone: The result of `transform` differs for 1 of 1 samples, by up to ...
+    Fix: Take means, ranges and other statistics of the data in `fit`, never from the X of ...
     """
     _refuse_unknown(expected_failed_checks)
     for _, check in image_estimator_checks(
