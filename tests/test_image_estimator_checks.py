@@ -12,7 +12,10 @@ from nearest_images import BrightnessRegressor, NearestImage, RowMeans
 from PIL import Image
 from sklearn.model_selection import GridSearchCV
 
-from skimb.neural_network import CNNClassifier
+from skimb import ensemble, model_selection, neural_network
+from skimb.ensemble import ReBaggRegressor
+from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
+from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
 from skimb.testing import (
     check_image_estimator,
     image_estimator_checks,
@@ -659,3 +662,66 @@ def test_exactly_the_check_of_the_broken_promise_fails(broken, forms, name):
 def test_no_check_lacks_a_counter_example():
     names = {check.name for _, check in image_estimator_checks(NearestImage(), forms=FORMS)}
     assert names == {name for _, _, name in COUNTER_EXAMPLES}
+
+
+# ---------------------------------------------------------------- the estimators of skimb
+
+NETWORK = CNNClassifier(max_epochs=1, random_state=0)
+REGRESSOR = CNNRegressor(max_epochs=1, random_state=0)
+DECOUPLED = DecoupledClassifier(NETWORK, max_epochs=1)
+
+#: Every public estimator of images.
+OURS = [NETWORK, REGRESSOR, CNNEmbedder(NETWORK), DECOUPLED]
+
+#: Those that fit several networks, or networks that the first list has.
+WRAPPERS = [
+    TunedOffsetsClassifierCV(NETWORK),
+    LossSearchCV(DECOUPLED, {"loss": ["cross_entropy", "focal"]}, cv=2),
+    ReBaggRegressor(REGRESSOR, n_estimators=2),
+]
+
+KNOWN = {
+    "ReBaggRegressor": {
+        "check_zero_weight": "A bag is drawn without regard to weights, which its member gets."
+    }
+}
+
+
+def known(estimator):
+    return KNOWN.get(type(estimator).__name__, {})
+
+
+@pytest.mark.slow
+@parametrize_with_image_checks([NETWORK], forms=["3d"])
+def test_the_classifier_passes_on_arrays(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+@parametrize_with_image_checks(OURS)
+def test_every_estimator_of_images_passes(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+@parametrize_with_image_checks(
+    WRAPPERS, forms=["4d", "paths", "mixed"], expected_failed_checks=known
+)
+def test_every_wrapper_passes(estimator, check):
+    check(estimator)
+
+
+def test_no_estimator_of_images_is_forgotten():
+    found = {
+        item
+        for module in (ensemble, model_selection, neural_network)
+        for item in vars(module).values()
+        if isinstance(item, type)
+        and hasattr(item, "fit")
+        and hasattr(item, "get_params")
+        # Resamplers have checks of their own.
+        and not hasattr(item, "fit_resample")
+    }
+    assert found == {type(estimator) for estimator in (*OURS, *WRAPPERS)}
