@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from imblearn.ensemble import (
     BalancedBaggingClassifier,
     BalancedRandomForestClassifier,
@@ -19,6 +20,7 @@ from imblearn.over_sampling import RandomOverSampler as PlainOverSampler
 from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from imblearn.under_sampling import RandomUnderSampler as PlainUnderSampler
 from PIL import Image
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
@@ -42,6 +44,7 @@ from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
     HalvingGridSearchCV,
+    KFold,
     RandomizedSearchCV,
     TunedThresholdClassifierCV,
     cross_val_predict,
@@ -63,6 +66,7 @@ import skimb._image_files
 from skimb._lazy_rows import ResampledRows
 from skimb.datasets import ImageSource
 from skimb.ensemble import ImageMetaEstimator, ReBaggRegressor
+from skimb.ensemble._row_numbers import HeldSamples
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, load, save
 from skimb.under_sampling import RandomUnderSampler
 
@@ -148,6 +152,8 @@ def forms(tmp_path_factory):
     every_row = np.arange(len(X))
     return {
         "channels": X[..., None],
+        "list": list(X),
+        "tensor": torch.from_numpy(X.copy()),
         "memmap": np.load(folder / "images.npy", mmap_mode="r"),
         # Each sample is a copy of one of X.
         "view": ResampledRows(X, every_row, every_row, np.zeros(len(X))),
@@ -249,6 +255,8 @@ AS_THEY_ARE = {
 
 FORMS = (
     "channels",
+    "list",
+    "tensor",
     "memmap",
     "view",
     "source",
@@ -321,11 +329,11 @@ ADAPTED = {
 }
 
 
-def adapted_prediction(name, X, *, adapter=ImageMetaEstimator, **params):
+def adapted_prediction(name, X, *, is_adapted=True, **params):
     member = regressor(**params) if name.endswith("Regressor") else network(**params)
     target = UNLABELLED if name == "SelfTrainingClassifier" else Y
     meta = ADAPTED[name](member)
-    meta = meta if adapter is None else adapter(meta)
+    meta = ImageMetaEstimator(meta) if is_adapted else meta
     has_proba = hasattr(meta, "predict_proba")
     return fit_predict(meta, X, target, "predict_proba" if has_proba else "predict")
 
@@ -334,7 +342,7 @@ def adapted_prediction(name, X, *, adapter=ImageMetaEstimator, **params):
 def test_the_adapter_gives_what_the_meta_estimator_gives_for_flat_images(name, forms, watch):
     result = adapted_prediction(name, forms["source"])
     # A meta-estimator that takes tables only gets images as rows, of which networks make images.
-    expected = adapted_prediction(name, ROWS, adapter=None, image_shape=(1, 8, 8))
+    expected = adapted_prediction(name, ROWS, is_adapted=False, image_shape=(1, 8, 8))
     np.testing.assert_array_equal(result, expected)
 
 
@@ -419,6 +427,27 @@ def test_out_of_bag_predictions_are_made_from_images():
     )
 
 
+def test_a_fit_that_fails_leaves_the_adapter_unfitted():
+    model = bagging().fit(X, Y)
+    with pytest.raises(ValueError, match="inconsistent"):
+        model.fit(X, Y[:-1])
+    assert not hasattr(model, "classes_")
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
+def test_sample_weights_are_routed():
+    weights = np.where(Y == 0, 5.0, 1.0)
+    with config_context(enable_metadata_routing=True):
+        model = bagging().set_fit_request(sample_weight=True)
+        model.estimator.estimator.set_fit_request(sample_weight=True)
+        found = cross_val_predict(
+            model, X, Y, cv=KFold(2), params={"sample_weight": weights}, method="predict_proba"
+        )
+    half = bagging().fit(X[30:], Y[30:], sample_weight=weights[30:])
+    np.testing.assert_array_equal(found[:30], half.predict_proba(X[:30]))
+
+
 def test_sample_weights_reach_the_meta_estimator():
     weights = np.where(Y == 0, 5.0, 1.0)
     boosting = AdaBoostClassifier(network(), n_estimators=2, random_state=0)
@@ -455,7 +484,7 @@ def test_a_frozen_estimator_is_used_as_it_is():
     fitted = network(max_epochs=20).fit(X, Y)
     model = ImageMetaEstimator(BaggingClassifier(FrozenEstimator(fitted), 2)).fit(X, Y)
     np.testing.assert_allclose(model.predict_proba(X), fitted.predict_proba(X))
-    # What was handed in looks nothing up.
+    # The estimator that was handed in looks nothing up.
     np.testing.assert_array_equal(fitted.predict(X[:5]), fitted.predict(X)[:5])
 
 
@@ -541,6 +570,23 @@ class Memory(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def test_held_samples_that_come_back_from_a_process_are_the_original():
+    held = HeldSamples(X)
+    # As a worker gets it, where the original is not.
+    sent = pickle.dumps(held)
+    assert pickle.loads(sent) is held
+    token = held.token
+    del held
+    copied = pickle.loads(sent)
+    assert copied.token == token
+    np.testing.assert_array_equal(copied.rows([[2.0], [0.0]]), X[[2, 0]])
+    # As the worker returns it: without the samples.
+    returned = pickle.dumps(copied)
+    assert len(returned) < 200 < len(sent)
+    with pytest.raises(ValueError, match="held by another process"):
+        pickle.loads(returned).rows([[0.0]])
 
 
 @pytest.mark.slow

@@ -4,19 +4,20 @@ import copy
 from typing import Any
 
 from imblearn import FunctionSampler
-from imblearn import over_sampling as foreign_over
-from imblearn import under_sampling as foreign_under
+from imblearn.over_sampling import RandomOverSampler as PlainOverSampler
+from imblearn.under_sampling import RandomUnderSampler as PlainUnderSampler
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skimb import over_sampling, under_sampling
 from skimb._params import HasMethods, check_handed_in, fit_context
 from skimb._sub_estimators import takes_images
 from skimb._unpacking import unpacked
 from skimb.ensemble._row_numbers import HeldSamples, RowEstimator, bind
+from skimb.over_sampling import RandomOverSampler
+from skimb.under_sampling import RandomUnderSampler
 
 __all__ = ["ImageMetaEstimator"]
 
@@ -26,13 +27,16 @@ ONE, SEVERAL = ("estimator", "base_estimator"), ("estimators",)
 #: Parameters of searches, which may set other estimators during their fit.
 GRIDS = ("param_grid", "param_distributions", "search_spaces")
 
+#: Attributes of a fitted adapter.
+FITTED = ("estimator_", "classes_", "n_features_in_", "feature_names_in_")
+
 #: Samplers that choose samples without reading them.
 READ_NO_SAMPLES = (
     FunctionSampler,
-    foreign_over.RandomOverSampler,
-    foreign_under.RandomUnderSampler,
-    over_sampling.RandomOverSampler,
-    under_sampling.RandomUnderSampler,
+    PlainOverSampler,
+    PlainUnderSampler,
+    RandomOverSampler,
+    RandomUnderSampler,
 )
 
 
@@ -139,6 +143,9 @@ class ImageMetaEstimator(BaseEstimator):
             If `estimator` is no meta-estimator on samples, or holds a sampler that computes with
             samples; if `sample_weight` is given and it takes none; or if X or y does not fit.
         """
+        # A fit that fails leaves the estimator unfitted.
+        for name in FITTED:
+            self.__dict__.pop(name, None)
         check_handed_in(self)
         weights = {}
         if sample_weight is not None:
@@ -153,8 +160,6 @@ class ImageMetaEstimator(BaseEstimator):
         meta = _on_rows(clone(self.estimator), held)
         meta.fit(held.numbers(), unpacked(y, "y"), **weights)
         self.estimator_, found = bind(meta, None)
-        for name in ("classes_", "n_features_in_", "feature_names_in_"):
-            vars(self).pop(name, None)
         if hasattr(self.estimator_, "classes_"):
             self.classes_ = self.estimator_.classes_
         for estimator in found:

@@ -48,9 +48,9 @@ BOUND_TO, FOUND = "skimb: held samples", "skimb: row estimators"
 class HeldSamples:
     """Samples of any form, of which rows are looked up by their numbers.
 
-    An object that another process gets can look rows up too. If that process returns it, it comes
-    back as the original, without the samples: the workers of joblib return fitted estimators, and
-    the samples must not travel with each of them.
+    A copy in another process can look rows up too. If that process returns the copy, it becomes the
+    original again, and the samples are not sent back: joblib's workers return fitted estimators,
+    and the samples must not travel with each of them.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class HeldSamples:
 
     @classmethod
     def of(cls, X):
-        """Hold samples as a user gave them; refuse what has no rows."""
+        """Hold the samples that a user gave; None and the path of a folder are refused."""
         if X is None or isinstance(X, str | os.PathLike):
             raise ValueError(
                 f"X must hold samples, such as an array or a list of paths. Got {X!r}. The images "
@@ -87,8 +87,7 @@ class HeldSamples:
         Returns
         -------
         ndarray of shape (n, 1), float64
-            Floats, so that numbers which were computed with (as SMOTE does) are told from numbers
-            of rows.
+            As floats, numbers between those of rows, which SMOTE would make, are noticed.
         """
         return np.arange(self.n_rows, dtype=np.float64).reshape(-1, 1)
 
@@ -113,7 +112,8 @@ class HeldSamples:
         numbers = np.asarray(numbers)
         if self.X is None:
             raise ValueError(
-                "The samples are held by another process, which the estimator was to return to."
+                "The samples of this estimator are held by another process. Give it the samples "
+                "again: fit it in this process."
             )
         if numbers.ndim != 2 or numbers.shape[1] != 1:
             raise ValueError(
@@ -157,7 +157,7 @@ class RowEstimator(BaseEstimator):
     """An estimator that gets the numbers of rows, looks the rows up, and hands them on.
 
     Otherwise it is like the estimator that it holds: it has the parameters, attributes and methods
-    of that one. Without held samples it hands on what it gets.
+    of that one. Without held samples it hands its input on unchanged.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ class RowEstimator(BaseEstimator):
         if name not in READ_SAMPLES:
             return found
 
-        # The signature is that of the estimator: it tells whether there are sample weights.
+        # Its signature is that of the estimator, which tells whether there are sample weights.
         @functools.wraps(found)
         def method(X, *args, **kwargs):
             result = found(X if self.held is None else self.held.rows(X), *args, **kwargs)
