@@ -298,7 +298,7 @@ def test_permutation_importance_takes_a_frame_of_images(forms, watch):
 ADAPTED = {
     "BaggingClassifier": lambda member: BaggingClassifier(member, n_estimators=2, random_state=0),
     "BaggingClassifier of a Pipeline": lambda member: BaggingClassifier(
-        make_sampling_pipeline(RandomUnderSampler(random_state=0), member),
+        make_sampling_pipeline(RandomUnderSampler(lazy=True, random_state=0), member),
         n_estimators=2,
         random_state=0,
     ),
