@@ -293,6 +293,33 @@ def test_permutation_importance_takes_a_frame_of_images(forms, watch):
     np.testing.assert_array_equal(again.importances, result.importances)
 
 
+@pytest.fixture(scope="module")
+def frame(forms):
+    """Images with other columns, of which one is noise."""
+    noise = np.random.RandomState(0).permutation(len(X))
+    return pd.DataFrame({"noise": noise, "path": forms["paths"], "kind": np.array([*"abc"])[Y]})
+
+
+def with_table(**params):
+    return network(image_column="path", **params)
+
+
+def test_meta_estimators_take_frames_with_images_as_they_are(frame, watch):
+    halves = [(np.arange(30), np.arange(30, 60)), (np.arange(30, 60), np.arange(30))]
+    found = cross_val_predict(with_table(), frame, Y, cv=halves, method="predict_proba")
+    fitted = with_table().fit(frame[:30], Y[:30])
+    np.testing.assert_array_equal(found[30:], fitted.predict_proba(frame[30:]))
+    voting = VotingClassifier([("a", with_table()), ("b", with_table(lr=0.01))], voting="soft")
+    assert voting.fit(frame, Y).predict_proba(frame).shape == (60, 3)
+
+
+def test_permutation_importance_tells_which_column_matters(frame):
+    fitted = with_table(max_epochs=20).fit(frame, Y)
+    result = permutation_importance(fitted, frame, Y, n_repeats=2, random_state=0)
+    importance = dict(zip(frame.columns, result.importances_mean, strict=True))
+    assert max(importance["path"], importance["kind"]) > 0.1 > abs(importance["noise"])
+
+
 # ------------------------------------------------------------ adapted
 
 ADAPTED = {
@@ -478,6 +505,21 @@ def test_rows_of_a_frame_keep_their_columns():
     )
     with pytest.raises(ValueError, match="feature names"):
         model.predict(frame[["top", "size"]])
+
+
+def test_the_members_of_bagging_get_the_rows_of_a_frame_with_images(frame, watch):
+    model = bagging(with_table()).fit(frame, Y)
+    assert model.feature_names_in_.tolist() == ["noise", "path", "kind"]
+    for member, drawn in zip(
+        model.estimator_.estimators_, model.estimator_.estimators_samples_, strict=True
+    ):
+        alone = clone(member.estimator).fit(frame, Y, np.bincount(drawn, minlength=60))
+        np.testing.assert_array_equal(member.predict_proba(frame), alone.predict_proba(frame))
+    balanced = EasyEnsembleClassifier(2, with_table(), random_state=0)
+    found = fit_predict(ImageMetaEstimator(balanced), frame, BINARY)
+    polars = pytest.importorskip("polars")
+    again = fit_predict(ImageMetaEstimator(balanced), polars.from_pandas(frame), BINARY)
+    np.testing.assert_array_equal(again, found)
 
 
 def test_a_frozen_estimator_is_used_as_it_is():

@@ -104,7 +104,7 @@ class ImageMetaEstimator(BaseEstimator):
     >>> from skimb.ensemble import ImageMetaEstimator
     >>> X, y = load_imbalanced_digits(return_X_y=True)
     >>> X.shape
-    (1697, 8, 8)
+    (1704, 8, 8)
 
     A `CNNClassifier` is given in the same way; here images are flattened for a method that is fast:
 
@@ -112,7 +112,7 @@ class ImageMetaEstimator(BaseEstimator):
     >>> member = make_pipeline(flatten, KNeighborsClassifier())
     >>> bagging = BaggingClassifier(member, n_estimators=3, random_state=0)
     >>> ImageMetaEstimator(bagging).fit(X[:200], y[:200]).predict(X[200:]).shape
-    (1497,)
+    (1504,)
     """
 
     _parameter_constraints: dict = {"estimator": [HasMethods(["fit", "get_params"])]}
