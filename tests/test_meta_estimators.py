@@ -631,6 +631,13 @@ def test_held_samples_that_come_back_from_a_process_are_the_original():
         pickle.loads(returned).rows([[0.0]])
 
 
+def test_a_process_that_does_not_own_the_samples_sends_none(monkeypatch):
+    held = HeldSamples(X)
+    full = pickle.dumps(held)
+    monkeypatch.setattr("os.getpid", lambda: held.owner + 1)
+    assert len(pickle.dumps(held)) < 200 < len(full)
+
+
 @pytest.mark.slow
 def test_processes_map_images_and_give_the_same_result():
     expected = bagging().fit(X, Y).predict_proba(X)

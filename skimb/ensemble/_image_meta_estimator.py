@@ -12,7 +12,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from skimb._params import HasMethods, check_handed_in, fit_context
+from skimb._params import GRIDS, HasMethods, check_handed_in, fit_context
 from skimb._sub_estimators import takes_images
 from skimb._unpacking import unpacked
 from skimb.ensemble._row_numbers import HeldSamples, RowEstimator, bind
@@ -23,9 +23,6 @@ __all__ = ["ImageMetaEstimator"]
 
 #: Parameters of meta-estimators that hold an estimator of samples, or a list of names and such.
 ONE, SEVERAL = ("estimator", "base_estimator"), ("estimators",)
-
-#: Parameters of searches, which may set other estimators during their fit.
-GRIDS = ("param_grid", "param_distributions", "search_spaces")
 
 #: Attributes of a fitted adapter.
 FITTED = ("estimator_", "classes_", "n_features_in_", "feature_names_in_")
@@ -90,12 +87,14 @@ class ImageMetaEstimator(BaseEstimator):
     numbers the classes from 0, so that ``class_weight={0: 1, 1: 20}`` fits, and a dict of other
     labels does not.
 
-    With ``n_jobs`` of the meta-estimator, joblib maps an array into the memory of its processes
-    instead of copying it, if it has at least a megabyte. Paths are copied, which costs little.
+    With ``n_jobs`` of the meta-estimator, processes get an array of a megabyte or more as a map of
+    one file, which joblib writes, and not as a copy each; a network in a process holds its own
+    training images, as in any fit. Paths are sent, which costs little.
+
+    Each `fit` begins with a clone of `estimator`, so its ``warm_start`` has no effect.
 
     Examples
     --------
-    >>> import numpy as np
     >>> from sklearn.ensemble import BaggingClassifier
     >>> from sklearn.neighbors import KNeighborsClassifier
     >>> from sklearn.pipeline import make_pipeline

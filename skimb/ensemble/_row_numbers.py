@@ -62,7 +62,8 @@ class HeldSamples:
     def __init__(self, X):
         self.X = X
         self.token = uuid4().hex
-        self.is_copy = False
+        # A process that was forked has the object, but is not its owner.
+        self.owner: Any = os.getpid()
         HELD[self.token] = self
 
     @classmethod
@@ -138,7 +139,7 @@ class HeldSamples:
         return safe_indexing(self.X, places)
 
     def __reduce__(self):
-        return _held, (self.token, None if self.is_copy else (self.X,))
+        return _held, (self.token, (self.X,) if self.owner == os.getpid() else None)
 
     def __deepcopy__(self, memo):
         return self
@@ -149,7 +150,7 @@ def _held(token, content):
     held = HELD.get(token)
     if held is None:
         held = HeldSamples.__new__(HeldSamples)
-        (held.X,), held.token, held.is_copy = content or (None,), token, True
+        (held.X,), held.token, held.owner = content or (None,), token, None
     return held
 
 
