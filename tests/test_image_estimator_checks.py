@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from nearest_images import BrightnessRegressor, NearestImage, RowMeans
 from PIL import Image
+from sklearn.ensemble import BaggingClassifier
 from sklearn.model_selection import GridSearchCV
 
 from skimb import ensemble, model_selection, neural_network
-from skimb.ensemble import ReBaggRegressor
+from skimb.ensemble import ImageMetaEstimator, ReBaggRegressor
 from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
 from skimb.testing import (
@@ -678,6 +679,7 @@ WRAPPERS = [
     TunedOffsetsClassifierCV(NETWORK),
     LossSearchCV(DECOUPLED, {"loss": ["cross_entropy", "focal"]}, cv=2),
     ReBaggRegressor(REGRESSOR, n_estimators=2),
+    ImageMetaEstimator(BaggingClassifier(NETWORK, n_estimators=2)),
 ]
 
 KNOWN = {

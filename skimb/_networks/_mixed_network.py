@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from skimb._networks._linear import CosineLinear
+from skimb._networks._memory_layout import drawn_for
 from skimb._networks._probes import last_linear
 
 __all__ = ["MixedNetwork", "TableNetwork", "TableShape", "beside_table"]
@@ -209,8 +210,7 @@ def beside_table(net, shape, *, image_shape, device):
     net.set_submodule(name, nn.Identity())
     n_before = head.in_features * (shape.n_images if shape.pooling == "concat" else 1)
     kind = CosineLinear if isinstance(head, CosineLinear) else nn.Linear
-    # As in `build_module`, the first weights are drawn on the host.
-    with torch.device("cpu"):
+    with drawn_for(device):
         table = TableNetwork(shape)
         joint = kind(n_before + table.n_features, head.out_features)
     with torch.no_grad():
