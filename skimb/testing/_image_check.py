@@ -11,6 +11,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from skimb.testing._image_trial import FORMS, Trial
+from skimb.testing._promises import restored_generators
 
 __all__ = ["BoundCheck", "Check", "check"]
 
@@ -130,8 +131,8 @@ class BoundCheck:
         """
         with (
             tempfile.TemporaryDirectory(prefix="skimb-check-") as folder,
-            # Memory-mapped files are closed before the folder is removed, and few samples of noise
-            # are a reason to warn.
+            restored_generators(),
+            # So few samples are a reason to warn.
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")

@@ -244,10 +244,10 @@ class Trial:
                         np.isnan(values) != np.isnan(given)
                     )
                 largest = f", by up to {np.nanmax(gap, initial=0):.3g}"
-            rows = np.atleast_1d(differ).reshape(len(values), -1).any(axis=1)
+            n_differ = np.count_nonzero(np.reshape(differ, (len(values), -1)).any(axis=1))
             ensure(
-                not rows.any(),
-                f"The result of `{method}` differs for {rows.sum()} of {len(rows)} samples"
+                not n_differ,
+                f"The result of `{method}` differs for {n_differ} of {len(values)} samples"
                 f"{largest}; the tolerance is {self.tolerance:g}.",
             )
 
