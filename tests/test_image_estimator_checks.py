@@ -136,7 +136,7 @@ def test_the_process_and_the_estimator_are_left_as_they_were(tmp_path, monkeypat
     assert not list(tmp_path.iterdir())
 
 
-# ---------------------------------------------------------------- what the functions do
+# ---------------------------------------------------------------- the functions and their options
 
 
 def test_forms_are_found_from_tags_and_from_estimators_of_skimb():

@@ -20,7 +20,7 @@ def _is_deterministic(estimator):
     return not get_tags(estimator).non_deterministic
 
 
-#: What an estimator must have, or be, so that a check is about it.
+#: Properties without which a check is not about an estimator.
 NEEDS: dict[str, Callable[[Any], bool]] = {
     "deterministic": _is_deterministic,
     "classifier": lambda estimator: get_tags(estimator).estimator_type == "classifier",
@@ -126,8 +126,8 @@ class BoundCheck:
         Raises
         ------
         AssertionError
-            If the promise is broken: with the name of the check, the promise, what was found, and
-            how to fix it.
+            If the promise is broken: with the name of the check, the promise, the finding, and how
+            to fix it.
         """
         with (
             tempfile.TemporaryDirectory(prefix="skimb-check-") as folder,

@@ -1,4 +1,4 @@
-"""Checks of what is around the predictions: parameters, copies, files, the state of the process."""
+"""Checks around the predictions: parameters, copies, files, the state of the process."""
 
 import copy
 import pickle
@@ -77,7 +77,7 @@ def check_unfitted(trial):
 
 
 @check(
-    "Keep parameters as they are: store in `fit` what is learned under names that end in `_`, and "
+    "Keep parameters as they are: store all that `fit` learns under names that end in `_`, and "
     "fit a clone of an estimator that is a parameter.",
     once=True,
 )
@@ -160,8 +160,8 @@ def check_save_and_load(trial):
 
 
 @check(
-    "Draw from check_random_state(self.random_state) instead of numpy.random, or restore what you "
-    "set: torch.random.fork_rng, warnings.catch_warnings, numpy.errstate.",
+    "Draw from check_random_state(self.random_state) instead of numpy.random, or restore "
+    "each setting: torch.random.fork_rng, warnings.catch_warnings, numpy.errstate.",
 )
 def check_global_state(trial):
     """With an int as `random_state`, nothing of the process is changed for others.

@@ -210,7 +210,7 @@ def check_company_at_predict(trial):
 
 
 @check(
-    "Assign to attributes in `fit` alone; what a method computes stays in local variables.",
+    "Assign to attributes in `fit` alone; results of other methods stay in local variables.",
 )
 def check_predict_keeps_state(trial):
     """Predictions for other images, brighter than those of `fit`, do not change later ones."""
