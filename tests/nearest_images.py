@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 
 class ImageReader(BaseEstimator):
-    """What the estimators share: X becomes a matrix, checked against that of `fit`."""
+    """The common part of the estimators: X becomes a matrix, checked against that of `fit`."""
 
     def __init__(self, shrink=0.5, noise=1.0, image_column=None, random_state=None):
         self.shrink = shrink
@@ -75,7 +75,7 @@ class ImageReader(BaseEstimator):
     # ------------------------------------------------------------ tables
 
     def _column(self, frame, name):
-        """Return a column as an array of objects, with None for what is missing."""
+        """Return a column as an array of objects, with None for missing values."""
         values = np.empty(len(frame), dtype=object)
         # NaN is not equal to itself.
         values[:] = [None if v is None or v is pd.NA or v != v else v for v in frame[name]]
@@ -116,7 +116,7 @@ class ImageReader(BaseEstimator):
         return self.image_column is not None and hasattr(X, "columns")
 
     def _learn_features(self, X):
-        """Return the features of X, and what is to be set once the fit is done."""
+        """Return the features of X, and the attributes to set at the end of the fit."""
         facts = {}
         if hasattr(X, "columns"):
             facts["feature_names_in_"] = np.array(self._names(X), dtype=object)

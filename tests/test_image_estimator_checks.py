@@ -4,6 +4,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from skimb.testing import (
     image_estimator_checks,
     parametrize_with_image_checks,
 )
+from skimb.testing._promises import random_generators
 
 SEEDS = {"check_global_state": "It seeds numpy.random."}
 
@@ -53,6 +55,7 @@ def test_a_regressor_and_a_transformer_pass():
     check_image_estimator(RowMeans(), forms=("4d_first", "paths"))
 
 
+@pytest.mark.slow
 def test_a_search_passes_and_parameters_of_its_estimator_are_set():
     search = GridSearchCV(NearestImage(), {"shrink": [0.25, 0.5]}, cv=2)
     check_image_estimator(search, forms="3d")
@@ -113,6 +116,7 @@ def test_a_tensor_is_tried_where_torch_is_imported():
     assert torch.Tensor in asked
 
 
+@pytest.mark.slow
 def test_the_checks_import_no_torch():
     code = (
         "import sys; from nearest_images import RowMeans\n"
@@ -124,18 +128,16 @@ def test_the_checks_import_no_torch():
 
 def test_the_process_and_the_estimator_are_left_as_they_were(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    estimator = NearestImage(noise=2.0)
-    before = np.random.get_state()[1].copy(), list(warnings.filters)
-    check_image_estimator(SeedsTheProcess(), forms="3d", expected_failed_checks=SEEDS)
-    np.random.set_state(("MT19937", before[0], *np.random.get_state()[2:]))
-    check_image_estimator(estimator, forms="3d")
-    assert np.array_equal(np.random.get_state()[1], before[0])
-    assert warnings.filters == before[1]
-    assert vars(estimator) == vars(NearestImage(noise=2.0))
+    before = random_generators(), list(warnings.filters)
+    for broken in (SeedsTheProcess(noise=2.0), SilencesWarnings(noise=2.0)):
+        expected = {"check_global_state": "It changes the process."}
+        check_image_estimator(broken, forms="3d", expected_failed_checks=expected)
+        assert vars(broken) == vars(NearestImage(noise=2.0))
+    assert (random_generators(), warnings.filters) == before
     assert not list(tmp_path.iterdir())
 
 
-# ---------------------------------------------------------------- what the functions do
+# ---------------------------------------------------------------- the functions and their options
 
 
 def test_forms_are_found_from_tags_and_from_estimators_of_skimb():
@@ -178,8 +180,9 @@ def test_known_failures_are_given_with_their_names():
             forms=["3d"],
             expected_failed_checks=lambda estimator, expected=expected: expected,
         )
-        cases = {case.id: [mark.name for mark in case.marks] for case in marked.args[1]}
-        assert len(cases) == len(marked.args[1])
+        params: Any = marked.args[1]
+        cases = {case.id: [mark.name for mark in case.marks] for case in params}
+        assert len(cases) == len(params)
         wanted = ["xfail"] if "[3d]" in next(iter(expected)) else []
         assert cases["SeedsTheProcess-check_global_state[3d]"] == wanted
         assert [marks for marks in cases.values() if marks] == [wanted] * len(wanted)
@@ -377,10 +380,10 @@ class WidensItsRange(NearestImage):
 
 class ContinuesOnEqualClasses(NearestImage):
     def fit(self, X, y, sample_weight=None):
-        before = getattr(self, "classes_", None), getattr(self, "means_", None)
+        before = dict(vars(self))
         super().fit(X, y, sample_weight)
-        if np.array_equal(before[0], self.classes_):
-            self.means_ = 0.9 * before[1] + 0.1 * self.means_.max()
+        if np.array_equal(before.get("classes_", []), self.classes_):
+            self.means_ = 0.9 * before["means_"] + 0.1 * self.means_.max()
         return self
 
 
@@ -648,7 +651,7 @@ COUNTER_EXAMPLES = [
     ("broken", "forms", "name"),
     [
         # Files and frames take longer.
-        pytest.param(*case, marks=() if case[1][0] in "34" else pytest.mark.slow)
+        pytest.param(*case, marks=() if set(case[1]) <= set("34d _first") else pytest.mark.slow)
         for case in COUNTER_EXAMPLES
     ],
 )

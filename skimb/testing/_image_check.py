@@ -11,6 +11,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from skimb.testing._image_trial import FORMS, Trial
+from skimb.testing._promises import restored_generators
 
 __all__ = ["BoundCheck", "Check", "check"]
 
@@ -19,7 +20,7 @@ def _is_deterministic(estimator):
     return not get_tags(estimator).non_deterministic
 
 
-#: What an estimator must have, or be, so that a check is about it.
+#: Properties without which a check is not about an estimator.
 NEEDS: dict[str, Callable[[Any], bool]] = {
     "deterministic": _is_deterministic,
     "classifier": lambda estimator: get_tags(estimator).estimator_type == "classifier",
@@ -125,13 +126,13 @@ class BoundCheck:
         Raises
         ------
         AssertionError
-            If the promise is broken: with the name of the check, the promise, what was found, and
-            how to fix it.
+            If the promise is broken: with the name of the check, the promise, the finding, and how
+            to fix it.
         """
         with (
             tempfile.TemporaryDirectory(prefix="skimb-check-") as folder,
-            # Memory-mapped files are closed before the folder is removed, and few samples of noise
-            # are a reason to warn.
+            restored_generators(),
+            # So few samples are a reason to warn.
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")

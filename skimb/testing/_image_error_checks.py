@@ -139,7 +139,7 @@ def check_one_class(trial):
 
 
 @check(
-    "Check everything in `fit` before the first attribute is set, or delete what was set where "
+    "Check everything in `fit` before the first attribute is set, or delete it where "
     "`fit` fails; and decide in `__sklearn_is_fitted__` by an attribute that `fit` sets last.",
     needs=("fit", "target"),
 )

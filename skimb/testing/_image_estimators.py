@@ -74,8 +74,8 @@ def check_image_estimator(
     Raises
     ------
     AssertionError
-        If a promise is broken; the message names the first check that fails, the promise, what was
-        found, and how to fix it.
+        If a promise is broken; the message names the first check that fails, the promise, the
+        finding, and how to fix it.
     ValueError
         If a form, or the name of a check, does not exist.
 

@@ -178,7 +178,7 @@ def _reindexed(frame):
     return {
         "another index": frame.set_axis(np.arange(n_samples)[::-1], axis=0),
         "an index with duplicates": frame.set_axis(np.arange(n_samples) // 2, axis=0),
-        "an index of strings": frame.set_axis([f"house {i}" for i in range(n_samples)], axis=0),
+        "an index of strings": frame.set_axis([f"sample {i}" for i in range(n_samples)], axis=0),
     }
 
 

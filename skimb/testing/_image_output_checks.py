@@ -1,5 +1,7 @@
 """Checks of predictions: their shapes, and that they depend on nothing but the sample."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import has_fit_parameter
@@ -198,7 +200,7 @@ def check_company_at_predict(trial):
     fitted = trial.fitted()
     wanted = trial.outputs(fitted)
     n_samples = len(trial.y)
-    companies = {f"sample {i} alone": [i] for i in range(n_samples)}
+    companies: dict[str, Any] = {f"sample {i} alone": [i] for i in range(n_samples)}
     companies["the first half of X"] = np.arange(n_samples // 2)
     companies["X with each sample twice"] = np.repeat(np.arange(n_samples), 2)
     for what, indices in companies.items():
@@ -208,7 +210,7 @@ def check_company_at_predict(trial):
 
 
 @check(
-    "Assign to attributes in `fit` alone; what a method computes stays in local variables.",
+    "Assign to attributes in `fit` alone; results of other methods stay in local variables.",
 )
 def check_predict_keeps_state(trial):
     """Predictions for other images, brighter than those of `fit`, do not change later ones."""

@@ -1,4 +1,4 @@
-"""One trial of an estimator of images: small data in one form, and what checks do with them."""
+"""One trial of an estimator of images: small data in one form, fits and comparisons."""
 
 import sys
 from functools import cached_property
@@ -69,7 +69,7 @@ class Trial:
         self.tolerance, self.image_size = tolerance, tuple(image_size)
         self.folder = Path(folder)
         self.n_folders = 0
-        #: What is being done, for messages.
+        #: The step in progress, for messages.
         self.doing = ""
         self.column_parameters = _named(estimator, "image_column")
         own = [value for value in self.column_parameters.values() if value is not None]
@@ -207,7 +207,7 @@ class Trial:
         # Whether the index has a meaning is a check of its own.
         return chosen.reset_index(drop=True) if hasattr(chosen, "reset_index") else chosen
 
-    # ------------------------------------------------------------ what checks ask
+    # ------------------------------------------------------------ the parts of checks
 
     def outputs(self, fitted, X=None):
         """Return the results of all methods by name."""
@@ -244,10 +244,10 @@ class Trial:
                         np.isnan(values) != np.isnan(given)
                     )
                 largest = f", by up to {np.nanmax(gap, initial=0):.3g}"
-            rows = np.atleast_1d(differ).reshape(len(values), -1).any(axis=1)
+            n_differ = np.count_nonzero(np.reshape(differ, (len(values), -1)).any(axis=1))
             ensure(
-                not rows.any(),
-                f"The result of `{method}` differs for {rows.sum()} of {len(rows)} samples"
+                not n_differ,
+                f"The result of `{method}` differs for {n_differ} of {len(values)} samples"
                 f"{largest}; the tolerance is {self.tolerance:g}.",
             )
 
