@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from skimb._frames import as_pandas, in_schema_of, is_polars
 from skimb._lazy_rows import ResampledRows, is_array, is_lazy
 from skimb._params import safe_indexing
 from skimb._rounding import in_dtype
@@ -113,6 +114,8 @@ def plain_target(y, estimator) -> Any:
 
 
 def _listed(given) -> Any:
+    if is_polars(given):
+        return given if hasattr(given, "columns") else as_pandas(given)
     return list(given) if isinstance(given, tuple) else as_array(given)
 
 
@@ -183,6 +186,8 @@ def select_target(y, indices, X_resampled) -> Any:
     """
     if isinstance(y, list | tuple | range):
         return (tuple if isinstance(y, tuple) else list)(y[i] for i in indices.tolist())
+    if is_polars(y):
+        return y[indices]
     if hasattr(y, "iloc"):
         y = y.iloc[indices].reset_index(drop=True)
         if hasattr(X_resampled, "iloc"):
@@ -218,6 +223,8 @@ def in_container(given, rows: Any, origin) -> Any:
         return rows if is_same else select_rows(given, origin, lazy=True)
     if is_tensor(given):
         return like(given, rows)
+    if is_polars(given):
+        return _in_polars(given, rows, origin)
     if hasattr(rows, "iloc") or is_lazy(given) or sparse.issparse(given):
         return rows
     if type(given) in (np.ndarray, np.memmap) and given.dtype == rows.dtype:
@@ -242,6 +249,14 @@ def in_container(given, rows: Any, origin) -> Any:
     else:
         both = [*chosen, *made.tolist()]
     return type(given)(both[place] for place in places)
+
+
+def _in_polars(given, rows, origin):
+    is_made = origin < 0
+    if not is_made.any():
+        return given[origin]
+    both = sys.modules["polars"].concat([given, in_schema_of(np.asarray(rows)[is_made], given)])
+    return both[np.where(is_made, len(given) + np.cumsum(is_made) - 1, origin)]
 
 
 def _chosen(given, rows):
@@ -301,7 +316,7 @@ def columns_without_numbers(X: Any):
     list of str
     """
     is_object = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind == "O"
-    frame: Any = pd.DataFrame(X) if is_object else X
+    frame: Any = pd.DataFrame(X) if is_object else as_pandas(X)
     if not isinstance(frame, pd.DataFrame):
         return []
     return [

@@ -6,9 +6,10 @@ polars is recognised without being imported: if it is not imported yet, X cannot
 import sys
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-__all__ = ["as_pandas", "is_polars"]
+__all__ = ["as_pandas", "in_schema_of", "is_polars"]
 
 
 def is_polars(X):
@@ -52,3 +53,25 @@ def _as_series(column):
         return pd.Series(column.to_numpy(), name=name)
     # Strings, booleans, and objects such as arrays.
     return pd.Series(column.to_list(), name=name, dtype=None if len(column) else object)
+
+
+def in_schema_of(values, given) -> Any:
+    """Return numbers as a frame of polars with the columns and dtypes of another.
+
+    Parameters
+    ----------
+    values : ndarray of shape (m, d)
+        Numbers; they are rounded where a column holds integers.
+    given : polars.DataFrame of d columns of numbers
+        The frame whose names and dtypes are used.
+
+    Returns
+    -------
+    polars.DataFrame of shape (m, d)
+    """
+    polars = sys.modules["polars"]
+    columns = []
+    for (name, dtype), column in zip(given.schema.items(), values.T, strict=True):
+        column = column if dtype.is_float() else np.rint(column)
+        columns.append(polars.Series(name, column).cast(dtype))
+    return polars.DataFrame(columns)

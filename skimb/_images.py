@@ -19,7 +19,7 @@ from skimb._frame_images import (
     image_columns,
     split_frame,
 )
-from skimb._frames import as_pandas
+from skimb._frames import as_pandas, is_polars
 from skimb._image_files import ImageFiles, as_paths, is_paths, read_images
 from skimb._image_source import (
     ArrayImages,
@@ -619,7 +619,7 @@ def check_rows(sampler, X, y, *, numeric):
             )
         check_consistent_length(X, y)
         sampler.n_features_in_ = 1
-        return (X if hasattr(X, "iloc") else np.asarray(X)), np.asarray(y)
+        return (X if hasattr(X, "iloc") or is_polars(X) else np.asarray(X)), np.asarray(y)
     if number_of_dimensions(X) > 2:
         X = check_array(
             X,
@@ -642,8 +642,10 @@ def check_rows(sampler, X, y, *, numeric):
         return X, np.asarray(y)
     sparse_formats = ["csr", "csc"]
     if numeric:
+        # scikit-learn does not convert the strings of polars.
+        X = as_pandas(X)
         return validate_data(sampler, X=X, y=y, reset=True, accept_sparse=sparse_formats)
-    if not hasattr(X, "iloc"):
+    if not (hasattr(X, "iloc") or is_polars(X)):
         X = check_array(
             X,
             dtype=None,

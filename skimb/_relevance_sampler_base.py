@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import RegressorTags, check_array, column_or_1d
 
 from skimb._containers import in_container, like, plain_rows, plain_target, select_rows
+from skimb._frames import is_polars
 from skimb._images import check_rows
 from skimb._params import Interval, StrOptions, check_parameters
 from skimb._plans import origin_of
@@ -222,8 +223,10 @@ def _in_container_of(given, values, origin) -> Any:
     """Return values of the target in the container that they came in."""
     if isinstance(given, pd.DataFrame) and isinstance(values, pd.Series):
         return values.to_frame()
+    is_chosen = np.all(origin >= 0)
+    if is_polars(given):
+        return given[origin] if is_chosen else type(given)(given.name, np.asarray(values))
     if isinstance(given, list | tuple):
-        is_chosen = np.all(origin >= 0)
         values = [given[row] for row in origin.tolist()] if is_chosen else values.tolist()
         return type(given)(values)
     return like(given, values)

@@ -19,7 +19,7 @@ from skimb._image_files import is_paths
 from skimb._images import check_rows
 from skimb._lazy_rows import is_array
 from skimb._params import check_handed_in, fit_context
-from skimb._plans import origin_of, sample_indices
+from skimb._plans import indexed_as, origin_of, sample_indices
 from skimb._unpacking import is_tensor
 
 __all__ = ["ImageSampler"]
@@ -104,7 +104,7 @@ class ImageSampler(BaseSampler):
         origin = self._origin()
         if np.any(origin < 0):
             _refuse_columns(getattr(self, "sampler", self), plain)
-        X_resampled = in_container(X, resampled, origin)
+        X_resampled = indexed_as(self, in_container(X, resampled, origin), X, origin)
         indices = sample_indices(self)
         if indices is None:
             # Labels are never made: any sample of the class holds it in its original form.
@@ -125,9 +125,10 @@ class ImageSampler(BaseSampler):
             _refuse_columns(self, X)
         try:
             X, y = check_rows(self, X, y, numeric=self._computes())
-        except TypeError as exc:
-            # Times and numbers have no type in common.
-            others = columns_without_numbers(X)
+        except (TypeError, ValueError) as exc:
+            # Times and numbers have no type in common, and strings are no numbers.
+            is_type = isinstance(exc, TypeError) or "could not convert" in str(exc)
+            others = columns_without_numbers(X) if is_type else []
             if not others:
                 raise
             raise ValueError(
