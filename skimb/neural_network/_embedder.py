@@ -22,13 +22,19 @@ from torch import nn
 
 from skimb._callback_tasks import begin_fit, part_of_fit
 from skimb._engine import ImageNet, Standardized, WeightedLoss, dataset_of, resolve_device
-from skimb._image_files import is_paths
+from skimb._image_files import as_paths, is_paths
 from skimb._images import check_images, checked_once, fit_images, warn_of_other_pixels
 from skimb._networks import PretrainedBackbone, count_multiply_adds, last_linear, unit_scale
 from skimb._params import HasMethods, StrOptions, check_handed_in, fit_context
 from skimb._pixel_values import levels_of
 from skimb._sub_estimators import seeded_clone
 from skimb.neural_network._classifier import CNNClassifier
+from skimb.neural_network._embedded_files import (
+    checked_files,
+    column_form,
+    columns_of_paths,
+    paths_in_row_order,
+)
 from skimb.neural_network._embedding_cache import check_cache, embed_once, open_cache
 from skimb.neural_network._net_input import NetInput
 from skimb.neural_network._save_methods import SavedToFile
@@ -158,7 +164,8 @@ class CNNEmbedder(
         Parameters
         ----------
         X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
-            Images, as in `CNNClassifier.fit`.
+            Images, as in `CNNClassifier.fit`. A trained network reads frames of several columns of
+            paths too.
         y : array-like of shape (n,), default=None
             Labels, needed where the network is trained.
         sample_weight, groups : array-like of shape (n,), default=None
@@ -177,16 +184,40 @@ class CNNEmbedder(
         self.__dict__.pop("net_", None)
         check_handed_in(self)
         check_cache(self.cache)
+        frame = X = column_form(X)
+        self._n_columns = self._number_of_columns(X)
+        if self._n_columns > 1:
+            X = as_paths(X)
         if isinstance(self.estimator, PretrainedBackbone):
             images = self._take_backbone(self.estimator, X)
         else:
             images = self._fit_estimator(X, y, sample_weight, groups)
+        if self._n_columns > 1:
+            paths_in_row_order(self, frame, reset=True)
         try:
-            self._n_features_out = self._try_on(images[:1]).shape[1]
+            self._n_features_out = self._try_on(images[:1]).shape[1] * self._n_columns
         except BaseException:
             del self.net_
             raise
         return self
+
+    def _number_of_columns(self, X):
+        """Return the number of images in a row of X."""
+        network = getattr(self.estimator, "estimator", self.estimator)
+        n_columns = columns_of_paths(X)
+        if n_columns == 1 or getattr(network, "image_column", None) is not None:
+            return 1
+        if isinstance(self.estimator, FrozenEstimator | PretrainedBackbone):
+            return n_columns
+        raise ValueError(
+            f"X has {n_columns} columns of paths, {', '.join(map(repr, X.columns))}, and a network "
+            "that is trained here reads one image a row. Give each column an embedder of its own, "
+            "or a trained network for all of them: FrozenEstimator(fitted) or pretrained(...)."
+        )
+
+    def _checked(self, X, image_shape):
+        """Return paths as files, of which those that were checked before are not decoded again."""
+        return checked_files(X, image_shape) if self.cache and is_paths(X) else X
 
     def _take_backbone(self, backbone, X):
         image_shape = self.image_shape
@@ -194,7 +225,7 @@ class CNNEmbedder(
             image_shape = (3, *backbone.image_size)
         images, _ = fit_images(
             self,
-            X,
+            self._checked(X, image_shape),
             image_shape=image_shape,
             channels=self.channels,
             value_range=self.value_range or "auto",
@@ -248,7 +279,7 @@ class CNNEmbedder(
         image_shape = network.image_shape_ if is_frozen else network.image_shape
         images, y = fit_images(
             self,
-            X,
+            self._checked(X, image_shape) if is_frozen else X,
             None if is_frozen else y,
             image_shape=image_shape,
             channels=network.channels,
@@ -281,16 +312,25 @@ class CNNEmbedder(
         Parameters
         ----------
         X : array-like
-            Images of the shape that `fit` saw.
+            Images of the shape that `fit` saw, or a frame with the columns that it saw.
 
         Returns
         -------
         ndarray of shape (n, d), float32
+            With several columns of paths, the embeddings of the images of a row stand one after
+            another, in the order of the columns.
         """
         check_is_fitted(self)
+        X = column_form(X)
+        # Embedders of earlier versions have one.
+        n_columns = getattr(self, "_n_columns", 1)
+        if n_columns > 1:
+            X = paths_in_row_order(self, X, reset=False)
+        X = self._checked(X, self.image_shape_)
         images = check_images(self, X, channels=self._channels)
         warn_of_other_pixels(self, images)
-        return self._embed(images)
+        embedded = self._embed(images)
+        return embedded.reshape(-1, n_columns * embedded.shape[1])
 
     def _try_on(self, images):
         """Embed images in channels-last memory or, where that fails, in contiguous memory."""
