@@ -203,21 +203,27 @@ class CNNEmbedder(
 
     def _number_of_columns(self, X):
         """Return the number of images in a row of X."""
-        network = getattr(self.estimator, "estimator", self.estimator)
-        n_columns = columns_of_paths(X)
-        if n_columns == 1 or getattr(network, "image_column", None) is not None:
+        n_columns = 1 if self._names_columns() else columns_of_paths(X)
+        if n_columns == 1:
             return 1
         if isinstance(self.estimator, FrozenEstimator | PretrainedBackbone):
             return n_columns
         raise ValueError(
             f"X has {n_columns} columns of paths, {', '.join(map(repr, X.columns))}, and a network "
-            "that is trained here reads one image a row. Give each column an embedder of its own, "
-            "or a trained network for all of them: FrozenEstimator(fitted) or pretrained(...)."
+            "that is trained here reads one image a row. Name the columns, "
+            "CNNClassifier(image_column=[...]); give each column an embedder of its own; or give a "
+            "trained network for all of them: FrozenEstimator(fitted) or pretrained(...)."
         )
+
+    def _names_columns(self):
+        """Tell whether the network itself finds the images in a frame."""
+        network = getattr(self.estimator, "estimator", self.estimator)
+        return getattr(network, "image_column", None) is not None
 
     def _checked(self, X, image_shape):
         """Return paths as files, of which those that were checked before are not decoded again."""
-        return checked_files(X, image_shape) if self.cache and is_paths(X) else X
+        is_known = self.cache and not self._names_columns() and is_paths(X)
+        return checked_files(X, image_shape) if is_known else X
 
     def _take_backbone(self, backbone, X):
         image_shape = self.image_shape

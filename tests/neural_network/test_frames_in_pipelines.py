@@ -335,9 +335,23 @@ def test_an_embedder_of_several_columns_is_saved(table, backbone, tmp_path):
 def test_a_network_that_is_trained_reads_one_column(table):
     X, y = table
     for embedder in (CNNEmbedder(), CNNEmbedder(CNNClassifier(max_epochs=1))):
-        with pytest.raises(ValueError, match=r"2 columns of paths, 'front', 'back'.*of its own"):
+        with pytest.raises(
+            ValueError, match=r"2 columns of paths, 'front', 'back'.*image_column.*of its own"
+        ):
             embedder.fit(X[["front", "back"]], y)
         assert not hasattr(embedder, "net_")
+
+
+@pytest.mark.parametrize("columns", ["front", ["front", "back"]], ids=str)
+def test_a_network_that_finds_its_images_by_name_gets_the_frame(columns, table, memory):
+    X, y = table
+    network = CNNClassifier(image_column=columns, max_epochs=1, random_state=0)
+    names = [columns] if isinstance(columns, str) else columns
+    for chosen in (names, [*names, *NUMBERS]):
+        trained = clone(network).fit(X[chosen], y)
+        for embedder in (CNNEmbedder(network), CNNEmbedder(FrozenEstimator(trained), cache=True)):
+            made = make_column_transformer((embedder, chosen)).fit(X, y)
+            np.testing.assert_array_equal(made.transform(X), trained.embed(X[chosen]))
 
 
 # ------------------------------------------------------------------------- searches with a cache
