@@ -255,7 +255,8 @@ def _in_polars(given, rows, origin):
     is_made = origin < 0
     if not is_made.any():
         return given[origin]
-    both = sys.modules["polars"].concat([given, in_schema_of(np.asarray(rows)[is_made], given)])
+    made = rows.loc[is_made] if hasattr(rows, "iloc") else np.asarray(rows)[is_made]
+    both = sys.modules["polars"].concat([given, in_schema_of(made, given)])
     return both[np.where(is_made, len(given) + np.cumsum(is_made) - 1, origin)]
 
 

@@ -13,8 +13,25 @@ __all__ = ["as_pandas", "in_schema_of", "is_polars"]
 
 
 def is_polars(X):
-    """Tell whether X is a frame or a Series of polars, without importing it."""
+    """Tell whether X is a frame or a Series of polars, without importing it.
+
+    Parameters
+    ----------
+    X : object
+        Samples as they were given.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    ValueError
+        If it is a frame of polars that is not computed yet.
+    """
     polars = sys.modules.get("polars")
+    if polars is not None and isinstance(X, polars.LazyFrame):
+        raise ValueError("X is a LazyFrame, whose rows are not computed yet. Give X.collect().")
     return polars is not None and isinstance(X, polars.DataFrame | polars.Series)
 
 
@@ -55,14 +72,14 @@ def _as_series(column):
     return pd.Series(column.to_list(), name=name, dtype=None if len(column) else object)
 
 
-def in_schema_of(values, given) -> Any:
-    """Return numbers as a frame of polars with the columns and dtypes of another.
+def in_schema_of(made, given) -> Any:
+    """Return samples as a frame of polars with the columns and dtypes of another.
 
     Parameters
     ----------
-    values : ndarray of shape (m, d)
-        Numbers; they are rounded where a column holds integers.
-    given : polars.DataFrame of d columns of numbers
+    made : ndarray of numbers of shape (m, d), or DataFrame of pandas
+        Numbers are rounded where a column holds integers.
+    given : polars.DataFrame of d columns
         The frame whose names and dtypes are used.
 
     Returns
@@ -71,7 +88,10 @@ def in_schema_of(values, given) -> Any:
     """
     polars = sys.modules["polars"]
     columns = []
-    for (name, dtype), column in zip(given.schema.items(), values.T, strict=True):
-        column = column if dtype.is_float() else np.rint(column)
-        columns.append(polars.Series(name, column).cast(dtype))
+    for (name, dtype), (_, column) in zip(
+        given.schema.items(), pd.DataFrame(made).items(), strict=True
+    ):
+        is_to_round = dtype.is_integer() and column.dtype.kind == "f"
+        values = np.rint(column.to_numpy()) if is_to_round else column.tolist()
+        columns.append(polars.Series(name, values).cast(dtype))
     return polars.DataFrame(columns)

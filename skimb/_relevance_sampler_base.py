@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import RegressorTags, check_array, column_or_1d
 
 from skimb._containers import in_container, like, plain_rows, plain_target, select_rows
-from skimb._frames import is_polars
+from skimb._frames import as_pandas, is_polars
 from skimb._images import check_rows
 from skimb._params import Interval, StrOptions, check_parameters
 from skimb._plans import origin_of
@@ -158,6 +158,8 @@ class RelevanceResampler(BaseEstimator):
             input_name="y",
             estimator=self,
         )
+        # Samples are made from frames of pandas.
+        X = as_pandas(X) if self._makes_rows else X
         return self._check_rows(plain_rows(X), target), values, target
 
     def _check_rows(self, X, target) -> Any:

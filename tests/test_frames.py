@@ -21,7 +21,10 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from skimb import _image_files
 from skimb.over_sampling import (
+    SMOGN,
     SMOTE,
+    SMOTER,
+    GaussianNoiseOverSampler,
     RandomOverSampler,
     RelevanceOverSampler,
     apply_plan,
@@ -34,6 +37,7 @@ from skimb.under_sampling import (
 )
 
 N = 20
+PATHS = [f"{'x' * i}.png" for i in range(N)]
 LABELS = np.where(np.arange(N) % 4 == 0, "ill", "well")
 
 
@@ -304,6 +308,33 @@ def test_further_columns_of_polars_follow_samples_that_are_made():
     assert apply_plan(smote, table["age"]).equals(followed["age"])
 
 
+@pytest.mark.parametrize("sampler", [SMOTER, SMOGN, GaussianNoiseOverSampler])
+def test_samplers_of_a_continuous_target_make_samples_of_polars(sampler):
+    pl = pytest.importorskip("polars")
+    rng = np.random.RandomState(0)
+    y = np.exp(2 * rng.normal(size=60))
+    kinds = rng.choice(["a", "b"], 60).tolist()
+    X = pl.DataFrame(
+        {
+            "age": rng.normal(50, 10, 60).astype(np.float32),
+            "rooms": rng.randint(1, 9, 60).astype(np.uint8),
+            "string": kinds,
+            "category": pl.Series(kinds, dtype=pl.Categorical),
+            "enum": pl.Series(kinds, dtype=pl.Enum(["unused", "a", "b"])),
+            "bool": rng.rand(60) < 0.5,
+        }
+    )
+    table = {name: X[name].to_list() for name in ("age", "rooms", "string", "bool")}
+    frame = pd.DataFrame(table).astype({"age": np.float32, "rooms": np.uint8})
+    frame = frame.assign(category=pd.Categorical(kinds), enum=pd.Categorical(kinds))
+    X_res, y_res = sampler(random_state=0).fit_resample(X, pl.Series("price", y))
+    expected, y_expected = sampler(random_state=0).fit_resample(frame[X.columns], y)
+    assert X_res.schema == X.schema
+    assert X_res.rows() == list(expected.itertuples(index=False, name=None))
+    assert (type(y_res), y_res.name) == (pl.Series, "price")
+    np.testing.assert_array_equal(y_res, y_expected)
+
+
 # ------------------------------------------------------------------------- messages
 
 
@@ -327,6 +358,14 @@ def test_smote_names_columns_without_numbers(kind):
     X = every_polars_column() if kind == "polars" else every_column()
     with pytest.raises(ValueError, match=r"SMOTE makes samples of numbers.*'path' \(str"):
         SMOTE().fit_resample(X[["path", "float"]], LABELS)
+
+
+def test_a_lazy_frame_of_polars_is_refused():
+    pl = pytest.importorskip("polars")
+    lazy = pl.LazyFrame({"path": PATHS})
+    for sampler in (RandomOverSampler(), RelevanceOverSampler(), SMOTER()):
+        with pytest.raises(ValueError, match=r"LazyFrame.*X\.collect\(\)"):
+            sampler.fit_resample(lazy, np.arange(N))
 
 
 # ------------------------------------------------------------------------- embedders
@@ -378,9 +417,6 @@ def test_an_embedder_may_give_a_sparse_matrix():
         for embedder in (dense, sparse)
     ]
     pd.testing.assert_frame_equal(*chosen)
-
-
-PATHS = [f"{'x' * i}.png" for i in range(N)]
 
 
 @pytest.mark.parametrize(

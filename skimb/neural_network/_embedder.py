@@ -54,7 +54,8 @@ class CNNEmbedder(
     Imbalance hurts the last layer of a network far more than its features [1]_. Embeddings form a
     table with one row per image. scikit-learn's classifiers, and resamplers that need distances,
     work on this table, and a search over them takes seconds. In a `ColumnTransformer` the embedder
-    can read a column of image paths, next to columns of numbers and categories.
+    can read a column of image paths, next to columns of numbers and categories; a trained network
+    reads several columns of paths.
 
     Parameters
     ----------
@@ -73,7 +74,8 @@ class CNNEmbedder(
         of each process (up to 1 GiB, shared by all embedders). A path: in this folder, which
         several processes may share and which remains after they end. Samples are identified by
         their content, files by their bytes, and networks by their weights; empty the folder after
-        you change the code of a network. If the database in the folder is damaged, it is renamed
+        you change the code of a network. Files that a process has checked are not decoded again for
+        another check, unless they have changed. If the database in the folder is damaged, it is renamed
         and a new one is begun; if it is locked or full, it is not used. In these cases a warning is
         given, and the embeddings are computed. Only the owner can read the database.
     image_shape : tuple of int, default=None
@@ -94,7 +96,9 @@ class CNNEmbedder(
     estimator_ : CNNClassifier, CNNRegressor or PretrainedBackbone
         The fitted network.
     n_features_in_ : int
-        Number of values in an image, C * H * W; 1 for a column of paths.
+        Number of values in an image, C * H * W; for paths the number of columns.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        The names of the columns, where X is a frame that has several of them.
     image_shape_ : tuple of int
         ``(C, H, W)``.
     value_range_ : tuple of float
