@@ -75,9 +75,9 @@ class CNNEmbedder(
         several processes may share and which remains after they end. Samples are identified by
         their content, files by their bytes, and networks by their weights; empty the folder after
         you change the code of a network. Files that a process has checked are not decoded again for
-        another check, unless they have changed. If the database in the folder is damaged, it is renamed
-        and a new one is begun; if it is locked or full, it is not used. In these cases a warning is
-        given, and the embeddings are computed. Only the owner can read the database.
+        another check, unless they have changed. If the database in the folder is damaged, it is
+        renamed and a new one is begun; if it is locked or full, it is not used. In these cases a
+        warning is given, and the embeddings are computed. Only the owner can read the database.
     image_shape : tuple of int, default=None
         ``(C, H, W)``, for `pretrained` only, as in `CNNClassifier`. None: files are resized to the
         size on which the network was trained.
