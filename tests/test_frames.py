@@ -352,7 +352,7 @@ def test_a_sampler_that_measures_distances_names_columns_without_numbers(kind, s
     if kind == "polars":
         pytest.importorskip("polars")
     X = every_polars_column() if kind == "polars" else every_column()
-    X = X[["path", "float", "category"]]
+    X = X[["path", "small", "category"]]
     # The type of strings depends on the version of pandas.
     message = r"hold none: 'path' \((str|object)\), 'category' \(category\).*`embedder`"
     with pytest.raises(ValueError, match=message):
