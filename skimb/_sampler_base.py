@@ -124,7 +124,10 @@ class ImageSampler(BaseSampler):
         if self._makes_rows:
             _refuse_columns(self, X)
         try:
-            X, y = check_rows(self, X, y, numeric=self._computes())
+            rows, y = check_rows(self, X, y, numeric=self._computes())
+            if self._computes() and rows.dtype.kind == "O":
+                # scikit-learn leaves columns of categories, and those next to them, as they are.
+                rows.astype(np.float64)
         except (TypeError, ValueError) as exc:
             # Times and numbers have no type in common, and strings are no numbers.
             is_type = isinstance(exc, TypeError) or "could not convert" in str(exc)
@@ -135,10 +138,10 @@ class ImageSampler(BaseSampler):
                 f"{type(self).__name__} compares samples by their numbers, and these columns of X "
                 f"hold none: {', '.join(others)}. Encode or drop them, or give an `embedder`."
             ) from exc
-        if self._wants_images and sparse.issparse(X):
+        if self._wants_images and sparse.issparse(rows):
             # A frame of sparse columns: it comes out as such again.
-            X = sparse.csr_array(X).toarray()
-        return X, y, is_one_vs_all
+            rows = sparse.csr_array(rows).toarray()
+        return rows, y, is_one_vs_all
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
