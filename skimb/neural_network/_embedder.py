@@ -191,7 +191,7 @@ class CNNEmbedder(
         frame = X = column_form(X)
         self._n_columns = self._number_of_columns(X)
         if self._n_columns > 1:
-            X = as_paths(X)
+            X = as_paths(X.to_numpy().ravel())
         if isinstance(self.estimator, PretrainedBackbone):
             images = self._take_backbone(self.estimator, X)
         else:
