@@ -125,7 +125,7 @@ class ImageSampler(BaseSampler):
             _refuse_columns(self, X)
         try:
             rows, y = check_rows(self, X, y, numeric=self._computes())
-            if self._computes() and rows.dtype.kind == "O":
+            if self._computes() and isinstance(rows, np.ndarray) and rows.dtype.kind == "O":
                 # scikit-learn leaves columns of categories, and those next to them, as they are.
                 rows.astype(np.float64)
         except (TypeError, ValueError) as exc:

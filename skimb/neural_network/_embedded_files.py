@@ -161,4 +161,4 @@ def paths_in_row_order(embedder, X, *, reset):
                 f"Every image must be a path, but column {name!r} holds none: {column.dtype}. Give "
                 "paths, str or Path."
             )
-    return as_paths(X)
+    return as_paths(X.to_numpy().ravel())

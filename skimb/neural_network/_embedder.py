@@ -188,10 +188,11 @@ class CNNEmbedder(
         self.__dict__.pop("net_", None)
         check_handed_in(self)
         check_cache(self.cache)
-        frame = X = column_form(X)
+        frame: Any = column_form(X)
+        X = frame
         self._n_columns = self._number_of_columns(X)
         if self._n_columns > 1:
-            X = as_paths(X)
+            X = as_paths(frame.to_numpy().ravel())
         if isinstance(self.estimator, PretrainedBackbone):
             images = self._take_backbone(self.estimator, X)
         else:

@@ -18,7 +18,13 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    StratifiedKFold,
+    cross_val_predict,
+    cross_validate,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
@@ -30,6 +36,7 @@ from skimb.neural_network import CNNClassifier, CNNEmbedder, load, pretrained
 from skimb.neural_network import _embedded_files as embedded_files
 from skimb.neural_network._embedded_files import checked_files
 from skimb.neural_network._embedding_cache import MemoryCache, open_cache
+from skimb.over_sampling import RandomOverSampler
 from skimb.under_sampling import ClusterUnderSampler
 
 NUMBERS, CATEGORIES = ["age", "price"], ["site", "smoker"]
@@ -610,6 +617,25 @@ def test_smotenc_in_the_embedding_is_cross_validated(which, kind, table, plain, 
     )
     result = cross_validate(model, as_frame(X, kind), y, cv=3, scoring="balanced_accuracy")
     assert result["test_score"].mean() > 0.8
+
+
+@pytest.mark.slow
+@each_kind
+def test_rows_are_chosen_before_they_are_embedded(kind, table, plain, memory):
+    X, y = table
+    model = make_resampling_pipeline(
+        RandomOverSampler(random_state=0),
+        columns(CNNEmbedder(FrozenEstimator(plain), cache=True)),
+        LogisticRegression(max_iter=999),
+    )
+    scores = cross_validate(model, as_frame(X, kind), y, cv=3, scoring="balanced_accuracy")
+    by_hand = []
+    for train, test in StratifiedKFold(3).split(X, y):
+        chosen, labels = RandomOverSampler(random_state=0).fit_resample(X.iloc[train], y[train])
+        fitted = make_pipeline(*map(clone, dict(model.steps[1:]).values())).fit(chosen, labels)
+        predicted = fitted.predict(X.iloc[test])
+        by_hand.append(balanced_accuracy_score(y[test], predicted))
+    np.testing.assert_allclose(scores["test_score"], by_hand)
 
 
 def test_a_sampler_chooses_rows_by_their_images_and_columns(table, plain):
