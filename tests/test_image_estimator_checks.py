@@ -231,6 +231,30 @@ def test_the_size_of_the_images_and_the_name_of_their_column_are_given():
     assert sizes == {((1, 5, 6), "width", "rooms", "photo", "colour", "material", "garden")}
 
 
+@pytest.mark.parametrize(
+    "forms", [["3d"], pytest.param(["4d_first", "paths"], marks=pytest.mark.slow)]
+)
+def test_images_of_odd_sizes_pass(forms):
+    check_image_estimator(NearestImage(), forms=forms, image_size=(5, 7))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"estimator": RowMeans}, "must be an object of a class"),
+        ({"estimator": "resnet"}, "derived from sklearn.base.BaseEstimator"),
+        ({"tolerance": -1}, "`tolerance` must be"),
+        ({"tolerance": None}, "`tolerance` must be"),
+        ({"image_size": 8}, r"two integers of at least 5\. Got 8"),
+        ({"image_size": (8, 2)}, r"Got \(8, 2\)"),
+    ],
+    ids=str,
+)
+def test_arguments_without_a_meaning_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        check_image_estimator(**{"estimator": RowMeans(), **options})
+
+
 def test_the_guide_names_every_check():
     page = Path(__file__).parents[1] / "docs" / "guide" / "checks.md"
     text = page.read_text(encoding="utf-8")
