@@ -15,6 +15,7 @@ from skimb.losses import BalancedMSELoss, FocalLoss, Loss
 from skimb.model_selection import LossSearchCV
 from skimb.neural_network import CNNClassifier, CNNRegressor, DecoupledClassifier, DeepSMOTE
 from skimb.over_sampling import SMOTE
+from skimb.testing import check_image_estimator
 
 pytestmark = [
     pytest.mark.cuda,
@@ -304,3 +305,10 @@ def test_a_sample_gets_the_same_prediction_in_any_company(small_digits):
         np.testing.assert_array_equal(clf.predict_proba(X[:n_samples]), expected[:n_samples])
     order = np.random.RandomState(0).permutation(len(X))
     np.testing.assert_array_equal(clf.predict_proba(X[order]), expected[order])
+
+
+@pytest.mark.parametrize("form", ["3d", "paths", "mixed"])
+@pytest.mark.parametrize("kind", [CNNClassifier, CNNRegressor])
+def test_the_promises_of_image_estimators_are_kept_there(kind, form):
+    settings = {"max_epochs": 1, "batch_size": 8, "random_state": 0, "device": "cuda"}
+    check_image_estimator(kind(**settings), forms=[form])
