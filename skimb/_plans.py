@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from skimb._containers import plain_rows, select_rows
+from skimb._frames import as_pandas, in_library_of, is_foreign, rows_of_foreign
 from skimb._lazy_rows import ResampledRows, blend_into
 from skimb._rounding import is_integer
 from skimb._unpacking import as_array
@@ -219,6 +220,9 @@ def apply_plan(sampler, values: Any) -> Any:
             "`sample_indices_`. Call `fit_resample` first; a sampler that makes samples up without "
             "naming their parents cannot be followed."
         )
+    given = values
+    if is_foreign(values):
+        values = as_pandas(values)
     if not (hasattr(values, "iloc") or sparse.issparse(values)):
         values = _entries(values)
     parents = getattr(sampler, "parents_", np.empty((0, 2), dtype=np.intp))
@@ -231,6 +235,10 @@ def apply_plan(sampler, values: Any) -> Any:
             f"`values` must have an entry for each sample that {type(sampler).__name__} got: "
             f"{wanted}. Got {n_rows}."
         )
+    if n_made == 0 and is_foreign(given):
+        return rows_of_foreign(given, indices)
+    if is_foreign(given):
+        return in_library_of(given, apply_plan(sampler, values))
     followed = select_rows(values, indices)
     if n_made == 0:
         return followed

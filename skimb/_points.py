@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 from skimb._image_files import is_paths
 from skimb._lazy_rows import is_array
 from skimb._params import safe_indexing
+from skimb._pil_images import is_pil_images, pil_pixels
 from skimb._rounding import is_integer
 from skimb._sub_estimators import seeded_clone, takes_images
 
@@ -97,6 +98,8 @@ def _readable(X, embedder):
             "reads image files, or read them first: skimb.datasets.read_images(paths, "
             "image_shape=...)."
         )
+    if is_pil_images(X) and not takes_images(embedder):
+        return _flat(pil_pixels(X))
     if not is_array(X) or takes_images(embedder):
         return X
     return _flat(X)

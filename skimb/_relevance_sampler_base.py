@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import RegressorTags, check_array, column_or_1d
 
 from skimb._containers import in_container, like, plain_rows, plain_target, select_rows
+from skimb._frames import in_library_of, is_foreign
 from skimb._images import check_rows
 from skimb._params import Interval, StrOptions, check_parameters
 from skimb._plans import origin_of
@@ -220,6 +221,8 @@ class RelevanceResampler(BaseEstimator):
 
 def _in_container_of(given, values, origin) -> Any:
     """Return values of the target in the container that they came in."""
+    if is_foreign(given):
+        return in_library_of(given, pd.Series(values))
     if isinstance(given, pd.DataFrame) and isinstance(values, pd.Series):
         return values.to_frame()
     if isinstance(given, list | tuple):
