@@ -240,6 +240,8 @@ def in_container(given, rows: Any, origin) -> Any:
         if not is_made.any():
             return rows_of_foreign(given, origin)
         return in_library_of(given, in_container(as_pandas(given), rows, origin))
+    if isinstance(rows, ImageSource):
+        return rows
     if is_lazy(rows) and is_array(given):
         is_same = rows.dtype == given.dtype or given.ndim == 1 or is_made.any()
         return rows if is_same else select_rows(given, origin, lazy=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from skimb._containers import plain_rows, select_rows
+from skimb._containers import column_like, plain_rows, select_rows
 from skimb._frames import as_pandas, in_library_of, is_foreign, rows_of_foreign
 from skimb._lazy_rows import ResampledRows, blend_into
 from skimb._rounding import is_integer
@@ -255,8 +255,8 @@ def apply_plan(sampler, values: Any) -> Any:
     chosen = indices[: len(indices) - n_made]
     blended = interpolate_rows(rows, parents[:, 0], parents[:, 1], sampler.gaps_, chosen=chosen)
     if hasattr(values, "iloc"):
-        followed[:] = blended
-        return followed
+        made = column_like(blended, values).rename(followed.name)
+        return made.set_axis(followed.index)
     return blended
 
 

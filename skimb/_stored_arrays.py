@@ -1,6 +1,5 @@
 """Arrays that lie in files (HDF5, zarr, memory maps): their images are read batch by batch."""
 
-import copy
 import os
 import sys
 from typing import Any
@@ -172,8 +171,9 @@ class StoredImages(ImageSource):
 
     def take(self, indices):
         """Return some of the images, and read none of them."""
-        part = copy.copy(self)
-        part._rows = self._rows[indices]
+        # A copy would be made as for another process.
+        part = StoredImages.__new__(StoredImages)
+        vars(part).update(vars(self), _rows=self._rows[indices])
         return part
 
     def batch(self, indices):

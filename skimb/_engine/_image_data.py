@@ -116,7 +116,9 @@ class ImageBatches(Dataset):
             images = images.astype(np.float32)
         # A source may return read-only memory, but torch needs writable memory.
         images = np.require(images, requirements=["C", "W"])
-        images = _batch_of(torch.from_numpy(images), rows, self.beside)
+        # Axes of length one get the strides that they have in memory: see `dataset_of`.
+        images = torch.from_numpy(images.reshape(-1).reshape(images.shape))
+        images = _batch_of(images, rows, self.beside)
         return images, (torch.from_numpy(self.target[rows]), torch.from_numpy(self.weight[rows]))
 
     def reweight(self, weight):
