@@ -23,6 +23,12 @@ from skimb._image_source import ImageSource, check_image_shape, digest
 
 __all__ = ["DatasetImages", "images_of_column", "is_dataset", "is_dataset_column"]
 
+#: The word for the images in messages.
+KIND = "images"
+
+#: The result of an image that can be read.
+READ = None, None
+
 
 def _is_of(module, name, X):
     return module in sys.modules and isinstance(X, getattr(sys.modules[module], name, ()))
@@ -145,18 +151,24 @@ class DatasetImages(ImageSource):
     def _known(self):
         if self._facts is not None:
             return self._facts
-        names = numbered(len(self))
-        shape, looks = self._wanted, []
+        names, shape = numbered(len(self)), self._wanted
+        levels, keys, dtypes, results = np.empty((len(self), 3)), [], [], []
         with strict():
             if shape is None:
-                looks = [attempt(self._shape_of, row) for row in self._rows]
-                shape = common_shape(names, looks, "images")
+                # Equal shapes are one object: there may be many images.
+                looks: dict = {}
+                found = (attempt(self._shape_of, row) for row in self._rows)
+                shape = common_shape(names, [looks.setdefault(look, look) for look in found], KIND)
             # The pixels are dropped at once: those of all images would fill the memory.
-            found = [attempt(lambda row: self._summary(row, shape), row) for row in self._rows]
-        raise_for(names, found, "images")
-        dtypes, levels, keys = zip(*(result for result, _ in found), strict=True)
-        dtype = common_dtype(names, dtypes, "images")
-        self._facts = _Facts(shape, dtype, np.array(levels), list(keys))
+            for place, row in enumerate(self._rows):
+                summary, why = attempt(lambda row: self._summary(row, shape), row)
+                results.append(READ if why is None else (None, why))
+                if summary is not None:
+                    dtype, levels[place], key = summary
+                    dtypes.append(dtype)
+                    keys.append(key)
+        raise_for(names, results, KIND)
+        self._facts = _Facts(shape, common_dtype(names, dtypes, KIND), levels, keys)
         return self._facts
 
     def _shape_of(self, row):

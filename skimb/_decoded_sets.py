@@ -3,6 +3,9 @@
 Images are named in messages: files by their paths, other images by their numbers.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
@@ -154,9 +157,24 @@ def raise_for(names, results, kind="files"):
         )
 
 
+class _Numbers(Sequence):
+    """Names of images by their numbers, which are made when they are asked for."""
+
+    def __init__(self, n_images):
+        self.n_images = n_images
+
+    def __len__(self):
+        return self.n_images
+
+    def __getitem__(self, place) -> Any:
+        if place >= self.n_images:
+            raise IndexError(place)
+        return f"number {place}"
+
+
 def numbered(n_images):
     """Return names for images that have none: their numbers, counted from 0."""
-    return [f"number {place}" for place in range(n_images)]
+    return _Numbers(n_images)
 
 
 def named(words):

@@ -601,6 +601,7 @@ def displayed_images(X, indices, *, image_shape=None, channels=None):
         all others, and dim ones (such as those of 4 bits), are scaled to the range of all returned
         images together.
     """
+    X = view_of(X, channels=channels)
     chosen = safe_indexing(X, np.asarray(indices, dtype=np.intp))
     if is_paths(X):
         images = [read_images([path], image_shape=image_shape)[0] for path in as_paths(chosen)]

@@ -94,7 +94,7 @@ def pil_pixels(X, image_shape=None):
             attempt(lambda image: decode_image(image, image_shape)[0], image) for image in images
         ]
     raise_for(names, found, "images")
-    pixels = [image for image, _ in found]
+    pixels: list[Any] = [image for image, _ in found]
     dtype = common_dtype(names, [image.dtype for image in pixels], "images")
     return np.stack([image.astype(dtype, copy=False) for image in pixels])
 

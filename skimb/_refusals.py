@@ -143,7 +143,7 @@ def refuse_columns_of_strings(X, estimator):
         If it has a column of strings.
     """
     is_objects = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind == "O"
-    frame = pd.DataFrame(X) if is_objects else X
+    frame: Any = pd.DataFrame(X) if is_objects else X
     if not isinstance(frame, pd.DataFrame) or frame.shape[1] < 2 or len(frame) == 0:
         return
     are_paths = [_holds_paths(frame.iloc[:, place]) for place in range(frame.shape[1])]

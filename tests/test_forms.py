@@ -658,9 +658,10 @@ def test_any_array_with_slices_is_read_as_a_view_batch_by_batch():
 def test_flat_rows_in_files_are_read_as_flat_rows_in_memory(tmp_path):
     rows = GREY.reshape(N, -1)
     X = hdf5(rows, tmp_path)
-    for params in ({}, {"image_shape": (1, 6, 5)}):
-        model = CNNClassifier(**QUICK, **params).fit(rows, LABELS)
-        other = CNNClassifier(**QUICK, **params).fit(X, LABELS)
+    for image_shape in (None, (1, 6, 5)):
+        params = QUICK | {"image_shape": image_shape}
+        model = CNNClassifier(**params).fit(rows, LABELS)
+        other = CNNClassifier(**params).fit(X, LABELS)
         np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(rows))
         np.testing.assert_array_equal(other.predict_proba(rows), model.predict_proba(X))
         assert other.n_features_in_ == model.n_features_in_
