@@ -87,14 +87,15 @@ def column_values(X) -> Any:
 
     Returns
     -------
-    ndarray of shape (n,) or, for frames of several columns, (n, d); or X
+    ndarray of shape (n,), or X; a frame of several columns is not converted
     """
-    X = as_pandas(X)
-    if not hasattr(X, "iloc"):
+    if not (hasattr(X, "iloc") or is_foreign(X)):
         return X
-    # The values of a whole frame would be copied into one array.
-    is_column = X.ndim == 2 and X.shape[1] == 1
-    return X.iloc[:, 0].to_numpy() if is_column else X.to_numpy()
+    shape = getattr(X, "shape", ())
+    if len(shape) == 2 and shape[1] != 1:
+        return X
+    X = as_pandas(X)
+    return (X.iloc[:, 0] if X.ndim == 2 else X).to_numpy()
 
 
 def rows_of_foreign(X, indices):

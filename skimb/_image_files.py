@@ -15,7 +15,7 @@ from skimb._decoded_sets import (
     raise_for,
     wanted_shape,
 )
-from skimb._frames import column_values
+from skimb._frames import as_pandas, column_values
 from skimb._image_decoding import decode, look, strict
 from skimb._image_source import ImageSource
 
@@ -80,7 +80,8 @@ def _listed(paths: Any):
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
     else:
-        paths = column_values(paths)
+        paths = as_pandas(column_values(paths))
+        paths = paths.to_numpy() if hasattr(paths, "iloc") else paths
     if isinstance(paths, dict | set | frozenset | bytes):
         raise ValueError(
             "`paths` must be a list, array, Series or one-column frame of paths, which has an "

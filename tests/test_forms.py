@@ -11,15 +11,17 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import cross_val_score, train_test_split
 from torch.utils.data import Dataset
 
 from skimb import _stored_arrays
-from skimb._images import fit_images, read_source
+from skimb._groups import sample_groups
+from skimb._images import displayed_images, fit_images, read_source
 from skimb.datasets import DatasetImages, ImageSource, StoredImages
 from skimb.model_selection import LossSearchCV
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
 from skimb.over_sampling import SMOTE, RandomOverSampler, apply_plan
+from skimb.study import compare
 from skimb.under_sampling import EmbeddedSampler, RandomUnderSampler
 
 QUICK: dict[str, Any] = {"max_epochs": 1, "batch_size": 16, "random_state": 0}
@@ -179,6 +181,15 @@ PILLOW = {
 HUB = {
     "a Dataset of Hugging Face": lambda X, folder: DatasetImages(hub_dataset(X), "picture"),
     "a column of such a Dataset": lambda X, folder: hub_dataset(X)["picture"],
+    "a Dataset of numpy": lambda X, folder: DatasetImages(
+        hub_dataset(X).with_format("numpy"), "picture"
+    ),
+    "a Dataset with a transform": lambda X, folder: DatasetImages(
+        hub_dataset(X).with_transform(
+            lambda rows: {"picture": [np.asarray(image) for image in rows["picture"]]}
+        ),
+        "picture",
+    ),
 }
 #: Other forms of a list of paths.
 COLUMNS = {
@@ -187,6 +198,9 @@ COLUMNS = {
     "an array of paths": np.array,
     "a Series of paths": pd.Series,
     "a Series of pyarrow strings": lambda paths: pd.Series(paths, dtype=arrow_strings()),
+    "a Series of arrow strings": lambda paths: pd.Series(
+        paths, dtype=pd.ArrowDtype(pytest.importorskip("pyarrow").string())
+    ),
     "a frame of paths": lambda paths: pd.DataFrame({"path": paths}),
     "a Series of polars": polars_series,
     "a frame of polars": lambda paths: polars_series(paths).to_frame(),
@@ -710,6 +724,64 @@ def test_hdf5_files_that_other_processes_cannot_open_are_refused(tmp_path):
         assert CNNClassifier(**QUICK).fit(view, LABELS).image_shape_ == (3, 6, 5)
         with pytest.raises(ValueError, match="not on disk"):
             pickle.dumps(view)
+
+
+@pytest.mark.slow
+def test_a_view_of_hdf5_goes_through_the_processes_of_scikit_learn(tmp_path):
+    X = StoredImages(hdf5(RGB, tmp_path))
+    scores = [
+        cross_val_score(CNNClassifier(**QUICK), images, RGB_LABELS, cv=2, n_jobs=n_jobs)
+        for images, n_jobs in ((RGB, None), (X, None), (X, 2))
+    ]
+    np.testing.assert_array_equal(scores[1:], [scores[0]] * 2)
+
+
+@pytest.mark.parametrize("form", ["HDF5", "zarr", "images of Pillow", "a column of such a Dataset"])
+def test_images_of_every_form_are_shown(form, tmp_path):
+    X = KINDS[form](RGB, tmp_path)
+    for image, shown in zip(RGB[[5, 2]], displayed_images(X, [5, 2]), strict=True):
+        # Grey values are stretched, colours are not.
+        np.testing.assert_allclose(shown, image, atol=130)
+        assert shown.shape == image.shape
+    found = displayed_images(StoredImages(RGB), [5, 2])
+    np.testing.assert_array_equal(displayed_images(X, [5, 2]), found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["HDF5", "a column of such a Dataset", "images of Pillow"])
+def test_strategies_are_compared_on_every_form(form, tmp_path):
+    def table(X):
+        estimator = CNNClassifier(max_epochs=1, batch_size=16, augmentation=None)
+        params = {"strategies": ["class_weight"], "cv": 2, "random_state": 0}
+        return compare(X, RGB_LABELS, estimator=estimator, **params).table
+
+    pd.testing.assert_frame_equal(
+        table(KINDS[form](RGB, tmp_path)).drop(columns="seconds", level=0, errors="ignore"),
+        table(RGB).drop(columns="seconds", level=0, errors="ignore"),
+    )
+
+
+def test_the_keys_of_equal_images_are_equal_in_every_form(tmp_path):
+    images = np.concatenate([RGB[:4], RGB[:2]])
+    for form in KINDS:
+        (tmp_path / form).mkdir()
+        X = KINDS[form](images, tmp_path / form)
+        if "polars" not in form and "pyarrow" not in form:
+            assert sample_groups(X).tolist() == [0, 1, 2, 3, 0, 1]
+
+
+@pytest.mark.parametrize("form", ["images of Pillow", "Path objects", "arrays"])
+def test_the_images_of_a_column_of_a_frame_may_have_every_form_of_a_column(form, tmp_path):
+    paths = saved(tmp_path, RGB, "png")
+    column = {"images of Pillow": pil(RGB), "Path objects": [*map(Path, paths)], "arrays": [*RGB]}
+    age = np.arange(N)
+    wanted = CNNClassifier(image_column="image", **QUICK)
+    wanted.fit(pd.DataFrame({"image": paths, "age": age}), RGB_LABELS)
+    frame = pd.DataFrame({"image": column[form], "age": age})
+    model = CNNClassifier(image_column="image", **QUICK).fit(frame, RGB_LABELS)
+    np.testing.assert_array_equal(
+        model.predict_proba(frame), wanted.predict_proba(frame.assign(image=paths))
+    )
 
 
 # ------------------------------------------------------------------------- data sets
