@@ -17,14 +17,11 @@ from skimb._decoded_sets import (
     raise_for,
     wanted_shape,
 )
-from skimb._image_decoding import decode_image, look_at_image, strict
+from skimb._image_decoding import check_colours, decode_image, look_at_image, strict
 from skimb._image_layout import read_layout
 from skimb._image_source import ImageSource, check_image_shape, digest
 
 __all__ = ["DatasetImages", "images_of_column", "is_dataset", "is_dataset_column"]
-
-#: The word for the images in messages.
-KIND = "images"
 
 #: The result of an image that can be read.
 READ = None, None
@@ -107,6 +104,8 @@ class DatasetImages(ImageSource):
     array([20, 40], dtype=uint8)
     """
 
+    noun = "images"
+
     def __init__(self, dataset, column: Any = "image", *, image_shape=None, channels=None):
         if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
             raise ValueError(
@@ -151,14 +150,16 @@ class DatasetImages(ImageSource):
     def _known(self):
         if self._facts is not None:
             return self._facts
-        names, shape = numbered(len(self)), self._wanted
+        names, shape = numbered(self._rows), self._wanted
         levels, keys, dtypes, results = np.empty((len(self), 3)), [], [], []
         with strict():
             if shape is None:
                 # Equal shapes are one object: there may be many images.
                 looks: dict = {}
                 found = (attempt(self._shape_of, row) for row in self._rows)
-                shape = common_shape(names, [looks.setdefault(look, look) for look in found], KIND)
+                shape = common_shape(
+                    names, [looks.setdefault(look, look) for look in found], self.noun
+                )
             # The pixels are dropped at once: those of all images would fill the memory.
             for place, row in enumerate(self._rows):
                 summary, why = attempt(lambda row: self._summary(row, shape), row)
@@ -167,8 +168,8 @@ class DatasetImages(ImageSource):
                     dtype, levels[place], key = summary
                     dtypes.append(dtype)
                     keys.append(key)
-        raise_for(names, results, KIND)
-        self._facts = _Facts(shape, common_dtype(names, dtypes, KIND), levels, keys)
+        raise_for(names, results, self.noun)
+        self._facts = _Facts(shape, common_dtype(names, dtypes, self.noun), levels, keys)
         return self._facts
 
     def _shape_of(self, row):
@@ -247,6 +248,10 @@ class DatasetImages(ImageSource):
                 images[place] = pixels
         return images
 
+    def names(self):
+        """Return the numbers of the items as names."""
+        return numbered(self._rows)
+
     def keys(self):
         """Return digests of the images, of which each is decoded once."""
         return self._known().keys
@@ -282,6 +287,7 @@ class DatasetImages(ImageSource):
                 raise ValueError(f"it has no {self.column!r}, but {sorted(map(str, item))}")
             image = item[self.column]
         if isinstance(image, Image.Image):
+            check_colours(image)
             return image
         if isinstance(image, dict | str | bytes) or image is None:
             raise ValueError(

@@ -160,21 +160,29 @@ def raise_for(names, results, kind="files"):
 class _Numbers(Sequence):
     """Names of images by their numbers, which are made when they are asked for."""
 
-    def __init__(self, n_images):
-        self.n_images = n_images
+    def __init__(self, numbers):
+        self.numbers = numbers
 
     def __len__(self):
-        return self.n_images
+        return len(self.numbers)
 
     def __getitem__(self, place) -> Any:
-        if place >= self.n_images:
-            raise IndexError(place)
-        return f"number {place}"
+        return f"number {self.numbers[place]}"
 
 
-def numbered(n_images):
-    """Return names for images that have none: their numbers, counted from 0."""
-    return _Numbers(n_images)
+def numbered(numbers):
+    """Return names for images that have none.
+
+    Parameters
+    ----------
+    numbers : sequence of n int
+        Their numbers, counted from 0.
+
+    Returns
+    -------
+    sequence of n str
+    """
+    return _Numbers(numbers)
 
 
 def named(words):

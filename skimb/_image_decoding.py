@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 __all__ = [
     "CHANNEL_MODES",
+    "check_colours",
     "decode",
     "decode_image",
     "image_endings",
@@ -130,8 +131,7 @@ def decode_image(image, image_shape):
     Parameters
     ----------
     image : PIL.Image.Image
-        An image of any mode. It has the depth of its mode: Pillow itself keeps 8 bits per channel
-        of colours of 16 bits.
+        An image of any mode, whose depth is that of its mode.
     image_shape : tuple of int
         The shape ``(C, H, W)`` to convert and resize to.
 
@@ -148,9 +148,35 @@ def decode_image(image, image_shape):
     try:
         if image.mode in ("I", "F") or image.mode.startswith("I;16"):
             return _with_levels(_deep_greys(image), image_shape)
+        # Once the pixels are loaded, only a TIFF file still tells.
+        if max(_tag(image, BITS_PER_SAMPLE, 1)) > 8 or ";16" in str(_raw_mode(image)):
+            raise ValueError(
+                "its file has 16 bits per channel, of which Pillow keeps 8; give paths"
+            )
         return _shallow_pixels(image, image_shape)
     except BROKEN as exc:
         raise ValueError(f"broken: {exc}") from exc
+
+
+def check_colours(image):
+    """Refuse an opened image with colours of 16 bits, of which Pillow would keep 8.
+
+    Call it before anything else: once the pixels are loaded, only TIFF files still tell.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        The image.
+
+    Raises
+    ------
+    ValueError
+        If its file has such colours.
+    """
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return
+    if max(_tag(image, BITS_PER_SAMPLE, 1)) > 8 or ";16" in str(_raw_mode(image)):
+        raise ValueError("its file has 16 bits per channel, of which Pillow keeps 8; give its path")
 
 
 def _shallow_pixels(image, image_shape):
@@ -207,7 +233,9 @@ def look_at_image(image):
 
 def _raw_mode(image):
     """Return the layout of the pixels in the file, as Pillow names it."""
-    arguments = image.tile[0].args if image.tile else ""
+    # Images that were made in memory, or are loaded, have no tiles.
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0].args if tiles else ""
     return arguments[0] if isinstance(arguments, tuple) and arguments else arguments
 
 

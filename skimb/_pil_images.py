@@ -14,7 +14,7 @@ from skimb._decoded_sets import (
     wanted_shape,
 )
 from skimb._frames import column_values
-from skimb._image_decoding import decode_image, look_at_image, strict
+from skimb._image_decoding import check_colours, decode_image, look_at_image, strict
 from skimb._image_source import digest
 
 __all__ = ["as_pil", "is_pil_images", "pil_keys", "pil_list", "pil_pixels"]
@@ -84,7 +84,8 @@ def pil_pixels(X, image_shape=None):
         some images have 8 bits per channel and others more.
     """
     images = pil_list(X)
-    names = numbered(len(images))
+    names = numbered(range(len(images)))
+    raise_for(names, [attempt(check_colours, image) for image in images], "images")
     with strict():
         if image_shape is None:
             looks = [attempt(look_at_image, image) for image in images]

@@ -51,6 +51,8 @@ def refuse_no_samples(X, name="X"):
     if isinstance(X, Mapping):
         key = next(iter(X), "key")
         raise ValueError(f"{name} is a {kind}. {wanted}, such as {name}[{key!r}].")
+    if _is_of("zarr", "Group", X):
+        raise ValueError(f"{name} is a Group of zarr. Give one of its arrays: {name}['images'].")
     if isinstance(X, set | frozenset):
         raise ValueError(f"{name} is a {kind}, which has no order. {wanted}.")
     if _is_of("polars", "LazyFrame", X):

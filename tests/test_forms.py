@@ -2,6 +2,8 @@
 
 import io
 import pickle
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -587,6 +589,43 @@ def test_images_of_eight_bits_among_deep_ones_are_refused(view):
         CNNClassifier(**QUICK).fit(X, LABELS)
 
 
+def test_images_of_a_data_set_outside_of_the_range_are_named_by_their_numbers():
+    items = pil(DEEP)
+    items[7] = Image.fromarray(np.full((6, 5), 9000, np.uint16))
+    images = DatasetImages(Pairs(items))
+    with pytest.raises(ValueError, match=r"1 of 20 images have .*: number 7 \(9000 to 9000\)"):
+        CNNClassifier(value_range=(0, 4095), **QUICK).fit(images[4:], LABELS[4:])
+    clf = CNNClassifier(**QUICK).fit(images[8:], LABELS[8:])
+    with pytest.warns(UserWarning, match=r"of 8 images have pixels beyond .* number 7 \(9000"):
+        clf.predict(images[:8])
+
+
+def test_colours_of_sixteen_bits_that_pillow_would_cut_are_refused(tmp_path):
+    values = np.arange(36, dtype=np.uint16).reshape(3, 4, 3) * 1000
+    paths = [write_png(tmp_path / f"{i}.png", values + i) for i in range(2)]
+    np.testing.assert_array_equal(np.asarray(read_source(paths))[1], values + 1)
+    for view in (list, DatasetImages):
+        with Image.open(paths[0]) as opened:
+            X = view([opened])
+            with pytest.raises(ValueError, match="16 bits per channel, of which Pillow keeps 8"):
+                read_source(X)
+
+
+def write_png(path, values):
+    """Write colours of 16 bits as a PNG file, which Pillow cannot."""
+    height, width, _ = values.shape
+
+    def chunk(kind, data):
+        checked = kind + data
+        return struct.pack(">I", len(data)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    return str(path)
+
+
 WIDE = {
     "int32": (GREY.astype(np.int32) * 1000 - 70_000),
     "uint32": (GREY.astype(np.uint32) * 1000),
@@ -727,6 +766,7 @@ def test_hdf5_files_that_other_processes_cannot_open_are_refused(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_view_of_hdf5_goes_through_the_processes_of_scikit_learn(tmp_path):
     X = StoredImages(hdf5(RGB, tmp_path))
     scores = [
@@ -923,6 +963,10 @@ REFUSED = {
     "an HDF5 file": (
         lambda folder: hdf5(GREY, folder).file,
         r"X is a File\. .*X\['images'\]",
+    ),
+    "a group of zarr": (
+        lambda folder: pytest.importorskip("zarr").open_group(folder / "images.zarr", mode="w"),
+        r"X is a Group of zarr\. Give one of its arrays",
     ),
     "images of two sizes": (
         lambda folder: [*pil(GREY)[:-1], Image.new("L", (9, 9))],

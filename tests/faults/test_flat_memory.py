@@ -108,7 +108,6 @@ SCRIPT = """
     ("kind", "dtype"),
     [
         ("map", "uint8"),
-        ("map", "uint16"),
         ("map", "float32"),
         ("HDF5", "float32"),
         ("zarr", "uint8"),
