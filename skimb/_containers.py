@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import sparse
 
 from skimb._dataset_images import images_of_column, is_dataset_column
-from skimb._frames import as_pandas, in_library_of, is_foreign, rows_of_foreign
+from skimb._frames import as_pandas, is_foreign, rows_of_foreign, with_made_rows
 from skimb._image_source import ImageSource
 from skimb._lazy_rows import ResampledRows, is_array, is_lazy
 from skimb._params import safe_indexing
@@ -239,7 +239,9 @@ def in_container(given, rows: Any, origin) -> Any:
     if is_foreign(given):
         if not is_made.any():
             return rows_of_foreign(given, origin)
-        return in_library_of(given, in_container(as_pandas(given), rows, origin))
+        made = rows.loc[is_made] if hasattr(rows, "iloc") else np.asarray(rows)[is_made]
+        places = np.where(is_made, len(given) + np.cumsum(is_made) - 1, origin)
+        return with_made_rows(given, made, places)
     if isinstance(rows, ImageSource):
         return rows
     if is_lazy(rows) and is_array(given):
@@ -334,7 +336,7 @@ def columns_without_numbers(X: Any):
     list of str
     """
     is_object = isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype.kind == "O"
-    frame: Any = pd.DataFrame(X) if is_object else X
+    frame: Any = pd.DataFrame(X) if is_object else as_pandas(X)
     if not isinstance(frame, pd.DataFrame):
         return []
     return [

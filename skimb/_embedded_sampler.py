@@ -37,7 +37,7 @@ class EmbeddedSampler(ImageSampler):
         Maps images to points. A clone is fitted on X and y and transforms all samples; wrap a
         fitted embedder in `sklearn.frozen.FrozenEstimator`. An embedder that does not read images
         gets flattened samples. None: the pixels are the points. Image files need an embedder that
-        reads them.
+        reads them; of a frame with further columns, a `ColumnTransformer` takes those that count.
     random_state : int, RandomState instance or None, default=None
         The source of the seeds of `sampler` and `embedder`, if they have none.
     lazy : bool, default=False

@@ -1,41 +1,91 @@
-"""Frames and columns of other libraries than pandas: polars, pyarrow.
+"""Frames and columns of other libraries than pandas: polars, pyarrow; and frames with any text.
 
 An object of these libraries is recognised without an import: if a library is not imported yet, X
 cannot be an object of it.
 """
 
 import sys
+from functools import wraps
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 __all__ = [
     "as_pandas",
+    "as_pyarrow",
     "column_values",
-    "in_library_of",
+    "in_schema_of",
     "is_foreign",
     "is_polars",
+    "is_pyarrow",
     "rows_of_foreign",
+    "with_any_text",
+    "with_made_rows",
 ]
 
 
+def with_any_text(function):
+    """Let a function make frames of pandas with any text in them.
+
+    Where pyarrow is installed, pandas keeps text in UTF-8, which the names of some files do not
+    have.
+
+    Parameters
+    ----------
+    function : callable
+        It returns a frame, and may be called twice.
+
+    Returns
+    -------
+    callable
+    """
+
+    @wraps(function)
+    def made(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except UnicodeEncodeError:
+            with pd.option_context("mode.string_storage", "python"):
+                return function(*args, **kwargs)
+
+    return made
+
+
 def is_polars(X):
-    """Tell whether X is a frame or a Series of polars, without importing it."""
+    """Tell whether X is a frame or a Series of polars, without importing it.
+
+    Parameters
+    ----------
+    X : object
+        Samples as they were given.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    ValueError
+        If it is a frame of polars that is not computed yet.
+    """
     polars = sys.modules.get("polars")
+    if polars is not None and isinstance(X, polars.LazyFrame):
+        raise ValueError("X is a LazyFrame, whose rows are not computed yet. Give X.collect().")
     return polars is not None and isinstance(X, polars.DataFrame | polars.Series)
 
 
-def _is_pyarrow(X):
+def is_pyarrow(X):
     """Tell whether X is an array or a table of pyarrow, without importing it."""
     pyarrow = sys.modules.get("pyarrow")
     return pyarrow is not None and isinstance(
-        X, pyarrow.Array | pyarrow.ChunkedArray | pyarrow.Table | pyarrow.RecordBatch
+        X, pyarrow.Array | pyarrow.ChunkedArray | pyarrow.Table
     )
 
 
 def is_foreign(X):
     """Tell whether X is a frame or a column of polars or pyarrow."""
-    return is_polars(X) or _is_pyarrow(X)
+    return is_polars(X) or is_pyarrow(X)
 
 
 def as_pandas(X) -> Any:
@@ -54,7 +104,7 @@ def as_pandas(X) -> Any:
     -----
     The method ``to_pandas`` of polars needs pyarrow, which users of polars need not have.
     """
-    if _is_pyarrow(X):
+    if is_pyarrow(X):
         return X.to_pandas()
     if not is_polars(X):
         return X
@@ -75,6 +125,31 @@ def _as_series(column):
         return pd.Series(column.to_numpy(), name=name)
     # Strings, booleans, and objects such as arrays.
     return pd.Series(column.to_list(), name=name, dtype=None if len(column) else object)
+
+
+def in_schema_of(made, given) -> Any:
+    """Return samples as a frame of polars with the columns and dtypes of another.
+
+    Parameters
+    ----------
+    made : ndarray of numbers of shape (m, d), or DataFrame of pandas
+        Numbers are rounded where a column holds integers.
+    given : polars.DataFrame of d columns
+        The frame whose names and dtypes are used.
+
+    Returns
+    -------
+    polars.DataFrame of shape (m, d)
+    """
+    polars = sys.modules["polars"]
+    columns = []
+    for (name, dtype), (_, column) in zip(
+        given.schema.items(), pd.DataFrame(made).items(), strict=True
+    ):
+        is_to_round = dtype.is_integer() and column.dtype.kind == "f"
+        values = np.rint(column.to_numpy()) if is_to_round else column.tolist()
+        columns.append(polars.Series(name, values).cast(dtype))
+    return polars.DataFrame(columns)
 
 
 def column_values(X) -> Any:
@@ -103,7 +178,7 @@ def rows_of_foreign(X, indices):
 
     Parameters
     ----------
-    X : DataFrame, Series, Array, ChunkedArray, Table or RecordBatch
+    X : DataFrame, Series, Array, ChunkedArray or Table
         Of polars or pyarrow.
     indices : ndarray of shape (m,), int
         Which rows, in which order; they may repeat.
@@ -115,28 +190,46 @@ def rows_of_foreign(X, indices):
     return X[indices.tolist()] if is_polars(X) else X.take(indices)
 
 
-def in_library_of(given, values):
-    """Return a frame or a Series of pandas in the library, and with the dtypes, of another.
+def with_made_rows(given, made, places) -> Any:
+    """Return rows of a frame of polars or a table of pyarrow, and rows that were made.
 
     Parameters
     ----------
-    given : DataFrame, Series, Array, ChunkedArray, Table or RecordBatch
-        Of polars or pyarrow.
+    given : polars.DataFrame or pyarrow.Table of n rows
+        Its rows are unchanged.
+    made : ndarray of numbers of shape (k, d), or DataFrame of pandas
+        The rows that were made; they get the dtypes of `given`.
+    places : ndarray of shape (m,), int
+        For each row to return, its place among the rows of `given`, followed by those of `made`.
+
+    Returns
+    -------
+    The same container of m rows
+    """
+    if is_polars(given):
+        return sys.modules["polars"].concat([given, in_schema_of(made, given)])[places]
+    frame = pd.DataFrame(np.asarray(made), columns=given.column_names)
+    return sys.modules["pyarrow"].concat_tables([given, as_pyarrow(frame, given)]).take(places)
+
+
+def as_pyarrow(values, given):
+    """Return a frame or a Series of pandas with the types of a table or an array of pyarrow.
+
+    Parameters
+    ----------
     values : DataFrame or Series
-        Of pandas, with the columns of `given`.
+        Of pandas; floats are rounded where `given` holds integers.
+    given : pyarrow.Table, Array or ChunkedArray
 
     Returns
     -------
     The container of `given`
     """
-    if is_polars(given):
-        polars = sys.modules["polars"]
-        if hasattr(given, "columns"):
-            columns = {name: values[name].to_list() for name in given.columns}
-            return polars.DataFrame(columns, schema=given.schema, strict=False)
-        return polars.Series(given.name, values.to_list(), dtype=given.dtype, strict=False)
     pyarrow = sys.modules["pyarrow"]
-    if isinstance(given, pyarrow.Table | pyarrow.RecordBatch):
-        return type(given).from_pandas(values, schema=given.schema, preserve_index=False)
-    made = pyarrow.array(values.to_list(), type=given.type)
+    if hasattr(given, "column_names"):
+        columns = [as_pyarrow(values[name], given[name]) for name in given.column_names]
+        return pyarrow.table(columns, schema=given.schema)
+    if pyarrow.types.is_integer(given.type) and values.dtype.kind == "f":
+        values = values.round()
+    made = pyarrow.array(values, type=given.type, from_pandas=True, safe=False)
     return pyarrow.chunked_array([made]) if isinstance(given, pyarrow.ChunkedArray) else made

@@ -18,6 +18,7 @@ from sklearn.metrics import _scorer
 from sklearn.utils import _param_validation, _safe_indexing, validation
 
 __all__ = [
+    "GRIDS",
     "BaseScorer",
     "HasMethods",
     "Interval",

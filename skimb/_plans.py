@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from skimb._containers import column_like, plain_rows, select_rows
-from skimb._frames import as_pandas, in_library_of, is_foreign, rows_of_foreign
+from skimb._frames import as_pandas, as_pyarrow, is_polars, is_pyarrow
 from skimb._lazy_rows import ResampledRows, blend_into
 from skimb._rounding import is_integer
 from skimb._unpacking import as_array
@@ -22,6 +22,7 @@ __all__ = [
     "append_rows",
     "apply_plan",
     "hold_rows",
+    "indexed_as",
     "interpolate_rows",
     "origin_of",
     "sample_indices",
@@ -60,6 +61,37 @@ def origin_of(sampler):
     origin = np.array(sampler.sample_indices_, dtype=np.intp)
     origin[len(origin) - len(getattr(sampler, "parents_", ())) :] = -1
     return origin
+
+
+def indexed_as(sampler, selected, given, origin):
+    """Return a frame or Series with the index that imbalanced-learn gives it.
+
+    Over-samplers number their samples from 0, even where none is added; others keep the labels of
+    the samples that stay, even where one is drawn twice.
+
+    Parameters
+    ----------
+    sampler : sampler
+        The fitted sampler.
+    selected : object of m samples
+        What it returned; only frames and Series of pandas have an index.
+    given : object
+        The samples that it got.
+    origin : ndarray of shape (m,), int
+        For each returned sample its index among those; negative if it was made.
+
+    Returns
+    -------
+    object
+    """
+    if not (hasattr(selected, "iloc") and hasattr(given, "iloc")):
+        return selected
+    kind = getattr(getattr(sampler, "sampler_", sampler), "_sampling_type", None)
+    if kind == "over-sampling":
+        return selected.reset_index(drop=True)
+    if kind in ("under-sampling", "clean-sampling") and np.all(origin >= 0):
+        return selected.set_axis(given.index[origin])
+    return selected
 
 
 def interpolate_rows(X, first, second, gaps, *, chosen=None, lazy=False) -> Any:
@@ -182,7 +214,8 @@ def apply_plan(sampler, values: Any) -> Any:
     sampler : sampler, list of samplers or Pipeline of samplers
         They are fitted by ``fit_resample``. Several of them were applied in sequence.
     values : array-like of shape (n, ...), sparse matrix, Series or frame
-        One entry for each sample of the X that the (first) sampler got.
+        One entry for each sample of the X that the (first) sampler got. Series and frames are those
+        of pandas or polars.
 
     Returns
     -------
@@ -220,10 +253,9 @@ def apply_plan(sampler, values: Any) -> Any:
             "`sample_indices_`. Call `fit_resample` first; a sampler that makes samples up without "
             "naming their parents cannot be followed."
         )
-    given = values
-    if is_foreign(values):
-        values = as_pandas(values)
-    if not (hasattr(values, "iloc") or sparse.issparse(values)):
+    if is_pyarrow(values):
+        return as_pyarrow(apply_plan(sampler, as_pandas(values)), values)
+    if not (hasattr(values, "iloc") or sparse.issparse(values) or is_polars(values)):
         values = _entries(values)
     parents = getattr(sampler, "parents_", np.empty((0, 2), dtype=np.intp))
     n_rows, n_made = values.shape[0], len(parents)
@@ -235,13 +267,11 @@ def apply_plan(sampler, values: Any) -> Any:
             f"`values` must have an entry for each sample that {type(sampler).__name__} got: "
             f"{wanted}. Got {n_rows}."
         )
-    if n_made == 0 and is_foreign(given):
-        return rows_of_foreign(given, indices)
-    if is_foreign(given):
-        return in_library_of(given, apply_plan(sampler, values))
-    followed = select_rows(values, indices)
+    followed = indexed_as(sampler, select_rows(values, indices), values, indices)
     if n_made == 0:
         return followed
+    if is_polars(values):
+        return _blended_polars(sampler, values, followed)
     if hasattr(values, "columns"):
         for place, column in enumerate(values.columns):
             followed.isetitem(place, apply_plan(sampler, values.iloc[:, place]).rename(column))
@@ -258,6 +288,17 @@ def apply_plan(sampler, values: Any) -> Any:
         made = column_like(blended, values).rename(followed.name)
         return made.set_axis(followed.index)
     return blended
+
+
+def _blended_polars(sampler, values, followed):
+    """Return a followed frame or Series of polars whose floats are interpolated."""
+    if hasattr(values, "columns"):
+        columns = [apply_plan(sampler, values.get_column(name)) for name in values.columns]
+        return followed.with_columns(columns)
+    if not values.dtype.is_float():
+        return followed
+    blended = apply_plan(sampler, values.to_numpy())
+    return type(values)(values.name, blended).cast(values.dtype)
 
 
 def _entries(values):

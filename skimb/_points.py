@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.compose import ColumnTransformer
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils import check_random_state
 
 from skimb._image_files import is_paths
@@ -69,7 +72,9 @@ class Points:
         members = self.X if rows is None else safe_indexing(self.X, rows)
         if self.embedder is None:
             return _values(members)
-        points = np.asarray(self.embedder.transform(_readable(members, self.embedder)))
+        points = self.embedder.transform(_readable(members, self.embedder))
+        # A ColumnTransformer with many categories gives a sparse matrix.
+        points = points.toarray() if sparse.issparse(points) else np.asarray(points)
         if points.ndim != 2 or len(points) != len(members):
             raise ValueError(
                 "`embedder` must turn n samples into an array of shape (n, d). "
@@ -92,17 +97,37 @@ def _values(X):
 
 def _readable(X, embedder):
     """Return samples as an embedder reads them: as they are, or flat."""
-    if is_paths(X) and not takes_images(embedder):
+    parts = _first_parts(embedder)
+    # A ColumnTransformer takes the column of paths out of a frame.
+    reads_paths = any(_takes_images(part) or isinstance(part, ColumnTransformer) for part in parts)
+    if is_paths(X) and not reads_paths:
         raise ValueError(
             f"X holds paths, and `embedder`={embedder!r} reads numbers. Give one that "
             "reads image files, or read them first: skimb.datasets.read_images(paths, "
             "image_shape=...)."
         )
-    if is_pil_images(X) and not takes_images(embedder):
+    reads_images = all(_takes_images(part) for part in parts)
+    if is_pil_images(X) and not reads_images:
         return _flat(pil_pixels(X))
-    if not is_array(X) or takes_images(embedder):
+    if not is_array(X) or reads_images:
         return X
     return _flat(X)
+
+
+def _first_parts(embedder):
+    """Return the transformers that read X itself: in a Pipeline this is the first step."""
+    if isinstance(embedder, FrozenEstimator):
+        return _first_parts(embedder.estimator)
+    if isinstance(embedder, Pipeline):
+        return _first_parts(embedder.steps[0][1])
+    if isinstance(embedder, FeatureUnion):
+        return [part for _, step in embedder.transformer_list for part in _first_parts(step)]
+    return [embedder]
+
+
+def _takes_images(part):
+    # "passthrough" and "drop" are no estimators.
+    return not isinstance(part, str | None) and takes_images(part)
 
 
 def _flat(X):

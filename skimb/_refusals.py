@@ -55,8 +55,6 @@ def refuse_no_samples(X, name="X"):
         raise ValueError(f"{name} is a Group of zarr. Give one of its arrays: {name}['images'].")
     if isinstance(X, set | frozenset):
         raise ValueError(f"{name} is a {kind}, which has no order. {wanted}.")
-    if _is_of("polars", "LazyFrame", X):
-        raise ValueError(f"{name} is a LazyFrame of polars. Give {name}.collect().")
     if _is_of("datasets", "IterableDataset", X):
         raise ValueError(
             f"{name} is an IterableDataset, which has no length. Give a Dataset as "

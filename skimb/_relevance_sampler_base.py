@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import RegressorTags, check_array, column_or_1d
 
 from skimb._containers import in_container, like, plain_rows, plain_target, select_rows
-from skimb._frames import in_library_of, is_foreign
+from skimb._frames import as_pandas, as_pyarrow, is_polars, is_pyarrow
 from skimb._images import check_rows
 from skimb._params import Interval, StrOptions, check_parameters
 from skimb._plans import origin_of
@@ -158,6 +158,8 @@ class RelevanceResampler(BaseEstimator):
             input_name="y",
             estimator=self,
         )
+        # Samples are made from frames of pandas.
+        X = as_pandas(X) if self._makes_rows else X
         return self._check_rows(plain_rows(X), target), values, target
 
     def _check_rows(self, X, target) -> Any:
@@ -221,12 +223,14 @@ class RelevanceResampler(BaseEstimator):
 
 def _in_container_of(given, values, origin) -> Any:
     """Return values of the target in the container that they came in."""
-    if is_foreign(given):
-        return in_library_of(given, pd.Series(values))
     if isinstance(given, pd.DataFrame) and isinstance(values, pd.Series):
         return values.to_frame()
+    is_chosen = np.all(origin >= 0)
+    if is_pyarrow(given):
+        return as_pyarrow(pd.Series(values), given)
+    if is_polars(given):
+        return given[origin] if is_chosen else type(given)(given.name, np.asarray(values))
     if isinstance(given, list | tuple):
-        is_chosen = np.all(origin >= 0)
         values = [given[row] for row in origin.tolist()] if is_chosen else values.tolist()
         return type(given)(values)
     return like(given, values)

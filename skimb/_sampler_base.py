@@ -20,7 +20,7 @@ from skimb._images import check_rows
 from skimb._lazy_rows import is_array
 from skimb._params import check_handed_in, fit_context
 from skimb._pil_images import is_pil_images
-from skimb._plans import origin_of, sample_indices
+from skimb._plans import indexed_as, origin_of, sample_indices
 from skimb._unpacking import is_tensor
 
 __all__ = ["ImageSampler"]
@@ -105,7 +105,7 @@ class ImageSampler(BaseSampler):
         origin = self._origin()
         if np.any(origin < 0):
             _refuse_columns(getattr(self, "sampler", self), plain)
-        X_resampled = in_container(X, resampled, origin)
+        X_resampled = indexed_as(self, in_container(X, resampled, origin), X, origin)
         indices = sample_indices(self)
         if indices is None:
             # Labels are never made: any sample of the class holds it in its original form.
@@ -125,20 +125,24 @@ class ImageSampler(BaseSampler):
         if self._makes_rows:
             _refuse_columns(self, X)
         try:
-            X, y = check_rows(self, X, y, numeric=self._computes())
-        except TypeError as exc:
-            # Times and numbers have no type in common.
-            others = columns_without_numbers(X)
+            rows, y = check_rows(self, X, y, numeric=self._computes())
+            if self._computes() and isinstance(rows, np.ndarray) and rows.dtype.kind == "O":
+                # scikit-learn leaves columns of categories, and those next to them, as they are.
+                rows.astype(np.float64)
+        except (TypeError, ValueError) as exc:
+            # Times and numbers have no type in common, and strings are no numbers.
+            is_type = isinstance(exc, TypeError) or "could not convert" in str(exc)
+            others = columns_without_numbers(X) if is_type else []
             if not others:
                 raise
             raise ValueError(
                 f"{type(self).__name__} compares samples by their numbers, and these columns of X "
                 f"hold none: {', '.join(others)}. Encode or drop them, or give an `embedder`."
             ) from exc
-        if self._wants_images and sparse.issparse(X):
+        if self._wants_images and sparse.issparse(rows):
             # A frame of sparse columns: it comes out as such again.
-            X = sparse.csr_array(X).toarray()
-        return X, y, is_one_vs_all
+            rows = sparse.csr_array(rows).toarray()
+        return rows, y, is_one_vs_all
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

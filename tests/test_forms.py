@@ -467,6 +467,22 @@ def test_smote_makes_rows_of_a_polars_frame():
     np.testing.assert_allclose(followed["weight"].to_numpy(), wanted[:, 0], rtol=1e-6)
 
 
+def test_smote_makes_rows_of_a_pyarrow_table():
+    pyarrow = pytest.importorskip("pyarrow")
+    rows = np.random.RandomState(0).rand(N, 3).astype(np.float32)
+    table = pyarrow.table(dict(zip("abc", rows.T, strict=True)))
+    smote = SMOTE(random_state=0)
+    found, labels = smote.fit_resample(table, pyarrow.array(LABELS))
+    wanted, _ = SMOTE(random_state=0).fit_resample(rows, LABELS)
+    assert found.schema == table.schema
+    np.testing.assert_array_equal(found.to_pandas().to_numpy(), wanted)
+    assert labels.to_pylist() == [*LABELS, *[1] * 8]
+    followed = apply_plan(smote, pyarrow.array(np.arange(N)))
+    assert followed.to_pylist() == smote.sample_indices_.tolist()
+    weights = apply_plan(smote, pyarrow.chunked_array([rows[:5, 0], rows[5:, 0]]))
+    np.testing.assert_allclose(weights.to_numpy(), wanted[:, 0], rtol=1e-6)
+
+
 @pytest.mark.parametrize("form", ["HDF5", "a Series of polars", "a Dataset of Hugging Face"])
 def test_what_computes_with_pixels_says_how_to_read_them(form, tmp_path):
     with pytest.raises(ValueError, match=r"Read them\s+first: (numpy\.asarray|skimb\.datasets)"):
@@ -944,7 +960,7 @@ REFUSED = {
     ),
     "a LazyFrame": (
         lambda folder: pytest.importorskip("polars").LazyFrame({"path": ["a.png"]}),
-        r"LazyFrame of polars. Give X\.collect\(\)",
+        r"X is a LazyFrame, .*Give X\.collect\(\)",
     ),
     "a Dataset of Hugging Face": (
         lambda folder: hub_dataset(GREY),

@@ -361,6 +361,9 @@ def test_images_that_cannot_fit_are_refused_before_any_is_read(picture, tmp_path
         read_images([tmp_path / "a.png"], image_shape=(3, 100_000, 100_000))
     with pytest.raises(ValueError, match="asks for 10,000,000,000 pixels per image"):
         CNNClassifier(image_shape=(3, 100_000, 100_000)).fit([str(tmp_path / "a.png")] * 2, [0, 1])
+    overcommit = Path("/proc/sys/vm/overcommit_memory")
+    if overcommit.exists() and overcommit.read_text().strip() == "1":
+        pytest.skip("this system promises any amount of memory")
     with pytest.raises(ValueError, match=r"take \d+ GiB, more than can be allocated"):
         read_images([tmp_path / "a.png"] * 100_000, image_shape=(4, 9000, 9000))
 

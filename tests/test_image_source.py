@@ -35,7 +35,7 @@ class Members(ImageSource):
         return len(self.indices)
 
     def take(self, indices):
-        return Members(
+        return type(self)(
             self.path, self.indices[indices], shape=self.image_shape, dtype=self.dtype, log=self.log
         )
 
@@ -354,3 +354,24 @@ def test_files_as_a_source_are_their_paths_to_samplers(paths):
     assert files.plain_form().tolist() == files.keys() == paths
     assert list(files.contents()) == [Path(path).read_bytes() for path in paths]
     np.testing.assert_array_equal(np.asarray(files), read_images(paths))
+
+
+class NewAxis(Members):
+    """Batches with a channel axis that indexing added: its stride is zero."""
+
+    def batch(self, indices):
+        return super().batch(indices)[..., 0][..., np.newaxis]
+
+
+def test_strides_of_batches_do_not_change_the_training(digits, tmp_path):
+    X, y = digits
+    np.savez(tmp_path / "images.npz", **{str(place): image for place, image in enumerate(X)})
+    network = CNNClassifier(max_epochs=2, batch_size=32, augmentation=None, random_state=0)
+    predictions = [
+        network.fit(source, y).predict_proba(source)
+        for kind in (Members, NewAxis)
+        for source in [
+            kind(tmp_path / "images.npz", np.arange(len(X)), shape=(1, 8, 8), dtype=np.uint8)
+        ]
+    ]
+    np.testing.assert_array_equal(*predictions)

@@ -23,6 +23,7 @@ WITHOUT_TORCH = [
     "skimb.metrics",
     "skimb.over_sampling",
     "skimb.relevance",
+    "skimb.testing",
     "skimb.under_sampling",
     "skimb.__main__",
 ]

@@ -116,14 +116,18 @@ class ImageBatches(Dataset):
             images = images.astype(np.float32)
         # A source may return read-only memory, but torch needs writable memory.
         images = np.require(images, requirements=["C", "W"])
-        # Axes of length one get the strides that they have in memory: see `dataset_of`.
-        images = torch.from_numpy(images.reshape(-1).reshape(images.shape))
-        images = _batch_of(images, rows, self.beside)
+        images = _batch_of(torch.from_numpy(_plain_strides(images)), rows, self.beside)
         return images, (torch.from_numpy(self.target[rows]), torch.from_numpy(self.weight[rows]))
 
     def reweight(self, weight):
         """Replace the sample weights by an ndarray of shape (n,)."""
         self.weight = weight.astype(np.float32)
+
+
+def _plain_strides(images):
+    """Return contiguous images with the strides that follow from their shape."""
+    # An axis of length one may have any stride, and convolutions choose their kernel by strides.
+    return images.reshape(-1).reshape(images.shape)
 
 
 class BatchIterator:
@@ -231,9 +235,7 @@ def dataset_of(images, target=None, weight=None, device=None):
         return ImageBatches(images, target, weight, Beside.of(images))
     # torch needs writable memory; only a read-only or strided array is copied.
     pixels = np.require(images.read(slice(None)), requirements=["C", "W"])
-    # An axis of length one may have any stride, and convolutions choose their kernel by strides:
-    # moving the axes to contiguous memory and back gives every layout the same strides.
-    tensors = pixels.reshape(-1).reshape(pixels.shape), target, weight
+    tensors = _plain_strides(pixels), target, weight
     tensors = [torch.from_numpy(values).to(device) for values in tensors]
     return ImageTensors(*tensors, beside=Beside.of(images, device))
 

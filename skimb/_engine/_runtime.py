@@ -2,7 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from sklearn import config_context, get_config
@@ -16,6 +16,7 @@ __all__ = [
     "threads_beside",
     "threads_for",
     "with_live_threads",
+    "without_tf32",
     "worker_threads",
 ]
 
@@ -43,12 +44,19 @@ def resolve_device(device):
     ValueError
         If torch does not know the name, or the device is not available.
     """
+    name = device
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        found = torch.device(device)
+        found = torch.device(name)
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError, ImportError) as exc:
+        if is_forked() and str(name).startswith("cuda"):
+            raise ValueError(
+                f"`device`={device!r} cannot be used here: this process is a fork of one that has "
+                "used CUDA, and CUDA does not work in forks. Let jobs run with joblib's backend "
+                "'loky' or 'threading' in place of 'multiprocessing', or use device='cpu'."
+            ) from exc
         reason = str(exc).splitlines()[0]
         raise ValueError(
             f"`device`={device!r} cannot be used here: {reason} Use 'auto', 'cpu', or a CUDA "
@@ -92,7 +100,10 @@ def seeded(seed, device):
         The device whose generator the block uses, in addition to that of the CPU.
     """
     devices = [device] if device.type == "cuda" else []
-    with exclusive(), torch.random.fork_rng(devices=devices):
+    # New tensors lie on the host or on the device, whatever the caller has set as torch's default.
+    is_elsewhere = torch.get_default_device().type not in ("cpu", device.type)
+    default = torch.device(device) if is_elsewhere else nullcontext()
+    with exclusive(), torch.random.fork_rng(devices=devices), default:
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             with torch.cuda.device(device):
@@ -107,7 +118,8 @@ def threads_for(work):
     The order in which torch sums depends on its number of threads, and joblib's workers have
     another number than the main process: with a fixed number, results are bitwise equal in both. It
     is never larger than the number of cores of the machine, and no setting but ``OMP_THREAD_LIMIT``
-    changes it. No other thread of the process may be in such a block.
+    changes it. On a CUDA device, convolutions sum in a fixed order too. No other thread of the
+    process may be in such a block.
 
     Parameters
     ----------
@@ -115,7 +127,7 @@ def threads_for(work):
         Multiply-adds of one call.
     """
     n_threads = _threads(work)
-    with exclusive():
+    with exclusive(), _fixed_order():
         before = torch.get_num_threads()
         if n_threads != before:
             torch.set_num_threads(n_threads)
@@ -124,6 +136,42 @@ def threads_for(work):
         finally:
             if torch.get_num_threads() != before:
                 torch.set_num_threads(before)
+
+
+@contextmanager
+def _fixed_order():
+    """Let cuDNN choose kernels that sum in a fixed order, and choose the same ones in each run."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
+
+
+@contextmanager
+def without_tf32():
+    """Let products on a CUDA device keep the 24 bits of float32, so that results can be compared.
+
+    By default, convolutions round their inputs to 11 bits (TF32). No other thread of the process
+    may be in such a block.
+    """
+    cudnn, cuda = torch.backends.cudnn, torch.backends.cuda
+    if hasattr(cudnn, "conv"):
+        places, name, exact = (cudnn.conv, cuda.matmul), "fp32_precision", "ieee"
+    else:
+        # Before torch 2.9.
+        places, name, exact = (cudnn, cuda.matmul), "allow_tf32", False
+    with exclusive():
+        before = [getattr(place, name) for place in places]
+        try:
+            for place in places:
+                setattr(place, name, exact)
+            yield
+        finally:
+            for place, value in zip(places, before, strict=True):
+                setattr(place, name, value)
 
 
 def _threads(work):

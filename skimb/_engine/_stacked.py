@@ -295,6 +295,8 @@ class StackedNetworks(Stack):
         # In a tuple, because its parameters are not parameters of the stack.
         self._skeleton = (skeleton,)
         shape, device = first.training.image_shape, first.training.device
+        # On a CUDA device, vmap of torch 2.11 cannot run batch norms on channels-last memory.
+        self.is_contiguous = first.training.is_contiguous or device.type == "cuda"
         self.multiply_adds = len(streams[0]) * count_multiply_adds(first.network, shape, device)
 
     @property
@@ -310,7 +312,7 @@ class StackedNetworks(Stack):
             Standardized(
                 nn.Identity(),
                 one.training.statistics,
-                is_contiguous=one.training.is_contiguous,
+                is_contiguous=self.is_contiguous,
             )
             .to(part.images.device)
             .train()

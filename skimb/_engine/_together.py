@@ -10,11 +10,11 @@ from skimb._engine._divergence import DivergenceError, diverged
 from skimb._engine._image_data import dataset_of, few_samples
 from skimb._engine._image_net import OF_ENGINE
 from skimb._engine._optimizers import optimizer_arguments, parameter_groups
-from skimb._engine._runtime import threads_for, with_live_threads
+from skimb._engine._runtime import threads_for, with_live_threads, without_tf32
 from skimb._engine._schedules import lr_callback
 from skimb._engine._stacked import StackedHeads, StackedNet, StackedNetworks
 from skimb._engine._training import build_net, training_mode
-from skimb._networks import LinearModel, count_multiply_adds
+from skimb._networks import LinearModel, count_multiply_adds, in_memory
 
 __all__ = ["train_together", "why_alone", "why_slower"]
 
@@ -109,9 +109,13 @@ def _runs_as(leader, trainee):
     """Return whether the layers of the leader give the same outputs with a network's weights."""
     shape, device = trainee.training.image_shape, trainee.training.device
     rows = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0)).to(device)
-    with torch.no_grad():
-        together = StackedNetworks([[leader, trainee]]).run(0, rows)[1]
-        alone = StackedNetworks([[trainee]]).skeleton(rows)
+    stacks = StackedNetworks([[leader, trainee]]), StackedNetworks([[trainee]])
+    # In the memory in which the training hands over images.
+    layout = torch.contiguous_format if stacks[0].is_contiguous else torch.channels_last
+    rows = in_memory(rows, layout)
+    with torch.no_grad(), without_tf32():
+        together = stacks[0].run(0, rows)[1]
+        alone = stacks[1].skeleton(rows)
     return torch.allclose(together, alone, rtol=1e-3, atol=1e-4)
 
 

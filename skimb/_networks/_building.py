@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from skimb._networks._linear import CosineLinear, LinearModel, WithHead
-from skimb._networks._memory_layout import lay_out
+from skimb._networks._memory_layout import drawn_for, lay_out
 from skimb._networks._mixed_network import MixedNetwork, beside_table
 from skimb._networks._pretrained import PretrainedBackbone
 from skimb._networks._resnet import ResNet
@@ -80,10 +80,11 @@ def build_module(
     if isinstance(module, str) or is_pretrained:
         head = CosineLinear if cosine_head else nn.Linear
         if is_pretrained:
-            net = WithHead(copy.deepcopy(module), head(module.n_features, n_outputs))
+            with drawn_for(device):
+                net = WithHead(copy.deepcopy(module), head(module.n_features, n_outputs))
         else:
             options = {"image_shape": image_shape, "head": head}
-            net = _called(MODULES[module], image_shape[0], n_outputs, options, params)
+            net = _called(MODULES[module], image_shape[0], n_outputs, options, params, device)
         if not cosine_head:
             log_prior = np.log(np.maximum(np.ones(n_outputs) if prior is None else prior, 1e-12))
             with torch.no_grad():
@@ -91,7 +92,7 @@ def build_module(
     elif isinstance(module, nn.Module):
         net = copy.deepcopy(module)
     else:
-        net = _called(module, image_shape[0], n_outputs, {}, params)
+        net = _called(module, image_shape[0], n_outputs, {}, params, device)
         if not isinstance(net, nn.Module):
             raise ValueError(
                 "`module` must be a name, an nn.Module or a callable (in_channels, n_outputs) that "
@@ -137,12 +138,14 @@ def build_module(
     return net.train()
 
 
-def _called(module, in_channels, n_outputs, options, params):
+def _called(module, in_channels, n_outputs, options, params, device):
     """Call a class with our options and with those of the user, which it may not accept."""
     if not params:
-        return module(in_channels, n_outputs, **options)
+        with drawn_for(device):
+            return module(in_channels, n_outputs, **options)
     try:
-        return module(in_channels, n_outputs, **{**options, **params})
+        with drawn_for(device):
+            return module(in_channels, n_outputs, **{**options, **params})
     except TypeError as exc:
         raise ValueError(
             f"`module_params`={params!r} do not fit {module!r}, which is called as "

@@ -2,7 +2,7 @@
 
 import torch
 
-__all__ = ["in_memory", "lay_out"]
+__all__ = ["drawn_for", "in_memory", "lay_out"]
 
 
 def lay_out(net, memory_format):
@@ -18,6 +18,24 @@ def lay_out(net, memory_format):
     for parameter in net.parameters():
         if parameter.ndim == 4:
             parameter.data = in_memory(parameter.data, memory_format)
+
+
+def drawn_for(device):
+    """Return where the first weights of a network are drawn.
+
+    On the host, whatever torch's default device, so that a seed gives the same weights everywhere.
+
+    Parameters
+    ----------
+    device : torch.device
+        The device of the network; on ``"meta"``, weights have no values.
+
+    Returns
+    -------
+    torch.device
+        It is used in a ``with`` statement.
+    """
+    return device if device.type == "meta" else torch.device("cpu")
 
 
 def in_memory(images, memory_format):

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from skimb._networks._linear import CosineLinear
+from skimb._networks._memory_layout import drawn_for
 from skimb._networks._probes import last_linear
 
 __all__ = ["MixedNetwork", "TableNetwork", "TableShape", "beside_table"]
@@ -207,10 +208,11 @@ def beside_table(net, shape, *, image_shape, device):
             "more than once. Let the network end in one nn.Linear."
         )
     net.set_submodule(name, nn.Identity())
-    table = TableNetwork(shape)
     n_before = head.in_features * (shape.n_images if shape.pooling == "concat" else 1)
     kind = CosineLinear if isinstance(head, CosineLinear) else nn.Linear
-    joint = kind(n_before + table.n_features, head.out_features)
+    with drawn_for(device):
+        table = TableNetwork(shape)
+        joint = kind(n_before + table.n_features, head.out_features)
     with torch.no_grad():
         copies = n_before // head.in_features
         joint.weight[:, :n_before] = head.weight.repeat(1, copies) / copies

@@ -197,7 +197,7 @@ class Loss(ParametersMixin, nn.Module):
         self
         """
         # An empty class counts as one sample, because the logarithm is taken.
-        self.counts_ = torch.bincount(torch.as_tensor(y).long()).clamp_min(1).double()
+        self.counts_ = torch.bincount(torch.as_tensor(y, device="cpu").long()).clamp_min(1).double()
         return self
 
     def fit_counts(self, counts):
@@ -212,7 +212,7 @@ class Loss(ParametersMixin, nn.Module):
         -------
         self
         """
-        counts = torch.as_tensor(counts)
+        counts = torch.as_tensor(counts, device="cpu")
         if type(self).fit is not Loss.fit:
             # A loss that fits in its own way reads labels.
             return self.fit(torch.repeat_interleave(torch.arange(len(counts)), counts))

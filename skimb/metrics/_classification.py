@@ -14,6 +14,7 @@ from sklearn.metrics import (
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import unique_labels
 
+from skimb._frames import with_any_text
 from skimb._params import BaseScorer
 from skimb.class_weight import minority_class
 
@@ -201,6 +202,7 @@ class _AveragePrecision(BaseScorer):
         return f"average_precision of {self.label!r}"
 
 
+@with_any_text
 def per_class_report(y_true, y_pred):
     """Tabulate precision, recall, F1 and counts of each class.
 

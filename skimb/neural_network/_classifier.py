@@ -217,7 +217,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         A folder, which is made if it is missing. `fit` writes the whole state of the training to a
         file in it after each epoch, and removes the file when it ends well. If the process is
         killed, a later `fit` with equal data, parameters and an equal int as `random_state` goes on
-        after the last epoch, on the CPU to the same result to the bit; image files count as equal
+        after the last epoch, to the same result to the bit; image files count as equal
         by path, size and time. A damaged file is not used, with a warning. Callbacks of
         `net_callbacks` go on with the values of their attributes, or with what their methods
         ``state_dict`` and ``load_state_dict`` say; others are refused. ``early_stopping="refit"``
@@ -231,7 +231,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         `ProgressBar` and `ScoringMonitor`, are given to `set_callbacks` instead.
     random_state : int, RandomState instance or None, default=None
         Controls initialisation, order, dropout, the validation part and inner samplers. With an
-        int, results on the CPU are bitwise equal in any process.
+        int, results are bitwise equal in any process, on the CPU and on a CUDA device of one kind
+        with one version of torch.
     verbose : int, default=0
         1: print a table with one line per epoch: its number, the losses and scores, the learning
         rate, the seconds it took, and the time left.

@@ -196,7 +196,9 @@ class DeepSMOTE(ImageSampler, BaseOverSampler):
             torch.inference_mode(False),
             torch.enable_grad(),
         ):
-            module = AutoEncoder(self._layout.image_shape, plain(self.n_latent))
+            # The first weights are drawn on the host, whatever torch's default device.
+            with torch.device("cpu"):
+                module = AutoEncoder(self._layout.image_shape, plain(self.n_latent))
             module = module.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs know it for tensors only
             self._work = count_multiply_adds(module, self._layout.image_shape, device)
             # A step is the forward and the backward pass of two batches; a backward pass costs

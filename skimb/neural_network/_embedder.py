@@ -22,6 +22,7 @@ from torch import nn
 
 from skimb._callback_tasks import begin_fit, part_of_fit
 from skimb._engine import ImageNet, Standardized, WeightedLoss, dataset_of, resolve_device
+from skimb._image_files import as_paths, is_paths
 from skimb._images import (
     check_images,
     checked_once,
@@ -34,6 +35,12 @@ from skimb._params import HasMethods, StrOptions, check_handed_in, fit_context
 from skimb._pixel_values import levels_of
 from skimb._sub_estimators import seeded_clone
 from skimb.neural_network._classifier import CNNClassifier
+from skimb.neural_network._embedded_files import (
+    checked_files,
+    column_form,
+    columns_of_paths,
+    paths_in_row_order,
+)
 from skimb.neural_network._embedding_cache import check_cache, embed_once, open_cache
 from skimb.neural_network._net_input import NetInput
 from skimb.neural_network._save_methods import SavedToFile
@@ -53,7 +60,8 @@ class CNNEmbedder(
     Imbalance hurts the last layer of a network far more than its features [1]_. Embeddings form a
     table with one row per image. scikit-learn's classifiers, and resamplers that need distances,
     work on this table, and a search over them takes seconds. In a `ColumnTransformer` the embedder
-    can read a column of image paths, next to columns of numbers and categories.
+    can read a column of image paths, next to columns of numbers and categories; a trained network
+    reads several columns of paths.
 
     Parameters
     ----------
@@ -72,9 +80,10 @@ class CNNEmbedder(
         of each process (up to 1 GiB, shared by all embedders). A path: in this folder, which
         several processes may share and which remains after they end. Samples are identified by
         their content, files by their bytes, and networks by their weights; empty the folder after
-        you change the code of a network. If the database in the folder is damaged, it is renamed
-        and a new one is begun; if it is locked or full, it is not used. In these cases a warning is
-        given, and the embeddings are computed. Only the owner can read the database.
+        you change the code of a network. Files that a process has checked are not decoded again for
+        another check, unless they have changed. If the database in the folder is damaged, it is
+        renamed and a new one is begun; if it is locked or full, it is not used. In these cases a
+        warning is given, and the embeddings are computed. Only the owner can read the database.
     image_shape : tuple of int, default=None
         ``(C, H, W)``, for `pretrained` only, as in `CNNClassifier`. None: files are resized to the
         size on which the network was trained.
@@ -93,7 +102,9 @@ class CNNEmbedder(
     estimator_ : CNNClassifier, CNNRegressor or PretrainedBackbone
         The fitted network.
     n_features_in_ : int
-        Number of values in an image, C * H * W; 1 for a column of paths.
+        Number of values in an image, C * H * W; for paths the number of columns.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        The names of the columns, where X is a frame that has several of them.
     image_shape_ : tuple of int
         ``(C, H, W)``.
     value_range_ : tuple of float
@@ -163,7 +174,8 @@ class CNNEmbedder(
         Parameters
         ----------
         X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
-            Images, as in `CNNClassifier.fit`.
+            Images, as in `CNNClassifier.fit`. A trained network reads frames of several columns of
+            paths too.
         y : array-like of shape (n,), default=None
             Labels, needed where the network is trained.
         sample_weight, groups : array-like of shape (n,), default=None
@@ -182,16 +194,47 @@ class CNNEmbedder(
         self.__dict__.pop("net_", None)
         check_handed_in(self)
         check_cache(self.cache)
+        frame: Any = column_form(X)
+        X = frame
+        self._n_columns = self._number_of_columns(X)
+        if self._n_columns > 1:
+            X = as_paths(frame.to_numpy().ravel())
         if isinstance(self.estimator, PretrainedBackbone):
             images = self._take_backbone(self.estimator, X)
         else:
             images = self._fit_estimator(X, y, sample_weight, groups)
+        if self._n_columns > 1:
+            paths_in_row_order(self, frame, reset=True)
         try:
-            self._n_features_out = self._try_on(images[:1]).shape[1]
+            self._n_features_out = self._try_on(images[:1]).shape[1] * self._n_columns
         except BaseException:
             del self.net_
             raise
         return self
+
+    def _number_of_columns(self, X):
+        """Return the number of images in a row of X."""
+        n_columns = 1 if self._names_columns() else columns_of_paths(X)
+        if n_columns == 1:
+            return 1
+        if isinstance(self.estimator, FrozenEstimator | PretrainedBackbone):
+            return n_columns
+        raise ValueError(
+            f"X has {n_columns} columns of paths, {', '.join(map(repr, X.columns))}, and a network "
+            "that is trained here reads one image a row. Name the columns, "
+            "CNNClassifier(image_column=[...]); give each column an embedder of its own; or give a "
+            "trained network for all of them: FrozenEstimator(fitted) or pretrained(...)."
+        )
+
+    def _names_columns(self):
+        """Tell whether the network itself finds the images in a frame."""
+        network = getattr(self.estimator, "estimator", self.estimator)
+        return getattr(network, "image_column", None) is not None
+
+    def _checked(self, X, image_shape):
+        """Return paths as files, of which those that were checked before are not decoded again."""
+        is_known = self.cache and not self._names_columns() and is_paths(X)
+        return checked_files(X, image_shape) if is_known else X
 
     def _take_backbone(self, backbone, X):
         image_shape = self.image_shape
@@ -199,7 +242,7 @@ class CNNEmbedder(
             image_shape = (3, *backbone.image_size)
         images, _ = fit_images(
             self,
-            X,
+            self._checked(X, image_shape),
             image_shape=image_shape,
             channels=self.channels,
             value_range=self.value_range or "auto",
@@ -253,7 +296,7 @@ class CNNEmbedder(
         image_shape = network.image_shape_ if is_frozen else network.image_shape
         images, y = fit_images(
             self,
-            X,
+            self._checked(X, image_shape) if is_frozen else X,
             None if is_frozen else y,
             image_shape=image_shape,
             channels=network.channels,
@@ -286,16 +329,25 @@ class CNNEmbedder(
         Parameters
         ----------
         X : array-like
-            Images of the shape that `fit` saw.
+            Images of the shape that `fit` saw, or a frame with the columns that it saw.
 
         Returns
         -------
         ndarray of shape (n, d), float32
+            With several columns of paths, the embeddings of the images of a row stand one after
+            another, in the order of the columns.
         """
         check_is_fitted(self)
+        X = column_form(X)
+        # Embedders of earlier versions have one.
+        n_columns = getattr(self, "_n_columns", 1)
+        if n_columns > 1:
+            X = paths_in_row_order(self, X, reset=False)
+        X = self._checked(X, self.image_shape_)
         images = check_images(self, X, channels=self._channels)
         warn_of_other_pixels(self, images)
-        return self._embed(images)
+        embedded = self._embed(images)
+        return embedded.reshape(-1, n_columns * embedded.shape[1])
 
     def _try_on(self, images):
         """Embed images in channels-last memory or, where that fails, in contiguous memory."""

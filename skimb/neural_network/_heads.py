@@ -123,7 +123,8 @@ def _log_offset(loss, n_classes):
     """Return the offsets that a loss adds to logits of zero to adjust the prior."""
     if not isinstance(loss, Loss) or loss.needs_cosine_head:
         return np.zeros(n_classes)
-    return loss.effective_logits(torch.zeros(1, n_classes, dtype=torch.float64))[0].numpy()
+    zeros = torch.zeros(1, n_classes, dtype=torch.float64, device="cpu")
+    return loss.effective_logits(zeros)[0].numpy()
 
 
 def _log(prior):

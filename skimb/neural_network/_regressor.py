@@ -173,7 +173,8 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         They are called during `fit` with skorch's hooks, as in `CNNClassifier`.
     random_state : int, RandomState instance or None, default=None
         Controls initialisation, order, dropout, the validation part and inner samplers. With an
-        int, results on the CPU are bitwise equal in any process.
+        int, results are bitwise equal in any process, on the CPU and on a CUDA device of one kind
+        with one version of torch.
     verbose : int, default=0
         1: print a table with one line per epoch: its number, the losses and scores, the learning
         rate, the seconds it took, and the time left.

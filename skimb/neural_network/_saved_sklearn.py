@@ -21,7 +21,7 @@ __all__ = [
 #: the compiled code of others reads their arrays unchecked, so that wrong ones from a file could
 #: overwrite memory. All other public estimators may be parameters that are not fitted.
 FITTED = {
-    "imblearn.ensemble": {"BalancedBaggingClassifier"},
+    "imblearn.ensemble": {"BalancedBaggingClassifier", "EasyEnsembleClassifier"},
     "imblearn.pipeline": {"Pipeline"},
     "sklearn.calibration": {"CalibratedClassifierCV"},
     "sklearn.compose": {"ColumnTransformer", "TransformedTargetRegressor"},
@@ -32,6 +32,8 @@ FITTED = {
     },
     "sklearn.dummy": {"DummyClassifier", "DummyRegressor"},
     "sklearn.ensemble": {
+        "AdaBoostClassifier",
+        "AdaBoostRegressor",
         "BaggingClassifier",
         "BaggingRegressor",
         "StackingClassifier",
@@ -74,6 +76,7 @@ FITTED = {
         "RobustScaler",
         "StandardScaler",
     },
+    "sklearn.semi_supervised": {"SelfTrainingClassifier"},
     "sklearn.svm": {"LinearSVC", "LinearSVR"},
 }
 

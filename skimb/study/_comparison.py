@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from skimb._drawn_text import distinct_texts, visible_text
 from skimb._files import write_text
+from skimb._frames import with_any_text
 from skimb.inspection import plain_text
 from skimb.study._comparison_text import format_table
 from skimb.study._report import metric_label
@@ -105,6 +106,7 @@ class BaseComparison(ABC):
         return None if None in steps else float(np.mean(steps))
 
     @property
+    @with_any_text
     def table(self):
         """Mean, sd, difference to the baseline and its interval, of every strategy and metric.
 
@@ -124,6 +126,7 @@ class BaseComparison(ABC):
         return pd.DataFrame(columns, index=pd.Index(self.strategies, name="strategy"))
 
     @property
+    @with_any_text
     def verdict(self):
         """Better, worse or within noise: a DataFrame, strategies by metrics.
 

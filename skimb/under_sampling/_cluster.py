@@ -43,7 +43,8 @@ class ClusterUnderSampler(ImageSampler, BaseUnderSampler):
         The space in which distances are measured. A clone is fitted on X and y and transforms the
         samples; wrap a fitted embedder in `sklearn.frozen.FrozenEstimator`. An embedder that does
         not read images gets flattened samples. None: distances are measured between pixels. Image
-        files need an embedder that reads them.
+        files need an embedder that reads them; of a frame with further columns, a
+        `ColumnTransformer` takes those that count.
     n_clusters : int or "auto", default="auto"
         Number of clusters of each class, at most the number of samples that stay. ``"auto"``: the
         square root of that number.

@@ -27,7 +27,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skimb._engine._image_net import ImageNet
-from skimb._engine._runtime import threads_for
+from skimb._engine._runtime import resolve_device, threads_for
 from skimb.class_weight import class_counts, class_prior
 from skimb.losses import CrossEntropyLoss, FocalLoss
 from skimb.metrics import imbalance_scoring
@@ -733,6 +733,46 @@ def test_torchs_global_modes_do_not_matter(small_digits):
             assert np.abs(clf.predict_proba(X) - expected).mean() < 0.03
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"loss": "ldam"}, {"augmentation": "mixup"}, {"early_stopping": True}]
+)
+def test_torchs_default_device_does_not_matter(params, small_digits):
+    X, y = small_digits
+    clf = quick(device="cpu", max_epochs=1, **params)
+    expected = clf.fit(X, y).predict_proba(X)
+    # A device without values: a tensor that lies there cannot be read.
+    with torch.device("meta"):
+        np.testing.assert_array_equal(clf.fit(X, y).predict_proba(X), expected)
+
+
+def test_kernels_of_cudnn_sum_in_a_fixed_order_during_fit_and_predictions_only(
+    small_digits, monkeypatch
+):
+    X, y = small_digits
+    cudnn, seen = torch.backends.cudnn, []
+
+    class Looking(torch.nn.Sequential):
+        def forward(self, images):
+            seen.append((cudnn.deterministic, cudnn.benchmark))
+            return super().forward(images)
+
+    def build(n_channels, n_outputs):
+        return Looking(torch.nn.Flatten(), torch.nn.Linear(64, n_outputs))
+
+    monkeypatch.setattr(cudnn, "benchmark", True)
+    clf = quick(module=build, max_epochs=1).fit(X, y)
+    clf.predict(X)
+    assert set(seen) == {(True, False)}
+    assert (cudnn.deterministic, cudnn.benchmark) == (False, True)
+
+
+def test_a_cuda_device_in_a_fork_is_refused_with_a_hint(monkeypatch):
+    monkeypatch.setattr("skimb._engine._runtime.is_forked", lambda: True)
+    with pytest.raises(ValueError, match=r"joblib's backend 'loky'"):
+        resolve_device("cuda:99")
+    assert resolve_device("cpu").type == "cpu"
 
 
 @pytest.mark.slow

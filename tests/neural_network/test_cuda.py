@@ -2,14 +2,18 @@
 
 import gc
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 import torch
+from joblib import parallel_config
+from sklearn.model_selection import GridSearchCV
 
 from skimb.datasets import make_variance_images
 from skimb.losses import BalancedMSELoss, FocalLoss, Loss
-from skimb.neural_network import CNNClassifier, CNNRegressor, DecoupledClassifier
+from skimb.model_selection import LossSearchCV
+from skimb.neural_network import CNNClassifier, CNNRegressor, DecoupledClassifier, DeepSMOTE
 from skimb.over_sampling import SMOTE
 
 pytestmark = [
@@ -156,3 +160,147 @@ def test_partial_fit_and_warm_start_continue_there(small_digits):
     assert warm.fit(X, y).history_[0]["train_loss"] < first
     # The weights move to another device.
     assert np.isfinite(warm.set_params(device="cpu").fit(X, y).predict_proba(X)).all()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"augmentation": "mixup", "class_weight": "balanced"},
+        {"early_stopping": True, "calibration": "temperature"},
+        {"sampler": SMOTE(), "loss": "focal"},
+        {"module": "resnet"},
+        {"module": "vgg"},
+        {"module": "linear"},
+    ],
+)
+def test_equal_fits_are_equal_to_the_bit(params, small_digits):
+    X, y = small_digits
+    first, second = (quick(**params).fit(X, y) for _ in range(2))
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+    losses = [[row["train_loss"] for row in clf.history_] for clf in (first, second)]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("side", [28, 40])
+def test_equal_fits_on_larger_images_are_equal_to_the_bit(side):
+    images = np.random.RandomState(0).rand(200, side, side, 3).astype(np.float32)
+    y = np.arange(200) % 5 == 0
+    first, second = (quick(augmentation="flip_crop").fit(images, y) for _ in range(2))
+    np.testing.assert_array_equal(first.predict_proba(images), second.predict_proba(images))
+
+
+def test_equal_fits_of_other_networks_are_equal_to_the_bit(small_digits):
+    X, y = small_digits
+    value = X.mean((1, 2))
+    params = {"device": "cuda", "max_epochs": 3, "random_state": 0}
+    regressors = [CNNRegressor(ranksim=2.0, **params).fit(X, value) for _ in range(2)]
+    np.testing.assert_array_equal(*(reg.predict(X) for reg in regressors))
+    made = [DeepSMOTE(**params).fit_resample(X, y)[0] for _ in range(2)]
+    np.testing.assert_array_equal(*made)
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_jobs_give_the_bits_of_one_process(backend, small_digits):
+    X, y = small_digits
+    grid = {"loss": ["cross_entropy", "focal"]}
+    alone = GridSearchCV(quick(max_epochs=1), grid, cv=2).fit(X, y)
+    with parallel_config(backend=backend):
+        jobs = GridSearchCV(quick(max_epochs=1), grid, cv=2, n_jobs=2).fit(X, y)
+    np.testing.assert_array_equal(jobs.predict_proba(X), alone.predict_proba(X))
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_jobs_in_forks_are_refused_with_a_hint(device, small_digits):
+    X, y = small_digits
+    quick(max_epochs=1).fit(X, y)
+    search = GridSearchCV(
+        quick(max_epochs=1).set_params(device=device),
+        {"lr": [1e-3, 1e-2]},
+        cv=2,
+        n_jobs=2,
+        error_score="raise",
+    )
+    with (
+        parallel_config(backend="multiprocessing"),
+        pytest.raises(ValueError, match="CUDA does not work in forks"),
+    ):
+        search.fit(X, y)
+
+
+def test_tensors_on_the_device_are_read_as_arrays_are(small_digits):
+    X, y = small_digits
+    there = torch.from_numpy(X).cuda()
+    clf = quick(max_epochs=1).fit(there, torch.from_numpy((y == "eight").astype(int)).cuda())
+    expected = quick(max_epochs=1).fit(X, (y == "eight").astype(int)).predict_proba(X)
+    np.testing.assert_array_equal(clf.predict_proba(there), expected)
+
+
+def test_a_saved_network_predicts_the_same_there_and_on_the_cpu(small_digits, tmp_path):
+    X, y = small_digits
+    clf = quick(max_epochs=2).fit(X, y)
+    clf.save(tmp_path / "model.skimb")
+    loaded = CNNClassifier.load(tmp_path / "model.skimb")
+    assert next(loaded.module_.parameters()).is_cuda
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+
+def test_the_choice_of_kernels_is_left_as_it_was(small_digits):
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    try:
+        cudnn.deterministic, cudnn.benchmark = False, True
+        quick(max_epochs=1).fit(*small_digits)
+        assert (cudnn.deterministic, cudnn.benchmark) == (False, True)
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
+
+
+def test_torchs_default_device_does_not_matter(small_digits):
+    X, y = small_digits
+    expected = quick(max_epochs=1).fit(X, y).predict_proba(X)
+    on_cpu = quick(max_epochs=1).set_params(device="cpu")
+    expected_on_cpu = on_cpu.fit(X, y).predict_proba(X)
+    with torch.device("cuda"):
+        np.testing.assert_array_equal(quick(max_epochs=1).fit(X, y).predict_proba(X), expected)
+        np.testing.assert_array_equal(on_cpu.fit(X, y).predict_proba(X), expected_on_cpu)
+        two = DecoupledClassifier(quick(max_epochs=1), random_state=0).fit(X, y)
+    assert np.isfinite(two.predict_proba(X)).all()
+
+
+def with_norm(n_channels, n_outputs):
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(n_channels, 4, 3, padding=1),
+        torch.nn.BatchNorm2d(4),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(2),
+        torch.nn.Flatten(),
+        torch.nn.Linear(16, n_outputs),
+    )
+
+
+@pytest.mark.parametrize("module", [with_norm, "simple_cnn"])
+def test_whole_networks_train_together_as_they_do_alone(module, small_digits):
+    X, y = small_digits
+    grid = {"loss": ["cross_entropy", "focal"], "class_weight": [None, "balanced"]}
+    network = quick(module=module, max_epochs=2)
+    with warnings.catch_warnings():
+        # They do train together.
+        warnings.filterwarnings("error", message="The networks of the candidates")
+        search = LossSearchCV(network, grid, cv=2, search="end_to_end").fit(X, y)
+    alone = GridSearchCV(network, grid, cv=2).fit(X, y)
+    scores = [found.cv_results_["mean_test_score"] for found in (search, alone)]
+    np.testing.assert_allclose(*scores, atol=0.03)
+    again = LossSearchCV(network, grid, cv=2, search="end_to_end").fit(X, y)
+    np.testing.assert_array_equal(again.predict_proba(X), search.predict_proba(X))
+
+
+def test_a_sample_gets_the_same_prediction_in_any_company(small_digits):
+    X, y = small_digits
+    clf = quick(max_epochs=1, augmentation="flip_crop").fit(X, y)
+    expected = clf.predict_proba(X)
+    for n_samples in (1, 2, 3, 7, 16, 33, 100, 150):
+        np.testing.assert_array_equal(clf.predict_proba(X[:n_samples]), expected[:n_samples])
+    order = np.random.RandomState(0).permutation(len(X))
+    np.testing.assert_array_equal(clf.predict_proba(X[order]), expected[order])

@@ -576,7 +576,8 @@ def test_models_of_timm(asked, given, monkeypatch, tmp_path):
 def test_timm_itself(tmp_path):
     timm = pytest.importorskip("timm", exc_type=ImportError)
     model = timm.create_model("resnet18", num_classes=0).eval()
-    timm.models.save_for_hf(model, tmp_path, model_config={"num_classes": 0})
+    config = {"num_classes": 0}
+    timm.models.save_for_hf(model, tmp_path, model_config=config, safe_serialization=True)
     backbone = pretrained(tmp_path, image_size=64)
     images = torch.rand(2, 3, 64, 64)
     with torch.no_grad():

@@ -221,7 +221,7 @@ def test_products_are_those_of_the_plain_layer():
 
 def state(model):
     """Return the weights of a fitted network and what it predicts."""
-    values = [tensor.numpy() for tensor in model.module_.state_dict().values()]
+    values = [tensor.cpu().numpy() for tensor in model.module_.state_dict().values()]
     return [*values, getattr(model, "predict_proba", model.predict)(X)]
 
 
