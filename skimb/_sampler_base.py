@@ -19,6 +19,7 @@ from skimb._image_files import is_paths
 from skimb._images import check_rows
 from skimb._lazy_rows import is_array
 from skimb._params import check_handed_in, fit_context
+from skimb._pil_images import is_pil_images
 from skimb._plans import indexed_as, origin_of, sample_indices
 from skimb._unpacking import is_tensor
 
@@ -169,7 +170,7 @@ def _refuse_columns(sampler, X):
         If there are such columns.
     """
     # A column of paths gets a better message.
-    others = [] if is_paths(X) else columns_without_numbers(X)
+    others = [] if is_paths(X) or is_pil_images(X) else columns_without_numbers(X)
     if others:
         raise ValueError(
             f"{type(sampler).__name__} makes samples of numbers, and these columns of X hold none: "

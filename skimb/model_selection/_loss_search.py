@@ -28,6 +28,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import begin_fit, part_of_fit
 from skimb._engine import DivergenceError
+from skimb._images import view_of
 from skimb._params import (
     HasMethods,
     StrOptions,
@@ -257,7 +258,9 @@ class LossSearchCV(GridSearchCV):
             )
         metadata |= {"sample_weight": sample_weight, "groups": groups}
         metadata = {name: value for name, value in metadata.items() if value is not None}
-        X, y, *values = indexable(unpacked(X), unpacked(y, "y"), *metadata.values())
+        settings = getattr(model, "estimator", model)
+        X = view_of(unpacked(X), channels=getattr(settings, "channels", None))
+        X, y, *values = indexable(X, unpacked(y, "y"), *metadata.values())
         y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
         metadata = dict(zip(metadata, values, strict=True))
         routed = self._routed(metadata)

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skimb._callback_tasks import begin_fit, part_of_fit
 from skimb._decision_rule import DecisionRule
 from skimb._groups import checked_groups, held_out_folds
-from skimb._images import checked_once, fit_images
+from skimb._images import checked_once, fit_images, view_of
 from skimb._label_measures import MEASURES, reads_labels, score_labels
 from skimb._params import HasMethods, Interval, fit_context, safe_indexing
 from skimb._sub_estimators import seeded_clone
@@ -237,7 +237,8 @@ class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstima
         network = CNNClassifier() if self.estimator is None else self.estimator
         is_frozen = isinstance(network, FrozenEstimator)
         settings = network.estimator if is_frozen else network
-        (X,) = indexable(unpacked(X))
+        X = view_of(unpacked(X), channels=getattr(settings, "channels", None))
+        (X,) = indexable(X)
         images, y = fit_images(
             self,
             X,

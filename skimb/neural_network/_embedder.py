@@ -23,7 +23,13 @@ from torch import nn
 from skimb._callback_tasks import begin_fit, part_of_fit
 from skimb._engine import ImageNet, Standardized, WeightedLoss, dataset_of, resolve_device
 from skimb._image_files import as_paths, is_paths
-from skimb._images import check_images, checked_once, fit_images, warn_of_other_pixels
+from skimb._images import (
+    check_images,
+    checked_once,
+    fit_images,
+    resizes,
+    warn_of_other_pixels,
+)
 from skimb._networks import PretrainedBackbone, count_multiply_adds, last_linear, unit_scale
 from skimb._params import HasMethods, StrOptions, check_handed_in, fit_context
 from skimb._pixel_values import levels_of
@@ -232,7 +238,7 @@ class CNNEmbedder(
 
     def _take_backbone(self, backbone, X):
         image_shape = self.image_shape
-        if image_shape is None and backbone.image_size is not None and is_paths(X):
+        if image_shape is None and backbone.image_size is not None and resizes(X):
             image_shape = (3, *backbone.image_size)
         images, _ = fit_images(
             self,
