@@ -170,8 +170,8 @@ def by_index(strategy, classes):
     unknown = [label for label in strategy if label not in classes]
     if unknown:
         raise ValueError(
-            f"`sampling_strategy` (or `shrinkage`) names {unknown}, which y does not hold. Its labels: "
-            f"{classes.tolist()}."
+            f"`sampling_strategy` (or `shrinkage`) names {unknown}, which y does not hold. "
+            f"Its labels: {classes.tolist()}."
         )
     places = [int(place) for place in np.searchsorted(classes, list(strategy))]
     if isinstance(strategy, Mapping):

@@ -18,7 +18,6 @@ from imblearn.under_sampling import (
     EditedNearestNeighbours,
     InstanceHardnessThreshold,
     RepeatedEditedNearestNeighbours,
-    TomekLinks,
 )
 from scipy import sparse
 from sklearn.base import clone
@@ -146,6 +145,17 @@ def test_weights_follow_copies_with_noise_and_a_later_fit_without_it_forgets_par
     assert sampler.shrinkage_ is None
 
 
+@pytest.mark.parametrize("kind", [sparse.csr_matrix, sparse.csc_array])
+def test_sparse_samples_get_the_noise_of_dense_ones(table, kind):
+    X = np.where(np.abs(table[0]) < 0.5, 0, table[0])
+    expected, _ = RandomOverSampler(shrinkage=1.0, random_state=0).fit_resample(X, table[1])
+    found, _ = RandomOverSampler(shrinkage=1.0, random_state=0).fit_resample(kind(X), table[1])
+    assert type(found) is kind
+    np.testing.assert_allclose(found.toarray(), expected, rtol=1e-10, atol=1e-12)
+    with pytest.raises(ValueError, match="lazy"):
+        RandomOverSampler(shrinkage=1.0, lazy=True).fit_resample(kind(X), table[1])
+
+
 def test_columns_of_a_frame_get_noise_and_keep_their_types(table):
     X = pd.DataFrame({"size": table[0][:, 0] * 10, "count": np.arange(200)})
     found, _ = RandomOverSampler(shrinkage=1.0, random_state=0).fit_resample(X, table[1])
@@ -157,7 +167,6 @@ def test_columns_of_a_frame_get_noise_and_keep_their_types(table):
     ("X", "message"),
     [
         (np.array(["a.png", "b.png", "c.png"] * 2), r"X holds paths.*read_images.*shrinkage=None"),
-        (sparse.csr_array(np.eye(6)), r"sparse matrix.*toarray\(\)"),
         (
             pd.DataFrame({"n": range(6), "site": list("abcabc")}),
             "these columns of X hold none: 'site'.*shrinkage=None",
@@ -253,6 +262,14 @@ def test_an_object_with_too_many_neighbours_uses_those_that_a_class_has(table):
 def test_neighbours_that_cannot_be_found_are_refused(digits, neighbors, message):
     with pytest.raises(ValueError, match=message):
         SMOTE(k_neighbors=neighbors).fit_resample(*digits)
+
+
+def test_codes_of_images_find_neighbours_by_an_object_too(digits):
+    found = []
+    for neighbors in (5, NearestNeighbors(n_neighbors=6)):
+        sampler = DeepSMOTE(k_neighbors=neighbors, max_epochs=1, n_latent=4, random_state=0)
+        found.append(sampler.fit_resample(*digits)[0])
+    np.testing.assert_array_equal(*found)
 
 
 def test_grids_reach_the_metric_of_the_neighbours():
@@ -378,7 +395,7 @@ def test_a_list_names_the_labels_that_are_cleaned(digits):
 def test_a_function_sampler_without_validation_takes_images(digits):
     X, y = digits
     function = FunctionSampler(func=lambda X, y: (X[::2], y[::2]), validate=False)
-    X_res, y_res = function.fit_resample(X, y)
+    X_res, _ = function.fit_resample(X, y)
     np.testing.assert_array_equal(X_res, X[::2])
     through, _ = EmbeddedSampler(FunctionSampler(func=lambda X, y: (X[::2], y[::2]))).fit_resample(
         X, y

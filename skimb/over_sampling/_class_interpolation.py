@@ -5,7 +5,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from imblearn.over_sampling import SMOTE as SMOTEOfImbalancedLearn
+from imblearn import over_sampling as imbalanced_learn
 from imblearn.over_sampling.base import BaseOverSampler
 
 from skimb._neighbor_pairs import choose_pairs
@@ -144,4 +144,4 @@ class SMOTE(ImageSampler, BaseOverSampler):
 
 
 # imbalanced-learn's SMOTEENN and SMOTETomek ask for an instance of its own class.
-SMOTEOfImbalancedLearn.register(SMOTE)
+imbalanced_learn.SMOTE.register(SMOTE)

@@ -44,7 +44,7 @@ class RandomOverSampler(ImageSampler, BaseOverSampler):
         :math:`(4 / ((d + 2) n))^{1 / (d + 4)}` for n samples of d values, times this number. The
         factor of d is nearly 1 for images, so that 1 is much noise there; 0.1 is little. A dict:
         a number for each label that grows. None: copies are equal to their originals. Samples must
-        be numbers, in arrays, tensors or frames. Integers are computed in float, rounded, and
+        be numbers; sparse ones lose their zeros. Integers are computed in float, rounded, and
         clipped to the range of their dtype.
     lazy : bool, default=False
         Whether to return a view over X if X is an array. It copies nothing of X; samples with the
@@ -129,6 +129,8 @@ class RandomOverSampler(ImageSampler, BaseOverSampler):
             return select_rows(X, self.sample_indices_, lazy=self.lazy), labels
         self.parents_, self.gaps_ = np.column_stack([seeds, seeds]), np.zeros(len(seeds))
         made = np.concatenate([np.empty((0, *X.shape[1:]), dtype=X.dtype), *made])
+        if sparse.issparse(X):
+            return sparse.vstack([X, type(X)(made)], format=X.format), labels
         return append_rows(X, made, self.parents_, lazy=self.lazy), labels
 
     def _factors(self):
@@ -145,23 +147,18 @@ class RandomOverSampler(ImageSampler, BaseOverSampler):
                 f"`shrinkage` has no factor for {np.array(missing).tolist()}. Give one for each "
                 f"class that is resampled, or one number for all. Got {factors}."
             )
-        bad = {
-            label: factor
-            for label, factor in factors.items()
-            if not (isinstance(factor, Real) and 0 <= factor < np.inf)
-        }
+        bad = {label: factor for label, factor in factors.items() if not _is_factor(factor)}
         if bad:
             raise ValueError(f"The factors of `shrinkage` must be numbers >= 0. Got {bad}.")
         return factors
 
 
+def _is_factor(value: Any):
+    return isinstance(value, Real) and bool(0 <= plain(value) < np.inf)
+
+
 def _refuse_what_has_no_noise(X):
-    """Refuse samples that are no numbers, or that would all become dense."""
-    if sparse.issparse(X):
-        raise ValueError(
-            "`shrinkage` adds noise to all values, and X is a sparse matrix. Give X.toarray(), or "
-            "use shrinkage=None."
-        )
+    """Refuse samples that are no numbers."""
     if is_paths(X) or isinstance(X, ImageSource):
         what = "paths" if is_paths(X) else f"images of a {type(X).__name__}"
         fix = "skimb.datasets.read_images(paths, image_shape=...)"
@@ -180,16 +177,20 @@ def _refuse_what_has_no_noise(X):
 def _with_noise(X, members, seeds, factor, rng):
     """Return copies with the noise of the smoothed bootstrap, in the dtype of X."""
     n_features = int(np.prod(X.shape[1:]))
-    width = (4 / ((n_features + 2) * len(X))) ** (1 / (n_features + 4))
-    own = np.asarray(X[members])
+    width = (4 / ((n_features + 2) * X.shape[0])) ** (1 / (n_features + 4))
+    own = _dense(X[members])
     scale = factor * width * np.std(own.reshape(len(members), -1), axis=0)
     made = np.empty((len(seeds), *X.shape[1:]), dtype=X.dtype)
     step = max(1, VALUES_AT_ONCE // max(1, n_features))
     for start in range(0, len(seeds), step):
-        part = np.asarray(X[seeds[start : start + step]])
+        part = _dense(X[seeds[start : start + step]])
         noise = rng.standard_normal((len(part), n_features))
         noise *= scale
         noise = noise.reshape(part.shape)
         noise += part
         made[start : start + step] = in_dtype(noise, X.dtype)
     return made
+
+
+def _dense(rows):
+    return rows.toarray() if sparse.issparse(rows) else np.asarray(rows)
