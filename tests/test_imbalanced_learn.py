@@ -152,8 +152,6 @@ def test_sparse_samples_get_the_noise_of_dense_ones(table, kind):
     found, _ = RandomOverSampler(shrinkage=1.0, random_state=0).fit_resample(kind(X), table[1])
     assert type(found) is kind
     np.testing.assert_allclose(found.toarray(), expected, rtol=1e-10, atol=1e-12)
-    with pytest.raises(ValueError, match="lazy"):
-        RandomOverSampler(shrinkage=1.0, lazy=True).fit_resample(kind(X), table[1])
 
 
 def test_columns_of_a_frame_get_noise_and_keep_their_types(table):
