@@ -348,7 +348,10 @@ def test_our_splitter_gets_groups_without_being_asked_and_others_do_not(table):
 def test_every_scorer_of_labels_and_of_numbers_weighs_where_it_is_asked(data, table):
     X, y, weight, _ = data
     weight = np.where(np.arange(len(y)) % 3 == 0, 9.0, 0.3)
-    model = LogisticRegression(max_iter=10_000, C=1e-7).set_fit_request(sample_weight=False)
+    # Labels by chance: each class has hits and misses.
+    y = np.random.RandomState(0).permutation(y)
+    model = LogisticRegression(max_iter=10_000, C=1e-7, class_weight="balanced")
+    model.set_fit_request(sample_weight=False)
     sets = [(imbalance_scoring(y), model, X.reshape(len(X), -1), y, weight)]
     numbers, values, *_ = table
     spread = np.where(np.arange(200) % 3 == 0, 9.0, 0.3)
