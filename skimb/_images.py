@@ -54,6 +54,7 @@ __all__ = [
     "fit_images",
     "is_source",
     "number_of_dimensions",
+    "only_images",
     "read_layout",
     "read_source",
     "refuse_lost_differences",
@@ -582,13 +583,34 @@ def check_rows(sampler, X, y, *, numeric):
     return validate_data(sampler, X=X, y=y, reset=True, skip_check_array=True)
 
 
+def only_images(X, image_column):
+    """Return the images of a frame, without its other columns.
+
+    Parameters
+    ----------
+    X : object
+        Samples as they were given.
+    image_column : str, list of str or None
+        The columns of images; None: X holds images alone.
+
+    Returns
+    -------
+    Series or DataFrame, or X
+    """
+    if image_column is None:
+        return X
+    names = image_columns(image_column)
+    frame = check_image_columns(X, image_column)
+    return frame[names[0] if len(names) == 1 else names]
+
+
 def displayed_images(X, indices, *, image_shape=None, channels=None):
     """Return some images of X in a form that can be displayed.
 
     Parameters
     ----------
     X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
-        Images.
+        Images; or several columns of paths or arrays in a frame, of which the first is shown.
     indices : array-like of int of shape (m,)
         The indices of the images to return.
     image_shape, channels
@@ -601,7 +623,9 @@ def displayed_images(X, indices, *, image_shape=None, channels=None):
         all others, and dim ones (such as those of 4 bits), are scaled to the range of all returned
         images together.
     """
-    X = view_of(X, channels=channels)
+    X = view_of(as_pandas(X), channels=channels)
+    if hasattr(X, "iloc") and X.ndim == 2 and X.dtypes.iloc[0].kind == "O":
+        X = X.iloc[:, 0]
     chosen = safe_indexing(X, np.asarray(indices, dtype=np.intp))
     if is_paths(X):
         images = [read_images([path], image_shape=image_shape)[0] for path in as_paths(chosen)]
@@ -614,7 +638,7 @@ def displayed_images(X, indices, *, image_shape=None, channels=None):
                 images[i] = values.reshape(images[i].shape)
     else:
         channels = "last" if isinstance(X, ImageSource) else channels
-        chosen = np.asarray(chosen)
+        chosen = np.asarray(unpacked(chosen))
         unfolded = image_shape if chosen.ndim == 2 else None
         layout = read_layout(chosen.shape[1:], image_shape=unfolded, channels=channels)
         images = _as_bytes(layout.to_channels_last(chosen).astype(np.float64))

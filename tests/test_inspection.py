@@ -3,6 +3,7 @@
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -172,3 +173,17 @@ def test_target_density_of_an_estimator():
     np.testing.assert_allclose(display.weights, 1)
     with pytest.raises(ValueError, match="inconsistent numbers"):
         TargetDensityDisplay.from_predictions(SKEWED, SKEWED[1:])
+
+
+@pytest.mark.slow
+def test_the_gallery_shows_the_first_image_of_a_frame():
+    rng = np.random.RandomState(0)
+    front, back = rng.randint(0, 256, size=(2, 30, 8, 8), dtype=np.uint8)
+    y = np.arange(30) % 3 == 0
+    frame = pd.DataFrame({"number": np.arange(30), "front": [*front], "back": [*back]})
+    settings = {"image_column": ["front", "back"], "max_epochs": 1, "random_state": 0}
+    clf = CNNClassifier(**settings).fit(frame, y)
+    display = ImageGalleryDisplay.from_estimator(clf, frame, ~clf.predict(frame))
+    for label, rows in display.rows.items():
+        np.testing.assert_array_equal(np.reshape(display.pictures[label], (-1, 8, 8)), front[rows])
+    assert sum(map(len, display.rows.values())) >= 8

@@ -8,7 +8,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
 from skimb._drawn_text import distinct_texts, plain_text
-from skimb._images import displayed_images_by_label
+from skimb._images import displayed_images_by_label, only_images
 
 __all__ = ["ImageGalleryDisplay", "confident_mistakes", "predictions_with_confidence"]
 
@@ -102,8 +102,9 @@ class ImageGalleryDisplay:
         ----------
         estimator : classifier
             Fitted, with ``predict_proba``.
-        X : array-like of n images or paths
-            Images that it was not fitted on.
+        X : array-like of n images or paths, or DataFrame
+            Images that it was not fitted on. Of a frame with several columns of images, the first
+            is shown.
         y : array-like of shape (n,)
             Their labels.
         n_images : int, default=8
@@ -117,7 +118,7 @@ class ImageGalleryDisplay:
         """
         predicted, confidence = predictions_with_confidence(estimator, X)
         return cls.from_predictions(
-            X,
+            only_images(X, getattr(estimator, "image_column", None)),
             y,
             predicted,
             confidence,

@@ -17,7 +17,7 @@ from sklearn.utils import (
 from sklearn.utils.validation import column_or_1d
 
 from skimb._groups import are_shared, checked_groups
-from skimb._images import view_of
+from skimb._images import only_images, view_of
 from skimb._params import safe_indexing
 from skimb._warnings import warn
 from skimb.neural_network import training_length
@@ -157,7 +157,8 @@ def compare(
         raise ValueError(f"`scoring` must be a dict of names to scorers. Got {scoring!r}.")
     task.choose_measure(scoring)
     test = (X, y) if X_test is None else (X_test, column_or_1d(y_test))
-    sample_groups = checked_groups(X, groups)
+    images, test_images = (only_images(each, estimator.image_column) for each in (X, test[0]))
+    sample_groups = checked_groups(images, groups)
     if groups is not None and getattr(estimator, "calibration", None) is not None:
         raise ValueError(
             f"`estimator` has calibration={estimator.calibration!r}, which holds samples of a "
@@ -165,7 +166,7 @@ def compare(
         )
     if X_test is not None:
         runs, kind = _repeats(y, cv, n_repeats, X_test, y_test, random_state)
-        n_known = count_known(X, X_test)
+        n_known = count_known(images, test_images)
     else:
         if cv is None or isinstance(cv, Integral):
             n_folds = 5 if cv is None else int(cv)
@@ -228,7 +229,9 @@ def compare(
         "warnings": sorted(messages),
     }
     by_label = {strategy.label: strategy for strategy in chosen}
-    return task.comparison(outcomes, (X, y), test[0], chosen=by_label, protocol=protocol, **shape)
+    return task.comparison(
+        outcomes, (images, y), test_images, chosen=by_label, protocol=protocol, **shape
+    )
 
 
 class _Training:

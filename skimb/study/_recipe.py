@@ -40,7 +40,14 @@ def recipe_of(estimator, X, y, length):
         Texts and numbers.
     """
     trial = clone(estimator)
-    fit_images(trial, X, y, image_shape=estimator.image_shape, channels=estimator.channels)
+    fit_images(
+        trial,
+        X,
+        y,
+        image_shape=estimator.image_shape,
+        channels=estimator.channels,
+        image_column=estimator.image_column,
+    )
     views = build_augmentation(
         estimator.augmentation,
         image_shape=trial.image_shape_,

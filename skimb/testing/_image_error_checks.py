@@ -20,7 +20,7 @@ CHECK_ARRAY = "sklearn.utils.validation.validate_data(self, X, y, ensure_2d=Fals
 def check_wrong_dimensions(trial):
     """`fit` refuses arrays that are no set of images: numbers, and arrays of five dimensions."""
     X, y = trial.X, trial.y
-    for bad in (np.float32(3), np.linspace(0, 1, len(y)), X.reshape(len(X), 2, -1, 1, 1)):
+    for bad in (np.float32(3), np.linspace(0, 1, len(y)), X.reshape(len(X), 1, 1, -1, 1)):
         trial.expect_refused(lambda bad=bad: trial.fitted(bad, y), f"`fit` with shape {bad.shape}")
 
 

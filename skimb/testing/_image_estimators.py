@@ -1,6 +1,7 @@
 """check_image_estimator: an estimator of images keeps its promises in every form of X."""
 
 from collections.abc import Iterator
+from numbers import Integral, Real
 from typing import Any
 
 from sklearn.utils import get_tags
@@ -26,6 +27,10 @@ CHECKS = (
     *_image_error_checks.CHECKS,
     *_image_table_checks.CHECKS,
 )
+
+
+#: The least height and width of images.
+LEAST = 5
 
 
 def check_image_estimator(
@@ -63,7 +68,7 @@ def check_image_estimator(
         By how much results that must be equal may differ, relative to 1 + their size. 0: not by a
         bit.
     image_size : tuple of int, default=(8, 8)
-        Height and width of the images.
+        Height and width of the images, at least 5. Other sizes that are tried differ by up to 2.
     image_column : str or list of str, default=None
         The columns of paths in mixed frames. None: the value of the parameter ``image_column``, if
         it has one, otherwise ``"image"``, to which that parameter is set.
@@ -77,7 +82,7 @@ def check_image_estimator(
         If a promise is broken; the message names the first check that fails, the promise, the
         finding, and how to fix it.
     ValueError
-        If a form, or the name of a check, does not exist.
+        If an argument has no such value, such as a form or the name of a check.
 
     See Also
     --------
@@ -144,7 +149,7 @@ def image_estimator_checks(
     Raises
     ------
     ValueError
-        If a form does not exist.
+        If an argument has no such value.
 
     Examples
     --------
@@ -161,6 +166,7 @@ def image_estimator_checks(
     Found: `fit` was accepted.
     Fix: Raise a ValueError in `fit` if numpy.unique(y) has one element, and name it.
     """
+    _check_arguments(estimator, tolerance, image_size)
     forms = _forms_of(estimator) if forms is None else _checked_forms(forms)
     options = {"tolerance": tolerance, "image_size": image_size, "image_column": image_column}
     for check in CHECKS:
@@ -197,7 +203,7 @@ def parametrize_with_image_checks(
     Raises
     ------
     ValueError
-        If a form, or the name of a check, does not exist.
+        If an argument has no such value, such as a form or the name of a check.
 
     Examples
     --------
@@ -241,6 +247,23 @@ def _refuse_unknown(expected):
         raise ValueError(
             f"`expected_failed_checks` must name checks. Got {unknown}. The checks are "
             f"{', '.join(sorted(names))}."
+        )
+
+
+def _check_arguments(estimator, tolerance, image_size):
+    if isinstance(estimator, type) or not all(
+        hasattr(estimator, name) for name in ("fit", "get_params", "__sklearn_tags__")
+    ):
+        raise ValueError(
+            "`estimator` must be an object of a class that is derived from "
+            f"sklearn.base.BaseEstimator and has `fit`. Got {estimator!r}."
+        )
+    if not isinstance(tolerance, Real) or not 0 <= float(tolerance) < 1:
+        raise ValueError(f"`tolerance` must be a number from 0 to below 1. Got {tolerance!r}.")
+    sizes = image_size if isinstance(image_size, tuple | list) else ()
+    if len(sizes) != 2 or not all(isinstance(n, Integral) and int(n) >= LEAST for n in sizes):
+        raise ValueError(
+            f"`image_size` must be (H, W), two integers of at least {LEAST}. Got {image_size!r}."
         )
 
 

@@ -558,12 +558,13 @@ def test_skrubs_pipeline_is_cross_validated_on_images(kind, table, plain, memory
 # ------------------------------------------------------------------------- resampling
 
 
-def mixed_table(embedder):
+def mixed_table(embedder, missing=np.nan):
     """Embeddings, scaled numbers, and categories as they are, in a frame of pandas."""
     return make_column_transformer(
         (embedder, ["front"]),
         (StandardScaler(), NUMBERS),
-        (SimpleImputer(strategy="most_frequent"), CATEGORIES),
+        (SimpleImputer(missing_values=missing, strategy="most_frequent"), ["site"]),
+        ("passthrough", ["smoker"]),
         verbose_feature_names_out=False,
     ).set_output(transform="pandas")
 
@@ -571,9 +572,12 @@ def mixed_table(embedder):
 @each_kind
 def test_smotenc_makes_embeddings_numbers_and_categories(kind, table, plain):
     X, y = table
-    X = X.astype({"site": object})
-    X.iloc[3, X.columns.get_loc("site")] = None
-    made = mixed_table(CNNEmbedder(FrozenEstimator(plain))).fit_transform(as_frame(X, kind), y)
+    X = X.copy()
+    X.iloc[3, X.columns.get_loc("site")] = np.nan
+    # A missing string of polars is None.
+    missing = np.nan if kind == "pandas" else None
+    table = mixed_table(CNNEmbedder(FrozenEstimator(plain)), missing)
+    made = table.fit_transform(as_frame(X, kind), y)
     sampler = SMOTENC(CATEGORIES, random_state=0)
     made_res, y_res = sampler.fit_resample(made, y)
     assert dict(zip(*np.unique(y_res, return_counts=True), strict=True)) == {
@@ -581,6 +585,7 @@ def test_smotenc_makes_embeddings_numbers_and_categories(kind, table, plain):
         "rest": sum(y != "eight"),
     }
     assert list(made_res.columns) == list(made.columns)
+    assert not made_res.isna().any(axis=None)
     new = made_res.iloc[len(y) :]
     assert set(new["site"]) <= {"a", "b", "c"}
     assert set(new["smoker"]) <= {True, False}

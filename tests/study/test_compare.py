@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from scipy import stats
+from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import StratifiedKFold
@@ -564,3 +565,35 @@ def test_plot_and_print(comparison):
     assert all(name in text for name in comparison.strategies)
     assert "within noise" in text or "better" in text
     assert "12 strategies over 4 runs" in repr(comparison)
+
+
+class Noting(DummyClassifier):
+    """A classifier that notes the numbers of the rows that it is fitted on."""
+
+    seen: list = []
+
+    def fit(self, X, y, sample_weight=None):
+        """Note the rows, and fit."""
+        self.seen.append(set(X["number"]))
+        return super().fit(X, y, sample_weight)
+
+
+@pytest.mark.slow
+def test_frames_with_images_beside_columns_are_compared(tmp_path):
+    X, y = load_imbalanced_digits(return_X_y=True)
+    X, y = [*X[:120]], y[:120]
+    X[1] = X[0]
+    frame = pd.DataFrame({"image": X, "number": np.arange(120), "kind": ["a", "b"] * 60})
+    result = compare(
+        frame,
+        y,
+        strategies={"over": "over", "smote_embedding": "smote_embedding", "mine": Noting()},
+        estimator=CNNClassifier(image_column="image", max_epochs=1),
+        cv=4,
+        random_state=0,
+    )
+    assert len(Noting.seen) == 4
+    # Equal images stay together, whatever their other columns.
+    assert all((0 in numbers) == (1 in numbers) for numbers in Noting.seen)
+    result.to_html(tmp_path / "report.html")
+    assert "<img" in (tmp_path / "report.html").read_text(encoding="utf-8")
