@@ -629,5 +629,12 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
 
 
 def _checked_weight(sample_weight, target):
+    n_weights = len(sample_weight) if np.ndim(sample_weight) == 1 else len(target)
+    if n_weights != len(target):
+        raise ValueError(
+            f"sample_weight.shape == ({n_weights},), expected ({len(target)},)! A Pipeline with a "
+            "resampler before the network does not resample weights. Let the network resample: "
+            "its parameter sampler=..., whose samples the weights follow."
+        )
     weight = check_sample_weight(sample_weight, target, dtype=np.float64, ensure_non_negative=True)
     return scaled_down(weight, exponent_of(weight))
