@@ -68,8 +68,9 @@ class ImageSampler(BaseSampler):
         Parameters
         ----------
         X : array, memmap, tensor, sparse matrix, frame or list of shape (n, ...); or n paths
-            Samples of any dimension; or a list, Series or array of n arrays of one shape. Samplers
-            that compute with samples need finite numbers.
+            Samples of any dimension; or a list, Series or array of n arrays of one shape or of
+            images of Pillow; or a frame or column of polars or pyarrow, an array of h5py or zarr,
+            or an `ImageSource`. Samplers that compute with samples need finite numbers.
         y : array-like of shape (n,)
             Labels of any type.
         **params
@@ -78,8 +79,8 @@ class ImageSampler(BaseSampler):
         Returns
         -------
         X_resampled
-            The samples, in the container and of the dtype of X. Samples that were chosen are
-            unchanged.
+            The samples, in the container and of the dtype of X; arrays of h5py and zarr come back
+            as `skimb.datasets.StoredImages`. Samples that were chosen are unchanged.
         y_resampled
             Their labels, in the container of y.
 

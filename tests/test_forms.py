@@ -717,7 +717,7 @@ def test_any_array_with_slices_is_read_as_a_view_batch_by_batch():
     assert array.log == []
     np.testing.assert_array_equal(np.asarray(images[[3, 1, 1, 20]]), GREY[[3, 1, 1, 20]])
     assert array.log == [1, 1, 1]
-    params = QUICK | {"batch_size": 4}
+    params: dict[str, Any] = QUICK | {"batch_size": 4}
     wanted = CNNClassifier(standardize=(60, 40), **params).fit(GREY, LABELS)
     array.log.clear()
     clf = CNNClassifier(standardize=(60, 40), **params).fit(images, LABELS)
@@ -728,7 +728,7 @@ def test_flat_rows_in_files_are_read_as_flat_rows_in_memory(tmp_path):
     rows = GREY.reshape(N, -1)
     X = hdf5(rows, tmp_path)
     for image_shape in (None, (1, 6, 5)):
-        params = QUICK | {"image_shape": image_shape}
+        params: dict[str, Any] = QUICK | {"image_shape": image_shape}
         model = CNNClassifier(**params).fit(rows, LABELS)
         other = CNNClassifier(**params).fit(X, LABELS)
         np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(rows))

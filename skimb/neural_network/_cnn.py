@@ -222,7 +222,8 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
             Images, uint8 or float; or a list, array, Series or one-column frame of paths, which are
             decoded batch by batch. Every file is opened once first, and the error names files that
-            cannot be read. With `image_column`: a frame of n rows.
+            cannot be read. With `image_column`: a frame of n rows. Further forms, such as images of
+            Pillow, HDF5, zarr and data sets, are listed in the guide (docs/guide/forms.md).
         y : array-like of shape (n,)
             Labels, or values of the target.
         sample_weight : array-like of shape (n,), default=None
