@@ -12,6 +12,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "__version__",
     "class_weight",
+    "combine",
     "datasets",
     "ensemble",
     "inspection",
@@ -30,6 +31,7 @@ __all__ = [
 if TYPE_CHECKING:
     from skimb import (
         class_weight,
+        combine,
         datasets,
         ensemble,
         inspection,

@@ -13,10 +13,15 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from skimb._frames import as_pandas, in_schema_of, is_polars
+from skimb._dataset_images import images_of_column, is_dataset_column
+from skimb._frames import as_pandas, is_foreign, rows_of_foreign, with_made_rows
+from skimb._image_source import ImageSource
 from skimb._lazy_rows import ResampledRows, is_array, is_lazy
 from skimb._params import safe_indexing
+from skimb._pil_images import as_pil, is_pil_images
+from skimb._refusals import refuse_no_samples
 from skimb._rounding import in_dtype
+from skimb._stored_arrays import StoredImages, is_stored_array
 from skimb._unpacking import as_array, is_tensor
 
 __all__ = [
@@ -43,7 +48,11 @@ def like(X, values):
 
 
 def plain_rows(X) -> Any:
-    """Return tensors, and lists, object arrays and Series of arrays, as one array.
+    """Return samples in a form of pandas, numpy or skimb.
+
+    Tensors, and lists, object arrays and Series of arrays, become one array; frames and columns of
+    polars and pyarrow those of pandas; arrays of h5py and zarr, and columns of data sets, become
+    sources of images.
 
     Parameters
     ----------
@@ -52,7 +61,8 @@ def plain_rows(X) -> Any:
 
     Returns
     -------
-    ndarray, or X if it is of another type; a tuple is returned as a list
+    ndarray, frame, Series, ImageSource, or X if it is of another type; a tuple is returned as a
+    list
 
     Raises
     ------
@@ -65,6 +75,13 @@ def plain_rows(X) -> Any:
             "X must be an array, a tensor, a sparse matrix, a frame or a list of samples. Got "
             f"{'None' if X is None else type(X)}. Give the samples as one array."
         )
+    if isinstance(X, ImageSource):
+        return X
+    refuse_no_samples(X)
+    if is_dataset_column(X):
+        return images_of_column(X)
+    if is_stored_array(X) and not isinstance(X, np.ndarray):
+        return StoredImages(X)
     X = _listed(X)
     rows, kinds = X, (np.ndarray, list, tuple)
     if hasattr(X, "iloc") and (X.ndim == 1 or X.shape[1] == 1):
@@ -114,9 +131,8 @@ def plain_target(y, estimator) -> Any:
 
 
 def _listed(given) -> Any:
-    if is_polars(given):
-        return given if hasattr(given, "columns") else as_pandas(given)
-    return list(given) if isinstance(given, tuple) else as_array(given)
+    is_listed = isinstance(given, tuple) or is_dataset_column(given)
+    return list(given) if is_listed else as_array(as_pandas(given))
 
 
 def plain_labels(y, estimator):
@@ -186,8 +202,10 @@ def select_target(y, indices, X_resampled) -> Any:
     """
     if isinstance(y, list | tuple | range):
         return (tuple if isinstance(y, tuple) else list)(y[i] for i in indices.tolist())
-    if is_polars(y):
-        return y[indices]
+    if is_foreign(y):
+        return rows_of_foreign(y, indices)
+    if is_dataset_column(y):
+        return list(y[indices.tolist()])
     if hasattr(y, "iloc"):
         y = y.iloc[indices].reset_index(drop=True)
         if hasattr(X_resampled, "iloc"):
@@ -218,13 +236,19 @@ def in_container(given, rows: Any, origin) -> Any:
         If there are synthetic samples, and X has columns that hold no numbers.
     """
     is_made = origin < 0
+    if is_foreign(given):
+        if not is_made.any():
+            return rows_of_foreign(given, origin)
+        made = rows.loc[is_made] if hasattr(rows, "iloc") else np.asarray(rows)[is_made]
+        places = np.where(is_made, len(given) + np.cumsum(is_made) - 1, origin)
+        return with_made_rows(given, made, places)
+    if isinstance(rows, ImageSource):
+        return rows
     if is_lazy(rows) and is_array(given):
         is_same = rows.dtype == given.dtype or given.ndim == 1 or is_made.any()
         return rows if is_same else select_rows(given, origin, lazy=True)
     if is_tensor(given):
         return like(given, rows)
-    if is_polars(given):
-        return _in_polars(given, rows, origin)
     if hasattr(rows, "iloc") or is_lazy(given) or sparse.issparse(given):
         return rows
     if type(given) in (np.ndarray, np.memmap) and given.dtype == rows.dtype:
@@ -236,6 +260,8 @@ def in_container(given, rows: Any, origin) -> Any:
         return chosen
     made: Any = rows[is_made]
     made = made.toarray() if sparse.issparse(rows) else np.asarray(made)
+    if is_pil_images(given):
+        made = [as_pil(image) for image in made]
     # The place of each sample among the chosen samples, followed by the synthetic ones.
     places = np.argsort(np.argsort(is_made, kind="stable"))
     if hasattr(given, "iloc"):
@@ -244,20 +270,13 @@ def in_container(given, rows: Any, origin) -> Any:
     if isinstance(given, np.ndarray):
         made = made.astype(given.dtype) if given.ndim > 1 else _objects(made)
         return np.concatenate([chosen, made])[places]
-    if isinstance(given[0], np.ndarray) or is_tensor(given[0]):
+    if isinstance(made, list):
+        both = [*chosen, *made]
+    elif isinstance(given[0], np.ndarray) or is_tensor(given[0]):
         both = [*chosen, *(like(given[0], row) for row in made)]
     else:
         both = [*chosen, *made.tolist()]
     return type(given)(both[place] for place in places)
-
-
-def _in_polars(given, rows, origin):
-    is_made = origin < 0
-    if not is_made.any():
-        return given[origin]
-    made = rows.loc[is_made] if hasattr(rows, "iloc") else np.asarray(rows)[is_made]
-    both = sys.modules["polars"].concat([given, in_schema_of(made, given)])
-    return both[np.where(is_made, len(given) + np.cumsum(is_made) - 1, origin)]
 
 
 def _chosen(given, rows):
@@ -278,7 +297,7 @@ def _made_like(made, given):
     """Return synthetic samples as a frame or Series with the dtypes of another."""
     if given.ndim == 1:
         return pd.Series(_objects(made), name=given.name)
-    if given.shape[1] == 1 and made.shape[1:] != (1,):
+    if given.shape[1] == 1 and np.shape(made)[1:] != (1,):
         return pd.DataFrame({given.columns[0]: _objects(made)})
     columns = [column_like(values, given.iloc[:, place]) for place, values in enumerate(made.T)]
     return pd.concat(columns, axis=1).set_axis(given.columns, axis=1)

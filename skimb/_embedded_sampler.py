@@ -19,6 +19,9 @@ from skimb._sub_estimators import seeded_clone
 
 __all__ = ["EmbeddedSampler"]
 
+#: Parameters of imbalanced-learn's samplers that name labels.
+BY_LABEL = ("sampling_strategy", "shrinkage")
+
 
 class EmbeddedSampler(ImageSampler):
     """Let any sampler of imbalanced-learn resample images, by their pixels or by an embedding.
@@ -113,7 +116,7 @@ class EmbeddedSampler(ImageSampler):
         strategies = {
             name: by_index(value, classes)
             for name, value in self.sampler_.get_params().items()
-            if name.endswith("sampling_strategy") and not isinstance(value, str | Real | None)
+            if name.endswith(BY_LABEL) and not isinstance(value, str | Real | None)
         }
         self.sampler_.set_params(**strategies)
         resampled, new_target = self.sampler_.fit_resample(points, target)
@@ -167,8 +170,8 @@ def by_index(strategy, classes):
     unknown = [label for label in strategy if label not in classes]
     if unknown:
         raise ValueError(
-            f"`sampling_strategy` names {unknown}, which y does not hold. Its labels: "
-            f"{classes.tolist()}."
+            f"`sampling_strategy` (or `shrinkage`) names {unknown}, which y does not hold. "
+            f"Its labels: {classes.tolist()}."
         )
     places = [int(place) for place in np.searchsorted(classes, list(strategy))]
     if isinstance(strategy, Mapping):

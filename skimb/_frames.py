@@ -1,6 +1,7 @@
-"""Frames of other libraries than pandas become frames of pandas; frames with any text.
+"""Frames and columns of other libraries than pandas: polars, pyarrow; and frames with any text.
 
-polars is recognised without being imported: if it is not imported yet, X cannot be an object of it.
+An object of these libraries is recognised without an import: if a library is not imported yet, X
+cannot be an object of it.
 """
 
 import sys
@@ -10,7 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["as_pandas", "in_schema_of", "is_polars", "with_any_text"]
+__all__ = [
+    "as_pandas",
+    "as_pyarrow",
+    "column_values",
+    "in_schema_of",
+    "is_foreign",
+    "is_polars",
+    "is_pyarrow",
+    "rows_of_foreign",
+    "with_any_text",
+    "with_made_rows",
+]
 
 
 def with_any_text(function):
@@ -63,8 +75,21 @@ def is_polars(X):
     return polars is not None and isinstance(X, polars.DataFrame | polars.Series)
 
 
+def is_pyarrow(X):
+    """Tell whether X is an array or a table of pyarrow, without importing it."""
+    pyarrow = sys.modules.get("pyarrow")
+    return pyarrow is not None and isinstance(
+        X, pyarrow.Array | pyarrow.ChunkedArray | pyarrow.Table
+    )
+
+
+def is_foreign(X):
+    """Tell whether X is a frame or a column of polars or pyarrow."""
+    return is_polars(X) or is_pyarrow(X)
+
+
 def as_pandas(X) -> Any:
-    """Return a frame or Series of polars as one of pandas, and anything else as it is.
+    """Return a frame or a column of polars or pyarrow as one of pandas, and anything else as it is.
 
     Parameters
     ----------
@@ -79,6 +104,8 @@ def as_pandas(X) -> Any:
     -----
     The method ``to_pandas`` of polars needs pyarrow, which users of polars need not have.
     """
+    if is_pyarrow(X):
+        return X.to_pandas()
     if not is_polars(X):
         return X
     if hasattr(X, "columns"):
@@ -123,3 +150,86 @@ def in_schema_of(made, given) -> Any:
         values = np.rint(column.to_numpy()) if is_to_round else column.tolist()
         columns.append(polars.Series(name, values).cast(dtype))
     return polars.DataFrame(columns)
+
+
+def column_values(X) -> Any:
+    """Return the values of a Series or of a frame of one column, and anything else as it is.
+
+    Parameters
+    ----------
+    X : object
+        Samples as they were given.
+
+    Returns
+    -------
+    ndarray of shape (n,), or X; a frame of several columns is not converted
+    """
+    if not (hasattr(X, "iloc") or is_foreign(X)):
+        return X
+    shape = getattr(X, "shape", ())
+    if len(shape) == 2 and shape[1] != 1:
+        return X
+    X = as_pandas(X)
+    return (X.iloc[:, 0] if X.ndim == 2 else X).to_numpy()
+
+
+def rows_of_foreign(X, indices):
+    """Return rows of a frame or a column of polars or pyarrow, unchanged.
+
+    Parameters
+    ----------
+    X : DataFrame, Series, Array, ChunkedArray or Table
+        Of polars or pyarrow.
+    indices : ndarray of shape (m,), int
+        Which rows, in which order; they may repeat.
+
+    Returns
+    -------
+    The same container of m rows
+    """
+    return X[indices.tolist()] if is_polars(X) else X.take(indices)
+
+
+def with_made_rows(given, made, places) -> Any:
+    """Return rows of a frame of polars or a table of pyarrow, and rows that were made.
+
+    Parameters
+    ----------
+    given : polars.DataFrame or pyarrow.Table of n rows
+        Its rows are unchanged.
+    made : ndarray of numbers of shape (k, d), or DataFrame of pandas
+        The rows that were made; they get the dtypes of `given`.
+    places : ndarray of shape (m,), int
+        For each row to return, its place among the rows of `given`, followed by those of `made`.
+
+    Returns
+    -------
+    The same container of m rows
+    """
+    if is_polars(given):
+        return sys.modules["polars"].concat([given, in_schema_of(made, given)])[places]
+    frame = pd.DataFrame(np.asarray(made), columns=given.column_names)
+    return sys.modules["pyarrow"].concat_tables([given, as_pyarrow(frame, given)]).take(places)
+
+
+def as_pyarrow(values, given):
+    """Return a frame or a Series of pandas with the types of a table or an array of pyarrow.
+
+    Parameters
+    ----------
+    values : DataFrame or Series
+        Of pandas; floats are rounded where `given` holds integers.
+    given : pyarrow.Table, Array or ChunkedArray
+
+    Returns
+    -------
+    The container of `given`
+    """
+    pyarrow = sys.modules["pyarrow"]
+    if hasattr(given, "column_names"):
+        columns = [as_pyarrow(values[name], given[name]) for name in given.column_names]
+        return pyarrow.table(columns, schema=given.schema)
+    if pyarrow.types.is_integer(given.type) and values.dtype.kind == "f":
+        values = values.round()
+    made = pyarrow.array(values, type=given.type, from_pandas=True, safe=False)
+    return pyarrow.chunked_array([made]) if isinstance(given, pyarrow.ChunkedArray) else made

@@ -15,7 +15,16 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["CHANNEL_MODES", "decode", "image_endings", "look", "strict"]
+__all__ = [
+    "CHANNEL_MODES",
+    "check_colours",
+    "decode",
+    "decode_image",
+    "image_endings",
+    "look",
+    "look_at_image",
+    "strict",
+]
 
 #: Pillow's mode for each number of channels.
 CHANNEL_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -104,19 +113,80 @@ def decode(path, image_shape):
     ValueError
         If the file cannot be read; the caller adds the path to the message.
     """
-    n_channels, height, width = image_shape
+    _, height, width = image_shape
     with _Opened(path) as image:
         if _is_deep(image):
-            pixels, low, high = _deep_pixels(path, image, image_shape)
-            return pixels, (low, high, float(pixels.mean(dtype=np.float64)))
+            is_colour = image.mode not in ("I", "F") and not image.mode.startswith("I;16")
+            values = _deep_colours(path, image) if is_colour else _deep_greys(image)
+            return _with_levels(values, image_shape)
         # A large JPEG decodes to a smaller size at a fraction of the cost; twice the wanted side
         # is kept, in either orientation, for a good resize.
         image.draft(None, (2 * max(height, width),) * 2)
-        image = _natural(ImageOps.exif_transpose(image)).convert(CHANNEL_MODES[n_channels])
-        if image.size != (width, height):
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
-        pixels = np.asarray(image).reshape(height, width, n_channels)
-        return pixels, (float(pixels.min()), float(pixels.max()), float(pixels.mean()))
+        return _shallow_pixels(image, image_shape)
+
+
+def decode_image(image, image_shape):
+    """Decode an image of Pillow as `decode` reads a file.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        An image of any mode, whose depth is that of its mode.
+    image_shape : tuple of int
+        The shape ``(C, H, W)`` to convert and resize to.
+
+    Returns
+    -------
+    pixels, levels
+        As of `decode`.
+
+    Raises
+    ------
+    ValueError
+        If its file cannot be read, or its pixels do not fit.
+    """
+    try:
+        if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+            return _with_levels(_deep_greys(image), image_shape)
+        # Once the pixels are loaded, only a TIFF file still tells.
+        if max(_tag(image, BITS_PER_SAMPLE, 1)) > 8 or ";16" in str(_raw_mode(image)):
+            raise ValueError(
+                "its file has 16 bits per channel, of which Pillow keeps 8; give paths"
+            )
+        return _shallow_pixels(image, image_shape)
+    except BROKEN as exc:
+        raise ValueError(f"broken: {exc}") from exc
+
+
+def check_colours(image):
+    """Refuse an opened image with colours of 16 bits, of which Pillow would keep 8.
+
+    Call it before anything else: once the pixels are loaded, only TIFF files still tell.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        The image.
+
+    Raises
+    ------
+    ValueError
+        If its file has such colours.
+    """
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return
+    if max(_tag(image, BITS_PER_SAMPLE, 1)) > 8 or ";16" in str(_raw_mode(image)):
+        raise ValueError("its file has 16 bits per channel, of which Pillow keeps 8; give its path")
+
+
+def _shallow_pixels(image, image_shape):
+    """Return the pixels of an image of 8 bits per channel, and their levels."""
+    n_channels, height, width = image_shape
+    image = _natural(ImageOps.exif_transpose(image)).convert(CHANNEL_MODES[n_channels])
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image).reshape(height, width, n_channels)
+    return pixels, (float(pixels.min()), float(pixels.max()), float(pixels.mean()))
 
 
 def look(path):
@@ -132,15 +202,30 @@ def look(path):
     tuple of int
     """
     with _Opened(path) as image:
-        # Some versions of Pillow swap the sides of a TIFF file; its tags hold the stored size.
-        width = _tag(image, WIDTH, image.width)[0]
-        height = _tag(image, HEIGHT, image.height)[0]
-        # Orientations 5 to 8 are turned by 90 degrees.
-        if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
-            width, height = height, width
-        if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16"):
-            return 1, height, width
-        return 4 if _has_alpha(image) else 3, height, width
+        return look_at_image(image)
+
+
+def look_at_image(image):
+    """Return the shape of an image of Pillow, ``(C, H, W)``, as `look` returns that of a file.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        The image.
+
+    Returns
+    -------
+    tuple of int
+    """
+    # Some versions of Pillow swap the sides of a TIFF file; its tags hold the stored size.
+    width = _tag(image, WIDTH, image.width)[0]
+    height = _tag(image, HEIGHT, image.height)[0]
+    # Orientations 5 to 8 are turned by 90 degrees.
+    if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
+        width, height = height, width
+    if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16"):
+        return 1, height, width
+    return 4 if _has_alpha(image) else 3, height, width
 
 
 # ------------------------------------------------------------------------- deep pixels
@@ -148,7 +233,9 @@ def look(path):
 
 def _raw_mode(image):
     """Return the layout of the pixels in the file, as Pillow names it."""
-    arguments = image.tile[0].args if image.tile else ""
+    # Images that were made in memory, or are loaded, have no tiles.
+    tiles = getattr(image, "tile", None)
+    arguments = tiles[0].args if tiles else ""
     return arguments[0] if isinstance(arguments, tuple) and arguments else arguments
 
 
@@ -177,11 +264,15 @@ def _maxval(image):
     return image.tile[0].args[-1] if isinstance(image.tile[0].args, tuple) else 0
 
 
-def _deep_pixels(path, image, image_shape):
+def _with_levels(values, image_shape):
+    """Return deep pixels of the given shape, and their levels."""
+    pixels, low, high = _deep_pixels(values, image_shape)
+    return pixels, (low, high, float(pixels.mean(dtype=np.float64)))
+
+
+def _deep_pixels(values, image_shape):
     """Return pixels of the given shape, and the least and the largest value before resizing."""
     n_channels, height, width = image_shape
-    is_colour = image.mode not in ("I", "F") and not image.mode.startswith("I;16")
-    values = _deep_colours(path, image) if is_colour else _deep_greys(image)
     is_integer = values.dtype.kind in "iu"
     if not is_integer and (n_bad := np.count_nonzero(~np.isfinite(values))):
         raise ValueError(f"{n_bad} pixels are not finite")
@@ -210,7 +301,8 @@ def _deep_pixels(path, image, image_shape):
 
 def _deep_greys(image):
     """Return a deep grey image as an array of shape (H, W), in the byte order of the machine."""
-    maxval = _maxval(image)
+    # Only files have a format; images of Pillow may be made in memory.
+    maxval = _maxval(image) if image.format == "PPM" else 0
     is_unsigned = image.mode == "I" and _is_unsigned(image)
     values = np.asarray(ImageOps.exif_transpose(image))
     if is_unsigned:

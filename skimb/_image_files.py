@@ -5,19 +5,27 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from PIL import Image
 
-from skimb._image_decoding import CHANNEL_MODES, decode, look, strict
-from skimb._image_source import ImageSource, check_image_shape
+from skimb._decoded_sets import (
+    attempt,
+    common_dtype,
+    common_shape,
+    holds,
+    named,
+    raise_for,
+    wanted_shape,
+)
+from skimb._frames import as_pandas, column_values
+from skimb._image_decoding import decode, look, strict
+from skimb._image_source import ImageSource
 
 __all__ = ["ImageFiles", "as_paths", "is_paths", "named", "read_images"]
-
-#: The most bad files that an error names; the others are counted.
-MOST_NAMED = 10
 
 
 def is_paths(X):
     """Tell whether X is a list, 1-D array, Series or one-column frame of paths.
+
+    The Series or frame may be of pandas or polars, or an array or a table of pyarrow.
 
     Parameters
     ----------
@@ -33,10 +41,7 @@ def is_paths(X):
     ValueError
         If some of the values are paths and others are not.
     """
-    if hasattr(X, "iloc"):
-        X = X.to_numpy()
-        if X.ndim == 2 and X.shape[1] == 1:
-            X = X[:, 0]
+    X = column_values(X)
     if isinstance(X, np.ndarray):
         if X.ndim != 1 or X.dtype.kind not in "OUT":
             return False
@@ -67,17 +72,16 @@ def as_paths(X):
     -------
     ndarray of str of shape (n,)
     """
-    if hasattr(X, "iloc"):
-        X = X.to_numpy().ravel()
-    return np.array([os.fspath(path) for path in X], dtype=object)
+    return np.array([os.fspath(path) for path in column_values(X)], dtype=object)
 
 
 def _listed(paths: Any):
     """Return the paths that `read_images` is given as a list of str."""
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
-    elif hasattr(paths, "iloc"):
-        paths = paths.to_numpy()
+    else:
+        paths = as_pandas(column_values(paths))
+        paths = paths.to_numpy() if hasattr(paths, "iloc") else paths
     if isinstance(paths, dict | set | frozenset | bytes):
         raise ValueError(
             "`paths` must be a list, array, Series or one-column frame of paths, which has an "
@@ -148,10 +152,10 @@ class ImageFiles(ImageSource):
                 pixels, levels = decode(path, image_shape)
                 return pixels.dtype, levels
 
-            found = [_try(check, path) for path in paths]
-        _raise_for(paths, found)
+            found = [attempt(check, path) for path in paths]
+        raise_for(paths, found)
         dtypes, levels = zip(*(result for result, _ in found), strict=True)
-        return cls(paths, image_shape, _common_dtype(paths, dtypes), np.array(levels))
+        return cls(paths, image_shape, common_dtype(paths, dtypes), np.array(levels))
 
     def resized(self, image_shape):
         """Return the same files, resized to another shape."""
@@ -173,7 +177,7 @@ class ImageFiles(ImageSource):
             for i, path in enumerate(paths):
                 try:
                     pixels, _ = decode(path, self.image_shape)
-                    if not _holds(self.dtype, pixels.dtype):
+                    if not holds(self.dtype, pixels.dtype):
                         raise ValueError(f"it holds {pixels.dtype}, and held {self.dtype} before")
                 except ValueError as exc:
                     message = (
@@ -265,21 +269,21 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
         image_shape = _resolve_shape(paths, image_shape, parallel)
         n_channels, height, width = image_shape
         # Nearly always all files have the depth of the first; pixels of deeper files are set aside.
-        first, _ = _try(lambda path: decode(path, image_shape)[0].dtype, paths[0])
+        first, _ = attempt(lambda path: decode(path, image_shape)[0].dtype, paths[0])
         images = _allocated((len(paths), height, width, n_channels), first or np.dtype(np.uint8))
         deeper = {}
 
         def fill(i):
             pixels, _ = decode(paths[i], image_shape)
-            if _holds(images.dtype, pixels.dtype):
+            if holds(images.dtype, pixels.dtype):
                 images[i] = pixels
             else:
                 deeper[i] = pixels
             return pixels.dtype
 
-        found = list(parallel(delayed(_try)(fill, i) for i in range(len(paths))))
-    _raise_for(paths, found)
-    dtype = _common_dtype(paths, [result for result, _ in found])
+        found = list(parallel(delayed(attempt)(fill, i) for i in range(len(paths))))
+    raise_for(paths, found)
+    dtype = common_dtype(paths, [result for result, _ in found])
     if dtype != images.dtype:
         images = images.astype(dtype)
     for i, pixels in deeper.items():
@@ -300,78 +304,8 @@ def _allocated(shape, dtype):
         ) from exc
 
 
-def _holds(dtype, other):
-    """Tell whether an array of one dtype can hold the pixels of a file of another dtype."""
-    return dtype == other or (dtype == np.float32 and other == np.uint16)
-
-
-def _common_dtype(paths, dtypes):
-    """Return the dtype of a set of files: that of all of them, or one that can hold all values."""
-    deep = [i for i, dtype in enumerate(dtypes) if dtype != np.uint8]
-    if 0 < len(deep) < len(paths):
-        flat = next(i for i, dtype in enumerate(dtypes) if dtype == np.uint8)
-        raise ValueError(
-            f"{len(deep)} of {len(paths)} files have more than 8 bits per channel (the first is "
-            f"{paths[deep[0]]}), and the others have 8 (the first is {paths[flat]}), so equal "
-            "numbers would mean different brightness. Save all files with the same depth."
-        )
-    return np.dtype(np.float32) if len(set(dtypes)) > 1 else dtypes[0]
-
-
 def _resolve_shape(paths, image_shape, parallel):
     """Return the shape of the images to return: the given one, or the one that all files share."""
     if image_shape is None:
-        return _common_shape(paths, parallel(delayed(_try)(look, path) for path in paths))
-    shape = check_image_shape(image_shape, n_channels=CHANNEL_MODES)
-    most = Image.MAX_IMAGE_PIXELS
-    if most is not None and shape[1] * shape[2] > most:
-        raise ValueError(
-            f"`image_shape`={image_shape!r} asks for {shape[1] * shape[2]:,} pixels per image, and "
-            f"at most {most:,} are allowed. Give a smaller shape."
-        )
-    return shape
-
-
-def _common_shape(paths, looks):
-    _raise_for(paths, looks)
-    shapes = [shape for shape, _ in looks]
-    for path, shape in zip(paths, shapes, strict=True):
-        if shape[1:] != shapes[0][1:]:
-            raise ValueError(
-                f"Images differ in size: {paths[0]} is {shapes[0][2]}x{shapes[0][1]}, {path} is "
-                f"{shape[2]}x{shape[1]} (width x height). Give image_shape=(C, H, W) to resize "
-                "them."
-            )
-    return max(shape[0] for shape in shapes), *shapes[0][1:]
-
-
-def _try(function, argument):
-    """Return the value of a function and None, or None and the message of its ValueError."""
-    try:
-        return function(argument), None
-    except ValueError as exc:
-        return None, str(exc)
-
-
-def _raise_for(paths, results):
-    bad = [f"{path} ({why})" for path, (_, why) in zip(paths, results, strict=True) if why]
-    if bad:
-        raise ValueError(
-            f"{len(bad)} of {len(paths)} files cannot be read as images: {named(bad)}. "
-            "Fix or remove them."
-        )
-
-
-def named(words):
-    """Return a text that names up to ten items, and counts the others.
-
-    Parameters
-    ----------
-    words : list of str
-
-    Returns
-    -------
-    str
-    """
-    more = f"; and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
-    return "; ".join(words[:MOST_NAMED]) + more
+        return common_shape(paths, parallel(delayed(attempt)(look, path) for path in paths))
+    return wanted_shape(image_shape)

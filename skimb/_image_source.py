@@ -131,6 +131,9 @@ class ImageSource(ABC):
     #: The number of dimensions of the array that the source represents.
     ndim = 4
 
+    #: The word for the images in messages about their levels.
+    noun = "files"
+
     @abstractmethod
     def __len__(self) -> int:
         """Return the number of images."""
@@ -173,6 +176,15 @@ class ImageSource(ABC):
         -------
         list of n hashables
         """
+
+    def names(self):
+        """Return names for messages about the levels of images: their keys, such as paths.
+
+        Returns
+        -------
+        sequence of n objects
+        """
+        return self.keys()
 
     def contents(self):
         """Yield for each image the bytes that identify it in a cache, in this and later processes.

@@ -5,13 +5,13 @@ finds the layout of an image from the shape of X, and validates X with scikit-le
 so that a bad array fails here, before any training step.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length, check_X_y
 from sklearn.utils.validation import validate_data
 
+from skimb._dataset_images import DatasetImages, images_of_column, is_dataset_column
 from skimb._frame_images import (
     FrameImages,
     StackedImages,
@@ -19,25 +19,29 @@ from skimb._frame_images import (
     image_columns,
     split_frame,
 )
-from skimb._frames import as_pandas, is_polars
+from skimb._frames import as_pandas
 from skimb._image_files import ImageFiles, as_paths, is_paths, read_images
+from skimb._image_layout import ImageLayout, read_layout
 from skimb._image_source import (
     ArrayImages,
     ImageSource,
     ResampledImages,
     as_source,
-    check_image_shape,
     checked_source,
     digest,
 )
 from skimb._lazy_rows import ResampledRows
+from skimb._lost_differences import refuse_lost_differences
 from skimb._params import safe_indexing
+from skimb._pil_images import is_pil_images, pil_keys, pil_list, pil_pixels
 from skimb._pixel_values import (
     check_value_range,
     observed_range,
     refuse_outside,
     warn_of_other_scale,
 )
+from skimb._refusals import refuse_columns_of_strings
+from skimb._stored_arrays import StoredImages, is_stored_array
 from skimb._unpacking import unpacked
 
 __all__ = [
@@ -54,123 +58,11 @@ __all__ = [
     "read_layout",
     "read_source",
     "refuse_lost_differences",
+    "resizes",
     "sample_keys",
+    "view_of",
     "warn_of_other_pixels",
 ]
-
-#: Channel counts by which the channel axis of a 4-D array is recognised: grey, RGB, RGBA.
-CHANNEL_COUNTS = (1, 3, 4)
-
-
-@dataclass(frozen=True)
-class ImageLayout:
-    """The way in which one sample of X is read as an image.
-
-    Parameters
-    ----------
-    image_shape : tuple of int
-        The shape of the image, ``(C, H, W)``.
-    row_shape : tuple of int
-        The shape of one sample of X, as it was given.
-    channels : {"first", "last"} or None
-        The place of the channel axis in a sample; None where a sample has no such axis.
-    """
-
-    image_shape: tuple[int, int, int]
-    row_shape: tuple[int, ...]
-    channels: str | None
-
-    @property
-    def n_features(self):
-        """Number of values in one image."""
-        return int(np.prod(self.image_shape))
-
-    @property
-    def axes(self):
-        """The axes of X by letters: "NHW", "NHWC", "NCHW", or "NF" for rows."""
-        if self.channels is not None:
-            return "NHWC" if self.channels == "last" else "NCHW"
-        return "NHW" if len(self.row_shape) == 2 else "NF"
-
-    def to_channels_last(self, X):
-        """Return X as an array of shape ``(n, H, W, C)``, without a copy where possible."""
-        n_channels, height, width = self.image_shape
-        if self.channels == "last":
-            return X
-        if self.channels == "first":
-            return np.moveaxis(X, 1, 3)
-        if len(self.row_shape) == 2:
-            return X[..., np.newaxis]
-        return np.moveaxis(X.reshape(len(X), n_channels, height, width), 1, 3)
-
-
-def read_layout(row_shape, *, image_shape=None, channels=None):
-    """Return the layout of samples of a given shape, by which they are read as images.
-
-    Parameters
-    ----------
-    row_shape : tuple of int
-        The shape of one sample: ``(d,)``, ``(H, W)``, ``(H, W, C)`` or ``(C, H, W)``.
-    image_shape : tuple of int, default=None
-        ``(C, H, W)``. Samples of shape ``(d,)`` are reshaped to it; other samples must have it.
-    channels : {"first", "last"}, default=None
-        The place of the channels in samples of three dimensions; needed where their shape is
-        ambiguous.
-
-    Returns
-    -------
-    ImageLayout
-
-    Raises
-    ------
-    ValueError
-        If the layout is ambiguous, or contradicts `image_shape`.
-    """
-    row_shape = tuple(int(side) for side in row_shape)
-    if image_shape is not None:
-        image_shape = check_image_shape(image_shape)
-    if len(row_shape) == 1:
-        shape = image_shape or (1, 1, row_shape[0])
-        if int(np.prod(shape)) != row_shape[0]:
-            raise ValueError(
-                f"`image_shape`={image_shape} needs {int(np.prod(shape))} values per sample, but a "
-                f"sample of X has {row_shape[0]}. Give an image_shape (C, H, W) whose product is "
-                f"{row_shape[0]}, or leave it None."
-            )
-        return ImageLayout(shape, row_shape, None)
-    if len(row_shape) == 2:
-        layout = ImageLayout((1, *row_shape), row_shape, None)
-    elif len(row_shape) == 3:
-        place = channels or _place_of_channels(row_shape)
-        n_channels, height, width = row_shape if place == "first" else np.roll(row_shape, 1)
-        layout = ImageLayout((int(n_channels), int(height), int(width)), row_shape, place)
-    else:
-        raise ValueError(
-            f"X must have 2, 3 or 4 dimensions: (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W). "
-            f"Got {len(row_shape) + 1} dimensions, with samples of shape {row_shape}. Reshape X."
-        )
-    if layout.n_features == 0:
-        raise ValueError(
-            f"X holds images without a pixel, of shape (C, H, W) = {layout.image_shape}. Give "
-            "images whose sides are all at least 1."
-        )
-    if image_shape is not None and layout.image_shape != image_shape:
-        raise ValueError(
-            f"X holds images of shape (C, H, W) = {layout.image_shape}, but `image_shape` asks for "
-            f"{image_shape}. Arrays are not resized: resize them, or leave image_shape None."
-        )
-    return layout
-
-
-def _place_of_channels(row_shape):
-    fits_first, fits_last = row_shape[0] in CHANNEL_COUNTS, row_shape[2] in CHANNEL_COUNTS
-    if fits_first == fits_last:
-        which = "both ends" if fits_first else "neither end"
-        raise ValueError(
-            f"Samples of shape {row_shape} could be (C, H, W) or (H, W, C): {which} could be the "
-            f"channels (one of {CHANNEL_COUNTS}). Give channels='first' or channels='last'."
-        )
-    return "first" if fits_first else "last"
 
 
 def number_of_dimensions(X):
@@ -205,20 +97,52 @@ def checked_once(X, images):
 
 
 def is_source(X):
-    """Tell whether X needs no layout to be read as images: a source of images, or paths."""
-    return isinstance(X, ImageSource) or is_paths(X)
+    """Tell whether X is read as images otherwise than as an array in memory.
+
+    It is a source of images, paths, images of Pillow, an array in a file, or a column of a data
+    set.
+    """
+    is_lazy = isinstance(X, ImageSource) or is_stored_array(X) or is_dataset_column(X)
+    return is_lazy or is_paths(X) or is_pil_images(X)
 
 
-def read_source(X, image_shape=None) -> ImageSource:
+def view_of(X, *, channels=None) -> Any:
+    """Return arrays in files, and columns of data sets, as sources that are read batch by batch.
+
+    Parameters
+    ----------
+    X : object
+        Images as they were given.
+    channels : {"first", "last"}, default=None
+        The place of the channels in arrays in files.
+
+    Returns
+    -------
+    ImageSource, or X if it is anything else
+    """
+    if is_dataset_column(X):
+        return images_of_column(X)
+    return StoredImages(X, channels=channels) if is_stored_array(X) else X
+
+
+def resizes(X):
+    """Tell whether images of X are resized to `image_shape`: files, and images of Pillow."""
+    is_view = isinstance(X, DatasetImages) or is_dataset_column(X)
+    return is_view or is_paths(X) or is_pil_images(X)
+
+
+def read_source(X, image_shape=None, channels=None) -> ImageSource:
     """Return X as a source of images.
 
     Parameters
     ----------
-    X : ImageSource, paths, or ndarray of shape (n, H, W, C)
+    X : object for which `is_source` is True, or ndarray of shape (n, H, W, C)
         Files are opened once, so that bad files are named; a source of images is taken as it is.
     image_shape : tuple of int, default=None
-        ``(C, H, W)``: files are resized to it, and other images must have it; None: images keep
-        their own shape.
+        ``(C, H, W)``: files and images of Pillow are resized to it, and other images must have it;
+        None: images keep their own shape.
+    channels : {"first", "last"}, default=None
+        The place of the channels in arrays in files.
 
     Returns
     -------
@@ -229,11 +153,22 @@ def read_source(X, image_shape=None) -> ImageSource:
     ValueError
         If files cannot be read, or a source does not follow the protocol or has another shape.
     """
+    if is_dataset_column(X):
+        X = images_of_column(X)
+    if isinstance(X, DatasetImages):
+        return X.checked(image_shape)
+    if is_stored_array(X):
+        X = StoredImages(X, image_shape=image_shape, channels=channels)
+    if isinstance(X, StoredImages):
+        X.checked()
     if isinstance(X, ImageSource):
         source = checked_source(X)
         return source if image_shape is None else source.resized(image_shape)
     if is_paths(X):
         return ImageFiles.checked(as_paths(X), image_shape)
+    if is_pil_images(X):
+        pixels = pil_pixels(X, image_shape)
+        return ArrayImages(pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32))
     source = as_source(X)
     return source if image_shape is None else source.resized(image_shape)
 
@@ -253,6 +188,10 @@ def sample_keys(X):
         return X.keys()
     if is_paths(X):
         return as_paths(X).tolist()
+    if is_pil_images(X):
+        return pil_keys(X)
+    if is_source(X):
+        return read_source(X).keys()
     X = as_pandas(X)
     X = np.ascontiguousarray(X)
     if X.dtype.kind == "O":
@@ -331,18 +270,26 @@ def fit_images(
     if is_source(X):
         check_consistent_length(X, y)
         # A stand-in for X of one column, with which scikit-learn checks y and its length.
-        stand_in = np.zeros((len(X), 1))
+        n_samples = X.shape[0] if is_stored_array(X) else len(X)
+        stand_in = np.zeros((n_samples, 1))
         if y is None:
             validate_data(estimator, stand_in, reset=True)
         else:
             _, y = validate_data(estimator, stand_in, y, reset=True)
-        images = read_source(X, image_shape)
+        images = read_source(X, image_shape, channels)
         estimator.image_shape_ = tuple(images.image_shape)
         estimator._fitted_on_rows = False
-        estimator._input_form = "NHWC", _input_type(images)
+        axes = "NHWC"
+        if isinstance(images, StoredImages):
+            # As of an array in memory.
+            layout, axes = images.layout, images.layout.axes
+            estimator.n_features_in_ = layout.n_features
+            estimator._fitted_on_rows = len(layout.row_shape) == 1
+        estimator._input_form = axes, _input_type(images)
         _take_range(estimator, images, given)
         return images, y
     came = X = unpacked(X)
+    refuse_columns_of_strings(X, estimator)
     if y is None:
         X = _validate(estimator, X, reset=True)
     else:
@@ -460,43 +407,6 @@ def _take_range(estimator, images, given):
     estimator.value_range_ = observed_range(images) if given is None else given
 
 
-def refuse_lost_differences(given, values, name):
-    """Refuse numbers that are so far from zero that they are equal as floats.
-
-    Parameters
-    ----------
-    given : array-like
-        Numbers as they were given.
-    values : ndarray of the same shape
-        The same numbers in the dtype of the computation.
-    name : str
-        The name of the numbers in the message.
-
-    Raises
-    ------
-    ValueError
-        If they were rounded, and their range holds fewer different floats than an image of 8 bits
-        has values.
-    """
-    if values.dtype.kind != "f" or not values.size or getattr(given, "dtype", None) == values.dtype:
-        return
-    low, high = float(values.min()), float(values.max())
-    step = float(np.spacing(values.dtype.type(max(abs(low), abs(high)))))
-    if high - low >= 256 * step:
-        return
-    given = np.asarray(given)
-    with np.errstate(invalid="ignore"):
-        is_exact = np.array_equal(values.astype(given.dtype), given)
-    if is_exact or np.all(given == given.flat[0]):
-        return
-    raise ValueError(
-        f"The values of {name} lie from {given.min()} to {given.max()}. The computation uses "
-        f"{values.dtype}, whose numbers are {step:g} apart there, so their differences would be "
-        f"lost. Subtract the same number from all of {name} first, such as the least, or scale "
-        "them."
-    )
-
-
 def check_images(estimator, X, *, channels=None):
     """Validate X after ``fit``, and read it as images of the shape that ``fit`` saw.
 
@@ -524,16 +434,15 @@ def check_images(estimator, X, *, channels=None):
         refuse_outside(images, estimator._given_range)
         return images
     if is_source(X):
-        images = read_source(X, estimator.image_shape_)
+        images = read_source(X, estimator.image_shape_, channels)
+        if isinstance(images, StoredImages):
+            _refuse_rows(estimator, images.layout.row_shape)
         refuse_outside(images, estimator._given_range)
         return images
-    X = _validate(estimator, unpacked(X), reset=False)
-    if X.ndim == 2 and not estimator._fitted_on_rows:
-        raise ValueError(
-            f"{type(estimator).__name__} was fitted on images of shape (C, H, W) = "
-            f"{estimator.image_shape_}, but X holds flat rows of shape {X.shape[1:]}, whose order "
-            "is not known. Give images of that shape."
-        )
+    X = unpacked(X)
+    refuse_columns_of_strings(X, estimator)
+    X = _validate(estimator, X, reset=False)
+    _refuse_rows(estimator, X.shape[1:])
     # Flat rows are reshaped as in fit.
     image_shape = estimator.image_shape_ if X.ndim == 2 else None
     layout = read_layout(X.shape[1:], image_shape=image_shape, channels=channels)
@@ -546,6 +455,16 @@ def check_images(estimator, X, *, channels=None):
     images = as_source(layout.to_channels_last(X))
     refuse_outside(images, estimator._given_range)
     return images
+
+
+def _refuse_rows(estimator, row_shape):
+    """Refuse flat rows where ``fit`` saw images."""
+    if len(row_shape) == 1 and not estimator._fitted_on_rows:
+        raise ValueError(
+            f"{type(estimator).__name__} was fitted on images of shape (C, H, W) = "
+            f"{estimator.image_shape_}, but X holds flat rows of shape {row_shape}, whose order "
+            "is not known. Give images of that shape."
+        )
 
 
 def warn_of_other_pixels(estimator, images):
@@ -620,7 +539,15 @@ def check_rows(sampler, X, y, *, numeric):
             )
         check_consistent_length(X, y)
         sampler.n_features_in_ = 1
-        return (X if hasattr(X, "iloc") or is_polars(X) else np.asarray(X)), np.asarray(y)
+        return (X if hasattr(X, "iloc") else np.asarray(X)), np.asarray(y)
+    if is_pil_images(X):
+        check_consistent_length(X, y)
+        if not numeric:
+            sampler.n_features_in_ = 1
+            rows = np.empty(len(X), dtype=object)
+            rows[:] = pil_list(X)
+            return (X if hasattr(X, "iloc") else rows), np.asarray(y)
+        X = pil_pixels(X)
     if number_of_dimensions(X) > 2:
         X = check_array(
             X,
@@ -643,10 +570,8 @@ def check_rows(sampler, X, y, *, numeric):
         return X, np.asarray(y)
     sparse_formats = ["csr", "csc"]
     if numeric:
-        # scikit-learn does not convert the strings of polars.
-        X = as_pandas(X)
         return validate_data(sampler, X=X, y=y, reset=True, accept_sparse=sparse_formats)
-    if not (hasattr(X, "iloc") or is_polars(X)):
+    if not hasattr(X, "iloc"):
         X = check_array(
             X,
             dtype=None,
@@ -698,7 +623,7 @@ def displayed_images(X, indices, *, image_shape=None, channels=None):
         all others, and dim ones (such as those of 4 bits), are scaled to the range of all returned
         images together.
     """
-    X = as_pandas(X)
+    X = view_of(as_pandas(X), channels=channels)
     if hasattr(X, "iloc") and X.ndim == 2 and X.dtypes.iloc[0].kind == "O":
         X = X.iloc[:, 0]
     chosen = safe_indexing(X, np.asarray(indices, dtype=np.intp))

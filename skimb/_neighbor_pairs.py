@@ -1,10 +1,12 @@
 """Choose pairs of near neighbours in a class, between which samples are made."""
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
@@ -61,8 +63,8 @@ def choose_pairs(y, n_new, fit_points, *, k_neighbors, random_state, name):
         It is called without arguments, once, if a sample is to be made, and returns a function
         that turns indices of samples into points of shape (m, d), between which neighbours are
         sought.
-    k_neighbors : int
-        Neighbours to choose from.
+    k_neighbors : int or estimator
+        Neighbours to choose from, or an object that finds them, each sample among its own.
     random_state : int, RandomState instance or None
         The source of pairs and factors.
     name : str
@@ -84,6 +86,9 @@ def choose_pairs(y, n_new, fit_points, *, k_neighbors, random_state, name):
                 "interpolate. Use RandomOverSampler for it, or leave it out of "
                 "`sampling_strategy`."
             )
+    searcher = None if isinstance(k_neighbors, Integral) else k_neighbors
+    if searcher is not None:
+        k_neighbors = _neighbors_of(searcher)
     growing = {label: n_made for label, n_made in n_new.items() if n_made}
     points_of: Any = fit_points() if growing else None
     firsts, seconds = [np.empty(0, dtype=np.intp)], [np.empty(0, dtype=np.intp)]
@@ -92,7 +97,7 @@ def choose_pairs(y, n_new, fit_points, *, k_neighbors, random_state, name):
         members = np.flatnonzero(y == label)
         points = points_of(members)
         _warn_of_few(y[members[:1]].tolist()[0], len(members), k_neighbors, name)
-        first, second, gap = _pairs_in_class(points, n_made, k_neighbors, random_state)
+        first, second, gap = _pairs_in_class(points, n_made, k_neighbors, searcher, random_state)
         firsts.append(members[first])
         seconds.append(members[second])
         gaps.append(gap)
@@ -109,13 +114,26 @@ def _warn_of_few(label, n_members, k_neighbors, name):
         )
 
 
-def _pairs_in_class(points, n_made, k_neighbors, random_state):
+def _neighbors_of(searcher):
+    """Return how many others an object finds that counts a sample as its own first neighbour."""
+    n_neighbors = getattr(searcher, "n_neighbors", None)
+    if not isinstance(n_neighbors, Integral) or n_neighbors < 2:
+        raise ValueError(
+            "An object as `k_neighbors` counts a sample as its own first neighbour, so that its "
+            f"`n_neighbors` must be an int of at least 2. Got {searcher!r}. For 5 neighbours: "
+            "k_neighbors=5, or NearestNeighbors(n_neighbors=6)."
+        )
+    return int(n_neighbors) - 1
+
+
+def _pairs_in_class(points, n_made, k_neighbors, searcher, random_state):
     """Return parents, as positions within the class, and interpolation factors."""
     k_neighbors = min(plain(k_neighbors), points.shape[0] - 1)
     if not sparse.issparse(points) and are_far(points):
         # Elsewhere as they are: a last digit decides which of equal neighbours is first.
         points = centred(points)
-    search = NearestNeighbors(n_neighbors=k_neighbors + 1).fit(points)
+    search: Any = NearestNeighbors() if searcher is None else clone(searcher)
+    search.set_params(n_neighbors=k_neighbors + 1).fit(points)
     # The first neighbour of a sample is the sample itself.
     neighbors = search.kneighbors(points, return_distance=False)[:, 1:]
     # As imbalanced-learn draws: each class from the start of an int seed.

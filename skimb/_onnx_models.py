@@ -10,6 +10,7 @@ import numpy as np
 
 from skimb._image_source import as_source
 from skimb._images import is_source, read_layout, read_source
+from skimb._stored_arrays import is_stored_array
 
 __all__ = ["FORMAT", "INPUT", "LAYOUTS", "SEAL", "TASKS", "OnnxModel", "seal", "sealing_entry"]
 
@@ -285,7 +286,8 @@ class OnnxModel:
     def _source(self, images):
         """Return images as a source of arrays of shape (n, H, W, C)."""
         if is_source(images):
-            source = read_source(images, self.image_shape)
+            channels = self._place(images.shape[1:]) if is_stored_array(images) else None
+            source = read_source(images, self.image_shape, channels)
         else:
             X = np.asarray(images)
             if X.dtype.kind not in "biuf":

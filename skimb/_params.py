@@ -31,6 +31,7 @@ __all__ = [
     "has_callbacks",
     "plain",
     "plain_params",
+    "requests_of",
     "safe_indexing",
     "tuned_label",
 ]
@@ -200,6 +201,23 @@ def plain_params(estimator):
         if isinstance(value, Number) and type(value) not in (bool, int, float)
     }
     return SimpleNamespace(**{**params, **numbers})
+
+
+def requests_of(estimator, method):
+    """Return which metadata an estimator itself requests, without those that it holds.
+
+    Parameters
+    ----------
+    estimator : estimator
+    method : str
+        The method that is called.
+
+    Returns
+    -------
+    dict
+        Name to True, False, None (not set) or another name.
+    """
+    return getattr(estimator._get_metadata_request(), method).requests
 
 
 def tuned_label(tuned):

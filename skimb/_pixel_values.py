@@ -96,9 +96,9 @@ def _extremes(images):
 def _named_outside(images, value_range):
     """Return texts that name the images with pixels outside a range; their levels are known."""
     low, high = value_range
-    lows, highs, keys = images.levels[:, 0], images.levels[:, 1], images.keys()
+    lows, highs, names = images.levels[:, 0], images.levels[:, 1], images.names()
     return [
-        f"{keys[i]} ({lows[i]:g} to {highs[i]:g})"
+        f"{names[i]} ({lows[i]:g} to {highs[i]:g})"
         for i in np.flatnonzero((lows < low) | (highs > high))
     ]
 
@@ -125,8 +125,8 @@ def refuse_outside(images, value_range):
         outside = _named_outside(images, value_range)
         if outside:
             raise ValueError(
-                f"{len(outside)} of {len(images)} files have pixels outside of {written}: "
-                f"{named(outside)}. Widen the range, or remove these files."
+                f"{len(outside)} of {len(images)} {images.noun} have pixels outside of "
+                f"{written}: {named(outside)}. Widen the range, or remove these {images.noun}."
             )
         return
     # In the dtype of the pixels: 0.1 in float32 is a little more than 0.1.
@@ -243,9 +243,9 @@ def _beyond(name, images, fitted_range):
         return None
     low, high = fitted_range
     return (
-        f"{len(outside)} of {len(images)} files have pixels beyond {low:g} to {high:g}, the range "
-        f"that {name} was trained on: {named(outside)}. If all files are on one scale, give its "
-        "range: value_range=(low, high)."
+        f"{len(outside)} of {len(images)} {images.noun} have pixels beyond {low:g} to {high:g}, "
+        f"the range that {name} was trained on: {named(outside)}. If all {images.noun} are on one "
+        "scale, give its range: value_range=(low, high)."
     )
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from skimb._containers import plain_rows, select_rows
-from skimb._frames import is_polars
+from skimb._containers import column_like, plain_rows, select_rows
+from skimb._frames import as_pandas, as_pyarrow, is_polars, is_pyarrow
 from skimb._lazy_rows import ResampledRows, blend_into
 from skimb._rounding import is_integer
 from skimb._unpacking import as_array
@@ -253,6 +253,8 @@ def apply_plan(sampler, values: Any) -> Any:
             "`sample_indices_`. Call `fit_resample` first; a sampler that makes samples up without "
             "naming their parents cannot be followed."
         )
+    if is_pyarrow(values):
+        return as_pyarrow(apply_plan(sampler, as_pandas(values)), values)
     if not (hasattr(values, "iloc") or sparse.issparse(values) or is_polars(values)):
         values = _entries(values)
     parents = getattr(sampler, "parents_", np.empty((0, 2), dtype=np.intp))
@@ -283,8 +285,8 @@ def apply_plan(sampler, values: Any) -> Any:
     chosen = indices[: len(indices) - n_made]
     blended = interpolate_rows(rows, parents[:, 0], parents[:, 1], sampler.gaps_, chosen=chosen)
     if hasattr(values, "iloc"):
-        followed[:] = blended
-        return followed
+        made = column_like(blended, values).rename(followed.name)
+        return made.set_axis(followed.index)
     return blended
 
 

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from skimb._image_files import is_paths
 from skimb._lazy_rows import is_array
 from skimb._params import safe_indexing
+from skimb._pil_images import is_pil_images, pil_pixels
 from skimb._rounding import is_integer
 from skimb._sub_estimators import seeded_clone, takes_images
 
@@ -105,7 +106,10 @@ def _readable(X, embedder):
             "reads image files, or read them first: skimb.datasets.read_images(paths, "
             "image_shape=...)."
         )
-    if not is_array(X) or all(_takes_images(part) for part in parts):
+    reads_images = all(_takes_images(part) for part in parts)
+    if is_pil_images(X) and not reads_images:
+        return _flat(pil_pixels(X))
+    if not is_array(X) or reads_images:
         return X
     return _flat(X)
 

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import RegressorTags, check_array, column_or_1d
 
 from skimb._containers import in_container, like, plain_rows, plain_target, select_rows
-from skimb._frames import as_pandas, is_polars
+from skimb._frames import as_pandas, as_pyarrow, is_polars, is_pyarrow
 from skimb._images import check_rows
 from skimb._params import Interval, StrOptions, check_parameters
 from skimb._plans import origin_of
@@ -226,6 +226,8 @@ def _in_container_of(given, values, origin) -> Any:
     if isinstance(given, pd.DataFrame) and isinstance(values, pd.Series):
         return values.to_frame()
     is_chosen = np.all(origin >= 0)
+    if is_pyarrow(given):
+        return as_pyarrow(pd.Series(values), given)
     if is_polars(given):
         return given[origin] if is_chosen else type(given)(given.name, np.asarray(values))
     if isinstance(given, list | tuple):

@@ -19,6 +19,7 @@ from skimb._image_files import is_paths
 from skimb._images import check_rows
 from skimb._lazy_rows import is_array
 from skimb._params import check_handed_in, fit_context
+from skimb._pil_images import is_pil_images
 from skimb._plans import indexed_as, origin_of, sample_indices
 from skimb._unpacking import is_tensor
 
@@ -67,8 +68,9 @@ class ImageSampler(BaseSampler):
         Parameters
         ----------
         X : array, memmap, tensor, sparse matrix, frame or list of shape (n, ...); or n paths
-            Samples of any dimension; or a list, Series or array of n arrays of one shape. Samplers
-            that compute with samples need finite numbers.
+            Samples of any dimension; or a list, Series or array of n arrays of one shape or of
+            images of Pillow; or a frame or column of polars or pyarrow, an array of h5py or zarr,
+            or an `ImageSource`. Samplers that compute with samples need finite numbers.
         y : array-like of shape (n,)
             Labels of any type.
         **params
@@ -77,8 +79,8 @@ class ImageSampler(BaseSampler):
         Returns
         -------
         X_resampled
-            The samples, in the container and of the dtype of X. Samples that were chosen are
-            unchanged.
+            The samples, in the container and of the dtype of X; arrays of h5py and zarr come back
+            as `skimb.datasets.StoredImages`. Samples that were chosen are unchanged.
         y_resampled
             Their labels, in the container of y.
 
@@ -169,7 +171,7 @@ def _refuse_columns(sampler, X):
         If there are such columns.
     """
     # A column of paths gets a better message.
-    others = [] if is_paths(X) else columns_without_numbers(X)
+    others = [] if is_paths(X) or is_pil_images(X) else columns_without_numbers(X)
     if others:
         raise ValueError(
             f"{type(sampler).__name__} makes samples of numbers, and these columns of X hold none: "

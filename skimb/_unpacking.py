@@ -5,10 +5,14 @@ imported yet, X cannot be an object of it.
 """
 
 import sys
-from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import numpy as np
+
+from skimb._dataset_images import is_dataset_column
+from skimb._frames import as_pandas
+from skimb._image_source import ImageSource
+from skimb._refusals import refuse_no_samples
 
 __all__ = ["as_array", "is_tensor", "unpacked"]
 
@@ -41,8 +45,9 @@ def unpacked(X: Any, name="X") -> Any:
     ----------
     X : object
         The images: a tensor, with or without a gradient, on any device; a list of tensors; an
-        object array, Series or one-column frame of arrays; or skorch's `SliceDataset`. Any other
-        object is returned as it is.
+        object array, Series or one-column frame of arrays; skorch's `SliceDataset`; or a frame or
+        column of polars or pyarrow, which becomes one of pandas. Any other object is returned as it
+        is.
     name : str, default="X"
         The name of the argument in error messages.
 
@@ -53,19 +58,26 @@ def unpacked(X: Any, name="X") -> Any:
     Raises
     ------
     ValueError
-        If it is a container that may hold more than images, or that can be read only once, or if it
-        holds arrays of several shapes.
+        If it is one path, bytes or an open file, if it is a container that may hold more than
+        images, or that can be read only once, or if it holds arrays of several shapes.
     """
     if isinstance(X, np.ndarray) and X.dtype.kind != "O":
         return X
     if is_tensor(X):
         return as_array(X)
-    _refuse(X, name)
+    if isinstance(X, ImageSource):
+        return X
+    refuse_no_samples(X, name)
+    X = as_pandas(X)
+    if is_dataset_column(X) and name != "X":
+        return list(X)
     if _is_of("skorch.helper", "SliceDataset", X):
         return _stacked([X[row] for row in range(len(X))], name)
     if isinstance(X, list | tuple):
+        # A list of arrays of uint8 would become one of float32.
+        is_of_arrays = len(X) > 0 and all(isinstance(row, np.ndarray) and row.ndim for row in X)
         is_mixed = any(is_tensor(row) for row in X) or _are_ragged(X)
-        return _stacked(X, name) if is_mixed else X
+        return _stacked(X, name) if is_of_arrays or is_mixed else X
     values = cast(Any, X).to_numpy() if hasattr(X, "iloc") else cast(Any, X)
     if isinstance(values, np.ndarray) and values.dtype == object and values.size:
         if values.ndim == 2 and values.shape[1] == 1:
@@ -73,29 +85,6 @@ def unpacked(X: Any, name="X") -> Any:
         if values.ndim == 1 and _is_array(values[0]):
             return _stacked(values, name)
     return X
-
-
-def _refuse(X, name):
-    """Refuse containers that hold images together with labels, or that can be read only once."""
-    kind = type(X).__name__
-    wanted = f"Give {name} as an array, a list or a tensor with one value for each sample"
-    if name == "X":
-        wanted = "Give X as an array, a list of arrays, a tensor, or paths of image files"
-    if isinstance(X, Mapping):
-        key = next(iter(X), "key")
-        raise ValueError(f"{name} is a {kind}. {wanted}, such as {name}[{key!r}].")
-    if _is_of("torch.utils.data", "DataLoader", X) or isinstance(X, Iterator):
-        raise ValueError(
-            f"{name} is a {kind}, which has its own order, but the estimator makes its batches "
-            f"itself. {wanted}."
-        )
-    if _is_of("torch.utils.data", "Dataset", X):
-        raise ValueError(
-            f"{name} is a torch Dataset ({kind}), which returns images and labels together. "
-            f"{wanted}: X = np.stack([np.asarray(image) for image, _ in dataset]) and y = "
-            "np.array([label for _, label in dataset]). An ImageFolder has paths: [path for path, "
-            "_ in dataset.samples]."
-        )
 
 
 def _is_of(module, name, X):

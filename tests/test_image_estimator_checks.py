@@ -300,7 +300,6 @@ WRAPPERS = [
     TunedOffsetsClassifierCV(NETWORK),
     LossSearchCV(DECOUPLED, {"loss": ["cross_entropy", "focal"]}, cv=2),
     ReBaggRegressor(REGRESSOR, n_estimators=2),
-    ImageMetaEstimator(BaggingClassifier(NETWORK, n_estimators=2)),
 ]
 
 OF_BAGS = {"check_zero_weight": "Samples of weight zero change the random numbers of the bags."}

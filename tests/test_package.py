@@ -17,6 +17,7 @@ import skimb
 WITHOUT_TORCH = [
     "skimb",
     "skimb.class_weight",
+    "skimb.combine",
     "skimb.datasets",
     "skimb.ensemble",
     "skimb.inspection",

@@ -7,6 +7,7 @@ from imblearn.over_sampling import BorderlineSMOTE
 from imblearn.under_sampling import TomekLinks
 from imblearn.utils.estimator_checks import estimator_checks_generator
 
+from skimb.combine import SMOTEENN, SMOTETomek
 from skimb.neural_network import DeepSMOTE
 from skimb.over_sampling import SMOTE, AugmentedOverSampler, RandomOverSampler
 from skimb.under_sampling import ClusterUnderSampler, EmbeddedSampler, RandomUnderSampler
@@ -16,7 +17,10 @@ pytestmark = pytest.mark.conformance
 SAMPLERS = [
     RandomOverSampler(random_state=0),
     RandomUnderSampler(random_state=0),
+    RandomOverSampler(shrinkage=0.5, random_state=0),
     SMOTE(random_state=0),
+    SMOTEENN(random_state=0),
+    SMOTETomek(random_state=0),
     AugmentedOverSampler(random_state=0),
     ClusterUnderSampler(random_state=0),
     DeepSMOTE(random_state=0, max_epochs=1, n_latent=8),

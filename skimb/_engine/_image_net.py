@@ -471,7 +471,8 @@ class ImageNet(Net):
         with threads_for(self.block_work_):
             readers = map(reader, replicas(self.module_, n_readers))
             functions = [partial(_on_host, read) for read in readers]
-            return torch.cat(list(map_side_by_side(functions, self.get_iterator(dataset)))).numpy()
+            blocks = map_side_by_side(functions, self.get_iterator(dataset))
+            return _joined(blocks, len(dataset))
 
     # --------------------------------------------------------------------------- files
 
@@ -542,6 +543,22 @@ class ImageClassifierNet(ClassifierMixin, ImageNet):
 
 class ImageRegressorNet(RegressorMixin, ImageNet):
     """The net of a regressor: `predict` gives values in the unit of y."""
+
+
+def _joined(blocks, n_samples):
+    """Return the results for all samples as one array.
+
+    It is made with the first block: results that were kept one by one would lie between the images
+    of the blocks in memory, which could not be used again as a whole.
+    """
+    joint: Any = None
+    start = 0
+    for block in blocks:
+        if joint is None:
+            joint = torch.empty((n_samples, *block.shape[1:]), dtype=block.dtype)
+        joint[start : start + len(block)] = block
+        start += len(block)
+    return joint.numpy()
 
 
 def _on_host(read, batch):

@@ -13,6 +13,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import check_array, check_random_state, column_or_1d, get_tags
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from threadpoolctl import ThreadpoolController
 
@@ -30,6 +31,7 @@ from skimb._params import (
 )
 from skimb._plans import apply_plan
 from skimb._rounding import in_dtype
+from skimb._routing import metadata_of_estimator, requesting, router_of
 from skimb._sub_estimators import seeded_clone
 from skimb._warnings import warn
 from skimb.relevance import fit_relevance
@@ -149,8 +151,11 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    #: The members use them, not the ensemble.
+    __metadata_request__fit = {"sample_weight": UNUSED}
+
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, **metadata):
         """Train the members.
 
         Parameters
@@ -162,7 +167,10 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
             to rarity, with a warning.
         sample_weight : array-like of shape (n,), default=None
             Weights that are passed to `estimator` with the samples of each bag. They do not change
-            the bags.
+            the bags. With metadata routing, the members get them if `estimator` requests them.
+        **metadata
+            With metadata routing, metadata under the names that `estimator` requests, as in
+            ``estimator.set_fit_request(sample_weight="weight")``.
 
         Returns
         -------
@@ -181,6 +189,11 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
         given, y = y, check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         refuse_lost_differences(given, y, "y")
         estimator, weights = self._estimator(), {}
+        given = metadata_of_estimator(self, {"sample_weight": sample_weight}, metadata)
+        unknown = sorted(set(given) - {"sample_weight"})
+        if unknown:
+            raise ValueError(f"Bags carry `sample_weight` only. Got {unknown} too.")
+        sample_weight = given.get("sample_weight")
         if sample_weight is not None:
             if not has_fit_parameter(estimator, "sample_weight"):
                 raise ValueError(
@@ -225,7 +238,18 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
         return np.mean(predicted, axis=0)
 
     def _estimator(self):
-        return DecisionTreeRegressor() if self.estimator is None else self.estimator
+        if self.estimator is None:
+            return requesting(DecisionTreeRegressor(), "sample_weight")
+        return self.estimator
+
+    def get_metadata_routing(self):
+        """Return which metadata the members request.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        return router_of(self, self._estimator())
 
     def _rarity(self, y):
         """Return a function that tells rare values, and a mask of the rare values of y."""

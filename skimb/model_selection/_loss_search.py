@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -21,21 +20,23 @@ from sklearn.utils import (
 )
 from sklearn.utils.metadata_routing import (
     MethodMapping,
-    get_routing_for_object,
     process_routing,
 )
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import begin_fit, part_of_fit
 from skimb._engine import DivergenceError
+from skimb._images import view_of
 from skimb._params import (
     HasMethods,
     StrOptions,
     check_parameters,
     check_sample_weight,
     fit_context,
+    requests_of,
     safe_indexing,
 )
+from skimb._routing import metadata_of_estimator, routes
 from skimb._sub_estimators import seeded_clone
 from skimb._unpacking import unpacked
 from skimb._warnings import warn
@@ -257,7 +258,9 @@ class LossSearchCV(GridSearchCV):
             )
         metadata |= {"sample_weight": sample_weight, "groups": groups}
         metadata = {name: value for name, value in metadata.items() if value is not None}
-        X, y, *values = indexable(unpacked(X), unpacked(y, "y"), *metadata.values())
+        settings = getattr(model, "estimator", model)
+        X = view_of(unpacked(X), channels=getattr(settings, "channels", None))
+        X, y, *values = indexable(X, unpacked(y, "y"), *metadata.values())
         y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
         metadata = dict(zip(metadata, values, strict=True))
         routed = self._routed(metadata)
@@ -314,19 +317,37 @@ class LossSearchCV(GridSearchCV):
 
     def _routed(self, metadata):
         """Return the metadata that the training and the splitter get."""
-        if _routes():
+        if routes():
             routed = process_routing(self, "fit", **metadata)
+            self._check_requests_of_scorers(routed)
         else:
             fit = {name: value for name, value in metadata.items() if name != "groups"}
             split = {"groups": metadata.get("groups")}
             routed = Bunch(estimator=Bunch(fit=fit), splitter=Bunch(split=split))
-        unknown = sorted(set(routed.estimator.fit) - set(METADATA))
+        trained, names = self._requesting(), set(routed.estimator.fit)
+        if routes() and isinstance(trained, DecoupledClassifier):
+            # Its network may have requested metadata under other names.
+            own = set(requests_of(trained, "fit"))
+            names = (names & own) | set(
+                process_routing(trained, "fit", **routed.estimator.fit).estimator.fit
+            )
+        unknown = sorted(names - set(METADATA))
         if unknown:
             raise ValueError(
                 f"Networks and heads are trained with the metadata {list(METADATA)}. Got {unknown} "
                 "too. Use GridSearchCV for an estimator that takes them."
             )
         return routed
+
+    def _check_requests_of_scorers(self, routed):
+        """Refuse metadata that a scorer of several neither requests nor refuses.
+
+        scikit-learn's search would refuse them after the first training.
+        """
+        if self.scoring is None or isinstance(self.scoring, str) or callable(self.scoring):
+            return
+        scorer = check_scoring(self.estimator, self.scoring)
+        process_routing(scorer, "score", **routed.scorer.score)
 
     # ------------------------------------------------------------------------ what is searched
 
@@ -467,11 +488,13 @@ class LossSearchCV(GridSearchCV):
             return [(embedded, start, seconds / len(splits))] * len(splits)
         # Made here: tasks in other processes cannot add to the tree of this one.
         tasks = [task.subcontext(task_name="backbone", task_id=fold) for fold in range(len(splits))]
+        # Here too: other processes do not know whether routing is enabled.
+        of_networks = [
+            metadata_of_estimator(model, metadata.of_samples(train), {}) for train, _ in splits
+        ]
         made = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fit_and_embed)(
-                model, X, safe_indexing(X, train), y[train], metadata.of_samples(train), self, task
-            )
-            for task, (train, _) in zip(tasks, splits, strict=True)
+            delayed(_fit_and_embed)(model, X, safe_indexing(X, train), y[train], given, self, task)
+            for task, given, (train, _) in zip(tasks, of_networks, splits, strict=True)
         )
         for fold, (_, _, seconds) in enumerate(made):
             self._report(f"backbone of fold {fold}", seconds)
@@ -543,9 +566,9 @@ class LossSearchCV(GridSearchCV):
         refit = (lambda results: rule(as_searched(results))) if callable(rule) else rule
         numbers = {"number": range(len(candidates))}
         candidate = _Candidate(bank)
-        if _routes():
+        if routes():
             # The training is over; without a scorer, the estimator's own requests for `score` hold.
-            asked = get_routing_for_object(self._requesting()).score.requests
+            asked = requests_of(self._requesting(), "score")
             candidate.set_fit_request(sample_weight=False)
             candidate.set_score_request(sample_weight=asked.get("sample_weight"))
         search = self._plain_search(candidate, numbers, splits=bank.splits, refit=refit)
@@ -593,6 +616,9 @@ def _two_stage(network, given):
                 "Fit it, and give it as FrozenEstimator(fitted), which cloning does not reset."
             ) from exc
         network = FrozenEstimator(network)
+    elif routes() and network is inner:
+        # It gets all that was routed to it here, whatever the names were outside.
+        network = clone(network).set_fit_request(sample_weight=True, groups=True)
     own = {name: getattr(inner, name) for name in OF_BOTH if name != "sampler"}
     return DecoupledClassifier(network, random_state=inner.random_state, **own)
 
@@ -600,10 +626,6 @@ def _two_stage(network, given):
 def _with(model, candidate):
     """Return a clone of a model with the parameters of a candidate."""
     return clone(model).set_params(**clone(candidate, safe=False))
-
-
-def _routes():
-    return get_config()["enable_metadata_routing"]
 
 
 class _Metadata:
@@ -627,7 +649,7 @@ class _Metadata:
     def consumed_by(self, search):
         """Return the metadata that a search by scikit-learn uses, over splits made before."""
         names = set(self.given) - {"groups"}
-        if _routes():
+        if routes():
             names = search.get_metadata_routing().consumes("fit", self.given)
         return {name: self.given[name] for name in names}
 

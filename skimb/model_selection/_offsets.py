@@ -1,6 +1,7 @@
 """Offsets on the log-probabilities of classes, which tune decisions for a measure."""
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -8,15 +9,17 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import get_scorer
 from sklearn.utils import check_random_state, indexable
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import begin_fit, part_of_fit
 from skimb._decision_rule import DecisionRule
 from skimb._groups import checked_groups, held_out_folds
-from skimb._images import checked_once, fit_images
+from skimb._images import checked_once, fit_images, view_of
 from skimb._label_measures import MEASURES, reads_labels, score_labels
 from skimb._params import HasMethods, Interval, fit_context, safe_indexing
+from skimb._routing import metadata_of_estimator, requesting, router_of, routes
 from skimb._sub_estimators import seeded_clone
 from skimb._unpacking import unpacked
 from skimb.neural_network import CNNClassifier, training_length
@@ -208,8 +211,11 @@ class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstima
         self.smoothing = smoothing
         self.random_state = random_state
 
+    #: The networks use them; the measure counts each sample once.
+    __metadata_request__fit = {"sample_weight": UNUSED}
+
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, groups=None):
+    def fit(self, X, y, groups=None, sample_weight=None, **metadata):
         """Choose the offsets, and train the network on all samples.
 
         Parameters
@@ -220,7 +226,14 @@ class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstima
             Labels.
         groups : array-like of shape (n,), default=None
             Samples of one group stay on one side of each split; so do images that are equal byte
-            for byte.
+            for byte. With metadata routing, the networks get them too, if `estimator` requests
+            them.
+        sample_weight : array-like of shape (n,), default=None
+            Weights with which the networks are trained. The measure counts each sample once. With
+            metadata routing, the networks get them if `estimator` requests them.
+        **metadata
+            With metadata routing, metadata under the names that `estimator` requests, as in
+            ``estimator.set_fit_request(sample_weight="weight")``.
 
         Returns
         -------
@@ -234,10 +247,13 @@ class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstima
         """
         self.__dict__.pop("offsets_", None)
         rng = check_random_state(self.random_state)
-        network = CNNClassifier() if self.estimator is None else self.estimator
+        network = self._network()
         is_frozen = isinstance(network, FrozenEstimator)
+        of_networks = self._of_networks(groups, sample_weight, metadata)
         settings = network.estimator if is_frozen else network
-        (X,) = indexable(unpacked(X))
+        X = view_of(unpacked(X), channels=getattr(settings, "channels", None))
+        X, *values = indexable(X, *of_networks.values())
+        of_networks = dict(zip(of_networks, values, strict=True))
         images, y = fit_images(
             self,
             X,
@@ -249,7 +265,8 @@ class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstima
         check_classification_targets(y)
         X = checked_once(X, images)
         scoring = self._scoring(y)
-        numbers = checked_groups(X, groups)
+        # Equal images stay together, whatever the other columns of a frame.
+        numbers = checked_groups(images, groups)
         seed = int(rng.randint(np.iinfo(np.int32).max))
         folds = held_out_folds(y, numbers, seed, n_folds=self.cv)
         network = network.estimator if is_frozen else seeded_clone(network, rng)
@@ -259,11 +276,12 @@ class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstima
         for train, test in folds:
             part, rows = _for_part(network, len(y), len(train)), safe_indexing(X, train)
             with part_of_fit(task, "fit on a part", self, part, X=rows, y=y[train]):
-                part.fit(rows, y[train])
+                own = {name: safe_indexing(value, train) for name, value in of_networks.items()}
+                part.fit(rows, y[train], **own)
             log_proba[test] = part.predict_log_proba(safe_indexing(X, test))
         if not is_frozen:
             with part_of_fit(task, "fit on all samples", self, network, X=X, y=y):
-                network.fit(X, y)
+                network.fit(X, y, **of_networks)
         self.estimator_ = network
         self.classes_ = self.estimator_.classes_
         if self.smoothing > 0:
@@ -274,6 +292,32 @@ class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstima
         self.offsets_ = tune_offsets(log_proba, y, self.classes_, scoring)
         task.call_on_fit_task_end(estimator=self)
         return self
+
+    def _network(self) -> Any:
+        if self.estimator is None:
+            return requesting(CNNClassifier(), "sample_weight", "groups")
+        return self.estimator
+
+    def _of_networks(self, groups, sample_weight, metadata):
+        """Return the metadata with which the networks are trained."""
+        given = {"sample_weight": sample_weight}
+        if routes():
+            given["groups"] = groups
+        return metadata_of_estimator(self, given, metadata)
+
+    def get_metadata_routing(self):
+        """Return which metadata the networks request; groups also choose the parts.
+
+        For a network in a `FrozenEstimator`, the requests of the network itself count, because
+        networks like it are trained.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        network = self._network()
+        is_frozen = isinstance(network, FrozenEstimator)
+        return router_of(self, network.estimator if is_frozen else network)
 
     def _scoring(self, y):
         """Return the measure to maximise: its name, or a scorer."""

@@ -222,7 +222,8 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
             Images, uint8 or float; or a list, array, Series or one-column frame of paths, which are
             decoded batch by batch. Every file is opened once first, and the error names files that
-            cannot be read. With `image_column`: a frame of n rows.
+            cannot be read. With `image_column`: a frame of n rows. Further forms, such as images of
+            Pillow, HDF5, zarr and data sets, are listed in the guide (docs/guide/forms.md).
         y : array-like of shape (n,)
             Labels, or values of the target.
         sample_weight : array-like of shape (n,), default=None
@@ -628,5 +629,12 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
 
 
 def _checked_weight(sample_weight, target):
+    n_weights = len(sample_weight) if np.ndim(sample_weight) == 1 else len(target)
+    if n_weights != len(target):
+        raise ValueError(
+            f"sample_weight.shape == ({n_weights},), expected ({len(target)},)! A Pipeline with a "
+            "resampler before the network does not resample weights. Let the network resample: "
+            "its parameter sampler=..., whose samples the weights follow."
+        )
     weight = check_sample_weight(sample_weight, target, dtype=np.float64, ensure_non_negative=True)
     return scaled_down(weight, exponent_of(weight))

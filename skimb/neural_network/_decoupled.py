@@ -24,6 +24,7 @@ from skimb._params import (
     fit_context,
     plain,
 )
+from skimb._routing import metadata_of_estimator, requesting, router_of
 from skimb._sub_estimators import seeded_clone
 from skimb.class_weight import SCHEMES
 from skimb.neural_network._classifier import GRID_EXAMPLE, LOSSES, CNNClassifier
@@ -239,7 +240,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         return super().set_params(**params)
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(self, X, y, sample_weight=None, groups=None, **metadata):
         """Run both stages.
 
         Parameters
@@ -249,9 +250,13 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         y : array-like of shape (n,)
             Labels.
         sample_weight : array-like of shape (n,), default=None
-            Sample weights, used in both stages.
+            Sample weights, used in both stages. With metadata routing, stage 1 gets what
+            `estimator` requests.
         groups : array-like of shape (n,), default=None
             As in `CNNClassifier.fit`, for stage 1.
+        **metadata
+            With metadata routing, metadata under the names that `estimator` requests, as in
+            ``estimator.set_fit_request(sample_weight="weight")``.
 
         Returns
         -------
@@ -265,7 +270,9 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         self.__dict__.pop("head_", None)
         check_handed_in(self)
         rng = check_random_state(self.random_state)
-        backbone = CNNClassifier() if self.estimator is None else self.estimator
+        given = {"sample_weight": sample_weight, "groups": groups}
+        of_network = metadata_of_estimator(self, given, metadata)
+        backbone = self._network()
         is_frozen = isinstance(backbone, FrozenEstimator)
         head = build_head(self, rng)
         weighs_rows = isinstance(self.head, str) or has_fit_parameter(head, "sample_weight")
@@ -299,7 +306,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         if not is_frozen:
             backbone = seeded_clone(backbone, rng)
             with part_of_fit(task, "train the network", self, backbone, X=X, y=y):
-                backbone.fit(X, y, sample_weight, groups)
+                backbone.fit(X, y, **of_network)
         embedded = backbone.embed(X)
         self.estimator_ = backbone
         # These two are one step each.
@@ -312,6 +319,22 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         self.classes_ = self.head_.classes_
         task.call_on_fit_task_end(estimator=self)
         return self
+
+    def _network(self):
+        if self.estimator is None:
+            return requesting(CNNClassifier(), "sample_weight", "groups")
+        return self.estimator
+
+    def get_metadata_routing(self):
+        """Return which metadata the head and the network request.
+
+        The head is weighted by the requests of this estimator itself.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        return router_of(self, self._network())
 
     def _fit_head(self, head, embedded, y, sample_weight, rng):
         """Fit the head on the embeddings of the network."""

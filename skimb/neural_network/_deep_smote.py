@@ -22,7 +22,7 @@ from skimb._engine import (
 from skimb._images import read_layout, refuse_lost_differences
 from skimb._neighbor_pairs import choose_pairs
 from skimb._networks import AutoEncoder, count_multiply_adds
-from skimb._params import Interval, StrOptions, plain
+from skimb._params import HasMethods, Interval, StrOptions, plain
 from skimb._plans import append_rows
 from skimb._rounding import in_dtype
 from skimb._sampler_base import ImageSampler
@@ -49,9 +49,9 @@ class DeepSMOTE(ImageSampler, BaseOverSampler):
         class has as many as the largest one.
     random_state : int, RandomState instance or None, default=None
         Controls the training and the draw of pairs and interpolation factors.
-    k_neighbors : int, default=5
-        Number of nearest neighbours to choose from. A class with too few samples uses all its other
-        samples, with a warning.
+    k_neighbors : int or estimator, default=5
+        Number of nearest neighbours to choose from, or an object that finds them, as in `SMOTE`. A
+        class with too few samples uses all its other samples, with a warning.
     n_latent : int, default=300
         Length of a code.
     max_epochs : int, default=30
@@ -116,7 +116,10 @@ class DeepSMOTE(ImageSampler, BaseOverSampler):
 
     _parameter_constraints: dict = {
         **BaseOverSampler._parameter_constraints,
-        "k_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "k_neighbors": [
+            Interval(Integral, 1, None, closed="left"),
+            HasMethods(["kneighbors", "kneighbors_graph"]),
+        ],
         "n_latent": [Interval(Integral, 1, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -132,7 +135,7 @@ class DeepSMOTE(ImageSampler, BaseOverSampler):
         *,
         sampling_strategy: Any = "auto",
         random_state=None,
-        k_neighbors=5,
+        k_neighbors: Any = 5,
         n_latent=300,
         max_epochs=30,
         batch_size=100,

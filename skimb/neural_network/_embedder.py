@@ -17,16 +17,24 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skimb._callback_tasks import begin_fit, part_of_fit
 from skimb._engine import ImageNet, Standardized, WeightedLoss, dataset_of, resolve_device
 from skimb._image_files import as_paths, is_paths
-from skimb._images import check_images, checked_once, fit_images, warn_of_other_pixels
+from skimb._images import (
+    check_images,
+    checked_once,
+    fit_images,
+    resizes,
+    warn_of_other_pixels,
+)
 from skimb._networks import PretrainedBackbone, count_multiply_adds, last_linear, unit_scale
 from skimb._params import HasMethods, StrOptions, check_handed_in, fit_context
 from skimb._pixel_values import levels_of
+from skimb._routing import metadata_of_estimator, requesting, router_of
 from skimb._sub_estimators import seeded_clone
 from skimb.neural_network._classifier import CNNClassifier
 from skimb.neural_network._embedded_files import (
@@ -161,8 +169,11 @@ class CNNEmbedder(
         self.device = device
         self.random_state = random_state
 
+    #: The network uses them, not the embedder.
+    __metadata_request__fit = {"sample_weight": UNUSED, "groups": UNUSED}
+
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None, groups=None):
+    def fit(self, X, y=None, sample_weight=None, groups=None, **metadata):
         """Train the network, or use the trained one.
 
         Parameters
@@ -173,7 +184,11 @@ class CNNEmbedder(
         y : array-like of shape (n,), default=None
             Labels, needed where the network is trained.
         sample_weight, groups : array-like of shape (n,), default=None
-            As in `CNNClassifier.fit`, where the network is trained.
+            As in `CNNClassifier.fit`, where the network is trained. With metadata routing, the
+            network gets what `estimator` requests.
+        **metadata
+            With metadata routing, metadata under the names that `estimator` requests, as in
+            ``estimator.set_fit_request(sample_weight="weight")``.
 
         Returns
         -------
@@ -188,6 +203,8 @@ class CNNEmbedder(
         self.__dict__.pop("net_", None)
         check_handed_in(self)
         check_cache(self.cache)
+        given = {"sample_weight": sample_weight, "groups": groups}
+        of_network = metadata_of_estimator(self, given, metadata)
         frame: Any = column_form(X)
         X = frame
         self._n_columns = self._number_of_columns(X)
@@ -196,7 +213,7 @@ class CNNEmbedder(
         if isinstance(self.estimator, PretrainedBackbone):
             images = self._take_backbone(self.estimator, X)
         else:
-            images = self._fit_estimator(X, y, sample_weight, groups)
+            images = self._fit_estimator(X, y, of_network)
         if self._n_columns > 1:
             paths_in_row_order(self, frame, reset=True)
         try:
@@ -230,9 +247,23 @@ class CNNEmbedder(
         is_known = self.cache and not self._names_columns() and is_paths(X)
         return checked_files(X, image_shape) if is_known else X
 
+    def _network(self) -> Any:
+        if self.estimator is None:
+            return requesting(CNNClassifier(), "sample_weight", "groups")
+        return self.estimator
+
+    def get_metadata_routing(self):
+        """Return which metadata the network requests.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        return router_of(self, self._network(), callers=("fit", "fit_transform"))
+
     def _take_backbone(self, backbone, X):
         image_shape = self.image_shape
-        if image_shape is None and backbone.image_size is not None and is_paths(X):
+        if image_shape is None and backbone.image_size is not None and resizes(X):
             image_shape = (3, *backbone.image_size)
         images, _ = fit_images(
             self,
@@ -263,14 +294,14 @@ class CNNEmbedder(
         begin_fit(self, X, None, n_tasks=0).call_on_fit_task_end(estimator=self)
         return images
 
-    def _fit_estimator(self, X, y, sample_weight, groups):
+    def _fit_estimator(self, X, y, of_network):
         for name in ("image_shape", "channels", "value_range", "device"):
             if getattr(self, name) is not None:
                 raise ValueError(
                     f"`{name}` belongs to embedders of a `pretrained` network. Set it on the "
                     "estimator instead."
                 )
-        network = CNNClassifier() if self.estimator is None else self.estimator
+        network = self._network()
         is_frozen = isinstance(network, FrozenEstimator)
         if is_frozen:
             network = network.estimator
@@ -298,7 +329,9 @@ class CNNEmbedder(
             value_range=network.value_range,
         )
         X = checked_once(X, images)
-        task = begin_fit(self, X, y, n_tasks=int(not is_frozen), sample_weight=sample_weight)
+        task = begin_fit(
+            self, X, y, n_tasks=int(not is_frozen), sample_weight=of_network.get("sample_weight")
+        )
         if not is_frozen:
             if self.random_state is None:
                 # The objects that the network holds get their seeds from the network.
@@ -306,7 +339,7 @@ class CNNEmbedder(
             else:
                 network = seeded_clone(network, check_random_state(self.random_state))
             with part_of_fit(task, "train the network", self, network, X=X, y=y):
-                network.fit(X, y, sample_weight, groups)
+                network.fit(X, y, **of_network)
         task.call_on_fit_task_end(estimator=self)
         self.estimator_, self._channels, self.net_ = network, network.channels, network.net_
         # The range and the levels of the network's training count.

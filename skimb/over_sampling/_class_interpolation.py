@@ -5,6 +5,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from imblearn import over_sampling as imbalanced_learn
 from imblearn.over_sampling.base import BaseOverSampler
 
 from skimb._neighbor_pairs import choose_pairs
@@ -37,9 +38,11 @@ class SMOTE(ImageSampler, BaseOverSampler):
         ``"auto"``: as many as the largest class.
     random_state : int, RandomState instance or None, default=None
         It determines the pairs and the interpolation factors.
-    k_neighbors : int, default=5
+    k_neighbors : int or estimator, default=5
         Number of neighbours to choose from. A class of fewer samples uses all that it has, with a
-        warning.
+        warning. Or an object such as `sklearn.neighbors.NearestNeighbors`, of which a clone finds
+        the neighbours: it counts a sample as its own first neighbour, so that
+        ``NearestNeighbors(n_neighbors=6)`` is 5 neighbours, as in imbalanced-learn.
     embedder : transformer, default=None
         The space in which neighbours are found. A clone is fitted on X and y and transforms the
         samples of the class; wrap a fitted embedder in `sklearn.frozen.FrozenEstimator`. An
@@ -95,7 +98,10 @@ class SMOTE(ImageSampler, BaseOverSampler):
 
     _parameter_constraints: dict = {
         **BaseOverSampler._parameter_constraints,
-        "k_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "k_neighbors": [
+            Interval(Integral, 1, None, closed="left"),
+            HasMethods(["kneighbors", "kneighbors_graph"]),
+        ],
         "embedder": [HasMethods(["fit", "transform"]), None],
         "lazy": ["boolean"],
     }
@@ -105,7 +111,7 @@ class SMOTE(ImageSampler, BaseOverSampler):
         *,
         sampling_strategy: Any = "auto",
         random_state=None,
-        k_neighbors=5,
+        k_neighbors: Any = 5,
         embedder=None,
         lazy=False,
     ):
@@ -135,3 +141,7 @@ class SMOTE(ImageSampler, BaseOverSampler):
         if points.embedder is not None:
             self.embedder_ = points.embedder
         return points
+
+
+# imbalanced-learn's SMOTEENN and SMOTETomek ask for an instance of its own class.
+imbalanced_learn.SMOTE.register(SMOTE)

@@ -17,7 +17,7 @@ from sklearn.utils import (
 from sklearn.utils.validation import column_or_1d
 
 from skimb._groups import are_shared, checked_groups
-from skimb._images import only_images
+from skimb._images import only_images, view_of
 from skimb._params import safe_indexing
 from skimb._warnings import warn
 from skimb.neural_network import training_length
@@ -141,6 +141,8 @@ def compare(
     >>> result.baseline
     'coin'
     """
+    channels = getattr(estimator, "channels", None)
+    X, X_test = view_of(X, channels=channels), view_of(X_test, channels=channels)
     y = column_or_1d(y)
     check_consistent_length(X, y)
     task = task_of(estimator, X, y)
