@@ -555,7 +555,7 @@ def _joined(blocks, n_samples):
     start = 0
     for block in blocks:
         if joint is None:
-            joint = torch.empty((n_samples, *block.shape[1:]), dtype=block.dtype)
+            joint = torch.empty((n_samples, *block.shape[1:]), dtype=block.dtype, device="cpu")
         joint[start : start + len(block)] = block
         start += len(block)
     return joint.numpy()
