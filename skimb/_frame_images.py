@@ -14,7 +14,14 @@ from skimb._frames import as_pandas
 from skimb._image_source import ImageSource
 from skimb._table_columns import check_columns
 
-__all__ = ["FrameImages", "StackedImages", "check_image_columns", "image_columns", "split_frame"]
+__all__ = [
+    "FrameImages",
+    "StackedImages",
+    "check_image_columns",
+    "image_columns",
+    "only_images",
+    "split_frame",
+]
 
 
 def image_columns(image_column):
@@ -85,6 +92,27 @@ def check_image_columns(X, image_column):
             "them."
         )
     return X
+
+
+def only_images(X, image_column):
+    """Return the images of a frame, without its other columns.
+
+    Parameters
+    ----------
+    X : object
+        Samples as they were given.
+    image_column : str, list of str or None
+        The columns of images; None: X holds images alone.
+
+    Returns
+    -------
+    Series or DataFrame, or X
+    """
+    if image_column is None:
+        return X
+    names = image_columns(image_column)
+    frame = check_image_columns(X, image_column)
+    return frame[names[0] if len(names) == 1 else names]
 
 
 def split_frame(X, image_column):

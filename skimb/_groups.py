@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import check_consistent_length
 
-from skimb._images import sample_keys
+from skimb._reading import sample_keys
 
 __all__ = [
     "are_shared",

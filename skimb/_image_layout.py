@@ -6,7 +6,10 @@ import numpy as np
 
 from skimb._image_source import check_image_shape
 
-__all__ = ["ImageLayout", "read_layout"]
+__all__ = ["DTYPES", "ImageLayout", "input_type", "read_layout"]
+
+#: The dtypes of images: uint8 stays, anything else becomes float32.
+DTYPES = (np.float32, np.uint8)
 
 #: Channel counts by which the channel axis of a 4-D array is recognised: grey, RGB, RGBA.
 CHANNEL_COUNTS = (1, 3, 4)
@@ -121,3 +124,17 @@ def _place_of_channels(row_shape):
             f"channels (one of {CHANNEL_COUNTS}). Give channels='first' or channels='last'."
         )
     return "first" if fits_first else "last"
+
+
+def input_type(images):
+    """Return the dtype in which an exported network takes such images.
+
+    Parameters
+    ----------
+    images : ImageSource
+
+    Returns
+    -------
+    {"uint8", "float32"}
+    """
+    return "uint8" if images.dtype == np.uint8 else "float32"

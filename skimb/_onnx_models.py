@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from skimb._image_layout import read_layout
 from skimb._image_source import as_source
-from skimb._images import is_source, read_layout, read_source
+from skimb._reading import is_source, read_source
 from skimb._stored_arrays import is_stored_array
 
 __all__ = ["FORMAT", "INPUT", "LAYOUTS", "SEAL", "TASKS", "OnnxModel", "seal", "sealing_entry"]

@@ -12,10 +12,10 @@ from sklearn.utils import RegressorTags, check_array, column_or_1d
 
 from skimb._containers import in_container, like, plain_rows, plain_target, select_rows
 from skimb._frames import as_pandas, as_pyarrow, is_polars, is_pyarrow
-from skimb._images import check_rows
 from skimb._params import Interval, StrOptions, check_parameters
 from skimb._plans import origin_of
 from skimb._range_sizes import SizeRule
+from skimb._sampler_rows import check_rows
 from skimb.relevance import fit_relevance, relevance_bumps
 
 __all__ = ["RelevanceResampler", "Selection"]

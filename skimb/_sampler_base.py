@@ -16,11 +16,11 @@ from skimb._containers import (
     select_target,
 )
 from skimb._image_files import is_paths
-from skimb._images import check_rows
 from skimb._lazy_rows import is_array
 from skimb._params import check_handed_in, fit_context
 from skimb._pil_images import is_pil_images
 from skimb._plans import indexed_as, origin_of, sample_indices
+from skimb._sampler_rows import check_rows
 from skimb._unpacking import is_tensor
 
 __all__ = ["ImageSampler"]

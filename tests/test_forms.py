@@ -17,8 +17,10 @@ from sklearn.model_selection import cross_val_score, train_test_split
 from torch.utils.data import Dataset
 
 from skimb import _stored_arrays
+from skimb._displayed_images import displayed_images
 from skimb._groups import sample_groups
-from skimb._images import displayed_images, fit_images, read_source
+from skimb._images import fit_images
+from skimb._reading import read_source
 from skimb.datasets import DatasetImages, ImageSource, StoredImages
 from skimb.model_selection import LossSearchCV
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier

@@ -15,8 +15,8 @@ from sklearn.model_selection import cross_val_score, train_test_split
 
 from skimb._image_files import ImageFiles, as_paths
 from skimb._image_source import ArrayImages, ImageSource, ResampledImages
-from skimb._images import read_source, sample_keys
 from skimb._pixel_values import levels_of, observed_range
+from skimb._reading import read_source, sample_keys
 from skimb.datasets import read_images
 from skimb.neural_network import CNNClassifier, CNNEmbedder, DecoupledClassifier
 from skimb.over_sampling import SMOTE, RandomOverSampler

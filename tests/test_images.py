@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from skimb._images import displayed_images, read_layout
+from skimb._displayed_images import displayed_images
+from skimb._image_layout import read_layout
 
 SIDES = st.integers(5, 40)
 

@@ -163,7 +163,7 @@ def _check_labels(arguments, y, y_test):
 
 def _tell_of_known(files, images, n_train):
     """Warn in a line of test images that equal training images, pixel by pixel."""
-    from skimb._images import sample_keys
+    from skimb._reading import sample_keys
 
     keys = list(sample_keys(images))
     first = {}

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from threadpoolctl import ThreadpoolController
 
 from skimb._containers import column_like, plain_rows, plain_target
-from skimb._images import check_rows, refuse_lost_differences
+from skimb._lost_differences import refuse_lost_differences
 from skimb._params import (
     HasMethods,
     Interval,
@@ -32,6 +32,7 @@ from skimb._params import (
 from skimb._plans import apply_plan
 from skimb._rounding import in_dtype
 from skimb._routing import metadata_of_estimator, requesting, router_of
+from skimb._sampler_rows import check_rows
 from skimb._sub_estimators import seeded_clone
 from skimb._warnings import warn
 from skimb.relevance import fit_relevance

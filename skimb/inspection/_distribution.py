@@ -9,8 +9,8 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from skimb._displayed_images import displayed_images_by_label
 from skimb._drawn_text import distinct_texts
-from skimb._images import displayed_images_by_label
 from skimb.class_weight import class_counts
 
 __all__ = ["ClassDistributionDisplay"]

@@ -7,8 +7,9 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
+from skimb._displayed_images import displayed_images_by_label
 from skimb._drawn_text import distinct_texts, plain_text
-from skimb._images import displayed_images_by_label, only_images
+from skimb._frame_images import only_images
 
 __all__ = ["ImageGalleryDisplay", "confident_mistakes", "predictions_with_confidence"]
 

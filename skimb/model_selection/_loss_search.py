@@ -26,7 +26,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import begin_fit, part_of_fit
 from skimb._engine import DivergenceError
-from skimb._images import view_of
 from skimb._params import (
     HasMethods,
     StrOptions,
@@ -36,6 +35,7 @@ from skimb._params import (
     requests_of,
     safe_indexing,
 )
+from skimb._reading import view_of
 from skimb._routing import metadata_of_estimator, routes
 from skimb._sub_estimators import seeded_clone
 from skimb._unpacking import unpacked

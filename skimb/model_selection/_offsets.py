@@ -16,9 +16,10 @@ from sklearn.utils.validation import check_is_fitted
 from skimb._callback_tasks import begin_fit, part_of_fit
 from skimb._decision_rule import DecisionRule
 from skimb._groups import checked_groups, held_out_folds
-from skimb._images import checked_once, fit_images, view_of
+from skimb._images import checked_once, fit_images
 from skimb._label_measures import MEASURES, reads_labels, score_labels
 from skimb._params import HasMethods, Interval, fit_context, safe_indexing
+from skimb._reading import view_of
 from skimb._routing import metadata_of_estimator, requesting, router_of, routes
 from skimb._sub_estimators import seeded_clone
 from skimb._unpacking import unpacked

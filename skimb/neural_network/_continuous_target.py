@@ -22,7 +22,7 @@ from skimb._engine import (
     mean_one,
     scaled_down,
 )
-from skimb._images import refuse_lost_differences
+from skimb._lost_differences import refuse_lost_differences
 from skimb._networks import last_linear
 from skimb.losses import BalancedMSELoss, RegressionLoss
 from skimb.metrics import balanced_mean_absolute_error

@@ -19,7 +19,8 @@ from skimb._engine import (
     train_auto_encoder,
     with_live_threads,
 )
-from skimb._images import read_layout, refuse_lost_differences
+from skimb._image_layout import read_layout
+from skimb._lost_differences import refuse_lost_differences
 from skimb._neighbor_pairs import choose_pairs
 from skimb._networks import AutoEncoder, count_multiply_adds
 from skimb._params import HasMethods, Interval, StrOptions, plain

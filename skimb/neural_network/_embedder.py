@@ -24,16 +24,11 @@ from torch import nn
 from skimb._callback_tasks import begin_fit, part_of_fit
 from skimb._engine import ImageNet, Standardized, WeightedLoss, dataset_of, resolve_device
 from skimb._image_files import as_paths, is_paths
-from skimb._images import (
-    check_images,
-    checked_once,
-    fit_images,
-    resizes,
-    warn_of_other_pixels,
-)
+from skimb._images import check_images, checked_once, fit_images, warn_of_other_pixels
 from skimb._networks import PretrainedBackbone, count_multiply_adds, last_linear, unit_scale
 from skimb._params import HasMethods, StrOptions, check_handed_in, fit_context
 from skimb._pixel_values import levels_of
+from skimb._reading import resizes
 from skimb._routing import metadata_of_estimator, requesting, router_of
 from skimb._sub_estimators import seeded_clone
 from skimb.neural_network._classifier import CNNClassifier

@@ -5,8 +5,8 @@ from sklearn.utils import get_tags
 
 from skimb._containers import matched_rows
 from skimb._image_source import as_source
-from skimb._images import sample_keys
 from skimb._plans import apply_plan, sample_indices
+from skimb._reading import sample_keys
 from skimb._rounding import in_dtype
 from skimb._sub_estimators import seeded_clone, takes_images
 

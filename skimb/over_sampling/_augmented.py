@@ -12,7 +12,7 @@ from scipy import ndimage
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from skimb._images import read_layout
+from skimb._image_layout import read_layout
 from skimb._params import Interval, StrOptions, check_parameters
 from skimb._plans import append_rows
 from skimb._process import exclusive

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 
 from skimb._containers import columns_without_numbers, select_rows
 from skimb._image_files import is_paths
-from skimb._images import ImageSource
+from skimb._image_source import ImageSource
 from skimb._params import Interval, plain
 from skimb._plans import append_rows
 from skimb._rounding import in_dtype

@@ -8,10 +8,10 @@ from scipy import sparse
 from sklearn.utils import check_array
 
 from skimb._image_files import is_paths
-from skimb._images import check_rows
 from skimb._lazy_rows import is_array
 from skimb._plans import append_rows, hold_rows, interpolate_rows
 from skimb._rounding import in_dtype
+from skimb._sampler_rows import check_rows
 from skimb.over_sampling._recipes import blended, perturbed
 
 __all__ = ["ArrayRows", "TableRows", "read_rows"]

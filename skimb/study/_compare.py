@@ -16,9 +16,10 @@ from sklearn.utils import (
 )
 from sklearn.utils.validation import column_or_1d
 
+from skimb._frame_images import only_images
 from skimb._groups import are_shared, checked_groups
-from skimb._images import only_images, view_of
 from skimb._params import safe_indexing
+from skimb._reading import view_of
 from skimb._warnings import warn
 from skimb.neural_network import training_length
 from skimb.study._jobs import Job, Progress, Run, run_jobs

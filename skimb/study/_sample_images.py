@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.ticker import EngFormatter
 from PIL import Image
 
-from skimb._images import displayed_images_by_label
+from skimb._displayed_images import displayed_images_by_label
 
 __all__ = [
     "MOST_CLASSES_SHOWN",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skimb._groups import checked_groups, held_out_folds
-from skimb._images import sample_keys
+from skimb._reading import sample_keys
 from skimb.model_selection import BinnedStratifiedKFold
 
 __all__ = ["check_whole", "count_known", "hold_out_fifth"]
