@@ -5,6 +5,7 @@ the other, as one image of their joint height: so a batch of them is one array, 
 takes the images apart without a copy.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def image_columns(image_column):
     return list(names)
 
 
-def check_image_columns(X, image_column):
+def check_image_columns(X, image_column, *, is_fitted=False):
     """Return X as a frame of pandas, if it is a frame that has the columns of images.
 
     Parameters
@@ -60,6 +61,8 @@ def check_image_columns(X, image_column):
     X : DataFrame
         Of pandas or polars.
     image_column : str or list of str
+    is_fitted : bool, default=False
+        Whether the estimator is fitted, so that X has to be a frame.
 
     Returns
     -------
@@ -73,14 +76,18 @@ def check_image_columns(X, image_column):
     names = image_columns(image_column)
     X = as_pandas(X)
     if not isinstance(X, pd.DataFrame):
+        fix = _as_frame(X)
+        if not is_fitted:
+            fix += " Where X holds images alone, leave `image_column` None."
         raise ValueError(
             f"`image_column`={image_column!r} names a column of a frame, but X is a "
-            f"{type(X).__name__}. Give a frame of pandas or polars, or leave `image_column` None."
+            f"{type(X).__name__}. {fix}"
         )
     known = list(X.columns)
     for name in names:
         if known.count(name) != 1:
-            found = f"{known.count(name)} columns of this name" if name in known else "no such one"
+            found = known.count(name) or "no"
+            found = f"{found} column{'s' * (found != 'no')} of this name"
             raise ValueError(
                 f"`image_column` names the column {name!r}, but X has {found}. Its columns: "
                 f"{known}."
@@ -113,6 +120,24 @@ def only_images(X, image_column):
     names = image_columns(image_column)
     frame = check_image_columns(X, image_column)
     return frame[names[0] if len(names) == 1 else names]
+
+
+def _as_frame(X):
+    """Return how X becomes a frame."""
+    if isinstance(X, pd.Series):
+        return "Give a frame: one row of a frame is frame.iloc[[i]], with two brackets."
+    if isinstance(X, Mapping):
+        return "Give a frame: pandas.DataFrame([X]) of one sample, pandas.DataFrame(X) of columns."
+    if isinstance(X, list) and X and isinstance(X[0], Mapping):
+        return "Give a frame: pandas.DataFrame(X)."
+    if isinstance(X, np.ndarray):
+        return (
+            "Give a frame of pandas or polars. If a step of a Pipeline made an array of one, let "
+            "it keep frames: .set_output(transform='pandas'), and for a ColumnTransformer "
+            "verbose_feature_names_out=False. If a meta-estimator did, put it into "
+            "skimb.ensemble.ImageMetaEstimator."
+        )
+    return "Give a frame of pandas or polars."
 
 
 def split_frame(X, image_column):

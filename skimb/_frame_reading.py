@@ -44,10 +44,10 @@ def fit_frame(estimator, X, y, image_column, image_shape, channels):
     return images, y
 
 
-def _read_frame(X, image_column):
+def _read_frame(X, image_column, *, is_fitted=False):
     """Return the frame that X is, and its images if they were read before."""
     if not isinstance(X, FrameImages):
-        return check_image_columns(X, image_column), None
+        return check_image_columns(X, image_column, is_fitted=is_fitted), None
     if image_column is not None and image_columns(image_column) != image_columns(X.image_column):
         raise ValueError(
             f"`image_column`={image_column!r}, but the images of X were read from the column(s) "
@@ -102,7 +102,7 @@ def check_frame(estimator, X, channels):
         # Missing and further columns are named by scikit-learn.
         given = X.given if isinstance(X, FrameImages) else as_pandas(X)
         validate_data(estimator, given, skip_check_array=True, reset=False)
-    frame, images = _read_frame(X, image_column)
+    frame, images = _read_frame(X, image_column, is_fitted=True)
     check_array(np.zeros((len(frame), 1)), estimator=estimator)
     if images is None:
         images = _images_of_frame(frame, image_column, estimator.image_shape_, channels)

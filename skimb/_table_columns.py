@@ -12,7 +12,12 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
+from skimb._warnings import warn
+
 __all__ = ["EncodedTable", "TableEncoder", "check_columns"]
+
+#: So many categories are never too many.
+MOST_LEVELS = 20
 
 #: The index of a category that the training did not see.
 UNSEEN = -1
@@ -126,6 +131,12 @@ def _kind_of_objects(column, name):
             )
         return "numeric"
     names = ", ".join(sorted(kind.__name__ for kind in kinds))
+    if kinds & {int, float, np.float64, np.int64} and kinds & {str}:
+        raise ValueError(
+            f"The column {name!r} holds numbers and text. If it is a column of numbers, and the "
+            f"text stands for missing ones: X[{name!r}] = pandas.to_numeric(X[{name!r}], "
+            f"errors='coerce'). Otherwise, X[{name!r}].astype(str)."
+        )
     raise ValueError(
         f"The column {name!r} holds values of type {names}. A column beside the images must hold "
         "numbers, or strings, categories or booleans. Convert the column, name it as an "
@@ -151,20 +162,22 @@ def _values(column):
 class TableEncoder(BaseEstimator):
     """Turn the columns beside the images into numbers, as they were in the training.
 
-    A number is standardised. Where it is missing it becomes the mean, and a column for which this
-    happened in the training has an indicator. A category becomes its index; a missing one is a
-    category of its own, if it was missing in the training, and an unseen one has the index -1.
+    A number is standardised. Where it is missing it becomes the mean, and a column of which some
+    numbers were missing in the training has an indicator. A category becomes its index; a missing
+    one is a category of its own, if it was missing in the training, and an unseen one has the index
+    -1. A column that was constant in the training is left out, because the training could not find
+    out what other values of it mean.
 
     Attributes
     ----------
     kinds_ : dict of str to {"numeric", "categorical"}
         The kind of each column, in their order.
     means_, scales_ : dict of str to float
-        Mean and standard deviation of the numeric columns.
+        Mean and standard deviation of the numeric columns that are not constant.
     with_indicator_ : list of str
-        The numeric columns of which numbers were missing.
+        The numeric columns of which some numbers were missing.
     categories_ : dict of str to list
-        The categories of each categorical column; None is the missing one.
+        The categories of each categorical column that has more than one; None is the missing one.
 
     Examples
     --------
@@ -192,6 +205,16 @@ class TableEncoder(BaseEstimator):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If the numbers of a column are too large for their standard deviation.
+
+        Warns
+        -----
+        UserWarning
+            If nearly every sample has a category of its own.
         """
         self.kinds_ = check_columns(frame)
         self.means_, self.scales_, self.with_indicator_, self.categories_ = {}, {}, [], {}
@@ -200,18 +223,28 @@ class TableEncoder(BaseEstimator):
                 found = set(_values(frame[name]))
                 # Values of different types have no order.
                 seen = sorted(found - {None}, key=lambda value: (type(value).__name__, value))
-                self.categories_[name] = seen + ([None] if None in found else [])
+                levels = seen + ([None] if None in found else [])
+                _warn_of_names(name, levels, len(frame))
+                if len(levels) > 1:
+                    self.categories_[name] = levels
                 continue
             numbers = _numbers(frame[name])
             is_missing = np.isnan(numbers)
-            known = numbers[~is_missing]
-            mean, scale = (float(known.mean()), float(known.std())) if len(known) else (0.0, 1.0)
-            # A column that is constant, up to rounding, has no scale.
-            if scale <= 1e-12 * max(1.0, abs(mean)):
-                scale = 1.0
-            self.means_[name], self.scales_[name] = mean, scale
-            if is_missing.any():
+            if is_missing.any() and not is_missing.all():
                 self.with_indicator_.append(name)
+            known = numbers[~is_missing]
+            with np.errstate(over="ignore", invalid="ignore"):
+                mean, scale = (
+                    (float(known.mean()), float(known.std())) if len(known) else (0.0, 0.0)
+                )
+            if not np.isfinite([mean, scale]).all():
+                raise ValueError(
+                    f"The column {name!r} holds numbers of up to {np.abs(known).max():g}, of which "
+                    "no standard deviation can be computed. Divide the column, or replace such "
+                    "numbers by NaN if they stand for missing values."
+                )
+            if scale > _rounding(mean, len(known)):
+                self.means_[name], self.scales_[name] = mean, scale
         return self
 
     @property
@@ -239,7 +272,7 @@ class TableEncoder(BaseEstimator):
         Raises
         ------
         ValueError
-            If a column holds values of another kind than in `fit`.
+            If a column holds values of another kind than in `fit`, or numbers that are too large.
         """
         columns: list[Any] = []
         indicators: list[Any] = []
@@ -247,6 +280,8 @@ class TableEncoder(BaseEstimator):
         for name, kind in self.kinds_.items():
             column = frame[name]
             if kind == "categorical":
+                if name not in self.categories_:
+                    continue
                 values = _values(column)
                 self._refuse_other_types(name, values)
                 places = {value: place for place, value in enumerate(self.categories_[name])}
@@ -259,17 +294,48 @@ class TableEncoder(BaseEstimator):
                 )
             numbers = _numbers(column)
             is_missing = np.isnan(numbers)
-            numbers = (np.where(is_missing, self.means_[name], numbers) - self.means_[name]) / (
-                self.scales_[name]
-            )
-            columns.append(numbers)
             if name in self.with_indicator_:
                 indicators.append(is_missing)
+            if name in self.means_:
+                columns.append(self._standardized(name, numbers))
         return EncodedTable(
             _as_columns(columns + indicators, len(frame), np.float32),
             _as_columns(codes, len(frame), np.int32),
             self.n_levels,
         )
+
+    def _standardized(self, name, numbers):
+        """Return standardised numbers; missing ones are zero, the mean."""
+        mean, scale = self.means_[name], self.scales_[name]
+        made = (np.where(np.isnan(numbers), mean, numbers) - mean) / scale
+        too_large = np.abs(made) > np.finfo(np.float32).max
+        if too_large.any():
+            raise ValueError(
+                f"The column {name!r} holds {numbers[too_large][0]:g}, which is too far from the "
+                f"numbers of the training (mean {mean:g}, standard deviation {scale:g}). Correct "
+                "it, or replace it by NaN if it stands for a missing value."
+            )
+        return made
+
+    def new_categories(self, frame):
+        """Return the categories of some rows that `fit` did not see, by column.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            The columns that `fit` saw.
+
+        Returns
+        -------
+        dict of str to list
+            Columns without any are left out.
+        """
+        found = {}
+        for name, known in self.categories_.items():
+            new = set(_values(frame[name])) - {*known, None}
+            if new:
+                found[name] = sorted(new, key=str)
+        return found
 
     def _refuse_other_types(self, name, values):
         """Refuse categories none of which can be among those of the training."""
@@ -280,6 +346,22 @@ class TableEncoder(BaseEstimator):
                 f"estimator was fitted, and now holds {', '.join(sorted(given))}, so none would be "
                 "known. Give values of the same type."
             )
+
+
+def _rounding(mean, n_samples):
+    """Return the largest standard deviation that rounding alone may give to equal numbers."""
+    # The rule of scikit-learn's StandardScaler, for a variance that is small next to the mean.
+    return n_samples * abs(mean) * np.finfo(np.float64).eps
+
+
+def _warn_of_names(name, levels, n_samples):
+    """Warn where nearly every sample has a category of its own, such as a name or a path."""
+    if len(levels) > max(MOST_LEVELS, n_samples / 2):
+        warn(
+            f"The column {name!r} has {len(levels)} categories in {n_samples} samples, so that "
+            "hardly any of them says something about another sample. Drop the column; or, if it "
+            "holds paths of images, name it in `image_column`."
+        )
 
 
 def _types(values):

@@ -3,8 +3,9 @@
 from skimb._frame_images import FrameImages, image_columns
 from skimb._networks import TableShape
 from skimb._table_columns import TableEncoder
+from skimb._warnings import warn
 
-__all__ = ["encode_columns", "table_shape"]
+__all__ = ["encode_columns", "table_shape", "warn_of_new_categories"]
 
 
 def encode_columns(estimator, part, held, encoder=None):
@@ -23,10 +24,33 @@ def encode_columns(estimator, part, held, encoder=None):
         return
     if encoder is None:
         encoder = TableEncoder().fit(part.images.frame)
+    else:
+        warn_of_new_categories(encoder, part.images)
     estimator.table_encoder_ = encoder
     for each in (part, held):
         if each is not None:
             each.images = each.images.encoded(encoder)
+
+
+def warn_of_new_categories(encoder, images):
+    """Warn where a training goes on with categories for which the network has no embedding.
+
+    Parameters
+    ----------
+    encoder : TableEncoder
+        The encoder of the first training.
+    images : ImageSource
+        The images of a later training.
+    """
+    if not isinstance(images, FrameImages):
+        return
+    for name, new in encoder.new_categories(images.frame).items():
+        shown = ", ".join(map(repr, new[:5])) + (" and others" if len(new) > 5 else "")
+        warn(
+            f"The column {name!r} holds categories that the first training did not have ({shown}). "
+            "The network cannot learn them any more: they count as unseen. Let the first training "
+            "have all categories, or fit again from the start."
+        )
 
 
 def table_shape(estimator):

@@ -25,7 +25,7 @@ from skimb._images import check_images, fit_images
 from skimb._params import check_handed_in, check_parameters, check_sample_weight, plain_params
 from skimb._pixel_values import levels_of
 from skimb._unpacking import unpacked
-from skimb.neural_network._columns import encode_columns
+from skimb.neural_network._columns import encode_columns, warn_of_new_categories
 from skimb.neural_network._net_input import NetInput
 from skimb.neural_network._options import check_options
 
@@ -294,6 +294,8 @@ def _read(estimator, X, y, classes, target, *, is_first):
         )
     else:
         images = check_images(estimator, X, channels=estimator.channels)
+        if hasattr(estimator, "table_encoder_"):
+            warn_of_new_categories(estimator.table_encoder_, images)
         y = column_or_1d(unpacked(y, "y"), warn=True)
         check_consistent_length(images, y)
     if hasattr(target, "name_classes"):

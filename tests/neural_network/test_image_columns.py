@@ -189,6 +189,46 @@ def test_the_encoding_is_that_of_the_training_part_alone(frame, labels):
     assert encoder.scales_["dose"] == pytest.approx(frame["dose"].iloc[train].std(ddof=0))
 
 
+@pytest.mark.parametrize(
+    ("constant", "other"), [(0.0, 1000.0), (7.5, np.nan), (np.nan, 3.0), ("a", "b"), (True, False)]
+)
+def test_a_column_that_was_constant_in_training_has_no_say(frame, labels, constant, other):
+    clf = CNNClassifier(image_column="path", **SETTINGS)
+    clf.fit(frame.assign(same=constant), labels)
+    expected = clf.predict_proba(frame.assign(same=constant))
+    np.testing.assert_array_equal(clf.predict_proba(frame.assign(same=other)), expected)
+
+
+@pytest.mark.parametrize("scale", [1e-13, 1e13])
+def test_the_unit_of_a_column_does_not_matter(frame, labels, scale):
+    numbers = np.random.RandomState(0).rand(48) + (labels == "rare")
+    fitted = [
+        CNNClassifier(image_column="path", **SETTINGS).fit(frame.assign(number=values), labels)
+        for values in (numbers, numbers * scale)
+    ]
+    one = fitted[0].predict_proba(frame.assign(number=numbers))
+    other = fitted[1].predict_proba(frame.assign(number=numbers * scale))
+    np.testing.assert_allclose(one, other, rtol=1e-4)
+
+
+def test_names_of_samples_are_told_of(frame, labels):
+    clf = CNNClassifier(image_column="path", **SETTINGS)
+    with pytest.warns(UserWarning, match="'second' has 48 categories in 48 samples"):
+        clf.fit(frame.assign(second=frame["path"].to_numpy()[::-1]), labels)
+
+
+def test_categories_that_come_too_late_are_told_of(frame, labels):
+    late = frame["site"] == "west"
+    clf = CNNClassifier(image_column="path", **{**SETTINGS, "max_epochs": "auto"})
+    clf.partial_fit(frame[~late], labels[~late], classes=["often", "rare"])
+    with pytest.warns(UserWarning, match=r"'site' holds categories .*\('west'\)"):
+        clf.partial_fit(frame, labels)
+    warm = CNNClassifier(image_column="path", warm_start=True, **SETTINGS)
+    warm.fit(frame[~late], labels[~late])
+    with pytest.warns(UserWarning, match=r"'site' holds categories .*\('west'\)"):
+        warm.fit(frame, labels)
+
+
 # ------------------------------------------------------------------------------------ bad input
 
 
@@ -202,6 +242,11 @@ def test_the_encoding_is_that_of_the_training_part_alone(frame, labels):
         (lambda f: f.assign(dose="high"), "'dose' held numbers .* now holds"),
         (lambda f: f.assign(site=1.5), "'site' held categories of type str .* now holds number"),
         (lambda f: f["path"].tolist(), "names a column of a frame, but X is a list"),
+        (lambda f: f.iloc[3], r"X is a Series.*frame\.iloc\[\[i\]\]"),
+        (lambda f: f.iloc[3].to_dict(), r"X is a dict.*pandas\.DataFrame\(\[X\]\)"),
+        (lambda f: [f.iloc[3].to_dict()], r"X is a list.*pandas\.DataFrame\(X\)"),
+        (lambda f: f.to_numpy(), r"X is a ndarray.*set_output.*ImageMetaEstimator"),
+        (lambda f: f.assign(dose=1e300), r"'dose' holds 1e\+300, which is too far"),
         (lambda f: f[:0], "0 sample"),
         (lambda f: f.assign(path=[None, *f["path"][1:]]), "1 of 48 rows of X have no image"),
         (lambda f: f.assign(path=["lost.png", *f["path"][1:]]), r"lost\.png"),
@@ -219,8 +264,9 @@ def test_other_frames_are_refused_at_prediction(frame, fitted, change, message):
         (pd.to_timedelta(np.arange(48), unit="D"), r"holds durations .*total_seconds"),
         ([pd.Timestamp("2020-01-01").date()] * 48, "holds dates or times"),
         ([object()] * 48, "holds values of type object"),
-        ([1, "a"] * 24, "holds values of type int, str"),
+        ([1, "a"] * 24, r"holds numbers and text.*to_numeric"),
         ([1.0, np.inf] * 24, "holds infinity"),
+        ([1.0, 1.7e308] * 24, r"numbers of up to 1\.7e\+308"),
         (np.arange(48) * 1j, "complex"),
         (pd.Categorical(pd.date_range("2020-01-01", periods=48)), "holds dates"),
     ],
@@ -235,7 +281,7 @@ def test_columns_that_are_neither_numbers_nor_categories_are_refused(
 @pytest.mark.parametrize(
     ("image_column", "change", "message"),
     [
-        ("image", lambda f: f, "names the column 'image', but X has no such one"),
+        ("image", lambda f: f, "names the column 'image', but X has no column of this name"),
         (["path", "path"], lambda f: f, "holds a name twice"),
         ([], lambda f: f, "at least one"),
         ([1], lambda f: f, "a list of names"),
