@@ -301,8 +301,16 @@ class FrameImages(ImageSource):
         return FrameImages(images, self.frame, self.given, self.image_column, self.table)
 
     def keys(self):
-        """Return the keys of the images: samples of equal images are never separated."""
+        """Return the keys of the images of each sample."""
         return self.images.keys()
+
+    def keys_of_each(self):
+        """Return the keys of the first image of each sample, of the second one, and so on.
+
+        Samples that have any image in common are never separated by a split.
+        """
+        several = isinstance(self.images, StackedImages)
+        return [source.keys() for source in self.images.sources] if several else [self.keys()]
 
     def contents(self):
         """Yield the content of the images of each sample, and of its other columns."""

@@ -11,6 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import check_consistent_length
 
+from skimb._frame_images import FrameImages, check_image_columns, image_columns
 from skimb._reading import sample_keys
 
 __all__ = [
@@ -27,7 +28,7 @@ __all__ = [
 N_TRIES = 20
 
 
-def sample_groups(images, groups=None):
+def sample_groups(images, groups=None, *, image_column=None):
     """Return the group of each sample, where equal images belong together too.
 
     Parameters
@@ -38,6 +39,9 @@ def sample_groups(images, groups=None):
     groups : ndarray of shape (n,), int, default=None
         Known groups. Samples that are joined by a chain of equal images and shared groups are in
         one group.
+    image_column : list of str, default=None
+        The columns of a frame that hold several images of each sample. Samples that have any image
+        in common are in one group.
 
     Returns
     -------
@@ -53,17 +57,40 @@ def sample_groups(images, groups=None):
     >>> sample_groups(images, np.array([7, 7, 8, 9])).tolist()
     [0, 0, 0, 1]
     """
-    by_content = _numbered(sample_keys(images))
+    by_content = _numbered_by_any(_keys_of_each(images, image_column))
     if groups is None:
         return by_content
-    by_group = np.unique(groups, return_inverse=True)[1]
-    n_contents = by_content.max() + 1
+    return _joined(by_content, np.unique(groups, return_inverse=True)[1])
+
+
+def _keys_of_each(images, image_column):
+    """Return the keys of the first image of each sample, of the second one, and so on."""
+    if isinstance(images, FrameImages):
+        return images.keys_of_each()
+    if image_column is None:
+        return [sample_keys(images)]
+    frame = check_image_columns(images, image_column)
+    return [sample_keys(frame[name]) for name in image_columns(image_column)]
+
+
+def _numbered_by_any(lists):
+    """Return the number of each sample's group; samples with any key in common are in one group."""
+    if len(lists) == 1:
+        return _numbered(lists[0])
+    numbers = _numbered([key for keys in lists for key in keys])
+    n_samples = len(lists[0])
+    return _joined(np.tile(np.arange(n_samples), len(lists)), numbers)[:n_samples]
+
+
+def _joined(first, second):
+    """Return numbers of chains: pairs that share a first or a second number are in one chain."""
+    n_first = first.max() + 1
     edges = coo_array(
-        (np.ones(len(by_content), dtype=bool), (by_content, n_contents + by_group)),
-        shape=(n_contents + by_group.max() + 1,) * 2,
+        (np.ones(len(first), dtype=bool), (first, n_first + second)),
+        shape=(n_first + second.max() + 1,) * 2,
     )
     component = connected_components(edges, directed=False)[1]
-    return np.unique(component[by_content], return_inverse=True)[1]
+    return np.unique(component[first], return_inverse=True)[1]
 
 
 def group_numbers(groups, images):
@@ -103,7 +130,7 @@ def group_numbers(groups, images):
     return numbers
 
 
-def checked_groups(X, groups=None):
+def checked_groups(X, groups=None, *, image_column=None):
     """Return the group of each sample of X, from groups as a user gives them.
 
     Parameters
@@ -112,6 +139,8 @@ def checked_groups(X, groups=None):
         The samples; equal samples are in one group.
     groups : array-like of shape (n,), default=None
         Values of any type.
+    image_column : list of str, default=None
+        As in `sample_groups`.
 
     Returns
     -------
@@ -123,7 +152,7 @@ def checked_groups(X, groups=None):
         If the groups are not of shape (n,), or some are missing.
     """
     numbers = None if groups is None else group_numbers(groups, X)
-    return sample_groups(X, numbers)
+    return sample_groups(X, numbers, image_column=image_column)
 
 
 def are_shared(groups):

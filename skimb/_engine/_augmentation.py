@@ -150,7 +150,8 @@ class Augmentation:
         Parameters
         ----------
         images : Tensor of shape (n, C, H, W), uint8 or float32, or MixedBatch
-            Each image of a sample is changed by itself.
+            Each image of a sample is changed by itself. Only the step that mixes samples sees all
+            images of a sample together, one below the other.
         target, weight : Tensor of shape (n,)
 
         Returns

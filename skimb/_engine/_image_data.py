@@ -14,8 +14,8 @@ __all__ = ["BatchIterator", "Part", "dataset_of", "few_samples"]
 
 
 @dataclass
-class Beside:
-    """What stands beside the images of a data set.
+class TableBeside:
+    """The rows of a table beside the images of a data set.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Beside:
 
     @classmethod
     def of(cls, images, device=None):
-        """Return what stands beside the images of a source, or None."""
+        """Return the rows beside the images of a source, or None where there are none."""
         if images.table is None or (images.n_images == 1 and not images.table.width):
             return None
         return cls(TableTensors(images.table, device), images.n_images)
@@ -53,7 +53,7 @@ class ImageTensors(Dataset):
         Class indices, or values of a continuous target.
     weight : Tensor of shape (n,), float32
         Sample weights.
-    beside : Beside, default=None
+    beside : TableBeside, default=None
         The rows of a table beside the images.
     """
 
@@ -91,7 +91,7 @@ class ImageBatches(Dataset):
         Class indices, or values of a continuous target.
     weight : ndarray of shape (n,), float32
         Sample weights.
-    beside : Beside, default=None
+    beside : TableBeside, default=None
         The rows of a table beside the images.
     """
 
@@ -232,12 +232,12 @@ def dataset_of(images, target=None, weight=None, device=None):
     dtype = np.float32 if np.issubdtype(target.dtype, np.floating) else np.int64
     target = np.ascontiguousarray(target, dtype=dtype)
     if not images.is_in_memory:
-        return ImageBatches(images, target, weight, Beside.of(images))
+        return ImageBatches(images, target, weight, TableBeside.of(images))
     # torch needs writable memory; only a read-only or strided array is copied.
     pixels = np.require(images.read(slice(None)), requirements=["C", "W"])
     tensors = _plain_strides(pixels), target, weight
     tensors = [torch.from_numpy(values).to(device) for values in tensors]
-    return ImageTensors(*tensors, beside=Beside.of(images, device))
+    return ImageTensors(*tensors, beside=TableBeside.of(images, device))
 
 
 def few_samples(part, n_samples=16):

@@ -19,7 +19,7 @@ SCALE_OF_EMBEDDING = 0.05
 
 @dataclass(frozen=True)
 class TableShape:
-    """What a network has to know of the columns beside the images, and the options of its part.
+    """The images and columns of a sample, and the options of the part that reads the columns.
 
     Parameters
     ----------
@@ -123,16 +123,14 @@ class MixedNetwork(nn.Module):
         The last layer, from both embeddings to the logits.
     image_shape : tuple of int
         ``(C, H, W)`` of one image.
-    n_images : int
-        Number of images of a sample.
-    pooling : {"mean", "concat"}
-        How their embeddings join.
+    shape : TableShape
+        The images and columns of a sample.
     """
 
-    def __init__(self, features, table, head, *, image_shape, n_images, pooling):
+    def __init__(self, features, table, head, *, image_shape, shape):
         super().__init__()
         self.features, self.table, self.head = features, table, head
-        self.image_shape, self.n_images, self.pooling = image_shape, n_images, pooling
+        self.image_shape, self.shape = image_shape, shape
 
     def forward(self, images, table=None):
         """Return logits.
@@ -160,9 +158,9 @@ class MixedNetwork(nn.Module):
         embedded = self.features(images).flatten(1)
         if n_found > 1:
             embedded = embedded.unflatten(0, (n_samples, n_found))
-            embedded = embedded.mean(1) if self.pooling == "mean" else embedded.flatten(1)
-        elif self.pooling == "concat":
-            embedded = embedded.repeat(1, self.n_images)
+            embedded = embedded.mean(1) if self.shape.pooling == "mean" else embedded.flatten(1)
+        elif self.shape.pooling == "concat":
+            embedded = embedded.repeat(1, self.shape.n_images)
         if table is None:
             table = embedded.new_zeros(n_samples, self.table.n_values)
         return torch.cat([embedded, self.table(table)], dim=1)
@@ -218,5 +216,5 @@ def beside_table(net, shape, *, image_shape, device):
         joint.weight[:, :n_before] = head.weight.repeat(1, copies) / copies
         if head.bias is not None and joint.bias is not None:
             joint.bias.copy_(head.bias)
-    options = {"n_images": shape.n_images, "pooling": shape.pooling, "image_shape": image_shape}
-    return MixedNetwork(net, table, joint, **options).to(device=device, dtype=torch.float32)
+    mixed = MixedNetwork(net, table, joint, image_shape=image_shape, shape=shape)
+    return mixed.to(device=device, dtype=torch.float32)

@@ -5,7 +5,7 @@ from skimb._networks import TableShape
 from skimb._table_columns import TableEncoder
 from skimb._warnings import warn
 
-__all__ = ["encode_columns", "table_shape", "warn_of_new_categories"]
+__all__ = ["encode_columns", "refuse_other_shape", "table_shape", "warn_of_new_categories"]
 
 
 def encode_columns(estimator, part, held, encoder=None):
@@ -53,20 +53,65 @@ def warn_of_new_categories(encoder, images):
         )
 
 
-def table_shape(estimator):
+#: The parameter by which each field of a `TableShape` is set.
+SET_BY = {
+    "n_images": "image_column",
+    "pooling": "image_pooling",
+    "width": "table_width",
+    "depth": "table_depth",
+    "dropout": "table_dropout",
+    "embedding": "table_embedding",
+}
+
+
+def refuse_other_shape(estimator, encoder, shape):
+    """Refuse parameters by which a trained network would read columns in another way.
+
+    Parameters
+    ----------
+    estimator : BaseCNN
+        An estimator that has read X.
+    encoder : TableEncoder or None
+        The encoder of the first training.
+    shape : TableShape or None
+        What the network was built for.
+
+    Raises
+    ------
+    ValueError
+        If one differs; the message names it.
+    """
+    asked = None if encoder is None else table_shape(estimator, encoder)
+    # A network without a shape reads one image a sample.
+    fields = SET_BY if asked is not None and shape is not None else ["n_images"]
+    for field in fields:
+        name = SET_BY[field]
+        before, now = (getattr(each, field, 1) for each in (shape, asked))
+        if before != now:
+            raise ValueError(
+                f"`{name}` was changed since the last fit, and warm_start=True continues a network "
+                f"that was built for the value before ({field}: {before!r}, now {now!r}). Set it "
+                "back, or use warm_start=False."
+            )
+
+
+def table_shape(estimator, encoder=None):
     """Return what a network has to know of the columns beside the images, or None.
 
     Parameters
     ----------
     estimator : BaseCNN
         An estimator that has read X.
+    encoder : TableEncoder, default=None
+        The encoding of the columns; None: that of the estimator, if it has one.
 
     Returns
     -------
     TableShape or None
         None where the network reads images alone, one a sample.
     """
-    encoder = getattr(estimator, "table_encoder_", None)
+    if encoder is None:
+        encoder = getattr(estimator, "table_encoder_", None)
     if encoder is None:
         return None
     shape = TableShape(

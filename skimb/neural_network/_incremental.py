@@ -22,10 +22,11 @@ from skimb._engine import (
 )
 from skimb._frame_images import image_columns
 from skimb._images import check_images, fit_images
+from skimb._networks import MixedNetwork
 from skimb._params import check_handed_in, check_parameters, check_sample_weight, plain_params
 from skimb._pixel_values import levels_of
 from skimb._unpacking import unpacked
-from skimb.neural_network._columns import encode_columns, warn_of_new_categories
+from skimb.neural_network._columns import encode_columns, refuse_other_shape, warn_of_new_categories
 from skimb.neural_network._net_input import NetInput
 from skimb.neural_network._options import check_options
 
@@ -58,6 +59,8 @@ class Start:
         The public attributes of the target.
     encoder : TableEncoder, default=None
         The encoding of the columns beside the images.
+    columns : TableShape, default=None
+        What the network was built for beside the images.
     """
 
     network: nn.Module
@@ -65,6 +68,7 @@ class Start:
     image_shape: tuple[int, int, int]
     learned: dict
     encoder: Any = None
+    columns: Any = None
 
     def __getstate__(self):
         # A pickle must be readable where there is no such device.
@@ -88,7 +92,9 @@ class Start:
             if name in ("classes_", "y_mean_", "y_scale_")
         }
         encoder = vars(estimator).get("table_encoder_")
-        return cls(reader.network, statistics, estimator.image_shape_, learned, encoder)
+        network = reader.network
+        columns = network.shape if isinstance(network, MixedNetwork) else None
+        return cls(reader.network, statistics, estimator.image_shape_, learned, encoder, columns)
 
     @classmethod
     def of_last(cls, estimator):
@@ -134,6 +140,7 @@ class Start:
                 f"warm_start=True continues a network that reads the columns {shown[0]} beside the "
                 f"images, but X has {shown[1]}. Give the same columns, or use warm_start=False."
             )
+        refuse_other_shape(estimator, self.encoder, self.columns)
 
     def take_scale(self, target):
         """Give a continuous target the mean and scale in which the network predicts."""

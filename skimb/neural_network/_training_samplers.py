@@ -116,13 +116,17 @@ def _apply_to_source(sampler, images, labels, weight):
             f"{sampler!r} computes with pixels, and X is read batch by batch. Read the images "
             "first: skimb.datasets.read_images(paths, image_shape=...), or numpy.asarray(X)."
         )
-    # Other samplers get one column with the keys of the images.
-    rows = images.plain_form() if as_images else _column(images.keys())
+    # Other samplers get one column with the keys of the images. Where other columns belong to
+    # them, equal images do not make equal samples.
+    keys = images.keys()
+    if images.table is not None:
+        keys = sample_keys(images.plain_form()) if as_images else list(range(len(images)))
+    rows = images.plain_form() if as_images else _column(keys)
     chosen, new_labels = sampler.fit_resample(rows, labels)
     indices = sample_indices(sampler)
     if indices is None:
         found = _column(sample_keys(chosen) if as_images else np.ravel(chosen))
-        indices = matched_rows(found, np.asarray(new_labels), _column(images.keys()), labels)
+        indices = matched_rows(found, np.asarray(new_labels), _column(keys), labels)
         if np.any(indices < 0):
             raise ValueError(
                 f"{sampler!r} returned images that X does not hold. Give a sampler that chooses "

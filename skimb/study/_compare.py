@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
@@ -159,7 +160,9 @@ def compare(
     task.choose_measure(scoring)
     test = (X, y) if X_test is None else (X_test, column_or_1d(y_test))
     images, test_images = (only_images(each, estimator.image_column) for each in (X, test[0]))
-    sample_groups = checked_groups(images, groups)
+    column = estimator.image_column
+    several = column if isinstance(images, pd.DataFrame) and column is not None else None
+    sample_groups = checked_groups(images, groups, image_column=several)
     if groups is not None and getattr(estimator, "calibration", None) is not None:
         raise ValueError(
             f"`estimator` has calibration={estimator.calibration!r}, which holds samples of a "

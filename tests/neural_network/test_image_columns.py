@@ -9,14 +9,16 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import permutation_importance
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from skorch.callbacks import Callback
 from torch import nn
 
+from skimb._frame_images import image_columns
 from skimb.losses import FocalLoss
 from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
 from skimb.neural_network import (
@@ -553,6 +555,30 @@ def test_a_warm_start_keeps_the_encoding_and_refuses_other_columns(frame, labels
         clf.set_params(image_column=None).fit(frame["path"], labels)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"image_column": ["path", "back"]}, {"image_column": "path"}),
+        ({"image_column": "path"}, {"image_column": ["path", "back"]}),
+        ({"image_column": ["path", "back"]}, {"image_pooling": "concat"}),
+        ({"image_column": "path"}, {"table_width": 3}),
+        ({"image_column": "path"}, {"table_depth": 2}),
+        ({"image_column": "path"}, {"table_dropout": 0.5}),
+        ({"image_column": "path"}, {"table_embedding": 4}),
+    ],
+)
+def test_a_warm_start_refuses_another_network(frame, labels, before, after):
+    X = frame[["path", "site"]].assign(back=frame["path"].to_numpy()[::-1])
+    for others in (["site"], []):
+        if not others and "image_column" not in after:
+            continue
+        clf = CNNClassifier(warm_start=True, **before, **SETTINGS)
+        clf.fit(X[[*image_columns(clf.image_column), *others]], labels).set_params(**after)
+        changed = f"`{next(iter(after))}` was changed since the last fit"
+        with pytest.raises(ValueError, match=changed):
+            clf.fit(X[[*image_columns(clf.image_column), *others]], labels)
+
+
 def test_a_second_fit_without_columns_forgets_them(frame, labels, fitted):
     clf = clone(fitted).fit(frame, labels)
     clf.set_params(image_column=None).fit(frame["path"], labels)
@@ -605,3 +631,48 @@ def test_frames_train_on_cuda(frame, labels):
     np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
     arrays = arrays_of(X, "path", "back")
     np.testing.assert_array_equal(one.predict_proba(arrays), one.predict_proba(X))
+
+
+class EverySecond(BaseEstimator):
+    """A sampler that keeps every second row, and does not tell which."""
+
+    def fit_resample(self, X, y):
+        """Return every second row."""
+        return X[::2], y[::2]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        return tags
+
+
+def test_a_sampler_that_tells_no_indices_keeps_the_row_of_each_sample():
+    # Four rows have one image: it does not say which row was chosen.
+    images = [np.full((4, 4), number // 4, dtype=np.uint8) for number in range(40)]
+    X = pd.DataFrame({"image": images, "number": np.where(np.arange(40) % 2, 1000.0, 0.0)})
+    y = np.arange(40) // 2 % 2
+    X.loc[0, "number"] = 1.0
+    clf = CNNClassifier(image_column="image", sampler=EverySecond(), **SETTINGS)
+    seen = []
+
+    class Looking(Callback):
+        def on_train_begin(self, net, X=None, y=None, **kwargs):
+            seen.append(X.beside.rows.numbers.clone())
+
+    clf.set_params(net_callbacks=[Looking()]).fit(X, y)
+    # The numbers of odd rows, which are far larger, are not among those that train.
+    assert seen[0].shape == (20, 1)
+    assert seen[0].max() < 0.0
+
+
+def test_samples_that_share_any_image_stay_together(frame, labels):
+    # Each photo is the front of one house and the back of the next one.
+    paths = frame["path"].to_numpy()
+    X = pd.DataFrame({"front": paths, "back": np.roll(paths, 1), "age": frame["age"]})
+    X.loc[np.arange(48) % 4 == 0, "back"] = X["front"]
+    y = np.arange(48) // 4 % 2
+    clf = CNNClassifier(image_column=["front", "back"], early_stopping=True, **SETTINGS)
+    held = clf.fit(X, y).validation_indices_
+    assert 0 < len(held) < 48
+    chains = pd.Series(np.arange(48) // 4)
+    assert set(chains[held]).isdisjoint(chains.drop(held))
