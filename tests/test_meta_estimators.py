@@ -36,6 +36,7 @@ from sklearn.ensemble import (
     VotingRegressor,
 )
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_selection import RFE, SelectFromModel
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -676,6 +677,24 @@ def test_processes_map_images_and_give_the_same_result():
             r"StackingClassifier\(passthrough=True\) hands X to its final estimator",
         ),
         (
+            BaggingClassifier(network(), max_features=0.3),
+            r"BaggingClassifier\(max_features=0\.3\) draws columns .* Use max_features=1\.0\.",
+        ),
+        (
+            BaggingRegressor(regressor(), max_features=np.int64(1)),
+            r"=1\) draws columns",
+        ),
+        (
+            BalancedBaggingClassifier(network(), bootstrap_features=True),
+            r"BalancedBaggingClassifier\(bootstrap_features=True\) draws columns of X",
+        ),
+        (
+            VotingClassifier([("a", BaggingClassifier(DecisionTreeClassifier(), max_features=9))]),
+            r"BaggingClassifier\(max_features=9\) draws columns",
+        ),
+        (RFE(network()), "RFE chooses columns of X, and images have none"),
+        (SelectFromModel(network()), "SelectFromModel chooses columns"),
+        (
             BalancedBaggingClassifier(network(), sampler=SMOTE()),
             "`sampler` of BalancedBaggingClassifier is a SMOTE, which computes with samples",
         ),
@@ -703,6 +722,11 @@ def test_other_estimators_are_refused_before_any_work(estimator, message):
 def test_meta_estimators_that_compute_with_row_numbers_are_noticed(meta, target, message):
     with pytest.raises(ValueError, match=message):
         ImageMetaEstimator(meta).fit(X, target)
+
+
+def test_members_that_read_samples_may_draw_among_their_values():
+    tree = make_pipeline(FunctionTransformer(_flat), DecisionTreeClassifier(max_features=0.3))
+    assert bagging(tree, max_features=np.float64(1.0)).fit(X, Y).predict(X).shape == (60,)
 
 
 def test_samplers_that_choose_at_random_need_no_images(forms, watch):
