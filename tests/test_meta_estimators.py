@@ -729,6 +729,42 @@ def test_members_that_read_samples_may_draw_among_their_values():
     assert bagging(tree, max_features=np.float64(1.0)).fit(X, Y).predict(X).shape == (60,)
 
 
+@pytest.mark.parametrize(
+    "member",
+    [
+        network(class_weight={"ill": 5.0, "well": 1.0}),
+        network(target_prior={"ill": 0.5, "well": 0.5}),
+        make_pipeline(FunctionTransformer(), network(class_weight={"ill": 5.0, "well": 1.0})),
+        network(sampler=RandomUnderSampler(sampling_strategy={"well": 3})),
+    ],
+    ids=["weights", "prior", "in a pipeline", "of a sampler"],
+)
+def test_a_dict_by_label_is_told_that_the_classes_are_numbered(member):
+    y = np.where(BINARY, "ill", "well")
+    with pytest.raises(
+        ValueError, match=r"number the classes from 0.* Here they are \[0, 1\]: give"
+    ):
+        bagging(member).fit(X, y)
+
+
+def test_other_errors_of_members_and_dicts_of_numbers_are_told_nothing_of_it():
+    assert bagging(network(class_weight={0: 1.0, 1: 5.0})).fit(X, np.where(BINARY, "ill", "well"))
+    wrong = network(class_weight={0: 1.0, 1: -1.0})
+    with pytest.raises(ValueError, match="not negative") as error:
+        bagging(wrong).fit(X, BINARY)
+    assert "number the classes" not in str(error.value)
+    # This one hands the labels on as they are.
+    voting = AdaBoostClassifier(network(class_weight={"ill": 1.0}), n_estimators=1)
+    with pytest.raises(ValueError, match=r"no entry for \['well'\]") as error:
+        ImageMetaEstimator(voting).fit(X, np.where(BINARY, "ill", "well"))
+    assert "number the classes" not in str(error.value)
+
+
+def test_a_frame_that_became_an_array_is_told_of_the_adapter(frame):
+    with pytest.raises(ValueError, match=r"X is a ndarray.* skimb\.ensemble\.ImageMetaEstimator"):
+        BaggingClassifier(with_table(), n_estimators=2).fit(frame, Y)
+
+
 def test_samplers_that_choose_at_random_need_no_images(forms, watch):
     expected = None
     for sampler in (PlainUnderSampler(random_state=0), RandomUnderSampler(random_state=0)):
