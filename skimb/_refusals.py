@@ -12,7 +12,7 @@ from PIL import Image
 from skimb._dataset_images import is_dataset
 from skimb._image_decoding import image_endings
 
-__all__ = ["refuse_columns_of_strings", "refuse_no_samples"]
+__all__ = ["holds_paths", "refuse_columns_of_strings", "refuse_no_samples"]
 
 FORMS = (
     "Give X as an array, a list of arrays or of images of Pillow, a tensor, or paths of image files"
@@ -146,7 +146,7 @@ def refuse_columns_of_strings(X, estimator):
     frame: Any = pd.DataFrame(X) if is_objects else X
     if not isinstance(frame, pd.DataFrame) or frame.shape[1] < 2 or len(frame) == 0:
         return
-    are_paths = [_holds_paths(frame.iloc[:, place]) for place in range(frame.shape[1])]
+    are_paths = [holds_paths(frame.iloc[:, place]) for place in range(frame.shape[1])]
     if not any(are_paths):
         return
     place = are_paths.index(True)
@@ -168,8 +168,17 @@ def refuse_columns_of_strings(X, estimator):
     )
 
 
-def _holds_paths(column):
-    """Tell whether a column holds paths, by the kind of its values and by their endings."""
+def holds_paths(column):
+    """Tell whether a column holds paths, by the kind of its values and by their endings.
+
+    Parameters
+    ----------
+    column : Series of pandas
+
+    Returns
+    -------
+    bool
+    """
     if column.dtype.kind in "buifcmM":
         return False
     values = column.dropna()
