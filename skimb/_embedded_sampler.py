@@ -10,6 +10,7 @@ from scipy import sparse
 from sklearn.utils import check_random_state, get_tags
 
 from skimb._containers import matched_rows, select_rows
+from skimb._messages import shown
 from skimb._params import HasMethods
 from skimb._plans import sample_indices
 from skimb._points import Points
@@ -170,8 +171,8 @@ def by_index(strategy, classes):
     unknown = [label for label in strategy if label not in classes]
     if unknown:
         raise ValueError(
-            f"`sampling_strategy` (or `shrinkage`) names {unknown}, which y does not hold. "
-            f"Its labels: {classes.tolist()}."
+            f"`sampling_strategy` (or `shrinkage`) names {shown(unknown)}, which y does not hold. "
+            f"Its labels: {shown(classes)}."
         )
     places = [int(place) for place in np.searchsorted(classes, list(strategy))]
     if isinstance(strategy, Mapping):

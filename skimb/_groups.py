@@ -12,6 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils import check_consistent_length
 
 from skimb._frame_images import FrameImages, check_image_columns, image_columns
+from skimb._messages import shown
 from skimb._reading import sample_keys
 
 __all__ = [
@@ -240,7 +241,7 @@ def held_out_folds(y, groups, seed, *, n_folds=2):
     labels, counts = np.unique(y, return_counts=True)
     if counts.min() < 2:
         raise ValueError(
-            f"Class {labels.tolist()[counts.argmin()]!r} has a single sample (of n_samples="
+            f"Class {shown(labels[counts.argmin()])} has a single sample (of n_samples="
             f"{len(y)}), and offsets are chosen on samples that are held out. Give at least two "
             "samples of every class."
         )

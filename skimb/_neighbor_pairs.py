@@ -11,6 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
 from skimb._distances import are_far, centred
+from skimb._messages import shown
 from skimb._params import plain
 from skimb._warnings import warn
 
@@ -82,7 +83,7 @@ def choose_pairs(y, n_new, fit_points, *, k_neighbors, random_state, name):
     for label, n_made in n_new.items():
         if n_made and np.sum(y == label) < 2:
             raise ValueError(
-                f"Class {y[y == label].tolist()[0]!r} has one sample only, and {name} needs two to "
+                f"Class {shown(y[y == label][0])} has one sample only, and {name} needs two to "
                 "interpolate. Use RandomOverSampler for it, or leave it out of "
                 "`sampling_strategy`."
             )
@@ -109,8 +110,8 @@ def choose_pairs(y, n_new, fit_points, *, k_neighbors, random_state, name):
 def _warn_of_few(label, n_members, k_neighbors, name):
     if n_members - 1 < k_neighbors:
         warn(
-            f"Class {label!r} has {n_members} samples only: {name} uses {n_members - 1} neighbours "
-            f"there instead of k_neighbors={k_neighbors}."
+            f"Class {shown(label)} has {n_members} samples only: {name} uses {n_members - 1} "
+            f"neighbours there instead of k_neighbors={k_neighbors}."
         )
 
 

@@ -129,31 +129,33 @@ def check_handed_in(estimator):
     Raises
     ------
     ValueError
-        If a parameter of one of these estimators has a value that is not allowed.
+        If a parameter of one of these estimators has a value that is not allowed, or one of them
+        is a class instead of an object.
     """
     if not get_config()["skip_parameter_validation"]:
-        _check_each(estimator.get_params(deep=False).values())
+        _check_parameters_of(estimator)
 
 
-def _check_each(values):
-    for value in values:
-        if isinstance(value, list | tuple) or hasattr(value, "get_params"):
-            _check_deep(value)
+def _check_parameters_of(estimator):
+    for name, value in estimator.get_params(deep=False).items():
+        _check_value(value, name, estimator)
 
 
-def _check_deep(value):
+def _check_value(value, name, owner, wanted="be an object, not a class"):
     if isinstance(value, list | tuple):
-        _check_each(value)
+        for entry in value:
+            _check_value(entry, name, owner, wanted="hold objects, not classes")
+    elif isinstance(value, type) and hasattr(value, "get_params"):
+        raise ValueError(
+            f"`{name}` of {type(owner).__name__} must {wanted}. Got {value.__name__}: give "
+            f"{value.__name__}(), with parameters where it needs some."
+        )
     # A frozen estimator is fitted already: its parameters are not used any more.
-    elif (
-        hasattr(value, "get_params")
-        and not isinstance(value, type)
-        and not isinstance(value, FrozenEstimator)
-    ):
+    elif hasattr(value, "get_params") and not isinstance(value, FrozenEstimator):
         if hasattr(value, "_parameter_constraints") and hasattr(value, "_validate_params"):
             check_parameters(value)
-        if not any(hasattr(value, name) for name in GRIDS):
-            _check_each(value.get_params(deep=False).values())
+        if not any(hasattr(value, key) for key in GRIDS):
+            _check_parameters_of(value)
 
 
 def plain(value) -> Any:

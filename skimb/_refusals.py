@@ -14,6 +14,7 @@ from skimb._frames import as_pandas, is_foreign, is_polars
 from skimb._image_decoding import image_endings
 
 __all__ = [
+    "holds_paths",
     "refuse_columns_of_strings",
     "refuse_dataset_as_frame",
     "refuse_mixed_depths",
@@ -294,7 +295,7 @@ def refuse_columns_of_strings(X, estimator):
     frame: Any = pd.DataFrame(X) if is_objects else X
     if not isinstance(frame, pd.DataFrame) or frame.shape[1] < 2 or len(frame) == 0:
         return
-    are_paths = [_holds_paths(frame.iloc[:, place]) for place in range(frame.shape[1])]
+    are_paths = [holds_paths(frame.iloc[:, place]) for place in range(frame.shape[1])]
     if not any(are_paths):
         return
     place = are_paths.index(True)
@@ -316,8 +317,17 @@ def refuse_columns_of_strings(X, estimator):
     )
 
 
-def _holds_paths(column):
-    """Tell whether a column holds paths, by the kind of its values and by their endings."""
+def holds_paths(column):
+    """Tell whether a column holds paths, by the kind of its values and by their endings.
+
+    Parameters
+    ----------
+    column : Series of pandas
+
+    Returns
+    -------
+    bool
+    """
     if column.dtype.kind in "buifcmM":
         return False
     values = column.dropna()

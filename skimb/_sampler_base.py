@@ -15,11 +15,13 @@ from skimb._containers import (
     plain_rows,
     select_target,
 )
+from skimb._frames import as_pandas
 from skimb._image_files import is_paths
 from skimb._lazy_rows import is_array
 from skimb._params import check_handed_in, fit_context
 from skimb._pil_images import is_pil_images
 from skimb._plans import indexed_as, origin_of, sample_indices
+from skimb._refusals import holds_paths
 from skimb._sampler_rows import check_rows
 from skimb._unpacking import is_tensor
 
@@ -172,11 +174,23 @@ def _refuse_columns(sampler, X):
     """
     # A column of paths gets a better message.
     others = [] if is_paths(X) or is_pil_images(X) else columns_without_numbers(X)
-    if others:
-        raise ValueError(
-            f"{type(sampler).__name__} makes samples of numbers, and these columns of X hold none: "
-            f"{', '.join(others)}. Encode them, drop them, or give a sampler that chooses samples."
+    if not others:
+        return
+    frame = as_pandas(X)
+    columns = [frame[name] for name in frame.columns] if hasattr(frame, "columns") else []
+    images = next((column.name for column in columns if holds_paths(column)), None)
+    fix = "Encode or drop them, or let imbalanced-learn's SMOTENC make samples with categories"
+    if images is not None:
+        fix = (
+            "Made samples have no image files. Make them in the embedding: "
+            f"DecoupledClassifier(CNNClassifier(image_column={images!r}), sampler=SMOTE()), or a "
+            "Pipeline of CNNEmbedder and imbalanced-learn's SMOTENC, as on the page 'Frames of "
+            "images in pipelines'"
         )
+    raise ValueError(
+        f"{type(sampler).__name__} makes samples of numbers, and these columns of X hold none: "
+        f"{', '.join(others)}. {fix}. Or choose samples: RandomOverSampler()."
+    )
 
 
 def _has_rows(X):

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 import numpy as np
 from sklearn.utils import column_or_1d
 
+from skimb._messages import shown
+
 __all__ = [
     "SCHEMES",
     "class_counts",
@@ -204,10 +206,12 @@ def _weights_from_mapping(class_weight, labels):
     missing = [label for label in labels if label not in class_weight]
     if missing:
         raise ValueError(
-            f"`class_weight` has no entry for {missing}. Labels seen in y: {labels}. Give every "
-            "label a weight, or use 'balanced'."
+            f"`class_weight` has no entry for {shown(missing)}. Labels seen in y: {shown(labels)}. "
+            "Give every label a weight, or use 'balanced'."
         )
     weight = np.array([class_weight[label] for label in labels], dtype=np.float64)
     if not np.all(np.isfinite(weight)) or np.any(weight < 0):
-        raise ValueError(f"Class weights must be finite and not negative. Got {class_weight!r}.")
+        raise ValueError(
+            f"Class weights must be finite and not negative. Got {shown(class_weight)}."
+        )
     return weight

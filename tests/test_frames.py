@@ -22,6 +22,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from skimb import _image_files
+from skimb.combine import SMOTEENN, SMOTETomek
 from skimb.over_sampling import (
     SMOGN,
     SMOTE,
@@ -366,6 +367,30 @@ def test_smote_names_columns_without_numbers(kind):
         ValueError, match=r"SMOTE makes samples of numbers.*'path' \((str|object)\)"
     ):
         SMOTE().fit_resample(X[["path", "float"]], LABELS)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        SMOTE(),
+        SMOTE(embedder=make_column_transformer((StandardScaler(), ["float"]))),
+        SMOTEENN(),
+        SMOTETomek(),
+    ],
+    ids=["SMOTE", "SMOTE in an embedding", "SMOTEENN", "SMOTETomek"],
+)
+def test_samples_that_are_made_of_a_frame_are_shown_the_way(sampler, kind):
+    X = every_polars_column() if kind == "polars" else every_column()
+    with pytest.raises(
+        ValueError,
+        match=r"DecoupledClassifier\(CNNClassifier\(image_column='path'\), sampler=SMOTE\(\)\), or "
+        r"a Pipeline of CNNEmbedder and .* SMOTENC",
+    ):
+        sampler.fit_resample(X[["float", "path", "category"]], LABELS)
+    with pytest.raises(ValueError, match=r"'category' .* let imbalanced-learn's SMOTENC") as error:
+        sampler.fit_resample(X[["float", "category"]], LABELS)
+    assert "image" not in str(error.value)
 
 
 def test_a_lazy_frame_of_polars_is_refused():

@@ -11,14 +11,17 @@ from imblearn.pipeline import make_pipeline
 from imblearn.utils.testing import all_estimators
 from sklearn import config_context
 from sklearn.decomposition import PCA
+from sklearn.ensemble import BaggingClassifier, StackingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import NearestNeighbors
 from sklearn.tree import DecisionTreeRegressor
 
 from skimb._params import Interval, StrOptions
-from skimb.ensemble import ReBaggRegressor
-from skimb.model_selection import LossSearchCV
+from skimb.combine import SMOTEENN
+from skimb.ensemble import ImageMetaEstimator, ReBaggRegressor
+from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
 from skimb.over_sampling import (
     SMOTE,
@@ -27,6 +30,7 @@ from skimb.over_sampling import (
     RandomOverSampler,
     RelevanceOverSampler,
 )
+from skimb.study import compare
 from skimb.under_sampling import ClusterUnderSampler, EmbeddedSampler, RandomUnderSampler
 
 TYPO = imblearn.over_sampling.BorderlineSMOTE(kind="typo")
@@ -207,6 +211,44 @@ def test_what_is_frozen_is_fitted_and_is_not_asked():
     X, y = some_images()
     pca = PCA(2).fit(X.reshape(len(X), -1)).set_params(svd_solver="typo")
     SMOTE(embedder=FrozenEstimator(pca), random_state=0).fit_resample(X, y)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (ImageMetaEstimator(BaggingClassifier), "`estimator` of ImageMetaEstimator .* Bagging"),
+        (
+            ImageMetaEstimator(BaggingClassifier(CNNClassifier)),
+            "`estimator` of BaggingClassifier must be an object, not a class. Got CNNClassifier: "
+            r"give CNNClassifier\(\)",
+        ),
+        (
+            ImageMetaEstimator(StackingClassifier([("a", CNNClassifier)])),
+            "`estimators` of StackingClassifier must hold objects, not classes. Got CNNClassifier",
+        ),
+        (DecoupledClassifier(CNNClassifier), "`estimator` of DecoupledClassifier .* CNNClassifier"),
+        (DecoupledClassifier(network(), sampler=SMOTE), "`sampler` of DecoupledClassifier"),
+        (CNNClassifier(sampler=SMOTE), r"`sampler` of CNNClassifier .* give SMOTE\(\)"),
+        (CNNEmbedder(CNNClassifier), "`estimator` of CNNEmbedder .* Got CNNClassifier"),
+        (TunedOffsetsClassifierCV(CNNClassifier), "`estimator` of TunedOffsetsClassifierCV"),
+        (ReBaggRegressor(CNNRegressor), "`estimator` of ReBaggRegressor .* Got CNNRegressor"),
+        (SMOTE(embedder=PCA), "`embedder` of SMOTE .* Got PCA"),
+        (SMOTE(k_neighbors=NearestNeighbors), "`k_neighbors` of SMOTE .* Got NearestNeighbors"),
+        (SMOTEENN(smote=SMOTE), "`smote` of SMOTEENN .* Got SMOTE"),
+        (EmbeddedSampler(imblearn.under_sampling.TomekLinks), "`sampler` of EmbeddedSampler"),
+    ],
+    ids=lambda value: repr(value)[:60] if hasattr(value, "fit") else "",
+)
+def test_a_class_in_the_place_of_an_object_is_named(estimator, message, no_training):
+    X, y = some_images()
+    run = estimator.fit_resample if hasattr(estimator, "fit_resample") else estimator.fit
+    with pytest.raises(ValueError, match=message):
+        run(X, y.astype(float) if isinstance(estimator, ReBaggRegressor) else y)
+
+
+def test_a_comparison_names_a_class_in_the_place_of_an_object():
+    with pytest.raises(ValueError, match=r"must be a CNNClassifier .* Got the class CNNClassifier"):
+        compare(*some_images(), estimator=CNNClassifier)
 
 
 def test_who_switches_validation_off_gets_none():

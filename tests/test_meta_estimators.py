@@ -36,6 +36,7 @@ from sklearn.ensemble import (
     VotingRegressor,
 )
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_selection import RFE, SelectFromModel
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -676,6 +677,24 @@ def test_processes_map_images_and_give_the_same_result():
             r"StackingClassifier\(passthrough=True\) hands X to its final estimator",
         ),
         (
+            BaggingClassifier(network(), max_features=0.3),
+            r"BaggingClassifier\(max_features=0\.3\) draws columns .* Use max_features=1\.0\.",
+        ),
+        (
+            BaggingRegressor(regressor(), max_features=np.int64(1)),
+            r"=1\) draws columns",
+        ),
+        (
+            BalancedBaggingClassifier(network(), bootstrap_features=True),
+            r"BalancedBaggingClassifier\(bootstrap_features=True\) draws columns of X",
+        ),
+        (
+            VotingClassifier([("a", BaggingClassifier(DecisionTreeClassifier(), max_features=9))]),
+            r"BaggingClassifier\(max_features=9\) draws columns",
+        ),
+        (RFE(network()), "RFE chooses columns of X, and images have none"),
+        (SelectFromModel(network()), "SelectFromModel chooses columns"),
+        (
             BalancedBaggingClassifier(network(), sampler=SMOTE()),
             "`sampler` of BalancedBaggingClassifier is a SMOTE, which computes with samples",
         ),
@@ -703,6 +722,47 @@ def test_other_estimators_are_refused_before_any_work(estimator, message):
 def test_meta_estimators_that_compute_with_row_numbers_are_noticed(meta, target, message):
     with pytest.raises(ValueError, match=message):
         ImageMetaEstimator(meta).fit(X, target)
+
+
+def test_members_that_read_samples_may_draw_among_their_values():
+    tree = make_pipeline(FunctionTransformer(_flat), DecisionTreeClassifier(max_features=0.3))
+    assert bagging(tree, max_features=np.float64(1.0)).fit(X, Y).predict(X).shape == (60,)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        network(class_weight={"ill": 5.0, "well": 1.0}),
+        network(target_prior={"ill": 0.5, "well": 0.5}),
+        make_pipeline(FunctionTransformer(), network(class_weight={"ill": 5.0, "well": 1.0})),
+        network(sampler=RandomUnderSampler(sampling_strategy={"well": 3})),
+    ],
+    ids=["weights", "prior", "in a pipeline", "of a sampler"],
+)
+def test_a_dict_by_label_is_told_that_the_classes_are_numbered(member):
+    y = np.where(BINARY, "ill", "well")
+    with pytest.raises(
+        ValueError, match=r"number the classes from 0.* Here they are \[0, 1\]: give"
+    ):
+        bagging(member).fit(X, y)
+
+
+def test_other_errors_of_members_and_dicts_of_numbers_are_told_nothing_of_it():
+    assert bagging(network(class_weight={0: 1.0, 1: 5.0})).fit(X, np.where(BINARY, "ill", "well"))
+    wrong = network(class_weight={0: 1.0, 1: -1.0})
+    with pytest.raises(ValueError, match="not negative") as error:
+        bagging(wrong).fit(X, BINARY)
+    assert "number the classes" not in str(error.value)
+    # This one hands the labels on as they are.
+    voting = AdaBoostClassifier(network(class_weight={"ill": 1.0}), n_estimators=1)
+    with pytest.raises(ValueError, match=r"no entry for \['well'\]") as error:
+        ImageMetaEstimator(voting).fit(X, np.where(BINARY, "ill", "well"))
+    assert "number the classes" not in str(error.value)
+
+
+def test_a_frame_that_became_an_array_is_told_of_the_adapter(frame):
+    with pytest.raises(ValueError, match=r"X is a ndarray.* skimb\.ensemble\.ImageMetaEstimator"):
+        BaggingClassifier(with_table(), n_estimators=2).fit(frame, Y)
 
 
 def test_samplers_that_choose_at_random_need_no_images(forms, watch):

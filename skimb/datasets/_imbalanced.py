@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.utils import Bunch, check_consistent_length, check_random_state
 
+from skimb._messages import shown
 from skimb._params import safe_indexing
 
 __all__ = ["load_imbalanced_digits", "make_long_tailed"]
@@ -134,7 +135,7 @@ def make_long_tailed(X, y, *, ratio, profile="exp", random_state=None):
     sizes = _profile_sizes(available, ratio=float(ratio), profile=profile)
     if sizes.min() < 1:
         raise ValueError(
-            f"ratio={ratio} leaves class {labels.tolist()[sizes.argmin()]!r} without a sample: the "
+            f"ratio={ratio} leaves class {shown(labels[sizes.argmin()])} without a sample: the "
             f"largest class would have {sizes.max()}. Use a smaller ratio, or more samples."
         )
     rng = check_random_state(random_state)

@@ -1,8 +1,10 @@
 """Meta-estimators that take tables only, on images."""
 
 import copy
+from numbers import Integral
 from typing import Any
 
+import numpy as np
 from imblearn import FunctionSampler
 from imblearn.over_sampling import RandomOverSampler as PlainOverSampler
 from imblearn.under_sampling import RandomUnderSampler as PlainUnderSampler
@@ -12,6 +14,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
+from skimb._messages import shown
 from skimb._params import GRIDS, HasMethods, check_handed_in, fit_context
 from skimb._sub_estimators import takes_images
 from skimb._unpacking import unpacked
@@ -23,6 +26,9 @@ __all__ = ["ImageMetaEstimator"]
 
 #: Parameters of meta-estimators that hold an estimator of samples, or a list of names and such.
 ONE, SEVERAL = ("estimator", "base_estimator"), ("estimators",)
+
+#: Options of meta-estimators that draw columns, and the values at which they draw none.
+DRAWS_COLUMNS: Any = {"max_features": 1.0, "bootstrap_features": False}
 
 #: Attributes of a fitted adapter.
 FITTED = ("estimator_", "classes_", "n_features_in_", "feature_names_in_")
@@ -139,8 +145,9 @@ class ImageMetaEstimator(BaseEstimator):
         Raises
         ------
         ValueError
-            If `estimator` is no meta-estimator on samples, or holds a sampler that computes with
-            samples; if `sample_weight` is given and it takes none; or if X or y does not fit.
+            If `estimator` is no meta-estimator on samples, draws or chooses columns, or holds a
+            sampler that computes with samples; if `sample_weight` is given and it takes none; or
+            if X or y does not fit.
         """
         # A fit that fails leaves the estimator unfitted.
         for name in FITTED:
@@ -324,6 +331,33 @@ def _check_is_meta_estimator(estimator):
         raise ValueError(f"{name} takes images as it is. Use it without ImageMetaEstimator.")
 
 
+def _refuse_columns(meta):
+    """Refuse a meta-estimator that chooses among columns, or hands them on: it has row numbers."""
+    name = type(meta).__name__
+    if getattr(meta, "passthrough", False):
+        raise ValueError(
+            f"{name}(passthrough=True) hands X to its final estimator, and images are no table. "
+            "Use passthrough=False."
+        )
+    if hasattr(meta, "get_support"):
+        raise ValueError(
+            f"{name} chooses columns of X, and images have none. Use it on embeddings: "
+            f"make_pipeline(CNNEmbedder(), {name}(...))."
+        )
+    for option, value in DRAWS_COLUMNS.items():
+        given = getattr(meta, option, value)
+        # The integer 1 is one column, and 1.0 is all of them.
+        is_number_of = isinstance(given, Integral) and not isinstance(given, bool | np.bool_)
+        if is_number_of or given != value:
+            raise ValueError(
+                f"{name}({option}={shown(given)}) draws columns of X for each member, but a "
+                "meta-estimator in ImageMetaEstimator has row numbers only: each member would get "
+                f"whole samples. Use {option}={value!r}. Embeddings have columns: "
+                f"{name}(..., {option}={shown(given)}) works on the output of CNNEmbedder, without "
+                "ImageMetaEstimator."
+            )
+
+
 def _on_rows(meta, held):
     """Wrap the estimators of samples in a meta-estimator, which is changed and returned."""
     for name, value in meta.get_params(deep=False).items():
@@ -334,11 +368,7 @@ def _on_rows(meta, held):
                 "Give a RandomUnderSampler or a RandomOverSampler, or give the sampler to the "
                 "estimator on images, as CNNClassifier(sampler=...)."
             )
-    if getattr(meta, "passthrough", False):
-        raise ValueError(
-            f"{type(meta).__name__}(passthrough=True) hands X to its final estimator, and images "
-            "are no table. Use passthrough=False."
-        )
+    _refuse_columns(meta)
     wrapped: dict = {}
     for name, place, part in _parts(meta):
         part = RowEstimator(part, held) if _reads_samples(part) else _on_rows(part, held)

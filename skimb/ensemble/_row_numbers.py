@@ -8,6 +8,7 @@ import copy
 import functools
 import os
 import weakref
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -37,6 +38,9 @@ READ_SAMPLES = (
     "score_samples",
     "transform",
 )
+
+#: Parameters that may be dicts by label.
+BY_LABEL = ("class_weight", "target_prior", "sampling_strategy", "shrinkage")
 
 #: Samples that are held in this process, by token.
 HELD: Any = weakref.WeakValueDictionary()
@@ -182,7 +186,14 @@ class RowEstimator(BaseEstimator):
         # Its signature is that of the estimator, which tells whether there are sample weights.
         @functools.wraps(found)
         def method(X, *args, **kwargs):
-            result = found(X if self.held is None else self.held.rows(X), *args, **kwargs)
+            samples = X if self.held is None else self.held.rows(X)
+            try:
+                result = found(samples, *args, **kwargs)
+            except ValueError as exc:
+                hint = _hint_of_labels(self.estimator, *args, **kwargs) if name == "fit" else None
+                if hint is None:
+                    raise
+                raise ValueError(f"{exc} {hint}") from exc
             return self if result is self.estimator else result
 
         return method
@@ -224,6 +235,23 @@ class RowEstimator(BaseEstimator):
             return RowEstimator(copy.deepcopy(self.estimator, memo), self.held)
         memo[FOUND].append(self.estimator)
         return RowEstimator(self.estimator, memo[BOUND_TO])
+
+
+def _hint_of_labels(estimator, y=None, *args, **kwargs):
+    """Return what to do where a member has dicts by label, and got numbers of classes as labels."""
+    labels = [] if y is None or np.ndim(y) != 1 else np.unique(y).tolist()
+    by_label = [
+        name.rpartition("__")[2]
+        for name, value in sorted(estimator.get_params(deep=True).items())
+        if name.endswith(BY_LABEL) and isinstance(value, Mapping) and not set(value) & set(labels)
+    ]
+    if not by_label or labels != list(range(len(labels))):
+        return None
+    return (
+        "Many meta-estimators number the classes from 0, in the order of the sorted labels, and "
+        f"fit their members on these numbers. Here they are {labels}: give them as the keys of "
+        f"`{by_label[0]}`."
+    )
 
 
 def bind(fitted, held):

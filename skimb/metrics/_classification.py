@@ -15,6 +15,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import unique_labels
 
 from skimb._frames import with_any_text
+from skimb._messages import shown
 from skimb._params import BaseScorer
 from skimb.class_weight import minority_class
 
@@ -68,11 +69,11 @@ def imbalance_scoring(y, *, labels=None):
     """
     found = np.unique(column_or_1d(y))
     if len(found) < 2:
-        raise ValueError(f"y holds one class only, {found.tolist()}; scores need at least two.")
+        raise ValueError(f"y holds one class only, {shown(found)}; scores need at least two.")
     labels = found if labels is None else np.asarray(labels)
     unknown = [label for label in labels.tolist() if label not in found.tolist()]
     if unknown:
-        raise ValueError(f"y does not hold the labels {unknown}. It holds {found.tolist()}.")
+        raise ValueError(f"y does not hold the labels {shown(unknown)}. It holds {shown(found)}.")
     minority = minority_class(y)
     scorers = {f"{name}_minority": _of_class(name, minority) for name in _PER_CLASS}
     scorers["average_precision_minority"] = _AveragePrecision(minority)

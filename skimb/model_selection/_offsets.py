@@ -18,7 +18,7 @@ from skimb._decision_rule import DecisionRule
 from skimb._groups import checked_groups, held_out_folds
 from skimb._images import checked_once, fit_images
 from skimb._label_measures import MEASURES, reads_labels, score_labels
-from skimb._params import HasMethods, Interval, fit_context, safe_indexing
+from skimb._params import HasMethods, Interval, check_handed_in, fit_context, safe_indexing
 from skimb._reading import view_of
 from skimb._routing import metadata_of_estimator, requesting, router_of, routes
 from skimb._sub_estimators import seeded_clone
@@ -247,6 +247,7 @@ class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstima
             predicted labels.
         """
         self.__dict__.pop("offsets_", None)
+        check_handed_in(self)
         rng = check_random_state(self.random_state)
         network = self._network()
         is_frozen = isinstance(network, FrozenEstimator)

@@ -21,6 +21,7 @@ from skimb._engine import (
     dataset_of,
     mean_one,
 )
+from skimb._messages import shown
 from skimb.class_weight import weights_from_counts
 from skimb.losses import Loss
 from skimb.neural_network._double_correction import warn_of_double_correction
@@ -102,7 +103,7 @@ class Posterior:
         if np.any(self.effective_prior == 0):
             raise ValueError(
                 f"{asked} needs every class in the training, but `class_weight` is zero for "
-                f"{self.classes[self.effective_prior == 0].tolist()}, or `partial_fit` has not "
+                f"{shown(self.classes[self.effective_prior == 0])}, or `partial_fit` has not "
                 "seen them yet."
             )
         if target_prior is None:
@@ -222,7 +223,7 @@ class ClassTarget(Target):
         if len(self.classes) < 2:
             raise ValueError(
                 f"CNNClassifier needs at least two classes, but y holds one class only: "
-                f"{self.classes[0]!r}."
+                f"{shown(self.classes[0])}."
             )
         return indices
 
@@ -232,8 +233,8 @@ class ClassTarget(Target):
         known = np.isin(y, self.classes)
         if not known.all():
             raise ValueError(
-                f"y holds labels that `fit` did not see: {np.unique(y[~known]).tolist()}. Labels "
-                f"that it saw: {self.classes.tolist()}."
+                f"y holds labels that `fit` did not see: {shown(np.unique(y[~known]))}. Labels "
+                f"that it saw: {shown(self.classes)}."
             )
         return np.searchsorted(self.classes, y)
 
@@ -331,7 +332,7 @@ class ClassTarget(Target):
         if len(held) < 2:
             raise ValueError(
                 "Early stopping and calibration need at least two classes in the validation part, "
-                f"but only {self.classes[held].tolist()} could be split. "
+                f"but only {shown(self.classes[held])} could be split. "
                 "Give more samples or groups, or use early_stopping=False and calibration=None."
             )
 
@@ -383,7 +384,7 @@ class ClassTarget(Target):
 
     def described(self, y):
         """Describe a validation part for an error."""
-        return f"the validation part, which holds {np.unique(y).tolist()}"
+        return f"the validation part, which holds {shown(np.unique(y))}"
 
     # --------------------------------------------------------------------- the training
 

@@ -9,6 +9,7 @@ from scipy.sparse import coo_array
 
 from skimb._groups import sample_groups
 from skimb._image_source import as_source
+from skimb._messages import shown
 from skimb._warnings import warn
 
 __all__ = ["hold_out"]
@@ -81,7 +82,7 @@ def hold_out(
     if len(unsplit):
         labels = unsplit if classes is None else classes[unsplit]
         warn(
-            f"The samples of {labels.tolist()} are too few, all equal or of one group: "
+            f"The samples of {shown(labels)} are too few, all equal or of one group: "
             "they stay in the training part, and the validation scores do not include them.",
         )
     is_near = np.isin(joint, chosen)

@@ -22,6 +22,7 @@ from skimb._engine import (
 )
 from skimb._frame_images import image_columns
 from skimb._images import check_images, fit_images
+from skimb._messages import shown
 from skimb._networks import MixedNetwork
 from skimb._params import check_handed_in, check_parameters, check_sample_weight, plain_params
 from skimb._pixel_values import levels_of
@@ -123,8 +124,8 @@ class Start:
         classes = self.learned.get("classes_")
         if classes is not None and not np.array_equal(classes, target.classes):
             raise ValueError(
-                f"warm_start=True continues a network of the classes {classes.tolist()}, but y "
-                f"holds {target.classes.tolist()}. Give samples of the same classes, or use "
+                f"warm_start=True continues a network of the classes {shown(classes)}, but y "
+                f"holds {shown(target.classes)}. Give samples of the same classes, or use "
                 "warm_start=False."
             )
 

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._decision_rule import DecisionRule
+from skimb._messages import shown
 from skimb._networks import last_linear
 from skimb._params import tuned_label
 from skimb.neural_network._classifier import CNNClassifier
@@ -272,8 +273,8 @@ def _decided(fitted, steps, make):
     classes = np.asarray(getattr(fitted, "classes_", steps.classes))
     if not np.array_equal(classes, steps.classes):
         raise ValueError(
-            f"{type(fitted).__name__} has the classes {classes.tolist()}, but its estimator has "
-            f"{steps.classes.tolist()}. Let both have the same, in the same order."
+            f"{type(fitted).__name__} has the classes {shown(classes)}, but its estimator has "
+            f"{shown(steps.classes)}. Let both have the same, in the same order."
         )
     rule = make(fitted, classes)
     rule.check(len(classes))

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.special import log_softmax
 
+from skimb._messages import shown
+
 __all__ = ["effective_prior", "resolve_target_prior", "shift_log_posterior"]
 
 
@@ -76,19 +78,17 @@ def resolve_target_prior(target_prior, *, classes, train_prior):
     if not isinstance(target_prior, Mapping):
         raise ValueError(
             "`target_prior` must be None, 'train', 'uniform' or a dict by label. "
-            f"Got {target_prior!r}."
+            f"Got {shown(target_prior)}."
         )
     labels = classes.tolist()
     if set(target_prior) != set(labels):
         raise ValueError(
             "`target_prior` must give a fraction for every label and for no other. "
-            f"Labels seen in y: {labels}. Got {dict(target_prior)!r}."
+            f"Labels seen in y: {shown(labels)}. Got {shown(target_prior)}."
         )
     prior = np.array([target_prior[label] for label in labels], dtype=np.float64)
     if not np.all(np.isfinite(prior)) or np.any(prior <= 0):
-        raise ValueError(
-            f"`target_prior` must hold positive fractions. Got {dict(target_prior)!r}."
-        )
+        raise ValueError(f"`target_prior` must hold positive fractions. Got {shown(target_prior)}.")
     return prior / prior.sum()
 
 

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from skimb._containers import columns_without_numbers, select_rows
 from skimb._image_files import is_paths
 from skimb._image_source import ImageSource
+from skimb._messages import shown
 from skimb._params import Interval, plain
 from skimb._plans import append_rows
 from skimb._rounding import in_dtype
@@ -144,12 +145,12 @@ class RandomOverSampler(ImageSampler, BaseOverSampler):
         missing = [label for label in growing if label not in factors]
         if missing:
             raise ValueError(
-                f"`shrinkage` has no factor for {np.array(missing).tolist()}. Give one for each "
-                f"class that is resampled, or one number for all. Got {factors}."
+                f"`shrinkage` has no factor for {shown(missing)}. Give one for each "
+                f"class that is resampled, or one number for all. Got {shown(factors)}."
             )
         bad = {label: factor for label, factor in factors.items() if not _is_factor(factor)}
         if bad:
-            raise ValueError(f"The factors of `shrinkage` must be numbers >= 0. Got {bad}.")
+            raise ValueError(f"The factors of `shrinkage` must be numbers >= 0. Got {shown(bad)}.")
         return factors
 
 

@@ -7,6 +7,7 @@ from sklearn.utils.validation import column_or_1d
 
 from skimb._groups import are_shared, grouped_folds, groups_by_class, held_out_folds
 from skimb._label_measures import MEASURES, reads_labels
+from skimb._messages import shown
 from skimb._quantities import MOST_LABELS
 from skimb._warnings import warn
 from skimb.class_weight import minority_class
@@ -98,7 +99,7 @@ class ClassificationTask:
                     "give estimator=CNNRegressor(), or --task regression on the command line."
                 )
             raise ValueError(
-                f"Class {label!r} has {self.counts.min()} samples, fewer than "
+                f"Class {shown(label)} has {self.counts.min()} samples, fewer than "
                 f"the {n_folds} folds. {fix}"
             )
         if not are_shared(groups):
@@ -107,7 +108,7 @@ class ClassificationTask:
         n_groups = groups_by_class(self.y, groups, self.classes)
         if n_groups.min() < n_folds:
             raise ValueError(
-                f"Class {self.classes.tolist()[n_groups.argmin()]!r} is in {n_groups.min()} groups "
+                f"Class {shown(self.classes[n_groups.argmin()])} is in {n_groups.min()} groups "
                 f"(or sets of equal images) only, fewer than the {n_folds} folds. Give more"
                 f"{_fewer_folds(n_groups.min())}."
             )
@@ -123,11 +124,11 @@ class ClassificationTask:
         """Refuse, before any training, splits on which a strategy would fail."""
         unseen = sorted(set(np.unique(y_test).tolist()) - set(self.classes.tolist()))
         if unseen:
-            raise ValueError(f"`y_test` holds labels that y does not: {unseen}.")
+            raise ValueError(f"`y_test` holds labels that y does not: {shown(unseen)}.")
         if self.minority not in y_test:
             raise ValueError(
-                f"`y_test` holds no sample of the minority class, {self.minority!r}: its scores "
-                "would not be defined. Give a test set that has some."
+                f"`y_test` holds no sample of the minority class, {shown(self.minority)}: its "
+                "scores would not be defined. Give a test set that has some."
             )
         names = [strategy.name for strategy in strategies]
         labels = {strategy.name: strategy.label for strategy in strategies}
@@ -139,8 +140,8 @@ class ClassificationTask:
                 if smallest < needed:
                     raise ValueError(
                         f"Strategy {labels[name]!r} needs {needed} training samples of every "
-                        f"class, but a training part holds class {label!r} only {smallest} times. "
-                        "Give more samples, fewer folds, or leave the strategy out."
+                        f"class, but a training part holds class {shown(label)} only {smallest} "
+                        "times. Give more samples, fewer folds, or leave the strategy out."
                     )
             if groups is not None and are_shared(groups) and "threshold" in names:
                 # It must find groups to hold out.

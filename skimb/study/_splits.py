@@ -3,6 +3,7 @@
 import numpy as np
 
 from skimb._groups import checked_groups, held_out_folds
+from skimb._messages import shown
 from skimb._reading import sample_keys
 from skimb.model_selection import BinnedStratifiedKFold
 
@@ -38,8 +39,8 @@ def check_whole(groups, given, splits):
             first = np.ravel(np.asarray(given, dtype=object))[torn[0]]
             raise ValueError(
                 f"The splits of `cv` tear {len(np.unique(groups[torn]))} groups apart, that of "
-                f"{first!r} first: a network would be scored on groups that it was trained on. "
-                "Give `cv` as a number, or a splitter that keeps groups, and equal images, "
+                f"{shown(first)} first: a network would be scored on groups that it was trained "
+                "on. Give `cv` as a number, or a splitter that keeps groups, and equal images, "
                 "together."
             )
         most = max(most, len(torn))

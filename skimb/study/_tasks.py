@@ -34,9 +34,11 @@ def task_of(estimator, X, y):
         If the estimator is of another type.
     """
     if estimator is not None and not isinstance(estimator, CNNClassifier | CNNRegressor):
+        is_class = isinstance(estimator, type)
+        got = f"the class {estimator.__name__}" if is_class else type(estimator).__name__
         raise ValueError(
             f"`estimator` must be a CNNClassifier or a CNNRegressor, whose parameters the "
-            f"strategies set. Got {type(estimator).__name__}. Any other estimator can be compared "
+            f"strategies set. Got {got}. Any other estimator can be compared "
             "as strategies={'mine': estimator, 'none': 'none'}."
         )
     if estimator is None:

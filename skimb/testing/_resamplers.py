@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import get_tags
 
+from skimb._messages import shown
 from skimb.over_sampling import apply_plan
 from skimb.testing._promises import ensure, random_generators
 
@@ -194,7 +195,7 @@ def _check_counts(fitted, y, labels):
             wanted = strategy.get(label, n_before)
         ensure(
             n_samples == wanted,
-            f"Its `sampling_strategy_` requires {wanted} samples of {label!r}; it returned "
+            f"Its `sampling_strategy_` requires {wanted} samples of {shown(label)}; it returned "
             f"{n_samples}.",
         )
 
