@@ -2,6 +2,7 @@
 
 import copy
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +94,10 @@ class DatasetImages(ImageSource):
     Give the labels of a data set of Hugging Face as ``dataset["label"]``. A transform of a data set
     of torch acts whenever an image is read. It should not be random: the estimators augment the
     images themselves. With `num_workers`, the data set is copied to other processes.
+
+    The first pass over the images is kept: their size, their depth, their least and largest pixels,
+    and digests, by which equal images stay on one side of a split. If the data set changes between
+    two fits, make new `DatasetImages` of it.
 
     Examples
     --------
@@ -235,9 +240,10 @@ class DatasetImages(ImageSource):
         n_channels, height, width = facts.image_shape
         images = np.empty((len(rows), height, width, n_channels), dtype=facts.dtype)
         with strict():
-            for place, item in enumerate(self._items(rows)):
+            items = self._items(rows)
+            for place in range(len(rows)):
                 try:
-                    pixels, _ = self._decoded(item, facts.image_shape)
+                    pixels, _ = self._decoded(next(items), facts.image_shape)
                     if not holds(facts.dtype, pixels.dtype):
                         raise ValueError(f"it holds {pixels.dtype}, and held {facts.dtype} before")
                 except ValueError as exc:
@@ -269,13 +275,21 @@ class DatasetImages(ImageSource):
 
     def _items(self, rows):
         """Yield items of the data set; those of Hugging Face's library are read together."""
+        items = None
         if is_dataset(self.dataset):
-            yield from self.dataset[rows.tolist()][self.column]
-        else:
-            yield from map(self._item, rows)
+            # If it fails, they are read one by one, so that the error names one.
+            with suppress(Exception):
+                items = self.dataset[rows.tolist()][self.column]
+        yield from map(self._item, rows) if items is None else items
 
     def _item(self, row):
-        return self.dataset[int(row)]
+        try:
+            return self.dataset[int(row)]
+        except MemoryError:
+            raise
+        # The user's own code, and decoders, may raise errors of any type.
+        except Exception as exc:
+            raise ValueError(f"dataset[{row}] raises {type(exc).__name__}: {exc}") from exc
 
     def _image(self, item):
         """Return the image of an item: one of Pillow, or an array."""

@@ -85,10 +85,6 @@ class ImageSource(ABC):
         the images.
     lineage : ResampledRows or None
         The view with the parents of the images, if a sampler made them.
-    table : EncodedTable or None
-        The columns of a frame beside the images, as a network reads them.
-    n_images : int
-        Number of images of a sample, which stand one below the other.
 
     Examples
     --------
@@ -125,6 +121,9 @@ class ImageSource(ABC):
     is_in_memory = False
     levels: Any = None
     lineage: Any = None
+
+    #: Private: the encoded rows of the other columns of a frame, and the number of images of a
+    #: sample, which stand one below the other. Only the estimators set them, for frames.
     table: Any = None
     n_images: Any = 1
 

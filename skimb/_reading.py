@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from skimb._dataset_images import DatasetImages, images_of_column, is_dataset_column
+from skimb._frame_images import FrameImages
 from skimb._frames import as_pandas
 from skimb._image_files import ImageFiles, as_paths, is_paths
 from skimb._image_source import ArrayImages, ImageSource, as_source, checked_source, digest
@@ -80,6 +81,12 @@ def read_source(X, image_shape=None, channels=None) -> ImageSource:
     if isinstance(X, StoredImages):
         X.checked()
     if isinstance(X, ImageSource):
+        if X.table is not None and not isinstance(X, FrameImages):
+            name = type(X).__name__
+            raise ValueError(
+                f"`{name}.table` must be None: the attribute is skimb's own. Give it another name. "
+                "To train on columns next to the images, give a frame and `image_column`."
+            )
         source = checked_source(X)
         return source if image_shape is None else source.resized(image_shape)
     if is_paths(X):

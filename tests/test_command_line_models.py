@@ -11,11 +11,15 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
+import pandas as pd
 import pytest
 from command_outputs import complaints, facts_of, rows_of
 from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from skimb.__main__ import main
+from skimb.neural_network import CNNClassifier, CNNEmbedder, save
 
 ROOT = Path(__file__).parents[1]
 
@@ -164,7 +168,7 @@ assert "torch" not in sys.modules
 
 def test_a_model_is_what_the_comparison_trained_and_knows_its_origin(folder, capsys):
     from skimb.datasets import load_image_folder, read_images
-    from skimb.neural_network import CNNClassifier, load
+    from skimb.neural_network import load
     from skimb.study import fit_strategy
 
     assert main(["fit", "train", "--strategy", "over", "--epochs", "2", "--seed", "5",
@@ -511,7 +515,7 @@ def test_a_spreadsheet_runs_no_name(folder):
     ],
 )
 def test_facts_that_no_fit_has_stored_are_refused(damage, folder, capsys):
-    from skimb.neural_network import load, save
+    from skimb.neural_network import load
 
     save(load("m.skimb"), "bad.skimb", metadata=facts_of("m.skimb") | damage)
     assert main(["evaluate", "bad.skimb", "test"]) == 1
@@ -614,6 +618,45 @@ def test_a_damaged_model_exits_with_1(command, folder, capsys):
     Path("m.skimb").write_bytes(Path("m.skimb").read_bytes()[:-20])
     assert main([command, "m.skimb", "test"]) == 1
     assert "m.skimb" in error_of(capsys)
+
+
+@pytest.fixture(scope="module")
+def models_of_frames(tmp_path_factory):
+    """Return the files of models that read frames, one of which is a Pipeline."""
+    folder, labels = tmp_path_factory.mktemp("frames"), ["cat"] * 12 + ["dog"] * 12
+    pixels = np.random.RandomState(0).randint(0, 255, size=(24, 8, 8), dtype=np.uint8)
+    frame = pd.DataFrame({"photo": list(pixels), "age": range(24)})
+    network = CNNClassifier("linear", image_column="photo", max_epochs=1, device="cpu")
+    models = {
+        "network": network,
+        "pipeline": make_pipeline(CNNEmbedder(network), LogisticRegression()),
+    }
+    for name, model in models.items():
+        save(model.fit(frame, labels), folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["network", "pipeline"])
+@pytest.mark.parametrize(
+    ("arguments", "fix"),
+    [
+        (["predict", "MODEL", "test"], "load('MODEL').predict(frame)"),
+        (["predict", "MODEL", "table.csv", "--image-column", "image"], ".predict(frame)"),
+        (["evaluate", "MODEL", "test"], ".predict(frame)"),
+        (["export", "MODEL", "--onnx", "m.onnx"], "fit an estimator on the images alone"),
+    ],
+    ids=["folder", "table", "evaluate", "export"],
+)
+def test_a_model_that_reads_frames_is_refused_with_the_call_in_python(
+    name, arguments, fix, models_of_frames, folder, capsys
+):
+    if arguments[0] == "export":
+        pytest.importorskip("onnxscript")
+    path = str(models_of_frames / name)
+    assert main([path if part == "MODEL" else part for part in arguments]) == 1
+    assert fix.replace("MODEL", path) in (line := error_of(capsys))
+    assert "reads frames (`image_column`='photo')" in line
+    assert not Path("m.onnx").exists()
 
 
 # ------------------------------------------------------------------------- evaluate

@@ -907,6 +907,57 @@ def test_a_data_set_whose_images_change_is_told_of():
         images.read(slice(None))
 
 
+def test_new_images_of_a_data_set_know_of_its_change():
+    dataset = Pairs(pil(GREY))
+    images = DatasetImages(dataset).checked()
+    before = images.keys()
+    dataset.items[3] = dataset.items[4]
+    assert images.checked().keys() == before
+    after = DatasetImages(dataset).keys()
+    assert after[3] == after[4] == before[4] != before[3]
+
+
+class Failing(Pairs):
+    """A data set some of whose items raise errors that are no ValueError."""
+
+    failing = (3, 7)
+
+    def __getitem__(self, row):
+        if row in self.failing:
+            raise RuntimeError("the archive is broken")
+        return super().__getitem__(row)
+
+
+def test_items_of_a_data_set_that_raise_errors_are_named():
+    dataset = Failing(pil(GREY))
+    named = (
+        r"2 of 24 images .*: number 3 \(dataset\[3\] raises RuntimeError: the archive is broken\)"
+    )
+    with pytest.raises(ValueError, match=f"{named}; number 7 "):
+        CNNClassifier(**QUICK).fit(DatasetImages(dataset), LABELS)
+    dataset.failing = ()
+    images = DatasetImages(dataset).checked()
+    dataset.failing = (5,)
+    with pytest.raises(ValueError, match=r"Item 5 .* any more \(dataset\[5\] raises RuntimeError"):
+        images.read(slice(None))
+
+
+def test_items_of_a_data_set_of_hugging_face_that_raise_errors_are_named():
+    failing = []
+
+    def decoded(rows):
+        if set(rows["number"]) & set(failing):
+            raise RuntimeError("no such picture")
+        return {"image": [Image.new("L", (4, 4), color=number) for number in rows["number"]]}
+
+    datasets = pytest.importorskip("datasets")
+    numbers = {"number": list(range(6)), "image": list(range(6))}
+    images = DatasetImages(datasets.Dataset.from_dict(numbers).with_transform(decoded)).checked()
+    failing.append(4)
+    with pytest.raises(ValueError, match=r"Item 4 .* \(dataset\[4\] raises RuntimeError: no such"):
+        images.read(slice(None))
+
+
 # ------------------------------------------------------------------------- errors with hints
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import imblearn.over_sampling
 import numpy as np
+import pandas as pd
 import pytest
 from imblearn.pipeline import make_pipeline
 from imblearn.under_sampling import RandomUnderSampler as PlainUnderSampler
@@ -375,3 +376,23 @@ def test_strides_of_batches_do_not_change_the_training(digits, tmp_path):
         ]
     ]
     np.testing.assert_array_equal(*predictions)
+
+
+def test_the_protocol_has_no_attributes_that_only_frames_can_set():
+    documented = ImageSource.__doc__
+    assert "lineage : " in documented
+    assert "table" not in documented
+    assert "n_images" not in documented
+
+
+def test_a_source_whose_own_attributes_have_names_of_skimb_is_trained_or_told(digits, tmp_path):
+    X, y = digits
+    np.savez(tmp_path / "images.npz", **{str(i): image for i, image in enumerate(X)})
+    source = Members(tmp_path / "images.npz", np.arange(48), shape=(1, 8, 8), dtype=np.uint8)
+    clf = CNNClassifier("linear", max_epochs=1, random_state=0)
+    expected = clf.fit(source, y).predict_proba(source)
+    source.n_images = 48
+    np.testing.assert_array_equal(clf.fit(source, y).predict_proba(source), expected)
+    source.table = pd.DataFrame({"age": range(48)})
+    with pytest.raises(ValueError, match=r"`Members.table` must be None.*another name"):
+        clf.fit(source, y)

@@ -21,7 +21,8 @@ def export_command(arguments):
     from skimb.neural_network import export_onnx
 
     with errors_in_one_line("Close other programs."), warnings_in_one_line():
-        model = load_model(arguments.model)
+        # The export itself refuses models of frames.
+        model = load_model(arguments.model, may_read_frames=True)
         export_onnx(model.predictor, arguments.onnx, metadata=model.facts or None)
     print(f"model: {arguments.onnx}")
     return 0

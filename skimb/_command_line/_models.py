@@ -88,13 +88,28 @@ def metadata_of(fitted, data, arguments, *, strategy, resizes, chosen, figures):
 
 def image_shape_of(fitted):
     """Return the shape ``(C, H, W)`` of the images that a fitted estimator reads, or None."""
-    while fitted is not None:
-        shape = getattr(fitted, "image_shape_", getattr(fitted, "image_shape", None))
+    for part in _down_to_images(fitted):
+        shape = getattr(part, "image_shape_", getattr(part, "image_shape", None))
         if shape is not None:
             return tuple(int(side) for side in shape)
+    return None
+
+
+def _image_column_of(fitted):
+    """Return the columns of images of the frames that a fitted estimator reads, or None."""
+    for part in _down_to_images(fitted):
+        column = getattr(part, "_image_column", getattr(part, "image_column", None))
+        if column is not None:
+            return column
+    return None
+
+
+def _down_to_images(fitted):
+    """Yield a fitted estimator and those in it, down to the one that reads the images."""
+    while fitted is not None:
+        yield fitted
         steps = getattr(fitted, "steps", None)
         fitted = steps[0][1] if steps else getattr(fitted, "estimator_", None)
-    return None
 
 
 @contextmanager
@@ -213,7 +228,7 @@ class FittedModel:
         return np.asarray(predictor.predict(images)), np.asarray(predictor.predict_proba(images))
 
 
-def load_model(path, *, is_onnx=False):
+def load_model(path, *, is_onnx=False, may_read_frames=False):
     """Load a model.
 
     Parameters
@@ -222,6 +237,8 @@ def load_model(path, *, is_onnx=False):
         A file of `skimb fit`, of `skimb.neural_network.save`, or of `skimb export`.
     is_onnx : bool, default=False
         Whether it is an ONNX file.
+    may_read_frames : bool, default=False
+        Whether the model may read other columns of a table together with the images.
 
     Returns
     -------
@@ -230,7 +247,7 @@ def load_model(path, *, is_onnx=False):
     Raises
     ------
     ValueError
-        If it is no such file, is damaged, or predicts neither labels nor numbers.
+        If it is no such file, is damaged, predicts neither labels nor numbers, or reads frames.
     """
     if is_onnx:
         return _load_onnx(path)
@@ -261,6 +278,13 @@ def load_model(path, *, is_onnx=False):
         raise ValueError(
             f"{path} holds a {type(fitted).__name__}, which does not predict labels or numbers of "
             "images. Give a file that skimb fit wrote."
+        )
+    column = _image_column_of(fitted)
+    if column is not None and not may_read_frames:
+        raise ValueError(
+            f"{path} reads frames (`image_column`={column!r}), and the command line predicts "
+            "images alone. Predict in Python: "
+            f"skimb.neural_network.load({str(path)!r}).predict(frame)."
         )
     return FittedModel(path, fitted, task, shape, facts, isinstance(fitted, CNNClassifier))
 

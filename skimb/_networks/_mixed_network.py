@@ -51,6 +51,10 @@ class TableShape:
         """Number of values in a row of the table, with one for each category."""
         return self.n_numbers + sum(self.n_levels)
 
+    def length_of_embedding(self, n_levels):
+        """Return the length of the embedding of a column of so many categories."""
+        return _length_of_embedding(n_levels) if self.embedding == "auto" else self.embedding
+
 
 class TableNetwork(nn.Module):
     """The part of a network that reads the columns of a table.
@@ -78,9 +82,7 @@ class TableNetwork(nn.Module):
         self.embeddings = nn.ModuleList()
         width = shape.n_numbers
         for n_levels in shape.n_levels:
-            length = (
-                _length_of_embedding(n_levels) if shape.embedding == "auto" else shape.embedding
-            )
+            length = shape.length_of_embedding(n_levels)
             embedding = nn.Linear(n_levels, length, bias=False)
             nn.init.normal_(embedding.weight, std=SCALE_OF_EMBEDDING)
             self.embeddings.append(embedding)

@@ -36,6 +36,7 @@ from skimb.neural_network._saved_classes import (
     write_requests,
 )
 from skimb.neural_network._saved_shapes import build_network, check_module
+from skimb.neural_network._saved_tables import check_columns_of_file, check_same_columns
 
 __all__ = ["network_again", "network_state"]
 
@@ -195,6 +196,7 @@ def network_again(cls, attributes, parts):
     _check_form(cls, fitted)
     read_requests(estimator, fitted.pop(REQUESTS, None))
     vars(estimator).update(fitted)
+    check_columns_of_file(estimator, needs_encoder=issubclass(cls, BaseCNN))
     if issubclass(cls, BaseCNN):
         return _trained_again(estimator, parts)
     return _embedder_again(estimator, parts)
@@ -229,6 +231,8 @@ def _trained_again(estimator, parts):
         )
         state["views"] = None if made.views is None else made.views.steps
     n_outputs = len(target.classes) if isinstance(target, ClassTarget) else 1
+    read = _input_again(parts["read"], target)
+    check_same_columns(estimator, read)
     with seeded(0, device), torch.inference_mode(False), torch.enable_grad():
         network = build_network(estimator, n_outputs, state["tensors"], device)
         estimator.net_ = net_again(
@@ -236,7 +240,7 @@ def _trained_again(estimator, parts):
             network,
             state,
             target=target,
-            read=_input_again(parts["read"], target),
+            read=read,
             device=device,
         )
         # The loss and the numbers by which outputs are interpreted must fit them.
@@ -274,6 +278,7 @@ def _input_again(state, target):
         raise ValueError(f"The file holds channels={state.get('channels')!r}.")
     read: Any = NetInput(state["channels"], target)
     vars(read).update({name: value for name, value in state.items() if name != "channels"})
+    check_columns_of_file(read, needs_encoder=target is not None)
     return read
 
 

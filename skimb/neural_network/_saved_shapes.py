@@ -4,8 +4,9 @@ import torch
 from torch import nn
 
 from skimb._engine import check_tensors, seeded
-from skimb._networks import MODULES, MixedNetwork, PretrainedBackbone, TableNetwork, build_module
+from skimb._networks import MODULES, MixedNetwork, PretrainedBackbone, build_module
 from skimb.neural_network._columns import table_shape
+from skimb.neural_network._saved_tables import changed_options
 
 __all__ = ["build_network", "check_module", "is_network_class"]
 
@@ -65,6 +66,8 @@ def build_network(estimator, n_outputs, tensors, device):
         If it cannot be built, or the tensors are others.
     """
     options = _options(estimator, n_outputs)
+    if options["table"] is not None:
+        _refuse_other_table(options["table"], tensors)
     if not _is_of_skimb(estimator.module):
         return build_module(estimator.module, device=device, **options)
     network = _without_memory(estimator.module, options)
@@ -72,6 +75,40 @@ def build_network(estimator, n_outputs, tensors, device):
     given = {name: values for name, values in tensors.items() if name.startswith("network.")}
     check_tensors(own, given, "the network")
     return network.to_empty(device=device)
+
+
+def _refuse_other_table(shape, tensors):
+    """Refuse sizes of the part that reads columns before as many layers are built."""
+    prefix = "network.table."
+    given = {
+        name.removeprefix(prefix): values
+        for name, values in tensors.items()
+        if name.startswith(prefix)
+    }
+    changed = changed_options(shape, given)
+    if changed:
+        raise ValueError(
+            f"The file does not fit the network of the columns: {_shown(changed)} are not those of "
+            "its tensors."
+        )
+
+
+def _shown(options):
+    return ", ".join(f"`{name}`={value!r}" for name, value in options.items())
+
+
+def _refuse_other_columns(estimator, network):
+    """Refuse parameters of the part that reads columns that were set after the training."""
+    shape = table_shape(estimator)
+    changed = changed_options(shape, network.table.state_dict())
+    if network.n_images > 1 and network.pooling != shape.pooling:
+        changed["image_pooling"] = shape.pooling
+    if changed:
+        were = "was" if len(changed) == 1 else "were"
+        raise ValueError(
+            f"{_shown(changed)} {were} set after `fit`, and the network was trained with another "
+            "value, so nothing could load the file. Set it back, or fit the estimator."
+        )
 
 
 def check_module(estimator, network, n_outputs):
@@ -106,12 +143,10 @@ def check_module(estimator, network, n_outputs):
             f"`module`={module!r} was set after `fit`, and the network is a "
             f"{type(network).__name__}. Set it back, or fit the estimator."
         )
+    if is_mixed:
+        _refuse_other_columns(estimator, network)
     own = network.state_dict()
     try:
-        if is_mixed:
-            with seeded(0, CPU), META:
-                columns = TableNetwork(table_shape(estimator)).state_dict()
-            check_tensors(columns, network.table.state_dict(), "the network of the columns")
         if isinstance(module, nn.Module):
             if params:
                 raise ValueError("an object that is built already has no options.")

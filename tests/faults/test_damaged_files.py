@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.exceptions import InconsistentVersionWarning
@@ -555,3 +556,189 @@ def test_a_folder_that_does_not_exist_is_told(tmp_path):
         save(classifier(), tmp_path / "none" / "model")
     with pytest.raises(OSError, match="it is a folder"):
         save(classifier(), tmp_path)
+
+
+# ------------------------------------------------------------- columns beside the images
+
+
+@pytest.fixture(scope="module")
+def table_file(tmp_path_factory):
+    """Return the file of a classifier of frames, and its frame."""
+    frame = pd.DataFrame(
+        {
+            "area": np.where(np.arange(30) % 7, np.arange(30.0), np.nan),
+            "photo": list(X),
+            "roof": np.where(np.arange(30) % 3, "flat", "gable"),
+            "floors": np.arange(30) % 4,
+            "zone": np.array(["a", "b", "c"], dtype=object)[np.arange(30) % 3],
+        }
+    )
+    clf = CNNClassifier("linear", image_column="photo", **QUICK).fit(frame, Y)
+    path = tmp_path_factory.mktemp("tables") / "model.skimb"
+    save(clf, path)
+    return path, frame
+
+
+def encoder_entries(document):
+    """Return the state of the encoder of a file."""
+    found = [
+        at(document, way)
+        for way in places(document)
+        if way and way[-1] == "state" and "kinds_" in at(document, way)
+    ]
+    (state,) = found
+    return state
+
+
+def pairs(state, name):
+    """Return the pairs of a dict among the attributes of an encoder."""
+    return state[name]["dict"]
+
+
+def reordered(state):
+    pairs(state, "kinds_").reverse()
+
+
+def of_one_name(name, key, value):
+    """Return a change of an entry of a dict of the encoder, or of a new one."""
+
+    def change(state):
+        others = [pair for pair in pairs(state, name) if pair[0] != key]
+        places = [pair[0] for pair in pairs(state, name)]
+        at_place = places.index(key) if key in places else len(others)
+        state[name]["dict"] = [*others[:at_place], [key, value], *others[at_place:]]
+
+    return change
+
+
+def to(name, value):
+    def change(state):
+        state[name] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        reordered,
+        to("kinds_", ["numeric"]),
+        to("kinds_", None),
+        lambda state: pairs(state, "kinds_").pop(),
+        of_one_name("kinds_", "area", "text"),
+        of_one_name("kinds_", "area", ["numeric"]),
+        of_one_name("kinds_", "area", "categorical"),
+        to("means_", {"dict": [["q", 1.0]]}),
+        to("means_", 3),
+        of_one_name("means_", "area", "x"),
+        of_one_name("means_", "area", {"float": "nan"}),
+        of_one_name("scales_", "area", 0.0),
+        of_one_name("scales_", "area", -1.0),
+        of_one_name("scales_", "area", {"float": "nan"}),
+        of_one_name("scales_", "area", {"float": "inf"}),
+        of_one_name("scales_", "area", [1.0] * 30),
+        of_one_name("scales_", "roof", 1.0),
+        to("with_indicator_", ["area", "area"]),
+        to("with_indicator_", ["nothing"]),
+        to("with_indicator_", ["roof"]),
+        to("with_indicator_", "area"),
+        lambda state: pairs(state, "categories_").reverse(),
+        to("categories_", []),
+        of_one_name("categories_", "roof", "fg"),
+        of_one_name("categories_", "roof", ["flat", "flat"]),
+        of_one_name("categories_", "roof", ["flat"]),
+        of_one_name("categories_", "roof", ["flat", ["gable"]]),
+        of_one_name("categories_", "roof", ["flat", {"float": "nan"}]),
+        of_one_name("categories_", "area", ["a", "b"]),
+    ],
+    ids=lambda change: None,
+)
+def test_encodings_of_columns_that_cannot_be_are_refused(change, table_file, path):
+    document, arrays = read_archive(table_file[0], "model")
+    change(encoder_entries(document))
+    write_archive(path, "model", document, arrays)
+    with pytest.raises(ValueError, match=r"(?s)model\.skimb cannot be loaded\. The file"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["kinds_", "means_", "scales_", "with_indicator_", "categories_", "all"]
+)
+def test_parts_of_the_encoding_of_columns_that_are_missing_are_told(name, table_file, path):
+    document, arrays = read_archive(table_file[0], "model")
+    for way in places(document):
+        node = at(document, way)
+        if isinstance(node, dict) and "kinds_" in (node.get("state") or ()):
+            for each in list(node["state"]) if name == "all" else [name]:
+                node["state"].pop(each)
+                node["n_attributes"] -= 1
+    write_archive(path, "model", document, arrays)
+    with pytest.raises(ValueError, match="lacks"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("_image_column", None),
+        ("_image_column", "area"),
+        ("_image_column", "nothing"),
+        ("_image_column", ["photo", "photo"]),
+        ("_image_column", 3),
+        ("feature_names_in_", None),
+        ("table_encoder_", None),
+        ("table_encoder_", {"dict": []}),
+    ],
+)
+def test_columns_of_images_that_do_not_fit_the_encoding_are_refused(entry, value, table_file, path):
+    document, arrays = read_archive(table_file[0], "model")
+    document["model"]["content"]["state"][entry] = value
+    write_archive(path, "model", document, arrays)
+    with pytest.raises(ValueError, match=r"model\.skimb cannot be loaded"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("table_depth", 20_000),
+        ("table_depth", 10**7),
+        ("table_depth", 0),
+        ("table_width", 10**9),
+        ("table_width", 10**30),
+        ("table_embedding", 10**9),
+        ("table_embedding", 10**30),
+        ("table_dropout", 0.5),
+        ("table_depth", 10**30),
+    ],
+)
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits memory as Linux does")
+def test_sizes_of_the_part_of_the_columns_are_compared_before_it_is_built(
+    entry, value, table_file, path
+):
+    document, arrays = read_archive(table_file[0], "model")
+    assert change_entry(document["model"], entry, value)
+    write_archive(path, "model", document, arrays)
+    began = time.perf_counter()
+    with little_memory():
+        if entry == "table_dropout":
+            # It acts in a training alone, and a single layer has the same name with it.
+            load(path)
+        else:
+            with pytest.raises(ValueError, match=f"columns: `{entry}`={value} are not"):
+                load(path)
+    assert time.perf_counter() - began < 2
+
+
+def test_many_categories_that_have_no_tensors_are_refused_at_once(table_file, path):
+    document, arrays = read_archive(table_file[0], "model")
+    levels = [str(i) for i in range(10_000)]
+    of_one_name("categories_", "roof", levels)(encoder_entries(document))
+    write_archive(path, "model", document, arrays)
+    with pytest.raises(ValueError, match="does not fit the network of the columns"):
+        load(path)
+
+
+def test_a_file_of_columns_predicts_as_before(table_file):
+    path, frame = table_file
+    assert load(path).predict_proba(frame).shape == (30, 2)

@@ -599,11 +599,35 @@ def test_fitted_estimators_come_back(frame, fitted, form, tmp_path):
         again.predict(frame.drop(columns="age"))
 
 
-def test_a_file_is_refused_where_the_part_of_the_columns_was_changed(fitted, tmp_path):
-    other = pickle.loads(pickle.dumps(fitted)).set_params(table_width=3)
-    with pytest.raises(ValueError, match="set after `fit`"):
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"table_width": 3}, "`table_width`=3 was set"),
+        ({"table_depth": 10**7}, "`table_depth`=10000000 was set"),
+        ({"table_embedding": 2}, "`table_embedding`=2 was set"),
+        ({"table_width": 3, "table_depth": 4}, "`table_depth`=4, `table_width`=3 were set"),
+    ],
+    ids=["width", "depth", "embedding", "two"],
+)
+def test_a_file_is_refused_where_the_part_of_the_columns_was_changed(
+    fitted, changed, named, tmp_path
+):
+    other = pickle.loads(pickle.dumps(fitted)).set_params(**changed)
+    with pytest.raises(ValueError, match=named):
         save(other, tmp_path / "model.skimb")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_refused_where_the_pooling_or_the_dropout_was_changed(frame, labels, tmp_path):
+    two = frame.assign(other=frame["path"].to_numpy()[::-1])
+    clf = CNNClassifier(
+        "linear", image_column=["path", "other"], table_depth=2, max_epochs=1, device="cpu"
+    ).fit(two, labels)
+    for changed in ({"image_pooling": "concat"}, {"table_dropout": 0.5}):
+        (name,) = changed
+        other = pickle.loads(pickle.dumps(clf)).set_params(**changed)
+        with pytest.raises(ValueError, match=f"`{name}`=.* was set after"):
+            save(other, tmp_path / "model.skimb")
 
 
 def test_the_validation_part_may_be_given(frame, labels):
