@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skimb._frame_images import FrameImages, StackedImages
@@ -82,6 +82,7 @@ def test_forms_of_missing_values_are_one_category():
             assert codes.ravel().tolist() == [0, 2, 1]
 
 
+@settings(max_examples=25)
 @given(st.lists(st.one_of(st.none(), st.text(max_size=3)), min_size=1, max_size=15))
 def test_codes_lead_back_to_the_categories(values):
     frame = pd.DataFrame({"x": pd.Series(values, dtype=object)})
@@ -93,6 +94,7 @@ def test_codes_lead_back_to_the_categories(values):
     assert [encoder.categories_["x"][code] for code in codes] == values
 
 
+@settings(max_examples=25)
 @given(
     st.lists(st.floats(-1e6, 1e6) | st.just(np.nan), min_size=2, max_size=30),
     st.permutations(range(3)),
