@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import permutation_importance
-from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from torch import nn
@@ -191,6 +191,14 @@ def test_the_encoding_is_that_of_the_training_part_alone(frame, labels):
     encoder = clf.table_encoder_
     assert encoder.means_["dose"] == pytest.approx(frame["dose"].iloc[train].mean())
     assert encoder.scales_["dose"] == pytest.approx(frame["dose"].iloc[train].std(ddof=0))
+    # A category and a missing number that only samples of the validation part have.
+    held = clf.validation_indices_
+    other = frame.astype({"dose": float}).reset_index(drop=True)
+    other.loc[held, ["site", "dose"]] = ["held", np.nan]
+    clf.fit(other, labels)
+    np.testing.assert_array_equal(clf.validation_indices_, held)
+    assert clf.table_encoder_.categories_["site"] == ["north", "south", "west", None]
+    assert clf.table_encoder_.with_indicator_ == ["age"]
 
 
 @pytest.mark.parametrize(
@@ -404,6 +412,11 @@ def test_each_image_of_a_sample_is_augmented_by_itself(frame, labels):
     # Predictions are averaged over both views of each image.
     one, other = clf.predict_proba(X), clf.predict_proba(upside_down)
     np.testing.assert_allclose(one, other, rtol=1e-4)
+    # Each view stands beside the row of its own sample: rows that differ do not mix.
+    X = X.assign(dose=np.where(np.arange(48) % 2, 300.0, -300.0))
+    alone = np.concatenate([clf.decision_function(X[row : row + 1]) for row in range(6)])
+    assert np.abs(np.diff(alone)).min() > 1
+    np.testing.assert_allclose(clf.decision_function(X[:6]), alone, rtol=1e-4)
 
 
 @pytest.mark.slow
@@ -488,6 +501,16 @@ def test_dropout_acts_on_the_columns_in_training_alone(frame, labels):
     np.testing.assert_array_equal(clf.predict_proba(frame), clf.predict_proba(frame))
 
 
+def test_dropout_changes_the_training(frame, labels):
+    settings = {**SETTINGS, "image_column": "path", "augmentation": None, "max_epochs": 1}
+    without, with_much = (
+        CNNClassifier(table_dropout=dropout, **settings).fit(frame, labels)
+        for dropout in (0.0, 0.9)
+    )
+    assert without.history_[0]["train_loss"] != with_much.history_[0]["train_loss"]
+    assert not np.allclose(without.predict_proba(frame), with_much.predict_proba(frame), atol=1e-4)
+
+
 @pytest.mark.slow
 def test_worker_processes_give_equal_results(frame, labels, fitted):
     clf = CNNClassifier(image_column="path", num_workers=1, **SETTINGS).fit(frame, labels)
@@ -498,10 +521,24 @@ def test_worker_processes_give_equal_results(frame, labels, fitted):
 
 
 @pytest.mark.slow
-def test_importance_of_each_column_by_scikit_learn(frame, labels, fitted):
-    result = permutation_importance(fitted, frame, labels, n_repeats=2, random_state=0)
-    assert result.importances_mean.shape == (6,)
-    assert np.isfinite(result.importances).all()
+def test_importance_of_each_column_by_scikit_learn():
+    rng = np.random.RandomState(0)
+    is_bright, is_large = rng.rand(2, 120) > 0.5
+    images = np.where(is_bright[:, None, None], 220, 20) * np.ones((4, 4))
+    X = pd.DataFrame(
+        {
+            "noise": rng.randn(120),
+            "image": [*images.astype(np.uint8)],
+            "size": np.where(is_large, 9.0, 1.0),
+            "junk": rng.choice(["a", "b"], 120),
+        }
+    )
+    settings = {**SETTINGS, "max_epochs": 10, "lr": 0.01, "augmentation": None}
+    clf = CNNClassifier(image_column="image", **settings).fit(X, is_bright & is_large)
+    result = permutation_importance(clf, X, is_bright & is_large, n_repeats=3, random_state=0)
+    found = dict(zip(X.columns, result.importances_mean, strict=True))
+    assert min(found["image"], found["size"]) > 0.1
+    assert max(abs(found["noise"]), abs(found["junk"])) < 0.05
 
 
 def test_folds_and_pipelines_pass_frames_on(frame, labels, fitted):
@@ -510,7 +547,10 @@ def test_folds_and_pipelines_pass_frames_on(frame, labels, fitted):
         FunctionTransformer(validate=False), CNNClassifier(image_column="path", **settings)
     )
     made = cross_val_predict(pipeline, frame, labels, cv=2, method="predict_proba")
-    assert made.shape == (48, 2)
+    for train, test in StratifiedKFold(2).split(frame, labels):
+        alone = CNNClassifier(image_column="path", **settings)
+        alone.fit(frame.iloc[train], labels[train])
+        np.testing.assert_array_equal(made[test], alone.predict_proba(frame.iloc[test]))
 
 
 @pytest.mark.slow
@@ -521,30 +561,71 @@ def test_a_regressor_reads_several_images_and_columns(frame):
     assert reg.fit(X, y).score(X, y) > 0.5
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "meta",
-    [
-        lambda clf: DecoupledClassifier(clf, random_state=0),
+def has_values_of_two_stages(model, X, labels):
+    """The network is that of a fit by hand, and the head reads its embeddings."""
+    alone = clone(model.estimator).fit(X, labels)
+    np.testing.assert_array_equal(model.estimator_.embed(X), alone.embed(X))
+    expected = model.head_.predict_proba(alone.embed(X))
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+
+
+def has_values_of_offsets(model, X, labels):
+    """The network is that of a fit by hand, and its decisions are moved by the offsets."""
+    logs = clone(model.estimator).fit(X, labels).predict_log_proba(X)
+    np.testing.assert_array_equal(model.estimator_.predict_log_proba(X), logs)
+    expected = model.classes_[(logs + model.offsets_).argmax(axis=1)]
+    np.testing.assert_array_equal(model.predict(X), expected)
+
+
+def has_values_of_a_search_of_heads(model, X, labels):
+    """The best estimator is that of a fit by hand with the best parameters."""
+    again = clone(model.best_estimator_).fit(X, labels)
+    np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
+
+
+def has_values_of_a_grid_search(model, X, labels):
+    """Scores and predictions are those of scikit-learn's search."""
+    search = GridSearchCV(model.estimator, model.param_grid, cv=2).fit(X, labels)
+    for name in ("split0_test_score", "split1_test_score"):
+        np.testing.assert_array_equal(model.cv_results_[name], search.cv_results_[name])
+    np.testing.assert_array_equal(model.predict_proba(X), search.predict_proba(X))
+
+
+OF_SKIMB = {
+    "decoupled": (lambda clf: DecoupledClassifier(clf, random_state=0), has_values_of_two_stages),
+    "offsets": (
         lambda clf: TunedOffsetsClassifierCV(clf, cv=2, random_state=0),
-        lambda clf: LossSearchCV(clf, {"class_weight": [None, "balanced"]}, cv=2),
+        has_values_of_offsets,
+    ),
+    "heads": (
+        lambda clf: LossSearchCV(
+            DecoupledClassifier(clf, random_state=0), {"class_weight": [None, "balanced"]}, cv=2
+        ),
+        has_values_of_a_search_of_heads,
+    ),
+    "end_to_end": (
         lambda clf: LossSearchCV(
             clf.set_params(augmentation=None),
             {"class_weight": [None, "balanced"]},
             cv=2,
             search="end_to_end",
         ),
-    ],
-    ids=["decoupled", "offsets", "heads", "end_to_end"],
-)
+        has_values_of_a_grid_search,
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OF_SKIMB)
 @pytest.mark.parametrize("form", ["paths", pytest.param("arrays", marks=pytest.mark.exhaustive)])
-def test_meta_estimators_of_skimb_read_frames(frame, labels, meta, form):
+def test_meta_estimators_of_skimb_read_frames(frame, labels, name, form):
     X = arrays_of(frame, "path") if form == "arrays" else frame
-    model = meta(CNNClassifier(image_column="path", **SETTINGS))
+    make, has_its_values = OF_SKIMB[name]
+    model = make(CNNClassifier(image_column="path", **SETTINGS))
     one_by_one = getattr(model, "search", None) == "end_to_end"
     with pytest.warns(match="columns are read beside") if one_by_one else nullcontext():
         fitted = model.fit(X, labels)
-    assert fitted.predict(X).shape == (48,)
+    has_its_values(fitted, X, labels)
     with pytest.raises(ValueError, match="yet now missing"):
         fitted.predict(X.drop(columns="age"))
 
