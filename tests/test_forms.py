@@ -263,6 +263,46 @@ def outputs(model, X):
     raise AssertionError(model)
 
 
+#: Cases of one kind that the default run leaves out.
+MANY = [pytest.mark.slow, pytest.mark.exhaustive]
+
+#: One form of each kind, with each dtype.
+ALWAYS = {
+    "uint8": {
+        "channels first",
+        "the other byte order",
+        "negative strides",
+        "read only",
+        "a memory map",
+        "a list of arrays",
+        "an array of objects",
+        "a tensor",
+        "HDF5",
+        "zarr",
+        "a torch Dataset of tensors",
+        "images of Pillow",
+        "opened files",
+        "a torch Dataset of images of Pillow",
+        "a Dataset of Hugging Face",
+        "a column of such a Dataset",
+        "paths of png",
+        "Path objects of png",
+        "a Series of pyarrow strings of png",
+        "a frame of paths of png",
+        "a Series of polars of png",
+        "an array of pyarrow of png",
+    },
+    "uint16": {"a tensor", "images of Pillow", "paths of png"},
+    "float32": {"a tensor with a gradient", "nested lists", "paths of tif"},
+    "RGB": {"contiguous, channels first", "images of Pillow", "paths of png"},
+}
+
+
+def is_always_tried(name):
+    dtype, form = name.split(": ")
+    return form in ALWAYS[dtype]
+
+
 KNOWN: dict = {}
 
 
@@ -275,7 +315,11 @@ def of_the_array(images):
 
 
 @pytest.mark.parametrize(
-    ("images", "form"), [case[1:] for case in FORMS], ids=[name for name, _, _ in FORMS]
+    ("images", "form"),
+    [
+        pytest.param(images, form, id=name, marks=[] if is_always_tried(name) else MANY)
+        for name, images, form in FORMS
+    ],
 )
 def test_every_form_of_the_same_images_trains_the_same_network(images, form, tmp_path):
     trained, wanted = of_the_array(images)
@@ -311,8 +355,19 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("form", KINDS)
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        # The first test has trained classifiers on all of them.
+        pytest.param(
+            name,
+            form,
+            marks=[] if name == "CNNEmbedder" or form == "images of Pillow" else MANY,
+        )
+        for name in ESTIMATORS
+        for form in KINDS
+    ],
+)
 def test_every_estimator_takes_every_kind_of_form(name, form, tmp_path):
     X, y = KINDS[form](RGB, tmp_path), RGB_LABELS
     wanted = outputs(ESTIMATORS[name]().fit(RGB, y), RGB)
@@ -583,7 +638,10 @@ DEEP_FORMS = {
 
 
 @pytest.mark.parametrize("form", DEEP_FORMS)
-@pytest.mark.parametrize("images", [DEEP, REAL], ids=["uint16", "float32"])
+@pytest.mark.parametrize(
+    "images",
+    [pytest.param(DEEP, id="uint16"), pytest.param(REAL, id="float32", marks=MANY)],
+)
 def test_one_range_holds_for_the_whole_set_in_every_form(images, form, tmp_path):
     X = DEEP_FORMS[form](images, tmp_path)
     low, high = float(images.min()), float(images.max())
@@ -806,7 +864,14 @@ def test_images_of_every_form_are_shown(form, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["HDF5", "a column of such a Dataset", "images of Pillow"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "HDF5",
+        pytest.param("a column of such a Dataset", marks=pytest.mark.exhaustive),
+        pytest.param("images of Pillow", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_strategies_are_compared_on_every_form(form, tmp_path):
     def table(X):
         estimator = CNNClassifier(max_epochs=1, batch_size=16, augmentation=None)
@@ -828,7 +893,14 @@ def test_the_keys_of_equal_images_are_equal_in_every_form(tmp_path):
             assert sample_groups(X).tolist() == [0, 1, 2, 3, 0, 1]
 
 
-@pytest.mark.parametrize("form", ["images of Pillow", "Path objects", "arrays"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param("images of Pillow", marks=pytest.mark.slow),
+        pytest.param("Path objects", marks=MANY),
+        "arrays",
+    ],
+)
 def test_the_images_of_a_column_of_a_frame_may_have_every_form_of_a_column(form, tmp_path):
     paths = saved(tmp_path, RGB, "png")
     column = {"images of Pillow": pil(RGB), "Path objects": [*map(Path, paths)], "arrays": [*RGB]}

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skimb._frame_images import FrameImages, StackedImages
@@ -46,6 +46,44 @@ def test_the_content_of_a_sample_is_that_of_its_images_and_of_its_row():
     assert images.keys() == frame_images().keys()
 
 
+def test_the_content_and_the_mark_of_a_sample_change_with_its_second_image():
+    def stacked(pixel):
+        front, back = np.zeros((2, 4, 3, 2, 1), dtype=np.uint8)
+        back[2, 1, 1] = pixel
+        return StackedImages([ArrayImages(front), ArrayImages(back)])
+
+    for of in (StackedImages.contents, StackedImages.marks):
+        one, other = list(of(stacked(0))), list(of(stacked(1)))
+        assert [i for i in range(4) if one[i] != other[i]] == [2]
+
+
+class Marked(ArrayImages):
+    """Images that are read on demand, and have a mark instead of their bytes."""
+
+    is_in_memory = False
+
+    def marks(self):
+        yield from (b"mark" for _ in range(len(self)))
+
+
+@pytest.mark.parametrize("is_encoded", [False, True])
+def test_the_mark_of_a_sample_changes_with_its_row(is_encoded):
+    frame = pd.DataFrame({"number": [1.0, 2.0, 4.0], "name": ["a", "b", "a"]})
+    encoder = TableEncoder().fit(frame)
+
+    def marks(frame):
+        source = Marked(np.zeros((3, 2, 2, 1), dtype=np.uint8))
+        images = FrameImages(source, frame, frame.assign(image=0), "image")
+        return list((images.encoded(encoder) if is_encoded else images).marks())
+
+    one = marks(frame)
+    for column, value in (("number", 3.0), ("name", "b")):
+        changed = frame.copy()
+        changed.loc[2, column] = value
+        other = marks(changed)
+        assert [i for i in range(3) if one[i] != other[i]] == [2]
+
+
 def test_numbers_are_standardised_with_the_population_deviation():
     frame = pd.DataFrame({"x": [1.0, 2.0, 3.0, np.nan], "same": [5, 5, 5, 5]})
     encoder = TableEncoder().fit(frame)
@@ -82,6 +120,7 @@ def test_forms_of_missing_values_are_one_category():
             assert codes.ravel().tolist() == [0, 2, 1]
 
 
+@settings(max_examples=25)
 @given(st.lists(st.one_of(st.none(), st.text(max_size=3)), min_size=1, max_size=15))
 def test_codes_lead_back_to_the_categories(values):
     frame = pd.DataFrame({"x": pd.Series(values, dtype=object)})
@@ -93,6 +132,7 @@ def test_codes_lead_back_to_the_categories(values):
     assert [encoder.categories_["x"][code] for code in codes] == values
 
 
+@settings(max_examples=25)
 @given(
     st.lists(st.floats(-1e6, 1e6) | st.just(np.nan), min_size=2, max_size=30),
     st.permutations(range(3)),

@@ -48,10 +48,23 @@ def test_a_classifier_that_knows_nothing_of_skimb_passes(estimator, check):
     check(estimator)
 
 
+#: Cases of one kind that the default run leaves out.
+MANY = [pytest.mark.slow, pytest.mark.exhaustive]
+
+
 @pytest.mark.slow
-def test_a_regressor_and_a_transformer_pass():
-    check_image_estimator(BrightnessRegressor(), forms=("3d", "frame", "mixed"))
-    check_image_estimator(RowMeans(), forms=("4d_first", "paths"))
+@pytest.mark.parametrize(
+    ("estimator", "forms"),
+    [
+        (BrightnessRegressor(), ["3d"]),
+        (RowMeans(), ["4d_first"]),
+        pytest.param(BrightnessRegressor(), ["frame", "mixed"], marks=pytest.mark.exhaustive),
+        pytest.param(RowMeans(), ["paths"], marks=pytest.mark.exhaustive),
+    ],
+    ids=["numbers", "features", "numbers of frames", "features of files"],
+)
+def test_a_regressor_and_a_transformer_pass(estimator, forms):
+    check_image_estimator(estimator, forms=forms)
 
 
 @pytest.mark.slow
@@ -79,7 +92,14 @@ def test_an_estimator_of_two_classes_passes():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["paths", "frame", "mixed"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param("paths", marks=pytest.mark.exhaustive),
+        pytest.param("frame", marks=pytest.mark.exhaustive),
+        "mixed",
+    ],
+)
 def test_columns_of_polars_and_arrow_are_tried_where_these_are_imported(form):
     pytest.importorskip("polars")
     pytest.importorskip("pyarrow")
@@ -230,9 +250,7 @@ def test_the_size_of_the_images_and_the_name_of_their_column_are_given():
     assert sizes == {((1, 5, 6), "width", "rooms", "photo", "colour", "material", "garden")}
 
 
-@pytest.mark.parametrize(
-    "forms", [["3d"], pytest.param(["4d_first", "paths"], marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("forms", [["3d"], pytest.param(["4d_first", "paths"], marks=MANY)])
 def test_images_of_odd_sizes_pass(forms):
     check_image_estimator(NearestImage(), forms=forms, image_size=(5, 7))
 
@@ -264,13 +282,26 @@ def test_the_guide_names_every_check():
 # ---------------------------------------------------------------- broken promises
 
 
+#: A broken promise of each kind, of which those of files and frames take longer.
+QUICK = {
+    "CountsRowsAsFeatures",
+    "FillsMissingPixels",
+    "ReadsMemoryOrder",
+    "SavesALess",
+    "SeedsTheProcess",
+    "StandardizesTheBatch",
+    "WritesIntoX",
+}
+SLOW = {"ReadsDatesAsCategories", "ReadsPathsByIndex"}
+
+
+def marks_of(name):
+    return [] if name in QUICK else [pytest.mark.slow] if name in SLOW else MANY
+
+
 @pytest.mark.parametrize(
     ("broken", "forms", "name"),
-    [
-        # Files and frames take longer.
-        pytest.param(*case, marks=() if set(case[1]) <= set("34d _first") else pytest.mark.slow)
-        for case in COUNTER_EXAMPLES
-    ],
+    [pytest.param(*case, marks=marks_of(case[0].__name__)) for case in COUNTER_EXAMPLES],
 )
 def test_exactly_the_check_of_the_broken_promise_fails(broken, forms, name):
     found = broken_promises(broken(), tuple(forms.split()))
@@ -311,9 +342,18 @@ def known(estimator):
 
 
 @pytest.mark.slow
-@parametrize_with_image_checks([NETWORK], forms=["3d"])
-def test_the_classifier_passes_on_arrays(estimator, check):
-    check(estimator)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "check_array_forms",
+        "check_company_at_predict",
+        "check_errors_change_nothing",
+        "check_repeated_fit",
+    ],
+)
+def test_the_classifier_passes_on_arrays(name):
+    checks = {check.name: check for _, check in image_estimator_checks(NETWORK, forms=["3d"])}
+    checks[name](NETWORK)
 
 
 @pytest.mark.slow

@@ -268,7 +268,20 @@ FORMS = (
 )
 
 
-@pytest.mark.parametrize("name", AS_THEY_ARE)
+#: Cases of one kind that the default run leaves out.
+MANY = [pytest.mark.slow, pytest.mark.exhaustive]
+
+
+def mostly_exhaustive(names, always):
+    return [pytest.param(name, marks=[] if name in always else MANY) for name in names]
+
+
+@pytest.mark.parametrize(
+    "name",
+    mostly_exhaustive(
+        AS_THEY_ARE, {"GridSearchCV", "StackingClassifier", "TunedThresholdClassifierCV"}
+    ),
+)
 def test_meta_estimators_that_take_images_as_they_are_read_none_of_them(name, forms, watch):
     result = AS_THEY_ARE[name](forms["source"])
     np.testing.assert_array_equal(result, AS_THEY_ARE[name](X))
@@ -282,6 +295,7 @@ def test_meta_estimators_take_every_form_as_it_is(name, form, forms, watch):
     np.testing.assert_array_equal(AS_THEY_ARE[name](forms[form]), AS_THEY_ARE[name](X))
 
 
+@pytest.mark.slow
 def test_permutation_importance_takes_a_frame_of_images(forms, watch):
     fitted, frame = network(max_epochs=10).fit(forms["frame of paths"], Y), forms["frame of paths"]
     result = permutation_importance(fitted, frame, Y, n_repeats=2, random_state=0)
@@ -305,6 +319,7 @@ def with_table(**params):
     return network(image_column="path", **params)
 
 
+@pytest.mark.slow
 def test_meta_estimators_take_frames_with_images_as_they_are(frame, watch):
     halves = [(np.arange(30), np.arange(30, 60)), (np.arange(30, 60), np.arange(30))]
     found = cross_val_predict(with_table(), frame, Y, cv=halves, method="predict_proba")
@@ -314,6 +329,7 @@ def test_meta_estimators_take_frames_with_images_as_they_are(frame, watch):
     assert voting.fit(frame, Y).predict_proba(frame).shape == (60, 3)
 
 
+@pytest.mark.slow
 def test_permutation_importance_tells_which_column_matters(frame):
     fitted = with_table(max_epochs=20).fit(frame, Y)
     result = permutation_importance(fitted, frame, Y, n_repeats=2, random_state=0)
@@ -366,7 +382,19 @@ def adapted_prediction(name, X, *, is_adapted=True, **params):
     return fit_predict(meta, X, target, "predict_proba" if has_proba else "predict")
 
 
-@pytest.mark.parametrize("name", ADAPTED)
+@pytest.mark.parametrize(
+    "name",
+    mostly_exhaustive(
+        ADAPTED,
+        {
+            "BaggingClassifier",
+            "EasyEnsembleClassifier",
+            "RUSBoostClassifier",
+            "SelfTrainingClassifier",
+            "AdaBoostRegressor",
+        },
+    ),
+)
 def test_the_adapter_gives_what_the_meta_estimator_gives_for_flat_images(name, forms, watch):
     result = adapted_prediction(name, forms["source"])
     # A meta-estimator that takes tables only gets images as rows, of which networks make images.
@@ -414,6 +442,7 @@ def bagging(member=None, **params):
     return ImageMetaEstimator(BaggingClassifier(member or network(), **params))
 
 
+@pytest.mark.slow
 def test_nested_parameters_have_their_names_and_are_searched():
     model = clone(bagging()).set_params(estimator__estimator__lr=0.5, estimator__n_estimators=3)
     assert model.estimator.estimator.lr == model.get_params()["estimator__estimator__lr"] == 0.5
@@ -445,6 +474,7 @@ def test_an_adapter_that_is_not_fitted_says_so():
     assert not hasattr(ImageMetaEstimator(BaggingRegressor(regressor())), "predict_proba")
 
 
+@pytest.mark.slow
 def test_out_of_bag_predictions_are_made_from_images():
     model = bagging(n_estimators=10, oob_score=True).fit(X, Y)
     flat = BaggingClassifier(
@@ -488,6 +518,7 @@ def test_sample_weights_reach_the_meta_estimator():
         ImageMetaEstimator(EasyEnsembleClassifier(2, network())).fit(X, Y, sample_weight=weights)
 
 
+@pytest.mark.slow
 def test_unlabelled_images_get_labels_by_self_training():
     training = SelfTrainingClassifier(network(max_epochs=30), threshold=0.6, max_iter=3)
     model = ImageMetaEstimator(training).fit(X, UNLABELLED)
@@ -508,6 +539,7 @@ def test_rows_of_a_frame_keep_their_columns():
         model.predict(frame[["top", "size"]])
 
 
+@pytest.mark.slow
 def test_the_members_of_bagging_get_the_rows_of_a_frame_with_images(frame, watch):
     model = bagging(with_table()).fit(frame, Y)
     assert model.feature_names_in_.tolist() == ["noise", "path", "kind"]
@@ -534,6 +566,7 @@ def test_a_frozen_estimator_is_used_as_it_is():
 # ------------------------------------------------------------ samples are not kept, copied or mixed
 
 
+@pytest.mark.slow
 def test_a_fitted_adapter_holds_no_images():
     images = np.random.RandomState(0).randint(0, 255, size=(300, 32, 32), dtype=np.uint8)
     y = np.arange(300) % 3 - 1
@@ -569,10 +602,13 @@ def test_copies_predict_equally_and_have_their_own_networks():
     "meta",
     [
         BaggingClassifier(network(), n_estimators=2),
-        EasyEnsembleClassifier(2, AdaBoostClassifier(network(), n_estimators=2)),
+        pytest.param(
+            EasyEnsembleClassifier(2, AdaBoostClassifier(network(), n_estimators=2)),
+            marks=pytest.mark.slow,
+        ),
         SelfTrainingClassifier(network(), threshold=0.4),
     ],
-    ids=lambda meta: type(meta).__name__,
+    ids=["BaggingClassifier", "EasyEnsembleClassifier", "SelfTrainingClassifier"],
 )
 def test_an_adapter_is_saved_to_a_file(meta, tmp_path):
     model = ImageMetaEstimator(meta).fit(X, UNLABELLED)
@@ -589,6 +625,7 @@ def test_a_meta_estimator_that_cannot_be_saved_is_refused(tmp_path):
     assert not (tmp_path / "model.skimb").exists()
 
 
+@pytest.mark.slow
 def test_threads_that_predict_at_once_do_not_mix_their_images():
     model = bagging(network(max_epochs=10)).fit(X, Y)
     parts = [X[start : start + 7] for start in range(0, 49, 7)]

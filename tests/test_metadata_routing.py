@@ -103,7 +103,10 @@ BOTH = {"sample_weight": True, "groups": True}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("by_fit", "by_score"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize(
+    ("by_fit", "by_score"),
+    [(True, True), pytest.param(True, False, marks=pytest.mark.exhaustive), (False, True)],
+)
 def test_cross_validate_hands_each_part_its_own_weights(data, by_fit, by_score):
     X, y, weight, groups = data
     cross_validate(
@@ -201,7 +204,13 @@ HOLDERS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("wanted", [BOTH, {"sample_weight": True, "groups": False}])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param(BOTH, marks=pytest.mark.exhaustive),
+        {"sample_weight": True, "groups": False},
+    ],
+)
 @pytest.mark.parametrize("name", HOLDERS)
 def test_a_network_in_an_estimator_gets_what_it_requests(data, name, wanted):
     X, y, weight, groups = data
@@ -345,6 +354,7 @@ def test_our_splitter_gets_groups_without_being_asked_and_others_do_not(table):
         cross_validate(Ridge(), X, y, cv=silent, params={"groups": groups})
 
 
+@pytest.mark.slow
 def test_every_scorer_of_labels_and_of_numbers_weighs_where_it_is_asked(data, table):
     X, y, weight, _ = data
     weight = np.where(np.arange(len(y)) % 3 == 0, 9.0, 0.3)

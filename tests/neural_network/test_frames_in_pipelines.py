@@ -105,7 +105,11 @@ def as_frame(X, kind):
     return X if kind == "pandas" else pytest.importorskip("polars").from_pandas(X)
 
 
-each_kind = pytest.mark.parametrize("kind", ["pandas", "polars"])
+#: Cases of one kind that the default run leaves out.
+MANY = [pytest.mark.slow, pytest.mark.exhaustive]
+
+both_kinds = pytest.mark.parametrize("kind", ["pandas", "polars"])
+each_kind = pytest.mark.parametrize("kind", ["pandas", pytest.param("polars", marks=MANY)])
 
 
 @pytest.fixture
@@ -192,7 +196,7 @@ def test_any_classifier_reads_images_and_columns(head, kind, table, plain):
     np.testing.assert_array_equal(again.predict(X), by_hand)
 
 
-@each_kind
+@both_kinds
 @pytest.mark.parametrize("output", ["pandas", "polars"])
 def test_frames_come_out_with_names_and_types(output, kind, table, backbone):
     X, y = table
@@ -276,6 +280,7 @@ def test_files_that_are_missing_are_named(selector, kind, table, network):
 # ------------------------------------------------------------------------- several columns
 
 
+@pytest.mark.slow
 @each_kind
 def test_one_embedder_for_several_columns_joins_their_embeddings(network, kind, table):
     X, y = table
@@ -292,6 +297,7 @@ def test_one_embedder_for_several_columns_joins_their_embeddings(network, kind, 
     np.testing.assert_array_equal(both.transform(shuffled), made)
 
 
+@pytest.mark.slow
 def test_an_embedder_each_gives_the_same_table(network, table):
     X, _ = table
     each = ColumnTransformer(
@@ -301,6 +307,7 @@ def test_an_embedder_each_gives_the_same_table(network, table):
     np.testing.assert_array_equal(each, both)
 
 
+@pytest.mark.slow
 def test_several_columns_are_as_in_fit(table, backbone):
     X, _ = table
     frame = X[["front", "back"]]
@@ -330,6 +337,7 @@ def test_the_embeddings_of_several_columns_are_each_of_length_one(table, backbon
     np.testing.assert_allclose(lengths, 1, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_embedder_of_several_columns_is_saved(table, backbone, tmp_path):
     X, _ = table
     embedder = CNNEmbedder(backbone).fit(X[["front", "back"]])
@@ -349,7 +357,9 @@ def test_a_network_that_is_trained_reads_one_column(table):
         assert not hasattr(embedder, "net_")
 
 
-@pytest.mark.parametrize("columns", ["front", ["front", "back"]], ids=str)
+@pytest.mark.parametrize(
+    "columns", ["front", pytest.param(["front", "back"], marks=pytest.mark.slow)], ids=str
+)
 def test_a_network_that_finds_its_images_by_name_gets_the_frame(columns, table, memory):
     X, y = table
     network = CNNClassifier(image_column=columns, max_epochs=1, random_state=0)
@@ -369,7 +379,11 @@ GRID = {"logisticregression__C": np.logspace(-3, 3, 8)}
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("cache", "kind", "which"),
-    [(True, "pandas", "plain"), (True, "polars", "backbone"), ("folder", "polars", "plain")],
+    [
+        pytest.param(True, "pandas", "plain", marks=pytest.mark.exhaustive),
+        pytest.param(True, "polars", "backbone", marks=pytest.mark.exhaustive),
+        ("folder", "polars", "plain"),
+    ],
     ids=["memory, pandas", "memory, polars", "folder, polars"],
 )
 def test_a_search_reads_each_image_once(
@@ -402,6 +416,7 @@ def test_a_search_reads_each_image_once(
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_processes_share_the_embeddings_of_a_folder(table, plain, tmp_path, n_embedded):
     X, y = table
     embedder = CNNEmbedder(FrozenEstimator(plain), cache=tmp_path / "cache")
@@ -524,7 +539,7 @@ def test_an_image_that_changes_is_embedded_again(files, backbone):
 # ------------------------------------------------------------------------- skrub
 
 
-@each_kind
+@both_kinds
 def test_skrubs_vectorizer_encodes_the_other_columns(kind, table, backbone):
     skrub = pytest.importorskip("skrub")
     X, y = table
@@ -569,7 +584,7 @@ def mixed_table(embedder, missing=np.nan):
     ).set_output(transform="pandas")
 
 
-@each_kind
+@both_kinds
 def test_smotenc_makes_embeddings_numbers_and_categories(kind, table, plain):
     X, y = table
     X = X.copy()
@@ -643,6 +658,7 @@ def test_rows_are_chosen_before_they_are_embedded(kind, table, plain, memory):
     np.testing.assert_allclose(scores["test_score"], by_hand)
 
 
+@pytest.mark.slow
 def test_a_sampler_chooses_rows_by_their_images_and_columns(table, plain):
     X, y = table
     embedder = make_column_transformer(

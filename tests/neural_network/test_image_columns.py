@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import permutation_importance
-from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skorch.callbacks import Callback
@@ -34,6 +34,9 @@ from skimb.neural_network import (
 from skimb.over_sampling import SMOTE, RandomOverSampler
 
 SETTINGS = {"max_epochs": 2, "batch_size": 16, "random_state": 0, "device": "cpu"}
+
+#: Cases of one kind that the default run leaves out.
+MANY = [pytest.mark.slow, pytest.mark.exhaustive]
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +121,7 @@ def test_polars_and_pandas_give_equal_predictions(frame, labels, fitted):
     assert own.feature_names_in_.tolist() == list(frame.columns)
 
 
+@pytest.mark.slow
 def test_the_columns_decide_where_the_images_say_nothing():
     rng = np.random.RandomState(0)
     X = pd.DataFrame(
@@ -189,10 +193,25 @@ def test_the_encoding_is_that_of_the_training_part_alone(frame, labels):
     encoder = clf.table_encoder_
     assert encoder.means_["dose"] == pytest.approx(frame["dose"].iloc[train].mean())
     assert encoder.scales_["dose"] == pytest.approx(frame["dose"].iloc[train].std(ddof=0))
+    # A category and a missing number that only samples of the validation part have.
+    held = clf.validation_indices_
+    other = frame.astype({"dose": float}).reset_index(drop=True)
+    other.loc[held, ["site", "dose"]] = ["held", np.nan]
+    clf.fit(other, labels)
+    np.testing.assert_array_equal(clf.validation_indices_, held)
+    assert clf.table_encoder_.categories_["site"] == ["north", "south", "west", None]
+    assert clf.table_encoder_.with_indicator_ == ["age"]
 
 
 @pytest.mark.parametrize(
-    ("constant", "other"), [(0.0, 1000.0), (7.5, np.nan), (np.nan, 3.0), ("a", "b"), (True, False)]
+    ("constant", "other"),
+    [
+        (0.0, 1000.0),
+        pytest.param(7.5, np.nan, marks=MANY),
+        (np.nan, 3.0),
+        ("a", "b"),
+        pytest.param(True, False, marks=MANY),
+    ],
 )
 def test_a_column_that_was_constant_in_training_has_no_say(frame, labels, constant, other):
     clf = CNNClassifier(image_column="path", **SETTINGS)
@@ -201,7 +220,8 @@ def test_a_column_that_was_constant_in_training_has_no_say(frame, labels, consta
     np.testing.assert_array_equal(clf.predict_proba(frame.assign(same=other)), expected)
 
 
-@pytest.mark.parametrize("scale", [1e-13, 1e13])
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [1e-13, pytest.param(1e13, marks=pytest.mark.exhaustive)])
 def test_the_unit_of_a_column_does_not_matter(frame, labels, scale):
     numbers = np.random.RandomState(0).rand(48) + (labels == "rare")
     fitted = [
@@ -346,6 +366,7 @@ def test_several_images_share_a_network_and_join_their_embeddings(frame, labels,
     np.testing.assert_allclose(clf.predict_proba(X), expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_order_of_images_matters_where_their_embeddings_are_joined(frame, labels):
     X = frame.assign(back=frame["path"].to_numpy()[::-1])[["path", "back"]]
     swapped = X.rename(columns={"path": "back", "back": "path"})[["path", "back"]]
@@ -393,11 +414,23 @@ def test_each_image_of_a_sample_is_augmented_by_itself(frame, labels):
     # Predictions are averaged over both views of each image.
     one, other = clf.predict_proba(X), clf.predict_proba(upside_down)
     np.testing.assert_allclose(one, other, rtol=1e-4)
+    # Each view stands beside the row of its own sample: rows that differ do not mix.
+    X = X.assign(dose=np.where(np.arange(48) % 2, 300.0, -300.0))
+    alone = np.concatenate([clf.decision_function(X[row : row + 1]) for row in range(6)])
+    assert np.abs(np.diff(alone)).min() > 1
+    np.testing.assert_allclose(clf.decision_function(X[:6]), alone, rtol=1e-4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "augmentation", ["flip_crop", "mixup", "cutmix", "remix", [FlipCrop(), "mixup"]]
+    "augmentation",
+    [
+        pytest.param("flip_crop", marks=pytest.mark.exhaustive),
+        pytest.param("mixup", marks=pytest.mark.exhaustive),
+        pytest.param("cutmix", marks=pytest.mark.exhaustive),
+        pytest.param("remix", marks=pytest.mark.exhaustive),
+        [FlipCrop(), "mixup"],
+    ],
 )
 def test_all_augmentations_train_on_frames(frame, labels, augmentation):
     X = frame.assign(back=frame["path"].to_numpy()[::-1])
@@ -405,8 +438,13 @@ def test_all_augmentations_train_on_frames(frame, labels, augmentation):
     assert np.isfinite(clf.fit(X, labels).predict_proba(X)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "sampler", [RandomOverSampler(), imblearn.over_sampling.RandomOverSampler()]
+    "sampler",
+    [
+        RandomOverSampler(),
+        pytest.param(imblearn.over_sampling.RandomOverSampler(), marks=pytest.mark.exhaustive),
+    ],
 )
 def test_samplers_that_choose_keep_the_columns_of_each_sample(sampler):
     rng = np.random.RandomState(0)
@@ -442,6 +480,7 @@ def test_frozen_features_leave_the_columns_to_the_head(frame, labels):
     assert changed == {name for name in before if not name.startswith("features.")}
 
 
+@pytest.mark.slow
 def test_the_part_of_the_columns_is_searchable(frame, labels):
     grid = {
         "table_width": [4, 8],
@@ -464,6 +503,16 @@ def test_dropout_acts_on_the_columns_in_training_alone(frame, labels):
     np.testing.assert_array_equal(clf.predict_proba(frame), clf.predict_proba(frame))
 
 
+def test_dropout_changes_the_training(frame, labels):
+    settings = {**SETTINGS, "image_column": "path", "augmentation": None, "max_epochs": 1}
+    without, with_much = (
+        CNNClassifier(table_dropout=dropout, **settings).fit(frame, labels)
+        for dropout in (0.0, 0.9)
+    )
+    assert without.history_[0]["train_loss"] != with_much.history_[0]["train_loss"]
+    assert not np.allclose(without.predict_proba(frame), with_much.predict_proba(frame), atol=1e-4)
+
+
 @pytest.mark.slow
 def test_worker_processes_give_equal_results(frame, labels, fitted):
     clf = CNNClassifier(image_column="path", num_workers=1, **SETTINGS).fit(frame, labels)
@@ -473,10 +522,25 @@ def test_worker_processes_give_equal_results(frame, labels, fitted):
 # ------------------------------------------------------------- around the estimators, and after
 
 
-def test_importance_of_each_column_by_scikit_learn(frame, labels, fitted):
-    result = permutation_importance(fitted, frame, labels, n_repeats=2, random_state=0)
-    assert result.importances_mean.shape == (6,)
-    assert np.isfinite(result.importances).all()
+@pytest.mark.slow
+def test_importance_of_each_column_by_scikit_learn():
+    rng = np.random.RandomState(0)
+    is_bright, is_large = rng.rand(2, 120) > 0.5
+    images = np.where(is_bright[:, None, None], 220, 20) * np.ones((4, 4))
+    X = pd.DataFrame(
+        {
+            "noise": rng.randn(120),
+            "image": [*images.astype(np.uint8)],
+            "size": np.where(is_large, 9.0, 1.0),
+            "junk": rng.choice(["a", "b"], 120),
+        }
+    )
+    settings = {**SETTINGS, "max_epochs": 10, "lr": 0.01, "augmentation": None}
+    clf = CNNClassifier(image_column="image", **settings).fit(X, is_bright & is_large)
+    result = permutation_importance(clf, X, is_bright & is_large, n_repeats=3, random_state=0)
+    found = dict(zip(X.columns, result.importances_mean, strict=True))
+    assert min(found["image"], found["size"]) > 0.1
+    assert max(abs(found["noise"]), abs(found["junk"])) < 0.05
 
 
 def test_folds_and_pipelines_pass_frames_on(frame, labels, fitted):
@@ -485,40 +549,85 @@ def test_folds_and_pipelines_pass_frames_on(frame, labels, fitted):
         FunctionTransformer(validate=False), CNNClassifier(image_column="path", **settings)
     )
     made = cross_val_predict(pipeline, frame, labels, cv=2, method="predict_proba")
-    assert made.shape == (48, 2)
-
-
-def test_a_regressor_reads_several_images_and_columns(frame):
-    X = frame.assign(back=frame["path"].to_numpy()[::-1])
-    y = frame["dose"] * 100.0 + 7
-    reg = CNNRegressor(image_column=["path", "back"], **{**SETTINGS, "max_epochs": 40}, lr=0.01)
-    assert reg.fit(X, y).score(X, y) > 0.8
+    for train, test in StratifiedKFold(2).split(frame, labels):
+        alone = CNNClassifier(image_column="path", **settings)
+        alone.fit(frame.iloc[train], labels[train])
+        np.testing.assert_array_equal(made[test], alone.predict_proba(frame.iloc[test]))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "meta",
-    [
-        lambda clf: DecoupledClassifier(clf, random_state=0),
+def test_a_regressor_reads_several_images_and_columns(frame):
+    X = frame.assign(back=frame["path"].to_numpy()[::-1])
+    y = frame["dose"] * 100.0 + 7
+    reg = CNNRegressor(image_column=["path", "back"], **{**SETTINGS, "max_epochs": 15}, lr=0.02)
+    assert reg.fit(X, y).score(X, y) > 0.5
+
+
+def has_values_of_two_stages(model, X, labels):
+    """The network is that of a fit by hand, and the head reads its embeddings."""
+    alone = clone(model.estimator).fit(X, labels)
+    np.testing.assert_array_equal(model.estimator_.embed(X), alone.embed(X))
+    expected = model.head_.predict_proba(alone.embed(X))
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+
+
+def has_values_of_offsets(model, X, labels):
+    """The network is that of a fit by hand, and its decisions are moved by the offsets."""
+    logs = clone(model.estimator).fit(X, labels).predict_log_proba(X)
+    np.testing.assert_array_equal(model.estimator_.predict_log_proba(X), logs)
+    expected = model.classes_[(logs + model.offsets_).argmax(axis=1)]
+    np.testing.assert_array_equal(model.predict(X), expected)
+
+
+def has_values_of_a_search_of_heads(model, X, labels):
+    """The best estimator is that of a fit by hand with the best parameters."""
+    again = clone(model.best_estimator_).fit(X, labels)
+    np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
+
+
+def has_values_of_a_grid_search(model, X, labels):
+    """Scores and predictions are those of scikit-learn's search."""
+    search = GridSearchCV(model.estimator, model.param_grid, cv=2).fit(X, labels)
+    for name in ("split0_test_score", "split1_test_score"):
+        np.testing.assert_array_equal(model.cv_results_[name], search.cv_results_[name])
+    np.testing.assert_array_equal(model.predict_proba(X), search.predict_proba(X))
+
+
+OF_SKIMB = {
+    "decoupled": (lambda clf: DecoupledClassifier(clf, random_state=0), has_values_of_two_stages),
+    "offsets": (
         lambda clf: TunedOffsetsClassifierCV(clf, cv=2, random_state=0),
-        lambda clf: LossSearchCV(clf, {"class_weight": [None, "balanced"]}, cv=2),
+        has_values_of_offsets,
+    ),
+    "heads": (
+        lambda clf: LossSearchCV(
+            DecoupledClassifier(clf, random_state=0), {"class_weight": [None, "balanced"]}, cv=2
+        ),
+        has_values_of_a_search_of_heads,
+    ),
+    "end_to_end": (
         lambda clf: LossSearchCV(
             clf.set_params(augmentation=None),
             {"class_weight": [None, "balanced"]},
             cv=2,
             search="end_to_end",
         ),
-    ],
-    ids=["decoupled", "offsets", "heads", "end_to_end"],
-)
-@pytest.mark.parametrize("form", ["paths", "arrays"])
-def test_meta_estimators_of_skimb_read_frames(frame, labels, meta, form):
+        has_values_of_a_grid_search,
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OF_SKIMB)
+@pytest.mark.parametrize("form", ["paths", pytest.param("arrays", marks=pytest.mark.exhaustive)])
+def test_meta_estimators_of_skimb_read_frames(frame, labels, name, form):
     X = arrays_of(frame, "path") if form == "arrays" else frame
-    model = meta(CNNClassifier(image_column="path", **SETTINGS))
+    make, has_its_values = OF_SKIMB[name]
+    model = make(CNNClassifier(image_column="path", **SETTINGS))
     one_by_one = getattr(model, "search", None) == "end_to_end"
     with pytest.warns(match="columns are read beside") if one_by_one else nullcontext():
         fitted = model.fit(X, labels)
-    assert fitted.predict(X).shape == (48,)
+    has_its_values(fitted, X, labels)
     with pytest.raises(ValueError, match="yet now missing"):
         fitted.predict(X.drop(columns="age"))
 
