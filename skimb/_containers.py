@@ -19,7 +19,7 @@ from skimb._image_source import ImageSource
 from skimb._lazy_rows import ResampledRows, is_array, is_lazy
 from skimb._params import safe_indexing
 from skimb._pil_images import as_pil, is_pil_images
-from skimb._refusals import refuse_no_samples
+from skimb._refusals import refuse_mixed_depths, refuse_no_samples
 from skimb._rounding import in_dtype
 from skimb._stored_arrays import StoredImages, is_stored_array
 from skimb._unpacking import as_array, is_tensor
@@ -67,9 +67,11 @@ def plain_rows(X) -> Any:
     Raises
     ------
     ValueError
-        If the arrays have different shapes, or X has no samples that can be indexed.
+        If the arrays have different shapes or dtypes, or X has no samples that can be indexed.
     """
     is_rows = any(hasattr(X, name) for name in ("shape", "__array__", "__getitem__"))
+    if not is_rows and X is not None:
+        refuse_no_samples(X)
     if isinstance(X, Mapping) or not is_rows:
         raise ValueError(
             "X must be an array, a tensor, a sparse matrix, a frame or a list of samples. Got "
@@ -101,7 +103,10 @@ def plain_rows(X) -> Any:
                 f"{rows[0].shape}, and sample {place} has {row.shape}. Resize the images, or give "
                 "their paths."
             )
-    return X if rows[0].ndim == 0 else np.stack(rows)
+    if rows[0].ndim == 0:
+        return X
+    refuse_mixed_depths(rows, "X")
+    return np.stack(rows)
 
 
 def plain_target(y, estimator) -> Any:
@@ -236,6 +241,8 @@ def in_container(given, rows: Any, origin) -> Any:
         If there are synthetic samples, and X has columns that hold no numbers.
     """
     is_made = origin < 0
+    if isinstance(given, pd.Index) and not is_made.any():
+        return given.take(origin)
     if is_foreign(given):
         if not is_made.any():
             return rows_of_foreign(given, origin)

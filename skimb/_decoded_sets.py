@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from skimb._image_decoding import CHANNEL_MODES
+from skimb._image_decoding import CHANNEL_MODES, NO_FILE, TOO_LARGE_INTEGERS
 from skimb._image_source import check_image_shape
+from skimb._path_hints import advice_for_missing, shown_path
 
 __all__ = [
     "attempt",
@@ -149,12 +150,24 @@ def raise_for(names, results, kind="files"):
     ValueError
         If an image cannot be read.
     """
-    bad = [f"{name} ({why})" for name, (_, why) in zip(names, results, strict=True) if why]
-    if bad:
-        raise ValueError(
-            f"{len(bad)} of {len(names)} {kind} cannot be read as images: {named(bad)}. "
-            "Fix or remove them."
-        )
+    bad = {place: why for place, (_, why) in enumerate(results) if why}
+    if not bad:
+        return
+    are_files = kind == "files"
+    # One bad file may be there many times.
+    texts = dict.fromkeys(
+        f"{shown_path(names[place], place) if are_files else names[place]} ({why})"
+        for place, why in bad.items()
+    )
+    fix = "Fix or remove them."
+    if all(TOO_LARGE_INTEGERS in why for why in bad.values()):
+        fix = "Subtract the same number from all images first, such as the least, or scale them."
+    missing = [names[place] for place, why in bad.items() if why == NO_FILE]
+    if are_files and missing:
+        fix = advice_for_missing(missing, len(names))
+    raise ValueError(
+        f"{len(bad)} of {len(names)} {kind} cannot be read as images: {named(list(texts))}. {fix}"
+    )
 
 
 class _Numbers(Sequence):

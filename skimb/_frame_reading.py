@@ -16,6 +16,7 @@ from skimb._image_files import as_paths, is_paths
 from skimb._image_layout import DTYPES, input_type, read_layout
 from skimb._image_source import ArrayImages
 from skimb._reading import is_source, read_source
+from skimb._refusals import refuse_dataset_as_frame, refuse_mixed_depths, refuse_no_images
 from skimb._unpacking import unpacked
 
 __all__ = ["check_frame", "fit_frame"]
@@ -47,6 +48,7 @@ def fit_frame(estimator, X, y, image_column, image_shape, channels):
 def _read_frame(X, image_column, *, is_fitted=False):
     """Return the frame that X is, and its images if they were read before."""
     if not isinstance(X, FrameImages):
+        refuse_dataset_as_frame(X, image_column)
         return check_image_columns(X, image_column, is_fitted=is_fitted), None
     if image_column is not None and image_columns(image_column) != image_columns(X.image_column):
         raise ValueError(
@@ -65,6 +67,9 @@ def _images_of_frame(frame, image_column, image_shape, channels):
         n_rows = len(frame)
         sources = [joint.take(slice(i * n_rows, (i + 1) * n_rows)) for i in range(len(columns))]
     else:
+        firsts = [column.iloc[0] for column in columns if len(frame)]
+        if all(isinstance(first, np.ndarray) for first in firsts):
+            refuse_mixed_depths(firsts, f"A row of the columns {list(image_columns(image_column))}")
         sources = [_images_of_column(column, image_shape, channels) for column in columns]
         kinds = {(source.image_shape, np.dtype(source.dtype).name) for source in sources}
         if len(kinds) > 1:
@@ -81,6 +86,7 @@ def _images_of_column(column, image_shape, channels):
     if is_source(column):
         return read_source(column, image_shape)
     name = f"The column {column.name!r}"
+    refuse_no_images(column, name, column.name)
     pixels = unpacked(column, name)
     if not isinstance(pixels, np.ndarray) or pixels.ndim < 3:
         kind = type(column.iloc[0]).__name__

@@ -89,7 +89,7 @@ def is_foreign(X):
 
 
 def as_pandas(X) -> Any:
-    """Return a frame or a column of polars or pyarrow as one of pandas, and anything else as it is.
+    """Return a frame or a column of polars or pyarrow as one of pandas, and an index as a column.
 
     Parameters
     ----------
@@ -98,12 +98,14 @@ def as_pandas(X) -> Any:
 
     Returns
     -------
-    DataFrame, Series, or X
+    DataFrame, Series, or X if it is anything else
 
     Notes
     -----
     The method ``to_pandas`` of polars needs pyarrow, which users of polars need not have.
     """
+    if isinstance(X, pd.Index):
+        return X.to_series(index=range(len(X)))
     if is_pyarrow(X):
         return X.to_pandas()
     if not is_polars(X):
@@ -153,7 +155,7 @@ def in_schema_of(made, given) -> Any:
 
 
 def column_values(X) -> Any:
-    """Return the values of a Series or of a frame of one column, and anything else as it is.
+    """Return the values of a Series, an index or a frame of one column, and anything else as it is.
 
     Parameters
     ----------
@@ -164,6 +166,8 @@ def column_values(X) -> Any:
     -------
     ndarray of shape (n,), or X; a frame of several columns is not converted
     """
+    if isinstance(X, pd.Index):
+        return X.to_numpy()
     if not (hasattr(X, "iloc") or is_foreign(X)):
         return X
     shape = getattr(X, "shape", ())

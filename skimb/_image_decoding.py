@@ -1,6 +1,7 @@
 """Decode one image file: allowed formats only, from regular files only, without losing depth."""
 
 import ctypes
+import errno
 import logging
 import os
 import stat
@@ -17,6 +18,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 __all__ = [
     "CHANNEL_MODES",
+    "NO_FILE",
+    "TOO_LARGE_INTEGERS",
     "check_colours",
     "decode",
     "decode_image",
@@ -61,6 +64,12 @@ BROKEN = (
     struct.error,
     zlib.error,
 )
+
+#: Why a path cannot be read that leads to no file.
+NO_FILE = "no such file"
+
+#: Why integers of 32 bits may not be read.
+TOO_LARGE_INTEGERS = "which float32 cannot hold exactly"
 
 #: Tags of TIFF.
 WIDTH, HEIGHT, BITS_PER_SAMPLE, PLANES, SAMPLE_FORMAT = 256, 257, 258, 284, 339
@@ -150,10 +159,12 @@ def decode_image(image, image_shape):
             return _with_levels(_deep_greys(image), image_shape)
         # Once the pixels are loaded, only a TIFF file still tells.
         if max(_tag(image, BITS_PER_SAMPLE, 1)) > 8 or ";16" in str(_raw_mode(image)):
-            raise ValueError(
+            raise _UnfitError(
                 "its file has 16 bits per channel, of which Pillow keeps 8; give paths"
             )
         return _shallow_pixels(image, image_shape)
+    except _UnfitError:
+        raise
     except BROKEN as exc:
         raise ValueError(f"broken: {exc}") from exc
 
@@ -275,13 +286,11 @@ def _deep_pixels(values, image_shape):
     n_channels, height, width = image_shape
     is_integer = values.dtype.kind in "iu"
     if not is_integer and (n_bad := np.count_nonzero(~np.isfinite(values))):
-        raise ValueError(f"{n_bad} pixels are not finite")
+        raise _UnfitError(f"{n_bad} pixels are not finite")
     low, high = float(values.min()), float(values.max())
     dtype = np.dtype(np.uint16 if values.dtype == np.uint16 else np.float32)
     if is_integer and dtype == np.float32 and np.any(values.astype(dtype) != values):
-        raise ValueError(
-            f"it has integers up to {max(-low, high):.0f}, which float32 cannot hold exactly"
-        )
+        raise _UnfitError(f"it has integers up to {max(-low, high):.0f}, {TOO_LARGE_INTEGERS}")
     values = _with_channels(values.reshape(*values.shape[:2], -1), n_channels, dtype)
     if values.shape[:2] != (height, width):
         channels = [
@@ -333,7 +342,7 @@ def _deep_colours(path, image):
     name, _, order = str(raw).partition(";16")
     is_known = name in ("RGB", "RGBA", "RGBX") and order in ("L", "B", "N")
     if not is_known or _tag(image, PLANES, 1)[0] != 1:
-        raise ValueError(
+        raise _UnfitError(
             "it has 16 bits per channel in a form that cannot be read without loss; save it as PNG "
             "or TIFF"
         )
@@ -367,7 +376,7 @@ def _with_channels(values, n_channels, dtype):
     if n_channels == 3:
         return colours
     if dtype != np.uint16:
-        raise ValueError(
+        raise _UnfitError(
             "it has no alpha channel, and none can be added to such pixels; use C=1 or C=3"
         )
     opaque = np.full((*values.shape[:2], 1), np.iinfo(np.uint16).max, dtype=np.uint16)
@@ -421,12 +430,13 @@ class _Opened:
             raise self._explained(exc) from exc
 
     def _explained(self, exc):
-        if isinstance(exc, _NoFileError):
+        if isinstance(exc, _NoFileError | _UnfitError):
             return exc
         if isinstance(exc, Image.DecompressionBombError | Image.DecompressionBombWarning):
             return ValueError("too many pixels, possibly a decompression bomb")
-        if isinstance(exc, FileNotFoundError):
-            return ValueError("no such file")
+        is_too_long = isinstance(exc, OSError) and exc.errno == errno.ENAMETOOLONG
+        if is_too_long or isinstance(exc, FileNotFoundError | NotADirectoryError):
+            return ValueError(NO_FILE)
         if isinstance(exc, UnidentifiedImageError):
             return ValueError("not an image" if os.path.getsize(self.path) else "empty file")
         if isinstance(exc, MemoryError):
@@ -434,6 +444,10 @@ class _Opened:
         if isinstance(exc, BROKEN):
             return ValueError(f"broken: {exc}")
         return exc
+
+
+class _UnfitError(ValueError):
+    """Raised for images that are not broken, but have pixels that cannot be kept."""
 
 
 class _NoFileError(ValueError):

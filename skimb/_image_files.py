@@ -1,10 +1,12 @@
 """Image files: they are read as they are meant to be seen, and errors name the broken ones."""
 
 import os
+import reprlib
 from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from PIL import Image
 
 from skimb._decoded_sets import (
     attempt,
@@ -56,8 +58,17 @@ def is_paths(X):
 def _refuse_no_path(paths, place):
     raise ValueError(
         f"Every image must be a path, str or Path, but number {place} of {len(paths)} is "
-        f"{paths[place]!r}. Replace it by a path, or remove it."
+        f"{_shown(paths[place])}. Replace it by a path, or remove it."
     )
+
+
+def _shown(value):
+    """Return a value for a message: arrays and images by their type and size."""
+    if isinstance(value, Image.Image):
+        return f"an image of Pillow of mode {value.mode} and size {value.size}"
+    if len(getattr(value, "shape", ())) > 0:
+        return f"of type {type(value).__name__} and shape {tuple(value.shape)}"
+    return reprlib.repr(value)
 
 
 def as_paths(X):
@@ -91,8 +102,8 @@ def _listed(paths: Any):
         paths = list(paths)
     except TypeError as exc:
         raise ValueError(
-            f"`paths` must be a list, array, Series or one-column frame of paths. Got {paths!r}. "
-            "Give a list of paths."
+            f"`paths` must be a list, array, Series or one-column frame of paths. Got "
+            f"{_shown(paths)}. Give a list of paths."
         ) from exc
     if all(isinstance(row, np.ndarray) and row.shape == (1,) for row in paths):
         paths = [row[0] for row in paths]

@@ -31,7 +31,7 @@ from skimb._pixel_values import (
     warn_of_other_scale,
 )
 from skimb._reading import is_source, read_source
-from skimb._refusals import refuse_columns_of_strings
+from skimb._refusals import refuse_columns_of_strings, refuse_one_column_of_numbers
 from skimb._stored_arrays import StoredImages, is_stored_array
 from skimb._unpacking import unpacked
 
@@ -147,6 +147,7 @@ def fit_images(
         return images, y
     came = X = unpacked(X)
     refuse_columns_of_strings(X, estimator)
+    refuse_one_column_of_numbers(X, estimator)
     if y is None:
         X = _validate(estimator, X, reset=True)
     else:

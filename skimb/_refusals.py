@@ -10,9 +10,17 @@ import pandas as pd
 from PIL import Image
 
 from skimb._dataset_images import is_dataset
+from skimb._frames import as_pandas, is_foreign, is_polars
 from skimb._image_decoding import image_endings
 
-__all__ = ["refuse_columns_of_strings", "refuse_no_samples"]
+__all__ = [
+    "refuse_columns_of_strings",
+    "refuse_dataset_as_frame",
+    "refuse_mixed_depths",
+    "refuse_no_images",
+    "refuse_no_samples",
+    "refuse_one_column_of_numbers",
+]
 
 FORMS = (
     "Give X as an array, a list of arrays or of images of Pillow, a tensor, or paths of image files"
@@ -32,13 +40,16 @@ def refuse_no_samples(X, name="X"):
     Raises
     ------
     ValueError
-        If X is a path, bytes, an open file, a mapping, a set, a data set, a loader or an iterator.
+        If X is None, a path, bytes, an open file, a mapping, a set, a data set, a loader, an
+        iterator or any other single object, or if its items are no samples.
     """
     if name == "X":
         wanted = FORMS
     else:
         wanted = f"Give {name} as an array, a list or a tensor with one value for each sample"
     kind = type(X).__name__
+    if X is None:
+        raise ValueError(f"{name} is None. {wanted}.")
     if isinstance(X, str | os.PathLike):
         _refuse_one_path(os.fspath(X), name, wanted)
     if isinstance(X, bytes | bytearray | memoryview) or hasattr(X, "read"):
@@ -67,7 +78,9 @@ def refuse_no_samples(X, name="X"):
         )
     if name == "X":
         _refuse_dataset(X, kind)
-        _refuse_items(X)
+        refuse_no_images(X)
+    if not any(hasattr(X, method) for method in ("__len__", "__getitem__", "__array__", "shape")):
+        raise ValueError(f"{name} is one object of type {kind}. {wanted}.")
 
 
 def _is_of(module, name, X):
@@ -95,7 +108,7 @@ def _refuse_dataset(X, kind):
             f"columns: {X.column_names}."
         )
     samples = getattr(X, "samples", None)
-    is_folder = isinstance(samples, list) and hasattr(X, "__getitem__")
+    is_folder = isinstance(samples, list | tuple) and len(samples) > 0
     if is_folder or _is_of("torch.utils.data", "Dataset", X):
         source = "a torch Dataset" if not is_folder else "a data set with `samples`"
         raise ValueError(
@@ -106,24 +119,158 @@ def _refuse_dataset(X, kind):
         )
 
 
-def _refuse_items(X):
-    """Refuse lists of bytes, of open files and of mappings, by their first item."""
-    if not isinstance(X, list | tuple) or not X:
+def refuse_dataset_as_frame(X, image_column):
+    """Refuse a data set of Hugging Face where a frame is wanted, and say how to make one of it.
+
+    Parameters
+    ----------
+    X : object
+        Samples as they were given.
+    image_column : str or list of str
+        The columns of images.
+
+    Raises
+    ------
+    ValueError
+        If X is such a data set.
+    """
+    if not is_dataset(X):
         return
-    first: Any = X[0]
+    names = [image_column] if isinstance(image_column, str) else list(image_column)
+    made = ", ".join(f"{name!r}: list(dataset[{name!r}])" for name in names)
+    raise ValueError(
+        f"`image_column`={image_column!r} names a column of a frame, but X is a Dataset of Hugging "
+        f"Face. Give the frame dataset.remove_columns({names}).to_pandas().assign(**{{{made}}}), "
+        "without the column of labels; or, to learn from the images alone, "
+        f"skimb.datasets.DatasetImages(dataset, {names[0]!r}), and leave `image_column` None."
+    )
+
+
+def _first_item(X) -> Any:
+    """Return the first item of a list or a column, and None where X is neither or is empty."""
+    if is_foreign(X):
+        X = as_pandas(X.head(1) if is_polars(X) else X.slice(0, 1))
+    if hasattr(X, "iloc"):
+        if X.ndim == 2 and X.shape[1] != 1:
+            return None
+        X = (X.iloc[:, 0] if X.ndim == 2 else X).iloc[:1].tolist()
+    is_list = isinstance(X, list | tuple | pd.Index)
+    is_list = is_list or (isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind == "O")
+    return X[0] if is_list and len(X) else None
+
+
+def refuse_no_images(X, name="X", column=None):
+    """Refuse lists and columns of bytes, of open files, of mappings, and of paths with labels.
+
+    Parameters
+    ----------
+    X : object
+        Images as they were given; only their first item is looked at.
+    name : str, default="X"
+        The name of the images in messages.
+    column : str, default=None
+        The column of a frame that they are; None: they are no such column.
+
+    Raises
+    ------
+    ValueError
+        If the first item is such an object.
+    """
+    first = _first_item(X)
+    items = "X" if column is None else f"X[{column!r}]"
+
+    def line(made):
+        made = f"[{made} for item in {items}]"
+        return f"X = {made}" if column is None else f"X = X.assign(**{{{column!r}: {made}}})"
+
     if isinstance(first, bytes | bytearray) or hasattr(first, "read"):
         what = "open files" if hasattr(first, "read") else "bytes"
-        made = "PIL.Image.open(file)" if hasattr(first, "read") else "PIL.Image.open(BytesIO(data))"
+        opened = "item" if hasattr(first, "read") else "BytesIO(item)"
         raise ValueError(
-            f"X holds {what}. Give paths of image files, or open each of them: {made} returns an "
-            "image of Pillow."
+            f"{name} holds {what}. Give paths of image files, or images of Pillow: "
+            f"{line(f'PIL.Image.open({opened})')}."
         )
     if isinstance(first, Mapping):
+        if isinstance(first.get("bytes"), bytes):
+            # So parquet files of Hugging Face hold images.
+            made = line("PIL.Image.open(BytesIO(item['bytes']))")
+            raise ValueError(
+                f"{name} holds mappings with the bytes of image files. Open them: {made}."
+            )
         key = next(iter(first), "image")
+        key = "path" if first.get("path") else "image" if "image" in first else key
         raise ValueError(
-            f"X holds mappings. Give one entry of each: [item[{key!r}] for item in X], if it is "
-            "an image or a path."
+            f"{name} holds mappings. Give one entry of each, if it is an image or a path: "
+            f"{line(f'item[{key!r}]')}."
         )
+    if isinstance(first, tuple | list) and len(first) == 2 and _is_path(first[0]):
+        raise ValueError(
+            f"{name} holds pairs of a path and a label. Give the paths, X = [path for path, _ in "
+            "samples], and the labels, y = [label for _, label in samples]."
+        )
+
+
+def _is_path(value):
+    """Tell whether a value is the path of an image file, by its ending, or of another file."""
+    if not isinstance(value, str | os.PathLike):
+        return False
+    path = os.fspath(value)
+    ending = os.path.splitext(path)[1].lower()
+    return ending in image_endings() or os.path.isfile(path)
+
+
+def refuse_mixed_depths(rows, name):
+    """Refuse arrays of different dtypes, of which equal numbers would mean different brightness.
+
+    Parameters
+    ----------
+    rows : list of ndarray
+        Images, or rows of features: in rows only pixels of 8 and 16 bits are told from others.
+    name : str
+        Their name in messages.
+
+    Raises
+    ------
+    ValueError
+        If the dtypes differ; the precision of floats does not count.
+    """
+    first: dict = {}
+    for place, row in enumerate(rows):
+        # Numbers of a dtype that can be told from others; the byte order does not count.
+        is_depth = row.dtype in (np.uint8, np.uint16) or (row.ndim > 1 and row.dtype.kind in "biu")
+        first.setdefault(row.dtype.newbyteorder("=") if row.ndim and is_depth else "other", place)
+        if len(first) > 1:
+            one, other = first.values()
+            raise ValueError(
+                f"{name} holds arrays of different dtypes: number {one} is {rows[one].dtype}, and "
+                f"number {other} is {rows[other].dtype}, so equal numbers would mean different "
+                "brightness. Give all images in one dtype and on one scale."
+            )
+
+
+def refuse_one_column_of_numbers(X, estimator):
+    """Refuse a frame of one column that holds no images: each would have one pixel.
+
+    Parameters
+    ----------
+    X : object
+        Samples as `unpacked` returns them, which are no paths and no images of Pillow.
+    estimator : estimator
+        The estimator that reads X as images.
+
+    Raises
+    ------
+    ValueError
+        If X is such a frame.
+    """
+    if not isinstance(X, pd.DataFrame) or X.shape[1] != 1 or len(X) == 0:
+        return
+    name, dtype = X.columns[0], X.dtypes.iloc[0]
+    raise ValueError(
+        f"X is a frame of one column, {name!r} of dtype {dtype}, which holds no images. Give "
+        f"{type(estimator).__name__} a column of paths, arrays or images of Pillow, or the pixels "
+        "of images as an array. To learn from one number a sample, give X.to_numpy()."
+    )
 
 
 def refuse_columns_of_strings(X, estimator):
@@ -175,6 +322,4 @@ def _holds_paths(column):
     values = column.dropna()
     if len(values) == 0 or not all(isinstance(value, str | os.PathLike) for value in values):
         return False
-    first = os.fspath(values.iloc[0])
-    ending = os.path.splitext(first)[1].lower()
-    return ending in image_endings() or os.path.isfile(first)
+    return _is_path(values.iloc[0])

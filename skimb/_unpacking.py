@@ -12,7 +12,7 @@ import numpy as np
 from skimb._dataset_images import is_dataset_column
 from skimb._frames import as_pandas
 from skimb._image_source import ImageSource
-from skimb._refusals import refuse_no_samples
+from skimb._refusals import refuse_mixed_depths, refuse_no_samples
 
 __all__ = ["as_array", "is_tensor", "unpacked"]
 
@@ -59,7 +59,7 @@ def unpacked(X: Any, name="X") -> Any:
     ------
     ValueError
         If it is one path, bytes or an open file, if it is a container that may hold more than
-        images, or that can be read only once, or if it holds arrays of several shapes.
+        images, or that can be read only once, or if it holds arrays of several shapes or dtypes.
     """
     if isinstance(X, np.ndarray) and X.dtype.kind != "O":
         return X
@@ -109,4 +109,5 @@ def _stacked(rows, name):
             f"{name} holds arrays of different shapes: {sorted(shapes)[:5]}. All images must have "
             "one shape. Resize them, or give paths and `image_shape`."
         )
+    refuse_mixed_depths(rows, name)
     return np.stack(rows)
