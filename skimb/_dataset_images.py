@@ -65,8 +65,8 @@ class DatasetImages(ImageSource):
     """Images of a data set, which are decoded when they are asked for.
 
     It takes the map-style data sets of Hugging Face (``datasets.Dataset``) and torch, and any
-    other object with a length and items. Every image is decoded once at the begin of a fit or of
-    predictions, so that bad images are named before any work, and then batch by batch.
+    other object with a length and items. At its start, a fit or a prediction decodes every image
+    once, so that bad images are named before any work; afterwards they are decoded batch by batch.
 
     Parameters
     ----------

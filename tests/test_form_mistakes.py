@@ -12,9 +12,9 @@ import PIL.Image
 import pytest
 import torch
 from sklearn.compose import make_column_transformer
-from sklearn.model_selection import cross_val_predict
+from sklearn.model_selection import cross_val_predict, train_test_split
 
-from skimb.datasets import read_images
+from skimb.datasets import StoredImages, read_images
 from skimb.neural_network import CNNClassifier, CNNEmbedder
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.under_sampling import RandomUnderSampler
@@ -367,3 +367,46 @@ def test_files_with_pixels_that_are_not_finite_are_not_called_broken(value, tmp_
     PIL.Image.fromarray(np.full((5, 4), value, np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(ValueError, match=r"a\.tif \(20 pixels are not finite\)"):
         network().fit([tmp_path / "a.tif"] * 12, LABELS)
+
+
+# ------------------------------------------------------------------------- sizes
+
+
+def test_a_fitted_network_resizes_files_and_refuses_arrays_of_another_size(paths, tmp_path):
+    model = network().fit(paths, LABELS)
+    large = [PIL.Image.fromarray(image).resize((8, 10)) for image in IMAGES]
+    other = [str(tmp_path / f"large_{i}.png") for i in range(len(large))]
+    for image, path in zip(large, other, strict=True):
+        image.save(path)
+    resized = [np.asarray(i.resize((4, 5), PIL.Image.Resampling.BILINEAR)) for i in large]
+    for X in (other, large):
+        np.testing.assert_array_equal(model.predict_proba(X), model.predict_proba(resized))
+    for X in (np.stack(large), [np.asarray(image) for image in large]):
+        with pytest.raises(
+            ValueError, match=r"fitted on images of shape \(C, H, W\) = \(1, 5, 4\)"
+        ):
+            model.predict(X)
+
+
+# ------------------------------------------------------------------------- forms with columns
+
+
+def test_a_table_of_pyarrow_may_have_a_column_of_images(paths):
+    pyarrow = pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"image": paths, "age": AGES})
+    wanted = network(image_column="image").fit(frame, LABELS).predict_proba(frame)
+    table = pyarrow.table({"image": paths, "age": AGES})
+    model = network(image_column="image").fit(table, LABELS)
+    np.testing.assert_array_equal(model.predict_proba(table), wanted)
+
+
+def test_views_of_arrays_in_files_are_split_in_any_order(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "images.h5", "w") as file:
+        images = file.create_dataset("images", data=IMAGES)
+        with pytest.raises(TypeError, match="increasing order"):
+            train_test_split(images)
+        train, test = train_test_split(StoredImages(images), random_state=0)
+        assert isinstance(train, StoredImages)
+        rows = train_test_split(np.arange(12), random_state=0)[1]
+        np.testing.assert_array_equal(np.asarray(test)[..., 0], IMAGES[rows])

@@ -160,7 +160,10 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         counts as a fraction of an epoch, its steps divided by 50.
     image_shape : tuple of int, default=None
         ``(C, H, W)``: the shape into which the rows of a 2-D X are unfolded (None: images of one
-        line), and to which image files are resized (None: all files must have the same size).
+        line), and to which image files and images of Pillow are resized (None: in ``fit`` all of
+        them must have the same size). After ``fit``, files and images of Pillow of any size are
+        resized to ``image_shape_``, without a warning and also with None; arrays of another height
+        or width are refused.
     channels : {"first", "last"} or None, default=None
         The position of the channels of a 4-D X, needed where its shape leaves it open.
     image_column : str, list of str or None, default=None

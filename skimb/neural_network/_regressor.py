@@ -128,7 +128,9 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         Epochs without improvement before training stops; an epoch of fewer than 50 gradient steps
         counts as a fraction of an epoch, its steps divided by 50.
     image_shape : tuple of int, default=None
-        ``(C, H, W)``, as in `CNNClassifier`.
+        ``(C, H, W)``, as in `CNNClassifier`. After ``fit``, files and images of Pillow of any size
+        are resized to ``image_shape_``, without a warning and also with None; arrays of another
+        height or width are refused.
     channels : {"first", "last"} or None, default=None
         The position of the channels of a 4-D X, needed where its shape leaves it open.
     image_column : str, list of str or None, default=None

@@ -30,7 +30,10 @@ def check_wrong_dimensions(trial):
     forms=ARRAYS,
 )
 def check_other_shape_at_predict(trial):
-    """Images of another height or width than in `fit` are refused, and so is one image alone."""
+    """Arrays of another height or width than in `fit` are refused, and so is one image alone.
+
+    Files may be resized.
+    """
     fitted = trial.fitted()
     height, width = trial.image_size
     for size in ((height + 1, width), (height, width + 1), (height, width - 1)):
