@@ -629,7 +629,9 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
 
 
 def _checked_weight(sample_weight, target):
-    n_weights = len(sample_weight) if np.ndim(sample_weight) == 1 else len(target)
+    # Objects that only numpy can convert have no length.
+    is_row = hasattr(sample_weight, "__len__") and np.ndim(sample_weight) == 1
+    n_weights = len(sample_weight) if is_row else len(target)
     if n_weights != len(target):
         raise ValueError(
             f"sample_weight.shape == ({n_weights},), expected ({len(target)},)! A Pipeline with a "
