@@ -236,9 +236,10 @@ def refuse_mixed_depths(rows, name):
     """
     first: dict = {}
     for place, row in enumerate(rows):
-        # Numbers of a dtype that can be told from others; the byte order does not count.
-        is_depth = row.dtype in (np.uint8, np.uint16) or (row.ndim > 1 and row.dtype.kind in "biu")
-        first.setdefault(row.dtype.newbyteorder("=") if row.ndim and is_depth else "other", place)
+        dtype = np.dtype(row.dtype)
+        is_depth = dtype.name in ("uint8", "uint16") or (row.ndim > 1 and dtype.kind in "biu")
+        # The byte order does not count.
+        first.setdefault(dtype.newbyteorder("=") if row.ndim and is_depth else "other", place)
         if len(first) > 1:
             one, other = first.values()
             raise ValueError(

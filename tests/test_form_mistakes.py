@@ -381,7 +381,8 @@ def test_a_fitted_network_resizes_files_and_refuses_arrays_of_another_size(paths
     resized = [np.asarray(i.resize((4, 5), PIL.Image.Resampling.BILINEAR)) for i in large]
     for X in (other, large):
         np.testing.assert_array_equal(model.predict_proba(X), model.predict_proba(resized))
-    for X in (np.stack(large), [np.asarray(image) for image in large]):
+    arrays = [np.asarray(image) for image in large]
+    for X in (np.stack(arrays), arrays):
         with pytest.raises(
             ValueError, match=r"fitted on images of shape \(C, H, W\) = \(1, 5, 4\)"
         ):
