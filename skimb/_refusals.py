@@ -237,8 +237,8 @@ def refuse_mixed_depths(rows, name):
     """
     first: dict = {}
     for place, row in enumerate(rows):
-        dtype: Any = row.dtype
-        is_depth = dtype in (np.uint8, np.uint16) or (row.ndim > 1 and dtype.kind in "biu")
+        dtype = np.dtype(row.dtype)
+        is_depth = dtype.name in ("uint8", "uint16") or (row.ndim > 1 and dtype.kind in "biu")
         # The byte order does not count.
         first.setdefault(dtype.newbyteorder("=") if row.ndim and is_depth else "other", place)
         if len(first) > 1:

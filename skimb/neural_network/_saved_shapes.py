@@ -101,7 +101,7 @@ def _refuse_other_columns(estimator, network):
     """Refuse parameters of the part that reads columns that were set after the training."""
     shape = table_shape(estimator)
     changed = changed_options(shape, network.table.state_dict())
-    if network.n_images > 1 and network.pooling != shape.pooling:
+    if network.shape.n_images > 1 and network.shape.pooling != shape.pooling:
         changed["image_pooling"] = shape.pooling
     if changed:
         were = "was" if len(changed) == 1 else "were"
