@@ -7,7 +7,6 @@ import os
 import stat
 import struct
 import sys
-import threading
 import warnings
 import zlib
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,8 @@ from functools import cache
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from skimb._process import ForkedLock
 
 __all__ = [
     "CHANNEL_MODES",
@@ -458,7 +459,7 @@ class _Strict:
     """Process-wide settings, which all threads that read files at the same time share."""
 
     def __init__(self):
-        self.lock, self.n_readers, self.settings = threading.Lock(), 0, ExitStack()
+        self.lock, self.n_readers, self.settings = ForkedLock(), 0, ExitStack()
 
     def enter(self):
         with self.lock:

@@ -1,18 +1,55 @@
-"""Process-wide state: a lock for the global random generators and the number of threads."""
+"""Process-wide state: locks that forks survive, and that of the global random generators."""
 
 import os
 import threading
 from contextlib import contextmanager
+from weakref import WeakSet
 
 from joblib import parallel_config
 
-__all__ = ["exclusive", "is_forked", "work_for_holder"]
+__all__ = ["ForkedLock", "exclusive", "is_forked", "work_for_holder"]
+
+
+class ForkedLock:
+    """A lock that is free in a forked process, whatever thread held it in the parent.
+
+    Only the thread that forks lives on in the child: any other one would never release its locks.
+
+    Examples
+    --------
+    >>> from skimb._process import ForkedLock
+    >>> lock = ForkedLock()
+    >>> with lock:
+    ...     lock.is_held()
+    True
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        _LOCKS.add(self)
+
+    def __enter__(self):
+        self._lock.acquire()
+
+    def __exit__(self, kind, exc, traceback):
+        self._lock.release()
+
+    def is_held(self):
+        """Tell whether any thread holds the lock."""
+        return self._lock.locked()
+
+    def _renew(self):
+        self._lock = threading.Lock()
+
+
+#: The locks of this process.
+_LOCKS: WeakSet[ForkedLock] = WeakSet()
 
 
 class _Turn:
     """The lock of this process."""
 
-    lock = threading.Lock()
+    lock = ForkedLock()
     is_forked = False
 
 
@@ -26,8 +63,8 @@ _thread = _Thread()
 
 
 def _after_fork():
-    # Another thread of the parent may have held the lock, and would never release it in the child.
-    _Turn.lock = threading.Lock()
+    for lock in list(_LOCKS):
+        lock._renew()
     _Turn.is_forked = True
 
 

@@ -1,6 +1,5 @@
 """ReBagg: bags in which rare and normal values of a continuous target have set fractions."""
 
-import threading
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
@@ -30,6 +29,7 @@ from skimb._params import (
     safe_indexing,
 )
 from skimb._plans import apply_plan
+from skimb._process import ForkedLock
 from skimb._rounding import in_dtype
 from skimb._routing import metadata_of_estimator, requesting, router_of
 from skimb._sampler_rows import check_rows
@@ -359,7 +359,7 @@ def _below(X, made):
 class _Blas:
     """The threads of linear algebra, as they were before the first of several blocks."""
 
-    lock = threading.Lock()
+    lock = ForkedLock()
     n_inside = 0
     limits: Any = None
 

@@ -11,7 +11,6 @@ unpickled here: an entry is bytes of float32 with a checksum.
 import os
 import sqlite3
 import stat
-import threading
 import time
 from collections import OrderedDict
 from contextlib import closing, suppress
@@ -20,6 +19,7 @@ from hashlib import blake2b
 import numpy as np
 
 from skimb._image_source import as_source
+from skimb._process import ForkedLock
 from skimb._warnings import warn
 
 __all__ = ["FolderCache", "MemoryCache", "check_cache", "embed_once", "open_cache", "sample_keys"]
@@ -117,7 +117,7 @@ class MemoryCache:
 
     def __init__(self, most_bytes=MOST_BYTES):
         self.most_bytes = most_bytes
-        self.rows, self.n_bytes, self.lock = OrderedDict(), 0, threading.Lock()
+        self.rows, self.n_bytes, self.lock = OrderedDict(), 0, ForkedLock()
 
     def get(self, keys):
         """Return a dict of the embeddings of those keys that are in the cache."""

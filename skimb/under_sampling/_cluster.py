@@ -1,6 +1,5 @@
 """Drop samples where there are many similar ones."""
 
-import threading
 import warnings
 from numbers import Integral
 from typing import Any
@@ -15,12 +14,13 @@ from threadpoolctl import threadpool_limits
 from skimb._containers import select_rows
 from skimb._params import HasMethods, Interval, StrOptions
 from skimb._points import Points
+from skimb._process import ForkedLock
 from skimb._sampler_base import ImageSampler
 
 __all__ = ["ClusterUnderSampler", "water_level"]
 
 #: The number of threads is that of the process: one at a time may change and restore it.
-LOCK = threading.Lock()
+LOCK = ForkedLock()
 
 
 class ClusterUnderSampler(ImageSampler, BaseUnderSampler):
