@@ -21,6 +21,7 @@ from skimb._decoded_sets import (
 from skimb._image_decoding import check_colours, decode_image, look_at_image, strict
 from skimb._image_layout import read_layout
 from skimb._image_source import ImageSource, check_image_shape, digest
+from skimb._optional_libraries import is_of
 
 __all__ = ["DatasetImages", "images_of_column", "is_dataset", "is_dataset_column"]
 
@@ -28,18 +29,14 @@ __all__ = ["DatasetImages", "images_of_column", "is_dataset", "is_dataset_column
 READ = None, None
 
 
-def _is_of(module, name, X):
-    return module in sys.modules and isinstance(X, getattr(sys.modules[module], name, ()))
-
-
 def is_dataset(X):
     """Tell whether X is a `Dataset` of Hugging Face's library `datasets`, without importing it."""
-    return _is_of("datasets", "Dataset", X)
+    return is_of("datasets", "Dataset", X)
 
 
 def is_dataset_column(X):
     """Tell whether X is a column of such a data set: ``dataset["image"]``."""
-    return _is_of("datasets.arrow_dataset", "Column", X)
+    return is_of("datasets.arrow_dataset", "Column", X)
 
 
 def images_of_column(column):

@@ -1,7 +1,6 @@
 """What X cannot be: paths to one file, files of bytes, data sets with labels, frames of strings."""
 
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from PIL import Image
 from skimb._dataset_images import is_dataset
 from skimb._frames import as_pandas, is_foreign, is_polars
 from skimb._image_decoding import image_endings
+from skimb._optional_libraries import is_of
 
 __all__ = [
     "holds_paths",
@@ -63,16 +63,16 @@ def refuse_no_samples(X, name="X"):
     if isinstance(X, Mapping):
         key = next(iter(X), "key")
         raise ValueError(f"{name} is a {kind}. {wanted}, such as {name}[{key!r}].")
-    if _is_of("zarr", "Group", X):
+    if is_of("zarr", "Group", X):
         raise ValueError(f"{name} is a Group of zarr. Give one of its arrays: {name}['images'].")
     if isinstance(X, set | frozenset):
         raise ValueError(f"{name} is a {kind}, which has no order. {wanted}.")
-    if _is_of("datasets", "IterableDataset", X):
+    if is_of("datasets", "IterableDataset", X):
         raise ValueError(
             f"{name} is an IterableDataset, which has no length. Give a Dataset as "
             "skimb.datasets.DatasetImages(dataset, column='image'), or save it to files."
         )
-    if _is_of("torch.utils.data", "DataLoader", X) or isinstance(X, Iterator):
+    if is_of("torch.utils.data", "DataLoader", X) or isinstance(X, Iterator):
         raise ValueError(
             f"{name} is a {kind}, which has its own order, but the estimator makes its batches "
             f"itself. {wanted}."
@@ -82,10 +82,6 @@ def refuse_no_samples(X, name="X"):
         refuse_no_images(X)
     if not any(hasattr(X, method) for method in ("__len__", "__getitem__", "__array__", "shape")):
         raise ValueError(f"{name} is one object of type {kind}. {wanted}.")
-
-
-def _is_of(module, name, X):
-    return module in sys.modules and isinstance(X, getattr(sys.modules[module], name, ()))
 
 
 def _refuse_one_path(path, name, wanted):
@@ -110,7 +106,7 @@ def _refuse_dataset(X, kind):
         )
     samples = getattr(X, "samples", None)
     is_folder = isinstance(samples, list | tuple) and len(samples) > 0
-    if is_folder or _is_of("torch.utils.data", "Dataset", X):
+    if is_folder or is_of("torch.utils.data", "Dataset", X):
         source = "a torch Dataset" if not is_folder else "a data set with `samples`"
         raise ValueError(
             f"X is {source} ({kind}), which returns images and labels together. Give X = "

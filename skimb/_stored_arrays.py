@@ -1,7 +1,6 @@
 """Arrays that lie in files (HDF5, zarr, memory maps): their images are read batch by batch."""
 
 import os
-import sys
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from skimb._image_layout import read_layout
 from skimb._image_source import VALUES_AT_ONCE, ImageSource, digest
 from skimb._lost_differences import refuse_lost_in_blocks
+from skimb._optional_libraries import is_of
 
 __all__ = ["LARGE_MAP", "StoredImages", "is_large_map", "is_stored_array"]
 
@@ -51,11 +51,7 @@ def is_stored_array(X):
     -------
     bool
     """
-    return _is_of("h5py", "Dataset", X) or _is_of("zarr", "Array", X) or is_large_map(X)
-
-
-def _is_of(module, name, X):
-    return module in sys.modules and isinstance(X, getattr(sys.modules[module], name, ()))
+    return is_of("h5py", "Dataset", X) or is_of("zarr", "Array", X) or is_large_map(X)
 
 
 class StoredImages(ImageSource):
@@ -133,7 +129,7 @@ class StoredImages(ImageSource):
         self._rows = np.arange(array.shape[0])
         self._is_checked = False
         self._file = None
-        if _is_of("h5py", "Dataset", array):
+        if is_of("h5py", "Dataset", array):
             file = array.file
             self._file = (
                 file.filename,

@@ -12,6 +12,7 @@ import numpy as np
 from skimb._dataset_images import is_dataset_column
 from skimb._frames import as_pandas
 from skimb._image_source import ImageSource
+from skimb._optional_libraries import is_of
 from skimb._refusals import refuse_mixed_depths, refuse_no_samples
 
 __all__ = ["as_array", "is_tensor", "unpacked"]
@@ -71,7 +72,7 @@ def unpacked(X: Any, name="X") -> Any:
     X = as_pandas(X)
     if is_dataset_column(X) and name != "X":
         return list(X)
-    if _is_of("skorch.helper", "SliceDataset", X):
+    if is_of("skorch.helper", "SliceDataset", X):
         return _stacked([X[row] for row in range(len(X))], name)
     if isinstance(X, list | tuple):
         # A list of arrays of uint8 would become one of float32.
@@ -85,10 +86,6 @@ def unpacked(X: Any, name="X") -> Any:
         if values.ndim == 1 and _is_array(values[0]):
             return _stacked(values, name)
     return X
-
-
-def _is_of(module, name, X):
-    return module in sys.modules and isinstance(X, getattr(sys.modules[module], name))
 
 
 def _is_array(row):

@@ -379,7 +379,7 @@ def test_strides_of_batches_do_not_change_the_training(digits, tmp_path):
 
 
 def test_the_protocol_has_no_attributes_that_only_frames_can_set():
-    documented = ImageSource.__doc__
+    documented = str(ImageSource.__doc__)
     assert "lineage : " in documented
     assert "table" not in documented
     assert "n_images" not in documented

@@ -1,5 +1,7 @@
 """What people hold images in is taken where it is images, and named where it is not."""
 
+import sys
+import types
 from collections import UserDict
 from typing import Any
 
@@ -10,6 +12,7 @@ import torch
 from skorch.helper import SliceDataset
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from skimb._optional_libraries import is_of
 from skimb.datasets import load_imbalanced_digits
 from skimb.model_selection import LossSearchCV
 from skimb.neural_network import (
@@ -162,3 +165,15 @@ def test_an_image_shape_is_three_whole_numbers(estimator, image_shape):
     fit = model.fit_resample if estimator is DeepSMOTE else model.fit
     with pytest.raises(ValueError, match="image_shape"):
         fit(X, Y)
+
+
+def test_objects_of_libraries_are_recognised_where_the_library_was_imported(monkeypatch):
+    library = types.ModuleType("a_library")
+    library.Image = type("Image", (), {})  # pyright: ignore[reportAttributeAccessIssue]
+    image = library.Image()
+    assert not is_of("a_library", "Image", image)
+    monkeypatch.setitem(sys.modules, "a_library", library)
+    assert is_of("a_library", "Image", image)
+    assert not is_of("a_library", "Image", 3)
+    # A class that this version of the library lacks.
+    assert not is_of("a_library", "Video", image)

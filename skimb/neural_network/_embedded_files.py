@@ -48,15 +48,17 @@ def checked_files(X, image_shape=None):
         As `read_images`.
     """
     paths = as_paths(X)
-    shape = None if image_shape is None else tuple(image_shape)
+    if image_shape is None:
+        # The shape that the files share is known from all of them only.
+        return ImageFiles.checked(paths, None)
+    shape = tuple(image_shape)
     marks = [_mark(path, shape) for path in paths]
     if None in marks:
         # A file is missing: the error names it.
         return ImageFiles.checked(paths, shape)
     known = _CHECKED.get(marks)
     fresh = [i for i, mark in enumerate(marks) if mark not in known]
-    # Which shape the files share is known from all of them.
-    if shape is None or len(fresh) == len(paths):
+    if len(fresh) == len(paths):
         return _all_checked(paths, shape, marks)
     if fresh:
         try:

@@ -1,5 +1,7 @@
 """The tensors of a network before any memory is used for them: at writing and at reading."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -99,7 +101,7 @@ def _shown(options):
 
 def _refuse_other_columns(estimator, network):
     """Refuse parameters of the part that reads columns that were set after the training."""
-    shape = table_shape(estimator)
+    shape: Any = table_shape(estimator)
     changed = changed_options(shape, network.table.state_dict())
     if network.shape.n_images > 1 and network.shape.pooling != shape.pooling:
         changed["image_pooling"] = shape.pooling

@@ -485,6 +485,15 @@ def test_files_are_decoded_to_be_checked_once(files, decoded):
     assert decoded == files.tolist()
 
 
+def test_checks_without_a_shape_do_not_drop_those_that_are_remembered(files, decoded, monkeypatch):
+    monkeypatch.setattr(embedded_files, "_CHECKED", MemoryCache(most_bytes=6 * 24))
+    checked_files(files, (1, 4, 4))
+    checked_files(files, None)
+    decoded.clear()
+    checked_files(files, (1, 4, 4))
+    assert decoded == []
+
+
 def test_a_file_that_has_changed_is_checked_again(files, decoded):
     checked_files(files, (1, 4, 4))
     decoded.clear()
