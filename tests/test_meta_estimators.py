@@ -315,6 +315,22 @@ def frame(forms):
     return pd.DataFrame({"noise": noise, "path": forms["paths"], "kind": np.array([*"abc"])[Y]})
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", mostly_exhaustive(AS_THEY_ARE, {"GridSearchCV", "StackingClassifier"})
+)
+def test_a_frame_of_images_gives_what_its_images_give_in_every_meta_estimator(
+    name, frame, monkeypatch, watch
+):
+    images = AS_THEY_ARE[name](frame["path"])
+    monkeypatch.setitem(QUICK, "image_column", "path")
+    np.testing.assert_array_equal(AS_THEY_ARE[name](frame[["path"]]), images)
+    # A constant column says nothing, and other columns something.
+    np.testing.assert_array_equal(AS_THEY_ARE[name](frame[["path"]].assign(same=1)), images)
+    if np.ndim(images) == 2 and images.dtype.kind == "f":
+        assert not np.array_equal(AS_THEY_ARE[name](frame), images)
+
+
 def with_table(**params):
     return network(image_column="path", **params)
 
@@ -409,6 +425,18 @@ def test_the_adapter_gives_what_the_meta_estimator_gives_for_flat_images(name, f
 def test_the_adapter_takes_every_form(name, form, forms, watch):
     result = adapted_prediction(name, forms[form])
     np.testing.assert_array_equal(result, adapted_prediction(name, X))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", mostly_exhaustive(ADAPTED, {"SelfTrainingClassifier"}))
+def test_a_frame_of_images_gives_what_its_images_give_in_the_adapter(
+    name, frame, monkeypatch, watch
+):
+    images = adapted_prediction(name, frame["path"])
+    monkeypatch.setitem(QUICK, "image_column", "path")
+    np.testing.assert_array_equal(adapted_prediction(name, frame[["path"]]), images)
+    np.testing.assert_array_equal(adapted_prediction(name, frame[["path"]].assign(same=1)), images)
+    assert adapted_prediction(name, frame).shape == images.shape
 
 
 # ------------------------------------------------------------ the adapter as an estimator
