@@ -534,6 +534,20 @@ def test_sample_weights_are_routed():
     np.testing.assert_array_equal(found[:30], half.predict_proba(X[:30]))
 
 
+def test_groups_reach_the_splitter_around_the_adapter_and_are_refused_by_it():
+    with config_context(enable_metadata_routing=True):
+        found = cross_val_predict(
+            bagging(), X, Y, cv=GroupKFold(2), params={"groups": GROUPS}, method="predict_proba"
+        )
+        train, test = next(GroupKFold(2).split(X, Y, GROUPS))
+        alone = bagging().fit(X[train], Y[train])
+        np.testing.assert_array_equal(found[test], alone.predict_proba(X[test]))
+        with pytest.raises(TypeError, match=r"groups.*Accepted arguments.*sample_weight"):
+            bagging().set_fit_request(groups=True)
+    with pytest.raises(TypeError, match="'groups'"):
+        bagging().fit(X, Y, **{"groups": GROUPS})
+
+
 def test_sample_weights_reach_the_meta_estimator():
     weights = np.where(Y == 0, 5.0, 1.0)
     boosting = AdaBoostClassifier(network(), n_estimators=2, random_state=0)
