@@ -315,6 +315,22 @@ def frame(forms):
     return pd.DataFrame({"noise": noise, "path": forms["paths"], "kind": np.array([*"abc"])[Y]})
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", mostly_exhaustive(AS_THEY_ARE, {"GridSearchCV", "StackingClassifier"})
+)
+def test_a_frame_of_images_gives_what_its_images_give_in_every_meta_estimator(
+    name, frame, monkeypatch, watch
+):
+    images = AS_THEY_ARE[name](frame["path"])
+    monkeypatch.setitem(QUICK, "image_column", "path")
+    np.testing.assert_array_equal(AS_THEY_ARE[name](frame[["path"]]), images)
+    # A constant column says nothing, and other columns something.
+    np.testing.assert_array_equal(AS_THEY_ARE[name](frame[["path"]].assign(same=1)), images)
+    if np.ndim(images) == 2 and images.dtype.kind == "f":
+        assert not np.array_equal(AS_THEY_ARE[name](frame), images)
+
+
 def with_table(**params):
     return network(image_column="path", **params)
 
@@ -411,6 +427,18 @@ def test_the_adapter_takes_every_form(name, form, forms, watch):
     np.testing.assert_array_equal(result, adapted_prediction(name, X))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", mostly_exhaustive(ADAPTED, {"SelfTrainingClassifier"}))
+def test_a_frame_of_images_gives_what_its_images_give_in_the_adapter(
+    name, frame, monkeypatch, watch
+):
+    images = adapted_prediction(name, frame["path"])
+    monkeypatch.setitem(QUICK, "image_column", "path")
+    np.testing.assert_array_equal(adapted_prediction(name, frame[["path"]]), images)
+    np.testing.assert_array_equal(adapted_prediction(name, frame[["path"]].assign(same=1)), images)
+    assert adapted_prediction(name, frame).shape == images.shape
+
+
 # ------------------------------------------------------------ the adapter as an estimator
 
 BAGGED = "Bags are drawn from the samples, and scikit-learn's bagging fails this check itself."
@@ -504,6 +532,20 @@ def test_sample_weights_are_routed():
         )
     half = bagging().fit(X[30:], Y[30:], sample_weight=weights[30:])
     np.testing.assert_array_equal(found[:30], half.predict_proba(X[:30]))
+
+
+def test_groups_reach_the_splitter_around_the_adapter_and_are_refused_by_it():
+    with config_context(enable_metadata_routing=True):
+        found = cross_val_predict(
+            bagging(), X, Y, cv=GroupKFold(2), params={"groups": GROUPS}, method="predict_proba"
+        )
+        train, test = next(GroupKFold(2).split(X, Y, GROUPS))
+        alone = bagging().fit(X[train], Y[train])
+        np.testing.assert_array_equal(found[test], alone.predict_proba(X[test]))
+        with pytest.raises(TypeError, match=r"groups.*Accepted arguments.*sample_weight"):
+            bagging().set_fit_request(groups=True)
+    with pytest.raises(TypeError, match="'groups'"):
+        bagging().fit(X, Y, **{"groups": GROUPS})
 
 
 def test_sample_weights_reach_the_meta_estimator():

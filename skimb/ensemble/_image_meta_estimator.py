@@ -97,6 +97,10 @@ class ImageMetaEstimator(BaseEstimator):
     one file, which joblib writes, and not as a copy each; a network in a process holds its own
     training images, as in any fit. Paths are sent, which costs little.
 
+    `fit` takes no ``groups``, because scikit-learn's meta-estimators hand none to their members. A
+    member with ``early_stopping=True`` may therefore hold out some samples of a group and train on
+    the others. Splitters of a search around the adapter get groups as usual.
+
     Each `fit` begins with a clone of `estimator`, so its ``warm_start`` has no effect.
 
     Examples

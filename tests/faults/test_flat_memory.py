@@ -20,6 +20,7 @@ SCRIPT = """
     from pathlib import Path
 
     import numpy as np
+    import pandas as pd
     import torch
     from PIL import Image
     from torch import nn
@@ -31,7 +32,7 @@ SCRIPT = """
     kind, dtype, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     warnings.simplefilter("ignore")
     # Predictions work on hundreds of images at once, whatever their number.
-    SIDE = {"paths": 128, "data set": 64}.get(kind, 32)
+    SIDE = {"paths": 128, "frame": 128, "data set": 64}.get(kind, 32)
     N_SAMPLES = 160 * 2**20 // (SIDE * SIDE * np.dtype(dtype).itemsize)
     SHAPE = N_SAMPLES, SIDE, SIDE
 
@@ -83,12 +84,17 @@ SCRIPT = """
         paths = [str(folder / f"{i}.png") for i in range(N_SAMPLES)]
         for i, path in enumerate(paths):
             Image.new("L", (SIDE, SIDE), color=i % 200).save(path)
+        if kind == "frame":
+            rows = np.arange(N_SAMPLES)
+            kinds = np.array([*"abcd"])[rows % 4]
+            return pd.DataFrame({"path": paths, "size": rows % 7.0, "kind": kinds})
         return paths
 
 
     X, y = made(), np.arange(N_SAMPLES) % 200 > 150
     params = dict(batch_size=32, max_epochs=1, steps_per_epoch=8, random_state=0)
     clf = CNNClassifier(Small, early_stopping=True, sampler=RandomOverSampler(), **params)
+    clf.set_params(image_column="path" if kind == "frame" else None)
     # Libraries and threads are loaded before the limit is set.
     clf.fit(X[:40], y[120:160]).predict(X[:40])
     with open("/proc/self/status") as file:
@@ -114,6 +120,7 @@ SCRIPT = """
         ("zarr", "uint8"),
         ("data set", "uint16"),
         ("paths", "uint8"),
+        ("frame", "uint8"),
     ],
 )
 def test_a_set_larger_than_the_memory_trains_and_predicts(kind, dtype, tmp_path):
