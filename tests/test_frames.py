@@ -399,7 +399,7 @@ def test_samples_that_are_made_of_a_frame_are_shown_the_way(sampler, kind):
 def test_paths_of_images_are_no_categories_unless_they_are_named(kind_of_sampler, kind):
     X = every_polars_column() if kind == "polars" else every_column()
     X = X[["small", "path", "category"]]
-    params = {} if kind_of_sampler is GaussianNoiseOverSampler else {"k_neighbors": 2}
+    params: dict = {} if kind_of_sampler is GaussianNoiseOverSampler else {"k_neighbors": 2}
     sampler = kind_of_sampler(random_state=0, **params)
     target = np.exp(np.linspace(0, 5, N))
     with pytest.raises(ValueError, match=r"column 'path' of X holds paths.* RelevanceOverSampler"):
