@@ -4,6 +4,7 @@ import os
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -624,6 +625,7 @@ def test_missing_values_before_smotenc_are_as_the_page_says():
     # None stays where the imputer is not told of it.
     polars = pytest.importorskip("polars")
     given = polars.DataFrame({"site": [None] * 10 + ["a", "b"] * 15, "smoker": smoker})
+    missing: Any
     for missing, n_missing in ((np.nan, 10), (None, 0)):
         imputer = SimpleImputer(strategy="most_frequent", missing_values=missing)
         assert pd.isna(imputer.fit_transform(given)).sum() == n_missing
