@@ -16,6 +16,7 @@ from imblearn.under_sampling import (
     OneSidedSelection,
     TomekLinks,
 )
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.pipeline import FeatureUnion, make_pipeline
@@ -391,6 +392,22 @@ def test_samples_that_are_made_of_a_frame_are_shown_the_way(sampler, kind):
     with pytest.raises(ValueError, match=r"'category' .* let imbalanced-learn's SMOTENC") as error:
         sampler.fit_resample(X[["float", "category"]], LABELS)
     assert "image" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+@pytest.mark.parametrize("kind_of_sampler", [SMOTER, SMOGN, GaussianNoiseOverSampler])
+def test_paths_of_images_are_no_categories_unless_they_are_named(kind_of_sampler, kind):
+    X = every_polars_column() if kind == "polars" else every_column()
+    X = X[["small", "path", "category"]]
+    params: dict = {} if kind_of_sampler is GaussianNoiseOverSampler else {"k_neighbors": 2}
+    sampler = kind_of_sampler(random_state=0, **params)
+    target = np.exp(np.linspace(0, 5, N))
+    with pytest.raises(ValueError, match=r"column 'path' of X holds paths.* RelevanceOverSampler"):
+        sampler.fit_resample(X, target)
+    named = sampler.set_params(categorical_features=["path", "category"])
+    assert named.fit_resample(X, target)[0].shape[1] == 3
+    alone = clone(sampler).set_params(categorical_features="auto")
+    assert alone.fit_resample(X[["small", "category"]], target)[0].shape[1] == 2
 
 
 def test_a_lazy_frame_of_polars_is_refused():

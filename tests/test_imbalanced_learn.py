@@ -79,6 +79,17 @@ def test_shrinkage_of_floats_equals_that_of_imbalanced_learn(table, strategy, sh
             np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize(("shape", "n", "width"), [((8, 8), 400, 0.88), ((28, 28), 100, 0.99)])
+def test_the_noise_of_images_is_nearly_shrinkage_times_the_deviation_of_the_class(shape, n, width):
+    X = np.random.RandomState(0).normal(100, 10, (n, *shape))
+    y = np.repeat([0, 1], [20, n - 20])
+    sampler = RandomOverSampler(sampling_strategy={0: 2000}, shrinkage=0.1, random_state=0)
+    resampled, _ = sampler.fit_resample(X, y)
+    noise = resampled[n:] - X[sampler.parents_[:, 0]]
+    found = np.mean(noise.std(axis=0) / (0.1 * X[:20].std(axis=0)))
+    assert found == pytest.approx(width, abs=0.01)
+
+
 def test_shrinkage_in_blocks_draws_the_same_noise(table, monkeypatch):
     expected, _ = RandomOverSampler(shrinkage=1.0, random_state=0).fit_resample(*table)
     monkeypatch.setattr("skimb.over_sampling._random.VALUES_AT_ONCE", 16)

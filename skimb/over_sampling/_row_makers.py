@@ -10,6 +10,7 @@ from sklearn.utils import check_array
 from skimb._image_files import is_paths
 from skimb._lazy_rows import is_array
 from skimb._plans import append_rows, hold_rows, interpolate_rows
+from skimb._refusals import holds_paths
 from skimb._rounding import in_dtype
 from skimb._sampler_rows import check_rows
 from skimb.over_sampling._recipes import blended, perturbed
@@ -57,6 +58,8 @@ def read_rows(resampler, X, target, *, check_numbers) -> Any:
                 "are categories, say so by categorical_features=[0]."
             )
         of_paths = False
+    elif is_frame and isinstance(categorical_features, str):
+        _refuse_images(X, name)
     if resampler.lazy and not (is_array(X) or of_paths):
         raise ValueError(
             f"`lazy=True` takes arrays and tensors, but X is a {type(X).__name__}, and what is "
@@ -80,6 +83,18 @@ def read_rows(resampler, X, target, *, check_numbers) -> Any:
             f"{table.shape[1:]}. Leave it 'auto'."
         )
     return TableRows(table, categorical_features)
+
+
+def _refuse_images(frame, name):
+    """Refuse a column of paths: as a category, the image of a sample would not fit its target."""
+    for place, column in enumerate(frame.columns):
+        if holds_paths(frame.iloc[:, place]):
+            raise ValueError(
+                f"The column {column!r} of X holds paths of images. {name} makes samples, which "
+                "have no image files. Choose samples: RelevanceOverSampler(); or embed the images: "
+                f"CNNEmbedder in a ColumnTransformer, on whose output {name} works. If the paths "
+                "are categories, name all columns of categories as `categorical_features`."
+            )
 
 
 class ArrayRows:

@@ -59,7 +59,8 @@ class SMOTER(RelevanceResampler):
         frames and categories, else Euclidean.
     categorical_features : "auto" or array-like, default="auto"
         The columns of a table that hold categories: a mask, positions, or names. ``"auto"``: the
-        columns of a frame that hold no numbers. A missing value in them counts as a category.
+        columns of a frame that hold no numbers; one with paths of images is refused. A missing
+        value in a column of categories counts as a category.
     lazy : bool, default=False
         Whether to return a view over X whose samples are made when they are asked for, if X is an
         array or tensor.

@@ -4,6 +4,7 @@ import os
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -599,7 +600,7 @@ def test_smotenc_makes_embeddings_numbers_and_categories(kind, table, plain):
     X = X.copy()
     X.iloc[3, X.columns.get_loc("site")] = np.nan
     # A missing string of polars is None.
-    missing = np.nan if kind == "pandas" else None
+    missing: Any = np.nan if kind == "pandas" else None
     table = mixed_table(CNNEmbedder(FrozenEstimator(plain)), missing)
     made = table.fit_transform(as_frame(X, kind), y)
     sampler = SMOTENC(CATEGORIES, random_state=0)
@@ -618,6 +619,27 @@ def test_smotenc_makes_embeddings_numbers_and_categories(kind, table, plain):
     assert made_res[images].dtypes.eq(np.float32).all()
     assert (new[images].to_numpy() <= eights.max().to_numpy() + 1e-6).all()
     assert (new[images].to_numpy() >= eights.min().to_numpy() - 1e-6).all()
+
+
+def test_missing_values_before_smotenc_are_as_the_page_says():
+    smoker = [True, False, False, True] * 10
+    X = pd.DataFrame({"age": np.arange(40) / 40, "site": ["a", "b"] * 20, "smoker": smoker})
+    y = np.repeat([0, 1], [10, 30])
+    sampler = SMOTENC(["site", "smoker"], random_state=0)
+    with pytest.raises(ValueError, match="NaN"):
+        sampler.fit_resample(X.assign(age=X["age"].where(X["age"] > 0.1)), y)
+    # A missing category is a category, of samples that are made too.
+    unknown = X.assign(site=X["site"].where(X.index >= 10, None))
+    assert sampler.fit_resample(unknown, y)[0]["site"].isna().sum() == 30
+    # None stays where the imputer is not told of it.
+    polars = pytest.importorskip("polars")
+    given = polars.DataFrame({"site": [None] * 10 + ["a", "b"] * 15, "smoker": smoker})
+    missing: Any
+    for missing, n_missing in ((np.nan, 10), (None, 0)):
+        imputer = SimpleImputer(strategy="most_frequent", missing_values=missing)
+        assert pd.isna(imputer.fit_transform(given)).sum() == n_missing
+    with pytest.raises(ValueError, match="does not support data with dtype bool"):
+        SimpleImputer(strategy="most_frequent").fit(X[["smoker"]])
 
 
 @pytest.mark.slow
