@@ -4,6 +4,7 @@ import os
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -590,7 +591,7 @@ def test_smotenc_makes_embeddings_numbers_and_categories(kind, table, plain):
     X = X.copy()
     X.iloc[3, X.columns.get_loc("site")] = np.nan
     # A missing string of polars is None.
-    missing = np.nan if kind == "pandas" else None
+    missing: Any = np.nan if kind == "pandas" else None
     table = mixed_table(CNNEmbedder(FrozenEstimator(plain)), missing)
     made = table.fit_transform(as_frame(X, kind), y)
     sampler = SMOTENC(CATEGORIES, random_state=0)
