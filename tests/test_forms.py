@@ -992,7 +992,7 @@ def test_new_images_of_a_data_set_know_of_its_change():
 class Failing(Pairs):
     """A data set some of whose items raise errors that are no ValueError."""
 
-    failing = (3, 7)
+    failing: tuple[int, ...] = (3, 7)
 
     def __getitem__(self, row):
         if row in self.failing:
