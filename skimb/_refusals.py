@@ -50,7 +50,9 @@ def refuse_no_samples(X, name="X"):
         wanted = f"Give {name} as an array, a list or a tensor with one value for each sample"
     kind = type(X).__name__
     if X is None:
-        raise ValueError(f"{name} is None. {wanted}.")
+        # scikit-learn's checks of estimators want its own words for a target.
+        what = f"It requires y to be passed, but the target {name}" if name == "y" else name
+        raise ValueError(f"{what} is None. {wanted}.")
     if isinstance(X, str | os.PathLike):
         _refuse_one_path(os.fspath(X), name, wanted)
     if isinstance(X, bytes | bytearray | memoryview) or hasattr(X, "read"):

@@ -316,9 +316,7 @@ def frame(forms):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", mostly_exhaustive(AS_THEY_ARE, {"GridSearchCV", "StackingClassifier"})
-)
+@pytest.mark.parametrize("name", mostly_exhaustive(AS_THEY_ARE, {"GridSearchCV"}))
 def test_a_frame_of_images_gives_what_its_images_give_in_every_meta_estimator(
     name, frame, monkeypatch, watch
 ):

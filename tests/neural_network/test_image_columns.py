@@ -2,6 +2,7 @@
 
 import pickle
 from contextlib import nullcontext
+from typing import Any
 
 import imblearn.over_sampling
 import numpy as np
@@ -789,7 +790,7 @@ def test_a_sampler_that_tells_no_indices_keeps_the_row_of_each_sample():
     seen = []
 
     class Looking(Callback):
-        def on_train_begin(self, net, X=None, y=None, **kwargs):
+        def on_train_begin(self, net, X: Any = None, y=None, **kwargs):
             seen.append(X.beside.rows.numbers.clone())
 
     clf.set_params(net_callbacks=[Looking()]).fit(X, y)

@@ -42,7 +42,8 @@ def test_mixup_mixes_images_rows_and_labels_with_one_partner_in_one_proportion()
     batch = MixedBatch(images, torch.stack([numbers, 100 + numbers], dim=1), 1)
     augmentation = Augmentation([Mixup()], counts=torch.ones(n), value_range=(0.0, float(n)))
     torch.manual_seed(0)
-    made, (own, _, partners, _, fraction) = augmentation(batch, target, torch.ones(n))
+    made, labels = augmentation(batch, target, torch.ones(n))
+    own, _, partners, _, fraction = [*labels]
     expected = fraction * own + (1 - fraction) * partners
     assert (expected - numbers).abs().max() > 1
     np.testing.assert_allclose(made.table[:, 0], expected, rtol=1e-5)
