@@ -47,7 +47,8 @@ def in_our_order(X, y, results):
 def test_floats_are_those_of_imbalanced_learn_in_the_order_of_x(table, name):
     found = getattr(combine, name)(random_state=0).fit_resample(*table)
     raw = getattr(theirs, name)(random_state=0).fit_resample(*table)
-    expected = in_our_order(*table, raw)
+    X, y = table
+    expected = in_our_order(X, y, raw)
     assert len(expected[0]) < 3 * np.sum(table[1] == "c")
     for ours, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours, other)

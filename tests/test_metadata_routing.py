@@ -228,7 +228,8 @@ def test_a_network_in_an_estimator_gets_what_it_requests(data, name, wanted):
             assert len(part) == n_rows
             assert are_those_of(part, weight)
         if own is not None:
-            np.testing.assert_array_equal(own, groups[np.searchsorted(weight, part)])
+            places = np.searchsorted(weight, np.asarray(part))
+            np.testing.assert_array_equal(own, groups[places])
 
 
 @pytest.mark.parametrize("name", HOLDERS)

@@ -372,7 +372,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         image_shape=None,
         channels=None,
         image_column: Any = None,
-        image_pooling="mean",
+        image_pooling: Any = "mean",
         table_width=64,
         table_depth=1,
         table_dropout=0.0,

@@ -287,7 +287,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         image_shape=None,
         channels=None,
         image_column: Any = None,
-        image_pooling="mean",
+        image_pooling: Any = "mean",
         table_width=64,
         table_depth=1,
         table_dropout=0.0,
