@@ -26,13 +26,17 @@ class ForkedLock:
 
     def __init__(self):
         self._lock = threading.Lock()
+        #: What was acquired: a thread that forks in a block leaves it in the child too.
+        self._taken = []
         _LOCKS.add(self)
 
     def __enter__(self):
-        self._lock.acquire()
+        lock = self._lock
+        lock.acquire()
+        self._taken.append(lock)
 
     def __exit__(self, kind, exc, traceback):
-        self._lock.release()
+        self._taken.pop().release()
 
     def is_held(self):
         """Tell whether any thread holds the lock."""

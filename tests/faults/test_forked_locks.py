@@ -78,3 +78,16 @@ def test_a_fork_has_its_turn():
             pass
 
     assert forked_while_held(exclusive(), work) == 0
+
+
+def test_a_thread_that_forks_in_a_block_leaves_it_in_both_processes():
+    lock = ForkedLock()
+    with lock:
+        child = os.fork()
+        if child == 0:
+            with lock:
+                pass
+    if child == 0:
+        os._exit(7 + lock.is_held())
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert not lock.is_held()
