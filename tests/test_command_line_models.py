@@ -814,6 +814,7 @@ def test_the_four_commands_of_the_readme_run_on_digits(tmp_path, monkeypatch, ca
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 def test_the_commands_of_the_page_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -848,6 +849,7 @@ def with_other(value, place, other):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_comparison_that_is_damaged_anywhere_is_read_or_refused(result, folder):
     from skimb._command_line import _fit
     from skimb._command_line._figures import read_comparison

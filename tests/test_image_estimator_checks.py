@@ -334,7 +334,14 @@ WRAPPERS = [
 ]
 
 OF_BAGS = {"check_zero_weight": "Samples of weight zero change the random numbers of the bags."}
-KNOWN = {"ReBaggRegressor": OF_BAGS, "ImageMetaEstimator": OF_BAGS}
+OF_OFFSETS = {
+    "check_zero_weight": "The folds and the measure count samples of weight zero, as the docs say."
+}
+KNOWN = {
+    "ReBaggRegressor": OF_BAGS,
+    "ImageMetaEstimator": OF_BAGS,
+    "TunedOffsetsClassifierCV": OF_OFFSETS,
+}
 
 
 def known(estimator):

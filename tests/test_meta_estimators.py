@@ -719,6 +719,7 @@ def test_a_process_that_does_not_own_the_samples_sends_none(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_processes_map_images_and_give_the_same_result():
     expected = bagging().fit(X, Y).predict_proba(X)
     model = bagging(n_jobs=2).fit(X, Y)
