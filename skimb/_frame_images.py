@@ -19,9 +19,9 @@ __all__ = [
     "FrameImages",
     "StackedImages",
     "check_image_columns",
+    "columns_of_images",
     "image_columns",
     "only_images",
-    "split_frame",
 ]
 
 
@@ -140,8 +140,13 @@ def _as_frame(X):
     return "Give a frame of pandas or polars."
 
 
-def split_frame(X, image_column):
-    """Return the columns of images of a frame, and the others.
+def other_columns(X, image_column):
+    """Return the columns of a frame that are not images, with rows counted from 0."""
+    return X.drop(columns=image_columns(image_column)).reset_index(drop=True)
+
+
+def columns_of_images(X, image_column):
+    """Return the columns of images of a frame, and check the others.
 
     Parameters
     ----------
@@ -152,9 +157,7 @@ def split_frame(X, image_column):
     Returns
     -------
     list of Series
-        The columns of images.
-    DataFrame
-        All other columns, in their order, whose rows are counted from 0.
+        Their rows are counted from 0.
 
     Raises
     ------
@@ -170,9 +173,8 @@ def split_frame(X, image_column):
                 f"the first is row {int(is_missing.argmax())}, counted from 0. Leave these rows "
                 "out."
             )
-    others = X.drop(columns=names).reset_index(drop=True)
-    check_columns(others)
-    return [X[name].reset_index(drop=True) for name in names], others
+    check_columns(other_columns(X, image_column))
+    return [X[name].reset_index(drop=True) for name in names]
 
 
 class StackedImages(ImageSource):
@@ -237,8 +239,6 @@ class FrameImages(ImageSource):
     ----------
     images : ImageSource
         The images; several of a sample are one below the other.
-    frame : DataFrame of n rows
-        The other columns.
     given : DataFrame of n rows
         The whole frame, as it was given.
     image_column : str or list of str
@@ -247,11 +247,16 @@ class FrameImages(ImageSource):
         The other columns as the network reads them; None: they are not encoded yet.
     """
 
-    def __init__(self, images, frame, given, image_column, table: Any = None):
-        self.images, self.frame, self.given = images, frame, given
+    def __init__(self, images, given, image_column, table: Any = None):
+        self.images, self.given = images, given
         self.image_column, self.table = image_column, table
         self.image_shape, self.dtype = images.image_shape, images.dtype
         self.is_in_memory = images.is_in_memory
+
+    @property
+    def frame(self):
+        """The other columns, in their order, whose rows are counted from 0."""
+        return other_columns(self.given, self.image_column)
 
     @property
     def n_images(self):
@@ -276,7 +281,7 @@ class FrameImages(ImageSource):
         FrameImages
         """
         table = encoder.encode(self.frame)
-        return FrameImages(self.images, self.frame, self.given, self.image_column, table)
+        return FrameImages(self.images, self.given, self.image_column, table)
 
     def __len__(self):
         return len(self.images)
@@ -285,7 +290,6 @@ class FrameImages(ImageSource):
         """Return some of the samples."""
         return FrameImages(
             self.images.take(indices),
-            self.frame.iloc[indices].reset_index(drop=True),
             self.given.iloc[indices],
             self.image_column,
             None if self.table is None else self.table.take(indices),
@@ -298,7 +302,7 @@ class FrameImages(ImageSource):
     def resized(self, image_shape):
         """Return the same samples with each image resized to a shape."""
         images = self.images.resized(image_shape)
-        return FrameImages(images, self.frame, self.given, self.image_column, self.table)
+        return FrameImages(images, self.given, self.image_column, self.table)
 
     def keys(self):
         """Return the keys of the images of each sample."""

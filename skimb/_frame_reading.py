@@ -8,8 +8,8 @@ from skimb._frame_images import (
     FrameImages,
     StackedImages,
     check_image_columns,
+    columns_of_images,
     image_columns,
-    split_frame,
 )
 from skimb._frames import as_pandas
 from skimb._image_files import as_paths, is_paths
@@ -60,7 +60,7 @@ def _read_frame(X, image_column, *, is_fitted=False):
 
 def _images_of_frame(frame, image_column, image_shape, channels):
     """Return the images of a frame, of which those of one sample have one shape."""
-    columns, others = split_frame(frame, image_column)
+    columns = columns_of_images(frame, image_column)
     if all(map(is_paths, columns)):
         # All files are read in one pass, whose errors name all bad ones.
         joint = read_source(np.concatenate([as_paths(column) for column in columns]), image_shape)
@@ -78,7 +78,7 @@ def _images_of_frame(frame, image_column, image_shape, channels):
                 f"or types: {sorted(kinds)}. Give images of one shape (C, H, W) and one dtype."
             )
     images = sources[0] if len(sources) == 1 else StackedImages(sources)
-    return FrameImages(images, others, frame, image_column)
+    return FrameImages(images, frame, image_column)
 
 
 def _images_of_column(column, image_shape, channels):

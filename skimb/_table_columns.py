@@ -101,15 +101,20 @@ def _kind(column, name):
     if types.is_complex_dtype(dtype):
         raise ValueError(f"The column {name!r} holds complex numbers. Give their parts as columns.")
     if types.is_numeric_dtype(dtype):
-        if np.isinf(_numbers(column)).any():
-            raise ValueError(
-                f"The column {name!r} holds infinity. Replace it by a number, or by NaN where the "
-                "value is missing."
-            )
-        return "numeric"
+        return _numeric(column, name)
     if isinstance(dtype, pd.StringDtype):
         return "categorical"
     return _kind_of_objects(column, name)
+
+
+def _numeric(column, name):
+    """Return the kind of a column of numbers, which must not be infinite."""
+    if np.isinf(_numbers(column)).any():
+        raise ValueError(
+            f"The column {name!r} holds infinity. Replace it by a number, or by NaN where the "
+            "value is missing."
+        )
+    return "numeric"
 
 
 def _kind_of_objects(column, name):
@@ -124,12 +129,7 @@ def _kind_of_objects(column, name):
             f"such as pandas.to_datetime(X[{name!r}]).dt.month; or drop the column."
         )
     if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
-        if np.isinf(_numbers(column)).any():
-            raise ValueError(
-                f"The column {name!r} holds infinity. Replace it by a number, or by NaN where the "
-                "value is missing."
-            )
-        return "numeric"
+        return _numeric(column, name)
     names = ", ".join(sorted(kind.__name__ for kind in kinds))
     if kinds & {int, float, np.float64, np.int64} and kinds & {str}:
         raise ValueError(

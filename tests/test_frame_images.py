@@ -18,7 +18,7 @@ def frame_images(n_samples=6):
     front, back = ArrayImages(pixels), ArrayImages(100 + pixels)
     others = pd.DataFrame({"number": np.arange(n_samples), "name": list("abcabc")})
     given = others.assign(front=[*pixels], back=[*(100 + pixels)]).set_axis(range(10, 16))
-    images = FrameImages(StackedImages([front, back]), others, given, ["front", "back"])
+    images = FrameImages(StackedImages([front, back]), given, ["front", "back"])
     return images.encoded(TableEncoder().fit(others))
 
 
@@ -73,7 +73,7 @@ def test_the_mark_of_a_sample_changes_with_its_row(is_encoded):
 
     def marks(frame):
         source = Marked(np.zeros((3, 2, 2, 1), dtype=np.uint8))
-        images = FrameImages(source, frame, frame.assign(image=0), "image")
+        images = FrameImages(source, frame.assign(image=0), "image")
         return list((images.encoded(encoder) if is_encoded else images).marks())
 
     one = marks(frame)

@@ -146,6 +146,6 @@ def test_the_key_of_a_training_changes_if_one_value_of_a_column_does(kind, colum
     def key(columns):
         images = kind(np.zeros((4, 2, 2, 1), dtype=np.uint8))
         given = columns.assign(image=0)
-        return digest_of_images(FrameImages(images, columns, given, "image").encoded(encoder))
+        return digest_of_images(FrameImages(images, given, "image").encoded(encoder))
 
     assert key(frame) == key(frame.copy()) != key(other)
