@@ -11,16 +11,19 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import log_softmax
 
-__all__ = ["DecisionRule"]
+__all__ = ["TINY", "DecisionRule"]
+
+#: The least score of a positive class that reaches its threshold.
+TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, eq=False)
 class DecisionRule:
     r"""What a wrapper does with the log-probabilities of the classifier that it wraps.
 
-    The offsets come first: :math:`\log p'_k = \log p_k + o_k`, up to a constant per sample. Then
-    the class is chosen: by the costs where they are given, otherwise by the threshold where it is
-    given, otherwise the most probable class.
+    The temperature and the offsets come first: :math:`\log p'_k = \log p_k / T + o_k`, up to a
+    constant per sample. Then the class is chosen: by the costs where they are given, otherwise by
+    the threshold where it is given, otherwise the most probable class.
 
     Parameters
     ----------
@@ -28,8 +31,8 @@ class DecisionRule:
         Numbers that are added to the log-probabilities, in the order of ``classes_``. Another class
         prior is an offset of ``log(new / old)``.
     changes_probabilities : bool, default=True
-        Whether ``predict_proba`` of the wrapper contains the offsets. Otherwise only its decisions
-        do.
+        Whether ``predict_proba`` of the wrapper contains the temperature and the offsets. Otherwise
+        only its decisions do.
     threshold : float, default=None
         The positive class is chosen where its score is at least this number. Otherwise the most
         probable of the other classes is chosen.
@@ -41,6 +44,9 @@ class DecisionRule:
     cost_matrix : array-like of shape (n_classes, n_classes), default=None
         The cost of each decision (column) for each true class (row). The class of the least
         expected cost is chosen.
+    temperature : float, default=1.0
+        The positive number by which the log-probabilities are divided, before the offsets are
+        added.
 
     Raises
     ------
@@ -66,8 +72,11 @@ class DecisionRule:
     positive: int = 1
     score: Literal["probability", "log_odds"] = "probability"
     cost_matrix: Any = None
+    temperature: float = 1.0
 
     def __post_init__(self):
+        if not (np.isfinite(self.temperature) and self.temperature > 0):
+            raise ValueError(f"`temperature` must be a positive number. Got {self.temperature!r}.")
         for name, ndim in (("log_offsets", 1), ("cost_matrix", 2)):
             value = getattr(self, name)
             if value is None:
@@ -88,6 +97,11 @@ class DecisionRule:
             )
         if self.score not in ("probability", "log_odds"):
             raise ValueError(f"`score` must be 'probability' or 'log_odds'. Got {self.score!r}.")
+
+    @property
+    def shifts(self):
+        """Whether there is a temperature or an offset."""
+        return self.log_offsets is not None or self.temperature != 1
 
     def check(self, n_classes):
         """Refuse a rule for another number of classes.
@@ -150,9 +164,11 @@ class DecisionRule:
         value = np.exp(own)
         if self.score == "log_odds":
             value = own - np.logaddexp.reduce(others, axis=1)
-        # The positive class has the largest score where it reaches the threshold, ties included.
+        # The largest of the others is zero, so the positive class needs a score above zero, also
+        # where it only just reaches the threshold.
         made = shifted - others.max(axis=1, keepdims=True)
-        made[:, self.positive] = np.where(value >= self.threshold, np.inf, -np.inf)
+        gap = value - self.threshold
+        made[:, self.positive] = np.where(gap >= 0, np.maximum(gap, TINY), gap)
         return made
 
     def decide(self, log_proba):
@@ -170,6 +186,9 @@ class DecisionRule:
         return self.scores(log_proba).argmax(axis=1)
 
     def _shifted(self, log_proba):
-        if self.log_offsets is None:
+        if not self.shifts:
             return log_proba
-        return log_softmax(log_proba + self.log_offsets, axis=1)
+        offsets = 0.0 if self.log_offsets is None else self.log_offsets
+        # A division by one would change nothing but the speed.
+        scaled = log_proba if self.temperature == 1 else log_proba / self.temperature
+        return log_softmax(scaled + offsets, axis=1)

@@ -383,7 +383,7 @@ def test_no_estimator_of_images_is_forgotten():
     found = {
         item
         for module in (ensemble, model_selection, neural_network)
-        for item in vars(module).values()
+        for item in (getattr(module, name) for name in module.__all__)
         if isinstance(item, type)
         and hasattr(item, "fit")
         and hasattr(item, "get_params")

@@ -22,6 +22,7 @@ WITHOUT_TORCH = [
     "skimb.ensemble",
     "skimb.inspection",
     "skimb.metrics",
+    "skimb.model_selection",
     "skimb.over_sampling",
     "skimb.relevance",
     "skimb.testing",

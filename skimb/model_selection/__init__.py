@@ -1,8 +1,12 @@
-"""Model selection: a search over losses, offsets that tune decisions, and stratified folds."""
+"""Model selection: searches, decisions under priors, costs and guarantees, and stratified folds.
+
+Importing this package does not import torch: classes that train networks are loaded on first use.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
 
 from skimb._decision_rule import DecisionRule
-from skimb.model_selection._loss_search import LossSearchCV
-from skimb.model_selection._offsets import TunedOffsetsClassifierCV
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
@@ -11,3 +15,27 @@ __all__ = [
     "LossSearchCV",
     "TunedOffsetsClassifierCV",
 ]
+
+#: Classes that need torch, and the modules that they are in.
+_WITH_TORCH = {
+    "LossSearchCV": "skimb.model_selection._loss_search",
+    "TunedOffsetsClassifierCV": "skimb.model_selection._offsets",
+}
+
+
+if TYPE_CHECKING:
+    from skimb.model_selection._loss_search import LossSearchCV
+    from skimb.model_selection._offsets import TunedOffsetsClassifierCV
+
+
+def __getattr__(name):
+    if name in _WITH_TORCH:
+        value = getattr(importlib.import_module(_WITH_TORCH[name]), name)
+        # The next use finds it at once, and so does `vars`.
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'skimb.model_selection' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

@@ -11,6 +11,11 @@ from sklearn.metrics import confusion_matrix
 from sklearn.metrics import precision_recall_fscore_support as precision_recall_f1
 from sklearn.utils.multiclass import check_classification_targets
 
+from skimb._class_prior import (
+    effective_prior,
+    resolve_target_prior,
+    shift_log_posterior,
+)
 from skimb._engine import (
     ImageClassifierNet,
     Part,
@@ -25,11 +30,6 @@ from skimb._messages import shown
 from skimb.class_weight import weights_from_counts
 from skimb.losses import Loss
 from skimb.neural_network._double_correction import warn_of_double_correction
-from skimb.neural_network._prior import (
-    effective_prior,
-    resolve_target_prior,
-    shift_log_posterior,
-)
 from skimb.neural_network._training_samplers import resample_training_part
 
 __all__ = ["ClassTarget", "Posterior"]

@@ -37,6 +37,7 @@ from skimb._engine import (
     try_step,
 )
 from skimb._groups import group_numbers
+from skimb._held_out import hold_out
 from skimb._images import check_images, fit_images, warn_of_other_pixels
 from skimb._networks import MODULES, PretrainedBackbone, build_module, last_linear, unit_scale
 from skimb._params import (
@@ -55,7 +56,6 @@ from skimb._warnings import warn
 from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._columns import encode_columns, table_shape
 from skimb.neural_network._fit_tasks import FitTasks, fitted_attributes
-from skimb.neural_network._held_out import hold_out
 from skimb.neural_network._net_input import NetInput
 from skimb.neural_network._options import check_options, refuse_parameters_of_a_string
 from skimb.neural_network._pending_fit import PendingFit

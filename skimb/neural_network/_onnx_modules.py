@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from skimb._decision_rule import TINY
 from skimb._networks import hidden_values, in_memory
 from skimb.losses import Loss
 
@@ -224,7 +225,7 @@ class Classify(nn.Module):
         scores = log_proba
         for rule in self.rules:
             scores = _scores(rule, log_proba)
-            if rule.log_offsets is not None and rule.changes_probabilities:
+            if rule.shifts and rule.changes_probabilities:
                 log_proba = _shifted(rule, log_proba)
         return scores.argmax(dim=1), log_proba.exp().float()
 
@@ -242,15 +243,18 @@ def _scores(rule, log_proba):
     value = (
         value - others.logsumexp(dim=1, keepdim=True) if rule.score == "log_odds" else value.exp()
     )
-    chosen = torch.where(value >= _doubles(rule.threshold), torch.inf, -torch.inf)
+    gap = value - _doubles(rule.threshold)
+    chosen = torch.where(gap >= 0, gap.clamp_min(TINY), gap)
     own = torch.arange(n_classes) == positive
     return torch.where(own, chosen, shifted - others.amax(dim=1, keepdim=True))
 
 
 def _shifted(rule, log_proba):
-    if rule.log_offsets is None:
+    if not rule.shifts:
         return log_proba
-    return F.log_softmax(log_proba + _doubles(rule.log_offsets), dim=1)
+    offsets = 0.0 if rule.log_offsets is None else _doubles(rule.log_offsets)
+    scaled = log_proba if rule.temperature == 1 else log_proba / rule.temperature
+    return F.log_softmax(scaled + offsets, dim=1)
 
 
 def _doubles(values):

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn.base import clone
 
+from skimb._class_prior import effective_prior, shift_log_posterior
 from skimb._engine._batch_plan import BatchPlan, class_fractions
 from skimb._engine._sample_weights import mean_one
+from skimb._held_out import hold_out
 from skimb._image_source import ResampledImages
 from skimb.neural_network import CNNClassifier, SimpleCNN
-from skimb.neural_network._held_out import hold_out
-from skimb.neural_network._prior import effective_prior, shift_log_posterior
 from skimb.over_sampling import SMOTE, AugmentedOverSampler
 
 # ------------------------------------------------------------------------- networks

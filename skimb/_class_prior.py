@@ -37,7 +37,7 @@ def effective_prior(fractions, target, weight):
     Examples
     --------
     >>> import numpy as np
-    >>> from skimb.neural_network._prior import effective_prior
+    >>> from skimb._class_prior import effective_prior
     >>> effective_prior(np.array([0.75, 0.25]), np.array([0, 0, 0, 1]), np.array([1, 1, 1, 3.0]))
     array([0.5, 0.5])
     """
@@ -110,7 +110,7 @@ def shift_log_posterior(logits, *, source, target):
     Examples
     --------
     >>> import numpy as np
-    >>> from skimb.neural_network._prior import shift_log_posterior
+    >>> from skimb._class_prior import shift_log_posterior
     >>> log_p = np.log([[0.2, 0.3, 0.5]])
     >>> prior = np.array([500, 50, 5]) / 555
     >>> np.exp(shift_log_posterior(log_p, source=np.full(3, 1 / 3), target=prior)).round(4)

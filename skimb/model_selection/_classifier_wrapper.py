@@ -1,0 +1,147 @@
+"""The template of classifiers that move the probabilities or the decisions of another one."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.callback import CallbackSupportMixin
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.validation import check_is_fitted
+
+from skimb._callback_tasks import begin_fit
+from skimb._class_probabilities import log_probabilities
+from skimb._decision_rule import DecisionRule
+from skimb._params import check_handed_in, check_sample_weight
+from skimb._routing import metadata_of_estimator, router_of, routes
+
+__all__ = ["ClassifierWrapper"]
+
+
+class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+    """A classifier that moves the probabilities or the decisions of another one.
+
+    A subclass stores its parameters, `estimator` first. Its ``fit(X, y, sample_weight=None,
+    groups=None)`` sets ``estimator_`` and ``classes_`` by `fit_on_all` or `fit_and_hold_out`, and
+    its ``decision_rule()`` says what becomes of the probabilities. Predictions, the export to ONNX
+    and files follow from these.
+    """
+
+    estimator: Any
+    estimator_: Any
+    classes_: Any
+
+    #: The classifier uses them; the wrapper itself does so only if it says so.
+    __metadata_request__fit = {"sample_weight": UNUSED}
+
+    def decision_rule(self) -> DecisionRule:
+        """Return what is done with the probabilities of the wrapped classifier, as numbers.
+
+        Returns
+        -------
+        DecisionRule
+        """
+        raise NotImplementedError
+
+    def _begin(self):
+        """Forget an earlier fit, so that a fit that fails leaves no mixture; check parameters."""
+        for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
+            delattr(self, name)
+        check_handed_in(self)
+
+    def _begin_task(self, samples, n_tasks):
+        """Begin the task of the fit, for scikit-learn's callbacks."""
+        return begin_fit(self, samples.X, samples.y, n_tasks=n_tasks)
+
+    def _metadata(self, samples, sample_weight, groups):
+        """Return what the wrapped classifier gets in ``fit``, by name."""
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, samples.X)
+        given = {"sample_weight": sample_weight}
+        if routes():
+            given["groups"] = groups
+        return metadata_of_estimator(self, given, {})
+
+    def get_metadata_routing(self):
+        """Return which metadata the wrapped classifier requests.
+
+        Returns
+        -------
+        MetadataRouter
+        """
+        estimator = self.estimator
+        is_frozen = isinstance(estimator, FrozenEstimator)
+        return router_of(self, estimator.estimator if is_frozen else estimator)
+
+    def predict_log_proba(self, X):
+        """Return the logarithms of `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like of n samples
+            In a form that the wrapped classifier reads.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+        """
+        check_is_fitted(self)
+        return self.decision_rule().log_probabilities(log_probabilities(self.estimator_, X))
+
+    def predict_proba(self, X):
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of n samples
+            In a form that the wrapped classifier reads.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes)
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def decision_function(self, X):
+        """Return one number for each class, of which the largest is that of the predicted class.
+
+        Parameters
+        ----------
+        X : array-like of n samples
+            In a form that the wrapped classifier reads.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes), or (n,) for two classes
+            For two classes, the number of the second class minus that of the first.
+        """
+        check_is_fitted(self)
+        scores = self.decision_rule().scores(log_probabilities(self.estimator_, X))
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict(self, X):
+        """Return the label of each sample.
+
+        Parameters
+        ----------
+        X : array-like of n samples
+            In a form that the wrapped classifier reads.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        check_is_fitted(self)
+        decided = self.decision_rule().decide(log_probabilities(self.estimator_, X))
+        return self.classes_[decided]
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "classes_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.estimator)
+        tags.input_tags = inner.input_tags
+        tags.classifier_tags = inner.classifier_tags or tags.classifier_tags
+        return tags

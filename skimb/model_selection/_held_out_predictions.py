@@ -1,0 +1,404 @@
+"""Class probabilities of samples for which a classifier was not trained, and the final classifier.
+
+Whatever is tuned after a training (offsets, temperatures, thresholds with a guarantee) must be
+tuned on such samples, because a network, or a forest, is almost certain of the samples that it was
+trained on.
+"""
+
+import warnings
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array, column_or_1d, indexable
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from skimb._callback_tasks import part_of_fit
+from skimb._class_probabilities import class_positions, log_probabilities
+from skimb._groups import are_shared, checked_groups, group_numbers
+from skimb._held_out import hold_out
+from skimb._images import checked_once, fit_images
+from skimb._messages import shown
+from skimb._params import safe_indexing
+from skimb._reading import view_of
+from skimb._sub_estimators import seeded_clone, takes_images
+from skimb._unpacking import unpacked
+
+__all__ = [
+    "HeldOut",
+    "Samples",
+    "fit_and_hold_out",
+    "fit_on_all",
+    "folds_of",
+    "n_fits",
+    "read_samples",
+]
+
+#: The most shuffles of groups that are tried until every training part holds every class.
+N_TRIES = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The samples that a wrapper of a classifier is fitted on.
+
+    Parameters
+    ----------
+    X : array-like of n samples
+        They can be indexed.
+    y : ndarray of shape (n,)
+        Labels.
+    groups : ndarray of shape (n,), int, or None
+        The group of each sample; equal images are in one group. None: all samples stand alone.
+    images : ImageSource or None
+        X as images, where the classifier itself reads images.
+    """
+
+    X: Any
+    y: np.ndarray
+    groups: np.ndarray | None
+    images: Any
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Class probabilities of samples, by classifiers that were not trained on them.
+
+    Parameters
+    ----------
+    log_proba : ndarray of shape (m, n_classes)
+        Finite log-probabilities; columns in the order of ``classes_``.
+    target : ndarray of int of shape (m,)
+        The position of the label of each sample in ``classes_``.
+    rows : ndarray of int of shape (m,)
+        The position of each sample among those of `fit`. A splitter may hold samples out
+        repeatedly, or never.
+    folds : ndarray of int of shape (m,)
+        The number of the fold of each sample.
+    is_exact : bool
+        Whether the final classifier itself gave these probabilities. Otherwise they come from other
+        classifiers, which were trained on parts of the samples.
+    """
+
+    log_proba: np.ndarray
+    target: np.ndarray
+    rows: np.ndarray
+    folds: np.ndarray
+    is_exact: bool
+
+
+def _read_by(estimator):
+    """Return the estimator that reads X: the first step of a Pipeline, or what is frozen."""
+    while isinstance(estimator, Pipeline | FrozenEstimator):
+        estimator = (
+            estimator.steps[0][1] if isinstance(estimator, Pipeline) else estimator.estimator
+        )
+    return estimator
+
+
+def read_samples(owner, X, y, groups=None):
+    """Check X, y and groups, before any work.
+
+    Parameters
+    ----------
+    owner : estimator
+        The wrapper, with the classifier as ``estimator``. Where this reads images, the attributes
+        of `fit_images` are set on the wrapper.
+    X : array-like of n samples
+        Whatever the classifier reads.
+    y : array-like of shape (n,)
+        Labels.
+    groups : array-like of shape (n,), default=None
+        Samples that belong together.
+
+    Returns
+    -------
+    Samples
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, y holds no labels or a single one, or groups are missing.
+    """
+    reader = _read_by(owner.estimator)
+    images = None
+    if not isinstance(reader, str) and reader is not None and takes_images(reader):
+        X = view_of(unpacked(X), channels=getattr(reader, "channels", None))
+        if reader is _without_frozen(owner.estimator):
+            images, y = fit_images(
+                owner,
+                X,
+                y,
+                image_shape=getattr(reader, "image_shape", None),
+                channels=getattr(reader, "channels", None),
+                image_column=getattr(reader, "image_column", None),
+            )
+            X = checked_once(X, images)
+        numbers = checked_groups(X if images is None else images, groups)
+    else:
+        numbers = None if groups is None else group_numbers(groups, X)
+    if y is None:
+        raise ValueError(
+            f"{type(owner).__name__} requires y to be passed, but the target y is None."
+        )
+    y = column_or_1d(unpacked(y, "y"), warn=True)
+    # It refuses values that are not finite.
+    y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+    check_classification_targets(y)
+    X, y = indexable(X, y)
+    if len(np.unique(y)) < 2 and not isinstance(owner.estimator, FrozenEstimator):
+        raise ValueError(
+            f"{type(owner).__name__} needs at least two classes, but y holds one class only: "
+            f"{shown(np.unique(y))}."
+        )
+    return Samples(X, y, numbers, images)
+
+
+def _without_frozen(estimator):
+    return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
+
+
+def folds_of(y, groups, n_folds, seed):
+    """Return folds in which every class is in each training part.
+
+    Classes that cannot be divided, because they have a single sample or group, stay in all training
+    parts, together with their groups. So no fold lacks a class, and none of these is held out.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels.
+    groups : ndarray of shape (n,), int, or None
+        The group of each sample.
+    n_folds : int
+    seed : int
+
+    Returns
+    -------
+    list of (ndarray, ndarray)
+        Positions of the samples to train on, and of those that are held out.
+
+    Raises
+    ------
+    ValueError
+        If no class can be divided, or the groups cannot be divided so.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.model_selection._held_out_predictions import folds_of
+    >>> y = np.array([0] * 6 + [1] * 2 + [2])
+    >>> folds = folds_of(y, None, 3, seed=0)
+    >>> [len(np.unique(y[train])) for train, _ in folds]
+    [3, 3, 3]
+    >>> sorted(np.concatenate([y[held] for _, held in folds]).tolist())
+    [0, 0, 0, 0, 0, 0, 1, 1]
+    """
+    numbers = np.arange(len(y)) if groups is None else groups
+    labels, target = np.unique(y, return_inverse=True)
+    n_groups = np.array([len(np.unique(numbers[target == k])) for k in range(len(labels))])
+    always = np.isin(numbers, numbers[n_groups[target] < 2])
+    rows = np.flatnonzero(~always)
+    most = min(n_folds, np.bincount(target[rows], minlength=1).max(initial=0))
+    if most < 2:
+        raise ValueError(
+            f"No class of y can be divided into folds: n_samples={len(y)}, and the classes "
+            f"{shown(labels)} have {n_groups.tolist()} samples or groups. Give more samples, or a "
+            "fitted classifier in a FrozenEstimator together with samples that it was not trained "
+            "on."
+        )
+    for attempt in range(N_TRIES if are_shared(groups) else 1):
+        if are_shared(groups):
+            folds = StratifiedGroupKFold(most, shuffle=True, random_state=seed + attempt)
+        else:
+            folds = StratifiedKFold(most, shuffle=True, random_state=seed)
+        with warnings.catch_warnings():
+            # Of classes with fewer samples than folds, which are held out in some of them.
+            warnings.simplefilter("ignore", UserWarning)
+            splits = list(folds.split(np.empty(len(rows)), y[rows], numbers[rows]))
+        whole = [
+            (np.setdiff1d(np.arange(len(y)), rows[held]), rows[held])
+            for _, held in splits
+            if len(held)
+        ]
+        if all(len(np.unique(target[train])) == len(labels) for train, _ in whole):
+            return whole
+    raise ValueError(
+        f"The groups of these {len(y)} samples cannot be divided into {most} folds so that each "
+        "training part holds every class. Give more groups, or use fewer folds."
+    )
+
+
+def fit_on_all(owner, samples, *, rng, metadata=None, task=None):
+    """Fit the classifier of a wrapper on all samples; one in a `FrozenEstimator` stays as it is.
+
+    Sets ``estimator_``, ``classes_`` and, where they are known, ``n_features_in_`` and
+    ``feature_names_in_`` of the wrapper.
+
+    Parameters
+    ----------
+    owner : estimator
+        The wrapper, with the classifier as ``estimator``.
+    samples : Samples
+    rng : RandomState
+        The source of seeds for random states that have none.
+    metadata : dict, default=None
+        What the classifier gets in ``fit``, by name.
+    task : CallbackContext, default=None
+        The task of the wrapper's fit.
+
+    Returns
+    -------
+    ndarray of int of shape (n,)
+        The position of each label in ``classes_``.
+
+    Raises
+    ------
+    ValueError
+        If y holds a label that a frozen classifier does not know.
+    """
+    fitted = owner.estimator
+    if isinstance(fitted, FrozenEstimator):
+        check_is_fitted(fitted)
+    else:
+        fitted = seeded_clone(fitted, rng)
+        _fit(fitted, samples.X, samples.y, metadata, owner, task, "fit on all samples")
+    return take_fitted(owner, fitted, samples.y)
+
+
+def take_fitted(owner, fitted, y):
+    """Make a fitted classifier that of a wrapper; return the positions of labels."""
+    target = class_positions(y, fitted.classes_)
+    owner.estimator_ = fitted
+    owner.classes_ = fitted.classes_
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(fitted, name) and not hasattr(owner, name):
+            setattr(owner, name, getattr(fitted, name))
+    return target
+
+
+def fit_and_hold_out(
+    owner, samples, *, cv: Any, rng, metadata=None, task=None, shortened=None, fitted=None
+):
+    """Fit the classifier of a wrapper, and return probabilities of samples that were held out.
+
+    Sets the attributes that `fit_on_all` sets.
+
+    Parameters
+    ----------
+    owner : estimator
+        The wrapper, with the classifier as ``estimator``.
+    samples : Samples
+    cv : float, int, splitter or iterable
+        A fraction: these samples are held out, and the classifier is fitted on the others, once. A
+        number of folds, a splitter of scikit-learn or pairs of positions: a classifier is fitted
+        for each fold, and the final one on all samples. With a `FrozenEstimator` all samples are
+        held out, and `cv` is not read.
+    rng : RandomState
+        The source of the folds, and of seeds for random states that have none.
+    metadata : dict, default=None
+        What the classifier gets in ``fit``, by name.
+    task : CallbackContext, default=None
+        The task of the wrapper's fit.
+    shortened : callable, default=None
+        ``shortened(estimator, n_samples, n_train)`` returns the classifier for a training part.
+    fitted : classifier, default=None
+        The final classifier, where it has been fitted on all samples before.
+
+    Returns
+    -------
+    HeldOut
+
+    Raises
+    ------
+    ValueError
+        If the samples cannot be divided, or y holds a label that a frozen classifier does not know.
+    """
+    X, y, n_samples = samples.X, samples.y, len(samples.y)
+    if isinstance(owner.estimator, FrozenEstimator) and fitted is None:
+        target = fit_on_all(owner, samples, rng=rng)
+        log_proba = log_probabilities(owner.estimator_, X)
+        everything = np.arange(n_samples)
+        return HeldOut(log_proba, target, everything, np.zeros(n_samples, dtype=np.intp), True)
+    estimator = _without_frozen(owner.estimator)
+    splits = _splits(samples, cv, rng)
+    is_single = isinstance(cv, float)
+    estimator = seeded_clone(estimator, rng)
+    classes = np.unique(y)
+    found: Any = []
+    for train, held in splits:
+        part = clone(estimator)
+        if shortened is not None:
+            part = shortened(part, n_samples, len(train))
+        rows = safe_indexing(X, train)
+        own = {name: safe_indexing(value, train) for name, value in (metadata or {}).items()}
+        _fit(part, rows, y[train], own, owner, task, "fit on a part")
+        found.append(log_probabilities(part, safe_indexing(X, held), classes))
+    if is_single:
+        fitted = part
+    elif fitted is None:
+        fitted = estimator
+        _fit(fitted, X, y, metadata, owner, task, "fit on all samples")
+    target = take_fitted(owner, fitted, y)
+    rows = np.concatenate([held for _, held in splits])
+    folds = np.repeat(np.arange(len(splits)), [len(held) for _, held in splits])
+    return HeldOut(np.concatenate(found), target[rows], rows, folds, is_single)
+
+
+def n_fits(owner, cv: Any):
+    """Return the largest number of fits of `fit_and_hold_out`."""
+    if isinstance(owner.estimator, FrozenEstimator):
+        return 0
+    if isinstance(cv, Integral | float):
+        return int(cv) + 1
+    n_splits = getattr(cv, "get_n_splits", None)
+    return 1 + (n_splits() if n_splits is not None else len(cv))
+
+
+def _splits(samples, cv: Any, rng) -> Any:
+    """Return pairs of positions: to train on, and to hold out."""
+    seed = int(rng.randint(np.iinfo(np.int32).max))
+    n_samples = len(samples.y)
+    if isinstance(cv, Integral):
+        return folds_of(samples.y, samples.groups, cv, seed)
+    if isinstance(cv, float):
+        classes, target = np.unique(samples.y, return_inverse=True)
+        numbers = np.arange(n_samples) if samples.groups is None else samples.groups
+        # Images that a sampler made know their parents; other samples are told apart by position.
+        each = samples.images
+        if each is None:
+            each = np.arange(n_samples).reshape(-1, 1, 1, 1)
+        held_out = hold_out(
+            each,
+            target,
+            fraction=cv,
+            rng=np.random.RandomState(seed),
+            groups=numbers,
+            classes=classes,
+        )
+        return [held_out]
+    splits = cv
+    if hasattr(cv, "split"):
+        splits = cv.split(np.empty((n_samples, 1)), samples.y, samples.groups)
+    splits = [(np.asarray(train), np.asarray(held)) for train, held in splits]
+    if not splits:
+        raise ValueError("`cv` gives no split. Give a splitter, or pairs of positions.")
+    return [
+        tuple(np.flatnonzero(part) if part.dtype == bool else part for part in pair)
+        for pair in splits
+    ]
+
+
+def _fit(estimator, X, y, metadata, owner, task, name):
+    given = metadata or {}
+    if task is None:
+        estimator.fit(X, y, **given)
+        return
+    with part_of_fit(task, name, owner, estimator, X=X, y=y):
+        estimator.fit(X, y, **given)
