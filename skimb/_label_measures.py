@@ -1,9 +1,9 @@
-"""Measures of predicted labels: by name from counts, and by a scorer of the user's own."""
+"""Measures of predictions: by name from counts, and by a scorer of the user's own."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-__all__ = ["MEASURES", "reads_labels", "score_labels"]
+__all__ = ["MEASURES", "reads_labels", "score_labels", "score_probabilities"]
 
 
 def _f1(hits, predicted, support):
@@ -44,6 +44,27 @@ class _Known(ClassifierMixin, BaseEstimator):
         return self.predicted
 
 
+class _KnownProbabilities(_Known):
+    """A classifier whose class probabilities are given, as logarithms."""
+
+    def __init__(self, log_proba, classes):
+        self.log_proba = log_proba
+        super().__init__(classes[log_proba.argmax(axis=1)], classes)
+
+    def predict_log_proba(self, X):
+        """Return the log-probabilities."""
+        return self.log_proba
+
+    def predict_proba(self, X):
+        """Return the probabilities."""
+        return np.exp(self.log_proba)
+
+    def decision_function(self, X):
+        """Return the log-probabilities; for two classes their difference."""
+        several = len(self.classes_) > 2
+        return self.log_proba if several else self.log_proba[:, 1] - self.log_proba[:, 0]
+
+
 def score_labels(scorer, predicted, y, classes):
     """Return the score of predicted labels.
 
@@ -61,6 +82,28 @@ def score_labels(scorer, predicted, y, classes):
     float
     """
     return float(scorer(_Known(predicted, classes), np.empty((len(y), 1)), y))
+
+
+def score_probabilities(scorer, log_proba, y, classes):
+    """Return the score of class probabilities.
+
+    Parameters
+    ----------
+    scorer : callable
+        ``scorer(estimator, X, y)``.
+    log_proba : ndarray of shape (n, n_classes)
+        Log-probabilities.
+    y : ndarray of shape (n,)
+        True labels.
+    classes : ndarray of shape (n_classes,)
+        All labels, in the order of the columns.
+
+    Returns
+    -------
+    float
+    """
+    known = _KnownProbabilities(log_proba, classes)
+    return float(scorer(known, np.empty((len(y), 1)), y))
 
 
 def reads_labels(scorer, y):

@@ -35,6 +35,10 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     #: The classifier uses them; the wrapper itself does so only if it says so.
     __metadata_request__fit = {"sample_weight": UNUSED}
 
+    def _wrapped(self) -> Any:
+        """Return the classifier that is wrapped; a subclass may have one for ``estimator=None``."""
+        return self.estimator
+
     def decision_rule(self) -> DecisionRule:
         """Return what is done with the probabilities of the wrapped classifier, as numbers.
 
@@ -70,7 +74,7 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         -------
         MetadataRouter
         """
-        estimator = self.estimator
+        estimator = self._wrapped()
         is_frozen = isinstance(estimator, FrozenEstimator)
         return router_of(self, estimator.estimator if is_frozen else estimator)
 
@@ -141,7 +145,7 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        inner = get_tags(self.estimator)
+        inner = get_tags(self._wrapped())
         tags.input_tags = inner.input_tags
         tags.classifier_tags = inner.classifier_tags or tags.classifier_tags
         return tags

@@ -126,11 +126,12 @@ def read_samples(owner, X, y, groups=None):
     ValueError
         If lengths differ, y holds no labels or a single one, or groups are missing.
     """
-    reader = _read_by(owner.estimator)
+    wrapped = owner._wrapped()
+    reader = _read_by(wrapped)
     images = None
     if not isinstance(reader, str) and reader is not None and takes_images(reader):
         X = view_of(unpacked(X), channels=getattr(reader, "channels", None))
-        if reader is _without_frozen(owner.estimator):
+        if reader is _without_frozen(wrapped):
             images, y = fit_images(
                 owner,
                 X,
@@ -152,7 +153,7 @@ def read_samples(owner, X, y, groups=None):
     y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
     check_classification_targets(y)
     X, y = indexable(X, y)
-    if len(np.unique(y)) < 2 and not isinstance(owner.estimator, FrozenEstimator):
+    if len(np.unique(y)) < 2 and not isinstance(wrapped, FrozenEstimator):
         raise ValueError(
             f"{type(owner).__name__} needs at least two classes, but y holds one class only: "
             f"{shown(np.unique(y))}."
@@ -263,7 +264,7 @@ def fit_on_all(owner, samples, *, rng, metadata=None, task=None):
     ValueError
         If y holds a label that a frozen classifier does not know.
     """
-    fitted = owner.estimator
+    fitted = owner._wrapped()
     if isinstance(fitted, FrozenEstimator):
         check_is_fitted(fitted)
     else:
@@ -321,12 +322,13 @@ def fit_and_hold_out(
         If the samples cannot be divided, or y holds a label that a frozen classifier does not know.
     """
     X, y, n_samples = samples.X, samples.y, len(samples.y)
-    if isinstance(owner.estimator, FrozenEstimator) and fitted is None:
+    wrapped = owner._wrapped()
+    if isinstance(wrapped, FrozenEstimator) and fitted is None:
         target = fit_on_all(owner, samples, rng=rng)
         log_proba = log_probabilities(owner.estimator_, X)
         everything = np.arange(n_samples)
         return HeldOut(log_proba, target, everything, np.zeros(n_samples, dtype=np.intp), True)
-    estimator = _without_frozen(owner.estimator)
+    estimator = _without_frozen(wrapped)
     splits = _splits(samples, cv, rng)
     is_single = isinstance(cv, float)
     estimator = seeded_clone(estimator, rng)
@@ -353,7 +355,7 @@ def fit_and_hold_out(
 
 def n_fits(owner, cv: Any):
     """Return the largest number of fits of `fit_and_hold_out`."""
-    if isinstance(owner.estimator, FrozenEstimator):
+    if isinstance(owner._wrapped(), FrozenEstimator):
         return 0
     if isinstance(cv, Integral | float):
         return int(cv) + 1

@@ -4,154 +4,47 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.callback import CallbackSupportMixin
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import get_scorer
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, indexable
-from sklearn.utils.metadata_routing import UNUSED
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skimb._callback_tasks import begin_fit, part_of_fit
 from skimb._decision_rule import DecisionRule
-from skimb._groups import checked_groups, held_out_folds
-from skimb._images import checked_once, fit_images
-from skimb._label_measures import MEASURES, reads_labels, score_labels
-from skimb._params import HasMethods, Interval, check_handed_in, fit_context, safe_indexing
-from skimb._reading import view_of
-from skimb._routing import metadata_of_estimator, requesting, router_of, routes
-from skimb._sub_estimators import seeded_clone
-from skimb._unpacking import unpacked
+from skimb._label_measures import MEASURES, reads_labels
+from skimb._messages import shown
+from skimb._params import HasMethods, Interval, StrOptions, fit_context
+from skimb._routing import metadata_of_estimator, requesting, routes
+from skimb._sub_estimators import takes_images
+from skimb.model_selection._classifier_wrapper import ClassifierWrapper
+from skimb.model_selection._held_out_predictions import (
+    fit_and_hold_out,
+    folds_of,
+    n_fits,
+    read_samples,
+)
+from skimb.model_selection._offset_search import can_change, shrink_offsets, tune_offsets
 from skimb.neural_network import CNNClassifier, training_length
 
-__all__ = [
-    "TunedOffsetsClassifierCV",
-    "tune_offsets",
-]
+__all__ = ["TunedOffsetsClassifierCV"]
 
-#: The most offsets that are tried in a turn of a class; the second where each calls a scorer.
-MOST_CANDIDATES, MOST_CALLS = 400, 100
-#: The most turns of each class.
-N_ROUNDS = 5
-#: Samples up to which held-out log-probabilities are repeated, each time with other noise.
-MOST_NOISY = 50_000
-#: Margins, and values of a measure, that differ by less count as equal.
-SAME = 1e-9
+#: Samples up to which held-out log-probabilities are repeated, each time with other noise; the
+#: second where their spread is computed.
+MOST_NOISY, MOST_NOISY_OF_SPREAD = 50_000, 10_000
+#: Folds where `cv` is None: of classifiers of images, and of others.
+FOLDS_OF_IMAGES, FOLDS = 2, 5
 
 
-def tune_offsets(log_proba, y, classes, scoring="f1_macro"):
-    """Choose an offset for each class by coordinate ascent.
+class TunedOffsetsClassifierCV(ClassifierWrapper):
+    """Tune the decisions of a classifier for a measure, by one offset for each class.
 
-    Each class has its turn while the offsets of all others stay fixed. It tries the offsets at
-    which one more of its own samples is found: quantiles of all samples would be too coarse for a
-    minority class.
-
-    Parameters
-    ----------
-    log_proba : ndarray of shape (n, n_classes)
-        Log-probabilities of samples that the network was not trained on.
-    y : ndarray of shape (n,)
-        Their labels.
-    classes : ndarray of shape (n_classes,)
-        Labels in the order of the columns, sorted.
-    scoring : {"f1_minority", "f1_macro", "balanced_accuracy"} or scorer, default="f1_macro"
-        The measure to maximise. A scorer must use predicted labels only.
-
-    Returns
-    -------
-    ndarray of shape (n_classes,)
-        Offsets of mean zero; all zero where no other offsets score better.
-    """
-    y = np.asarray(y)
-    target = np.searchsorted(classes, y)
-    n_classes = len(classes)
-    support = np.bincount(target, minlength=n_classes)
-    is_named = isinstance(scoring, str)
-    most = MOST_CANDIDATES if is_named else MOST_CALLS
-
-    def score(predicted):
-        if not is_named:
-            return score_labels(scoring, classes[predicted], y, classes)
-        hits = np.bincount(target[predicted == target], minlength=n_classes)
-        counts = hits[None], np.bincount(predicted, minlength=n_classes)[None]
-        return MEASURES[scoring](*counts, support)[0]
-
-    # Of two classes, only the difference of their offsets counts.
-    turns = range(n_classes) if n_classes > 2 else [int(support.argmin())]
-    offsets = np.zeros(n_classes)
-    best = start = score(log_proba.argmax(axis=1))
-    for _ in range(N_ROUNDS):
-        before = best
-        for k in turns:
-            shifted = log_proba + offsets
-            shifted[:, k] = -np.inf
-            rival = shifted.argmax(axis=1)
-            # The offset from which a sample is called class k.
-            margins = shifted.max(axis=1) - log_proba[:, k]
-            candidates = _candidates(margins, margins[target == k], most)
-            if is_named:
-                counts = _counts(candidates, margins, rival, target, k, n_classes)
-                values = MEASURES[scoring](*counts, support)
-            else:
-                values = np.array(
-                    [score(np.where(margins <= candidate, k, rival)) for candidate in candidates]
-                )
-            highest = values.max()
-            if highest > best + SAME:
-                ties = candidates[values > highest - SAME]
-                best, offsets[k] = highest, ties[np.abs(ties - offsets[k]).argmin()]
-        if best <= before:
-            break
-    offsets -= offsets.mean()
-    # Score the predictions themselves: sums of floats differ from the margins in the last bits.
-    return offsets if score((log_proba + offsets).argmax(axis=1)) > start else np.zeros(n_classes)
-
-
-def _candidates(margins, own, most):
-    """Return offsets to try: halfway from each own margin to the next, and to the next own one."""
-    levels = np.unique(margins)
-    levels = levels[np.diff(levels, prepend=-np.inf) > SAME]
-    own = np.unique(own)
-    if len(own) > most // 2:
-        # Evenly by rank, with both ends.
-        own = own[np.linspace(0, len(own) - 1, most // 2).round().astype(int)]
-    ends = np.array([levels[0] - 1, levels[-1] + 1])
-    place = np.searchsorted(levels, own + SAME, side="right")
-    following = np.append(levels, ends[1])[place]
-    return np.unique(np.concatenate([ends, (own + following) / 2, (own[1:] + own[:-1]) / 2]))
-
-
-def _counts(candidates, margins, rival, target, k, n_classes):
-    """Return the hits and the predictions of each class at each candidate, by cumulative sums."""
-    n = len(candidates)
-    # The first candidate that calls a sample class k.
-    place = np.searchsorted(candidates, margins)
-
-    def table(column, chosen):
-        cells = np.bincount(
-            place[chosen] * n_classes + column[chosen], minlength=(n + 1) * n_classes
-        ).reshape(n + 1, n_classes)
-        return cells.cumsum(axis=0)[:n]
-
-    everything = np.ones(len(target), dtype=bool)
-    by_rival = np.bincount(rival, minlength=n_classes)
-    is_hit = rival == target
-    predicted = by_rival - table(rival, everything)
-    predicted[:, k] = table(np.full_like(target, k), everything)[:, k]
-    hits = np.bincount(rival[is_hit], minlength=n_classes) - table(rival, is_hit)
-    hits[:, k] = table(target, target == k)[:, k]
-    return hits, predicted
-
-
-class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
-    """Tune the decisions of a network for a measure, by one offset for each class.
-
-    A network decides for the most probable class. For a measure other than accuracy (F1 of the
+    A classifier decides for the most probable class. For a measure other than accuracy (F1 of the
     minority class, macro F1), other decisions are better. They are found after the training, by
-    offsets that are added to the log-probabilities. For two classes this is a decision threshold.
+    offsets that are added to the log-probabilities. For two classes this is a decision threshold,
+    as scikit-learn's `TunedThresholdClassifierCV` finds it; offsets are for any number of classes.
 
-    The offsets are chosen on samples that a network was not trained on. The training part is
+    The offsets are chosen on samples that a classifier was not trained on. Those of a network are
     halved, and each half is classified by a network that was trained on the other one, for half
     the gradient steps: both together cost as much as the network itself. Heads refitted on the
     embeddings of one network would cost less, but that network has memorised all samples, and
@@ -159,23 +52,28 @@ class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstima
 
     Parameters
     ----------
-    estimator : CNNClassifier, FrozenEstimator or None, default=None
-        The network. None: ``CNNClassifier()``. A fitted network wrapped in
-        `sklearn.frozen.FrozenEstimator` is used as it is; only the networks that the offsets are
-        chosen with are trained.
+    estimator : classifier, FrozenEstimator or None, default=None
+        A classifier with ``predict_proba``, or a Pipeline that ends in one. None:
+        ``CNNClassifier()``. A fitted classifier wrapped in `sklearn.frozen.FrozenEstimator` is used
+        as it is: then the samples of `fit` must be ones that it was not trained on.
     scoring : str, scorer or None, default=None
         The measure to maximise: ``"f1_minority"``, ``"f1_macro"``, ``"balanced_accuracy"``, or a
-        scorer of predicted labels. None: ``"f1_minority"`` for two classes, ``"f1_macro"`` for
-        more.
-    cv : int, default=2
-        The number of parts of the training data. Each part is held out once.
-    smoothing : float, default=1.0
-        Standard deviation of noise that is added to the held-out log-probabilities. The final
-        network differs from the networks that the offsets are chosen with, so offsets that depend
-        on a single sample of a minority class do not suit it. 0: no noise.
+        scorer that reads predictions alone. One that needs probabilities gets those after the
+        offsets; where no offset can change its value, as with ``"roc_auc"`` of two classes, it is
+        refused. None: ``"f1_minority"`` for two classes, ``"f1_macro"`` for more.
+    cv : float, int, splitter, iterable or None, default=None
+        The samples that the offsets are chosen on. None: all samples with a `FrozenEstimator`, two
+        folds for a classifier of images, five folds for others. A number of folds, a splitter of
+        scikit-learn, or pairs of positions: each fold is classified by a classifier that was
+        trained on the others, and the final one is trained on all samples. A fraction: these
+        samples are held out, and the classifier is trained on the others, once.
+    smoothing : "auto" or float, default="auto"
+        Standard deviation of noise that is added to the held-out log-probabilities. ``"auto"``: 1
+        for classifiers of images that are trained on folds. Such a network differs from the final
+        one, so offsets that depend on a single sample of a minority class do not suit it. For
+        others 0, which is no noise.
     random_state : int, RandomState instance or None, default=None
-        Drives the folds and the noise, and also the network where `estimator` has no
-        `random_state`.
+        Drives the folds and the noise, and also the classifier where it has no `random_state`.
 
     Attributes
     ----------
@@ -183,8 +81,22 @@ class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstima
         Labels.
     offsets_ : ndarray of shape (n_classes,)
         The offsets that are added to the log-probabilities; their mean is zero.
-    estimator_ : CNNClassifier
-        The final network, trained on all samples.
+    offsets_spread_ : ndarray of shape (n_classes,)
+        The standard error of each offset, by the jackknife over folds: the offsets are tuned again
+        without each fold in turn. NaN for a class without held-out samples, and where the samples
+        cannot be divided into folds. The true best offset may well be two of these away.
+    n_held_out_ : ndarray of shape (n_classes,)
+        The number of held-out samples of each class.
+    estimator_ : classifier
+        The final classifier.
+
+    Notes
+    -----
+    The offset of a class of fewer than ten held-out samples is moved towards the mean of the
+    offsets, the more so the larger its standard error is in comparison with its distance from that
+    mean: the distance :math:`d` is multiplied by :math:`d^2 / (d^2 + s^2 / n)`, where s is the
+    standard deviation of the margins within classes. A class without held-out samples keeps an
+    offset of zero.
 
     Examples
     --------
@@ -195,43 +107,66 @@ class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstima
     >>> clf = TunedOffsetsClassifierCV(CNNClassifier(max_epochs=3), random_state=0).fit(X, y)
     >>> clf.offsets_.shape
     (2,)
+
+    Any classifier will do:
+
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> flat = X.reshape(len(X), -1)
+    >>> clf = TunedOffsetsClassifierCV(GaussianNB(), scoring="balanced_accuracy", random_state=0)
+    >>> clf.fit(flat, y).n_held_out_
+    array([1616,   81])
     """
 
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict_log_proba"]), None],
+        "estimator": [
+            HasMethods(["fit", "predict_proba"]),
+            HasMethods(["fit", "predict_log_proba"]),
+            None,
+        ],
         "scoring": [str, callable, None],
-        "cv": [Interval(Integral, 2, None, closed="left")],
-        "smoothing": [Interval(Real, 0, None, closed="left")],
+        "cv": [
+            Interval(Integral, 2, None, closed="left"),
+            Interval(Real, 0, 1, closed="neither"),
+            HasMethods(["split"]),
+            "array-like",
+            None,
+        ],
+        "smoothing": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator=None, *, scoring=None, cv=2, smoothing=1.0, random_state=None):
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        scoring: Any = None,
+        cv: Any = None,
+        smoothing: Any = "auto",
+        random_state=None,
+    ):
         self.estimator = estimator
         self.scoring = scoring
         self.cv = cv
         self.smoothing = smoothing
         self.random_state = random_state
 
-    #: The networks use them; the measure counts each sample once.
-    __metadata_request__fit = {"sample_weight": UNUSED}
-
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, groups=None, sample_weight=None, **metadata):
-        """Choose the offsets, and train the network on all samples.
+        """Choose the offsets, and train the classifier on all samples.
 
         Parameters
         ----------
-        X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
-            Images.
+        X : array-like of n samples
+            Images in any form, or whatever the classifier reads.
         y : array-like of shape (n,)
             Labels.
         groups : array-like of shape (n,), default=None
             Samples of one group stay on one side of each split; so do images that are equal byte
-            for byte. With metadata routing, the networks get them too, if `estimator` requests
+            for byte. With metadata routing, the classifiers get them too, if `estimator` requests
             them.
         sample_weight : array-like of shape (n,), default=None
-            Weights with which the networks are trained. The measure counts each sample once. With
-            metadata routing, the networks get them if `estimator` requests them.
+            Weights with which the classifiers are trained. The measure counts each sample once.
+            With metadata routing, the classifiers get them if `estimator` requests them.
         **metadata
             With metadata routing, metadata under the names that `estimator` requests, as in
             ``estimator.set_fit_request(sample_weight="weight")``.
@@ -243,95 +178,149 @@ class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstima
         Raises
         ------
         ValueError
-            If a class or its groups cannot be divided into the folds, or `scoring` needs more than
-            predicted labels.
+            If fewer than two classes can be held out, the groups cannot be divided into the folds,
+            or no offset can change the value of `scoring`.
         """
-        self.__dict__.pop("offsets_", None)
-        check_handed_in(self)
+        return self._fit(X, y, groups, sample_weight, metadata)
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def tune_fitted(self, fitted, X, y, groups=None, sample_weight=None):
+        """Choose the offsets for a classifier that was trained on these very samples before.
+
+        It becomes ``estimator_`` and is not trained again; classifiers like `estimator` are trained
+        on parts of the samples, as in `fit`. The result is that of `fit` where `fitted` is what
+        `fit` would have trained.
+
+        Parameters
+        ----------
+        fitted : classifier
+            Fitted on X and y.
+        X, y, groups, sample_weight
+            As in `fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            As `fit`, or if `cv` is a fraction or `estimator` a `FrozenEstimator`: both train
+            nothing on parts.
+
+        Examples
+        --------
+        >>> from sklearn.naive_bayes import GaussianNB
+        >>> from skimb.datasets import load_imbalanced_digits
+        >>> from skimb.model_selection import TunedOffsetsClassifierCV
+        >>> X, y = load_imbalanced_digits(return_X_y=True)
+        >>> X = X.reshape(len(X), -1)
+        >>> fitted = GaussianNB().fit(X, y)
+        >>> clf = TunedOffsetsClassifierCV(GaussianNB(), random_state=0)
+        >>> clf.tune_fitted(fitted, X, y).estimator_ is fitted
+        True
+        """
+        if isinstance(self.cv, float) or isinstance(self.estimator, FrozenEstimator):
+            raise ValueError(
+                "`tune_fitted` trains classifiers on parts of the samples, for which neither a "
+                "fraction as `cv` nor a FrozenEstimator as `estimator` will do. Give a number of "
+                "folds, and the classifier itself."
+            )
+        check_is_fitted(fitted)
+        return self._fit(X, y, groups, sample_weight, {}, fitted)
+
+    def _fit(self, X, y, groups, sample_weight, metadata, fitted=None):
+        self._begin()
         rng = check_random_state(self.random_state)
-        network = self._network()
-        is_frozen = isinstance(network, FrozenEstimator)
-        of_networks = self._of_networks(groups, sample_weight, metadata)
-        settings = network.estimator if is_frozen else network
-        X = view_of(unpacked(X), channels=getattr(settings, "channels", None))
-        X, *values = indexable(X, *of_networks.values())
-        of_networks = dict(zip(of_networks, values, strict=True))
-        images, y = fit_images(
+        wrapped = self._wrapped()
+        samples = read_samples(self, X, y, groups)
+        given: dict = {"sample_weight": sample_weight}
+        if routes():
+            given["groups"] = groups
+        own = metadata_of_estimator(self, given, metadata)
+        _, *values = indexable(samples.X, *own.values())
+        own = dict(zip(own, values, strict=True))
+        is_frozen = isinstance(wrapped, FrozenEstimator)
+        classes = wrapped.classes_ if is_frozen else np.unique(samples.y)
+        scoring = self._scoring(samples.y, classes)
+        is_network = takes_images(_last_step(wrapped))
+        cv = self.cv
+        if cv is None:
+            cv = FOLDS_OF_IMAGES if is_network else FOLDS
+        if isinstance(cv, Integral) and not is_frozen:
+            _check_divisible(samples.y, samples.groups)
+        task = self._begin_task(samples, n_fits(self, cv) - (fitted is not None))
+        held = fit_and_hold_out(
             self,
-            X,
-            y,
-            image_shape=getattr(settings, "image_shape", None),
-            channels=getattr(settings, "channels", None),
-            image_column=getattr(settings, "image_column", None),
+            samples,
+            cv=cv,
+            rng=rng,
+            metadata=own,
+            task=task,
+            # The one that a fraction is held out from is the final one.
+            shortened=None if isinstance(cv, float) else _for_part,
+            fitted=fitted,
         )
-        check_classification_targets(y)
-        X = checked_once(X, images)
-        scoring = self._scoring(y)
-        # Equal images stay together, whatever the other columns of a frame.
-        numbers = checked_groups(images, groups)
-        seed = int(rng.randint(np.iinfo(np.int32).max))
-        folds = held_out_folds(y, numbers, seed, n_folds=self.cv)
-        network = network.estimator if is_frozen else seeded_clone(network, rng)
-        log_proba = np.empty((len(y), len(np.unique(y))))
-        folds = list(folds)
-        task = begin_fit(self, X, y, n_tasks=len(folds) + (not is_frozen))
-        for train, test in folds:
-            part, rows = _for_part(network, len(y), len(train)), safe_indexing(X, train)
-            with part_of_fit(task, "fit on a part", self, part, X=rows, y=y[train]):
-                own = {name: safe_indexing(value, train) for name, value in of_networks.items()}
-                part.fit(rows, y[train], **own)
-            log_proba[test] = part.predict_log_proba(safe_indexing(X, test))
-        if not is_frozen:
-            with part_of_fit(task, "fit on all samples", self, network, X=X, y=y):
-                network.fit(X, y, **of_networks)
-        self.estimator_ = network
-        self.classes_ = self.estimator_.classes_
-        if self.smoothing > 0:
-            n_copies = int(np.clip(MOST_NOISY // len(y), 1, 20))
-            log_proba = np.tile(log_proba, (n_copies, 1))
-            log_proba += self.smoothing * rng.standard_normal(log_proba.shape)
-            y = np.tile(y, n_copies)
-        self.offsets_ = tune_offsets(log_proba, y, self.classes_, scoring)
+        # In the order of the samples, whatever the folds.
+        order = np.argsort(held.rows, kind="stable")
+        log_proba, target, folds = held.log_proba[order], held.target[order], held.folds[order]
+        self.n_held_out_ = np.bincount(target, minlength=len(self.classes_))
+        if (self.n_held_out_ > 0).sum() < 2:
+            raise ValueError(
+                "Offsets are chosen on held-out samples of two classes or more, but these are all "
+                f"of class {shown(self.classes_[self.n_held_out_ > 0])}. Give other samples, or "
+                "another `cv`."
+            )
+        smoothing = self.smoothing
+        if smoothing == "auto":
+            smoothing = 1.0 if is_network and not held.is_exact else 0.0
+        n_copies, noisy = 1, log_proba
+        if smoothing > 0:
+            n_copies = int(np.clip(MOST_NOISY // len(target), 1, 20))
+            noisy = np.tile(log_proba, (n_copies, 1))
+            noisy += smoothing * rng.standard_normal(noisy.shape)
+
+        def tuned(copies, rows):
+            """Return offsets that are tuned on some of the held-out samples."""
+            chosen = np.tile(rows, copies)
+            labels = self.classes_[np.tile(target, copies)[chosen]]
+            return tune_offsets(noisy[: len(chosen)][chosen], labels, self.classes_, scoring)
+
+        every = np.ones(len(target), dtype=bool)
+        offsets = tuned(n_copies, every)
+        self.offsets_ = shrink_offsets(offsets, log_proba, target)
+        if held.is_exact:
+            folds = _parts(samples, held.rows[order], rng)
+        n_copies = int(np.clip(MOST_NOISY_OF_SPREAD // len(target), 1, n_copies))
+        left = [
+            shrink_offsets(tuned(n_copies, folds != fold), log_proba, target)
+            for fold in np.unique(folds[folds >= 0])
+        ]
+        self.offsets_spread_ = np.full(len(self.classes_), np.nan)
+        if len(left) > 1:
+            spread = np.sqrt((len(left) - 1) * np.var(left, axis=0))
+            self.offsets_spread_ = np.where(self.n_held_out_ > 0, spread, np.nan)
         task.call_on_fit_task_end(estimator=self)
         return self
 
-    def _network(self) -> Any:
+    def _wrapped(self) -> Any:
         if self.estimator is None:
             return requesting(CNNClassifier(), "sample_weight", "groups")
         return self.estimator
 
-    def _of_networks(self, groups, sample_weight, metadata):
-        """Return the metadata with which the networks are trained."""
-        given = {"sample_weight": sample_weight}
-        if routes():
-            given["groups"] = groups
-        return metadata_of_estimator(self, given, metadata)
-
-    def get_metadata_routing(self):
-        """Return which metadata the networks request; groups also choose the parts.
-
-        For a network in a `FrozenEstimator`, the requests of the network itself count, because
-        networks like it are trained.
-
-        Returns
-        -------
-        MetadataRouter
-        """
-        network = self._network()
-        is_frozen = isinstance(network, FrozenEstimator)
-        return router_of(self, network.estimator if is_frozen else network)
-
-    def _scoring(self, y):
+    def _scoring(self, y, classes) -> Any:
         """Return the measure to maximise: its name, or a scorer."""
         if self.scoring is None:
-            return "f1_minority" if len(np.unique(y)) == 2 else "f1_macro"
+            return "f1_minority" if len(classes) == 2 else "f1_macro"
         if isinstance(self.scoring, str) and self.scoring in MEASURES:
             return self.scoring
         scorer = get_scorer(self.scoring)
-        if not reads_labels(scorer, y):
+        if not reads_labels(scorer, y) and not can_change(scorer, y, classes):
             raise ValueError(
-                "`scoring` must use predicted labels only, because offsets change these. Got "
-                f"{self.scoring!r}. Give one of {list(MEASURES)}, or a scorer of predicted labels."
+                f"No offset changes the value of `scoring`, {self.scoring!r}: it reads the order "
+                "of the samples by their probabilities, which stays as it is. Give one of "
+                f"{list(MEASURES)}, or a scorer of predicted labels or of the probabilities "
+                "themselves, such as 'neg_log_loss'."
             )
         return scorer
 
@@ -345,72 +334,42 @@ class TunedOffsetsClassifierCV(CallbackSupportMixin, ClassifierMixin, BaseEstima
         check_is_fitted(self)
         return DecisionRule(log_offsets=self.offsets_)
 
-    def predict_log_proba(self, X):
-        """Return the log-probabilities after the offsets.
-
-        Parameters
-        ----------
-        X : array-like
-            Images of the shape that `fit` saw.
-
-        Returns
-        -------
-        ndarray of shape (n, n_classes)
-        """
-        check_is_fitted(self)
-        return self.decision_rule().log_probabilities(self.estimator_.predict_log_proba(X))
-
-    def predict_proba(self, X):
-        """Return the probabilities after the offsets.
-
-        Parameters
-        ----------
-        X : array-like
-            Images of the shape that `fit` saw.
-
-        Returns
-        -------
-        ndarray of shape (n, n_classes)
-        """
-        return np.exp(self.predict_log_proba(X))
-
-    def decision_function(self, X):
-        """Return log-probabilities; for two classes their difference.
-
-        Parameters
-        ----------
-        X : array-like
-            Images of the shape that `fit` saw.
-
-        Returns
-        -------
-        ndarray of shape (n, n_classes), or (n,) for two classes
-        """
-        log_proba = self.predict_log_proba(X)
-        return log_proba[:, 1] - log_proba[:, 0] if len(self.classes_) == 2 else log_proba
-
-    def predict(self, X):
-        """Return the most probable labels after the offsets.
-
-        Parameters
-        ----------
-        X : array-like
-            Images of the shape that `fit` saw.
-
-        Returns
-        -------
-        ndarray of shape (n,)
-        """
-        log_proba = self.predict_log_proba(X)
-        return self.classes_[log_proba.argmax(axis=1)]
-
     def __sklearn_is_fitted__(self):
         return hasattr(self, "offsets_")
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        return tags
+
+def _last_step(estimator):
+    while isinstance(estimator, Pipeline | FrozenEstimator):
+        estimator = (
+            estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator.estimator
+        )
+    return estimator
+
+
+def _check_divisible(y, groups):
+    """Refuse, before any training, samples of which fewer than two classes can be held out."""
+    numbers = np.arange(len(y)) if groups is None else groups
+    labels = np.unique(y)
+    n_groups = np.array([len(np.unique(numbers[y == label])) for label in labels])
+    if (n_groups > 1).sum() < 2:
+        raise ValueError(
+            f"Class {shown(labels[n_groups.argmin()])} has a single sample or group (of n_samples="
+            f"{len(y)}), and offsets are chosen on held-out samples of two classes or more. Give "
+            "at least two samples or groups of every class."
+        )
+
+
+def _parts(samples, rows, rng):
+    """Return a number for each held-out sample, by which they are divided where no fold does it."""
+    groups = None if samples.groups is None else samples.groups[rows]
+    parts = np.full(len(rows), -1)
+    try:
+        splits = folds_of(samples.y[rows], groups, FOLDS, int(rng.randint(np.iinfo(np.int32).max)))
+    except ValueError:
+        return np.zeros(len(rows), dtype=np.intp)
+    for number, (_, held) in enumerate(splits):
+        parts[held] = number
+    return parts
 
 
 def _for_part(network, n_samples, n_train):

@@ -2,6 +2,7 @@
 
 import copy
 
+from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 
@@ -36,8 +37,8 @@ def _smote_embedding(network, X, y, groups, *, seed, scoring):
 
 def _threshold(network, X, y, groups, *, seed, scoring):
     """Move the decisions of the baseline's network, by networks of halves of the training part."""
-    tuned = TunedOffsetsClassifierCV(FrozenEstimator(network), scoring=scoring, random_state=seed)
-    return tuned.fit(X, y, groups=groups)
+    tuned = TunedOffsetsClassifierCV(clone(network), scoring=scoring, random_state=seed)
+    return tuned.tune_fitted(network, X, y, groups=groups)
 
 
 def _prior_shift(network, X, y, groups, *, seed, scoring):
