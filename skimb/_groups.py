@@ -253,7 +253,7 @@ def held_out_folds(y, groups, seed, *, n_folds=2):
         if splits is not None:
             return splits
     raise ValueError(
-        "Offsets (strategy 'threshold') are chosen on groups that are held out, with every class "
+        "Strategies 'threshold' and 'tuned_baseline' hold whole groups out, with every class "
         f"on both sides, and the groups of these {len(y)} samples cannot be divided so. Give more "
         "groups, use fewer folds, or leave the strategy out."
     )

@@ -1,13 +1,13 @@
 """The names of the built-in strategies, each with one line, for those who do not need torch."""
 
-__all__ = ["BASELINE", "CONSTANT", "REGRESSION_STRATEGIES", "STRATEGIES"]
+__all__ = ["BASELINE", "CONSTANT", "FURTHER_STRATEGIES", "REGRESSION_STRATEGIES", "STRATEGIES"]
 
 BASELINE = "none"
 
 #: The reference point that needs no network: whatever does not exceed it has learned nothing.
 CONSTANT = "constant"
 
-#: Every strategy for labels, in the order of reports, in one line.
+#: The strategies for labels that run where none are named, in the order of reports, in one line.
 STRATEGIES = {
     BASELINE: "the network on the data as they are",
     "class_weight": "errors weighted by inverse class counts",
@@ -21,6 +21,18 @@ STRATEGIES = {
     "prior_shift": "baseline; probabilities moved to a uniform class prior",
     "linear": "reference: one linear layer on the pixels, for as many steps",
     CONSTANT: "reference: the class prior for every image",
+}
+
+#: Strategies for labels that run only if they are named, in one line.
+FURTHER_STRATEGIES = {
+    "logit_adjusted": "logit-adjusted loss (balanced softmax)",
+    "decoupled": "baseline; last layer trained again on class-balanced batches",
+    "augment": "stronger augmentation for all classes: images turned, scaled, brightened",
+    "over_augmented": "changed copies of images of the minority classes",
+    "under_over": "all classes brought to a middle size: some dropped, some repeated",
+    "over_weighted": "minority classes repeated up to a middle size, errors weighted for the rest",
+    "mixup_logit_adjusted": "mixup, and logit-adjusted loss",
+    "tuned_baseline": "the baseline tuned on folds of the training part; it takes steps of its own",
 }
 
 #: Every strategy for a continuous target, in the order of reports, in one line.

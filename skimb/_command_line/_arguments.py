@@ -18,7 +18,12 @@ from skimb._command_line._argument_types import (
 )
 from skimb._command_line._streams import printable
 from skimb._quantities import MOST_LABELS
-from skimb._strategy_names import CONSTANT, REGRESSION_STRATEGIES, STRATEGIES
+from skimb._strategy_names import (
+    CONSTANT,
+    FURTHER_STRATEGIES,
+    REGRESSION_STRATEGIES,
+    STRATEGIES,
+)
 
 __all__ = ["build_parser"]
 
@@ -96,16 +101,20 @@ def _command(commands, name, summary, description, epilog=None):
 
 def _listed(*, has_constant):
     """Return the strategies, one a line with its description."""
-    width = max(map(len, [*STRATEGIES, *REGRESSION_STRATEGIES]))
+    every = (STRATEGIES, FURTHER_STRATEGIES, REGRESSION_STRATEGIES)
+    width = max(len(name) for strategies in every for name in strategies)
     parts = [
         "\n".join(
             f"  {name:<{width}}  {line}"
             for name, line in strategies.items()
             if has_constant or name != CONSTANT
         )
-        for strategies in (STRATEGIES, REGRESSION_STRATEGIES)
+        for strategies in every
     ]
-    return f"strategies for labels:\n{parts[0]}\n\nstrategies for numbers:\n{parts[1]}"
+    return (
+        f"strategies for labels:\n{parts[0]}\n\nfurther ones, which run only if they are named:\n"
+        f"{parts[1]}\n\nstrategies for numbers:\n{parts[2]}"
+    )
 
 
 def _compare(commands):

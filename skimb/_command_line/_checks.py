@@ -6,7 +6,12 @@ from pathlib import Path
 
 from skimb._command_line._streams import regular_file
 from skimb._files import identity, is_same, lies_in, why_not_writable
-from skimb._strategy_names import CONSTANT, REGRESSION_STRATEGIES, STRATEGIES
+from skimb._strategy_names import (
+    CONSTANT,
+    FURTHER_STRATEGIES,
+    REGRESSION_STRATEGIES,
+    STRATEGIES,
+)
 
 __all__ = ["check_arguments", "check_images", "reads_onnx", "reads_table"]
 
@@ -131,9 +136,9 @@ def _check_compare(parser, arguments):
 
 
 def _known_strategies(arguments):
-    known = list(STRATEGIES)
+    known = [*STRATEGIES, *FURTHER_STRATEGIES]
     if reads_table(arguments):
-        known += [name for name in REGRESSION_STRATEGIES if name not in STRATEGIES]
+        known += [name for name in REGRESSION_STRATEGIES if name not in known]
     return known
 
 

@@ -11,6 +11,7 @@ from skimb._engine._epoch_tasks import EpochTasks
 from skimb._engine._fit_key import digest_of
 from skimb._engine._image_data import Part, dataset_of, few_samples
 from skimb._engine._image_net import ImageClassifierNet, ImageNet, ImageRegressorNet
+from skimb._engine._jitter import Jitter
 from skimb._engine._length import TrainingLength, still_falls, training_length
 from skimb._engine._loss_watch import LossWatch
 from skimb._engine._mixing import CutMix, Mixup, Remix
@@ -46,6 +47,7 @@ __all__ = [
     "ImageClassifierNet",
     "ImageNet",
     "ImageRegressorNet",
+    "Jitter",
     "KeptOptimizer",
     "LossWatch",
     "Mixup",

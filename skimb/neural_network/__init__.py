@@ -1,6 +1,6 @@
 """Networks as scikit-learn estimators."""
 
-from skimb._engine import CutMix, FlipCrop, Mixup, Remix, training_length
+from skimb._engine import CutMix, FlipCrop, Jitter, Mixup, Remix, training_length
 from skimb._networks import VGG, CosineLinear, ResNet, SimpleCNN, pretrained
 from skimb.neural_network._batch_sampler import BalancedBatchSampler
 from skimb.neural_network._classifier import CNNClassifier
@@ -22,6 +22,7 @@ __all__ = [
     "DecoupledClassifier",
     "DeepSMOTE",
     "FlipCrop",
+    "Jitter",
     "Mixup",
     "Remix",
     "ResNet",

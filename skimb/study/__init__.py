@@ -2,9 +2,10 @@
 
 from skimb.study._augmentation import choose_augmentation
 from skimb.study._classification_comparison import Comparison
-from skimb.study._classification_strategies import STRATEGIES
+from skimb.study._classification_strategies import FURTHER_STRATEGIES, STRATEGIES
 from skimb.study._compare import compare
 from skimb.study._evaluation import ClassificationEvaluation
+from skimb.study._middle_sizes import down_to_middle, up_to_middle
 from skimb.study._regression_comparison import RegressionComparison
 from skimb.study._regression_evaluation import RegressionEvaluation
 from skimb.study._regression_strategies import REGRESSION_STRATEGIES
@@ -14,6 +15,7 @@ from skimb.study._strategy_estimator import fit_strategy, strategy_estimator
 from skimb.study._winner import winner_of
 
 __all__ = [
+    "FURTHER_STRATEGIES",
     "REGRESSION_STRATEGIES",
     "STRATEGIES",
     "ClassificationEvaluation",
@@ -23,8 +25,10 @@ __all__ = [
     "check_drawable",
     "choose_augmentation",
     "compare",
+    "down_to_middle",
     "fit_strategy",
     "hold_out_fifth",
     "strategy_estimator",
+    "up_to_middle",
     "winner_of",
 ]

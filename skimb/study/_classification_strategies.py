@@ -6,15 +6,36 @@ from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 
-from skimb._strategy_names import BASELINE, CONSTANT, STRATEGIES
-from skimb.losses import FocalLoss
+from skimb._strategy_names import BASELINE, CONSTANT, FURTHER_STRATEGIES, STRATEGIES
+from skimb.losses import FocalLoss, LogitAdjustedLoss
 from skimb.model_selection import TunedOffsetsClassifierCV
-from skimb.neural_network import DecoupledClassifier
-from skimb.over_sampling import SMOTE, RandomOverSampler
+from skimb.neural_network import DecoupledClassifier, Jitter, Mixup
+from skimb.over_sampling import SMOTE, AugmentedOverSampler, ImageJitter, RandomOverSampler
+from skimb.study._middle_sizes import down_to_middle, up_to_middle
 from skimb.study._strategies import LINEAR
+from skimb.study._tuned_baseline import augmented, tuned_baseline
 from skimb.under_sampling import RandomUnderSampler
 
-__all__ = ["BUILT_ON_BASELINE", "NEEDED_SAMPLES", "STRATEGIES", "unfitted_classifier"]
+__all__ = [
+    "ALL_STRATEGIES",
+    "BUILT_ON_BASELINE",
+    "FROM_PIXELS",
+    "FURTHER_STRATEGIES",
+    "NEEDED_SAMPLES",
+    "OWN_STEPS",
+    "STRATEGIES",
+    "unfitted_classifier",
+]
+
+#: The references, which come last in reports.
+REFERENCES = ("linear", CONSTANT)
+
+#: Every strategy for labels, in the order of reports.
+ALL_STRATEGIES = {
+    **{name: line for name, line in STRATEGIES.items() if name not in REFERENCES},
+    **FURTHER_STRATEGIES,
+    **{name: STRATEGIES[name] for name in REFERENCES},
+}
 
 #: Strategies that train a network of their own: the parameters that they set.
 TRAINED = {
@@ -26,13 +47,44 @@ TRAINED = {
     "under": {"sampler": RandomUnderSampler()},
     "balanced_batches": {"batch_sampling": "balanced"},
     "linear": LINEAR,
+    "logit_adjusted": {"loss": LogitAdjustedLoss()},
+    "under_over": {
+        "sampler": [RandomUnderSampler(sampling_strategy=down_to_middle), RandomOverSampler()]
+    },
+    # The weights are those of the samples after the sampler, so that no class counts twice.
+    "over_weighted": {
+        "sampler": RandomOverSampler(sampling_strategy=up_to_middle),
+        "class_weight": "balanced",
+    },
 }
+
+
+def _from_baseline(name, estimator):
+    """Return the parameters of strategies that depend on those of the baseline."""
+    if name == "augment":
+        return {"augmentation": augmented(estimator.augmentation, Jitter())}
+    if name == "mixup_logit_adjusted":
+        mixed = augmented(estimator.augmentation, Mixup())
+        return {"loss": LogitAdjustedLoss(), "augmentation": mixed}
+    if name == "over_augmented":
+        # Left and right may differ in meaning.
+        jitter = ImageJitter(flip=False)
+        shape = {"image_shape": estimator.image_shape, "channels": estimator.channels}
+        return {"sampler": AugmentedOverSampler(augmentation=jitter, **shape)}
+    if name == "prior_shift":
+        return {"target_prior": "uniform"}
+    return TRAINED[name]
 
 
 def _smote_embedding(network, X, y, groups, *, seed, scoring):
     """Train the last layer of the baseline's network again, on embeddings balanced by SMOTE."""
     head = DecoupledClassifier(FrozenEstimator(network), sampler=SMOTE(), random_state=seed)
     return head.fit(X, y)
+
+
+def _decoupled(network, X, y, groups, *, seed, scoring):
+    """Train the last layer of the baseline's network again, on class-balanced batches."""
+    return DecoupledClassifier(FrozenEstimator(network), random_state=seed).fit(X, y)
 
 
 def _threshold(network, X, y, groups, *, seed, scoring):
@@ -51,10 +103,17 @@ BUILT_ON_BASELINE = {
     "smote_embedding": _smote_embedding,
     "threshold": _threshold,
     "prior_shift": _prior_shift,
+    "decoupled": _decoupled,
 }
 
 #: Samples of each class that a strategy needs in a training part.
-NEEDED_SAMPLES = {"threshold": 2, "smote_embedding": 2}
+NEEDED_SAMPLES = {"threshold": 2, "smote_embedding": 2, "tuned_baseline": 2}
+
+#: Strategies that compute with pixels.
+FROM_PIXELS = ("over_augmented",)
+
+#: Strategies that take gradient steps of their own number.
+OWN_STEPS = ("tuned_baseline",)
 
 
 def unfitted_classifier(name, estimator, *, scoring=None):
@@ -67,7 +126,7 @@ def unfitted_classifier(name, estimator, *, scoring=None):
     estimator : CNNClassifier
         The baseline; it is left as it is.
     scoring : str, scorer or None, default=None
-        The measure that ``"threshold"`` is tuned for.
+        The measure that ``"threshold"`` and ``"tuned_baseline"`` are tuned for.
 
     Returns
     -------
@@ -80,5 +139,8 @@ def unfitted_classifier(name, estimator, *, scoring=None):
         return DecoupledClassifier(estimator, sampler=SMOTE())
     if name == "threshold":
         return TunedOffsetsClassifierCV(estimator, scoring=scoring)
-    params = {"target_prior": "uniform"} if name == "prior_shift" else TRAINED[name]
-    return copy.copy(estimator).set_params(**params)
+    if name == "decoupled":
+        return DecoupledClassifier(estimator)
+    if name == "tuned_baseline":
+        return tuned_baseline(estimator, scoring=scoring)
+    return copy.copy(estimator).set_params(**_from_baseline(name, estimator))

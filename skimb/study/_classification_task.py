@@ -16,8 +16,11 @@ from skimb.metrics import imbalance_scoring
 from skimb.neural_network import CNNClassifier
 from skimb.study._classification_comparison import Comparison
 from skimb.study._classification_strategies import (
+    ALL_STRATEGIES,
     BUILT_ON_BASELINE,
+    FROM_PIXELS,
     NEEDED_SAMPLES,
+    OWN_STEPS,
     STRATEGIES,
     unfitted_classifier,
 )
@@ -25,8 +28,11 @@ from skimb.study._known_predictions import RememberingClassifier
 from skimb.study._outcomes import ClassificationOutcome
 from skimb.study._sample_images import MOST_MISTAKES_SHOWN, pooled_mistakes, samples
 from skimb.study._strategies import CONSTANT, gradient_steps, training_losses
+from skimb.study._tuned_baseline import is_search, search_steps
 
 __all__ = ["ClassificationTask"]
+
+MAX_SEED = np.iinfo(np.int32).max
 
 
 class ClassificationTask:
@@ -36,6 +42,8 @@ class ClassificationTask:
     ----------
     y : ndarray of shape (n,)
         Labels.
+    has_array : bool, default=True
+        Whether X is an array of images, not of files or a source that is read on demand.
     """
 
     estimator_class = CNNClassifier
@@ -43,20 +51,28 @@ class ClassificationTask:
     baseline_params = {"loss": "cross_entropy"} | dict.fromkeys(
         ("class_weight", "batch_sampling", "sampler", "target_prior")
     )
-    strategies = STRATEGIES
+    strategies = ALL_STRATEGIES
+    #: Those that run where none are named.
+    by_default = STRATEGIES
     built_on_baseline = BUILT_ON_BASELINE
     kind = "classifier"
     why_this_kind = "y is taken for labels."
     other_kind = "estimator=CNNRegressor() takes it for a quantity"
 
-    def __init__(self, y):
+    def __init__(self, y, *, has_array=True):
         self.y = y
+        self.has_array = has_array
         self.classes, self.counts = np.unique(y, return_counts=True)
         self.minority = minority_class(y)
         self.measure = self.measure_name = None
 
     def why_impossible(self, name):
-        """Return why a built-in strategy cannot run on this target, or None."""
+        """Return why a built-in strategy cannot run on these samples, or None."""
+        if name in FROM_PIXELS and not self.has_array:
+            return (
+                "It makes images from pixels, and X is no array. Read them first: "
+                "skimb.datasets.read_images(paths)."
+            )
         return None
 
     def default_scoring(self):
@@ -143,10 +159,13 @@ class ClassificationTask:
                         f"class, but a training part holds class {shown(label)} only {smallest} "
                         "times. Give more samples, fewer folds, or leave the strategy out."
                     )
-            if groups is not None and are_shared(groups) and "threshold" in names:
-                # It must find groups to hold out.
-                seed = np.random.RandomState(run.seed).randint(np.iinfo(np.int32).max)
-                held_out_folds(y[run.train], groups[run.train], seed)
+            # Those that hold samples out must find groups to hold out.
+            if groups is not None and are_shared(groups):
+                part = y[run.train], groups[run.train]
+                if "threshold" in names:
+                    held_out_folds(*part, np.random.RandomState(run.seed).randint(MAX_SEED))
+                if set(OWN_STEPS) & set(names):
+                    held_out_folds(*part, run.seed)
 
     def few_samples(self, y):
         """Return the indices of a few samples that a network can be fitted on."""
@@ -154,7 +173,13 @@ class ClassificationTask:
 
     def unfitted(self, name, estimator):
         """Return the estimator that a built-in strategy is, not fitted."""
-        return unfitted_classifier(name, estimator, scoring=self._named_measure())
+        scoring = self._named_measure()
+        if name in OWN_STEPS:
+            # A search of scikit-learn does not know the names of skimb.
+            scoring = self.measure
+            if isinstance(scoring, str):
+                scoring = imbalance_scoring(self.y)[scoring]
+        return unfitted_classifier(name, estimator, scoring=scoring)
 
     def built_on(self, name, network, X, y, groups=None, *, seed):
         """Fit a strategy that starts from the baseline's network."""
@@ -198,6 +223,7 @@ class ClassificationTask:
             gradient_steps(fitted),
             confusion_matrix(y, predicted, labels=self.classes),
             mistakes,
+            search_steps=search_steps(fitted) if is_search(fitted) else None,
         )
 
     def describe(self):

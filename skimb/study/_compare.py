@@ -61,10 +61,11 @@ def compare(
     y : array-like of shape (n,)
         Labels, of which the rarest is the minority class; or values of a continuous target.
     strategies : sequence of str or dict, default=None
-        A sequence of names from `skimb.study.STRATEGIES` or, for a continuous target,
-        `skimb.study.REGRESSION_STRATEGIES`: ``"none"``, the baseline, is added to it. None: all
-        that can run; where no value of y lies beyond the whiskers of its box plot, those that must
-        know which values are rare cannot.
+        A sequence of names from `skimb.study.STRATEGIES` and `skimb.study.FURTHER_STRATEGIES` or,
+        for a continuous target, `skimb.study.REGRESSION_STRATEGIES`: ``"none"``, the baseline, is
+        added to it. None: all that can run, without the further ones; where no value of y lies
+        beyond the whiskers of its box plot, those that must know which values are rare cannot.
+        ``"tuned_baseline"`` takes steps of its own, which the result tells.
 
         A dict adds estimators of your own: its keys are the names that tables and files show, its
         values are names of built-in strategies, or objects: a ``CNNClassifier`` or
@@ -305,7 +306,7 @@ def _left_out(strategies, task, verbose):
     reasons = (
         {}
         if strategies is not None
-        else {name: reason for name in task.strategies if (reason := task.why_impossible(name))}
+        else {name: reason for name in task.by_default if (reason := task.why_impossible(name))}
     )
     if not reasons:
         return []

@@ -100,9 +100,25 @@ class BaseComparison(ABC):
             None: it has no network that tells.
         """
         strategy = self.chosen[name]
-        if not strategy.is_own:
+        if not strategy.is_own and self.search_steps(name) is None:
             return None if strategy.name == CONSTANT else self.protocol["gradient_steps"]
         steps = [outcome.gradient_steps for outcome in self.outcomes[name]]
+        return None if None in steps else float(np.mean(steps))
+
+    def search_steps(self, name):
+        """Return the gradient steps of a strategy that searches, before its last training.
+
+        Parameters
+        ----------
+        name : str
+            The strategy.
+
+        Returns
+        -------
+        float or None
+            None: it does not search.
+        """
+        steps = [outcome.search_steps for outcome in self.outcomes[name]]
         return None if None in steps else float(np.mean(steps))
 
     @property
@@ -314,6 +330,8 @@ class BaseComparison(ABC):
                 }
             entry["seconds"] = float(self._seconds(name).mean())
             entry["gradient_steps"] = self.gradient_steps(name)
+            if (searched := self.search_steps(name)) is not None:
+                entry["search_steps"] = searched
             strategies[name] = entry | self._details(name)
         figures = {
             "schema": 1,

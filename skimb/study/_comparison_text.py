@@ -59,6 +59,13 @@ def format_table(comparison):
 
     lines = [line("", heads, "seconds")]
     lines += [line(name, cells, f"{seconds:.1f}") for name, cells, seconds in rows]
+    for name in comparison.strategies:
+        if (searched := comparison.search_steps(name)) is not None:
+            lines.append(
+                f"{texts[name]}: {comparison.gradient_steps(name):.0f} gradient steps of its own, "
+                f"and {searched:.0f} of its search; the others take "
+                f"{comparison.protocol['gradient_steps']}"
+            )
     lines.append(
         f"mean ± sd over {comparison.protocol['n_runs']} run(s); difference to "
         f"{texts[comparison.baseline]} [its 95 % interval]; with several strategies, some "

@@ -1,6 +1,6 @@
 """The result of one strategy in one run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,6 +22,8 @@ class Outcome:
         The training loss of each epoch; empty where the strategy trains no network of its own.
     gradient_steps : int or None
         Steps of its network; None: it has none, or does not tell.
+    search_steps : int or None
+        Steps of the networks of a search, which were trained before it; None: it is no search.
     """
 
     strategy: str
@@ -29,6 +31,7 @@ class Outcome:
     seconds: float
     train_loss: list
     gradient_steps: int | None
+    search_steps: int | None = field(default=None, kw_only=True)
 
 
 @dataclass

@@ -10,6 +10,7 @@ import numpy as np
 import sklearn
 import torch
 from sklearn.base import clone
+from sklearn.model_selection import BaseCrossValidator
 
 import skimb
 from skimb._engine import build_augmentation, resolve_device
@@ -190,6 +191,9 @@ class _Code:
             return f"pretrained({self.of(str(value.name), name)})"
         if isclass(value) or isfunction(value):
             return self._reference(value) or self._own(value, name)
+        if isinstance(value, BaseCrossValidator) and self._reference(type(value)):
+            # Its text is the call that makes it.
+            return repr(value)
         if hasattr(value, "get_params") and not isclass(value):
             return self._call(value, name)
         return self._own(value, name)

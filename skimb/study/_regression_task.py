@@ -43,7 +43,7 @@ class RegressionTask:
     baseline_params = {"loss": "squared_error", "ranksim": 0.0} | dict.fromkeys(
         ("target_weight", "batch_sampling", "sampler")
     )
-    strategies = REGRESSION_STRATEGIES
+    strategies = by_default = REGRESSION_STRATEGIES
     built_on_baseline = {}
     kind = "regressor"
     why_this_kind = "y is taken for a continuous target."

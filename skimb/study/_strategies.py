@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from skimb._strategy_names import BASELINE, CONSTANT
 from skimb._sub_estimators import seeded_clone
 from skimb.neural_network import CNNClassifier, CNNRegressor
+from skimb.study._tuned_baseline import fit_search, is_search, seeded_search, tuned_baseline
 
 __all__ = [
     "BASELINE",
@@ -20,11 +21,13 @@ __all__ = [
     "LINEAR",
     "Strategy",
     "chosen_strategies",
+    "fit_built_in",
     "fit_group",
     "gradient_steps",
     "group_strategies",
     "training_losses",
     "with_length",
+    "with_seed",
 ]
 
 #: A network without a hidden layer, and without what belongs to layers. A thousand steps at the
@@ -89,7 +92,7 @@ def chosen_strategies(strategies, task):
         return _from_dict(strategies, task)
     known = task.strategies
     if strategies is None:
-        names = [name for name in known if task.why_impossible(name) is None]
+        names = [name for name in task.by_default if task.why_impossible(name) is None]
     else:
         if isinstance(strategies, str):
             raise ValueError(
@@ -258,9 +261,9 @@ def fit_group(task, group, estimator, X, y, groups=None, *, seed, steps=None):
         name = BASELINE if first is None else first.name
         fitted = task.unfitted(name, estimator)
         if name != CONSTANT:
-            fitted.set_params(random_state=seed)
+            with_seed(fitted, seed)
             _with_steps(fitted, len(y), steps)
-        fitted.fit(X, y)
+        fit_built_in(fitted, X, y, groups)
     first_seconds = time.perf_counter() - start
     if first is not None:
         yield first, fitted, first_seconds
@@ -284,7 +287,7 @@ def _with_steps(network, n_samples, steps):
 
     Where they do, an epoch is every sample once, as the constructor has it.
     """
-    if steps is None or network.steps_per_epoch is not None:
+    if steps is None or is_search(network) or network.steps_per_epoch is not None:
         return
     comes_out = network.sampler is None and -(-n_samples // network.batch_size) == steps
     if not comes_out:
@@ -292,7 +295,7 @@ def _with_steps(network, n_samples, steps):
 
 
 def with_length(made, length):
-    """Fix the length of a training whose sampler changes the number of its samples.
+    """Fix the length of a training whose sampler changes the number of its samples, or of a search.
 
     Parameters
     ----------
@@ -306,9 +309,47 @@ def with_length(made, length):
     estimator
         The same one; others are left as they are.
     """
+    if is_search(made):
+        return tuned_baseline(made.estimator, scoring=made.scoring, length=length)
     if getattr(made, "sampler", None) is None or not hasattr(made, "steps_per_epoch"):
         return made
     return made.set_params(**length._asdict())
+
+
+def with_seed(made, seed):
+    """Give the estimator of a built-in strategy its seed.
+
+    Parameters
+    ----------
+    made : estimator
+        Not fitted.
+    seed : int or None
+
+    Returns
+    -------
+    estimator
+        The same one.
+    """
+    return seeded_search(made, seed) if is_search(made) else made.set_params(random_state=seed)
+
+
+def fit_built_in(made, X, y, groups=None):
+    """Fit the estimator of a built-in strategy that trains a network of its own.
+
+    Parameters
+    ----------
+    made : estimator
+    X, y : array-like
+        The training part.
+    groups : ndarray of shape (n,), int, or None
+        Groups that a search keeps together; a network would hold a validation part out by them.
+
+    Returns
+    -------
+    estimator
+        The same one, fitted.
+    """
+    return fit_search(made, X, y, groups) if is_search(made) else made.fit(X, y)
 
 
 def gradient_steps(fitted):
@@ -351,6 +392,6 @@ def training_losses(fitted):
 
 
 def _last_step(fitted):
-    while isinstance(fitted, Pipeline):
-        fitted = fitted.steps[-1][1]
+    while isinstance(fitted, Pipeline) or is_search(fitted):
+        fitted = fitted.steps[-1][1] if isinstance(fitted, Pipeline) else fitted.best_estimator_
     return fitted

@@ -2,14 +2,20 @@
 
 from typing import Any
 
+import pandas as pd
 from sklearn.base import clone
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
+from skimb._frame_images import only_images
+from skimb._groups import checked_groups
+from skimb._reading import view_of
 from skimb.model_selection import TunedOffsetsClassifierCV
 from skimb.neural_network import training_length
-from skimb.study._strategies import CONSTANT, with_length
+from skimb.study._middle_sizes import with_sizes
+from skimb.study._strategies import CONSTANT, fit_built_in, with_length, with_seed
 from skimb.study._tasks import task_of
+from skimb.study._tuned_baseline import is_search
 
 __all__ = ["fit_strategy", "strategy_estimator"]
 
@@ -23,12 +29,13 @@ def strategy_estimator(name, X, y, *, estimator=None, random_state=None) -> Any:
     Parameters
     ----------
     name : str
-        A name from `skimb.study.STRATEGIES` or `skimb.study.REGRESSION_STRATEGIES`.
+        A name from `skimb.study.STRATEGIES`, `skimb.study.FURTHER_STRATEGIES` or
+        `skimb.study.REGRESSION_STRATEGIES`.
     X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W), or of n paths
         The images that it will be fitted on.
     y : array-like of shape (n,)
         Their labels or values. They fix the length of the training, the measure that
-        ``"threshold"`` is tuned for, and the rare values.
+        ``"threshold"`` is tuned for, the sizes of classes after sampling, and the rare values.
     estimator : CNNClassifier or CNNRegressor, default=None
         The baseline, as in `compare`. It is left as it is.
     random_state : int, default=None
@@ -37,9 +44,9 @@ def strategy_estimator(name, X, y, *, estimator=None, random_state=None) -> Any:
     Returns
     -------
     estimator
-        A ``CNNClassifier`` or ``CNNRegressor``, for ``"smote_embedding"`` a
-        ``DecoupledClassifier``, for ``"threshold"`` a ``TunedOffsetsClassifierCV``, and for
-        ``"constant"`` a dummy of scikit-learn.
+        A ``CNNClassifier`` or ``CNNRegressor``, for ``"smote_embedding"`` and ``"decoupled"`` a
+        ``DecoupledClassifier``, for ``"threshold"`` a ``TunedOffsetsClassifierCV``, for
+        ``"tuned_baseline"`` a ``GridSearchCV``, and for ``"constant"`` a dummy of scikit-learn.
 
     Raises
     ------
@@ -69,13 +76,15 @@ def strategy_estimator(name, X, y, *, estimator=None, random_state=None) -> Any:
     made = task.unfitted(name, network)
     if name == CONSTANT:
         return made
+    if getattr(made, "sampler", None) is not None:
+        made.set_params(sampler=with_sizes(made.sampler, y))
     length = training_length(
         len(y),
         batch_size=network.batch_size,
         max_epochs=network.max_epochs,
         steps_per_epoch=network.steps_per_epoch,
     )
-    return with_length(made.set_params(random_state=random_state), length)
+    return with_seed(with_length(made, length), random_state)
 
 
 def fit_strategy(name, X, y, *, estimator=None, groups=None, random_state=None) -> Any:
@@ -86,13 +95,13 @@ def fit_strategy(name, X, y, *, estimator=None, groups=None, random_state=None) 
     name, X, y, estimator, random_state
         As in `strategy_estimator`.
     groups : array-like of shape (n,), default=None
-        Samples of one group stay on one side where ``"threshold"`` holds some out; no other
-        strategy holds any out.
+        Samples of one group stay on one side where ``"threshold"`` and ``"tuned_baseline"`` hold
+        some out; no other strategy holds any out.
 
     Returns
     -------
     estimator
-        Fitted.
+        Fitted; for ``"tuned_baseline"`` the network that the search has found.
 
     Raises
     ------
@@ -113,4 +122,14 @@ def fit_strategy(name, X, y, *, estimator=None, groups=None, random_state=None) 
     # A network would hold a validation part out by groups, which the comparison does not do.
     if isinstance(made, TunedOffsetsClassifierCV):
         return made.fit(X, y, groups=groups)
+    if is_search(made):
+        return fit_built_in(made, X, y, _together(X, groups, made.estimator)).best_estimator_
     return made.fit(X, y)
+
+
+def _together(X, groups, network):
+    """Return the groups of samples, as a comparison knows them."""
+    images = only_images(view_of(X, channels=network.channels), network.image_column)
+    column = network.image_column
+    several = column if isinstance(images, pd.DataFrame) and column is not None else None
+    return checked_groups(images, groups, image_column=several)

@@ -5,6 +5,7 @@ from sklearn.utils import assert_all_finite
 
 from skimb._image_files import is_paths
 from skimb._quantities import has_fractions, is_quantity
+from skimb._reading import is_source
 from skimb._warnings import warn
 from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.study._classification_task import ClassificationTask
@@ -54,6 +55,6 @@ def task_of(estimator, X, y):
     else:
         is_regression = isinstance(estimator, CNNRegressor)
     if not is_regression:
-        return ClassificationTask(y)
+        return ClassificationTask(y, has_array=not is_source(X) and not hasattr(X, "columns"))
     relevance = None if estimator is None else estimator.relevance
     return RegressionTask(y, relevance=relevance, has_paths=is_paths(X))

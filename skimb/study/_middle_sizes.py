@@ -1,0 +1,83 @@
+"""Sizes of classes between the smallest and the largest, to which samplers bring them."""
+
+import numpy as np
+from sklearn.base import clone
+
+__all__ = ["down_to_middle", "up_to_middle", "with_sizes"]
+
+
+def down_to_middle(y):
+    """Return the classes that are larger than the middle size, each with that size.
+
+    The middle size is the geometric mean of the counts of the smallest and the largest class:
+    under-sampling to it drops by the factor by which over-sampling to it repeats.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels.
+
+    Returns
+    -------
+    dict
+        Label to number of samples, as a `sampling_strategy` of an under-sampler.
+
+    Examples
+    --------
+    >>> from skimb.study import down_to_middle, up_to_middle
+    >>> y = ["cat"] * 100 + ["dog"] * 30 + ["owl"] * 4
+    >>> down_to_middle(y), up_to_middle(y)
+    ({'cat': 20, 'dog': 20}, {'owl': 20})
+    """
+    return _to_middle(y, larger=True)
+
+
+def up_to_middle(y):
+    """Return the classes that are smaller than the middle size, each with that size.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels.
+
+    Returns
+    -------
+    dict
+        Label to number of samples, as a `sampling_strategy` of an over-sampler.
+
+    See Also
+    --------
+    down_to_middle : It says which size that is.
+    """
+    return _to_middle(y, larger=False)
+
+
+def with_sizes(sampler, y):
+    """Return a sampler with the sizes of these labels instead of a function of labels.
+
+    Files of fitted estimators hold numbers, but no functions.
+
+    Parameters
+    ----------
+    sampler : sampler, list of samplers or None
+        It is left as it is.
+    y : array-like of shape (n,)
+        Labels.
+
+    Returns
+    -------
+    sampler, list of samplers or None
+    """
+    if isinstance(sampler, list):
+        return [with_sizes(each, y) for each in sampler]
+    function = getattr(sampler, "sampling_strategy", None)
+    if function not in (down_to_middle, up_to_middle):
+        return sampler
+    return clone(sampler).set_params(sampling_strategy=function(y))
+
+
+def _to_middle(y, *, larger):
+    labels, counts = np.unique(np.asarray(y), return_counts=True)
+    middle = round(float(np.sqrt(counts.min() * counts.max())))
+    chosen = counts > middle if larger else counts < middle
+    return dict.fromkeys(labels[chosen].tolist(), middle)
