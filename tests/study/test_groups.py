@@ -195,7 +195,7 @@ def test_a_threshold_wants_groups_to_hold_out(X, fits):
     groups = np.where(GROUPS < 8, GROUPS % 3, GROUPS)
     shared: Any = {"groups": groups, "estimator": ESTIMATOR, "cv": 2, "random_state": 0}
     with pytest.raises(
-        ValueError, match=r"strategy 'threshold'\) are chosen on groups that are held out"
+        ValueError, match=r"Strategies 'threshold' and 'tuned_baseline' hold whole groups out"
     ):
         compare(X, y, **shared, strategies=["threshold"])
     shared["estimator"] = CNNClassifier(max_epochs=1, calibration="temperature")
