@@ -128,6 +128,9 @@ def outcome(kind, params, data):
     if kind is skimb.neural_network.FlipCrop:
         torch.manual_seed(0)
         return one(torch.from_numpy(X)[:, None]).numpy()
+    if kind is skimb.neural_network.Jitter:
+        torch.manual_seed(0)
+        return one(torch.from_numpy(X.astype(np.float32))[:, None]).numpy()
     if kind is skimb.over_sampling.ImageJitter:
         return np.asarray(one(X[..., None], np.random.RandomState(0)))
     if hasattr(one, "fit_resample"):

@@ -80,7 +80,7 @@ class Jitter(BaseEstimator):
         n_images, _, height, width = images.shape
 
         def drawn(most, *shape):
-            return most * (2 * torch.rand(n_images, *shape, device=images.device) - 1)
+            return float(most) * (2 * torch.rand(n_images, *shape, device=images.device) - 1)
 
         angle = math.radians(self.rotation) * drawn(1.0)
         size = 1 / (1 + drawn(self.scale))

@@ -220,7 +220,7 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
         >>> clf.tune_fitted(fitted, X, y).estimator_ is fitted
         True
         """
-        if isinstance(self.cv, float) or isinstance(self.estimator, FrozenEstimator):
+        if _is_fraction(self.cv) or isinstance(self.estimator, FrozenEstimator):
             raise ValueError(
                 "`tune_fitted` trains classifiers on parts of the samples, for which neither a "
                 "fraction as `cv` nor a FrozenEstimator as `estimator` will do. Give a number of "
@@ -244,7 +244,7 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
         classes = wrapped.classes_ if is_frozen else np.unique(samples.y)
         scoring = self._scoring(samples.y, classes)
         is_network = takes_images(_last_step(wrapped))
-        cv = self.cv
+        cv = float(self.cv) if _is_fraction(self.cv) else self.cv
         if cv is None:
             cv = FOLDS_OF_IMAGES if is_network else FOLDS
         if isinstance(cv, Integral) and not is_frozen:
@@ -336,6 +336,10 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "offsets_")
+
+
+def _is_fraction(cv):
+    return isinstance(cv, Real) and not isinstance(cv, Integral)
 
 
 def _last_step(estimator):
