@@ -7,11 +7,13 @@ import importlib
 from typing import TYPE_CHECKING
 
 from skimb._decision_rule import DecisionRule
+from skimb.model_selection._guaranteed_recall import GuaranteedRecallClassifier
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
     "BinnedStratifiedKFold",
     "DecisionRule",
+    "GuaranteedRecallClassifier",
     "LossSearchCV",
     "TunedOffsetsClassifierCV",
 ]

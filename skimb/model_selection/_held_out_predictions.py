@@ -284,7 +284,16 @@ def take_fitted(owner, fitted, y):
 
 
 def fit_and_hold_out(
-    owner, samples, *, cv: Any, rng, metadata=None, task=None, shortened=None, fitted=None
+    owner,
+    samples,
+    *,
+    cv: Any,
+    rng,
+    metadata=None,
+    task=None,
+    shortened=None,
+    fitted=None,
+    check=None,
 ):
     """Fit the classifier of a wrapper, and return probabilities of samples that were held out.
 
@@ -310,6 +319,9 @@ def fit_and_hold_out(
         ``shortened(estimator, n_samples, n_train)`` returns the classifier for a training part.
     fitted : classifier, default=None
         The final classifier, where it has been fitted on all samples before.
+    check : callable, default=None
+        ``check(rows)`` gets the positions of all samples that are held out, before anything is
+        fitted, and may refuse them.
 
     Returns
     -------
@@ -323,11 +335,15 @@ def fit_and_hold_out(
     X, y, n_samples = samples.X, samples.y, len(samples.y)
     if isinstance(owner.estimator, FrozenEstimator) and fitted is None:
         target = fit_on_all(owner, samples, rng=rng)
-        log_proba = log_probabilities(owner.estimator_, X)
         everything = np.arange(n_samples)
+        if check is not None:
+            check(everything)
+        log_proba = log_probabilities(owner.estimator_, X)
         return HeldOut(log_proba, target, everything, np.zeros(n_samples, dtype=np.intp), True)
     estimator = _without_frozen(owner.estimator)
     splits = _splits(samples, cv, rng)
+    if check is not None:
+        check(np.concatenate([held for _, held in splits]))
     is_single = isinstance(cv, float)
     estimator = seeded_clone(estimator, rng)
     classes = np.unique(y)
