@@ -7,12 +7,14 @@ import importlib
 from typing import TYPE_CHECKING
 
 from skimb._decision_rule import DecisionRule
+from skimb.model_selection._guaranteed_precision import GuaranteedPrecisionClassifier
 from skimb.model_selection._guaranteed_recall import GuaranteedRecallClassifier
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
     "BinnedStratifiedKFold",
     "DecisionRule",
+    "GuaranteedPrecisionClassifier",
     "GuaranteedRecallClassifier",
     "LossSearchCV",
     "TunedOffsetsClassifierCV",

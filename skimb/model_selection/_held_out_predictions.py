@@ -334,10 +334,10 @@ def fit_and_hold_out(
     """
     X, y, n_samples = samples.X, samples.y, len(samples.y)
     if isinstance(owner.estimator, FrozenEstimator) and fitted is None:
-        target = fit_on_all(owner, samples, rng=rng)
         everything = np.arange(n_samples)
         if check is not None:
             check(everything)
+        target = fit_on_all(owner, samples, rng=rng)
         log_proba = log_probabilities(owner.estimator_, X)
         return HeldOut(log_proba, target, everything, np.zeros(n_samples, dtype=np.intp), True)
     estimator = _without_frozen(owner.estimator)
