@@ -15,7 +15,12 @@ from sklearn.model_selection import GridSearchCV
 
 from skimb import ensemble, model_selection, neural_network
 from skimb.ensemble import ImageMetaEstimator, ReBaggRegressor
-from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import (
+    GuaranteedPrecisionClassifier,
+    GuaranteedRecallClassifier,
+    LossSearchCV,
+    TunedOffsetsClassifierCV,
+)
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
 from skimb.testing import (
     check_image_estimator,
@@ -327,6 +332,10 @@ OURS = [NETWORK, REGRESSOR, CNNEmbedder(NETWORK), DECOUPLED]
 
 #: Those that fit several networks, or networks that the first list has.
 WRAPPERS = [
+    GuaranteedPrecisionClassifier(
+        NETWORK, precision=0.01, prior=0.5, confidence_level=0.5, cv=0.5, random_state=0
+    ),
+    GuaranteedRecallClassifier(NETWORK, recall=0.5, confidence_level=0.5, cv=0.5, random_state=0),
     ImageMetaEstimator(BaggingClassifier(NETWORK, n_estimators=2, random_state=0)),
     TunedOffsetsClassifierCV(NETWORK),
     LossSearchCV(DECOUPLED, {"loss": ["cross_entropy", "focal"]}, cv=2),
@@ -337,7 +346,12 @@ OF_BAGS = {"check_zero_weight": "Samples of weight zero change the random number
 OF_OFFSETS = {
     "check_zero_weight": "The folds and the measure count samples of weight zero, as the docs say."
 }
+OF_GUARANTEES = {
+    "check_zero_weight": "Weights are for the training alone: such samples count in the calibration."
+}
 KNOWN = {
+    "GuaranteedPrecisionClassifier": OF_GUARANTEES,
+    "GuaranteedRecallClassifier": OF_GUARANTEES,
     "ReBaggRegressor": OF_BAGS,
     "ImageMetaEstimator": OF_BAGS,
     "TunedOffsetsClassifierCV": OF_OFFSETS,

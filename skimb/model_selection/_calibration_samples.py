@@ -184,7 +184,7 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check):
     )
     if not held.is_exact:
         warn(
-            f"With folds (cv={cv!r}) the guarantee is approximate: the threshold was chosen with "
+            "With folds the guarantee is approximate: the threshold was chosen with "
             "classifiers that were trained on parts of the samples, and the final classifier was "
             "trained on all of them. For an exact guarantee give a fraction as `cv`, or a fitted "
             "classifier in a FrozenEstimator together with samples that it was not trained on."

@@ -126,7 +126,7 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
     >>> clf.n_calibration_, clf.rank_, round(clf.guaranteed_recall_, 3)
     (60, 2, 0.923)
     >>> round(clf.false_alarm_rate_, 3)
-    0.393
+    0.273
     """
 
     _parameter_constraints: dict = {

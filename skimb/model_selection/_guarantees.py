@@ -32,9 +32,9 @@ __all__ = [
     "upper_bound",
 ]
 
-#: By how much the log-odds of a threshold are lowered, so that equal scores that another machine
-#: rounds otherwise still reach it.
-ROUNDING = 1e-9
+#: By how much the log-odds of a threshold are lowered, so that equal scores still reach it where
+#: another machine, or a network that was exported, rounds them otherwise in float32.
+ROUNDING = 1e-5
 
 
 def least_samples(recall, confidence_level):
@@ -305,7 +305,7 @@ def below(score):
     Examples
     --------
     >>> from skimb.model_selection._guarantees import below
-    >>> 0 < 0.25 - below(0.25) < 1e-9
+    >>> 0 < 0.25 - below(0.25) < 1e-5
     True
     """
     return float(score - np.maximum(4 * np.spacing(score), ROUNDING * score * (1 - score)))

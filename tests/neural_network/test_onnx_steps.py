@@ -29,7 +29,13 @@ from sklearn.svm import SVC
 from torch import nn
 
 from skimb.losses import FocalLoss
-from skimb.model_selection import DecisionRule, LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import (
+    DecisionRule,
+    GuaranteedPrecisionClassifier,
+    GuaranteedRecallClassifier,
+    LossSearchCV,
+    TunedOffsetsClassifierCV,
+)
 from skimb.neural_network import (
     CNNClassifier,
     CNNEmbedder,
@@ -223,6 +229,21 @@ def test_tuned_offsets_are_inside(fitted, data):
     assert_predicts(clf, data[0])
     assert (clf.predict(data[0]) != fitted.predict(data[0])).any()
     np.testing.assert_array_equal(clf.decision_rule().log_offsets, clf.offsets_)
+
+
+@pytest.mark.parametrize("label", ["dog", "cat", "owl"])
+def test_guaranteed_thresholds_are_inside(fitted, data, label):
+    X, y = data
+    frozen = FrozenEstimator(fitted)
+    for clf in (
+        GuaranteedRecallClassifier(frozen, label=label, recall=0.5),
+        GuaranteedPrecisionClassifier(frozen, label=label, precision=0.1, prior=0.5),
+    ):
+        assert_predicts(clf.fit(X, y), X)
+        # Another threshold decides differently.
+        clf.threshold_ = 0.95
+        assert_predicts(clf, X)
+        assert (clf.predict(X) == label).sum() < 100
 
 
 class Wrapper(ClassifierMixin, BaseEstimator):
