@@ -347,7 +347,7 @@ OF_OFFSETS = {
     "check_zero_weight": "The folds and the measure count samples of weight zero, as the docs say."
 }
 OF_GUARANTEES = {
-    "check_zero_weight": "Weights are for the training alone: such samples count in the calibration."
+    "check_zero_weight": "Weights are for the training; the calibration counts such samples."
 }
 KNOWN = {
     "GuaranteedPrecisionClassifier": OF_GUARANTEES,

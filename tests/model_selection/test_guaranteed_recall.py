@@ -426,3 +426,26 @@ def test_trees_of_few_probabilities_keep_the_guarantee():
     clf = GuaranteedRecallClassifier(FrozenEstimator(fitted), label="ill").fit(X, y)
     assert len(np.unique(fitted.predict_proba(X)[:, 0])) < 40
     assert (clf.predict(X)[y == "ill"] == "ill").sum() >= 100 - clf.rank_ + 1
+
+
+@pytest.mark.slow
+def test_no_threshold_of_learn_then_test_is_higher():
+    """MAPIE's fixed-sequence tests make the same promise on a grid of thresholds."""
+    risk_control = pytest.importorskip("mapie.risk_control")
+    rng = np.random.RandomState(0)
+    grid = np.linspace(0, 0.999, 1000)
+    for n in (29, 60, 200):
+        score = np.append(rng.beta(4, 2, size=n), rng.beta(2, 4, size=300))
+        target = np.repeat([1, 0], [n, 300])
+        controller = risk_control.BinaryClassificationController(
+            lambda X: np.column_stack([1 - X, X]),
+            "recall",
+            0.9,
+            confidence_level=0.95,
+            list_predict_params=grid,
+            fwer_method="fixed_sequence",
+            best_predict_param_choice="fpr",
+        )
+        controller.calibrate(score, target)
+        ours = recall_threshold(score[:n], 0.9, 0.95)
+        assert grid[0] < controller.best_predict_param <= ours
