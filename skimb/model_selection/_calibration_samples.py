@@ -9,10 +9,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._class_probabilities import class_positions
+from skimb._groups import are_shared
+from skimb._image_source import as_source
 from skimb._messages import shown
 from skimb._warnings import warn
 from skimb.class_weight import minority_class
-from skimb.model_selection._held_out_predictions import fit_and_hold_out
+from skimb.model_selection._held_out_predictions import OneSplit, fit_and_hold_out
 
 __all__ = [
     "HELD_OUT_FRACTION",
@@ -25,6 +27,8 @@ __all__ = [
 
 #: The fraction of each class that is held out where `cv` is None.
 HELD_OUT_FRACTION = 0.3
+#: The most splits of groups that are tried until every class is in the training part.
+N_TRIES = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +136,48 @@ def one_of_each(rows, groups, rng):
     return shuffled[np.unique(groups[shuffled], return_index=True)[1]]
 
 
+def split_of_groups(samples, is_own, fraction, rng):
+    """Hold out a random part of the groups, whatever their numbers of samples.
+
+    A split by numbers of samples would prefer groups that are small enough to fit, and the
+    calibration groups would not be like new ones.
+
+    Parameters
+    ----------
+    samples : Samples
+        With groups.
+    is_own : ndarray of bool of shape (n,)
+        Which samples are of the class that matters.
+    fraction : float
+        The fraction to hold out: of the groups with samples of this class, and of the others.
+    rng : RandomState
+
+    Returns
+    -------
+    OneSplit
+        Every class is in the training part.
+
+    Raises
+    ------
+    ValueError
+        If no such split was found.
+    """
+    groups, y = samples.groups, samples.y
+    with_own = np.unique(groups[is_own])
+    parts = with_own, np.setdiff1d(groups, with_own)
+    sizes = [min(max(1, round(fraction * len(part))), max(len(part) - 1, 0)) for part in parts]
+    for _ in range(N_TRIES):
+        chosen = [rng.permutation(part)[:n] for part, n in zip(parts, sizes, strict=True)]
+        is_held = np.isin(groups, np.concatenate(chosen))
+        if np.isin(y, y[~is_held]).all():
+            return OneSplit(np.flatnonzero(~is_held), np.flatnonzero(is_held))
+    raise ValueError(
+        f"The groups of these {len(y)} samples cannot be divided so that a fraction of "
+        f"{fraction:g} of them is held out and every class is among the others. Give more groups, "
+        "hold out less, or give a fitted classifier in a FrozenEstimator."
+    )
+
+
 def calibrate(owner, samples, interest, *, rng, metadata, task, check):
     """Fit the classifier of a wrapper; return scores of samples that it was not trained on.
 
@@ -166,7 +212,15 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check):
         If they come from folds.
     """
     drawn = []
-    cv = cv_of(owner)
+    cv = split = cv_of(owner)
+    if (
+        isinstance(cv, float)
+        and are_shared(samples.groups)
+        # Where samples were made from others, a split must not separate them.
+        and (samples.images is None or as_source(samples.images).lineage is None)
+        and not isinstance(owner.estimator, FrozenEstimator)
+    ):
+        split = split_of_groups(samples, interest.is_own, cv, rng)
 
     def draw(rows):
         # A splitter may hold samples out repeatedly.
@@ -175,12 +229,14 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check):
         drawn.extend(one_of_each(rows[part], samples.groups, rng) for part in (is_own, ~is_own))
         source = ""
         if isinstance(cv, float) and not isinstance(owner.estimator, FrozenEstimator):
-            n_own = int(interest.is_own.sum())
-            source = f" (a fraction of {cv:g} is held out of {n_own} samples, as `cv` says)"
+            what, n_own = "samples", int(interest.is_own.sum())
+            if isinstance(split, OneSplit):
+                what, n_own = "groups", len(np.unique(samples.groups[interest.is_own]))
+            source = f" (a fraction of {cv:g} is held out of {n_own} {what}, as `cv` says)"
         check(*map(len, drawn), source)
 
     held = fit_and_hold_out(
-        owner, samples, cv=cv, rng=rng, metadata=metadata, task=task, check=draw
+        owner, samples, cv=split, rng=rng, metadata=metadata, task=task, check=draw
     )
     if not held.is_exact:
         warn(

@@ -324,7 +324,7 @@ def check_prior(prior):
         If it is not between 0 and 1.
     """
     is_number = isinstance(prior, Real) and not isinstance(prior, bool)
-    if not is_number or not 0 < prior < 1:
+    if not is_number or not 0 < float(prior) < 1:
         raise ValueError(
             "`prior` must be the fraction of the class among new samples, between 0 and 1. "
             f"Got {shown(prior)}."

@@ -32,6 +32,7 @@ from skimb._unpacking import unpacked
 
 __all__ = [
     "HeldOut",
+    "OneSplit",
     "Samples",
     "fit_and_hold_out",
     "fit_on_all",
@@ -91,6 +92,20 @@ class HeldOut:
     rows: np.ndarray
     folds: np.ndarray
     is_exact: bool
+
+
+@dataclass(frozen=True, eq=False)
+class OneSplit:
+    """A single split that a wrapper has made: it stands for `cv` where this is a fraction.
+
+    Parameters
+    ----------
+    train, held : ndarray of int
+        Positions of the samples to train on, and of those that are held out.
+    """
+
+    train: np.ndarray
+    held: np.ndarray
 
 
 def _read_by(estimator):
@@ -304,9 +319,9 @@ def fit_and_hold_out(
     owner : estimator
         The wrapper, with the classifier as ``estimator``.
     samples : Samples
-    cv : float, int, splitter or iterable
-        A fraction: these samples are held out, and the classifier is fitted on the others, once. A
-        number of folds, a splitter of scikit-learn or pairs of positions: a classifier is fitted
+    cv : float, OneSplit, int, splitter or iterable
+        A fraction, or a split of the wrapper's own: these samples are held out, and the classifier
+        is fitted on the others, once. A number of folds, a splitter of scikit-learn or pairs of positions: a classifier is fitted
         for each fold, and the final one on all samples. With a `FrozenEstimator` all samples are
         held out, and `cv` is not read.
     rng : RandomState
@@ -344,7 +359,7 @@ def fit_and_hold_out(
     splits = _splits(samples, cv, rng)
     if check is not None:
         check(np.concatenate([held for _, held in splits]))
-    is_single = isinstance(cv, float)
+    is_single = isinstance(cv, float | OneSplit)
     estimator = seeded_clone(estimator, rng)
     classes = np.unique(y)
     found: Any = []
@@ -381,6 +396,8 @@ def _splits(samples, cv: Any, rng) -> Any:
     """Return pairs of positions: to train on, and to hold out."""
     seed = int(rng.randint(np.iinfo(np.int32).max))
     n_samples = len(samples.y)
+    if isinstance(cv, OneSplit):
+        return [(cv.train, cv.held)]
     if isinstance(cv, Integral):
         return folds_of(samples.y, samples.groups, cv, seed)
     if isinstance(cv, float):

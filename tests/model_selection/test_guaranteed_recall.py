@@ -258,11 +258,42 @@ def test_groups_stay_on_one_side_and_one_of_their_samples_counts():
     assert (clf.n_calibration_, clf.n_others_) == (30, 60)
     again = clone(clf).fit(X, y, groups=[f"patient {g}" for g in groups])
     assert again.threshold_ == clf.threshold_
-    with pytest.raises(ValueError, match="groups with samples of class 'ill'"):
+    few = r"299 groups with samples of class 'ill'.* there are 30 \(.* held out of 100 groups"
+    with pytest.raises(ValueError, match=few):
         clone(clf).set_params(recall=0.99).fit(X, y, groups=groups)
     with pytest.warns(UserWarning, match="approximate"):
         folds = clone(clf).set_params(cv=GroupKFold(3)).fit(X, y, groups=groups)
     assert folds.n_calibration_ == 100
+
+
+def test_groups_are_held_out_whatever_their_size():
+    """Small groups are not preferred, since the scores of large ones may be others."""
+    # Fifty groups of one sample, fifty of forty, and as many of the other class.
+    sizes = np.tile(np.repeat([1, 40], 50), 2)
+    groups = np.repeat(np.arange(200), sizes)
+    y = np.where(groups < 100, "ill", "well")
+    X = np.where(np.isin(groups % 100, np.arange(50)), 0.0, 1.0)[:, None]
+    clf = GuaranteedRecallClassifier(Recording(), label="ill", recall=0.5)
+    Recording.seen.clear()
+    for seed in range(60):
+        clf.set_params(random_state=seed).fit(X, y, groups=groups)
+        assert (clf.n_calibration_, clf.n_others_) == (30, 30)
+    # In the training part are 50 - 15 of the large groups of each class, on average.
+    n_large = np.array([(rows == 1).sum() for rows in Recording.seen]) / 80
+    assert n_large.mean() == pytest.approx(35, abs=1)
+    # Whichever of the two groups is held out, a class has no sample left.
+    with pytest.raises(ValueError, match="every class is among the others"):
+        clf.fit(X[:4], ["ill", "left", "ill", "right"], groups=[0, 0, 1, 1])
+
+
+class Recording(LogisticRegression):
+    """A classifier that keeps what it was trained on."""
+
+    seen: list = []
+
+    def fit(self, X, y, sample_weight=None):
+        self.seen.append(X)
+        return super().fit(X, y)
 
 
 def test_other_classes_compete_where_the_threshold_is_not_reached():
