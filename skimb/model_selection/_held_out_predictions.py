@@ -321,9 +321,9 @@ def fit_and_hold_out(
     samples : Samples
     cv : float, OneSplit, int, splitter or iterable
         A fraction, or a split of the wrapper's own: these samples are held out, and the classifier
-        is fitted on the others, once. A number of folds, a splitter of scikit-learn or pairs of positions: a classifier is fitted
-        for each fold, and the final one on all samples. With a `FrozenEstimator` all samples are
-        held out, and `cv` is not read.
+        is fitted on the others, once. A number of folds, a splitter of scikit-learn or pairs of
+        positions: a classifier is fitted for each fold, and the final one on all samples. With a
+        `FrozenEstimator` all samples are held out, and `cv` is not read.
     rng : RandomState
         The source of the folds, and of seeds for random states that have none.
     metadata : dict, default=None
