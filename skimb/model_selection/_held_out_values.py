@@ -114,9 +114,15 @@ def _splits(samples, cv: Any, rng) -> Any:
     seed = int(rng.randint(np.iinfo(np.int32).max))
     y, groups = samples.y, samples.groups
     if isinstance(cv, Integral):
-        folds = BinnedStratifiedKFold(cv, shuffle=True, random_state=seed)
+        folds = BinnedStratifiedKFold(int(cv), shuffle=True, random_state=seed)
         return list(folds.split(y, y, groups if are_shared(groups) else None))
     if isinstance(cv, float):
+        n_groups = len(y) if groups is None else len(np.unique(groups))
+        if n_groups < 2:
+            raise ValueError(
+                f"No samples can be held out: n_samples={len(y)}, all of one group, or equal. Give "
+                "more samples or groups."
+            )
         # Drawn without regard to y: held-out samples are then like any new ones.
         return [one_split(samples, np.zeros(len(y), dtype=np.intp), cv, seed, kind="sample")]
     return given_splits(samples, cv)

@@ -1,4 +1,4 @@
-"""Sets of labels: coverage of each class, few samples, groups, held-out samples, MAPIE as a peer."""
+"""Sets of labels: coverage of each class, few samples, groups, held-out samples."""
 
 import math
 
@@ -211,6 +211,7 @@ def test_a_group_counts_once_in_each_class():
     X, y, groups = np.repeat(X, 5, axis=0), np.repeat(y, 5), np.repeat(np.arange(len(y)), 5)
     with pytest.warns(UserWarning, match="in every set"):
         clf = ConformalClassifier(given(), random_state=0).fit(X, y, groups=groups)
+    with pytest.warns(UserWarning, match="in every set"):
         alone = ConformalClassifier(given()).fit(*few())
     assert clf.n_calibration_.tolist() == [100, 30, 4]
     np.testing.assert_array_equal(clf.thresholds_, alone.thresholds_)
