@@ -14,6 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold
 
+from skimb.datasets import load_imbalanced_digits
 from skimb.metrics import set_coverage
 from skimb.model_selection import ConformalClassifier
 from skimb.model_selection._conformal_ranks import (
@@ -21,6 +22,7 @@ from skimb.model_selection._conformal_ranks import (
     least_samples,
     one_of_each,
 )
+from skimb.neural_network import CNNClassifier
 
 
 def table(n=600, seed=0, labels=("a", "b", "c")):
@@ -132,6 +134,34 @@ def test_every_class_is_covered_over_a_thousand_calibration_sets(kind):
         assert hits[0] <= binom.ppf(0.999, n_tries[0], level + 1 / 150)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["good", "useless"])
+def test_with_interpolation_the_other_classes_and_the_whole_stay_covered(kind):
+    rng, level, n_sets = np.random.RandomState(0), 0.9, 1000
+    hits, of_all, n_own = np.zeros(3), 0, np.zeros(3, dtype=int)
+    clf = ConformalClassifier(given(), interpolation=0.3)
+    clf.classes_ = np.arange(3)
+    for _ in range(n_sets):
+        y = rng.choice(3, p=PRIOR, size=120)
+        own = probabilities(kind, y, rng)[np.arange(len(y)), y]
+        clf._find_thresholds(own, y, np.arange(len(y)), rng)
+        has_own = ~clf.is_interpolated_
+        new = np.append(np.arange(3), rng.choice(3, p=PRIOR))
+        own = probabilities(kind, new, rng)[np.arange(4), new]
+        covered = own >= clf.thresholds_[new]
+        is_counted = [*has_own[:2], not has_own[2]]
+        hits, n_own, of_all = (
+            hits + covered[:3] * is_counted,
+            n_own + is_counted,
+            of_all + covered[3],
+        )
+    assert (n_own > 700).all()
+    assert (hits[:2] >= binom.ppf(0.001, n_own[:2], level)).all()
+    assert of_all >= binom.ppf(0.001, n_sets, 1 - 2 * (1 - level))
+    # Where the last class has few samples, nothing is promised for it, and little is kept.
+    assert hits[2] < 0.85 * n_own[2]
+
+
 def test_thresholds_are_those_of_a_loop_and_sets_follow_from_them():
     X, y = table()
     fitted = LogisticRegression().fit(X[:200], y[:200])
@@ -215,6 +245,17 @@ def test_a_group_counts_once_in_each_class():
         alone = ConformalClassifier(given()).fit(*few())
     assert clf.n_calibration_.tolist() == [100, 30, 4]
     np.testing.assert_array_equal(clf.thresholds_, alone.thresholds_)
+
+
+@pytest.mark.slow
+def test_equal_images_count_once():
+    X, y = load_imbalanced_digits(return_X_y=True)
+    X, y = X[:400], y[:400]
+    network = CNNClassifier("linear", max_epochs=1, random_state=0)
+    clf = ConformalClassifier(network, confidence_level=0.5, random_state=0)
+    n_once = clf.fit(X, y).n_calibration_
+    n_twice = clf.fit(np.repeat(X, 2, axis=0), np.repeat(y, 2)).n_calibration_
+    np.testing.assert_array_equal(n_twice, n_once)
 
 
 # ------------------------------------------------------------------------------ held-out samples
