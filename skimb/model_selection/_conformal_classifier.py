@@ -44,15 +44,15 @@ class ConformalClassifier(ClassifierWrapper):
     Parameters
     ----------
     estimator : classifier
-        Any classifier with ``predict_proba``. One that was fitted before is given as
+        Any classifier with ``predict_proba``. A classifier that was fitted before is given as
         ``FrozenEstimator(classifier)``, together with samples that it was not trained on.
     confidence_level : float, default=0.9
         The least fraction of the samples of each class whose set holds their class.
     interpolation : float or None, default=None
-        What happens to a class of so few held-out samples (fewer than 9 for 0.9, 19 for 0.95) that
-        no threshold is sure. None: it is in every set, which is exact. A number from 0 to 1 moves
-        its threshold from the one that all classes would share (0) to that of every set (1), as in
-        [2]_: smaller sets, and no promise for this class on its own.
+        It is about classes of so few held-out samples (fewer than 9 for 0.9, 19 for 0.95) that no
+        threshold is sure. None: such a class is in every set, which is exact. A number from 0 to 1
+        moves its threshold from the one that all classes would share (0) to zero (1), as in [2]_:
+        the sets get smaller, and nothing is promised for this class on its own.
     cv : float, int, splitter, iterable or None, default=None
         The samples on which the thresholds are found. A fraction is held out from the training, by
         class, and the classifier is not fitted again. None: all samples, if `estimator` is a
@@ -68,7 +68,7 @@ class ConformalClassifier(ClassifierWrapper):
     classes_ : ndarray of shape (n_classes,)
         Labels.
     thresholds_ : ndarray of shape (n_classes,)
-        The least probability with which each class is in a set; 0 for one that is in every set.
+        The least probability with which each class is in a set; 0 for a class that is in every set.
     marginal_threshold_ : float
         The threshold that all classes would share, were they not told apart.
     n_calibration_ : ndarray of shape (n_classes,), int

@@ -71,7 +71,7 @@ def _decimal(number):
 def one_of_each(groups, kinds, rng):
     """Return one sample, at random, of each group and kind.
 
-    Samples of one group are alike, so that several of them tell little more than one.
+    Samples of one group resemble each other, so that several of them tell little more than one.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ __all__ = ["ConformalRegressor"]
 #: The fraction of samples that is held out where `cv` is None.
 HELD_FRACTION = 0.25
 
-#: What rounding may take from a bound, relative to its size.
+#: The largest error of rounding in a bound, relative to its size.
 ROUNDING = 4 * np.finfo(np.float64).eps
 
 
@@ -54,7 +54,7 @@ class ConformalRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     Parameters
     ----------
     estimator : regressor
-        Any regressor of one number. One that was fitted before is given as
+        Any regressor of one number. A regressor that was fitted before is given as
         ``FrozenEstimator(regressor)``, together with samples that it was not trained on.
     confidence_level : float, default=0.9
         The least fraction of the samples of each range whose interval holds their value.

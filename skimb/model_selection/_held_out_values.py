@@ -65,7 +65,7 @@ def fit_and_hold_out_values(owner, samples, *, cv: Any, rng, metadata=None, task
     rng : RandomState
         The source of the folds, and of seeds for random states that have none.
     metadata : dict, default=None
-        What the regressor gets in ``fit``, by name.
+        The metadata that the regressor gets in ``fit``, by name.
     task : CallbackContext, default=None
         The task of the wrapper's fit.
 

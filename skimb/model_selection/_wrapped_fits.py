@@ -1,4 +1,4 @@
-"""What the fits of all wrappers have in common, whether they hold a classifier or a regressor."""
+"""The parts that the fits of all wrappers share, whether of a classifier or of a regressor."""
 
 from sklearn.frozen import FrozenEstimator
 
@@ -28,7 +28,7 @@ def forget_fit(owner):
 
 
 def metadata_of_wrapped(owner, X, sample_weight, groups):
-    """Return what the wrapped estimator gets in ``fit``, by name.
+    """Return the metadata that the wrapped estimator gets in ``fit``, by name.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def metadata_of_wrapped(owner, X, sample_weight, groups):
 
 
 def routing_of_wrapped(owner):
-    """Return which metadata the wrapped estimator requests; one that is frozen counts too.
+    """Return which metadata the wrapped estimator requests; a frozen one counts too.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def fit_as_task(estimator, X, y, metadata, owner, task, name):
     X, y : array-like
         The samples.
     metadata : dict, or None
-        What it gets in ``fit``, by name.
+        The metadata that it gets in ``fit``, by name.
     owner : estimator
         The wrapper.
     task : CallbackContext, or None
