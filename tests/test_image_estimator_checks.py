@@ -16,6 +16,8 @@ from sklearn.model_selection import GridSearchCV
 from skimb import ensemble, model_selection, neural_network
 from skimb.ensemble import ImageMetaEstimator, ReBaggRegressor
 from skimb.model_selection import (
+    ConformalClassifier,
+    ConformalRegressor,
     GuaranteedPrecisionClassifier,
     GuaranteedRecallClassifier,
     LossSearchCV,
@@ -332,6 +334,8 @@ OURS = [NETWORK, REGRESSOR, CNNEmbedder(NETWORK), DECOUPLED]
 
 #: Those that fit several networks, or networks that the first list has.
 WRAPPERS = [
+    ConformalClassifier(NETWORK, confidence_level=0.5, random_state=0),
+    ConformalRegressor(REGRESSOR, confidence_level=0.5, random_state=0),
     GuaranteedPrecisionClassifier(
         NETWORK, precision=0.01, prior=0.5, confidence_level=0.5, cv=0.5, random_state=0
     ),
@@ -349,7 +353,10 @@ OF_OFFSETS = {
 OF_GUARANTEES = {
     "check_zero_weight": "Weights are for the training; the calibration counts such samples."
 }
+OF_HELD_OUT = {"check_zero_weight": "Samples of weight zero are held out too."}
 KNOWN = {
+    "ConformalClassifier": OF_HELD_OUT,
+    "ConformalRegressor": OF_HELD_OUT,
     "GuaranteedPrecisionClassifier": OF_GUARANTEES,
     "GuaranteedRecallClassifier": OF_GUARANTEES,
     "ReBaggRegressor": OF_BAGS,
