@@ -14,7 +14,8 @@ from skimb._image_source import as_source
 from skimb._messages import shown
 from skimb._warnings import warn
 from skimb.class_weight import minority_class
-from skimb.model_selection._held_out_predictions import OneSplit, fit_and_hold_out
+from skimb.model_selection._held_out_predictions import fit_and_hold_out
+from skimb.model_selection._held_out_splits import OneSplit
 
 __all__ = [
     "HELD_OUT_FRACTION",

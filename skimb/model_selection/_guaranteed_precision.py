@@ -301,5 +301,7 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
         """
         check_is_fitted(self)
         check_prior(prior)
+        # It may come from a file.
+        check_prior(self.prior_)
         ratio = self.prior_ / (1 - self.prior_) * (1 - self.precision) / self.precision
         return precision_bound(1.0, ratio, prior)

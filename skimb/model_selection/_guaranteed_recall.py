@@ -18,6 +18,7 @@ from skimb.model_selection._calibration_samples import (
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._guarantees import (
     below,
+    check_counts,
     check_prior,
     clopper_pearson,
     precision_bound,
@@ -254,6 +255,10 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
         """
         check_is_fitted(self)
         check_prior(prior)
+        check_counts(
+            self.rank_ - 1, self.n_calibration_ - 1, "`rank_` - 1 and `n_calibration_` - 1"
+        )
+        check_counts(self.n_false_alarms_, self.n_others_, "`n_false_alarms_` and `n_others_`")
         each = (1 + self.confidence_level) / 2
         recall = recall_bound(self.n_calibration_, self.rank_, each)
         alarms = float(upper_bound(self.n_false_alarms_, self.n_others_, each))

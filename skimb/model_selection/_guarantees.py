@@ -8,7 +8,7 @@ ties only add samples that are found). As :math:`U_{(k)} \sim \mathrm{Beta}(k, n
 .. math:: P(\text{recall} \ge r) \ge P(U_{(k)} \le 1 - r) = P(\mathrm{Binomial}(n, 1 - r) \ge k).
 """
 
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 from scipy.stats import beta, binom
@@ -19,6 +19,7 @@ from skimb._messages import shown
 
 __all__ = [
     "below",
+    "check_counts",
     "check_prior",
     "clopper_pearson",
     "least_samples",
@@ -331,6 +332,29 @@ def check_prior(prior):
         )
 
 
+def check_counts(n_successes, n_trials, names):
+    """Refuse numbers of a fitted wrapper, which a file may hold, that cannot be.
+
+    Parameters
+    ----------
+    n_successes, n_trials : int
+        The second at least as large as the first.
+    names : str
+        Their names, for the message.
+
+    Raises
+    ------
+    ValueError
+        If they are no whole numbers, negative, or in the wrong order.
+    """
+    whole = isinstance(n_successes, Integral) and isinstance(n_trials, Integral)
+    if not whole or not 0 <= int(n_successes) <= int(n_trials):
+        raise ValueError(
+            f"{names} must be whole numbers, the first from 0 to the second. "
+            f"Got {shown(n_successes)} and {shown(n_trials)}. Fit again."
+        )
+
+
 def rule_of(fitted):
     """Return the rule of a fitted wrapper: a threshold on the probability of one class.
 
@@ -354,4 +378,8 @@ def rule_of(fitted):
         raise ValueError(
             f"`label_` must be one of the classes, {shown(labels)}. Got {shown(fitted.label_)}."
         )
-    return DecisionRule(threshold=fitted.threshold_, positive=labels.index(fitted.label_))
+    if not isinstance(fitted.threshold_, Real) or not 0 <= float(fitted.threshold_) <= 1:
+        raise ValueError(
+            f"`threshold_` must be a number from 0 to 1. Got {shown(fitted.threshold_)}. Fit again."
+        )
+    return DecisionRule(threshold=float(fitted.threshold_), positive=labels.index(fitted.label_))

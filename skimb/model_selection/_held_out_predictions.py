@@ -27,12 +27,11 @@ from skimb._params import safe_indexing
 from skimb._reading import view_of
 from skimb._sub_estimators import seeded_clone, takes_images
 from skimb._unpacking import unpacked
-from skimb.model_selection._held_out_splits import given_splits, one_split
+from skimb.model_selection._held_out_splits import OneSplit, given_splits, one_split
 from skimb.model_selection._wrapped_fits import fit_as_task
 
 __all__ = [
     "HeldOut",
-    "OneSplit",
     "Samples",
     "fit_and_hold_out",
     "fit_on_all",
@@ -93,20 +92,6 @@ class HeldOut:
     rows: np.ndarray
     folds: np.ndarray
     is_exact: bool
-
-
-@dataclass(frozen=True, eq=False)
-class OneSplit:
-    """A single split that a wrapper has made: it stands for `cv` where this is a fraction.
-
-    Parameters
-    ----------
-    train, held : ndarray of int
-        Positions of the samples to train on, and of those that are held out.
-    """
-
-    train: np.ndarray
-    held: np.ndarray
 
 
 def _read_by(estimator):

@@ -235,6 +235,7 @@ def test_too_few_samples_are_refused_before_anything_is_fitted():
         assert not hasattr(one, "classes_")
 
 
+@pytest.mark.slow
 def test_where_no_threshold_qualifies_the_best_promise_is_named():
     X, y = table(shift=1.0)
     clf = GuaranteedPrecisionClassifier(LogisticRegression(), precision=0.8, random_state=0)
@@ -276,6 +277,7 @@ def test_wrong_parameters_are_refused(params):
         GuaranteedPrecisionClassifier(NeverFitted(), label=3).fit(*table())
 
 
+@pytest.mark.slow
 def test_other_classes_compete_below_the_threshold_and_a_search_goes_over_it():
     X, y = table()
     y = np.where((y == "well") & (X[:, 0] < 0), "young", y)

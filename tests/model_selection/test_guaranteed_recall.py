@@ -266,6 +266,7 @@ def test_groups_stay_on_one_side_and_one_of_their_samples_counts():
     assert folds.n_calibration_ == 100
 
 
+@pytest.mark.slow
 def test_groups_are_held_out_whatever_their_size():
     """Small groups are not preferred, since the scores of large ones may be others."""
     # Fifty groups of one sample, fifty of forty, and as many of the other class.
@@ -429,9 +430,16 @@ def test_a_rule_that_a_file_damaged_is_refused():
     clf.label_ = "sick"
     with pytest.raises(ValueError, match="`label_` must be one of the classes"):
         clf.predict(X)
-    clf.label_, clf.threshold_ = "ill", np.nan
-    with pytest.raises(ValueError, match="`threshold` must be a number"):
-        clf.predict(X)
+    clf.label_ = "ill"
+    for bad in (np.nan, 1.5, -0.1, None, "high"):
+        clf.threshold_ = bad
+        with pytest.raises(ValueError, match="`threshold_` must be a number from 0 to 1"):
+            clf.predict(X)
+    for name, bad in (("rank_", 0), ("rank_", 1000), ("n_others_", 0.5), ("n_false_alarms_", -1)):
+        broken = clone(clf).fit(X, y)
+        setattr(broken, name, bad)
+        with pytest.raises(ValueError, match=f"{name}.* must be whole numbers"):
+            broken.guaranteed_precision(0.1)
 
 
 # ------------------------------------------------------------------------ in other tools
