@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
@@ -13,8 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 from skimb._callback_tasks import begin_fit
 from skimb._class_probabilities import log_probabilities
 from skimb._decision_rule import DecisionRule
-from skimb._params import check_handed_in, check_sample_weight
-from skimb._routing import metadata_of_estimator, router_of, routes
+from skimb.model_selection._wrapped_fits import (
+    forget_fit,
+    metadata_of_wrapped,
+    routing_of_wrapped,
+    wrapped_by,
+)
 
 __all__ = ["ClassifierWrapper"]
 
@@ -35,10 +38,6 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     #: The classifier uses them; the wrapper itself does so only if it says so.
     __metadata_request__fit = {"sample_weight": UNUSED}
 
-    def _wrapped(self) -> Any:
-        """Return the classifier that is wrapped; a subclass may have one for ``estimator=None``."""
-        return self.estimator
-
     def decision_rule(self) -> DecisionRule:
         """Return what is done with the probabilities of the wrapped classifier, as numbers.
 
@@ -50,9 +49,7 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _begin(self):
         """Forget an earlier fit, so that a fit that fails leaves no mixture; check parameters."""
-        for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
-            delattr(self, name)
-        check_handed_in(self)
+        forget_fit(self)
 
     def _begin_task(self, samples, n_tasks):
         """Begin the task of the fit, for scikit-learn's callbacks."""
@@ -60,12 +57,7 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _metadata(self, samples, sample_weight, groups):
         """Return what the wrapped classifier gets in ``fit``, by name."""
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, samples.X)
-        given = {"sample_weight": sample_weight}
-        if routes():
-            given["groups"] = groups
-        return metadata_of_estimator(self, given, {})
+        return metadata_of_wrapped(self, samples.X, sample_weight, groups)
 
     def get_metadata_routing(self):
         """Return which metadata the wrapped classifier requests.
@@ -74,9 +66,7 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         -------
         MetadataRouter
         """
-        estimator = self._wrapped()
-        is_frozen = isinstance(estimator, FrozenEstimator)
-        return router_of(self, estimator.estimator if is_frozen else estimator)
+        return routing_of_wrapped(self)
 
     def predict_log_proba(self, X):
         """Return the logarithms of `predict_proba`.
@@ -145,7 +135,7 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        inner = get_tags(self._wrapped())
+        inner = get_tags(wrapped_by(self))
         tags.input_tags = inner.input_tags
         tags.classifier_tags = inner.classifier_tags or tags.classifier_tags
         return tags

@@ -25,6 +25,7 @@ from skimb.model_selection._held_out_predictions import (
     read_samples,
 )
 from skimb.model_selection._offset_search import can_change, shrink_offsets, tune_offsets
+from skimb.model_selection._wrapped_fits import wrapped_by
 from skimb.neural_network import CNNClassifier, training_length
 
 __all__ = ["TunedOffsetsClassifierCV"]
@@ -232,7 +233,7 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
     def _fit(self, X, y, groups, sample_weight, metadata, fitted=None):
         self._begin()
         rng = check_random_state(self.random_state)
-        wrapped = self._wrapped()
+        wrapped = wrapped_by(self)
         samples = read_samples(self, X, y, groups)
         given: dict = {"sample_weight": sample_weight}
         if routes():
@@ -303,10 +304,8 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
         task.call_on_fit_task_end(estimator=self)
         return self
 
-    def _wrapped(self) -> Any:
-        if self.estimator is None:
-            return requesting(CNNClassifier(), "sample_weight", "groups")
-        return self.estimator
+    def _default_estimator(self):
+        return requesting(CNNClassifier(), "sample_weight", "groups")
 
     def _scoring(self, y, classes) -> Any:
         """Return the measure to maximise: its name, or a scorer."""
