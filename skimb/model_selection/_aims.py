@@ -1,4 +1,4 @@
-"""What a search of AutoBalance minimises on held-out samples: a smooth aim, and its real measure."""
+"""The aim that AutoBalance minimises on held-out samples: a smooth form, and its measure."""
 
 from typing import Any
 

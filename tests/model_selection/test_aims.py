@@ -96,7 +96,7 @@ def test_a_loss_of_zero_has_a_finite_gradient():
     logits = torch.tensor([[1e4, 0.0], [0.0, 1e4]], dtype=torch.float64, requires_grad=True)
     value = build_aim("worst", np.arange(2)).surrogate(logits, torch.tensor([0, 1]))
     (gradient,) = torch.autograd.grad(value, logits)
-    assert value == 0
+    assert value < 1e-300
     assert torch.isfinite(gradient).all()
 
 
