@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.optimize import minimize, minimize_scalar
+from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits
 
 from skimb.neural_network.joint_training import HeadProblem
@@ -45,15 +46,29 @@ class Fold:
         The logits of the anchor for them.
     target : ndarray of int of shape (m,)
         The position of the class of each held-out sample.
+    groups : ndarray of int of shape (m,)
+        The group of each held-out sample.
     """
 
     problem: Any
     rows: np.ndarray
     base: np.ndarray
     target: np.ndarray
+    groups: np.ndarray
 
     @classmethod
-    def of(cls, embedded, target, held, held_target, n_classes, *, weight=None, anchor=None):
+    def of(
+        cls,
+        embedded,
+        target,
+        held,
+        held_target,
+        n_classes,
+        *,
+        weight=None,
+        anchor=None,
+        groups: Any = None,
+    ):
         """Return the fold of embeddings.
 
         Parameters
@@ -69,14 +84,51 @@ class Fold:
             Weights of the samples that heads are trained on.
         anchor : (coef, intercept), default=None
             As in `HeadProblem`.
+        groups : ndarray of int of shape (m,), default=None
+            The group of each held-out sample; None: each stands alone.
 
         Returns
         -------
         Fold
         """
+        groups = np.arange(len(held_target)) if groups is None else groups
         problem = HeadProblem(embedded, target, n_classes, weight=weight, anchor=anchor)
         with threadpool_limits(1, user_api="blas"):
-            return cls(problem, problem.rows_of(held), problem.base_of(held), held_target)
+            rows, base = problem.rows_of(held), problem.base_of(held)
+        return cls(problem, rows, base, held_target, groups)
+
+    def held(self, mask):
+        """Return the fold with some of the held-out samples.
+
+        Parameters
+        ----------
+        mask : ndarray of bool of shape (m,)
+
+        Returns
+        -------
+        Fold
+        """
+        own = (self.rows[mask], self.base[mask], self.target[mask], self.groups[mask])
+        return Fold(self.problem, *own)
+
+    def thirds(self, seed):
+        """Return the number, from 0 to 2, of the third of each held-out sample.
+
+        Classes are divided evenly, and groups stay together.
+
+        Parameters
+        ----------
+        seed : int
+
+        Returns
+        -------
+        ndarray of int of shape (m,)
+        """
+        numbers = np.zeros(len(self.target), dtype=np.intp)
+        folds = StratifiedGroupKFold(3, shuffle=True, random_state=seed)
+        for part, (_, rows) in enumerate(folds.split(self.rows, self.target, self.groups)):
+            numbers[rows] = part
+        return numbers
 
 
 class HeadSearch:
