@@ -1,6 +1,7 @@
 """The gradient of a held-out loss by numbers of the training loss, through the weights."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -105,7 +106,7 @@ class Curvature:
 
 
 def hypergradient(
-    train_loss, held_loss, weights, numbers, *, damping=0.0, n_products=10, max_norm=None
+    train_loss, held_loss, weights, numbers, *, damping: Any = 0.0, n_products=10, max_norm=None
 ):
     r"""Return the gradient of a held-out loss by numbers of the training loss.
 

@@ -1,5 +1,7 @@
 """The hypergradient against finite differences, and its bound where the reference diverges."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -26,7 +28,7 @@ class Problem:
         self.held_X = scale * (normal(40, 2) + self.held_y[:, None])
         sizes = [2, n_hidden, 2] if n_hidden else [2, 2]
         self.start = []
-        for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+        for n_in, n_out in pairwise(sizes):
             self.start += [normal(n_out, n_in), normal(n_out)]
 
     def logits(self, weights, X):
