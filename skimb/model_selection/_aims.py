@@ -39,6 +39,25 @@ class Aim:
         """
         raise NotImplementedError
 
+    def smooth(self, logits, target):
+        """Return the smooth aim of arrays.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (n, n_classes)
+        target : ndarray of int of shape (n,)
+
+        Returns
+        -------
+        float
+        """
+        values = [
+            torch.as_tensor(logits, dtype=torch.float64, device="cpu"),
+            torch.as_tensor(target, dtype=torch.int64, device="cpu"),
+        ]
+        with torch.no_grad():
+            return float(self.surrogate(*values))
+
     def measure(self, logits, target, weight=None):
         """Return the real measure of the decisions.
 
@@ -164,12 +183,7 @@ class CallableAim(Aim):
         if weight is not None:
             rows = np.repeat(np.arange(len(target)), np.asarray(weight, dtype=np.intp))
             logits, target = logits[rows], target[rows]
-        with torch.no_grad():
-            value = self.surrogate(
-                torch.as_tensor(logits, dtype=torch.float64, device="cpu"),
-                torch.as_tensor(target, dtype=torch.int64, device="cpu"),
-            )
-        return float(value)
+        return self.smooth(logits, target)
 
 
 #: Aims by name.

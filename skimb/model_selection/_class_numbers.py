@@ -108,6 +108,20 @@ class ClassNumbers:
         high = np.repeat([2 * MOST_LOG_MULTIPLIER, most], n_columns)
         return -high, high
 
+    def values(self, parameters):
+        """Return the numbers of the classes as arrays.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n_parameters,)
+
+        Returns
+        -------
+        multiplier, offset : ndarray of shape (n_classes,)
+        """
+        made = self(torch.as_tensor(parameters, dtype=torch.float64, device="cpu"))
+        return tuple(values.numpy() for values in made)
+
     def __call__(self, parameters):
         """Return the numbers of the classes.
 
