@@ -12,7 +12,10 @@ from skimb.model_selection._outer_steps import HeldSamples, OuterSteps, Searched
 from skimb.neural_network import CNNClassifier
 from skimb.neural_network.joint_training import pend
 
-__all__ = ["EndToEndResult", "search_end_to_end"]
+__all__ = ["NEVER", "EndToEndResult", "search_end_to_end"]
+
+#: The number of training steps for each step of the numbers where these do not move.
+NEVER = float("inf")
 
 #: Parameters of the classifier that the training of the search does not use.
 NOT_SEARCHED = {
@@ -38,8 +41,8 @@ class EndToEndResult:
         One record for each outer step: ``epoch``, ``step``, ``aim`` (its smooth form, before the
         step), ``hypergradient_norm``, ``n_products``, ``is_convex``, ``is_finite``, and
         ``parameters`` after the step.
-    logits : ndarray of shape (n_held, n_classes)
-        The outputs of the network of the search for the held-out samples.
+    logits : ndarray of shape (n_judged, n_classes)
+        The outputs of the network of the search for the samples that judge it.
     estimator : CNNClassifier
         The classifier of the search, trained on the training part.
     seconds : float
@@ -64,6 +67,8 @@ def search_end_to_end(
     *,
     rng,
     sample_weight=None,
+    judged=None,
+    temperature=1.0,
     parameters=None,
     start=0.4,
     every=None,
@@ -95,14 +100,18 @@ def search_end_to_end(
         The source of the seed of the training and of the choice of held-out samples.
     sample_weight : ndarray of shape (n,), default=None
         Weights of the samples in the training loss.
+    judged : ndarray of int, default=None
+        The samples for which the outputs of the network are returned; None: the held-out part.
+    temperature : float, default=1.0
+        The number by which logits are divided before the smooth aim reads them.
     parameters : ndarray of shape (n_parameters,), default=None
         Where the search starts; None: ``numbers.start()``.
     start : float, default=0.4
         The fraction of the training after which the numbers move. Before, the weights are too far
         from a minimum of the training loss.
-    every : int, default=None
-        Number of training steps for each step of the numbers; None: as many as make 30
-        steps of the numbers, between 10 and the 20 of the paper.
+    every : int or NEVER, default=None
+        Number of training steps for each step of the numbers; None: as many as make 30 steps of
+        the numbers, between 10 and the 20 of the paper. NEVER: the numbers stay.
     lr : float, default=0.1
         Learning rate of the numbers, which falls to zero as a cosine.
     n_products : int, default=10
@@ -127,7 +136,7 @@ def search_end_to_end(
     with torch.no_grad():
         first = [values.numpy() for values in numbers(torch.from_numpy(parameters))]
     trained = seeded_clone(estimator, rng).set_params(loss=SearchedLoss(*first), **NOT_SEARCHED)
-    weight = None if sample_weight is None else sample_weight[train]
+    weight = None if sample_weight is None else safe_indexing(sample_weight, train)
     pending = pend(trained, safe_indexing(X, train), y[train], weight)
     training = pending.training
     dataset = training.read(safe_indexing(X, held), y[held])
@@ -136,6 +145,7 @@ def search_end_to_end(
         aim,
         HeldSamples(dataset, np.random.RandomState(rng.randint(np.iinfo(np.int32).max))),
         parameters,
+        temperature=temperature,
         n_steps=training.plan.n_epochs * training.plan.steps,
         start=start,
         every=every,
@@ -144,6 +154,8 @@ def search_end_to_end(
     )
     training.observers.append(steps)
     pending.train()
+    if judged is not None:
+        dataset = training.read(safe_indexing(X, judged), y[judged])
     return EndToEndResult(
         parameters=steps.parameters.numpy().copy(),
         history=steps.records,

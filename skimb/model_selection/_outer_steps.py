@@ -20,10 +20,12 @@ from skimb.model_selection._hypergradient import hypergradient
 
 __all__ = ["HeldSamples", "OuterSteps", "SearchedLoss"]
 
-#: Steps of the network for each outer step: the least, so that the network can follow, and the most
-#: of the default; and the number of outer steps from which on it is more than the least.
+#: Steps of the network for each outer step by default: the least, so that the network can follow,
+#: and the most.
 EVERY = (10, 20)
-N_OUTER = 30
+
+#: Outer steps: as many as are wanted, and as many as short trainings take at least.
+N_OUTER, LEAST_OUTER = 30, 4
 
 #: Training samples of an outer step, at least one batch; held-out samples of it.
 TRAIN_SAMPLES = 256
@@ -136,11 +138,13 @@ class OuterSteps(Callback):
         The fraction of the training after which outer steps begin.
     every : int, default=None
         Number of steps of the network for each outer step; None: as many as make 30 outer steps,
-        between 10 and 20.
+        between 10 and 20; in very short trainings fewer than 10.
     lr : float, default=0.1
         The learning rate of the outer steps, which falls to zero as a cosine.
     n_products : int, default=10
         The largest number of products with the Hessian for one hypergradient.
+    temperature : float, default=1.0
+        The number by which logits are divided before the aim reads them.
     """
 
     def __init__(
@@ -152,15 +156,17 @@ class OuterSteps(Callback):
         *,
         n_steps,
         start=0.4,
-        every=None,
+        every: Any = None,
         lr=0.1,
         n_products=10,
+        temperature=1.0,
     ):
         self.numbers, self.aim, self.held = numbers, aim, held
+        self.temperature = temperature
         self.n_steps, self.lr, self.n_products = n_steps, lr, n_products
         self.first = int(np.ceil(start * n_steps))
         if every is None:
-            every = int(np.clip((n_steps - self.first) // N_OUTER, *EVERY))
+            every = _interval(n_steps - self.first)
         self.every = every
         self.parameters = torch.tensor(parameters, dtype=torch.float64)
         self.records: list = []
@@ -288,7 +294,8 @@ class OuterSteps(Callback):
         # The fast kernels of attention have no second derivative.
         math = sdpa_kernel(SDPBackend.MATH)
         with torch.enable_grad(), fixed_norms(module, images), math:
-            aim = self.aim.surrogate(module(held_images), held_target)
+            logits = module(held_images) / self.temperature
+            aim = self.aim.surrogate(logits, held_target)
             found = hypergradient(
                 WeightedLoss(loss)(module(images), labels),
                 aim,
@@ -352,6 +359,12 @@ def fixed_norms(module, images):
             norm.momentum = momentum
         for layer, mode in modes:
             layer.training = mode
+
+
+def _interval(n_steps):
+    """Return the number of steps of the network for each outer step, where so many are left."""
+    least, most = EVERY
+    return int(np.clip(n_steps // N_OUTER, max(1, min(least, n_steps // LEAST_OUTER)), most))
 
 
 def _damping(optimizer, weights):

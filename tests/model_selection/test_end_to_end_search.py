@@ -211,7 +211,7 @@ def test_it_runs_with_the_options_of_a_training(options):
     assert all(record["is_finite"] for record in result.history)
 
 
-@pytest.mark.parametrize(("n_steps", "every"), [(100, 10), (600, 12), (5000, 20)])
+@pytest.mark.parametrize(("n_steps", "every"), [(3, 1), (30, 4), (100, 10), (600, 12), (5000, 20)])
 def test_by_default_there_are_thirty_outer_steps_if_the_network_can_follow(n_steps, every):
     steps = OuterSteps(class_numbers("free", [5, 5]), None, None, [0.0, 0.0], n_steps=n_steps)
     assert steps.every == every
