@@ -147,6 +147,7 @@ def search_end_to_end(
         parameters,
         temperature=temperature,
         n_steps=training.plan.n_epochs * training.plan.steps,
+        batch_size=training.plan.batch_size,
         start=start,
         every=every,
         lr=lr,

@@ -27,9 +27,10 @@ EVERY = (10, 20)
 #: Outer steps: as many as are wanted, and as many as short trainings take at least.
 N_OUTER, LEAST_OUTER = 30, 4
 
-#: Training samples of an outer step, at least one batch; held-out samples of it.
-TRAIN_SAMPLES = 256
-HELD_SAMPLES = 512
+#: Training samples of an outer step: two batches, but at least and at most so many; one batch is
+#: always taken as a whole. There are as many held-out samples for each of them.
+TRAIN_SAMPLES = (128, 256)
+HELD_SHARE = 2
 
 #: Samples of the trial before the training.
 N_TRIED = 4
@@ -89,22 +90,20 @@ class HeldSamples:
         A data set of the engine.
     rng : RandomState
         The source of the choice.
-    n_most : int, default=HELD_SAMPLES
-        The largest number of samples of a step.
     """
 
-    def __init__(self, dataset, rng, n_most=HELD_SAMPLES):
-        self.dataset, self.rng, self.n_most = dataset, rng, n_most
+    def __init__(self, dataset, rng):
+        self.dataset, self.rng = dataset, rng
         self.target = np.asarray(dataset.target)
 
-    def draw(self, device):
-        """Return images and class indices; if they are many, a stratified part of them."""
+    def draw(self, n_most, device):
+        """Return images and class indices; of more than `n_most` samples a stratified part."""
         rows = np.arange(len(self.target))
-        if len(rows) > self.n_most:
+        if len(rows) > n_most:
             # Equal distances in an order by class give each class its fraction.
             order = np.lexsort((self.rng.random_sample(len(rows)), self.target))
-            gap = len(rows) / self.n_most
-            places = (np.arange(self.n_most) + self.rng.random_sample()) * gap
+            gap = len(rows) / n_most
+            places = (np.arange(n_most) + self.rng.random_sample()) * gap
             rows = order[places.astype(np.intp)]
         return self.take(np.sort(rows), device)
 
@@ -134,6 +133,8 @@ class OuterSteps(Callback):
         The parameters with which the training begins.
     n_steps : int
         Number of steps of the training.
+    batch_size : int, default=256
+        Number of samples of a batch of the training.
     start : float, default=0.4
         The fraction of the training after which outer steps begin.
     every : int, default=None
@@ -155,6 +156,7 @@ class OuterSteps(Callback):
         parameters,
         *,
         n_steps,
+        batch_size=TRAIN_SAMPLES[1],
         start=0.4,
         every: Any = None,
         lr=0.1,
@@ -171,7 +173,8 @@ class OuterSteps(Callback):
         self.parameters = torch.tensor(parameters, dtype=torch.float64)
         self.records: list = []
         self.seconds = 0.0
-        self.n_train = TRAIN_SAMPLES
+        self.takes_less = False
+        self.n_train = max(batch_size, int(np.clip(2 * batch_size, *TRAIN_SAMPLES)))
 
     def on_train_begin(self, net, X: Any = None, **kwargs):
         """Prepare the outer optimiser, and try one gradient, so that the training is not in vain.
@@ -265,13 +268,13 @@ class OuterSteps(Callback):
 
     def _take_less(self):
         """Halve the samples of the next outer steps, as these did not fit in memory."""
-        if self.n_train == TRAIN_SAMPLES:
+        if not self.takes_less:
             warn(
                 "The samples of an outer step of the search do not fit in memory. From now on it "
                 "uses fewer. A smaller `batch_size` avoids it."
             )
+        self.takes_less = True
         self.n_train = self.n_train // 2
-        self.held.n_most = max(1, self.held.n_most // 2)
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
@@ -282,7 +285,10 @@ class OuterSteps(Callback):
     def _hypergradient(self, net):
         """Return the hypergradient at the present weights, and the value of the aim."""
         device = torch.device(net.device)
-        batch, held = self._training_batch(net, device), self.held.draw(device)
+        batch, held = (
+            self._training_batch(net, device),
+            self.held.draw(HELD_SHARE * self.n_train, device),
+        )
         return self._gradient(net, *batch, *held, n_products=self.n_products)
 
     def _gradient(self, net, images, labels, held_images, held_target, *, n_products):
@@ -311,9 +317,11 @@ class OuterSteps(Callback):
         """Return the last training samples after an augmentation of their own."""
         images = joined([one for one, _ in self.recent_])
         labels = [torch.cat(parts) for parts in zip(*(two for _, two in self.recent_), strict=True)]
-        if len(images) > self.n_train:
-            images = images.split(self.n_train)[0]
-            labels = [label[: len(images)] for label in labels]
+        if self.takes_less and len(images) > self.n_train:
+            # The samples of a batch may be in the order of their classes.
+            rows = torch.linspace(0, len(images) - 1, self.n_train).round().long()
+            images = _rows_of(images, rows.to(images.device))
+            labels = [label[rows.to(label.device)] for label in labels]
         images, labels = images.to(device), tuple(label.to(device) for label in labels)
         if net.augmentation is not None:
             images, labels = net.augmentation(images, *labels)
@@ -359,6 +367,12 @@ def fixed_norms(module, images):
             norm.momentum = momentum
         for layer, mode in modes:
             layer.training = mode
+
+
+def _rows_of(batch, rows):
+    if isinstance(batch, torch.Tensor):
+        return batch[rows]
+    return type(batch)(batch.images[rows], batch.table[rows], batch.n_images)
 
 
 def _interval(n_steps):

@@ -181,10 +181,10 @@ def test_a_draw_of_many_held_out_samples_keeps_the_fractions_of_the_classes():
         def __getitem__(self, rows):
             return torch.as_tensor(rows), (self.target[rows], None)
 
-    held = HeldSamples(Rows(), np.random.RandomState(0), n_most=80)
-    rows, target = held.draw("cpu")
+    held = HeldSamples(Rows(), np.random.RandomState(0))
+    rows, target = held.draw(80, "cpu")
     assert target.bincount().tolist() == [60, 20]
-    again, _ = held.draw("cpu")
+    again, _ = held.draw(80, "cpu")
     assert not torch.equal(rows, again)
     assert len(set(rows.tolist())) == 80
 
@@ -241,11 +241,11 @@ def test_an_outer_step_that_does_not_fit_in_memory_is_left_out_and_later_ones_ta
         return real(self, net, images, *args, n_products=n_products)
 
     monkeypatch.setattr(OuterSteps, "_gradient", short)
-    monkeypatch.setattr("skimb.model_selection._outer_steps.TRAIN_SAMPLES", 12)
+    monkeypatch.setattr("skimb.model_selection._outer_steps.TRAIN_SAMPLES", (12, 12))
     X, y = small_images()
     with pytest.warns(UserWarning, match="do not fit in memory"):
         result, _ = searched(convolutional(), X, y, every=1)
-    assert sizes == [12, 6, 6]
+    assert sizes == [15, 7, 7]
     assert len(result.history) == 2
 
 
