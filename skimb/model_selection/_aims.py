@@ -17,7 +17,9 @@ POWER = 8
 class Aim:
     """Template of an aim: smaller is better.
 
-    A subclass has `surrogate`, which is differentiable, and `measure`, which is what counts.
+    A subclass has `surrogate`, which is differentiable, and `measure`, which is what counts. Its
+    `decisions` is nearer to the measure: losses of samples that are far from a decision are
+    bounded, so that they do not outweigh those that are near. It has plateaus, and needs a start.
     """
 
     #: The name in messages and results.
@@ -38,6 +40,20 @@ class Aim:
         Tensor of shape ()
         """
         raise NotImplementedError
+
+    def decisions(self, logits, target):
+        """Return a smooth form of the measure, where the softmax is the fraction of each decision.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, n_classes)
+        target : Tensor of shape (n,), int64
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+        return self.surrogate(logits, target)
 
     def smooth(self, logits, target):
         """Return the smooth aim of arrays.
@@ -83,6 +99,22 @@ def _class_means(values, target, n_classes):
     return means[counts > 0]
 
 
+def _power_mean(values):
+    """Return a smooth maximum."""
+    # Divided by the largest, so that powers neither overflow nor vanish; as a constant, it changes
+    # neither the value nor the gradient.
+    most = values.detach().max().clamp_min(torch.finfo(values.dtype).tiny)
+    # The mean is at least 1 / n_classes, unless all are zero, where a root has no gradient.
+    return most * (((values / most) ** POWER).mean() + 1e-30) ** (1 / POWER)
+
+
+def _smooth_errors(logits, target):
+    """Return for each class the mean fraction of wrong decisions drawn from the softmax."""
+    proba = torch.softmax(logits, dim=1)
+    right = proba.gather(1, target[:, None])[:, 0]
+    return _class_means(1 - right, target, logits.shape[1])
+
+
 def _class_errors(logits, target, weight):
     """Return the error of each class that has samples."""
     n_classes = logits.shape[1]
@@ -104,6 +136,10 @@ class BalancedAim(Aim):
         loss = F.cross_entropy(logits, target, reduction="none")
         return _class_means(loss, target, logits.shape[1]).mean()
 
+    def decisions(self, logits, target):
+        """Return the mean over classes of their smooth error."""
+        return _smooth_errors(logits, target).mean()
+
     def measure(self, logits, target, weight=None):
         """Return the balanced error."""
         return float(_class_errors(logits, target, weight).mean())
@@ -118,11 +154,11 @@ class WorstAim(Aim):
         """Return a smooth maximum over classes of their mean cross-entropy."""
         loss = F.cross_entropy(logits, target, reduction="none")
         means = _class_means(loss, target, logits.shape[1])
-        # Divided by the largest, so that powers neither overflow nor vanish; as a constant, it
-        # changes neither the value nor the gradient.
-        most = means.detach().max().clamp_min(torch.finfo(means.dtype).tiny)
-        # The mean is at least 1 / n_classes, unless all are zero, where a root has no gradient.
-        return most * (((means / most) ** POWER).mean() + 1e-30) ** (1 / POWER)
+        return _power_mean(means)
+
+    def decisions(self, logits, target):
+        """Return a smooth maximum over classes of their smooth error."""
+        return _power_mean(_smooth_errors(logits, target))
 
     def measure(self, logits, target, weight=None):
         """Return the largest error of a class."""

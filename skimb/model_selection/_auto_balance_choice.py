@@ -199,20 +199,20 @@ def choose_numbers(folds, aim, *, attributes, counts, grid, seed, n_groups=None)
             penalty,
         )
 
-    def search_over(some):
+    def search_over(some, strength):
         search = HeadSearch(some, numbers, aim, penalty=penalty, temperature=temperature)
-        found = search.minimize(numbers.start())
+        found = search.minimize(numbers.nearest(strength))
         return search, found, numbers.values(found)
 
-    search, parameters, found = search_over(folds)
+    search, parameters, found = search_over(folds, tau)
     history = [{"evaluation": i, "aim": value} for i, value in enumerate(search.history)]
     results["parameters"] = dict(zip(numbers.parameter_names, parameters.tolist(), strict=True))
     searched, reference = np.empty_like(logits), np.empty_like(logits)
     for judged in parts:
-        _, _, values = search_over(_chosen(folds, ~judged))
+        own_tau, _ = tune_tau(aim, logits[~judged], target[~judged], log_prior, grid)
+        _, _, values = search_over(_chosen(folds, ~judged), own_tau)
         of_judged = HeadSearch(_chosen(folds, judged), numbers, aim, penalty=penalty)
         searched[judged] = of_judged.logits(*values)
-        own_tau, _ = tune_tau(aim, logits[~judged], target[~judged], log_prior, grid)
         reference[judged] = adjusted(logits[judged], log_prior, own_tau)
     choice = choose(
         aim,

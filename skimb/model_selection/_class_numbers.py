@@ -95,6 +95,20 @@ class ClassNumbers:
         """
         return np.zeros(self.n_parameters)
 
+    def nearest(self, tau):
+        """Return the parameters nearest to a logit adjustment of another strength.
+
+        Parameters
+        ----------
+        tau : float
+
+        Returns
+        -------
+        ndarray of shape (n_parameters,)
+        """
+        moved = (tau - 1) * (self.log_prior - self.log_prior.mean())
+        return np.append(np.zeros(self.basis.shape[1]), np.linalg.pinv(self.basis) @ moved)
+
     def bounds(self):
         """Return the least and the largest value of each parameter.
 

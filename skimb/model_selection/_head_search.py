@@ -28,6 +28,10 @@ RIDGE = 1e-3
 #: The most evaluations of the aim in a search.
 MOST_EVALUATIONS = 25
 
+#: The smooth form of decisions reads logits at this fraction of the temperature at which they are
+#: calibrated, so that it is near to the decisions.
+SHARPNESS = 0.5
+
 #: The residual of the implicit gradient.
 TOLERANCE = 1e-5
 
@@ -142,8 +146,8 @@ class HeadSearch:
     penalty : float
         The penalty of the heads.
     temperature : float, default=1.0
-        The number by which held-out logits are divided before the smooth aim reads them. It
-        changes no decision.
+        The number by which held-out logits are divided so that they are calibrated. It changes no
+        decision.
 
     Examples
     --------
@@ -218,7 +222,8 @@ class HeadSearch:
     def _aim(self, logits, target):
         """Return the smooth aim and its derivative by the logits."""
         values = torch.from_numpy(logits).requires_grad_(True)
-        value = self.aim.surrogate(values / self.temperature, torch.from_numpy(target))
+        scaled = values / (SHARPNESS * self.temperature)
+        value = self.aim.decisions(scaled, torch.from_numpy(target))
         value.backward()
         return float(value.detach()), np.asarray(values.grad)
 
