@@ -25,6 +25,7 @@ from skimb.model_selection._aims import AIMS, build_aim
 from skimb.model_selection._auto_balance_choice import LEAST_HELD, Choice, choose_numbers
 from skimb.model_selection._class_numbers import ATTRIBUTES, class_numbers
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
+from skimb.model_selection._end_to_end_choice import Trainings, choose_end_to_end
 from skimb.model_selection._head_search import Fold
 from skimb.model_selection._held_out_predictions import Samples, _splits
 from skimb.model_selection._offsets import _for_part
@@ -231,7 +232,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
         seed = int(rng.randint(np.iinfo(np.int32).max))
         if not is_frozen:
             network = seeded_clone(network, rng)
-        task = self._begin_task(samples, n_tasks=len(splits) * (1 - is_frozen) + 2)
+        task = self._begin_task(samples, n_tasks=2 * len(splits) * (1 - is_frozen) + 2)
         self.n_trainings_ = 0
         arguments = (inner if is_frozen else network, samples, metadata, splits, task)
         if not splits:
@@ -401,7 +402,27 @@ class AutoBalanceClassifier(ClassifierWrapper):
         return part
 
     def _searched_end_to_end(self, arguments, aim, counts, grid, rng):
-        raise NotImplementedError
+        network, samples, metadata, splits, task = arguments
+        trainings = Trainings(
+            [_for_part(network, len(samples.y), len(train)) for train, _ in splits],
+            samples,
+            splits,
+            sample_weight=metadata.get("sample_weight"),
+            rng=rng,
+            part=lambda name: part_of_fit(task, name, self),
+        )
+        choice = choose_end_to_end(
+            trainings,
+            aim,
+            labels=self._labels,
+            attributes=self._attributes(),
+            counts=counts,
+            grid=grid,
+            seed=int(rng.randint(np.iinfo(np.int32).max)),
+            n_groups=self._n_groups(),
+        )
+        self.n_trainings_ += trainings.n_done
+        return choice
 
     def _take(self, choice):
         self.chosen_ = choice.chosen
