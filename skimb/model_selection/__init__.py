@@ -14,6 +14,7 @@ from skimb.model_selection._guaranteed_recall import GuaranteedRecallClassifier
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
+    "AutoBalanceClassifier",
     "BinnedStratifiedKFold",
     "ConformalClassifier",
     "ConformalRegressor",
@@ -26,12 +27,14 @@ __all__ = [
 
 #: Classes that need torch, and the modules that they are in.
 _WITH_TORCH = {
+    "AutoBalanceClassifier": "skimb.model_selection._auto_balance",
     "LossSearchCV": "skimb.model_selection._loss_search",
     "TunedOffsetsClassifierCV": "skimb.model_selection._offsets",
 }
 
 
 if TYPE_CHECKING:
+    from skimb.model_selection._auto_balance import AutoBalanceClassifier
     from skimb.model_selection._loss_search import LossSearchCV
     from skimb.model_selection._offsets import TunedOffsetsClassifierCV
 

@@ -5,6 +5,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skimb.model_selection import (
+    AutoBalanceClassifier,
     ConformalClassifier,
     ConformalRegressor,
     GuaranteedPrecisionClassifier,
@@ -35,6 +36,7 @@ OF_GUARANTEES = {
     ),
 }
 EXPECTED_FAILURES = {
+    AutoBalanceClassifier: {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
     GuaranteedPrecisionClassifier: OF_GUARANTEES,
     GuaranteedRecallClassifier: OF_GUARANTEES,
     LossSearchCV: {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
@@ -58,6 +60,7 @@ def expected_failures(estimator):
 
 @parametrize_with_checks(
     [
+        AutoBalanceClassifier(CNNClassifier(max_epochs=2, random_state=0), cv=2, random_state=0),
         # A lower level needs fewer samples of each class and range than the checks have.
         ConformalClassifier(LogisticRegression(), confidence_level=0.5, random_state=0),
         ConformalClassifier(LogisticRegression(), confidence_level=0.5, cv=2, random_state=0),

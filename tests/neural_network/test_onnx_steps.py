@@ -28,7 +28,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 from torch import nn
 
-from skimb.losses import FocalLoss
+from skimb.losses import FocalLoss, VectorScalingLoss
 from skimb.model_selection import (
     ConformalClassifier,
     ConformalRegressor,
@@ -111,6 +111,7 @@ LOSSES = [
     "vector_scaling",
     "poly",
     FocalLoss(gamma=0.5),
+    VectorScalingLoss(multiplier=[1.2, 0.8, 0.9], offset=[0.0, -1.0, 0.5]),
     nn.CrossEntropyLoss(reduction="none"),
 ]
 
