@@ -32,6 +32,7 @@ FURTHER_STRATEGIES = {
     "under_over": "all classes brought to a middle size: some dropped, some repeated",
     "over_weighted": "minority classes repeated up to a middle size, errors weighted for the rest",
     "mixup_logit_adjusted": "mixup, and logit-adjusted loss",
+    "autobalance": "loss whose numbers for each class are searched on held-out parts (AutoBalance)",
     "tuned_baseline": "the baseline tuned on folds of the training part; it takes steps of its own",
 }
 

@@ -8,7 +8,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skimb._strategy_names import BASELINE, CONSTANT, FURTHER_STRATEGIES, STRATEGIES
 from skimb.losses import FocalLoss, LogitAdjustedLoss
-from skimb.model_selection import TunedOffsetsClassifierCV
+from skimb.model_selection import AutoBalanceClassifier, TunedOffsetsClassifierCV
 from skimb.neural_network import DecoupledClassifier, Jitter, Mixup
 from skimb.over_sampling import SMOTE, AugmentedOverSampler, ImageJitter, RandomOverSampler
 from skimb.study._middle_sizes import down_to_middle, up_to_middle
@@ -139,6 +139,8 @@ def unfitted_classifier(name, estimator, *, scoring=None):
         return DecoupledClassifier(estimator, sampler=SMOTE())
     if name == "threshold":
         return TunedOffsetsClassifierCV(estimator, scoring=scoring)
+    if name == "autobalance":
+        return AutoBalanceClassifier(clone(estimator))
     if name == "decoupled":
         return DecoupledClassifier(estimator)
     if name == "tuned_baseline":

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from skimb._strategy_names import BASELINE, CONSTANT
 from skimb._sub_estimators import seeded_clone
+from skimb.model_selection import AutoBalanceClassifier
 from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.study._tuned_baseline import fit_search, is_search, seeded_search, tuned_baseline
 
@@ -287,6 +288,8 @@ def _with_steps(network, n_samples, steps):
 
     Where they do, an epoch is every sample once, as the constructor has it.
     """
+    if isinstance(network, AutoBalanceClassifier):
+        network = network.estimator
     if steps is None or is_search(network) or network.steps_per_epoch is not None:
         return
     comes_out = network.sampler is None and -(-n_samples // network.batch_size) == steps
@@ -330,7 +333,11 @@ def with_seed(made, seed):
     estimator
         The same one.
     """
-    return seeded_search(made, seed) if is_search(made) else made.set_params(random_state=seed)
+    if is_search(made):
+        return seeded_search(made, seed)
+    if isinstance(made, AutoBalanceClassifier):
+        made.set_params(estimator__random_state=seed)
+    return made.set_params(random_state=seed)
 
 
 def fit_built_in(made, X, y, groups=None):
@@ -342,14 +349,19 @@ def fit_built_in(made, X, y, groups=None):
     X, y : array-like
         The training part.
     groups : ndarray of shape (n,), int, or None
-        Groups that a search keeps together; a network would hold a validation part out by them.
+        Those who hold parts out keep groups together. A network gets none: it would hold a
+        validation part out by them.
 
     Returns
     -------
     estimator
         The same one, fitted.
     """
-    return fit_search(made, X, y, groups) if is_search(made) else made.fit(X, y)
+    if is_search(made):
+        return fit_search(made, X, y, groups)
+    if isinstance(made, AutoBalanceClassifier):
+        return made.fit(X, y, groups=groups)
+    return made.fit(X, y)
 
 
 def gradient_steps(fitted):

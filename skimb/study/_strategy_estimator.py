@@ -10,7 +10,7 @@ from sklearn.utils.validation import column_or_1d
 from skimb._frame_images import only_images
 from skimb._groups import checked_groups
 from skimb._reading import view_of
-from skimb.model_selection import TunedOffsetsClassifierCV
+from skimb.model_selection import AutoBalanceClassifier, TunedOffsetsClassifierCV
 from skimb.neural_network import training_length
 from skimb.study._middle_sizes import with_sizes
 from skimb.study._strategies import CONSTANT, fit_built_in, with_length, with_seed
@@ -46,7 +46,8 @@ def strategy_estimator(name, X, y, *, estimator=None, random_state=None) -> Any:
     estimator
         A ``CNNClassifier`` or ``CNNRegressor``, for ``"smote_embedding"`` and ``"decoupled"`` a
         ``DecoupledClassifier``, for ``"threshold"`` a ``TunedOffsetsClassifierCV``, for
-        ``"tuned_baseline"`` a ``GridSearchCV``, and for ``"constant"`` a dummy of scikit-learn.
+        ``"autobalance"`` an ``AutoBalanceClassifier``, for ``"tuned_baseline"`` a
+        ``GridSearchCV``, and for ``"constant"`` a dummy of scikit-learn.
 
     Raises
     ------
@@ -95,8 +96,8 @@ def fit_strategy(name, X, y, *, estimator=None, groups=None, random_state=None) 
     name, X, y, estimator, random_state
         As in `strategy_estimator`.
     groups : array-like of shape (n,), default=None
-        Samples of one group stay on one side where ``"threshold"`` and ``"tuned_baseline"`` hold
-        some out; no other strategy holds any out.
+        Samples of one group stay on one side where ``"threshold"``, ``"autobalance"`` and
+        ``"tuned_baseline"`` hold some out; no other strategy holds any out.
 
     Returns
     -------
@@ -120,7 +121,7 @@ def fit_strategy(name, X, y, *, estimator=None, groups=None, random_state=None) 
     """
     made = strategy_estimator(name, X, y, estimator=estimator, random_state=random_state)
     # A network would hold a validation part out by groups, which the comparison does not do.
-    if isinstance(made, TunedOffsetsClassifierCV):
+    if isinstance(made, AutoBalanceClassifier | TunedOffsetsClassifierCV):
         return made.fit(X, y, groups=groups)
     if is_search(made):
         return fit_built_in(made, X, y, _together(X, groups, made.estimator)).best_estimator_
