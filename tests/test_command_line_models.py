@@ -334,7 +334,19 @@ def test_a_reference_of_a_comparison_has_no_network_to_save(result, folder, caps
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["threshold", "smote_embedding", "prior_shift"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "threshold",
+        "smote_embedding",
+        "prior_shift",
+        *(
+            pytest.param(name, marks=pytest.mark.exhaustive)
+            for name in ("autobalance", "decoupled", "over_weighted", "under_over")
+        ),
+        "tuned_baseline",
+    ],
+)
 def test_strategies_that_change_a_network_become_one_model(name, folder, capsys):
     from skimb.datasets import read_images
     from skimb.neural_network import CNNClassifier

@@ -18,6 +18,7 @@ from skimb.model_selection import TunedOffsetsClassifierCV
 
 mpl.use("agg")
 import matplotlib.pyplot as plt
+from matplotlib.patches import Patch
 
 
 class Softmax(ClassifierMixin, BaseEstimator):
@@ -114,7 +115,7 @@ def few_samples(n_fresh, n_repeats):
 
 def main():
     """Draw the samples, print two tables in Markdown, and draw the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent, help="for the figure")
     parser.add_argument("--quick", action="store_true", help="few samples, to see that it runs")
     arguments = parser.parse_args()
@@ -133,9 +134,7 @@ def main():
     axes[0].set(title="macro F1 of three classes", ylim=(0, 1))
     axes[0].set_xticks(range(len(by_prior)), [f"{prior:.1%}" for prior in by_prior])
     axes[0].set_xlabel("prior of the rare class")
-    axes[0].legend(
-        [mpl.patches.Patch(color=color) for color in colors], names, fontsize=7, frameon=False
-    )
+    axes[0].legend([Patch(color=color) for color in colors], names, fontsize=7, frameon=False)
 
     curves = few_samples(n_fresh // 10, 5 * n_repeats)
     names = ["no offsets", "tuned, not shrunk", "tuned, shrunk"]

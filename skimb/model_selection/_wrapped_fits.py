@@ -1,5 +1,7 @@
 """The parts that the fits of all wrappers share, whether of a classifier or of a regressor."""
 
+from typing import Any
+
 from sklearn.frozen import FrozenEstimator
 
 from skimb._callback_tasks import part_of_fit
@@ -15,7 +17,7 @@ __all__ = [
 ]
 
 
-def wrapped_by(owner):
+def wrapped_by(owner) -> Any:
     """Return the estimator that a wrapper wraps: `estimator`, or its default where that is None.
 
     Parameters

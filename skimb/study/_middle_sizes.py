@@ -1,5 +1,7 @@
 """Sizes of classes between the smallest and the largest, to which samplers bring them."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import clone
 
@@ -70,7 +72,7 @@ def with_sizes(sampler, y):
     """
     if isinstance(sampler, list):
         return [with_sizes(each, y) for each in sampler]
-    function = getattr(sampler, "sampling_strategy", None)
+    function: Any = getattr(sampler, "sampling_strategy", None)
     if function not in (down_to_middle, up_to_middle):
         return sampler
     return clone(sampler).set_params(sampling_strategy=function(y))

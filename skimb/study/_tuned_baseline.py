@@ -88,7 +88,7 @@ def tuned_baseline(estimator, *, scoring=None, length=None) -> Any:
         network.set_params(max_epochs=length.max_epochs)
     batch = network.batch_size
     # The least size that "auto" may mean.
-    small = max(LEAST_BATCH, batch // SMALLER) if isinstance(batch, Integral) else 16
+    small = max(LEAST_BATCH, int(batch) // SMALLER) if isinstance(batch, Integral) else 16
     few, smooth = {"batch_size": [small]}, {"loss": [CrossEntropyLoss(label_smoothing=0.1)]}
     more = {"augmentation": [augmented(network.augmentation, Jitter())]}
     grid = [{"batch_size": [batch]}, few, few | smooth, few | more, few | smooth | more]

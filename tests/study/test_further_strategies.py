@@ -1,6 +1,7 @@
 """Strategies that run only if they are named: what each sets, and how long it trains."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -87,7 +88,7 @@ def test_a_fit_on_all_samples_is_what_a_comparison_trains(few, monkeypatch, tmp_
         np.testing.assert_array_equal(again.predict_proba(X), found[name], err_msg=name)
 
 
-def made(name, few, estimator=QUICK):
+def made(name, few, estimator=QUICK) -> Any:
     return strategy_estimator(name, *few, estimator=estimator, random_state=3)
 
 
@@ -101,10 +102,11 @@ def test_each_sets_what_its_name_says(few):
     mixed = made("mixup_logit_adjusted", few)
     assert isinstance(mixed.loss, LogitAdjustedLoss)
     assert isinstance(mixed.augmentation[-1], Mixup)
-    over = made("over_augmented", few)
+    over: Any = made("over_augmented", few)
     assert isinstance(over.sampler, AugmentedOverSampler)
     assert over.steps_per_epoch == 3
-    assert not over.sampler.augmentation.flip
+    jitter: Any = over.sampler.augmentation
+    assert not jitter.flip
     tuned = made("tuned_baseline", few)
     assert [list(entry) for entry in tuned.param_grid] == [
         ["batch_size"],
