@@ -115,7 +115,7 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
     >>> flat = X.reshape(len(X), -1)
     >>> clf = TunedOffsetsClassifierCV(GaussianNB(), scoring="balanced_accuracy", random_state=0)
     >>> clf.fit(flat, y).n_held_out_
-    array([1616,   81])
+    array([1623,   81])
     """
 
     _parameter_constraints: dict = {

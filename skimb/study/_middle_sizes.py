@@ -50,6 +50,12 @@ def up_to_middle(y):
     See Also
     --------
     down_to_middle : It says which size that is.
+
+    Examples
+    --------
+    >>> from skimb.study import up_to_middle
+    >>> up_to_middle(["cat"] * 100 + ["dog"] * 30 + ["owl"] * 4)
+    {'owl': 20}
     """
     return _to_middle(y, larger=False)
 
