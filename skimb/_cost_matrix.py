@@ -10,7 +10,7 @@ from skimb._frames import as_pandas, is_foreign
 from skimb._messages import shown
 from skimb._unpacking import as_array
 
-__all__ = ["read_cost_matrix"]
+__all__ = ["plain_costs", "read_cost_matrix"]
 
 #: The forms that are read, for messages.
 FORMS = (
@@ -101,7 +101,36 @@ def _numbers(values) -> np.ndarray:
         ) from None
 
 
-def _of_frame(frame: Any, classes):
+def plain_costs(cost_matrix) -> Any:
+    """Return a frame of costs as the dict that means the same, and anything else as it is.
+
+    Parameters
+    ----------
+    cost_matrix : object
+        As `read_cost_matrix` takes it.
+
+    Returns
+    -------
+    dict or object
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skimb._cost_matrix import plain_costs
+    >>> plain_costs(pd.DataFrame([[0, 2], [3, 0]], index=["a", "b"], columns=["a", "b"]))
+    {'a': {'a': 0, 'b': 2}, 'b': {'a': 3, 'b': 0}}
+    """
+    if not (isinstance(cost_matrix, pd.DataFrame) or is_foreign(cost_matrix)):
+        return cost_matrix
+    frame = _labelled(cost_matrix)
+    return {
+        row: dict(zip(frame.columns.tolist(), values, strict=True))
+        for row, values in zip(frame.index.tolist(), frame.to_numpy().tolist(), strict=True)
+    }
+
+
+def _labelled(frame: Any):
+    """Return a frame of pandas whose index holds the true labels."""
     if is_foreign(frame):
         frame = as_pandas(frame)
         if getattr(frame, "ndim", 0) != 2 or frame.shape[1] < 2:
@@ -113,6 +142,11 @@ def _of_frame(frame: Any, classes):
         # An index that pyarrow has kept is one of labels already.
         if isinstance(frame.index, pd.RangeIndex):
             frame = frame.set_index(frame.columns[0])
+    return frame
+
+
+def _of_frame(frame: Any, classes):
+    frame = _labelled(frame)
     rows = _places(frame.index, classes, "the index of `cost_matrix` (the true classes)")
     columns = _places(frame.columns, classes, "the columns of `cost_matrix` (the predicted ones)")
     # Missing entries become NaN, which is refused with the name of the entry.

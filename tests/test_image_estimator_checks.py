@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skimb import ensemble, model_selection, neural_network
 from skimb.ensemble import ImageMetaEstimator, ReBaggRegressor
-from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import LossSearchCV, MinimumCostClassifier, TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
 from skimb.testing import (
     check_image_estimator,
@@ -330,6 +330,7 @@ WRAPPERS = [
     ImageMetaEstimator(BaggingClassifier(NETWORK, n_estimators=2, random_state=0)),
     TunedOffsetsClassifierCV(NETWORK),
     LossSearchCV(DECOUPLED, {"loss": ["cross_entropy", "focal"]}, cv=2),
+    MinimumCostClassifier(NETWORK, cost_matrix=None, target_prior="train"),
     ReBaggRegressor(REGRESSOR, n_estimators=2),
 ]
 

@@ -7,12 +7,14 @@ import importlib
 from typing import TYPE_CHECKING
 
 from skimb._decision_rule import DecisionRule
+from skimb.model_selection._minimum_cost import MinimumCostClassifier
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
     "BinnedStratifiedKFold",
     "DecisionRule",
     "LossSearchCV",
+    "MinimumCostClassifier",
     "TunedOffsetsClassifierCV",
 ]
 

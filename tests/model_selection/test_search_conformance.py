@@ -1,9 +1,10 @@
 """scikit-learn's own exam for every estimator of the room."""
 
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import LossSearchCV, MinimumCostClassifier, TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 
 pytestmark = pytest.mark.conformance
@@ -28,6 +29,8 @@ SMALL = DecoupledClassifier(
 @parametrize_with_checks(
     [
         LossSearchCV(SMALL, {"class_weight": [None, "sqrt"]}, cv=2),
+        MinimumCostClassifier(LogisticRegression(), cost_matrix=None),
+        MinimumCostClassifier(LogisticRegression(), cost_matrix=None, target_prior="uniform"),
         TunedOffsetsClassifierCV(CNNClassifier(max_epochs=2, random_state=0), random_state=0),
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator), {}),
