@@ -10,7 +10,7 @@ from skimb._frames import as_pandas, is_foreign
 from skimb._messages import shown
 from skimb._unpacking import as_array
 
-__all__ = ["plain_costs", "read_cost_matrix"]
+__all__ = ["labels_of_costs", "plain_costs", "read_cost_matrix"]
 
 #: The forms that are read, for messages.
 FORMS = (
@@ -127,6 +127,33 @@ def plain_costs(cost_matrix) -> Any:
         row: dict(zip(frame.columns.tolist(), values, strict=True))
         for row, values in zip(frame.index.tolist(), frame.to_numpy().tolist(), strict=True)
     }
+
+
+def labels_of_costs(cost_matrix, found) -> np.ndarray:
+    """Return the labels of a frame or a dict of costs, where these have all that were found.
+
+    Parameters
+    ----------
+    cost_matrix : object
+        As `read_cost_matrix` takes it.
+    found : ndarray
+        The labels that occur, sorted.
+
+    Returns
+    -------
+    ndarray
+        Sorted. Those that were found, for costs without labels or with other ones.
+    """
+    costs = plain_costs(cost_matrix)
+    if not isinstance(costs, Mapping):
+        return found
+    try:
+        labels = np.unique(np.array(list(costs), dtype=object if found.dtype.kind == "O" else None))
+        if labels.dtype.kind == "U" and found.dtype.kind in "iuf":
+            labels = np.unique(labels.astype(found.dtype))
+    except (TypeError, ValueError):
+        return found
+    return labels if set(found.tolist()) <= set(labels.tolist()) else found
 
 
 def _labelled(frame: Any):
