@@ -1,5 +1,7 @@
 """The cost of decisions and the net benefit: by hand, by loops over samples, and in searches."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -96,7 +98,7 @@ def test_an_array_follows_the_labels_that_are_given():
 )
 def test_costs_are_linear_and_follow_permuted_labels(pairs, order, constant):
     true, predicted = np.array(pairs).T
-    given = {"labels": [0, 1, 2]}
+    given: Any = {"labels": [0, 1, 2]}
     cost = expected_cost(true, predicted, cost_matrix=COSTS, **given)
     assert expected_cost(true, predicted, cost_matrix=3 * COSTS, **given) == pytest.approx(3 * cost)
     moved = expected_cost(true, predicted, cost_matrix=COSTS + constant, **given)

@@ -215,7 +215,7 @@ def net_benefit(y_true, y_proba, thresholds, *, label, prior=None, sample_weight
     """
     y_true, y_proba, weight = _checked(y_true, y_proba, sample_weight, name="y_proba")
     thresholds = checked_thresholds(thresholds)
-    if prior is not None and not (isinstance(prior, Real) and 0 < prior < 1):
+    if prior is not None and not (isinstance(prior, Real) and 0 < float(prior) < 1):
         raise ValueError(f"`prior` must be a fraction between 0 and 1. Got {shown(prior)}.")
     is_label = is_of_class(y_true, label)
     order = np.argsort(thresholds, kind="stable")

@@ -1,6 +1,7 @@
 """Decisions of the least expected cost, by Bayes' rule."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
@@ -112,7 +113,11 @@ class MinimumCostClassifier(ClassifierWrapper):
         "target_prior": [StrOptions({"train", "uniform"}), Mapping, None],
     }
 
-    def __init__(self, estimator, *, cost_matrix, target_prior=None):
+    cost_matrix_: Any
+    log_offsets_: Any
+    prior_: Any
+
+    def __init__(self, estimator, *, cost_matrix, target_prior: Any = None):
         self.estimator = estimator
         self.cost_matrix = cost_matrix
         self.target_prior = target_prior
@@ -166,7 +171,7 @@ class MinimumCostClassifier(ClassifierWrapper):
         task.call_on_fit_task_end(estimator=self)
         return self
 
-    def _target(self, classes, train):
+    def _target(self, classes, train) -> Any:
         if self.target_prior is None:
             return None
         return resolve_target_prior(self.target_prior, classes=classes, train_prior=train)

@@ -189,8 +189,9 @@ def _of_network(fitted, train, classes):
     return _compared(np.asarray(effective, dtype=np.float64), train, cause)
 
 
-def _class_count(fitted):
+def _class_count(fitted) -> Any:
     """Return the samples of each class that a network was trained on, None if it is none."""
+    part: Any
     for part in (fitted, getattr(fitted, "estimator_", None)):
         if hasattr(part, "effective_prior_"):
             return part.class_count_
@@ -216,7 +217,7 @@ def _name_of_held(fitted):
 
 def _counts_after(sampler, classes, counts):
     """Return the samples of each class after a fitted sampler, None if they are not known."""
-    strategy = getattr(sampler, "sampling_strategy_", None)
+    strategy: Any = getattr(sampler, "sampling_strategy_", None)
     kind = getattr(sampler, "_sampling_type", None)
     if kind not in COUNTED or not hasattr(strategy, "items"):
         return None
