@@ -172,7 +172,7 @@ class DecisionCurveDisplay:
             raise ValueError(f"y_true holds labels that are no `classes`: {shown(unknown)}.")
         columns = {name: _columns(y, proba, classes) for name, proba in models.items()}
         labels = _labels(y, classes, labels)
-        fractions = _fractions(y, classes, prior)
+        fractions: Any = _fractions(y, classes, prior)
         if not (isinstance(n_resamples, Integral) and n_resamples >= 0):
             raise ValueError(f"`n_resamples` must be a number from 0 on. Got {n_resamples!r}.")
         if not 0 < confidence_level < 1:
