@@ -7,11 +7,15 @@ import importlib
 from typing import TYPE_CHECKING
 
 from skimb._decision_rule import DecisionRule
+from skimb.model_selection._conformal_classifier import ConformalClassifier
+from skimb.model_selection._conformal_regressor import ConformalRegressor
 from skimb.model_selection._minimum_cost import MinimumCostClassifier
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
     "BinnedStratifiedKFold",
+    "ConformalClassifier",
+    "ConformalRegressor",
     "DecisionRule",
     "LossSearchCV",
     "MinimumCostClassifier",

@@ -61,7 +61,7 @@ class MinimumCostClassifier(ClassifierWrapper):
         its probabilities for the class fractions of its training here.
     log_offsets_ : ndarray of shape (n_classes,) or None
         The numbers that are added to the log-probabilities. None: they stay as they are.
-    prior_ : ndarray of shape (n_classes,) or None
+    predicted_prior_ : ndarray of shape (n_classes,) or None
         The class fractions for which ``predict_proba`` holds; None where they are not known.
 
     Notes
@@ -115,7 +115,7 @@ class MinimumCostClassifier(ClassifierWrapper):
 
     cost_matrix_: Any
     log_offsets_: Any
-    prior_: Any
+    predicted_prior_: Any
 
     def __init__(self, estimator, *, cost_matrix, target_prior: Any = None):
         self.estimator = estimator
@@ -181,7 +181,7 @@ class MinimumCostClassifier(ClassifierWrapper):
         self.log_offsets_ = None
         if self.target_prior is None:
             found = prior_of_probabilities(self.estimator_, target, weight=weight)
-            self.prior_ = found.prior
+            self.predicted_prior_ = found.prior
             if found.cause is not None:
                 warn(
                     f"The probabilities hold for other class fractions than those of the training "
@@ -208,7 +208,7 @@ class MinimumCostClassifier(ClassifierWrapper):
                 f"positive weight, of {shown(self.classes_[found.prior <= 0])}. Give samples of "
                 "all classes."
             )
-        self.prior_ = wanted
+        self.predicted_prior_ = wanted
         if not np.allclose(wanted, found.prior, rtol=1e-12, atol=0):
             self.log_offsets_ = np.log(wanted) - np.log(found.prior)
 

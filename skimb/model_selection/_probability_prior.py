@@ -21,6 +21,9 @@ COUNTED = ("over-sampling", "under-sampling")
 #: Parameters by which a sampler holds others, after which the counts are not known.
 WITH_OTHERS = ("smote", "enn", "tomek", "over_sampler", "cleaner")
 
+#: Parameters that change the prior inside a classifier that holds others.
+INNER = ("batch_sampling", "class_weight", "target_prior")
+
 
 @dataclass(frozen=True, eq=False)
 class ProbabilityPrior:
@@ -93,7 +96,7 @@ def prior_of_probabilities(fitted, target, *, weight=None) -> ProbabilityPrior:
 
     - A network has its `target_prior`, or the prior of its batches, weights included.
     - Naive Bayes and discriminant analysis know their prior.
-    - A wrapper with an attribute ``prior_`` says so.
+    - A wrapper with an attribute ``predicted_prior_`` says so.
     - Otherwise the prior is that of the samples: their class fractions, changed by `weight`, by
       ``class_weight`` and by the samplers of a Pipeline that make a known number of samples.
 
@@ -118,7 +121,7 @@ def prior_of_probabilities(fitted, target, *, weight=None) -> ProbabilityPrior:
     train = counted / counted.sum()
     is_frozen, is_known, cause = False, True, None
     while True:
-        own = getattr(fitted, "prior_", None)
+        own = getattr(fitted, "predicted_prior_", None)
         held = _name_of_held(fitted)
         if isinstance(fitted, ClassifierWrapper) and own is not None:
             return ProbabilityPrior(np.asarray(own, dtype=np.float64), train)
@@ -136,7 +139,10 @@ def prior_of_probabilities(fitted, target, *, weight=None) -> ProbabilityPrior:
                         counted = counts
             fitted = fitted.steps[-1][1]
         elif held is not None:
-            is_frozen = is_frozen or isinstance(fitted, FrozenEstimator)
+            if isinstance(fitted, FrozenEstimator) and not is_frozen:
+                # Samplers and weights around it did not reach it.
+                is_frozen, is_known, cause = True, True, None
+                counted = mass = np.bincount(target, minlength=len(classes)).astype(np.float64)
             fitted = getattr(fitted, held)
         else:
             break
@@ -244,6 +250,6 @@ def _inner_cause(parameters):
         # Ensembles of imbalanced-learn resample each of their training sets.
         if last == "sampling_strategy" or hasattr(value, "fit_resample"):
             return name
-        if name != "class_weight" and last == "class_weight" and value is not None:
+        if value is not None and name != last and last in INNER:
             return name
     return None

@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skimb.losses import FocalLoss
 from skimb.model_selection import DecisionRule, MinimumCostClassifier
-from skimb.neural_network import CNNClassifier
+from skimb.neural_network import CNNClassifier, DecoupledClassifier
 
 MISS = [[0, 1], [10, 0]]
 
@@ -256,7 +256,7 @@ def test_probabilities_are_moved_from_the_prior_for_which_they_hold(estimator, w
     odds = wanted / (1 - wanted) * np.exp(X.sum(axis=1) - 1.5)
     error = np.abs(clf.predict_proba(X)[:, 0] - odds / (1 + odds))
     assert error.mean() < 0.025
-    np.testing.assert_allclose(clf.prior_, [wanted, 1 - wanted])
+    np.testing.assert_allclose(clf.predicted_prior_, [wanted, 1 - wanted])
 
 
 def test_sample_weights_are_a_prior_too():
@@ -266,7 +266,7 @@ def test_sample_weights_are_a_prior_too():
     clf.fit(X, y, sample_weight=weight)
     plain = LogisticRegression().fit(X, y)
     assert np.abs(clf.predict_proba(X) - plain.predict_proba(X)).mean() < 0.01
-    np.testing.assert_allclose(clf.prior_[0], np.mean(y == "crack"))
+    np.testing.assert_allclose(clf.predicted_prior_[0], np.mean(y == "crack"))
 
 
 def test_the_prior_of_the_training_changes_nothing_where_nothing_was_moved():
@@ -321,6 +321,15 @@ def test_a_frozen_pipeline_with_a_sampler_has_an_unknown_prior():
         clf.fit(X, y)
 
 
+def test_samplers_and_weights_around_a_frozen_classifier_do_not_count():
+    X, y = rare(4000)
+    fitted = LogisticRegression().fit(X, y)
+    model = imblearn_pipeline(SMOTE(random_state=0), FrozenEstimator(fitted))
+    clf = MinimumCostClassifier(model, cost_matrix=None, target_prior="train").fit(X, y)
+    assert clf.log_offsets_ is None
+    np.testing.assert_allclose(clf.predict_proba(X), fitted.predict_proba(X), rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     "estimator",
     [
@@ -373,6 +382,24 @@ def test_a_network_is_never_moved_twice(own, loss, frozen):
     direct = network(loss=loss, target_prior=wanted).fit(X, y)
     np.testing.assert_allclose(clf.predict_proba(X), direct.predict_proba(X), atol=1e-6)
     assert inner.target_prior == own
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["linear", "logistic"])
+def test_a_decoupled_network_is_moved_once_or_refused(head):
+    X, y = images()
+    model = DecoupledClassifier(network(), random_state=0)
+    if head == "linear":
+        model.set_params(max_epochs=2, class_weight="balanced")
+    else:
+        model.set_params(head=LogisticRegression())
+    clf = MinimumCostClassifier(model, cost_matrix=MISS, target_prior={"crack": 0.4, "ok": 0.6})
+    if head != "linear":
+        with pytest.raises(ValueError, match="target_prior"):
+            clf.fit(X, y)
+        return
+    direct = clone(model).set_params(target_prior={"crack": 0.4, "ok": 0.6}).fit(X, y)
+    np.testing.assert_allclose(clf.fit(X, y).predict_proba(X), direct.predict_proba(X), atol=1e-6)
 
 
 @pytest.mark.slow
