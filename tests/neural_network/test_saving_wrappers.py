@@ -32,6 +32,8 @@ from skimb.ensemble import ReBaggRegressor
 from skimb.model_selection import (
     ConformalClassifier,
     ConformalRegressor,
+    GuaranteedPrecisionClassifier,
+    GuaranteedRecallClassifier,
     LossSearchCV,
     MinimumCostClassifier,
     TunedOffsetsClassifierCV,
@@ -96,6 +98,8 @@ def check_round_trip(fitted, path, data=X):
         TunedOffsetsClassifierCV(quick(), random_state=0),
         ConformalClassifier(quick(), confidence_level=0.5, random_state=0),
         ConformalClassifier(make_pipeline(StandardScaler(), quick()), interpolation=0.5, cv=2),
+        GuaranteedRecallClassifier(quick(), recall=0.5, random_state=0),
+        GuaranteedPrecisionClassifier(quick(), precision=0.1, prior=0.5, random_state=0),
         VotingClassifier([("a", quick()), ("b", LogisticRegression())], voting="soft"),
         BaggingClassifier(quick(), n_estimators=2, random_state=0),
     ],
@@ -145,6 +149,20 @@ def test_a_tuned_threshold_knows_its_positive_label(path):
         again = load(path)
     assert np.array_equal(again.predict(X), model.predict(X))
     assert again.best_threshold_ == model.best_threshold_
+
+
+@pytest.mark.parametrize("name", ["threshold_", "label_"])
+def test_a_guarantee_with_damaged_numbers_is_refused(name, path):
+    model = GuaranteedRecallClassifier(quick(), recall=0.5, random_state=0).fit(X, Y)
+    assert again_with(model, path).guaranteed_precision(0.1) == model.guaranteed_precision(0.1)
+    setattr(model, name, np.nan)
+    with pytest.raises(ValueError, match=f"`{name}` must be"):
+        again_with(model, path).predict(X)
+
+
+def again_with(model, path):
+    save(model, path)
+    return load(path)
 
 
 @pytest.mark.parametrize(
