@@ -44,8 +44,8 @@ def read_cost_matrix(cost_matrix, classes) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it has another shape, holds what is no finite number, lacks a label, has a label twice or
-        one that is unknown, or if all decisions cost the same, whatever is true.
+        If it has another shape, or an entry is no finite number; if a label is missing, unknown or
+        given twice; or if all decisions cost the same for each true class.
 
     Examples
     --------

@@ -16,7 +16,7 @@ __all__ = [
 
 
 def checked_thresholds(thresholds):
-    """Return threshold probabilities as an array, refuse those that are none.
+    """Return threshold probabilities as an array; refuse numbers out of their range.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def checked_thresholds(thresholds):
 
 
 def checked_probabilities(y_proba, *, name="y_proba"):
-    """Return probabilities as an array of float64; refuse what is none.
+    """Return probabilities as an array of float64; refuse numbers out of their range.
 
     Raises
     ------
@@ -52,8 +52,9 @@ def checked_probabilities(y_proba, *, name="y_proba"):
     wrong = values[~((values >= 0) & (values <= 1 + 1e-9))]
     if len(wrong):
         raise ValueError(
-            f"`{name}` must hold probabilities from 0 to 1, because thresholds of other scores are "
-            f"worth nothing known. Got {wrong[0]:.6g}. Give predict_proba, or calibrate the scores."
+            f"`{name}` must hold probabilities from 0 to 1, because a threshold of another score "
+            f"stands for no ratio of costs. Got {wrong[0]:.6g}. Give predict_proba, or "
+            "calibrate the scores."
         )
     return values
 

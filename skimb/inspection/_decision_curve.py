@@ -42,9 +42,10 @@ SMALLEST = (2.0, 1.6, 7)
 class DecisionCurveDisplay:
     r"""The net benefit of one class against the rest, over threshold probabilities.
 
-    A threshold probability t stands for a ratio of costs: who acts from t on finds a false alarm
-    worth :math:`t / (1 - t)` of a miss [1]_. The upper axis shows this ratio. A model is of use for
-    the ratios at which its curve is above both references: acting on all samples, and on none.
+    A threshold probability t stands for a ratio of costs: acting from t on is right where a false
+    alarm costs :math:`t / (1 - t)` of a miss [1]_. The upper axis shows this ratio. A model is of
+    use for the ratios at which its curve is above both references: acting on all samples, and on
+    none.
 
     Parameters
     ----------
@@ -159,8 +160,8 @@ class DecisionCurveDisplay:
         Raises
         ------
         ValueError
-            If lengths differ, labels are unknown, `y_true` lacks a class to draw, or what should be
-            a probability is none.
+            If lengths differ, labels are unknown, `y_true` lacks a class to draw, or probabilities
+            are out of range.
         """
         y = column_or_1d(unpacked(y_true, "y_true"))
         models = dict(y_proba) if isinstance(y_proba, Mapping) else {"model": y_proba}

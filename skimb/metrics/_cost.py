@@ -70,7 +70,7 @@ def expected_cost(
     ------
     ValueError
         If lengths differ, labels are unknown, costs or the prior do not fit the labels, a class of
-        the prior has no sample, or `normalize` would divide by what is not positive.
+        the prior has no sample, or `normalize` would divide by a number that is not positive.
 
     Examples
     --------
@@ -162,9 +162,9 @@ def cost_scoring(y, *, cost_matrix, prior: Any = None):
 def net_benefit(y_true, y_proba, thresholds, *, label, prior=None, sample_weight=None):
     r"""Return the net benefit of one class against the rest, at threshold probabilities.
 
-    Whoever acts on samples whose probability is at least t finds a false alarm worth
-    :math:`t / (1 - t)` of what finding the class is worth. So the net benefit [1]_ counts in units
-    of found samples, of all samples:
+    Acting on samples whose probability is at least t is right where a false alarm costs
+    :math:`t / (1 - t)` of a miss. So the net benefit [1]_ counts false alarms at that price, as a
+    fraction of all samples:
 
     .. math:: \pi\, \mathrm{TPR} - (1 - \pi)\, \mathrm{FPR}\; \frac{t}{1 - t}
 

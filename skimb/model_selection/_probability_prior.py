@@ -244,7 +244,7 @@ def _class_weight(asked, classes, counts):
 
 
 def _inner_cause(parameters):
-    """Return what may change the prior inside a classifier in an unknown way, None if nothing."""
+    """Return a parameter by which a classifier changes the prior in an unknown way, or None."""
     for name, value in parameters.items():
         last = name.rpartition("__")[2]
         # Ensembles of imbalanced-learn resample each of their training sets.
