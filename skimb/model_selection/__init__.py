@@ -7,13 +7,17 @@ import importlib
 from typing import TYPE_CHECKING
 
 from skimb._decision_rule import DecisionRule
+from skimb.model_selection._prior_corrected import PriorCorrectedClassifier
+from skimb.model_selection._prior_estimation import estimate_prior
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
     "BinnedStratifiedKFold",
     "DecisionRule",
     "LossSearchCV",
+    "PriorCorrectedClassifier",
     "TunedOffsetsClassifierCV",
+    "estimate_prior",
 ]
 
 #: Classes that need torch, and the modules that they are in.

@@ -27,6 +27,9 @@ __all__ = ["PriorFit", "matched_prior", "most_likely_prior"]
 #: The most by which the mean log-likelihood may stay below its maximum.
 TOLERANCE = 1e-11
 
+#: Fractions below this number are zero.
+MOST_NOTHING = 1e-9
+
 #: Steps of EM before those of second order, which need a start that is not far off.
 N_EM = 3
 
@@ -113,7 +116,10 @@ def most_likely_prior(log_proba, log_train_prior, *, weight=None, start=None):
         if improved is None:
             improved = prior * gradient
         prior = improved / improved.sum()
-    return PriorFit(prior, step, max(gap, 0.0))
+    # Steps of EM alone come close to zero without reaching it. A sample that no other class can
+    # explain would need a fraction of 1 / n.
+    prior = np.where(prior < MOST_NOTHING, 0.0, prior)
+    return PriorFit(prior / prior.sum(), step, max(gap, 0.0))
 
 
 def _second_order(ratio, weight, prior, mixture, gradient):

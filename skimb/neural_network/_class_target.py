@@ -112,6 +112,20 @@ class Posterior:
             target_prior, classes=self.classes, train_prior=self.train_prior
         )
 
+    def prior_of(self, prior):
+        """Return the class prior for which the probabilities hold, or None where it is not known.
+
+        Parameters
+        ----------
+        prior : ndarray of shape (n_classes,) or None
+            As `resolve_prior` returns it.
+        """
+        if prior is not None:
+            return prior
+        loss = self.loss
+        adjusts = getattr(loss, "adjusts_prior", False) or getattr(loss, "weight", None) is not None
+        return None if adjusts or _moves_decision(loss) else self.effective_prior
+
     def log(self, logits, prior):
         """Return log-probabilities.
 

@@ -251,6 +251,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     effective_prior_ : ndarray of shape (n_classes,)
         The class prior of the batches, weights included, in the epoch whose network weights are
         kept.
+    predicted_prior_ : ndarray of shape (n_classes,), or None
+        The class prior that `predict_proba` speaks for, where it is known.
     n_features_in_ : int
         Number of values in an image, C * H * W; of columns, with `image_column`.
     feature_names_in_ : ndarray of str
@@ -493,6 +495,14 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     def _prior(self):
         """Return the prior that is asked for, or None; it may have been set after `fit`."""
         return self._posterior().resolve_prior(self.target_prior, self.calibration)
+
+    @property
+    def predicted_prior_(self):
+        """The class prior that the probabilities hold for, of shape (n_classes,).
+
+        None where it is not known: with losses that move the decision, and no `target_prior`.
+        """
+        return self._posterior().prior_of(self._prior())
 
     def predict_log_proba(self, X):
         """Return the logarithms of `predict_proba`, finite also where probabilities round to zero.
