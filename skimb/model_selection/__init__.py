@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from skimb._decision_rule import DecisionRule
 from skimb.model_selection._prior_corrected import PriorCorrectedClassifier
 from skimb.model_selection._prior_estimation import estimate_prior
+from skimb.model_selection._prior_monitor import PriorMonitor
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "DecisionRule",
     "LossSearchCV",
     "PriorCorrectedClassifier",
+    "PriorMonitor",
     "TunedOffsetsClassifierCV",
     "estimate_prior",
 ]
