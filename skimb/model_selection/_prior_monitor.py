@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from skimb._class_probabilities import log_probabilities
 from skimb._messages import shown
@@ -29,11 +30,11 @@ class PriorMonitor:
     that they are no longer those of the reference. The alarm is raised when the evidence exceeds
     ``1 / (false_alarm_rate / 2)``. In a stream without a change, the probability that it is ever
     raised is at most `false_alarm_rate`, however many batches there are: one half for the bounds of
-    the reference, which is known from a number of samples only, and one half for the evidence,
-    which is a bet that gains nothing on average (an e-process). Both bounds hold for any number of
-    samples and for any classifier, calibrated or not; the alarm is on the mean probabilities as the
-    classifier gives them. They need samples that are independent, of batches and of the reference
-    alike: many images of one patient in a row raise false alarms.
+    the reference, which is known from the labelled samples only, and one half for the evidence,
+    which is a bet that gains nothing on average (an e-process). This holds for any number of
+    samples and for any classifier, but for the calibration, which is fitted on the same labelled
+    samples and has few numbers. It needs samples that are independent, of batches and of the
+    reference alike: many images of one patient in a row raise false alarms.
 
     The alarm says that the scores are not those of the reference. If the images of each class are
     those of before (label shift), then the prior has moved, and the estimate says where to.
@@ -87,7 +88,7 @@ class PriorMonitor:
     >>> rng = np.random.default_rng(0)
     >>> def draw(n, fraction):
     ...     y = (rng.random(n) < fraction).astype(int)
-    ...     return rng.standard_normal((n, 2)) + 1.5 * y[:, None], y
+    ...     return rng.standard_normal((n, 2)) + 2.5 * y[:, None], y
     >>> clf = LogisticRegression().fit(*draw(1000, 0.1))
     >>> X_val, y_val = draw(1000, 0.1)
     >>> monitor = PriorMonitor(clf, X_val=X_val, y_val=y_val, random_state=0)
@@ -144,22 +145,24 @@ class PriorMonitor:
         """Return the bounds of the mean scores in the reference."""
         labelled = self._labelled
         scores = self._scores(labelled.log_proba)
-        weight = np.full(labelled.n_samples, 1 / labelled.n_samples)
+        weight = np.ones(labelled.n_samples)
         if given is not None:
-            weight = (given / labelled.counts)[labelled.target]
-        means = weight @ scores
-        # A weighted mean, divided by its largest possible value, is a mean of numbers in [0, 1].
-        scale = weight.max() * labelled.n_samples
-        bounds = [
-            mean_bounds(mean / scale, labelled.n_samples, error / len(means)) for mean in means
-        ]
-        low, high = np.array(bounds).T * scale
-        return low, np.minimum(high, 1.0)
+            weight = (given / labelled.counts)[labelled.target] * labelled.n_samples
+        # Weighted scores, divided by the largest weight, are numbers in [0, 1] too.
+        weighted = scores * (weight / weight.max())[:, None]
+        bounds = [mean_bounds(values, error / scores.shape[1]) for values in weighted.T]
+        low, high = np.array(bounds).T * weight.max()
+        return np.minimum(low, 1.0), np.minimum(high, 1.0)
 
     def _scores(self, log_proba):
-        """Return the scores that are watched; those of two classes say the same."""
-        scores = np.exp(log_proba)
-        return np.clip(scores[:, 1:] if scores.shape[1] == 2 else scores, 0.0, 1.0)
+        """Return the scores that are watched: probabilities for a prior of equal classes.
+
+        They tell the classes apart better than those for the training prior, in which a rare class
+        hardly has a voice. Those of two classes say the same.
+        """
+        moved = self._labelled.corrected(log_proba) - self._labelled.log_prior
+        scores = softmax(moved, axis=1)
+        return scores[:, 1:] if scores.shape[1] == 2 else scores
 
     def reset(self):
         """Forget all batches: a stream begins, or an alarm has been dealt with.

@@ -13,13 +13,10 @@ References
    Journal of the Royal Statistical Society B 86, 2024. DOI 10.1093/jrsssb/qkad009
 .. [2] J. Shin, A. Ramdas and A. Rinaldo, "E-detectors: a Nonparametric Framework for Sequential
    Change Detection", New England Journal of Statistics in Data Science 2, 2024. arXiv 2203.03532
-.. [3] W. Hoeffding, "Probability Inequalities for Sums of Bounded Random Variables", Journal of the
-   American Statistical Association 58, 1963. DOI 10.1080/01621459.1963.10500830
 """
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import rel_entr
 
 __all__ = ["Evidence", "mean_bounds"]
 
@@ -27,17 +24,16 @@ __all__ = ["Evidence", "mean_bounds"]
 BETS = np.geomspace(0.02, 0.9, 12)
 
 
-def mean_bounds(mean, n_samples, error):
-    """Return bounds of the expectation of a mean of independent numbers in [0, 1].
+def mean_bounds(values, error):
+    """Return bounds of the expectation of the mean of independent numbers in [0, 1].
 
-    They hold for any number of samples and any distribution, by Hoeffding's inequality in its form
-    with relative entropy [3]_.
+    They are the numbers that bets on the values do not refute, hold for any number of samples and
+    any distribution, and are narrow where the values vary little.
 
     Parameters
     ----------
-    mean : float
-        The mean that was seen.
-    n_samples : int
+    values : ndarray of shape (n,)
+        Numbers in [0, 1].
     error : float
         The probability that one of the two bounds does not hold is at most this number.
 
@@ -47,21 +43,26 @@ def mean_bounds(mean, n_samples, error):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skimb.model_selection._score_evidence import mean_bounds
-    >>> low, high = mean_bounds(0.1, 1000, 0.05)
+    >>> low, high = mean_bounds(np.repeat([0.0, 0.2], 500), 0.05)
     >>> round(low, 3), round(high, 3)
-    (0.076, 0.128)
+    (0.09, 0.11)
     """
-    level = np.log(2 / error) / n_samples
+    level = np.log(2 / error)
 
-    def excess(value):
-        return rel_entr(mean, value) + rel_entr(1 - mean, 1 - value) - level
+    def low(values):
+        """Return the number below which bets on larger values refute each mean."""
 
-    mean = min(max(mean, 0.0), 1.0)
-    edge = 1e-12
-    low = 0.0 if excess(edge) <= 0 or mean <= edge else brentq(excess, edge, mean)
-    high = 1.0 if excess(1 - edge) <= 0 or mean >= 1 - edge else brentq(excess, mean, 1 - edge)
-    return float(low), float(high)
+        def beyond(mean):
+            growth = np.log1p(np.outer(BETS / mean, values - mean)).sum(axis=1)
+            return np.logaddexp.reduce(growth) - np.log(len(BETS)) - level
+
+        mean = values.mean()
+        # The factors of all bets decrease with the mean that they are against.
+        return brentq(beyond, 1e-9, mean) if mean > 1e-9 and beyond(1e-9) > 0 else 0.0
+
+    return float(low(values)), float(1 - low(1 - values))
 
 
 class Evidence:
