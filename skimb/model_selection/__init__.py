@@ -7,6 +7,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 from skimb._decision_rule import DecisionRule
+from skimb.model_selection._conformal_classifier import ConformalClassifier
+from skimb.model_selection._conformal_regressor import ConformalRegressor
 from skimb.model_selection._prior_corrected import PriorCorrectedClassifier
 from skimb.model_selection._prior_estimation import estimate_prior
 from skimb.model_selection._prior_monitor import PriorMonitor
@@ -14,6 +16,8 @@ from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
     "BinnedStratifiedKFold",
+    "ConformalClassifier",
+    "ConformalRegressor",
     "DecisionRule",
     "LossSearchCV",
     "PriorCorrectedClassifier",

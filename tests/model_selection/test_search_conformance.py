@@ -1,9 +1,15 @@
 """scikit-learn's own exam for every estimator of the room."""
 
 import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import (
+    ConformalClassifier,
+    ConformalRegressor,
+    LossSearchCV,
+    TunedOffsetsClassifierCV,
+)
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 
 pytestmark = pytest.mark.conformance
@@ -27,6 +33,11 @@ SMALL = DecoupledClassifier(
 
 @parametrize_with_checks(
     [
+        # A lower level needs fewer samples of each class and range than the checks have.
+        ConformalClassifier(LogisticRegression(), confidence_level=0.5, random_state=0),
+        ConformalClassifier(LogisticRegression(), confidence_level=0.5, cv=2, random_state=0),
+        ConformalRegressor(Ridge(), confidence_level=0.5, random_state=0),
+        ConformalRegressor(Ridge(), confidence_level=0.5, cv=2, random_state=0),
         LossSearchCV(SMALL, {"class_weight": [None, "sqrt"]}, cv=2),
         TunedOffsetsClassifierCV(CNNClassifier(max_epochs=2, random_state=0), random_state=0),
     ],

@@ -29,7 +29,13 @@ from sklearn.svm import SVC
 from torch import nn
 
 from skimb.losses import FocalLoss
-from skimb.model_selection import DecisionRule, LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import (
+    ConformalClassifier,
+    ConformalRegressor,
+    DecisionRule,
+    LossSearchCV,
+    TunedOffsetsClassifierCV,
+)
 from skimb.neural_network import (
     CNNClassifier,
     CNNEmbedder,
@@ -223,6 +229,21 @@ def test_tuned_offsets_are_inside(fitted, data):
     assert_predicts(clf, data[0])
     assert (clf.predict(data[0]) != fitted.predict(data[0])).any()
     np.testing.assert_array_equal(clf.decision_rule().log_offsets, clf.offsets_)
+
+
+def test_a_classifier_of_sets_predicts_as_the_one_in_it(fitted, data):
+    clf = ConformalClassifier(FrozenEstimator(fitted)).fit(*data)
+    assert_predicts(clf, data[0])
+    np.testing.assert_array_equal(run(clf, data[0])[1], run(fitted, data[0])[1])
+
+
+def test_a_regressor_of_intervals_names_the_one_to_export(data):
+    X, _ = data
+    network = CNNRegressor("linear", max_epochs=1, random_state=0)
+    reg = ConformalRegressor(network, confidence_level=0.5, random_state=0).fit(X, X.mean((1, 2)))
+    with pytest.raises(ValueError, match="Export the estimator of skimb that it holds"):
+        steps_of(reg)
+    np.testing.assert_allclose(run(reg.estimator_, X), reg.predict(X), rtol=1e-5)
 
 
 class Wrapper(ClassifierMixin, BaseEstimator):
