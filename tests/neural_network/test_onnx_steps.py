@@ -125,6 +125,16 @@ def test_temperatures_are_inside(data, prior):
     assert_predicts(clf, data[0])
 
 
+@pytest.mark.parametrize("prior", [None, "uniform"])
+def test_biases_are_inside(data, prior):
+    clf = network(
+        "linear", calibration="bias_corrected", loss="logit_adjusted", target_prior=prior
+    ).fit(*data)
+    assert clf.calibration_bias_.any()
+    assert clf.decision_calibration_bias_.any()
+    assert_predicts(clf, data[0])
+
+
 def test_views_of_an_augmentation_are_inside(data):
     clf = network(augmentation="flip_crop").fit(*data)
     assert clf.net_.module_.views is not None
