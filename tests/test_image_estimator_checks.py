@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skimb import ensemble, model_selection, neural_network
 from skimb.ensemble import ImageMetaEstimator, ReBaggRegressor
-from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import BiasCorrectedCalibrator, LossSearchCV, TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
 from skimb.testing import (
     check_image_estimator,
@@ -327,6 +327,7 @@ OURS = [NETWORK, REGRESSOR, CNNEmbedder(NETWORK), DECOUPLED]
 
 #: Those that fit several networks, or networks that the first list has.
 WRAPPERS = [
+    BiasCorrectedCalibrator(NETWORK, cv=2, random_state=0),
     ImageMetaEstimator(BaggingClassifier(NETWORK, n_estimators=2, random_state=0)),
     TunedOffsetsClassifierCV(NETWORK),
     LossSearchCV(DECOUPLED, {"loss": ["cross_entropy", "focal"]}, cv=2),
@@ -337,7 +338,11 @@ OF_BAGS = {"check_zero_weight": "Samples of weight zero change the random number
 OF_OFFSETS = {
     "check_zero_weight": "The folds and the measure count samples of weight zero, as the docs say."
 }
+OF_CALIBRATION = {
+    "check_zero_weight": "Samples of weight zero stand in the folds, and move other samples."
+}
 KNOWN = {
+    "BiasCorrectedCalibrator": OF_CALIBRATION,
     "ReBaggRegressor": OF_BAGS,
     "ImageMetaEstimator": OF_BAGS,
     "TunedOffsetsClassifierCV": OF_OFFSETS,

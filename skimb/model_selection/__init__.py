@@ -7,9 +7,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 from skimb._decision_rule import DecisionRule
+from skimb.model_selection._calibration import BiasCorrectedCalibrator
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
+    "BiasCorrectedCalibrator",
     "BinnedStratifiedKFold",
     "DecisionRule",
     "LossSearchCV",

@@ -29,7 +29,12 @@ from sklearn.svm import SVC
 from torch import nn
 
 from skimb.losses import FocalLoss
-from skimb.model_selection import DecisionRule, LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import (
+    BiasCorrectedCalibrator,
+    DecisionRule,
+    LossSearchCV,
+    TunedOffsetsClassifierCV,
+)
 from skimb.neural_network import (
     CNNClassifier,
     CNNEmbedder,
@@ -233,6 +238,13 @@ def test_tuned_offsets_are_inside(fitted, data):
     assert_predicts(clf, data[0])
     assert (clf.predict(data[0]) != fitted.predict(data[0])).any()
     np.testing.assert_array_equal(clf.decision_rule().log_offsets, clf.offsets_)
+
+
+def test_a_calibration_is_inside(fitted, data):
+    clf = BiasCorrectedCalibrator(FrozenEstimator(fitted)).fit(*data)
+    assert clf.temperature_ != 1
+    assert np.abs(clf.predict_proba(data[0]) - fitted.predict_proba(data[0])).max() > 0.01
+    assert_predicts(clf, data[0])
 
 
 class Wrapper(ClassifierMixin, BaseEstimator):

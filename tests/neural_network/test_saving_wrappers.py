@@ -29,7 +29,7 @@ from sklearn.svm import SVC
 from torch import nn
 
 from skimb.ensemble import ReBaggRegressor
-from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import BiasCorrectedCalibrator, LossSearchCV, TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, load, save
 from skimb.neural_network._saved_equality import are_copies
 from skimb.over_sampling import SMOTE, RandomOverSampler
@@ -77,6 +77,7 @@ def check_round_trip(fitted, path, data=X):
         FixedThresholdClassifier(quick(), threshold=0.3, response_method="predict_proba"),
         TunedThresholdClassifierCV(quick(), cv=2, random_state=0, store_cv_results=True),
         TunedThresholdClassifierCV(quick(), cv=2, scoring="f1", random_state=0),
+        BiasCorrectedCalibrator(quick(), cv=2, random_state=0),
         CalibratedClassifierCV(quick(), cv=2),
         CalibratedClassifierCV(quick(), cv=StratifiedKFold(2), method="isotonic"),
         CalibratedClassifierCV(quick(), cv=2, method="temperature", ensemble=False),
