@@ -16,9 +16,11 @@ from sklearn.model_selection import GridSearchCV
 from skimb import ensemble, model_selection, neural_network
 from skimb.ensemble import ImageMetaEstimator, ReBaggRegressor
 from skimb.model_selection import (
+    BiasCorrectedCalibrator,
     ConformalClassifier,
     ConformalRegressor,
     LossSearchCV,
+    PriorCorrectedClassifier,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
@@ -332,11 +334,13 @@ OURS = [NETWORK, REGRESSOR, CNNEmbedder(NETWORK), DECOUPLED]
 
 #: Those that fit several networks, or networks that the first list has.
 WRAPPERS = [
+    BiasCorrectedCalibrator(NETWORK, cv=2, random_state=0),
     ConformalClassifier(NETWORK, confidence_level=0.5, random_state=0),
     ConformalRegressor(REGRESSOR, confidence_level=0.5, random_state=0),
     ImageMetaEstimator(BaggingClassifier(NETWORK, n_estimators=2, random_state=0)),
     TunedOffsetsClassifierCV(NETWORK),
     LossSearchCV(DECOUPLED, {"loss": ["cross_entropy", "focal"]}, cv=2),
+    PriorCorrectedClassifier(NETWORK, target_prior="uniform", cv=2, random_state=0),
     ReBaggRegressor(REGRESSOR, n_estimators=2),
 ]
 
@@ -345,9 +349,14 @@ OF_OFFSETS = {
     "check_zero_weight": "The folds and the measure count samples of weight zero, as the docs say."
 }
 OF_HELD_OUT = {"check_zero_weight": "Samples of weight zero are held out too."}
+OF_CALIBRATION = {
+    "check_zero_weight": "Samples of weight zero stand in the folds, and move other samples."
+}
 KNOWN = {
+    "BiasCorrectedCalibrator": OF_CALIBRATION,
     "ConformalClassifier": OF_HELD_OUT,
     "ConformalRegressor": OF_HELD_OUT,
+    "PriorCorrectedClassifier": OF_CALIBRATION,
     "ReBaggRegressor": OF_BAGS,
     "ImageMetaEstimator": OF_BAGS,
     "TunedOffsetsClassifierCV": OF_OFFSETS,

@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from skimb._decision_rule import DecisionRule
+from skimb.model_selection._calibration import BiasCorrectedCalibrator
 from skimb.model_selection._conformal_classifier import ConformalClassifier
 from skimb.model_selection._conformal_regressor import ConformalRegressor
 from skimb.model_selection._prior_corrected import PriorCorrectedClassifier
@@ -15,6 +16,7 @@ from skimb.model_selection._prior_monitor import PriorMonitor
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
+    "BiasCorrectedCalibrator",
     "BinnedStratifiedKFold",
     "ConformalClassifier",
     "ConformalRegressor",

@@ -112,6 +112,9 @@ class PriorCorrectedClassifier(ClassifierWrapper):
     True
     """
 
+    #: They count in the calibration and in the training prior too.
+    __metadata_request__fit = {"sample_weight": None}
+
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict_proba"])],
         "target_prior": [StrOptions({"uniform", "train", "estimate"}), Mapping],
@@ -168,10 +171,13 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         self._begin()
         rng = check_random_state(self.random_state)
         samples = read_samples(self, X, y, groups)
-        metadata = self._metadata(samples, sample_weight, groups)
+        is_frozen = isinstance(self.estimator, FrozenEstimator)
+        metadata = {} if is_frozen else self._metadata(samples, sample_weight, groups)
         weight = np.ones(len(samples.y))
         if sample_weight is not None:
-            weight = check_sample_weight(sample_weight, samples.X, dtype=np.float64)
+            weight = check_sample_weight(
+                sample_weight, samples.X, dtype=np.float64, ensure_non_negative=True
+            )
         self._check_priors(np.unique(samples.y))
         cv = 5 if self.cv is None else self.cv
         calibrates = self.calibration is not None

@@ -172,12 +172,14 @@ class LogPosterior(nn.Module):
         if isinstance(posterior.loss, Loss):
             self.loss = copy.deepcopy(posterior.loss).to("cpu")
             self.map = "decision_logits" if prior is None else "effective_logits"
-        temperature, shift = posterior.decision_temperature, None
+        temperature, shift = posterior.decision_temperature, posterior.decision_bias
         if prior is not None:
             temperature = posterior.temperature
-            shift = _doubles(np.log(prior) - np.log(posterior.effective_prior))
+            shift = np.log(prior) - np.log(posterior.effective_prior)
+            if posterior.bias is not None:
+                shift = shift + posterior.bias
         self.register_buffer("temperature", _doubles(temperature))
-        self.register_buffer("shift", shift)
+        self.register_buffer("shift", None if shift is None else _doubles(shift))
 
     def forward(self, logits):
         """Return log-probabilities ``(n, n_classes)``, float64."""

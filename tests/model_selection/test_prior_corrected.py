@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import make_pipeline as make_imblearn_pipeline
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss
@@ -231,3 +233,31 @@ def test_its_rule_says_all_that_is_done(samples):
         clf.target_prior_ = np.array(damaged)
         with pytest.raises(ValueError, match=r"finite numbers|shape|broadcast"):
             clf.predict(X)
+
+
+def test_weights_reach_a_classifier_that_requests_them(samples):
+    X, y = samples
+    weight = np.where(y == "c", 5.0, 1.0)
+    fitted = {}
+    with config_context(enable_metadata_routing=True):
+        for wanted in (True, False):
+            inner = LogisticRegression().set_fit_request(sample_weight=wanted)
+            clf = corrected(calibration=None).set_params(estimator=inner)
+            clf.set_fit_request(sample_weight=True).fit(X, y, sample_weight=weight)
+            fitted[wanted] = clf
+        with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+            corrected().fit(X, y, sample_weight=weight)
+    for wanted, given in ((True, weight), (False, None)):
+        expected = LogisticRegression().fit(X, y, sample_weight=given)
+        np.testing.assert_allclose(fitted[wanted].estimator_.coef_, expected.coef_)
+    # The weights are those of the training prior in both.
+    np.testing.assert_array_equal(fitted[True].train_prior_, fitted[False].train_prior_)
+
+
+def test_groups_stay_in_one_fold(samples):
+    X, y = samples
+    # Copies in other folds would make the forest look certain.
+    X, y, groups = np.repeat(X, 4, axis=0), np.repeat(y, 4), np.repeat(np.arange(len(y)), 4)
+    forest = RandomForestClassifier(20, random_state=0)
+    clf = PriorCorrectedClassifier(forest, target_prior="train", cv=2, random_state=0)
+    assert clone(clf).fit(X, y, groups=groups).temperature_ > 2 * clf.fit(X, y).temperature_

@@ -30,10 +30,12 @@ from torch import nn
 
 from skimb.losses import FocalLoss
 from skimb.model_selection import (
+    BiasCorrectedCalibrator,
     ConformalClassifier,
     ConformalRegressor,
     DecisionRule,
     LossSearchCV,
+    PriorCorrectedClassifier,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import (
@@ -128,6 +130,16 @@ def test_temperatures_are_inside(data, prior):
     ).fit(*data)
     assert clf.temperature_ != 1
     assert clf.decision_temperature_ != clf.temperature_
+    assert_predicts(clf, data[0])
+
+
+@pytest.mark.parametrize("prior", [None, "uniform"])
+def test_biases_are_inside(data, prior):
+    clf = network(
+        "linear", calibration="bias_corrected", loss="logit_adjusted", target_prior=prior
+    ).fit(*data)
+    assert clf.calibration_bias_.any()
+    assert clf.decision_calibration_bias_.any()
     assert_predicts(clf, data[0])
 
 
@@ -244,6 +256,23 @@ def test_a_regressor_of_intervals_names_the_one_to_export(data):
     with pytest.raises(ValueError, match="Export the estimator of skimb that it holds"):
         steps_of(reg)
     np.testing.assert_allclose(run(reg.estimator_, X), reg.predict(X), rtol=1e-5)
+
+
+def test_a_calibration_is_inside(fitted, data):
+    clf = BiasCorrectedCalibrator(FrozenEstimator(fitted)).fit(*data)
+    assert clf.temperature_ != 1
+    assert np.abs(clf.predict_proba(data[0]) - fitted.predict_proba(data[0])).max() > 0.01
+    assert_predicts(clf, data[0])
+
+
+@pytest.mark.parametrize("calibration", ["bias_corrected", None])
+def test_a_corrected_prior_is_inside(fitted, data, calibration):
+    clf = PriorCorrectedClassifier(
+        FrozenEstimator(fitted), target_prior="estimate", calibration=calibration
+    ).fit(*data)
+    clf.target_prior_ = np.array([0.1, 0.2, 0.7])
+    assert np.abs(clf.predict_proba(data[0]) - fitted.predict_proba(data[0])).max() > 0.01
+    assert_predicts(clf, data[0])
 
 
 class Wrapper(ClassifierMixin, BaseEstimator):

@@ -30,9 +30,11 @@ from torch import nn
 
 from skimb.ensemble import ReBaggRegressor
 from skimb.model_selection import (
+    BiasCorrectedCalibrator,
     ConformalClassifier,
     ConformalRegressor,
     LossSearchCV,
+    PriorCorrectedClassifier,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, load, save
@@ -83,6 +85,8 @@ def check_round_trip(fitted, path, data=X):
         FixedThresholdClassifier(quick(), threshold=0.3, response_method="predict_proba"),
         TunedThresholdClassifierCV(quick(), cv=2, random_state=0, store_cv_results=True),
         TunedThresholdClassifierCV(quick(), cv=2, scoring="f1", random_state=0),
+        BiasCorrectedCalibrator(quick(), cv=2, random_state=0),
+        PriorCorrectedClassifier(quick(), target_prior={0: 0.2, 1: 0.8}, cv=2, random_state=0),
         CalibratedClassifierCV(quick(), cv=2),
         CalibratedClassifierCV(quick(), cv=StratifiedKFold(2), method="isotonic"),
         CalibratedClassifierCV(quick(), cv=2, method="temperature", ensemble=False),
