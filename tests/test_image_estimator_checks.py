@@ -15,7 +15,13 @@ from sklearn.model_selection import GridSearchCV
 
 from skimb import ensemble, model_selection, neural_network
 from skimb.ensemble import ImageMetaEstimator, ReBaggRegressor
-from skimb.model_selection import BiasCorrectedCalibrator, LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import (
+    BiasCorrectedCalibrator,
+    ConformalClassifier,
+    ConformalRegressor,
+    LossSearchCV,
+    TunedOffsetsClassifierCV,
+)
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
 from skimb.testing import (
     check_image_estimator,
@@ -328,6 +334,8 @@ OURS = [NETWORK, REGRESSOR, CNNEmbedder(NETWORK), DECOUPLED]
 #: Those that fit several networks, or networks that the first list has.
 WRAPPERS = [
     BiasCorrectedCalibrator(NETWORK, cv=2, random_state=0),
+    ConformalClassifier(NETWORK, confidence_level=0.5, random_state=0),
+    ConformalRegressor(REGRESSOR, confidence_level=0.5, random_state=0),
     ImageMetaEstimator(BaggingClassifier(NETWORK, n_estimators=2, random_state=0)),
     TunedOffsetsClassifierCV(NETWORK),
     LossSearchCV(DECOUPLED, {"loss": ["cross_entropy", "focal"]}, cv=2),
@@ -341,8 +349,11 @@ OF_OFFSETS = {
 OF_CALIBRATION = {
     "check_zero_weight": "Samples of weight zero stand in the folds, and move other samples."
 }
+OF_HELD_OUT = {"check_zero_weight": "Samples of weight zero are held out too."}
 KNOWN = {
     "BiasCorrectedCalibrator": OF_CALIBRATION,
+    "ConformalClassifier": OF_HELD_OUT,
+    "ConformalRegressor": OF_HELD_OUT,
     "ReBaggRegressor": OF_BAGS,
     "ImageMetaEstimator": OF_BAGS,
     "TunedOffsetsClassifierCV": OF_OFFSETS,

@@ -26,6 +26,8 @@ from skimb.ensemble import ReBaggRegressor
 from skimb.metrics import imbalance_scoring, regression_scoring
 from skimb.model_selection import (
     BinnedStratifiedKFold,
+    ConformalClassifier,
+    ConformalRegressor,
     LossSearchCV,
     TunedOffsetsClassifierCV,
 )
@@ -308,6 +310,22 @@ def test_weights_reach_an_embedder_and_the_classifier_after_it(data):
     np.testing.assert_allclose(head.coef_, pipeline[1].coef_)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("cv", [None, 2])
+@pytest.mark.parametrize("wanted", [BOTH, {"sample_weight": True, "groups": False}], ids=str)
+def test_a_classifier_of_sets_hands_on_what_its_network_requests(data, wanted, cv):
+    X, y, weight, groups = data
+    clf = ConformalClassifier(network(**wanted), confidence_level=0.5, cv=cv, random_state=0)
+    clf.fit(X, y, sample_weight=weight, groups=groups)
+    assert len(SEEN["fit"]) == (1 if cv is None else 3)
+    for n_rows, part, own in SEEN["fit"]:
+        assert len(part) == n_rows
+        assert are_those_of(part, weight)
+        assert (own is not None) == wanted["groups"]
+        if own is not None:
+            np.testing.assert_array_equal(own, groups[np.searchsorted(weight, part)])
+
+
 # ------------------------------------------------------------------------ bags, splitters, scorers
 
 
@@ -328,6 +346,20 @@ def table():
     rng = np.random.RandomState(0)
     X = rng.normal(size=(200, 3))
     return X, np.exp(X[:, 0]), np.arange(1.0, 201), np.arange(200) // 2
+
+
+def test_a_regressor_of_intervals_hands_weights_on_where_they_are_requested(table):
+    X, y, weight, groups = table
+    inner = RecordingRidge().set_fit_request(sample_weight=True)
+    reg = ConformalRegressor(inner, ranges=1, random_state=0)
+    reg.fit(X, y, sample_weight=weight, groups=groups)
+    assert len(reg.estimator_.weight_) == 150
+    assert are_those_of(reg.estimator_.weight_, weight)
+    with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+        ConformalRegressor(RecordingRidge()).fit(X, y, sample_weight=weight)
+    refusing = RecordingRidge().set_fit_request(sample_weight=False)
+    with pytest.raises(TypeError, match="not routed to any object"):
+        ConformalRegressor(refusing).fit(X, y, sample_weight=weight)
 
 
 @pytest.mark.parametrize("asked", [True, "of_bags"])

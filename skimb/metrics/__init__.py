@@ -19,6 +19,7 @@ from skimb.metrics._regression import (
     shot_report,
 )
 from skimb.metrics._regression_scoring import regression_scoring
+from skimb.metrics._sets import interval_coverage, set_coverage
 
 __all__ = [
     "balanced_mean_absolute_error",
@@ -27,9 +28,11 @@ __all__ = [
     "expected_calibration_error",
     "geometric_mean_error",
     "imbalance_scoring",
+    "interval_coverage",
     "per_class_report",
     "prediction_slope",
     "regression_scoring",
     "sera_score",
+    "set_coverage",
     "shot_report",
 ]

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 from skimb._decision_rule import DecisionRule
 from skimb.model_selection._calibration import BiasCorrectedCalibrator
+from skimb.model_selection._conformal_classifier import ConformalClassifier
+from skimb.model_selection._conformal_regressor import ConformalRegressor
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
     "BiasCorrectedCalibrator",
     "BinnedStratifiedKFold",
+    "ConformalClassifier",
+    "ConformalRegressor",
     "DecisionRule",
     "LossSearchCV",
     "TunedOffsetsClassifierCV",

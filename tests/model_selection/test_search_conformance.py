@@ -1,10 +1,16 @@
 """scikit-learn's own exam for every estimator of the room."""
 
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skimb.model_selection import BiasCorrectedCalibrator, LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import (
+    BiasCorrectedCalibrator,
+    ConformalClassifier,
+    ConformalRegressor,
+    LossSearchCV,
+    TunedOffsetsClassifierCV,
+)
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 
 pytestmark = pytest.mark.conformance
@@ -36,6 +42,11 @@ SMALL = DecoupledClassifier(
     [
         BiasCorrectedCalibrator(LogisticRegression(), cv=2, random_state=0),
         BiasCorrectedCalibrator(LogisticRegression(), method="temperature", cv=0.4),
+        # A lower level needs fewer samples of each class and range than the checks have.
+        ConformalClassifier(LogisticRegression(), confidence_level=0.5, random_state=0),
+        ConformalClassifier(LogisticRegression(), confidence_level=0.5, cv=2, random_state=0),
+        ConformalRegressor(Ridge(), confidence_level=0.5, random_state=0),
+        ConformalRegressor(Ridge(), confidence_level=0.5, cv=2, random_state=0),
         LossSearchCV(SMALL, {"class_weight": [None, "sqrt"]}, cv=2),
         TunedOffsetsClassifierCV(CNNClassifier(max_epochs=2, random_state=0), random_state=0),
     ],

@@ -31,6 +31,8 @@ from torch import nn
 from skimb.losses import FocalLoss
 from skimb.model_selection import (
     BiasCorrectedCalibrator,
+    ConformalClassifier,
+    ConformalRegressor,
     DecisionRule,
     LossSearchCV,
     TunedOffsetsClassifierCV,
@@ -245,6 +247,21 @@ def test_a_calibration_is_inside(fitted, data):
     assert clf.temperature_ != 1
     assert np.abs(clf.predict_proba(data[0]) - fitted.predict_proba(data[0])).max() > 0.01
     assert_predicts(clf, data[0])
+
+
+def test_a_classifier_of_sets_predicts_as_the_one_in_it(fitted, data):
+    clf = ConformalClassifier(FrozenEstimator(fitted)).fit(*data)
+    assert_predicts(clf, data[0])
+    np.testing.assert_array_equal(run(clf, data[0])[1], run(fitted, data[0])[1])
+
+
+def test_a_regressor_of_intervals_names_the_one_to_export(data):
+    X, _ = data
+    network = CNNRegressor("linear", max_epochs=1, random_state=0)
+    reg = ConformalRegressor(network, confidence_level=0.5, random_state=0).fit(X, X.mean((1, 2)))
+    with pytest.raises(ValueError, match="Export the estimator of skimb that it holds"):
+        steps_of(reg)
+    np.testing.assert_allclose(run(reg.estimator_, X), reg.predict(X), rtol=1e-5)
 
 
 class Wrapper(ClassifierMixin, BaseEstimator):

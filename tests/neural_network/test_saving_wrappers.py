@@ -29,7 +29,13 @@ from sklearn.svm import SVC
 from torch import nn
 
 from skimb.ensemble import ReBaggRegressor
-from skimb.model_selection import BiasCorrectedCalibrator, LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import (
+    BiasCorrectedCalibrator,
+    ConformalClassifier,
+    ConformalRegressor,
+    LossSearchCV,
+    TunedOffsetsClassifierCV,
+)
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, load, save
 from skimb.neural_network._saved_equality import are_copies
 from skimb.over_sampling import SMOTE, RandomOverSampler
@@ -54,6 +60,7 @@ def check_round_trip(fitted, path, data=X):
     again = load(path)
     assert type(again) is type(fitted)
     names = ("predict_proba", "predict_log_proba", "decision_function", "predict", "transform")
+    names += ("predict_set", "predict_interval")
     n_compared = 0
     for name in names:
         if hasattr(fitted, name):
@@ -82,6 +89,8 @@ def check_round_trip(fitted, path, data=X):
         CalibratedClassifierCV(quick(), cv=StratifiedKFold(2), method="isotonic"),
         CalibratedClassifierCV(quick(), cv=2, method="temperature", ensemble=False),
         TunedOffsetsClassifierCV(quick(), random_state=0),
+        ConformalClassifier(quick(), confidence_level=0.5, random_state=0),
+        ConformalClassifier(make_pipeline(StandardScaler(), quick()), interpolation=0.5, cv=2),
         VotingClassifier([("a", quick()), ("b", LogisticRegression())], voting="soft"),
         BaggingClassifier(quick(), n_estimators=2, random_state=0),
     ],
@@ -131,6 +140,36 @@ def test_an_ensemble_of_regressors_comes_back(path):
     network = CNNRegressor("linear", max_epochs=1, random_state=0)
     model = ReBaggRegressor(network, n_estimators=2, random_state=0)
     check_round_trip(model.fit(X, np.exp(X.mean((1, 2)) * 20)), path)
+
+
+def test_intervals_around_a_network_come_back(path):
+    network = CNNRegressor("linear", max_epochs=1, random_state=0)
+    model = ConformalRegressor(network, confidence_level=0.5, ranges=2, random_state=0)
+    check_round_trip(model.fit(X, np.exp(X.mean((1, 2)) * 20)), path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "numbers"),
+    [
+        ("classes", "thresholds_", [0.5]),
+        ("classes", "thresholds_", [0.5, np.nan]),
+        ("classes", "thresholds_", [0.5, 2.0]),
+        ("numbers", "edges_", [np.inf]),
+        ("numbers", "half_widths_", [1.0, -1.0]),
+        ("numbers", "half_widths_", [1.0]),
+    ],
+)
+def test_conformal_numbers_of_a_file_are_checked(kind, name, numbers, path):
+    if kind == "classes":
+        fitted = ConformalClassifier(quick(), confidence_level=0.5, random_state=0).fit(X, Y)
+    else:
+        network = CNNRegressor("linear", max_epochs=1, random_state=0)
+        fitted = ConformalRegressor(network, confidence_level=0.5, ranges=2, random_state=0)
+        fitted.fit(X, X.mean((1, 2)))
+    setattr(fitted, name, np.array(numbers))
+    save(fitted, path)
+    with pytest.raises(ValueError, match=f"`{name}` must"):
+        load(path)
 
 
 def test_images_beside_columns_come_back(path):
