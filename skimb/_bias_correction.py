@@ -77,7 +77,7 @@ def fit_correction(log_proba, target, *, weight=None, fits_bias=True, offsets=No
     target : ndarray of int of shape (n,)
         The position of the class of each sample.
     weight : ndarray of shape (n,), default=None
-        Sample weights, at least zero, with a positive sum. None: all are 1.
+        Sample weights, at least zero. None: all are 1.
     fits_bias : bool, default=True
         Whether biases are fitted. Otherwise they are zero: temperature scaling.
     offsets : ndarray of shape (n_classes,), default=None
@@ -87,6 +87,7 @@ def fit_correction(log_proba, target, *, weight=None, fits_bias=True, offsets=No
     Returns
     -------
     Correction
+        A temperature of 1 without biases if no sample has a positive weight.
 
     Examples
     --------
@@ -106,6 +107,8 @@ def fit_correction(log_proba, target, *, weight=None, fits_bias=True, offsets=No
     n_samples, n_classes = log_proba.shape
     offsets = np.zeros(n_classes) if offsets is None else np.asarray(offsets, dtype=np.float64)
     weight = np.ones(n_samples) if weight is None else np.asarray(weight, dtype=np.float64)
+    if not (weight > 0).any():
+        return Correction(1.0, np.zeros(n_classes))
     # Weights are relative, and squares of small ones would vanish.
     weight = weight / weight.max()
     fitted = _Likelihood(log_proba, target, weight, offsets, fits_bias=fits_bias)

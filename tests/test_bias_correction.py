@@ -142,6 +142,13 @@ def test_a_sample_of_weight_zero_does_not_count():
     assert found.temperature == pytest.approx(part.temperature, rel=1e-6)
 
 
+def test_without_samples_that_count_nothing_is_corrected():
+    for n in (0, 3):
+        found = fit_correction(np.zeros((n, 2)), np.zeros(n, dtype=int), weight=np.zeros(n))
+        assert found.temperature == 1
+        assert found.biases.tolist() == [0, 0]
+
+
 def test_a_large_weight_is_not_taken_for_many_samples():
     """Three samples of weight 100 shrink a bias as three samples do."""
     log_proba, target = np.full((103, 2), np.log(0.5)), np.array([0] * 100 + [1] * 3)

@@ -1,5 +1,7 @@
 """Calibration errors and the scorers of probabilities."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,7 +22,7 @@ from skimb.metrics import (
     imbalance_scoring,
 )
 
-PLAIN = {"debias": False}
+PLAIN: dict[str, Any] = {"debias": False}
 
 
 def naive_bins(values, weight, n_bins, strategy):

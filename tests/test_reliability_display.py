@@ -100,12 +100,12 @@ def test_points_that_chance_explains_are_hollow():
     # A hundred samples of 0.9 of which half happened, and three of 0.1 of which all did.
     proba = np.repeat([0.9, 0.1], [100, 3])
     filled, hollow = ReliabilityDisplay.from_predictions(y, proba).ax_.collections[-2:]
-    np.testing.assert_allclose(filled.get_offsets(), [[0.1, 1.0], [0.9, 0.5]])
-    assert len(hollow.get_offsets()) == 0
+    np.testing.assert_allclose(np.asarray(filled.get_offsets()), [[0.1, 1.0], [0.9, 0.5]])
+    assert len(np.asarray(hollow.get_offsets())) == 0
     y[-2:] = 0
     filled, hollow = ReliabilityDisplay.from_predictions(y, proba).ax_.collections[-2:]
-    np.testing.assert_allclose(filled.get_offsets(), [[0.9, 0.5]])
-    np.testing.assert_allclose(hollow.get_offsets(), [[0.1, 1 / 3]])
+    np.testing.assert_allclose(np.asarray(filled.get_offsets()), [[0.9, 0.5]])
+    np.testing.assert_allclose(np.asarray(hollow.get_offsets()), [[0.1, 1 / 3]])
 
 
 def test_an_estimator_is_drawn_into_given_axes():

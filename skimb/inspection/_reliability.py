@@ -196,7 +196,7 @@ class ReliabilityDisplay:
             ax=ax,
         )
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Any = None):
         """Plot.
 
         Parameters
@@ -240,7 +240,8 @@ class ReliabilityDisplay:
             elif is_own:
                 place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}
             ax.legend(frameon=False, title=title, **place)
-        self.ax_, self.figure_ = ax, ax.figure
+        self.ax_: Any = ax
+        self.figure_: Any = ax.figure
         return self
 
     def _curve(self, ax, name, color, *, has_intervals):

@@ -1,5 +1,7 @@
 """Calibration errors, and scorers of probabilities."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.metrics import brier_score_loss, log_loss
 from sklearn.utils import column_or_1d
@@ -98,7 +100,7 @@ def classwise_calibration_error(
     n_bins=15,
     strategy="quantile",
     sample_weight=None,
-    average="macro",
+    average: Any = "macro",
     debias=True,
 ):
     r"""Compute how far the probability of each class is from how often it occurs.

@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skimb._bias_correction import fit_correction
+from skimb._class_probabilities import least_log_probability
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
 from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
@@ -58,6 +59,9 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
     biases_ : ndarray of shape (n_classes,)
         The numbers that are added after that, of mean zero. They are zero for
         ``method="temperature"``.
+    least_log_probability_ : float
+        Smaller log-probabilities, such as that of zero, are raised to it first: half of the
+        smallest positive probability of a held-out sample.
     n_held_out_ : ndarray of int of shape (n_classes,)
         How many held-out samples of each class there were. Samples of weight zero do not count.
     estimator_ : classifier
@@ -79,6 +83,10 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
     is lost. The bias of a class without held-out samples is zero; in folds, this is so for classes
     with a single sample or group. A penalty of one sample in all keeps the temperature above zero
     where all samples are classified correctly.
+
+    Trees and neighbours give probabilities of zero, by which they mean less than their smallest
+    positive ones. The logarithm of zero would outweigh all other samples, so zeros become half of
+    the smallest positive probability.
 
     References
     ----------
@@ -170,8 +178,12 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
                 f"{self.n_held_out_.tolist()} of the classes {shown(self.classes_)}. Give samples "
                 "of more classes, or positive weights."
             )
+        self.least_log_probability_ = least_log_probability(held.log_proba)
         correction = fit_correction(
-            held.log_proba, held.target, weight=weight, fits_bias=self.method == "bias_corrected"
+            np.maximum(held.log_proba, self.least_log_probability_),
+            held.target,
+            weight=weight,
+            fits_bias=self.method == "bias_corrected",
         )
         self.temperature_, self.biases_ = correction.temperature, correction.biases
         task.call_on_fit_task_end(estimator=self)
@@ -191,11 +203,15 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
         return self._metadata(samples, sample_weight, groups)
 
     def decision_rule(self) -> DecisionRule:
-        """Return the temperature and the biases.
+        """Return the temperature and the biases, and the least log-probability.
 
         Returns
         -------
         DecisionRule
         """
         check_is_fitted(self)
-        return DecisionRule(temperature=self.temperature_, log_offsets=self.biases_)
+        return DecisionRule(
+            temperature=self.temperature_,
+            log_offsets=self.biases_,
+            least_log_probability=self.least_log_probability_,
+        )

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from skimb._bias_correction import Correction, fit_correction
+from skimb._class_probabilities import least_log_probability
 
 __all__ = ["LabelledScores", "random_weights"]
 
@@ -71,6 +72,9 @@ class LabelledScores:
     Attributes
     ----------
     correction : Correction
+    least : float or None
+        Smaller log-probabilities, such as those of zero, are raised to it before they are
+        corrected. None: nothing is fitted.
     log_prior : ndarray of shape (n_classes,)
         The logarithm of the class prior for which corrected probabilities hold.
     calibrated : ndarray of shape (n, n_classes)
@@ -79,6 +83,8 @@ class LabelledScores:
 
     def __init__(self, log_proba, target, *, calibration, train_prior=None):
         n_samples, n_classes = log_proba.shape
+        self.least = None if calibration is None else least_log_probability(log_proba)
+        log_proba = self.raised(log_proba)
         self.log_proba, self.target, self.calibration = log_proba, target, calibration
         self.counts = np.bincount(target, minlength=n_classes)
         fractions = self.counts / n_samples
@@ -105,6 +111,10 @@ class LabelledScores:
         """The number of classes."""
         return len(self.counts)
 
+    def raised(self, log_proba):
+        """Return log-probabilities of which none is smaller than the least one."""
+        return log_proba if self.least is None else np.maximum(log_proba, self.least)
+
     def corrected(self, log_proba):
         """Return corrected log-probabilities.
 
@@ -116,7 +126,9 @@ class LabelledScores:
         -------
         ndarray of shape (n, n_classes)
         """
-        return corrected(log_proba, 1 / self.correction.temperature, self.correction.biases)
+        return corrected(
+            self.raised(log_proba), 1 / self.correction.temperature, self.correction.biases
+        )
 
     def class_means(self, scores, weight=None):
         """Return the mean scores of each class.

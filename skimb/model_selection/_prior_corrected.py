@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._bias_correction import fit_correction
 from skimb._class_prior import resolve_target_prior
-from skimb._class_probabilities import log_probabilities
+from skimb._class_probabilities import least_log_probability, log_probabilities
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
 from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
@@ -82,6 +82,9 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         The number by which log-probabilities are divided.
     biases_ : ndarray of shape (n_classes,)
         The numbers that are added after that, by the calibration alone.
+    least_log_probability_ : float or None
+        Smaller log-probabilities, such as those of zero by trees, are raised to it before they are
+        divided: half of the smallest positive probability. None without calibration.
 
     References
     ----------
@@ -195,6 +198,7 @@ class PriorCorrectedClassifier(ClassifierWrapper):
             prior = prior_of(self.estimator_)
         self.train_prior_ = in_training if prior is None else prior
         self.temperature_, self.biases_ = 1.0, np.zeros(len(self.classes_))
+        self.least_log_probability_ = None
         if held is not None:
             self._calibrate(held, weight)
         self.target_prior_ = in_training
@@ -238,8 +242,9 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         # cannot be divided are never held out.
         if not np.allclose(share, self.train_prior_, rtol=1e-9, atol=0):
             weight = weight * (self.train_prior_ / np.where(share > 0, share, 1.0))[held.target]
+        self.least_log_probability_ = least_log_probability(held.log_proba)
         correction = fit_correction(
-            held.log_proba,
+            np.maximum(held.log_proba, self.least_log_probability_),
             held.target,
             weight=weight,
             fits_bias=self.calibration == "bias_corrected",
@@ -277,6 +282,8 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         log_proba = log_probabilities(self.estimator_, X)
         if not len(log_proba):
             raise ValueError("`X` has no samples. Give at least one unlabelled sample.")
+        if self.least_log_probability_ is not None:
+            log_proba = np.maximum(log_proba, self.least_log_probability_)
         calibrated = corrected(log_proba, 1 / self.temperature_, self.biases_)
         found = most_likely_prior(calibrated, np.log(self.train_prior_))
         if len(found.absent):
@@ -305,7 +312,9 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         with np.errstate(divide="ignore", invalid="ignore"):
             offsets = self.biases_ + np.log(self.target_prior_) - np.log(self.train_prior_)
         rule = DecisionRule(
-            temperature=self.temperature_, log_offsets=offsets if offsets.any() else None
+            temperature=self.temperature_,
+            log_offsets=offsets if offsets.any() else None,
+            least_log_probability=self.least_log_probability_,
         )
         rule.check(len(self.classes_))
         return rule

@@ -268,9 +268,10 @@ def draw_priors(log_proba, labelled, log_prior, n_draws, rng, *, method="em"):
         return found
     of_labelled = random_weights(rng, labelled.target, n_draws)
     inverse, biases = labelled.redrawn_corrections(of_labelled)
+    raised = labelled.raised(log_proba)
     draws = {name: np.empty((n_draws, n_classes)) for name in estimates}
     for i in range(n_draws):
-        again = corrected(log_proba, inverse[i], biases[i])
+        again = corrected(raised, inverse[i], biases[i])
         draws["em"][i] = most_likely_prior(again, log_prior, weight=weight[i], start=start).prior
         for name, (scores, own) in both.items():
             means = labelled.class_means(own, of_labelled[i])

@@ -204,7 +204,7 @@ class PriorMonitor:
         if not len(log_proba):
             raise ValueError("`X` has no samples. Give a batch of at least one unlabelled sample.")
         self._batches = [*self._batches, log_proba][-self.window :]
-        pooled = np.concatenate(self._batches)
+        pooled = self._labelled.raised(np.concatenate(self._batches))
         log_prior = self._labelled.log_prior
         fit = most_likely_prior(self._labelled.corrected(pooled), log_prior)
         log_evidence, by_side = self._evidence.update(self._scores(log_proba))

@@ -72,13 +72,14 @@ class Posterior:
         *,
         temperature=1.0,
         decision_temperature=1.0,
-        bias=None,
-        decision_bias=None,
+        bias: Any = None,
+        decision_bias: Any = None,
     ):
         self.classes, self.class_count = classes, class_count
         self.loss, self.effective_prior = loss, effective_prior
         self.temperature, self.decision_temperature = temperature, decision_temperature
-        self.bias, self.decision_bias = bias, decision_bias
+        self.bias: Any = bias
+        self.decision_bias: Any = decision_bias
 
     @property
     def train_prior(self):

@@ -255,6 +255,8 @@ def _shifted(rule, log_proba):
     if not rule.shifts:
         return log_proba
     offsets = 0.0 if rule.log_offsets is None else _doubles(rule.log_offsets)
+    if rule.least_log_probability is not None:
+        log_proba = log_proba.maximum(_doubles(rule.least_log_probability))
     scaled = log_proba if rule.temperature == 1 else log_proba / rule.temperature
     return F.log_softmax(scaled + offsets, dim=1)
 

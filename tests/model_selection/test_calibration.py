@@ -12,7 +12,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
+from sklearn.metrics import brier_score_loss, log_loss
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -55,10 +55,13 @@ SMOTE = imblearn.over_sampling.SMOTE(k_neighbors=3, random_state=0)
 def test_new_samples_are_less_surprising_after_the_calibration(classifier):
     raw = clone(classifier).fit(*TRAIN).predict_proba(NEW[0])
     losses = {"raw": log_loss(NEW[1], raw)}
+    brier = {"raw": brier_score_loss(NEW[1], raw)}
     for method in ("temperature", "bias_corrected"):
         clf = BiasCorrectedCalibrator(classifier, method=method, random_state=0).fit(*TRAIN)
         proba = clf.predict_proba(NEW[0])
         losses[method] = log_loss(NEW[1], proba)
+        brier[method] = brier_score_loss(NEW[1], proba)
+    assert brier["bias_corrected"] < brier["raw"]
     assert losses["bias_corrected"] < losses["raw"]
     if not isinstance(classifier, KNeighborsClassifier):
         # Resampling and weights have moved the class prior, which no temperature takes back.
@@ -80,7 +83,7 @@ def test_held_out_samples_of_all_folds_are_fitted_together():
     np.testing.assert_allclose(clf.biases_, expected.biases, rtol=1e-4)
     assert clf.n_held_out_.tolist() == [300, 60, 25]
     np.testing.assert_array_equal(clf.classes_, LABELS)
-    inner = clf.estimator_.predict_log_proba(X)
+    inner = np.maximum(clf.estimator_.predict_log_proba(X), clf.least_log_probability_)
     np.testing.assert_allclose(
         clf.predict_log_proba(X),
         log_softmax(inner / clf.temperature_ + clf.biases_, axis=1),
@@ -133,9 +136,28 @@ def test_all_samples_serve_the_calibration_of_a_frozen_classifier():
 def test_trees_that_are_sure_become_less_so():
     tree = DecisionTreeClassifier(random_state=0)
     clf = BiasCorrectedCalibrator(tree, random_state=0).fit(*TRAIN)
-    assert clf.temperature_ > 50
+    assert clf.least_log_probability_ == pytest.approx(np.log(0.5))
     assert clf.predict_proba(NEW[0]).max() < 0.999
     assert np.isfinite(clf.predict_log_proba(NEW[0])).all()
+
+
+def test_probabilities_of_zero_do_not_outweigh_all_others():
+    X, y = TRAIN
+    forest = RandomForestClassifier(10, random_state=0)
+    clf = BiasCorrectedCalibrator(forest, random_state=0).fit(X, y)
+    # The trees are grown until their leaves hold one class, so that a probability is a count.
+    assert clf.least_log_probability_ == pytest.approx(np.log(0.05))
+    raw, proba = clf.estimator_.predict_proba(NEW[0]), clf.predict_proba(NEW[0])
+    assert (raw == 0).any()
+    assert 0.2 < clf.temperature_ < 2
+    assert brier_score_loss(NEW[1], proba) < brier_score_loss(NEW[1], raw)
+    assert (clf.predict(NEW[0]) == NEW[1]).mean() > (
+        LABELS[raw.argmax(axis=1)] == NEW[1]
+    ).mean() - 0.01
+    # Zeros that are taken as they are would make all probabilities nearly equal.
+    counted = np.maximum(np.log(raw + 1e-300), -708)
+    target = np.searchsorted(LABELS, NEW[1])
+    assert fit_correction(counted, target).temperature > 50
 
 
 @pytest.mark.parametrize("cv", [0.3, 2, GroupKFold(3)], ids=str)
@@ -218,9 +240,11 @@ def test_it_nests_in_searches_and_pipelines():
         cv=2,
     ).fit(X, y)
     assert search.predict_proba(X).shape == (len(y), 3)
-    outer = BiasCorrectedCalibrator(BiasCorrectedCalibrator(GaussianNB(), cv=2), cv=2).fit(X, y)
+    inner = BiasCorrectedCalibrator(GaussianNB(), random_state=0)
+    outer = BiasCorrectedCalibrator(inner, random_state=0).fit(*draw([600, 400, 200]))
     # A second calibration finds little to do.
-    assert outer.temperature_ == pytest.approx(1, abs=0.3)
+    assert outer.temperature_ == pytest.approx(1, abs=0.1)
+    assert np.abs(outer.biases_).max() < 0.1
 
 
 def test_frames_keep_their_names():
@@ -235,6 +259,7 @@ def test_the_rule_says_it_in_numbers():
     rule = clf.decision_rule()
     assert isinstance(rule, DecisionRule)
     assert rule.temperature == clf.temperature_
+    assert rule.least_log_probability == clf.least_log_probability_
     np.testing.assert_array_equal(rule.log_offsets, clf.biases_)
 
 

@@ -299,6 +299,7 @@ class Wrapper(ClassifierMixin, BaseEstimator):
 
 RULES = {
     "empty": DecisionRule(),
+    "least": DecisionRule(least_log_probability=-1.0, temperature=2.0),
     "prior": DecisionRule(log_offsets=[-1, 0, 2]),
     "decisions": DecisionRule(log_offsets=[-1, 0, 2], changes_probabilities=False),
     "threshold": DecisionRule(threshold=0.2, positive=2),
