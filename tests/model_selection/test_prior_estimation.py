@@ -7,6 +7,7 @@ import pytest
 from scipy.special import log_softmax
 from scipy.stats import binom
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -15,6 +16,11 @@ from sklearn.svm import LinearSVC
 
 from skimb._bias_correction import fit_correction
 from skimb.model_selection import PriorCorrectedClassifier, estimate_prior
+from skimb.model_selection._label_shift_tests import (
+    ScoreDistributions,
+    agreement_pvalue,
+    combined_pvalue,
+)
 from skimb.model_selection._labelled_scores import LabelledScores, random_weights
 from skimb.neural_network import CNNClassifier
 
@@ -212,3 +218,49 @@ def test_a_classifier_without_probabilities_is_refused():
 def test_classes_of_few_labelled_samples_are_told():
     with pytest.warns(UserWarning, match=r"classes \[1\] have fewer than three labelled samples"):
         estimate_prior(Given(), P, X_val=P, y_val=[0, 0, 0, 0, 1, 1], random_state=0)
+
+
+def test_score_distributions_are_those_of_naive_loops(classifier):
+    rng = np.random.default_rng(5)
+    X_val, y_val = draw(60, TRAIN, rng)
+    labelled = LabelledScores(
+        classifier.predict_log_proba(X_val), y_val, calibration="bias_corrected"
+    )
+    new = labelled.corrected(classifier.predict_log_proba(draw(40, NEW, rng)[0]))
+    distributions = ScoreDistributions(new, labelled)
+    prior = np.array([NEW, TRAIN])
+    weight = random_weights(rng, np.zeros(40, dtype=int), 2)
+    own = random_weights(rng, y_val, 2)
+    found = distributions.differences(prior, weight, own)
+    expected = []
+    for draw_number in range(2):
+        row = []
+        for column, thresholds in zip(range(3), distributions.thresholds, strict=True):
+            for threshold in thresholds:
+                value = np.mean(weight[draw_number] * (new[:, column] <= threshold))
+                for k in range(3):
+                    in_class = y_val == k
+                    below = labelled.calibrated[in_class, column] <= threshold
+                    value -= prior[draw_number, k] * np.mean(own[draw_number, in_class] * below)
+                row.append(value)
+        expected.append(row)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_two_tests_are_combined_by_bonferroni():
+    assert combined_pvalue([0.02, 0.5]) == 0.04
+    assert combined_pvalue([0.7, 0.6]) == 1
+    draws = np.random.default_rng(0).standard_normal((999, 3)) * [1.0, 2.0, 0.0]
+    assert agreement_pvalue(np.zeros(3), draws) == 1
+    assert agreement_pvalue(np.array([0.0, 20.0, 0.0]), draws + np.array([0, 20.0, 0])) == 0.001
+
+
+def test_zeros_of_trees_do_not_spoil_the_calibration():
+    rng = np.random.default_rng(6)
+    forest = RandomForestClassifier(10, random_state=0).fit(*draw(400, TRAIN, rng))
+    X_val, y_val = draw(1000, TRAIN, rng)
+    X, _ = draw(1000, NEW, rng)
+    assert (forest.predict_proba(X) == 0).any()
+    found = estimate_prior(forest, X, X_val=X_val, y_val=y_val, n_bootstrap=50, random_state=0)
+    assert 0.5 < found.temperature < 3
+    np.testing.assert_allclose(found.prior, NEW, atol=0.1)
