@@ -1,6 +1,7 @@
 """A classifier whose probabilities and decisions are moved to another class prior."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
@@ -115,6 +116,9 @@ class PriorCorrectedClassifier(ClassifierWrapper):
     True
     """
 
+    train_prior_: Any
+    target_prior_: Any
+
     #: They count in the calibration and in the training prior too.
     __metadata_request__fit = {"sample_weight": None}
 
@@ -133,8 +137,8 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         *,
         target_prior,
         train_prior=None,
-        calibration="bias_corrected",
-        cv=None,
+        calibration: str | None = "bias_corrected",
+        cv: Any = None,
         random_state=None,
     ):
         self.estimator = estimator

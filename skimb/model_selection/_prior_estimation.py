@@ -48,7 +48,7 @@ def estimate_prior(
     y_val=None,
     train_prior=None,
     method="em",
-    calibration="bias_corrected",
+    calibration: str | None = "bias_corrected",
     n_bootstrap=300,
     confidence_level=0.95,
     random_state=None,
@@ -252,8 +252,8 @@ def draw_priors(log_proba, labelled, log_prior, n_draws, rng, *, method="em"):
             ),
             "soft_confusion_matrix": (np.exp(calibrated), np.exp(labelled.calibrated)),
         }
-    for name, (scores, own) in both.items():
-        estimates[name] = matched_prior(labelled.class_means(own), scores.mean(axis=0))
+        for name, (scores, own) in both.items():
+            estimates[name] = matched_prior(labelled.class_means(own), scores.mean(axis=0))
     found = Bunch(prior=estimates[method], estimates=estimates, draws=None, pvalues=None)
     if not n_draws:
         return found

@@ -105,7 +105,7 @@ class PriorMonitor:
         X_val,
         y_val,
         reference=None,
-        calibration="bias_corrected",
+        calibration: str | None = "bias_corrected",
         window=5,
         false_alarm_rate=0.05,
         confidence_level=0.95,
@@ -311,7 +311,9 @@ class PriorMonitor:
             if self._corrections:
                 low, high = np.array([record["interval"][k] for record in self.history_]).T
                 ax.fill_between(batches, low, high, alpha=0.2, color=line.get_color(), linewidth=0)
-            ax.axhline(self.reference_[k], color=line.get_color(), linestyle=":", linewidth=1)
+            ax.axhline(
+                float(self.reference_[k]), color=line.get_color(), linestyle=":", linewidth=1
+            )
         raised = [record["batch"] for record in self.history_ if record["alarm"]]
         if raised:
             ax.axvline(raised[0], color="#b2182b", linewidth=1.5, label="alarm")

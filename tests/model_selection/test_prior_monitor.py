@@ -1,5 +1,7 @@
 """A stream of batches: the estimates, and an alarm whose false alarms are bounded over time."""
 
+from typing import Any
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -186,7 +188,7 @@ def test_a_figure_shows_the_estimates_and_the_alarm():
     for _ in range(4):
         monitor.update(draw(200, 0.5, rng)[0])
     with mpl.rc_context({"backend": "agg"}):
-        ax = monitor.plot()
+        ax: Any = monitor.plot()
         assert [text.get_text() for text in ax.get_legend().get_texts()] == ["ill", "alarm"]
         with pytest.raises(ValueError, match=r"unknown ones: \['dead'\]"):
             monitor.plot(labels=["dead"])
