@@ -19,7 +19,10 @@ from skimb.model_selection import (
     BiasCorrectedCalibrator,
     ConformalClassifier,
     ConformalRegressor,
+    GuaranteedPrecisionClassifier,
+    GuaranteedRecallClassifier,
     LossSearchCV,
+    MinimumCostClassifier,
     PriorCorrectedClassifier,
     TunedOffsetsClassifierCV,
 )
@@ -337,9 +340,14 @@ WRAPPERS = [
     BiasCorrectedCalibrator(NETWORK, cv=2, random_state=0),
     ConformalClassifier(NETWORK, confidence_level=0.5, random_state=0),
     ConformalRegressor(REGRESSOR, confidence_level=0.5, random_state=0),
+    GuaranteedPrecisionClassifier(
+        NETWORK, precision=0.01, prior=0.5, confidence_level=0.5, cv=0.5, random_state=0
+    ),
+    GuaranteedRecallClassifier(NETWORK, recall=0.5, confidence_level=0.5, cv=0.5, random_state=0),
     ImageMetaEstimator(BaggingClassifier(NETWORK, n_estimators=2, random_state=0)),
     TunedOffsetsClassifierCV(NETWORK),
     LossSearchCV(DECOUPLED, {"loss": ["cross_entropy", "focal"]}, cv=2),
+    MinimumCostClassifier(NETWORK, cost_matrix=None, target_prior="train"),
     PriorCorrectedClassifier(NETWORK, target_prior="uniform", cv=2, random_state=0),
     ReBaggRegressor(REGRESSOR, n_estimators=2),
 ]
@@ -347,6 +355,9 @@ WRAPPERS = [
 OF_BAGS = {"check_zero_weight": "Samples of weight zero change the random numbers of the bags."}
 OF_OFFSETS = {
     "check_zero_weight": "The folds and the measure count samples of weight zero, as the docs say."
+}
+OF_GUARANTEES = {
+    "check_zero_weight": "Weights are for the training; the calibration counts such samples."
 }
 OF_HELD_OUT = {"check_zero_weight": "Samples of weight zero are held out too."}
 OF_CALIBRATION = {
@@ -356,6 +367,8 @@ KNOWN = {
     "BiasCorrectedCalibrator": OF_CALIBRATION,
     "ConformalClassifier": OF_HELD_OUT,
     "ConformalRegressor": OF_HELD_OUT,
+    "GuaranteedPrecisionClassifier": OF_GUARANTEES,
+    "GuaranteedRecallClassifier": OF_GUARANTEES,
     "PriorCorrectedClassifier": OF_CALIBRATION,
     "ReBaggRegressor": OF_BAGS,
     "ImageMetaEstimator": OF_BAGS,

@@ -28,7 +28,10 @@ from skimb.model_selection import (
     BinnedStratifiedKFold,
     ConformalClassifier,
     ConformalRegressor,
+    GuaranteedPrecisionClassifier,
+    GuaranteedRecallClassifier,
     LossSearchCV,
+    MinimumCostClassifier,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import CNNClassifier, CNNEmbedder, DecoupledClassifier
@@ -268,11 +271,48 @@ def test_without_routing_an_estimator_hands_weights_on_and_refuses_other_names(d
     assert all((own is None) == (name == "offsets") for _, _, own in SEEN["fit"])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("wanted", [BOTH, {"sample_weight": True, "groups": False}])
+def test_a_network_whose_decisions_count_costs_gets_what_it_requests(data, wanted):
+    X, y, weight, groups = data
+    clf = MinimumCostClassifier(network(**wanted), cost_matrix=None, target_prior="train")
+    clf.fit(X, y, sample_weight=weight, groups=groups)
+    ((_, part, own),) = SEEN["fit"]
+    np.testing.assert_array_equal(part, weight)
+    assert (own is not None) == wanted["groups"]
+    SEEN.clear()
+    with pytest.raises(UnsetMetadataPassedError, match=r"sample_weight.*Recording"):
+        MinimumCostClassifier(network(), cost_matrix=None).fit(X, y, sample_weight=weight)
+    assert SEEN["fit"] == []
+
+
 @pytest.mark.parametrize(
     "holder", [CNNEmbedder(), DecoupledClassifier(), TunedOffsetsClassifierCV(), ReBaggRegressor()]
 )
 def test_an_estimator_that_nobody_gave_requests_what_it_takes(holder):
     assert holder.get_metadata_routing().consumes("fit", ["sample_weight"]) == {"sample_weight"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [GuaranteedPrecisionClassifier, GuaranteedRecallClassifier])
+def test_a_network_under_a_guarantee_gets_what_it_requests(data, kind):
+    X, y, weight, groups = data
+    is_recall = kind is GuaranteedRecallClassifier
+    modest = {"recall": 0.5} if is_recall else {"precision": 0.1, "prior": 0.5}
+    # The groups also choose the calibration samples.
+    holder = kind(network(**BOTH), random_state=0, **modest).set_fit_request(groups=True)
+    make_pipeline(FunctionTransformer(), holder).fit(X, y, sample_weight=weight, groups=groups)
+    ((n_rows, part, own),) = SEEN["fit"]
+    assert 160 <= n_rows < 180
+    assert are_those_of(part, weight)
+    np.testing.assert_array_equal(own, groups[np.searchsorted(weight, part)])
+    with pytest.raises(UnsetMetadataPassedError, match=r"sample_weight.*Recording"):
+        kind(network(), **modest).fit(X, y, sample_weight=weight)
+    silent = kind(network(), random_state=0, **modest)
+    with config_context(enable_metadata_routing=False):
+        silent.fit(X, y, sample_weight=weight, groups=groups)
+    assert are_those_of(SEEN["fit"][-1][1], weight)
+    assert SEEN["fit"][-1][2] is None
 
 
 @pytest.mark.slow

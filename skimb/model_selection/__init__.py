@@ -10,6 +10,9 @@ from skimb._decision_rule import DecisionRule
 from skimb.model_selection._calibration import BiasCorrectedCalibrator
 from skimb.model_selection._conformal_classifier import ConformalClassifier
 from skimb.model_selection._conformal_regressor import ConformalRegressor
+from skimb.model_selection._guaranteed_precision import GuaranteedPrecisionClassifier
+from skimb.model_selection._guaranteed_recall import GuaranteedRecallClassifier
+from skimb.model_selection._minimum_cost import MinimumCostClassifier
 from skimb.model_selection._prior_corrected import PriorCorrectedClassifier
 from skimb.model_selection._prior_estimation import estimate_prior
 from skimb.model_selection._prior_monitor import PriorMonitor
@@ -21,7 +24,10 @@ __all__ = [
     "ConformalClassifier",
     "ConformalRegressor",
     "DecisionRule",
+    "GuaranteedPrecisionClassifier",
+    "GuaranteedRecallClassifier",
     "LossSearchCV",
+    "MinimumCostClassifier",
     "PriorCorrectedClassifier",
     "PriorMonitor",
     "TunedOffsetsClassifierCV",

@@ -34,7 +34,10 @@ from skimb.model_selection import (
     ConformalClassifier,
     ConformalRegressor,
     DecisionRule,
+    GuaranteedPrecisionClassifier,
+    GuaranteedRecallClassifier,
     LossSearchCV,
+    MinimumCostClassifier,
     PriorCorrectedClassifier,
     TunedOffsetsClassifierCV,
 )
@@ -243,6 +246,15 @@ def test_tuned_offsets_are_inside(fitted, data):
     np.testing.assert_array_equal(clf.decision_rule().log_offsets, clf.offsets_)
 
 
+@pytest.mark.parametrize("prior", [None, "train", {"cat": 0.1, "dog": 0.1, "owl": 0.8}])
+def test_costs_and_their_prior_are_inside(fitted, data, prior):
+    costs = [[0, 1, 5], [2, 0, 3], [1, 4, 0]]
+    clf = MinimumCostClassifier(FrozenEstimator(fitted), cost_matrix=costs, target_prior=prior)
+    assert_predicts(clf.fit(*data), data[0])
+    assert (clf.predict(data[0]) != fitted.predict(data[0])).any()
+    assert_predicts(make_pipeline(clf.set_params(estimator=network())).fit(*data), data[0])
+
+
 def test_a_classifier_of_sets_predicts_as_the_one_in_it(fitted, data):
     clf = ConformalClassifier(FrozenEstimator(fitted)).fit(*data)
     assert_predicts(clf, data[0])
@@ -273,6 +285,21 @@ def test_a_corrected_prior_is_inside(fitted, data, calibration):
     clf.target_prior_ = np.array([0.1, 0.2, 0.7])
     assert np.abs(clf.predict_proba(data[0]) - fitted.predict_proba(data[0])).max() > 0.01
     assert_predicts(clf, data[0])
+
+
+@pytest.mark.parametrize("label", ["dog", "cat", "owl"])
+def test_guaranteed_thresholds_are_inside(fitted, data, label):
+    X, y = data
+    frozen = FrozenEstimator(fitted)
+    for clf in (
+        GuaranteedRecallClassifier(frozen, label=label, recall=0.5),
+        GuaranteedPrecisionClassifier(frozen, label=label, precision=0.1, prior=0.5),
+    ):
+        assert_predicts(clf.fit(X, y), X)
+        # Another threshold decides differently.
+        clf.threshold_ = 0.95
+        assert_predicts(clf, X)
+        assert (clf.predict(X) == label).sum() < 100
 
 
 class Wrapper(ClassifierMixin, BaseEstimator):
@@ -378,6 +405,7 @@ def test_an_estimator_that_is_not_fitted_is_refused(tmp_path, fitted):
         CNNRegressor(),
         CNNEmbedder(),
         DecoupledClassifier(),
+        MinimumCostClassifier(network(), cost_matrix=None),
         TunedOffsetsClassifierCV(),
         FixedThresholdClassifier(network()),
         TunedThresholdClassifierCV(network()),
