@@ -19,6 +19,8 @@ from skimb.model_selection import (
     BiasCorrectedCalibrator,
     ConformalClassifier,
     ConformalRegressor,
+    GuaranteedPrecisionClassifier,
+    GuaranteedRecallClassifier,
     LossSearchCV,
     TunedOffsetsClassifierCV,
 )
@@ -336,6 +338,10 @@ WRAPPERS = [
     BiasCorrectedCalibrator(NETWORK, cv=2, random_state=0),
     ConformalClassifier(NETWORK, confidence_level=0.5, random_state=0),
     ConformalRegressor(REGRESSOR, confidence_level=0.5, random_state=0),
+    GuaranteedPrecisionClassifier(
+        NETWORK, precision=0.01, prior=0.5, confidence_level=0.5, cv=0.5, random_state=0
+    ),
+    GuaranteedRecallClassifier(NETWORK, recall=0.5, confidence_level=0.5, cv=0.5, random_state=0),
     ImageMetaEstimator(BaggingClassifier(NETWORK, n_estimators=2, random_state=0)),
     TunedOffsetsClassifierCV(NETWORK),
     LossSearchCV(DECOUPLED, {"loss": ["cross_entropy", "focal"]}, cv=2),
@@ -349,11 +355,16 @@ OF_OFFSETS = {
 OF_CALIBRATION = {
     "check_zero_weight": "Samples of weight zero stand in the folds, and move other samples."
 }
+OF_GUARANTEES = {
+    "check_zero_weight": "Weights are for the training; the calibration counts such samples."
+}
 OF_HELD_OUT = {"check_zero_weight": "Samples of weight zero are held out too."}
 KNOWN = {
     "BiasCorrectedCalibrator": OF_CALIBRATION,
     "ConformalClassifier": OF_HELD_OUT,
     "ConformalRegressor": OF_HELD_OUT,
+    "GuaranteedPrecisionClassifier": OF_GUARANTEES,
+    "GuaranteedRecallClassifier": OF_GUARANTEES,
     "ReBaggRegressor": OF_BAGS,
     "ImageMetaEstimator": OF_BAGS,
     "TunedOffsetsClassifierCV": OF_OFFSETS,

@@ -28,6 +28,8 @@ from skimb.model_selection import (
     BinnedStratifiedKFold,
     ConformalClassifier,
     ConformalRegressor,
+    GuaranteedPrecisionClassifier,
+    GuaranteedRecallClassifier,
     LossSearchCV,
     TunedOffsetsClassifierCV,
 )
@@ -273,6 +275,28 @@ def test_without_routing_an_estimator_hands_weights_on_and_refuses_other_names(d
 )
 def test_an_estimator_that_nobody_gave_requests_what_it_takes(holder):
     assert holder.get_metadata_routing().consumes("fit", ["sample_weight"]) == {"sample_weight"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [GuaranteedPrecisionClassifier, GuaranteedRecallClassifier])
+def test_a_network_under_a_guarantee_gets_what_it_requests(data, kind):
+    X, y, weight, groups = data
+    is_recall = kind is GuaranteedRecallClassifier
+    modest = {"recall": 0.5} if is_recall else {"precision": 0.1, "prior": 0.5}
+    # The groups also choose the calibration samples.
+    holder = kind(network(**BOTH), random_state=0, **modest).set_fit_request(groups=True)
+    make_pipeline(FunctionTransformer(), holder).fit(X, y, sample_weight=weight, groups=groups)
+    ((n_rows, part, own),) = SEEN["fit"]
+    assert 160 <= n_rows < 180
+    assert are_those_of(part, weight)
+    np.testing.assert_array_equal(own, groups[np.searchsorted(weight, part)])
+    with pytest.raises(UnsetMetadataPassedError, match=r"sample_weight.*Recording"):
+        kind(network(), **modest).fit(X, y, sample_weight=weight)
+    silent = kind(network(), random_state=0, **modest)
+    with config_context(enable_metadata_routing=False):
+        silent.fit(X, y, sample_weight=weight, groups=groups)
+    assert are_those_of(SEEN["fit"][-1][1], weight)
+    assert SEEN["fit"][-1][2] is None
 
 
 @pytest.mark.slow

@@ -10,6 +10,8 @@ from skimb._decision_rule import DecisionRule
 from skimb.model_selection._calibration import BiasCorrectedCalibrator
 from skimb.model_selection._conformal_classifier import ConformalClassifier
 from skimb.model_selection._conformal_regressor import ConformalRegressor
+from skimb.model_selection._guaranteed_precision import GuaranteedPrecisionClassifier
+from skimb.model_selection._guaranteed_recall import GuaranteedRecallClassifier
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
@@ -18,6 +20,8 @@ __all__ = [
     "ConformalClassifier",
     "ConformalRegressor",
     "DecisionRule",
+    "GuaranteedPrecisionClassifier",
+    "GuaranteedRecallClassifier",
     "LossSearchCV",
     "TunedOffsetsClassifierCV",
 ]

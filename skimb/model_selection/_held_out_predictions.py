@@ -27,7 +27,7 @@ from skimb._params import safe_indexing
 from skimb._reading import view_of
 from skimb._sub_estimators import seeded_clone, takes_images
 from skimb._unpacking import unpacked
-from skimb.model_selection._held_out_splits import given_splits, one_split
+from skimb.model_selection._held_out_splits import OneSplit, given_splits, one_split
 from skimb.model_selection._wrapped_fits import fit_as_task
 
 __all__ = [
@@ -314,7 +314,16 @@ def take_fitted(owner, fitted, y):
 
 
 def fit_and_hold_out(
-    owner, samples, *, cv: Any, rng, metadata=None, task=None, shortened=None, fitted=None
+    owner,
+    samples,
+    *,
+    cv: Any,
+    rng,
+    metadata=None,
+    task=None,
+    shortened=None,
+    fitted=None,
+    check=None,
 ):
     """Fit the classifier of a wrapper, and return probabilities of samples that were held out.
 
@@ -325,11 +334,11 @@ def fit_and_hold_out(
     owner : estimator
         The wrapper, with the classifier as ``estimator``.
     samples : Samples
-    cv : float, int, splitter or iterable
-        A fraction: these samples are held out, and the classifier is fitted on the others, once. A
-        number of folds, a splitter of scikit-learn or pairs of positions: a classifier is fitted
-        for each fold, and the final one on all samples. With a `FrozenEstimator` all samples are
-        held out, and `cv` is not read.
+    cv : float, OneSplit, int, splitter or iterable
+        A fraction, or a split of the wrapper's own: these samples are held out, and the classifier
+        is fitted on the others, once. A number of folds, a splitter of scikit-learn or pairs of
+        positions: a classifier is fitted for each fold, and the final one on all samples. With a
+        `FrozenEstimator` all samples are held out, and `cv` is not read.
     rng : RandomState
         The source of the folds, and of seeds for random states that have none.
     metadata : dict, default=None
@@ -340,6 +349,9 @@ def fit_and_hold_out(
         ``shortened(estimator, n_samples, n_train)`` returns the classifier for a training part.
     fitted : classifier, default=None
         The final classifier, where it has been fitted on all samples before.
+    check : callable, default=None
+        ``check(rows)`` gets the positions of all samples that are held out, before anything is
+        fitted, and may refuse them.
 
     Returns
     -------
@@ -352,13 +364,17 @@ def fit_and_hold_out(
     """
     X, y, n_samples = samples.X, samples.y, len(samples.y)
     if isinstance(owner.estimator, FrozenEstimator) and fitted is None:
+        everything = np.arange(n_samples)
+        if check is not None:
+            check(everything)
         target = fit_on_all(owner, samples, rng=rng)
         log_proba = log_probabilities(owner.estimator_, X)
-        everything = np.arange(n_samples)
         return HeldOut(log_proba, target, everything, np.zeros(n_samples, dtype=np.intp), True)
     estimator = _without_frozen(owner.estimator)
     splits = _splits(samples, cv, rng)
-    is_single = isinstance(cv, float)
+    if check is not None:
+        check(np.concatenate([held for _, held in splits]))
+    is_single = isinstance(cv, float | OneSplit)
     estimator = seeded_clone(estimator, rng)
     classes = np.unique(y)
     found: Any = []
@@ -394,6 +410,8 @@ def n_fits(owner, cv: Any):
 def _splits(samples, cv: Any, rng) -> Any:
     """Return pairs of positions: to train on, and to hold out."""
     seed = int(rng.randint(np.iinfo(np.int32).max))
+    if isinstance(cv, OneSplit):
+        return [(cv.train, cv.held)]
     if isinstance(cv, Integral):
         return folds_of(samples.y, samples.groups, cv, seed)
     if isinstance(cv, float):

@@ -1,12 +1,27 @@
 """The ways to divide samples that labels and numbers have in common: one split, or given ones."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from skimb._held_out import hold_out
 
-__all__ = ["given_splits", "one_split"]
+__all__ = ["OneSplit", "given_splits", "one_split"]
+
+
+@dataclass(frozen=True, eq=False)
+class OneSplit:
+    """A single split that a wrapper has made: it stands for `cv` where this is a fraction.
+
+    Parameters
+    ----------
+    train, held : ndarray of int
+        Positions of the samples to train on, and of those that are held out.
+    """
+
+    train: np.ndarray
+    held: np.ndarray
 
 
 def one_split(samples, target, fraction, seed, *, classes=None, kind="class"):

@@ -34,6 +34,8 @@ from skimb.model_selection import (
     ConformalClassifier,
     ConformalRegressor,
     DecisionRule,
+    GuaranteedPrecisionClassifier,
+    GuaranteedRecallClassifier,
     LossSearchCV,
     TunedOffsetsClassifierCV,
 )
@@ -262,6 +264,21 @@ def test_a_regressor_of_intervals_names_the_one_to_export(data):
     with pytest.raises(ValueError, match="Export the estimator of skimb that it holds"):
         steps_of(reg)
     np.testing.assert_allclose(run(reg.estimator_, X), reg.predict(X), rtol=1e-5)
+
+
+@pytest.mark.parametrize("label", ["dog", "cat", "owl"])
+def test_guaranteed_thresholds_are_inside(fitted, data, label):
+    X, y = data
+    frozen = FrozenEstimator(fitted)
+    for clf in (
+        GuaranteedRecallClassifier(frozen, label=label, recall=0.5),
+        GuaranteedPrecisionClassifier(frozen, label=label, precision=0.1, prior=0.5),
+    ):
+        assert_predicts(clf.fit(X, y), X)
+        # Another threshold decides differently.
+        clf.threshold_ = 0.95
+        assert_predicts(clf, X)
+        assert (clf.predict(X) == label).sum() < 100
 
 
 class Wrapper(ClassifierMixin, BaseEstimator):

@@ -33,6 +33,8 @@ from skimb.model_selection import (
     BiasCorrectedCalibrator,
     ConformalClassifier,
     ConformalRegressor,
+    GuaranteedPrecisionClassifier,
+    GuaranteedRecallClassifier,
     LossSearchCV,
     TunedOffsetsClassifierCV,
 )
@@ -91,6 +93,8 @@ def check_round_trip(fitted, path, data=X):
         TunedOffsetsClassifierCV(quick(), random_state=0),
         ConformalClassifier(quick(), confidence_level=0.5, random_state=0),
         ConformalClassifier(make_pipeline(StandardScaler(), quick()), interpolation=0.5, cv=2),
+        GuaranteedRecallClassifier(quick(), recall=0.5, random_state=0),
+        GuaranteedPrecisionClassifier(quick(), precision=0.1, prior=0.5, random_state=0),
         VotingClassifier([("a", quick()), ("b", LogisticRegression())], voting="soft"),
         BaggingClassifier(quick(), n_estimators=2, random_state=0),
     ],
@@ -111,6 +115,20 @@ def test_a_tuned_threshold_knows_its_positive_label(path):
         again = load(path)
     assert np.array_equal(again.predict(X), model.predict(X))
     assert again.best_threshold_ == model.best_threshold_
+
+
+@pytest.mark.parametrize("name", ["threshold_", "label_"])
+def test_a_guarantee_with_damaged_numbers_is_refused(name, path):
+    model = GuaranteedRecallClassifier(quick(), recall=0.5, random_state=0).fit(X, Y)
+    assert again_with(model, path).guaranteed_precision(0.1) == model.guaranteed_precision(0.1)
+    setattr(model, name, np.nan)
+    with pytest.raises(ValueError, match=f"`{name}` must be"):
+        again_with(model, path).predict(X)
+
+
+def again_with(model, path):
+    save(model, path)
+    return load(path)
 
 
 @pytest.mark.parametrize(
