@@ -210,8 +210,11 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
         DecisionRule
         """
         check_is_fitted(self)
-        return DecisionRule(
+        rule = DecisionRule(
             temperature=self.temperature_,
             log_offsets=self.biases_,
             least_log_probability=self.least_log_probability_,
         )
+        # The numbers may come from a file.
+        rule.check(len(self.classes_))
+        return rule
