@@ -22,6 +22,7 @@ from skimb.model_selection import (
     GuaranteedPrecisionClassifier,
     GuaranteedRecallClassifier,
     LossSearchCV,
+    MinimumCostClassifier,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
@@ -345,6 +346,7 @@ WRAPPERS = [
     ImageMetaEstimator(BaggingClassifier(NETWORK, n_estimators=2, random_state=0)),
     TunedOffsetsClassifierCV(NETWORK),
     LossSearchCV(DECOUPLED, {"loss": ["cross_entropy", "focal"]}, cv=2),
+    MinimumCostClassifier(NETWORK, cost_matrix=None, target_prior="train"),
     ReBaggRegressor(REGRESSOR, n_estimators=2),
 ]
 

@@ -31,6 +31,7 @@ from skimb.model_selection import (
     GuaranteedPrecisionClassifier,
     GuaranteedRecallClassifier,
     LossSearchCV,
+    MinimumCostClassifier,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import CNNClassifier, CNNEmbedder, DecoupledClassifier
@@ -268,6 +269,21 @@ def test_without_routing_an_estimator_hands_weights_on_and_refuses_other_names(d
     assert all(are_those_of(part, weight) for _, part, _ in SEEN["fit"])
     # Offsets use the groups for their own parts only.
     assert all((own is None) == (name == "offsets") for _, _, own in SEEN["fit"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wanted", [BOTH, {"sample_weight": True, "groups": False}])
+def test_a_network_whose_decisions_count_costs_gets_what_it_requests(data, wanted):
+    X, y, weight, groups = data
+    clf = MinimumCostClassifier(network(**wanted), cost_matrix=None, target_prior="train")
+    clf.fit(X, y, sample_weight=weight, groups=groups)
+    ((_, part, own),) = SEEN["fit"]
+    np.testing.assert_array_equal(part, weight)
+    assert (own is not None) == wanted["groups"]
+    SEEN.clear()
+    with pytest.raises(UnsetMetadataPassedError, match=r"sample_weight.*Recording"):
+        MinimumCostClassifier(network(), cost_matrix=None).fit(X, y, sample_weight=weight)
+    assert SEEN["fit"] == []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from skimb.metrics._calibration import (
     expected_calibration_error,
 )
 from skimb.metrics._classification import imbalance_scoring, per_class_report
+from skimb.metrics._cost import cost_scoring, expected_cost, net_benefit
 from skimb.metrics._regression import (
     balanced_mean_absolute_error,
     geometric_mean_error,
@@ -25,10 +26,13 @@ __all__ = [
     "balanced_mean_absolute_error",
     "calibration_scoring",
     "classwise_calibration_error",
+    "cost_scoring",
     "expected_calibration_error",
+    "expected_cost",
     "geometric_mean_error",
     "imbalance_scoring",
     "interval_coverage",
+    "net_benefit",
     "per_class_report",
     "prediction_slope",
     "regression_scoring",

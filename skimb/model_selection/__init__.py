@@ -12,6 +12,7 @@ from skimb.model_selection._conformal_classifier import ConformalClassifier
 from skimb.model_selection._conformal_regressor import ConformalRegressor
 from skimb.model_selection._guaranteed_precision import GuaranteedPrecisionClassifier
 from skimb.model_selection._guaranteed_recall import GuaranteedRecallClassifier
+from skimb.model_selection._minimum_cost import MinimumCostClassifier
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "GuaranteedPrecisionClassifier",
     "GuaranteedRecallClassifier",
     "LossSearchCV",
+    "MinimumCostClassifier",
     "TunedOffsetsClassifierCV",
 ]
 

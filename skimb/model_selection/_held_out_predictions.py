@@ -276,8 +276,8 @@ def fit_on_all(owner, samples, *, rng, metadata=None, task=None):
     owner : estimator
         The wrapper, with the classifier as ``estimator``.
     samples : Samples
-    rng : RandomState
-        The source of seeds for random states that have none.
+    rng : RandomState or None
+        The source of seeds for random states that have none. None: these stay as they are.
     metadata : dict, default=None
         What the classifier gets in ``fit``, by name.
     task : CallbackContext, default=None
@@ -297,7 +297,7 @@ def fit_on_all(owner, samples, *, rng, metadata=None, task=None):
     if isinstance(fitted, FrozenEstimator):
         check_is_fitted(fitted)
     else:
-        fitted = seeded_clone(fitted, rng)
+        fitted = clone(fitted) if rng is None else seeded_clone(fitted, rng)
         fit_as_task(fitted, samples.X, samples.y, metadata, owner, task, "fit on all samples")
     return take_fitted(owner, fitted, samples.y)
 

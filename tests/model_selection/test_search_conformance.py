@@ -11,6 +11,7 @@ from skimb.model_selection import (
     GuaranteedPrecisionClassifier,
     GuaranteedRecallClassifier,
     LossSearchCV,
+    MinimumCostClassifier,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
@@ -67,6 +68,8 @@ SMALL = DecoupledClassifier(
         ConformalRegressor(Ridge(), confidence_level=0.5, random_state=0),
         ConformalRegressor(Ridge(), confidence_level=0.5, cv=2, random_state=0),
         LossSearchCV(SMALL, {"class_weight": [None, "sqrt"]}, cv=2),
+        MinimumCostClassifier(LogisticRegression(), cost_matrix=None),
+        MinimumCostClassifier(LogisticRegression(), cost_matrix=None, target_prior="uniform"),
         TunedOffsetsClassifierCV(CNNClassifier(max_epochs=2, random_state=0), random_state=0),
         GuaranteedRecallClassifier(LogisticRegression(), random_state=0, **MODEST, recall=0.7),
         GuaranteedPrecisionClassifier(

@@ -37,6 +37,7 @@ from skimb.model_selection import (
     GuaranteedPrecisionClassifier,
     GuaranteedRecallClassifier,
     LossSearchCV,
+    MinimumCostClassifier,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import (
@@ -251,6 +252,15 @@ def test_a_calibration_is_inside(fitted, data):
     assert_predicts(clf, data[0])
 
 
+@pytest.mark.parametrize("prior", [None, "train", {"cat": 0.1, "dog": 0.1, "owl": 0.8}])
+def test_costs_and_their_prior_are_inside(fitted, data, prior):
+    costs = [[0, 1, 5], [2, 0, 3], [1, 4, 0]]
+    clf = MinimumCostClassifier(FrozenEstimator(fitted), cost_matrix=costs, target_prior=prior)
+    assert_predicts(clf.fit(*data), data[0])
+    assert (clf.predict(data[0]) != fitted.predict(data[0])).any()
+    assert_predicts(make_pipeline(clf.set_params(estimator=network())).fit(*data), data[0])
+
+
 def test_a_classifier_of_sets_predicts_as_the_one_in_it(fitted, data):
     clf = ConformalClassifier(FrozenEstimator(fitted)).fit(*data)
     assert_predicts(clf, data[0])
@@ -384,6 +394,7 @@ def test_an_estimator_that_is_not_fitted_is_refused(tmp_path, fitted):
         CNNRegressor(),
         CNNEmbedder(),
         DecoupledClassifier(),
+        MinimumCostClassifier(network(), cost_matrix=None),
         TunedOffsetsClassifierCV(),
         FixedThresholdClassifier(network()),
         TunedThresholdClassifierCV(network()),

@@ -36,6 +36,7 @@ from skimb.model_selection import (
     GuaranteedPrecisionClassifier,
     GuaranteedRecallClassifier,
     LossSearchCV,
+    MinimumCostClassifier,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, load, save
@@ -90,6 +91,12 @@ def check_round_trip(fitted, path, data=X):
         CalibratedClassifierCV(quick(), cv=2),
         CalibratedClassifierCV(quick(), cv=StratifiedKFold(2), method="isotonic"),
         CalibratedClassifierCV(quick(), cv=2, method="temperature", ensemble=False),
+        MinimumCostClassifier(quick(), cost_matrix=[[0, 1], [9, 0]], target_prior="uniform"),
+        MinimumCostClassifier(
+            make_imbalanced_pipeline(SMOTE(random_state=0), LogisticRegression()),
+            cost_matrix={0: {1: 1}, 1: {0: 5}},
+            target_prior={0: 0.5, 1: 0.5},
+        ),
         TunedOffsetsClassifierCV(quick(), random_state=0),
         ConformalClassifier(quick(), confidence_level=0.5, random_state=0),
         ConformalClassifier(make_pipeline(StandardScaler(), quick()), interpolation=0.5, cv=2),
@@ -109,7 +116,7 @@ def test_estimators_around_a_network_come_back(model, path):
     [
         ("temperature_", 0.0),
         ("biases_", np.array([np.nan, 0.0])),
-        ("biases_", np.zeros(3)),
+        ("biases_", np.ones(3)),
         ("least_log_probability_", np.inf),
     ],
 )
@@ -119,6 +126,35 @@ def test_numbers_of_a_calibration_that_fit_nothing_are_refused(name, value, path
     save(model, path)
     with pytest.raises(ValueError, match=r"temperature|log_offsets|least_log_probability"):
         load(path).predict_proba(X)
+
+
+def test_a_frame_of_costs_comes_back_as_a_dict(path):
+    labels = np.array(["no", "yes"])[Y]
+    costs = pd.DataFrame([[0.0, 2.0], [9.0, 0.0]], index=["no", "yes"], columns=["no", "yes"])
+    model = MinimumCostClassifier(quick(), cost_matrix=costs).fit(X, labels)
+    save(model, path)
+    again = load(path)
+    assert np.array_equal(again.predict(X), model.predict(X))
+    assert again.cost_matrix == {"no": {"no": 0.0, "yes": 2.0}, "yes": {"no": 9.0, "yes": 0.0}}
+    assert np.array_equal(clone(again).fit(X, labels).cost_matrix_, costs)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cost_matrix_", np.array([[0.0, np.nan], [1.0, 0.0]])),
+        ("cost_matrix_", np.ones((3, 3))),
+        ("cost_matrix_", "none"),
+        ("log_offsets_", np.zeros(3)),
+        ("log_offsets_", np.array([0.0, np.inf])),
+    ],
+)
+def test_damaged_numbers_of_a_decision_are_refused(path, name, value):
+    model = MinimumCostClassifier(quick(), cost_matrix=[[0, 1], [9, 0]]).fit(X, Y)
+    setattr(model, name, value)
+    save(model, path)
+    with pytest.raises(ValueError, match="numbers of the decisions"):
+        load(path)
 
 
 def test_a_tuned_threshold_knows_its_positive_label(path):
