@@ -135,6 +135,17 @@ def test_scaled_weights_and_equal_calls_give_the_same():
     assert again.biases.tolist() == found.biases.tolist()
 
 
+def test_the_order_of_classes_and_constants_of_samples_do_not_matter():
+    rng = np.random.default_rng(5)
+    log_proba, target = drawn(rng, 100, 4)
+    found = fit_correction(log_proba, target)
+    order = rng.permutation(4)
+    moved = log_proba[:, order] + rng.normal(size=(100, 1)) * 10
+    again = fit_correction(moved, np.argsort(order)[target])
+    np.testing.assert_allclose(again.biases, found.biases[order], atol=1e-6)
+    assert again.temperature == pytest.approx(found.temperature, rel=1e-6)
+
+
 def test_a_sample_of_weight_zero_does_not_count():
     log_proba, target = drawn(np.random.default_rng(4), 50)
     found = fit_correction(log_proba, target, weight=(np.arange(50) < 30).astype(float))

@@ -209,9 +209,9 @@ class ReliabilityDisplay:
         self
         """
         named = list(self.curves) if self.named is None else self.named
-        is_beside, is_own = len(named) > MOST_INTERVALS, ax is None
+        is_right, is_own = len(named) > MOST_INTERVALS, ax is None
         if is_own:
-            size = (7.6, 4.8) if is_beside else (5.2, 5.4)
+            size = (7.6, 4.8) if is_right else (5.2, 5.4)
             ax = plt.subplots(figsize=size, layout="compressed")[1]
         ax.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle="--", zorder=1)
         for name in self.curves:
@@ -220,7 +220,7 @@ class ReliabilityDisplay:
                 points = points[points.n_samples >= LEAST_GREY]
                 ax.plot(points.probability, points.fraction, color="#00000026", linewidth=0.8)
         for i, name in enumerate(named):
-            self._curve(ax, name, f"C{i % 10}", has_intervals=not is_beside)
+            self._curve(ax, name, f"C{i % 10}", has_intervals=not is_right)
         ax.set(
             xlim=(-0.03, 1.03),
             ylim=(-0.03, 1.03),
@@ -235,7 +235,7 @@ class ReliabilityDisplay:
             if len(named) < len(self.curves):
                 title += f"\n({len(named)} of {len(self.curves)} classes)"
             place: dict[str, Any] = {"loc": "best"}
-            if is_beside:
+            if is_right:
                 place = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "fontsize": "small"}
             elif is_own:
                 place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}

@@ -1,6 +1,6 @@
 """Calibration of any classifier: one temperature, and one bias per class."""
 
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
@@ -59,6 +59,10 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
     biases_ : ndarray of shape (n_classes,)
         The numbers that are added after that, of mean zero. They are zero for
         ``method="temperature"``.
+    predicted_prior_ : ndarray of shape (n_classes,) or None
+        The class prior for which the corrected probabilities hold: the fractions of the held-out
+        samples, weights included. None for ``method="temperature"``, which leaves the prior as it
+        is, and if a class has no held-out samples.
     least_log_probability_ : float
         Smaller log-probabilities, such as that of zero, are raised to it first: half of the
         smallest positive probability of a held-out sample.
@@ -166,6 +170,9 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
                 sample_weight, samples.X, dtype=np.float64, ensure_non_negative=True
             )
         cv = 5 if self.cv is None else self.cv
+        if isinstance(cv, Real) and not isinstance(cv, Integral):
+            # It may be a number of NumPy.
+            cv = float(cv)
         metadata = self._metadata_of_training(samples, sample_weight, groups)
         task = self._begin_task(samples, n_fits(self, cv))
         held = fit_and_hold_out(self, samples, cv=cv, rng=rng, metadata=metadata, task=task)
@@ -186,6 +193,11 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
             fits_bias=self.method == "bias_corrected",
         )
         self.temperature_, self.biases_ = correction.temperature, correction.biases
+        self.predicted_prior_ = None
+        if self.method == "bias_corrected":
+            mass = np.bincount(held.target, weights=weight, minlength=len(self.classes_))
+            # The fraction of a class without held-out samples is not known.
+            self.predicted_prior_ = mass / mass.sum() if mass.all() else None
         task.call_on_fit_task_end(estimator=self)
         return self
 
@@ -210,8 +222,12 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
         DecisionRule
         """
         check_is_fitted(self)
-        return DecisionRule(
+        rule = DecisionRule(
             temperature=self.temperature_,
-            log_offsets=self.biases_,
+            # A temperature alone leaves the class prior as it is.
+            log_offsets=self.biases_ if np.any(self.biases_) else None,
             least_log_probability=self.least_log_probability_,
         )
+        # The numbers may come from a file.
+        rule.check(len(self.classes_))
+        return rule

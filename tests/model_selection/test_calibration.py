@@ -23,6 +23,7 @@ from sklearn.tree import DecisionTreeClassifier
 from skimb._bias_correction import fit_correction
 from skimb.model_selection import BiasCorrectedCalibrator, DecisionRule
 from skimb.model_selection._held_out_predictions import folds_of
+from skimb.model_selection._probability_prior import prior_of_probabilities
 
 LABELS = np.array(["common", "other", "rare"])
 
@@ -252,6 +253,20 @@ def test_frames_keep_their_names():
     clf = BiasCorrectedCalibrator(LogisticRegression(), cv=2, random_state=0).fit(X, TRAIN[1])
     assert clf.feature_names_in_.tolist() == list("abcd")
     assert clf.n_features_in_ == 4
+
+
+def test_wrappers_around_it_know_the_prior_of_its_probabilities():
+    X, y = TRAIN
+    target = np.searchsorted(LABELS, y)
+    weighted = LogisticRegression(class_weight="balanced")
+    corrected = BiasCorrectedCalibrator(weighted, random_state=0).fit(X, y)
+    fractions = np.bincount(target) / len(y)
+    np.testing.assert_allclose(corrected.predicted_prior_, fractions)
+    np.testing.assert_allclose(prior_of_probabilities(corrected, target).prior, fractions)
+    # A temperature leaves the balanced classes of the training as they are.
+    only = BiasCorrectedCalibrator(weighted, method="temperature", random_state=0).fit(X, y)
+    assert only.predicted_prior_ is None
+    np.testing.assert_allclose(prior_of_probabilities(only, target).prior, np.full(3, 1 / 3))
 
 
 def test_the_rule_says_it_in_numbers():

@@ -113,6 +113,23 @@ def test_estimators_around_a_network_come_back(model, path):
     check_round_trip(clone(model).fit(ROWS, Y), path, ROWS)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature_", 0.0),
+        ("biases_", np.array([np.nan, 0.0])),
+        ("biases_", np.ones(3)),
+        ("least_log_probability_", np.inf),
+    ],
+)
+def test_numbers_of_a_calibration_that_fit_nothing_are_refused(name, value, path):
+    model = BiasCorrectedCalibrator(quick(), cv=2, random_state=0).fit(X, Y)
+    setattr(model, name, value)
+    save(model, path)
+    with pytest.raises(ValueError, match=r"temperature|log_offsets|least_log_probability"):
+        load(path).predict_proba(X)
+
+
 def test_a_frame_of_costs_comes_back_as_a_dict(path):
     labels = np.array(["no", "yes"])[Y]
     costs = pd.DataFrame([[0.0, 2.0], [9.0, 0.0]], index=["no", "yes"], columns=["no", "yes"])
