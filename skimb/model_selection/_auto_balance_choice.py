@@ -1,8 +1,11 @@
 """Whether the numbers that AutoBalance found are better than logit adjustment, beyond noise."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from skimb.model_selection._class_numbers import class_numbers, difficulty_of_classes
 from skimb.model_selection._head_search import PENALTIES, HeadSearch, calibrated_temperature
@@ -11,6 +14,9 @@ __all__ = ["LEAST_HELD", "Choice", "adjusted", "choose", "choose_numbers", "tune
 
 #: With fewer held-out samples of a class, only the strength of the logit adjustment is tuned.
 LEAST_HELD = 5
+
+#: The most searches at a time.
+MOST_THREADS = 4
 
 #: Draws of the paired bootstrap, and the number of standard errors that a gain must exceed: the
 #: one-sided limit of 95 %.
@@ -179,6 +185,7 @@ def choose_numbers(folds, aim, *, attributes, counts, grid, seed, n_groups=None)
     penalty : float
         The penalty of the heads.
     """
+    begin = time.perf_counter()
     n_classes = len(counts)
     log_prior = np.log(counts / counts.sum())
     target = np.concatenate([fold.target for fold in folds])
@@ -193,27 +200,33 @@ def choose_numbers(folds, aim, *, attributes, counts, grid, seed, n_groups=None)
     parts = _parts(folds, seed) if held.min() >= LEAST_HELD else []
     if len(parts) < 2 or numbers.n_parameters == 0:
         results |= {"logit_adjustment": min(tuned), "tau_measures": tuned}
+        results["seconds"] = time.perf_counter() - begin
         neutral = np.ones(n_classes)
         return (
             Choice("logit_adjustment", neutral, tau * log_prior, tau, results, []),
             penalty,
         )
 
-    def search_over(some, strength):
+    def search_over(mask):
+        """Search over some of the held-out samples, and tune the strength on the same."""
+        strength, _ = tune_tau(aim, logits[mask], target[mask], log_prior, grid)
+        some = _chosen(folds, mask)
         search = HeadSearch(some, numbers, aim, penalty=penalty, temperature=temperature)
         found = search.minimize(numbers.nearest(strength))
-        return search, found, numbers.values(found)
+        return search, found, strength
 
-    search, parameters, found = search_over(folds, tau)
-    history = [{"evaluation": i, "aim": value} for i, value in enumerate(search.history)]
+    masks = [np.ones(len(target), dtype=bool), *(~part for part in parts)]
+    # Each search runs in a thread of its own, as it would alone.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(MOST_THREADS) as threads:
+        (search, parameters, _), *others = threads.map(search_over, masks)
+        history = [{"evaluation": i, "aim": value} for i, value in enumerate(search.history)]
+        searched, reference = np.empty_like(logits), np.empty_like(logits)
+        for judged, (_, found, strength) in zip(parts, others, strict=True):
+            of_judged = HeadSearch(_chosen(folds, judged), numbers, aim, penalty=penalty)
+            searched[judged] = of_judged.logits(*numbers.values(found))
+            reference[judged] = adjusted(logits[judged], log_prior, strength)
     results["parameters"] = dict(zip(numbers.parameter_names, parameters.tolist(), strict=True))
-    searched, reference = np.empty_like(logits), np.empty_like(logits)
-    for judged in parts:
-        own_tau, _ = tune_tau(aim, logits[~judged], target[~judged], log_prior, grid)
-        _, _, values = search_over(_chosen(folds, ~judged), own_tau)
-        of_judged = HeadSearch(_chosen(folds, judged), numbers, aim, penalty=penalty)
-        searched[judged] = of_judged.logits(*values)
-        reference[judged] = adjusted(logits[judged], log_prior, own_tau)
+    found = numbers.values(parameters)
     choice = choose(
         aim,
         found,
@@ -226,6 +239,7 @@ def choose_numbers(folds, aim, *, attributes, counts, grid, seed, n_groups=None)
         results=results,
         history=history,
     )
+    choice.results["seconds"] = time.perf_counter() - begin
     return choice, penalty
 
 

@@ -26,7 +26,7 @@ PENALTIES = (1.0, 0.1, 1e-2, 1e-3)
 RIDGE = 1e-3
 
 #: The most evaluations of the aim in a search.
-MOST_EVALUATIONS = 25
+MOST_EVALUATIONS = 16
 
 #: The smooth form of decisions reads logits at this fraction of the temperature at which they are
 #: calibrated, so that it is near to the decisions.
@@ -96,6 +96,7 @@ class Fold:
         Fold
         """
         groups = np.arange(len(held_target)) if groups is None else groups
+        target, held_target = (np.asarray(each, np.int64) for each in (target, held_target))
         problem = HeadProblem(embedded, target, n_classes, weight=weight, anchor=anchor)
         with threadpool_limits(1, user_api="blas"):
             rows, base = problem.rows_of(held), problem.base_of(held)

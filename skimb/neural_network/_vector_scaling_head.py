@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 __all__ = ["HeadProblem", "VectorScalingHead", "conjugate_gradients"]
@@ -24,14 +25,18 @@ __all__ = ["HeadProblem", "VectorScalingHead", "conjugate_gradients"]
 #: The ridge on the bias, for classes that are separated.
 RIDGE_OF_BIAS = 1e-6
 
+#: The most axes of embeddings along which a head may differ from its anchor, apart from those in
+#: which the means of the classes differ.
+MOST_AXES = 64
+
 #: Directions of the embeddings with less than this fraction of their variance are left out.
-LEAST_VARIANCE = 1e-12
+LEAST_VARIANCE = 1e-9
 
 #: Steps of Newton's method, and of conjugate gradients in each of them.
 MOST_STEPS, MOST_PRODUCTS = 60, 200
 
 #: The norm of the gradient at which the training has converged.
-CONVERGED = 1e-9
+CONVERGED = 1e-8
 
 
 def conjugate_gradients(product, right, precondition, *, tolerance, most=MOST_PRODUCTS):
@@ -127,17 +132,29 @@ class HeadProblem:
     def _rotate(self, embedded):
         """Find the axes along which embeddings vary: there, the Hessian is almost diagonal."""
         self.mean = (self.weight * embedded).sum(axis=0)
-        centred = np.sqrt(self.weight) * (embedded - self.mean)
-        if len(centred) < centred.shape[1]:
-            _, singular, axes = np.linalg.svd(centred, full_matrices=False)
-            variance, axes = singular**2, axes.T
-        else:
-            variance, axes = np.linalg.eigh(centred.T @ centred)
-            variance, axes = variance[::-1], axes[:, ::-1]
-        total = max(float(variance.sum()), np.finfo(np.float64).tiny)
-        kept = variance > LEAST_VARIANCE * total
-        self.axes = axes[:, kept] / np.sqrt(total)
+        centred = embedded - self.mean
+        weighted = np.sqrt(self.weight) * centred
+        total = max(float((weighted**2).sum()), np.finfo(np.float64).tiny)
+        axes = np.eye(centred.shape[1])
+        if min(centred.shape) > MOST_AXES:
+            axes = self._leading_axes(centred, weighted)
+        elif len(centred) < centred.shape[1]:
+            axes = np.linalg.svd(weighted, full_matrices=False)[2].T
+        along = weighted @ axes
+        variance, turned = np.linalg.eigh(along.T @ along)
+        kept = np.flatnonzero(variance > LEAST_VARIANCE * total)[::-1]
+        self.axes = axes @ turned[:, kept] / np.sqrt(total)
         self.variance = np.append(variance[kept] / total, 1.0)[:, np.newaxis]
+
+    def _leading_axes(self, centred, weighted):
+        """Return the axes of the largest variance, and those in which the classes differ."""
+        # Signs do not matter, and the sketch has a seed of its own. Single precision finds them.
+        _, _, leading = randomized_svd(
+            weighted.astype(np.float32), MOST_AXES, n_iter=2, random_state=0
+        )
+        members = np.equal.outer(np.arange(self.n_classes), self.target)
+        means = members @ centred / np.maximum(members.sum(axis=1, keepdims=True), 1)
+        return np.linalg.qr(np.vstack([leading, means]).T)[0]
 
     def set_penalty(self, penalty):
         """Set the number lambda."""
