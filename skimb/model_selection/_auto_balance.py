@@ -124,8 +124,8 @@ class AutoBalanceClassifier(ClassifierWrapper):
     ``search="end_to_end"`` trains three networks, two of them on the samples that are not held out;
     the gradients of the search take one half to nine tenths of the time of one of them. One half of
     the held-out samples moves the numbers, the other half judges them. Each held-out sample counts
-    once, whatever its weight. With fewer than five held-out samples of a class, only the strength of the logit
-    adjustment is tuned, and a warning says so.
+    once, whatever its weight. With fewer than five held-out samples of a class, only the strength
+    of the logit adjustment is tuned, and a warning says so.
 
     References
     ----------
