@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skimb import ensemble, model_selection, neural_network
 from skimb.ensemble import ImageMetaEstimator, ReBaggRegressor
-from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import AutoBalanceClassifier, LossSearchCV, TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
 from skimb.testing import (
     check_image_estimator,
@@ -328,6 +328,7 @@ OURS = [NETWORK, REGRESSOR, CNNEmbedder(NETWORK), DECOUPLED]
 #: Those that fit several networks, or networks that the first list has.
 WRAPPERS = [
     ImageMetaEstimator(BaggingClassifier(NETWORK, n_estimators=2, random_state=0)),
+    AutoBalanceClassifier(NETWORK, cv=2),
     TunedOffsetsClassifierCV(NETWORK),
     LossSearchCV(DECOUPLED, {"loss": ["cross_entropy", "focal"]}, cv=2),
     ReBaggRegressor(REGRESSOR, n_estimators=2),

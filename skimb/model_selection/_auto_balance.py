@@ -1,5 +1,6 @@
 """AutoBalanceClassifier: a loss whose numbers for each class are searched on held-out samples."""
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -11,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import part_of_fit
 from skimb._decision_rule import DecisionRule
-from skimb._groups import checked_groups
+from skimb._groups import are_shared, checked_groups
 from skimb._images import checked_once, fit_images
 from skimb._messages import shown
 from skimb._params import HasMethods, Interval, StrOptions, fit_context, safe_indexing
@@ -107,7 +108,9 @@ class AutoBalanceClassifier(ClassifierWrapper):
         The aim of both on held-out samples that they were not tuned on (``"autobalance"``,
         ``"logit_adjustment"``), the ``"gain"`` and its ``"standard_error"``; the aim for each
         strength of the grid (``"tau_grid"``, ``"tau_measures"``), the ``"difficulty"`` of each
-        class, and the ``"parameters"`` that were found.
+        class, and the ``"parameters"`` that were found. A search over heads also gives the
+        ``"penalty"`` of the heads, the best strength for the last layer of the network itself
+        (``"tau_of_network"``) and the ``"seconds"`` that it took.
     history_ : list of dict
         The smooth aim on held-out samples in the course of the search.
     n_trainings_ : int
@@ -343,6 +346,9 @@ class AutoBalanceClassifier(ClassifierWrapper):
                 "of strength 1 is taken. Give more samples."
             )
             return []
+        if not are_shared(samples.groups):
+            # A splitter that takes no groups would warn of them.
+            samples = replace(samples, groups=None)
         splits = _splits(samples, cv, rng)
         for train, _ in splits:
             missing = np.setdiff1d(self._labels, samples.y[train])

@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -189,12 +190,17 @@ def choose_numbers(folds, aim, *, attributes, counts, grid, seed, n_groups=None)
     n_classes = len(counts)
     log_prior = np.log(counts / counts.sum())
     target = np.concatenate([fold.target for fold in folds])
-    penalty, logits, temperature = _plain_heads(folds, aim, log_prior)
+    penalty, logits, temperature, of_network = _plain_heads(folds, aim, log_prior)
     tau, tuned = tune_tau(aim, logits, target, log_prior, grid)
     difficulty = difficulty_of_classes(
         logits / temperature, target, n_classes, prior=np.full(n_classes, 1 / n_classes)
     )
-    results = {"tau_grid": grid.tolist(), "penalty": penalty, "difficulty": difficulty.tolist()}
+    results = {
+        "tau_grid": grid.tolist(),
+        "tau_of_network": tune_tau(aim, of_network, target, log_prior, grid)[0],
+        "penalty": penalty,
+        "difficulty": difficulty.tolist(),
+    }
     numbers = class_numbers(attributes, counts, difficulty, n_groups=n_groups)
     held = np.bincount(target, minlength=n_classes)
     parts = _parts(folds, seed) if held.min() >= LEAST_HELD else []
@@ -244,18 +250,23 @@ def choose_numbers(folds, aim, *, attributes, counts, grid, seed, n_groups=None)
 
 
 def _plain_heads(folds, aim, log_prior):
-    """Return the best penalty of plain heads, their logits, and the temperature of these."""
+    """Return the best penalty of plain heads, their logits, and the temperature of these.
+
+    The last result are the logits of the last layers of the networks.
+    """
     target = np.concatenate([fold.target for fold in folds])
-    best = np.inf, None
+    best: Any = (np.inf, None)
+    of_network: Any = None
     search = HeadSearch(folds, None, aim, penalty=PENALTIES[0])
     for penalty in PENALTIES:
         search.penalty = penalty
         logits = search.logits(np.ones_like(log_prior), log_prior)
+        of_network = logits if of_network is None else of_network
         temperature = calibrated_temperature(logits, target)
         value = aim.smooth(logits / temperature, target)
         if value < best[0]:
             best = value, (penalty, logits, temperature)
-    return best[1]
+    return *best[1], of_network
 
 
 def _parts(folds, seed):

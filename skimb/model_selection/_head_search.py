@@ -18,15 +18,15 @@ from skimb.neural_network.joint_training import HeadProblem
 
 __all__ = ["PENALTIES", "Fold", "HeadSearch"]
 
-#: The penalties that are tried, from heads that hardly move away from the last layer of the
-#: network to those that are free.
-PENALTIES = (1.0, 0.1, 1e-2, 1e-3)
+#: The penalties that are tried, from the last layer of the network, with a bias that moves, to
+#: heads that are free.
+PENALTIES = (1e4, 1.0, 0.1, 1e-2, 1e-3)
 
 #: The ridge on the parameters of the search, measured from their start.
 RIDGE = 1e-3
 
 #: The most evaluations of the aim in a search.
-MOST_EVALUATIONS = 16
+MOST_EVALUATIONS = 24
 
 #: The smooth form of decisions reads logits at this fraction of the temperature at which they are
 #: calibrated, so that it is near to the decisions.

@@ -3,7 +3,7 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import AutoBalanceClassifier, LossSearchCV, TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 
 pytestmark = pytest.mark.conformance
@@ -13,6 +13,7 @@ STOCHASTIC = (
     "stochastic gradients cannot make the two equal."
 )
 EXPECTED_FAILURES = {
+    AutoBalanceClassifier: {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
     LossSearchCV: {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
     TunedOffsetsClassifierCV: {
         "check_sample_weight_equivalence_on_dense_data": (
@@ -27,6 +28,7 @@ SMALL = DecoupledClassifier(
 
 @parametrize_with_checks(
     [
+        AutoBalanceClassifier(CNNClassifier(max_epochs=2, random_state=0), cv=2, random_state=0),
         LossSearchCV(SMALL, {"class_weight": [None, "sqrt"]}, cv=2),
         TunedOffsetsClassifierCV(CNNClassifier(max_epochs=2, random_state=0), random_state=0),
     ],
