@@ -302,6 +302,8 @@ class AutoBalanceClassifier(ClassifierWrapper):
         samples = Samples(X, y, numbers, images)
         metadata = self._metadata(samples, sample_weight, groups)
         X, y, *values = indexable(X, y, *metadata.values())
+        # Objects that only numpy can convert become arrays.
+        samples = Samples(X, y, numbers, images)
         metadata = dict(zip(metadata, values, strict=True))
         weight = metadata.get("sample_weight")
         if weight is not None and np.any(weight == 0):
