@@ -290,7 +290,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
 
     def _read(self, inner, X, y, sample_weight, groups):
         """Return the samples of positive weight, and what the networks get in addition."""
-        X = view_of(unpacked(X), channels=inner.channels)
+        (X,) = indexable(view_of(unpacked(X), channels=inner.channels))
         options = {
             name: getattr(inner, name)
             for name in ("image_shape", "channels", "image_column", "value_range")
@@ -301,9 +301,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
         X = checked_once(X, images)
         samples = Samples(X, y, numbers, images)
         metadata = self._metadata(samples, sample_weight, groups)
-        X, y, *values = indexable(X, y, *metadata.values())
-        # Objects that only numpy can convert become arrays.
-        samples = Samples(X, y, numbers, images)
+        X, y, *values = indexable(samples.X, y, *metadata.values())
         metadata = dict(zip(metadata, values, strict=True))
         weight = metadata.get("sample_weight")
         if weight is not None and np.any(weight == 0):
