@@ -29,7 +29,12 @@ from sklearn.svm import SVC
 from torch import nn
 
 from skimb.losses import FocalLoss, VectorScalingLoss
-from skimb.model_selection import DecisionRule, LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import (
+    AutoBalanceClassifier,
+    DecisionRule,
+    LossSearchCV,
+    TunedOffsetsClassifierCV,
+)
 from skimb.neural_network import (
     CNNClassifier,
     CNNEmbedder,
@@ -224,6 +229,12 @@ def test_tuned_offsets_are_inside(fitted, data):
     assert_predicts(clf, data[0])
     assert (clf.predict(data[0]) != fitted.predict(data[0])).any()
     np.testing.assert_array_equal(clf.decision_rule().log_offsets, clf.offsets_)
+
+
+@pytest.mark.parametrize("final", ["two_stage", "end_to_end"])
+def test_searched_numbers_of_the_classes_are_inside(data, final):
+    clf = AutoBalanceClassifier(network("linear"), cv=2, final=final, random_state=0)
+    assert_predicts(clf.fit(*data), data[0])
 
 
 class Wrapper(ClassifierMixin, BaseEstimator):

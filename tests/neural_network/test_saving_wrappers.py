@@ -29,7 +29,7 @@ from sklearn.svm import SVC
 from torch import nn
 
 from skimb.ensemble import ReBaggRegressor
-from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import AutoBalanceClassifier, LossSearchCV, TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, load, save
 from skimb.neural_network._saved_equality import are_copies
 from skimb.over_sampling import SMOTE, RandomOverSampler
@@ -80,6 +80,8 @@ def check_round_trip(fitted, path, data=X):
         CalibratedClassifierCV(quick(), cv=2),
         CalibratedClassifierCV(quick(), cv=StratifiedKFold(2), method="isotonic"),
         CalibratedClassifierCV(quick(), cv=2, method="temperature", ensemble=False),
+        AutoBalanceClassifier(quick(), cv=2, random_state=0),
+        AutoBalanceClassifier(quick(), cv=2, final="end_to_end", random_state=0),
         TunedOffsetsClassifierCV(quick(), random_state=0),
         VotingClassifier([("a", quick()), ("b", LogisticRegression())], voting="soft"),
         BaggingClassifier(quick(), n_estimators=2, random_state=0),
