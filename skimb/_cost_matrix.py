@@ -10,7 +10,7 @@ from skimb._frames import as_pandas, is_foreign
 from skimb._messages import shown
 from skimb._unpacking import as_array
 
-__all__ = ["read_cost_matrix"]
+__all__ = ["labels_of_costs", "plain_costs", "read_cost_matrix"]
 
 #: The forms that are read, for messages.
 FORMS = (
@@ -44,8 +44,8 @@ def read_cost_matrix(cost_matrix, classes) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it has another shape, holds what is no finite number, lacks a label, has a label twice or
-        one that is unknown, or if all decisions cost the same, whatever is true.
+        If it has another shape, or an entry is no finite number; if a label is missing, unknown or
+        given twice; or if all decisions cost the same for each true class.
 
     Examples
     --------
@@ -101,7 +101,63 @@ def _numbers(values) -> np.ndarray:
         ) from None
 
 
-def _of_frame(frame: Any, classes):
+def plain_costs(cost_matrix) -> Any:
+    """Return a frame of costs as the dict that means the same, and anything else as it is.
+
+    Parameters
+    ----------
+    cost_matrix : object
+        As `read_cost_matrix` takes it.
+
+    Returns
+    -------
+    dict or object
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skimb._cost_matrix import plain_costs
+    >>> plain_costs(pd.DataFrame([[0, 2], [3, 0]], index=["a", "b"], columns=["a", "b"]))
+    {'a': {'a': 0, 'b': 2}, 'b': {'a': 3, 'b': 0}}
+    """
+    if not (isinstance(cost_matrix, pd.DataFrame) or is_foreign(cost_matrix)):
+        return cost_matrix
+    frame = _labelled(cost_matrix)
+    return {
+        row: dict(zip(frame.columns.tolist(), values, strict=True))
+        for row, values in zip(frame.index.tolist(), frame.to_numpy().tolist(), strict=True)
+    }
+
+
+def labels_of_costs(cost_matrix, found) -> np.ndarray:
+    """Return the labels of a frame or a dict of costs, where these have all that were found.
+
+    Parameters
+    ----------
+    cost_matrix : object
+        As `read_cost_matrix` takes it.
+    found : ndarray
+        The labels that occur, sorted.
+
+    Returns
+    -------
+    ndarray
+        Sorted. Those that were found, for costs without labels or with other ones.
+    """
+    costs = plain_costs(cost_matrix)
+    if not isinstance(costs, Mapping):
+        return found
+    try:
+        labels = np.unique(np.array(list(costs), dtype=object if found.dtype.kind == "O" else None))
+        if labels.dtype.kind == "U" and found.dtype.kind in "iuf":
+            labels = np.unique(labels.astype(found.dtype))
+    except (TypeError, ValueError):
+        return found
+    return labels if set(found.tolist()) <= set(labels.tolist()) else found
+
+
+def _labelled(frame: Any):
+    """Return a frame of pandas whose index holds the true labels."""
     if is_foreign(frame):
         frame = as_pandas(frame)
         if getattr(frame, "ndim", 0) != 2 or frame.shape[1] < 2:
@@ -113,6 +169,11 @@ def _of_frame(frame: Any, classes):
         # An index that pyarrow has kept is one of labels already.
         if isinstance(frame.index, pd.RangeIndex):
             frame = frame.set_index(frame.columns[0])
+    return frame
+
+
+def _of_frame(frame: Any, classes):
+    frame = _labelled(frame)
     rows = _places(frame.index, classes, "the index of `cost_matrix` (the true classes)")
     columns = _places(frame.columns, classes, "the columns of `cost_matrix` (the predicted ones)")
     # Missing entries become NaN, which is refused with the name of the entry.

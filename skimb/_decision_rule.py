@@ -15,6 +15,8 @@ __all__ = ["TINY", "DecisionRule"]
 
 #: The least score of a positive class that reaches its threshold.
 TINY = float(np.finfo(np.float64).tiny)
+#: Expected costs that differ by less than this fraction are equal.
+SAME = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,7 @@ class DecisionRule:
         :math:`\log(p / (1 - p))`.
     cost_matrix : array-like of shape (n_classes, n_classes), default=None
         The cost of each decision (column) for each true class (row). The class of the least
-        expected cost is chosen.
+        expected cost is chosen, and of classes with equal ones the first.
     temperature : float, default=1.0
         The positive number by which the log-probabilities are divided, before the offsets are
         added.
@@ -183,7 +185,14 @@ class DecisionRule:
         -------
         ndarray of int of shape (n,)
         """
-        return self.scores(log_proba).argmax(axis=1)
+        if self.cost_matrix is None:
+            return self.scores(log_proba).argmax(axis=1)
+        # Costs of each true class count from its cheapest decision: sums of numbers that are not
+        # negative are exact up to a fraction, whatever large cost stands for a forbidden decision.
+        relative = self.cost_matrix - self.cost_matrix.min(axis=1, keepdims=True)
+        expected = np.exp(self._shifted(log_proba)) @ relative
+        least = expected.min(axis=1, keepdims=True)
+        return (expected <= least * (1 + SAME)).argmax(axis=1)
 
     def _shifted(self, log_proba):
         if not self.shifts:

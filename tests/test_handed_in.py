@@ -21,7 +21,7 @@ from sklearn.tree import DecisionTreeRegressor
 from skimb._params import Interval, StrOptions
 from skimb.combine import SMOTEENN
 from skimb.ensemble import ImageMetaEstimator, ReBaggRegressor
-from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import LossSearchCV, MinimumCostClassifier, TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
 from skimb.over_sampling import (
     SMOTE,
@@ -230,6 +230,10 @@ def test_what_is_frozen_is_fitted_and_is_not_asked():
         (DecoupledClassifier(network(), sampler=SMOTE), "`sampler` of DecoupledClassifier"),
         (CNNClassifier(sampler=SMOTE), r"`sampler` of CNNClassifier .* give SMOTE\(\)"),
         (CNNEmbedder(CNNClassifier), "`estimator` of CNNEmbedder .* Got CNNClassifier"),
+        (
+            MinimumCostClassifier(CNNClassifier, cost_matrix=None),
+            "`estimator` of MinimumCostClassifier",
+        ),
         (TunedOffsetsClassifierCV(CNNClassifier), "`estimator` of TunedOffsetsClassifierCV"),
         (ReBaggRegressor(CNNRegressor), "`estimator` of ReBaggRegressor .* Got CNNRegressor"),
         (SMOTE(embedder=PCA), "`embedder` of SMOTE .* Got PCA"),

@@ -15,7 +15,16 @@ from sklearn.model_selection import GridSearchCV
 
 from skimb import ensemble, model_selection, neural_network
 from skimb.ensemble import ImageMetaEstimator, ReBaggRegressor
-from skimb.model_selection import AutoBalanceClassifier, LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import (
+    AutoBalanceClassifier,
+    ConformalClassifier,
+    ConformalRegressor,
+    GuaranteedPrecisionClassifier,
+    GuaranteedRecallClassifier,
+    LossSearchCV,
+    MinimumCostClassifier,
+    TunedOffsetsClassifierCV,
+)
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
 from skimb.testing import (
     check_image_estimator,
@@ -327,10 +336,17 @@ OURS = [NETWORK, REGRESSOR, CNNEmbedder(NETWORK), DECOUPLED]
 
 #: Those that fit several networks, or networks that the first list has.
 WRAPPERS = [
+    ConformalClassifier(NETWORK, confidence_level=0.5, random_state=0),
+    ConformalRegressor(REGRESSOR, confidence_level=0.5, random_state=0),
+    GuaranteedPrecisionClassifier(
+        NETWORK, precision=0.01, prior=0.5, confidence_level=0.5, cv=0.5, random_state=0
+    ),
+    GuaranteedRecallClassifier(NETWORK, recall=0.5, confidence_level=0.5, cv=0.5, random_state=0),
     ImageMetaEstimator(BaggingClassifier(NETWORK, n_estimators=2, random_state=0)),
     AutoBalanceClassifier(NETWORK, cv=2),
     TunedOffsetsClassifierCV(NETWORK),
     LossSearchCV(DECOUPLED, {"loss": ["cross_entropy", "focal"]}, cv=2),
+    MinimumCostClassifier(NETWORK, cost_matrix=None, target_prior="train"),
     ReBaggRegressor(REGRESSOR, n_estimators=2),
 ]
 
@@ -338,7 +354,15 @@ OF_BAGS = {"check_zero_weight": "Samples of weight zero change the random number
 OF_OFFSETS = {
     "check_zero_weight": "The folds and the measure count samples of weight zero, as the docs say."
 }
+OF_GUARANTEES = {
+    "check_zero_weight": "Weights are for the training; the calibration counts such samples."
+}
+OF_HELD_OUT = {"check_zero_weight": "Samples of weight zero are held out too."}
 KNOWN = {
+    "ConformalClassifier": OF_HELD_OUT,
+    "ConformalRegressor": OF_HELD_OUT,
+    "GuaranteedPrecisionClassifier": OF_GUARANTEES,
+    "GuaranteedRecallClassifier": OF_GUARANTEES,
     "ReBaggRegressor": OF_BAGS,
     "ImageMetaEstimator": OF_BAGS,
     "TunedOffsetsClassifierCV": OF_OFFSETS,

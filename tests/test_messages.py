@@ -10,7 +10,7 @@ from skimb._messages import shown
 from skimb.class_weight import compute_class_weight
 from skimb.datasets import make_long_tailed
 from skimb.metrics import imbalance_scoring
-from skimb.model_selection import TunedOffsetsClassifierCV
+from skimb.model_selection import MinimumCostClassifier, TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.study import compare
@@ -54,6 +54,9 @@ FAULTS = {
     ),
     "a prior is missing": lambda y: network(target_prior=by_label(y, 1)).fit(X, y),
     "a prior is negative": lambda y: network(target_prior=by_label(y, 1, -1)).fit(X, y),
+    "a cost is missing": lambda y: MinimumCostClassifier(
+        network(), cost_matrix={y[0]: {y[-1]: 1}}
+    ).fit(X, y),
     "a class of one sample": lambda y: SMOTE().fit_resample(X[:13], y[:13]),
     "offsets for one sample": lambda y: TunedOffsetsClassifierCV(network()).fit(X[:13], y[:13]),
     "noise is missing": lambda y: RandomOverSampler(shrinkage=by_label(y, 1)).fit_resample(

@@ -27,7 +27,12 @@ from skimb.metrics import imbalance_scoring, regression_scoring
 from skimb.model_selection import (
     AutoBalanceClassifier,
     BinnedStratifiedKFold,
+    ConformalClassifier,
+    ConformalRegressor,
+    GuaranteedPrecisionClassifier,
+    GuaranteedRecallClassifier,
     LossSearchCV,
+    MinimumCostClassifier,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import CNNClassifier, CNNEmbedder, DecoupledClassifier
@@ -271,6 +276,21 @@ def test_without_routing_an_estimator_hands_weights_on_and_refuses_other_names(d
     assert all((own is None) == (name == "offsets") for _, _, own in SEEN["fit"])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("wanted", [BOTH, {"sample_weight": True, "groups": False}])
+def test_a_network_whose_decisions_count_costs_gets_what_it_requests(data, wanted):
+    X, y, weight, groups = data
+    clf = MinimumCostClassifier(network(**wanted), cost_matrix=None, target_prior="train")
+    clf.fit(X, y, sample_weight=weight, groups=groups)
+    ((_, part, own),) = SEEN["fit"]
+    np.testing.assert_array_equal(part, weight)
+    assert (own is not None) == wanted["groups"]
+    SEEN.clear()
+    with pytest.raises(UnsetMetadataPassedError, match=r"sample_weight.*Recording"):
+        MinimumCostClassifier(network(), cost_matrix=None).fit(X, y, sample_weight=weight)
+    assert SEEN["fit"] == []
+
+
 @pytest.mark.parametrize(
     "holder",
     [
@@ -283,6 +303,28 @@ def test_without_routing_an_estimator_hands_weights_on_and_refuses_other_names(d
 )
 def test_an_estimator_that_nobody_gave_requests_what_it_takes(holder):
     assert holder.get_metadata_routing().consumes("fit", ["sample_weight"]) == {"sample_weight"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [GuaranteedPrecisionClassifier, GuaranteedRecallClassifier])
+def test_a_network_under_a_guarantee_gets_what_it_requests(data, kind):
+    X, y, weight, groups = data
+    is_recall = kind is GuaranteedRecallClassifier
+    modest = {"recall": 0.5} if is_recall else {"precision": 0.1, "prior": 0.5}
+    # The groups also choose the calibration samples.
+    holder = kind(network(**BOTH), random_state=0, **modest).set_fit_request(groups=True)
+    make_pipeline(FunctionTransformer(), holder).fit(X, y, sample_weight=weight, groups=groups)
+    ((n_rows, part, own),) = SEEN["fit"]
+    assert 160 <= n_rows < 180
+    assert are_those_of(part, weight)
+    np.testing.assert_array_equal(own, groups[np.searchsorted(weight, part)])
+    with pytest.raises(UnsetMetadataPassedError, match=r"sample_weight.*Recording"):
+        kind(network(), **modest).fit(X, y, sample_weight=weight)
+    silent = kind(network(), random_state=0, **modest)
+    with config_context(enable_metadata_routing=False):
+        silent.fit(X, y, sample_weight=weight, groups=groups)
+    assert are_those_of(SEEN["fit"][-1][1], weight)
+    assert SEEN["fit"][-1][2] is None
 
 
 @pytest.mark.slow
@@ -320,6 +362,22 @@ def test_weights_reach_an_embedder_and_the_classifier_after_it(data):
     np.testing.assert_allclose(head.coef_, pipeline[1].coef_)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("cv", [None, 2])
+@pytest.mark.parametrize("wanted", [BOTH, {"sample_weight": True, "groups": False}], ids=str)
+def test_a_classifier_of_sets_hands_on_what_its_network_requests(data, wanted, cv):
+    X, y, weight, groups = data
+    clf = ConformalClassifier(network(**wanted), confidence_level=0.5, cv=cv, random_state=0)
+    clf.fit(X, y, sample_weight=weight, groups=groups)
+    assert len(SEEN["fit"]) == (1 if cv is None else 3)
+    for n_rows, part, own in SEEN["fit"]:
+        assert len(part) == n_rows
+        assert are_those_of(part, weight)
+        assert (own is not None) == wanted["groups"]
+        if own is not None:
+            np.testing.assert_array_equal(own, groups[np.searchsorted(weight, part)])
+
+
 # ------------------------------------------------------------------------ bags, splitters, scorers
 
 
@@ -340,6 +398,20 @@ def table():
     rng = np.random.RandomState(0)
     X = rng.normal(size=(200, 3))
     return X, np.exp(X[:, 0]), np.arange(1.0, 201), np.arange(200) // 2
+
+
+def test_a_regressor_of_intervals_hands_weights_on_where_they_are_requested(table):
+    X, y, weight, groups = table
+    inner = RecordingRidge().set_fit_request(sample_weight=True)
+    reg = ConformalRegressor(inner, ranges=1, random_state=0)
+    reg.fit(X, y, sample_weight=weight, groups=groups)
+    assert len(reg.estimator_.weight_) == 150
+    assert are_those_of(reg.estimator_.weight_, weight)
+    with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+        ConformalRegressor(RecordingRidge()).fit(X, y, sample_weight=weight)
+    refusing = RecordingRidge().set_fit_request(sample_weight=False)
+    with pytest.raises(TypeError, match="not routed to any object"):
+        ConformalRegressor(refusing).fit(X, y, sample_weight=weight)
 
 
 @pytest.mark.parametrize("asked", [True, "of_bags"])

@@ -4,6 +4,7 @@ For confusion matrices and precision-recall curves, use the displays of scikit-l
 """
 
 from skimb._drawn_text import plain_text
+from skimb.inspection._decision_curve import DecisionCurveDisplay
 from skimb.inspection._distribution import ClassDistributionDisplay
 from skimb.inspection._gallery import (
     ImageGalleryDisplay,
@@ -15,6 +16,7 @@ from skimb.inspection._target import TargetDensityDisplay
 
 __all__ = [
     "ClassDistributionDisplay",
+    "DecisionCurveDisplay",
     "ImageGalleryDisplay",
     "TargetDensityDisplay",
     "TrainingHistoryDisplay",

@@ -6,6 +6,7 @@ warning. Averages of recalls are over the classes that occur in ``y_true``.
 """
 
 from skimb.metrics._classification import imbalance_scoring, per_class_report
+from skimb.metrics._cost import cost_scoring, expected_cost, net_benefit
 from skimb.metrics._regression import (
     balanced_mean_absolute_error,
     geometric_mean_error,
@@ -14,14 +15,20 @@ from skimb.metrics._regression import (
     shot_report,
 )
 from skimb.metrics._regression_scoring import regression_scoring
+from skimb.metrics._sets import interval_coverage, set_coverage
 
 __all__ = [
     "balanced_mean_absolute_error",
+    "cost_scoring",
+    "expected_cost",
     "geometric_mean_error",
     "imbalance_scoring",
+    "interval_coverage",
+    "net_benefit",
     "per_class_report",
     "prediction_slope",
     "regression_scoring",
     "sera_score",
+    "set_coverage",
     "shot_report",
 ]

@@ -7,13 +7,23 @@ import importlib
 from typing import TYPE_CHECKING
 
 from skimb._decision_rule import DecisionRule
+from skimb.model_selection._conformal_classifier import ConformalClassifier
+from skimb.model_selection._conformal_regressor import ConformalRegressor
+from skimb.model_selection._guaranteed_precision import GuaranteedPrecisionClassifier
+from skimb.model_selection._guaranteed_recall import GuaranteedRecallClassifier
+from skimb.model_selection._minimum_cost import MinimumCostClassifier
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
     "AutoBalanceClassifier",
     "BinnedStratifiedKFold",
+    "ConformalClassifier",
+    "ConformalRegressor",
     "DecisionRule",
+    "GuaranteedPrecisionClassifier",
+    "GuaranteedRecallClassifier",
     "LossSearchCV",
+    "MinimumCostClassifier",
     "TunedOffsetsClassifierCV",
 ]
 

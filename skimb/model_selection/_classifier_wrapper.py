@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
@@ -13,8 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skimb._callback_tasks import begin_fit
 from skimb._class_probabilities import log_probabilities
 from skimb._decision_rule import DecisionRule
-from skimb._params import check_handed_in, check_sample_weight
-from skimb._routing import metadata_of_estimator, router_of, routes
+from skimb.model_selection._wrapped_fits import forget_fit, metadata_of_wrapped, routing_of_wrapped
 
 __all__ = ["ClassifierWrapper"]
 
@@ -46,9 +44,7 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _begin(self):
         """Forget an earlier fit, so that a fit that fails leaves no mixture; check parameters."""
-        for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
-            delattr(self, name)
-        check_handed_in(self)
+        forget_fit(self)
 
     def _begin_task(self, samples, n_tasks):
         """Begin the task of the fit, for scikit-learn's callbacks."""
@@ -56,12 +52,7 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     def _metadata(self, samples, sample_weight, groups):
         """Return what the wrapped classifier gets in ``fit``, by name."""
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, samples.X)
-        given = {"sample_weight": sample_weight}
-        if routes():
-            given["groups"] = groups
-        return metadata_of_estimator(self, given, {})
+        return metadata_of_wrapped(self, samples.X, sample_weight, groups)
 
     def get_metadata_routing(self):
         """Return which metadata the wrapped classifier requests.
@@ -70,9 +61,7 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         -------
         MetadataRouter
         """
-        estimator = self.estimator
-        is_frozen = isinstance(estimator, FrozenEstimator)
-        return router_of(self, estimator.estimator if is_frozen else estimator)
+        return routing_of_wrapped(self)
 
     def predict_log_proba(self, X):
         """Return the logarithms of `predict_proba`.

@@ -19,16 +19,16 @@ from sklearn.utils import check_array, column_or_1d, indexable
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skimb._callback_tasks import part_of_fit
 from skimb._class_probabilities import class_positions, log_probabilities
 from skimb._groups import are_shared, checked_groups, group_numbers
-from skimb._held_out import hold_out
 from skimb._images import checked_once, fit_images
 from skimb._messages import shown
 from skimb._params import safe_indexing
 from skimb._reading import view_of
 from skimb._sub_estimators import seeded_clone, takes_images
 from skimb._unpacking import unpacked
+from skimb.model_selection._held_out_splits import OneSplit, given_splits, one_split
+from skimb.model_selection._wrapped_fits import fit_as_task
 
 __all__ = [
     "HeldOut",
@@ -37,6 +37,7 @@ __all__ = [
     "fit_on_all",
     "folds_of",
     "n_fits",
+    "read_inputs",
     "read_samples",
 ]
 
@@ -102,18 +103,18 @@ def _read_by(estimator):
     return estimator
 
 
-def read_samples(owner, X, y, groups=None):
-    """Check X, y and groups, before any work.
+def read_inputs(owner, X, y, groups=None):
+    """Check X, y and groups, before any work, whether y holds labels or numbers.
 
     Parameters
     ----------
     owner : estimator
-        The wrapper, with the classifier as ``estimator``. Where this reads images, the attributes
+        The wrapper, with the other one as ``estimator``. Where this reads images, the attributes
         of `fit_images` are set on the wrapper.
     X : array-like of n samples
-        Whatever the classifier reads.
+        Whatever the other one reads.
     y : array-like of shape (n,)
-        Labels.
+        Labels or numbers.
     groups : array-like of shape (n,), default=None
         Samples that belong together.
 
@@ -124,7 +125,7 @@ def read_samples(owner, X, y, groups=None):
     Raises
     ------
     ValueError
-        If lengths differ, y holds no labels or a single one, or groups are missing.
+        If lengths differ, y is missing or not finite, or groups are missing.
     """
     reader = _read_by(owner.estimator)
     images = None
@@ -150,14 +151,43 @@ def read_samples(owner, X, y, groups=None):
     y = column_or_1d(unpacked(y, "y"), warn=True)
     # It refuses values that are not finite.
     y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
-    check_classification_targets(y)
     X, y = indexable(X, y)
-    if len(np.unique(y)) < 2 and not isinstance(owner.estimator, FrozenEstimator):
+    return Samples(X, y, numbers, images)
+
+
+def read_samples(owner, X, y, groups=None):
+    """Check X, labels and groups, before any work.
+
+    Parameters
+    ----------
+    owner : estimator
+        The wrapper, with the classifier as ``estimator``. Where this reads images, the attributes
+        of `fit_images` are set on the wrapper.
+    X : array-like of n samples
+        Whatever the classifier reads.
+    y : array-like of shape (n,)
+        Labels.
+    groups : array-like of shape (n,), default=None
+        Samples that belong together.
+
+    Returns
+    -------
+    Samples
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, y holds no labels or a single one, or groups are missing.
+    """
+    samples = read_inputs(owner, X, y, groups)
+    check_classification_targets(samples.y)
+    labels = np.unique(samples.y)
+    if len(labels) < 2 and not isinstance(owner.estimator, FrozenEstimator):
         raise ValueError(
             f"{type(owner).__name__} needs at least two classes, but y holds one class only: "
-            f"{shown(np.unique(y))}."
+            f"{shown(labels)}."
         )
-    return Samples(X, y, numbers, images)
+    return samples
 
 
 def _without_frozen(estimator):
@@ -246,8 +276,8 @@ def fit_on_all(owner, samples, *, rng, metadata=None, task=None):
     owner : estimator
         The wrapper, with the classifier as ``estimator``.
     samples : Samples
-    rng : RandomState
-        The source of seeds for random states that have none.
+    rng : RandomState or None
+        The source of seeds for random states that have none. None: these stay as they are.
     metadata : dict, default=None
         What the classifier gets in ``fit``, by name.
     task : CallbackContext, default=None
@@ -267,8 +297,8 @@ def fit_on_all(owner, samples, *, rng, metadata=None, task=None):
     if isinstance(fitted, FrozenEstimator):
         check_is_fitted(fitted)
     else:
-        fitted = seeded_clone(fitted, rng)
-        _fit(fitted, samples.X, samples.y, metadata, owner, task, "fit on all samples")
+        fitted = clone(fitted) if rng is None else seeded_clone(fitted, rng)
+        fit_as_task(fitted, samples.X, samples.y, metadata, owner, task, "fit on all samples")
     return take_fitted(owner, fitted, samples.y)
 
 
@@ -284,7 +314,16 @@ def take_fitted(owner, fitted, y):
 
 
 def fit_and_hold_out(
-    owner, samples, *, cv: Any, rng, metadata=None, task=None, shortened=None, fitted=None
+    owner,
+    samples,
+    *,
+    cv: Any,
+    rng,
+    metadata=None,
+    task=None,
+    shortened=None,
+    fitted=None,
+    check=None,
 ):
     """Fit the classifier of a wrapper, and return probabilities of samples that were held out.
 
@@ -295,11 +334,11 @@ def fit_and_hold_out(
     owner : estimator
         The wrapper, with the classifier as ``estimator``.
     samples : Samples
-    cv : float, int, splitter or iterable
-        A fraction: these samples are held out, and the classifier is fitted on the others, once. A
-        number of folds, a splitter of scikit-learn or pairs of positions: a classifier is fitted
-        for each fold, and the final one on all samples. With a `FrozenEstimator` all samples are
-        held out, and `cv` is not read.
+    cv : float, OneSplit, int, splitter or iterable
+        A fraction, or a split of the wrapper's own: these samples are held out, and the classifier
+        is fitted on the others, once. A number of folds, a splitter of scikit-learn or pairs of
+        positions: a classifier is fitted for each fold, and the final one on all samples. With a
+        `FrozenEstimator` all samples are held out, and `cv` is not read.
     rng : RandomState
         The source of the folds, and of seeds for random states that have none.
     metadata : dict, default=None
@@ -310,6 +349,9 @@ def fit_and_hold_out(
         ``shortened(estimator, n_samples, n_train)`` returns the classifier for a training part.
     fitted : classifier, default=None
         The final classifier, where it has been fitted on all samples before.
+    check : callable, default=None
+        ``check(rows)`` gets the positions of all samples that are held out, before anything is
+        fitted, and may refuse them.
 
     Returns
     -------
@@ -322,13 +364,17 @@ def fit_and_hold_out(
     """
     X, y, n_samples = samples.X, samples.y, len(samples.y)
     if isinstance(owner.estimator, FrozenEstimator) and fitted is None:
+        everything = np.arange(n_samples)
+        if check is not None:
+            check(everything)
         target = fit_on_all(owner, samples, rng=rng)
         log_proba = log_probabilities(owner.estimator_, X)
-        everything = np.arange(n_samples)
         return HeldOut(log_proba, target, everything, np.zeros(n_samples, dtype=np.intp), True)
     estimator = _without_frozen(owner.estimator)
     splits = _splits(samples, cv, rng)
-    is_single = isinstance(cv, float)
+    if check is not None:
+        check(np.concatenate([held for _, held in splits]))
+    is_single = isinstance(cv, float | OneSplit)
     estimator = seeded_clone(estimator, rng)
     classes = np.unique(y)
     found: Any = []
@@ -338,13 +384,13 @@ def fit_and_hold_out(
             part = shortened(part, n_samples, len(train))
         rows = safe_indexing(X, train)
         own = {name: safe_indexing(value, train) for name, value in (metadata or {}).items()}
-        _fit(part, rows, y[train], own, owner, task, "fit on a part")
+        fit_as_task(part, rows, y[train], own, owner, task, "fit on a part")
         found.append(log_probabilities(part, safe_indexing(X, held), classes))
     if is_single:
         fitted = part
     elif fitted is None:
         fitted = estimator
-        _fit(fitted, X, y, metadata, owner, task, "fit on all samples")
+        fit_as_task(fitted, X, y, metadata, owner, task, "fit on all samples")
     target = take_fitted(owner, fitted, y)
     rows = np.concatenate([held for _, held in splits])
     folds = np.repeat(np.arange(len(splits)), [len(held) for _, held in splits])
@@ -364,41 +410,11 @@ def n_fits(owner, cv: Any):
 def _splits(samples, cv: Any, rng) -> Any:
     """Return pairs of positions: to train on, and to hold out."""
     seed = int(rng.randint(np.iinfo(np.int32).max))
-    n_samples = len(samples.y)
+    if isinstance(cv, OneSplit):
+        return [(cv.train, cv.held)]
     if isinstance(cv, Integral):
         return folds_of(samples.y, samples.groups, cv, seed)
     if isinstance(cv, float):
         classes, target = np.unique(samples.y, return_inverse=True)
-        numbers = np.arange(n_samples) if samples.groups is None else samples.groups
-        # Images that a sampler made know their parents; other samples are told apart by position.
-        each = samples.images
-        if each is None:
-            each = np.arange(n_samples).reshape(-1, 1, 1, 1)
-        held_out = hold_out(
-            each,
-            target,
-            fraction=cv,
-            rng=np.random.RandomState(seed),
-            groups=numbers,
-            classes=classes,
-        )
-        return [held_out]
-    splits = cv
-    if hasattr(cv, "split"):
-        splits = cv.split(np.empty((n_samples, 1)), samples.y, samples.groups)
-    splits = [(np.asarray(train), np.asarray(held)) for train, held in splits]
-    if not splits:
-        raise ValueError("`cv` gives no split. Give a splitter, or pairs of positions.")
-    return [
-        tuple(np.flatnonzero(part) if part.dtype == bool else part for part in pair)
-        for pair in splits
-    ]
-
-
-def _fit(estimator, X, y, metadata, owner, task, name):
-    given = metadata or {}
-    if task is None:
-        estimator.fit(X, y, **given)
-        return
-    with part_of_fit(task, name, owner, estimator, X=X, y=y):
-        estimator.fit(X, y, **given)
+        return [one_split(samples, target, cv, seed, classes=classes)]
+    return given_splits(samples, cv)

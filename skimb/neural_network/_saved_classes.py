@@ -13,6 +13,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils import Bunch
 from torch import nn
 
+from skimb._cost_matrix import plain_costs
 from skimb._params import check_parameters
 from skimb._pixel_values import PixelLevels
 from skimb.neural_network._saved_sklearn import (
@@ -183,6 +184,8 @@ def state_of(value):
         state.pop(REQUESTS, None)
         state["pos_label"] = vars(value)["_kwargs"].get("pos_label", _label_of(value))
     write_requests(state)
+    if "cost_matrix" in state:
+        state["cost_matrix"] = plain_costs(state["cost_matrix"])
     if hasattr(value, "fit_resample"):
         own = [*parameters_of(type(value)), *OF_SAMPLER]
         state = {name: part for name, part in state.items() if name in own}
@@ -249,6 +252,20 @@ def check_own(estimator):
     is_own = type(estimator).__module__.startswith("skimb.")
     if is_own and hasattr(estimator, "_parameter_constraints"):
         check_parameters(estimator)
+
+
+def _check_rule(estimator):
+    """Refuse numbers of a fitted wrapper by which it could decide nothing."""
+    is_own = type(estimator).__module__.startswith("skimb.")
+    if not (is_own and hasattr(estimator, "decision_rule") and hasattr(estimator, "classes_")):
+        return
+    try:
+        estimator.decision_rule().check(len(estimator.classes_))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"The numbers of the decisions of {type(estimator).__name__} in the file fit no "
+            f"classes: {error}"
+        ) from error
 
 
 def check_numbers(name, values, n=None):
@@ -327,6 +344,7 @@ def make_object(cls, state, version):
         vars(made).update(state)
     read_requests(made, requests)
     check_own(made)
+    _check_rule(made)
     return made
 
 

@@ -18,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skorch.callbacks import EpochScoring
 from torch import nn
 
-from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import LossSearchCV, MinimumCostClassifier, TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
 
 
@@ -306,6 +306,10 @@ FIT, EPOCHS = ("CNNClassifier", "fit"), [("CNNClassifier", "epoch")] * 2
             ],
         ),
         (
+            lambda net: MinimumCostClassifier(net, cost_matrix=None),
+            [("MinimumCostClassifier", "fit"), FIT, *EPOCHS],
+        ),
+        (
             lambda net: TunedOffsetsClassifierCV(net, random_state=0),
             [("TunedOffsetsClassifierCV", "fit"), *[FIT, *EPOCHS] * 3],
         ),
@@ -322,7 +326,7 @@ FIT, EPOCHS = ("CNNClassifier", "fit"), [("CNNClassifier", "epoch")] * 2
             ],
         ),
     ],
-    ids=["own_head", "linear_head", "embedder", "offsets", "loss_search"],
+    ids=["own_head", "linear_head", "embedder", "costs", "offsets", "loss_search"],
 )
 def test_estimators_that_fit_a_network_hand_callbacks_on(make, expected, small_digits):
     own = Record()

@@ -31,8 +31,13 @@ from torch import nn
 from skimb.losses import FocalLoss, VectorScalingLoss
 from skimb.model_selection import (
     AutoBalanceClassifier,
+    ConformalClassifier,
+    ConformalRegressor,
     DecisionRule,
+    GuaranteedPrecisionClassifier,
+    GuaranteedRecallClassifier,
     LossSearchCV,
+    MinimumCostClassifier,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import (
@@ -237,6 +242,45 @@ def test_searched_numbers_of_the_classes_are_inside(data, final):
     assert_predicts(clf.fit(*data), data[0])
 
 
+@pytest.mark.parametrize("prior", [None, "train", {"cat": 0.1, "dog": 0.1, "owl": 0.8}])
+def test_costs_and_their_prior_are_inside(fitted, data, prior):
+    costs = [[0, 1, 5], [2, 0, 3], [1, 4, 0]]
+    clf = MinimumCostClassifier(FrozenEstimator(fitted), cost_matrix=costs, target_prior=prior)
+    assert_predicts(clf.fit(*data), data[0])
+    assert (clf.predict(data[0]) != fitted.predict(data[0])).any()
+    assert_predicts(make_pipeline(clf.set_params(estimator=network())).fit(*data), data[0])
+
+
+def test_a_classifier_of_sets_predicts_as_the_one_in_it(fitted, data):
+    clf = ConformalClassifier(FrozenEstimator(fitted)).fit(*data)
+    assert_predicts(clf, data[0])
+    np.testing.assert_array_equal(run(clf, data[0])[1], run(fitted, data[0])[1])
+
+
+def test_a_regressor_of_intervals_names_the_one_to_export(data):
+    X, _ = data
+    network = CNNRegressor("linear", max_epochs=1, random_state=0)
+    reg = ConformalRegressor(network, confidence_level=0.5, random_state=0).fit(X, X.mean((1, 2)))
+    with pytest.raises(ValueError, match="Export the estimator of skimb that it holds"):
+        steps_of(reg)
+    np.testing.assert_allclose(run(reg.estimator_, X), reg.predict(X), rtol=1e-5)
+
+
+@pytest.mark.parametrize("label", ["dog", "cat", "owl"])
+def test_guaranteed_thresholds_are_inside(fitted, data, label):
+    X, y = data
+    frozen = FrozenEstimator(fitted)
+    for clf in (
+        GuaranteedRecallClassifier(frozen, label=label, recall=0.5),
+        GuaranteedPrecisionClassifier(frozen, label=label, precision=0.1, prior=0.5),
+    ):
+        assert_predicts(clf.fit(X, y), X)
+        # Another threshold decides differently.
+        clf.threshold_ = 0.95
+        assert_predicts(clf, X)
+        assert (clf.predict(X) == label).sum() < 100
+
+
 class Wrapper(ClassifierMixin, BaseEstimator):
     """A wrapper that skimb does not know: it has `decision_rule` and `estimator_`."""
 
@@ -339,6 +383,7 @@ def test_an_estimator_that_is_not_fitted_is_refused(tmp_path, fitted):
         CNNRegressor(),
         CNNEmbedder(),
         DecoupledClassifier(),
+        MinimumCostClassifier(network(), cost_matrix=None),
         TunedOffsetsClassifierCV(),
         FixedThresholdClassifier(network()),
         TunedThresholdClassifierCV(network()),

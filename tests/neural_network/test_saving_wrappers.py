@@ -29,7 +29,16 @@ from sklearn.svm import SVC
 from torch import nn
 
 from skimb.ensemble import ReBaggRegressor
-from skimb.model_selection import AutoBalanceClassifier, LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import (
+    AutoBalanceClassifier,
+    ConformalClassifier,
+    ConformalRegressor,
+    GuaranteedPrecisionClassifier,
+    GuaranteedRecallClassifier,
+    LossSearchCV,
+    MinimumCostClassifier,
+    TunedOffsetsClassifierCV,
+)
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, load, save
 from skimb.neural_network._saved_equality import are_copies
 from skimb.over_sampling import SMOTE, RandomOverSampler
@@ -54,6 +63,7 @@ def check_round_trip(fitted, path, data=X):
     again = load(path)
     assert type(again) is type(fitted)
     names = ("predict_proba", "predict_log_proba", "decision_function", "predict", "transform")
+    names += ("predict_set", "predict_interval")
     n_compared = 0
     for name in names:
         if hasattr(fitted, name):
@@ -82,7 +92,17 @@ def check_round_trip(fitted, path, data=X):
         CalibratedClassifierCV(quick(), cv=2, method="temperature", ensemble=False),
         AutoBalanceClassifier(quick(), cv=2, random_state=0),
         AutoBalanceClassifier(quick(), cv=2, final="end_to_end", random_state=0),
+        MinimumCostClassifier(quick(), cost_matrix=[[0, 1], [9, 0]], target_prior="uniform"),
+        MinimumCostClassifier(
+            make_imbalanced_pipeline(SMOTE(random_state=0), LogisticRegression()),
+            cost_matrix={0: {1: 1}, 1: {0: 5}},
+            target_prior={0: 0.5, 1: 0.5},
+        ),
         TunedOffsetsClassifierCV(quick(), random_state=0),
+        ConformalClassifier(quick(), confidence_level=0.5, random_state=0),
+        ConformalClassifier(make_pipeline(StandardScaler(), quick()), interpolation=0.5, cv=2),
+        GuaranteedRecallClassifier(quick(), recall=0.5, random_state=0),
+        GuaranteedPrecisionClassifier(quick(), precision=0.1, prior=0.5, random_state=0),
         VotingClassifier([("a", quick()), ("b", LogisticRegression())], voting="soft"),
         BaggingClassifier(quick(), n_estimators=2, random_state=0),
     ],
@@ -90,6 +110,35 @@ def check_round_trip(fitted, path, data=X):
 )
 def test_estimators_around_a_network_come_back(model, path):
     check_round_trip(clone(model).fit(ROWS, Y), path, ROWS)
+
+
+def test_a_frame_of_costs_comes_back_as_a_dict(path):
+    labels = np.array(["no", "yes"])[Y]
+    costs = pd.DataFrame([[0.0, 2.0], [9.0, 0.0]], index=["no", "yes"], columns=["no", "yes"])
+    model = MinimumCostClassifier(quick(), cost_matrix=costs).fit(X, labels)
+    save(model, path)
+    again = load(path)
+    assert np.array_equal(again.predict(X), model.predict(X))
+    assert again.cost_matrix == {"no": {"no": 0.0, "yes": 2.0}, "yes": {"no": 9.0, "yes": 0.0}}
+    assert np.array_equal(clone(again).fit(X, labels).cost_matrix_, costs)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cost_matrix_", np.array([[0.0, np.nan], [1.0, 0.0]])),
+        ("cost_matrix_", np.ones((3, 3))),
+        ("cost_matrix_", "none"),
+        ("log_offsets_", np.zeros(3)),
+        ("log_offsets_", np.array([0.0, np.inf])),
+    ],
+)
+def test_damaged_numbers_of_a_decision_are_refused(path, name, value):
+    model = MinimumCostClassifier(quick(), cost_matrix=[[0, 1], [9, 0]]).fit(X, Y)
+    setattr(model, name, value)
+    save(model, path)
+    with pytest.raises(ValueError, match="numbers of the decisions"):
+        load(path)
 
 
 def test_a_tuned_threshold_knows_its_positive_label(path):
@@ -103,6 +152,20 @@ def test_a_tuned_threshold_knows_its_positive_label(path):
         again = load(path)
     assert np.array_equal(again.predict(X), model.predict(X))
     assert again.best_threshold_ == model.best_threshold_
+
+
+@pytest.mark.parametrize("name", ["threshold_", "label_"])
+def test_a_guarantee_with_damaged_numbers_is_refused(name, path):
+    model = GuaranteedRecallClassifier(quick(), recall=0.5, random_state=0).fit(X, Y)
+    assert again_with(model, path).guaranteed_precision(0.1) == model.guaranteed_precision(0.1)
+    setattr(model, name, np.nan)
+    with pytest.raises(ValueError, match=f"`{name}` must be"):
+        again_with(model, path).predict(X)
+
+
+def again_with(model, path):
+    save(model, path)
+    return load(path)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +195,36 @@ def test_an_ensemble_of_regressors_comes_back(path):
     network = CNNRegressor("linear", max_epochs=1, random_state=0)
     model = ReBaggRegressor(network, n_estimators=2, random_state=0)
     check_round_trip(model.fit(X, np.exp(X.mean((1, 2)) * 20)), path)
+
+
+def test_intervals_around_a_network_come_back(path):
+    network = CNNRegressor("linear", max_epochs=1, random_state=0)
+    model = ConformalRegressor(network, confidence_level=0.5, ranges=2, random_state=0)
+    check_round_trip(model.fit(X, np.exp(X.mean((1, 2)) * 20)), path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "numbers"),
+    [
+        ("classes", "thresholds_", [0.5]),
+        ("classes", "thresholds_", [0.5, np.nan]),
+        ("classes", "thresholds_", [0.5, 2.0]),
+        ("numbers", "edges_", [np.inf]),
+        ("numbers", "half_widths_", [1.0, -1.0]),
+        ("numbers", "half_widths_", [1.0]),
+    ],
+)
+def test_conformal_numbers_of_a_file_are_checked(kind, name, numbers, path):
+    if kind == "classes":
+        fitted = ConformalClassifier(quick(), confidence_level=0.5, random_state=0).fit(X, Y)
+    else:
+        network = CNNRegressor("linear", max_epochs=1, random_state=0)
+        fitted = ConformalRegressor(network, confidence_level=0.5, ranges=2, random_state=0)
+        fitted.fit(X, X.mean((1, 2)))
+    setattr(fitted, name, np.array(numbers))
+    save(fitted, path)
+    with pytest.raises(ValueError, match=f"`{name}` must"):
+        load(path)
 
 
 def test_images_beside_columns_come_back(path):

@@ -1,0 +1,253 @@
+"""Scores of calibration samples: of one class, and of all others."""
+
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skimb._class_probabilities import class_positions
+from skimb._groups import are_shared
+from skimb._image_source import as_source
+from skimb._messages import shown
+from skimb._warnings import warn
+from skimb.class_weight import minority_class
+from skimb.model_selection._held_out_predictions import fit_and_hold_out
+from skimb.model_selection._held_out_splits import OneSplit
+
+__all__ = [
+    "HELD_OUT_FRACTION",
+    "ClassOfInterest",
+    "calibrate",
+    "class_of_interest",
+    "cv_of",
+    "one_of_each",
+]
+
+#: The fraction of each class that is held out where `cv` is None.
+HELD_OUT_FRACTION = 0.3
+#: The most splits of groups that are tried until every class is in the training part.
+N_TRIES = 20
+
+
+@dataclass(frozen=True, eq=False)
+class ClassOfInterest:
+    """The class that a guarantee is about.
+
+    Parameters
+    ----------
+    position : int
+        Its position in ``classes_``.
+    label : object
+        Its label, as a type of Python where that is possible.
+    is_own : ndarray of bool of shape (n,)
+        Which samples of `fit` are of the class.
+    """
+
+    position: int
+    label: Any
+    is_own: np.ndarray
+
+
+def class_of_interest(owner, samples):
+    """Return the class that the parameter `label` of a wrapper names.
+
+    Parameters
+    ----------
+    owner : estimator
+        The wrapper, with `label` and `estimator`.
+    samples : Samples
+
+    Returns
+    -------
+    ClassOfInterest
+
+    Raises
+    ------
+    ValueError
+        If there is no such class, or y holds labels that a frozen classifier does not know.
+    """
+    y = samples.y
+    classes = np.unique(y)
+    if isinstance(owner.estimator, FrozenEstimator):
+        check_is_fitted(owner.estimator)
+        classes = owner.estimator.classes_
+    target = class_positions(y, classes)
+    wanted = minority_class(y) if owner.label is None else owner.label
+    labels = classes.tolist()
+    # An array as label would be compared element by element.
+    places = [k for k, one in enumerate(labels) if np.ndim(wanted) == 0 and one == wanted]
+    if not places:
+        raise ValueError(
+            f"`label` must be one of the classes, which are {shown(labels)}, or None for the class "
+            f"with the fewest samples. Got {shown(wanted)}."
+        )
+    position = places[0]
+    return ClassOfInterest(position, labels[position], target == position)
+
+
+def cv_of(owner) -> Any:
+    """Return the way in which calibration samples are held out.
+
+    Parameters
+    ----------
+    owner : estimator
+        The wrapper, with the parameter `cv`.
+
+    Returns
+    -------
+    float, int, splitter or iterable
+    """
+    if owner.cv is None:
+        return HELD_OUT_FRACTION
+    is_fraction = isinstance(owner.cv, Real) and not isinstance(owner.cv, Integral)
+    return float(owner.cv) if is_fraction else owner.cv
+
+
+def one_of_each(rows, groups, rng):
+    """Draw one sample of each group.
+
+    Parameters
+    ----------
+    rows : ndarray of int of shape (m,)
+        Positions of samples.
+    groups : ndarray of shape (n,), int, or None
+        The group of each sample. None: all samples stand alone.
+    rng : RandomState
+
+    Returns
+    -------
+    ndarray of int
+        Some of `rows`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.model_selection._calibration_samples import one_of_each
+    >>> groups = np.array([0, 0, 0, 1, 1, 2])
+    >>> drawn = one_of_each(np.arange(5), groups, np.random.RandomState(0))
+    >>> groups[drawn].tolist()
+    [0, 1]
+    """
+    if groups is None:
+        return rows
+    shuffled = rng.permutation(rows)
+    return shuffled[np.unique(groups[shuffled], return_index=True)[1]]
+
+
+def split_of_groups(samples, is_own, fraction, rng):
+    """Hold out a random part of the groups, whatever their numbers of samples.
+
+    A split by numbers of samples would prefer groups that are small enough to fit, and the
+    calibration groups would not be like new ones.
+
+    Parameters
+    ----------
+    samples : Samples
+        With groups.
+    is_own : ndarray of bool of shape (n,)
+        Which samples are of the class that matters.
+    fraction : float
+        The fraction to hold out: of the groups with samples of this class, and of the others.
+    rng : RandomState
+
+    Returns
+    -------
+    OneSplit
+        Every class is in the training part.
+
+    Raises
+    ------
+    ValueError
+        If no such split was found.
+    """
+    groups, y = samples.groups, samples.y
+    with_own = np.unique(groups[is_own])
+    parts = with_own, np.setdiff1d(groups, with_own)
+    sizes = [min(max(1, round(fraction * len(part))), max(len(part) - 1, 0)) for part in parts]
+    for _ in range(N_TRIES):
+        chosen = [rng.permutation(part)[:n] for part, n in zip(parts, sizes, strict=True)]
+        is_held = np.isin(groups, np.concatenate(chosen))
+        if np.isin(y, y[~is_held]).all():
+            return OneSplit(np.flatnonzero(~is_held), np.flatnonzero(is_held))
+    raise ValueError(
+        f"The groups of these {len(y)} samples cannot be divided so that a fraction of "
+        f"{fraction:g} of them is held out and every class is among the others. Give more groups, "
+        "hold out less, or give a fitted classifier in a FrozenEstimator."
+    )
+
+
+def calibrate(owner, samples, interest, *, rng, metadata, task, check):
+    """Fit the classifier of a wrapper; return scores of samples that it was not trained on.
+
+    Parameters
+    ----------
+    owner : estimator
+        The wrapper, with the parameters `estimator` and `cv`.
+    samples : Samples
+    interest : ClassOfInterest
+    rng : RandomState
+        The source of the split, and of the samples that are drawn from groups.
+    metadata : dict
+        What the classifier gets in ``fit``, by name.
+    task : CallbackContext
+        The task of the wrapper's fit.
+    check : callable
+        ``check(n_own, n_others, source)`` may refuse the numbers of calibration samples of the
+        class and of the other classes, before anything is fitted. `source` is the part of a
+        sentence that says where they come from.
+
+    Returns
+    -------
+    own, others : ndarray of float64
+        Probabilities of the class for samples of the class, and of other classes; one of each
+        group.
+    is_exact : bool
+        Whether the final classifier gave them.
+
+    Warns
+    -----
+    UserWarning
+        If they come from folds.
+    """
+    drawn = []
+    cv = split = cv_of(owner)
+    if (
+        isinstance(cv, float)
+        and are_shared(samples.groups)
+        # Where samples were made from others, a split must not separate them.
+        and (samples.images is None or as_source(samples.images).lineage is None)
+        and not isinstance(owner.estimator, FrozenEstimator)
+    ):
+        split = split_of_groups(samples, interest.is_own, cv, rng)
+
+    def draw(rows):
+        # A splitter may hold samples out repeatedly.
+        rows = np.unique(rows)
+        is_own = interest.is_own[rows]
+        drawn.extend(one_of_each(rows[part], samples.groups, rng) for part in (is_own, ~is_own))
+        source = ""
+        if isinstance(cv, float) and not isinstance(owner.estimator, FrozenEstimator):
+            what, n_own = "samples", int(interest.is_own.sum())
+            if isinstance(split, OneSplit):
+                what, n_own = "groups", len(np.unique(samples.groups[interest.is_own]))
+            source = f" (a fraction of {cv:g} is held out of {n_own} {what}, as `cv` says)"
+        check(*map(len, drawn), source)
+
+    held = fit_and_hold_out(
+        owner, samples, cv=split, rng=rng, metadata=metadata, task=task, check=draw
+    )
+    if not held.is_exact:
+        warn(
+            "With folds the guarantee is approximate: the threshold was chosen with "
+            "classifiers that were trained on parts of the samples, and the final classifier was "
+            "trained on all of them. For an exact guarantee give a fraction as `cv`, or a fitted "
+            "classifier in a FrozenEstimator together with samples that it was not trained on."
+        )
+    score = np.empty(len(samples.y))
+    # In reverse order: of samples that were held out repeatedly, the first prediction counts.
+    score[held.rows[::-1]] = np.exp(held.log_proba[::-1, interest.position])
+    own, others = (score[rows] for rows in drawn)
+    return own, others, held.is_exact

@@ -1,0 +1,92 @@
+"""The parts that the fits of all wrappers share, whether of a classifier or of a regressor."""
+
+from sklearn.frozen import FrozenEstimator
+
+from skimb._callback_tasks import part_of_fit
+from skimb._params import check_handed_in, check_sample_weight
+from skimb._routing import metadata_of_estimator, router_of, routes
+
+__all__ = ["fit_as_task", "forget_fit", "metadata_of_wrapped", "routing_of_wrapped"]
+
+
+def forget_fit(owner):
+    """Forget an earlier fit, so that a fit that fails leaves no mixture; check parameters.
+
+    Parameters
+    ----------
+    owner : estimator
+        The wrapper.
+
+    Raises
+    ------
+    ValueError
+        If a parameter of the wrapped estimator has a value that is not allowed.
+    """
+    for name in [n for n in vars(owner) if n.endswith("_") and not n.startswith("_")]:
+        delattr(owner, name)
+    check_handed_in(owner)
+
+
+def metadata_of_wrapped(owner, X, sample_weight, groups):
+    """Return the metadata that the wrapped estimator gets in ``fit``, by name.
+
+    Parameters
+    ----------
+    owner : estimator
+        The wrapper, with the other one as ``estimator``.
+    X : array-like of n samples
+    sample_weight, groups : array-like of shape (n,), or None
+        As they were given to the wrapper. Groups are passed on by metadata routing alone.
+
+    Returns
+    -------
+    dict
+    """
+    if sample_weight is not None:
+        sample_weight = check_sample_weight(sample_weight, X)
+    given = {"sample_weight": sample_weight}
+    if routes():
+        given["groups"] = groups
+    return metadata_of_estimator(owner, given, {})
+
+
+def routing_of_wrapped(owner):
+    """Return which metadata the wrapped estimator requests; a frozen one counts too.
+
+    Parameters
+    ----------
+    owner : estimator
+        The wrapper, with the other one as ``estimator``.
+
+    Returns
+    -------
+    MetadataRouter
+    """
+    estimator = owner.estimator
+    is_frozen = isinstance(estimator, FrozenEstimator)
+    return router_of(owner, estimator.estimator if is_frozen else estimator)
+
+
+def fit_as_task(estimator, X, y, metadata, owner, task, name):
+    """Fit the wrapped estimator as a part of the wrapper's fit.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X, y : array-like
+        The samples.
+    metadata : dict, or None
+        The metadata that it gets in ``fit``, by name.
+    owner : estimator
+        The wrapper.
+    task : CallbackContext, or None
+        The task of the wrapper's fit.
+    name : str
+        The name of the part.
+    """
+    given = metadata or {}
+    if task is None:
+        estimator.fit(X, y, **given)
+        return
+    with part_of_fit(task, name, owner, estimator, X=X, y=y):
+        estimator.fit(X, y, **given)
