@@ -344,6 +344,7 @@ WRAPPERS = [
     GuaranteedRecallClassifier(NETWORK, recall=0.5, confidence_level=0.5, cv=0.5, random_state=0),
     ImageMetaEstimator(BaggingClassifier(NETWORK, n_estimators=2, random_state=0)),
     AutoBalanceClassifier(NETWORK, cv=2),
+    AutoBalanceClassifier(NETWORK, search="end_to_end"),
     TunedOffsetsClassifierCV(NETWORK),
     LossSearchCV(DECOUPLED, {"loss": ["cross_entropy", "focal"]}, cv=2),
     MinimumCostClassifier(NETWORK, cost_matrix=None, target_prior="train"),

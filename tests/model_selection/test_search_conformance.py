@@ -56,6 +56,9 @@ SMALL = DecoupledClassifier(
 @parametrize_with_checks(
     [
         AutoBalanceClassifier(CNNClassifier(max_epochs=2, random_state=0), cv=2, random_state=0),
+        AutoBalanceClassifier(
+            CNNClassifier(max_epochs=2, random_state=0), search="end_to_end", random_state=0
+        ),
         # A lower level needs fewer samples of each class and range than the checks have.
         ConformalClassifier(LogisticRegression(), confidence_level=0.5, random_state=0),
         ConformalClassifier(LogisticRegression(), confidence_level=0.5, cv=2, random_state=0),
