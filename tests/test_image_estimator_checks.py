@@ -16,6 +16,7 @@ from sklearn.model_selection import GridSearchCV
 from skimb import ensemble, model_selection, neural_network
 from skimb.ensemble import ImageMetaEstimator, ReBaggRegressor
 from skimb.model_selection import (
+    AutoBalanceClassifier,
     BiasCorrectedCalibrator,
     ConformalClassifier,
     ConformalRegressor,
@@ -345,6 +346,8 @@ WRAPPERS = [
     ),
     GuaranteedRecallClassifier(NETWORK, recall=0.5, confidence_level=0.5, cv=0.5, random_state=0),
     ImageMetaEstimator(BaggingClassifier(NETWORK, n_estimators=2, random_state=0)),
+    AutoBalanceClassifier(NETWORK, cv=2),
+    AutoBalanceClassifier(NETWORK, search="end_to_end"),
     TunedOffsetsClassifierCV(NETWORK),
     LossSearchCV(DECOUPLED, {"loss": ["cross_entropy", "focal"]}, cv=2),
     MinimumCostClassifier(NETWORK, cost_matrix=None, target_prior="train"),

@@ -13,6 +13,8 @@ from skimb._engine._image_data import Part, dataset_of, few_samples
 from skimb._engine._image_net import ImageClassifierNet, ImageNet, ImageRegressorNet
 from skimb._engine._length import TrainingLength, still_falls, training_length
 from skimb._engine._loss_watch import LossWatch
+from skimb._engine._memory import is_out_of_memory
+from skimb._engine._mixed_batch import joined
 from skimb._engine._mixing import CutMix, Mixup, Remix
 from skimb._engine._optimizer_state import KeptOptimizer
 from skimb._engine._optimizers import OPTIMIZERS, loss_parameters
@@ -73,6 +75,8 @@ __all__ = [
     "few_samples",
     "fill_up",
     "is_available",
+    "is_out_of_memory",
+    "joined",
     "loss_parameters",
     "mean_one",
     "net_again",

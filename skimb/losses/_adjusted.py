@@ -1,5 +1,6 @@
 """Losses that scale and shift logits by the class prior: one formula and its special cases."""
 
+import numpy as np
 import torch
 
 from skimb.losses._cross_entropy import cross_entropy
@@ -179,6 +180,19 @@ def _positive(name, values):
     return values
 
 
+def _numbers(name, values, counts, least=-np.inf):
+    """Return numbers of a user, one for each class, as a tensor where the counts are."""
+    numbers = np.asarray(values, dtype=np.float64)
+    # Checked here, because a check on another device would wait for it in each step.
+    if numbers.shape != tuple(counts.shape) or not np.all(np.isfinite(numbers) & (numbers > least)):
+        kind = "finite" if least < 0 else "positive"
+        raise ValueError(
+            f"`{name}` must hold one {kind} number for each of the {len(counts)} classes, in the "
+            f"order of the sorted labels. Got {numbers.tolist()}."
+        )
+    return torch.as_tensor(numbers, dtype=counts.dtype, device=counts.device)
+
+
 class VectorScalingLoss(Loss):
     r"""Cross-entropy of logits that are scaled and shifted by the class counts.
 
@@ -192,12 +206,17 @@ class VectorScalingLoss(Loss):
     tau : float, default=1.0
         The strength of the shifts; 0 gives the class-dependent temperatures (CDT). Scales without
         shifts harm minority classes early in the training.
+    multiplier : array-like of shape (n_classes,), default=None
+        Scales :math:`\Delta` in place of those of `gamma`, in the order of ``classes_``.
+    offset : array-like of shape (n_classes,), default=None
+        Shifts :math:`\iota` in place of those of `tau`, in the same order.
     reduction : {"mean", "none", "sum"}, default="mean"
         The reduction of a call's result: the mean, the values themselves, or their sum.
 
     See Also
     --------
     vector_scaling_loss : The function, with its formula and source.
+    skimb.model_selection.AutoBalanceClassifier : A search for the scales and shifts.
 
     Examples
     --------
@@ -206,25 +225,38 @@ class VectorScalingLoss(Loss):
     >>> loss = VectorScalingLoss(gamma=0.2).fit(torch.tensor([0] * 9 + [1]))
     >>> loss(torch.zeros(1, 2), torch.tensor([1]))  # -log(0.1)
     tensor(2.3026)
+    >>> VectorScalingLoss(multiplier=[1.0, 0.5], offset=[0.0, -1.0])
+    VectorScalingLoss(multiplier=[1.0, 0.5], offset=[0.0, -1.0])
     """
 
-    def __init__(self, gamma=0.3, *, tau=1.0, reduction="mean"):
+    def __init__(self, gamma=0.3, *, tau=1.0, multiplier=None, offset=None, reduction="mean"):
         super().__init__()
         self.gamma = gamma
         self.tau = tau
+        self.multiplier = multiplier
+        self.offset = offset
         self.reduction = reduction
 
     @property
     def adjusts_prior(self):
         """Whether it differs from the cross-entropy."""
-        return bool(self.tau != 0 or self.gamma != 0)
+        scales = (
+            self.gamma != 0 if self.multiplier is None else np.any(np.not_equal(self.multiplier, 1))
+        )
+        shifts = self.tau != 0 if self.offset is None else np.ptp(self.offset) != 0
+        return bool(scales or shifts)
 
     def _terms(self):
         counts = self.class_counts()
-        return {
-            "multiplier": (counts / counts.max()) ** self.gamma,
-            "offset": self.tau * torch.log(counts / counts.sum()),
-        }
+        if self.multiplier is None:
+            multiplier = (counts / counts.max()) ** self.gamma
+        else:
+            multiplier = _numbers("multiplier", self.multiplier, counts, least=0)
+        if self.offset is None:
+            offset = self.tau * torch.log(counts / counts.sum())
+        else:
+            offset = _numbers("offset", self.offset, counts)
+        return {"multiplier": multiplier, "offset": offset}
 
     def forward(self, logits, target):
         """Return the loss of logits ``(n, n_classes)`` and class indices ``(n,)``."""

@@ -19,6 +19,7 @@ from skimb.model_selection._prior_monitor import PriorMonitor
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
+    "AutoBalanceClassifier",
     "BiasCorrectedCalibrator",
     "BinnedStratifiedKFold",
     "ConformalClassifier",
@@ -36,12 +37,14 @@ __all__ = [
 
 #: Classes that need torch, and the modules that they are in.
 _WITH_TORCH = {
+    "AutoBalanceClassifier": "skimb.model_selection._auto_balance",
     "LossSearchCV": "skimb.model_selection._loss_search",
     "TunedOffsetsClassifierCV": "skimb.model_selection._offsets",
 }
 
 
 if TYPE_CHECKING:
+    from skimb.model_selection._auto_balance import AutoBalanceClassifier
     from skimb.model_selection._loss_search import LossSearchCV
     from skimb.model_selection._offsets import TunedOffsetsClassifierCV
 

@@ -32,6 +32,7 @@ from skimb.neural_network._onnx_modules import (
     Unstandardized,
 )
 from skimb.neural_network._regressor import CNNRegressor
+from skimb.neural_network._vector_scaling_head import VectorScalingHead
 
 __all__ = ["Steps", "steps_of"]
 
@@ -207,6 +208,12 @@ def _of_tau_normalized(fitted, before):
     return before.then(LinearScores(fitted.weight_), task="classification", classes=fitted.classes_)
 
 
+def _of_vector_scaling(fitted, before):
+    _refuse_images(fitted, before)
+    scores = LinearScores(fitted.coef_, fitted.intercept_)
+    return before.then(scores, task="classification", classes=fitted.classes_)
+
+
 def _of_logistic_regression(fitted, before):
     _refuse_images(fitted, before)
     weight, bias = fitted.coef_, np.broadcast_to(fitted.intercept_, len(fitted.coef_))
@@ -319,6 +326,7 @@ STEPS = {
     CNNEmbedder: _of_embedder,
     DecoupledClassifier: _of_decoupled,
     TauNormalizedHead: _of_tau_normalized,
+    VectorScalingHead: _of_vector_scaling,
     LogisticRegression: _of_logistic_regression,
     StandardScaler: _of_scaler,
 }

@@ -3,6 +3,7 @@
 import math
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -58,6 +59,40 @@ def close(values, golden):
 )
 def test_golden(loss, name):
     close(clone(loss).set_params(reduction="none").fit(LABELS)(LOGITS, TARGET), GOLDEN[name])
+
+
+def test_golden_of_given_numbers():
+    """The loss at the start of AutoBalance, with its sigmoid of 1."""
+    scales = np.full(3, 1 / (1 + math.exp(-1)))
+    start = VectorScalingLoss(multiplier=scales, offset=[0, 0, 0]).fit(LABELS)
+    assert start(LOGITS, TARGET).item() == pytest.approx(0.6477914)
+    start.set_params(offset=np.log(PRIOR.numpy()))
+    assert start(LOGITS, TARGET).item() == pytest.approx(2.44192978)
+
+
+def test_given_numbers_replace_those_of_the_counts_one_by_one():
+    reference = VectorScalingLoss(gamma=0.2, tau=1.2, reduction="none").fit(LABELS)
+    terms = {name: value.tolist() for name, value in reference._terms().items()}
+    for some in (terms, {"multiplier": terms["multiplier"]}, {"offset": terms["offset"]}):
+        loss = VectorScalingLoss(gamma=0.2, tau=1.2, reduction="none", **some).fit(LABELS)
+        torch.testing.assert_close(loss(LOGITS, TARGET), reference(LOGITS, TARGET))
+        assert clone(loss).get_params() == loss.get_params()
+        assert loss.adjusts_prior
+    assert not VectorScalingLoss(multiplier=[1, 1, 1], offset=[2, 2, 2]).adjusts_prior
+    assert VectorScalingLoss(multiplier=[1, 1, 2], offset=[2, 2, 2]).adjusts_prior
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"multiplier": [1, 2]}, "one positive number for each of the 3 classes"),
+        ({"multiplier": [1, 0, 2]}, "`multiplier` must hold one positive number"),
+        ({"offset": [1, np.nan, 2]}, "`offset` must hold one finite number"),
+    ],
+)
+def test_numbers_that_do_not_fit_the_classes_are_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        VectorScalingLoss(**given).fit(LABELS)(LOGITS, TARGET)
 
 
 def test_golden_means():
@@ -121,6 +156,7 @@ def test_vector_scaling_by_loops(rows, tau, gamma):
         LogitAdjustedLoss(tau=2.0),
         BalancedSoftmaxLoss(),
         VectorScalingLoss(gamma=0.4, tau=1.3),
+        VectorScalingLoss(multiplier=[1.2, 0.5, 3.0], offset=[0.0, -1.0, 2.0]),
         LDAMLoss(),
         LDAMLoss(max_margin=0.1, scale=5.0),
         LDAMLoss(max_margin=5.0, scale=40.0),

@@ -5,6 +5,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skimb.model_selection import (
+    AutoBalanceClassifier,
     BiasCorrectedCalibrator,
     ConformalClassifier,
     ConformalRegressor,
@@ -43,6 +44,7 @@ EXPECTED_FAILURES = {
     BiasCorrectedCalibrator: {
         f"check_sample_weight_equivalence_on_{kind}_data": HELD_OUT for kind in ("dense", "sparse")
     },
+    AutoBalanceClassifier: {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
     GuaranteedPrecisionClassifier: OF_GUARANTEES,
     GuaranteedRecallClassifier: OF_GUARANTEES,
     LossSearchCV: {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
@@ -73,6 +75,10 @@ def expected_failures(estimator):
     [
         BiasCorrectedCalibrator(LogisticRegression(), cv=2, random_state=0),
         BiasCorrectedCalibrator(LogisticRegression(), method="temperature", cv=0.4),
+        AutoBalanceClassifier(CNNClassifier(max_epochs=2, random_state=0), cv=2, random_state=0),
+        AutoBalanceClassifier(
+            CNNClassifier(max_epochs=2, random_state=0), search="end_to_end", cv=2, random_state=0
+        ),
         # A lower level needs fewer samples of each class and range than the checks have.
         ConformalClassifier(LogisticRegression(), confidence_level=0.5, random_state=0),
         ConformalClassifier(LogisticRegression(), confidence_level=0.5, cv=2, random_state=0),

@@ -28,8 +28,9 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 from torch import nn
 
-from skimb.losses import FocalLoss
+from skimb.losses import FocalLoss, VectorScalingLoss
 from skimb.model_selection import (
+    AutoBalanceClassifier,
     BiasCorrectedCalibrator,
     ConformalClassifier,
     ConformalRegressor,
@@ -114,6 +115,7 @@ LOSSES = [
     "vector_scaling",
     "poly",
     FocalLoss(gamma=0.5),
+    VectorScalingLoss(multiplier=[1.2, 0.8, 0.9], offset=[0.0, -1.0, 0.5]),
     nn.CrossEntropyLoss(reduction="none"),
 ]
 
@@ -244,6 +246,12 @@ def test_tuned_offsets_are_inside(fitted, data):
     assert_predicts(clf, data[0])
     assert (clf.predict(data[0]) != fitted.predict(data[0])).any()
     np.testing.assert_array_equal(clf.decision_rule().log_offsets, clf.offsets_)
+
+
+@pytest.mark.parametrize("final", ["two_stage", "end_to_end"])
+def test_searched_numbers_of_the_classes_are_inside(data, final):
+    clf = AutoBalanceClassifier(network("linear"), cv=2, final=final, random_state=0)
+    assert_predicts(clf.fit(*data), data[0])
 
 
 @pytest.mark.parametrize("prior", [None, "train", {"cat": 0.1, "dog": 0.1, "owl": 0.8}])

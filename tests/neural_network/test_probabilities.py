@@ -75,6 +75,7 @@ LOSSES = [
     BalancedSoftmaxLoss(),
     VectorScalingLoss(gamma=0.2, tau=1.2),
     VectorScalingLoss(gamma=0.2, tau=0.0),
+    VectorScalingLoss(multiplier=[1.3, 0.7, 1.1], offset=[-0.2, -1.5, -1.0]),
     LDAMLoss(),
     LDAMLoss(max_margin=0.2, scale=10.0),
 ]

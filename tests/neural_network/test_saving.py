@@ -21,7 +21,7 @@ from sklearn.metrics import accuracy_score, make_scorer
 from skorch.callbacks import EpochTimer
 from torch import nn
 
-from skimb.losses import BalancedMSELoss, FocalLoss, HuberLoss, LDAMLoss, Loss
+from skimb.losses import BalancedMSELoss, FocalLoss, HuberLoss, LDAMLoss, Loss, VectorScalingLoss
 from skimb.neural_network import (
     CNNClassifier,
     CNNEmbedder,
@@ -106,9 +106,10 @@ def test_a_file_of_another_class_is_refused(path):
 # ---------------------------------------------------------------------- classifiers
 
 LOSSES = sorted(CNNClassifier._named_losses)
+GIVEN = VectorScalingLoss(multiplier=np.array([1.5, 0.5]), offset=[0.0, -1.0])
 
 
-@pytest.mark.parametrize("loss", [*LOSSES, FocalLoss(gamma=1.0), LDAMLoss(scale=10.0)])
+@pytest.mark.parametrize("loss", [*LOSSES, FocalLoss(gamma=1.0), LDAMLoss(scale=10.0), GIVEN])
 def test_every_loss_comes_back(loss, path):
     fitted = quick(loss=loss, reweight_after=0.5, max_epochs=2).fit(X, Y)
     again = check_round_trip(fitted, path)

@@ -30,6 +30,7 @@ from torch import nn
 
 from skimb.ensemble import ReBaggRegressor
 from skimb.model_selection import (
+    AutoBalanceClassifier,
     BiasCorrectedCalibrator,
     ConformalClassifier,
     ConformalRegressor,
@@ -93,6 +94,9 @@ def check_round_trip(fitted, path, data=X):
         CalibratedClassifierCV(quick(), cv=2),
         CalibratedClassifierCV(quick(), cv=StratifiedKFold(2), method="isotonic"),
         CalibratedClassifierCV(quick(), cv=2, method="temperature", ensemble=False),
+        AutoBalanceClassifier(quick(), cv=2, random_state=0),
+        AutoBalanceClassifier(quick(), cv=2, final="end_to_end", random_state=0),
+        AutoBalanceClassifier(quick(), search="end_to_end", random_state=0),
         MinimumCostClassifier(quick(), cost_matrix=[[0, 1], [9, 0]], target_prior="uniform"),
         MinimumCostClassifier(
             make_imbalanced_pipeline(SMOTE(random_state=0), LogisticRegression()),

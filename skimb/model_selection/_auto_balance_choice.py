@@ -1,0 +1,285 @@
+"""Whether the numbers that AutoBalance found are better than logit adjustment, beyond noise."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from skimb.model_selection._class_numbers import class_numbers, difficulty_of_classes
+from skimb.model_selection._head_search import PENALTIES, HeadSearch, calibrated_temperature
+
+__all__ = ["LEAST_HELD", "Choice", "adjusted", "choose", "choose_numbers", "tune_tau"]
+
+#: With fewer held-out samples of a class, only the strength of the logit adjustment is tuned.
+LEAST_HELD = 5
+
+#: The most searches at a time.
+MOST_THREADS = 4
+
+#: Draws of the paired bootstrap, and the number of standard errors that a gain must exceed: the
+#: one-sided limit of 95 %.
+N_DRAWS, N_ERRORS = 200, 1.645
+
+
+@dataclass
+class Choice:
+    """The result of a search.
+
+    Parameters
+    ----------
+    chosen : {"autobalance", "logit_adjustment"}
+    multiplier, offset : ndarray of shape (n_classes,)
+        The numbers of the loss that is chosen.
+    tau : float
+        The best strength of the logit adjustment.
+    results : dict
+        The figures of both.
+    history : list of dict
+        The smooth aim at each evaluation of the search over all held-out samples.
+    """
+
+    chosen: str
+    multiplier: np.ndarray
+    offset: np.ndarray
+    tau: float
+    results: dict
+    history: list
+
+
+def adjusted(logits, log_prior, tau):
+    """Return logits for a strength of the logit adjustment.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (m, n_classes)
+        Log-likelihoods of the classes: logits for a strength of 1.
+    log_prior : ndarray of shape (n_classes,)
+    tau : float
+
+    Returns
+    -------
+    ndarray of shape (m, n_classes)
+    """
+    return logits + (1 - tau) * log_prior
+
+
+def tune_tau(aim, logits, target, log_prior, grid):
+    """Return the best strength of the logit adjustment.
+
+    Parameters
+    ----------
+    aim : Aim
+    logits : ndarray of shape (m, n_classes)
+        Log-likelihoods of the classes, for held-out samples.
+    target : ndarray of int of shape (m,)
+    log_prior : ndarray of shape (n_classes,)
+    grid : ndarray of shape (n_taus,)
+
+    Returns
+    -------
+    tau : float
+        Of equally good ones, that nearest to 1.
+    measures : list of float
+        The measure of the aim for each strength.
+    """
+    measures = [aim.measure(adjusted(logits, log_prior, tau), target) for tau in grid]
+    best = np.flatnonzero(np.array(measures) <= min(measures) + 1e-12)
+    return float(grid[best[np.abs(grid[best] - 1).argmin()]]), measures
+
+
+def gain_and_error(aim, better, reference, target, seed):
+    """Return by how much logits are better than others, and the standard error of that.
+
+    Parameters
+    ----------
+    aim : Aim
+    better, reference : ndarray of shape (m, n_classes)
+        Logits of the same held-out samples.
+    target : ndarray of int of shape (m,)
+    seed : int
+
+    Returns
+    -------
+    gain, error : float
+        The error comes from a paired bootstrap within each class.
+    """
+    gain = aim.measure(reference, target) - aim.measure(better, target)
+    rng = np.random.RandomState(seed)
+    members = [np.flatnonzero(target == k) for k in np.unique(target)]
+    draws = []
+    for _ in range(N_DRAWS):
+        weight = np.zeros(len(target), dtype=np.intp)
+        for rows in members:
+            weight[rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)))
+        draws.append(aim.measure(reference, target, weight) - aim.measure(better, target, weight))
+    return gain, float(np.std(draws, ddof=1))
+
+
+def choose(aim, found, tau, logits, target, log_prior, *, tuned, seed, results, history):
+    """Take the numbers that were found, if they gain more than noise over logit adjustment.
+
+    Parameters
+    ----------
+    aim : Aim
+    found : (multiplier, offset)
+        The numbers of the search over all held-out samples.
+    tau : float
+        The best strength over all held-out samples.
+    logits : (ndarray, ndarray)
+        Logits of held-out samples by numbers of a search, and by a tuned strength of the logit
+        adjustment, where neither has seen these samples.
+    target : ndarray of int of shape (m,)
+    log_prior : ndarray of shape (n_classes,)
+    tuned : list of float
+        The measures of the grid over all held-out samples, for the results.
+    seed : int
+    results : dict
+        Further results.
+    history : list of dict
+
+    Returns
+    -------
+    Choice
+    """
+    searched, reference = logits
+    gain, error = gain_and_error(aim, searched, reference, target, seed)
+    chosen = "autobalance" if gain > N_ERRORS * error else "logit_adjustment"
+    results = {
+        "autobalance": aim.measure(searched, target),
+        "logit_adjustment": aim.measure(reference, target),
+        "gain": gain,
+        "standard_error": error,
+        "tau_measures": tuned,
+        **results,
+    }
+    multiplier, offset = found
+    if chosen == "logit_adjustment":
+        multiplier, offset = np.ones_like(log_prior), tau * log_prior
+    return Choice(chosen, multiplier, offset, tau, results, history)
+
+
+def choose_numbers(folds, aim, *, attributes, counts, grid, seed, n_groups=None):
+    """Search the numbers of the classes over heads, and compare them with logit adjustment.
+
+    Parameters
+    ----------
+    folds : list of Fold
+        The embeddings of each network.
+    aim : Aim
+    attributes
+        As in `class_numbers`.
+    counts : ndarray of shape (n_classes,)
+        The number, or the weight, of all training samples of each class.
+    grid : ndarray of shape (n_taus,)
+        Strengths of the logit adjustment.
+    seed : int
+        That of the bootstrap, and of the parts of held-out samples.
+    n_groups : int, default=None
+        As in `class_numbers`.
+
+    Returns
+    -------
+    choice : Choice
+    penalty : float
+        The penalty of the heads.
+    """
+    begin = time.perf_counter()
+    n_classes = len(counts)
+    log_prior = np.log(counts / counts.sum())
+    target = np.concatenate([fold.target for fold in folds])
+    penalty, logits, temperature, of_network = _plain_heads(folds, aim, log_prior)
+    tau, tuned = tune_tau(aim, logits, target, log_prior, grid)
+    difficulty = difficulty_of_classes(
+        logits / temperature, target, n_classes, prior=np.full(n_classes, 1 / n_classes)
+    )
+    results = {
+        "tau_grid": grid.tolist(),
+        "tau_of_network": tune_tau(aim, of_network, target, log_prior, grid)[0],
+        "penalty": penalty,
+        "difficulty": difficulty.tolist(),
+    }
+    numbers = class_numbers(attributes, counts, difficulty, n_groups=n_groups)
+    held = np.bincount(target, minlength=n_classes)
+    parts = _parts(folds, seed) if held.min() >= LEAST_HELD else []
+    if len(parts) < 2 or numbers.n_parameters == 0:
+        results |= {"logit_adjustment": min(tuned), "tau_measures": tuned}
+        results["seconds"] = time.perf_counter() - begin
+        neutral = np.ones(n_classes)
+        return (
+            Choice("logit_adjustment", neutral, tau * log_prior, tau, results, []),
+            penalty,
+        )
+
+    def search_over(mask):
+        """Search over some of the held-out samples, and tune the strength on the same."""
+        strength, _ = tune_tau(aim, logits[mask], target[mask], log_prior, grid)
+        some = _chosen(folds, mask)
+        search = HeadSearch(some, numbers, aim, penalty=penalty, temperature=temperature)
+        found = search.minimize(numbers.nearest(strength))
+        return search, found, strength
+
+    masks = [np.ones(len(target), dtype=bool), *(~part for part in parts)]
+    # Each search runs in a thread of its own, as it would alone.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(MOST_THREADS) as threads:
+        (search, parameters, _), *others = threads.map(search_over, masks)
+        history = [{"evaluation": i, "aim": value} for i, value in enumerate(search.history)]
+        searched, reference = np.empty_like(logits), np.empty_like(logits)
+        for judged, (_, found, strength) in zip(parts, others, strict=True):
+            of_judged = HeadSearch(_chosen(folds, judged), numbers, aim, penalty=penalty)
+            searched[judged] = of_judged.logits(*numbers.values(found))
+            reference[judged] = adjusted(logits[judged], log_prior, strength)
+    results["parameters"] = dict(zip(numbers.parameter_names, parameters.tolist(), strict=True))
+    found = numbers.values(parameters)
+    choice = choose(
+        aim,
+        found,
+        tau,
+        (searched, reference),
+        target,
+        log_prior,
+        tuned=tuned,
+        seed=seed,
+        results=results,
+        history=history,
+    )
+    choice.results["seconds"] = time.perf_counter() - begin
+    return choice, penalty
+
+
+def _plain_heads(folds, aim, log_prior):
+    """Return the best penalty of plain heads, their logits, and the temperature of these.
+
+    The last result are the logits of the last layers of the networks.
+    """
+    target = np.concatenate([fold.target for fold in folds])
+    best: Any = (np.inf, None)
+    of_network: Any = None
+    search = HeadSearch(folds, None, aim, penalty=PENALTIES[0])
+    for penalty in PENALTIES:
+        search.penalty = penalty
+        logits = search.logits(np.ones_like(log_prior), log_prior)
+        of_network = logits if of_network is None else of_network
+        temperature = calibrated_temperature(logits, target)
+        value = aim.smooth(logits / temperature, target)
+        if value < best[0]:
+            best = value, (penalty, logits, temperature)
+    return *best[1], of_network
+
+
+def _parts(folds, seed):
+    """Return parts of all held-out samples, as masks: those of each network, or thirds of one's."""
+    sizes = [len(fold.target) for fold in folds]
+    owner = np.repeat(np.arange(len(folds)), sizes)
+    if len(folds) == 1:
+        owner = folds[0].thirds(seed)
+    return [owner == part for part in np.unique(owner)]
+
+
+def _chosen(folds, mask):
+    """Return folds with some of their held-out samples; without the folds that have none."""
+    ends = np.cumsum([len(fold.target) for fold in folds])
+    masks = np.split(mask, ends[:-1])
+    return [fold.held(own) for fold, own in zip(folds, masks, strict=True) if own.any()]
