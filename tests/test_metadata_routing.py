@@ -25,6 +25,7 @@ from skimb.datasets import load_imbalanced_digits
 from skimb.ensemble import ReBaggRegressor
 from skimb.metrics import imbalance_scoring, regression_scoring
 from skimb.model_selection import (
+    AutoBalanceClassifier,
     BinnedStratifiedKFold,
     ConformalClassifier,
     ConformalRegressor,
@@ -204,8 +205,12 @@ def test_weights_that_a_resampler_in_a_pipeline_left_behind_are_refused_with_the
 HOLDERS = {
     "embedder": CNNEmbedder,
     "decoupled": lambda one: DecoupledClassifier(one, max_epochs=1, random_state=0),
+    "autobalance": lambda one: AutoBalanceClassifier(one, cv=2, random_state=0),
     "offsets": lambda one: TunedOffsetsClassifierCV(one, random_state=0),
 }
+
+#: Those whose `fit` takes metadata under other names too.
+WITH_OTHER_NAMES = [name for name in HOLDERS if name != "autobalance"]
 
 
 @pytest.mark.slow
@@ -225,7 +230,7 @@ def test_a_network_in_an_estimator_gets_what_it_requests(data, name, wanted):
         # Nobody else uses groups there, and scikit-learn refuses what nobody uses.
         given = {key: value for key, value in given.items() if wanted[key]}
     holder.fit(X, y, **given)
-    assert len(SEEN["fit"]) == (3 if name == "offsets" else 1)
+    assert len(SEEN["fit"]) == (3 if name in ("autobalance", "offsets") else 1)
     for n_rows, part, own in SEEN["fit"]:
         assert (part is not None) == wanted["sample_weight"]
         assert (own is not None) == wanted["groups"]
@@ -247,7 +252,7 @@ def test_metadata_that_a_network_neither_requests_nor_refuses_are_an_error(data,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", HOLDERS)
+@pytest.mark.parametrize("name", WITH_OTHER_NAMES)
 def test_other_names_go_through_a_pipeline_into_the_network(data, name):
     X, y, weight, _ = data
     steps = make_pipeline(HOLDERS[name](network(sample_weight="of_images")))
@@ -258,7 +263,7 @@ def test_other_names_go_through_a_pipeline_into_the_network(data, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", HOLDERS)
+@pytest.mark.parametrize("name", WITH_OTHER_NAMES)
 def test_without_routing_an_estimator_hands_weights_on_and_refuses_other_names(data, name):
     X, y, weight, groups = data
     holder = HOLDERS[name](network())
@@ -287,7 +292,14 @@ def test_a_network_whose_decisions_count_costs_gets_what_it_requests(data, wante
 
 
 @pytest.mark.parametrize(
-    "holder", [CNNEmbedder(), DecoupledClassifier(), TunedOffsetsClassifierCV(), ReBaggRegressor()]
+    "holder",
+    [
+        AutoBalanceClassifier(),
+        CNNEmbedder(),
+        DecoupledClassifier(),
+        TunedOffsetsClassifierCV(),
+        ReBaggRegressor(),
+    ],
 )
 def test_an_estimator_that_nobody_gave_requests_what_it_takes(holder):
     assert holder.get_metadata_routing().consumes("fit", ["sample_weight"]) == {"sample_weight"}

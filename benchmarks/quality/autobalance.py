@@ -74,9 +74,8 @@ def data_sets(arguments):
     for seed in range(arguments.seeds):
         counts = (300, 300, 30) if quick else (1500, 1500, 60)
         test = planted((300,) * 3 if quick else (3000,) * 3, 1000 + seed)
-        network = CNNClassifier(
-            "linear", max_epochs=3 if quick else 40, random_state=seed, **common
-        )
+        epochs = 5 if quick else 40
+        network = CNNClassifier("linear", lr=0.05, max_epochs=epochs, random_state=seed, **common)
         yield "planted", seed, planted(counts, seed), test, network
         if arguments.folder is None:
             continue

@@ -124,9 +124,11 @@ class AutoBalanceClassifier(ClassifierWrapper):
     -----
     With three folds, the networks of the folds take twice the steps of the final one, so that a fit
     takes three times as long as that of the network alone. ``cv=0.2`` takes 1.8 times as long.
-    ``search="end_to_end"`` trains three networks. Each held-out sample counts once, whatever its
-    weight. With fewer than five held-out samples of a class, only the strength of the logit
-    adjustment is tuned, and a warning says so.
+    ``search="end_to_end"`` trains three networks, two of them on the samples that are not held out;
+    the gradients of the search take one half to nine tenths of the time of one of them. One half of
+    the held-out samples moves the numbers, the other half judges them. Each held-out sample counts
+    once, whatever its weight. With fewer than five held-out samples of a class, only the strength
+    of the logit adjustment is tuned, and a warning says so.
 
     References
     ----------
@@ -288,7 +290,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
 
     def _read(self, inner, X, y, sample_weight, groups):
         """Return the samples of positive weight, and what the networks get in addition."""
-        X = view_of(unpacked(X), channels=inner.channels)
+        (X,) = indexable(view_of(unpacked(X), channels=inner.channels))
         options = {
             name: getattr(inner, name)
             for name in ("image_shape", "channels", "image_column", "value_range")
@@ -299,7 +301,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
         X = checked_once(X, images)
         samples = Samples(X, y, numbers, images)
         metadata = self._metadata(samples, sample_weight, groups)
-        X, y, *values = indexable(X, y, *metadata.values())
+        X, y, *values = indexable(samples.X, y, *metadata.values())
         metadata = dict(zip(metadata, values, strict=True))
         weight = metadata.get("sample_weight")
         if weight is not None and np.any(weight == 0):

@@ -11,7 +11,7 @@ from skimb.model_selection._auto_balance_choice import (
 )
 from skimb.model_selection._class_numbers import class_numbers, difficulty_of_classes
 from skimb.model_selection._end_to_end_search import NEVER, search_end_to_end
-from skimb.model_selection._head_search import calibrated_temperature
+from skimb.model_selection._head_search import SHARPNESS, calibrated_temperature
 
 __all__ = ["Trainings", "choose_end_to_end", "halves"]
 
@@ -111,9 +111,9 @@ def choose_end_to_end(trainings, aim, *, labels, attributes, counts, grid, seed,
     -------
     Choice
     """
-    n_classes, log_prior = len(counts), np.log(counts / counts.sum())
-    samples, splits = trainings.samples, trainings.splits
+    samples, splits, n_classes = trainings.samples, trainings.splits, len(counts)
     fixed = class_numbers(CONSTANT, counts)
+    log_prior = fixed.log_prior
     plain = trainings.run("train for logit adjustment", fixed, aim, every=NEVER)
     target = np.searchsorted(labels, np.concatenate([samples.y[held] for _, held in splits]))
     logits = np.concatenate([result.logits for result in plain]).astype(np.float64)
@@ -136,7 +136,7 @@ def choose_end_to_end(trainings, aim, *, labels, attributes, counts, grid, seed,
         numbers,
         aim,
         searched=[held[own] for (_, held), own in zip(splits, first, strict=True)],
-        temperature=temperature,
+        temperature=SHARPNESS * temperature,
     )
     parameters = np.mean([result.parameters for result in found], axis=0)
     results["parameters"] = dict(zip(numbers.parameter_names, parameters.tolist(), strict=True))

@@ -103,7 +103,7 @@ def search_end_to_end(
     judged : ndarray of int, default=None
         The samples for which the outputs of the network are returned; None: the held-out part.
     temperature : float, default=1.0
-        The number by which logits are divided before the smooth aim reads them.
+        The number by which logits are divided before the smooth form of the decisions reads them.
     parameters : ndarray of shape (n_parameters,), default=None
         Where the search starts; None: ``numbers.start()``.
     start : float, default=0.4

@@ -301,7 +301,7 @@ class OuterSteps(Callback):
         math = sdpa_kernel(SDPBackend.MATH)
         with torch.enable_grad(), fixed_norms(module, images), math:
             logits = module(held_images) / self.temperature
-            aim = self.aim.surrogate(logits, held_target)
+            aim = self.aim.decisions(logits, held_target)
             found = hypergradient(
                 WeightedLoss(loss)(module(images), labels),
                 aim,

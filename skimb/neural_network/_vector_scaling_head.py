@@ -15,10 +15,14 @@ Equal shifts of all a change nothing: among the biases of the least loss, the on
 from typing import Any
 
 import numpy as np
+import torch
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
+from torch.nn import functional as F
+
+from skimb._engine import by_blocks
 
 __all__ = ["HeadProblem", "VectorScalingHead", "conjugate_gradients"]
 
@@ -398,4 +402,7 @@ class VectorScalingHead(ClassifierMixin, BaseEstimator):
         return self.classes_[self._logits(X).argmax(axis=1)]
 
     def _logits(self, X):
-        return np.asarray(X, dtype=np.float64) @ self.coef_.T + self.intercept_
+        # In blocks, so that the logits of a sample do not depend on the others.
+        weight, bias = torch.from_numpy(self.coef_), torch.from_numpy(self.intercept_)
+        rows = np.ascontiguousarray(X, dtype=np.float64)
+        return by_blocks(lambda block: F.linear(block, weight, bias), rows)

@@ -111,7 +111,9 @@ def test_what_is_no_aim_is_refused():
     with pytest.raises(ValueError, match="must have shape"):
         build_aim(np.zeros((2, 2)), CLASSES)
     frame = pd.DataFrame(COSTS, CLASSES, CLASSES)[[2, 0, 1]]
-    np.testing.assert_array_equal(build_aim(frame, CLASSES).cost_matrix, COSTS)
+    logits, target = some_logits()
+    of_array, of_frame = (build_aim(costs, CLASSES) for costs in (COSTS, frame))
+    assert of_frame.measure(logits, target) == of_array.measure(logits, target)
     aim = build_aim(lambda logits, target: logits, CLASSES)
     with pytest.raises(ValueError, match="without dimensions"):
         aim.surrogate(torch.zeros(2, 3), torch.zeros(2, dtype=torch.int64))

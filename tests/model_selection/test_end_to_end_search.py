@@ -58,7 +58,7 @@ def searched(estimator, X, y, *, aim="worst", attributes="free", seed=0, **optio
 def worst_aim(result, y):
     held = halves(y)[1]
     target = torch.as_tensor(np.searchsorted(CLASSES, y[held]))
-    return build_aim("worst", CLASSES).surrogate(torch.as_tensor(result.logits), target).item()
+    return build_aim("worst", CLASSES).decisions(torch.as_tensor(result.logits), target).item()
 
 
 def recall_of_hard(result, y):

@@ -120,7 +120,7 @@ def test_the_head_minimises_the_vector_scaling_loss():
         )
         value = weight @ loss + 0.05 / 2 * unit * (coef**2).sum() + gauge(intercept) ** 2
         value.backward()
-        return float(value.detach()), flat.grad.numpy()
+        return float(value.detach()), np.asarray(flat.grad)
 
     found = minimize(
         objective, np.zeros(6 * N_CLASSES), jac=True, options={"gtol": 1e-8, "maxiter": 2000}
