@@ -4,7 +4,12 @@ import numpy as np
 
 from skimb._messages import shown
 
-__all__ = ["LEAST_LOG_PROBABILITY", "class_positions", "log_probabilities"]
+__all__ = [
+    "LEAST_LOG_PROBABILITY",
+    "class_positions",
+    "least_log_probability",
+    "log_probabilities",
+]
 
 #: The logarithm of the smallest number that float64 holds in full: it stands for a probability of
 #: zero, as trees and neighbours give it.
@@ -60,6 +65,32 @@ def log_probabilities(classifier, X, classes=None):
     filled = np.full((len(found), len(classes)), LEAST_LOG_PROBABILITY)
     filled[:, class_positions(classifier.classes_, classes)] = found
     return filled
+
+
+def least_log_probability(log_proba):
+    """Return the logarithm of half of the smallest positive probability.
+
+    It says how small a probability of zero is. A forest of ten trees gives zero where it means less
+    than a tenth; the logarithm of zero would outweigh all other samples in a likelihood.
+
+    Parameters
+    ----------
+    log_proba : ndarray of shape (n, n_classes)
+        Those of `log_probabilities`.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb._class_probabilities import LEAST_LOG_PROBABILITY, least_log_probability
+    >>> log_proba = np.array([[np.log(0.9), np.log(0.1)], [0.0, LEAST_LOG_PROBABILITY]])
+    >>> np.exp(least_log_probability(log_proba)).round(3)
+    np.float64(0.05)
+    """
+    return float(log_proba[log_proba > LEAST_LOG_PROBABILITY].min() - np.log(2))
 
 
 def class_positions(y, classes, *, name="y"):

@@ -24,8 +24,9 @@ class DecisionRule:
     r"""What a wrapper does with the log-probabilities of the classifier that it wraps.
 
     The temperature and the offsets come first: :math:`\log p'_k = \log p_k / T + o_k`, up to a
-    constant per sample. Then the class is chosen: by the costs where they are given, otherwise by
-    the threshold where it is given, otherwise the most probable class.
+    constant per sample, with small probabilities raised to a least one where it is given. Then the
+    class is chosen: by the costs where they are given, otherwise by the threshold where it is
+    given, otherwise the most probable class.
 
     Parameters
     ----------
@@ -49,6 +50,10 @@ class DecisionRule:
     temperature : float, default=1.0
         The positive number by which the log-probabilities are divided, before the offsets are
         added.
+    least_log_probability : float, default=None
+        Smaller log-probabilities are raised to this number before they are divided. It says how
+        small a probability of zero is, as trees and neighbours give it. None: they stay as they
+        are.
 
     Raises
     ------
@@ -75,10 +80,17 @@ class DecisionRule:
     score: Literal["probability", "log_odds"] = "probability"
     cost_matrix: Any = None
     temperature: float = 1.0
+    least_log_probability: float | None = None
 
     def __post_init__(self):
         if not (np.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(f"`temperature` must be a positive number. Got {self.temperature!r}.")
+        least = self.least_log_probability
+        if least is not None and not (np.isfinite(least) and least <= 0):
+            raise ValueError(
+                "`least_log_probability` must be a finite number of at most 0, or None. "
+                f"Got {least!r}."
+            )
         for name, ndim in (("log_offsets", 1), ("cost_matrix", 2)):
             value = getattr(self, name)
             if value is None:
@@ -102,8 +114,12 @@ class DecisionRule:
 
     @property
     def shifts(self):
-        """Whether there is a temperature or an offset."""
-        return self.log_offsets is not None or self.temperature != 1
+        """Whether there is a temperature, an offset or a least log-probability."""
+        return (
+            self.log_offsets is not None
+            or self.temperature != 1
+            or self.least_log_probability is not None
+        )
 
     def check(self, n_classes):
         """Refuse a rule for another number of classes.
@@ -198,6 +214,8 @@ class DecisionRule:
         if not self.shifts:
             return log_proba
         offsets = 0.0 if self.log_offsets is None else self.log_offsets
+        if self.least_log_probability is not None:
+            log_proba = np.maximum(log_proba, self.least_log_probability)
         # A division by one would change nothing but the speed.
         scaled = log_proba if self.temperature == 1 else log_proba / self.temperature
         return log_softmax(scaled + offsets, axis=1)

@@ -17,12 +17,14 @@ from skimb import ensemble, model_selection, neural_network
 from skimb.ensemble import ImageMetaEstimator, ReBaggRegressor
 from skimb.model_selection import (
     AutoBalanceClassifier,
+    BiasCorrectedCalibrator,
     ConformalClassifier,
     ConformalRegressor,
     GuaranteedPrecisionClassifier,
     GuaranteedRecallClassifier,
     LossSearchCV,
     MinimumCostClassifier,
+    PriorCorrectedClassifier,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
@@ -336,6 +338,7 @@ OURS = [NETWORK, REGRESSOR, CNNEmbedder(NETWORK), DECOUPLED]
 
 #: Those that fit several networks, or networks that the first list has.
 WRAPPERS = [
+    BiasCorrectedCalibrator(NETWORK, cv=2, random_state=0),
     ConformalClassifier(NETWORK, confidence_level=0.5, random_state=0),
     ConformalRegressor(REGRESSOR, confidence_level=0.5, random_state=0),
     GuaranteedPrecisionClassifier(
@@ -348,6 +351,7 @@ WRAPPERS = [
     TunedOffsetsClassifierCV(NETWORK),
     LossSearchCV(DECOUPLED, {"loss": ["cross_entropy", "focal"]}, cv=2),
     MinimumCostClassifier(NETWORK, cost_matrix=None, target_prior="train"),
+    PriorCorrectedClassifier(NETWORK, target_prior="uniform", cv=2, random_state=0),
     ReBaggRegressor(REGRESSOR, n_estimators=2),
 ]
 
@@ -359,11 +363,16 @@ OF_GUARANTEES = {
     "check_zero_weight": "Weights are for the training; the calibration counts such samples."
 }
 OF_HELD_OUT = {"check_zero_weight": "Samples of weight zero are held out too."}
+OF_CALIBRATION = {
+    "check_zero_weight": "Samples of weight zero stand in the folds, and move other samples."
+}
 KNOWN = {
+    "BiasCorrectedCalibrator": OF_CALIBRATION,
     "ConformalClassifier": OF_HELD_OUT,
     "ConformalRegressor": OF_HELD_OUT,
     "GuaranteedPrecisionClassifier": OF_GUARANTEES,
     "GuaranteedRecallClassifier": OF_GUARANTEES,
+    "PriorCorrectedClassifier": OF_CALIBRATION,
     "ReBaggRegressor": OF_BAGS,
     "ImageMetaEstimator": OF_BAGS,
     "TunedOffsetsClassifierCV": OF_OFFSETS,

@@ -12,12 +12,14 @@ from skimb.inspection._gallery import (
     predictions_with_confidence,
 )
 from skimb.inspection._history import TrainingHistoryDisplay
+from skimb.inspection._reliability import ReliabilityDisplay
 from skimb.inspection._target import TargetDensityDisplay
 
 __all__ = [
     "ClassDistributionDisplay",
     "DecisionCurveDisplay",
     "ImageGalleryDisplay",
+    "ReliabilityDisplay",
     "TargetDensityDisplay",
     "TrainingHistoryDisplay",
     "confident_mistakes",

@@ -7,15 +7,20 @@ import importlib
 from typing import TYPE_CHECKING
 
 from skimb._decision_rule import DecisionRule
+from skimb.model_selection._calibration import BiasCorrectedCalibrator
 from skimb.model_selection._conformal_classifier import ConformalClassifier
 from skimb.model_selection._conformal_regressor import ConformalRegressor
 from skimb.model_selection._guaranteed_precision import GuaranteedPrecisionClassifier
 from skimb.model_selection._guaranteed_recall import GuaranteedRecallClassifier
 from skimb.model_selection._minimum_cost import MinimumCostClassifier
+from skimb.model_selection._prior_corrected import PriorCorrectedClassifier
+from skimb.model_selection._prior_estimation import estimate_prior
+from skimb.model_selection._prior_monitor import PriorMonitor
 from skimb.model_selection._splitters import BinnedStratifiedKFold
 
 __all__ = [
     "AutoBalanceClassifier",
+    "BiasCorrectedCalibrator",
     "BinnedStratifiedKFold",
     "ConformalClassifier",
     "ConformalRegressor",
@@ -24,7 +29,10 @@ __all__ = [
     "GuaranteedRecallClassifier",
     "LossSearchCV",
     "MinimumCostClassifier",
+    "PriorCorrectedClassifier",
+    "PriorMonitor",
     "TunedOffsetsClassifierCV",
+    "estimate_prior",
 ]
 
 #: Classes that need torch, and the modules that they are in.

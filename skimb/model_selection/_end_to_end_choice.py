@@ -111,9 +111,9 @@ def choose_end_to_end(trainings, aim, *, labels, attributes, counts, grid, seed,
     -------
     Choice
     """
-    n_classes, log_prior = len(counts), np.log(counts / counts.sum())
-    samples, splits = trainings.samples, trainings.splits
+    samples, splits, n_classes = trainings.samples, trainings.splits, len(counts)
     fixed = class_numbers(CONSTANT, counts)
+    log_prior = fixed.log_prior
     plain = trainings.run("train for logit adjustment", fixed, aim, every=NEVER)
     target = np.searchsorted(labels, np.concatenate([samples.y[held] for _, held in splits]))
     logits = np.concatenate([result.logits for result in plain]).astype(np.float64)

@@ -11,6 +11,7 @@ from sklearn.metrics import confusion_matrix
 from sklearn.metrics import precision_recall_fscore_support as precision_recall_f1
 from sklearn.utils.multiclass import check_classification_targets
 
+from skimb._bias_correction import fit_correction
 from skimb._class_prior import (
     effective_prior,
     resolve_target_prior,
@@ -57,6 +58,9 @@ class Posterior:
     temperature, decision_temperature : float, default=1.0
         The numbers by which logits are divided: `temperature` where a prior is asked for,
         `decision_temperature` where none is.
+    bias, decision_bias : ndarray of shape (n_classes,) or None, default=None
+        Numbers that are added to the logits after the temperature, in the same two cases. None:
+        zeros.
     """
 
     def __init__(
@@ -68,10 +72,14 @@ class Posterior:
         *,
         temperature=1.0,
         decision_temperature=1.0,
+        bias: Any = None,
+        decision_bias: Any = None,
     ):
         self.classes, self.class_count = classes, class_count
         self.loss, self.effective_prior = loss, effective_prior
         self.temperature, self.decision_temperature = temperature, decision_temperature
+        self.bias: Any = bias
+        self.decision_bias: Any = decision_bias
 
     @property
     def train_prior(self):
@@ -112,6 +120,20 @@ class Posterior:
             target_prior, classes=self.classes, train_prior=self.train_prior
         )
 
+    def prior_of(self, prior):
+        """Return the class prior for which the probabilities hold, or None where it is not known.
+
+        Parameters
+        ----------
+        prior : ndarray of shape (n_classes,) or None
+            As `resolve_prior` returns it.
+        """
+        if prior is not None:
+            return prior
+        loss = self.loss
+        adjusts = getattr(loss, "adjusts_prior", False) or getattr(loss, "weight", None) is not None
+        return None if adjusts or _moves_decision(loss) else self.effective_prior
+
     def log(self, logits, prior):
         """Return log-probabilities.
 
@@ -126,14 +148,24 @@ class Posterior:
         -------
         ndarray of shape (n, n_classes), float64
         """
+        logits = self._mapped(logits, prior)
+        if prior is None:
+            logits = logits / self.decision_temperature
+            if self.decision_bias is not None:
+                logits = logits + self.decision_bias
+            return log_softmax(logits, axis=1)
+        logits = logits / self.temperature
+        if self.bias is not None:
+            logits = logits + self.bias
+        return shift_log_posterior(logits, source=self.effective_prior, target=prior)
+
+    def _mapped(self, logits, prior):
+        """Return the logits whose softmax is the posterior, or the decision without a prior."""
         logits = logits.astype(np.float64)
         if isinstance(self.loss, Loss):
             mapped = "decision_logits" if prior is None else "effective_logits"
             logits = by_blocks(getattr(self.loss, mapped), logits)
-        if prior is None:
-            return log_softmax(logits / self.decision_temperature, axis=1)
-        logits = logits / self.temperature
-        return shift_log_posterior(logits, source=self.effective_prior, target=prior)
+        return logits
 
     def fit_temperatures(self, logits, part):
         """Set the temperatures that make the labels of a held-out part most probable.
@@ -155,10 +187,7 @@ class Posterior:
         soft[np.arange(n_samples), part.target] = (n_samples + 1) / (n_samples + n_classes)
 
         def best(name, prior, counted):
-            # The classes are weighted by the prior that is asked for, not by their held-out
-            # numbers.
-            held = np.bincount(part.target, weights=part.weight, minlength=n_classes)
-            weight = part.weight * (counted / np.maximum(held, np.finfo(float).tiny))[part.target]
+            weight = _counted_weight(part, counted)
 
             def surprise(log_temperature):
                 setattr(self, name, np.exp(log_temperature))
@@ -171,11 +200,46 @@ class Posterior:
         self.decision_temperature = self.temperature
         if not _moves_decision(self.loss):
             return
-        counted = self.effective_prior
+        self.decision_temperature = best("decision_temperature", None, self._decision_prior())
+
+    def fit_biases(self, logits, part):
+        """Set the temperatures, and a bias per class, in the same way; see `fit_correction`.
+
+        The logits are moved to the prior that is asked for, and the classes are weighted by it. So
+        a bias is what is left of a wrong prior: it is zero where `effective_prior` is right. The
+        same biases hold for every other prior.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (n, n_classes)
+            The outputs of the network.
+        part : Part
+            The held-out samples, with their original weights.
+        """
+        prior = self.train_prior
+        found = fit_correction(
+            self._mapped(logits, prior),
+            part.target,
+            weight=_counted_weight(part, prior),
+            offsets=np.log(prior) - np.log(self.effective_prior),
+        )
+        self.temperature = self.decision_temperature = found.temperature
+        self.bias = self.decision_bias = found.biases
+        if not _moves_decision(self.loss):
+            return
+        found = fit_correction(
+            self._mapped(logits, None),
+            part.target,
+            weight=_counted_weight(part, self._decision_prior()),
+        )
+        self.decision_temperature, self.decision_bias = found.temperature, found.biases
+
+    def _decision_prior(self):
+        """Return the class prior for which the decision logits of the loss are meant."""
         if getattr(self.loss, "adjusts_prior", False):
             # Such a loss balances the classes.
-            counted = np.full(n_classes, 1 / n_classes)
-        self.decision_temperature = best("decision_temperature", None, counted)
+            return np.full(len(self.classes), 1 / len(self.classes))
+        return self.effective_prior
 
 
 class ClassTarget(Target):
@@ -499,11 +563,16 @@ class ClassTarget(Target):
         self.at(training, epoch)
         if self.parameters["calibration"] is not None and training.held is not None:
             held = training.held
-            self.posterior.fit_temperatures(net.logits(dataset_of(held.images)), held)
+            logits = net.logits(dataset_of(held.images))
+            if self.parameters["calibration"] == "bias_corrected":
+                self.posterior.fit_biases(logits, held)
+            else:
+                self.posterior.fit_temperatures(logits, held)
 
     def fitted(self):
         """Return the public attributes of the classifier."""
         posterior = self.posterior
+        zeros = np.zeros(len(self.classes))
         return {
             "classes_": self.classes,
             "class_count_": self.class_count,
@@ -512,6 +581,10 @@ class ClassTarget(Target):
             "loss_": posterior.loss,
             "temperature_": posterior.temperature,
             "decision_temperature_": posterior.decision_temperature,
+            "calibration_bias_": zeros if posterior.bias is None else posterior.bias,
+            "decision_calibration_bias_": (
+                zeros.copy() if posterior.decision_bias is None else posterior.decision_bias.copy()
+            ),
         }
 
     # ---------------------------------------------------------------------- predictions
@@ -531,6 +604,12 @@ class ClassTarget(Target):
     def predict(self, interpreted):
         """Return the most probable labels."""
         return self.classes[interpreted.argmax(axis=1)]
+
+
+def _counted_weight(part, prior):
+    """Weigh held-out samples so that classes count by a prior, not by their held-out numbers."""
+    held = np.bincount(part.target, weights=part.weight, minlength=len(prior))
+    return part.weight * (prior / np.maximum(held, np.finfo(float).tiny))[part.target]
 
 
 def _moves_decision(loss):

@@ -102,10 +102,15 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         augmentations that mix samples and with the asymmetric loss (set `calibration` with these),
         and with progressive batch sampling, where the class fractions of the epoch whose weights
         are kept are used.
-    calibration : {"temperature"} or None, default=None
+    calibration : {"temperature", "bias_corrected"} or None, default=None
         ``"temperature"``: hold out a validation part, and divide the logits by the number that
         makes its labels most probable [3]_. The predicted class does not change where
-        `target_prior` is None.
+        `target_prior` is None. ``"bias_corrected"``: also add a number per class to the logits
+        [6]_, which may change the predicted class. Class weights and samplers are already known
+        to `target_prior`, for which the held-out classes are weighted; so a bias corrects what is
+        left of a wrong class prior, such as a minority class that was learned by heart because it
+        was drawn often. Biases of classes with few held-out samples are shrunk towards zero, and
+        that of a class without any is zero. They hold for every `target_prior`.
     optimizer : {"adamw", "adam", "sgd"} or callable, default="adamw"
         A name, or a callable ``optimizer(params, lr=..., weight_decay=...)`` that returns a torch
         optimiser. Weight decay is not applied to biases and to the parameters of normalisation
@@ -251,6 +256,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     effective_prior_ : ndarray of shape (n_classes,)
         The class prior of the batches, weights included, in the epoch whose network weights are
         kept.
+    predicted_prior_ : ndarray of shape (n_classes,), or None
+        The class prior that `predict_proba` speaks for, where it is known.
     n_features_in_ : int
         Number of values in an image, C * H * W; of columns, with `image_column`.
     feature_names_in_ : ndarray of str
@@ -284,6 +291,11 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     decision_temperature_ : float
         The number by which logits are divided where `target_prior` is None. It differs from
         `temperature_` only if the decision logits of the loss are not those of its posterior.
+    calibration_bias_ : ndarray of shape (n_classes,)
+        The numbers that are added to the logits, after the division, where `target_prior` is set:
+        their mean is zero, and all are zero without ``calibration="bias_corrected"``.
+    decision_calibration_bias_ : ndarray of shape (n_classes,)
+        The same where `target_prior` is None.
 
     Notes
     -----
@@ -311,6 +323,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     .. [4] Bao et al., BEiT: BERT Pre-Training of Image Transformers, ICLR 2022, arXiv:2106.08254.
     .. [5] Howard and Ruder, Universal Language Model Fine-tuning for Text Classification, ACL 2018,
        arXiv:1801.06146.
+    .. [6] Alexandari et al., Maximum Likelihood with Bias-Corrected Calibration is Hard-To-Beat at
+       Label Shift Adaptation, ICML 2020, arXiv:1901.06852.
 
     Examples
     --------
@@ -339,7 +353,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
             None,
         ],
         "target_prior": [StrOptions({"train", "uniform"}), dict, None],
-        "calibration": [StrOptions({"temperature"}), None],
+        "calibration": [StrOptions({"bias_corrected", "temperature"}), None],
     }
 
     def __init__(
@@ -488,11 +502,21 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
             self.effective_prior_,
             temperature=self.temperature_,
             decision_temperature=self.decision_temperature_,
+            bias=_some(self.calibration_bias_),
+            decision_bias=_some(self.decision_calibration_bias_),
         )
 
     def _prior(self):
         """Return the prior that is asked for, or None; it may have been set after `fit`."""
         return self._posterior().resolve_prior(self.target_prior, self.calibration)
+
+    @property
+    def predicted_prior_(self):
+        """The class prior that the probabilities hold for, of shape (n_classes,).
+
+        None where it is not known: with losses that move the decision, and no `target_prior`.
+        """
+        return self._posterior().prior_of(self._prior())
 
     def predict_log_proba(self, X):
         """Return the logarithms of `predict_proba`, finite also where probabilities round to zero.
@@ -553,3 +577,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         """
         log_proba = self.predict_log_proba(X)
         return self.classes_[log_proba.argmax(axis=1)]
+
+
+def _some(biases):
+    """Return the biases, or None where all are zero."""
+    return biases if biases.any() else None

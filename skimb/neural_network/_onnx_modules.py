@@ -172,12 +172,14 @@ class LogPosterior(nn.Module):
         if isinstance(posterior.loss, Loss):
             self.loss = copy.deepcopy(posterior.loss).to("cpu")
             self.map = "decision_logits" if prior is None else "effective_logits"
-        temperature, shift = posterior.decision_temperature, None
+        temperature, shift = posterior.decision_temperature, posterior.decision_bias
         if prior is not None:
             temperature = posterior.temperature
-            shift = _doubles(np.log(prior) - np.log(posterior.effective_prior))
+            shift = np.log(prior) - np.log(posterior.effective_prior)
+            if posterior.bias is not None:
+                shift = shift + posterior.bias
         self.register_buffer("temperature", _doubles(temperature))
-        self.register_buffer("shift", shift)
+        self.register_buffer("shift", None if shift is None else _doubles(shift))
 
     def forward(self, logits):
         """Return log-probabilities ``(n, n_classes)``, float64."""
@@ -253,6 +255,8 @@ def _shifted(rule, log_proba):
     if not rule.shifts:
         return log_proba
     offsets = 0.0 if rule.log_offsets is None else _doubles(rule.log_offsets)
+    if rule.least_log_probability is not None:
+        log_proba = log_proba.maximum(_doubles(rule.least_log_probability))
     scaled = log_proba if rule.temperature == 1 else log_proba / rule.temperature
     return F.log_softmax(scaled + offsets, dim=1)
 

@@ -121,7 +121,8 @@ def steps_of(fitted, before=None) -> Any:
     if isinstance(fitted, CalibratedClassifierCV):
         raise ValueError(
             "CalibratedClassifierCV cannot be exported. Let the network calibrate itself, "
-            "CNNClassifier(calibration='temperature'), and export that."
+            "CNNClassifier(calibration='temperature'), or put it in a BiasCorrectedCalibrator, and "
+            "export that."
         )
     if isinstance(fitted, TunedThresholdClassifierCV):
         return _decided(fitted, steps_of(fitted.estimator_, before), _tuned_threshold)

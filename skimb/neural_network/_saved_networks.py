@@ -61,9 +61,14 @@ OF_TARGET = {
         "effective_prior_",
         "temperature_",
         "decision_temperature_",
+        "calibration_bias_",
+        "decision_calibration_bias_",
     ),
     ContinuousTarget: ("y_mean_", "y_scale_", "density_"),
 }
+
+#: Entries of the target that a file has only if they are not zero.
+BIASES = frozenset({"bias", "decision_bias"})
 
 
 # ------------------------------------------------------------------------------ write
@@ -142,6 +147,7 @@ def _is_of_torch(optimizer):
 def _target_state(target):
     if isinstance(target, ClassTarget):
         posterior = target.posterior
+        biases = {"bias": posterior.bias, "decision_bias": posterior.decision_bias}
         return {
             "kind": "classes",
             "asked": {name: target.parameters[name] for name in ("target_prior", "calibration")},
@@ -151,6 +157,7 @@ def _target_state(target):
             "effective_prior": posterior.effective_prior,
             "temperature": posterior.temperature,
             "decision_temperature": posterior.decision_temperature,
+            **{name: values for name, values in biases.items() if values is not None},
         }, posterior.loss
     return {
         "kind": "numbers",
@@ -298,8 +305,12 @@ def _target_again(estimator, state, loss):
         },
         ContinuousTarget: {"kind", "mean", "scale", "density_"},
     }[type(target)]
+    if isinstance(target, ClassTarget) and np.ndim(getattr(estimator, "classes_", 0)) == 1:
+        # Files of earlier versions have none.
+        for name in ("calibration_bias_", "decision_calibration_bias_"):
+            vars(estimator).setdefault(name, np.zeros(len(estimator.classes_)))
     lacking = sorted(set(OF_TARGET[type(target)]) - set(vars(estimator)))
-    if lacking or not isinstance(state, dict) or set(state) != wanted:
+    if lacking or not isinstance(state, dict) or set(state) - BIASES != wanted:
         raise ValueError(
             f"The file lacks {lacking or 'parts of the target'} of {type(estimator).__name__}."
         )
@@ -310,7 +321,9 @@ def _target_again(estimator, state, loss):
         return target
     classes, count = state["classes"], state["class_count"]
     own = estimator.class_count_, estimator.effective_prior_, estimator.class_weight_
-    for values in (classes, count, state["class_weight"], state["effective_prior"], *own):
+    biases = [estimator.calibration_bias_, estimator.decision_calibration_bias_]
+    biases.extend(state[name] for name in sorted(BIASES & set(state)))
+    for values in (classes, count, state["class_weight"], state["effective_prior"], *own, *biases):
         if not isinstance(values, np.ndarray) or values.ndim != 1 or len(values) != len(classes):
             raise ValueError("The file holds arrays of the classes that differ in length.")
     if len(classes) < 2 or not np.array_equal(classes, estimator.classes_):
@@ -322,6 +335,8 @@ def _target_again(estimator, state, loss):
         estimator.decision_temperature_,
     )
     check_numbers("the temperatures", temperatures)
+    for values in biases:
+        check_numbers("the biases", tuple(values.tolist()))
     if min(temperatures) <= 0:
         raise ValueError(f"The file holds the temperatures {temperatures}, which must be positive.")
     target.parameters |= state["asked"]
@@ -334,6 +349,8 @@ def _target_again(estimator, state, loss):
         state["effective_prior"],
         temperature=state["temperature"],
         decision_temperature=state["decision_temperature"],
+        bias=state.get("bias"),
+        decision_bias=state.get("decision_bias"),
     )
     return target
 

@@ -179,6 +179,17 @@ def test_equal_images_and_groups_stand_on_one_side(cv):
         assert not set(groups[rows]) & set(np.delete(groups, rows))
 
 
+def test_a_rule_raises_small_probabilities_before_it_divides():
+    log_proba = np.array([[0.0, -708.0], np.log([0.6, 0.4])])
+    rule = DecisionRule(least_log_probability=np.log(0.1), temperature=2.0)
+    expected = log_softmax(np.log([[1.0, 0.1], [0.6, 0.4]]) / 2, axis=1)
+    np.testing.assert_allclose(rule.log_probabilities(log_proba), expected)
+    assert DecisionRule(least_log_probability=-1.0).shifts
+    for bad in (0.5, np.nan, -np.inf):
+        with pytest.raises(ValueError, match="`least_log_probability` must be a finite number"):
+            DecisionRule(least_log_probability=bad)
+
+
 def test_a_rule_divides_by_the_temperature_before_it_adds_the_offsets():
     log_proba = np.log([[0.7, 0.2, 0.1], [0.2, 0.3, 0.5]])
     rule = DecisionRule(log_offsets=[0, 1.0, 2.0], temperature=2.0)

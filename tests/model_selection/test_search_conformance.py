@@ -6,12 +6,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skimb.model_selection import (
     AutoBalanceClassifier,
+    BiasCorrectedCalibrator,
     ConformalClassifier,
     ConformalRegressor,
     GuaranteedPrecisionClassifier,
     GuaranteedRecallClassifier,
     LossSearchCV,
     MinimumCostClassifier,
+    PriorCorrectedClassifier,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
@@ -21,6 +23,9 @@ pytestmark = pytest.mark.conformance
 STOCHASTIC = (
     "A row of weight 2 and the same row twice fall into different mini-batches: training by "
     "stochastic gradients cannot make the two equal."
+)
+HELD_OUT = (
+    "A sample and its copies stand in different folds, one sample of a weight in one of them."
 )
 WEIGHTED_ONCE = (
     "The same sample twice is two calibration samples, and one of weight 2 is one: weights are for "
@@ -36,10 +41,16 @@ OF_GUARANTEES = {
     ),
 }
 EXPECTED_FAILURES = {
+    BiasCorrectedCalibrator: {
+        f"check_sample_weight_equivalence_on_{kind}_data": HELD_OUT for kind in ("dense", "sparse")
+    },
     AutoBalanceClassifier: {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
     GuaranteedPrecisionClassifier: OF_GUARANTEES,
     GuaranteedRecallClassifier: OF_GUARANTEES,
     LossSearchCV: {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
+    PriorCorrectedClassifier: {
+        f"check_sample_weight_equivalence_on_{kind}_data": HELD_OUT for kind in ("dense", "sparse")
+    },
     TunedOffsetsClassifierCV: {
         "check_sample_weight_equivalence_on_dense_data": (
             "It gives the folds as `cv`, which is a number of folds here. " + STOCHASTIC
@@ -53,11 +64,20 @@ SMALL = DecoupledClassifier(
 )
 
 
+def expected_failures(estimator):
+    if getattr(estimator, "calibration", "some") is None:
+        # Nothing is held out.
+        return {}
+    return EXPECTED_FAILURES.get(type(estimator), {})
+
+
 @parametrize_with_checks(
     [
+        BiasCorrectedCalibrator(LogisticRegression(), cv=2, random_state=0),
+        BiasCorrectedCalibrator(LogisticRegression(), method="temperature", cv=0.4),
         AutoBalanceClassifier(CNNClassifier(max_epochs=2, random_state=0), cv=2, random_state=0),
         AutoBalanceClassifier(
-            CNNClassifier(max_epochs=2, random_state=0), search="end_to_end", random_state=0
+            CNNClassifier(max_epochs=2, random_state=0), search="end_to_end", cv=2, random_state=0
         ),
         # A lower level needs fewer samples of each class and range than the checks have.
         ConformalClassifier(LogisticRegression(), confidence_level=0.5, random_state=0),
@@ -67,13 +87,17 @@ SMALL = DecoupledClassifier(
         LossSearchCV(SMALL, {"class_weight": [None, "sqrt"]}, cv=2),
         MinimumCostClassifier(LogisticRegression(), cost_matrix=None),
         MinimumCostClassifier(LogisticRegression(), cost_matrix=None, target_prior="uniform"),
+        PriorCorrectedClassifier(
+            LogisticRegression(), target_prior="uniform", cv=2, random_state=0
+        ),
+        PriorCorrectedClassifier(LogisticRegression(), target_prior="estimate", calibration=None),
         TunedOffsetsClassifierCV(CNNClassifier(max_epochs=2, random_state=0), random_state=0),
         GuaranteedRecallClassifier(LogisticRegression(), random_state=0, **MODEST, recall=0.7),
         GuaranteedPrecisionClassifier(
             LogisticRegression(), random_state=0, **MODEST, precision=0.01, prior=0.5
         ),
     ],
-    expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator), {}),
+    expected_failed_checks=expected_failures,
 )
 def test_scikit_learn(estimator, check):
     check(estimator)

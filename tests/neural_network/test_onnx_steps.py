@@ -31,6 +31,7 @@ from torch import nn
 from skimb.losses import FocalLoss, VectorScalingLoss
 from skimb.model_selection import (
     AutoBalanceClassifier,
+    BiasCorrectedCalibrator,
     ConformalClassifier,
     ConformalRegressor,
     DecisionRule,
@@ -38,6 +39,7 @@ from skimb.model_selection import (
     GuaranteedRecallClassifier,
     LossSearchCV,
     MinimumCostClassifier,
+    PriorCorrectedClassifier,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import (
@@ -133,6 +135,16 @@ def test_temperatures_are_inside(data, prior):
     ).fit(*data)
     assert clf.temperature_ != 1
     assert clf.decision_temperature_ != clf.temperature_
+    assert_predicts(clf, data[0])
+
+
+@pytest.mark.parametrize("prior", [None, "uniform"])
+def test_biases_are_inside(data, prior):
+    clf = network(
+        "linear", calibration="bias_corrected", loss="logit_adjusted", target_prior=prior
+    ).fit(*data)
+    assert clf.calibration_bias_.any()
+    assert clf.decision_calibration_bias_.any()
     assert_predicts(clf, data[0])
 
 
@@ -266,6 +278,23 @@ def test_a_regressor_of_intervals_names_the_one_to_export(data):
     np.testing.assert_allclose(run(reg.estimator_, X), reg.predict(X), rtol=1e-5)
 
 
+def test_a_calibration_is_inside(fitted, data):
+    clf = BiasCorrectedCalibrator(FrozenEstimator(fitted)).fit(*data)
+    assert clf.temperature_ != 1
+    assert np.abs(clf.predict_proba(data[0]) - fitted.predict_proba(data[0])).max() > 0.01
+    assert_predicts(clf, data[0])
+
+
+@pytest.mark.parametrize("calibration", ["bias_corrected", None])
+def test_a_corrected_prior_is_inside(fitted, data, calibration):
+    clf = PriorCorrectedClassifier(
+        FrozenEstimator(fitted), target_prior="estimate", calibration=calibration
+    ).fit(*data)
+    clf.target_prior_ = np.array([0.1, 0.2, 0.7])
+    assert np.abs(clf.predict_proba(data[0]) - fitted.predict_proba(data[0])).max() > 0.01
+    assert_predicts(clf, data[0])
+
+
 @pytest.mark.parametrize("label", ["dog", "cat", "owl"])
 def test_guaranteed_thresholds_are_inside(fitted, data, label):
     X, y = data
@@ -305,6 +334,7 @@ class Wrapper(ClassifierMixin, BaseEstimator):
 
 RULES = {
     "empty": DecisionRule(),
+    "least": DecisionRule(least_log_probability=-1.0, temperature=2.0),
     "prior": DecisionRule(log_offsets=[-1, 0, 2]),
     "decisions": DecisionRule(log_offsets=[-1, 0, 2], changes_probabilities=False),
     "threshold": DecisionRule(threshold=0.2, positive=2),

@@ -153,6 +153,19 @@ def test_validation_calibration_and_history_come_back(path):
     assert same(list(again.net_.history), list(fitted.net_.history))
 
 
+def test_biases_of_a_calibration_come_back(path):
+    settings = {"calibration": "bias_corrected", "validation_fraction": 0.3, "max_epochs": 2}
+    fitted = quick(loss="logit_adjusted", **settings).fit(X, Y)
+    again = check_round_trip(fitted, path)
+    assert fitted.calibration_bias_.any()
+    assert again.calibration_bias_.tolist() == fitted.calibration_bias_.tolist()
+    assert same(again.net_.predict(X), fitted.net_.predict(X))
+    fitted.calibration_bias_ = np.full_like(fitted.calibration_bias_, np.nan)
+    fitted.save(path)
+    with pytest.raises(ValueError, match="the biases="):
+        CNNClassifier.load(path)
+
+
 def test_views_of_test_time_augmentation_come_back(path):
     fitted = quick(augmentation=["flip_crop", "mixup"]).fit(X, Y)
     again = check_round_trip(fitted, path)
@@ -576,3 +589,6 @@ def test_files_of_the_first_version_load_and_predict_the_same(name):
     assert read_metadata(GOLDEN / f"{name}.skimb") == {"made_by": "make_models.py"}
     if name != "regressor":
         assert model.classes_.tolist() == ["cat", "dog", "owl"]
+    if name == "classifier":
+        # They are younger than the file.
+        assert model.calibration_bias_.tolist() == [0, 0, 0]

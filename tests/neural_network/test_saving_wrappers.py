@@ -31,12 +31,14 @@ from torch import nn
 from skimb.ensemble import ReBaggRegressor
 from skimb.model_selection import (
     AutoBalanceClassifier,
+    BiasCorrectedCalibrator,
     ConformalClassifier,
     ConformalRegressor,
     GuaranteedPrecisionClassifier,
     GuaranteedRecallClassifier,
     LossSearchCV,
     MinimumCostClassifier,
+    PriorCorrectedClassifier,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, load, save
@@ -87,6 +89,8 @@ def check_round_trip(fitted, path, data=X):
         FixedThresholdClassifier(quick(), threshold=0.3, response_method="predict_proba"),
         TunedThresholdClassifierCV(quick(), cv=2, random_state=0, store_cv_results=True),
         TunedThresholdClassifierCV(quick(), cv=2, scoring="f1", random_state=0),
+        BiasCorrectedCalibrator(quick(), cv=2, random_state=0),
+        PriorCorrectedClassifier(quick(), target_prior={0: 0.2, 1: 0.8}, cv=2, random_state=0),
         CalibratedClassifierCV(quick(), cv=2),
         CalibratedClassifierCV(quick(), cv=StratifiedKFold(2), method="isotonic"),
         CalibratedClassifierCV(quick(), cv=2, method="temperature", ensemble=False),
@@ -111,6 +115,23 @@ def check_round_trip(fitted, path, data=X):
 )
 def test_estimators_around_a_network_come_back(model, path):
     check_round_trip(clone(model).fit(ROWS, Y), path, ROWS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature_", 0.0),
+        ("biases_", np.array([np.nan, 0.0])),
+        ("biases_", np.ones(3)),
+        ("least_log_probability_", np.inf),
+    ],
+)
+def test_numbers_of_a_calibration_that_fit_nothing_are_refused(name, value, path):
+    model = BiasCorrectedCalibrator(quick(), cv=2, random_state=0).fit(X, Y)
+    setattr(model, name, value)
+    save(model, path)
+    with pytest.raises(ValueError, match=r"temperature|log_offsets|least_log_probability"):
+        load(path).predict_proba(X)
 
 
 def test_a_frame_of_costs_comes_back_as_a_dict(path):

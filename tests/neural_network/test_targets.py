@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from skimb._engine import Part
-from skimb.losses import CrossEntropyLoss, SquaredErrorLoss
+from skimb.losses import CrossEntropyLoss, LogitAdjustedLoss, SquaredErrorLoss
 from skimb.metrics import balanced_mean_absolute_error
 from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.neural_network._class_target import ClassTarget, Posterior
@@ -78,6 +78,45 @@ def test_a_posterior_moves_to_another_prior_as_derived_by_hand():
         np.exp(posterior.log(logits, posterior.resolve_prior("uniform", None)))[0],
         softened / softened.sum(),
     )
+
+
+@pytest.mark.parametrize(
+    "loss", [CrossEntropyLoss(), LogitAdjustedLoss()], ids=["plain", "adjusted"]
+)
+def test_biases_correct_what_is_left_of_a_wrong_prior(loss):
+    rng = np.random.default_rng(0)
+    counts = np.array([6000, 3000, 1000])
+    true = rng.dirichlet([0.5, 0.5, 0.5], size=sum(counts))
+    indices = (rng.random(len(true))[:, None] > true.cumsum(axis=1)).sum(axis=1)
+    counts = np.bincount(indices)
+    loss = loss.fit_counts(counts)
+    # The network learned the posterior of other priors than the batches had, and is too certain.
+    prior, shown = counts / sum(counts), np.array([0.2, 0.3, 0.5])
+    wrong = np.array([0.6, 0.0, -0.6])
+    logits = (np.log(true) - np.log(prior) + np.log(shown) - wrong) * 1.5
+    if getattr(loss, "adjusts_prior", False):
+        logits = logits - np.log(prior)
+    posterior = Posterior(np.arange(3), counts, loss, shown)
+    posterior.fit_biases(logits, part_of(indices))
+    found = np.exp(posterior.log(logits, prior))
+    assert_allclose(found.mean(axis=0), prior, atol=0.002)
+    assert np.abs(found - true).mean() < 0.02
+    # The same biases hold for every prior.
+    moved = true / prior / (true / prior).sum(axis=1, keepdims=True)
+    uniform = np.full(3, 1 / 3)
+    assert np.abs(np.exp(posterior.log(logits, uniform)) - moved).mean() < 0.02
+    assert posterior.bias.mean() == pytest.approx(0, abs=1e-12)
+
+
+def test_the_bias_of_a_class_without_held_out_samples_is_zero():
+    posterior = Posterior(
+        np.arange(3), np.array([50, 50, 5]), CrossEntropyLoss(), np.full(3, 1 / 3)
+    )
+    logits = np.random.RandomState(0).normal(size=(40, 3))
+    posterior.fit_biases(logits, part_of(np.arange(40) % 2))
+    assert posterior.bias[2] == 0 < np.abs(posterior.bias[:2]).min()
+    assert posterior.decision_bias is posterior.bias
+    assert np.isfinite(posterior.log(logits, None)).all()
 
 
 def test_outputs_are_judged_by_the_scores_of_scikit_learn():

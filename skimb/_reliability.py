@@ -1,0 +1,215 @@
+"""Probabilities in bins: how often an event happens where its probability is about p."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+
+from skimb._messages import shown
+from skimb._params import check_sample_weight
+from skimb._unpacking import unpacked
+
+__all__ = ["Bins", "Outcomes", "check_bins", "checked_outcomes", "put_in_bins"]
+
+#: Probabilities of one sample may differ from a sum of 1 by so much, which float16 does.
+SLACK = 5e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """Labels and probabilities that were checked.
+
+    Parameters
+    ----------
+    target : ndarray of int of shape (n,)
+        The position of the true label of each sample among the labels.
+    proba : ndarray of shape (n, n_classes)
+        Probabilities.
+    weight : ndarray of shape (n,)
+        Weights, all above zero.
+    labels : ndarray of shape (n_classes,)
+        The label of each column.
+    """
+
+    target: np.ndarray
+    proba: np.ndarray
+    weight: np.ndarray
+    labels: np.ndarray
+
+    def top_label(self):
+        """Return the largest probability of each sample, and whether that class is the true one."""
+        chosen = self.proba.argmax(axis=1)
+        return self.proba.max(axis=1), chosen == self.target
+
+    def of_class(self, k):
+        """Return the probability of class k of each sample, and whether it is the true one."""
+        return self.proba[:, k], self.target == k
+
+
+def checked_outcomes(y_true, proba, *, labels=None, sample_weight=None):
+    """Check labels and probabilities.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+        True labels.
+    proba : array-like of shape (n, n_classes) or (n,)
+        Probabilities; for two classes, those of the second one suffice.
+    labels : array-like of shape (n_classes,), default=None
+        The label of each column. None: the sorted labels of `y_true`.
+    sample_weight : array-like of shape (n,), default=None
+        Weights. Samples of weight zero are left out.
+
+    Returns
+    -------
+    Outcomes
+
+    Raises
+    ------
+    ValueError
+        If lengths or columns do not fit, a label is unknown or given twice, or `proba` does not
+        hold probabilities.
+    """
+    y_true = column_or_1d(unpacked(y_true, "y_true"))
+    proba = check_array(
+        unpacked(proba), ensure_2d=False, dtype=np.float64, input_name="proba", copy=True
+    )
+    check_consistent_length(y_true, proba, sample_weight)
+    if proba.ndim == 1:
+        proba = np.column_stack([1 - proba, proba])
+    found = np.unique(y_true) if labels is None else column_or_1d(unpacked(labels, "labels"))
+    if len(found) != proba.shape[1]:
+        raise ValueError(
+            f"`proba` has {proba.shape[1]} columns, but there are {len(found)} labels: "
+            f"{shown(found)}. Give `labels`, the label of each column, such as `classes_` of the "
+            "classifier."
+        )
+    index = pd.Index(found)
+    if not index.is_unique:
+        raise ValueError(f"`labels` holds a label twice: {shown(found)}.")
+    target = index.get_indexer(pd.Index(y_true))
+    if (target < 0).any():
+        raise ValueError(
+            f"`y_true` holds {shown(np.unique(y_true[target < 0]))}, but the labels of the columns "
+            f"are {shown(found)}. Give all of them as `labels`."
+        )
+    sums = proba.sum(axis=1)
+    if proba.min() < 0 or proba.max() > 1 + SLACK or np.abs(sums - 1).max() > SLACK:
+        raise ValueError(
+            "`proba` must hold probabilities, from 0 to 1, that sum to 1 in each row. Got values "
+            f"from {proba.min():.4g} to {proba.max():.4g}, and sums from {sums.min():.4g} to "
+            f"{sums.max():.4g}. Give the outputs of `predict_proba`."
+        )
+    weight = check_sample_weight(sample_weight, proba, dtype=np.float64, ensure_non_negative=True)
+    counts = weight > 0
+    # Squares of small weights would vanish; a power of two leaves all digits as they are.
+    scaled = np.ldexp(weight[counts], -np.frexp(weight.max())[1])
+    return Outcomes(target[counts], proba[counts], scaled, found)
+
+
+def check_bins(n_bins, strategy):
+    """Refuse a number of bins, or a strategy, that is none.
+
+    Parameters
+    ----------
+    n_bins, strategy
+        As in `put_in_bins`.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if isinstance(n_bins, bool) or not isinstance(n_bins, int | np.integer) or n_bins < 1:
+        raise ValueError(f"`n_bins` must be a whole number of at least 1. Got {n_bins!r}.")
+    if strategy not in ("quantile", "uniform"):
+        raise ValueError(f"`strategy` must be 'quantile' or 'uniform'. Got {strategy!r}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """Probabilities of an event in bins; only bins that hold samples.
+
+    Parameters
+    ----------
+    share : ndarray of shape (m,)
+        The fraction of the total weight in each bin.
+    probability : ndarray of shape (m,)
+        The mean probability.
+    fraction : ndarray of shape (m,)
+        How often the event happened.
+    deviation : ndarray of shape (m,)
+        The standard deviation that `fraction` would have if the probabilities were right.
+    n_samples : ndarray of int of shape (m,)
+        Samples in each bin.
+    n_effective : ndarray of shape (m,)
+        Kish's effective number of them, where weights differ.
+    """
+
+    share: np.ndarray
+    probability: np.ndarray
+    fraction: np.ndarray
+    deviation: np.ndarray
+    n_samples: np.ndarray
+    n_effective: np.ndarray
+
+    def error(self, *, debias):
+        """Return the mean distance of fractions and probabilities; see `put_in_bins`."""
+        gap = np.abs(self.fraction - self.probability)
+        if debias:
+            # The same noise once more makes the distance about as much larger as it has made it.
+            gap = 2 * gap - _mean_distance(gap, self.deviation)
+        return max(float(self.share @ gap), 0.0)
+
+
+def _mean_distance(mean, deviation):
+    """Return the mean of |x| for a normal x."""
+    scaled = mean / np.maximum(deviation, np.finfo(float).tiny)
+    folded = deviation * np.sqrt(2 / np.pi) * np.exp(-(np.minimum(scaled, 40) ** 2) / 2)
+    return np.where(deviation > 0, folded + mean * (1 - 2 * ndtr(-scaled)), mean)
+
+
+def put_in_bins(probability, happened, weight, *, n_bins, strategy):
+    """Put probabilities of an event in bins.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n,)
+        Probabilities.
+    happened : ndarray of bool of shape (n,)
+        Whether the event happened.
+    weight : ndarray of shape (n,)
+        Weights above zero.
+    n_bins : int
+        The largest number of bins.
+    strategy : {"quantile", "uniform"}
+        ``"quantile"``: all bins have about the same weight, and equal probabilities are in one bin.
+        ``"uniform"``: bins of the same width, closed to the right.
+
+    Returns
+    -------
+    Bins
+    """
+    # In a fixed order, sums do not depend on that of the samples.
+    order = np.lexsort((weight, happened, probability))
+    probability, happened, weight = probability[order], happened[order], weight[order]
+    if strategy == "uniform":
+        place = np.searchsorted(np.arange(1, n_bins) / n_bins, probability)
+    else:
+        _, value = np.unique(probability, return_inverse=True)
+        mass = np.bincount(value, weights=weight)
+        middle = np.cumsum(mass) - mass / 2
+        place = np.minimum(middle / mass.sum() * n_bins, n_bins - 1).astype(int)[value]
+    _, place, n_samples = np.unique(place, return_inverse=True, return_counts=True)
+    total, squares = np.bincount(place, weight), np.bincount(place, weight**2)
+    variance = np.bincount(place, weight**2 * np.clip(probability * (1 - probability), 0, None))
+    return Bins(
+        share=total / total.sum(),
+        probability=np.bincount(place, weight * probability) / total,
+        fraction=np.bincount(place, weight * happened) / total,
+        deviation=np.sqrt(variance) / total,
+        n_samples=n_samples,
+        n_effective=total**2 / squares,
+    )

@@ -1,0 +1,297 @@
+"""How often classes occur where their probability is about p."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from scipy.stats import beta
+from sklearn.utils import column_or_1d
+from sklearn.utils.validation import check_is_fitted
+
+from skimb._drawn_text import distinct_texts
+from skimb._messages import shown
+from skimb._reliability import check_bins, checked_outcomes, put_in_bins
+
+__all__ = ["ReliabilityDisplay"]
+
+#: The most classes that are drawn in colour; and those that have intervals as well.
+MOST_NAMED, MOST_INTERVALS = 10, 3
+#: The fewest samples of a point of a grey curve, which shows no interval.
+LEAST_GREY = 10
+#: The most letters of a label in the legend.
+MOST_LETTERS = 26
+
+
+class ReliabilityDisplay:
+    """How often an event happens where its probability is about p: the reliability diagram.
+
+    Points on the diagonal are right. Below it, the classifier is too certain; above it, not certain
+    enough. A point of few samples says little: it is filled only if chance alone would seldom put
+    it so far from the diagonal, which then lies outside of its 95 % interval (of Clopper and
+    Pearson). For up to three curves the intervals are drawn. There is no point where there is no
+    sample.
+
+    Parameters
+    ----------
+    curves : dict of str to DataFrame
+        Name to the points of each curve, with the columns ``probability`` (the mean of the bin),
+        ``fraction`` (how often the event happened), ``low`` and ``high`` (the interval of the
+        fraction), ``n_samples`` and ``share`` (the fraction of all weight in the bin). The name is
+        the text in the legend.
+    errors : dict of str to float
+        The calibration error of each curve, without the part that chance makes.
+    kind : {"per_class", "top_label"}
+        The event: that a class is the true one, or that the predicted class is.
+    named : list of str, default=None
+        The curves in colour; the others are grey. None: all.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes of the plot.
+    figure_ : matplotlib Figure
+        The figure of the axes.
+
+    See Also
+    --------
+    skimb.metrics.classwise_calibration_error, skimb.metrics.expected_calibration_error
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("agg")
+    >>> from skimb.inspection import ReliabilityDisplay
+    >>> y_true = ["ill", "well", "ill", "well", "well", "well"]
+    >>> p_well = [0.1, 0.3, 0.4, 0.6, 0.8, 0.9]
+    >>> display = ReliabilityDisplay.from_predictions(y_true, p_well, n_bins=2)
+    >>> display.curves["well"][["probability", "fraction", "n_samples"]].round(2)
+       probability  fraction  n_samples
+    0         0.27      0.33          3
+    1         0.77      1.00          3
+    """
+
+    def __init__(self, curves, *, errors, kind, named: Any = None):
+        self.curves = curves
+        self.errors = errors
+        self.kind = kind
+        self.named = named
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true,
+        proba,
+        *,
+        labels=None,
+        kind="per_class",
+        classes=None,
+        n_bins=10,
+        strategy="uniform",
+        sample_weight=None,
+        ax=None,
+    ):
+        """Plot known probabilities.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n,)
+            True labels.
+        proba : array-like of shape (n, n_classes) or (n,)
+            Probabilities; for two classes, those of the second one suffice.
+        labels : array-like of shape (n_classes,), default=None
+            The label of each column. None: the sorted labels of `y_true`.
+        kind : {"per_class", "top_label"}, default="per_class"
+            ``"per_class"``: a curve for each class; for two classes, for the second one.
+            ``"top_label"``: one curve, of the largest probability and of how often this class is
+            the true one. It says little about minority classes, which are seldom predicted.
+        classes : list of labels, default=None
+            The classes to draw in colour. None: all, up to ten; of more classes, the ten with the
+            largest calibration errors.
+        n_bins : int, default=10
+            The number of bins.
+        strategy : {"uniform", "quantile"}, default="uniform"
+            ``"uniform"``: bins of the same width, so that large probabilities of minority classes
+            have points of their own. ``"quantile"``: bins of about the same number of samples, most
+            of which are near zero for a minority class.
+        sample_weight : array-like of shape (n,), default=None
+            Weights.
+        ax : matplotlib Axes, default=None
+            The axes to plot on. None: a new figure.
+
+        Returns
+        -------
+        ReliabilityDisplay
+
+        Raises
+        ------
+        ValueError
+            If probabilities and labels do not fit, or a parameter has no such value.
+        """
+        check_bins(n_bins, strategy)
+        if kind not in ("per_class", "top_label"):
+            raise ValueError(f"`kind` must be 'per_class' or 'top_label'. Got {kind!r}.")
+        known = checked_outcomes(y_true, proba, labels=labels, sample_weight=sample_weight)
+        columns = _columns(known.labels, classes)
+        if kind == "top_label":
+            events = {"predicted class": known.top_label()}
+        else:
+            drawn = range(len(known.labels))
+            if len(known.labels) == 2:
+                drawn = [1] if columns is None else columns
+            texts = distinct_texts(known.labels.tolist(), most=MOST_LETTERS)
+            events = {texts[k]: known.of_class(k) for k in drawn}
+        curves, errors = {}, {}
+        for name, event in events.items():
+            bins = put_in_bins(*event, known.weight, n_bins=n_bins, strategy=strategy)
+            curves[name], errors[name] = _points(bins), bins.error(debias=True)
+        named = None
+        if len(events) > 1 and columns is not None:
+            named = [texts[k] for k in columns]
+        elif len(events) > MOST_NAMED:
+            named = sorted(errors, key=errors.__getitem__, reverse=True)[:MOST_NAMED]
+        return cls(curves, errors=errors, kind=kind, named=named).plot(ax=ax)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y,
+        *,
+        kind="per_class",
+        classes=None,
+        n_bins=10,
+        strategy="uniform",
+        sample_weight=None,
+        ax=None,
+    ):
+        """Plot the probabilities of a classifier for samples that it was not trained on.
+
+        Parameters
+        ----------
+        estimator : classifier
+            Fitted, with ``predict_proba``.
+        X : array-like of n samples
+            Samples.
+        y : array-like of shape (n,)
+            Their labels.
+        kind, classes, n_bins, strategy, sample_weight, ax
+            As in `from_predictions`.
+
+        Returns
+        -------
+        ReliabilityDisplay
+        """
+        check_is_fitted(estimator)
+        return cls.from_predictions(
+            y,
+            estimator.predict_proba(X),
+            labels=estimator.classes_,
+            kind=kind,
+            classes=classes,
+            n_bins=n_bins,
+            strategy=strategy,
+            sample_weight=sample_weight,
+            ax=ax,
+        )
+
+    def plot(self, *, ax: Any = None):
+        """Plot.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            The axes to plot on. None: a new figure, whose layout leaves space for the legend.
+
+        Returns
+        -------
+        self
+        """
+        named = list(self.curves) if self.named is None else self.named
+        is_right, is_own = len(named) > MOST_INTERVALS, ax is None
+        if is_own:
+            size = (7.6, 4.8) if is_right else (5.2, 5.4)
+            ax = plt.subplots(figsize=size, layout="compressed")[1]
+        ax.plot([0, 1], [0, 1], color="#999999", linewidth=1, linestyle="--", zorder=1)
+        for name in self.curves:
+            if name not in named:
+                points = self.curves[name]
+                points = points[points.n_samples >= LEAST_GREY]
+                ax.plot(points.probability, points.fraction, color="#00000026", linewidth=0.8)
+        for i, name in enumerate(named):
+            self._curve(ax, name, f"C{i % 10}", has_intervals=not is_right)
+        ax.set(
+            xlim=(-0.03, 1.03),
+            ylim=(-0.03, 1.03),
+            xlabel="probability",
+            ylabel="fraction of samples",
+            aspect="equal",
+            title=self._title(),
+        )
+        ax.spines[["top", "right"]].set_visible(False)
+        if self.kind == "per_class":
+            title = "class: error"
+            if len(named) < len(self.curves):
+                title += f"\n({len(named)} of {len(self.curves)} classes)"
+            place: dict[str, Any] = {"loc": "best"}
+            if is_right:
+                place = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "fontsize": "small"}
+            elif is_own:
+                place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}
+            ax.legend(frameon=False, title=title, **place)
+        self.ax_: Any = ax
+        self.figure_: Any = ax.figure
+        return self
+
+    def _curve(self, ax, name, color, *, has_intervals):
+        points = self.curves[name]
+        if has_intervals:
+            ax.vlines(points.probability, points.low, points.high, color=color, alpha=0.35, lw=2.5)
+        far = (points.probability < points.low) | (points.probability > points.high)
+        label = f"{name}: {self.errors[name]:.3f}"
+        ax.plot(points.probability, points.fraction, color=color, linewidth=1.2, label=label)
+        for is_far, face in ((True, color), (False, "white")):
+            own = points[far == is_far]
+            ax.scatter(
+                own.probability, own.fraction, s=26, facecolor=face, edgecolor=color, zorder=3
+            )
+
+    def _title(self):
+        if self.kind == "top_label":
+            return f"Expected calibration error {self.errors['predicted class']:.3f}"
+        mean = np.mean(list(self.errors.values()))
+        return f"Classwise calibration error {mean:.3f}"
+
+
+def _columns(labels, classes):
+    """Return the columns of the classes that were named, or None."""
+    if classes is None:
+        return None
+    index = pd.Index(labels)
+    columns = index.get_indexer(pd.Index(column_or_1d(classes)))
+    if not len(columns) or (columns < 0).any():
+        raise ValueError(
+            f"`classes` must be some of the labels {shown(labels)}. Got {shown(classes)}."
+        )
+    return columns.tolist()
+
+
+def _points(bins):
+    """Return a frame of bins, with intervals of Clopper and Pearson."""
+    # Weights may give numbers of samples that are not whole.
+    n = bins.n_effective
+    happened = np.clip(bins.fraction, 0, 1) * n
+    with np.errstate(invalid="ignore"):
+        low = np.where(happened > 0, beta.ppf(0.025, happened, n - happened + 1), 0.0)
+        high = np.where(happened < n, beta.ppf(0.975, happened + 1, n - happened), 1.0)
+    return pd.DataFrame(
+        {
+            "probability": bins.probability,
+            "fraction": bins.fraction,
+            "low": low,
+            "high": high,
+            "n_samples": bins.n_samples,
+            "share": bins.share,
+        }
+    )

@@ -1,0 +1,324 @@
+"""A classifier whose probabilities and decisions are moved to another class prior."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skimb._bias_correction import fit_correction
+from skimb._class_prior import resolve_target_prior
+from skimb._class_probabilities import least_log_probability, log_probabilities
+from skimb._decision_rule import DecisionRule
+from skimb._messages import shown
+from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
+from skimb.model_selection._classifier_wrapper import ClassifierWrapper
+from skimb.model_selection._held_out_predictions import (
+    fit_and_hold_out,
+    fit_on_all,
+    n_fits,
+    read_samples,
+)
+from skimb.model_selection._labelled_scores import corrected
+from skimb.model_selection._prior_estimation import absent_message, given_prior, prior_of
+from skimb.model_selection._prior_solvers import most_likely_prior
+
+__all__ = ["PriorCorrectedClassifier"]
+
+
+class PriorCorrectedClassifier(ClassifierWrapper):
+    r"""Move the probabilities and the decisions of a classifier to another class prior.
+
+    A classifier speaks for the fractions of the classes in its training. Where it is used, they may
+    be others: a hospital sees more ill patients than a screening, or all classes are to count the
+    same. Bayes' rule moves the probabilities without a further training:
+    :math:`P'(y \mid x) \propto P(y \mid x) \, \pi'_y / \pi_y`. It holds as long as the images of
+    each class are those of the training.
+
+    The rule needs probabilities that are calibrated for a known prior. So they are calibrated
+    first, on samples that the classifier was not trained on, by a temperature and a bias per class
+    [1]_. This also repairs a classifier that was trained on resampled or weighted samples (SMOTE in
+    a Pipeline, for instance), whose probabilities speak for a prior that nobody knows exactly.
+
+    Parameters
+    ----------
+    estimator : classifier or FrozenEstimator
+        Any classifier with ``predict_proba``. A fitted one in `sklearn.frozen.FrozenEstimator` is
+        used as it is, and `fit` needs samples that it was not trained on.
+    target_prior : {"uniform", "train", "estimate"} or dict by label
+        The class prior to speak for. ``"uniform"``: all classes equal, for balanced accuracy.
+        ``"train"``: that of the training samples. ``"estimate"``: that of the training samples
+        until `adapt` estimates it on unlabelled samples.
+    train_prior : {"uniform"}, dict by label or None, default=None
+        The class prior of the training samples. None: the fractions in y. With calibration, the
+        held-out samples are weighted to it. Without, it is the prior that the probabilities are
+        taken for, and None stands for the prior that the classifier knows: a `CNNClassifier` knows
+        its weights and its sampling.
+    calibration : {"bias_corrected", "temperature"} or None, default="bias_corrected"
+        ``"bias_corrected"``: a temperature and one bias per class. ``"temperature"``: a temperature
+        alone. None: the probabilities are trusted.
+    cv : int, float, splitter, iterable or None, default=None
+        The samples to calibrate on. A number of folds, or a splitter: a classifier is fitted for
+        each fold, and the final one on all samples. A fraction: these samples are held out, and the
+        classifier is fitted once, on the others. None: 5 folds. With a FrozenEstimator, all samples
+        calibrate.
+    random_state : int, RandomState instance or None, default=None
+        Drives the folds, and the classifier where it has no `random_state`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels.
+    estimator_ : classifier
+        The fitted classifier.
+    train_prior_ : ndarray of shape (n_classes,)
+        The class prior that its calibrated probabilities speak for.
+    target_prior_ : ndarray of shape (n_classes,)
+        The class prior that the predictions of this classifier speak for.
+    predicted_prior_ : ndarray of shape (n_classes,)
+        The same, by the name under which other estimators ask for it.
+    temperature_ : float
+        The number by which log-probabilities are divided.
+    biases_ : ndarray of shape (n_classes,)
+        The numbers that are added after that, by the calibration alone.
+    least_log_probability_ : float or None
+        Smaller log-probabilities, such as those of zero by trees, are raised to it before they are
+        divided: half of the smallest positive probability. None without calibration.
+
+    References
+    ----------
+    .. [1] A. Alexandari, A. Kundaje and A. Shrikumar, "Maximum Likelihood with Bias-Corrected
+       Calibration is Hard-To-Beat at Label Shift Adaptation", ICML 2020. arXiv 1901.06852
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skimb.model_selection import PriorCorrectedClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.repeat(["healthy", "ill"], [900, 100])
+    >>> X = rng.standard_normal((1000, 2)) + 1.5 * (y == "ill")[:, None]
+    >>> clf = PriorCorrectedClassifier(
+    ...     LogisticRegression(), target_prior={"healthy": 0.6, "ill": 0.4}, random_state=0
+    ... ).fit(X, y)
+    >>> clf.train_prior_, clf.target_prior_
+    (array([0.9, 0.1]), array([0.6, 0.4]))
+
+    The prior of unlabelled samples is estimated with ``target_prior="estimate"``:
+
+    >>> new = rng.standard_normal((400, 2)) + 1.5 * (rng.random(400) < 0.3)[:, None]
+    >>> clf = PriorCorrectedClassifier(
+    ...     LogisticRegression(), target_prior="estimate", random_state=0
+    ... ).fit(X, y)
+    >>> bool(0.2 < clf.adapt(new).target_prior_[1] < 0.4)
+    True
+    """
+
+    train_prior_: Any
+    target_prior_: Any
+
+    #: They count in the calibration and in the training prior too.
+    __metadata_request__fit = {"sample_weight": None}
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "target_prior": [StrOptions({"uniform", "train", "estimate"}), Mapping],
+        "train_prior": [StrOptions({"uniform"}), Mapping, None],
+        "calibration": [StrOptions({"bias_corrected", "temperature"}), None],
+        "cv": ["cv_object", float],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        target_prior,
+        train_prior=None,
+        calibration: str | None = "bias_corrected",
+        cv: Any = None,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.target_prior = target_prior
+        self.train_prior = train_prior
+        self.calibration = calibration
+        self.cv = cv
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Fit the classifier, and calibrate it on samples that it was not trained on.
+
+        Parameters
+        ----------
+        X : array-like of n samples
+            In a form that the classifier reads.
+        y : array-like of shape (n,)
+            Labels, in the fractions of the training prior: the samples as they were collected, not
+            resampled ones.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the samples. A sample of weight 2 counts as two, in the calibration and in
+            the training prior too. With metadata routing, the classifier gets them if it requests
+            them. Weights that balance classes belong into `class_weight` of the classifier.
+        groups : array-like of shape (n,), default=None
+            Samples of one group stay in one fold; so do images that are equal byte for byte.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the samples cannot be divided into folds, or a prior lacks a label.
+        """
+        self._begin()
+        rng = check_random_state(self.random_state)
+        samples = read_samples(self, X, y, groups)
+        is_frozen = isinstance(self.estimator, FrozenEstimator)
+        metadata = {} if is_frozen else self._metadata(samples, sample_weight, groups)
+        weight = np.ones(len(samples.y))
+        if sample_weight is not None:
+            weight = check_sample_weight(
+                sample_weight, samples.X, dtype=np.float64, ensure_non_negative=True
+            )
+        self._check_priors(np.unique(samples.y))
+        cv = 5 if self.cv is None else self.cv
+        calibrates = self.calibration is not None
+        task = self._begin_task(samples, n_fits(self, cv) if calibrates else 1)
+        given = {"rng": rng, "metadata": metadata, "task": task}
+        if calibrates:
+            held = fit_and_hold_out(self, samples, cv=cv, **given)
+            target = np.searchsorted(self.classes_, samples.y)
+        else:
+            held, target = None, fit_on_all(self, samples, **given)
+        fractions = self._fractions(target, weight)
+        prior = given_prior(self.train_prior, self.classes_)
+        in_training = fractions if prior is None else prior
+        if prior is None and self.calibration != "bias_corrected":
+            prior = prior_of(self.estimator_)
+        self.train_prior_ = in_training if prior is None else prior
+        self.temperature_, self.biases_ = 1.0, np.zeros(len(self.classes_))
+        self.least_log_probability_ = None
+        if held is not None:
+            self._calibrate(held, weight)
+        self.target_prior_ = in_training
+        if not self._is("train") and not self._is("estimate"):
+            self.target_prior_ = resolve_target_prior(
+                self.target_prior, classes=self.classes_, train_prior=None
+            )
+        task.call_on_fit_task_end(estimator=self)
+        return self
+
+    def _is(self, name):
+        return isinstance(self.target_prior, str) and self.target_prior == name
+
+    def _check_priors(self, labels):
+        """Refuse priors for other labels, before the training."""
+        if isinstance(self.estimator, FrozenEstimator):
+            labels = np.asarray(self.estimator.classes_)
+        given_prior(self.train_prior, labels)
+        if isinstance(self.target_prior, Mapping):
+            resolve_target_prior(self.target_prior, classes=labels, train_prior=None)
+
+    def _fractions(self, target, weight):
+        """Return the fraction of each class in y."""
+        mass = np.bincount(target, weights=weight, minlength=len(self.classes_))
+        missing = self.classes_[mass == 0]
+        needs = self.train_prior is None or self.calibration == "bias_corrected"
+        if len(missing) and needs:
+            raise ValueError(
+                f"y holds no samples (of positive weight) of the classes {shown(missing)}, which "
+                "the classifier knows. Give samples of every class, or `train_prior` with "
+                "calibration=None."
+            )
+        return mass / mass.sum()
+
+    def _calibrate(self, held, weight):
+        """Fit the temperature and the biases on held-out samples."""
+        weight = weight[held.rows]
+        mass = np.bincount(held.target, weights=weight, minlength=len(self.classes_))
+        share = mass / mass.sum()
+        # Classes count as in the training prior. `train_prior` may differ from y, and samples that
+        # cannot be divided are never held out.
+        if not np.allclose(share, self.train_prior_, rtol=1e-9, atol=0):
+            weight = weight * (self.train_prior_ / np.where(share > 0, share, 1.0))[held.target]
+        self.least_log_probability_ = least_log_probability(held.log_proba)
+        correction = fit_correction(
+            np.maximum(held.log_proba, self.least_log_probability_),
+            held.target,
+            weight=weight,
+            fits_bias=self.calibration == "bias_corrected",
+        )
+        self.temperature_, self.biases_ = correction.temperature, correction.biases
+
+    def adapt(self, X):
+        """Estimate the class prior of unlabelled samples, and speak for it from now on.
+
+        The prior is the most likely one of these samples, by `estimate_prior` without its interval
+        and its test: call that function to know how far the estimate can be trusted. `fit` forgets
+        it.
+
+        Parameters
+        ----------
+        X : array-like of n samples
+            Unlabelled samples, as they come where the classifier is used.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `target_prior` is not "estimate", or the estimate is degenerate: a class has the
+            fraction zero, and could never be predicted.
+        """
+        check_is_fitted(self)
+        if not self._is("estimate"):
+            raise ValueError(
+                f"`adapt` needs target_prior='estimate', but it is {shown(self.target_prior)}. "
+                "Set it, and fit again."
+            )
+        log_proba = log_probabilities(self.estimator_, X)
+        if not len(log_proba):
+            raise ValueError("`X` has no samples. Give at least one unlabelled sample.")
+        if self.least_log_probability_ is not None:
+            log_proba = np.maximum(log_proba, self.least_log_probability_)
+        calibrated = corrected(log_proba, 1 / self.temperature_, self.biases_)
+        found = most_likely_prior(calibrated, np.log(self.train_prior_))
+        if len(found.absent):
+            raise ValueError(
+                absent_message(self.classes_[found.absent], len(log_proba))
+                + " If the class is rare but possible, give `target_prior` as a dict, with a small "
+                "fraction for it."
+            )
+        self.target_prior_ = found.prior
+        return self
+
+    @property
+    def predicted_prior_(self):
+        """The class prior that the predictions speak for."""
+        return self.target_prior_
+
+    def decision_rule(self):
+        """Return the temperature, and the sum of biases and of the change of the prior, as numbers.
+
+        Returns
+        -------
+        DecisionRule
+        """
+        check_is_fitted(self)
+        # Numbers of a damaged file become offsets that are not finite, which the rule refuses.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            offsets = self.biases_ + np.log(self.target_prior_) - np.log(self.train_prior_)
+        rule = DecisionRule(
+            temperature=self.temperature_,
+            log_offsets=offsets if offsets.any() else None,
+            least_log_probability=self.least_log_probability_,
+        )
+        rule.check(len(self.classes_))
+        return rule
