@@ -112,6 +112,15 @@ class HeadProblem:
     ----------
     log_prior : ndarray of shape (n_classes,)
         The logarithm of the weighted fraction of each class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.neural_network.joint_training import HeadProblem
+    >>> problem = HeadProblem(np.array([[0.0], [1], [2], [4]]), np.array([0, 1, 0, 1]), 2)
+    >>> head = problem.solve(np.ones(2))
+    >>> problem.value(head, np.ones(2)) < problem.value(problem.zeros(), np.ones(2))
+    True
     """
 
     def __init__(self, embedded, target, n_classes, *, weight=None, penalty=1e-2, anchor=None):
