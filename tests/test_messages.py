@@ -55,7 +55,7 @@ FAULTS = {
     "a prior is missing": lambda y: network(target_prior=by_label(y, 1)).fit(X, y),
     "a prior is negative": lambda y: network(target_prior=by_label(y, 1, -1)).fit(X, y),
     "a cost is missing": lambda y: MinimumCostClassifier(
-        network(), cost_matrix={y[0]: {y[-1]: 1}}
+        network(), cost_matrix={y[0]: {list(y)[-1]: 1}}
     ).fit(X, y),
     "a class of one sample": lambda y: SMOTE().fit_resample(X[:13], y[:13]),
     "offsets for one sample": lambda y: TunedOffsetsClassifierCV(network()).fit(X[:13], y[:13]),

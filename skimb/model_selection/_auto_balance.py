@@ -1,7 +1,7 @@
 """AutoBalanceClassifier: a loss whose numbers for each class are searched on held-out samples."""
 
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from skimb.model_selection._end_to_end_choice import Trainings, choose_end_to_en
 from skimb.model_selection._head_search import Fold
 from skimb.model_selection._held_out_predictions import Samples, _splits
 from skimb.model_selection._offsets import _for_part
+from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.neural_network.joint_training import VectorScalingHead, starting_layer
 
@@ -157,13 +158,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
             Interval(Integral, 2, None, closed="left"),
             "array-like",
         ],
-        "cv": [
-            Interval(Integral, 2, None, closed="left"),
-            Interval(Real, 0, 1, closed="neither"),
-            HasMethods("split"),
-            "array-like",
-            None,
-        ],
+        "cv": CV_VALUES,
         "final": [StrOptions({"auto", "two_stage", "end_to_end"})],
         "tau_grid": ["array-like", None],
         "random_state": ["random_state"],
@@ -338,7 +333,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
 
     def _folds(self, samples, rng):
         """Return pairs of positions; none where no class can be divided."""
-        cv = DEFAULT_CV[self.search] if self.cv is None else self.cv
+        cv = cv_of(self, DEFAULT_CV[self.search])
         divided = [len(np.unique(samples.groups[samples.y == label])) > 1 for label in self._labels]
         if not any(divided):
             warn(

@@ -1,7 +1,5 @@
 """Calibration of any classifier: one temperature, and one bias per class."""
 
-from numbers import Integral, Real
-
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
@@ -11,11 +9,12 @@ from skimb._bias_correction import fit_correction
 from skimb._class_probabilities import least_log_probability
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
-from skimb._params import HasMethods, Interval, StrOptions, check_sample_weight, fit_context
+from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
 from skimb._routing import routes
 from skimb._warnings import warn
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._held_out_predictions import fit_and_hold_out, n_fits, read_samples
+from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
 
 __all__ = ["BiasCorrectedCalibrator"]
 
@@ -121,7 +120,7 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict_proba"])],
         "method": [StrOptions({"bias_corrected", "temperature"})],
-        "cv": [Interval(Real, 0, 1, closed="neither"), "cv_object"],
+        "cv": CV_VALUES,
         "random_state": ["random_state"],
     }
 
@@ -169,10 +168,7 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
             sample_weight = check_sample_weight(
                 sample_weight, samples.X, dtype=np.float64, ensure_non_negative=True
             )
-        cv = 5 if self.cv is None else self.cv
-        if isinstance(cv, Real) and not isinstance(cv, Integral):
-            # It may be a number of NumPy.
-            cv = float(cv)
+        cv = cv_of(self, 5)
         metadata = self._metadata_of_training(samples, sample_weight, groups)
         task = self._begin_task(samples, n_fits(self, cv))
         held = fit_and_hold_out(self, samples, cv=cv, rng=rng, metadata=metadata, task=task)

@@ -1,7 +1,6 @@
 """Scores of calibration samples: of one class, and of all others."""
 
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,13 @@ from skimb._warnings import warn
 from skimb.class_weight import minority_class
 from skimb.model_selection._held_out_predictions import fit_and_hold_out
 from skimb.model_selection._held_out_splits import OneSplit
+from skimb.model_selection._wrapped_fits import cv_of
 
 __all__ = [
     "HELD_OUT_FRACTION",
     "ClassOfInterest",
     "calibrate",
     "class_of_interest",
-    "cv_of",
     "one_of_each",
 ]
 
@@ -86,24 +85,6 @@ def class_of_interest(owner, samples):
         )
     position = places[0]
     return ClassOfInterest(position, labels[position], target == position)
-
-
-def cv_of(owner) -> Any:
-    """Return the way in which calibration samples are held out.
-
-    Parameters
-    ----------
-    owner : estimator
-        The wrapper, with the parameter `cv`.
-
-    Returns
-    -------
-    float, int, splitter or iterable
-    """
-    if owner.cv is None:
-        return HELD_OUT_FRACTION
-    is_fraction = isinstance(owner.cv, Real) and not isinstance(owner.cv, Integral)
-    return float(owner.cv) if is_fraction else owner.cv
 
 
 def one_of_each(rows, groups, rng):
@@ -213,7 +194,7 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check):
         If they come from folds.
     """
     drawn = []
-    cv = split = cv_of(owner)
+    cv = split = cv_of(owner, HELD_OUT_FRACTION)
     if (
         isinstance(cv, float)
         and are_shared(samples.groups)

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from skimb._class_probabilities import log_probabilities
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
-from skimb._params import HasMethods, Interval, fit_context, plain
+from skimb._params import HasMethods, Interval, fit_context
 from skimb._warnings import warn
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._conformal_ranks import (
@@ -19,6 +19,7 @@ from skimb.model_selection._conformal_ranks import (
     one_of_each,
 )
 from skimb.model_selection._held_out_predictions import fit_and_hold_out, n_fits, read_samples
+from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
 
 __all__ = ["ConformalClassifier"]
 
@@ -125,7 +126,7 @@ class ConformalClassifier(ClassifierWrapper):
         "estimator": [HasMethods(["fit", "predict_proba"])],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
         "interpolation": [Interval(Real, 0, 1, closed="both"), None],
-        "cv": ["cv_object", Interval(Real, 0, 1, closed="neither")],
+        "cv": CV_VALUES,
         "random_state": ["random_state"],
     }
 
@@ -176,7 +177,7 @@ class ConformalClassifier(ClassifierWrapper):
         """
         self._begin()
         rng = check_random_state(self.random_state)
-        cv = HELD_FRACTION if self.cv is None else plain(self.cv)
+        cv = cv_of(self, HELD_FRACTION)
         samples = read_samples(self, X, y, groups)
         metadata = self._metadata(samples, sample_weight, groups)
         task = self._begin_task(samples, n_fits(self, cv))

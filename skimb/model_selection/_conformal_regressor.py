@@ -11,7 +11,7 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import begin_fit
-from skimb._params import HasMethods, Interval, StrOptions, fit_context, plain
+from skimb._params import HasMethods, Interval, StrOptions, fit_context
 from skimb.model_selection._conformal_ranks import (
     conformal_quantile,
     least_samples,
@@ -21,6 +21,8 @@ from skimb.model_selection._held_out_predictions import n_fits, read_inputs
 from skimb.model_selection._held_out_values import fit_and_hold_out_values, predicted_values
 from skimb.model_selection._target_ranges import find_ranges, range_of, range_texts
 from skimb.model_selection._wrapped_fits import (
+    CV_VALUES,
+    cv_of,
     forget_fit,
     metadata_of_wrapped,
     routing_of_wrapped,
@@ -136,7 +138,7 @@ class ConformalRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             "array-like",
             callable,
         ],
-        "cv": ["cv_object", Interval(Real, 0, 1, closed="neither")],
+        "cv": CV_VALUES,
         "random_state": ["random_state"],
     }
 
@@ -187,7 +189,7 @@ class ConformalRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """
         forget_fit(self)
         rng = check_random_state(self.random_state)
-        cv = HELD_FRACTION if self.cv is None else plain(self.cv)
+        cv = cv_of(self, HELD_FRACTION)
         samples = read_inputs(self, X, y, groups)
         values = check_target(samples.y)
         metadata = metadata_of_wrapped(self, samples.X, sample_weight, groups)

@@ -9,11 +9,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
-from skimb._params import HasMethods, Interval, fit_context
+from skimb._params import HasMethods, Interval, fit_context, plain_params
 from skimb.model_selection._calibration_samples import (
+    HELD_OUT_FRACTION,
     calibrate,
     class_of_interest,
-    cv_of,
     one_of_each,
 )
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
@@ -30,6 +30,7 @@ from skimb.model_selection._precision_thresholds import (
     best_precision,
     candidate_ranks,
 )
+from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
 
 __all__ = ["GuaranteedPrecisionClassifier"]
 
@@ -142,7 +143,7 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
         "precision": [Interval(Real, 0, 1, closed="neither")],
         "prior": [Interval(Real, 0, 1, closed="neither"), None],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
-        "cv": [Interval(Real, 0, 1, closed="neither"), "cv_object"],
+        "cv": CV_VALUES,
         "random_state": ["random_state"],
     }
 
@@ -200,7 +201,8 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
         rng = check_random_state(self.random_state)
         samples = read_samples(self, X, y, groups)
         interest = class_of_interest(self, samples)
-        prior, errors = self.prior, 1 - self.confidence_level
+        asked = plain_params(self)
+        prior, errors = asked.prior, 1 - asked.confidence_level
         if prior is None:
             drawn = interest.is_own[one_of_each(np.arange(len(samples.y)), samples.groups, rng)]
             found = lower_bound(drawn.sum(), len(drawn), 1 - PRIOR_SHARE * errors)
@@ -208,13 +210,13 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
             prior = max(float(found), np.finfo(float).tiny)
             errors *= 1 - PRIOR_SHARE
         wanted = (
-            f"a precision of {self.precision:g} for class {shown(interest.label)}, at a prior of "
-            f"{prior:.3g} and with a confidence of {self.confidence_level:g}"
+            f"a precision of {asked.precision:g} for class {shown(interest.label)}, at a prior of "
+            f"{prior:.3g} and with a confidence of {asked.confidence_level:g}"
         )
 
         def allowed(n_own, n_others):
             return allowed_alarms(
-                n_own, n_others, precision=self.precision, prior=prior, errors=errors
+                n_own, n_others, precision=asked.precision, prior=prior, errors=errors
             )
 
         def check(n_own, n_others, source):
@@ -229,7 +231,7 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
                 "all of the other classes, or ask for less."
             )
 
-        task = self._begin_task(samples, n_fits(self, cv_of(self)))
+        task = self._begin_task(samples, n_fits(self, cv_of(self, HELD_OUT_FRACTION)))
         own, others, self.is_exact_ = calibrate(
             self,
             samples,
@@ -263,7 +265,7 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
         self.false_alarm_rate_ = self.n_false_alarms_ / len(others)
         self.recall_ = float((own >= self.threshold_).mean())
         # The threshold is one of several.
-        level = 1 - (1 - self.confidence_level) / len(ranks)
+        level = 1 - (1 - asked.confidence_level) / len(ranks)
         self.guaranteed_recall_ = float(lower_bound(ranks[chosen], len(own), level))
         task.call_on_fit_task_end(estimator=self)
         return self

@@ -9,11 +9,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
-from skimb._params import HasMethods, Interval, fit_context
+from skimb._params import HasMethods, Interval, fit_context, plain_params
 from skimb.model_selection._calibration_samples import (
+    HELD_OUT_FRACTION,
     calibrate,
     class_of_interest,
-    cv_of,
 )
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._guarantees import (
@@ -30,6 +30,7 @@ from skimb.model_selection._guarantees import (
     upper_bound,
 )
 from skimb.model_selection._held_out_predictions import n_fits, read_samples
+from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
 
 __all__ = ["GuaranteedRecallClassifier"]
 
@@ -135,7 +136,7 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
         "label": "no_validation",
         "recall": [Interval(Real, 0, 1, closed="neither")],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
-        "cv": [Interval(Real, 0, 1, closed="neither"), "cv_object"],
+        "cv": CV_VALUES,
         "random_state": ["random_state"],
     }
 
@@ -187,6 +188,7 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
             If `cv` gives folds: the guarantee is approximate.
         """
         self._begin()
+        asked = plain_params(self)
         rng = check_random_state(self.random_state)
         samples = read_samples(self, X, y, groups)
         interest = class_of_interest(self, samples)
@@ -194,12 +196,12 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
         kind = f"{what} of class {shown(interest.label)}"
 
         def check(n_own, n_others, source):
-            if recall_rank(n_own, self.recall, self.confidence_level) < 1:
+            if recall_rank(n_own, asked.recall, asked.confidence_level) < 1:
                 raise ValueError(
-                    recall_refusal(n_own, self.recall, self.confidence_level, kind, source)
+                    recall_refusal(n_own, asked.recall, asked.confidence_level, kind, source)
                 )
 
-        task = self._begin_task(samples, n_fits(self, cv_of(self)))
+        task = self._begin_task(samples, n_fits(self, cv_of(self, HELD_OUT_FRACTION)))
         own, others, self.is_exact_ = calibrate(
             self,
             samples,
@@ -209,11 +211,11 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
             task=task,
             check=check,
         )
-        level = self.confidence_level
+        level = asked.confidence_level
         self.label_ = interest.label
-        self.threshold_ = below(recall_threshold(own, self.recall, level))
+        self.threshold_ = below(recall_threshold(own, asked.recall, level))
         self.n_calibration_ = len(own)
-        self.rank_ = recall_rank(len(own), self.recall, level)
+        self.rank_ = recall_rank(len(own), asked.recall, level)
         self.guaranteed_recall_ = recall_bound(len(own), self.rank_, level)
         self.n_others_ = len(others)
         self.n_false_alarms_ = int((others >= self.threshold_).sum())

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skimb._decision_rule import DecisionRule
 from skimb._label_measures import MEASURES, reads_labels
 from skimb._messages import shown
-from skimb._params import HasMethods, Interval, StrOptions, fit_context
+from skimb._params import HasMethods, Interval, StrOptions, fit_context, plain
 from skimb._routing import metadata_of_estimator, requesting, routes
 from skimb._sub_estimators import takes_images
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
@@ -25,7 +25,7 @@ from skimb.model_selection._held_out_predictions import (
     read_samples,
 )
 from skimb.model_selection._offset_search import can_change, shrink_offsets, tune_offsets
-from skimb.model_selection._wrapped_fits import wrapped_by
+from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of, wrapped_by
 from skimb.neural_network import CNNClassifier, training_length
 
 __all__ = ["TunedOffsetsClassifierCV"]
@@ -125,13 +125,7 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
             None,
         ],
         "scoring": [str, callable, None],
-        "cv": [
-            Interval(Integral, 2, None, closed="left"),
-            Interval(Real, 0, 1, closed="neither"),
-            HasMethods(["split"]),
-            "array-like",
-            None,
-        ],
+        "cv": CV_VALUES,
         "smoothing": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "random_state": ["random_state"],
     }
@@ -221,7 +215,7 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
         >>> clf.tune_fitted(fitted, X, y).estimator_ is fitted
         True
         """
-        if _is_fraction(self.cv) or isinstance(self.estimator, FrozenEstimator):
+        if isinstance(plain(self.cv), float) or isinstance(self.estimator, FrozenEstimator):
             raise ValueError(
                 "`tune_fitted` trains classifiers on parts of the samples, for which neither a "
                 "fraction as `cv` nor a FrozenEstimator as `estimator` will do. Give a number of "
@@ -245,9 +239,7 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
         classes = wrapped.classes_ if is_frozen else np.unique(samples.y)
         scoring = self._scoring(samples.y, classes)
         is_network = takes_images(_last_step(wrapped))
-        cv = float(self.cv) if _is_fraction(self.cv) else self.cv
-        if cv is None:
-            cv = FOLDS_OF_IMAGES if is_network else FOLDS
+        cv = cv_of(self, FOLDS_OF_IMAGES if is_network else FOLDS)
         if isinstance(cv, Integral) and not is_frozen:
             _check_divisible(samples.y, samples.groups)
         task = self._begin_task(samples, n_fits(self, cv) - (fitted is not None))
@@ -335,10 +327,6 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "offsets_")
-
-
-def _is_fraction(cv):
-    return isinstance(cv, Real) and not isinstance(cv, Integral)
 
 
 def _last_step(estimator):

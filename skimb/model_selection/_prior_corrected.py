@@ -24,6 +24,7 @@ from skimb.model_selection._held_out_predictions import (
 from skimb.model_selection._labelled_scores import corrected
 from skimb.model_selection._prior_estimation import absent_message, given_prior, prior_of
 from skimb.model_selection._prior_solvers import most_likely_prior
+from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
 
 __all__ = ["PriorCorrectedClassifier"]
 
@@ -127,7 +128,7 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         "target_prior": [StrOptions({"uniform", "train", "estimate"}), Mapping],
         "train_prior": [StrOptions({"uniform"}), Mapping, None],
         "calibration": [StrOptions({"bias_corrected", "temperature"}), None],
-        "cv": ["cv_object", float],
+        "cv": CV_VALUES,
         "random_state": ["random_state"],
     }
 
@@ -186,7 +187,7 @@ class PriorCorrectedClassifier(ClassifierWrapper):
                 sample_weight, samples.X, dtype=np.float64, ensure_non_negative=True
             )
         self._check_priors(np.unique(samples.y))
-        cv = 5 if self.cv is None else self.cv
+        cv = cv_of(self, 5)
         calibrates = self.calibration is not None
         task = self._begin_task(samples, n_fits(self, cv) if calibrates else 1)
         given = {"rng": rng, "metadata": metadata, "task": task}

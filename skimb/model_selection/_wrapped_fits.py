@@ -1,20 +1,44 @@
 """The parts that the fits of all wrappers share, whether of a classifier or of a regressor."""
 
+from numbers import Real
 from typing import Any
 
 from sklearn.frozen import FrozenEstimator
 
 from skimb._callback_tasks import part_of_fit
-from skimb._params import check_handed_in, check_sample_weight
+from skimb._params import Interval, check_handed_in, check_sample_weight, plain
 from skimb._routing import metadata_of_estimator, router_of, routes
 
 __all__ = [
+    "CV_VALUES",
+    "cv_of",
     "fit_as_task",
     "forget_fit",
     "metadata_of_wrapped",
     "routing_of_wrapped",
     "wrapped_by",
 ]
+
+
+#: The values that `cv` of a wrapper may have.
+CV_VALUES = ["cv_object", Interval(Real, 0, 1, closed="neither")]
+
+
+def cv_of(owner, default) -> Any:
+    """Return how a wrapper holds samples out, with numbers of NumPy as Python's.
+
+    Parameters
+    ----------
+    owner : estimator
+        The wrapper, with the parameter `cv`.
+    default : float or int
+        What None stands for.
+
+    Returns
+    -------
+    float, int, splitter or iterable
+    """
+    return default if owner.cv is None else plain(owner.cv)
 
 
 def wrapped_by(owner) -> Any:
