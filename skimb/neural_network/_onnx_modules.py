@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from skimb._decision_rule import TINY
+from skimb._decision_rule import SAME, TINY
 from skimb._networks import hidden_values, in_memory
 from skimb.losses import Loss
 
@@ -236,7 +236,9 @@ def _scores(rule, log_proba):
     """Return the same as `DecisionRule.scores`."""
     shifted = _shifted(rule, log_proba)
     if rule.cost_matrix is not None:
-        return -(shifted.exp() @ _doubles(rule.cost_matrix))
+        expected = shifted.exp() @ _doubles(rule.relative_costs)
+        least = expected.amin(dim=1, keepdim=True)
+        return -torch.where(expected <= least * _doubles(1 + SAME), least, expected)
     if rule.threshold is None:
         return shifted
     positive, n_classes = rule.positive, log_proba.shape[1]
