@@ -187,7 +187,7 @@ class DecisionRule:
         if self.cost_matrix is not None:
             expected = np.exp(shifted) @ self.relative_costs
             least = expected.min(axis=1, keepdims=True)
-            return -np.where(expected <= least * (1 + SAME), least, expected)
+            return -np.where(expected - least <= least * SAME, least, expected)
         if self.threshold is None:
             return shifted
         own = shifted[:, self.positive]

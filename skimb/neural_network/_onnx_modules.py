@@ -238,7 +238,8 @@ def _scores(rule, log_proba):
     if rule.cost_matrix is not None:
         expected = shifted.exp() @ _doubles(rule.relative_costs)
         least = expected.amin(dim=1, keepdim=True)
-        return -torch.where(expected <= least * _doubles(1 + SAME), least, expected)
+        # The exporter leaves out a factor that is close to one, such as 1 + SAME.
+        return -torch.where(expected - least <= least * _doubles(SAME), least, expected)
     if rule.threshold is None:
         return shifted
     positive, n_classes = rule.positive, log_proba.shape[1]
@@ -248,7 +249,8 @@ def _scores(rule, log_proba):
         value - others.logsumexp(dim=1, keepdim=True) if rule.score == "log_odds" else value.exp()
     )
     gap = value - _doubles(rule.threshold)
-    chosen = torch.where(gap >= 0, gap.clamp_min(TINY), gap)
+    # Not `clamp_min(TINY)`: Python's numbers are written as float32, in which it would be zero.
+    chosen = torch.where(gap >= 0, gap.maximum(_doubles(TINY)), gap)
     own = torch.arange(n_classes) == positive
     return torch.where(own, chosen, shifted - others.amax(dim=1, keepdim=True))
 
