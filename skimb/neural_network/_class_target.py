@@ -58,7 +58,7 @@ class Posterior:
     temperature, decision_temperature : float, default=1.0
         The numbers by which logits are divided: `temperature` where a prior is asked for,
         `decision_temperature` where none is.
-    bias, decision_bias : ndarray of shape (n_classes,) or None, default=None
+    biases, decision_biases : ndarray of shape (n_classes,) or None, default=None
         Numbers that are added to the logits after the temperature, in the same two cases. None:
         zeros.
     """
@@ -72,14 +72,14 @@ class Posterior:
         *,
         temperature=1.0,
         decision_temperature=1.0,
-        bias: Any = None,
-        decision_bias: Any = None,
+        biases: Any = None,
+        decision_biases: Any = None,
     ):
         self.classes, self.class_count = classes, class_count
         self.loss, self.effective_prior = loss, effective_prior
         self.temperature, self.decision_temperature = temperature, decision_temperature
-        self.bias: Any = bias
-        self.decision_bias: Any = decision_bias
+        self.biases: Any = biases
+        self.decision_biases: Any = decision_biases
 
     @property
     def train_prior(self):
@@ -151,12 +151,12 @@ class Posterior:
         logits = self._mapped(logits, prior)
         if prior is None:
             logits = logits / self.decision_temperature
-            if self.decision_bias is not None:
-                logits = logits + self.decision_bias
+            if self.decision_biases is not None:
+                logits = logits + self.decision_biases
             return log_softmax(logits, axis=1)
         logits = logits / self.temperature
-        if self.bias is not None:
-            logits = logits + self.bias
+        if self.biases is not None:
+            logits = logits + self.biases
         return shift_log_posterior(logits, source=self.effective_prior, target=prior)
 
     def _mapped(self, logits, prior):
@@ -224,7 +224,7 @@ class Posterior:
             offsets=np.log(prior) - np.log(self.effective_prior),
         )
         self.temperature = self.decision_temperature = found.temperature
-        self.bias = self.decision_bias = found.biases
+        self.biases = self.decision_biases = found.biases
         if not _moves_decision(self.loss):
             return
         found = fit_correction(
@@ -232,7 +232,7 @@ class Posterior:
             part.target,
             weight=_counted_weight(part, self._decision_prior()),
         )
-        self.decision_temperature, self.decision_bias = found.temperature, found.biases
+        self.decision_temperature, self.decision_biases = found.temperature, found.biases
 
     def _decision_prior(self):
         """Return the class prior for which the decision logits of the loss are meant."""
@@ -581,9 +581,11 @@ class ClassTarget(Target):
             "loss_": posterior.loss,
             "temperature_": posterior.temperature,
             "decision_temperature_": posterior.decision_temperature,
-            "calibration_bias_": zeros if posterior.bias is None else posterior.bias,
-            "decision_calibration_bias_": (
-                zeros.copy() if posterior.decision_bias is None else posterior.decision_bias.copy()
+            "biases_": zeros if posterior.biases is None else posterior.biases,
+            "decision_biases_": (
+                zeros.copy()
+                if posterior.decision_biases is None
+                else posterior.decision_biases.copy()
             ),
         }
 

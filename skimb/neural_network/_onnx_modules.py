@@ -172,12 +172,12 @@ class LogPosterior(nn.Module):
         if isinstance(posterior.loss, Loss):
             self.loss = copy.deepcopy(posterior.loss).to("cpu")
             self.map = "decision_logits" if prior is None else "effective_logits"
-        temperature, shift = posterior.decision_temperature, posterior.decision_bias
+        temperature, shift = posterior.decision_temperature, posterior.decision_biases
         if prior is not None:
             temperature = posterior.temperature
             shift = np.log(prior) - np.log(posterior.effective_prior)
-            if posterior.bias is not None:
-                shift = shift + posterior.bias
+            if posterior.biases is not None:
+                shift = shift + posterior.biases
         self.register_buffer("temperature", _doubles(temperature))
         self.register_buffer("shift", None if shift is None else _doubles(shift))
 

@@ -143,8 +143,8 @@ def test_biases_are_inside(data, prior):
     clf = network(
         "linear", calibration="bias_corrected", loss="logit_adjusted", target_prior=prior
     ).fit(*data)
-    assert clf.calibration_bias_.any()
-    assert clf.decision_calibration_bias_.any()
+    assert clf.biases_.any()
+    assert clf.decision_biases_.any()
     assert_predicts(clf, data[0])
 
 
