@@ -18,9 +18,10 @@ from skimb.losses import (
     PolyLoss,
     VectorScalingLoss,
 )
-from skimb.neural_network._class_target import ClassTarget, Posterior
+from skimb.neural_network._class_target import ClassTarget
 from skimb.neural_network._cnn import BaseCNN
 from skimb.neural_network._incremental import fit_part
+from skimb.neural_network._posterior import Posterior
 
 __all__ = ["GRID_EXAMPLE", "LOSSES", "CNNClassifier"]
 

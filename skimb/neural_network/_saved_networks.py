@@ -19,11 +19,12 @@ from skimb._engine import (
 from skimb._networks import PretrainedBackbone
 from skimb._params import check_parameters
 from skimb._warnings import warn
-from skimb.neural_network._class_target import ClassTarget, Posterior
+from skimb.neural_network._class_target import ClassTarget
 from skimb.neural_network._cnn import BaseCNN
 from skimb.neural_network._continuous_target import ContinuousTarget
 from skimb.neural_network._embedder import CNNEmbedder, copied_backbone
 from skimb.neural_network._net_input import LEARNED, NetInput
+from skimb.neural_network._posterior import Posterior
 from skimb.neural_network._saved_classes import (
     CALLBACKS,
     REQUESTS,

@@ -11,8 +11,9 @@ from skimb._engine import Part
 from skimb.losses import CrossEntropyLoss, LogitAdjustedLoss, SquaredErrorLoss
 from skimb.metrics import balanced_mean_absolute_error
 from skimb.neural_network import CNNClassifier, CNNRegressor
-from skimb.neural_network._class_target import ClassTarget, Posterior
+from skimb.neural_network._class_target import ClassTarget
 from skimb.neural_network._continuous_target import ContinuousTarget
+from skimb.neural_network._posterior import Posterior
 
 
 def class_target(**params):
