@@ -65,7 +65,7 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
         is, and if a class has no held-out samples.
     least_log_probability_ : float
         Smaller log-probabilities, such as that of zero, are raised to it first: half of the
-        smallest positive probability of a held-out sample.
+        smallest positive probability of a held-out sample, and at most half of ``1 / n_classes``.
     n_held_out_ : ndarray of int of shape (n_classes,)
         How many held-out samples of each class there were. Samples of weight zero do not count.
     estimator_ : classifier

@@ -76,8 +76,8 @@ FOUND_BY_VALIDATION = (
     "validation_indices_",
     "temperature_",
     "decision_temperature_",
-    "calibration_bias_",
-    "decision_calibration_bias_",
+    "biases_",
+    "decision_biases_",
 )
 
 
