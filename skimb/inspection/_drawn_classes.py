@@ -1,12 +1,14 @@
-"""Which classes of which probabilities a display draws."""
+"""The probabilities that a display takes, and the classes that it draws."""
 
 import numpy as np
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from skimb._label_columns import unknown_labels
+from skimb._label_columns import by_label, unknown_labels
 from skimb._messages import shown
+from skimb._net_benefits import checked_probabilities
 
-__all__ = ["drawn_classes", "predicted_probabilities"]
+__all__ = ["checked_columns", "drawn_classes", "predicted_probabilities"]
 
 
 def drawn_classes(classes, labels):
@@ -66,3 +68,36 @@ def predicted_probabilities(estimator, X):
             "probabilities. Fit scikit-learn's CalibratedClassifierCV around it."
         )
     return estimator.predict_proba(X)
+
+
+def checked_columns(y, proba, labels):
+    """Return class probabilities with a column for each label.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        True labels.
+    proba : array-like of shape (n, n_classes) or (n,), or DataFrame
+        Probabilities; for two classes, those of the second one suffice.
+    labels : ndarray of shape (n_classes,)
+        The label of each column.
+
+    Returns
+    -------
+    ndarray of shape (n, n_classes), float64
+
+    Raises
+    ------
+    ValueError
+        If lengths or columns do not fit, or a number is no probability.
+    """
+    values = checked_probabilities(by_label(proba, labels, name="y_proba"))
+    check_consistent_length(y, values)
+    if values.ndim == 1 and len(labels) == 2:
+        values = np.column_stack([1 - values, values])
+    if values.ndim != 2 or values.shape[1] != len(labels):
+        raise ValueError(
+            f"`y_proba` must have a column for each of the {len(labels)} labels {shown(labels)}. "
+            f"Got shape {np.shape(proba)}. Give `labels` where y_true lacks one."
+        )
+    return values
