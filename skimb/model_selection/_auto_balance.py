@@ -90,7 +90,8 @@ class AutoBalanceClassifier(ClassifierWrapper):
         the network as it is, then a new last layer. ``"end_to_end"``: the whole network by the new
         loss. ``"auto"``: as it was searched.
     tau_grid : array-like of float, default=None
-        Strengths of the logit adjustment to compare with; None: 0, 0.25, ..., 3.
+        Strengths of the logit adjustment to compare with, from 0 on: a negative one would favour
+        the majority classes. None: 0, 0.25, ..., 3.
     random_state : int, RandomState instance or None, default=None
         Drives the folds, and the networks where `estimator` has no `random_state`.
     verbose : int, default=0
@@ -324,9 +325,9 @@ class AutoBalanceClassifier(ClassifierWrapper):
         if self.tau_grid is None:
             return TAU_GRID
         grid = np.asarray(self.tau_grid, dtype=np.float64)
-        if grid.ndim != 1 or not len(grid) or not np.isfinite(grid).all():
+        if grid.ndim != 1 or not len(grid) or not np.isfinite(grid).all() or grid.min() < 0:
             raise ValueError(
-                f"`tau_grid` must be a list of finite numbers, with at least one. Got "
+                f"`tau_grid` must be a list of finite numbers from 0 on, with at least one. Got "
                 f"{self.tau_grid!r:.100}."
             )
         return grid

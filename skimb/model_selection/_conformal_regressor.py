@@ -4,7 +4,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metadata_routing import UNUSED
@@ -181,9 +181,15 @@ class ConformalRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If y is no vector of finite numbers, the samples cannot be divided, or a range has fewer
-            held-out samples than the confidence level takes.
+            If `estimator` is a classifier, y is no vector of finite numbers, the samples cannot be
+            divided, or a range has fewer held-out samples than the confidence level takes.
         """
+        if is_classifier(self.estimator):
+            raise ValueError(
+                f"`estimator` must be a regressor. Got {type(self.estimator).__name__}, a "
+                "classifier, whose labels have no intervals. Use ConformalClassifier for sets of "
+                "labels."
+            )
         forget_fit(self)
         rng = check_random_state(self.random_state)
         cv = cv_of(self, HELD_FRACTION)
