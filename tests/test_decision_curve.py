@@ -217,6 +217,8 @@ def test_thresholds_of_zero_are_drawn_where_the_scale_has_them():
         ),
         ({"thresholds": [1]}, "`thresholds` must hold probabilities"),
         ({"prior": 0.5}, "`prior` must be None, 'uniform' or a dict"),
+        ({"prior": np.full(3, 1 / 3)}, "`prior` must be None, 'uniform' or a dict"),
+        ({"prior": {"a": 0.5}}, "`prior` must give a fraction for every label"),
         ({"n_resamples": -1}, "`n_resamples` must be a number from 0 on"),
         ({"confidence_level": 95}, "`confidence_level` must be between 0 and 1"),
         ({"scale": "log"}, "`scale` must be 'logit' or 'linear'"),

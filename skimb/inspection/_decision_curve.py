@@ -173,7 +173,9 @@ class DecisionCurveDisplay:
             raise ValueError(f"y_true holds labels that are no `classes`: {shown(unknown)}.")
         columns = {name: _columns(y, proba, classes) for name, proba in models.items()}
         labels = _labels(y, classes, labels)
-        fractions: Any = _fractions(y, classes, prior)
+        fractions = resolve_target_prior(prior, classes=classes, name="prior")
+        if fractions is None:
+            fractions = np.array([np.mean(y == label) for label in classes])
         if not (isinstance(n_resamples, Integral) and n_resamples >= 0):
             raise ValueError(f"`n_resamples` must be a number from 0 on. Got {n_resamples!r}.")
         if not 0 < confidence_level < 1:
@@ -387,15 +389,3 @@ def _labels(y, classes, labels):
     if unknown or not labels:
         raise ValueError(f"`labels` must be some of {shown(classes)}. Got {shown(labels)}.")
     return labels
-
-
-def _fractions(y, classes, prior):
-    """Return the fraction of each class."""
-    if prior is None:
-        return np.array([np.mean(y == label) for label in classes])
-    if prior != "uniform" and not isinstance(prior, Mapping):
-        raise ValueError(
-            f"`prior` must be None, 'uniform' or a dict with a fraction for each label. Got "
-            f"{shown(prior)}."
-        )
-    return resolve_target_prior(prior, classes=classes, train_prior=None)

@@ -1,6 +1,5 @@
 """The cost of decisions under any class prior, and the net benefit of one class."""
 
-from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -100,7 +99,7 @@ def expected_cost(
         y_pred,
         costs=costs,
         labels=labels[order],
-        prior=_prior(prior, labels[order]),
+        prior=resolve_target_prior(prior, classes=labels[order], name="prior"),
         sample_weight=weight,
         normalize=normalize,
     )
@@ -155,7 +154,7 @@ def cost_scoring(y, *, cost_matrix, prior: Any = None):
         greater_is_better=False,
         costs=read_cost_matrix(cost_matrix, labels),
         labels=labels,
-        prior=_prior(prior, labels),
+        prior=resolve_target_prior(prior, classes=labels, name="prior"),
     )
 
 
@@ -261,18 +260,6 @@ def _refuse_unknown(found, labels):
             f"The true or predicted labels hold {shown(unknown)}, for which there are no costs. "
             f"The labels are {shown(labels)}. Give costs, and `labels`, of all of them."
         )
-
-
-def _prior(prior, labels):
-    if prior is None:
-        return None
-    if prior != "uniform" and not isinstance(prior, Mapping):
-        raise ValueError(
-            f"`prior` must be None, 'uniform' or a dict with a fraction for each label. Got "
-            f"{shown(prior)}."
-        )
-    # The only other word, "train", is refused above.
-    return resolve_target_prior(prior, classes=labels, train_prior=None)
 
 
 def _cost(y_true, y_pred, *, costs, labels, prior, sample_weight, normalize=False, skips=False):

@@ -172,8 +172,6 @@ class MinimumCostClassifier(ClassifierWrapper):
         return self
 
     def _target(self, classes, train) -> Any:
-        if self.target_prior is None:
-            return None
         return resolve_target_prior(self.target_prior, classes=classes, train_prior=train)
 
     def _move(self, target, weight, samples):

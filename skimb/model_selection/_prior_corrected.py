@@ -22,7 +22,7 @@ from skimb.model_selection._held_out_predictions import (
     read_samples,
 )
 from skimb.model_selection._labelled_scores import corrected
-from skimb.model_selection._prior_estimation import absent_message, given_prior, prior_of
+from skimb.model_selection._prior_estimation import absent_message, prior_of
 from skimb.model_selection._prior_solvers import most_likely_prior
 from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
 
@@ -197,7 +197,7 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         else:
             held, target = None, fit_on_all(self, samples, **given)
         fractions = self._fractions(target, weight)
-        prior = given_prior(self.train_prior, self.classes_)
+        prior = self._resolved("train_prior", self.classes_)
         in_training = fractions if prior is None else prior
         if prior is None and self.calibration != "bias_corrected":
             prior = prior_of(self.estimator_)
@@ -208,9 +208,7 @@ class PriorCorrectedClassifier(ClassifierWrapper):
             self._calibrate(held, weight)
         self.target_prior_ = in_training
         if not self._is("train") and not self._is("estimate"):
-            self.target_prior_ = resolve_target_prior(
-                self.target_prior, classes=self.classes_, train_prior=None
-            )
+            self.target_prior_ = self._resolved("target_prior", self.classes_)
         task.call_on_fit_task_end(estimator=self)
         return self
 
@@ -221,9 +219,12 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         """Refuse priors for other labels, before the training."""
         if isinstance(self.estimator, FrozenEstimator):
             labels = np.asarray(self.estimator.classes_)
-        given_prior(self.train_prior, labels)
-        if isinstance(self.target_prior, Mapping):
-            resolve_target_prior(self.target_prior, classes=labels, train_prior=None)
+        self._resolved("train_prior", labels)
+        if not self._is("train") and not self._is("estimate"):
+            self._resolved("target_prior", labels)
+
+    def _resolved(self, name, classes) -> Any:
+        return resolve_target_prior(getattr(self, name), classes=classes, name=name)
 
     def _fractions(self, target, weight):
         """Return the fraction of each class in y."""

@@ -1,6 +1,5 @@
 """The class prior of unlabelled samples, with an interval and a test of the assumption."""
 
-from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -30,7 +29,6 @@ __all__ = [
     "draw_priors",
     "estimate_prior",
     "generator",
-    "given_prior",
     "interval_of",
     "labelled_scores",
     "prior_of",
@@ -175,7 +173,7 @@ def estimate_prior(
                 f"method={method!r} needs labelled samples. Give `X_val` and `y_val`, "
                 "samples that the classifier was not trained on, or method='em'."
             )
-        prior = given_prior(train_prior, classes)
+        prior = resolve_target_prior(train_prior, classes=classes, name="train_prior")
         prior = prior_of(classifier) if prior is None else prior
         if prior is None:
             raise ValueError(
@@ -343,7 +341,7 @@ def labelled_scores(classifier, X_val, y_val, *, train_prior, calibration):
             f"`y_val` has no samples of the classes {shown(missing)}, so it is not known which "
             "probabilities they get. Give labelled samples of every class."
         )
-    prior = given_prior(train_prior, classes)
+    prior = resolve_target_prior(train_prior, classes=classes, name="train_prior")
     prior = prior_of(classifier) if prior is None else prior
     log_proba = log_probabilities(classifier, X_val)
     check_consistent_length(log_proba, target)
@@ -359,24 +357,6 @@ def checked_classifier(classifier):
         )
     check_is_fitted(classifier)
     return np.asarray(classifier.classes_)
-
-
-def given_prior(prior, classes, *, name="train_prior"):
-    """Return a prior that a user gives as one fraction per class, or None if there is none.
-
-    Raises
-    ------
-    ValueError
-        If it is neither "uniform" nor a dict with a positive fraction for every label.
-    """
-    if prior is None:
-        return None
-    if isinstance(prior, Mapping) or (isinstance(prior, str) and prior == "uniform"):
-        try:
-            return resolve_target_prior(prior, classes=classes, train_prior=None)
-        except ValueError as error:
-            raise ValueError(str(error).replace("target_prior", name)) from None
-    raise ValueError(f"`{name}` must be None, 'uniform' or a dict by label. Got {shown(prior)}.")
 
 
 def prior_of(classifier):
