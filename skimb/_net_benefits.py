@@ -5,11 +5,14 @@ import numpy as np
 from skimb._messages import shown
 
 __all__ = [
+    "against_rest",
     "checked_probabilities",
     "checked_thresholds",
     "counts_between",
+    "counts_by_class",
     "is_of_class",
     "net_benefits",
+    "resampled_against_rest",
     "resampled_counts",
     "treat_all",
 ]
@@ -96,10 +99,28 @@ def counts_between(is_label, y_proba, thresholds, weight=None):
         Samples of the class, and of the rest, that reach as many of the thresholds as the column
         says.
     """
-    reached = np.searchsorted(thresholds, y_proba, side="right")
+    return counts_by_class(np.where(is_label, 0, 1), 2, y_proba, thresholds, weight)
+
+
+def counts_by_class(target, n_classes, y_proba, thresholds, weight=None):
+    """Count the samples of each class between thresholds.
+
+    Parameters
+    ----------
+    target : ndarray of int of shape (n,)
+        The class of each sample.
+    n_classes : int
+    y_proba, thresholds, weight
+        As in `counts_between`.
+
+    Returns
+    -------
+    ndarray of shape (n_classes, m + 1)
+    """
     length = len(thresholds) + 1
-    cells = np.where(is_label, 0, length) + reached
-    return np.bincount(cells, weights=weight, minlength=2 * length).reshape(2, length)
+    cells = target * length + np.searchsorted(thresholds, y_proba, side="right")
+    counts = np.bincount(cells, weights=weight, minlength=n_classes * length)
+    return counts.reshape(n_classes, length)
 
 
 def net_benefits(counts, thresholds, prior=None):
@@ -148,7 +169,27 @@ def treat_all(thresholds, prior):
     return prior - (1 - prior) * thresholds / (1 - thresholds)
 
 
-def resampled_counts(counts, n_resamples, rng, *, is_stratified):
+def against_rest(counts, place, factor):
+    """Return the counts of one class and of the rest, where samples count as a factor says.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_classes, m + 1)
+        As `counts_by_class` returns them.
+    place : int
+        The class.
+    factor : ndarray of shape (n_classes,)
+        What a sample of each class counts.
+
+    Returns
+    -------
+    ndarray of shape (2, m + 1)
+    """
+    weighted = counts * factor[:, None]
+    return np.stack([weighted[place], np.delete(weighted, place, axis=0).sum(axis=0)])
+
+
+def resampled_counts(counts, n_resamples, rng):
     """Draw counts as a bootstrap of the samples would give them.
 
     Samples in one cell are exchangeable, so a multinomial draw of cells is the bootstrap itself.
@@ -159,15 +200,35 @@ def resampled_counts(counts, n_resamples, rng, *, is_stratified):
         Whole numbers.
     n_resamples : int
     rng : RandomState
-    is_stratified : bool
-        Whether each resample holds as many samples of the class as there are.
 
     Returns
     -------
     ndarray of shape (n_resamples, 2, m + 1)
     """
-    parts = counts if is_stratified else counts.reshape(1, -1)
-    drawn = [
-        rng.multinomial(int(part.sum()), part / part.sum(), size=n_resamples) for part in parts
-    ]
-    return np.concatenate(drawn, axis=1).reshape(n_resamples, *counts.shape).astype(np.float64)
+    drawn = rng.multinomial(int(counts.sum()), counts.ravel() / counts.sum(), size=n_resamples)
+    return drawn.reshape(n_resamples, *counts.shape).astype(np.float64)
+
+
+def resampled_against_rest(counts, place, factor, n_resamples, rng):
+    """Draw counts as a bootstrap within each class would give them, for `against_rest`.
+
+    Parameters
+    ----------
+    counts, place, factor
+        As in `against_rest`; the counts are whole numbers.
+    n_resamples : int
+    rng : RandomState
+
+    Returns
+    -------
+    ndarray of shape (n_resamples, 2, m + 1)
+    """
+    found = np.zeros((n_resamples, 2, counts.shape[1]))
+    for k, part in enumerate(counts):
+        # Cells without samples are never drawn, and most of a rare class are so.
+        cells = np.flatnonzero(part)
+        if len(cells):
+            share = part[cells] / part.sum()
+            drawn = rng.multinomial(int(part.sum()), share, size=n_resamples)
+            found[:, int(k != place), cells] += factor[k] * drawn
+    return found

@@ -14,11 +14,14 @@ from skimb._class_prior import resolve_target_prior
 from skimb._drawn_text import distinct_texts, plain_text
 from skimb._messages import shown
 from skimb._net_benefits import (
+    against_rest,
     checked_probabilities,
     checked_thresholds,
     counts_between,
+    counts_by_class,
     is_of_class,
     net_benefits,
+    resampled_against_rest,
     resampled_counts,
     treat_all,
 )
@@ -136,13 +139,14 @@ class DecisionCurveDisplay:
             the minority class, of more all that `y_true` holds.
         prior : {"uniform"}, dict or None, default=None
             The class fractions of the samples on which decisions will be made; a dict holds that of
-            each label. None: those of `y_true`. Probabilities stay as they are.
+            each label, and the mixture of the rest follows. None: those of `y_true`. Probabilities
+            stay as they are.
         thresholds : array-like of shape (m,), default=None
             Threshold probabilities from 0 to below 1. None: from a tenth of the smallest class
             fraction to 0.9.
         n_resamples : int, default=0
             Bootstrap resamples of the samples, from which a band is drawn. 0: no band. With
-            `prior`, each resample has the same number of samples of each class.
+            `prior`, they are drawn within each class.
         confidence_level : float, default=0.95
             The fraction of the resamples that is in the band at each threshold.
         random_state : int, RandomState instance or None, default=0
@@ -160,8 +164,8 @@ class DecisionCurveDisplay:
         Raises
         ------
         ValueError
-            If lengths differ, labels are unknown, `y_true` lacks a class to draw, or probabilities
-            are out of range.
+            If lengths differ, labels are unknown, `y_true` lacks a class to draw or of the prior,
+            or probabilities are out of range.
         """
         y = column_or_1d(unpacked(y_true, "y_true"))
         models = dict(y_proba) if isinstance(y_proba, Mapping) else {"model": y_proba}
@@ -173,9 +177,17 @@ class DecisionCurveDisplay:
             raise ValueError(f"y_true holds labels that are no `classes`: {shown(unknown)}.")
         columns = {name: _columns(y, proba, classes) for name, proba in models.items()}
         labels = _labels(y, classes, labels)
-        fractions = resolve_target_prior(prior, classes=classes, name="prior")
-        if fractions is None:
-            fractions = np.array([np.mean(y == label) for label in classes])
+        order = np.argsort(classes)
+        target = order[np.searchsorted(classes[order], y)]
+        counted = np.bincount(target, minlength=len(classes))
+        asked = resolve_target_prior(prior, classes=classes, name="prior")
+        if asked is not None and not counted.all():
+            raise ValueError(
+                f"`prior` has fractions of {shown(classes[counted == 0])}, but y_true holds no "
+                "sample of them, so that their probabilities are not known. Give such samples, or "
+                "leave these classes out."
+            )
+        fractions = counted / len(y) if asked is None else asked
         if not (isinstance(n_resamples, Integral) and n_resamples >= 0):
             raise ValueError(f"`n_resamples` must be a number from 0 on. Got {n_resamples!r}.")
         if not 0 < confidence_level < 1:
@@ -193,14 +205,22 @@ class DecisionCurveDisplay:
         for name, proba in columns.items():
             curves, spread = [], []
             for label, place in zip(labels, places, strict=True):
-                counts = counts_between(is_of_class(y, label), proba[:, place], thresholds)
-                asked = None if prior is None else fractions[place]
-                curves.append(net_benefits(counts, thresholds, asked))
+                is_label, own = is_of_class(y, label), proba[:, place]
+                if asked is None:
+                    counts = counts_between(is_label, own, thresholds)
+                else:
+                    # The mixture inside of the rest is that of the prior too.
+                    factor = asked / counted
+                    by_class = counts_by_class(target, len(classes), own, thresholds)
+                    counts = against_rest(by_class, place, factor)
+                curves.append(net_benefits(counts, thresholds))
                 if n_resamples:
-                    drawn = resampled_counts(
-                        counts, n_resamples, rng, is_stratified=asked is not None
+                    drawn = (
+                        resampled_counts(counts, n_resamples, rng)
+                        if asked is None
+                        else resampled_against_rest(by_class, place, factor, n_resamples, rng)
                     )
-                    spread.append(np.quantile(net_benefits(drawn, thresholds, asked), ends, axis=0))
+                    spread.append(np.quantile(net_benefits(drawn, thresholds), ends, axis=0))
             found[name] = np.stack(curves)
             if n_resamples:
                 bands[name] = np.stack(spread, axis=1)

@@ -180,7 +180,8 @@ def net_benefit(y_true, y_proba, thresholds, *, label, prior=None, sample_weight
         The class. All others are the rest.
     prior : float, default=None
         The fraction of the class among the samples on which decisions will be made, between 0 and
-        1. None: its fraction in `y_true`.
+        1. None: its fraction in `y_true`. The mixture of the classes inside of the rest stays that
+        of `y_true`; `sample_weight` changes it.
     sample_weight : array-like of shape (n_samples,), default=None
         Sample weights.
 
