@@ -194,7 +194,7 @@ def test_weights_count_in_the_calibration():
 def test_a_classifier_that_takes_no_weights_is_calibrated_with_them(classifier):
     weight = np.where(TRAIN[1] == "rare", 3.0, 1.0)
     clf = BiasCorrectedCalibrator(classifier, random_state=0)
-    with pytest.warns(UserWarning, match="count in the calibration only"):
+    with pytest.warns(UserWarning, match="weights do not count in its training"):
         clf.fit(*TRAIN, sample_weight=weight)
     plain = clone(clf).fit(*TRAIN)
     assert clf.biases_[2] > plain.biases_[2] + 0.3
