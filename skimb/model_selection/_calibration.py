@@ -194,6 +194,10 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
         task.call_on_fit_task_end(estimator=self)
         return self
 
+    def __sklearn_is_fitted__(self):
+        # It is set last: a fit that failed leaves nothing that looks fitted.
+        return hasattr(self, "predicted_prior_")
+
     def decision_rule(self) -> DecisionRule:
         """Return the temperature and the biases, and the least log-probability.
 

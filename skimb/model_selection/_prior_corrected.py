@@ -8,9 +8,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skimb._bias_correction import fit_correction
 from skimb._class_prior import resolve_target_prior
-from skimb._class_probabilities import class_positions, least_log_probability, log_probabilities
+from skimb._class_probabilities import class_positions, log_probabilities
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
 from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
@@ -21,7 +20,7 @@ from skimb.model_selection._held_out_predictions import (
     n_fits,
     read_samples,
 )
-from skimb.model_selection._labelled_scores import corrected
+from skimb.model_selection._labelled_scores import corrected, fit_to_prior
 from skimb.model_selection._prior_estimation import absent_message
 from skimb.model_selection._prior_solvers import most_likely_prior
 from skimb.model_selection._probability_prior import prior_of_probabilities
@@ -208,7 +207,15 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         self.temperature_, self.biases_ = 1.0, np.zeros(len(self.classes_))
         self.least_log_probability_ = None
         if held is not None:
-            self._calibrate(held, weight)
+            # `train_prior` may differ from y, and single samples are never held out in folds.
+            correction, self.least_log_probability_ = fit_to_prior(
+                held.log_proba,
+                held.target,
+                prior=self.train_prior_,
+                weight=weight[held.rows],
+                fits_bias=self.calibration == "bias_corrected",
+            )
+            self.temperature_, self.biases_ = correction.temperature, correction.biases
         is_training = self._is("train") or self._is("estimate")
         self.target_prior_ = (
             in_training if is_training else self._resolved("target_prior", self.classes_)
@@ -256,24 +263,6 @@ class PriorCorrectedClassifier(ClassifierWrapper):
                 "also get a `target_prior` of its own.",
             )
         return found.train
-
-    def _calibrate(self, held, weight):
-        """Fit the temperature and the biases on held-out samples."""
-        weight = weight[held.rows]
-        mass = np.bincount(held.target, weights=weight, minlength=len(self.classes_))
-        share = mass / mass.sum()
-        # Classes count as in the training prior. `train_prior` may differ from y, and samples that
-        # cannot be divided are never held out.
-        if not np.allclose(share, self.train_prior_, rtol=1e-9, atol=0):
-            weight = weight * (self.train_prior_ / np.where(share > 0, share, 1.0))[held.target]
-        self.least_log_probability_ = least_log_probability(held.log_proba)
-        correction = fit_correction(
-            np.maximum(held.log_proba, self.least_log_probability_),
-            held.target,
-            weight=weight,
-            fits_bias=self.calibration == "bias_corrected",
-        )
-        self.temperature_, self.biases_ = correction.temperature, correction.biases
 
     def adapt(self, X):
         """Estimate the class prior of unlabelled samples, and speak for it from now on.

@@ -160,6 +160,8 @@ def prior_of_probabilities(fitted, target, *, weight=None) -> ProbabilityPrior:
     ProbabilityPrior
     """
     classes = fitted.classes_
+    counted: Any
+    mass: Any
     counted, mass, unweighted = _counts(target, weight, len(classes))
     train = counted / counted.sum()
     is_frozen, is_part, is_known, cause = False, False, True, None
@@ -267,7 +269,8 @@ def _own_prior(fitted, shape) -> Any:
 
 def _of_network(fitted, train):
     """Return the prior of a network, which refuses a `target_prior` that it cannot reach."""
-    name, asked, part = type(fitted).__name__, fitted.target_prior, fitted
+    name, asked = type(fitted).__name__, fitted.target_prior
+    part: Any = fitted
     if not hasattr(type(fitted), "predicted_prior_"):
         part = getattr(fitted, "head_", None)
         if not hasattr(type(part), "predicted_prior_"):
@@ -348,5 +351,9 @@ def _inner_cause(parameters):
         if name == last or value is None:
             continue
         if last in INNER or (last == "fit_prior" and not value):
+            return name
+        # The loss of a network, which may be one that balances the classes.
+        is_network = f"{name.removesuffix(last)}target_prior" in parameters
+        if last == "loss" and is_network and str(value) != "cross_entropy":
             return name
     return None

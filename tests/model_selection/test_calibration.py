@@ -10,6 +10,7 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss
@@ -170,6 +171,15 @@ def test_samples_are_held_out_as_asked(cv):
     assert n_held < 150 if cv == 0.3 else n_held == len(TRAIN[1])
     again = clone(clf).fit(*TRAIN, groups=groups)
     np.testing.assert_array_equal(again.biases_, clf.biases_)
+
+
+def test_a_calibration_that_failed_leaves_nothing_that_looks_fitted():
+    X, y = TRAIN
+    clf = BiasCorrectedCalibrator(FrozenEstimator(GaussianNB().fit(X, y)))
+    with pytest.raises(ValueError, match="at least two classes"):
+        clf.fit(X[y == "rare"], y[y == "rare"])
+    with pytest.raises(NotFittedError):
+        clf.predict(X)
 
 
 def test_weights_count_in_the_calibration():

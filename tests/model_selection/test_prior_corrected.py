@@ -7,7 +7,7 @@ from imblearn.pipeline import make_pipeline as make_imblearn_pipeline
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -291,6 +291,10 @@ def test_a_network_whose_loss_moves_the_prior_is_refused_unless_it_has_one():
     clf = PriorCorrectedClassifier(network, target_prior="uniform", calibration=None)
     with pytest.raises(ValueError, match="not known because of loss='balanced_softmax'"):
         clf.fit(X, y)
+    with pytest.raises(ValueError, match="not known because of cnn__loss"):
+        clone(clf).set_params(estimator=VotingClassifier([("cnn", network)], voting="soft")).fit(
+            X, y
+        )
     clf.set_params(estimator__target_prior="train").fit(X, y)
     alone = clone(network).set_params(target_prior="uniform").fit(X, y)
     np.testing.assert_allclose(clf.predict_proba(X), alone.predict_proba(X), rtol=1e-5)
