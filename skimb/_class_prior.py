@@ -8,6 +8,7 @@ multiplication and one renormalisation:
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax
@@ -48,22 +49,24 @@ def effective_prior(fractions, target, weight):
     return mass / mass.sum()
 
 
-def resolve_target_prior(target_prior, *, classes, train_prior):
-    """Turn the `target_prior` parameter into one fraction per class.
+def resolve_target_prior(target_prior, *, classes, train_prior=None, name="target_prior") -> Any:
+    """Turn a parameter that says a class prior into one fraction per class.
 
     Parameters
     ----------
-    target_prior : {"train", "uniform"} or dict
+    target_prior : {"train", "uniform"}, dict or None
         As in `CNNClassifier`.
     classes : ndarray of shape (n_classes,)
         Labels.
-    train_prior : ndarray of shape (n_classes,)
-        The prior that ``"train"`` stands for.
+    train_prior : ndarray of shape (n_classes,), default=None
+        The prior that ``"train"`` stands for. None: ``"train"`` is refused.
+    name : str, default="target_prior"
+        The name of the parameter, for messages.
 
     Returns
     -------
-    ndarray of shape (n_classes,)
-        Positive fractions that sum to 1.
+    ndarray of shape (n_classes,) or None
+        Positive fractions that sum to 1. None for None.
 
     Raises
     ------
@@ -71,24 +74,30 @@ def resolve_target_prior(target_prior, *, classes, train_prior):
         If it is none of these, or a dict lacks a label, has one that y lacks, or holds a fraction
         that is not positive.
     """
-    if target_prior == "train":
+    if target_prior is None:
+        return None
+    # An array has no single answer to a comparison with a word.
+    word = target_prior if isinstance(target_prior, str) else None
+    if word == "train" and train_prior is not None:
         return train_prior
-    if target_prior == "uniform":
+    if word == "uniform":
         return np.full(len(classes), 1 / len(classes))
+    labels = classes.tolist()
     if not isinstance(target_prior, Mapping):
+        train = "" if train_prior is None else "'train', "
+        example = shown({label: round(1 / len(labels), 3) for label in labels})
         raise ValueError(
-            "`target_prior` must be None, 'train', 'uniform' or a dict by label. "
+            f"`{name}` must be None, {train}'uniform' or a dict by label, such as {example}. "
             f"Got {shown(target_prior)}."
         )
-    labels = classes.tolist()
     if set(target_prior) != set(labels):
         raise ValueError(
-            "`target_prior` must give a fraction for every label and for no other. "
+            f"`{name}` must give a fraction for every label and for no other. "
             f"Labels seen in y: {shown(labels)}. Got {shown(target_prior)}."
         )
     prior = np.array([target_prior[label] for label in labels], dtype=np.float64)
     if not np.all(np.isfinite(prior)) or np.any(prior <= 0):
-        raise ValueError(f"`target_prior` must hold positive fractions. Got {shown(target_prior)}.")
+        raise ValueError(f"`{name}` must hold positive fractions. Got {shown(target_prior)}.")
     return prior / prior.sum()
 
 

@@ -11,7 +11,6 @@ __all__ = [
     "curve_and_band",
     "is_of_class",
     "net_benefits",
-    "resampled_counts",
     "treat_all",
 ]
 
@@ -149,33 +148,9 @@ def treat_all(thresholds, prior):
     return prior - (1 - prior) * thresholds / (1 - thresholds)
 
 
-def resampled_counts(counts, n_resamples, rng, *, is_stratified):
-    """Draw counts as a bootstrap of the samples would give them.
-
-    Samples in one cell are exchangeable, so a multinomial draw of cells is the bootstrap itself.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (2, m + 1)
-        Whole numbers.
-    n_resamples : int
-    rng : RandomState
-    is_stratified : bool
-        Whether each resample holds as many samples of the class as there are.
-
-    Returns
-    -------
-    ndarray of shape (n_resamples, 2, m + 1)
-    """
-    parts = counts if is_stratified else counts.reshape(1, -1)
-    drawn = [
-        rng.multinomial(int(part.sum()), part / part.sum(), size=n_resamples) for part in parts
-    ]
-    return np.concatenate(drawn, axis=1).reshape(n_resamples, *counts.shape).astype(np.float64)
-
-
 def curve_and_band(
-    is_label,
+    target,
+    place,
     y_proba,
     thresholds,
     *,
@@ -185,15 +160,23 @@ def curve_and_band(
     ends=(0.025, 0.975),
     rng,
 ):
-    """Return the net benefits at thresholds, and quantiles of them in a bootstrap of the samples.
+    """Return the net benefits of one class against the rest, and their quantiles in a bootstrap.
 
     Parameters
     ----------
-    is_label, y_proba, thresholds, weight
-        As in `counts_between`.
-    prior : float, default=None
-        The fraction of the class; resamples then hold as many samples of the class as there are.
-        None: that of the counts.
+    target : ndarray of int of shape (n,)
+        The class of each sample.
+    place : int
+        The class.
+    y_proba : ndarray of shape (n,)
+        The probability of the class.
+    thresholds : ndarray of shape (m,)
+        Sorted.
+    weight : ndarray of shape (n,), default=None
+        Sample weights.
+    prior : ndarray of shape (n_classes,), default=None
+        The fractions of the classes: samples count so that each class has its fraction, and
+        resamples hold as many samples of each class as there are. None: those of the samples.
     n_resamples : int, default=0
         The number of resamples.
     ends : pair of float, default=(0.025, 0.975)
@@ -206,27 +189,22 @@ def curve_and_band(
     band : ndarray of shape (2, m), or None
         None without resamples.
     """
-    counts = counts_between(is_label, y_proba, thresholds, weight)
-    curve = net_benefits(counts, thresholds, prior)
+    own = np.ones(len(target)) if weight is None else weight
+    parts = [np.arange(len(target))]
+    if prior is not None:
+        parts = [np.flatnonzero(target == k) for k in np.unique(target)]
+
+    def counted(times):
+        mass = own * times
+        if prior is not None:
+            mass = mass * (prior / np.bincount(target, mass, minlength=len(prior)))[target]
+        return net_benefits(counts_between(target == place, y_proba, thresholds, mass), thresholds)
+
+    curve = counted(np.ones(len(target)))
     if not n_resamples:
         return curve, None
-    if weight is None:
-        drawn = resampled_counts(counts, n_resamples, rng, is_stratified=prior is not None)
-    else:
-        parts = [np.full(len(weight), True)] if prior is None else [is_label, ~is_label]
-        drawn = np.stack(
-            [
-                counts_between(is_label, y_proba, thresholds, weight * _times(parts, rng))
-                for _ in range(n_resamples)
-            ]
-        )
-    return curve, np.quantile(net_benefits(drawn, thresholds, prior), ends, axis=0)
-
-
-def _times(parts, rng):
-    """Return how often each sample is in a resample, which draws from each part by itself."""
-    times = np.zeros(len(parts[0]))
-    for part in parts:
-        n = int(part.sum())
-        times[part] = np.bincount(rng.randint(n, size=n), minlength=n)
-    return times
+    drawn = []
+    for _ in range(n_resamples):
+        rows = np.concatenate([rng.choice(part, size=len(part)) for part in parts])
+        drawn.append(counted(np.bincount(rows, minlength=len(target))))
+    return curve, np.quantile(drawn, ends, axis=0)

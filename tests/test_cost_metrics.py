@@ -122,7 +122,12 @@ def test_costs_are_linear_and_follow_permuted_labels(pairs, order, constant):
         ({"labels": ["a", "b", "c", "c"]}, "`labels` must be different"),
         ({"prior": "train"}, "`prior` must be None, 'uniform' or a dict"),
         ({"prior": 0.3}, "`prior` must be None, 'uniform' or a dict"),
-        ({"prior": {"a": 1}}, "must give a fraction for every label"),
+        ({"prior": {"a": 1}}, "`prior` must give a fraction for every label"),
+        ({"prior": {"a": 1, "b": 0, "c": 1}}, "`prior` must hold positive fractions"),
+        (
+            {"prior": np.array([0.5, 0.3, 0.2])},
+            r"`prior` must be None, 'uniform' or a dict by label, such as \{'a': 0.333",
+        ),
         ({"y_true": ["a", "a", "b"], "prior": "uniform"}, r"y_true holds no sample of them"),
         ({"sample_weight": [0, 0, 0]}, "at least one non-zero number"),
         ({"sample_weight": [1, -1, 1]}, "must not be negative"),

@@ -45,10 +45,14 @@ def test_curves_are_net_benefits_of_each_class_against_the_rest(prior):
     thresholds = [0.3, 0.05, 0.6]
     display = DecisionCurveDisplay.from_predictions(y, proba, prior=prior, thresholds=thresholds)
     assert display.classes == classes.tolist()
+    weight = None
+    if prior is not None:
+        asked = dict.fromkeys(classes, 1) if prior == "uniform" else prior
+        weight = [asked[label] / np.mean(y == label) for label in y]
     for k, label in enumerate(classes):
-        own = {None: None, "uniform": 1 / 3}.get(prior if prior is None else str(prior), 0)
-        own = prior[label] / 4 if isinstance(prior, dict) else own
-        wanted = net_benefit(y, proba[:, k], sorted(thresholds), label=label, prior=own)
+        # Importance weights make samples of the prior out of those at hand.
+        given = {"label": label, "sample_weight": weight}
+        wanted = net_benefit(y, proba[:, k], sorted(thresholds), **given)
         np.testing.assert_allclose(display.net_benefit["model"][k], wanted["net_benefit"])
         np.testing.assert_allclose(display.treat_all[k], wanted["treat_all"])
         model, everything, nothing = display.axes_[k].lines
@@ -121,6 +125,63 @@ def test_classifiers_may_know_different_classes():
     assert list(one.net_benefit) == ["LogisticRegression"]
     with pytest.raises(NotFittedError):
         DecisionCurveDisplay.from_estimator(LogisticRegression(), X, y)
+
+
+def test_a_prior_of_three_classes_changes_the_mixture_of_the_rest():
+    """The samples are weighted as if they were drawn with this prior, and then are drawn so."""
+    rng = np.random.RandomState(0)
+    prior = {0: 0.05, 1: 0.85, 2: 0.10}
+    means = np.array([0.0, 1.0, 2.5])
+
+    def draw(n, fractions):
+        y = rng.choice(3, n, p=fractions)
+        x = means[y] + rng.randn(n)
+        return y, softmax(-0.5 * (x[:, None] - means) ** 2, axis=1)
+
+    thresholds = [0.05, 0.1, 0.3]
+    y, proba = draw(60_000, [0.8, 0.1, 0.1])
+    # Columns may stand in any order.
+    classes = [2, 0, 1]
+    moved = DecisionCurveDisplay.from_predictions(
+        y, proba[:, classes], labels=classes, classes=[0, 2], prior=prior, thresholds=thresholds
+    )
+    y, proba = draw(60_000, list(prior.values()))
+    for k, label in enumerate([0, 2]):
+        drawn = net_benefit(y, proba[:, label], thresholds, label=label)["net_benefit"]
+        np.testing.assert_allclose(moved.net_benefit["model"][k], drawn, atol=0.004)
+    np.testing.assert_allclose(moved.prior, [0.05, 0.10])
+
+
+def test_a_prior_needs_samples_of_all_its_classes():
+    y, proba, classes = some(3)
+    kept = y != classes[2]
+    with pytest.raises(
+        ValueError, match=r"fractions of \['class 002'\], but y_true holds no sample"
+    ):
+        DecisionCurveDisplay.from_predictions(
+            y[kept], proba[kept], labels=classes, prior="uniform"
+        )
+
+
+def test_bands_under_a_prior_of_three_classes_are_those_of_a_bootstrap_within_each_class():
+    y, proba, classes = some(3, n=400)
+    prior = dict(zip(classes.tolist(), [0.1, 0.2, 0.7], strict=True))
+    given = {"label": classes[0], "sample_weight": [prior[c] / np.mean(y == c) for c in y]}
+    thresholds = [0.1, 0.3, 0.6]
+    display = DecisionCurveDisplay.from_predictions(
+        y, proba, classes=[classes[0]], prior=prior, thresholds=thresholds, n_resamples=2000
+    )
+    rng = np.random.RandomState(1)
+    parts = [np.flatnonzero(y == c) for c in classes]
+    order = np.concatenate(parts)
+    given["sample_weight"] = np.array(given["sample_weight"])[order]
+    drawn = []
+    for _ in range(300):
+        rows = np.concatenate([rng.choice(part, len(part)) for part in parts])
+        drawn.append(net_benefit(y[rows], proba[rows, 0], thresholds, **given)["net_benefit"])
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    spread = (high - low).mean()
+    np.testing.assert_allclose(display.bands["model"][:, 0], [low, high], atol=0.2 * spread)
 
 
 @pytest.mark.parametrize("prior", [None, "uniform"])
@@ -225,6 +286,8 @@ def test_thresholds_of_zero_are_drawn_where_the_scale_has_them():
         ({"n_resamples": -1}, "`n_resamples` must be a whole number from 0 on"),
         ({"n_resamples": True}, "`n_resamples` must be a whole number .* Got True"),
         ({"sample_weight": [1, 1, 1, -1]}, "[Nn]egative"),
+        ({"prior": np.full(3, 1 / 3)}, "`prior` must be None, 'uniform' or a dict"),
+        ({"prior": {"a": 0.5}}, "`prior` must give a fraction for every label"),
         ({"confidence_level": 95}, "`confidence_level` must be between 0 and 1"),
         ({"scale": "log"}, "`scale` must be 'logit' or 'linear'"),
     ],

@@ -137,7 +137,8 @@ class DecisionCurveDisplay:
             the minority class, of more all that `y_true` holds.
         prior : {"uniform"}, dict or None, default=None
             The class fractions of the samples on which decisions will be made; a dict holds that of
-            each label. None: those of `y_true`. Probabilities stay as they are.
+            each label, and the mixture of the rest follows. None: those of `y_true`. Probabilities
+            stay as they are.
         thresholds : array-like of shape (m,), default=None
             Threshold probabilities from 0 to below 1. None: from a tenth of the smallest class
             fraction to 0.9.
@@ -192,9 +193,17 @@ class DecisionCurveDisplay:
         if classes is None:
             classes = [minority_class(y)] if len(labels) == 2 else np.unique(y).tolist()
         classes = drawn_classes(classes, labels)
-        fractions: Any = _fractions(y, labels, prior)
-        if prior is None:
-            fractions = np.array([np.average(y == label, weights=weight) for label in labels])
+        order = np.argsort(labels, kind="stable")
+        target = order[np.searchsorted(labels[order], y)]
+        mass = np.bincount(target, weights=weight, minlength=len(labels))
+        asked = resolve_target_prior(prior, classes=labels, name="prior")
+        if asked is not None and not mass.all():
+            raise ValueError(
+                f"`prior` has fractions of {shown(labels[mass == 0])}, but y_true holds no sample "
+                "of them, so that their probabilities are not known. Give such samples, or leave "
+                "these classes out."
+            )
+        fractions = mass / mass.sum() if asked is None else asked
         is_count = isinstance(n_resamples, Integral) and not isinstance(n_resamples, bool)
         if not (is_count and n_resamples >= 0):
             raise ValueError(
@@ -216,12 +225,14 @@ class DecisionCurveDisplay:
         for name, proba in columns.items():
             curves, spread = [], []
             for label, place in zip(classes, places, strict=True):
+                is_of_class(y, label)
                 curve, band = curve_and_band(
-                    is_of_class(y, label),
+                    target,
+                    place,
                     proba[:, place],
                     thresholds,
                     weight=weight,
-                    prior=None if prior is None else fractions[place],
+                    prior=asked,
                     n_resamples=n_resamples,
                     ends=ends,
                     rng=rng,
@@ -398,15 +409,3 @@ class DecisionCurveDisplay:
             return
         figure.supxlabel("threshold probability", fontsize=10)
         figure.supylabel("net benefit", fontsize=10)
-
-
-def _fractions(y, classes, prior):
-    """Return the fraction of each class."""
-    if prior is None:
-        return np.array([np.mean(y == label) for label in classes])
-    if prior != "uniform" and not isinstance(prior, Mapping):
-        raise ValueError(
-            f"`prior` must be None, 'uniform' or a dict with a fraction for each label. Got "
-            f"{shown(prior)}."
-        )
-    return resolve_target_prior(prior, classes=classes, train_prior=None)

@@ -1,6 +1,5 @@
 """The cost of decisions under any class prior, and the net benefit of one class."""
 
-from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -101,7 +100,7 @@ def expected_cost(
         y_pred,
         costs=costs,
         labels=labels[order],
-        prior=_prior(prior, labels[order]),
+        prior=resolve_target_prior(prior, classes=labels[order], name="prior"),
         sample_weight=weight,
         normalize=normalize,
     )
@@ -156,7 +155,7 @@ def cost_scoring(y, *, cost_matrix, prior: Any = None):
         greater_is_better=False,
         costs=read_cost_matrix(cost_matrix, labels),
         labels=labels,
-        prior=_prior(prior, labels),
+        prior=resolve_target_prior(prior, classes=labels, name="prior"),
     )
 
 
@@ -183,7 +182,8 @@ def net_benefit(y_true, y_proba, thresholds, *, label, prior=None, sample_weight
         The class. All others are the rest.
     prior : float, default=None
         The fraction of the class among the samples on which decisions will be made, between 0 and
-        1. None: its fraction in `y_true`.
+        1. None: its fraction in `y_true`. The mixture of the classes inside of the rest stays that
+        of `y_true`; `sample_weight` changes it.
     sample_weight : array-like of shape (n_samples,), default=None
         Sample weights.
 
@@ -279,18 +279,6 @@ def _refuse_unknown(y_true, y_pred, labels):
             f"The true or predicted labels hold {shown(unknown)}, for which there are no costs. "
             f"The labels are {shown(labels)}. Give costs, and `labels`, of all of them."
         )
-
-
-def _prior(prior, labels):
-    if prior is None:
-        return None
-    if prior != "uniform" and not isinstance(prior, Mapping):
-        raise ValueError(
-            f"`prior` must be None, 'uniform' or a dict with a fraction for each label. Got "
-            f"{shown(prior)}."
-        )
-    # The only other word, "train", is refused above.
-    return resolve_target_prior(prior, classes=labels, train_prior=None)
 
 
 def _cost(y_true, y_pred, *, costs, labels, prior, sample_weight, normalize=False, skips=False):

@@ -1,17 +1,14 @@
 """Calibration of any classifier: one temperature, and one bias per class."""
 
 import numpy as np
-from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted
 
 from skimb._bias_correction import fit_correction
 from skimb._class_probabilities import least_log_probability
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
 from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
-from skimb._routing import routes
-from skimb._warnings import warn
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._held_out_predictions import fit_and_hold_out, n_fits, read_samples
 from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
@@ -203,18 +200,9 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
         task.call_on_fit_task_end(estimator=self)
         return self
 
-    def _metadata_of_training(self, samples, sample_weight, groups):
-        """Return what the classifier gets in ``fit``: weights only if it takes them."""
-        if isinstance(self.estimator, FrozenEstimator):
-            return {}
-        takes_weights = routes() or has_fit_parameter(self.estimator, "sample_weight")
-        if sample_weight is not None and not takes_weights:
-            warn(
-                f"{type(self.estimator).__name__}.fit takes no `sample_weight`, so that the "
-                "weights count in the calibration only."
-            )
-            sample_weight = None
-        return self._metadata(samples, sample_weight, groups)
+    def __sklearn_is_fitted__(self):
+        # It is set last: a fit that failed leaves nothing that looks fitted.
+        return hasattr(self, "predicted_prior_")
 
     def decision_rule(self) -> DecisionRule:
         """Return the temperature and the biases, and the least log-probability.

@@ -5,13 +5,16 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import UNUSED
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skimb._callback_tasks import begin_fit
 from skimb._class_probabilities import log_probabilities
 from skimb._decision_rule import DecisionRule
+from skimb._routing import routes
+from skimb._warnings import warn
 from skimb.model_selection._wrapped_fits import (
     forget_fit,
     metadata_of_wrapped,
@@ -56,8 +59,21 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return begin_fit(self, samples.X, samples.y, n_tasks=n_tasks)
 
     def _metadata(self, samples, sample_weight, groups):
-        """Return what the wrapped classifier gets in ``fit``, by name."""
+        """Return what the wrapped classifier gets in ``fit``, by name: weights if it takes them."""
+        classifier = wrapped_by(self)
+        if sample_weight is not None and not routes() and not _takes_weights(classifier):
+            warn(
+                f"{type(classifier).__name__}.fit takes no `sample_weight`, so that the weights do "
+                "not count in its training."
+            )
+            sample_weight = None
         return metadata_of_wrapped(self, samples.X, sample_weight, groups)
+
+    def _metadata_of_training(self, samples, sample_weight, groups):
+        """Return the same, which is nothing for a classifier that is fitted already."""
+        if isinstance(self.estimator, FrozenEstimator):
+            return {}
+        return self._metadata(samples, sample_weight, groups)
 
     def get_metadata_routing(self):
         """Return which metadata the wrapped classifier requests.
@@ -139,3 +155,14 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         tags.input_tags = inner.input_tags
         tags.classifier_tags = inner.classifier_tags or tags.classifier_tags
         return tags
+
+
+def _takes_weights(classifier):
+    """Tell whether ``fit`` takes weights without metadata routing."""
+    if isinstance(classifier, FrozenEstimator):
+        # It leaves them alone.
+        return True
+    if {"estimator", "refit"} <= set(classifier.get_params(deep=False)):
+        # A search hands on all that its `fit` gets.
+        return _takes_weights(classifier.estimator)
+    return has_fit_parameter(classifier, "sample_weight")

@@ -9,7 +9,7 @@ from scipy.special import log_softmax
 from skimb._bias_correction import Correction, fit_correction
 from skimb._class_probabilities import least_log_probability
 
-__all__ = ["LabelledScores", "random_weights"]
+__all__ = ["LabelledScores", "fit_to_prior", "random_weights"]
 
 #: The most by which a draw of the bootstrap may change 1 / T, as a factor.
 MOST_CHANGE = 5.0
@@ -54,6 +54,37 @@ def random_weights(rng, group, n_draws):
     return drawn
 
 
+def fit_to_prior(log_proba, target, *, prior, weight=None, fits_bias):
+    """Fit a calibration on samples whose classes are made to count as in a prior.
+
+    Parameters
+    ----------
+    log_proba : ndarray of shape (n, n_classes)
+        Finite log-probabilities.
+    target : ndarray of int of shape (n,)
+        The position of the class of each sample.
+    prior : ndarray of shape (n_classes,)
+    weight : ndarray of shape (n,), default=None
+        Sample weights.
+    fits_bias : bool
+        Whether there is a bias for each class.
+
+    Returns
+    -------
+    correction : Correction
+    least : float
+        Smaller log-probabilities, such as those of zero, are to be raised to it first.
+    """
+    least = least_log_probability(log_proba)
+    mass = np.bincount(target, weights=weight, minlength=len(prior))
+    share = mass / mass.sum()
+    if not np.allclose(share, prior, rtol=1e-9, atol=0):
+        factor = (prior / np.where(share > 0, share, 1.0))[target]
+        weight = factor if weight is None else weight * factor
+    raised = np.maximum(log_proba, least)
+    return fit_correction(raised, target, weight=weight, fits_bias=fits_bias), least
+
+
 class LabelledScores:
     """Held-out log-probabilities with labels, and the calibration that is fitted on them.
 
@@ -83,23 +114,19 @@ class LabelledScores:
 
     def __init__(self, log_proba, target, *, calibration, train_prior=None):
         n_samples, n_classes = log_proba.shape
-        self.least = None if calibration is None else least_log_probability(log_proba)
-        log_proba = self.raised(log_proba)
-        self.log_proba, self.target, self.calibration = log_proba, target, calibration
+        self.target, self.calibration = target, calibration
         self.counts = np.bincount(target, minlength=n_classes)
-        fractions = self.counts / n_samples
-        known = fractions if train_prior is None else train_prior
-        if calibration is None:
-            self.correction, prior = Correction(1.0, np.zeros(n_classes)), known
-        elif calibration == "temperature":
-            # Classes count as in the prior for which the probabilities are meant.
-            weight = (known / fractions)[target]
-            self.correction = fit_correction(log_proba, target, weight=weight, fits_bias=False)
-            prior = known
-        else:
-            self.correction, prior = fit_correction(log_proba, target), fractions
+        prior = self.counts / n_samples
+        if train_prior is not None and calibration != "bias_corrected":
+            prior = train_prior
+        self.correction, self.least = Correction(1.0, np.zeros(n_classes)), None
+        if calibration is not None:
+            self.correction, self.least = fit_to_prior(
+                log_proba, target, prior=prior, fits_bias=calibration == "bias_corrected"
+            )
+        self.log_proba = self.raised(log_proba)
         self.log_prior = np.log(prior)
-        self.calibrated = self.corrected(log_proba)
+        self.calibrated = self.corrected(self.log_proba)
 
     @property
     def n_samples(self):

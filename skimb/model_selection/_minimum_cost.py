@@ -8,11 +8,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._class_prior import resolve_target_prior
-from skimb._class_probabilities import log_probabilities
 from skimb._cost_matrix import read_cost_matrix
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
-from skimb._params import HasMethods, StrOptions, fit_context, safe_indexing
+from skimb._params import HasMethods, StrOptions, fit_context
 from skimb._warnings import warn
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._held_out_predictions import fit_on_all, read_samples
@@ -69,9 +68,10 @@ class MinimumCostClassifier(ClassifierWrapper):
     **Which prior is left behind?** Probabilities are moved from the prior for which they hold, and
     never twice. For most classifiers that is the fraction of each class in y, multiplied by
     ``sample_weight``, by ``class_weight`` and by a sampler of a Pipeline, such as SMOTE, whose
-    number of samples is known. Naive Bayes and discriminant analysis know it, and so do the
-    networks of skimb: one with a `target_prior` of its own holds for that prior, and the
-    probabilities of another one are first moved to the class fractions of its training, whatever
+    number of samples is known. Platt scaling and isotonic calibration bring back the fractions in
+    y. Naive Bayes and discriminant analysis know their prior, and so do the networks of skimb: one
+    with a `target_prior` of its own holds for that prior, and the probabilities of another one are
+    first moved to the class fractions of its training, whatever
     its loss and weights. A classifier for which the prior is not known is refused if `target_prior`
     is given.
 
@@ -134,7 +134,8 @@ class MinimumCostClassifier(ClassifierWrapper):
         y : array-like of shape (n,)
             Labels.
         sample_weight : array-like of shape (n,), default=None
-            The classifier gets them. With metadata routing, it gets them if it requests them.
+            Weights with which the classifier is trained, where it takes weights. With metadata
+            routing, it gets them if it requests them.
         groups : array-like of shape (n,), default=None
             With metadata routing, the classifier gets them if it requests them. Nothing else reads
             them.
@@ -148,6 +149,12 @@ class MinimumCostClassifier(ClassifierWrapper):
         ValueError
             If `cost_matrix` or `target_prior` does not fit the labels, or the class fractions for
             which the probabilities hold are not known and `target_prior` is given.
+
+        Warns
+        -----
+        UserWarning
+            If the classifier takes no sample weights, if it overstates classes without being asked
+            for a prior, or if the costs make one decision the best whatever is true.
         """
         self._begin()
         samples = read_samples(self, X, y, groups)
@@ -158,26 +165,19 @@ class MinimumCostClassifier(ClassifierWrapper):
         if classes is not None:
             costs = read_cost_matrix(self.cost_matrix, classes)
             self._target(classes, np.full(len(classes), 1 / len(classes)))
-        metadata = self._metadata(samples, sample_weight, groups)
+        metadata = self._metadata_of_training(samples, sample_weight, groups)
         task = self._begin_task(samples, 1)
         target = fit_on_all(self, samples, rng=None, metadata=metadata, task=task)
         self.cost_matrix_ = costs
-        try:
-            self._move(target, None if is_frozen else metadata.get("sample_weight"), samples)
-        except BaseException:
-            # A fit that failed leaves nothing that looks fitted.
-            del self.classes_
-            raise
+        self._move(target, metadata.get("sample_weight"))
         _warn_of_constant(costs, self.classes_)
         task.call_on_fit_task_end(estimator=self)
         return self
 
     def _target(self, classes, train) -> Any:
-        if self.target_prior is None:
-            return None
         return resolve_target_prior(self.target_prior, classes=classes, train_prior=train)
 
-    def _move(self, target, weight, samples):
+    def _move(self, target, weight):
         """Set the offsets that move the probabilities to the prior that is asked for."""
         self.log_offsets_ = None
         if self.target_prior is None:
@@ -194,26 +194,17 @@ class MinimumCostClassifier(ClassifierWrapper):
                 )
             return
         self.estimator_ = at_train_prior(self.estimator_)
-        # A network refuses a prior that it cannot reach.
-        log_probabilities(self.estimator_, safe_indexing(samples.X, [0]))
         found = prior_of_probabilities(self.estimator_, target, weight=weight)
         wanted = self._target(self.classes_, found.train)
-        if found.prior is None:
-            raise ValueError(
-                "`target_prior` needs the class fractions for which the probabilities hold, and "
-                f"these are not known because of {found.cause}. Leave that out, or move the "
-                "probabilities by PriorCorrectedClassifier, with the priors that you know, and "
-                "give that classifier with target_prior=None."
-            )
-        if (found.prior <= 0).any():
-            raise ValueError(
-                "`target_prior` needs samples of every class, but y holds none, or none of "
-                f"positive weight, of {shown(self.classes_[found.prior <= 0])}. Give samples of "
-                "all classes."
-            )
+        prior = found.known(
+            self.classes_,
+            "`target_prior`",
+            "Leave that out, or move the probabilities by PriorCorrectedClassifier, which "
+            "calibrates them, and give that classifier with target_prior=None.",
+        )
+        if not np.allclose(wanted, prior, rtol=1e-12, atol=0):
+            self.log_offsets_ = np.log(wanted) - np.log(prior)
         self.predicted_prior_ = wanted
-        if not np.allclose(wanted, found.prior, rtol=1e-12, atol=0):
-            self.log_offsets_ = np.log(wanted) - np.log(found.prior)
 
     def decision_rule(self) -> DecisionRule:
         """Return the offsets of the prior and the costs, as numbers.
@@ -240,6 +231,10 @@ class MinimumCostClassifier(ClassifierWrapper):
         """
         check_is_fitted(self)
         return self.predict_proba(X) @ self.cost_matrix_
+
+    def __sklearn_is_fitted__(self):
+        # It is set last: a fit that failed leaves nothing that looks fitted.
+        return hasattr(self, "predicted_prior_")
 
 
 def _warn_of_constant(costs, classes):

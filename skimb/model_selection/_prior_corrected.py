@@ -8,9 +8,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skimb._bias_correction import fit_correction
 from skimb._class_prior import resolve_target_prior
-from skimb._class_probabilities import least_log_probability, log_probabilities
+from skimb._class_probabilities import class_positions, log_probabilities
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
 from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
@@ -21,9 +20,10 @@ from skimb.model_selection._held_out_predictions import (
     n_fits,
     read_samples,
 )
-from skimb.model_selection._labelled_scores import corrected
-from skimb.model_selection._prior_estimation import absent_message, given_prior, prior_of
+from skimb.model_selection._labelled_scores import corrected, fit_to_prior
+from skimb.model_selection._prior_estimation import absent_message
 from skimb.model_selection._prior_solvers import most_likely_prior
+from skimb.model_selection._probability_prior import prior_of_probabilities
 from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
 
 __all__ = ["PriorCorrectedClassifier"]
@@ -54,16 +54,17 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         used as it is, and `fit` needs samples that it was not trained on.
     target_prior : {"uniform", "train", "estimate"} or dict by label
         The class prior to speak for. ``"uniform"``: all classes equal, for balanced accuracy.
-        ``"train"``: that of the training samples. ``"estimate"``: that of the training samples
-        until `adapt` estimates it on unlabelled samples.
+        ``"train"``: that of the training samples, which is `train_prior` if it is given, and
+        otherwise the fractions in y, each sample counted once. ``"estimate"``: the same until
+        `adapt` estimates it on unlabelled samples.
     train_prior : {"uniform"}, dict by label or None, default=None
-        The class prior of the training samples. None: the fractions in y. With calibration, the
-        held-out samples are weighted to it. Without, it is the prior that the probabilities are
-        taken for, and None stands for the prior that the classifier knows: a `CNNClassifier` knows
-        its weights and its sampling.
+        The class prior that the probabilities are taken for, and that of the training samples. With
+        calibration, the held-out samples are weighted to it. None: with biases, the fractions in
+        y. Without, the prior for which the probabilities hold, as `MinimumCostClassifier` finds it
+        from weights, samplers, and networks that know theirs; where it is not known, `fit` refuses.
     calibration : {"bias_corrected", "temperature"} or None, default="bias_corrected"
         ``"bias_corrected"``: a temperature and one bias per class. ``"temperature"``: a temperature
-        alone. None: the probabilities are trusted.
+        alone, which leaves the prior as it is. None: the probabilities are trusted.
     cv : int, float, splitter, iterable or None, default=None
         The samples to calibrate on. A number of folds, or a splitter: a classifier is fitted for
         each fold, and the final one on all samples. A fraction: these samples are held out (a
@@ -166,9 +167,10 @@ class PriorCorrectedClassifier(ClassifierWrapper):
             Labels, in the fractions of the training prior: the samples as they were collected, not
             resampled ones.
         sample_weight : array-like of shape (n,), default=None
-            Weights of the samples. A sample of weight 2 counts as two, in the calibration and in
-            the training prior too. With metadata routing, the classifier gets them if it requests
-            them. Weights that balance classes belong into `class_weight` of the classifier.
+            Weights of the samples. They count in the calibration, where a sample of weight 2 counts
+            as two, and in the training of the classifier where it takes weights. With metadata
+            routing, it gets them if it requests them. Whatever prior the weighted samples have, the
+            probabilities are moved from it to `target_prior`.
         groups : array-like of shape (n,), default=None
             Samples of one group stay in one fold; so do images that are equal byte for byte.
 
@@ -179,13 +181,18 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         Raises
         ------
         ValueError
-            If the samples cannot be divided into folds, or a prior lacks a label.
+            If the samples cannot be divided into folds, a prior lacks a label, or the prior for
+            which the probabilities hold is not known where it is needed.
+
+        Warns
+        -----
+        UserWarning
+            If the classifier takes no sample weights.
         """
         self._begin()
         rng = check_random_state(self.random_state)
         samples = read_samples(self, X, y, groups)
-        is_frozen = isinstance(self.estimator, FrozenEstimator)
-        metadata = {} if is_frozen else self._metadata(samples, sample_weight, groups)
+        metadata = self._metadata_of_training(samples, sample_weight, groups)
         weight = np.ones(len(samples.y))
         if sample_weight is not None:
             weight = check_sample_weight(
@@ -198,24 +205,26 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         given = {"rng": rng, "metadata": metadata, "task": task}
         if calibrates:
             held = fit_and_hold_out(self, samples, cv=cv, **given)
-            target = np.searchsorted(self.classes_, samples.y)
+            target = class_positions(samples.y, self.classes_)
         else:
             held, target = None, fit_on_all(self, samples, **given)
-        fractions = self._fractions(target, weight)
-        prior = given_prior(self.train_prior, self.classes_)
-        in_training = fractions if prior is None else prior
-        if prior is None and self.calibration != "bias_corrected":
-            prior = prior_of(self.estimator_)
-        self.train_prior_ = in_training if prior is None else prior
+        in_training = self._set_train_prior(target, weight, metadata.get("sample_weight"))
         self.temperature_, self.biases_ = 1.0, np.zeros(len(self.classes_))
         self.least_log_probability_ = None
         if held is not None:
-            self._calibrate(held, weight)
-        self.target_prior_ = in_training
-        if not self._is("train") and not self._is("estimate"):
-            self.target_prior_ = resolve_target_prior(
-                self.target_prior, classes=self.classes_, train_prior=None
+            # `train_prior` may differ from y, and single samples are never held out in folds.
+            correction, self.least_log_probability_ = fit_to_prior(
+                held.log_proba,
+                held.target,
+                prior=self.train_prior_,
+                weight=weight[held.rows] * held.weights(),
+                fits_bias=self.calibration == "bias_corrected",
             )
+            self.temperature_, self.biases_ = correction.temperature, correction.biases
+        is_training = self._is("train") or self._is("estimate")
+        self.target_prior_ = (
+            in_training if is_training else self._resolved("target_prior", self.classes_)
+        )
         task.call_on_fit_task_end(estimator=self)
         return self
 
@@ -226,40 +235,39 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         """Refuse priors for other labels, before the training."""
         if isinstance(self.estimator, FrozenEstimator):
             labels = np.asarray(self.estimator.classes_)
-        given_prior(self.train_prior, labels)
-        if isinstance(self.target_prior, Mapping):
-            resolve_target_prior(self.target_prior, classes=labels, train_prior=None)
+        self._resolved("train_prior", labels)
+        if not self._is("train") and not self._is("estimate"):
+            self._resolved("target_prior", labels)
 
-    def _fractions(self, target, weight):
-        """Return the fraction of each class in y."""
+    def _resolved(self, name, classes) -> Any:
+        return resolve_target_prior(getattr(self, name), classes=classes, name=name)
+
+    def _set_train_prior(self, target, weight, own_weight):
+        """Set the prior of the calibrated probabilities; return that of the training samples."""
         mass = np.bincount(target, weights=weight, minlength=len(self.classes_))
+        given = self._resolved("train_prior", self.classes_)
+        has_biases = self.calibration == "bias_corrected"
         missing = self.classes_[mass == 0]
-        needs = self.train_prior is None or self.calibration == "bias_corrected"
-        if len(missing) and needs:
+        if len(missing) and (given is None or has_biases):
             raise ValueError(
                 f"y holds no samples (of positive weight) of the classes {shown(missing)}, which "
                 "the classifier knows. Give samples of every class, or `train_prior` with "
                 "calibration=None."
             )
-        return mass / mass.sum()
-
-    def _calibrate(self, held, weight):
-        """Fit the temperature and the biases on held-out samples."""
-        weight = weight[held.rows] * held.weights()
-        mass = np.bincount(held.target, weights=weight, minlength=len(self.classes_))
-        share = mass / mass.sum()
-        # Classes count as in the training prior. `train_prior` may differ from y, and samples that
-        # cannot be divided are never held out.
-        if not np.allclose(share, self.train_prior_, rtol=1e-9, atol=0):
-            weight = weight * (self.train_prior_ / np.where(share > 0, share, 1.0))[held.target]
-        self.least_log_probability_ = least_log_probability(held.log_proba)
-        correction = fit_correction(
-            np.maximum(held.log_proba, self.least_log_probability_),
-            held.target,
-            weight=weight,
-            fits_bias=self.calibration == "bias_corrected",
-        )
-        self.temperature_, self.biases_ = correction.temperature, correction.biases
+        if given is not None:
+            self.train_prior_ = given
+            return given
+        found = prior_of_probabilities(self.estimator_, target, weight=own_weight)
+        if has_biases:
+            self.train_prior_ = mass / mass.sum()
+        else:
+            self.train_prior_ = found.known(
+                self.classes_,
+                f"calibration={self.calibration!r}",
+                "Give them as `train_prior`, or use calibration='bias_corrected'; a network can "
+                "also get a `target_prior` of its own.",
+            )
+        return found.train
 
     def adapt(self, X):
         """Estimate the class prior of unlabelled samples, and speak for it from now on.
@@ -309,6 +317,10 @@ class PriorCorrectedClassifier(ClassifierWrapper):
     def predicted_prior_(self):
         """The class prior that the predictions speak for."""
         return self.target_prior_
+
+    def __sklearn_is_fitted__(self):
+        # It is set last: a fit that failed leaves nothing that looks fitted.
+        return hasattr(self, "target_prior_")
 
     def decision_rule(self):
         """Return the temperature, and the sum of biases and of the change of the prior, as numbers.

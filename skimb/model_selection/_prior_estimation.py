@@ -1,12 +1,10 @@
 """The class prior of unlabelled samples, with an interval and a test of the assumption."""
 
-from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, check_array, check_random_state, column_or_1d
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -22,6 +20,7 @@ from skimb.model_selection._label_shift_tests import (
 )
 from skimb.model_selection._labelled_scores import LabelledScores, corrected, random_weights
 from skimb.model_selection._prior_solvers import matched_prior, most_likely_prior
+from skimb.model_selection._probability_prior import prior_of_probabilities
 
 __all__ = [
     "absent_message",
@@ -30,10 +29,8 @@ __all__ = [
     "draw_priors",
     "estimate_prior",
     "generator",
-    "given_prior",
     "interval_of",
     "labelled_scores",
-    "prior_of",
 ]
 
 METHODS = ("em", "confusion_matrix", "soft_confusion_matrix")
@@ -76,8 +73,8 @@ def estimate_prior(
     train_prior : {"uniform"}, dict by label or None, default=None
         The class prior for which the probabilities hold. With labelled samples and biases it is not
         needed, as the calibrated probabilities hold for the fractions in `y_val`. Otherwise None
-        stands for the prior that a `CNNClassifier` or `PriorCorrectedClassifier` knows, and after
-        that for the fractions in `y_val`.
+        stands for the prior that the classifier itself knows, as a `CNNClassifier` does, and with
+        labelled samples after that for the fractions in `y_val`, changed by ``class_weight``.
     method : {"em", "confusion_matrix", "soft_confusion_matrix"}, default="em"
         ``"em"``: maximum likelihood, the maximum that the EM algorithm of Saerens et al. [1]_ goes
         to; it uses all that the probabilities say, and needs calibrated ones. The others need
@@ -103,11 +100,12 @@ def estimate_prior(
         ``interval`` : ndarray of shape (n_classes, 2), or None
             The lower and the upper end for each class, from a bootstrap of the unlabelled and of
             the labelled samples, their calibration included. Without labelled samples it is for the
-            unlabelled ones alone.
+            unlabelled ones alone. None with ``n_bootstrap=0``.
         ``pvalue`` : float or None
             The p-value of label shift and calibrated probabilities: a small one speaks against
-            them. It is twice the smaller of ``pvalues``. None without labelled samples.
-        ``pvalues`` : dict or None
+            them. It is twice the smaller of ``pvalues``, at most 1. None without labelled samples
+            or with ``n_bootstrap=0``.
+        ``pvalues`` : dict or None, as ``pvalue``
             ``"agreement"``: whether maximum likelihood and the confusion matrix agree.
             ``"scores"``: whether the unlabelled scores are distributed as the labelled ones,
             weighted to the estimated prior.
@@ -125,8 +123,8 @@ def estimate_prior(
     Raises
     ------
     ValueError
-        If there is no way to know the training prior, a class has no labelled samples, or a
-        parameter cannot be.
+        If the training prior is needed and there is no way to know it, a class has no labelled
+        samples, or a parameter cannot be.
 
     Warns
     -----
@@ -175,9 +173,8 @@ def estimate_prior(
                 f"method={method!r} needs labelled samples. Give `X_val` and `y_val`, "
                 "samples that the classifier was not trained on, or method='em'."
             )
-        prior = given_prior(train_prior, classes)
-        prior = prior_of(classifier) if prior is None else prior
-        if prior is None:
+        prior = _prior_for(classifier, train_prior)
+        if prior is None or (prior <= 0).any():
             raise ValueError(
                 "Without labelled samples, the class prior for which the probabilities of "
                 f"{type(classifier).__name__} hold must be known. Give `train_prior`, such as "
@@ -343,8 +340,9 @@ def labelled_scores(classifier, X_val, y_val, *, train_prior, calibration):
             f"`y_val` has no samples of the classes {shown(missing)}, so it is not known which "
             "probabilities they get. Give labelled samples of every class."
         )
-    prior = given_prior(train_prior, classes)
-    prior = prior_of(classifier) if prior is None else prior
+    prior = None
+    if train_prior is not None or calibration != "bias_corrected":
+        prior = _prior_for(classifier, train_prior, target)
     log_proba = log_probabilities(classifier, X_val)
     check_consistent_length(log_proba, target)
     return LabelledScores(log_proba, target, calibration=calibration, train_prior=prior)
@@ -361,48 +359,20 @@ def checked_classifier(classifier):
     return np.asarray(classifier.classes_)
 
 
-def given_prior(prior, classes, *, name="train_prior"):
-    """Return a prior that a user gives as one fraction per class, or None if there is none.
-
-    Raises
-    ------
-    ValueError
-        If it is neither "uniform" nor a dict with a positive fraction for every label.
-    """
-    if prior is None:
-        return None
-    if isinstance(prior, Mapping) or (isinstance(prior, str) and prior == "uniform"):
-        try:
-            return resolve_target_prior(prior, classes=classes, train_prior=None)
-        except ValueError as error:
-            raise ValueError(str(error).replace("target_prior", name)) from None
-    raise ValueError(f"`{name}` must be None, 'uniform' or a dict by label. Got {shown(prior)}.")
-
-
-def prior_of(classifier):
-    """Return the class prior that the probabilities of a classifier hold for, if it says so.
-
-    Parameters
-    ----------
-    classifier : classifier
-        Fitted. One with an attribute ``predicted_prior_`` says it.
-
-    Returns
-    -------
-    ndarray of shape (n_classes,), or None
-    """
-    while True:
-        if isinstance(classifier, FrozenEstimator):
-            classifier = classifier.estimator
-        elif isinstance(classifier, Pipeline):
-            classifier = classifier.steps[-1][1]
-        elif hasattr(classifier, "best_estimator_"):
-            classifier = classifier.best_estimator_
-        else:
-            break
-    prior: Any = getattr(classifier, "predicted_prior_", None)
-    usable = prior is not None and np.all(np.isfinite(prior)) and np.all(np.asarray(prior) > 0)
-    return np.asarray(prior, dtype=np.float64) if usable else None
+def _prior_for(classifier, train_prior, target=None):
+    """Return the prior for which probabilities hold, as a user or the classifier says it."""
+    given = resolve_target_prior(train_prior, classes=classifier.classes_, name="train_prior")
+    if given is not None:
+        return given
+    # Labelled samples stand for those of its training, so it counts as fitted before.
+    found = prior_of_probabilities(FrozenEstimator(classifier), target)
+    if target is None:
+        return found.prior
+    return found.known(
+        classifier.classes_,
+        "An estimate without biases",
+        "Give them as `train_prior`, or use calibration='bias_corrected'.",
+    )
 
 
 def checked_fraction(name, value):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from skimb._class_prior import resolve_target_prior
 from skimb._class_probabilities import log_probabilities
 from skimb._messages import shown
 from skimb.model_selection._labelled_scores import corrected, random_weights
@@ -13,7 +14,6 @@ from skimb.model_selection._prior_estimation import (
     checked_classifier,
     checked_fraction,
     generator,
-    given_prior,
     interval_of,
     labelled_scores,
 )
@@ -124,7 +124,7 @@ class PriorMonitor:
         self.classifier, self.window = classifier, window
         self.false_alarm_rate, self.confidence_level = false_alarm_rate, confidence_level
         self.classes_ = checked_classifier(classifier)
-        given = given_prior(reference, self.classes_, name="reference")
+        given = resolve_target_prior(reference, classes=self.classes_, name="reference")
         labelled = labelled_scores(
             classifier, X_val, y_val, train_prior=None, calibration=calibration
         )

@@ -8,9 +8,10 @@ import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+from sklearn.naive_bayes import ComplementNB
 from sklearn.pipeline import Pipeline
+from sklearn.svm import SVC, NuSVC
 
-from skimb._class_prior import resolve_target_prior
 from skimb._messages import shown
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 
@@ -22,7 +23,16 @@ COUNTED = ("over-sampling", "under-sampling")
 WITH_OTHERS = ("smote", "enn", "tomek", "over_sampler", "cleaner")
 
 #: Parameters that change the prior inside a classifier that holds others.
-INNER = ("batch_sampling", "class_weight", "target_prior")
+INNER = ("batch_sampling", "class_prior", "class_weight", "priors", "target_prior")
+#: Parameters of boosting libraries that change it, with the values that do not.
+WEIGHTS = {
+    "auto_class_weights": (None, "None"),
+    "class_weights": (None,),
+    "is_unbalance": (None, False),
+    "scale_pos_weight": (None, 1),
+}
+#: The calibrations that give each class the fraction that it has in the samples.
+BY_CLASS = ("isotonic", "sigmoid")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,19 +46,50 @@ class ProbabilityPrior:
     train : ndarray of shape (n_classes,)
         The class fractions of the training samples, each of which counts once.
     cause : str or None
-        The method that moved the one away from the other without being asked for a prior.
+        The method that moved the one away from the other without being asked for a prior, or
+        because of which it is not known.
     """
 
     prior: Any
     train: np.ndarray
     cause: str | None = None
 
+    def known(self, classes, need, advice) -> np.ndarray:
+        """Return the prior; refuse one that is not known, or in which a class is missing.
+
+        Parameters
+        ----------
+        classes : ndarray of shape (n_classes,)
+            Labels.
+        need : str
+            The parameter that needs it, for the message.
+        advice : str
+            How to do without it, for the message.
+
+        Returns
+        -------
+        ndarray of shape (n_classes,)
+        """
+        if self.prior is None:
+            because = "" if self.cause is None else f" because of {self.cause}"
+            raise ValueError(
+                f"{need} needs the class fractions for which the probabilities hold, and these are "
+                f"not known{because}. {advice}"
+            )
+        missing = classes[self.prior <= 0]
+        if len(missing):
+            raise ValueError(
+                f"{need} needs samples of every class, but y holds none, or none of positive "
+                f"weight, of {shown(missing)}. Give samples of all classes."
+            )
+        return self.prior
+
 
 def _is_network(fitted):
     """Tell whether a fitted classifier moves its own probabilities to a `target_prior`."""
     return (
         not isinstance(fitted, ClassifierWrapper)
-        and "target_prior" in fitted.get_params(deep=False)
+        and "target_prior" in _parameters(fitted, deep=False)
         and _class_count(fitted) is not None
     )
 
@@ -96,7 +137,10 @@ def prior_of_probabilities(fitted, target, *, weight=None) -> ProbabilityPrior:
 
     - A network has its `target_prior`, or the prior of its batches, weights included.
     - Naive Bayes and discriminant analysis know their prior.
-    - A wrapper with an attribute ``predicted_prior_`` says so.
+    - A wrapper with an attribute ``predicted_prior_`` says so. One that has offsets and does not
+      say so has an unknown prior.
+    - Platt scaling, of `SVC` and `CalibratedClassifierCV`, and isotonic calibration give each class
+      the fraction that it has in the samples, whatever the classifier in them.
     - Otherwise the prior is that of the samples: their class fractions, changed by `weight`, by
       ``class_weight`` and by the samplers of a Pipeline that make a known number of samples.
 
@@ -104,9 +148,10 @@ def prior_of_probabilities(fitted, target, *, weight=None) -> ProbabilityPrior:
     ----------
     fitted : classifier
         Fitted; it may be in Pipelines, searches, wrappers and `FrozenEstimator`.
-    target : ndarray of int of shape (n,)
+    target : ndarray of int of shape (n,), or None
         The position of the label of each sample in ``classes_``. For a classifier that was fitted
-        before, these samples stand for those that it was fitted on.
+        before, these samples stand for those that it was fitted on. None: there are none, and only
+        what the classifier itself says is known.
     weight : ndarray of shape (n,), default=None
         The sample weights of its training.
 
@@ -115,24 +160,24 @@ def prior_of_probabilities(fitted, target, *, weight=None) -> ProbabilityPrior:
     ProbabilityPrior
     """
     classes = fitted.classes_
-    weight = np.ones(len(target)) if weight is None else np.asarray(weight, dtype=np.float64)
-    counted = np.bincount(target[weight > 0], minlength=len(classes)).astype(np.float64)
-    mass = np.bincount(target, weights=weight, minlength=len(classes))
+    counted: Any
+    mass: Any
+    counted, mass, unweighted = _counts(target, weight, len(classes))
     train = counted / counted.sum()
-    is_frozen, is_known, cause = False, True, None
+    is_frozen, is_part, is_known, cause = False, False, True, None
     while True:
         own = getattr(fitted, "predicted_prior_", None)
         held = _name_of_held(fitted)
         if isinstance(fitted, ClassifierWrapper) and own is not None:
             return ProbabilityPrior(np.asarray(own, dtype=np.float64), train)
         if isinstance(fitted, ClassifierWrapper) and _moves_probabilities(fitted.decision_rule()):
-            # It was calibrated on samples like these.
-            return ProbabilityPrior(mass / mass.sum(), train)
+            return ProbabilityPrior(None, train, f"the offsets of {type(fitted).__name__}")
         if isinstance(fitted, Pipeline):
             for name, step in fitted.steps[:-1]:
                 if hasattr(step, "fit_resample"):
                     cause = f"the step {name!r} ({type(step).__name__})"
-                    counts = None if is_frozen else _counts_after(step, classes, counted)
+                    unknown = is_frozen or is_part
+                    counts = None if unknown else _counts_after(step, classes, counted)
                     is_known = is_known and counts is not None
                     if is_known:
                         mass = mass * (counts / np.maximum(counted, 1))
@@ -142,22 +187,28 @@ def prior_of_probabilities(fitted, target, *, weight=None) -> ProbabilityPrior:
             if isinstance(fitted, FrozenEstimator) and not is_frozen:
                 # Samplers and weights around it did not reach it.
                 is_frozen, is_known, cause = True, True, None
-                counted = mass = np.bincount(target, minlength=len(classes)).astype(np.float64)
+                counted = mass = unweighted
             fitted = getattr(fitted, held)
+        elif isinstance(fitted, CalibratedClassifierCV) and fitted.method not in BY_CLASS:
+            # A temperature leaves the prior as it is. The classifiers are those of parts.
+            fitted, is_part = fitted.calibrated_classifiers_[0].estimator, True
         else:
             break
     if _is_network(fitted):
         if is_frozen:
             counts = _class_count(fitted)
             train = counts / counts.sum()
-        return _of_network(fitted, train, classes)
-    for name in ("class_prior_", "priors_"):
-        own = getattr(fitted, name, None)
-        if own is not None and np.shape(own) == train.shape:
-            return _compared(np.asarray(own, dtype=np.float64), train, cause)
-    parameters = fitted.get_params(deep=True)
-    # Its calibration is that of the samples, whatever is inside.
-    if not isinstance(fitted, CalibratedClassifierCV):
+        return _of_network(fitted, train)
+    own = _own_prior(fitted, train.shape)
+    if own is not None:
+        return _compared(own, train, cause)
+    parameters = _parameters(fitted, deep=True)
+    if isinstance(fitted, ComplementNB):
+        is_known, cause = False, type(fitted).__name__
+    elif isinstance(fitted, SVC | NuSVC):
+        # Platt scaling knows no weights.
+        mass = counted
+    elif not isinstance(fitted, CalibratedClassifierCV):
         if "class_weight" in parameters and parameters["class_weight"] is not None:
             asked = parameters["class_weight"]
             cause = f"class_weight={shown(asked)} of {type(fitted).__name__}"
@@ -172,27 +223,72 @@ def prior_of_probabilities(fitted, target, *, weight=None) -> ProbabilityPrior:
 
 def _compared(prior, train, cause):
     """Keep the cause only where it makes a difference that is no rounding of a split."""
+    if not np.isfinite(prior).all():
+        return ProbabilityPrior(None, train, cause)
     if cause is None:
         return ProbabilityPrior(prior, train)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.abs(np.log(prior / train))
-    return ProbabilityPrior(prior, train, cause if np.nanmax(ratio) > np.log(2) else None)
+    return ProbabilityPrior(prior, train, cause if (ratio > np.log(2)).any() else None)
 
 
-def _of_network(fitted, train, classes):
-    asked = fitted.target_prior
+def _parameters(fitted, *, deep):
+    """Return the parameters of an object, none for one that is no estimator of scikit-learn."""
+    try:
+        return fitted.get_params(deep=deep)
+    except AttributeError:
+        return {}
+
+
+def _counts(target, weight, n_classes):
+    """Return the samples of positive weight of each class, their weight, and all samples."""
+    if target is None:
+        nothing = np.full(n_classes, np.nan)
+        return nothing, nothing, nothing
+    unweighted = np.bincount(target, minlength=n_classes).astype(np.float64)
+    if weight is None:
+        return unweighted, unweighted, unweighted
+    weight = np.asarray(weight, dtype=np.float64)
+    counted = np.bincount(target[weight > 0], minlength=n_classes).astype(np.float64)
+    return counted, np.bincount(target, weights=weight, minlength=n_classes), unweighted
+
+
+def _own_prior(fitted, shape) -> Any:
+    """Return the prior that naive Bayes or a discriminant analysis uses, None for others."""
+    for name, read in (
+        ("class_prior_", np.array),
+        ("priors_", np.array),
+        ("class_log_prior_", np.exp),
+    ):
+        own = getattr(fitted, name, None)
+        # ComplementNB has one that it does not use.
+        if own is not None and np.shape(own) == shape and not isinstance(fitted, ComplementNB):
+            return read(np.asarray(own, dtype=np.float64))
+    return None
+
+
+def _of_network(fitted, train):
+    """Return the prior of a network, which refuses a `target_prior` that it cannot reach."""
+    name, asked = type(fitted).__name__, fitted.target_prior
+    part: Any = fitted
+    if not hasattr(type(fitted), "predicted_prior_"):
+        part = getattr(fitted, "head_", None)
+        if not hasattr(type(part), "predicted_prior_"):
+            return ProbabilityPrior(None, train, f"head={part!r:.60} of {name}")
+        # As in predictions: it may have been set after the fit.
+        part = copy.copy(part).set_params(target_prior=asked)
+    prior: Any = part.predicted_prior_
     if asked is not None:
-        return ProbabilityPrior(
-            resolve_target_prior(asked, classes=classes, train_prior=train), train
+        return ProbabilityPrior(prior, train)
+    if prior is None:
+        loss = part.loss_
+        balances = (
+            getattr(loss, "adjusts_prior", False) or getattr(loss, "weight", None) is not None
         )
-    name = type(fitted).__name__
-    if getattr(getattr(fitted, "loss_", None), "adjusts_prior", False):
-        return ProbabilityPrior(None, train, f"loss={fitted.loss!r:.60} of {name}")
-    effective = getattr(fitted, "effective_prior_", None)
-    if effective is None:
-        return ProbabilityPrior(None, train)
+        cause = f"loss={part.loss!r:.60} of {name}" if balances else None
+        return ProbabilityPrior(None, train, cause)
     cause = f"the weights, batches or sampler of {name}"
-    return _compared(np.asarray(effective, dtype=np.float64), train, cause)
+    return _compared(np.asarray(prior, dtype=np.float64), train, cause)
 
 
 def _class_count(fitted) -> Any:
@@ -205,7 +301,7 @@ def _class_count(fitted) -> Any:
 
 
 def _moves_probabilities(rule):
-    return rule.log_offsets is not None and rule.changes_probabilities
+    return rule.changes_probabilities and rule.log_offsets is not None and np.any(rule.log_offsets)
 
 
 def _name_of_held(fitted):
@@ -250,6 +346,14 @@ def _inner_cause(parameters):
         # Ensembles of imbalanced-learn resample each of their training sets.
         if last == "sampling_strategy" or hasattr(value, "fit_resample"):
             return name
-        if value is not None and name != last and last in INNER:
+        if last in WEIGHTS and not any(value is one or value == one for one in WEIGHTS[last]):
+            return name
+        if name == last or value is None:
+            continue
+        if last in INNER or (last == "fit_prior" and not value):
+            return name
+        # The loss of a network, which may be one that balances the classes.
+        is_network = f"{name.removesuffix(last)}target_prior" in parameters
+        if last == "loss" and is_network and str(value) != "cross_entropy":
             return name
     return None

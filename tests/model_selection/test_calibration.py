@@ -10,6 +10,7 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss
@@ -187,6 +188,15 @@ def test_samples_are_held_out_as_asked(cv):
     np.testing.assert_array_equal(again.biases_, clf.biases_)
 
 
+def test_a_calibration_that_failed_leaves_nothing_that_looks_fitted():
+    X, y = TRAIN
+    clf = BiasCorrectedCalibrator(FrozenEstimator(GaussianNB().fit(X, y)))
+    with pytest.raises(ValueError, match="at least two classes"):
+        clf.fit(X[y == "rare"], y[y == "rare"])
+    with pytest.raises(NotFittedError):
+        clf.predict(X)
+
+
 def test_weights_count_in_the_calibration():
     fitted = GaussianNB().fit(*TRAIN)
     X, y = draw([200, 200, 200], seed=4)
@@ -209,7 +219,7 @@ def test_weights_count_in_the_calibration():
 def test_a_classifier_that_takes_no_weights_is_calibrated_with_them(classifier):
     weight = np.where(TRAIN[1] == "rare", 3.0, 1.0)
     clf = BiasCorrectedCalibrator(classifier, random_state=0)
-    with pytest.warns(UserWarning, match="count in the calibration only"):
+    with pytest.warns(UserWarning, match="weights do not count in its training"):
         clf.fit(*TRAIN, sample_weight=weight)
     plain = clone(clf).fit(*TRAIN)
     assert clf.biases_[2] > plain.biases_[2] + 0.3

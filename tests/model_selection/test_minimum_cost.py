@@ -18,12 +18,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
-from sklearn.naive_bayes import GaussianNB
+from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from skimb.losses import FocalLoss
-from skimb.model_selection import DecisionRule, MinimumCostClassifier
+from skimb.model_selection import DecisionRule, MinimumCostClassifier, TunedOffsetsClassifierCV
+from skimb.model_selection._probability_prior import prior_of_probabilities
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 
 MISS = [[0, 1], [10, 0]]
@@ -280,6 +282,79 @@ def test_probabilities_are_moved_from_the_prior_for_which_they_hold(estimator, w
     np.testing.assert_allclose(clf.predicted_prior_, [wanted, 1 - wanted])
 
 
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        CalibratedClassifierCV(
+            LogisticRegression(class_weight="balanced"), cv=2, method="temperature"
+        ),
+        FrozenEstimator(
+            CalibratedClassifierCV(GaussianNB(priors=[0.6, 0.4]), cv=2, method="temperature").fit(
+                *rare(2000, 3)
+            )
+        ),
+        CalibratedClassifierCV(SVC(class_weight="balanced"), ensemble=False, cv=2),
+        BernoulliNB(fit_prior=False),
+        MultinomialNB(class_prior=[0.6, 0.4]),
+    ],
+    ids=["temperature", "frozen temperature", "svc", "bernoulli", "multinomial"],
+)
+def test_probabilities_have_the_prior_that_is_asked_for(estimator):
+    X, y = rare(2000)
+    X_world, _ = rare(20_000, 1, fraction=0.3)
+    if isinstance(estimator, MultinomialNB):
+        X, X_world = np.exp(X / 5), np.exp(X_world / 5)
+    prior = {"crack": 0.3, "ok": 0.7}
+    clf = MinimumCostClassifier(estimator, cost_matrix=None, target_prior=prior).fit(X, y)
+    assert clf.predict_proba(X_world)[:, 0].mean() == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.filterwarnings("ignore:.*probability:FutureWarning")
+def test_platt_scaling_of_a_support_vector_machine_knows_no_weights():
+    X, y = rare(1000)
+    target = np.searchsorted(["crack", "ok"], y)
+    weight = np.where(y == "crack", 9.0, 1.0)
+    machine = SVC(probability=True, class_weight="balanced", random_state=0)
+    machine.fit(X, y, sample_weight=weight)
+    found = prior_of_probabilities(machine, target, weight=weight)
+    np.testing.assert_allclose(found.prior, np.bincount(target) / len(y))
+    assert found.cause is None
+    assert machine.predict_proba(X)[:, 0].mean() == pytest.approx(found.prior[0], abs=0.02)
+
+
+def test_wrappers_with_offsets_that_say_no_prior_have_an_unknown_one():
+    X, y = rare(600)
+    tuned = TunedOffsetsClassifierCV(LogisticRegression(), scoring="balanced_accuracy", cv=2)
+    clf = MinimumCostClassifier(tuned, cost_matrix=None, target_prior="train")
+    with pytest.raises(ValueError, match="because of the offsets of TunedOffsetsClassifierCV"):
+        clf.fit(X, y)
+
+
+class Boosting(LogisticRegression):
+    """It has the parameters of boosting libraries that weigh classes."""
+
+    def __init__(self, scale_pos_weight=1.0, auto_class_weights=None, is_unbalance=False):
+        super().__init__()
+        self.scale_pos_weight = scale_pos_weight
+        self.auto_class_weights = auto_class_weights
+        self.is_unbalance = is_unbalance
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"scale_pos_weight": 9}, {"auto_class_weights": "Balanced"}, {"is_unbalance": True}],
+)
+def test_weights_of_boosting_libraries_make_the_prior_unknown(params):
+    X, y = rare(300)
+    clf = MinimumCostClassifier(Boosting(), cost_matrix=None, target_prior="train").fit(X, y)
+    assert clf.log_offsets_ is None
+    with pytest.raises(ValueError, match=f"because of {next(iter(params))} of Boosting"):
+        clf.set_params(estimator=Boosting(**params)).fit(X, y)
+    # Inside of another classifier too.
+    with pytest.raises(ValueError, match=f"because of estimator__{next(iter(params))} of Bagging"):
+        clf.set_params(estimator=BaggingClassifier(Boosting(**params), 2)).fit(X, y)
+
+
 def test_sample_weights_are_a_prior_too():
     X, y = rare(8000)
     weight = np.where(y == "crack", 9.0, 1.0)
@@ -423,6 +498,19 @@ def test_a_decoupled_network_is_moved_once_or_refused(head):
         return
     direct = clone(model).set_params(target_prior={"crack": 0.4, "ok": 0.6}).fit(X, y)
     np.testing.assert_allclose(clf.fit(X, y).predict_proba(X), direct.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wanted", ["train", {"crack": 0.4, "ok": 0.6}])
+def test_a_network_after_a_sampler_is_moved_from_the_classes_that_it_saw(wanted):
+    X, y = images(1500)
+    rows = X.reshape(len(X), -1)
+    model = imblearn_pipeline(RandomOverSampler(random_state=0), network())
+    clf = MinimumCostClassifier(model, cost_matrix=MISS, target_prior=wanted).fit(rows, y)
+    plain = network(target_prior=wanted).fit(rows, y)
+    difference = clf.predict_proba(rows) - plain.predict_proba(rows)
+    assert np.abs(difference.mean(axis=0)).max() < 0.05
+    assert np.abs(difference).mean() < 0.05
 
 
 @pytest.mark.slow

@@ -2,20 +2,23 @@
 
 import numpy as np
 import pytest
-from imblearn.over_sampling import SMOTE
+from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.pipeline import make_pipeline as make_imblearn_pipeline
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.exceptions import UnsetMetadataPassedError
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, VotingClassifier
+from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
+from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skimb.model_selection import PriorCorrectedClassifier
+from skimb.model_selection import MinimumCostClassifier, PriorCorrectedClassifier
 from skimb.neural_network import CNNClassifier
 
 LABELS = np.array(["a", "b", "c"])
@@ -112,7 +115,7 @@ def test_a_network_moved_by_itself_and_by_the_wrapper_agree():
 def test_held_out_natural_samples_repair_a_forest_after_smote():
     prior = np.array([0.95, 0.05])
     X, y = draw(1500, np.append(prior, 0), 0)
-    X_test, y_test = draw(6000, np.append(prior, 0), 1)
+    X_test, _ = draw(6000, np.append(prior, 0), 1)
     smote = make_imblearn_pipeline(
         SMOTE(random_state=0), RandomForestClassifier(40, min_samples_leaf=5, random_state=0)
     )
@@ -127,15 +130,14 @@ def test_held_out_natural_samples_repair_a_forest_after_smote():
     }
     # The forest speaks for equal classes: it promises three times as many samples of the minority.
     assert raw > 0.14
-    assert wrapped[None].mean() == pytest.approx(raw)
-    assert wrapped["temperature"].mean() > 0.14
     assert wrapped["bias_corrected"].mean() == pytest.approx(0.05, abs=0.015)
-    losses = {name: log_loss(y_test, proba) for name, proba in wrapped.items()}
-    assert losses["bias_corrected"] < losses[None] - 0.06
-    # So its estimate of another prior is better too.
+    # Without biases, it is taken at its word.
+    for name in (None, "temperature"):
+        assert wrapped[name].mean() == pytest.approx(0.04, abs=0.03)
+    # Its estimate of another prior is better than from probabilities taken for those of y.
     X_new, _ = draw(2000, np.array([0.6, 0.4, 0]), 2)
     clf = PriorCorrectedClassifier(smote, target_prior="estimate", cv=3, random_state=0).fit(X, y)
-    trusted = clone(clf).set_params(calibration=None).fit(X, y)
+    trusted = clone(clf).set_params(calibration=None, train_prior={"a": 0.95, "b": 0.05}).fit(X, y)
     error = abs(clf.adapt(X_new).target_prior_[1] - 0.4)
     assert error < 0.1
     assert abs(trusted.adapt(X_new).target_prior_[1] - 0.4) > 2 * error
@@ -179,15 +181,144 @@ def test_a_frozen_classifier_is_calibrated_on_all_samples(samples):
         PriorCorrectedClassifier(frozen, target_prior="train").fit(X[y != "c"], y[y != "c"])
 
 
-def test_weights_count_as_repeated_samples_in_the_training_prior(samples):
+@pytest.mark.parametrize("calibration", [None, "temperature", "bias_corrected"])
+def test_weights_are_a_prior_that_is_left_for_that_of_the_samples(samples, calibration):
     X, y = samples
     weight = np.where(y == "c", 3.0, 1.0)
-    clf = corrected(target_prior="train").fit(X, y, sample_weight=weight)
+    clf = corrected(target_prior="train", calibration=calibration)
+    clf.fit(X, y, sample_weight=weight)
     mass = np.array([weight[y == label].sum() for label in LABELS])
     np.testing.assert_allclose(clf.train_prior_, mass / mass.sum())
-    assert np.average(clf.predict_proba(X)[:, 2], weights=weight) == pytest.approx(
-        clf.train_prior_[2], abs=0.02
+    # "train" counts each sample once, as in MinimumCostClassifier.
+    fractions = np.unique(y, return_counts=True)[1] / len(y)
+    np.testing.assert_allclose(clf.target_prior_, fractions)
+    np.testing.assert_allclose(clf.predict_proba(X).mean(axis=0), fractions, atol=0.02)
+    other = MinimumCostClassifier(LogisticRegression(), cost_matrix=None, target_prior="train")
+    other.fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(other.predicted_prior_, clf.predicted_prior_)
+    if calibration is None:
+        np.testing.assert_allclose(other.predict_proba(X), clf.predict_proba(X))
+
+
+def two(n, fraction, seed):
+    """Return samples of the classes 0 and 1 whose log-odds are linear."""
+    rng = np.random.default_rng(seed)
+    y = (rng.random(n) < fraction).astype(int)
+    return rng.standard_normal((n, 3)) + y[:, None], y
+
+
+BALANCED = LogisticRegression(class_weight="balanced")
+
+
+@pytest.mark.parametrize("calibration", [None, "temperature"])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        BALANCED,
+        FixedThresholdClassifier(BALANCED, threshold=0.3),
+        make_imblearn_pipeline(RandomOverSampler(random_state=0), LogisticRegression()),
+        CalibratedClassifierCV(BALANCED, cv=2),
+        CalibratedClassifierCV(BALANCED, cv=2, method="temperature"),
+        BernoulliNB(fit_prior=False),
+        GaussianNB(priors=[0.5, 0.5]),
+    ],
+    ids=["weights", "threshold", "sampler", "sigmoid", "temperature", "bernoulli", "gaussian"],
+)
+def test_a_prior_is_left_that_the_probabilities_hold_for(estimator, calibration):
+    X, y = two(3000, 0.1, 0)
+    X_new, _ = two(20_000, 0.3, 1)
+    clf = PriorCorrectedClassifier(
+        estimator, target_prior={0: 0.7, 1: 0.3}, calibration=calibration, cv=2, random_state=0
+    ).fit(X, y)
+    assert clf.predict_proba(X_new)[:, 1].mean() == pytest.approx(0.3, abs=0.04)
+
+
+def test_weights_count_only_where_the_classifier_got_them():
+    X, y = two(3000, 0.1, 0)
+    weight = np.where(y == 1, 9.0, 1.0)
+    target = {0: 0.7, 1: 0.3}
+    X_new, _ = two(20_000, 0.3, 1)
+    fitted = FrozenEstimator(LogisticRegression().fit(X, y))
+    found = PriorCorrectedClassifier(fitted, target_prior=target, calibration=None)
+    found.fit(X, y, sample_weight=weight)
+    with config_context(enable_metadata_routing=True):
+        unweighted = LogisticRegression().set_fit_request(sample_weight=False)
+        routed = PriorCorrectedClassifier(unweighted, target_prior=target, calibration=None)
+        routed.fit(X, y, sample_weight=weight)
+    for clf in (found, routed):
+        np.testing.assert_allclose(clf.train_prior_, [np.mean(y == 0), np.mean(y == 1)])
+        assert clf.predict_proba(X_new)[:, 1].mean() == pytest.approx(0.3, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "cause"),
+    [
+        (BaggingClassifier(BALANCED, 2), "estimator__class_weight"),
+        (ComplementNB(), "ComplementNB"),
+        (
+            FrozenEstimator(
+                make_imblearn_pipeline(RandomOverSampler(), LogisticRegression()).fit(
+                    *two(99, 0.5, 0)
+                )
+            ),
+            "the step 'randomoversampler'",
+        ),
+    ],
+    ids=["bagging", "complement", "frozen sampler"],
+)
+@pytest.mark.parametrize("calibration", [None, "temperature"])
+def test_a_prior_that_is_not_known_is_asked_for(estimator, cause, calibration):
+    X, y = two(200, 0.4, 0)
+    X = np.abs(X)
+    clf = PriorCorrectedClassifier(
+        estimator, target_prior="uniform", calibration=calibration, cv=2, random_state=0
     )
+    with pytest.raises(ValueError, match=f"not known because of .*{cause}.*`train_prior`"):
+        clf.fit(X, y)
+    with pytest.raises(NotFittedError):
+        clf.predict(X)
+    clf.set_params(train_prior="uniform").fit(X, y)
+    np.testing.assert_array_equal(clf.train_prior_, [0.5, 0.5])
+    clf.set_params(train_prior=None, calibration="bias_corrected").fit(X, y)
+    np.testing.assert_allclose(clf.train_prior_[1], y.mean())
+
+
+def test_a_network_whose_loss_moves_the_prior_is_refused_unless_it_has_one():
+    rng = np.random.RandomState(0)
+    y = np.repeat([0, 1], [60, 20])
+    X = rng.rand(80, 4, 4).astype(np.float32) + y[:, None, None]
+    network = CNNClassifier("linear", loss="balanced_softmax", max_epochs=1, random_state=0)
+    clf = PriorCorrectedClassifier(network, target_prior="uniform", calibration=None)
+    with pytest.raises(ValueError, match="not known because of loss='balanced_softmax'"):
+        clf.fit(X, y)
+    with pytest.raises(ValueError, match="not known because of cnn__loss"):
+        clone(clf).set_params(estimator=VotingClassifier([("cnn", network)], voting="soft")).fit(
+            X, y
+        )
+    clf.set_params(estimator__target_prior="train").fit(X, y)
+    alone = clone(network).set_params(target_prior="uniform").fit(X, y)
+    np.testing.assert_allclose(clf.predict_proba(X), alone.predict_proba(X), rtol=1e-5)
+
+
+@pytest.mark.parametrize("calibration", [None, "bias_corrected"])
+def test_a_classifier_that_takes_no_weights_is_trained_without_them(samples, calibration):
+    X, y = samples
+    weight = np.where(y == "c", 3.0, 1.0)
+    clf = corrected(target_prior="train", calibration=calibration)
+    clf.set_params(estimator=KNeighborsClassifier(20))
+    with pytest.warns(UserWarning, match="takes no `sample_weight`.*do not count in its training"):
+        clf.fit(X, y, sample_weight=weight)
+    fractions = np.unique(y, return_counts=True)[1] / len(y)
+    np.testing.assert_allclose(clf.predict_proba(X).mean(axis=0), fractions, atol=0.03)
+    with pytest.warns(UserWarning, match="takes no `sample_weight`"):
+        MinimumCostClassifier(KNeighborsClassifier(), cost_matrix=None, target_prior="train").fit(
+            X, y, sample_weight=weight
+        )
+    # A search takes what its classifier takes.
+    search = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=2)
+    clf.set_params(estimator=search).fit(X, y, sample_weight=weight)
+    plain = LogisticRegression().fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(clf.estimator_.best_estimator_.coef_, plain.coef_)
 
 
 @pytest.mark.parametrize(
@@ -250,8 +381,10 @@ def test_weights_reach_a_classifier_that_requests_them(samples):
     for wanted, given in ((True, weight), (False, None)):
         expected = LogisticRegression().fit(X, y, sample_weight=given)
         np.testing.assert_allclose(fitted[wanted].estimator_.coef_, expected.coef_)
-    # The weights are those of the training prior in both.
-    np.testing.assert_array_equal(fitted[True].train_prior_, fitted[False].train_prior_)
+    # A classifier without them holds for the fractions in y.
+    fractions = np.unique(y, return_counts=True)[1] / len(y)
+    np.testing.assert_allclose(fitted[False].train_prior_, fractions)
+    assert fitted[True].train_prior_[2] > 2 * fractions[2]
 
 
 def test_groups_stay_in_one_fold(samples):

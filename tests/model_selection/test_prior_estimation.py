@@ -7,7 +7,7 @@ import pytest
 from scipy.special import log_softmax
 from scipy.stats import binom
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import BaggingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -95,6 +95,27 @@ def test_a_wrapper_and_a_network_know_the_prior_of_their_probabilities():
     piped = make_pipeline(StandardScaler(), LogisticRegression()).fit(X.reshape(80, -1), y)
     with pytest.raises(ValueError, match="Give `train_prior`"):
         estimate_prior(piped, X.reshape(80, -1))
+
+
+@pytest.mark.parametrize("calibration", [None, "temperature"])
+def test_without_biases_weights_of_the_training_count(calibration):
+    rng = np.random.default_rng(1)
+    weighted = LogisticRegression(class_weight="balanced").fit(*draw(2000, TRAIN, rng))
+    X_val, y_val = draw(2000, TRAIN, rng)
+    X, _ = draw(4000, NEW, rng)
+    given = {"X_val": X_val, "y_val": y_val, "calibration": calibration, "n_bootstrap": 0}
+    for classifier in (weighted, FrozenEstimator(weighted)):
+        found = estimate_prior(classifier, X, **given)
+        np.testing.assert_allclose(found.train_prior, np.full(3, 1 / 3))
+        np.testing.assert_allclose(found.prior, NEW, atol=0.06)
+        assert found.pvalue is None
+    # It is not known what the bagging has made of the weights.
+    bagging = BaggingClassifier(weighted, 2, random_state=0).fit(X_val, y_val)
+    with pytest.raises(ValueError, match="not known because of estimator__class_weight"):
+        estimate_prior(bagging, X, **given)
+    known = estimate_prior(bagging, X, train_prior="uniform", **given)
+    np.testing.assert_allclose(known.prior, NEW, atol=0.06)
+    estimate_prior(bagging, X, **(given | {"calibration": "bias_corrected"}))
 
 
 @pytest.mark.parametrize("method", ["em", "confusion_matrix", "soft_confusion_matrix"])
