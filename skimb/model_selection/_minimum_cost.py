@@ -187,8 +187,10 @@ class MinimumCostClassifier(ClassifierWrapper):
                 warn(
                     f"The probabilities hold for other class fractions than those of the training "
                     f"samples, because of {found.cause}. The costs come on top, so that the same "
-                    "imbalance may be corrected twice. Give `target_prior`: 'train', or the class "
-                    "fractions where the classifier is used. Or train without that."
+                    "imbalance may be corrected twice. Put BiasCorrectedCalibrator around the "
+                    "classifier, which also corrects probabilities that are too certain; or give "
+                    "`target_prior`: 'train', or the class fractions where the classifier is used; "
+                    "or train without that."
                 )
             return
         self.estimator_ = at_train_prior(self.estimator_)

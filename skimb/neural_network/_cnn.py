@@ -501,6 +501,8 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
             groups=None if groups is None else groups[rows],
             classes=names,
             kind=target.stratum,
+            advice="fit without groups and with early_stopping=False",
+            consequence="the validation scores do not include them",
         )
         if self.early_stopping or target.wants_validation:
             target.check_validation(kept.target[valid])

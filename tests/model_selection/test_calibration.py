@@ -22,7 +22,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skimb._bias_correction import fit_correction
 from skimb.model_selection import BiasCorrectedCalibrator, DecisionRule
-from skimb.model_selection._held_out_predictions import folds_of
+from skimb.model_selection._held_out_splits import folds_of
 from skimb.model_selection._probability_prior import prior_of_probabilities
 
 LABELS = np.array(["common", "other", "rare"])

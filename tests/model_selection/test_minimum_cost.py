@@ -362,7 +362,9 @@ def test_samplers_and_weights_around_a_frozen_classifier_do_not_count():
 def test_costs_on_top_of_another_correction_are_told_of(estimator):
     X, y = rare(400)
     costs = {"crack": {"ok": 10}, "ok": {"crack": 1}}
-    with pytest.warns(UserWarning, match="The costs come on top.* Give `target_prior`: 'train'"):
+    with pytest.warns(
+        UserWarning, match="on top.*BiasCorrectedCalibrator.*`target_prior`: 'train'"
+    ):
         MinimumCostClassifier(estimator, cost_matrix=costs).fit(X, y)
     # No warning where the prior is given.
     MinimumCostClassifier(estimator, cost_matrix=costs, target_prior="train").fit(X, y)
