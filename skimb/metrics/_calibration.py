@@ -53,8 +53,9 @@ def expected_calibration_error(
         Whether the error that chance alone makes is taken off. The distance of a bin is positive
         even if all probabilities are right, so that the error grows with the number of bins and
         with fewer samples. The correction is that of [3]_, in closed form, for labels that would
-        be drawn from `y_proba`; about half of the error of a classifier without any is left. False:
-        the plain error of publications.
+        be drawn from `y_proba`. It is not complete: if all probabilities are right, about half of
+        the plain error remains, and a little more where samples are few. False: the plain error of
+        publications.
 
     Returns
     -------

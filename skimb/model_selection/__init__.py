@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from skimb._decision_rule import DecisionRule
-from skimb.model_selection._calibration import BiasCorrectedCalibrator
+from skimb.model_selection._bias_corrected import BiasCorrectedCalibrator
 from skimb.model_selection._conformal_classifier import ConformalClassifier
 from skimb.model_selection._conformal_regressor import ConformalRegressor
 from skimb.model_selection._guaranteed_precision import GuaranteedPrecisionClassifier

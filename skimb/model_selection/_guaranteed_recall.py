@@ -10,12 +10,12 @@ from sklearn.utils.validation import check_is_fitted
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
 from skimb._params import HasMethods, Interval, fit_context, plain_params
-from skimb.model_selection._calibration_samples import (
+from skimb.model_selection._classifier_wrapper import ClassifierWrapper
+from skimb.model_selection._guarantee_samples import (
     HELD_OUT_FRACTION,
     calibrate,
     class_of_interest,
 )
-from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._guarantees import (
     below,
     check_counts,

@@ -89,6 +89,7 @@ def test_a_hard_class_that_is_common_is_found_where_no_grid_over_tau_finds_it():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_estimator_takes_its_numbers_on_the_planted_classes():
     X, y = planted()
     clf = AutoBalanceClassifier(network(max_epochs=20, lr=0.05), random_state=0).fit(X, y)

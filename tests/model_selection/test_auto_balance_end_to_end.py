@@ -109,6 +109,7 @@ def test_classes_of_equal_counts_and_two_folds_work():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("ignore:.*loss still fell")
 def test_both_searches_can_be_compared_in_a_grid_and_the_model_stands_in_a_pipeline():
     X, y = planted()

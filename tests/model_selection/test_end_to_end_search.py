@@ -95,7 +95,7 @@ def assert_same_network(first, second):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_a_hard_common_class_is_helped_where_the_aim_asks_for_it(seed):
     X, y = planted(seed=seed)
     estimator = linear(max_epochs=80)

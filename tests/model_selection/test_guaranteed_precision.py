@@ -126,7 +126,7 @@ def test_the_classifier_keeps_its_promise_on_new_samples_with_an_estimated_prior
     fitted = FrozenEstimator(LogisticRegression().fit(X, y))
     slope, intercept = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
     rng = np.random.RandomState(2)
-    n_low, n_none, n_low_recall, n_sets = 0, 0, 0, 200
+    n_low, n_none, n_low_recall, n_sets = 0, 0, 0, 80
     for _ in range(n_sets):
         labels = np.where(rng.rand(600) < 0.15, "ill", "well")
         samples = rng.normal(size=(600, 1)) + 2.5 * (labels == "ill")[:, None]

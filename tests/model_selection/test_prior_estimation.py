@@ -198,7 +198,7 @@ def test_under_label_shift_intervals_cover_and_the_test_seldom_rejects(classifie
 
 @pytest.mark.slow
 def test_if_the_images_of_a_class_change_the_test_rejects_often(classifier):
-    pvalues, covers = simulate(classifier, 15, moved=1.0, n_val=1000, n=1000)
+    pvalues, covers = simulate(classifier, 8, moved=1.0, n_val=1000, n=1000)
     assert (pvalues <= 0.05).mean() >= 0.7
     # The intervals know nothing of it: they miss.
     assert covers[:, 2].mean() < 0.5

@@ -84,9 +84,6 @@ def expected_failures(estimator):
         BiasCorrectedCalibrator(LogisticRegression(), cv=2, random_state=0),
         BiasCorrectedCalibrator(LogisticRegression(), method="temperature", cv=0.4),
         AutoBalanceClassifier(CNNClassifier(max_epochs=2, random_state=0), cv=2, random_state=0),
-        AutoBalanceClassifier(
-            CNNClassifier(max_epochs=2, random_state=0), search="end_to_end", cv=2, random_state=0
-        ),
         # A lower level needs fewer samples of each class and range than the checks have.
         ConformalClassifier(LogisticRegression(), confidence_level=0.5, random_state=0),
         ConformalClassifier(LogisticRegression(), confidence_level=0.5, cv=2, random_state=0),
@@ -110,4 +107,18 @@ def expected_failures(estimator):
     expected_failed_checks=expected_failures,
 )
 def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+@parametrize_with_checks(
+    [
+        AutoBalanceClassifier(
+            CNNClassifier(max_epochs=2, random_state=0), search="end_to_end", cv=2, random_state=0
+        )
+    ],
+    expected_failed_checks=expected_failures,
+)
+def test_scikit_learn_with_a_search_from_end_to_end(estimator, check):
     check(estimator)

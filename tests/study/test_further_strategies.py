@@ -35,7 +35,9 @@ def few():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["two classes", "three classes, float"])
+@pytest.mark.parametrize(
+    "kind", ["two classes", pytest.param("three classes, float", marks=pytest.mark.exhaustive)]
+)
 def test_each_runs_for_the_same_number_of_steps_and_one_searches(few, kind, tmp_path):
     X, y = few
     if kind != "two classes":
