@@ -1,5 +1,7 @@
 """Frames of probabilities are read by their labels, and labels of mixed types are named."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,12 +33,13 @@ def test_calibration_errors_read_a_frame_by_the_labels_of_its_columns():
     for error in (expected_calibration_error, classwise_calibration_error):
         assert error(y, frame) == error(y, proba)
         assert error(y, frame, labels=CLASSES) == error(y, proba)
-    errors = classwise_calibration_error(y, proba, average=None)
+    errors: Any = classwise_calibration_error(y, proba, average=None)
     given = classwise_calibration_error(y, frame, labels=["rare", "common", "mid"], average=None)
     np.testing.assert_array_equal(given, errors[[2, 0, 1]])
     # The columns name a class that y lacks.
     is_here = y != "rare"
-    assert len(classwise_calibration_error(y[is_here], frame[is_here], average=None)) == 3
+    here: Any = classwise_calibration_error(y[is_here], frame[is_here], average=None)
+    assert len(here) == 3
 
 
 def test_a_frame_of_polars_is_read_by_the_labels_of_its_columns():

@@ -1,5 +1,7 @@
 """The reliability display."""
 
+from typing import Any
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -159,9 +161,10 @@ def test_one_label_is_a_class_to_draw():
 def test_the_numbers_are_those_of_the_metrics_whatever_is_drawn():
     y, proba = simulated(3)
     frame = pd.DataFrame(proba).iloc[:, ::-1]
-    for given in ({"n_bins": 4}, {"strategy": "quantile"}, {"classes": [1]}):
+    changes: list[Any] = [{"n_bins": 4}, {"strategy": "quantile"}, {"classes": [1]}]
+    for given in changes:
         display = ReliabilityDisplay.from_predictions(y, frame, **given)
-        errors = classwise_calibration_error(y, proba, average=None)
+        errors: Any = classwise_calibration_error(y, proba, average=None)
         assert list(display.errors.values()) == errors.tolist()
         assert f"error {errors.mean():.3f}" in display.ax_.get_title()
     display = ReliabilityDisplay.from_predictions(y, frame, kind="top_label", n_bins=4)

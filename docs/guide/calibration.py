@@ -40,7 +40,7 @@ def scores_and_figure(n_train, n_new, n_trees, folder):
     X_new, y_new = draw((n_new * PRIOR).round().astype(int), rng)
     forest = RandomForestClassifier(n_trees, min_samples_leaf=3, random_state=0)
     model = make_pipeline(SMOTE(k_neighbors=3, random_state=0), forest)
-    figure, axes = plt.subplots(1, 3, figsize=(13, 5.4), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(12, 5.2), layout="constrained")
     print("| probabilities | log loss | Brier score | calibration error | of each class |")
     print("| --- | --- | --- | --- | --- |")
     for ax, name in zip(axes, ("raw", "temperature", "bias_corrected"), strict=True):
@@ -62,13 +62,18 @@ def scores_and_figure(n_train, n_new, n_trees, folder):
             [of_class[label] for label in LABELS],
             [f"{label}: {display.errors[label]:.3f}" for label in LABELS],
             title="class: error",
-            loc="upper left",
-            bbox_to_anchor=(0.0, -0.16),
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.14),
             frameon=False,
             ncols=2,
+            fontsize="small",
+            columnspacing=1.0,
+            handlelength=1.4,
         )
-        ax.set_title(f"{name}\n{ax.get_title()}")
-    figure.savefig(folder / "calibration.png", dpi=90)
+        ax.set_title(f"{name}\n{ax.get_title()}", fontsize=11)
+        if ax is not axes[0]:
+            ax.set_ylabel("")
+    figure.savefig(folder / "calibration.png", dpi=90, bbox_inches="tight")
 
 
 def main():

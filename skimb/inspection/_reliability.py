@@ -233,14 +233,15 @@ class ReliabilityDisplay:
         ValueError
             If `ax` is no axes, or several.
         """
-        if ax is not None and not isinstance(ax, Axes):
+        is_own = ax is None
+        if not (is_own or isinstance(ax, Axes)):
             raise ValueError(
                 f"`ax` must be one axes of matplotlib. Got {type(ax).__name__}"
                 f"{f' of shape {np.shape(ax)}' if np.ndim(ax) else ''}. All classes share one "
                 "axes: give one of them, such as axes[0]."
             )
         named = list(self.curves) if self.named is None else self.named
-        is_right, is_own = len(named) > MOST_INTERVALS, ax is None
+        is_right = len(named) > MOST_INTERVALS
         if is_own:
             size = (7.6, 4.8) if is_right else (5.2, 5.4)
             ax = plt.subplots(figsize=size, layout="compressed")[1]
