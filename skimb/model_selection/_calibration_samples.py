@@ -20,6 +20,7 @@ from skimb.model_selection._wrapped_fits import cv_of
 __all__ = [
     "HELD_OUT_FRACTION",
     "ClassOfInterest",
+    "Scores",
     "calibrate",
     "class_of_interest",
     "one_of_each",
@@ -48,6 +49,29 @@ class ClassOfInterest:
     position: int
     label: Any
     is_own: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Probabilities of a class for samples that the classifier was not trained on.
+
+    Parameters
+    ----------
+    own : ndarray of float64 of shape (n_own,)
+        For samples of the class.
+    others : ndarray of float64 of shape (n_others,)
+        For samples of other classes.
+    is_joint : ndarray of bool of shape (n_own,)
+        Which of `own` were drawn as the one sample of their group, out of all its samples. These
+        and `others` describe one population: a random sample of a random group.
+    is_exact : bool
+        Whether the final classifier gave them.
+    """
+
+    own: np.ndarray
+    others: np.ndarray
+    is_joint: np.ndarray
+    is_exact: bool
 
 
 def class_of_interest(owner, samples):
@@ -160,7 +184,7 @@ def split_of_groups(samples, is_own, fraction, rng):
     )
 
 
-def calibrate(owner, samples, interest, *, rng, metadata, task, check):
+def calibrate(owner, samples, interest, *, rng, metadata, task, check, per_class=False):
     """Fit the classifier of a wrapper; return scores of samples that it was not trained on.
 
     Parameters
@@ -179,21 +203,20 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check):
         ``check(n_own, n_others, source)`` may refuse the numbers of calibration samples of the
         class and of the other classes, before anything is fitted. `source` is the part of a
         sentence that says where they come from.
+    per_class : bool, default=False
+        Whether a group of which a sample of another class was drawn gives one of the class too.
 
     Returns
     -------
-    own, others : ndarray of float64
-        Probabilities of the class for samples of the class, and of other classes; one of each
-        group.
-    is_exact : bool
-        Whether the final classifier gave them.
+    Scores
+        Of one sample of each group.
 
     Warns
     -----
     UserWarning
         If they come from folds.
     """
-    drawn = []
+    drawn, n_joint = [], []
     cv = split = cv_of(owner, HELD_OUT_FRACTION)
     if (
         isinstance(cv, float)
@@ -208,7 +231,15 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check):
         # A splitter may hold samples out repeatedly.
         rows = np.unique(rows)
         is_own = interest.is_own[rows]
-        drawn.extend(one_of_each(rows[part], samples.groups, rng) for part in (is_own, ~is_own))
+        # Once for both classes, so that both are parts of one population.
+        joint = one_of_each(rows, samples.groups, rng)
+        is_joint = interest.is_own[joint]
+        own, others = joint[is_joint], joint[~is_joint]
+        n_joint.append(len(own))
+        if per_class and samples.groups is not None:
+            left = rows[is_own & ~np.isin(samples.groups[rows], samples.groups[own])]
+            own = np.append(own, one_of_each(left, samples.groups, rng))
+        drawn.extend((own, others))
         source = ""
         if isinstance(cv, float) and not isinstance(owner.estimator, FrozenEstimator):
             what, n_own = "samples", int(interest.is_own.sum())
@@ -231,4 +262,4 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check):
     # In reverse order: of samples that were held out repeatedly, the first prediction counts.
     score[held.rows[::-1]] = np.exp(held.log_proba[::-1, interest.position])
     own, others = (score[rows] for rows in drawn)
-    return own, others, held.is_exact
+    return Scores(own, others, np.arange(len(own)) < n_joint[0], held.is_exact)
