@@ -18,6 +18,7 @@ from skimb.model_selection._conformal_ranks import (
     least_samples,
     one_of_each,
 )
+from skimb.model_selection._guarantees import below
 from skimb.model_selection._held_out_predictions import fit_and_hold_out, n_fits, read_samples
 from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
 
@@ -69,7 +70,8 @@ class ConformalClassifier(ClassifierWrapper):
     classes_ : ndarray of shape (n_classes,)
         Labels.
     thresholds_ : ndarray of shape (n_classes,)
-        The least probability with which each class is in a set; 0 for a class that is in every set.
+        The least probability with which each class is in a set, lowered by a little against roundings;
+        0 for a class that is in every set.
     marginal_threshold_ : float
         The threshold that all classes would share, were they not told apart.
     n_calibration_ : ndarray of shape (n_classes,), int
@@ -250,7 +252,9 @@ class ConformalClassifier(ClassifierWrapper):
 
 def _least(own, level):
     """Return the least probability that a conformal set needs; 0 where nothing is sure."""
-    return max(0.0, -conformal_quantile(-own, level))
+    least = max(0.0, -conformal_quantile(-own, level))
+    # It is one of the probabilities, which one sample and many may be rounded to differently.
+    return max(0.0, below(least)) if least > 0 else 0.0
 
 
 def _check_thresholds(thresholds, n_classes):
