@@ -70,8 +70,8 @@ class ConformalClassifier(ClassifierWrapper):
     classes_ : ndarray of shape (n_classes,)
         Labels.
     thresholds_ : ndarray of shape (n_classes,)
-        The least probability with which each class is in a set, lowered by a little against roundings;
-        0 for a class that is in every set.
+        The least probability with which each class is in a set, a little lower against roundings; 0
+        for a class that is in every set.
     marginal_threshold_ : float
         The threshold that all classes would share, were they not told apart.
     n_calibration_ : ndarray of shape (n_classes,), int
