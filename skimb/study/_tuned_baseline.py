@@ -12,19 +12,17 @@ References
 from numbers import Integral
 from typing import Any
 
-import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from skimb._groups import are_shared, held_out_folds
 from skimb.losses import CrossEntropyLoss
-from skimb.neural_network import Jitter, training_length
+from skimb.neural_network import Jitter
 
 __all__ = [
     "augmented",
     "fit_search",
     "is_search",
-    "search_steps",
     "seeded_search",
     "tuned_baseline",
 ]
@@ -132,28 +130,3 @@ def fit_search(search, X, y, groups=None):
     # Folds that have every class on both sides, as those of scikit-learn may not.
     folds = held_out_folds(y, groups, search.cv.random_state, n_folds=N_FOLDS)
     return search.set_params(cv=folds).fit(X, y)
-
-
-def search_steps(search):
-    """Return the gradient steps of a search, without the last training.
-
-    Parameters
-    ----------
-    search : GridSearchCV
-        Fitted.
-
-    Returns
-    -------
-    int
-    """
-    total, n_samples = 0, int(search.best_estimator_.class_count_.sum())
-    for params in search.cv_results_["params"]:
-        network = clone(search.estimator).set_params(**params)
-        for n_held in np.diff(np.linspace(0, n_samples, search.n_splits_ + 1).astype(int)):
-            total += training_length(
-                n_samples - int(n_held),
-                batch_size=network.batch_size,
-                max_epochs=network.max_epochs,
-                steps_per_epoch=network.steps_per_epoch,
-            ).n_steps
-    return total
