@@ -60,10 +60,11 @@ def _mixes(step):
 def tuned_baseline(estimator, *, scoring=None, length=None) -> Any:
     """Return a search over ordinary settings of the training of a network.
 
-    It tries the network as it is, and four others: small batches (a quarter of the size, for as
-    many epochs, so four times as many steps), these with label smoothing of 0.1, with `Jitter`, and
-    with both. Each is scored on two folds of the samples of ``fit``, and the best is trained on all
-    of them.
+    It tries the network as it is, and four others: small batches (a quarter of the size, but not
+    below 8, for as many epochs, so up to four times as many steps), these with label smoothing of
+    0.1, with `Jitter`, and with both. A network whose batches are no larger than 8 keeps their
+    size, and is not tried twice. Each is scored on two folds of the samples of ``fit``, and the
+    best is trained on all of them.
 
     Parameters
     ----------
@@ -86,10 +87,14 @@ def tuned_baseline(estimator, *, scoring=None, length=None) -> Any:
         network.set_params(max_epochs=length.max_epochs)
     batch = network.batch_size
     # The least size that "auto" may mean.
-    small = max(LEAST_BATCH, int(batch) // SMALLER) if isinstance(batch, Integral) else 16
+    small = 16
+    if isinstance(batch, Integral):
+        small = max(min(LEAST_BATCH, int(batch)), int(batch) // SMALLER)
     few, smooth = {"batch_size": [small]}, {"loss": [CrossEntropyLoss(label_smoothing=0.1)]}
     more = {"augmentation": [augmented(network.augmentation, Jitter())]}
-    grid = [{"batch_size": [batch]}, few, few | smooth, few | more, few | smooth | more]
+    grid = [few, few | smooth, few | more, few | smooth | more]
+    if small != batch:
+        grid.insert(0, {"batch_size": [batch]})
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=0)
     return GridSearchCV(network, grid, scoring=scoring, cv=folds, error_score="raise")
 

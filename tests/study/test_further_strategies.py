@@ -141,6 +141,13 @@ def test_each_sets_what_its_name_says(few):
     assert tuned.estimator.random_state == 3
 
 
+@pytest.mark.parametrize(("batch", "small"), [(128, 32), (32, 8), (16, 8), (8, 8), (4, 4)])
+def test_small_batches_of_the_tuned_baseline_are_never_larger(batch, small, few):
+    tuned = made("tuned_baseline", few, CNNClassifier("linear", batch_size=batch))
+    sizes = [entry["batch_size"][0] for entry in tuned.param_grid]
+    assert sizes == [batch] * (batch != small) + [small] * 4
+
+
 def test_augmentation_of_the_baseline_stays_and_mixing_comes_last():
     jitter, mixup = Jitter(), Mixup()
     assert augmented("flip_crop", jitter) == ["flip_crop", jitter]
