@@ -115,6 +115,9 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
     population: a random sample of a random group. Give `prior` for it too: the mean over groups of
     the fraction of the class. Equal images are in one group.
 
+    If the classifier is trained on samples that were resampled before, copies of calibration
+    samples may be among them. Give the sampler to the classifier, or put both in a Pipeline.
+
     Several thresholds are tried, each by an exact test of its recall and its false alarms together,
     with Bonferroni's correction.
 
