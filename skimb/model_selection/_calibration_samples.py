@@ -232,13 +232,14 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check, per_class
         rows = np.unique(rows)
         is_own = interest.is_own[rows]
         # Once for both classes, so that both are parts of one population.
-        joint = one_of_each(rows, samples.groups, rng)
+        groups = samples.groups
+        joint = one_of_each(rows, groups, rng)
         is_joint = interest.is_own[joint]
         own, others = joint[is_joint], joint[~is_joint]
         n_joint.append(len(own))
-        if per_class and samples.groups is not None:
-            left = rows[is_own & ~np.isin(samples.groups[rows], samples.groups[own])]
-            own = np.append(own, one_of_each(left, samples.groups, rng))
+        if per_class and groups is not None:
+            left = rows[is_own & ~np.isin(groups[rows], groups[own])]
+            own = np.append(own, one_of_each(left, groups, rng))
         drawn.extend((own, others))
         source = ""
         if isinstance(cv, float) and not isinstance(owner.estimator, FrozenEstimator):
