@@ -15,13 +15,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold
 from sklearn.neural_network import MLPClassifier
 
+from skimb._groups import one_of_each
 from skimb.datasets import load_imbalanced_digits
 from skimb.metrics import set_coverage
 from skimb.model_selection import ConformalClassifier
 from skimb.model_selection._conformal_ranks import (
     conformal_quantile,
     least_samples,
-    one_of_each,
 )
 from skimb.neural_network import CNNClassifier
 
