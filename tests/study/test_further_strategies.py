@@ -69,9 +69,11 @@ def test_the_steps_that_are_told_are_those_that_were_taken(few, name, monkeypatc
     X, y = few
     taken, original = [], CNNClassifier.fit
 
-    def fit(self, *args, **kwargs):
-        original(self, *args, **kwargs)
-        taken.append(sum(epoch["train_batch_count"] for epoch in self.net_.history))
+    def fit(self, X, *args, **kwargs):
+        original(self, X, *args, **kwargs)
+        # The first comparison of a process tries a network on a sample of each class.
+        if len(X) > 2:
+            taken.append(sum(epoch["train_batch_count"] for epoch in self.net_.history))
         return self
 
     monkeypatch.setattr(CNNClassifier, "fit", fit)
