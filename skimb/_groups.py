@@ -302,8 +302,8 @@ def held_out_folds(y, groups, seed, *, n_folds=2):
     if counts.min() < 2:
         raise ValueError(
             f"Class {shown(labels[counts.argmin()])} has a single sample (of n_samples="
-            f"{len(y)}), and offsets are chosen on samples that are held out. Give at least two "
-            "samples of every class."
+            f"{len(y)}), and samples of every class are held out. Give at least two samples of "
+            "every class."
         )
     if not are_shared(groups):
         folds = StratifiedKFold(min(n_folds, counts.min()), shuffle=True, random_state=seed)
@@ -313,9 +313,8 @@ def held_out_folds(y, groups, seed, *, n_folds=2):
         if splits is not None:
             return splits
     raise ValueError(
-        "Strategies 'threshold' and 'tuned_baseline' hold whole groups out, with every class "
-        f"on both sides, and the groups of these {len(y)} samples cannot be divided so. Give more "
-        "groups, use fewer folds, or leave the strategy out."
+        f"Whole groups are held out, with every class on both sides, and the groups of these "
+        f"{len(y)} samples cannot be divided so. Give more groups, or use fewer folds."
     )
 
 

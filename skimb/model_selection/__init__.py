@@ -40,6 +40,8 @@ _WITH_TORCH = {
     "AutoBalanceClassifier": "skimb.model_selection._auto_balance",
     "LossSearchCV": "skimb.model_selection._loss_search",
     "TunedOffsetsClassifierCV": "skimb.model_selection._offsets",
+    # For other modules of skimb; it is not listed.
+    "check_divisible": "skimb.model_selection._offsets",
 }
 
 

@@ -15,6 +15,7 @@ from skimb._params import HasMethods, Interval, fit_context
 from skimb._warnings import warn
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._conformal_ranks import conformal_quantile, least_samples
+from skimb.model_selection._guarantees import below
 from skimb.model_selection._held_out_predictions import fit_and_hold_out, n_fits, read_samples
 from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
 
@@ -67,7 +68,8 @@ class ConformalClassifier(ClassifierWrapper):
     classes_ : ndarray of shape (n_classes,)
         Labels.
     thresholds_ : ndarray of shape (n_classes,)
-        The least probability with which each class is in a set; 0 for a class that is in every set.
+        The least probability with which each class is in a set, a little lower against roundings; 0
+        for a class that is in every set.
     marginal_threshold_ : float
         The threshold that all classes would share, were they not told apart.
     n_calibration_ : ndarray of shape (n_classes,), int
@@ -252,7 +254,9 @@ class ConformalClassifier(ClassifierWrapper):
 
 def _least(own, level):
     """Return the least probability that a conformal set needs; 0 where nothing is sure."""
-    return max(0.0, -conformal_quantile(-own, level))
+    least = max(0.0, -conformal_quantile(-own, level))
+    # It is one of the probabilities, which one sample and many may be rounded to differently.
+    return max(0.0, below(least)) if least > 0 else 0.0
 
 
 def _check_thresholds(thresholds, n_classes):

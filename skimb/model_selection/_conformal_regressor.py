@@ -101,6 +101,10 @@ class ConformalRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     that the promise stays exact; where many targets are equal, or a relevance is fitted to them, it
     is nearly so. With groups, a group counts once in each range, by a sample chosen at random.
 
+    If samples were resampled before `fit`, copies of held-out samples, or samples made of them, may
+    be trained on (equal images are found, equal rows of a table are not), and the intervals are too
+    narrow. Give the sampler to the regressor, or put both in a Pipeline.
+
     Where a regressor shrinks to the mean, the rare range needs a large half-width, and intervals of
     common samples reach into it, because they may be rare ones that the regressor does not
     recognise. Narrower intervals need a better regressor, such as one with a `target_weight`.

@@ -18,6 +18,7 @@ from skimb.model_selection._wrapped_fits import cv_of
 __all__ = [
     "HELD_OUT_FRACTION",
     "ClassOfInterest",
+    "Scores",
     "calibrate",
     "class_of_interest",
 ]
@@ -43,6 +44,29 @@ class ClassOfInterest:
     position: int
     label: Any
     is_own: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Probabilities of a class for samples that the classifier was not trained on.
+
+    Parameters
+    ----------
+    own : ndarray of float64 of shape (n_own,)
+        For samples of the class.
+    others : ndarray of float64 of shape (n_others,)
+        For samples of other classes.
+    is_joint : ndarray of bool of shape (n_own,)
+        Which of `own` were drawn as the one sample of their group, out of all its samples. These
+        and `others` describe one population: a random sample of a random group.
+    is_exact : bool
+        Whether the final classifier gave them.
+    """
+
+    own: np.ndarray
+    others: np.ndarray
+    is_joint: np.ndarray
+    is_exact: bool
 
 
 def class_of_interest(owner, samples):
@@ -82,7 +106,7 @@ def class_of_interest(owner, samples):
     return ClassOfInterest(position, labels[position], target == position)
 
 
-def calibrate(owner, samples, interest, *, rng, metadata, task, check):
+def calibrate(owner, samples, interest, *, rng, metadata, task, check, per_class=False):
     """Fit the classifier of a wrapper; return scores of samples that it was not trained on.
 
     Parameters
@@ -101,21 +125,20 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check):
         ``check(n_own, n_others, source)`` may refuse the numbers of calibration samples of the
         class and of the other classes, before anything is fitted. `source` is the part of a
         sentence that says where they come from.
+    per_class : bool, default=False
+        Whether a group of which a sample of another class was drawn gives one of the class too.
 
     Returns
     -------
-    own, others : ndarray of float64
-        Probabilities of the class for samples of the class, and of other classes; one of each
-        group.
-    is_exact : bool
-        Whether the final classifier gave them.
+    Scores
+        Of one sample of each group.
 
     Warns
     -----
     UserWarning
         If they come from folds.
     """
-    drawn = []
+    drawn, n_joint = [], []
     cv = cv_of(owner, HELD_OUT_FRACTION)
     groups = samples.groups
     # Of the groups with samples of the class, and of the others, the same fraction is held out.
@@ -125,9 +148,15 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check):
         # A splitter may hold samples out repeatedly.
         rows = np.unique(rows)
         is_own = interest.is_own[rows]
-        for part in (rows[is_own], rows[~is_own]):
-            chosen = slice(None) if groups is None else one_of_each(groups[part], None, rng)
-            drawn.append(part[chosen])
+        # Once for both classes, so that both are parts of one population.
+        joint = rows if groups is None else rows[one_of_each(groups[rows], None, rng)]
+        is_joint = interest.is_own[joint]
+        own, others = joint[is_joint], joint[~is_joint]
+        n_joint.append(len(own))
+        if per_class and groups is not None:
+            left = rows[is_own & ~np.isin(groups[rows], groups[own])]
+            own = np.append(own, left[one_of_each(groups[left], None, rng)])
+        drawn.extend((own, others))
         source = ""
         if isinstance(cv, float) and not isinstance(owner.estimator, FrozenEstimator):
             what, n_own = "samples", int(interest.is_own.sum())
@@ -157,4 +186,4 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check):
     # In reverse order: of samples that were held out repeatedly, the first prediction counts.
     score[held.rows[::-1]] = np.exp(held.log_proba[::-1, interest.position])
     own, others = (score[rows] for rows in drawn)
-    return own, others, held.is_exact
+    return Scores(own, others, np.arange(len(own)) < n_joint[0], held.is_exact)

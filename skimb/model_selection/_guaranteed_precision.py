@@ -94,9 +94,9 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
     is_exact_ : bool
         Whether the guarantee is valid as it is; with folds it is approximate.
     n_calibration_ : int
-        Calibration samples of the class; with groups, one of each group.
+        Calibration samples of the class; with groups, those among one sample of each group.
     n_others_ : int
-        Calibration samples of the other classes; with groups, one of each group.
+        Calibration samples of the other classes; with groups, those among one sample of each group.
     n_false_alarms_ : int
         Those of them for which the class is predicted.
     false_alarm_rate_ : float
@@ -110,8 +110,13 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
 
     Notes
     -----
-    With groups, one random sample of each group counts, so that groups of many samples count as
-    much as others. Equal images are in one group.
+    With groups, one random sample of each group counts, of whatever class, so that groups of many
+    samples count as much as others. Precision, recall, prior and false alarms are all about this
+    population: a random sample of a random group. Give `prior` for it too: the mean over groups of
+    the fraction of the class. Equal images are in one group.
+
+    If the classifier is trained on samples that were resampled before, copies of calibration
+    samples may be among them. Give the sampler to the classifier, or put both in a Pipeline.
 
     Several thresholds are tried, each by an exact test of its recall and its false alarms together,
     with Bonferroni's correction.
@@ -207,9 +212,9 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
             drawn = interest.is_own
             if samples.groups is not None:
                 drawn = drawn[one_of_each(samples.groups, None, rng)]
-            found = lower_bound(drawn.sum(), len(drawn), 1 - PRIOR_SHARE * errors)
+            least = lower_bound(drawn.sum(), len(drawn), 1 - PRIOR_SHARE * errors)
             # Without any sample of the class, there is nothing to promise anyway.
-            prior = max(float(found), np.finfo(float).tiny)
+            prior = max(float(least), np.finfo(float).tiny)
             errors *= 1 - PRIOR_SHARE
         wanted = (
             f"a precision of {asked.precision:g} for class {shown(interest.label)}, at a prior of "
@@ -234,7 +239,7 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
             )
 
         task = self._begin_task(samples, n_fits(self, cv_of(self, HELD_OUT_FRACTION)))
-        own, others, self.is_exact_ = calibrate(
+        found = calibrate(
             self,
             samples,
             interest,
@@ -243,6 +248,7 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
             task=task,
             check=check,
         )
+        own, others, self.is_exact_ = found.own, found.others, found.is_exact
         ranks = candidate_ranks(len(own))
         thresholds = np.array([below(score) for score in np.sort(own)[-ranks]])
         alarms = len(others) - np.searchsorted(np.sort(others), thresholds)

@@ -21,6 +21,7 @@ from skimb.model_selection._guarantees import (
     check_counts,
     check_prior,
     clopper_pearson,
+    lower_bound,
     precision_bound,
     recall_bound,
     recall_rank,
@@ -83,11 +84,15 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
     is_exact_ : bool
         Whether the confidence is exact; with folds it is approximate.
     n_calibration_ : int
-        Calibration samples of the class; with groups, one of each group.
+        Calibration samples of the class; with groups, one of each group that has any.
     rank_ : int
         The threshold is their score of this rank, the lowest being 1.
+    n_joint_ : int
+        Those of them that were drawn as the one sample of their group, out of all its samples.
+    n_joint_lower_ : int
+        The number of these of a lower rank.
     n_others_ : int
-        Calibration samples of the other classes; with groups, one of each group.
+        Calibration samples of the other classes; with groups, those among one sample of each group.
     n_false_alarms_ : int
         Those of them for which the class is predicted.
     false_alarm_rate_ : float
@@ -104,8 +109,11 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
     Notes
     -----
     With groups, one random sample of each group counts. The guarantee is then about a random sample
-    of a random group: the mean over groups of the fraction that is found, in which a group with
-    many samples counts as much as any other. Equal images are in one group.
+    of the class from a random group that has any: the mean over these groups of the fraction that
+    is found, in which a group with many samples counts as much as any other. False alarms, and
+    `guaranteed_precision` with its prior, are about a random sample, of whatever class, of a random
+    group; groups with samples of both classes count there by their fractions. Equal images are in
+    one group.
 
     If the classifier is trained on samples that were resampled before, copies of calibration
     samples may be among them. Give the sampler to the classifier, or put both in a Pipeline.
@@ -202,7 +210,7 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
                 )
 
         task = self._begin_task(samples, n_fits(self, cv_of(self, HELD_OUT_FRACTION)))
-        own, others, self.is_exact_ = calibrate(
+        found = calibrate(
             self,
             samples,
             interest,
@@ -210,13 +218,17 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
             metadata=self._metadata(samples, sample_weight, groups),
             task=task,
             check=check,
+            per_class=True,
         )
+        own, others, self.is_exact_ = found.own, found.others, found.is_exact
         level = asked.confidence_level
         self.label_ = interest.label
         self.threshold_ = below(recall_threshold(own, asked.recall, level))
         self.n_calibration_ = len(own)
         self.rank_ = recall_rank(len(own), asked.recall, level)
         self.guaranteed_recall_ = recall_bound(len(own), self.rank_, level)
+        is_lower = found.is_joint[np.argsort(own, kind="stable")[: self.rank_ - 1]]
+        self.n_joint_, self.n_joint_lower_ = int(found.is_joint.sum()), int(is_lower.sum())
         self.n_others_ = len(others)
         self.n_false_alarms_ = int((others >= self.threshold_).sum())
         self.false_alarm_rate_ = self.n_false_alarms_ / len(others) if len(others) else np.nan
@@ -237,13 +249,16 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
         """Return a lower bound of the precision for a prior of the class.
 
         It follows from two bounds of Clopper and Pearson, of the recall and of the rate of false
-        alarms, each at a confidence of ``(1 + confidence_level) / 2``.
+        alarms, each at a confidence of ``(1 + confidence_level) / 2``. With groups, both count one
+        sample of each group, out of all its samples. Where groups have samples of the class and of
+        others, the bounds are those of a threshold that does not depend on the calibration samples,
+        and the confidence is approximate.
 
         Parameters
         ----------
         prior : float
-            The fraction of the class among new samples, between 0 and 1. The other classes are
-            taken to be mixed as in the calibration set.
+            The fraction of the class among new samples, between 0 and 1; with groups, the mean over
+            groups. The other classes are taken to be mixed as in the calibration set.
 
         Returns
         -------
@@ -257,11 +272,11 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
         """
         check_is_fitted(self)
         check_prior(prior)
-        check_counts(
-            self.rank_ - 1, self.n_calibration_ - 1, "`rank_` - 1 and `n_calibration_` - 1"
-        )
+        check_counts(self.n_joint_lower_, self.n_joint_, "`n_joint_lower_` and `n_joint_`")
         check_counts(self.n_false_alarms_, self.n_others_, "`n_false_alarms_` and `n_others_`")
         each = (1 + self.confidence_level) / 2
-        recall = recall_bound(self.n_calibration_, self.rank_, each)
+        # As many as are not of a lower rank: the bound is that of a rank where all are joint.
+        n_found = self.n_joint_ - self.n_joint_lower_
+        recall = float(lower_bound(n_found, self.n_joint_, each))
         alarms = float(upper_bound(self.n_false_alarms_, self.n_others_, each))
         return precision_bound(recall, alarms, prior)

@@ -243,7 +243,7 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
         is_network = takes_images(_last_step(wrapped))
         cv = cv_of(self, FOLDS_OF_IMAGES if is_network else FOLDS)
         if isinstance(cv, Integral) and not is_frozen:
-            _check_divisible(samples.y, samples.groups)
+            check_divisible(samples.y, samples.groups)
         task = self._begin_task(samples, n_fits(self, cv) - (fitted is not None))
         held = fit_and_hold_out(
             self,
@@ -341,17 +341,38 @@ def _last_step(estimator):
     return estimator
 
 
-def _check_divisible(y, groups):
-    """Refuse, before any training, samples of which fewer than two classes can be held out."""
+def check_divisible(y, groups, n_folds=None, *, n_classes=2):
+    """Refuse, before any training, samples that cannot be held out.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels.
+    groups : ndarray of shape (n,), int, or None
+        The group of each sample; equal images are in one group.
+    n_folds : int, default=None
+        The number of folds that samples are divided into. None: the caller divides them.
+    n_classes : int, default=2
+        How many classes it must be possible to hold out.
+
+    Raises
+    ------
+    ValueError
+        If fewer classes have two samples or groups, or the groups cannot be divided into folds so
+        that each training part holds every class.
+    """
     numbers = np.arange(len(y)) if groups is None else groups
     labels = np.unique(y)
     n_groups = np.array([len(np.unique(numbers[y == label])) for label in labels])
-    if (n_groups > 1).sum() < 2:
+    if (n_groups > 1).sum() < n_classes:
         raise ValueError(
             f"Class {shown(labels[n_groups.argmin()])} has a single sample or group (of n_samples="
             f"{len(y)}), and offsets are chosen on held-out samples of two classes or more. Give "
             "at least two samples or groups of every class."
         )
+    if n_folds is not None:
+        # Many shuffles are tried, so that it hardly depends on the seed whether one is found.
+        folds_of(y, groups, n_folds, seed=0)
 
 
 def _parts(samples, rows, rng):

@@ -13,6 +13,7 @@ from skimb._warnings import warn
 from skimb.class_weight import minority_class
 from skimb.inspection import confident_mistakes, predictions_with_confidence
 from skimb.metrics import imbalance_scoring
+from skimb.model_selection import check_divisible
 from skimb.neural_network import CNNClassifier
 from skimb.study._classification_comparison import Comparison
 from skimb.study._classification_strategies import (
@@ -27,12 +28,15 @@ from skimb.study._classification_strategies import (
 from skimb.study._known_predictions import RememberingClassifier
 from skimb.study._outcomes import ClassificationOutcome
 from skimb.study._sample_images import MOST_MISTAKES_SHOWN, pooled_mistakes, samples
-from skimb.study._strategies import CONSTANT, gradient_steps, training_losses
-from skimb.study._tuned_baseline import is_search, search_steps
+from skimb.study._strategies import CONSTANT, training_losses
+from skimb.study._training_steps import (
+    FOLDS_OF_AUTOBALANCE,
+    FOLDS_OF_THRESHOLD,
+    gradient_steps,
+    search_steps,
+)
 
 __all__ = ["ClassificationTask"]
-
-MAX_SEED = np.iinfo(np.int32).max
 
 
 class ClassificationTask:
@@ -162,10 +166,14 @@ class ClassificationTask:
             # Those that hold samples out must find groups to hold out.
             if groups is not None and are_shared(groups):
                 part = y[run.train], groups[run.train]
-                if "threshold" in names:
-                    held_out_folds(*part, np.random.RandomState(run.seed).randint(MAX_SEED))
-                if set(OWN_STEPS) & set(names):
-                    held_out_folds(*part, run.seed)
+                for name in names:
+                    try:
+                        _check_groups(name, *part, run.seed)
+                    except ValueError as error:
+                        raise ValueError(
+                            f"Strategy {labels[name]!r} cannot hold out samples of a training "
+                            f"part. {error}"
+                        ) from error
 
     def few_samples(self, y):
         """Return the indices of a few samples that a network can be fitted on."""
@@ -223,7 +231,7 @@ class ClassificationTask:
             gradient_steps(fitted),
             confusion_matrix(y, predicted, labels=self.classes),
             mistakes,
-            search_steps=search_steps(fitted) if is_search(fitted) else None,
+            search_steps=None if strategy.is_own else search_steps(fitted),
         )
 
     def describe(self):
@@ -252,6 +260,16 @@ class ClassificationTask:
                 for name, found in outcomes.items()
             },
         )
+
+
+def _check_groups(name, y, groups, seed):
+    """Refuse groups of a training part that a strategy cannot divide."""
+    if name == "threshold":
+        check_divisible(y, groups, FOLDS_OF_THRESHOLD)
+    elif name == "autobalance" and groups_by_class(y, groups, np.unique(y)).max() > 1:
+        check_divisible(y, groups, FOLDS_OF_AUTOBALANCE, n_classes=1)
+    elif name in OWN_STEPS:
+        held_out_folds(y, groups, seed)
 
 
 def _scores(classifier, X, y, scoring, strategy):

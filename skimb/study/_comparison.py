@@ -106,7 +106,9 @@ class BaseComparison(ABC):
         return None if None in steps else float(np.mean(steps))
 
     def search_steps(self, name):
-        """Return the gradient steps of a strategy that searches, before its last training.
+        """Return the gradient steps of a strategy on parts of the samples, on average.
+
+        A search, and whatever holds samples out, trains further networks before, or after, its own.
 
         Parameters
         ----------
@@ -116,7 +118,7 @@ class BaseComparison(ABC):
         Returns
         -------
         float or None
-            None: it does not search.
+            None: it trains no network on a part.
         """
         steps = [outcome.search_steps for outcome in self.outcomes[name]]
         return None if None in steps else float(np.mean(steps))

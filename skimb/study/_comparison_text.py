@@ -63,7 +63,7 @@ def format_table(comparison):
         if (searched := comparison.search_steps(name)) is not None:
             lines.append(
                 f"{texts[name]}: {comparison.gradient_steps(name):.0f} gradient steps of its own, "
-                f"and {searched:.0f} of its search; the others take "
+                f"and {searched:.0f} on parts of the samples; most others take "
                 f"{comparison.protocol['gradient_steps']}"
             )
     lines.append(

@@ -21,9 +21,9 @@ class Outcome:
     train_loss : list of float
         The training loss of each epoch; empty where the strategy trains no network of its own.
     gradient_steps : int or None
-        Steps of its network; None: it has none, or does not tell.
+        Steps of the network that it holds; None: it has none, or does not tell.
     search_steps : int or None
-        Steps of the networks of a search, which were trained before it; None: it is no search.
+        Steps of further networks, which were trained on parts of the samples; None: there are none.
     """
 
     strategy: str

@@ -20,7 +20,8 @@ from skimb.study._regression_strategies import (
     unfitted_regressor,
 )
 from skimb.study._sample_images import MOST_MISTAKES_SHOWN, gallery, short_number
-from skimb.study._strategies import gradient_steps, training_losses
+from skimb.study._strategies import training_losses
+from skimb.study._training_steps import gradient_steps
 
 __all__ = ["RegressionTask"]
 

@@ -24,7 +24,6 @@ __all__ = [
     "chosen_strategies",
     "fit_built_in",
     "fit_group",
-    "gradient_steps",
     "group_strategies",
     "training_losses",
     "with_length",
@@ -362,26 +361,6 @@ def fit_built_in(made, X, y, groups=None):
     if isinstance(made, AutoBalanceClassifier):
         return made.fit(X, y, groups=groups)
     return made.fit(X, y)
-
-
-def gradient_steps(fitted):
-    """Return the gradient steps of the network that an estimator is, or ends in.
-
-    Parameters
-    ----------
-    fitted : estimator
-        Fitted.
-
-    Returns
-    -------
-    int or None
-        None: it holds no such network, or does not tell.
-    """
-    history = getattr(getattr(_last_step(fitted), "net_", None), "history", None)
-    try:
-        return int(sum(epoch["train_batch_count"] for epoch in history))  # pyright: ignore
-    except (TypeError, KeyError):
-        return None
 
 
 def training_losses(fitted):

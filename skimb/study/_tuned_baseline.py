@@ -12,19 +12,17 @@ References
 from numbers import Integral
 from typing import Any
 
-import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from skimb._groups import are_shared, held_out_folds
 from skimb.losses import CrossEntropyLoss
-from skimb.neural_network import Jitter, training_length
+from skimb.neural_network import Jitter
 
 __all__ = [
     "augmented",
     "fit_search",
     "is_search",
-    "search_steps",
     "seeded_search",
     "tuned_baseline",
 ]
@@ -62,10 +60,11 @@ def _mixes(step):
 def tuned_baseline(estimator, *, scoring=None, length=None) -> Any:
     """Return a search over ordinary settings of the training of a network.
 
-    It tries the network as it is, and four others: small batches (a quarter of the size, for as
-    many epochs, so four times as many steps), these with label smoothing of 0.1, with `Jitter`, and
-    with both. Each is scored on two folds of the samples of ``fit``, and the best is trained on all
-    of them.
+    It tries the network as it is, and four others: small batches (a quarter of the size, but not
+    below 8, for as many epochs, so up to four times as many steps), these with label smoothing of
+    0.1, with `Jitter`, and with both. A network whose batches are no larger than 8 keeps their
+    size, and is not tried twice. Each is scored on two folds of the samples of ``fit``, and the
+    best is trained on all of them.
 
     Parameters
     ----------
@@ -88,10 +87,14 @@ def tuned_baseline(estimator, *, scoring=None, length=None) -> Any:
         network.set_params(max_epochs=length.max_epochs)
     batch = network.batch_size
     # The least size that "auto" may mean.
-    small = max(LEAST_BATCH, int(batch) // SMALLER) if isinstance(batch, Integral) else 16
+    small = 16
+    if isinstance(batch, Integral):
+        small = max(min(LEAST_BATCH, int(batch)), int(batch) // SMALLER)
     few, smooth = {"batch_size": [small]}, {"loss": [CrossEntropyLoss(label_smoothing=0.1)]}
     more = {"augmentation": [augmented(network.augmentation, Jitter())]}
-    grid = [{"batch_size": [batch]}, few, few | smooth, few | more, few | smooth | more]
+    grid = [few, few | smooth, few | more, few | smooth | more]
+    if small != batch:
+        grid.insert(0, {"batch_size": [batch]})
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=0)
     return GridSearchCV(network, grid, scoring=scoring, cv=folds, error_score="raise")
 
@@ -132,28 +135,3 @@ def fit_search(search, X, y, groups=None):
     # Folds that have every class on both sides, as those of scikit-learn may not.
     folds = held_out_folds(y, groups, search.cv.random_state, n_folds=N_FOLDS)
     return search.set_params(cv=folds).fit(X, y)
-
-
-def search_steps(search):
-    """Return the gradient steps of a search, without the last training.
-
-    Parameters
-    ----------
-    search : GridSearchCV
-        Fitted.
-
-    Returns
-    -------
-    int
-    """
-    total, n_samples = 0, int(search.best_estimator_.class_count_.sum())
-    for params in search.cv_results_["params"]:
-        network = clone(search.estimator).set_params(**params)
-        for n_held in np.diff(np.linspace(0, n_samples, search.n_splits_ + 1).astype(int)):
-            total += training_length(
-                n_samples - int(n_held),
-                batch_size=network.batch_size,
-                max_epochs=network.max_epochs,
-                steps_per_epoch=network.steps_per_epoch,
-            ).n_steps
-    return total

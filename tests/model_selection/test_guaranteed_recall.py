@@ -435,7 +435,12 @@ def test_a_rule_that_a_file_damaged_is_refused():
         clf.threshold_ = bad
         with pytest.raises(ValueError, match="`threshold_` must be a number from 0 to 1"):
             clf.predict(X)
-    for name, bad in (("rank_", 0), ("rank_", 1000), ("n_others_", 0.5), ("n_false_alarms_", -1)):
+    for name, bad in (
+        ("n_joint_", 0.5),
+        ("n_joint_lower_", 1000),
+        ("n_others_", 0.5),
+        ("n_false_alarms_", -1),
+    ):
         broken = clone(clf).fit(X, y)
         setattr(broken, name, bad)
         with pytest.raises(ValueError, match=f"{name}.* must be whole numbers"):

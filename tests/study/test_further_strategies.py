@@ -50,19 +50,42 @@ def test_each_runs_for_the_same_number_of_steps_and_one_searches(few, kind, tmp_
         if name == "tuned_baseline":
             continue
         assert result.gradient_steps(name) == steps
-        assert result.search_steps(name) is None
-        own = {o.gradient_steps for o in result.outcomes[name]} - {None}
-        assert own <= {steps}, name
+        # Three networks, each on two thirds; and one that the others have.
+        assert result.search_steps(name) == (6 if name == "autobalance" else None), name
+        assert {o.gradient_steps for o in result.outcomes[name]} == {steps}, name
     result.to_json(tmp_path / "r.json")
     entry = json.loads((tmp_path / "r.json").read_text())["strategies"]["tuned_baseline"]
     assert entry["search_steps"] == result.search_steps("tuned_baseline") > steps
     assert entry["gradient_steps"] >= steps
     assert entry["seconds"] > 0
-    assert "of its search; the others take" in str(result)
+    assert "on parts of the samples; most others take" in str(result)
     code = result.protocol["code"]["tuned_baseline"]
     scope = {}
     exec(code.replace("scoring=scoring", "scoring=None"), scope)
     assert isinstance(scope["estimator"], GridSearchCV)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["threshold", "autobalance", "tuned_baseline", "decoupled"])
+def test_the_steps_that_are_told_are_those_that_were_taken(few, name, monkeypatch):
+    X, y = few
+    taken, original = [], CNNClassifier.fit
+
+    def fit(self, X, *args, **kwargs):
+        original(self, X, *args, **kwargs)
+        # The first comparison of a process tries a network on a sample of each class.
+        if len(X) > 2:
+            taken.append(sum(epoch["train_batch_count"] for epoch in self.net_.history))
+        return self
+
+    monkeypatch.setattr(CNNClassifier, "fit", fit)
+    quick = CNNClassifier("linear", max_epochs=2, batch_size=16, augmentation=None)
+    result = compare(X, y, strategies=[name], estimator=quick, cv=2, random_state=0)
+    own = result.gradient_steps(name) if name in ("autobalance", "tuned_baseline") else 0
+    told = result.protocol["gradient_steps"] + own + (result.search_steps(name) or 0)
+    assert sum(taken) == 2 * told
+    assert (result.search_steps(name) is None) == (name == "decoupled")
+    assert None not in [outcome.gradient_steps for outcome in result.outcomes[name]]
 
 
 @pytest.mark.slow
@@ -120,6 +143,13 @@ def test_each_sets_what_its_name_says(few):
     assert tuned.param_grid[1]["batch_size"] == [8]
     assert isinstance(tuned.param_grid[2]["loss"][0], CrossEntropyLoss)
     assert tuned.estimator.random_state == 3
+
+
+@pytest.mark.parametrize(("batch", "small"), [(128, 32), (32, 8), (16, 8), (8, 8), (4, 4)])
+def test_small_batches_of_the_tuned_baseline_are_never_larger(batch, small, few):
+    tuned = made("tuned_baseline", few, CNNClassifier("linear", batch_size=batch))
+    sizes = [entry["batch_size"][0] for entry in tuned.param_grid]
+    assert sizes == [batch] * (batch != small) + [small] * 4
 
 
 def test_augmentation_of_the_baseline_stays_and_mixing_comes_last():

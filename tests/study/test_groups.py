@@ -1,14 +1,18 @@
 """compare() with groups: no network is scored on images that it was trained on."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, KFold
 
 from skimb._groups import grouped_folds, held_out_folds
+from skimb.model_selection import TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.study import compare
+from skimb.study._classification_task import _check_groups
 
 N_GROUPS, SIZE = 24, 4
 GROUPS = np.repeat(np.arange(N_GROUPS), SIZE)
@@ -195,7 +199,7 @@ def test_a_threshold_wants_groups_to_hold_out(X, fits):
     groups = np.where(GROUPS < 8, GROUPS % 3, GROUPS)
     shared: Any = {"groups": groups, "estimator": ESTIMATOR, "cv": 2, "random_state": 0}
     with pytest.raises(
-        ValueError, match=r"Strategies 'threshold' and 'tuned_baseline' hold whole groups out"
+        ValueError, match=r"Strategy 'threshold' cannot hold out .* Class 'rare' has a single"
     ):
         compare(X, y, **shared, strategies=["threshold"])
     shared["estimator"] = CNNClassifier(max_epochs=1, calibration="temperature")
@@ -204,3 +208,45 @@ def test_a_threshold_wants_groups_to_hold_out(X, fits):
     assert fits == []
     shared["estimator"] = ESTIMATOR
     compare(X, y, **shared, strategies=["smote_embedding"])
+
+
+def test_a_comparison_refuses_the_groups_that_a_fit_of_the_threshold_refuses():
+    rng, found = np.random.RandomState(0), []
+    for _ in range(60):
+        n = rng.randint(8, 20)
+        X, y = rng.normal(size=(n, 2)), rng.randint(0, 3, size=n)
+        groups = rng.randint(0, rng.randint(2, 7), size=n)
+        if len(np.unique(y)) < 3:
+            continue
+        clf = TunedOffsetsClassifierCV(LogisticRegression(), cv=2, random_state=rng.randint(99))
+        outcomes = []
+        for attempt in (
+            lambda clf=clf, X=X, y=y, groups=groups: clf.fit(X, y, groups=groups),
+            lambda y=y, groups=groups: _check_groups("threshold", y, groups, 0),
+            lambda y=y, groups=groups: held_out_folds(y, groups, 0),
+        ):
+            try:
+                attempt()
+                outcomes.append(True)
+            except ValueError:
+                outcomes.append(False)
+        found.append(tuple(outcomes))
+    fits, checks, stricter = np.array(found).T
+    np.testing.assert_array_equal(checks, fits)
+    assert 0 < fits.sum() < len(fits)
+    # A class in one group stays in both training parts, so that some are not refused any more.
+    assert np.sum(fits & ~stricter) > 0
+
+
+@pytest.mark.slow
+def test_a_training_part_may_have_a_class_of_one_group(X):
+    """It stays in both training parts of the threshold."""
+    y = np.where(GROUPS < 8, "rare", np.where(GROUPS % 2, "rest", "other"))
+    groups = np.where(GROUPS < 8, GROUPS % 2, GROUPS)
+    names = ["threshold", "autobalance"]
+    shared: Any = {"groups": groups, "strategies": names, "cv": 2, "random_state": 0}
+    with warnings.catch_warnings():
+        # Of few samples.
+        warnings.simplefilter("ignore", UserWarning)
+        result = compare(X, y, **shared, estimator=CNNClassifier("linear", max_epochs=1))
+    assert result.strategies == ["none", *names]
