@@ -128,8 +128,10 @@ class AutoBalanceClassifier(ClassifierWrapper):
     ``search="end_to_end"`` trains three networks, two of them on the samples that are not held out;
     the gradients of the search take one half to nine tenths of the time of one of them. One half of
     the held-out samples moves the numbers, the other half judges them. Each held-out sample counts
-    once, whatever its weight. With fewer than five held-out samples of a class, only the strength
-    of the logit adjustment is tuned, and a warning says so.
+    once, whatever its weight. The noise of the gain is that of the groups: samples of one group,
+    and equal images, are drawn together. With fewer than five samples of a class that judge, those
+    of a group counted once, only the strength of the logit adjustment is tuned, and a warning says
+    so.
 
     References
     ----------
@@ -250,10 +252,11 @@ class AutoBalanceClassifier(ClassifierWrapper):
                 grid=grid,
                 seed=seed,
                 n_groups=self._n_groups(),
+                groups=np.concatenate([samples.groups[held] for _, held in splits]),
             )
         else:
             choice, penalty = self._searched_end_to_end(arguments, aim, counts, grid, rng), 1.0
-        self._warn_of_few(samples.y, splits)
+        self._warn_of_few(choice.n_judged)
         self._take(choice)
         final = self._final(network, penalty, samples.y)
         self._fit_final(final, samples, metadata, task)
@@ -354,16 +357,17 @@ class AutoBalanceClassifier(ClassifierWrapper):
                 )
         return splits
 
-    def _warn_of_few(self, y, splits):
-        held = np.concatenate([y[rows] for _, rows in splits]) if splits else y[:0]
-        n_held = np.array([np.sum(held == label) for label in self._labels])
-        few = n_held < LEAST_HELD
-        if len(splits) and few.any():
-            warn(
-                f"Fewer than {LEAST_HELD} samples of the classes {shown(self._labels[few])} are "
-                f"held out ({n_held[few].tolist()}), too few to search the numbers of the "
-                "classes. Only the strength of the logit adjustment is tuned."
-            )
+    def _warn_of_few(self, n_judged):
+        if n_judged is None or (n_judged >= LEAST_HELD).all():
+            return
+        few = n_judged < LEAST_HELD
+        samples = "samples" if self.search == "head" else "samples of the half that judges"
+        warn(
+            f"Fewer than {LEAST_HELD} {samples} of the classes {shown(self._labels[few])} are held "
+            f"out ({n_judged[few].tolist()}; those of one group, or equal images, count once), too "
+            "few to search the numbers of the classes. Only the strength of the logit adjustment "
+            "is tuned."
+        )
 
     # ------------------------------------------------------------------------ the search
 

@@ -138,6 +138,51 @@ def test_the_error_of_a_gain_is_that_of_repeated_samples():
     assert np.mean(errors) == pytest.approx(np.std(gains), rel=0.25)
 
 
+def test_repeated_samples_of_a_group_make_no_gain_out_of_noise():
+    """Two equally good sets of logits; each sample stands five times in its group."""
+    aim, times, n_taken = build_aim("balanced", np.arange(2)), 5, 0
+    target = np.repeat([0, 1], [80, 20])
+    groups = np.random.RandomState(0).permutation(100)
+    for seed in range(20):
+        better, reference = np.random.RandomState(seed).randn(2, 100, 2) + np.eye(2)[target]
+        gain, error = gain_and_error(aim, better, reference, target, 0, groups=groups)
+        repeated = [np.repeat(each, times, axis=0) for each in (better, reference, target, groups)]
+        again, of_groups = gain_and_error(aim, *repeated[:3], 0, groups=repeated[3])
+        assert again == pytest.approx(gain)
+        assert of_groups == pytest.approx(error, rel=0.3)
+        alone = gain_and_error(aim, *repeated[:3], 0)[1]
+        assert alone < 0.6 * of_groups
+        n_taken += gain > 1.645 * of_groups
+    assert n_taken <= 3
+
+
+def test_five_samples_that_repeat_one_image_are_too_few():
+    X, y = images((30, 30, 1))
+    X, y = np.concatenate([X, np.repeat(X[-1:], 19, axis=0)]), np.append(y, ["c"] * 19)
+    X[-9:] += 0.01
+    with pytest.warns(UserWarning, match=r"Fewer than 5 samples of the classes \['c'\].*\(\[2\]"):
+        clf = quick().fit(X, y)
+    assert clf.chosen_ == "logit_adjustment"
+
+
+@pytest.mark.parametrize("search", ["head", "end_to_end"])
+def test_the_groups_reach_the_judgement(search, monkeypatch):
+    seen = []
+
+    def judge(aim, better, reference, target, seed, *, groups):
+        seen.append((target, groups))
+        return gain_and_error(aim, better, reference, target, seed, groups=groups)
+
+    monkeypatch.setattr("skimb.model_selection._auto_balance_choice.gain_and_error", judge)
+    X, y = images((90, 60, 60))
+    cv = 2 if search == "head" else 0.5
+    quick(search=search, cv=cv).fit(X, y, groups=np.arange(len(y)) // 3)
+    ((target, groups),) = seen
+    assert len(target) == len(groups)
+    assert len(np.unique(groups)) <= -(-len(groups) // 3) + 1
+    assert np.bincount(groups).max() == 3
+
+
 def test_of_equally_good_strengths_that_nearest_to_one_is_taken():
     logits, target = np.array([[9.0, 0], [0, 9.0]]), np.array([0, 1])
     aim = build_aim("balanced", np.arange(2))
