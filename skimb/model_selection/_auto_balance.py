@@ -24,12 +24,12 @@ from skimb._warnings import warn
 from skimb.losses import VectorScalingLoss
 from skimb.model_selection._aims import AIMS, build_aim
 from skimb.model_selection._auto_balance_choice import LEAST_HELD, Choice, choose_numbers
-from skimb.model_selection._class_numbers import ATTRIBUTES, class_numbers
+from skimb.model_selection._class_numbers import ATTRIBUTES, class_counts, class_numbers
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._end_to_end_choice import Trainings, choose_end_to_end
 from skimb.model_selection._head_search import Fold
 from skimb.model_selection._held_out_predictions import Samples, _splits
-from skimb.model_selection._offsets import _for_part
+from skimb.model_selection._offsets import for_part
 from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.neural_network.joint_training import VectorScalingHead, starting_layer
@@ -223,20 +223,18 @@ class AutoBalanceClassifier(ClassifierWrapper):
         is_frozen = isinstance(network, FrozenEstimator)
         inner: Any = network.estimator if is_frozen else network
         self._check_network(inner, is_frozen)
-        samples, metadata = self._read(inner, X, y, sample_weight, groups)
-        self._check_classes(inner, samples, is_frozen)
-        counts = np.bincount(
-            np.searchsorted(self._labels, samples.y), weights=metadata.get("sample_weight")
-        ).astype(np.float64)
-        aim, grid = build_aim(self.aim, self._labels), self._grid()
+        samples, metadata, labels = self._read(inner, X, y, sample_weight, groups)
+        target = np.searchsorted(labels, samples.y)
+        counts = class_counts(target, len(labels), metadata.get("sample_weight"))
+        aim, grid = build_aim(self.aim, labels), self._grid()
         class_numbers(self._attributes(), counts, n_groups=self._n_groups())
-        splits = self._folds(samples, rng)
+        splits = self._folds(samples, labels, rng)
         seed = int(rng.randint(np.iinfo(np.int32).max))
         if not is_frozen:
             network = seeded_clone(network, rng)
         task = self._begin_task(samples, n_tasks=2 * len(splits) * (1 - is_frozen) + 2)
         self.n_trainings_ = 0
-        arguments = (inner if is_frozen else network, samples, metadata, splits, task)
+        arguments = (inner if is_frozen else network, samples, metadata, labels, splits, task)
         if not splits:
             choice = Choice(
                 "logit_adjustment", np.ones(len(counts)), np.log(counts / counts.sum()), 1.0, {}, []
@@ -256,7 +254,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
             )
         else:
             choice, penalty = self._searched_end_to_end(arguments, aim, counts, grid, rng), 1.0
-        self._warn_of_few(choice.n_judged)
+        self._warn_of_few(choice.n_judged, labels)
         self._take(choice)
         final = self._final(network, penalty, samples.y)
         self._fit_final(final, samples, metadata, task)
@@ -287,7 +285,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
             )
 
     def _read(self, inner, X, y, sample_weight, groups):
-        """Return the samples of positive weight, and what the networks get in addition."""
+        """Return the samples of positive weight, what the networks get in addition, and labels."""
         (X,) = indexable(view_of(unpacked(X), channels=inner.channels))
         options = {
             name: getattr(inner, name)
@@ -304,18 +302,21 @@ class AutoBalanceClassifier(ClassifierWrapper):
         weight = metadata.get("sample_weight")
         if weight is not None and np.any(weight == 0):
             kept = np.flatnonzero(weight)
-            if len(np.unique(y[kept])) == len(np.unique(y)):
-                metadata = {name: safe_indexing(value, kept) for name, value in metadata.items()}
-                samples = Samples(safe_indexing(X, kept), y[kept], numbers[kept], None)
-        self._labels = np.unique(samples.y)
-        return samples, metadata
-
-    def _check_classes(self, inner, samples, is_frozen):
-        if len(self._labels) < 2:
+            empty = np.setdiff1d(y, y[kept])
+            if len(empty):
+                raise ValueError(
+                    f"`sample_weight` leaves no sample of the classes {shown(empty)}: all their "
+                    "weights are zero. Remove these samples, or give one of them a positive weight."
+                )
+            metadata = {name: safe_indexing(value, kept) for name, value in metadata.items()}
+            samples = Samples(safe_indexing(X, kept), y[kept], numbers[kept], None)
+        labels = np.unique(samples.y)
+        if len(labels) < 2:
             raise ValueError(
-                f"AutoBalanceClassifier needs at least two classes, but y holds one class only: "
-                f"{shown(self._labels)}."
+                "AutoBalanceClassifier needs at least two classes, but y holds one class only: "
+                f"{shown(labels)}."
             )
+        return samples, metadata, labels
 
     def _attributes(self):
         return "groups" if isinstance(self.attributes, Integral) else self.attributes
@@ -334,10 +335,10 @@ class AutoBalanceClassifier(ClassifierWrapper):
             )
         return grid
 
-    def _folds(self, samples, rng):
+    def _folds(self, samples, labels, rng):
         """Return pairs of positions; none where no class can be divided."""
         cv = cv_of(self, DEFAULT_CV[self.search])
-        divided = [len(np.unique(samples.groups[samples.y == label])) > 1 for label in self._labels]
+        divided = [len(np.unique(samples.groups[samples.y == label])) > 1 for label in labels]
         if not any(divided):
             warn(
                 "No class has two samples or groups, so none can be held out: the logit adjustment "
@@ -349,7 +350,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
             samples = replace(samples, groups=None)
         splits = _splits(samples, cv, rng)
         for train, _ in splits:
-            missing = np.setdiff1d(self._labels, samples.y[train])
+            missing = np.setdiff1d(labels, samples.y[train])
             if len(missing):
                 raise ValueError(
                     f"A training part of `cv` lacks the classes {shown(missing)}. Give a splitter "
@@ -357,13 +358,13 @@ class AutoBalanceClassifier(ClassifierWrapper):
                 )
         return splits
 
-    def _warn_of_few(self, n_judged):
+    def _warn_of_few(self, n_judged, labels):
         if n_judged is None or (n_judged >= LEAST_HELD).all():
             return
         few = n_judged < LEAST_HELD
         samples = "samples" if self.search == "head" else "samples of the half that judges"
         warn(
-            f"Fewer than {LEAST_HELD} {samples} of the classes {shown(self._labels[few])} are held "
+            f"Fewer than {LEAST_HELD} {samples} of the classes {shown(labels[few])} are held "
             f"out ({n_judged[few].tolist()}; those of one group, or equal images, count once), too "
             "few to search the numbers of the classes. Only the strength of the logit adjustment "
             "is tuned."
@@ -371,28 +372,27 @@ class AutoBalanceClassifier(ClassifierWrapper):
 
     # ------------------------------------------------------------------------ the search
 
-    def _embedded(self, network, samples, metadata, splits, task):
+    def _embedded(self, network, samples, metadata, labels, splits, task):
         """Train a network for each fold, unless it is given; return its embeddings."""
         X, y, n_samples = samples.X, samples.y, len(samples.y)
-        target, weight = np.searchsorted(self._labels, y), metadata.get("sample_weight")
+        target, weight = np.searchsorted(labels, y), metadata.get("sample_weight")
         is_given = isinstance(self.estimator, FrozenEstimator)
-        embedded = network.embed(X) if is_given else None
+        embedded: Any = network.embed(X) if is_given else None
         folds = []
         for train, held in splits:
             part: Any = network
             if not is_given:
                 part = self._fit_part(
-                    _for_part(network, n_samples, len(train)), train, samples, metadata, task
+                    for_part(network, n_samples, len(train)), train, samples, metadata, task
                 )
                 embedded = part.embed(X)
-            assert embedded is not None
             folds.append(
                 Fold.of(
                     embedded[train],
                     target[train],
                     embedded[held],
                     target[held],
-                    len(self._labels),
+                    len(labels),
                     weight=None if weight is None else weight[train],
                     anchor=starting_layer(part, y[train]),
                     groups=samples.groups[held],
@@ -409,9 +409,9 @@ class AutoBalanceClassifier(ClassifierWrapper):
         return part
 
     def _searched_end_to_end(self, arguments, aim, counts, grid, rng):
-        network, samples, metadata, splits, task = arguments
+        network, samples, metadata, labels, splits, task = arguments
         trainings = Trainings(
-            [_for_part(network, len(samples.y), len(train)) for train, _ in splits],
+            [for_part(network, len(samples.y), len(train)) for train, _ in splits],
             samples,
             splits,
             sample_weight=metadata.get("sample_weight"),
@@ -421,7 +421,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
         choice = choose_end_to_end(
             trainings,
             aim,
-            labels=self._labels,
+            labels=labels,
             attributes=self._attributes(),
             counts=counts,
             grid=grid,

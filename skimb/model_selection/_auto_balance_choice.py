@@ -21,7 +21,8 @@ __all__ = [
     "tune_tau",
 ]
 
-#: With fewer samples of a class by which numbers are judged, only the strength of the logit adjustment is tuned.
+#: With fewer samples of a class by which numbers are judged, only the strength of the logit
+#: adjustment is tuned.
 LEAST_HELD = 5
 
 #: The most searches at a time.

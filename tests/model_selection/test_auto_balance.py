@@ -284,13 +284,21 @@ def test_a_class_of_one_sample_and_classes_of_one_sample_each_do_not_stop_it():
 def test_groups_and_equal_images_stand_on_one_side():
     X, y = images((20, 20, 20))
     X, y = np.repeat(X, 2, axis=0), np.repeat(y, 2)
-    clf = quick()
+    clf, seen = quick(), []
+
+    def folds(*arguments):
+        seen.append(type(clf)._folds(clf, *arguments))
+        return seen[-1]
+
+    clf._folds = folds
     clf.fit(X, y)
-    seen = []
-    clf._folds = lambda samples, rng: seen.extend(type(clf)._folds(clf, samples, rng)) or seen
     clf.fit(X, y, groups=np.arange(len(y)) // 4)
-    for train, held in seen:
-        assert not set(train // 4) & set(held // 4)
+    assert len(seen) == 2
+    for size, splits in zip((2, 4), seen, strict=True):
+        assert len(splits) == 2
+        for train, held in splits:
+            assert len(held)
+            assert not set(train // size) & set(held // size)
 
 
 def test_samples_of_weight_zero_are_left_out():
@@ -300,6 +308,32 @@ def test_samples_of_weight_zero_are_left_out():
     weighted = quick().fit(X, y, weight)
     without = quick().fit(X[10:], y[10:], weight[10:])
     np.testing.assert_array_equal(weighted.predict_proba(X), without.predict_proba(X))
+
+
+@pytest.mark.parametrize(("scale", "tolerance"), [(2.0**-10, 0), (1e-3, 1e-9)])
+def test_the_scale_of_the_weights_changes_nothing(scale, tolerance):
+    X, y = images()
+    fitted = network().fit(*images(seed=1))
+    weight = np.where(y == "b", 3.0, 1.0)
+    one, other = (
+        AutoBalanceClassifier(FrozenEstimator(fitted), cv=2, random_state=0).fit(X, y, each)
+        for each in (weight, scale * weight)
+    )
+    assert one.chosen_ == other.chosen_
+    for name in ("multiplier_", "offset_"):
+        mine, others = getattr(one, name), getattr(other, name)
+        np.testing.assert_allclose(mine, others, rtol=tolerance, atol=tolerance)
+    proba = one.predict_proba(X)
+    np.testing.assert_allclose(other.predict_proba(X), proba, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_weights_that_leave_a_class_without_samples_are_refused(is_frozen):
+    X, y = images()
+    estimator = FrozenEstimator(network().fit(X, y)) if is_frozen else network()
+    clf = AutoBalanceClassifier(estimator, cv=2, random_state=0)
+    with pytest.raises(ValueError, match=r"leaves no sample of the classes \['c'\]"):
+        clf.fit(X, y, np.where(y == "c", 0.0, 1.0))
 
 
 @pytest.mark.slow
@@ -315,7 +349,8 @@ def test_it_is_searched_and_stands_in_a_pipeline():
     ("params", "message"),
     [
         ({"aim": "accuracy"}, "The 'aim' parameter"),
-        ({"aim": np.zeros((2, 2))}, "cost_matrix"),
+        ({"aim": np.zeros((2, 2))}, "^`aim` must have shape"),
+        ({"aim": {0: {1: 1}}}, "`aim` "),
         ({"attributes": [[1.0], [2.0]]}, "one row for each of the 3 classes"),
         ({"tau_grid": [np.nan]}, "`tau_grid` must be a list of finite numbers"),
         ({"estimator": CNNRegressor()}, "`estimator` must be a CNNClassifier"),
