@@ -1,5 +1,6 @@
 """AutoBalanceClassifier: a loss whose numbers for each class are searched on held-out samples."""
 
+import copy
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
@@ -11,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import part_of_fit
+from skimb._class_prior import resolve_target_prior
 from skimb._decision_rule import DecisionRule
 from skimb._groups import are_shared, checked_groups
 from skimb._images import checked_once, fit_images
@@ -62,7 +64,9 @@ class AutoBalanceClassifier(ClassifierWrapper):
     estimator : CNNClassifier, FrozenEstimator or None, default=None
         The network. None: ``CNNClassifier()``. With a fitted network in a
         `sklearn.frozen.FrozenEstimator`, X and y of `fit` must be samples that it was not trained
-        on; only its last layer is replaced, and no network is trained.
+        on; only its last layer is replaced, and no network is trained. Its `target_prior` is that
+        of the final model. A `calibration`, and the `class_weight` of ``module="linear"``, would
+        be lost with the last layer, and are refused unless the final model is a whole network.
     search : {"head", "end_to_end"}, default="head"
         ``"head"``: only the last layer is trained for each setting of the numbers, on embeddings
         that are computed once. This training is convex, and the gradient is exact. It takes seconds
@@ -226,6 +230,9 @@ class AutoBalanceClassifier(ClassifierWrapper):
         samples, metadata, labels = self._read(inner, X, y, sample_weight, groups)
         target = np.searchsorted(labels, samples.y)
         counts = class_counts(target, len(labels), metadata.get("sample_weight"))
+        if inner.target_prior is not None:
+            fractions = counts / counts.sum()
+            resolve_target_prior(inner.target_prior, classes=labels, train_prior=fractions)
         aim, grid = build_aim(self.aim, labels), self._grid()
         class_numbers(self._attributes(), counts, n_groups=self._n_groups())
         splits = self._folds(samples, labels, rng)
@@ -256,7 +263,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
             choice, penalty = self._searched_end_to_end(arguments, aim, counts, grid, rng), 1.0
         self._warn_of_few(choice.n_judged, labels)
         self._take(choice)
-        final = self._final(network, penalty, samples.y)
+        final = self._final(network, penalty)
         self._fit_final(final, samples, metadata, task)
         task.call_on_fit_task_end(estimator=self)
         return self
@@ -274,6 +281,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
                 "`estimator` must be a CNNClassifier, or a fitted one in a FrozenEstimator. Got "
                 f"{inner!r:.100}."
             )
+        self._refuse_ignored(inner)
         if not is_frozen:
             return
         check_is_fitted(inner)
@@ -282,6 +290,25 @@ class AutoBalanceClassifier(ClassifierWrapper):
                 "search='end_to_end' and final='end_to_end' train whole networks, and a "
                 "FrozenEstimator stays as it is. Give the network itself, or search='head' with "
                 "final='auto'."
+            )
+
+    def _refuse_ignored(self, inner):
+        """Refuse what would be lost where the last layer is replaced."""
+        if self._trains_whole():
+            return
+        if inner.calibration is not None:
+            raise ValueError(
+                f"The last layer of the network is replaced, so that "
+                f"calibration={inner.calibration!r} of `estimator` would have no effect. Set it to "
+                "None, and calibrate the whole: "
+                "BiasCorrectedCalibrator(AutoBalanceClassifier(...)). Or give final='end_to_end'."
+            )
+        if inner.class_weight is not None and inner.module == "linear":
+            raise ValueError(
+                "The only layer of module='linear' is replaced, so that "
+                f"class_weight={shown(inner.class_weight)} of `estimator` would have no effect. "
+                "Set it to None: the search finds the numbers of the classes; or give them as "
+                "costs (`aim`), as `sample_weight`, or with final='end_to_end'."
             )
 
     def _read(self, inner, X, y, sample_weight, groups):
@@ -317,6 +344,10 @@ class AutoBalanceClassifier(ClassifierWrapper):
                 f"{shown(labels)}."
             )
         return samples, metadata, labels
+
+    def _trains_whole(self):
+        """Whether the final model is a whole network, trained by the loss that was found."""
+        return (self.search if self.final == "auto" else self.final) == "end_to_end"
 
     def _attributes(self):
         return "groups" if isinstance(self.attributes, Integral) else self.attributes
@@ -362,12 +393,12 @@ class AutoBalanceClassifier(ClassifierWrapper):
         if n_judged is None or (n_judged >= LEAST_HELD).all():
             return
         few = n_judged < LEAST_HELD
-        samples = "samples" if self.search == "head" else "samples of the half that judges"
+        of_half = "" if self.search == "head" else ", the half of those held out,"
         warn(
-            f"Fewer than {LEAST_HELD} {samples} of the classes {shown(labels[few])} are held "
-            f"out ({n_judged[few].tolist()}; those of one group, or equal images, count once), too "
-            "few to search the numbers of the classes. Only the strength of the logit adjustment "
-            "is tuned."
+            f"Fewer than {LEAST_HELD} samples of the classes {shown(labels[few])} would judge the "
+            f"numbers of the classes{of_half} ({n_judged[few].tolist()}; those of one group, or "
+            "equal images, count once). These are too few for a search. Only the strength of the "
+            "logit adjustment is tuned."
         )
 
     # ------------------------------------------------------------------------ the search
@@ -442,12 +473,13 @@ class AutoBalanceClassifier(ClassifierWrapper):
 
     # ------------------------------------------------------------------------ the final model
 
-    def _final(self, network, penalty, y):
-        final = self.search if self.final == "auto" else self.final
+    def _final(self, network, penalty):
         numbers = {"multiplier": self.multiplier_, "offset": self.offset_}
-        if final == "end_to_end":
+        if self._trains_whole():
             return network.set_params(loss=VectorScalingLoss(**numbers))
-        return DecoupledClassifier(network, head=VectorScalingHead(**numbers, penalty=penalty))
+        head = VectorScalingHead(**numbers, penalty=penalty)
+        prior = getattr(network, "estimator", network).target_prior
+        return DecoupledClassifier(network, head=head, target_prior=prior)
 
     def _fit_final(self, final, samples, metadata, task):
         X, y = samples.X, samples.y
@@ -468,6 +500,20 @@ class AutoBalanceClassifier(ClassifierWrapper):
             self.n_trainings_ += 1
         self.estimator_ = final
         self.classes_ = final.classes_
+
+    @property
+    def predicted_prior_(self):
+        """The class prior that the probabilities hold for, of shape (n_classes,).
+
+        The `target_prior` of the network where it has one. None where it is not known: with scales
+        of the classes that differ.
+        """
+        check_is_fitted(self)
+        final: Any = self.estimator_
+        if not isinstance(final, DecoupledClassifier):
+            return final.predicted_prior_
+        head = copy.copy(final.head_).set_params(target_prior=final.target_prior)
+        return head.predicted_prior_
 
     def decision_rule(self):
         """Return the rule of the most probable class, by which the classifier is exported.

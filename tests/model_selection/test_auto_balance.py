@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import balanced_accuracy_score
@@ -11,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skimb.losses import VectorScalingLoss
-from skimb.model_selection import AutoBalanceClassifier
+from skimb.model_selection import AutoBalanceClassifier, MinimumCostClassifier
 from skimb.model_selection._aims import build_aim
 from skimb.model_selection._auto_balance_choice import choose_numbers, gain_and_error, tune_tau
 from skimb.model_selection._head_search import Fold
@@ -310,6 +311,37 @@ def test_samples_of_weight_zero_are_left_out():
     np.testing.assert_array_equal(weighted.predict_proba(X), without.predict_proba(X))
 
 
+def test_the_prior_of_the_network_is_that_of_the_final_model():
+    X, y = images()
+    free = quick().fit(X, y)
+    uniform = quick().set_params(estimator__target_prior="uniform").fit(X, y)
+    np.testing.assert_array_equal(free.multiplier_, uniform.multiplier_)
+    head = free.estimator_.head_
+    embedded = free.estimator_.estimator_.embed(X)
+    log_proba = head.multiplier_ * (embedded @ head.coef_.T + head.intercept_)
+    log_proba += head.offset_ - np.log([60, 30, 12])
+    expected = softmax(log_proba, axis=1)
+    np.testing.assert_allclose(uniform.predict_proba(X), expected, atol=1e-9)
+    np.testing.assert_allclose(uniform.predicted_prior_, 1 / 3)
+
+
+@pytest.mark.parametrize("final", ["two_stage", "end_to_end"])
+def test_costs_and_a_prior_move_its_probabilities(final):
+    X, y = images()
+    costs = np.array([[0, 1, 1], [3, 0, 1], [9, 2, 0]])
+    inner = quick(final=final, tau_grid=[1.0], attributes=[[1.0]] * 3)
+    clf = MinimumCostClassifier(inner, cost_matrix=costs, target_prior="train").fit(X, y)
+    np.testing.assert_allclose(clf.predicted_prior_, np.array([60, 30, 12]) / 102)
+    proba = clf.predict_proba(X)
+    np.testing.assert_array_equal(clf.predict(X), clf.classes_[(proba @ costs).argmin(axis=1)])
+    # Logit adjustment of strength 1 has probabilities for equal fractions.
+    plain = clone(inner).fit(X, y)
+    moved = plain.predict_proba(X) * [60, 30, 12]
+    np.testing.assert_allclose(proba, moved / moved.sum(axis=1, keepdims=True), atol=1e-6)
+    if final == "two_stage":
+        np.testing.assert_allclose(plain.predicted_prior_, 1 / 3)
+
+
 @pytest.mark.parametrize(("scale", "tolerance"), [(2.0**-10, 0), (1e-3, 1e-9)])
 def test_the_scale_of_the_weights_changes_nothing(scale, tolerance):
     X, y = images()
@@ -352,6 +384,9 @@ def test_it_is_searched_and_stands_in_a_pipeline():
         ({"aim": np.zeros((2, 2))}, "^`aim` must have shape"),
         ({"aim": {0: {1: 1}}}, "`aim` "),
         ({"attributes": [[1.0], [2.0]]}, "one row for each of the 3 classes"),
+        ({"estimator__calibration": "temperature"}, r"BiasCorrectedCalibrator\(AutoBalance"),
+        ({"estimator__class_weight": "balanced"}, "class_weight='balanced' of `estimator`"),
+        ({"estimator__target_prior": {"a": 1.0}}, "target_prior"),
         ({"tau_grid": [np.nan]}, "`tau_grid` must be a list of finite numbers"),
         ({"estimator": CNNRegressor()}, "`estimator` must be a CNNClassifier"),
         ({"cv": [(np.arange(50), np.arange(50, 102))]}, "lacks the classes"),
