@@ -1,6 +1,7 @@
 """AutoBalanceClassifier: a loss whose numbers for each class are searched on held-out samples."""
 
 import copy
+import time
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
@@ -115,7 +116,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
         strength of the grid (``"tau_grid"``, ``"tau_measures"``), the ``"difficulty"`` of each
         class, and the ``"parameters"`` that were found. A search over heads also gives the
         ``"penalty"`` of the heads, the best strength for the last layer of the network itself
-        (``"tau_of_network"``) and the ``"seconds"`` that it took.
+        (``"tau_of_network"``) and the ``"seconds"`` that it took, the embedding included.
     history_ : list of dict
         The smooth aim on held-out samples in the course of the search.
     n_trainings_ : int
@@ -131,11 +132,17 @@ class AutoBalanceClassifier(ClassifierWrapper):
     takes three times as long as that of the network alone. ``cv=0.2`` takes 1.8 times as long.
     ``search="end_to_end"`` trains three networks, two of them on the samples that are not held out;
     the gradients of the search take one half to nine tenths of the time of one of them. One half of
-    the held-out samples moves the numbers, the other half judges them. Each held-out sample counts
-    once, whatever its weight. The noise of the gain is that of the groups: samples of one group,
-    and equal images, are drawn together. With fewer than five samples of a class that judge, those
-    of a group counted once, only the strength of the logit adjustment is tuned, and a warning says
-    so.
+    the held-out samples moves the numbers, the other half judges them. The strength of the logit
+    adjustment is tuned after the training, on the logits of a network that was trained at strength
+    1. The final network is trained by the loss at the strength that was found: another training
+    than the one that was judged.
+
+    The samples that judge take no part in the search of the numbers, of the strength and of the
+    difficulty. The penalty and the temperature of heads come from all held-out samples, and are the
+    same for both sides of the comparison. Each held-out sample counts once, whatever its weight.
+    The noise of the gain is that of the groups: samples of one group, and equal images, are drawn
+    together. With fewer than five samples of a class that judge, those of a group counted once,
+    only the strength of the logit adjustment is tuned, and a warning says so.
 
     References
     ----------
@@ -248,7 +255,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
             )
             penalty = 1.0
         elif self.search == "head":
-            folds = self._embedded(*arguments)
+            folds, seconds = self._embedded(*arguments)
             choice, penalty = choose_numbers(
                 folds,
                 aim,
@@ -258,6 +265,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
                 seed=seed,
                 n_groups=self._n_groups(),
                 groups=np.concatenate([samples.groups[held] for _, held in splits]),
+                begin=time.perf_counter() - seconds,
             )
         else:
             choice, penalty = self._searched_end_to_end(arguments, aim, counts, grid, rng), 1.0
@@ -404,18 +412,24 @@ class AutoBalanceClassifier(ClassifierWrapper):
     # ------------------------------------------------------------------------ the search
 
     def _embedded(self, network, samples, metadata, labels, splits, task):
-        """Train a network for each fold, unless it is given; return its embeddings."""
+        """Train a network for each fold, unless it is given; return its embeddings.
+
+        The second result are the seconds that this took, without the training.
+        """
         X, y, n_samples = samples.X, samples.y, len(samples.y)
         target, weight = np.searchsorted(labels, y), metadata.get("sample_weight")
         is_given = isinstance(self.estimator, FrozenEstimator)
+        begin = time.perf_counter()
         embedded: Any = network.embed(X) if is_given else None
-        folds = []
+        seconds, folds = time.perf_counter() - begin, []
         for train, held in splits:
             part: Any = network
+            begin = time.perf_counter()
             if not is_given:
                 part = self._fit_part(
                     for_part(network, n_samples, len(train)), train, samples, metadata, task
                 )
+                begin = time.perf_counter()
                 embedded = part.embed(X)
             folds.append(
                 Fold.of(
@@ -429,7 +443,8 @@ class AutoBalanceClassifier(ClassifierWrapper):
                     groups=samples.groups[held],
                 )
             )
-        return folds
+            seconds += time.perf_counter() - begin
+        return folds, seconds
 
     def _fit_part(self, part, train, samples, metadata, task):
         rows, labels = safe_indexing(samples.X, train), samples.y[train]

@@ -208,7 +208,7 @@ def choose(aim, found, tau, logits, target, log_prior, *, groups, tuned, seed, r
 
 
 def choose_numbers(
-    folds, aim, *, attributes, counts, grid, seed, n_groups=None, groups: Any = None
+    folds, aim, *, attributes, counts, grid, seed, n_groups=None, groups: Any = None, begin=None
 ):
     """Search the numbers of the classes over heads, and compare them with logit adjustment.
 
@@ -229,6 +229,8 @@ def choose_numbers(
         As in `class_numbers`.
     groups : ndarray of shape (m,), default=None
         The group of each held-out sample, one fold after the other; None: each stands alone.
+    begin : float, default=None
+        The time from which ``"seconds"`` is counted, by `time.perf_counter`; None: now.
 
     Returns
     -------
@@ -236,7 +238,7 @@ def choose_numbers(
     penalty : float
         The penalty of the heads.
     """
-    begin = time.perf_counter()
+    begin = time.perf_counter() if begin is None else begin
     n_classes = len(counts)
     log_prior = np.log(counts / counts.sum())
     target = np.concatenate([fold.target for fold in folds])
@@ -244,16 +246,24 @@ def choose_numbers(
     n_judged = n_independent(target, groups, n_classes)
     penalty, logits, temperature, of_network = _plain_heads(folds, aim, log_prior)
     tau, tuned = tune_tau(aim, logits, target, log_prior, grid)
-    difficulty = difficulty_of_classes(
-        logits / temperature, target, n_classes, prior=np.full(n_classes, 1 / n_classes)
-    )
+
+    def numbers_by(mask):
+        """Return the numbers of the classes by the difficulty in some of the samples."""
+        difficulty = difficulty_of_classes(
+            logits[mask] / temperature,
+            target[mask],
+            n_classes,
+            prior=np.full(n_classes, 1 / n_classes),
+        )
+        return class_numbers(attributes, counts, difficulty, n_groups=n_groups), difficulty
+
+    numbers, difficulty = numbers_by(np.ones(len(target), dtype=bool))
     results = {
         "tau_grid": grid.tolist(),
         "tau_of_network": tune_tau(aim, of_network, target, log_prior, grid)[0],
         "penalty": penalty,
         "difficulty": difficulty.tolist(),
     }
-    numbers = class_numbers(attributes, counts, difficulty, n_groups=n_groups)
     parts = _parts(folds, seed) if n_judged.min() >= LEAST_HELD else []
     if len(parts) < 2 or numbers.n_parameters == 0:
         results |= {"logit_adjustment": min(tuned), "tau_measures": tuned}
@@ -267,10 +277,9 @@ def choose_numbers(
     def search_over(mask):
         """Search over some of the held-out samples, and tune the strength on the same."""
         strength, _ = tune_tau(aim, logits[mask], target[mask], log_prior, grid)
-        some = _chosen(folds, mask)
-        search = HeadSearch(some, numbers, aim, penalty=penalty, temperature=temperature)
-        found = search.minimize(numbers.nearest(strength))
-        return search, found, strength
+        some, own = _chosen(folds, mask), numbers_by(mask)[0]
+        search = HeadSearch(some, own, aim, penalty=penalty, temperature=temperature)
+        return search, search.minimize(own.nearest(strength)), strength
 
     masks = [np.ones(len(target), dtype=bool), *(~part for part in parts)]
     # Each search runs in a thread of its own, as it would alone.
@@ -278,9 +287,9 @@ def choose_numbers(
         (search, parameters, _), *others = threads.map(search_over, masks)
         history = [{"evaluation": i, "aim": value} for i, value in enumerate(search.history)]
         searched, reference = np.empty_like(logits), np.empty_like(logits)
-        for judged, (_, found, strength) in zip(parts, others, strict=True):
-            of_judged = HeadSearch(_chosen(folds, judged), numbers, aim, penalty=penalty)
-            searched[judged] = of_judged.logits(*numbers.values(found))
+        for judged, (other, found, strength) in zip(parts, others, strict=True):
+            of_judged = HeadSearch(_chosen(folds, judged), other.numbers, aim, penalty=penalty)
+            searched[judged] = of_judged.logits(*other.numbers.values(found))
             reference[judged] = adjusted(logits[judged], log_prior, strength)
     results["parameters"] = dict(zip(numbers.parameter_names, parameters.tolist(), strict=True))
     found = numbers.values(parameters)
