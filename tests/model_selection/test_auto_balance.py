@@ -395,6 +395,7 @@ def test_it_is_searched_and_stands_in_a_pipeline():
         ({"estimator__class_weight": "balanced"}, "class_weight='balanced' of `estimator`"),
         ({"estimator__target_prior": {"a": 1.0}}, "target_prior"),
         ({"tau_grid": [np.nan]}, "`tau_grid` must be a list of finite numbers"),
+        ({"tau_grid": [0, -1]}, r"`tau_grid` must be .* from 0 on, .* Got \[0, -1\]"),
         ({"estimator": CNNRegressor()}, "`estimator` must be a CNNClassifier"),
         ({"cv": [(np.arange(50), np.arange(50, 102))]}, "lacks the classes"),
     ],

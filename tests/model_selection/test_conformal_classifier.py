@@ -14,13 +14,13 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold
 
+from skimb._groups import one_of_each
 from skimb.datasets import load_imbalanced_digits
 from skimb.metrics import set_coverage
 from skimb.model_selection import ConformalClassifier
 from skimb.model_selection._conformal_ranks import (
     conformal_quantile,
     least_samples,
-    one_of_each,
 )
 from skimb.neural_network import CNNClassifier
 
