@@ -90,16 +90,21 @@ def test_a_hard_class_that_is_common_is_found_where_no_grid_over_tau_finds_it():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "is_frozen", [True, pytest.param(False, marks=pytest.mark.exhaustive)], ids=["frozen", "fitted"]
-)
-def test_the_estimator_takes_its_numbers_on_the_planted_classes(is_frozen):
+def test_heads_of_a_fitted_network_take_their_numbers_on_the_planted_classes():
+    X, y = planted((500, 500, 30))
+    fitted = network(max_epochs=2, lr=0.05, batch_size=256).fit(*planted(seed=1))
+    clf = AutoBalanceClassifier(FrozenEstimator(fitted), cv=2, random_state=0).fit(X, y)
+    assert clf.chosen_ == "autobalance"
+    results = clf.search_results_
+    assert results["gain"] > 1.645 * results["standard_error"] > 0
+    assert clf.history_[-1]["aim"] < clf.history_[0]["aim"]
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+def test_the_estimator_takes_its_numbers_on_the_planted_classes():
     X, y = planted()
-    estimator = network(max_epochs=20, lr=0.05)
-    if is_frozen:
-        estimator = network(max_epochs=2, lr=0.05, batch_size=256).fit(*planted(seed=1))
-        estimator = FrozenEstimator(estimator)
-    clf = AutoBalanceClassifier(estimator, random_state=0).fit(X, y)
+    clf = AutoBalanceClassifier(network(max_epochs=20, lr=0.05), random_state=0).fit(X, y)
     assert clf.chosen_ == "autobalance"
     results = clf.search_results_
     assert results["gain"] > 1.645 * results["standard_error"] > 0
