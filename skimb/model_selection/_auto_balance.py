@@ -264,7 +264,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
                 grid=grid,
                 seed=seed,
                 n_groups=self._n_groups(),
-                groups=np.concatenate([samples.groups[held] for _, held in splits]),
+                groups=np.concatenate([fold.groups for fold in folds]),
                 begin=time.perf_counter() - seconds,
             )
         else:
