@@ -265,4 +265,8 @@ def build_aim(aim: Any, classes):
         return AIMS[aim]()
     if callable(aim):
         return CallableAim(aim)
-    return CostAim(read_cost_matrix(aim, classes))
+    try:
+        return CostAim(read_cost_matrix(aim, classes))
+    except ValueError as error:
+        message = str(error).replace("`cost_matrix`", "`aim`")
+    raise ValueError(message)

@@ -1,5 +1,7 @@
 """AutoBalanceClassifier: a loss whose numbers for each class are searched on held-out samples."""
 
+import copy
+import time
 from numbers import Integral
 from typing import Any
 
@@ -10,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import part_of_fit
+from skimb._class_prior import resolve_target_prior
 from skimb._decision_rule import DecisionRule
 from skimb._groups import checked_groups
 from skimb._images import checked_once, fit_images
@@ -23,12 +26,12 @@ from skimb._warnings import warn
 from skimb.losses import VectorScalingLoss
 from skimb.model_selection._aims import AIMS, build_aim
 from skimb.model_selection._auto_balance_choice import LEAST_HELD, Choice, choose_numbers
-from skimb.model_selection._class_numbers import ATTRIBUTES, class_numbers
+from skimb.model_selection._class_numbers import ATTRIBUTES, class_counts, class_numbers
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._end_to_end_choice import Trainings, choose_end_to_end
 from skimb.model_selection._head_search import Fold
 from skimb.model_selection._held_out_splits import Samples, class_splits, lineage_of
-from skimb.model_selection._offsets import _for_part
+from skimb.model_selection._offsets import for_part
 from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.neural_network.joint_training import VectorScalingHead, starting_layer
@@ -61,7 +64,9 @@ class AutoBalanceClassifier(ClassifierWrapper):
     estimator : CNNClassifier, FrozenEstimator or None, default=None
         The network. None: ``CNNClassifier()``. With a fitted network in a
         `sklearn.frozen.FrozenEstimator`, X and y of `fit` must be samples that it was not trained
-        on; only its last layer is replaced, and no network is trained.
+        on; only its last layer is replaced, and no network is trained. Its `target_prior` is that
+        of the final model. A `calibration`, and the `class_weight` of ``module="linear"``, would
+        be lost with the last layer, and are refused unless the final model is a whole network.
     search : {"head", "end_to_end"}, default="head"
         ``"head"``: only the last layer is trained for each setting of the numbers, on embeddings
         that are computed once. This training is convex, and the gradient is exact. It takes seconds
@@ -111,7 +116,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
         strength of the grid (``"tau_grid"``, ``"tau_measures"``), the ``"difficulty"`` of each
         class, and the ``"parameters"`` that were found. A search over heads also gives the
         ``"penalty"`` of the heads, the best strength for the last layer of the network itself
-        (``"tau_of_network"``) and the ``"seconds"`` that it took.
+        (``"tau_of_network"``) and the ``"seconds"`` that it took, the embedding included.
     history_ : list of dict
         The smooth aim on held-out samples in the course of the search.
     n_trainings_ : int
@@ -127,9 +132,17 @@ class AutoBalanceClassifier(ClassifierWrapper):
     takes three times as long as that of the network alone. ``cv=0.2`` takes 1.8 times as long.
     ``search="end_to_end"`` trains three networks, two of them on the samples that are not held out;
     the gradients of the search take one half to nine tenths of the time of one of them. One half of
-    the held-out samples moves the numbers, the other half judges them. Each held-out sample counts
-    once, whatever its weight. With fewer than five held-out samples of a class, only the strength
-    of the logit adjustment is tuned, and a warning says so.
+    the held-out samples moves the numbers, the other half judges them. The strength of the logit
+    adjustment is tuned after the training, on the logits of a network that was trained at strength
+    1. The final network is trained by the loss at the strength that was found: another training
+    than the one that was judged.
+
+    The samples that judge take no part in the search of the numbers, of the strength and of the
+    difficulty. The penalty and the temperature of heads come from all held-out samples, and are the
+    same for both sides of the comparison. Each held-out sample counts once, whatever its weight.
+    The noise of the gain is that of the groups: samples of one group, and equal images, are drawn
+    together. With fewer than five samples of a class that judge, those of a group counted once,
+    only the strength of the logit adjustment is tuned, and a warning says so.
 
     References
     ----------
@@ -221,27 +234,28 @@ class AutoBalanceClassifier(ClassifierWrapper):
         is_frozen = isinstance(network, FrozenEstimator)
         inner: Any = network.estimator if is_frozen else network
         self._check_network(inner, is_frozen)
-        samples, metadata = self._read(inner, X, y, sample_weight, groups)
-        self._check_classes(inner, samples, is_frozen)
-        counts = np.bincount(
-            np.searchsorted(self._labels, samples.y), weights=metadata.get("sample_weight")
-        ).astype(np.float64)
-        aim, grid = build_aim(self.aim, self._labels), self._grid()
+        samples, metadata, labels = self._read(inner, X, y, sample_weight, groups)
+        target = np.searchsorted(labels, samples.y)
+        counts = class_counts(target, len(labels), metadata.get("sample_weight"))
+        if inner.target_prior is not None:
+            fractions = counts / counts.sum()
+            resolve_target_prior(inner.target_prior, classes=labels, train_prior=fractions)
+        aim, grid = build_aim(self.aim, labels), self._grid()
         class_numbers(self._attributes(), counts, n_groups=self._n_groups())
-        splits = self._folds(samples, rng)
+        splits = self._folds(samples, labels, rng)
         seed = int(rng.randint(np.iinfo(np.int32).max))
         if not is_frozen:
             network = seeded_clone(network, rng)
         task = self._begin_task(samples, n_tasks=2 * len(splits) * (1 - is_frozen) + 2)
         self.n_trainings_ = 0
-        arguments = (inner if is_frozen else network, samples, metadata, splits, task)
+        arguments = (inner if is_frozen else network, samples, metadata, labels, splits, task)
         if not splits:
             choice = Choice(
                 "logit_adjustment", np.ones(len(counts)), np.log(counts / counts.sum()), 1.0, {}, []
             )
             penalty = 1.0
         elif self.search == "head":
-            folds = self._embedded(*arguments)
+            folds, seconds = self._embedded(*arguments)
             choice, penalty = choose_numbers(
                 folds,
                 aim,
@@ -250,12 +264,14 @@ class AutoBalanceClassifier(ClassifierWrapper):
                 grid=grid,
                 seed=seed,
                 n_groups=self._n_groups(),
+                groups=np.concatenate([fold.groups for fold in folds]),
+                begin=time.perf_counter() - seconds,
             )
         else:
             choice, penalty = self._searched_end_to_end(arguments, aim, counts, grid, rng), 1.0
-        self._warn_of_few(samples.y, splits)
+        self._warn_of_few(choice.n_judged, labels)
         self._take(choice)
-        final = self._final(network, penalty, samples.y)
+        final = self._final(network, penalty)
         self._fit_final(final, samples, metadata, task)
         task.call_on_fit_task_end(estimator=self)
         return self
@@ -273,6 +289,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
                 "`estimator` must be a CNNClassifier, or a fitted one in a FrozenEstimator. Got "
                 f"{inner!r:.100}."
             )
+        self._refuse_ignored(inner)
         if not is_frozen:
             return
         check_is_fitted(inner)
@@ -283,8 +300,27 @@ class AutoBalanceClassifier(ClassifierWrapper):
                 "final='auto'."
             )
 
+    def _refuse_ignored(self, inner):
+        """Refuse what would be lost where the last layer is replaced."""
+        if self._trains_whole():
+            return
+        if inner.calibration is not None:
+            raise ValueError(
+                f"The last layer of the network is replaced, so that "
+                f"calibration={inner.calibration!r} of `estimator` would have no effect. Set it to "
+                "None, and calibrate the whole: "
+                "BiasCorrectedCalibrator(AutoBalanceClassifier(...)). Or give final='end_to_end'."
+            )
+        if inner.class_weight is not None and inner.module == "linear":
+            raise ValueError(
+                "The only layer of module='linear' is replaced, so that "
+                f"class_weight={shown(inner.class_weight)} of `estimator` would have no effect. "
+                "Set it to None: the search finds the numbers of the classes; or give them as "
+                "costs (`aim`), as `sample_weight`, or with final='end_to_end'."
+            )
+
     def _read(self, inner, X, y, sample_weight, groups):
-        """Return the samples of positive weight, and what the networks get in addition."""
+        """Return the samples of positive weight, what the networks get in addition, and labels."""
         (X,) = indexable(view_of(unpacked(X), channels=inner.channels))
         options = {
             name: getattr(inner, name)
@@ -301,19 +337,26 @@ class AutoBalanceClassifier(ClassifierWrapper):
         weight = metadata.get("sample_weight")
         if weight is not None and np.any(weight == 0):
             kept = np.flatnonzero(weight)
-            if len(np.unique(y[kept])) == len(np.unique(y)):
-                metadata = {name: safe_indexing(value, kept) for name, value in metadata.items()}
-                lineage = None if samples.lineage is None else samples.lineage[kept]
-                samples = Samples(safe_indexing(X, kept), y[kept], numbers[kept], lineage)
-        self._labels = np.unique(samples.y)
-        return samples, metadata
-
-    def _check_classes(self, inner, samples, is_frozen):
-        if len(self._labels) < 2:
+            empty = np.setdiff1d(y, y[kept])
+            if len(empty):
+                raise ValueError(
+                    f"`sample_weight` leaves no sample of the classes {shown(empty)}: all their "
+                    "weights are zero. Remove these samples, or give one of them a positive weight."
+                )
+            metadata = {name: safe_indexing(value, kept) for name, value in metadata.items()}
+            lineage = None if samples.lineage is None else samples.lineage[kept]
+            samples = Samples(safe_indexing(X, kept), y[kept], numbers[kept], lineage)
+        labels = np.unique(samples.y)
+        if len(labels) < 2:
             raise ValueError(
-                f"AutoBalanceClassifier needs at least two classes, but y holds one class only: "
-                f"{shown(self._labels)}."
+                "AutoBalanceClassifier needs at least two classes, but y holds one class only: "
+                f"{shown(labels)}."
             )
+        return samples, metadata, labels
+
+    def _trains_whole(self):
+        """Whether the final model is a whole network, trained by the loss that was found."""
+        return (self.search if self.final == "auto" else self.final) == "end_to_end"
 
     def _attributes(self):
         return "groups" if isinstance(self.attributes, Integral) else self.attributes
@@ -332,10 +375,10 @@ class AutoBalanceClassifier(ClassifierWrapper):
             )
         return grid
 
-    def _folds(self, samples, rng):
+    def _folds(self, samples, labels, rng):
         """Return pairs of positions; none where no class can be divided."""
         cv = cv_of(self, DEFAULT_CV[self.search])
-        divided = [len(np.unique(samples.groups[samples.y == label])) > 1 for label in self._labels]
+        divided = [len(np.unique(samples.groups[samples.y == label])) > 1 for label in labels]
         if not any(divided):
             warn(
                 "No class has two samples or groups, so none can be held out: the logit adjustment "
@@ -344,47 +387,54 @@ class AutoBalanceClassifier(ClassifierWrapper):
             return []
         return class_splits(samples, cv, rng)
 
-    def _warn_of_few(self, y, splits):
-        held = np.concatenate([y[rows] for _, rows in splits]) if splits else y[:0]
-        n_held = np.array([np.sum(held == label) for label in self._labels])
-        few = n_held < LEAST_HELD
-        if len(splits) and few.any():
-            warn(
-                f"Fewer than {LEAST_HELD} samples of the classes {shown(self._labels[few])} are "
-                f"held out ({n_held[few].tolist()}), too few to search the numbers of the "
-                "classes. Only the strength of the logit adjustment is tuned."
-            )
+    def _warn_of_few(self, n_judged, labels):
+        if n_judged is None or (n_judged >= LEAST_HELD).all():
+            return
+        few = n_judged < LEAST_HELD
+        of_half = "" if self.search == "head" else ", the half of those held out,"
+        warn(
+            f"Fewer than {LEAST_HELD} samples of the classes {shown(labels[few])} would judge the "
+            f"numbers of the classes{of_half} ({n_judged[few].tolist()}; those of one group, or "
+            "equal images, count once). These are too few for a search. Only the strength of the "
+            "logit adjustment is tuned."
+        )
 
     # ------------------------------------------------------------------------ the search
 
-    def _embedded(self, network, samples, metadata, splits, task):
-        """Train a network for each fold, unless it is given; return its embeddings."""
+    def _embedded(self, network, samples, metadata, labels, splits, task):
+        """Train a network for each fold, unless it is given; return its embeddings.
+
+        The second result are the seconds that this took, without the training.
+        """
         X, y, n_samples = samples.X, samples.y, len(samples.y)
-        target, weight = np.searchsorted(self._labels, y), metadata.get("sample_weight")
+        target, weight = np.searchsorted(labels, y), metadata.get("sample_weight")
         is_given = isinstance(self.estimator, FrozenEstimator)
-        embedded = network.embed(X) if is_given else None
-        folds = []
+        begin = time.perf_counter()
+        embedded: Any = network.embed(X) if is_given else None
+        seconds, folds = time.perf_counter() - begin, []
         for train, held in splits:
             part: Any = network
+            begin = time.perf_counter()
             if not is_given:
                 part = self._fit_part(
-                    _for_part(network, n_samples, len(train)), train, samples, metadata, task
+                    for_part(network, n_samples, len(train)), train, samples, metadata, task
                 )
+                begin = time.perf_counter()
                 embedded = part.embed(X)
-            assert embedded is not None
             folds.append(
                 Fold.of(
                     embedded[train],
                     target[train],
                     embedded[held],
                     target[held],
-                    len(self._labels),
+                    len(labels),
                     weight=None if weight is None else weight[train],
                     anchor=starting_layer(part, y[train]),
                     groups=samples.groups[held],
                 )
             )
-        return folds
+            seconds += time.perf_counter() - begin
+        return folds, seconds
 
     def _fit_part(self, part, train, samples, metadata, task):
         rows, labels = safe_indexing(samples.X, train), samples.y[train]
@@ -395,9 +445,9 @@ class AutoBalanceClassifier(ClassifierWrapper):
         return part
 
     def _searched_end_to_end(self, arguments, aim, counts, grid, rng):
-        network, samples, metadata, splits, task = arguments
+        network, samples, metadata, labels, splits, task = arguments
         trainings = Trainings(
-            [_for_part(network, len(samples.y), len(train)) for train, _ in splits],
+            [for_part(network, len(samples.y), len(train)) for train, _ in splits],
             samples,
             splits,
             sample_weight=metadata.get("sample_weight"),
@@ -407,7 +457,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
         choice = choose_end_to_end(
             trainings,
             aim,
-            labels=self._labels,
+            labels=labels,
             attributes=self._attributes(),
             counts=counts,
             grid=grid,
@@ -428,12 +478,13 @@ class AutoBalanceClassifier(ClassifierWrapper):
 
     # ------------------------------------------------------------------------ the final model
 
-    def _final(self, network, penalty, y):
-        final = self.search if self.final == "auto" else self.final
+    def _final(self, network, penalty):
         numbers = {"multiplier": self.multiplier_, "offset": self.offset_}
-        if final == "end_to_end":
+        if self._trains_whole():
             return network.set_params(loss=VectorScalingLoss(**numbers))
-        return DecoupledClassifier(network, head=VectorScalingHead(**numbers, penalty=penalty))
+        head = VectorScalingHead(**numbers, penalty=penalty)
+        prior = getattr(network, "estimator", network).target_prior
+        return DecoupledClassifier(network, head=head, target_prior=prior)
 
     def _fit_final(self, final, samples, metadata, task):
         X, y = samples.X, samples.y
@@ -454,6 +505,20 @@ class AutoBalanceClassifier(ClassifierWrapper):
             self.n_trainings_ += 1
         self.estimator_ = final
         self.classes_ = final.classes_
+
+    @property
+    def predicted_prior_(self):
+        """The class prior that the probabilities hold for, of shape (n_classes,).
+
+        The `target_prior` of the network where it has one. None where it is not known: with scales
+        of the classes that differ.
+        """
+        check_is_fitted(self)
+        final: Any = self.estimator_
+        if not isinstance(final, DecoupledClassifier):
+            return final.predicted_prior_
+        head = copy.copy(final.head_).set_params(target_prior=final.target_prior)
+        return head.predicted_prior_
 
     def decision_rule(self):
         """Return the rule of the most probable class, by which the classifier is exported.

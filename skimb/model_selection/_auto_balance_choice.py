@@ -11,9 +11,18 @@ from threadpoolctl import threadpool_limits
 from skimb.model_selection._class_numbers import class_numbers, difficulty_of_classes
 from skimb.model_selection._head_search import PENALTIES, HeadSearch, calibrated_temperature
 
-__all__ = ["LEAST_HELD", "Choice", "adjusted", "choose", "choose_numbers", "tune_tau"]
+__all__ = [
+    "LEAST_HELD",
+    "Choice",
+    "adjusted",
+    "choose",
+    "choose_numbers",
+    "n_independent",
+    "tune_tau",
+]
 
-#: With fewer held-out samples of a class, only the strength of the logit adjustment is tuned.
+#: With fewer samples of a class by which numbers are judged, only the strength of the logit
+#: adjustment is tuned.
 LEAST_HELD = 5
 
 #: The most searches at a time.
@@ -39,6 +48,9 @@ class Choice:
         The figures of both.
     history : list of dict
         The smooth aim at each evaluation of the search over all held-out samples.
+    n_judged : ndarray of int of shape (n_classes,), default=None
+        The number of groups of each class by which the numbers would be judged, where these are too
+        few for a search or the numbers have no parameters.
     """
 
     chosen: str
@@ -47,6 +59,7 @@ class Choice:
     tau: float
     results: dict
     history: list
+    n_judged: Any = None
 
 
 def adjusted(logits, log_prior, tau):
@@ -90,7 +103,32 @@ def tune_tau(aim, logits, target, log_prior, grid):
     return float(grid[best[np.abs(grid[best] - 1).argmin()]]), measures
 
 
-def gain_and_error(aim, better, reference, target, seed):
+def n_independent(target, groups, n_classes):
+    """Return the number of groups of each class: samples of one group are not independent.
+
+    Parameters
+    ----------
+    target : ndarray of int of shape (m,)
+    groups : ndarray of shape (m,)
+    n_classes : int
+
+    Returns
+    -------
+    ndarray of int of shape (n_classes,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.model_selection._auto_balance_choice import n_independent
+    >>> n_independent(np.array([0, 0, 0, 1]), np.array([7, 7, 8, 9]), 2).tolist()
+    [2, 1]
+    """
+    _, member = np.unique(groups, return_inverse=True)
+    pairs = np.unique(np.column_stack([target, member]), axis=0)
+    return np.bincount(pairs[:, 0], minlength=n_classes)
+
+
+def gain_and_error(aim, better, reference, target, seed, *, groups=None):
     """Return by how much logits are better than others, and the standard error of that.
 
     Parameters
@@ -100,25 +138,31 @@ def gain_and_error(aim, better, reference, target, seed):
         Logits of the same held-out samples.
     target : ndarray of int of shape (m,)
     seed : int
+    groups : ndarray of shape (m,), default=None
+        The group of each sample; None: each stands alone.
 
     Returns
     -------
     gain, error : float
-        The error comes from a paired bootstrap within each class.
+        The error comes from a paired bootstrap of the groups, within each class. A group of several
+        classes counts with its first one.
     """
+    groups = np.arange(len(target)) if groups is None else groups
+    _, first, member = np.unique(groups, return_index=True, return_inverse=True)
     gain = aim.measure(reference, target) - aim.measure(better, target)
     rng = np.random.RandomState(seed)
-    members = [np.flatnonzero(target == k) for k in np.unique(target)]
+    strata = [np.flatnonzero(target[first] == k) for k in np.unique(target[first])]
+    times = np.zeros(len(first), dtype=np.intp)
     draws = []
     for _ in range(N_DRAWS):
-        weight = np.zeros(len(target), dtype=np.intp)
-        for rows in members:
-            weight[rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)))
+        for own in strata:
+            times[own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)))
+        weight = times[member]
         draws.append(aim.measure(reference, target, weight) - aim.measure(better, target, weight))
     return gain, float(np.std(draws, ddof=1))
 
 
-def choose(aim, found, tau, logits, target, log_prior, *, tuned, seed, results, history):
+def choose(aim, found, tau, logits, target, log_prior, *, groups, tuned, seed, results, history):
     """Take the numbers that were found, if they gain more than noise over logit adjustment.
 
     Parameters
@@ -133,6 +177,8 @@ def choose(aim, found, tau, logits, target, log_prior, *, tuned, seed, results, 
         adjustment, where neither has seen these samples.
     target : ndarray of int of shape (m,)
     log_prior : ndarray of shape (n_classes,)
+    groups : ndarray of shape (m,)
+        The group of each of these samples.
     tuned : list of float
         The measures of the grid over all held-out samples, for the results.
     seed : int
@@ -145,7 +191,7 @@ def choose(aim, found, tau, logits, target, log_prior, *, tuned, seed, results, 
     Choice
     """
     searched, reference = logits
-    gain, error = gain_and_error(aim, searched, reference, target, seed)
+    gain, error = gain_and_error(aim, searched, reference, target, seed, groups=groups)
     chosen = "autobalance" if gain > N_ERRORS * error else "logit_adjustment"
     results = {
         "autobalance": aim.measure(searched, target),
@@ -161,7 +207,9 @@ def choose(aim, found, tau, logits, target, log_prior, *, tuned, seed, results, 
     return Choice(chosen, multiplier, offset, tau, results, history)
 
 
-def choose_numbers(folds, aim, *, attributes, counts, grid, seed, n_groups=None):
+def choose_numbers(
+    folds, aim, *, attributes, counts, grid, seed, n_groups=None, groups: Any = None, begin=None
+):
     """Search the numbers of the classes over heads, and compare them with logit adjustment.
 
     Parameters
@@ -179,6 +227,10 @@ def choose_numbers(folds, aim, *, attributes, counts, grid, seed, n_groups=None)
         That of the bootstrap, and of the parts of held-out samples.
     n_groups : int, default=None
         As in `class_numbers`.
+    groups : ndarray of shape (m,), default=None
+        The group of each held-out sample, one fold after the other; None: each stands alone.
+    begin : float, default=None
+        The time from which ``"seconds"`` is counted, by `time.perf_counter`; None: now.
 
     Returns
     -------
@@ -186,40 +238,48 @@ def choose_numbers(folds, aim, *, attributes, counts, grid, seed, n_groups=None)
     penalty : float
         The penalty of the heads.
     """
-    begin = time.perf_counter()
+    begin = time.perf_counter() if begin is None else begin
     n_classes = len(counts)
     log_prior = np.log(counts / counts.sum())
     target = np.concatenate([fold.target for fold in folds])
+    groups = np.arange(len(target)) if groups is None else groups
+    n_judged = n_independent(target, groups, n_classes)
     penalty, logits, temperature, of_network = _plain_heads(folds, aim, log_prior)
     tau, tuned = tune_tau(aim, logits, target, log_prior, grid)
-    difficulty = difficulty_of_classes(
-        logits / temperature, target, n_classes, prior=np.full(n_classes, 1 / n_classes)
-    )
+
+    def numbers_by(mask):
+        """Return the numbers of the classes by the difficulty in some of the samples."""
+        difficulty = difficulty_of_classes(
+            logits[mask] / temperature,
+            target[mask],
+            n_classes,
+            prior=np.full(n_classes, 1 / n_classes),
+        )
+        return class_numbers(attributes, counts, difficulty, n_groups=n_groups), difficulty
+
+    numbers, difficulty = numbers_by(np.ones(len(target), dtype=bool))
     results = {
         "tau_grid": grid.tolist(),
         "tau_of_network": tune_tau(aim, of_network, target, log_prior, grid)[0],
         "penalty": penalty,
         "difficulty": difficulty.tolist(),
     }
-    numbers = class_numbers(attributes, counts, difficulty, n_groups=n_groups)
-    held = np.bincount(target, minlength=n_classes)
-    parts = _parts(folds, seed) if held.min() >= LEAST_HELD else []
+    parts = _parts(folds, seed) if n_judged.min() >= LEAST_HELD else []
     if len(parts) < 2 or numbers.n_parameters == 0:
         results |= {"logit_adjustment": min(tuned), "tau_measures": tuned}
         results["seconds"] = time.perf_counter() - begin
         neutral = np.ones(n_classes)
         return (
-            Choice("logit_adjustment", neutral, tau * log_prior, tau, results, []),
+            Choice("logit_adjustment", neutral, tau * log_prior, tau, results, [], n_judged),
             penalty,
         )
 
     def search_over(mask):
         """Search over some of the held-out samples, and tune the strength on the same."""
         strength, _ = tune_tau(aim, logits[mask], target[mask], log_prior, grid)
-        some = _chosen(folds, mask)
-        search = HeadSearch(some, numbers, aim, penalty=penalty, temperature=temperature)
-        found = search.minimize(numbers.nearest(strength))
-        return search, found, strength
+        some, own = _chosen(folds, mask), numbers_by(mask)[0]
+        search = HeadSearch(some, own, aim, penalty=penalty, temperature=temperature)
+        return search, search.minimize(own.nearest(strength)), strength
 
     masks = [np.ones(len(target), dtype=bool), *(~part for part in parts)]
     # Each search runs in a thread of its own, as it would alone.
@@ -227,9 +287,9 @@ def choose_numbers(folds, aim, *, attributes, counts, grid, seed, n_groups=None)
         (search, parameters, _), *others = threads.map(search_over, masks)
         history = [{"evaluation": i, "aim": value} for i, value in enumerate(search.history)]
         searched, reference = np.empty_like(logits), np.empty_like(logits)
-        for judged, (_, found, strength) in zip(parts, others, strict=True):
-            of_judged = HeadSearch(_chosen(folds, judged), numbers, aim, penalty=penalty)
-            searched[judged] = of_judged.logits(*numbers.values(found))
+        for judged, (other, found, strength) in zip(parts, others, strict=True):
+            of_judged = HeadSearch(_chosen(folds, judged), other.numbers, aim, penalty=penalty)
+            searched[judged] = of_judged.logits(*other.numbers.values(found))
             reference[judged] = adjusted(logits[judged], log_prior, strength)
     results["parameters"] = dict(zip(numbers.parameter_names, parameters.tolist(), strict=True))
     found = numbers.values(parameters)
@@ -240,6 +300,7 @@ def choose_numbers(folds, aim, *, attributes, counts, grid, seed, n_groups=None)
         (searched, reference),
         target,
         log_prior,
+        groups=groups,
         tuned=tuned,
         seed=seed,
         results=results,

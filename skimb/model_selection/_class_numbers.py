@@ -24,6 +24,7 @@ __all__ = [
     "ATTRIBUTES",
     "ClassNumbers",
     "attribute_basis",
+    "class_counts",
     "class_numbers",
     "difficulty_of_classes",
     "free_basis",
@@ -160,6 +161,34 @@ class ClassNumbers:
         return multiplier, log_prior + basis @ of_offset
 
 
+def class_counts(target, n_classes, weight=None):
+    """Return how many samples each class has, where an average sample has the weight 1.
+
+    Parameters
+    ----------
+    target : ndarray of int of shape (n,)
+        The position of the class of each sample.
+    n_classes : int
+    weight : ndarray of shape (n,), default=None
+        Sample weights, whose scale does not matter.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        A class that weighs less than an average sample counts as one, as for the heads.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.model_selection._class_numbers import class_counts
+    >>> class_counts(np.array([0, 0, 0, 1]), 2, np.array([0.1, 0.1, 0.1, 0.3])).round(9).tolist()
+    [2.0, 2.0]
+    """
+    weight = np.ones(len(target)) if weight is None else np.asarray(weight, dtype=np.float64)
+    fractions = np.bincount(target, weights=weight / weight.sum(), minlength=n_classes)
+    return len(target) * np.maximum(fractions, 1 / len(target))
+
+
 def class_numbers(attributes: Any, counts, difficulty=None, *, n_groups=None):
     """Return the function from parameters to the numbers of the classes.
 
@@ -171,7 +200,7 @@ def class_numbers(attributes: Any, counts, difficulty=None, *, n_groups=None):
         ``"free"``: two numbers of its own for each class. Or attributes of shape
         (n_classes, n_attributes), in the order of the classes.
     counts : array-like of shape (n_classes,)
-        The number of training samples of each class.
+        The number, or the weight, of the training samples of each class, on any scale: positive.
     difficulty : array-like of shape (n_classes,), default=None
         As `difficulty_of_classes` returns it; where it is None, ``"auto"`` is the log frequency.
     n_groups : int, default=None
@@ -201,7 +230,7 @@ def class_numbers(attributes: Any, counts, difficulty=None, *, n_groups=None):
     >>> class_numbers("free", [100, 50, 20, 10]).n_parameters
     6
     """
-    counts = np.maximum(np.asarray(counts, dtype=np.float64), 1)
+    counts = np.asarray(counts, dtype=np.float64)
     log_prior = np.log(counts / counts.sum())
     if isinstance(attributes, str):
         if attributes not in ATTRIBUTES:

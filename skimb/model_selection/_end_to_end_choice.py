@@ -7,6 +7,7 @@ from skimb.model_selection._auto_balance_choice import (
     Choice,
     adjusted,
     choose,
+    n_independent,
     tune_tau,
 )
 from skimb.model_selection._class_numbers import class_numbers, difficulty_of_classes
@@ -119,6 +120,7 @@ def choose_end_to_end(trainings, aim, *, labels, attributes, counts, grid, seed,
     logits = np.concatenate([result.logits for result in plain]).astype(np.float64)
     tau, tuned = tune_tau(aim, logits, target, log_prior, grid)
     results = {"tau_grid": grid.tolist()}
+    groups = np.concatenate([samples.groups[held] for _, held in splits])
     first = [halves(samples.y[held], samples.groups[held], seed) for _, held in splits]
     mask = np.concatenate(first)
     temperature = calibrated_temperature(logits[mask], target[mask])
@@ -127,10 +129,11 @@ def choose_end_to_end(trainings, aim, *, labels, attributes, counts, grid, seed,
     )
     results["difficulty"] = difficulty.tolist()
     numbers = class_numbers(attributes, counts, difficulty, n_groups=n_groups)
-    is_enough = np.bincount(target, minlength=n_classes).min() >= LEAST_HELD
-    if not (is_enough and numbers.n_parameters and mask.any() and not mask.all()):
+    n_judged = n_independent(target[~mask], groups[~mask], n_classes)
+    if n_judged.min() < LEAST_HELD or not numbers.n_parameters:
         results |= {"logit_adjustment": min(tuned), "tau_measures": tuned}
-        return Choice("logit_adjustment", np.ones(n_classes), tau * log_prior, tau, results, [])
+        neutral = np.ones(n_classes)
+        return Choice("logit_adjustment", neutral, tau * log_prior, tau, results, [], n_judged)
     found = trainings.run(
         "search the numbers of the loss",
         numbers,
@@ -149,6 +152,7 @@ def choose_end_to_end(trainings, aim, *, labels, attributes, counts, grid, seed,
         (searched[~mask], adjusted(logits[~mask], log_prior, own_tau)),
         target[~mask],
         log_prior,
+        groups=groups[~mask],
         tuned=tuned,
         seed=seed,
         results=results,

@@ -33,7 +33,7 @@ MOST_EVALUATIONS = 24
 SHARPNESS = 0.5
 
 #: The residual of the implicit gradient.
-TOLERANCE = 1e-5
+TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,7 +262,7 @@ class HeadSearch:
             jac=True,
             method="L-BFGS-B",
             bounds=list(zip(low, high, strict=True)),
-            options={"maxfun": MOST_EVALUATIONS, "maxiter": MOST_EVALUATIONS, "ftol": 1e-6},
+            options={"maxfun": MOST_EVALUATIONS, "maxiter": MOST_EVALUATIONS, "ftol": 1e-5},
         )
         return best[1]
 

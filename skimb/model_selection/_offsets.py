@@ -253,7 +253,7 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
             metadata=own,
             task=task,
             # The one that a fraction is held out from is the final one.
-            shortened=None if isinstance(cv, float) else _for_part,
+            shortened=None if isinstance(cv, float) else for_part,
             fitted=fitted,
         )
         # In the order of the samples, whatever the folds.
@@ -388,7 +388,7 @@ def _parts(samples, rows, rng):
     return parts
 
 
-def _for_part(network, n_samples, n_train):
+def for_part(network, n_samples, n_train):
     """Return a network for a part of the samples, with as many epochs as one for all of them."""
     part = clone(network)
     if not isinstance(part, CNNClassifier) or part.sampler is not None:

@@ -38,6 +38,7 @@ from skimb.neural_network._heads import (
 from skimb.neural_network._options import refuse_parameters_of_a_string
 from skimb.neural_network._save_methods import SavedToFile
 from skimb.neural_network._training_samplers import resample_training_part
+from skimb.neural_network._vector_scaling_head import VectorScalingHead
 
 __all__ = ["DecoupledClassifier", "build_head", "head_batch_sampling"]
 
@@ -366,7 +367,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         head = self.head_
         # `target_prior` may be set after `fit`, to a prior that the head does not support.
         refuse_foreign_parameters(self)
-        if isinstance(head, CNNClassifier):
+        if isinstance(head, CNNClassifier | VectorScalingHead):
             # As in CNNClassifier, a prior that is set after `fit` counts.
             head = copy.copy(head).set_params(target_prior=self.target_prior)
         return head, self.estimator_.embed(checked_once(X, images))
@@ -447,6 +448,8 @@ def refuse_foreign_parameters(estimator):
     """Refuse parameters that the head does not have."""
     is_named = isinstance(estimator.head, str)
     own = HEADS[estimator.head] if is_named else {"sampler"}
+    if isinstance(estimator.head, VectorScalingHead):
+        own = {"sampler", "target_prior"}
     parameters = signature(type(estimator)).parameters
     for name in ("sampler", "tau", *HEAD_PARAMETERS):
         value, default = getattr(estimator, name), parameters[name].default

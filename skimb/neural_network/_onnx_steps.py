@@ -183,7 +183,7 @@ def _of_decoupled(fitted, before):
     _refuse_second(fitted, before)
     refuse_foreign_parameters(fitted)
     network, head = fitted.estimator_, fitted.head_
-    if isinstance(head, CNNClassifier):
+    if isinstance(head, CNNClassifier | VectorScalingHead):
         # As in its predictions, a prior that is set after `fit` counts.
         head = copy.copy(head).set_params(target_prior=fitted.target_prior)
     layer = last_linear(
@@ -210,7 +210,7 @@ def _of_tau_normalized(fitted, before):
 
 def _of_vector_scaling(fitted, before):
     _refuse_images(fitted, before)
-    scores = LinearScores(fitted.coef_, fitted.intercept_)
+    scores = LinearScores(*fitted.layer())
     return before.then(scores, task="classification", classes=fitted.classes_)
 
 

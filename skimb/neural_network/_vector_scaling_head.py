@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 from torch.nn import functional as F
 
+from skimb._class_prior import resolve_target_prior
 from skimb._engine import by_blocks
 
 __all__ = ["HeadProblem", "VectorScalingHead", "conjugate_gradients"]
@@ -319,7 +320,8 @@ class Curvature:
 class VectorScalingHead(ClassifierMixin, BaseEstimator):
     """A linear classifier of embeddings, trained by the vector-scaling loss until it converges.
 
-    It is a `head` for a `DecoupledClassifier`. It decides by its raw logits.
+    It is a `head` for a `DecoupledClassifier`. It decides by its raw logits where no prior is
+    asked for.
 
     Parameters
     ----------
@@ -331,10 +333,17 @@ class VectorScalingHead(ClassifierMixin, BaseEstimator):
         The L2 penalty, for embeddings of a mean square norm of one.
     anchor : (coef, intercept), default=None
         The layer from which the penalty is measured, as `starting_layer` returns it; None: zeros.
+    target_prior : {"train", "uniform"}, dict or None, default=None
+        The class prior for which the head predicts; it may be set after `fit`. None: it predicts by
+        its raw logits.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
+    class_count_ : ndarray of int of shape (n_classes,)
+        The number of training samples of each class, without those of weight zero.
+    log_prior_ : ndarray of shape (n_classes,)
+        The logarithm of the weighted fraction of each class in the training.
     coef_ : ndarray of shape (n_classes, d)
     intercept_ : ndarray of shape (n_classes,)
     multiplier_, offset_ : ndarray of shape (n_classes,)
@@ -350,11 +359,20 @@ class VectorScalingHead(ClassifierMixin, BaseEstimator):
     array([0, 1])
     """
 
-    def __init__(self, multiplier: Any = None, offset=None, *, penalty=1e-2, anchor: Any = None):
+    def __init__(
+        self,
+        multiplier: Any = None,
+        offset=None,
+        *,
+        penalty=1e-2,
+        anchor: Any = None,
+        target_prior: Any = None,
+    ):
         self.multiplier = multiplier
         self.offset = offset
         self.penalty = penalty
         self.anchor = anchor
+        self.target_prior = target_prior
 
     def fit(self, X, y, sample_weight=None):
         """Train the head.
@@ -376,6 +394,9 @@ class VectorScalingHead(ClassifierMixin, BaseEstimator):
         problem = HeadProblem(
             X, target, n_classes, weight=sample_weight, penalty=self.penalty, anchor=self.anchor
         )
+        counted = target if sample_weight is None else target[np.asarray(sample_weight) > 0]
+        self.class_count_ = np.bincount(counted, minlength=n_classes)
+        self.log_prior_ = problem.log_prior
         self.multiplier_ = self._numbers("multiplier", np.ones(n_classes))
         self.offset_ = self._numbers("offset", problem.log_prior)
         with threadpool_limits(1, user_api="blas"):
@@ -393,25 +414,58 @@ class VectorScalingHead(ClassifierMixin, BaseEstimator):
             )
         return numbers
 
+    def _asked_prior(self):
+        train = self.class_count_ / self.class_count_.sum()
+        return resolve_target_prior(self.target_prior, classes=self.classes_, train_prior=train)
+
+    def layer(self):
+        """Return the weights and the bias of the layer that predicts, for the prior asked for.
+
+        Returns
+        -------
+        coef : ndarray of shape (n_classes, d)
+        intercept : ndarray of shape (n_classes,)
+        """
+        if self.target_prior is None:
+            return self.coef_, self.intercept_
+        prior = self._asked_prior()
+        moved = self.multiplier_ * self.intercept_ + self.offset_
+        return (
+            self.multiplier_[:, np.newaxis] * self.coef_,
+            moved + np.log(prior) - self.log_prior_,
+        )
+
+    @property
+    def predicted_prior_(self):
+        """The class prior that the probabilities hold for, of shape (n_classes,).
+
+        None where it is not known: with scales that differ, and no `target_prior`.
+        """
+        if self.target_prior is not None:
+            return self._asked_prior()
+        if not (self.multiplier_ == 1).all():
+            return None
+        return softmax(self.log_prior_ - self.offset_)
+
     def decision_function(self, X):
-        """Return the raw logits, or their difference for two classes."""
+        """Return the logits, or their difference for two classes."""
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
     def predict_log_proba(self, X):
-        """Return the log-softmax of the raw logits."""
+        """Return the log-softmax of the logits."""
         return log_softmax(self._logits(X), axis=1)
 
     def predict_proba(self, X):
-        """Return the softmax of the raw logits."""
+        """Return the softmax of the logits."""
         return np.exp(self.predict_log_proba(X))
 
     def predict(self, X):
-        """Return the labels of the largest raw logits."""
+        """Return the labels of the largest logits."""
         return self.classes_[self._logits(X).argmax(axis=1)]
 
     def _logits(self, X):
         # In blocks, so that the logits of a sample do not depend on the others.
-        weight, bias = torch.from_numpy(self.coef_), torch.from_numpy(self.intercept_)
+        weight, bias = (torch.from_numpy(part) for part in self.layer())
         rows = np.ascontiguousarray(X, dtype=np.float64)
         return by_blocks(lambda block: F.linear(block, weight, bias), rows)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import balanced_accuracy_score
@@ -11,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skimb.losses import VectorScalingLoss
-from skimb.model_selection import AutoBalanceClassifier
+from skimb.model_selection import AutoBalanceClassifier, MinimumCostClassifier
 from skimb.model_selection._aims import build_aim
 from skimb.model_selection._auto_balance_choice import choose_numbers, gain_and_error, tune_tau
 from skimb.model_selection._head_search import Fold
@@ -89,6 +90,17 @@ def test_a_hard_class_that_is_common_is_found_where_no_grid_over_tau_finds_it():
 
 
 @pytest.mark.slow
+def test_heads_of_a_fitted_network_take_their_numbers_on_the_planted_classes():
+    X, y = planted((500, 500, 30))
+    fitted = network(max_epochs=2, lr=0.05, batch_size=256).fit(*planted(seed=1))
+    clf = AutoBalanceClassifier(FrozenEstimator(fitted), cv=2, random_state=0).fit(X, y)
+    assert clf.chosen_ == "autobalance"
+    results = clf.search_results_
+    assert results["gain"] > 1.645 * results["standard_error"] > 0
+    assert clf.history_[-1]["aim"] < clf.history_[0]["aim"]
+
+
+@pytest.mark.slow
 @pytest.mark.exhaustive
 def test_the_estimator_takes_its_numbers_on_the_planted_classes():
     X, y = planted()
@@ -137,6 +149,51 @@ def test_the_error_of_a_gain_is_that_of_repeated_samples():
         if seed < 10:
             errors.append(error)
     assert np.mean(errors) == pytest.approx(np.std(gains), rel=0.25)
+
+
+def test_repeated_samples_of_a_group_make_no_gain_out_of_noise():
+    """Two equally good sets of logits; each sample stands five times in its group."""
+    aim, times, n_taken = build_aim("balanced", np.arange(2)), 5, 0
+    target = np.repeat([0, 1], [80, 20])
+    groups = np.random.RandomState(0).permutation(100)
+    for seed in range(20):
+        better, reference = np.random.RandomState(seed).randn(2, 100, 2) + np.eye(2)[target]
+        gain, error = gain_and_error(aim, better, reference, target, 0, groups=groups)
+        repeated = [np.repeat(each, times, axis=0) for each in (better, reference, target, groups)]
+        again, of_groups = gain_and_error(aim, *repeated[:3], 0, groups=repeated[3])
+        assert again == pytest.approx(gain)
+        assert of_groups == pytest.approx(error, rel=0.3)
+        alone = gain_and_error(aim, *repeated[:3], 0)[1]
+        assert alone < 0.6 * of_groups
+        n_taken += gain > 1.645 * of_groups
+    assert n_taken <= 3
+
+
+def test_five_samples_that_repeat_one_image_are_too_few():
+    X, y = images((30, 30, 1))
+    X, y = np.concatenate([X, np.repeat(X[-1:], 19, axis=0)]), np.append(y, ["c"] * 19)
+    X[-9:] += 0.01
+    with pytest.warns(UserWarning, match=r"Fewer than 5 samples of the classes \['c'\].*\(\[2\]"):
+        clf = quick().fit(X, y)
+    assert clf.chosen_ == "logit_adjustment"
+
+
+@pytest.mark.parametrize("search", ["head", "end_to_end"])
+def test_the_groups_reach_the_judgement(search, monkeypatch):
+    seen = []
+
+    def judge(aim, better, reference, target, seed, *, groups):
+        seen.append((target, groups))
+        return gain_and_error(aim, better, reference, target, seed, groups=groups)
+
+    monkeypatch.setattr("skimb.model_selection._auto_balance_choice.gain_and_error", judge)
+    X, y = images((90, 60, 60))
+    cv = 2 if search == "head" else 0.5
+    quick(search=search, cv=cv).fit(X, y, groups=np.arange(len(y)) // 3)
+    ((target, groups),) = seen
+    assert len(target) == len(groups)
+    assert len(np.unique(groups)) <= -(-len(groups) // 3) + 1
+    assert np.bincount(groups).max() == 3
 
 
 def test_of_equally_good_strengths_that_nearest_to_one_is_taken():
@@ -240,13 +297,21 @@ def test_a_class_of_one_sample_and_classes_of_one_sample_each_do_not_stop_it():
 def test_groups_and_equal_images_stand_on_one_side():
     X, y = images((20, 20, 20))
     X, y = np.repeat(X, 2, axis=0), np.repeat(y, 2)
-    clf = quick()
+    clf, seen = quick(), []
+
+    def folds(*arguments):
+        seen.append(type(clf)._folds(clf, *arguments))
+        return seen[-1]
+
+    clf._folds = folds
     clf.fit(X, y)
-    seen = []
-    clf._folds = lambda samples, rng: seen.extend(type(clf)._folds(clf, samples, rng)) or seen
     clf.fit(X, y, groups=np.arange(len(y)) // 4)
-    for train, held in seen:
-        assert not set(train // 4) & set(held // 4)
+    assert len(seen) == 2
+    for size, splits in zip((2, 4), seen, strict=True):
+        assert len(splits) == 2
+        for train, held in splits:
+            assert len(held)
+            assert not set(train // size) & set(held // size)
 
 
 def test_samples_of_weight_zero_are_left_out():
@@ -256,6 +321,63 @@ def test_samples_of_weight_zero_are_left_out():
     weighted = quick().fit(X, y, weight)
     without = quick().fit(X[10:], y[10:], weight[10:])
     np.testing.assert_array_equal(weighted.predict_proba(X), without.predict_proba(X))
+
+
+def test_the_prior_of_the_network_is_that_of_the_final_model():
+    X, y = images()
+    free = quick().fit(X, y)
+    uniform = quick().set_params(estimator__target_prior="uniform").fit(X, y)
+    np.testing.assert_array_equal(free.multiplier_, uniform.multiplier_)
+    head = free.estimator_.head_
+    embedded = free.estimator_.estimator_.embed(X)
+    log_proba = head.multiplier_ * (embedded @ head.coef_.T + head.intercept_)
+    log_proba += head.offset_ - np.log([60, 30, 12])
+    expected = softmax(log_proba, axis=1)
+    np.testing.assert_allclose(uniform.predict_proba(X), expected, atol=1e-9)
+    np.testing.assert_allclose(uniform.predicted_prior_, 1 / 3)
+
+
+@pytest.mark.parametrize("final", ["two_stage", "end_to_end"])
+def test_costs_and_a_prior_move_its_probabilities(final):
+    X, y = images()
+    costs = np.array([[0, 1, 1], [3, 0, 1], [9, 2, 0]])
+    inner = quick(final=final, tau_grid=[1.0], attributes=[[1.0]] * 3)
+    clf = MinimumCostClassifier(inner, cost_matrix=costs, target_prior="train").fit(X, y)
+    np.testing.assert_allclose(clf.predicted_prior_, np.array([60, 30, 12]) / 102)
+    proba = clf.predict_proba(X)
+    np.testing.assert_array_equal(clf.predict(X), clf.classes_[(proba @ costs).argmin(axis=1)])
+    # Logit adjustment of strength 1 has probabilities for equal fractions.
+    plain = clone(inner).fit(X, y)
+    moved = plain.predict_proba(X) * [60, 30, 12]
+    np.testing.assert_allclose(proba, moved / moved.sum(axis=1, keepdims=True), atol=1e-6)
+    if final == "two_stage":
+        np.testing.assert_allclose(plain.predicted_prior_, 1 / 3)
+
+
+@pytest.mark.parametrize(("scale", "tolerance"), [(2.0**-10, 0), (1e-3, 1e-9)])
+def test_the_scale_of_the_weights_changes_nothing(scale, tolerance):
+    X, y = images()
+    fitted = network().fit(*images(seed=1))
+    weight = np.where(y == "b", 3.0, 1.0)
+    one, other = (
+        AutoBalanceClassifier(FrozenEstimator(fitted), cv=2, random_state=0).fit(X, y, each)
+        for each in (weight, scale * weight)
+    )
+    assert one.chosen_ == other.chosen_
+    for name in ("multiplier_", "offset_"):
+        mine, others = getattr(one, name), getattr(other, name)
+        np.testing.assert_allclose(mine, others, rtol=tolerance, atol=tolerance)
+    proba = one.predict_proba(X)
+    np.testing.assert_allclose(other.predict_proba(X), proba, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_weights_that_leave_a_class_without_samples_are_refused(is_frozen):
+    X, y = images()
+    estimator = FrozenEstimator(network().fit(X, y)) if is_frozen else network()
+    clf = AutoBalanceClassifier(estimator, cv=2, random_state=0)
+    with pytest.raises(ValueError, match=r"leaves no sample of the classes \['c'\]"):
+        clf.fit(X, y, np.where(y == "c", 0.0, 1.0))
 
 
 @pytest.mark.slow
@@ -271,8 +393,12 @@ def test_it_is_searched_and_stands_in_a_pipeline():
     ("params", "message"),
     [
         ({"aim": "accuracy"}, "The 'aim' parameter"),
-        ({"aim": np.zeros((2, 2))}, "cost_matrix"),
+        ({"aim": np.zeros((2, 2))}, "^`aim` must have shape"),
+        ({"aim": {0: {1: 1}}}, "`aim` "),
         ({"attributes": [[1.0], [2.0]]}, "one row for each of the 3 classes"),
+        ({"estimator__calibration": "temperature"}, r"BiasCorrectedCalibrator\(AutoBalance"),
+        ({"estimator__class_weight": "balanced"}, "class_weight='balanced' of `estimator`"),
+        ({"estimator__target_prior": {"a": 1.0}}, "target_prior"),
         ({"tau_grid": [np.nan]}, "`tau_grid` must be a list of finite numbers"),
         ({"tau_grid": [0, -1]}, r"`tau_grid` must be .* from 0 on, .* Got \[0, -1\]"),
         ({"estimator": CNNRegressor()}, "`estimator` must be a CNNClassifier"),

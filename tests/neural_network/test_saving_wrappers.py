@@ -96,7 +96,7 @@ def check_round_trip(fitted, path, data=X):
         CalibratedClassifierCV(quick(), cv=2, method="temperature", ensemble=False),
         AutoBalanceClassifier(quick(), cv=2, random_state=0),
         AutoBalanceClassifier(quick(), cv=2, final="end_to_end", random_state=0),
-        AutoBalanceClassifier(quick(), search="end_to_end", random_state=0),
+        AutoBalanceClassifier(quick(), search="end_to_end", cv=0.5, random_state=0),
         MinimumCostClassifier(quick(), cost_matrix=[[0, 1], [9, 0]], target_prior="uniform"),
         MinimumCostClassifier(
             make_imbalanced_pipeline(SMOTE(random_state=0), LogisticRegression()),
