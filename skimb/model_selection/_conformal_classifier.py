@@ -8,7 +8,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._class_probabilities import log_probabilities
-from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
 from skimb._params import HasMethods, Interval, fit_context
 from skimb._warnings import warn
@@ -218,10 +217,10 @@ class ConformalClassifier(ClassifierWrapper):
 
         Returns
         -------
-        DecisionRule
+        None
+            The classifier decides, by its own rule where it has one.
         """
         check_is_fitted(self)
-        return DecisionRule()
 
     def predict_set(self, X):
         """Return which labels are in the set of each sample.

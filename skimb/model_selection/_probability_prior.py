@@ -205,7 +205,7 @@ def _class_count(fitted) -> Any:
 
 
 def _moves_probabilities(rule):
-    return rule.log_offsets is not None and rule.changes_probabilities
+    return rule is not None and rule.log_offsets is not None and rule.changes_probabilities
 
 
 def _name_of_held(fitted):
