@@ -9,7 +9,7 @@ from skimb._bias_correction import fit_correction
 from skimb._class_probabilities import least_log_probability
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
-from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
+from skimb._params import PROBABILISTIC, StrOptions, check_sample_weight, fit_context
 from skimb._routing import routes
 from skimb._warnings import warn
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
@@ -118,7 +118,7 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
     __metadata_request__fit = {"sample_weight": None}
 
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "estimator": [PROBABILISTIC],
         "method": [StrOptions({"bias_corrected", "temperature"})],
         "cv": CV_VALUES,
         "random_state": ["random_state"],

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._class_probabilities import log_probabilities
 from skimb._messages import shown
-from skimb._params import HasMethods, Interval, fit_context
+from skimb._params import PROBABILISTIC, Interval, fit_context
 from skimb._warnings import warn
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._conformal_ranks import (
@@ -122,7 +122,7 @@ class ConformalClassifier(ClassifierWrapper):
     """
 
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "estimator": [PROBABILISTIC],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
         "interpolation": [Interval(Real, 0, 1, closed="both"), None],
         "cv": CV_VALUES,

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
-from skimb._params import HasMethods, Interval, fit_context, plain_params
+from skimb._params import PROBABILISTIC, Interval, fit_context, plain_params
 from skimb.model_selection._calibration_samples import (
     HELD_OUT_FRACTION,
     calibrate,
@@ -138,7 +138,7 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
     """
 
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "estimator": [PROBABILISTIC],
         "label": "no_validation",
         "precision": [Interval(Real, 0, 1, closed="neither")],
         "prior": [Interval(Real, 0, 1, closed="neither"), None],

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
-from skimb._params import HasMethods, Interval, fit_context, plain_params
+from skimb._params import PROBABILISTIC, Interval, fit_context, plain_params
 from skimb.model_selection._calibration_samples import (
     HELD_OUT_FRACTION,
     calibrate,
@@ -132,7 +132,7 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
     """
 
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "estimator": [PROBABILISTIC],
         "label": "no_validation",
         "recall": [Interval(Real, 0, 1, closed="neither")],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],

@@ -26,7 +26,7 @@ from skimb._messages import shown
 from skimb._params import safe_indexing
 from skimb._reading import view_of
 from skimb._sub_estimators import seeded_clone, takes_images
-from skimb._unpacking import unpacked
+from skimb._unpacking import unpacked, vector_of
 from skimb.model_selection._held_out_splits import OneSplit, given_splits, one_split
 from skimb.model_selection._wrapped_fits import fit_as_task, wrapped_by
 
@@ -126,8 +126,12 @@ def read_inputs(owner, X, y, groups=None):
     ------
     ValueError
         If lengths differ, y is missing or not finite, or groups are missing.
+    NotFittedError
+        If a frozen estimator is not fitted.
     """
     wrapped = wrapped_by(owner)
+    if isinstance(wrapped, FrozenEstimator):
+        check_is_fitted(wrapped)
     reader = _read_by(wrapped)
     images = None
     if not isinstance(reader, str) and reader is not None and takes_images(reader):
@@ -149,7 +153,7 @@ def read_inputs(owner, X, y, groups=None):
         raise ValueError(
             f"{type(owner).__name__} requires y to be passed, but the target y is None."
         )
-    y = column_or_1d(unpacked(y, "y"), warn=True)
+    y = column_or_1d(vector_of(unpacked(y, "y")))
     # It refuses values that are not finite.
     y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
     X, y = indexable(X, y)

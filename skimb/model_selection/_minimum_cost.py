@@ -12,7 +12,7 @@ from skimb._class_probabilities import log_probabilities
 from skimb._cost_matrix import read_cost_matrix
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
-from skimb._params import HasMethods, StrOptions, fit_context, safe_indexing
+from skimb._params import PROBABILISTIC, StrOptions, fit_context, safe_indexing
 from skimb._warnings import warn
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._held_out_predictions import fit_on_all, read_samples
@@ -108,7 +108,7 @@ class MinimumCostClassifier(ClassifierWrapper):
     """
 
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "estimator": [PROBABILISTIC],
         "cost_matrix": "no_validation",
         "target_prior": [StrOptions({"train", "uniform"}), Mapping, None],
     }

@@ -13,7 +13,7 @@ from skimb._class_prior import resolve_target_prior
 from skimb._class_probabilities import least_log_probability, log_probabilities
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
-from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
+from skimb._params import PROBABILISTIC, StrOptions, check_sample_weight, fit_context
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._held_out_predictions import (
     fit_and_hold_out,
@@ -124,7 +124,7 @@ class PriorCorrectedClassifier(ClassifierWrapper):
     __metadata_request__fit = {"sample_weight": None}
 
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "estimator": [PROBABILISTIC],
         "target_prior": [StrOptions({"uniform", "train", "estimate"}), Mapping],
         "train_prior": [StrOptions({"uniform"}), Mapping, None],
         "calibration": [StrOptions({"bias_corrected", "temperature"}), None],

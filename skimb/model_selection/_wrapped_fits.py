@@ -90,9 +90,14 @@ def metadata_of_wrapped(owner, X, sample_weight, groups):
     Returns
     -------
     dict
+
+    Raises
+    ------
+    ValueError
+        If weights are negative, not finite, or not one for each sample.
     """
     if sample_weight is not None:
-        sample_weight = check_sample_weight(sample_weight, X)
+        sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
     given = {"sample_weight": sample_weight}
     if routes():
         given["groups"] = groups

@@ -1,0 +1,104 @@
+"""Input that all wrappers refuse or warn of in the same way."""
+
+import inspect
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import DataConversionWarning, NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+
+from skimb.model_selection import (
+    AutoBalanceClassifier,
+    BiasCorrectedCalibrator,
+    ConformalClassifier,
+    ConformalRegressor,
+    GuaranteedPrecisionClassifier,
+    GuaranteedRecallClassifier,
+    MinimumCostClassifier,
+    PriorCorrectedClassifier,
+    TunedOffsetsClassifierCV,
+)
+from skimb.neural_network import CNNClassifier
+
+WRAPPERS = {
+    "sets": ConformalClassifier,
+    "recall": GuaranteedRecallClassifier,
+    "precision": lambda estimator: GuaranteedPrecisionClassifier(estimator, precision=0.2),
+    "calibration": BiasCorrectedCalibrator,
+    "prior": lambda estimator: PriorCorrectedClassifier(estimator, target_prior="uniform"),
+    "costs": lambda estimator: MinimumCostClassifier(estimator, cost_matrix=[[0, 1], [5, 0]]),
+    "offsets": TunedOffsetsClassifierCV,
+}
+
+
+class Untrainable(ClassifierMixin, BaseEstimator):
+    """It must not be trained."""
+
+    def fit(self, X, y, sample_weight=None):
+        raise AssertionError("The input was to be refused before any training.")
+
+    def predict_proba(self, X):
+        raise AssertionError
+
+
+def data(n=600):
+    rng = np.random.default_rng(0)
+    y = (rng.random(n) < 0.3).astype(int)
+    return rng.normal(size=(n, 1)) + 1.2 * y[:, None], y
+
+
+@pytest.mark.parametrize("kind", WRAPPERS)
+def test_a_frozen_classifier_that_is_not_fitted_is_named_so(kind):
+    with pytest.raises(NotFittedError, match=r"LogisticRegression|FrozenEstimator"):
+        WRAPPERS[kind](FrozenEstimator(LogisticRegression())).fit(*data())
+
+
+@pytest.mark.parametrize("kind", WRAPPERS)
+def test_negative_weights_are_refused_before_any_training(kind):
+    X, y = data()
+    with pytest.raises(ValueError, match=r"Negative values .*sample_weight"):
+        WRAPPERS[kind](Untrainable()).fit(X, y, sample_weight=np.full(len(y), -1.0))
+
+
+@pytest.mark.parametrize("kind", WRAPPERS)
+def test_a_classifier_without_probabilities_is_refused_with_the_way_to_get_them(kind):
+    with pytest.raises(ValueError, match=r"(?s)LinearSVC, needs a CalibratedClassifierCV"):
+        WRAPPERS[kind](LinearSVC()).fit(*data())
+
+
+def line_of_warning(fit):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit()
+    (one,) = [w for w in caught if issubclass(w.category, DataConversionWarning)]
+    return one.filename, one.lineno
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *WRAPPERS,
+        "regressor",
+        pytest.param("network", marks=pytest.mark.slow),
+        pytest.param("balance", marks=pytest.mark.slow),
+    ],
+)
+def test_a_column_as_y_is_warned_of_at_the_line_of_the_user(kind):
+    X, y = data()
+    estimator = LogisticRegression()
+    if kind == "regressor":
+        model = ConformalRegressor(estimator, ranges=1)
+    elif kind in ("network", "balance"):
+        X = np.tile(X[:60].reshape(-1, 1, 1), (1, 4, 4))
+        y = y[:60]
+        model = CNNClassifier("linear", max_epochs=1)
+        if kind == "balance":
+            model = AutoBalanceClassifier(model, cv=2)
+    else:
+        model = WRAPPERS[kind](estimator)
+    line = inspect.currentframe().f_lineno + 1
+    assert line_of_warning(lambda: model.fit(X, y[:, None])) == (__file__, line)
