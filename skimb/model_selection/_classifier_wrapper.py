@@ -35,6 +35,11 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     estimator_: Any
     classes_: Any
 
+    #: Whether it decides by a threshold or costs, which another wrapper around it would lose.
+    _has_own_decisions = False
+    #: Whether the classifier in it decides.
+    _leaves_decisions = False
+
     #: The classifier uses them; the wrapper itself does so only if it says so.
     __metadata_request__fit = {"sample_weight": UNUSED}
 

@@ -121,6 +121,8 @@ class ConformalClassifier(ClassifierWrapper):
     [[0], [0, 1], [1]]
     """
 
+    _leaves_decisions = True
+
     _parameter_constraints: dict = {
         "estimator": [PROBABILISTIC],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],

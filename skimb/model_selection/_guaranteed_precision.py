@@ -137,6 +137,8 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
     (0.69, 12, 1200)
     """
 
+    _has_own_decisions = True
+
     _parameter_constraints: dict = {
         "estimator": [PROBABILISTIC],
         "label": "no_validation",

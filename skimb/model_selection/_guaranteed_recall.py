@@ -131,6 +131,8 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
     0.273
     """
 
+    _has_own_decisions = True
+
     _parameter_constraints: dict = {
         "estimator": [PROBABILISTIC],
         "label": "no_validation",

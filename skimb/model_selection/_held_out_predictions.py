@@ -28,6 +28,7 @@ from skimb._reading import view_of
 from skimb._sub_estimators import seeded_clone, takes_images
 from skimb._unpacking import unpacked, vector_of
 from skimb.model_selection._held_out_splits import OneSplit, given_splits, one_split
+from skimb.model_selection._nested_decisions import warn_of_dropped_decisions
 from skimb.model_selection._wrapped_fits import fit_as_task, wrapped_by
 
 __all__ = [
@@ -183,6 +184,11 @@ def read_samples(owner, X, y, groups=None):
     ------
     ValueError
         If lengths differ, y holds no labels or a single one, or groups are missing.
+
+    Warns
+    -----
+    UserWarning
+        If the classifier has decisions of its own, which the wrapper replaces.
     """
     samples = read_inputs(owner, X, y, groups)
     check_classification_targets(samples.y)
@@ -192,6 +198,7 @@ def read_samples(owner, X, y, groups=None):
             f"{type(owner).__name__} needs at least two classes, but y holds one class only: "
             f"{shown(labels)}."
         )
+    warn_of_dropped_decisions(owner)
     return samples
 
 

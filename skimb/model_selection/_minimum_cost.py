@@ -107,6 +107,8 @@ class MinimumCostClassifier(ClassifierWrapper):
     array(['crack'], dtype='<U5')
     """
 
+    _has_own_decisions = True
+
     _parameter_constraints: dict = {
         "estimator": [PROBABILISTIC],
         "cost_matrix": "no_validation",

@@ -9,6 +9,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    TunedThresholdClassifierCV,
+)
+from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from skimb.model_selection import (
@@ -102,3 +108,54 @@ def test_a_column_as_y_is_warned_of_at_the_line_of_the_user(kind):
         model = WRAPPERS[kind](estimator)
     line = inspect.currentframe().f_lineno + 1
     assert line_of_warning(lambda: model.fit(X, y[:, None])) == (__file__, line)
+
+
+COSTS = [[0, 1], [9, 0]]
+DECIDING = {
+    "costs": MinimumCostClassifier(LogisticRegression(), cost_matrix=COSTS),
+    "guarantee": GuaranteedRecallClassifier(LogisticRegression(), recall=0.8, random_state=0),
+    "fixed": FixedThresholdClassifier(LogisticRegression(), threshold=0.2),
+    "tuned": TunedThresholdClassifierCV(LogisticRegression(), cv=2),
+    "pipeline": make_pipeline(
+        "passthrough", MinimumCostClassifier(LogisticRegression(), cost_matrix=COSTS)
+    ),
+    "search": GridSearchCV(
+        FixedThresholdClassifier(LogisticRegression(), threshold=0.2), {"threshold": [0.3]}, cv=2
+    ),
+    "sets": ConformalClassifier(
+        FixedThresholdClassifier(LogisticRegression(), threshold=0.2), random_state=0
+    ),
+}
+
+
+def messages_of(model):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(*data())
+    return [str(w.message) for w in caught if "are lost" in str(w.message)]
+
+
+@pytest.mark.parametrize("inner", DECIDING)
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_decisions_that_a_calibration_would_lose_are_warned_of_once_with_the_order(
+    inner, is_frozen
+):
+    inner = DECIDING[inner]
+    if is_frozen:
+        inner = FrozenEstimator(inner.fit(*data()))
+    (message,) = messages_of(BiasCorrectedCalibrator(inner, cv=2, random_state=0))
+    assert "(BiasCorrectedCalibrator(classifier), ...)" in message
+
+
+@pytest.mark.parametrize("kind", WRAPPERS)
+def test_wrappers_that_decide_warn_of_decisions_inside(kind):
+    found = messages_of(WRAPPERS[kind](DECIDING["costs"]))
+    assert len(found) == (kind != "sets")
+    assert all("MinimumCostClassifier" in message for message in found)
+
+
+@pytest.mark.parametrize("kind", WRAPPERS)
+def test_the_order_that_works_is_silent(kind):
+    inner = BiasCorrectedCalibrator(LogisticRegression(), cv=2, random_state=0)
+    assert messages_of(WRAPPERS[kind](inner)) == []
+    assert messages_of(WRAPPERS[kind](FixedThresholdClassifier(LogisticRegression()))) == []
