@@ -45,7 +45,7 @@ def predicted_values(regressor, X):
     return column_or_1d(regressor.predict(X)).astype(np.float64)
 
 
-def fit_and_hold_out_values(owner, samples, *, cv: Any, rng, metadata=None, task=None):
+def fit_and_hold_out_values(owner, samples, *, cv: Any, rng, metadata=None, task=None, check=None):
     """Fit the regressor of a wrapper, and return predictions for samples that were held out.
 
     Sets ``estimator_`` and, where they are known, ``n_features_in_`` and ``feature_names_in_`` of
@@ -68,6 +68,9 @@ def fit_and_hold_out_values(owner, samples, *, cv: Any, rng, metadata=None, task
         The metadata that the regressor gets in ``fit``, by name.
     task : CallbackContext, default=None
         The task of the wrapper's fit.
+    check : callable, default=None
+        ``check(rows)`` gets the positions of all samples that are held out, before anything is
+        fitted, and may refuse them.
 
     Returns
     -------
@@ -81,9 +84,13 @@ def fit_and_hold_out_values(owner, samples, *, cv: Any, rng, metadata=None, task
     X, y = samples.X, samples.y
     if isinstance(owner.estimator, FrozenEstimator):
         check_is_fitted(owner.estimator)
+        if check is not None:
+            check(np.arange(len(y)))
         _take_fitted(owner, owner.estimator)
         return HeldOutValues(predicted_values(owner.estimator_, X), np.arange(len(y)), True)
     splits = _splits(samples, cv, rng)
+    if check is not None:
+        check(np.concatenate([held for _, held in splits]))
     estimator = seeded_clone(owner.estimator, rng)
     found: Any = []
     for train, held in splits:

@@ -20,8 +20,10 @@ __all__ = [
 ]
 
 
+#: The largest fraction that may be held out: a tenth of the samples is left to train on.
+MOST_HELD_OUT = 0.9
 #: The values that `cv` of a wrapper may have.
-CV_VALUES = ["cv_object", Interval(Real, 0, 1, closed="neither")]
+CV_VALUES = ["cv_object", Interval(Real, 0, MOST_HELD_OUT, closed="right")]
 
 
 def cv_of(owner, default) -> Any:

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -159,3 +159,43 @@ def test_the_order_that_works_is_silent(kind):
     inner = BiasCorrectedCalibrator(LogisticRegression(), cv=2, random_state=0)
     assert messages_of(WRAPPERS[kind](inner)) == []
     assert messages_of(WRAPPERS[kind](FixedThresholdClassifier(LogisticRegression()))) == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in WRAPPERS if kind != "costs"])
+def test_a_fraction_that_leaves_next_to_nothing_to_train_on_is_refused(kind):
+    model = WRAPPERS[kind](Untrainable())
+    with pytest.raises(ValueError, match=r"'cv' parameter.*\(0\.0, 0\.9\]"):
+        model.set_params(cv=0.9999).fit(*data())
+
+
+class UntrainableRegressor(RegressorMixin, BaseEstimator):
+    """It must not be trained."""
+
+    def fit(self, X, y):
+        raise AssertionError("The input was to be refused before any training.")
+
+    def predict(self, X):
+        raise AssertionError
+
+
+@pytest.mark.parametrize("cv", [0.3, 4])
+@pytest.mark.parametrize("is_grouped", [False, True])
+@pytest.mark.parametrize(
+    ("ranges", "message"),
+    [([5, 1], "edges that increase"), ([100], "held-out samples or groups")],
+)
+def test_ranges_that_cannot_be_are_refused_before_any_training(ranges, message, cv, is_grouped):
+    y = np.random.default_rng(0).uniform(0, 2, size=200)
+    groups = np.repeat(np.arange(100), 2) if is_grouped else None
+    model = ConformalRegressor(UntrainableRegressor(), ranges=ranges, cv=cv)
+    with pytest.raises(ValueError, match=message):
+        model.fit(y[:, None], y, groups=groups)
+
+
+def test_a_calibration_on_one_class_is_refused_before_any_training():
+    X = np.arange(12.0)[:, None]
+    with (
+        pytest.raises(ValueError, match=r"two classes, but there are \[3, 0\]"),
+        pytest.warns(UserWarning, match="stay in the training part"),
+    ):
+        BiasCorrectedCalibrator(Untrainable(), cv=0.3).fit(X, ["a"] * 11 + ["b"])
