@@ -13,6 +13,7 @@ from skimb._image_source import as_source
 from skimb._messages import shown
 from skimb._warnings import warn
 from skimb.class_weight import minority_class
+from skimb.model_selection._calibration_checks import warn_of_copies
 from skimb.model_selection._held_out_predictions import fit_and_hold_out
 from skimb.model_selection._held_out_splits import OneSplit
 from skimb.model_selection._wrapped_fits import cv_of
@@ -191,7 +192,7 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check):
     Warns
     -----
     UserWarning
-        If they come from folds.
+        If they come from folds, or many of the class are equal to other samples.
     """
     drawn = []
     cv = split = cv_of(owner, HELD_OUT_FRACTION)
@@ -227,6 +228,9 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check):
             "trained on all of them. For an exact guarantee give a fraction as `cv`, or a fitted "
             "classifier in a FrozenEstimator together with samples that it was not trained on."
         )
+    calibration = np.concatenate(drawn)
+    kind = interest.is_own.astype(np.intp)
+    warn_of_copies(samples, kind, calibration, {1: interest.label})
     score = np.empty(len(samples.y))
     # In reverse order: of samples that were held out repeatedly, the first prediction counts.
     score[held.rows[::-1]] = np.exp(held.log_proba[::-1, interest.position])

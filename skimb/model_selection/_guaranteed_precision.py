@@ -111,7 +111,12 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
     Notes
     -----
     With groups, one random sample of each group counts, so that groups of many samples count as
-    much as others. Equal images are in one group.
+    much as others. Where the classifier reads images, equal images are in one group; equal rows of
+    a table are not recognised, and each of them counts.
+
+    Inside VotingClassifier, StackingClassifier, BaggingClassifier and ``cross_val_predict`` with
+    probabilities, scikit-learn replaces the labels by 0, 1, and so on, and `label` then means
+    another class. Put the ensemble into the wrapper instead.
 
     Several thresholds are tried, each by an exact test of its recall and its false alarms together,
     with Bonferroni's correction.
@@ -197,7 +202,8 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
         Warns
         -----
         UserWarning
-            If `cv` gives folds: the guarantee is approximate.
+            If `cv` gives folds: the guarantee is approximate. If many calibration samples of the
+            class are equal rows of a table.
         """
         self._begin()
         rng = check_random_state(self.random_state)

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
 from skimb._params import PROBABILISTIC, Interval, fit_context, plain_params
+from skimb.model_selection._calibration_checks import ZERO, warn_of_zeros
 from skimb.model_selection._calibration_samples import (
     HELD_OUT_FRACTION,
     calibrate,
@@ -105,10 +106,17 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
     -----
     With groups, one random sample of each group counts. The guarantee is then about a random sample
     of a random group: the mean over groups of the fraction that is found, in which a group with
-    many samples counts as much as any other. Equal images are in one group.
+    many samples counts as much as any other. Where the classifier reads images, equal images are
+    in one group. Equal rows of a table are not recognised: each of them counts, as a sample of its
+    own.
 
-    If the classifier is trained on samples that were resampled before, copies of calibration
-    samples may be among them. Give the sampler to the classifier, or put both in a Pipeline.
+    If the samples were resampled before `fit`, copies of calibration samples may be among those
+    that the classifier is trained on, and nothing is promised. Give the sampler to the classifier,
+    or put both in a Pipeline. `fit` warns where many rows of the class are equal.
+
+    Inside VotingClassifier, StackingClassifier, BaggingClassifier and ``cross_val_predict`` with
+    probabilities, scikit-learn replaces the labels by 0, 1, and so on, and `label` then means
+    another class. Put the ensemble into the wrapper instead.
 
     References
     ----------
@@ -187,7 +195,9 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
         Warns
         -----
         UserWarning
-            If `cv` gives folds: the guarantee is approximate.
+            If `cv` gives folds: the guarantee is approximate. If many calibration samples of the
+            class are equal rows of a table. If the threshold is a probability of zero, so that the
+            class is predicted for every sample.
         """
         self._begin()
         asked = plain_params(self)
@@ -216,6 +226,8 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
         level = asked.confidence_level
         self.label_ = interest.label
         self.threshold_ = below(recall_threshold(own, asked.recall, level))
+        if self.threshold_ <= ZERO:
+            warn_of_zeros([self.label_], "it is predicted for every sample")
         self.n_calibration_ = len(own)
         self.rank_ = recall_rank(len(own), asked.recall, level)
         self.guaranteed_recall_ = recall_bound(len(own), self.rank_, level)

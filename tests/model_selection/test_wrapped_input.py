@@ -4,8 +4,11 @@ import inspect
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+from imblearn.over_sampling import RandomOverSampler
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -199,3 +202,53 @@ def test_a_calibration_on_one_class_is_refused_before_any_training():
         pytest.warns(UserWarning, match="stay in the training part"),
     ):
         BiasCorrectedCalibrator(Untrainable(), cv=0.3).fit(X, ["a"] * 11 + ["b"])
+
+
+# ------------------------------------------------------------------- zeros and copies
+
+
+def noise(n=1500):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n, 2)), rng.choice(["high", "low", "mid"], p=[0.3, 0.5, 0.2], size=n)
+
+
+def test_a_threshold_of_zero_is_warned_of_where_the_class_is_always_predicted():
+    X, y = noise()
+    forest = RandomForestClassifier(10, random_state=0)
+    model = GuaranteedRecallClassifier(forest, label="mid", random_state=0)
+    with pytest.warns(UserWarning, match=r"'mid'.*threshold is zero.*min_samples_leaf"):
+        model.fit(X, y)
+    assert model.false_alarm_rate_ == 1
+    model.set_params(estimator__min_samples_leaf=20).fit(X, y)
+    assert model.threshold_ > 0.01
+
+
+def test_classes_of_probability_zero_are_in_every_set_and_a_warning_says_so():
+    X, y = noise()
+    forest = RandomForestClassifier(10, random_state=0)
+    with pytest.warns(UserWarning, match="they are in every set.*min_samples_leaf"):
+        model = ConformalClassifier(forest, random_state=0).fit(X, y)
+    place = list(model.classes_).index("mid")
+    assert model.thresholds_[place] == 0
+    assert model.predict_set(X)[:, place].all()
+
+
+@pytest.mark.parametrize("kind", ["sets", "recall", "precision"])
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_copies_by_an_over_sampler_are_warned_of(kind, as_frame):
+    X, y = data()
+    kept = np.append(np.flatnonzero(y == 0), np.flatnonzero(y == 1)[:10])
+    X, y = RandomOverSampler(random_state=0).fit_resample(X[kept], y[kept])
+    if as_frame:
+        X = pd.DataFrame(X, columns=["a"])
+    model = WRAPPERS[kind](LogisticRegression())
+    if kind != "sets":
+        model.set_params(label=1)
+    with pytest.warns(UserWarning, match="class 1 are equal to other samples"):
+        model.fit(X, y)
+
+
+@pytest.mark.parametrize("kind", ["sets", "recall", "precision"])
+def test_equal_rows_of_columns_with_few_values_are_no_copies(kind):
+    X, y = data()
+    WRAPPERS[kind](LogisticRegression()).fit(X.round(), y)
