@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from skimb._class_probabilities import class_positions
 from skimb._groups import are_shared
 from skimb._image_source import as_source
-from skimb._messages import shown
+from skimb._messages import encoding_hint, shown
 from skimb._warnings import warn
 from skimb.class_weight import minority_class
 from skimb.model_selection._calibration_checks import warn_of_copies
@@ -83,6 +83,7 @@ def class_of_interest(owner, samples):
         raise ValueError(
             f"`label` must be one of the classes, which are {shown(labels)}, or None for the class "
             f"with the fewest samples. Got {shown(wanted)}."
+            f"{encoding_hint(labels, [wanted] if np.ndim(wanted) == 0 else [])}"
         )
     position = places[0]
     return ClassOfInterest(position, labels[position], target == position)

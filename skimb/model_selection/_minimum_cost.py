@@ -86,6 +86,10 @@ class MinimumCostClassifier(ClassifierWrapper):
     ``decision_function`` is the negative expected cost. Among classes of equal expected cost, the
     first in the order of ``classes_`` is chosen.
 
+    Inside VotingClassifier, StackingClassifier, BaggingClassifier and ``cross_val_predict`` with
+    probabilities, scikit-learn replaces the labels by 0, 1, and so on: costs and priors by label
+    are refused there, or are those of other classes. Put the ensemble into the wrapper instead.
+
     References
     ----------
     .. [1] C. Elkan, "The foundations of cost-sensitive learning", IJCAI 2001.

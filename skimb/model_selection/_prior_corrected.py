@@ -88,6 +88,12 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         Smaller log-probabilities, such as those of zero by trees, are raised to it before they are
         divided: half of the smallest positive probability. None without calibration.
 
+    Notes
+    -----
+    Inside VotingClassifier, StackingClassifier, BaggingClassifier and ``cross_val_predict`` with
+    probabilities, scikit-learn replaces the labels by 0, 1, and so on: priors by label are refused
+    there, or are those of other classes. Put the ensemble into the wrapper instead.
+
     References
     ----------
     .. [1] A. Alexandari, A. Kundaje and A. Shrikumar, "Maximum Likelihood with Bias-Corrected

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from imblearn.over_sampling import RandomOverSampler
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -252,3 +252,33 @@ def test_copies_by_an_over_sampler_are_warned_of(kind, as_frame):
 def test_equal_rows_of_columns_with_few_values_are_no_copies(kind):
     X, y = data()
     WRAPPERS[kind](LogisticRegression()).fit(X.round(), y)
+
+
+# ------------------------------------------------------------------------------ labels
+
+
+NAMED = {"common": 0.5, "rare": 0.5}
+BY_LABEL = {
+    "costs": MinimumCostClassifier(
+        LogisticRegression(), cost_matrix={"common": {"rare": 1}, "rare": {"common": 9}}
+    ),
+    "prior": PriorCorrectedClassifier(LogisticRegression(), target_prior=NAMED),
+    "recall": GuaranteedRecallClassifier(LogisticRegression(), label="rare"),
+    "precision": GuaranteedPrecisionClassifier(LogisticRegression(), label="rare"),
+}
+
+
+@pytest.mark.parametrize("kind", BY_LABEL)
+def test_labels_that_an_ensemble_replaced_are_named_as_the_cause(kind):
+    X, y = data()
+    ensemble = VotingClassifier([("a", BY_LABEL[kind])])
+    with pytest.raises(ValueError, match="put the ensemble into the wrapper"):
+        ensemble.fit(X, np.array(["common", "rare"])[y])
+
+
+@pytest.mark.parametrize("kind", BY_LABEL)
+def test_labels_of_another_kind_are_refused_without_that_cause(kind):
+    X, y = data()
+    with pytest.raises(ValueError, match="'ill'") as error:
+        BY_LABEL[kind].fit(X, np.array(["ill", "well"])[y])
+    assert "ensemble" not in str(error.value)
