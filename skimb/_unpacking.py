@@ -141,7 +141,7 @@ def vector_of(y) -> Any:
     array([0, 1])
     """
     try:
-        shape = np.shape(y)
+        shape = np.asarray(y).shape
     except ValueError:
         # Lists of different lengths are refused later.
         return y

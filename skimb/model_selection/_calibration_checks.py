@@ -54,7 +54,7 @@ def warn_of_copies(samples, target, rows, classes):
     if table is None:
         return
     numbers = np.arange(len(target)) if samples.groups is None else samples.groups
-    code = pd.factorize(np.array([key for _, key in sample_keys(table)], dtype=object))[0]
+    code = pd.factorize(np.array([key[-1] for key in sample_keys(table)], dtype=object))[0]
     # Equal rows of one group are one sample: a group stays on one side of a split.
     each = np.unique(np.stack([code, target, numbers], axis=1), axis=0)
     kinds, counts = np.unique(each[:, :2], axis=0, return_counts=True)
