@@ -71,7 +71,8 @@ def least_log_probability(log_proba):
     """Return the logarithm of half of the smallest positive probability.
 
     It says how small a probability of zero is. A forest of ten trees gives zero where it means less
-    than a tenth; the logarithm of zero would outweigh all other samples in a likelihood.
+    than a tenth; the logarithm of zero would outweigh all other samples in a likelihood. It is at
+    most half of ``1 / n_classes``, so that the largest probability of a sample stays the largest.
 
     Parameters
     ----------
@@ -90,7 +91,8 @@ def least_log_probability(log_proba):
     >>> np.exp(least_log_probability(log_proba)).round(3)
     np.float64(0.05)
     """
-    return float(log_proba[log_proba > LEAST_LOG_PROBABILITY].min() - np.log(2))
+    smallest = log_proba[log_proba > LEAST_LOG_PROBABILITY].min()
+    return float(min(smallest, -np.log(log_proba.shape[1])) - np.log(2))
 
 
 def class_positions(y, classes, *, name="y"):

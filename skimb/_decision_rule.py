@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import log_softmax
 
-__all__ = ["TINY", "DecisionRule"]
+__all__ = ["SAME", "TINY", "DecisionRule"]
 
 #: The least score of a positive class that reaches its threshold.
 TINY = float(np.finfo(np.float64).tiny)
@@ -121,6 +121,13 @@ class DecisionRule:
             or self.least_log_probability is not None
         )
 
+    @property
+    def relative_costs(self):
+        """The costs of each true class, counted from its cheapest decision."""
+        # Sums of numbers that are not negative are exact up to a fraction, whatever large cost
+        # stands for a forbidden decision.
+        return self.cost_matrix - self.cost_matrix.min(axis=1, keepdims=True)
+
     def check(self, n_classes):
         """Refuse a rule for another number of classes.
 
@@ -163,6 +170,10 @@ class DecisionRule:
     def scores(self, log_proba):
         """Return one number per class, of which the largest is that of the class to choose.
 
+        With costs, it is minus the expected cost, where the costs of each true class count from its
+        cheapest decision. Decisions whose expected costs are equal up to rounding have the same
+        number.
+
         Parameters
         ----------
         log_proba : ndarray of shape (n, n_classes)
@@ -174,7 +185,9 @@ class DecisionRule:
         """
         shifted = self._shifted(log_proba)
         if self.cost_matrix is not None:
-            return -(np.exp(shifted) @ self.cost_matrix)
+            expected = np.exp(shifted) @ self.relative_costs
+            least = expected.min(axis=1, keepdims=True)
+            return -np.where(expected - least <= least * SAME, least, expected)
         if self.threshold is None:
             return shifted
         own = shifted[:, self.positive]
@@ -201,14 +214,7 @@ class DecisionRule:
         -------
         ndarray of int of shape (n,)
         """
-        if self.cost_matrix is None:
-            return self.scores(log_proba).argmax(axis=1)
-        # Costs of each true class count from its cheapest decision: sums of numbers that are not
-        # negative are exact up to a fraction, whatever large cost stands for a forbidden decision.
-        relative = self.cost_matrix - self.cost_matrix.min(axis=1, keepdims=True)
-        expected = np.exp(self._shifted(log_proba)) @ relative
-        least = expected.min(axis=1, keepdims=True)
-        return (expected <= least * (1 + SAME)).argmax(axis=1)
+        return self.scores(log_proba).argmax(axis=1)
 
     def _shifted(self, log_proba):
         if not self.shifts:

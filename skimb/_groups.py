@@ -16,16 +16,19 @@ from skimb._messages import shown
 from skimb._reading import sample_keys
 
 __all__ = [
+    "N_TRIES",
     "are_shared",
     "checked_groups",
     "group_numbers",
     "grouped_folds",
     "groups_by_class",
     "held_out_folds",
+    "one_of_each",
     "sample_groups",
+    "shuffled_folds",
 ]
 
-#: The most shuffles of the groups that are tried until every fold holds every class.
+#: The most shuffles of groups that are tried until every part holds every class that it needs.
 N_TRIES = 20
 
 
@@ -188,12 +191,69 @@ def grouped_folds(y, groups, n_folds, seed):
         Indices of training and test samples; None if no such folds were found.
     """
     n_classes = len(np.unique(y))
+
+    def has_every_class(splits):
+        return all(len(np.unique(y[test])) == n_classes for _, test in splits)
+
+    return shuffled_folds(y, groups, n_folds, seed, has_every_class)
+
+
+def shuffled_folds(y, groups, n_folds, seed, is_accepted):
+    """Shuffle groups until the folds that keep them together are accepted.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        Labels.
+    groups : ndarray of shape (n,), int
+        The group of each sample.
+    n_folds : int
+    seed : int
+    is_accepted : callable
+        ``is_accepted(splits)`` tells whether the folds will do.
+
+    Returns
+    -------
+    list of (ndarray, ndarray), or None
+        Indices of training and test samples; None if no such folds were found.
+    """
     for attempt in range(N_TRIES):
         folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=int(seed) + attempt)
         splits = list(folds.split(np.empty(len(y)), y, groups))
-        if all(len(np.unique(y[test])) == n_classes for _, test in splits):
+        if is_accepted(splits):
             return splits
     return None
+
+
+def one_of_each(groups, kinds, rng):
+    """Return one sample, at random, of each group and kind.
+
+    Samples of one group resemble each other, so that several of them tell little more than one.
+
+    Parameters
+    ----------
+    groups : ndarray of shape (n,), int
+        The group of each sample.
+    kinds : ndarray of shape (n,), int, or None
+        The kind of each sample, such as its class or range. None: all are of one kind.
+    rng : RandomState
+        The source of the choice.
+
+    Returns
+    -------
+    ndarray of int
+        Positions of samples, sorted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb._groups import one_of_each
+    >>> one_of_each(np.array([7, 7, 7, 8]), np.array([0, 0, 1, 0]), np.random.RandomState(0))
+    array([1, 2, 3])
+    """
+    order = rng.permutation(len(groups))
+    keys = np.stack([groups, np.zeros_like(groups) if kinds is None else kinds], axis=1)
+    return np.sort(order[np.unique(keys[order], axis=0, return_index=True)[1]])
 
 
 def groups_by_class(y, groups, classes):

@@ -12,7 +12,7 @@ from skimb._image_source import as_source
 from skimb._messages import shown
 from skimb._warnings import warn
 
-__all__ = ["hold_out"]
+__all__ = ["hold_out", "related"]
 
 
 def hold_out(
@@ -25,6 +25,8 @@ def hold_out(
     groups=None,
     classes=None,
     kind="class",
+    advice=None,
+    consequence="they are never held out",
 ):
     """Split samples into a training and a validation part, by class and without leaks.
 
@@ -50,6 +52,10 @@ def hold_out(
         Labels, for the warning.
     kind : str, default="class"
         The word for a class in the error.
+    advice : str, default=None
+        Another way out, for the end of the error.
+    consequence : str, default="they are never held out"
+        The consequence for classes that cannot be split, for the end of the warning.
 
     Returns
     -------
@@ -76,24 +82,45 @@ def hold_out(
     if len(unsplit) == n_classes:
         raise ValueError(
             f"No {kind} can be split into a training and a validation part: the samples of each "
-            "are all equal, or of one group. Give more samples or groups, or fit without groups "
-            "and with early_stopping=False."
+            "are all equal, or of one group. Give more samples or groups"
+            f"{'' if advice is None else f', or {advice}'}."
         )
     if len(unsplit):
         labels = unsplit if classes is None else classes[unsplit]
         warn(
             f"The samples of {shown(labels)} are too few, all equal or of one group: "
-            "they stay in the training part, and the validation scores do not include them.",
+            f"they stay in the training part, and {consequence}.",
         )
     is_near = np.isin(joint, chosen)
     is_valid = is_near & is_original
     if view is not None:
-        ancestry = view.ancestry()
-        is_near |= _has_any(ancestry, ancestry[is_valid].indices)
-        if groups is not None:
-            absent = np.setdiff1d(np.arange(ancestry.shape[1]), ancestry[is_original].indices)
-            is_near |= _has_any(ancestry, absent)
+        is_near |= related(view, is_valid, are_grouped=groups is not None)
     return np.flatnonzero(~is_near), np.flatnonzero(is_valid)
+
+
+def related(view, held, *, are_grouped):
+    """Return which samples share an original with any that is held out.
+
+    Parameters
+    ----------
+    view : ResampledRows
+        The samples with their parents.
+    held : ndarray
+        A mask of the samples that are held out, or their positions.
+    are_grouped : bool
+        Whether samples also count if one of their parents, and so its group, is not among the
+        samples.
+
+    Returns
+    -------
+    ndarray of shape (n,), bool
+    """
+    ancestry = view.ancestry()
+    is_near = _has_any(ancestry, ancestry[held].indices)
+    if are_grouped:
+        present = ancestry[view.are_copies()].indices
+        is_near |= _has_any(ancestry, np.setdiff1d(np.arange(ancestry.shape[1]), present))
+    return is_near
 
 
 def _has_any(ancestry, originals):

@@ -8,6 +8,7 @@ __all__ = [
     "checked_probabilities",
     "checked_thresholds",
     "counts_between",
+    "curve_and_band",
     "is_of_class",
     "net_benefits",
     "resampled_counts",
@@ -171,3 +172,61 @@ def resampled_counts(counts, n_resamples, rng, *, is_stratified):
         rng.multinomial(int(part.sum()), part / part.sum(), size=n_resamples) for part in parts
     ]
     return np.concatenate(drawn, axis=1).reshape(n_resamples, *counts.shape).astype(np.float64)
+
+
+def curve_and_band(
+    is_label,
+    y_proba,
+    thresholds,
+    *,
+    weight=None,
+    prior=None,
+    n_resamples=0,
+    ends=(0.025, 0.975),
+    rng,
+):
+    """Return the net benefits at thresholds, and quantiles of them in a bootstrap of the samples.
+
+    Parameters
+    ----------
+    is_label, y_proba, thresholds, weight
+        As in `counts_between`.
+    prior : float, default=None
+        The fraction of the class; resamples then hold as many samples of the class as there are.
+        None: that of the counts.
+    n_resamples : int, default=0
+        The number of resamples.
+    ends : pair of float, default=(0.025, 0.975)
+        The quantiles.
+    rng : RandomState
+
+    Returns
+    -------
+    curve : ndarray of shape (m,)
+    band : ndarray of shape (2, m), or None
+        None without resamples.
+    """
+    counts = counts_between(is_label, y_proba, thresholds, weight)
+    curve = net_benefits(counts, thresholds, prior)
+    if not n_resamples:
+        return curve, None
+    if weight is None:
+        drawn = resampled_counts(counts, n_resamples, rng, is_stratified=prior is not None)
+    else:
+        parts = [np.full(len(weight), True)] if prior is None else [is_label, ~is_label]
+        drawn = np.stack(
+            [
+                counts_between(is_label, y_proba, thresholds, weight * _times(parts, rng))
+                for _ in range(n_resamples)
+            ]
+        )
+    return curve, np.quantile(net_benefits(drawn, thresholds, prior), ends, axis=0)
+
+
+def _times(parts, rng):
+    """Return how often each sample is in a resample, which draws from each part by itself."""
+    times = np.zeros(len(parts[0]))
+    for part in parts:
+        n = int(part.sum())
+        times[part] = np.bincount(rng.randint(n, size=n), minlength=n)
+    return times

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy.special import ndtr
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
+from skimb._label_columns import by_label, column_labels, unknown_labels
 from skimb._messages import shown
 from skimb._params import check_sample_weight
 from skimb._unpacking import unpacked
@@ -48,17 +49,18 @@ class Outcomes:
         return self.proba[:, k], self.target == k
 
 
-def checked_outcomes(y_true, proba, *, labels=None, sample_weight=None):
+def checked_outcomes(y_true, y_proba, *, labels=None, sample_weight=None):
     """Check labels and probabilities.
 
     Parameters
     ----------
     y_true : array-like of shape (n,)
         True labels.
-    proba : array-like of shape (n, n_classes) or (n,)
-        Probabilities; for two classes, those of the second one suffice.
+    y_proba : array-like of shape (n, n_classes) or (n,)
+        Probabilities; for two classes, those of the second one suffice. A frame is read by the
+        labels of its columns.
     labels : array-like of shape (n_classes,), default=None
-        The label of each column. None: the sorted labels of `y_true`.
+        The label of each column. None: the sorted labels of `y_true`, or of a frame's columns.
     sample_weight : array-like of shape (n,), default=None
         Weights. Samples of weight zero are left out.
 
@@ -69,36 +71,44 @@ def checked_outcomes(y_true, proba, *, labels=None, sample_weight=None):
     Raises
     ------
     ValueError
-        If lengths or columns do not fit, a label is unknown or given twice, or `proba` does not
+        If lengths or columns do not fit, a label is unknown or given twice, or `y_proba` does not
         hold probabilities.
     """
     y_true = column_or_1d(unpacked(y_true, "y_true"))
+    if labels is None:
+        labels = column_labels(y_proba, y_true, name="y_proba")
+    found = column_or_1d(unpacked(labels, "labels"))
+    index = pd.Index(found)
+    if not index.is_unique:
+        raise ValueError(f"`labels` holds a label twice: {shown(found)}.")
     proba = check_array(
-        unpacked(proba), ensure_2d=False, dtype=np.float64, input_name="proba", copy=True
+        by_label(y_proba, found, name="y_proba"),
+        ensure_2d=False,
+        dtype=np.float64,
+        input_name="y_proba",
+        copy=True,
     )
     check_consistent_length(y_true, proba, sample_weight)
     if proba.ndim == 1:
         proba = np.column_stack([1 - proba, proba])
-    found = np.unique(y_true) if labels is None else column_or_1d(unpacked(labels, "labels"))
     if len(found) != proba.shape[1]:
         raise ValueError(
-            f"`proba` has {proba.shape[1]} columns, but there are {len(found)} labels: "
+            f"`y_proba` has {proba.shape[1]} columns, but there are {len(found)} labels: "
             f"{shown(found)}. Give `labels`, the label of each column, such as `classes_` of the "
             "classifier."
         )
-    index = pd.Index(found)
-    if not index.is_unique:
-        raise ValueError(f"`labels` holds a label twice: {shown(found)}.")
-    target = index.get_indexer(pd.Index(y_true))
-    if (target < 0).any():
+    unknown = unknown_labels(y_true, found)
+    if unknown:
         raise ValueError(
-            f"`y_true` holds {shown(np.unique(y_true[target < 0]))}, but the labels of the columns "
-            f"are {shown(found)}. Give all of them as `labels`."
+            f"`y_true` holds {shown(unknown)}, but the labels of the columns are {shown(found)}. "
+            "Give all of them as `labels`."
         )
+    # As objects, True is the number 1, which an index of booleans does not hold.
+    target = index.astype(object).get_indexer(pd.Index(y_true).astype(object))
     sums = proba.sum(axis=1)
     if proba.min() < 0 or proba.max() > 1 + SLACK or np.abs(sums - 1).max() > SLACK:
         raise ValueError(
-            "`proba` must hold probabilities, from 0 to 1, that sum to 1 in each row. Got values "
+            "`y_proba` must hold probabilities, from 0 to 1, that sum to 1 in each row. Got values "
             f"from {proba.min():.4g} to {proba.max():.4g}, and sums from {sums.min():.4g} to "
             f"{sums.max():.4g}. Give the outputs of `predict_proba`."
         )
@@ -171,7 +181,7 @@ def _mean_distance(mean, deviation):
     return np.where(deviation > 0, folded + mean * (1 - 2 * ndtr(-scaled)), mean)
 
 
-def put_in_bins(probability, happened, weight, *, n_bins, strategy):
+def put_in_bins(probability, happened, weight, *, n_bins, strategy, least=1):
     """Put probabilities of an event in bins.
 
     Parameters
@@ -187,6 +197,8 @@ def put_in_bins(probability, happened, weight, *, n_bins, strategy):
     strategy : {"quantile", "uniform"}
         ``"quantile"``: all bins have about the same weight, and equal probabilities are in one bin.
         ``"uniform"``: bins of the same width, closed to the right.
+    least : int, default=1
+        Neighbouring bins are put together until each holds so many samples.
 
     Returns
     -------
@@ -203,6 +215,9 @@ def put_in_bins(probability, happened, weight, *, n_bins, strategy):
         middle = np.cumsum(mass) - mass / 2
         place = np.minimum(middle / mass.sum() * n_bins, n_bins - 1).astype(int)[value]
     _, place, n_samples = np.unique(place, return_inverse=True, return_counts=True)
+    if least > 1:
+        joined = _joined(n_samples, least)
+        place, n_samples = joined[place], np.bincount(joined, n_samples).astype(int)
     total, squares = np.bincount(place, weight), np.bincount(place, weight**2)
     variance = np.bincount(place, weight**2 * np.clip(probability * (1 - probability), 0, None))
     return Bins(
@@ -213,3 +228,20 @@ def put_in_bins(probability, happened, weight, *, n_bins, strategy):
         n_samples=n_samples,
         n_effective=total**2 / squares,
     )
+
+
+def _joined(n_samples, least):
+    """Return the new position of each bin, where neighbours have at least so many samples.
+
+    It begins with the largest probabilities, so that few of them do not vanish among many small
+    ones.
+    """
+    new, count, k = np.empty(len(n_samples), dtype=int), 0, 0
+    for place in reversed(range(len(n_samples))):
+        if count >= least:
+            count, k = 0, k + 1
+        new[place] = k
+        count += n_samples[place]
+    if count < least:
+        new[new == k] = max(k - 1, 0)
+    return new.max() - new

@@ -169,7 +169,7 @@ def test_the_debiased_error_is_nearer_to_the_truth(metric):
     for temperature in (1.0, 0.8, 0.5):
         truth = metric(*simulated(np.random.default_rng(9), 400_000, temperature), **PLAIN)
         truth = 0.0 if temperature == 1 else truth
-        found = {"plain": [], "width": [], "debiased": []}
+        found = {"plain": [], "debiased": []}
         for seed in range(60):
             data = simulated(np.random.default_rng(seed), 300, temperature)
             labels = {"labels": range(4)}

@@ -61,6 +61,7 @@ def test_interval_coverage_is_that_of_a_loop():
         ([[0, 1, 2]] * 2, [], "two columns"),
         ([[0, 1]] * 2, [1, 0], "must be finite numbers that increase"),
         ([[0, np.nan]] * 2, [], "NaN"),
+        ([[2, 1], [1, 2]], [], r"lower end is above the upper one in 1 of 2 rows; row 0 is \[2"),
     ],
 )
 def test_intervals_that_do_not_fit_are_refused(intervals, edges, message):

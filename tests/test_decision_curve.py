@@ -5,12 +5,14 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.text import Text
 from scipy.special import softmax
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 
 from skimb.inspection import DecisionCurveDisplay
 from skimb.metrics import net_benefit
@@ -42,7 +44,7 @@ def test_curves_are_net_benefits_of_each_class_against_the_rest(prior):
     y, proba, classes = some(3)
     thresholds = [0.3, 0.05, 0.6]
     display = DecisionCurveDisplay.from_predictions(y, proba, prior=prior, thresholds=thresholds)
-    assert display.labels == classes.tolist()
+    assert display.classes == classes.tolist()
     for k, label in enumerate(classes):
         own = {None: None, "uniform": 1 / 3}.get(prior if prior is None else str(prior), 0)
         own = prior[label] / 4 if isinstance(prior, dict) else own
@@ -61,10 +63,10 @@ def test_curves_are_net_benefits_of_each_class_against_the_rest(prior):
 def test_of_two_classes_the_minority_is_drawn():
     y, proba, classes = some(2)
     both = DecisionCurveDisplay.from_predictions(y, proba)
-    assert both.labels == [classes[1]]
+    assert both.classes == [classes[1]]
     column = DecisionCurveDisplay.from_predictions(y, proba[:, 1])
     np.testing.assert_allclose(column.net_benefit["model"], both.net_benefit["model"])
-    first = DecisionCurveDisplay.from_predictions(y, proba[:, 1], labels=classes[0])
+    first = DecisionCurveDisplay.from_predictions(y, proba[:, 1], classes=classes[0])
     wanted = net_benefit(y, proba[:, 0], first.thresholds, label=classes[0])
     np.testing.assert_allclose(first.net_benefit["model"][0], wanted["net_benefit"], atol=1e-12)
 
@@ -115,7 +117,7 @@ def test_classifiers_may_know_different_classes():
     np.testing.assert_allclose(display.net_benefit["all"][2], wanted)
     # A class that is never acted on has no net benefit.
     np.testing.assert_array_equal(display.net_benefit["two"][2], 0)
-    one = DecisionCurveDisplay.from_estimator(models["all"], X, y, labels=["c"])
+    one = DecisionCurveDisplay.from_estimator(models["all"], X, y, classes=["c"])
     assert list(one.net_benefit) == ["LogisticRegression"]
     with pytest.raises(NotFittedError):
         DecisionCurveDisplay.from_estimator(LogisticRegression(), X, y)
@@ -204,20 +206,25 @@ def test_thresholds_of_zero_are_drawn_where_the_scale_has_them():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"y_proba": np.full((4, 2), 0.5)}, "a column for each of the 3 classes"),
+        ({"y_proba": np.full((4, 2), 0.5)}, "a column for each of the 3 labels"),
         ({"y_proba": np.full((3, 3), 0.5)}, "inconsistent numbers"),
         ({"y_proba": np.full((4, 3), 1.5)}, "`y_proba` must hold probabilities from 0 to 1"),
         ({"y_proba": {}}, "holds no model"),
-        ({"classes": ["a", "b", "d"]}, r"no `classes`: \['c'\]"),
-        ({"labels": ["z"]}, r"`labels` must be some of \['a', 'b', 'c'\]. Got \['z'\]"),
-        ({"labels": []}, "`labels` must be some of"),
+        ({"labels": ["a", "b", "d"]}, r"`y_true` holds \['c'\], but the labels of the columns"),
+        ({"labels": [0, 1, 2]}, r"`y_true` holds \['a', 'b', 'c'\], but the labels of the columns"),
+        ({"classes": ["z"]}, r"`classes` must be one or some of .*'a', 'b', 'c'\]. Got \['z'\]"),
+        ({"classes": [1]}, "`classes` must be one or some of"),
+        ({"classes": []}, "`classes` must be one or some of"),
+        ({"classes": ["a", "a"]}, "`classes` holds a label twice"),
         (
-            {"y_true": ["a", "a", "b", "b"], "classes": ["a", "b", "c"], "labels": "c"},
+            {"y_true": ["a", "a", "b", "b"], "labels": ["a", "b", "c"], "classes": "c"},
             "needs samples",
         ),
         ({"thresholds": [1]}, "`thresholds` must hold probabilities"),
         ({"prior": 0.5}, "`prior` must be None, 'uniform' or a dict"),
-        ({"n_resamples": -1}, "`n_resamples` must be a number from 0 on"),
+        ({"n_resamples": -1}, "`n_resamples` must be a whole number from 0 on"),
+        ({"n_resamples": True}, "`n_resamples` must be a whole number .* Got True"),
+        ({"sample_weight": [1, 1, 1, -1]}, "[Nn]egative"),
         ({"confidence_level": 95}, "`confidence_level` must be between 0 and 1"),
         ({"scale": "log"}, "`scale` must be 'logit' or 'linear'"),
     ],
@@ -233,5 +240,43 @@ def test_axes_must_be_as_many_as_classes():
     _, axes = plt.subplots(1, 3)
     display = DecisionCurveDisplay.from_predictions(y, proba, ax=axes)
     assert display.axes_.tolist() == axes.tolist()
-    with pytest.raises(ValueError, match=r"`ax` must be 3 axes, .* Got 1. Choose `labels`"):
+    with pytest.raises(ValueError, match=r"`ax` must be 3 axes, .* Got 1. Choose `classes`"):
         DecisionCurveDisplay.from_predictions(y, proba, ax=axes[0])
+
+
+@pytest.mark.parametrize("prior", [None, "uniform"])
+def test_weights_stand_for_repeated_samples(prior):
+    y, proba, _ = some(3)
+    weight = np.random.RandomState(1).randint(3, size=len(y))
+    given: Any = {"prior": prior, "thresholds": [0.1, 0.4]}
+    weighted = DecisionCurveDisplay.from_predictions(y, proba, sample_weight=weight, **given)
+    repeated = DecisionCurveDisplay.from_predictions(
+        np.repeat(y, weight), np.repeat(proba, weight, axis=0), **given
+    )
+    np.testing.assert_allclose(weighted.net_benefit["model"], repeated.net_benefit["model"])
+    np.testing.assert_allclose(weighted.prior, repeated.prior)
+    # Equal weights give the bands of no weights, up to the draws.
+    given |= {"n_resamples": 1000, "classes": "class 001"}
+    plain = DecisionCurveDisplay.from_predictions(y, proba, **given).bands["model"]
+    equal = DecisionCurveDisplay.from_predictions(
+        y, proba, sample_weight=np.full(len(y), 2.0), **given
+    )
+    np.testing.assert_allclose(equal.bands["model"], plain, atol=0.15 * np.ptp(plain, axis=0).max())
+
+
+def test_frames_are_read_by_the_labels_of_their_columns():
+    y, proba, classes = some(3)
+    frame = pd.DataFrame(proba, columns=classes).iloc[:, ::-1]
+    wanted = DecisionCurveDisplay.from_predictions(y, proba).net_benefit["model"]
+    found = DecisionCurveDisplay.from_predictions(y, {"model": frame}).net_benefit["model"]
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_classifiers_that_do_not_fit_are_refused_with_the_fix():
+    y, _, _ = some(2)
+    X = np.random.RandomState(0).randn(len(y), 2)
+    with pytest.raises(ValueError, match=r"LinearSVC has no predict_proba.*CalibratedClassifierCV"):
+        DecisionCurveDisplay.from_estimator(LinearSVC().fit(X, y), X, y)
+    numbers = LogisticRegression().fit(X, y == "class 000")
+    with pytest.raises(ValueError, match=r"text or numbers, and not both: y holds \['class 00"):
+        DecisionCurveDisplay.from_estimator(numbers, X, y)

@@ -63,6 +63,22 @@ def test_costs_choose_the_class_of_the_least_expected_cost(log_proba):
     np.testing.assert_array_equal(decided, expected.argmin(axis=1))
 
 
+def test_scores_are_minus_the_costs_from_the_cheapest_decision_of_each_true_class(log_proba):
+    cost = np.array([[-2, 1, 5], [2, 1e9, 1e9 + 1], [9, 9, 3]])
+    relative = np.array([[0, 3, 7], [0, 1e9 - 2, 1e9 - 1], [6, 6, 0]])
+    found = DecisionRule(cost_matrix=cost).scores(log_proba)
+    np.testing.assert_allclose(found, -np.exp(log_proba) @ relative, rtol=1e-12)
+
+
+def test_decisions_of_equal_expected_cost_have_the_same_score():
+    # 0.1 * 6 and 0.3 * 2 differ in float64.
+    log_proba = np.log([[0.1, 0.3, 0.6]])
+    cost = np.array([[6, 0, 9], [0, 2, 9], [0, 0, 9]])
+    assert 0.1 * 6 != 0.3 * 2
+    scores = DecisionRule(cost_matrix=cost).scores(log_proba)
+    assert scores[0, 0] == scores[0, 1] > scores[0, 2]
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

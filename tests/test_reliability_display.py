@@ -3,11 +3,13 @@
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection
 from scipy.special import softmax
 from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 
 from skimb.inspection import ReliabilityDisplay
 from skimb.metrics import classwise_calibration_error, expected_calibration_error
@@ -31,7 +33,7 @@ def simulated(n_classes, n=600, temperature=0.5):
 
 def test_points_are_means_fractions_and_exact_intervals():
     y, proba = simulated(3)
-    display = ReliabilityDisplay.from_predictions(np.array(["a", "b", "c"])[y], proba)
+    display = ReliabilityDisplay.from_predictions(np.array(["a", "b", "c"])[y], proba, n_bins=10)
     assert list(display.curves) == ["a", "b", "c"]
     points = display.curves["b"]
     place = np.ceil(proba[:, 1] * 10).astype(int)
@@ -59,15 +61,11 @@ def test_any_number_of_classes_is_drawn(n_classes, kind):
     if kind == "top_label":
         assert list(display.curves) == ["predicted class"]
         assert legend is None
-        error = expected_calibration_error(
-            y, proba, labels=range(n_classes), n_bins=10, strategy="uniform"
-        )
+        error = expected_calibration_error(y, proba, labels=range(n_classes))
     else:
         assert len(display.curves) == (1 if n_classes == 2 else n_classes)
         assert len(legend.get_texts()) == min(len(display.curves), 10)
-        error = classwise_calibration_error(
-            y, proba, labels=range(n_classes), n_bins=10, strategy="uniform"
-        )
+        error = classwise_calibration_error(y, proba, labels=range(n_classes))
         # A plain savefig does not cut the legend off.
         inside = legend.get_window_extent()
         assert box.x0 <= inside.x0 < inside.x1 <= box.x1
@@ -79,12 +77,12 @@ def test_any_number_of_classes_is_drawn(n_classes, kind):
 def test_of_many_classes_those_with_the_largest_errors_are_named():
     y, proba = simulated(30, 3000)
     display = ReliabilityDisplay.from_predictions(y, proba)
-    errors = classwise_calibration_error(y, proba, n_bins=10, strategy="uniform", average=None)
+    errors = classwise_calibration_error(y, proba, average=None)
     assert display.named == [str(k) for k in np.argsort(-errors, kind="stable")[:10]]
     chosen = ReliabilityDisplay.from_predictions(y, proba, classes=[3, 7])
     assert chosen.named == ["3", "7"]
     assert "2 of 30 classes" in chosen.ax_.get_legend().get_title().get_text()
-    with pytest.raises(ValueError, match="`classes` must be some of the labels"):
+    with pytest.raises(ValueError, match="`classes` must be one or some of the labels"):
         ReliabilityDisplay.from_predictions(y, proba, classes=[3, 99])
 
 
@@ -99,11 +97,11 @@ def test_points_that_chance_explains_are_hollow():
     y = np.repeat([0, 1], [50, 53])
     # A hundred samples of 0.9 of which half happened, and three of 0.1 of which all did.
     proba = np.repeat([0.9, 0.1], [100, 3])
-    filled, hollow = ReliabilityDisplay.from_predictions(y, proba).ax_.collections[-2:]
+    filled, hollow = ReliabilityDisplay.from_predictions(y, proba, n_bins=10).ax_.collections[-2:]
     np.testing.assert_allclose(np.asarray(filled.get_offsets()), [[0.1, 1.0], [0.9, 0.5]])
     assert len(np.asarray(hollow.get_offsets())) == 0
     y[-2:] = 0
-    filled, hollow = ReliabilityDisplay.from_predictions(y, proba).ax_.collections[-2:]
+    filled, hollow = ReliabilityDisplay.from_predictions(y, proba, n_bins=10).ax_.collections[-2:]
     np.testing.assert_allclose(np.asarray(filled.get_offsets()), [[0.9, 0.5]])
     np.testing.assert_allclose(np.asarray(hollow.get_offsets()), [[0.1, 1 / 3]])
 
@@ -142,8 +140,48 @@ def test_weights_make_intervals_wider():
         ({"strategy": "equal"}, "`strategy` must be"),
         ({"n_bins": 0}, "`n_bins` must be"),
         ({"labels": [0, 1, 2]}, "has 2 columns, but there are 3 labels"),
+        ({"ax": np.array([None, None])}, r"`ax` must be one axes .* of shape \(2,\).*axes\[0\]"),
+        ({"classes": "one"}, "`classes` must be one or some of"),
     ],
 )
 def test_wrong_parameters_are_refused(given, message):
     with pytest.raises(ValueError, match=message):
         ReliabilityDisplay.from_predictions(*simulated(2, 20), **given)
+
+
+def test_one_label_is_a_class_to_draw():
+    y, proba = simulated(12)
+    display = ReliabilityDisplay.from_predictions(y, proba, classes=3)
+    assert display.named == ["3"]
+    assert list(ReliabilityDisplay.from_predictions(*simulated(2), classes=0).curves) == ["0"]
+
+
+def test_the_numbers_are_those_of_the_metrics_whatever_is_drawn():
+    y, proba = simulated(3)
+    frame = pd.DataFrame(proba).iloc[:, ::-1]
+    for given in ({"n_bins": 4}, {"strategy": "quantile"}, {"classes": [1]}):
+        display = ReliabilityDisplay.from_predictions(y, frame, **given)
+        errors = classwise_calibration_error(y, proba, average=None)
+        assert list(display.errors.values()) == errors.tolist()
+        assert f"error {errors.mean():.3f}" in display.ax_.get_title()
+    display = ReliabilityDisplay.from_predictions(y, frame, kind="top_label", n_bins=4)
+    assert display.errors["predicted class"] == expected_calibration_error(y, proba)
+
+
+def test_few_samples_give_points_of_at_least_ten_samples():
+    y, proba = simulated(10, 198)
+    display = ReliabilityDisplay.from_predictions(y, proba)
+    for points in display.curves.values():
+        assert points.n_samples.min() >= 10
+        assert points.n_samples.sum() == 198
+    asked = ReliabilityDisplay.from_predictions(y, proba, n_bins=10)
+    assert min(points.n_samples.min() for points in asked.curves.values()) < 3
+    # Fewer than ten samples are one point.
+    tiny = ReliabilityDisplay.from_predictions([0, 1, 1], [0.1, 0.5, 0.9])
+    assert tiny.curves["1"].n_samples.tolist() == [3]
+
+
+def test_a_classifier_without_probabilities_is_refused_with_the_fix():
+    X, y = np.eye(4), [0, 0, 1, 1]
+    with pytest.raises(ValueError, match=r"LinearSVC has no predict_proba.*CalibratedClassifierCV"):
+        ReliabilityDisplay.from_estimator(LinearSVC().fit(X, y), X, y)

@@ -71,6 +71,8 @@ def main():
         ax.set_title(f"{name}\nbalanced error {100 * errors.mean():.1f} %", fontsize=10)
         of_classes = ", ".join(f"{n} {100 * e:.1f} %" for n, e in zip(NAMES, errors, strict=True))
         print(f"{name}: balanced error {100 * errors.mean():.1f} %; {of_classes}")
+        ax.set_xlabel("first feature")
+    axes[0].set_ylabel("second feature")
     axes[0].legend(loc="upper left", fontsize=8, markerscale=2)
     figure.savefig(arguments.folder / "autobalance.png", dpi=110)
     plt.close(figure)

@@ -40,7 +40,7 @@ def scores_and_figure(n_train, n_new, n_trees, folder):
     X_new, y_new = draw((n_new * PRIOR).round().astype(int), rng)
     forest = RandomForestClassifier(n_trees, min_samples_leaf=3, random_state=0)
     model = make_pipeline(SMOTE(k_neighbors=3, random_state=0), forest)
-    figure, axes = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(13, 5.4), layout="constrained")
     print("| probabilities | log loss | Brier score | calibration error | of each class |")
     print("| --- | --- | --- | --- | --- |")
     for ax, name in zip(axes, ("raw", "temperature", "bias_corrected"), strict=True):
@@ -55,10 +55,19 @@ def scores_and_figure(n_train, n_new, n_trees, folder):
             f"{values['neg_expected_calibration_error']:.3f} | "
             f"{values['neg_classwise_calibration_error']:.4f} |"
         )
-        ReliabilityDisplay.from_estimator(clf, X_new, y_new, ax=ax)
-        ax.set_title(name)
-        if ax is not axes[-1]:
-            ax.get_legend().remove()
+        display = ReliabilityDisplay.from_estimator(clf, X_new, y_new, ax=ax)
+        handles, texts = ax.get_legend_handles_labels()
+        of_class = dict(zip((text.split(":")[0] for text in texts), handles, strict=True))
+        ax.legend(
+            [of_class[label] for label in LABELS],
+            [f"{label}: {display.errors[label]:.3f}" for label in LABELS],
+            title="class: error",
+            loc="upper left",
+            bbox_to_anchor=(0.0, -0.16),
+            frameon=False,
+            ncols=2,
+        )
+        ax.set_title(f"{name}\n{ax.get_title()}")
     figure.savefig(folder / "calibration.png", dpi=90)
 
 

@@ -106,7 +106,7 @@ def main():
         1, 3, figsize=(12.5, 4), layout="constrained", width_ratios=[1.3, 1, 1]
     )
     plain, X_test, y_test = runs[0][1]
-    DecisionCurveDisplay.from_estimator(plain, X_test, y_test, labels=["crack"], ax=left)
+    DecisionCurveDisplay.from_estimator(plain, X_test, y_test, classes=["crack"], ax=left)
     left.axvline(1 / 11, color="#b2182b", linewidth=1)
     left.text(1 / 10.3, -0.004, "the costs\nof this page", color="#b2182b", fontsize=9)
     left.set(xlabel="threshold probability", ylabel="net benefit")

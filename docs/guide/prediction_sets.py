@@ -22,7 +22,10 @@ from skimb.neural_network import CNNClassifier, CNNRegressor
 mpl.use("agg")
 import matplotlib.pyplot as plt
 
-BLUE, RED, GREY = "#2b5b8a", "#b2182b", "#999999"
+#: Of one rule for all, and of a rule for each class or range.
+ORANGE, BLUE, GREY = "#d98c26", "#2b5b8a", "#999999"
+#: Of intervals that miss.
+RED = "#b2182b"
 
 #: Digits of each class among those that the thresholds are found on, and that train.
 SIZES = np.array([80, 65, 52, 42, 34, 27, 22, 18, 14, 11])
@@ -87,16 +90,19 @@ def intervals_of_lamps(n, *, max_epochs):
     return y_new, {"one width": shared, "by range": reg.predict_interval(X_new)}, reg.edges_
 
 
-def draw_intervals(ax, y, ends, title, n_drawn=110):
+def draw_intervals(ax, y, ends, title, color, n_drawn=110):
     """Draw intervals over their true values, and mark those that miss."""
     # Evenly over the values, so that the rare ones are seen.
     order = np.argsort(y)
     wanted = np.linspace(0, y.max() * 0.98, n_drawn)
     rows = np.unique(order[np.minimum(np.searchsorted(y[order], wanted), len(y) - 1)])
     is_in = (y >= ends[:, 0]) & (y <= ends[:, 1])
-    ax.vlines(y[rows], *ends[rows].T, color=np.where(is_in[rows], BLUE, RED), linewidth=1.4)
-    ax.plot([0, y.max()], [0, y.max()], color="black", linewidth=0.8)
-    ax.set(title=title, xlabel="true brightness", ylabel="interval")
+    for shown, own, label in ((is_in, color, "holds the truth"), (~is_in, RED, "misses")):
+        some = rows[shown[rows]]
+        ax.vlines(y[some], *ends[some].T, color=own, linewidth=1.6, label=label)
+    ax.plot([0, y.max()], [0, y.max()], color="black", linewidth=0.8, label="truth")
+    ax.set(title=title, xlabel="true brightness", ylabel="interval of brightness")
+    ax.legend(loc="upper left", frameon=False)
 
 
 def main():
@@ -117,12 +123,27 @@ def main():
             f"| {k} | {n} | {one[k, 0]:.2f} | {own[k, 0]:.2f} | {one[k, 1]:.1f} | {own[k, 1]:.1f} |"
         )
     ax, places = axes[0], np.arange(len(SIZES))
-    ax.bar(places - 0.2, one[:, 0], 0.38, color=RED, label="one threshold")
+    ax.bar(places - 0.2, one[:, 0], 0.38, color=ORANGE, label="one threshold")
     ax.bar(places + 0.2, own[:, 0], 0.38, color=BLUE, label="one a class")
-    ax.axhline(0.9, color="black", linewidth=0.9)
+    ax.axhline(0.9, color="black", linewidth=0.9, label="promise")
     ax.set_xticks(places, [str(size) for size in SIZES])
-    ax.set(ylim=(0, 1.24), xlabel="held-out digits of the class", title="Coverage of each class")
-    ax.legend(loc="upper center", ncols=2, frameon=False)
+    ax.set(
+        ylim=(0, 1),
+        xlabel="held-out digits of the class",
+        ylabel="coverage: sets that hold the label",
+        title="Sets of labels\n",
+    )
+    handles, texts = ax.get_legend_handles_labels()
+    ax.legend(
+        handles,
+        texts,
+        loc="lower center",
+        bbox_to_anchor=(0.46, 0.98),
+        ncols=3,
+        frameon=False,
+        columnspacing=1.0,
+        handlelength=1.2,
+    )
 
     y, intervals, edges = intervals_of_lamps(n_lamps, max_epochs=max_epochs)
     print("\n| range | one width | by range | width | width |\n| --- | --- | --- | --- | --- |")
@@ -132,11 +153,13 @@ def main():
         covered = f"{other['coverage']:.2f} | {row['coverage']:.2f}"
         widths = f"{other['width']:.2f} | {row['width']:.2f}"
         print(f"| {place.left:.2f} to {place.right:.2f} | {covered} | {widths} |")
-    for ax, (name, ends) in zip(axes[1:], intervals.items(), strict=True):
-        draw_intervals(ax, y, ends, f"Intervals, {name}")
+    for ax, (name, ends), color in zip(axes[1:], intervals.items(), (ORANGE, BLUE), strict=True):
+        draw_intervals(ax, y, ends, f"Intervals, {name}", color)
     axes[2].sharey(axes[1])
     for edge in edges:
-        axes[2].axvline(edge, color=GREY, linewidth=0.6, linestyle=":")
+        axes[2].axvline(edge, color=GREY, linewidth=0.6, linestyle=":", label="edge of a range")
+    handles = dict(zip(*reversed(axes[2].get_legend_handles_labels()), strict=True))
+    axes[2].legend(handles.values(), handles.keys(), loc="upper left", frameon=False)
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
     figure.savefig(arguments.folder / "prediction_sets.png", dpi=110)

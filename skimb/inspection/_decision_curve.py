@@ -7,23 +7,22 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.special import expit, logit
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils import check_random_state, column_or_1d
 
 from skimb._class_prior import resolve_target_prior
 from skimb._drawn_text import distinct_texts, plain_text
+from skimb._label_columns import by_label, column_labels, sorted_labels, unknown_labels
 from skimb._messages import shown
 from skimb._net_benefits import (
-    checked_probabilities,
     checked_thresholds,
-    counts_between,
+    curve_and_band,
     is_of_class,
-    net_benefits,
-    resampled_counts,
     treat_all,
 )
+from skimb._params import check_sample_weight
 from skimb._unpacking import unpacked
 from skimb.class_weight import minority_class
+from skimb.inspection._drawn_classes import checked_columns, drawn_classes, predicted_probabilities
 from skimb.inspection._threshold_axis import percent, scale_axes
 
 __all__ = ["DecisionCurveDisplay"]
@@ -51,24 +50,24 @@ class DecisionCurveDisplay:
     ----------
     thresholds : ndarray of shape (m,)
         Threshold probabilities, sorted.
-    labels : list of n_labels
+    classes : list of n_drawn labels
         The classes, each against the rest; each has a panel.
-    prior : ndarray of shape (n_labels,)
+    prior : ndarray of shape (n_drawn,)
         The fraction of each class.
-    net_benefit : dict of str to ndarray of shape (n_labels, m)
+    net_benefit : dict of str to ndarray of shape (n_drawn, m)
         The net benefit of each model, by its name.
-    bands : dict of str to ndarray of shape (2, n_labels, m), default=None
+    bands : dict of str to ndarray of shape (2, n_drawn, m), default=None
         The lower and upper end of the interval of each.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
         The axes of the first class.
-    axes_ : ndarray of n_labels Axes
+    axes_ : ndarray of n_drawn Axes
         The axes of all classes.
     figure_ : matplotlib Figure
         The figure of the axes.
-    treat_all : ndarray of shape (n_labels, m)
+    treat_all : ndarray of shape (n_drawn, m)
         The net benefit of acting on all samples.
 
     References
@@ -92,9 +91,9 @@ class DecisionCurveDisplay:
     array([[ 0.042, -0.138, -0.821]])
     """
 
-    def __init__(self, thresholds, *, labels, prior, net_benefit, bands: Any = None):
+    def __init__(self, thresholds, *, classes, prior, net_benefit, bands: Any = None):
         self.thresholds = thresholds
-        self.labels = labels
+        self.classes = classes
         self.prior = prior
         self.net_benefit = net_benefit
         self.bands = bands
@@ -110,14 +109,15 @@ class DecisionCurveDisplay:
         y_true,
         y_proba,
         *,
-        classes: Any = None,
         labels: Any = None,
+        classes: Any = None,
         prior: Any = None,
         thresholds: Any = None,
         n_resamples=0,
         confidence_level=0.95,
         random_state=0,
         scale="logit",
+        sample_weight: Any = None,
         ax: Any = None,
     ):
         """Plot the decision curves of probabilities.
@@ -127,11 +127,12 @@ class DecisionCurveDisplay:
         y_true : array-like of shape (n,)
             Labels.
         y_proba : array-like of shape (n, n_classes) or (n,), or dict of these
-            Class probabilities, in the order of `classes`. For two classes those of the second one
-            suffice. A dict holds those of several models by their names.
-        classes : array-like of shape (n_classes,), default=None
-            The labels of the columns. None: those of `y_true`, sorted.
-        labels : list, default=None
+            Class probabilities, in the order of `labels`. For two classes those of the second one
+            suffice. A frame is read by the labels of its columns. A dict holds those of several
+            models by their names.
+        labels : array-like of shape (n_classes,), default=None
+            The label of each column. None: the sorted labels of `y_true`, or of a frame's columns.
+        classes : label or list of labels, default=None
             The classes to draw, each against the rest in a panel of its own. None: of two classes
             the minority class, of more all that `y_true` holds.
         prior : {"uniform"}, dict or None, default=None
@@ -150,7 +151,9 @@ class DecisionCurveDisplay:
         scale : {"logit", "linear"}, default="logit"
             The scale of the threshold probabilities. In ``"logit"`` equal ratios of costs are
             equally far apart, and thresholds of 0 are left out.
-        ax : matplotlib Axes or array of n_labels Axes, default=None
+        sample_weight : array-like of shape (n,), default=None
+            Weights. Samples are drawn for a band regardless of them, and count with them.
+        ax : matplotlib Axes or array of n_drawn Axes, default=None
             The axes to plot on. None: a new figure.
 
         Returns
@@ -167,20 +170,42 @@ class DecisionCurveDisplay:
         models = dict(y_proba) if isinstance(y_proba, Mapping) else {"model": y_proba}
         if not models:
             raise ValueError("`y_proba` holds no model.")
-        classes = np.unique(y) if classes is None else np.asarray(classes)
-        unknown = np.setdiff1d(y, classes)
-        if len(unknown):
-            raise ValueError(f"y_true holds labels that are no `classes`: {shown(unknown)}.")
-        columns = {name: _columns(y, proba, classes) for name, proba in models.items()}
-        labels = _labels(y, classes, labels)
-        fractions: Any = _fractions(y, classes, prior)
-        if not (isinstance(n_resamples, Integral) and n_resamples >= 0):
-            raise ValueError(f"`n_resamples` must be a number from 0 on. Got {n_resamples!r}.")
+        if labels is None:
+            first = next(iter(models.values()))
+            labels = column_labels(first, y, name="y_proba")
+        labels = column_or_1d(unpacked(labels, "labels"))
+        unknown = unknown_labels(y, labels)
+        if unknown:
+            raise ValueError(
+                f"`y_true` holds {shown(unknown)}, but the labels of the columns are "
+                f"{shown(labels)}. Give all of them as `labels`."
+            )
+        columns = {name: checked_columns(y, proba, labels) for name, proba in models.items()}
+        weight = None
+        if sample_weight is not None:
+            weight = check_sample_weight(
+                sample_weight, y, dtype=np.float64, ensure_non_negative=True
+            )
+            counts = weight > 0
+            y, weight = y[counts], weight[counts]
+            columns = {name: proba[counts] for name, proba in columns.items()}
+        if classes is None:
+            classes = [minority_class(y)] if len(labels) == 2 else np.unique(y).tolist()
+        classes = drawn_classes(classes, labels)
+        fractions: Any = _fractions(y, labels, prior)
+        if prior is None:
+            fractions = np.array([np.average(y == label, weights=weight) for label in labels])
+        is_count = isinstance(n_resamples, Integral) and not isinstance(n_resamples, bool)
+        if not (is_count and n_resamples >= 0):
+            raise ValueError(
+                "`n_resamples` must be a whole number from 0 on, such as 1000. Got "
+                f"{n_resamples!r}."
+            )
         if not 0 < confidence_level < 1:
             raise ValueError(
                 f"`confidence_level` must be between 0 and 1. Got {confidence_level!r}."
             )
-        places = [classes.tolist().index(label) for label in labels]
+        places = [labels.tolist().index(label) for label in classes]
         if thresholds is None:
             low = np.clip(fractions[places].min() / 10, LEAST, LARGEST / 10)
             thresholds = expit(np.linspace(logit(low), logit(LARGEST), N_THRESHOLDS))
@@ -190,21 +215,25 @@ class DecisionCurveDisplay:
         found, bands = {}, {}
         for name, proba in columns.items():
             curves, spread = [], []
-            for label, place in zip(labels, places, strict=True):
-                counts = counts_between(is_of_class(y, label), proba[:, place], thresholds)
-                asked = None if prior is None else fractions[place]
-                curves.append(net_benefits(counts, thresholds, asked))
-                if n_resamples:
-                    drawn = resampled_counts(
-                        counts, n_resamples, rng, is_stratified=asked is not None
-                    )
-                    spread.append(np.quantile(net_benefits(drawn, thresholds, asked), ends, axis=0))
+            for label, place in zip(classes, places, strict=True):
+                curve, band = curve_and_band(
+                    is_of_class(y, label),
+                    proba[:, place],
+                    thresholds,
+                    weight=weight,
+                    prior=None if prior is None else fractions[place],
+                    n_resamples=n_resamples,
+                    ends=ends,
+                    rng=rng,
+                )
+                curves.append(curve)
+                spread.append(band)
             found[name] = np.stack(curves)
             if n_resamples:
                 bands[name] = np.stack(spread, axis=1)
         display = cls(
             thresholds,
-            labels=labels,
+            classes=classes,
             prior=fractions[places],
             net_benefit=found,
             bands=bands or None,
@@ -218,13 +247,14 @@ class DecisionCurveDisplay:
         X,
         y,
         *,
-        labels: Any = None,
+        classes: Any = None,
         prior: Any = None,
         thresholds: Any = None,
         n_resamples=0,
         confidence_level=0.95,
         random_state=0,
         scale="logit",
+        sample_weight: Any = None,
         ax: Any = None,
     ):
         """Plot the decision curves of fitted classifiers.
@@ -235,36 +265,44 @@ class DecisionCurveDisplay:
             Fitted, with ``predict_proba``. A dict holds several by their names.
         X : array-like of n samples
             Samples that the estimator was not trained on.
-        y, labels, prior, thresholds, n_resamples, confidence_level, random_state, scale, ax
+        y, classes, prior, thresholds, n_resamples, confidence_level, random_state, scale, \
+        sample_weight, ax
             As in `from_predictions`.
 
         Returns
         -------
         DecisionCurveDisplay
+
+        Raises
+        ------
+        ValueError
+            As in `from_predictions`, and if a classifier has no ``predict_proba``.
         """
         models = estimator
         if not isinstance(estimator, Mapping):
             models = {type(estimator).__name__: estimator}
         y = column_or_1d(unpacked(y, "y"))
-        for one in models.values():
-            check_is_fitted(one)
-        classes = np.unique(np.concatenate([y, *(one.classes_ for one in models.values())]))
+        predicted = {name: predicted_probabilities(one, X) for name, one in models.items()}
+        known = {f"`classes_` of {name!r}": one.classes_ for name, one in models.items()}
+        labels = sorted_labels({"y": y, **known})
         found = {}
         for name, one in models.items():
             # A class that a classifier does not know has probability zero.
-            found[name] = np.zeros((len(y), len(classes)))
-            found[name][:, np.searchsorted(classes, one.classes_)] = one.predict_proba(X)
+            found[name] = np.zeros((len(y), len(labels)))
+            proba = by_label(predicted[name], one.classes_, name="predict_proba")
+            found[name][:, np.searchsorted(labels, one.classes_)] = proba
         return cls.from_predictions(
             y,
             found,
-            classes=classes,
             labels=labels,
+            classes=classes,
             prior=prior,
             thresholds=thresholds,
             n_resamples=n_resamples,
             confidence_level=confidence_level,
             random_state=random_state,
             scale=scale,
+            sample_weight=sample_weight,
             ax=ax,
         )
 
@@ -273,7 +311,7 @@ class DecisionCurveDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes or array of n_labels Axes, default=None
+        ax : matplotlib Axes or array of n_drawn Axes, default=None
             The axes to plot on. None: a new figure.
         scale : {"logit", "linear"}, default="logit"
             As in `from_predictions`.
@@ -284,7 +322,7 @@ class DecisionCurveDisplay:
         """
         if scale not in ("logit", "linear"):
             raise ValueError(f"`scale` must be 'logit' or 'linear'. Got {scale!r}.")
-        n = len(self.labels)
+        n = len(self.classes)
         width, height, size = next((one[1:] for one in SIZES if n <= one[0]), SMALLEST)
         n_columns = n if n <= 3 else int(np.ceil(np.sqrt(n)))
         is_new = ax is None
@@ -305,13 +343,13 @@ class DecisionCurveDisplay:
             figure = axes[0].figure
             if len(axes) != n:
                 raise ValueError(
-                    f"`ax` must be {n} axes, one for each of {shown(self.labels)}. Got "
-                    f"{len(axes)}. Choose `labels`, or leave ax=None."
+                    f"`ax` must be {n} axes, one for each of {shown(self.classes)}. Got "
+                    f"{len(axes)}. Choose `classes`, or leave ax=None."
                 )
         axes = axes[:n]
         drawn = (self.thresholds > 0) | (scale == "linear")
         most = 40 if n == 1 else max(int(width * 72 / size / 0.85), 8)
-        titles = distinct_texts(self.labels, most=most)
+        titles = distinct_texts(self.classes, most=most)
         for k, (panel, title) in enumerate(zip(axes, titles, strict=True)):
             self._draw(panel, k, drawn, scale)
             is_low = not is_new or k + n_columns >= n
@@ -360,33 +398,6 @@ class DecisionCurveDisplay:
             return
         figure.supxlabel("threshold probability", fontsize=10)
         figure.supylabel("net benefit", fontsize=10)
-
-
-def _columns(y, proba, classes):
-    """Return class probabilities with a column for each class."""
-    values = checked_probabilities(unpacked(proba, "y_proba"))
-    check_consistent_length(y, values)
-    if values.ndim == 1 and len(classes) == 2:
-        values = np.column_stack([1 - values, values])
-    if values.ndim != 2 or values.shape[1] != len(classes):
-        raise ValueError(
-            f"`y_proba` must have a column for each of the {len(classes)} classes "
-            f"{shown(classes)}. Got shape {np.shape(proba)}. Give `classes` where y_true lacks one."
-        )
-    return values
-
-
-def _labels(y, classes, labels):
-    """Return the classes to draw."""
-    if labels is None:
-        return [minority_class(y)] if len(classes) == 2 else np.unique(y).tolist()
-    if isinstance(labels, str) or not np.ndim(labels):
-        labels = [labels]
-    labels = np.asarray(labels).tolist() if not isinstance(labels, list) else labels
-    unknown = [label for label in labels if label not in classes.tolist()]
-    if unknown or not labels:
-        raise ValueError(f"`labels` must be some of {shown(classes)}. Got {shown(labels)}.")
-    return labels
 
 
 def _fractions(y, classes, prior):

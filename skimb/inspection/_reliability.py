@@ -5,18 +5,21 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from scipy.stats import beta
-from sklearn.utils import column_or_1d
-from sklearn.utils.validation import check_is_fitted
 
 from skimb._drawn_text import distinct_texts
-from skimb._messages import shown
 from skimb._reliability import check_bins, checked_outcomes, put_in_bins
+from skimb.inspection._drawn_classes import drawn_classes, predicted_probabilities
 
 __all__ = ["ReliabilityDisplay"]
 
 #: The most classes that are drawn in colour; and those that have intervals as well.
 MOST_NAMED, MOST_INTERVALS = 10, 3
+#: The number of bins, and the fewest samples of each, where no number of bins is given.
+N_BINS, LEAST_SAMPLES = 10, 10
+#: The bins of the calibration error: the defaults of `skimb.metrics.classwise_calibration_error`.
+ERROR_BINS: Any = {"n_bins": 15, "strategy": "quantile"}
 #: The fewest samples of a point of a grey curve, which shows no interval.
 LEAST_GREY = 10
 #: The most letters of a label in the legend.
@@ -40,7 +43,9 @@ class ReliabilityDisplay:
         fraction), ``n_samples`` and ``share`` (the fraction of all weight in the bin). The name is
         the text in the legend.
     errors : dict of str to float
-        The calibration error of each curve, without the part that chance makes.
+        The calibration error of each class, as `skimb.metrics.classwise_calibration_error` returns
+        it, whatever bins are drawn; for ``"top_label"``, that of the curve by
+        `skimb.metrics.expected_calibration_error`.
     kind : {"per_class", "top_label"}
         The event: that a class is the true one, or that the predicted class is.
     named : list of str, default=None
@@ -81,12 +86,12 @@ class ReliabilityDisplay:
     def from_predictions(
         cls,
         y_true,
-        proba,
+        y_proba,
         *,
         labels=None,
         kind="per_class",
-        classes=None,
-        n_bins=10,
+        classes: Any = None,
+        n_bins: Any = None,
         strategy="uniform",
         sample_weight=None,
         ax=None,
@@ -97,19 +102,21 @@ class ReliabilityDisplay:
         ----------
         y_true : array-like of shape (n,)
             True labels.
-        proba : array-like of shape (n, n_classes) or (n,)
-            Probabilities; for two classes, those of the second one suffice.
+        y_proba : array-like of shape (n, n_classes) or (n,)
+            Probabilities; for two classes, those of the second one suffice. A frame is read by the
+            labels of its columns.
         labels : array-like of shape (n_classes,), default=None
-            The label of each column. None: the sorted labels of `y_true`.
+            The label of each column. None: the sorted labels of `y_true`, or of a frame's columns.
         kind : {"per_class", "top_label"}, default="per_class"
             ``"per_class"``: a curve for each class; for two classes, for the second one.
             ``"top_label"``: one curve, of the largest probability and of how often this class is
             the true one. It says little about minority classes, which are seldom predicted.
-        classes : list of labels, default=None
+        classes : label or list of labels, default=None
             The classes to draw in colour. None: all, up to ten; of more classes, the ten with the
             largest calibration errors.
-        n_bins : int, default=10
-            The number of bins.
+        n_bins : int, default=None
+            The number of bins. None: ten, of which neighbours are put together until each holds ten
+            samples, so that few samples give few points.
         strategy : {"uniform", "quantile"}, default="uniform"
             ``"uniform"``: bins of the same width, so that large probabilities of minority classes
             have points of their own. ``"quantile"``: bins of about the same number of samples, most
@@ -128,25 +135,34 @@ class ReliabilityDisplay:
         ValueError
             If probabilities and labels do not fit, or a parameter has no such value.
         """
-        check_bins(n_bins, strategy)
+        check_bins(N_BINS if n_bins is None else n_bins, strategy)
         if kind not in ("per_class", "top_label"):
             raise ValueError(f"`kind` must be 'per_class' or 'top_label'. Got {kind!r}.")
-        known = checked_outcomes(y_true, proba, labels=labels, sample_weight=sample_weight)
-        columns = _columns(known.labels, classes)
+        known = checked_outcomes(y_true, y_proba, labels=labels, sample_weight=sample_weight)
+        columns = None
+        if classes is not None:
+            every = known.labels.tolist()
+            columns = [every.index(one) for one in drawn_classes(classes, known.labels)]
         if kind == "top_label":
-            events = {"predicted class": known.top_label()}
+            texts = ["predicted class"]
+            events = {texts[0]: known.top_label()}
+            drawn = texts
         else:
-            drawn = range(len(known.labels))
-            if len(known.labels) == 2:
-                drawn = [1] if columns is None else columns
             texts = distinct_texts(known.labels.tolist(), most=MOST_LETTERS)
-            events = {texts[k]: known.of_class(k) for k in drawn}
-        curves, errors = {}, {}
-        for name, event in events.items():
-            bins = put_in_bins(*event, known.weight, n_bins=n_bins, strategy=strategy)
-            curves[name], errors[name] = _points(bins), bins.error(debias=True)
+            events = {text: known.of_class(k) for k, text in enumerate(texts)}
+            drawn = texts
+            if len(texts) == 2:
+                drawn = [texts[1]] if columns is None else [texts[k] for k in columns]
+        bins: Any = {"n_bins": n_bins, "strategy": strategy}
+        if n_bins is None:
+            bins |= {"n_bins": N_BINS, "least": LEAST_SAMPLES}
+        curves = {name: _points(put_in_bins(*events[name], known.weight, **bins)) for name in drawn}
+        errors = {
+            name: put_in_bins(*event, known.weight, **ERROR_BINS).error(debias=True)
+            for name, event in events.items()
+        }
         named = None
-        if len(events) > 1 and columns is not None:
+        if kind == "per_class" and columns is not None:
             named = [texts[k] for k in columns]
         elif len(events) > MOST_NAMED:
             named = sorted(errors, key=errors.__getitem__, reverse=True)[:MOST_NAMED]
@@ -160,8 +176,8 @@ class ReliabilityDisplay:
         y,
         *,
         kind="per_class",
-        classes=None,
-        n_bins=10,
+        classes: Any = None,
+        n_bins: Any = None,
         strategy="uniform",
         sample_weight=None,
         ax=None,
@@ -182,11 +198,15 @@ class ReliabilityDisplay:
         Returns
         -------
         ReliabilityDisplay
+
+        Raises
+        ------
+        ValueError
+            As in `from_predictions`, and if the estimator has no ``predict_proba``.
         """
-        check_is_fitted(estimator)
         return cls.from_predictions(
             y,
-            estimator.predict_proba(X),
+            predicted_probabilities(estimator, X),
             labels=estimator.classes_,
             kind=kind,
             classes=classes,
@@ -207,7 +227,18 @@ class ReliabilityDisplay:
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If `ax` is no axes, or several.
         """
+        if ax is not None and not isinstance(ax, Axes):
+            raise ValueError(
+                f"`ax` must be one axes of matplotlib. Got {type(ax).__name__}"
+                f"{f' of shape {np.shape(ax)}' if np.ndim(ax) else ''}. All classes share one "
+                "axes: give one of them, such as axes[0]."
+            )
         named = list(self.curves) if self.named is None else self.named
         is_right, is_own = len(named) > MOST_INTERVALS, ax is None
         if is_own:
@@ -262,19 +293,6 @@ class ReliabilityDisplay:
             return f"Expected calibration error {self.errors['predicted class']:.3f}"
         mean = np.mean(list(self.errors.values()))
         return f"Classwise calibration error {mean:.3f}"
-
-
-def _columns(labels, classes):
-    """Return the columns of the classes that were named, or None."""
-    if classes is None:
-        return None
-    index = pd.Index(labels)
-    columns = index.get_indexer(pd.Index(column_or_1d(classes)))
-    if not len(columns) or (columns < 0).any():
-        raise ValueError(
-            f"`classes` must be some of the labels {shown(labels)}. Got {shown(classes)}."
-        )
-    return columns.tolist()
 
 
 def _points(bins):

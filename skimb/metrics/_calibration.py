@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.metrics import brier_score_loss, log_loss
 from sklearn.utils import column_or_1d
 
+from skimb._label_columns import sorted_labels
 from skimb._messages import shown
 from skimb._params import BaseScorer
 from skimb._reliability import check_bins, checked_outcomes, put_in_bins
@@ -16,7 +17,7 @@ __all__ = ["calibration_scoring", "classwise_calibration_error", "expected_calib
 
 def expected_calibration_error(
     y_true,
-    proba,
+    y_proba,
     *,
     labels=None,
     n_bins=15,
@@ -35,11 +36,12 @@ def expected_calibration_error(
     ----------
     y_true : array-like of shape (n,)
         True labels.
-    proba : array-like of shape (n, n_classes) or (n,)
-        Probabilities; for two classes, those of the second one suffice.
+    y_proba : array-like of shape (n, n_classes) or (n,)
+        Probabilities; for two classes, those of the second one suffice. A frame is read by the
+        labels of its columns.
     labels : array-like of shape (n_classes,), default=None
         The label of each column, ``classes_`` of the classifier. None: the sorted labels of
-        `y_true`.
+        `y_true`, or of the columns of a frame.
     n_bins : int, default=15
         The number of bins.
     strategy : {"quantile", "uniform"}, default="quantile"
@@ -51,7 +53,7 @@ def expected_calibration_error(
         Whether the error that chance alone makes is taken off. The distance of a bin is positive
         even if all probabilities are right, so that the error grows with the number of bins and
         with fewer samples. The correction is that of [3]_, in closed form, for labels that would
-        be drawn from `proba`; about half of the error of a classifier without any is left. False:
+        be drawn from `y_proba`; about half of the error of a classifier without any is left. False:
         the plain error of publications.
 
     Returns
@@ -62,7 +64,7 @@ def expected_calibration_error(
     Raises
     ------
     ValueError
-        If lengths or columns do not fit, a label is unknown, `proba` holds no probabilities, or
+        If lengths or columns do not fit, a label is unknown, `y_proba` holds no probabilities, or
         there is no such strategy.
 
     See Also
@@ -82,19 +84,19 @@ def expected_calibration_error(
     --------
     >>> from skimb.metrics import expected_calibration_error
     >>> y_true = ["cat", "cat", "dog", "dog"]
-    >>> proba = [[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]]
-    >>> expected_calibration_error(y_true, proba, n_bins=2, debias=False)
+    >>> y_proba = [[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]]
+    >>> expected_calibration_error(y_true, y_proba, n_bins=2, debias=False)
     0.35
     """
     check_bins(n_bins, strategy)
-    known = checked_outcomes(y_true, proba, labels=labels, sample_weight=sample_weight)
+    known = checked_outcomes(y_true, y_proba, labels=labels, sample_weight=sample_weight)
     bins = put_in_bins(*known.top_label(), known.weight, n_bins=n_bins, strategy=strategy)
     return bins.error(debias=debias)
 
 
 def classwise_calibration_error(
     y_true,
-    proba,
+    y_proba,
     *,
     labels=None,
     n_bins=15,
@@ -115,11 +117,12 @@ def classwise_calibration_error(
     ----------
     y_true : array-like of shape (n,)
         True labels.
-    proba : array-like of shape (n, n_classes) or (n,)
-        Probabilities; for two classes, those of the second one suffice.
+    y_proba : array-like of shape (n, n_classes) or (n,)
+        Probabilities; for two classes, those of the second one suffice. A frame is read by the
+        labels of its columns.
     labels : array-like of shape (n_classes,), default=None
         The label of each column, ``classes_`` of the classifier. None: the sorted labels of
-        `y_true`. A class that does not occur counts too.
+        `y_true`, or of the columns of a frame. A class that does not occur counts too.
     n_bins : int, default=15
         The number of bins of each class.
     strategy : {"quantile", "uniform"}, default="quantile"
@@ -139,7 +142,7 @@ def classwise_calibration_error(
     Raises
     ------
     ValueError
-        If lengths or columns do not fit, a label is unknown, `proba` holds no probabilities, or
+        If lengths or columns do not fit, a label is unknown, `y_proba` holds no probabilities, or
         there is no such strategy or average.
 
     References
@@ -150,15 +153,15 @@ def classwise_calibration_error(
     --------
     >>> from skimb.metrics import classwise_calibration_error
     >>> y_true = ["a", "a", "b", "c"]
-    >>> proba = [[0.6, 0.4, 0.0], [0.6, 0.4, 0.0], [0.2, 0.8, 0.0], [0.2, 0.2, 0.6]]
-    >>> errors = classwise_calibration_error(y_true, proba, n_bins=1, average=None, debias=False)
+    >>> y_proba = [[0.6, 0.4, 0.0], [0.6, 0.4, 0.0], [0.2, 0.8, 0.0], [0.2, 0.2, 0.6]]
+    >>> errors = classwise_calibration_error(y_true, y_proba, n_bins=1, average=None, debias=False)
     >>> errors.round(2)
     array([0.1, 0.2, 0.1])
     """
     check_bins(n_bins, strategy)
     if average not in ("macro", None):
         raise ValueError(f"`average` must be 'macro' or None. Got {average!r}.")
-    known = checked_outcomes(y_true, proba, labels=labels, sample_weight=sample_weight)
+    known = checked_outcomes(y_true, y_proba, labels=labels, sample_weight=sample_weight)
     errors = np.array(
         [
             put_in_bins(*known.of_class(k), known.weight, n_bins=n_bins, strategy=strategy).error(
@@ -241,7 +244,7 @@ class _OfProbabilities(BaseScorer):
         else:
             # For two classes, it keeps the column of a class that another scorer may have named.
             proba = estimator.predict_proba(X)
-        labels = np.union1d(self.labels, known)
+        labels = sorted_labels({"y": self.labels, "`classes_`": known})
         proba = np.asarray(proba)
         filled = np.zeros((len(proba), len(labels)), dtype=proba.dtype)
         filled[:, np.searchsorted(labels, known)] = proba

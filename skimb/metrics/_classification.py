@@ -15,6 +15,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import unique_labels
 
 from skimb._frames import with_any_text
+from skimb._label_columns import sorted_labels
 from skimb._messages import shown
 from skimb._params import BaseScorer
 from skimb.class_weight import minority_class
@@ -235,7 +236,7 @@ def per_class_report(y_true, y_pred):
     dog      0.687   0.993  0.812     1500  1489   11  679   821
     """
     y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
-    labels = np.unique(np.concatenate([y_true, y_pred]))
+    labels = sorted_labels({"`y_true`": y_true, "`y_pred`": y_pred})
     precision, recall, f1, support = precision_recall_fscore_support(
         y_true, y_pred, labels=labels, zero_division=0.0
     )

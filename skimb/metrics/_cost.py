@@ -11,6 +11,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 
 from skimb._class_prior import resolve_target_prior
 from skimb._cost_matrix import labels_of_costs, read_cost_matrix
+from skimb._label_columns import sorted_labels, unknown_labels
 from skimb._messages import shown
 from skimb._net_benefits import (
     checked_probabilities,
@@ -86,14 +87,14 @@ def expected_cost(
     1.5
     """
     y_true, y_pred, weight = _checked(y_true, y_pred, sample_weight)
-    found = np.unique(np.concatenate([y_true, y_pred]))
     if labels is None:
+        found = sorted_labels({"`y_true`": y_true, "`y_pred`": y_pred})
         labels = labels_of_costs(cost_matrix, found)
     labels = column_or_1d(labels)
     order = np.argsort(labels, kind="stable")
     if len(np.unique(labels)) < len(labels):
         raise ValueError(f"`labels` must be different. Got {shown(labels)}.")
-    _refuse_unknown(found, labels)
+    _refuse_unknown(y_true, y_pred, labels)
     costs = read_cost_matrix(cost_matrix, labels)[np.ix_(order, order)]
     return _cost(
         y_true,
@@ -174,7 +175,8 @@ def net_benefit(y_true, y_proba, thresholds, *, label, prior=None, sample_weight
         Labels.
     y_proba : array-like of shape (n_samples,)
         The probability of the class. They are compared with thresholds as they are, also where
-        `prior` is another than that for which they hold.
+        `prior` is another than that for which they hold. Of a frame with a column for each label,
+        that of `label` is read.
     thresholds : array-like of shape (m,)
         Probabilities from 0 to below 1.
     label : label
@@ -213,6 +215,7 @@ def net_benefit(y_true, y_proba, thresholds, *, label, prior=None, sample_weight
     0.1              0.111      0.111         0.0
     0.5              0.000     -0.600         0.0
     """
+    y_proba = _column_of(y_proba, label)
     y_true, y_proba, weight = _checked(y_true, y_proba, sample_weight, name="y_proba")
     thresholds = checked_thresholds(thresholds)
     if prior is not None and not (isinstance(prior, Real) and 0 < float(prior) < 1):
@@ -239,6 +242,20 @@ def net_benefit(y_true, y_proba, thresholds, *, label, prior=None, sample_weight
     )
 
 
+def _column_of(y_proba, label):
+    """Return the column of a label of a frame, and anything else as it is."""
+    y_proba = unpacked(y_proba, "y_proba")
+    if isinstance(y_proba, pd.DataFrame):
+        if label not in y_proba.columns:
+            raise ValueError(
+                f"The frame `y_proba` has no column {shown(label)}. Its columns are "
+                f"{shown(y_proba.columns.tolist())}. Give the column of the probabilities of "
+                f"{shown(label)}."
+            )
+        return y_proba[label]
+    return y_proba
+
+
 # ----------------------------------------------------------------------- costs of labels
 
 
@@ -254,9 +271,10 @@ def _checked(y_true, y_other, sample_weight, *, name="y_pred"):
     return y_true, y_other, weight
 
 
-def _refuse_unknown(found, labels):
-    unknown = found[~np.isin(found, labels)]
-    if len(unknown):
+def _refuse_unknown(y_true, y_pred, labels):
+    found = (one for y in (y_true, y_pred) for one in unknown_labels(y, labels))
+    unknown = list(dict.fromkeys(found))
+    if unknown:
         raise ValueError(
             f"The true or predicted labels hold {shown(unknown)}, for which there are no costs. "
             f"The labels are {shown(labels)}. Give costs, and `labels`, of all of them."
@@ -308,7 +326,7 @@ def _cost(y_true, y_pred, *, costs, labels, prior, sample_weight, normalize=Fals
 
 def _cost_of_fold(y_true, y_pred, *, costs, labels, prior, sample_weight=None):
     y_true, y_pred, weight = _checked(y_true, y_pred, sample_weight)
-    _refuse_unknown(np.unique(np.concatenate([y_true, y_pred])), labels)
+    _refuse_unknown(y_true, y_pred, labels)
     return _cost(
         y_true,
         y_pred,

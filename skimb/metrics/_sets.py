@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
+from skimb._label_columns import by_label, column_labels, unknown_labels
 from skimb._messages import shown
+from skimb._unpacking import unpacked
 from skimb.relevance import check_target
 
 __all__ = ["interval_coverage", "set_coverage"]
@@ -18,9 +20,11 @@ def set_coverage(y_true, sets, *, labels=None):
     y_true : array-like of shape (n,)
         Labels.
     sets : array-like of bool of shape (n, n_classes)
-        Which labels are in the set of each sample, as of ``ConformalClassifier.predict_set``.
+        Which labels are in the set of each sample, as of ``ConformalClassifier.predict_set``. A
+        frame is read by the labels of its columns.
     labels : array-like of shape (n_classes,), default=None
-        The labels of the columns: ``classes_`` of the classifier. None: those in `y_true`, sorted.
+        The labels of the columns: ``classes_`` of the classifier. None: those in `y_true`, sorted,
+        or those of the columns of a frame.
 
     Returns
     -------
@@ -43,9 +47,9 @@ def set_coverage(y_true, sets, *, labels=None):
     a        2       1.0       1.5
     b        2       0.5       1.5
     """
-    y_true = column_or_1d(y_true)
-    sets = np.asarray(sets)
-    labels = np.unique(y_true) if labels is None else column_or_1d(labels)
+    y_true = column_or_1d(unpacked(y_true, "y_true"))
+    labels = column_or_1d(column_labels(sets, y_true, name="sets") if labels is None else labels)
+    sets = np.asarray(by_label(sets, labels, name="sets"))
     if sets.dtype != bool or sets.ndim != 2:
         raise ValueError(
             "`sets` must hold booleans, a row for each sample and a column for each class, as of "
@@ -57,8 +61,8 @@ def set_coverage(y_true, sets, *, labels=None):
             f"`sets` has {sets.shape[1]} columns, but there are {len(labels)} labels: "
             f"{shown(labels)}. Give the `classes_` of the classifier as `labels`."
         )
-    unknown = np.setdiff1d(y_true, labels)
-    if len(unknown):
+    unknown = unknown_labels(y_true, labels)
+    if unknown:
         raise ValueError(f"`y_true` holds {shown(unknown)}, which `labels` lacks: {shown(labels)}.")
     rows = [
         (members.sum(), _mean(sets[members, k]), _mean(sets[members].sum(axis=1)))
@@ -89,7 +93,8 @@ def interval_coverage(y_true, intervals, *, edges=()):
     Raises
     ------
     ValueError
-        If lengths do not fit, values are not finite, or edges do not increase.
+        If lengths do not fit, values are not finite, a lower end is above the upper one, or edges
+        do not increase.
 
     Examples
     --------
@@ -107,6 +112,14 @@ def interval_coverage(y_true, intervals, *, edges=()):
         raise ValueError(
             "`intervals` must have two columns, the lower and the upper end. Got shape "
             f"{intervals.shape}."
+        )
+    reverse = np.flatnonzero(intervals[:, 0] > intervals[:, 1])
+    if len(reverse):
+        raise ValueError(
+            "`intervals` must have the lower end in the first column. The lower end is above the "
+            f"upper one in {len(reverse)} of {len(intervals)} rows; row {reverse[0]} is "
+            f"{shown(intervals[reverse[0]])}. Give np.sort(intervals, axis=1) if the ends are "
+            "right."
         )
     edges = np.asarray(edges, dtype=np.float64)
     if edges.ndim != 1 or not np.all(np.isfinite(edges)) or not np.all(np.diff(edges) > 0):

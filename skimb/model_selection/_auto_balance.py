@@ -1,6 +1,5 @@
 """AutoBalanceClassifier: a loss whose numbers for each class are searched on held-out samples."""
 
-from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -12,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import part_of_fit
 from skimb._decision_rule import DecisionRule
-from skimb._groups import are_shared, checked_groups
+from skimb._groups import checked_groups
 from skimb._images import checked_once, fit_images
 from skimb._messages import shown
 from skimb._params import HasMethods, Interval, StrOptions, fit_context, safe_indexing
@@ -28,7 +27,7 @@ from skimb.model_selection._class_numbers import ATTRIBUTES, class_numbers
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._end_to_end_choice import Trainings, choose_end_to_end
 from skimb.model_selection._head_search import Fold
-from skimb.model_selection._held_out_predictions import Samples, _splits
+from skimb.model_selection._held_out_splits import Samples, class_splits, lineage_of
 from skimb.model_selection._offsets import _for_part
 from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
@@ -91,7 +90,8 @@ class AutoBalanceClassifier(ClassifierWrapper):
         the network as it is, then a new last layer. ``"end_to_end"``: the whole network by the new
         loss. ``"auto"``: as it was searched.
     tau_grid : array-like of float, default=None
-        Strengths of the logit adjustment to compare with; None: 0, 0.25, ..., 3.
+        Strengths of the logit adjustment to compare with, from 0 on: a negative one would favour
+        the majority classes. None: 0, 0.25, ..., 3.
     random_state : int, RandomState instance or None, default=None
         Drives the folds, and the networks where `estimator` has no `random_state`.
     verbose : int, default=0
@@ -294,7 +294,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
         check_classification_targets(y)
         numbers = checked_groups(images, groups)
         X = checked_once(X, images)
-        samples = Samples(X, y, numbers, images)
+        samples = Samples(X, y, numbers, lineage_of(images))
         metadata = self._metadata(samples, sample_weight, groups)
         X, y, *values = indexable(samples.X, y, *metadata.values())
         metadata = dict(zip(metadata, values, strict=True))
@@ -303,7 +303,8 @@ class AutoBalanceClassifier(ClassifierWrapper):
             kept = np.flatnonzero(weight)
             if len(np.unique(y[kept])) == len(np.unique(y)):
                 metadata = {name: safe_indexing(value, kept) for name, value in metadata.items()}
-                samples = Samples(safe_indexing(X, kept), y[kept], numbers[kept], None)
+                lineage = None if samples.lineage is None else samples.lineage[kept]
+                samples = Samples(safe_indexing(X, kept), y[kept], numbers[kept], lineage)
         self._labels = np.unique(samples.y)
         return samples, metadata
 
@@ -324,9 +325,9 @@ class AutoBalanceClassifier(ClassifierWrapper):
         if self.tau_grid is None:
             return TAU_GRID
         grid = np.asarray(self.tau_grid, dtype=np.float64)
-        if grid.ndim != 1 or not len(grid) or not np.isfinite(grid).all():
+        if grid.ndim != 1 or not len(grid) or not np.isfinite(grid).all() or grid.min() < 0:
             raise ValueError(
-                f"`tau_grid` must be a list of finite numbers, with at least one. Got "
+                f"`tau_grid` must be a list of finite numbers from 0 on, with at least one. Got "
                 f"{self.tau_grid!r:.100}."
             )
         return grid
@@ -341,18 +342,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
                 "of strength 1 is taken. Give more samples."
             )
             return []
-        if not are_shared(samples.groups):
-            # A splitter that takes no groups would warn of them.
-            samples = replace(samples, groups=None)
-        splits = _splits(samples, cv, rng)
-        for train, _ in splits:
-            missing = np.setdiff1d(self._labels, samples.y[train])
-            if len(missing):
-                raise ValueError(
-                    f"A training part of `cv` lacks the classes {shown(missing)}. Give a splitter "
-                    "that keeps every class in each training part, such as a number of folds."
-                )
-        return splits
+        return class_splits(samples, cv, rng)
 
     def _warn_of_few(self, y, splits):
         held = np.concatenate([y[rows] for _, rows in splits]) if splits else y[:0]

@@ -43,8 +43,9 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
         How samples are held out. None: five folds. A number of folds, a splitter or pairs of
         positions: the calibration uses the probabilities of all held-out samples together, and the
         final classifier is trained on all samples. A float: this fraction of each class is held
-        out, and the classifier is trained on the others, once. It is not read with a
-        `FrozenEstimator`.
+        out (of each class's groups, where samples have them), and the classifier is trained on the
+        others, once. It is not read with a `FrozenEstimator`. The predictions of a sample that a
+        splitter holds out repeatedly share the weight of one.
     random_state : int, RandomState instance or None, default=None
         Drives the folds, and the classifier where it has no `random_state`.
 
@@ -64,7 +65,7 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
         is, and if a class has no held-out samples.
     least_log_probability_ : float
         Smaller log-probabilities, such as that of zero, are raised to it first: half of the
-        smallest positive probability of a held-out sample.
+        smallest positive probability of a held-out sample, and at most half of ``1 / n_classes``.
     n_held_out_ : ndarray of int of shape (n_classes,)
         How many held-out samples of each class there were. Samples of weight zero do not count.
     estimator_ : classifier
@@ -90,6 +91,10 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
     Trees and neighbours give probabilities of zero, by which they mean less than their smallest
     positive ones. The logarithm of zero would outweigh all other samples, so zeros become half of
     the smallest positive probability.
+
+    If samples were resampled before `fit`, copies of held-out samples may be trained on: equal
+    images, and what skimb's samplers make lazily, are recognised, but equal rows of a table are
+    not. Give the sampler to the network, or put it with the classifier into a Pipeline.
 
     References
     ----------
@@ -189,9 +194,10 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
         held = fit_and_hold_out(
             self, samples, cv=cv, rng=rng, metadata=metadata, task=task, check=check
         )
-        weight = None if sample_weight is None else sample_weight[held.rows]
-        counted = held.target if weight is None else held.target[weight > 0]
-        self.n_held_out_ = np.bincount(counted, minlength=len(self.classes_))
+        once = held.weights()
+        weight = once if sample_weight is None else sample_weight[held.rows] * once
+        n_held = np.bincount(held.target, once * (weight > 0), minlength=len(self.classes_))
+        self.n_held_out_ = np.rint(n_held).astype(np.intp)
         self.least_log_probability_ = least_log_probability(held.log_proba)
         correction = fit_correction(
             np.maximum(held.log_proba, self.least_log_probability_),

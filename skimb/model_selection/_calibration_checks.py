@@ -79,7 +79,7 @@ def warn_of_copies(samples, target, rows, classes):
 def _table(samples):
     """Return X where it is a table of numbers; equal images are in one group anyway."""
     X = samples.X
-    if samples.images is not None or getattr(X, "ndim", None) != 2:
+    if getattr(X, "ndim", None) != 2:
         return None
     if isinstance(X, pd.DataFrame):
         return X.to_numpy() if all(t.kind in "biuf" for t in map(_dtype, X.dtypes)) else None

@@ -8,14 +8,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._class_probabilities import class_positions
-from skimb._groups import are_shared
-from skimb._image_source import as_source
+from skimb._groups import are_shared, one_of_each
 from skimb._messages import encoding_hint, shown
 from skimb._warnings import warn
 from skimb.class_weight import minority_class
 from skimb.model_selection._calibration_checks import warn_of_copies
 from skimb.model_selection._held_out_predictions import fit_and_hold_out
-from skimb.model_selection._held_out_splits import OneSplit
 from skimb.model_selection._wrapped_fits import cv_of
 
 __all__ = [
@@ -23,13 +21,10 @@ __all__ = [
     "ClassOfInterest",
     "calibrate",
     "class_of_interest",
-    "one_of_each",
 ]
 
 #: The fraction of each class that is held out where `cv` is None.
 HELD_OUT_FRACTION = 0.3
-#: The most splits of groups that are tried until every class is in the training part.
-N_TRIES = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,79 +84,6 @@ def class_of_interest(owner, samples):
     return ClassOfInterest(position, labels[position], target == position)
 
 
-def one_of_each(rows, groups, rng):
-    """Draw one sample of each group.
-
-    Parameters
-    ----------
-    rows : ndarray of int of shape (m,)
-        Positions of samples.
-    groups : ndarray of shape (n,), int, or None
-        The group of each sample. None: all samples stand alone.
-    rng : RandomState
-
-    Returns
-    -------
-    ndarray of int
-        Some of `rows`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skimb.model_selection._calibration_samples import one_of_each
-    >>> groups = np.array([0, 0, 0, 1, 1, 2])
-    >>> drawn = one_of_each(np.arange(5), groups, np.random.RandomState(0))
-    >>> groups[drawn].tolist()
-    [0, 1]
-    """
-    if groups is None:
-        return rows
-    shuffled = rng.permutation(rows)
-    return shuffled[np.unique(groups[shuffled], return_index=True)[1]]
-
-
-def split_of_groups(samples, is_own, fraction, rng):
-    """Hold out a random part of the groups, whatever their numbers of samples.
-
-    A split by numbers of samples would prefer groups that are small enough to fit, and the
-    calibration groups would not be like new ones.
-
-    Parameters
-    ----------
-    samples : Samples
-        With groups.
-    is_own : ndarray of bool of shape (n,)
-        Which samples are of the class that matters.
-    fraction : float
-        The fraction to hold out: of the groups with samples of this class, and of the others.
-    rng : RandomState
-
-    Returns
-    -------
-    OneSplit
-        Every class is in the training part.
-
-    Raises
-    ------
-    ValueError
-        If no such split was found.
-    """
-    groups, y = samples.groups, samples.y
-    with_own = np.unique(groups[is_own])
-    parts = with_own, np.setdiff1d(groups, with_own)
-    sizes = [min(max(1, round(fraction * len(part))), max(len(part) - 1, 0)) for part in parts]
-    for _ in range(N_TRIES):
-        chosen = [rng.permutation(part)[:n] for part, n in zip(parts, sizes, strict=True)]
-        is_held = np.isin(groups, np.concatenate(chosen))
-        if np.isin(y, y[~is_held]).all():
-            return OneSplit(np.flatnonzero(~is_held), np.flatnonzero(is_held))
-    raise ValueError(
-        f"The groups of these {len(y)} samples cannot be divided so that a fraction of "
-        f"{fraction:g} of them is held out and every class is among the others. Give more groups, "
-        "hold out less, or give a fitted classifier in a FrozenEstimator."
-    )
-
-
 def calibrate(owner, samples, interest, *, rng, metadata, task, check):
     """Fit the classifier of a wrapper; return scores of samples that it was not trained on.
 
@@ -196,31 +118,35 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check):
         If they come from folds, or many of the class are equal to other samples.
     """
     drawn = []
-    cv = split = cv_of(owner, HELD_OUT_FRACTION)
-    if (
-        isinstance(cv, float)
-        and are_shared(samples.groups)
-        # Where samples were made from others, a split must not separate them.
-        and (samples.images is None or as_source(samples.images).lineage is None)
-        and not isinstance(owner.estimator, FrozenEstimator)
-    ):
-        split = split_of_groups(samples, interest.is_own, cv, rng)
+    cv = cv_of(owner, HELD_OUT_FRACTION)
+    groups = samples.groups
+    # Of the groups with samples of the class, and of the others, the same fraction is held out.
+    own_groups = interest.is_own if groups is None else np.isin(groups, groups[interest.is_own])
 
     def draw(rows):
         # A splitter may hold samples out repeatedly.
         rows = np.unique(rows)
         is_own = interest.is_own[rows]
-        drawn.extend(one_of_each(rows[part], samples.groups, rng) for part in (is_own, ~is_own))
+        for part in (rows[is_own], rows[~is_own]):
+            chosen = slice(None) if groups is None else one_of_each(groups[part], None, rng)
+            drawn.append(part[chosen])
         source = ""
         if isinstance(cv, float) and not isinstance(owner.estimator, FrozenEstimator):
             what, n_own = "samples", int(interest.is_own.sum())
-            if isinstance(split, OneSplit):
-                what, n_own = "groups", len(np.unique(samples.groups[interest.is_own]))
+            if groups is not None and are_shared(groups):
+                what, n_own = "groups", len(np.unique(groups[interest.is_own]))
             source = f" (a fraction of {cv:g} is held out of {n_own} {what}, as `cv` says)"
         check(*map(len, drawn), source)
 
     held = fit_and_hold_out(
-        owner, samples, cv=split, rng=rng, metadata=metadata, task=task, check=draw
+        owner,
+        samples,
+        cv=cv,
+        rng=rng,
+        metadata=metadata,
+        task=task,
+        check=draw,
+        strata=own_groups.astype(np.intp),
     )
     if not held.is_exact:
         warn(

@@ -8,16 +8,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._class_probabilities import log_probabilities
+from skimb._groups import one_of_each
 from skimb._messages import shown
 from skimb._params import PROBABILISTIC, Interval, fit_context
 from skimb._warnings import warn
 from skimb.model_selection._calibration_checks import ZERO, warn_of_copies, warn_of_zeros
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
-from skimb.model_selection._conformal_ranks import (
-    conformal_quantile,
-    least_samples,
-    one_of_each,
-)
+from skimb.model_selection._conformal_ranks import conformal_quantile, least_samples
 from skimb.model_selection._held_out_predictions import fit_and_hold_out, n_fits, read_samples
 from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
 
@@ -56,10 +53,11 @@ class ConformalClassifier(ClassifierWrapper):
         the sets get smaller, and nothing is promised for this class on its own.
     cv : float, int, splitter, iterable or None, default=None
         The samples on which the thresholds are found. A fraction is held out from the training, by
-        class, and the classifier is not fitted again. None: all samples, if `estimator` is a
-        `FrozenEstimator`; otherwise 0.25. A number of folds, a splitter or pairs of positions: the
-        probabilities are those of other classifiers, trained on the other folds, and the final one
-        is trained on all samples. Coverage is then approximate (``is_exact_`` is False).
+        class (of the groups, where samples have them), and the classifier is not fitted again.
+        None: all samples, if `estimator` is a `FrozenEstimator`; otherwise 0.25. A number of folds,
+        a splitter or pairs of positions: the probabilities are those of other classifiers, trained
+        on the other folds, and the final one is trained on all samples. Coverage is then
+        approximate (``is_exact_`` is False).
     random_state : int, RandomState instance or None, default=None
         Drives the split, the choice of one sample of a group, and the classifier where it has no
         `random_state`.
@@ -96,6 +94,10 @@ class ConformalClassifier(ClassifierWrapper):
     With groups, a group counts once in each class, by a sample chosen at random: the promise is
     about a sample of a new group. Where the classifier reads images, equal images are in one
     group; equal rows of a table are not recognised, and each of them counts.
+
+    If samples were resampled before `fit`, copies of held-out samples may be trained on: equal
+    images, and what skimb's samplers make lazily, are recognised, but equal rows of a table are
+    not. Give the sampler to the network, or put it with the classifier into a Pipeline.
 
     With interpolation, at most :math:`2(1 - \gamma)` of all samples are not covered, if classes are
     as common as they were among the held-out samples: those missed by their own threshold, and
@@ -204,7 +206,7 @@ class ConformalClassifier(ClassifierWrapper):
         self.thresholds_ = np.array(
             [_least(own[chosen][target[chosen] == k], level) for k in range(n_classes)]
         )
-        of_all = one_of_each(numbers, np.zeros_like(target), rng)
+        of_all = one_of_each(numbers, None, rng)
         self.marginal_threshold_ = _least(own[of_all], level)
         is_few = self.n_calibration_ < least_samples(level)
         if self.interpolation is not None:

@@ -5,9 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from skimb._groups import are_shared
-
-__all__ = ["conformal_quantile", "least_samples", "one_of_each"]
+__all__ = ["conformal_quantile", "least_samples"]
 
 
 def least_samples(confidence_level):
@@ -66,36 +64,3 @@ def conformal_quantile(scores, confidence_level):
 
 def _decimal(number):
     return Fraction(repr(float(number)))
-
-
-def one_of_each(groups, kinds, rng):
-    """Return one sample, at random, of each group and kind.
-
-    Samples of one group resemble each other, so that several of them tell little more than one.
-
-    Parameters
-    ----------
-    groups : ndarray of shape (n,), int
-        The group of each sample.
-    kinds : ndarray of shape (n,), int
-        The kind of each sample: its class or range.
-    rng : RandomState
-        The source of the choice, where there is one.
-
-    Returns
-    -------
-    ndarray of int
-        Positions of samples, sorted.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skimb.model_selection._conformal_ranks import one_of_each
-    >>> one_of_each(np.array([7, 7, 7, 8]), np.array([0, 0, 1, 0]), np.random.RandomState(0))
-    array([1, 2, 3])
-    """
-    if not are_shared(groups):
-        return np.arange(len(groups))
-    order = rng.permutation(len(groups))
-    first = np.unique(np.stack([groups, kinds], axis=1)[order], axis=0, return_index=True)[1]
-    return np.sort(order[first])

@@ -4,20 +4,16 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import begin_fit
-from skimb._groups import are_shared
+from skimb._groups import are_shared, one_of_each
 from skimb._params import HasMethods, Interval, StrOptions, fit_context
-from skimb.model_selection._conformal_ranks import (
-    conformal_quantile,
-    least_samples,
-    one_of_each,
-)
+from skimb.model_selection._conformal_ranks import conformal_quantile, least_samples
 from skimb.model_selection._held_out_predictions import n_fits, read_inputs
 from skimb.model_selection._held_out_values import fit_and_hold_out_values, predicted_values
 from skimb.model_selection._target_ranges import find_ranges, range_of, range_texts
@@ -185,9 +181,15 @@ class ConformalRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If y is no vector of finite numbers, the samples cannot be divided, or a range has fewer
-            held-out samples than the confidence level takes.
+            If `estimator` is a classifier, y is no vector of finite numbers, the samples cannot be
+            divided, or a range has fewer held-out samples than the confidence level takes.
         """
+        if is_classifier(self.estimator):
+            raise ValueError(
+                f"`estimator` must be a regressor. Got {type(self.estimator).__name__}, a "
+                "classifier, whose labels have no intervals. Use ConformalClassifier for sets of "
+                "labels."
+            )
         forget_fit(self)
         rng = check_random_state(self.random_state)
         cv = cv_of(self, HELD_FRACTION)
@@ -220,7 +222,7 @@ class ConformalRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """Return edges, ranges of held-out samples, and which of them count, in all and in each."""
         level = self.confidence_level
         least = least_samples(level)
-        of_all = one_of_each(numbers, np.zeros(len(numbers), dtype=np.intp), rng)
+        of_all = one_of_each(numbers, None, rng)
         edges, is_edge = find_ranges(self.ranges, target[of_all], least)
         place = range_of(target, edges)
         chosen = one_of_each(numbers, place, rng)

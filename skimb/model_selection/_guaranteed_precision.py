@@ -8,13 +8,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._decision_rule import DecisionRule
+from skimb._groups import one_of_each
 from skimb._messages import shown
 from skimb._params import PROBABILISTIC, Interval, fit_context, plain_params
 from skimb.model_selection._calibration_samples import (
     HELD_OUT_FRACTION,
     calibrate,
     class_of_interest,
-    one_of_each,
 )
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._guarantees import (
@@ -212,7 +212,9 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
         asked = plain_params(self)
         prior, errors = asked.prior, 1 - asked.confidence_level
         if prior is None:
-            drawn = interest.is_own[one_of_each(np.arange(len(samples.y)), samples.groups, rng)]
+            drawn = interest.is_own
+            if samples.groups is not None:
+                drawn = drawn[one_of_each(samples.groups, None, rng)]
             found = lower_bound(drawn.sum(), len(drawn), 1 - PRIOR_SHARE * errors)
             # Without any sample of the class, there is nothing to promise anyway.
             prior = max(float(found), np.finfo(float).tiny)

@@ -5,7 +5,6 @@ tuned on such samples, because a network, or a forest, is almost certain of the 
 trained on.
 """
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -13,59 +12,40 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, column_or_1d, indexable
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._class_probabilities import class_positions, log_probabilities
-from skimb._groups import are_shared, checked_groups, group_numbers
+from skimb._groups import checked_groups, group_numbers
 from skimb._images import checked_once, fit_images
 from skimb._messages import shown
-from skimb._params import safe_indexing
 from skimb._reading import view_of
 from skimb._sub_estimators import seeded_clone, takes_images
 from skimb._unpacking import unpacked, vector_of
-from skimb.model_selection._held_out_splits import OneSplit, given_splits, one_split
+from skimb.model_selection._held_out_splits import (
+    Samples,
+    class_splits,
+    groups_of_lineage,
+    lineage_of,
+)
 from skimb.model_selection._nested_decisions import warn_of_dropped_decisions
-from skimb.model_selection._wrapped_fits import fit_as_task, wrapped_by
+from skimb.model_selection._wrapped_fits import (
+    fit_as_task,
+    fit_on_parts,
+    take_fitted,
+    wrapped_by,
+)
 
 __all__ = [
     "HeldOut",
-    "Samples",
     "fit_and_hold_out",
     "fit_on_all",
-    "folds_of",
     "n_fits",
     "read_inputs",
     "read_samples",
 ]
-
-#: The most shuffles of groups that are tried until every training part holds every class.
-N_TRIES = 20
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """The samples that a wrapper of a classifier is fitted on.
-
-    Parameters
-    ----------
-    X : array-like of n samples
-        They can be indexed.
-    y : ndarray of shape (n,)
-        Labels.
-    groups : ndarray of shape (n,), int, or None
-        The group of each sample; equal images are in one group. None: all samples stand alone.
-    images : ImageSource or None
-        X as images, where the classifier itself reads images.
-    """
-
-    X: Any
-    y: np.ndarray
-    groups: np.ndarray | None
-    images: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +73,19 @@ class HeldOut:
     rows: np.ndarray
     folds: np.ndarray
     is_exact: bool
+
+    def weights(self):
+        """Return weights of which those of each sample add up to one.
+
+        A splitter may hold a sample out repeatedly. Its predictions then share its weight; they are
+        not averaged, because the mean of several classifiers is less certain than the final one.
+
+        Returns
+        -------
+        ndarray of shape (m,)
+        """
+        _, place, counts = np.unique(self.rows, return_inverse=True, return_counts=True)
+        return 1 / counts[place]
 
 
 def _read_by(estimator):
@@ -147,9 +140,13 @@ def read_inputs(owner, X, y, groups=None):
                 image_column=getattr(reader, "image_column", None),
             )
             X = checked_once(X, images)
+        lineage = lineage_of(X if images is None else images)
         numbers = checked_groups(X if images is None else images, groups)
     else:
+        lineage = lineage_of(X)
         numbers = None if groups is None else group_numbers(groups, X)
+        if lineage is not None:
+            numbers = groups_of_lineage(lineage, numbers)
     if y is None:
         raise ValueError(
             f"{type(owner).__name__} requires y to be passed, but the target y is None."
@@ -158,7 +155,7 @@ def read_inputs(owner, X, y, groups=None):
     # It refuses values that are not finite.
     y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
     X, y = indexable(X, y)
-    return Samples(X, y, numbers, images)
+    return Samples(X, y, numbers, lineage)
 
 
 def read_samples(owner, X, y, groups=None):
@@ -206,77 +203,6 @@ def _without_frozen(estimator):
     return estimator.estimator if isinstance(estimator, FrozenEstimator) else estimator
 
 
-def folds_of(y, groups, n_folds, seed):
-    """Return folds in which every class is in each training part.
-
-    Classes that cannot be divided, because they have a single sample or group, stay in all training
-    parts, together with their groups. So no fold lacks a class, and none of these is held out.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n,)
-        Labels.
-    groups : ndarray of shape (n,), int, or None
-        The group of each sample.
-    n_folds : int
-    seed : int
-
-    Returns
-    -------
-    list of (ndarray, ndarray)
-        Positions of the samples to train on, and of those that are held out.
-
-    Raises
-    ------
-    ValueError
-        If no class can be divided, or the groups cannot be divided so.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skimb.model_selection._held_out_predictions import folds_of
-    >>> y = np.array([0] * 6 + [1] * 2 + [2])
-    >>> folds = folds_of(y, None, 3, seed=0)
-    >>> [len(np.unique(y[train])) for train, _ in folds]
-    [3, 3, 3]
-    >>> sorted(np.concatenate([y[held] for _, held in folds]).tolist())
-    [0, 0, 0, 0, 0, 0, 1, 1]
-    """
-    numbers = np.arange(len(y)) if groups is None else groups
-    labels, target = np.unique(y, return_inverse=True)
-    n_groups = np.array([len(np.unique(numbers[target == k])) for k in range(len(labels))])
-    always = np.isin(numbers, numbers[n_groups[target] < 2])
-    rows = np.flatnonzero(~always)
-    most = min(n_folds, np.bincount(target[rows], minlength=1).max(initial=0))
-    if most < 2:
-        raise ValueError(
-            f"No class of y can be divided into folds: n_samples={len(y)}, and the classes "
-            f"{shown(labels)} have {n_groups.tolist()} samples or groups. Give more samples, or a "
-            "fitted classifier in a FrozenEstimator together with samples that it was not trained "
-            "on."
-        )
-    for attempt in range(N_TRIES if are_shared(groups) else 1):
-        if are_shared(groups):
-            folds = StratifiedGroupKFold(most, shuffle=True, random_state=seed + attempt)
-        else:
-            folds = StratifiedKFold(most, shuffle=True, random_state=seed)
-        with warnings.catch_warnings():
-            # Of classes with fewer samples than folds, which are held out in some of them.
-            warnings.simplefilter("ignore", UserWarning)
-            splits = list(folds.split(np.empty(len(rows)), y[rows], numbers[rows]))
-        whole = [
-            (np.setdiff1d(np.arange(len(y)), rows[held]), rows[held])
-            for _, held in splits
-            if len(held)
-        ]
-        if all(len(np.unique(target[train])) == len(labels) for train, _ in whole):
-            return whole
-    raise ValueError(
-        f"The groups of these {len(y)} samples cannot be divided into {most} folds so that each "
-        "training part holds every class. Give more groups, or use fewer folds."
-    )
-
-
 def fit_on_all(owner, samples, *, rng, metadata=None, task=None):
     """Fit the classifier of a wrapper on all samples; one in a `FrozenEstimator` stays as it is.
 
@@ -311,17 +237,14 @@ def fit_on_all(owner, samples, *, rng, metadata=None, task=None):
     else:
         fitted = clone(fitted) if rng is None else seeded_clone(fitted, rng)
         fit_as_task(fitted, samples.X, samples.y, metadata, owner, task, "fit on all samples")
-    return take_fitted(owner, fitted, samples.y)
+    return _take_classifier(owner, fitted, samples.y)
 
 
-def take_fitted(owner, fitted, y):
+def _take_classifier(owner, fitted, y):
     """Make a fitted classifier that of a wrapper; return the positions of labels."""
     target = class_positions(y, fitted.classes_)
-    owner.estimator_ = fitted
     owner.classes_ = fitted.classes_
-    for name in ("n_features_in_", "feature_names_in_"):
-        if hasattr(fitted, name) and not hasattr(owner, name):
-            setattr(owner, name, getattr(fitted, name))
+    take_fitted(owner, fitted)
     return target
 
 
@@ -336,6 +259,7 @@ def fit_and_hold_out(
     shortened=None,
     fitted=None,
     check=None,
+    strata=None,
 ):
     """Fit the classifier of a wrapper, and return probabilities of samples that were held out.
 
@@ -346,11 +270,11 @@ def fit_and_hold_out(
     owner : estimator
         The wrapper, with the classifier as ``estimator``.
     samples : Samples
-    cv : float, OneSplit, int, splitter or iterable
-        A fraction, or a split of the wrapper's own: these samples are held out, and the classifier
-        is fitted on the others, once. A number of folds, a splitter of scikit-learn or pairs of
-        positions: a classifier is fitted for each fold, and the final one on all samples. With a
-        `FrozenEstimator` all samples are held out, and `cv` is not read.
+    cv : float, int, splitter or iterable
+        A fraction of each class, or of the groups of each class: these samples are held out, and
+        the classifier is fitted on the others, once. A number of folds, a splitter of scikit-learn
+        or pairs of positions: a classifier is fitted for each fold, and the final one on all
+        samples. With a `FrozenEstimator` all samples are held out, and `cv` is not read.
     rng : RandomState
         The source of the folds, and of seeds for random states that have none.
     metadata : dict, default=None
@@ -364,6 +288,9 @@ def fit_and_hold_out(
     check : callable, default=None
         ``check(rows)`` gets the positions of all samples that are held out, before anything is
         fitted, and may refuse them.
+    strata : ndarray of int of shape (n,), default=None
+        The strata of which a fraction of the groups is held out, where samples have groups. None:
+        the classes.
 
     Returns
     -------
@@ -383,31 +310,28 @@ def fit_and_hold_out(
         target = fit_on_all(owner, samples, rng=rng)
         log_proba = log_probabilities(owner.estimator_, X)
         return HeldOut(log_proba, target, everything, np.zeros(n_samples, dtype=np.intp), True)
-    estimator = _without_frozen(wrapped)
-    splits = _splits(samples, cv, rng)
-    if check is not None:
-        check(np.concatenate([held for _, held in splits]))
-    is_single = isinstance(cv, float | OneSplit)
-    estimator = seeded_clone(estimator, rng)
-    classes = np.unique(y)
-    found: Any = []
-    for train, held in splits:
-        part = clone(estimator)
-        if shortened is not None:
-            part = shortened(part, n_samples, len(train))
-        rows = safe_indexing(X, train)
-        own = {name: safe_indexing(value, train) for name, value in (metadata or {}).items()}
-        fit_as_task(part, rows, y[train], own, owner, task, "fit on a part")
-        found.append(log_probabilities(part, safe_indexing(X, held), classes))
-    if is_single:
-        fitted = part
-    elif fitted is None:
-        fitted = estimator
-        fit_as_task(fitted, X, y, metadata, owner, task, "fit on all samples")
-    target = take_fitted(owner, fitted, y)
+    splits = class_splits(samples, cv, rng, strata=strata)
     rows = np.concatenate([held for _, held in splits])
+    if check is not None:
+        check(rows)
+    is_single = isinstance(cv, float)
+    classes = np.unique(y)
+    fitted, log_proba = fit_on_parts(
+        owner,
+        _without_frozen(wrapped),
+        samples,
+        splits,
+        lambda part, held: log_probabilities(part, held, classes),
+        is_single=is_single,
+        rng=rng,
+        metadata=metadata,
+        task=task,
+        shortened=shortened,
+        fitted=fitted,
+    )
+    target = _take_classifier(owner, fitted, y)
     folds = np.repeat(np.arange(len(splits)), [len(held) for _, held in splits])
-    return HeldOut(np.concatenate(found), target[rows], rows, folds, is_single)
+    return HeldOut(log_proba, target[rows], rows, folds, is_single)
 
 
 def n_fits(owner, cv: Any):
@@ -418,16 +342,3 @@ def n_fits(owner, cv: Any):
         return int(cv) + 1
     n_splits = getattr(cv, "get_n_splits", None)
     return 1 + (n_splits() if n_splits is not None else len(cv))
-
-
-def _splits(samples, cv: Any, rng) -> Any:
-    """Return pairs of positions: to train on, and to hold out."""
-    seed = int(rng.randint(np.iinfo(np.int32).max))
-    if isinstance(cv, OneSplit):
-        return [(cv.train, cv.held)]
-    if isinstance(cv, Integral):
-        return folds_of(samples.y, samples.groups, cv, seed)
-    if isinstance(cv, float):
-        classes, target = np.unique(samples.y, return_inverse=True)
-        return [one_split(samples, target, cv, seed, classes=classes)]
-    return given_splits(samples, cv)

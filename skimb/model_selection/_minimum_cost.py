@@ -83,8 +83,9 @@ class MinimumCostClassifier(ClassifierWrapper):
     overstates minority classes, and costs come on top: a warning says so.
 
     Probabilities and decisions do not agree, by design: ``predict`` is not the most probable class.
-    ``decision_function`` is the negative expected cost. Among classes of equal expected cost, the
-    first in the order of ``classes_`` is chosen.
+    ``decision_function`` is minus the expected cost, where the costs of each true class count from
+    its cheapest decision; `predict_cost` is the expected cost itself. Among classes of equal
+    expected cost, the first in the order of ``classes_`` is chosen.
 
     Inside VotingClassifier, StackingClassifier, BaggingClassifier and ``cross_val_predict`` with
     probabilities, scikit-learn replaces the labels by 0, 1, and so on: costs and priors by label
@@ -192,8 +193,10 @@ class MinimumCostClassifier(ClassifierWrapper):
                 warn(
                     f"The probabilities hold for other class fractions than those of the training "
                     f"samples, because of {found.cause}. The costs come on top, so that the same "
-                    "imbalance may be corrected twice. Give `target_prior`: 'train', or the class "
-                    "fractions where the classifier is used. Or train without that."
+                    "imbalance may be corrected twice. Put BiasCorrectedCalibrator around the "
+                    "classifier, which also corrects probabilities that are too certain; or give "
+                    "`target_prior`: 'train', or the class fractions where the classifier is used; "
+                    "or train without that."
                 )
             return
         self.estimator_ = at_train_prior(self.estimator_)
@@ -242,7 +245,7 @@ class MinimumCostClassifier(ClassifierWrapper):
             The entry ``[r, j]`` is the expected cost of deciding for ``classes_[j]`` for sample r.
         """
         check_is_fitted(self)
-        return -self.decision_rule().scores(log_probabilities(self.estimator_, X))
+        return self.predict_proba(X) @ self.cost_matrix_
 
 
 def _warn_of_constant(costs, classes):

@@ -26,12 +26,8 @@ from skimb._params import (
 from skimb._routing import metadata_of_estimator, requesting, routes
 from skimb._sub_estimators import takes_images
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
-from skimb.model_selection._held_out_predictions import (
-    fit_and_hold_out,
-    folds_of,
-    n_fits,
-    read_samples,
-)
+from skimb.model_selection._held_out_predictions import fit_and_hold_out, n_fits, read_samples
+from skimb.model_selection._held_out_splits import folds_of
 from skimb.model_selection._offset_search import can_change, shrink_offsets, tune_offsets
 from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of, wrapped_by
 from skimb.neural_network import CNNClassifier, training_length
@@ -59,6 +55,10 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
     embeddings of one network would cost less, but that network has memorised all samples, and
     where it separates all of them, the offsets cannot be chosen.
 
+    If samples were resampled before `fit`, copies of held-out samples may be trained on: equal
+    images, and what skimb's samplers make lazily, are recognised, but equal rows of a table are
+    not. Give the sampler to the network, or put it with the classifier into a Pipeline.
+
     Parameters
     ----------
     estimator : classifier, FrozenEstimator or None, default=None
@@ -75,7 +75,9 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
         folds for a classifier of images, five folds for others. A number of folds, a splitter of
         scikit-learn, or pairs of positions: each fold is classified by a classifier that was
         trained on the others, and the final one is trained on all samples. A fraction: these
-        samples are held out, and the classifier is trained on the others, once.
+        samples are held out (a fraction of the groups, where samples have them), and the classifier
+        is trained on the others, once. A sample that a splitter holds out repeatedly counts as
+        often in the measure.
     smoothing : "auto" or float, default="auto"
         Standard deviation of noise that is added to the held-out log-probabilities. ``"auto"``: 1
         for classifiers of images that are trained on folds. Such a network differs from the final
@@ -267,7 +269,9 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
         # In the order of the samples, whatever the folds.
         order = np.argsort(held.rows, kind="stable")
         log_proba, target, folds = held.log_proba[order], held.target[order], held.folds[order]
-        self.n_held_out_ = np.bincount(target, minlength=len(self.classes_))
+        # A splitter may hold a sample out repeatedly.
+        once = np.unique(held.rows[order], return_index=True)[1]
+        self.n_held_out_ = np.bincount(target[once], minlength=len(self.classes_))
         if (self.n_held_out_ > 0).sum() < 2:
             raise ValueError(
                 "Offsets are chosen on held-out samples of two classes or more, but these are all "
@@ -291,12 +295,12 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
 
         every = np.ones(len(target), dtype=bool)
         offsets = tuned(n_copies, every)
-        self.offsets_ = shrink_offsets(offsets, log_proba, target)
+        self.offsets_ = shrink_offsets(offsets, log_proba[once], target[once])
         if held.is_exact:
             folds = _parts(samples, held.rows[order], rng)
         n_copies = int(np.clip(MOST_NOISY_OF_SPREAD // len(target), 1, n_copies))
         left = [
-            shrink_offsets(tuned(n_copies, folds != fold), log_proba, target)
+            shrink_offsets(tuned(n_copies, folds != fold), log_proba[once], target[once])
             for fold in np.unique(folds[folds >= 0])
         ]
         self.offsets_spread_ = np.full(len(self.classes_), np.nan)

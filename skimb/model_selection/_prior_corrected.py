@@ -43,6 +43,10 @@ class PriorCorrectedClassifier(ClassifierWrapper):
     [1]_. This also repairs a classifier that was trained on resampled or weighted samples (SMOTE in
     a Pipeline, for instance), whose probabilities speak for a prior that nobody knows exactly.
 
+    If samples were resampled before `fit`, copies of held-out samples may be trained on: equal
+    images, and what skimb's samplers make lazily, are recognised, but equal rows of a table are
+    not. Give the sampler to the network, or put it with the classifier into a Pipeline.
+
     Parameters
     ----------
     estimator : classifier or FrozenEstimator
@@ -62,9 +66,10 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         alone. None: the probabilities are trusted.
     cv : int, float, splitter, iterable or None, default=None
         The samples to calibrate on. A number of folds, or a splitter: a classifier is fitted for
-        each fold, and the final one on all samples. A fraction: these samples are held out, and the
-        classifier is fitted once, on the others. None: 5 folds. With a FrozenEstimator, all samples
-        calibrate.
+        each fold, and the final one on all samples. A fraction: these samples are held out (a
+        fraction of the groups, where samples have them), and the classifier is fitted once, on the
+        others. None: 5 folds. With a FrozenEstimator, all samples calibrate. The predictions of a
+        sample that a splitter holds out repeatedly share the weight of one.
     random_state : int, RandomState instance or None, default=None
         Drives the folds, and the classifier where it has no `random_state`.
 
@@ -246,7 +251,7 @@ class PriorCorrectedClassifier(ClassifierWrapper):
 
     def _calibrate(self, held, weight):
         """Fit the temperature and the biases on held-out samples."""
-        weight = weight[held.rows]
+        weight = weight[held.rows] * held.weights()
         mass = np.bincount(held.target, weights=weight, minlength=len(self.classes_))
         share = mass / mass.sum()
         # Classes count as in the training prior. `train_prior` may differ from y, and samples that

@@ -96,6 +96,8 @@ class PriorMonitor:
     ...     record = monitor.update(draw(100, fraction)[0])
     >>> [record["alarm"] for record in monitor.history_]
     [False, False, False, False, True, True]
+    >>> monitor
+    PriorMonitor(LogisticRegression, window=5, false_alarm_rate=0.05): 6 batches, alarm in batch 5
     """
 
     def __init__(
@@ -140,6 +142,14 @@ class PriorMonitor:
         weight = random_weights(self._rng, labelled.target, n_bootstrap)
         self._corrections = list(zip(*labelled.redrawn_corrections(weight), strict=True))
         self.reset()
+
+    def __repr__(self):
+        raised = next((one["batch"] for one in self.history_ if one["alarm"]), None)
+        state = "no alarm" if raised is None else f"alarm in batch {raised}"
+        return (
+            f"PriorMonitor({type(self.classifier).__name__}, window={self.window}, "
+            f"false_alarm_rate={self.false_alarm_rate:g}): {len(self.history_)} batches, {state}"
+        )
 
     def _bounds(self, given, error):
         """Return the bounds of the mean scores in the reference."""

@@ -14,7 +14,7 @@ from skimb._class_prior import resolve_target_prior
 from skimb._messages import shown
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 
-__all__ = ["ProbabilityPrior", "at_train_prior", "is_network", "prior_of_probabilities"]
+__all__ = ["ProbabilityPrior", "at_train_prior", "prior_of_probabilities"]
 
 #: Samplers of these types make as many samples of each class as their `sampling_strategy_` says.
 COUNTED = ("over-sampling", "under-sampling")
@@ -44,7 +44,7 @@ class ProbabilityPrior:
     cause: str | None = None
 
 
-def is_network(fitted):
+def _is_network(fitted):
     """Tell whether a fitted classifier moves its own probabilities to a `target_prior`."""
     return (
         not isinstance(fitted, ClassifierWrapper)
@@ -86,7 +86,7 @@ def at_train_prior(fitted) -> Any:
         made = copy.copy(fitted)
         setattr(made, held, moved)
         return made
-    if is_network(fitted) and fitted.target_prior is None:
+    if _is_network(fitted) and fitted.target_prior is None:
         return copy.copy(fitted).set_params(target_prior="train")
     return fitted
 
@@ -146,7 +146,7 @@ def prior_of_probabilities(fitted, target, *, weight=None) -> ProbabilityPrior:
             fitted = getattr(fitted, held)
         else:
             break
-    if is_network(fitted):
+    if _is_network(fitted):
         if is_frozen:
             counts = _class_count(fitted)
             train = counts / counts.sum()

@@ -3,19 +3,24 @@
 from numbers import Real
 from typing import Any
 
+import numpy as np
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from skimb._callback_tasks import part_of_fit
-from skimb._params import Interval, check_handed_in, check_sample_weight, plain
+from skimb._params import Interval, check_handed_in, check_sample_weight, plain, safe_indexing
 from skimb._routing import metadata_of_estimator, router_of, routes
+from skimb._sub_estimators import seeded_clone
 
 __all__ = [
     "CV_VALUES",
     "cv_of",
     "fit_as_task",
+    "fit_on_parts",
     "forget_fit",
     "metadata_of_wrapped",
     "routing_of_wrapped",
+    "take_fitted",
     "wrapped_by",
 ]
 
@@ -146,3 +151,68 @@ def fit_as_task(estimator, X, y, metadata, owner, task, name):
         return
     with part_of_fit(task, name, owner, estimator, X=X, y=y):
         estimator.fit(X, y, **given)
+
+
+def fit_on_parts(
+    owner, estimator, samples, splits, predict, *, is_single, rng, metadata=None, task=None,
+    shortened=None, fitted=None,
+):  # fmt: skip
+    """Fit an estimator on each training part, and predict the samples that are held out from it.
+
+    Parameters
+    ----------
+    owner : estimator
+        The wrapper.
+    estimator : estimator
+        The wrapped one, which is cloned.
+    samples : Samples
+    splits : list of (ndarray, ndarray)
+        Positions of the samples to train on, and of those that are held out.
+    predict : callable
+        ``predict(fitted, X)`` returns an array with one entry for each sample.
+    is_single : bool
+        Whether the estimator of the only part is the final one. If not, that is fitted on all
+        samples.
+    rng : RandomState
+        The source of seeds for random states that have none.
+    metadata : dict, default=None
+        The metadata that the estimator gets in ``fit``, by name.
+    task : CallbackContext, default=None
+        The task of the wrapper's fit.
+    shortened : callable, default=None
+        ``shortened(estimator, n_samples, n_train)`` returns the estimator for a training part.
+    fitted : estimator, default=None
+        The final estimator, where it has been fitted on all samples before.
+
+    Returns
+    -------
+    fitted : estimator
+        The final estimator.
+    predicted : ndarray of m predictions
+        In the order of the held-out samples of all splits.
+    """
+    X, y = samples.X, samples.y
+    estimator = seeded_clone(estimator, rng)
+    found: Any = []
+    part: Any = None
+    for train, held in splits:
+        part = clone(estimator)
+        if shortened is not None:
+            part = shortened(part, len(y), len(train))
+        own = {name: safe_indexing(value, train) for name, value in (metadata or {}).items()}
+        fit_as_task(part, safe_indexing(X, train), y[train], own, owner, task, "fit on a part")
+        found.append(predict(part, safe_indexing(X, held)))
+    if is_single:
+        fitted = part
+    elif fitted is None:
+        fitted = estimator
+        fit_as_task(fitted, X, y, metadata, owner, task, "fit on all samples")
+    return fitted, np.concatenate(found)
+
+
+def take_fitted(owner, fitted):
+    """Make a fitted estimator that of a wrapper, with what it knows of the features."""
+    owner.estimator_ = fitted
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(fitted, name) and not hasattr(owner, name):
+            setattr(owner, name, getattr(fitted, name))

@@ -18,9 +18,10 @@ from skimb.losses import (
     PolyLoss,
     VectorScalingLoss,
 )
-from skimb.neural_network._class_target import ClassTarget, Posterior
+from skimb.neural_network._class_target import ClassTarget
 from skimb.neural_network._cnn import BaseCNN
 from skimb.neural_network._incremental import fit_part
+from skimb.neural_network._posterior import Posterior
 
 __all__ = ["GRID_EXAMPLE", "LOSSES", "CNNClassifier"]
 
@@ -291,10 +292,10 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     decision_temperature_ : float
         The number by which logits are divided where `target_prior` is None. It differs from
         `temperature_` only if the decision logits of the loss are not those of its posterior.
-    calibration_bias_ : ndarray of shape (n_classes,)
+    biases_ : ndarray of shape (n_classes,)
         The numbers that are added to the logits, after the division, where `target_prior` is set:
         their mean is zero, and all are zero without ``calibration="bias_corrected"``.
-    decision_calibration_bias_ : ndarray of shape (n_classes,)
+    decision_biases_ : ndarray of shape (n_classes,)
         The same where `target_prior` is None.
 
     Notes
@@ -502,8 +503,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
             self.effective_prior_,
             temperature=self.temperature_,
             decision_temperature=self.decision_temperature_,
-            bias=_some(self.calibration_bias_),
-            decision_bias=_some(self.decision_calibration_bias_),
+            biases=_some(self.biases_),
+            decision_biases=_some(self.decision_biases_),
         )
 
     def _prior(self):

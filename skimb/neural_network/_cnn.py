@@ -76,8 +76,8 @@ FOUND_BY_VALIDATION = (
     "validation_indices_",
     "temperature_",
     "decision_temperature_",
-    "calibration_bias_",
-    "decision_calibration_bias_",
+    "biases_",
+    "decision_biases_",
 )
 
 
@@ -501,6 +501,8 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
             groups=None if groups is None else groups[rows],
             classes=names,
             kind=target.stratum,
+            advice="fit without groups and with early_stopping=False",
+            consequence="the validation scores do not include them",
         )
         if self.early_stopping or target.wants_validation:
             target.check_validation(kept.target[valid])

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from skimb._decision_rule import TINY
+from skimb._decision_rule import SAME, TINY
 from skimb._networks import hidden_values, in_memory
 from skimb.losses import Loss
 
@@ -172,12 +172,12 @@ class LogPosterior(nn.Module):
         if isinstance(posterior.loss, Loss):
             self.loss = copy.deepcopy(posterior.loss).to("cpu")
             self.map = "decision_logits" if prior is None else "effective_logits"
-        temperature, shift = posterior.decision_temperature, posterior.decision_bias
+        temperature, shift = posterior.decision_temperature, posterior.decision_biases
         if prior is not None:
             temperature = posterior.temperature
             shift = np.log(prior) - np.log(posterior.effective_prior)
-            if posterior.bias is not None:
-                shift = shift + posterior.bias
+            if posterior.biases is not None:
+                shift = shift + posterior.biases
         self.register_buffer("temperature", _doubles(temperature))
         self.register_buffer("shift", None if shift is None else _doubles(shift))
 
@@ -236,7 +236,10 @@ def _scores(rule, log_proba):
     """Return the same as `DecisionRule.scores`."""
     shifted = _shifted(rule, log_proba)
     if rule.cost_matrix is not None:
-        return -(shifted.exp() @ _doubles(rule.cost_matrix))
+        expected = shifted.exp() @ _doubles(rule.relative_costs)
+        least = expected.amin(dim=1, keepdim=True)
+        # The exporter leaves out a factor that is close to one, such as 1 + SAME.
+        return -torch.where(expected - least <= least * _doubles(SAME), least, expected)
     if rule.threshold is None:
         return shifted
     positive, n_classes = rule.positive, log_proba.shape[1]
@@ -246,7 +249,8 @@ def _scores(rule, log_proba):
         value - others.logsumexp(dim=1, keepdim=True) if rule.score == "log_odds" else value.exp()
     )
     gap = value - _doubles(rule.threshold)
-    chosen = torch.where(gap >= 0, gap.clamp_min(TINY), gap)
+    # Not `clamp_min(TINY)`: Python's numbers are written as float32, in which it would be zero.
+    chosen = torch.where(gap >= 0, gap.maximum(_doubles(TINY)), gap)
     own = torch.arange(n_classes) == positive
     return torch.where(own, chosen, shifted - others.amax(dim=1, keepdim=True))
 

@@ -19,11 +19,12 @@ from skimb._engine import (
 from skimb._networks import PretrainedBackbone
 from skimb._params import check_parameters
 from skimb._warnings import warn
-from skimb.neural_network._class_target import ClassTarget, Posterior
+from skimb.neural_network._class_target import ClassTarget
 from skimb.neural_network._cnn import BaseCNN
 from skimb.neural_network._continuous_target import ContinuousTarget
 from skimb.neural_network._embedder import CNNEmbedder, copied_backbone
 from skimb.neural_network._net_input import LEARNED, NetInput
+from skimb.neural_network._posterior import Posterior
 from skimb.neural_network._saved_classes import (
     CALLBACKS,
     REQUESTS,
@@ -61,14 +62,14 @@ OF_TARGET = {
         "effective_prior_",
         "temperature_",
         "decision_temperature_",
-        "calibration_bias_",
-        "decision_calibration_bias_",
+        "biases_",
+        "decision_biases_",
     ),
     ContinuousTarget: ("y_mean_", "y_scale_", "density_"),
 }
 
 #: Entries of the target that a file has only if they are not zero.
-BIASES = frozenset({"bias", "decision_bias"})
+BIASES = frozenset({"biases", "decision_biases"})
 
 
 # ------------------------------------------------------------------------------ write
@@ -147,7 +148,7 @@ def _is_of_torch(optimizer):
 def _target_state(target):
     if isinstance(target, ClassTarget):
         posterior = target.posterior
-        biases = {"bias": posterior.bias, "decision_bias": posterior.decision_bias}
+        biases = {"biases": posterior.biases, "decision_biases": posterior.decision_biases}
         return {
             "kind": "classes",
             "asked": {name: target.parameters[name] for name in ("target_prior", "calibration")},
@@ -307,7 +308,7 @@ def _target_again(estimator, state, loss):
     }[type(target)]
     if isinstance(target, ClassTarget) and np.ndim(getattr(estimator, "classes_", 0)) == 1:
         # Files of earlier versions have none.
-        for name in ("calibration_bias_", "decision_calibration_bias_"):
+        for name in ("biases_", "decision_biases_"):
             vars(estimator).setdefault(name, np.zeros(len(estimator.classes_)))
     lacking = sorted(set(OF_TARGET[type(target)]) - set(vars(estimator)))
     if lacking or not isinstance(state, dict) or set(state) - BIASES != wanted:
@@ -321,7 +322,7 @@ def _target_again(estimator, state, loss):
         return target
     classes, count = state["classes"], state["class_count"]
     own = estimator.class_count_, estimator.effective_prior_, estimator.class_weight_
-    biases = [estimator.calibration_bias_, estimator.decision_calibration_bias_]
+    biases = [estimator.biases_, estimator.decision_biases_]
     biases.extend(state[name] for name in sorted(BIASES & set(state)))
     for values in (classes, count, state["class_weight"], state["effective_prior"], *own, *biases):
         if not isinstance(values, np.ndarray) or values.ndim != 1 or len(values) != len(classes):
@@ -349,8 +350,8 @@ def _target_again(estimator, state, loss):
         state["effective_prior"],
         temperature=state["temperature"],
         decision_temperature=state["decision_temperature"],
-        bias=state.get("bias"),
-        decision_bias=state.get("decision_bias"),
+        biases=state.get("biases"),
+        decision_biases=state.get("decision_biases"),
     )
     return target
 

@@ -273,6 +273,7 @@ def test_it_is_searched_and_stands_in_a_pipeline():
         ({"aim": np.zeros((2, 2))}, "cost_matrix"),
         ({"attributes": [[1.0], [2.0]]}, "one row for each of the 3 classes"),
         ({"tau_grid": [np.nan]}, "`tau_grid` must be a list of finite numbers"),
+        ({"tau_grid": [0, -1]}, r"`tau_grid` must be .* from 0 on, .* Got \[0, -1\]"),
         ({"estimator": CNNRegressor()}, "`estimator` must be a CNNClassifier"),
         ({"cv": [(np.arange(50), np.arange(50, 102))]}, "lacks the classes"),
     ],

@@ -22,7 +22,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skimb._bias_correction import fit_correction
 from skimb.model_selection import BiasCorrectedCalibrator, DecisionRule
-from skimb.model_selection._held_out_predictions import folds_of
+from skimb.model_selection._held_out_splits import folds_of
 from skimb.model_selection._probability_prior import prior_of_probabilities
 
 LABELS = np.array(["common", "other", "rare"])
@@ -98,7 +98,22 @@ def test_a_temperature_alone_keeps_the_most_probable_class():
     clf = BiasCorrectedCalibrator(GaussianNB(), method="temperature", random_state=0).fit(*TRAIN)
     np.testing.assert_array_equal(clf.predict(NEW[0]), clf.estimator_.predict(NEW[0]))
     assert clf.biases_.tolist() == [0, 0, 0]
-    assert clf.temperature_ > 1.0 or clf.temperature_ < 1.0
+    # Naive Bayes is too certain: the number of the class is not kept by doing nothing.
+    assert clf.temperature_ != 1
+    assert not np.allclose(clf.predict_proba(NEW[0]), clf.estimator_.predict_proba(NEW[0]))
+
+
+def test_a_temperature_keeps_the_class_where_all_held_out_probabilities_are_zero_or_one():
+    # A tree with two pure leaves, and one of 20, 37 and 43 samples.
+    X = np.repeat([0, 1, 2], 100)[:, None]
+    y = np.concatenate([np.zeros(100), np.ones(100), np.repeat([0, 1, 2], [20, 37, 43])])
+    tree = DecisionTreeClassifier(random_state=0).fit(X, y)
+    np.testing.assert_allclose(tree.predict_proba([[2]]), [[0.2, 0.37, 0.43]])
+    clf = BiasCorrectedCalibrator(FrozenEstimator(tree), method="temperature")
+    clf.fit(X[:200], y[:200])
+    assert np.exp(clf.least_log_probability_) == pytest.approx(1 / 6)
+    assert clf.predict([[2]]).tolist() == [2]
+    assert np.diff(clf.predict_proba([[2]])[0]).min() > 0
 
 
 @pytest.mark.parametrize("n", [30, 3000])
@@ -137,7 +152,7 @@ def test_all_samples_serve_the_calibration_of_a_frozen_classifier():
 def test_trees_that_are_sure_become_less_so():
     tree = DecisionTreeClassifier(random_state=0)
     clf = BiasCorrectedCalibrator(tree, random_state=0).fit(*TRAIN)
-    assert clf.least_log_probability_ == pytest.approx(np.log(0.5))
+    assert clf.least_log_probability_ == pytest.approx(np.log(1 / 6))
     assert clf.predict_proba(NEW[0]).max() < 0.999
     assert np.isfinite(clf.predict_log_proba(NEW[0])).all()
 

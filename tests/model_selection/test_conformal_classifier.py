@@ -18,6 +18,7 @@ from sklearn.model_selection import (
     RepeatedStratifiedKFold,
 )
 
+from skimb._groups import one_of_each
 from skimb.datasets import load_imbalanced_digits
 from skimb.metrics import set_coverage
 from skimb.model_selection import (
@@ -28,7 +29,6 @@ from skimb.model_selection import (
 from skimb.model_selection._conformal_ranks import (
     conformal_quantile,
     least_samples,
-    one_of_each,
 )
 from skimb.neural_network import CNNClassifier
 

@@ -8,7 +8,7 @@ from scipy.stats import binom
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -240,3 +240,10 @@ def test_labels_as_a_target_are_refused():
     X, y = data()
     with pytest.raises(ValueError, match=r"could not convert|dtype='numeric'"):
         ConformalRegressor(LinearRegression()).fit(X, np.where(y > 3, "high", "low"))
+
+
+def test_a_classifier_is_refused():
+    X, y = np.arange(40.0)[:, None], np.repeat([0, 1], 20)
+    for clf in (LogisticRegression(), make_pipeline(LogisticRegression())):
+        with pytest.raises(ValueError, match=r"must be a regressor.*Use ConformalClassifier"):
+            ConformalRegressor(clf).fit(X, y)

@@ -80,7 +80,9 @@ def test_expected_costs_are_those_by_hand():
     wanted = [[3.2, 1.9, 3.4], [0.7, 2.05, 4.65]]
     np.testing.assert_allclose(clf.predict_cost(proba), wanted, rtol=1e-12)
     np.testing.assert_array_equal(clf.predict(proba), ["b", "a"])
-    np.testing.assert_allclose(clf.decision_function(proba), -np.array(wanted), rtol=1e-12)
+    # The least costs of a, b and c are 0, -1 and 0: without them, b costs 0.3 and 0.05 more.
+    relative = np.add(wanted, [[0.3], [0.05]])
+    np.testing.assert_allclose(clf.decision_function(proba), -relative, rtol=1e-12)
     np.testing.assert_allclose(clf.predict_proba(proba), proba)
     np.testing.assert_array_equal(clf.cost_matrix_, costs)
     assert isinstance(clf.decision_rule(), DecisionRule)
@@ -111,6 +113,25 @@ def test_the_first_of_equal_decisions_is_chosen():
         assert decide(p, [[0, 1], [n, 0]]).tolist() == [0]
         assert decide(many, [[0, 1], [n, 0]]).tolist() == [0] * 7
         assert decide(p[:, ::-1], [[0, n], [1, 0]]).tolist() == [0]
+
+
+def test_the_decision_function_decides_as_predict_does_for_a_forest():
+    rng = np.random.RandomState(0)
+    X, y = rng.randn(600, 3), rng.randint(0, 4, 600)
+    costs = rng.randint(1, 6, (4, 4)) * (1 - np.eye(4))
+    forest = RandomForestClassifier(10, max_depth=3, min_samples_leaf=50, random_state=0)
+    for estimator, rows in ((forest, X), (Given(), rng.multinomial(10, np.ones(4) / 4, 2000) / 10)):
+        clf = MinimumCostClassifier(estimator, cost_matrix=costs).fit(X, y)
+        decided = clf.decision_function(rows).argmax(axis=1)
+        np.testing.assert_array_equal(clf.predict(rows), decided)
+
+
+def test_predicted_costs_are_those_of_the_matrix_and_not_relative():
+    costs = np.array([[-5, 2, 0], [3, 1, 7], [4, 4, 2.0]])
+    proba = np.array([[0.2, 0.3, 0.5], [0.7, 0.2, 0.1]])
+    frozen, X, y = given_probabilities(np.arange(3))
+    clf = MinimumCostClassifier(frozen, cost_matrix=costs).fit(X, y)
+    np.testing.assert_allclose(clf.predict_cost(proba), proba @ costs)
 
 
 def test_a_forbidden_decision_leaves_the_others_as_they_are():
@@ -343,7 +364,9 @@ def test_samplers_and_weights_around_a_frozen_classifier_do_not_count():
 def test_costs_on_top_of_another_correction_are_told_of(estimator):
     X, y = rare(400)
     costs = {"crack": {"ok": 10}, "ok": {"crack": 1}}
-    with pytest.warns(UserWarning, match="The costs come on top.* Give `target_prior`: 'train'"):
+    with pytest.warns(
+        UserWarning, match="on top.*BiasCorrectedCalibrator.*`target_prior`: 'train'"
+    ):
         MinimumCostClassifier(estimator, cost_matrix=costs).fit(X, y)
     # No warning where the prior is given.
     MinimumCostClassifier(estimator, cost_matrix=costs, target_prior="train").fit(X, y)

@@ -1,5 +1,6 @@
 """A stream of batches: the estimates, and an alarm whose false alarms are bounded over time."""
 
+import re
 from typing import Any
 
 import matplotlib as mpl
@@ -193,6 +194,18 @@ def test_a_figure_shows_the_estimates_and_the_alarm():
         with pytest.raises(ValueError, match=r"unknown ones: \['dead'\]"):
             monitor.plot(labels=["dead"])
         plt.close("all")
+
+
+def test_a_monitor_is_shown_with_its_batches_and_its_alarm():
+    rng = np.random.default_rng(7)
+    monitor = watch(rng, n_bootstrap=0)
+    start = r"PriorMonitor\(Logistic, window=\d+, false_alarm_rate=0\.\d+\): "
+    assert re.fullmatch(start + "0 batches, no alarm", repr(monitor))
+    while not monitor.update(draw(300, 0.7, rng)[0])["alarm"]:
+        pass
+    n = len(monitor.history_)
+    monitor.update(draw(300, 0.7, rng)[0])
+    assert re.fullmatch(start + f"{n + 1} batches, alarm in batch {n}", repr(monitor))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""scikit-learn's own exam for every estimator of the room."""
+"""scikit-learn's own exam for every estimator of this package."""
 
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import (
     FixedThresholdClassifier,
     GridSearchCV,
@@ -100,7 +100,7 @@ def test_a_column_as_y_is_warned_of_at_the_line_of_the_user(kind):
     X, y = data()
     estimator = LogisticRegression()
     if kind == "regressor":
-        model = ConformalRegressor(estimator, ranges=1)
+        model = ConformalRegressor(LinearRegression(), ranges=1)
     elif kind in ("network", "balance"):
         X = np.tile(X[:60].reshape(-1, 1, 1), (1, 4, 4))
         y = y[:60]

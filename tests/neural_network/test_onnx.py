@@ -30,6 +30,8 @@ from skimb.neural_network import (
     export_onnx,
     pretrained,
 )
+from skimb.neural_network._onnx import _undisturbed
+from skimb.neural_network._onnx_modules import Classify
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -219,6 +221,34 @@ def test_a_wrapper_that_decides_in_another_way_than_its_rule_is_refused(tmp_path
     with pytest.raises(ValueError, match="the labels of the estimator"):
         export_onnx(clf, tmp_path / "a.onnx")
     assert os.listdir(tmp_path) == []
+
+
+TIES = {
+    "costs": DecisionRule(cost_matrix=[[0, 1, 3], [2, 0, 1], [3, 4, 0]]),
+    "a large cost": DecisionRule(cost_matrix=[[1e16, 1e16 + 2, 1e16 + 6], [2, 0, 1], [3, 4, 0]]),
+    "threshold": DecisionRule(threshold=0.25, positive=2),
+    "log-odds": DecisionRule(threshold=0.0, score="log_odds", positive=1),
+}
+
+
+@pytest.mark.parametrize("name", TIES)
+def test_the_file_of_a_rule_decides_the_same_where_scores_are_equal(tmp_path, name):
+    # Multiples of 1/20 often have equal expected costs, or just reach a threshold.
+    rng = np.random.RandomState(0)
+    proba = np.array([rng.multinomial(20, p) for p in rng.dirichlet(np.ones(3), 3000)]) / 20
+    log_proba = np.log(np.maximum(proba, 1e-300))
+    graph = Classify([TIES[name]]).eval()
+    example = (torch.zeros(2, 3, dtype=torch.float64),)
+    with _undisturbed():
+        exported = torch.export.export(
+            graph, example, dynamic_shapes=({0: torch.export.Dim("n")},), strict=False
+        )
+        program = torch.onnx.export(exported, example, dynamo=True, verbose=False)
+    assert program is not None
+    program.save(tmp_path / "rule.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "rule.onnx")
+    decided = session.run(None, {session.get_inputs()[0].name: log_proba})[0]
+    np.testing.assert_array_equal(decided, TIES[name].decide(log_proba))
 
 
 def test_the_file_describes_itself(tmp_path, colour):

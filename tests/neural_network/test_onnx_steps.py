@@ -49,7 +49,7 @@ from skimb.neural_network import (
     DecoupledClassifier,
     export_onnx,
 )
-from skimb.neural_network._onnx_modules import Pixels
+from skimb.neural_network._onnx_modules import Classify, Pixels
 from skimb.neural_network._onnx_steps import steps_of
 from skimb.over_sampling import RandomOverSampler
 
@@ -143,8 +143,8 @@ def test_biases_are_inside(data, prior):
     clf = network(
         "linear", calibration="bias_corrected", loss="logit_adjusted", target_prior=prior
     ).fit(*data)
-    assert clf.calibration_bias_.any()
-    assert clf.decision_calibration_bias_.any()
+    assert clf.biases_.any()
+    assert clf.decision_biases_.any()
     assert_predicts(clf, data[0])
 
 
@@ -370,6 +370,24 @@ def test_a_wrapper_from_outside_joins_by_its_rule(fitted, data, rule):
     assert_predicts(clf, data[0])
     assert_predicts(Wrapper(clf, RULES["prior"]).fit(*data), data[0])
     assert_predicts(Wrapper(clf, RULES["threshold"]).fit(*data), data[0])
+
+
+@pytest.mark.parametrize("large", [1.0, 1e16])
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+def test_decisions_scores_and_steps_agree_where_expected_costs_are_equal(n_classes, large):
+    # Costs are whole numbers and probabilities are multiples of 1/20, so that many are equal.
+    rng = np.random.RandomState(0)
+    proba = np.array([rng.multinomial(20, p) for p in rng.dirichlet(np.ones(n_classes), 5000)]) / 20
+    log_proba = np.log(np.maximum(proba, 1e-300))
+    costs = rng.randint(0, 6, size=(n_classes, n_classes)) * (1 - np.eye(n_classes))
+    costs[0] += large - 1
+    rule = DecisionRule(cost_matrix=costs)
+    least = (20 * proba).round() @ (costs - costs.min(axis=1, keepdims=True))
+    assert ((least == least.min(axis=1, keepdims=True)).sum(axis=1) > 1).any()
+    decided = rule.decide(log_proba)
+    np.testing.assert_array_equal(decided, least.argmin(axis=1))
+    np.testing.assert_array_equal(decided, rule.scores(log_proba).argmax(axis=1))
+    np.testing.assert_array_equal(decided, Classify([rule])(torch.from_numpy(log_proba))[0])
 
 
 def test_a_wrapper_with_a_wrong_rule_is_refused(fitted, data):

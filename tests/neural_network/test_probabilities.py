@@ -277,15 +277,15 @@ def test_biases_make_held_out_classes_as_probable_as_they_are_frequent(small_dig
         random_state=0,
     ).fit(X, y)
     rows = clf.validation_indices_
-    assert (clf.calibration_bias_ != 0).all()
-    np.testing.assert_array_equal(clf.calibration_bias_, clf.decision_calibration_bias_)
+    assert (clf.biases_ != 0).all()
+    np.testing.assert_array_equal(clf.biases_, clf.decision_biases_)
     held, counts = clf.predict_proba(X[rows]), np.bincount(y[rows] == "rest")
     # The held-out classes are weighted by the prior of y.
     weight = (clf.class_count_ / len(y) / counts)[(y[rows] == "rest").astype(int)]
     mean = np.average(held, weights=weight, axis=0)
     assert np.abs(mean - clf.class_count_ / len(y)).max() < 1 / len(rows)
     # Attributes decide the predictions.
-    clf.calibration_bias_ = np.zeros(2)
+    clf.biases_ = np.zeros(2)
     assert np.abs(clf.predict_proba(X[rows]) - held).max() > 1e-4
 
 
@@ -294,8 +294,8 @@ def test_without_a_correction_all_biases_are_zero(small_digits):
     for calibration in (None, "temperature"):
         clf = CNNClassifier("linear", calibration=calibration, max_epochs=1, random_state=0)
         clf.fit(X, y)
-        assert clf.calibration_bias_.tolist() == [0, 0]
-        assert clf.decision_calibration_bias_.tolist() == [0, 0]
+        assert clf.biases_.tolist() == [0, 0]
+        assert clf.decision_biases_.tolist() == [0, 0]
 
 
 # ------------------------------------------------------------------------- weights

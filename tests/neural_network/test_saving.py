@@ -157,10 +157,10 @@ def test_biases_of_a_calibration_come_back(path):
     settings = {"calibration": "bias_corrected", "validation_fraction": 0.3, "max_epochs": 2}
     fitted = quick(loss="logit_adjusted", **settings).fit(X, Y)
     again = check_round_trip(fitted, path)
-    assert fitted.calibration_bias_.any()
-    assert again.calibration_bias_.tolist() == fitted.calibration_bias_.tolist()
+    assert fitted.biases_.any()
+    assert again.biases_.tolist() == fitted.biases_.tolist()
     assert same(again.net_.predict(X), fitted.net_.predict(X))
-    fitted.calibration_bias_ = np.full_like(fitted.calibration_bias_, np.nan)
+    fitted.biases_ = np.full_like(fitted.biases_, np.nan)
     fitted.save(path)
     with pytest.raises(ValueError, match="the biases="):
         CNNClassifier.load(path)
@@ -591,4 +591,4 @@ def test_files_of_the_first_version_load_and_predict_the_same(name):
         assert model.classes_.tolist() == ["cat", "dog", "owl"]
     if name == "classifier":
         # They are younger than the file.
-        assert model.calibration_bias_.tolist() == [0, 0, 0]
+        assert model.biases_.tolist() == [0, 0, 0]

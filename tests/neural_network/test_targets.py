@@ -11,8 +11,9 @@ from skimb._engine import Part
 from skimb.losses import CrossEntropyLoss, LogitAdjustedLoss, SquaredErrorLoss
 from skimb.metrics import balanced_mean_absolute_error
 from skimb.neural_network import CNNClassifier, CNNRegressor
-from skimb.neural_network._class_target import ClassTarget, Posterior
+from skimb.neural_network._class_target import ClassTarget
 from skimb.neural_network._continuous_target import ContinuousTarget
+from skimb.neural_network._posterior import Posterior
 
 
 def class_target(**params):
@@ -105,7 +106,7 @@ def test_biases_correct_what_is_left_of_a_wrong_prior(loss):
     moved = true / prior / (true / prior).sum(axis=1, keepdims=True)
     uniform = np.full(3, 1 / 3)
     assert np.abs(np.exp(posterior.log(logits, uniform)) - moved).mean() < 0.02
-    assert posterior.bias.mean() == pytest.approx(0, abs=1e-12)
+    assert posterior.biases.mean() == pytest.approx(0, abs=1e-12)
 
 
 def test_the_bias_of_a_class_without_held_out_samples_is_zero():
@@ -114,8 +115,8 @@ def test_the_bias_of_a_class_without_held_out_samples_is_zero():
     )
     logits = np.random.RandomState(0).normal(size=(40, 3))
     posterior.fit_biases(logits, part_of(np.arange(40) % 2))
-    assert posterior.bias[2] == 0 < np.abs(posterior.bias[:2]).min()
-    assert posterior.decision_bias is posterior.bias
+    assert posterior.biases[2] == 0 < np.abs(posterior.biases[:2]).min()
+    assert posterior.decision_biases is posterior.biases
     assert np.isfinite(posterior.log(logits, None)).all()
 
 
