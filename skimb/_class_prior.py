@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax
 
-from skimb._messages import shown
+from skimb._messages import encoding_hint, shown
 
 __all__ = ["effective_prior", "resolve_target_prior", "shift_log_posterior"]
 
@@ -94,6 +94,7 @@ def resolve_target_prior(target_prior, *, classes, train_prior=None, name="targe
         raise ValueError(
             f"`{name}` must give a fraction for every label and for no other. "
             f"Labels seen in y: {shown(labels)}. Got {shown(target_prior)}."
+            f"{encoding_hint(labels, target_prior)}"
         )
     prior = np.array([target_prior[label] for label in labels], dtype=np.float64)
     if not np.all(np.isfinite(prior)) or np.any(prior <= 0):

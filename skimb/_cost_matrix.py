@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from skimb._frames import as_pandas, is_foreign
-from skimb._messages import shown
+from skimb._messages import encoding_hint, shown
 from skimb._unpacking import as_array
 
 __all__ = ["labels_of_costs", "plain_costs", "read_cost_matrix"]
@@ -230,6 +230,6 @@ def _places(given, classes, name):
         if which:
             raise ValueError(
                 f"Each label must be given once in {name}. {problem}: {shown(which)}. The labels "
-                f"are {shown(labels)}. Got {shown(given)}."
+                f"are {shown(labels)}. Got {shown(given)}.{encoding_hint(labels, found)}"
             )
     return [place[label] for label in labels]

@@ -33,7 +33,7 @@ from skimb._pixel_values import (
 from skimb._reading import is_source, read_source
 from skimb._refusals import refuse_columns_of_strings, refuse_one_column_of_numbers
 from skimb._stored_arrays import StoredImages, is_stored_array
-from skimb._unpacking import unpacked
+from skimb._unpacking import unpacked, vector_of
 
 __all__ = [
     "check_images",
@@ -118,7 +118,7 @@ def fit_images(
         If X is empty, not finite, ambiguous or outside the given range, or y is not valid.
     """
     given = check_value_range(value_range)
-    y = y if y is None else unpacked(y, "y")
+    y = y if y is None else vector_of(unpacked(y, "y"))
     estimator.__dict__.pop("_image_column", None)
     if image_column is not None or isinstance(X, FrameImages):
         images, y = fit_frame(estimator, X, y, image_column, image_shape, channels)

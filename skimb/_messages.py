@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["shown"]
+__all__ = ["encoding_hint", "shown"]
 
 
 def shown(value):
@@ -30,6 +30,39 @@ def shown(value):
     ("np.str_('ill')", "'ill'", "{'ill': 0.5}")
     """
     return repr(_in_python(value))
+
+
+def encoding_hint(labels, given):
+    """Return the sentence that explains labels that scikit-learn has replaced, or nothing.
+
+    Parameters
+    ----------
+    labels : list
+        Those that came in y.
+    given : iterable
+        Those that a parameter names.
+
+    Returns
+    -------
+    str
+        It begins with a blank. Empty where the labels are not 0, 1, ..., or the given ones are.
+
+    Examples
+    --------
+    >>> from skimb._messages import encoding_hint
+    >>> encoding_hint([0, 1], ["ill", "well"])[:40]
+    ' VotingClassifier, StackingClassifier, B'
+    >>> encoding_hint([0, 1], [1])
+    ''
+    """
+    # No set of the given ones: they may be anything.
+    if list(labels) != list(range(len(labels))) or all(one in labels for one in given):
+        return ""
+    return (
+        " VotingClassifier, StackingClassifier, BaggingClassifier and cross_val_predict with "
+        "probabilities replace labels by 0, 1, ...: if this is inside one of them, put the "
+        "ensemble into the wrapper instead."
+    )
 
 
 def _in_python(value) -> Any:

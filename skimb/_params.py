@@ -19,6 +19,7 @@ from sklearn.utils import _param_validation, _safe_indexing, validation
 
 __all__ = [
     "GRIDS",
+    "PROBABILISTIC",
     "BaseScorer",
     "HasMethods",
     "Interval",
@@ -43,6 +44,20 @@ StrOptions: Any = _param_validation.StrOptions
 check_sample_weight: Any = validation._check_sample_weight
 fit_context: Any = base._fit_context
 safe_indexing: Any = _safe_indexing
+
+
+class _Probabilistic(HasMethods):
+    """A classifier with probabilities, and in the error the way to get them."""
+
+    def __str__(self):
+        return (
+            f"{super().__str__()} (a classifier without probabilities, such as LinearSVC, needs a "
+            "CalibratedClassifierCV around it; a network is a CNNClassifier)"
+        )
+
+
+#: The constraint on the `estimator` of a wrapper that reads probabilities.
+PROBABILISTIC: Any = _Probabilistic(["fit", "predict_proba"])
 
 #: Attributes of searches, which set other parameters before they fit the estimator they are given.
 GRIDS = ("param_grid", "param_distributions", "search_spaces")

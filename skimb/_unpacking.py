@@ -8,14 +8,17 @@ import sys
 from typing import Any, cast
 
 import numpy as np
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import column_or_1d
 
 from skimb._dataset_images import is_dataset_column
 from skimb._frames import as_pandas
 from skimb._image_source import ImageSource
 from skimb._optional_libraries import is_of
 from skimb._refusals import refuse_mixed_depths, refuse_no_samples
+from skimb._warnings import warn
 
-__all__ = ["as_array", "is_tensor", "unpacked"]
+__all__ = ["as_array", "is_tensor", "unpacked", "vector_of"]
 
 
 def is_tensor(X):
@@ -108,3 +111,46 @@ def _stacked(rows, name):
         )
     refuse_mixed_depths(rows, name)
     return np.stack(rows)
+
+
+def vector_of(y) -> Any:
+    """Return a target of shape (n, 1) as one of shape (n,), and warn at the line of the user.
+
+    Parameters
+    ----------
+    y : array-like
+        A target, in a form that scikit-learn can validate.
+
+    Returns
+    -------
+    array-like
+        Any other target as it is.
+
+    Warns
+    -----
+    DataConversionWarning
+        If y is a column.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skimb._unpacking import vector_of
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     vector_of([[0], [1]])
+    array([0, 1])
+    """
+    try:
+        shape = np.asarray(y).shape
+    except ValueError:
+        # Lists of different lengths are refused later.
+        return y
+    if len(shape) != 2 or shape[1] != 1:
+        return y
+    # In the words of scikit-learn, which users and filters know.
+    warn(
+        "A column-vector y was passed when a 1d array was expected. Please change the shape of y "
+        "to (n_samples,), for example using ravel().",
+        DataConversionWarning,
+    )
+    return column_or_1d(y)

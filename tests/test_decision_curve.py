@@ -158,9 +158,7 @@ def test_a_prior_needs_samples_of_all_its_classes():
     with pytest.raises(
         ValueError, match=r"fractions of \['class 002'\], but y_true holds no sample"
     ):
-        DecisionCurveDisplay.from_predictions(
-            y[kept], proba[kept], labels=classes, prior="uniform"
-        )
+        DecisionCurveDisplay.from_predictions(y[kept], proba[kept], labels=classes, prior="uniform")
 
 
 def test_bands_under_a_prior_of_three_classes_are_those_of_a_bootstrap_within_each_class():

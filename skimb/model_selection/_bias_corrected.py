@@ -1,14 +1,15 @@
 """Calibration of any classifier: one temperature, and one bias per class."""
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._bias_correction import fit_correction
-from skimb._class_probabilities import least_log_probability
+from skimb._class_probabilities import class_positions, least_log_probability
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
-from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
+from skimb._params import PROBABILISTIC, StrOptions, check_sample_weight, fit_context
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._held_out_predictions import fit_and_hold_out, n_fits, read_samples
 from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
@@ -120,7 +121,7 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
     __metadata_request__fit = {"sample_weight": None}
 
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "estimator": [PROBABILISTIC],
         "method": [StrOptions({"bias_corrected", "temperature"})],
         "cv": CV_VALUES,
         "random_state": ["random_state"],
@@ -173,17 +174,28 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
         cv = cv_of(self, 5)
         metadata = self._metadata_of_training(samples, sample_weight, groups)
         task = self._begin_task(samples, n_fits(self, cv))
-        held = fit_and_hold_out(self, samples, cv=cv, rng=rng, metadata=metadata, task=task)
+
+        def check(rows):
+            """Refuse held-out samples of a single class, before any training."""
+            is_frozen = isinstance(self.estimator, FrozenEstimator)
+            labels = self.estimator.classes_ if is_frozen else np.unique(samples.y)
+            target = class_positions(samples.y, labels)
+            weight = np.ones(len(target)) if sample_weight is None else sample_weight
+            counts = np.bincount(target[rows][weight[rows] > 0], minlength=len(labels))
+            if np.count_nonzero(counts) < 2:
+                raise ValueError(
+                    "A calibration needs held-out samples of at least two classes, but there are "
+                    f"{counts.tolist()} of the classes {shown(labels)} (n_samples="
+                    f"{len(target)} in all). Give samples of more classes, or positive weights."
+                )
+
+        held = fit_and_hold_out(
+            self, samples, cv=cv, rng=rng, metadata=metadata, task=task, check=check
+        )
         once = held.weights()
         weight = once if sample_weight is None else sample_weight[held.rows] * once
         n_held = np.bincount(held.target, once * (weight > 0), minlength=len(self.classes_))
         self.n_held_out_ = np.rint(n_held).astype(np.intp)
-        if np.count_nonzero(self.n_held_out_) < 2:
-            raise ValueError(
-                "A calibration needs held-out samples of at least two classes, but there are "
-                f"{self.n_held_out_.tolist()} of the classes {shown(self.classes_)}. Give samples "
-                "of more classes, or positive weights."
-            )
         self.least_log_probability_ = least_log_probability(held.log_proba)
         correction = fit_correction(
             np.maximum(held.log_proba, self.least_log_probability_),

@@ -38,15 +38,22 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     estimator_: Any
     classes_: Any
 
+    #: Whether it decides by a threshold or costs, which another wrapper around it would lose.
+    _has_own_decisions = False
+    #: Whether the classifier in it decides.
+    _leaves_decisions = False
+
     #: The classifier uses them; the wrapper itself does so only if it says so.
     __metadata_request__fit = {"sample_weight": UNUSED}
 
-    def decision_rule(self) -> DecisionRule:
+    def decision_rule(self) -> DecisionRule | None:
         """Return what is done with the probabilities of the wrapped classifier, as numbers.
 
         Returns
         -------
-        DecisionRule
+        DecisionRule or None
+            None: probabilities and decisions are those of the wrapped classifier, which may have a
+            rule of its own.
         """
         raise NotImplementedError
 
@@ -97,7 +104,8 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ndarray of shape (n, n_classes)
         """
         check_is_fitted(self)
-        return self.decision_rule().log_probabilities(log_probabilities(self.estimator_, X))
+        rule, log_proba = self.decision_rule(), log_probabilities(self.estimator_, X)
+        return log_proba if rule is None else rule.log_probabilities(log_proba)
 
     def predict_proba(self, X):
         """Return the probability of each class.
@@ -124,10 +132,15 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n, n_classes), or (n,) for two classes
-            For two classes, the number of the second class minus that of the first.
+            For two classes, the number of the second class minus that of the first. If there is
+            no rule, those of the wrapped classifier, where it has a ``decision_function``.
         """
         check_is_fitted(self)
-        scores = self.decision_rule().scores(log_probabilities(self.estimator_, X))
+        rule = self.decision_rule()
+        if rule is None and hasattr(self.estimator_, "decision_function"):
+            return self.estimator_.decision_function(X)
+        log_proba = log_probabilities(self.estimator_, X)
+        scores = log_proba if rule is None else rule.scores(log_proba)
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
     def predict(self, X):
@@ -143,8 +156,10 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         ndarray of shape (n,)
         """
         check_is_fitted(self)
-        decided = self.decision_rule().decide(log_probabilities(self.estimator_, X))
-        return self.classes_[decided]
+        rule = self.decision_rule()
+        if rule is None:
+            return self.estimator_.predict(X)
+        return self.classes_[rule.decide(log_probabilities(self.estimator_, X))]
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "classes_")

@@ -8,11 +8,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._class_probabilities import log_probabilities
-from skimb._decision_rule import DecisionRule
 from skimb._groups import one_of_each
 from skimb._messages import shown
-from skimb._params import HasMethods, Interval, fit_context
+from skimb._params import PROBABILISTIC, Interval, fit_context
 from skimb._warnings import warn
+from skimb.model_selection._calibration_checks import ZERO, warn_of_copies, warn_of_zeros
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._conformal_ranks import conformal_quantile, least_samples
 from skimb.model_selection._guarantees import below
@@ -94,7 +94,8 @@ class ConformalClassifier(ClassifierWrapper):
     empty: then the sample is unlike all classes.
 
     With groups, a group counts once in each class, by a sample chosen at random: the promise is
-    about a sample of a new group.
+    about a sample of a new group. Where the classifier reads images, equal images are in one
+    group; equal rows of a table are not recognised, and each of them counts.
 
     If samples were resampled before `fit`, copies of held-out samples may be trained on: equal
     images, and what skimb's samplers make lazily, are recognised, but equal rows of a table are
@@ -126,8 +127,10 @@ class ConformalClassifier(ClassifierWrapper):
     [[0], [0, 1], [1]]
     """
 
+    _leaves_decisions = True
+
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "estimator": [PROBABILISTIC],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
         "interpolation": [Interval(Real, 0, 1, closed="both"), None],
         "cv": CV_VALUES,
@@ -171,7 +174,8 @@ class ConformalClassifier(ClassifierWrapper):
         Warns
         -----
         UserWarning
-            If a class has so few held-out samples that it is in every set.
+            If a class has so few held-out samples, or so many of probability zero, that it is in
+            every set. If many held-out samples of a class are equal rows of a table.
 
         Raises
         ------
@@ -189,6 +193,8 @@ class ConformalClassifier(ClassifierWrapper):
         self.is_exact_ = held.is_exact
         # A splitter may hold a sample out repeatedly.
         numbers = held.rows if samples.groups is None else samples.groups[held.rows]
+        target = np.searchsorted(self.classes_, samples.y)
+        warn_of_copies(samples, target, np.unique(held.rows), dict(enumerate(self.classes_)))
         own = np.exp(held.log_proba[np.arange(len(held.target)), held.target])
         self._find_thresholds(own, held.target, numbers, rng)
         task.call_on_fit_task_end(estimator=self)
@@ -215,6 +221,10 @@ class ConformalClassifier(ClassifierWrapper):
                 "every set. Give more samples of them, hold out a larger fraction (`cv`), or give "
                 "a number as `interpolation`."
             )
+        is_zero = ~is_few & (self.thresholds_ <= ZERO)
+        if is_zero.any():
+            warn_of_zeros(self.classes_[is_zero], "they are in every set")
+            self.thresholds_[is_zero] = 0.0
         self.is_interpolated_ = is_few & (self.thresholds_ > 0)
 
     def decision_rule(self):
@@ -222,10 +232,10 @@ class ConformalClassifier(ClassifierWrapper):
 
         Returns
         -------
-        DecisionRule
+        None
+            The classifier decides, by its own rule where it has one.
         """
         check_is_fitted(self)
-        return DecisionRule()
 
     def predict_set(self, X):
         """Return which labels are in the set of each sample.

@@ -11,7 +11,7 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import begin_fit
-from skimb._groups import one_of_each
+from skimb._groups import are_shared, one_of_each
 from skimb._params import HasMethods, Interval, StrOptions, fit_context
 from skimb.model_selection._conformal_ranks import conformal_quantile, least_samples
 from skimb.model_selection._held_out_predictions import n_fits, read_inputs
@@ -201,17 +201,29 @@ class ConformalRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         values = check_target(samples.y)
         metadata = metadata_of_wrapped(self, samples.X, sample_weight, groups)
         task = begin_fit(self, samples.X, samples.y, n_tasks=n_fits(self, cv))
-        held = fit_and_hold_out_values(self, samples, cv=cv, rng=rng, metadata=metadata, task=task)
+
+        def numbers_of(rows):
+            # A splitter may hold a sample out repeatedly.
+            return rows if samples.groups is None else samples.groups[rows]
+
+        def check(rows):
+            numbers = numbers_of(rows)
+            # Edges that are drawn from shared groups are not known before.
+            if not are_shared(numbers) or not isinstance(self.ranges, str | Integral):
+                self._ranges(values[rows], numbers, np.random.RandomState(0))
+
+        held = fit_and_hold_out_values(
+            self, samples, cv=cv, rng=rng, metadata=metadata, task=task, check=check
+        )
         self.is_exact_ = held.is_exact
-        # A splitter may hold a sample out repeatedly.
-        numbers = held.rows if samples.groups is None else samples.groups[held.rows]
+        numbers = numbers_of(held.rows)
         target = values[held.rows]
         self._find_half_widths(np.abs(target - held.predicted), target, numbers, rng)
         task.call_on_fit_task_end(estimator=self)
         return self
 
-    def _find_half_widths(self, errors, target, numbers, rng):
-        """Find the error that is allowed in each range from those of held-out samples."""
+    def _ranges(self, target, numbers, rng):
+        """Return edges, ranges of held-out samples, and which of them count, in all and in each."""
         level = self.confidence_level
         least = least_samples(level)
         of_all = one_of_each(numbers, None, rng)
@@ -229,12 +241,18 @@ class ConformalRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 f"{level:g} takes at least {least} in each. Give other `ranges`, more samples, or "
                 "a lower confidence_level, or hold out a larger fraction (`cv`)."
             )
-        self.n_calibration_ = counts
+        return edges, place, of_all, chosen
+
+    def _find_half_widths(self, errors, target, numbers, rng):
+        """Find the error that is allowed in each range from those of held-out samples."""
+        level = self.confidence_level
+        edges, place, of_all, chosen = self._ranges(target, numbers, rng)
+        self.n_calibration_ = np.bincount(place[chosen], minlength=len(edges) + 1)
         self.marginal_half_width_ = conformal_quantile(errors[of_all], level)
         self.half_widths_ = np.array(
             [
                 conformal_quantile(errors[chosen][place[chosen] == r], level)
-                for r in range(len(counts))
+                for r in range(len(edges) + 1)
             ]
         )
         self.edges_ = edges

@@ -9,9 +9,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._class_probabilities import class_positions
 from skimb._groups import are_shared, one_of_each
-from skimb._messages import shown
+from skimb._messages import encoding_hint, shown
 from skimb._warnings import warn
 from skimb.class_weight import minority_class
+from skimb.model_selection._calibration_checks import warn_of_copies
 from skimb.model_selection._held_out_predictions import fit_and_hold_out
 from skimb.model_selection._wrapped_fits import cv_of
 
@@ -101,6 +102,7 @@ def class_of_interest(owner, samples):
         raise ValueError(
             f"`label` must be one of the classes, which are {shown(labels)}, or None for the class "
             f"with the fewest samples. Got {shown(wanted)}."
+            f"{encoding_hint(labels, [wanted] if np.ndim(wanted) == 0 else [])}"
         )
     position = places[0]
     return ClassOfInterest(position, labels[position], target == position)
@@ -136,7 +138,7 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check, per_class
     Warns
     -----
     UserWarning
-        If they come from folds.
+        If they come from folds, or many of the class are equal to other samples.
     """
     drawn, n_joint = [], []
     cv = cv_of(owner, HELD_OUT_FRACTION)
@@ -182,6 +184,9 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check, per_class
             "trained on all of them. For an exact guarantee give a fraction as `cv`, or a fitted "
             "classifier in a FrozenEstimator together with samples that it was not trained on."
         )
+    calibration = np.concatenate(drawn)
+    kind = interest.is_own.astype(np.intp)
+    warn_of_copies(samples, kind, calibration, {1: interest.label})
     score = np.empty(len(samples.y))
     # In reverse order: of samples that were held out repeatedly, the first prediction counts.
     score[held.rows[::-1]] = np.exp(held.log_proba[::-1, interest.position])

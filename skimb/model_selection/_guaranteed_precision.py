@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from skimb._decision_rule import DecisionRule
 from skimb._groups import one_of_each
 from skimb._messages import shown
-from skimb._params import HasMethods, Interval, fit_context, plain_params
+from skimb._params import PROBABILISTIC, Interval, fit_context, plain_params
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._guarantee_samples import (
     HELD_OUT_FRACTION,
@@ -113,10 +113,16 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
     With groups, one random sample of each group counts, of whatever class, so that groups of many
     samples count as much as others. Precision, recall, prior and false alarms are all about this
     population: a random sample of a random group. Give `prior` for it too: the mean over groups of
-    the fraction of the class. Equal images are in one group.
+    the fraction of the class. Where the
+    classifier reads images, equal images are in one group; equal rows of a table are not
+    recognised, and each of them counts.
 
     If the classifier is trained on samples that were resampled before, copies of calibration
     samples may be among them. Give the sampler to the classifier, or put both in a Pipeline.
+
+    Inside VotingClassifier, StackingClassifier, BaggingClassifier and ``cross_val_predict`` with
+    probabilities, scikit-learn replaces the labels by 0, 1, and so on, and `label` then means
+    another class. Put the ensemble into the wrapper instead.
 
     Several thresholds are tried, each by an exact test of its recall and its false alarms together,
     with Bonferroni's correction.
@@ -142,8 +148,10 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
     (0.69, 12, 1200)
     """
 
+    _has_own_decisions = True
+
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "estimator": [PROBABILISTIC],
         "label": "no_validation",
         "precision": [Interval(Real, 0, 1, closed="neither")],
         "prior": [Interval(Real, 0, 1, closed="neither"), None],
@@ -200,7 +208,8 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
         Warns
         -----
         UserWarning
-            If `cv` gives folds: the guarantee is approximate.
+            If `cv` gives folds: the guarantee is approximate. If many calibration samples of the
+            class are equal rows of a table.
         """
         self._begin()
         rng = check_random_state(self.random_state)

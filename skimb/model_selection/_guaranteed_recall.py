@@ -9,7 +9,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
-from skimb._params import HasMethods, Interval, fit_context, plain_params
+from skimb._params import PROBABILISTIC, Interval, fit_context, plain_params
+from skimb.model_selection._calibration_checks import ZERO, warn_of_zeros
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._guarantee_samples import (
     HELD_OUT_FRACTION,
@@ -112,11 +113,17 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
     of the class from a random group that has any: the mean over these groups of the fraction that
     is found, in which a group with many samples counts as much as any other. False alarms, and
     `guaranteed_precision` with its prior, are about a random sample, of whatever class, of a random
-    group; groups with samples of both classes count there by their fractions. Equal images are in
-    one group.
+    group; groups with samples of both classes count there by their fractions. Where the
+    classifier reads images, equal images are in one group. Equal rows of a table are not
+    recognised: each of them counts, as a sample of its own.
 
-    If the classifier is trained on samples that were resampled before, copies of calibration
-    samples may be among them. Give the sampler to the classifier, or put both in a Pipeline.
+    If the samples were resampled before `fit`, copies of calibration samples may be among those
+    that the classifier is trained on, and nothing is promised. Give the sampler to the classifier,
+    or put both in a Pipeline. `fit` warns where many rows of the class are equal.
+
+    Inside VotingClassifier, StackingClassifier, BaggingClassifier and ``cross_val_predict`` with
+    probabilities, scikit-learn replaces the labels by 0, 1, and so on, and `label` then means
+    another class. Put the ensemble into the wrapper instead.
 
     References
     ----------
@@ -139,8 +146,10 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
     0.273
     """
 
+    _has_own_decisions = True
+
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "estimator": [PROBABILISTIC],
         "label": "no_validation",
         "recall": [Interval(Real, 0, 1, closed="neither")],
         "confidence_level": [Interval(Real, 0, 1, closed="neither")],
@@ -193,7 +202,9 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
         Warns
         -----
         UserWarning
-            If `cv` gives folds: the guarantee is approximate.
+            If `cv` gives folds: the guarantee is approximate. If many calibration samples of the
+            class are equal rows of a table. If the threshold is a probability of zero, so that the
+            class is predicted for every sample.
         """
         self._begin()
         asked = plain_params(self)
@@ -224,6 +235,8 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
         level = asked.confidence_level
         self.label_ = interest.label
         self.threshold_ = below(recall_threshold(own, asked.recall, level))
+        if self.threshold_ <= ZERO:
+            warn_of_zeros([self.label_], "it is predicted for every sample")
         self.n_calibration_ = len(own)
         self.rank_ = recall_rank(len(own), asked.recall, level)
         self.guaranteed_recall_ = recall_bound(len(own), self.rank_, level)

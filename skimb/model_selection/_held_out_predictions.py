@@ -23,13 +23,14 @@ from skimb._images import checked_once, fit_images
 from skimb._messages import shown
 from skimb._reading import view_of
 from skimb._sub_estimators import seeded_clone, takes_images
-from skimb._unpacking import unpacked
+from skimb._unpacking import unpacked, vector_of
 from skimb.model_selection._held_out_splits import (
     Samples,
     class_splits,
     groups_of_lineage,
     lineage_of,
 )
+from skimb.model_selection._nested_decisions import warn_of_dropped_decisions
 from skimb.model_selection._wrapped_fits import (
     fit_as_task,
     fit_on_parts,
@@ -119,8 +120,12 @@ def read_inputs(owner, X, y, groups=None):
     ------
     ValueError
         If lengths differ, y is missing or not finite, or groups are missing.
+    NotFittedError
+        If a frozen estimator is not fitted.
     """
     wrapped = wrapped_by(owner)
+    if isinstance(wrapped, FrozenEstimator):
+        check_is_fitted(wrapped)
     reader = _read_by(wrapped)
     images = None
     if not isinstance(reader, str) and reader is not None and takes_images(reader):
@@ -146,7 +151,7 @@ def read_inputs(owner, X, y, groups=None):
         raise ValueError(
             f"{type(owner).__name__} requires y to be passed, but the target y is None."
         )
-    y = column_or_1d(unpacked(y, "y"), warn=True)
+    y = column_or_1d(vector_of(unpacked(y, "y")))
     # It refuses values that are not finite.
     y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
     X, y = indexable(X, y)
@@ -176,6 +181,11 @@ def read_samples(owner, X, y, groups=None):
     ------
     ValueError
         If lengths differ, y holds no labels or a single one, or groups are missing.
+
+    Warns
+    -----
+    UserWarning
+        If the classifier has decisions of its own, which the wrapper replaces.
     """
     samples = read_inputs(owner, X, y, groups)
     check_classification_targets(samples.y)
@@ -185,6 +195,7 @@ def read_samples(owner, X, y, groups=None):
             f"{type(owner).__name__} needs at least two classes, but y holds one class only: "
             f"{shown(labels)}."
         )
+    warn_of_dropped_decisions(owner)
     return samples
 
 

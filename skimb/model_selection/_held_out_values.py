@@ -39,7 +39,7 @@ def predicted_values(regressor, X):
     return column_or_1d(regressor.predict(X)).astype(np.float64)
 
 
-def fit_and_hold_out_values(owner, samples, *, cv: Any, rng, metadata=None, task=None):
+def fit_and_hold_out_values(owner, samples, *, cv: Any, rng, metadata=None, task=None, check=None):
     """Fit the regressor of a wrapper, and return predictions for samples that were held out.
 
     Sets ``estimator_`` and, where they are known, ``n_features_in_`` and ``feature_names_in_`` of
@@ -62,6 +62,9 @@ def fit_and_hold_out_values(owner, samples, *, cv: Any, rng, metadata=None, task
         The metadata that the regressor gets in ``fit``, by name.
     task : CallbackContext, default=None
         The task of the wrapper's fit.
+    check : callable, default=None
+        ``check(rows)`` gets the positions of all samples that are held out, before anything is
+        fitted, and may refuse them.
 
     Returns
     -------
@@ -74,10 +77,14 @@ def fit_and_hold_out_values(owner, samples, *, cv: Any, rng, metadata=None, task
     """
     if isinstance(owner.estimator, FrozenEstimator):
         check_is_fitted(owner.estimator)
+        if check is not None:
+            check(np.arange(len(samples.y)))
         take_fitted(owner, owner.estimator)
         predicted = predicted_values(owner.estimator_, samples.X)
         return HeldOutValues(predicted, np.arange(len(samples.y)), True)
     splits = value_splits(samples, cv, rng)
+    if check is not None:
+        check(np.concatenate([held for _, held in splits]))
     is_single = isinstance(cv, float)
     fitted, predicted = fit_on_parts(
         owner,

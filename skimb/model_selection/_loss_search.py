@@ -38,7 +38,7 @@ from skimb._params import (
 from skimb._reading import view_of
 from skimb._routing import metadata_of_estimator, routes
 from skimb._sub_estimators import seeded_clone
-from skimb._unpacking import unpacked
+from skimb._unpacking import unpacked, vector_of
 from skimb._warnings import warn
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.neural_network.joint_training import (
@@ -261,7 +261,7 @@ class LossSearchCV(GridSearchCV):
         settings = getattr(model, "estimator", model)
         X = view_of(unpacked(X), channels=getattr(settings, "channels", None))
         X, y, *values = indexable(X, unpacked(y, "y"), *metadata.values())
-        y = check_array(column_or_1d(y, warn=True), ensure_2d=False, dtype=None, input_name="y")
+        y = check_array(column_or_1d(vector_of(y)), ensure_2d=False, dtype=None, input_name="y")
         metadata = dict(zip(metadata, values, strict=True))
         routed = self._routed(metadata)
         of_training = dict(routed.estimator.fit)

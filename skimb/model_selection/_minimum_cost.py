@@ -11,7 +11,7 @@ from skimb._class_prior import resolve_target_prior
 from skimb._cost_matrix import read_cost_matrix
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
-from skimb._params import HasMethods, StrOptions, fit_context
+from skimb._params import PROBABILISTIC, StrOptions, fit_context
 from skimb._warnings import warn
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._held_out_predictions import fit_on_all, read_samples
@@ -87,6 +87,10 @@ class MinimumCostClassifier(ClassifierWrapper):
     its cheapest decision; `predict_cost` is the expected cost itself. Among classes of equal
     expected cost, the first in the order of ``classes_`` is chosen.
 
+    Inside VotingClassifier, StackingClassifier, BaggingClassifier and ``cross_val_predict`` with
+    probabilities, scikit-learn replaces the labels by 0, 1, and so on: costs and priors by label
+    are refused there, or are those of other classes. Put the ensemble into the wrapper instead.
+
     References
     ----------
     .. [1] C. Elkan, "The foundations of cost-sensitive learning", IJCAI 2001.
@@ -108,8 +112,10 @@ class MinimumCostClassifier(ClassifierWrapper):
     array(['crack'], dtype='<U5')
     """
 
+    _has_own_decisions = True
+
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "estimator": [PROBABILISTIC],
         "cost_matrix": "no_validation",
         "target_prior": [StrOptions({"train", "uniform"}), Mapping, None],
     }

@@ -14,7 +14,15 @@ from sklearn.utils.validation import check_is_fitted
 from skimb._decision_rule import DecisionRule
 from skimb._label_measures import MEASURES, reads_labels
 from skimb._messages import shown
-from skimb._params import HasMethods, Interval, StrOptions, fit_context, plain
+from skimb._params import (
+    PROBABILISTIC,
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+    plain,
+)
 from skimb._routing import metadata_of_estimator, requesting, routes
 from skimb._sub_estimators import takes_images
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
@@ -122,7 +130,7 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
 
     _parameter_constraints: dict = {
         "estimator": [
-            HasMethods(["fit", "predict_proba"]),
+            PROBABILISTIC,
             HasMethods(["fit", "predict_log_proba"]),
             None,
         ],
@@ -231,6 +239,8 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
         rng = check_random_state(self.random_state)
         wrapped = wrapped_by(self)
         samples = read_samples(self, X, y, groups)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, samples.X, ensure_non_negative=True)
         given: dict = {"sample_weight": sample_weight}
         if routes():
             given["groups"] = groups

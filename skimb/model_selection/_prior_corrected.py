@@ -12,7 +12,7 @@ from skimb._class_prior import resolve_target_prior
 from skimb._class_probabilities import class_positions, log_probabilities
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
-from skimb._params import HasMethods, StrOptions, check_sample_weight, fit_context
+from skimb._params import PROBABILISTIC, StrOptions, check_sample_weight, fit_context
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._held_out_predictions import (
     fit_and_hold_out,
@@ -94,6 +94,12 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         Smaller log-probabilities, such as those of zero by trees, are raised to it before they are
         divided: half of the smallest positive probability. None without calibration.
 
+    Notes
+    -----
+    Inside VotingClassifier, StackingClassifier, BaggingClassifier and ``cross_val_predict`` with
+    probabilities, scikit-learn replaces the labels by 0, 1, and so on: priors by label are refused
+    there, or are those of other classes. Put the ensemble into the wrapper instead.
+
     References
     ----------
     .. [1] A. Alexandari, A. Kundaje and A. Shrikumar, "Maximum Likelihood with Bias-Corrected
@@ -130,7 +136,7 @@ class PriorCorrectedClassifier(ClassifierWrapper):
     __metadata_request__fit = {"sample_weight": None}
 
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict_proba"])],
+        "estimator": [PROBABILISTIC],
         "target_prior": [StrOptions({"uniform", "train", "estimate"}), Mapping],
         "train_prior": [StrOptions({"uniform"}), Mapping, None],
         "calibration": [StrOptions({"bias_corrected", "temperature"}), None],

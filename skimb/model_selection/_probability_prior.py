@@ -301,7 +301,9 @@ def _class_count(fitted) -> Any:
 
 
 def _moves_probabilities(rule):
-    return rule.changes_probabilities and rule.log_offsets is not None and np.any(rule.log_offsets)
+    if rule is None or rule.log_offsets is None:
+        return False
+    return rule.changes_probabilities and np.any(rule.log_offsets)
 
 
 def _name_of_held(fitted):

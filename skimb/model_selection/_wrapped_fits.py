@@ -25,8 +25,10 @@ __all__ = [
 ]
 
 
+#: The largest fraction that may be held out: a tenth of the samples is left to train on.
+MOST_HELD_OUT = 0.9
 #: The values that `cv` of a wrapper may have.
-CV_VALUES = ["cv_object", Interval(Real, 0, 1, closed="neither")]
+CV_VALUES = ["cv_object", Interval(Real, 0, MOST_HELD_OUT, closed="right")]
 
 
 def cv_of(owner, default) -> Any:
@@ -95,9 +97,14 @@ def metadata_of_wrapped(owner, X, sample_weight, groups):
     Returns
     -------
     dict
+
+    Raises
+    ------
+    ValueError
+        If weights are negative, not finite, or not one for each sample.
     """
     if sample_weight is not None:
-        sample_weight = check_sample_weight(sample_weight, X)
+        sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
     given = {"sample_weight": sample_weight}
     if routes():
         given["groups"] = groups

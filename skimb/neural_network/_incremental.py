@@ -26,7 +26,7 @@ from skimb._messages import shown
 from skimb._networks import MixedNetwork
 from skimb._params import check_handed_in, check_parameters, check_sample_weight, plain_params
 from skimb._pixel_values import levels_of
-from skimb._unpacking import unpacked
+from skimb._unpacking import unpacked, vector_of
 from skimb.neural_network._columns import encode_columns, refuse_other_shape, warn_of_new_categories
 from skimb.neural_network._net_input import NetInput
 from skimb.neural_network._options import check_options
@@ -304,7 +304,7 @@ def _read(estimator, X, y, classes, target, *, is_first):
         images = check_images(estimator, X, channels=estimator.channels)
         if hasattr(estimator, "table_encoder_"):
             warn_of_new_categories(estimator.table_encoder_, images)
-        y = column_or_1d(unpacked(y, "y"), warn=True)
+        y = column_or_1d(vector_of(unpacked(y, "y")))
         check_consistent_length(images, y)
     if hasattr(target, "name_classes"):
         check_classification_targets(y)

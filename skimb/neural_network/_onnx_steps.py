@@ -285,16 +285,19 @@ def _decided(fitted, steps, make):
             f"{shown(steps.classes)}. Let both have the same, in the same order."
         )
     rule = make(fitted, classes)
+    if rule is None:
+        # It leaves the decision to the classifier in it.
+        return steps
     rule.check(len(classes))
     return steps.then(rules=(*steps.rules, rule))
 
 
 def _own_rule(fitted, classes):
     rule = fitted.decision_rule()
-    if not isinstance(rule, DecisionRule):
+    if rule is not None and not isinstance(rule, DecisionRule):
         raise ValueError(
             f"`decision_rule` of {type(fitted).__name__} must return a "
-            f"skimb.model_selection.DecisionRule. Got {rule!r:.100}."
+            f"skimb.model_selection.DecisionRule, or None. Got {rule!r:.100}."
         )
     return rule
 

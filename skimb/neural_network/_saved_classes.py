@@ -260,7 +260,10 @@ def _check_rule(estimator):
     if not (is_own and hasattr(estimator, "decision_rule") and hasattr(estimator, "classes_")):
         return
     try:
-        estimator.decision_rule().check(len(estimator.classes_))
+        rule = estimator.decision_rule()
+        # A wrapper without a rule leaves the decision to the classifier in it.
+        if rule is not None:
+            rule.check(len(estimator.classes_))
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(
             f"The numbers of the decisions of {type(estimator).__name__} in the file fit no "

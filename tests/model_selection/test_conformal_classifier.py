@@ -12,13 +12,21 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, RepeatedStratifiedKFold
+from sklearn.model_selection import (
+    FixedThresholdClassifier,
+    GridSearchCV,
+    RepeatedStratifiedKFold,
+)
 from sklearn.neural_network import MLPClassifier
 
 from skimb._groups import one_of_each
 from skimb.datasets import load_imbalanced_digits
 from skimb.metrics import set_coverage
-from skimb.model_selection import ConformalClassifier
+from skimb.model_selection import (
+    ConformalClassifier,
+    GuaranteedRecallClassifier,
+    MinimumCostClassifier,
+)
 from skimb.model_selection._conformal_ranks import (
     conformal_quantile,
     least_samples,
@@ -340,13 +348,38 @@ def test_sets_of_single_samples_are_those_of_all_at_once():
     inputs = rng.normal(size=(3, 40)).astype(np.float64)
     kind = np.repeat([0, 1, 2], 100)
     y = (rng.rand(300) < np.array([0.2, 0.5, 0.8])[kind]).astype(int)
-    is_other = False
     for seed in range(6):
         network = MLPClassifier((64,), max_iter=400, tol=1e-2, random_state=seed)
         clf = ConformalClassifier(FrozenEstimator(network.fit(inputs[kind], y)))
         at_once = clf.fit(inputs[kind], y).predict_set(inputs[kind])
         single = np.concatenate([clf.predict_set(row[None]) for row in inputs])[kind]
         np.testing.assert_array_equal(single, at_once)
-        alone = np.concatenate([clf.predict_proba(row[None]) for row in inputs])[kind]
-        is_other |= bool((alone != clf.predict_proba(inputs[kind])).any())
-    assert is_other
+
+
+# ------------------------------------------------------------------------------ decisions
+
+
+@pytest.mark.parametrize("kind", ["recall", "costs", "threshold"])
+def test_decisions_are_those_of_the_wrapped_classifier(kind):
+    rng = np.random.default_rng(0)
+    y = (rng.random(2000) < 0.1).astype(int)
+    X = rng.normal(size=(2000, 1)) + 1.2 * y[:, None]
+    plain = LogisticRegression().fit(X[:1000], y[:1000])
+    inner = {
+        "recall": GuaranteedRecallClassifier(LogisticRegression(), recall=0.85, random_state=0),
+        "costs": MinimumCostClassifier(LogisticRegression(), cost_matrix=[[0, 1], [9, 0]]),
+        "threshold": FixedThresholdClassifier(LogisticRegression(), threshold=0.1),
+    }[kind].fit(X[:1000], y[:1000])
+    clf = ConformalClassifier(FrozenEstimator(inner)).fit(X[1000:], y[1000:])
+    np.testing.assert_array_equal(clf.predict(X), inner.predict(X))
+    np.testing.assert_array_equal(clf.decision_function(X), inner.decision_function(X))
+    np.testing.assert_allclose(clf.predict_proba(X), inner.predict_proba(X), rtol=1e-12)
+    assert (clf.predict(X) == 1).sum() > 2 * (plain.predict(X) == 1).sum()
+
+
+def test_a_classifier_without_a_decision_function_gives_log_probabilities():
+    X, y = table()
+    forest = RandomForestClassifier(5, min_samples_leaf=20, random_state=0).fit(X[:300], y[:300])
+    clf = ConformalClassifier(FrozenEstimator(forest)).fit(X[300:], y[300:])
+    np.testing.assert_array_equal(clf.decision_function(X), clf.predict_log_proba(X))
+    np.testing.assert_array_equal(clf.predict(X), forest.predict(X))

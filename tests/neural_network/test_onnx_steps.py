@@ -269,6 +269,27 @@ def test_a_classifier_of_sets_predicts_as_the_one_in_it(fitted, data):
     np.testing.assert_array_equal(run(clf, data[0])[1], run(fitted, data[0])[1])
 
 
+@pytest.mark.parametrize("kind", ["costs", "threshold"])
+def test_a_classifier_of_sets_is_exported_with_the_decisions_of_the_one_in_it(
+    fitted, fitted_two, data, two, kind
+):
+    if kind == "costs":
+        X, y = data
+        costs = 1 - np.eye(3)
+        costs[2] *= 30
+        inner = MinimumCostClassifier(FrozenEstimator(fitted), cost_matrix=costs).fit(X, y)
+        plain = fitted
+    else:
+        X, y = two
+        inner = FixedThresholdClassifier(FrozenEstimator(fitted_two), threshold=0.2).fit(X, y)
+        plain = fitted_two
+    clf = ConformalClassifier(FrozenEstimator(inner), confidence_level=0.5).fit(X, y)
+    assert clf.decision_rule() is None
+    assert_predicts(clf, X)
+    np.testing.assert_array_equal(run(clf, X)[0], inner.predict(X))
+    assert (inner.predict(X) != plain.predict(X)).any()
+
+
 def test_a_regressor_of_intervals_names_the_one_to_export(data):
     X, _ = data
     network = CNNRegressor("linear", max_epochs=1, random_state=0)
