@@ -95,7 +95,7 @@ class ConformalClassifier(ClassifierWrapper):
 
     With groups, a group counts once in each class, by a sample chosen at random: the promise is
     about a sample of a new group. Where the classifier reads images, equal images are in one
-    group; equal rows of a table are not recognised, and each of them counts.
+    group.
 
     If samples were resampled before `fit`, copies of held-out samples may be trained on: equal
     images, and what skimb's samplers make lazily, are recognised, but equal rows of a table are
