@@ -173,7 +173,7 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
             )
         cv = cv_of(self, 5)
         metadata = self._metadata_of_training(samples, sample_weight, groups)
-        task = self._begin_task(samples, n_fits(self, cv))
+        task = self._begin_task(samples, n_fits(self, samples, cv))
 
         def check(rows):
             """Refuse held-out samples of a single class, before any training."""

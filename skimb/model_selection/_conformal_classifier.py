@@ -188,7 +188,7 @@ class ConformalClassifier(ClassifierWrapper):
         cv = cv_of(self, HELD_FRACTION)
         samples = read_samples(self, X, y, groups)
         metadata = self._metadata(samples, sample_weight, groups)
-        task = self._begin_task(samples, n_fits(self, cv))
+        task = self._begin_task(samples, n_fits(self, samples, cv))
         held = fit_and_hold_out(self, samples, cv=cv, rng=rng, metadata=metadata, task=task)
         self.is_exact_ = held.is_exact
         # A splitter may hold a sample out repeatedly.

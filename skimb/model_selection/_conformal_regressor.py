@@ -200,7 +200,7 @@ class ConformalRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         samples = read_inputs(self, X, y, groups)
         values = check_target(samples.y)
         metadata = metadata_of_wrapped(self, samples.X, sample_weight, groups)
-        task = begin_fit(self, samples.X, samples.y, n_tasks=n_fits(self, cv))
+        task = begin_fit(self, samples.X, samples.y, n_tasks=n_fits(self, samples, cv))
 
         def numbers_of(rows):
             # A splitter may hold a sample out repeatedly.

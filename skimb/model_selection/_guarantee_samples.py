@@ -14,7 +14,6 @@ from skimb._warnings import warn
 from skimb.class_weight import minority_class
 from skimb.model_selection._calibration_checks import warn_of_copies
 from skimb.model_selection._held_out_predictions import fit_and_hold_out
-from skimb.model_selection._wrapped_fits import cv_of
 
 __all__ = [
     "HELD_OUT_FRACTION",
@@ -108,15 +107,17 @@ def class_of_interest(owner, samples):
     return ClassOfInterest(position, labels[position], target == position)
 
 
-def calibrate(owner, samples, interest, *, rng, metadata, task, check, per_class=False):
+def calibrate(owner, samples, interest, *, cv, rng, metadata, task, check, per_class=False):
     """Fit the classifier of a wrapper; return scores of samples that it was not trained on.
 
     Parameters
     ----------
     owner : estimator
-        The wrapper, with the parameters `estimator` and `cv`.
+        The wrapper, with the parameter `estimator`.
     samples : Samples
     interest : ClassOfInterest
+    cv : float, int, splitter or list of pairs
+        As `cv_of` returns it.
     rng : RandomState
         The source of the split, and of the samples that are drawn from groups.
     metadata : dict
@@ -141,7 +142,6 @@ def calibrate(owner, samples, interest, *, rng, metadata, task, check, per_class
         If they come from folds, or many of the class are equal to other samples.
     """
     drawn, n_joint = [], []
-    cv = cv_of(owner, HELD_OUT_FRACTION)
     groups = samples.groups
     # Of the groups with samples of the class, and of the others, the same fraction is held out.
     own_groups = interest.is_own if groups is None else np.isin(groups, groups[interest.is_own])

@@ -247,11 +247,13 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
                 "all of the other classes, or ask for less."
             )
 
-        task = self._begin_task(samples, n_fits(self, cv_of(self, HELD_OUT_FRACTION)))
+        cv = cv_of(self, HELD_OUT_FRACTION)
+        task = self._begin_task(samples, n_fits(self, samples, cv))
         found = calibrate(
             self,
             samples,
             interest,
+            cv=cv,
             rng=rng,
             metadata=self._metadata(samples, sample_weight, groups),
             task=task,

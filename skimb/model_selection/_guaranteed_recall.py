@@ -220,11 +220,13 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
                     recall_refusal(n_own, asked.recall, asked.confidence_level, kind, source)
                 )
 
-        task = self._begin_task(samples, n_fits(self, cv_of(self, HELD_OUT_FRACTION)))
+        cv = cv_of(self, HELD_OUT_FRACTION)
+        task = self._begin_task(samples, n_fits(self, samples, cv))
         found = calibrate(
             self,
             samples,
             interest,
+            cv=cv,
             rng=rng,
             metadata=self._metadata(samples, sample_weight, groups),
             task=task,

@@ -334,11 +334,12 @@ def fit_and_hold_out(
     return HeldOut(log_proba, target[rows], rows, folds, is_single)
 
 
-def n_fits(owner, cv: Any):
+def n_fits(owner, samples, cv: Any):
     """Return the largest number of fits of `fit_and_hold_out`."""
     if isinstance(wrapped_by(owner), FrozenEstimator):
         return 0
     if isinstance(cv, Integral | float):
         return int(cv) + 1
-    n_splits = getattr(cv, "get_n_splits", None)
-    return 1 + (n_splits() if n_splits is not None else len(cv))
+    if not hasattr(cv, "split"):
+        return 1 + len(cv)
+    return 1 + cv.get_n_splits(np.empty((len(samples.y), 1)), samples.y, samples.groups)

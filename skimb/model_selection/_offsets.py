@@ -254,7 +254,7 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
         cv = cv_of(self, FOLDS_OF_IMAGES if is_network else FOLDS)
         if isinstance(cv, Integral) and not is_frozen:
             check_divisible(samples.y, samples.groups)
-        task = self._begin_task(samples, n_fits(self, cv) - (fitted is not None))
+        task = self._begin_task(samples, n_fits(self, samples, cv) - (fitted is not None))
         held = fit_and_hold_out(
             self,
             samples,

@@ -207,7 +207,7 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         self._check_priors(np.unique(samples.y))
         cv = cv_of(self, 5)
         calibrates = self.calibration is not None
-        task = self._begin_task(samples, n_fits(self, cv) if calibrates else 1)
+        task = self._begin_task(samples, n_fits(self, samples, cv) if calibrates else 1)
         given = {"rng": rng, "metadata": metadata, "task": task}
         if calibrates:
             held = fit_and_hold_out(self, samples, cv=cv, **given)

@@ -43,9 +43,11 @@ def cv_of(owner, default) -> Any:
 
     Returns
     -------
-    float, int, splitter or iterable
+    float, int, splitter or list of pairs
     """
-    return default if owner.cv is None else plain(owner.cv)
+    cv = default if owner.cv is None else plain(owner.cv)
+    # A generator of pairs can be read once only.
+    return cv if isinstance(cv, int | float) or hasattr(cv, "split") else list(cv)
 
 
 def wrapped_by(owner) -> Any:

@@ -1,5 +1,7 @@
 """AutoBalanceClassifier: the search on held-out samples, the comparison, the final model."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -159,11 +161,15 @@ def test_repeated_samples_of_a_group_make_no_gain_out_of_noise():
     for seed in range(20):
         better, reference = np.random.RandomState(seed).randn(2, 100, 2) + np.eye(2)[target]
         gain, error = gain_and_error(aim, better, reference, target, 0, groups=groups)
-        repeated = [np.repeat(each, times, axis=0) for each in (better, reference, target, groups)]
-        again, of_groups = gain_and_error(aim, *repeated[:3], 0, groups=repeated[3])
+        repeated: Any = [
+            np.repeat(each, times, axis=0) for each in (better, reference, target, groups)
+        ]
+        again, of_groups = gain_and_error(
+            aim, repeated[0], repeated[1], repeated[2], 0, groups=repeated[3]
+        )
         assert again == pytest.approx(gain)
         assert of_groups == pytest.approx(error, rel=0.3)
-        alone = gain_and_error(aim, *repeated[:3], 0)[1]
+        alone = gain_and_error(aim, repeated[0], repeated[1], repeated[2], 0)[1]
         assert alone < 0.6 * of_groups
         n_taken += gain > 1.645 * of_groups
     assert n_taken <= 3
@@ -297,7 +303,8 @@ def test_a_class_of_one_sample_and_classes_of_one_sample_each_do_not_stop_it():
 def test_groups_and_equal_images_stand_on_one_side():
     X, y = images((20, 20, 20))
     X, y = np.repeat(X, 2, axis=0), np.repeat(y, 2)
-    clf, seen = quick(), []
+    clf: Any = quick()
+    seen: Any = []
 
     def folds(*arguments):
         seen.append(type(clf)._folds(clf, *arguments))

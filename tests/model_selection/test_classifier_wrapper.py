@@ -6,7 +6,7 @@ from scipy.special import log_softmax
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold, LeaveOneGroupOut
 from sklearn.naive_bayes import GaussianNB
 from sklearn.utils import check_random_state
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -14,6 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skimb._decision_rule import DecisionRule
 from skimb._params import HasMethods, fit_context
 from skimb.datasets import load_imbalanced_digits
+from skimb.model_selection import BiasCorrectedCalibrator, TunedOffsetsClassifierCV
 from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._held_out_predictions import (
     fit_and_hold_out,
@@ -42,7 +43,7 @@ class Wrapper(ClassifierWrapper):
         rng = check_random_state(self.random_state)
         samples = read_samples(self, X, y, groups)
         metadata = self._metadata(samples, sample_weight, groups)
-        task = self._begin_task(samples, n_fits(self, self.cv or 0.5))
+        task = self._begin_task(samples, n_fits(self, samples, self.cv or 0.5))
         given = {"rng": rng, "metadata": metadata, "task": task}
         if self.cv is None:
             fit_on_all(self, samples, **given)
@@ -155,6 +156,23 @@ def test_a_splitter_and_pairs_of_positions_are_read():
     by_pairs = Wrapper(LogisticRegression(), cv=list(splitter.split(X))).fit(X, y).held_
     np.testing.assert_array_equal(by_splitter.log_proba, by_pairs.log_proba)
     np.testing.assert_array_equal(by_splitter.rows, by_pairs.rows)
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        lambda X: (pair for pair in GroupKFold(3).split(X, groups=np.arange(30) // 10)),
+        lambda X: LeaveOneGroupOut(),
+    ],
+    ids=["generator", "groups"],
+)
+@pytest.mark.parametrize("kind", [BiasCorrectedCalibrator, TunedOffsetsClassifierCV])
+def test_splitters_may_need_samples_and_pairs_may_be_read_once(kind, cv):
+    rng = np.random.RandomState(0)
+    y = np.tile([0, 1], 15)
+    X = rng.randn(30, 2) + y[:, None]
+    clf = kind(GaussianNB(), cv=cv(X)).fit(X, y, groups=np.arange(30) // 10)
+    assert clf.n_held_out_.tolist() == [15, 15]
 
 
 def test_a_class_that_a_part_lacks_is_refused():

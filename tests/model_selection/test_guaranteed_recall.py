@@ -166,6 +166,8 @@ def test_the_classifier_keeps_its_promise_on_new_samples():
 
 
 @pytest.mark.slow
+# Without groups, equal rows are warned of.
+@pytest.mark.filterwarnings("ignore:.*are equal to other samples of the class:UserWarning")
 @pytest.mark.parametrize("is_grouped", [False, True])
 def test_groups_count_once_so_that_their_number_of_samples_does_not_matter(is_grouped):
     """Groups of 30 equal scores are 30 samples that say nothing more than one."""

@@ -117,9 +117,9 @@ def test_the_splits_of_a_search_know_the_parents_too(cv):
     weight[:5] = 0
     clf = AutoBalanceClassifier(CNNClassifier(), cv=cv)
     for given in (None, weight):
-        samples, _ = clf._read(CNNClassifier(), view, y, given, None)
+        samples, _, labels = clf._read(CNNClassifier(), view, y, given, None)
         ancestry = view.ancestry() if given is None else view[weight > 0].ancestry()
-        for train, held in clf._folds(samples, np.random.RandomState(0)):
+        for train, held in clf._folds(samples, labels, np.random.RandomState(0)):
             assert not set(ancestry[train].indices) & set(ancestry[held].indices)
 
 

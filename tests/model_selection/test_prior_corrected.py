@@ -210,6 +210,8 @@ def two(n, fraction, seed):
 BALANCED = LogisticRegression(class_weight="balanced")
 
 
+# Its threshold is lost, and a warning says so.
+@pytest.mark.filterwarnings("ignore:.*decisions of FixedThresholdClassifier:UserWarning")
 @pytest.mark.parametrize("calibration", [None, "temperature"])
 @pytest.mark.parametrize(
     "estimator",

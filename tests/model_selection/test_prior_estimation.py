@@ -1,6 +1,7 @@
 """The class prior of unlabelled samples; its interval and test of label shift, by simulation."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,7 +116,8 @@ def test_without_biases_weights_of_the_training_count(calibration):
         estimate_prior(bagging, X, **given)
     known = estimate_prior(bagging, X, train_prior="uniform", **given)
     np.testing.assert_allclose(known.prior, NEW, atol=0.06)
-    estimate_prior(bagging, X, **(given | {"calibration": "bias_corrected"}))
+    repaired: Any = given | {"calibration": "bias_corrected"}
+    estimate_prior(bagging, X, **repaired)
 
 
 @pytest.mark.parametrize("method", ["em", "confusion_matrix", "soft_confusion_matrix"])

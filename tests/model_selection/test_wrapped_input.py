@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -109,7 +110,8 @@ def test_a_column_as_y_is_warned_of_at_the_line_of_the_user(kind):
             model = AutoBalanceClassifier(model, cv=2)
     else:
         model = WRAPPERS[kind](estimator)
-    line = inspect.currentframe().f_lineno + 1
+    frame: Any = inspect.currentframe()
+    line = frame.f_lineno + 1
     assert line_of_warning(lambda: model.fit(X, y[:, None])) == (__file__, line)
 
 
