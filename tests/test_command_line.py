@@ -335,6 +335,7 @@ FEW = ["--folds", "2", "--epochs", "1", "--strategies", "none", "--jobs", "1"]
 COMMAND = f"{sys.executable} -m skimb compare few {' '.join(FEW)} --json r.json --report r.html"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
 @pytest.mark.parametrize(
@@ -450,6 +451,7 @@ def test_a_report_that_cannot_be_drawn_does_not_cost_the_figures(few, monkeypatc
     assert str(place) in printed.out
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_figures_can_be_written_into_a_pipe(few):
     command = f"{sys.executable} -m skimb compare few {' '.join(FEW)} --json /dev/stdout | cat"

@@ -87,6 +87,7 @@ def test_names_of_tests_are_equal_in_every_process(request):
     assert [name for name in names if re.search("0x[0-9a-f]{6}", name)] == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_warnings_of_a_plugin_are_no_errors_and_our_own_are(tmp_path):
     (tmp_path / "old_plugin.py").write_text(PLUGIN)
@@ -100,6 +101,7 @@ def test_warnings_of_a_plugin_are_no_errors_and_our_own_are(tmp_path):
     assert "1 passed" in output
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_networks_of_tests_lie_on_the_cpu_whatever_the_machine_has(tmp_path):
     (tmp_path / "fake_cuda.py").write_text(FAKE_CUDA)

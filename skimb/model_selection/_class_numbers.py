@@ -154,7 +154,7 @@ class ClassNumbers:
         log_prior = torch.as_tensor(
             self.log_prior, dtype=parameters.dtype, device=parameters.device
         )
-        of_multiplier, of_offset = parameters.split(basis.shape[1])
+        of_multiplier, of_offset = parameters.reshape(2, basis.shape[1])
         bound = MOST_LOG_MULTIPLIER
         log_multiplier = bound * torch.tanh(basis @ of_multiplier / bound)
         multiplier = torch.exp(log_multiplier - log_multiplier.mean())

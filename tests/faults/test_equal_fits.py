@@ -93,6 +93,7 @@ def fit(arguments):
     return fits.fitted(one.fit(X, y), X)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a fork needs POSIX")
 def test_equal_fits_in_two_processes_all_end_well(tmp_path):

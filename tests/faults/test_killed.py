@@ -425,6 +425,7 @@ def test_a_callback_with_state_that_cannot_be_kept_is_refused(tmp_path):
         clf.fit(X, y)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_checkpoints_work_in_searches_pipelines_and_wrappers(monkeypatch, tmp_path):
     X, y = fits.images()

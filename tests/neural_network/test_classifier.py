@@ -775,6 +775,7 @@ def test_a_cuda_device_in_a_fork_is_refused_with_a_hint(monkeypatch):
     assert resolve_device("cpu").type == "cpu"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "environment",
@@ -824,6 +825,7 @@ def test_overlapping_threads_take_turns_and_restore_the_count():
     assert torch.get_num_threads() == before
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_large_work_is_equal_to_the_bit_in_processes():
     """Images large enough for more than one thread where there are cores for it."""

@@ -488,6 +488,7 @@ def test_a_damaged_database_is_put_aside(damage, frozen, plain, small_digits, tm
     np.testing.assert_array_equal(embedder.transform(X), embedded)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_several_processes_share_a_folder(frozen, plain, small_digits, tmp_path):
     X, _ = small_digits
