@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_random_state, get_tags, indexable
+from sklearn.utils import check_random_state, indexable
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
@@ -19,7 +19,7 @@ from skimb._images import checked_once, fit_images
 from skimb._messages import shown
 from skimb._params import HasMethods, Interval, StrOptions, fit_context, safe_indexing
 from skimb._reading import view_of
-from skimb._routing import requesting, router_of
+from skimb._routing import requesting
 from skimb._sub_estimators import seeded_clone
 from skimb._unpacking import unpacked
 from skimb._warnings import warn
@@ -32,7 +32,7 @@ from skimb.model_selection._end_to_end_choice import Trainings, choose_end_to_en
 from skimb.model_selection._head_search import Fold
 from skimb.model_selection._held_out_splits import Samples, class_splits, lineage_of
 from skimb.model_selection._offsets import for_part
-from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of
+from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of, wrapped_by
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.neural_network.joint_training import VectorScalingHead, starting_layer
 
@@ -230,7 +230,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
         """
         self._begin()
         rng = check_random_state(self.random_state)
-        network = self._network()
+        network: Any = wrapped_by(self)
         is_frozen = isinstance(network, FrozenEstimator)
         inner: Any = network.estimator if is_frozen else network
         self._check_network(inner, is_frozen)
@@ -278,10 +278,8 @@ class AutoBalanceClassifier(ClassifierWrapper):
 
     # ------------------------------------------------------------------------ input
 
-    def _network(self) -> Any:
-        if self.estimator is None:
-            return requesting(CNNClassifier(), "sample_weight", "groups")
-        return self.estimator
+    def _default_estimator(self):
+        return requesting(CNNClassifier(), "sample_weight", "groups")
 
     def _check_network(self, inner, is_frozen):
         if not isinstance(inner, CNNClassifier):
@@ -529,19 +527,3 @@ class AutoBalanceClassifier(ClassifierWrapper):
         """
         check_is_fitted(self)
         return DecisionRule()
-
-    def get_metadata_routing(self):
-        """Return which metadata the networks request; groups also choose the parts.
-
-        Returns
-        -------
-        MetadataRouter
-        """
-        network = self._network()
-        return router_of(self, getattr(network, "estimator", network))
-
-    def __sklearn_tags__(self):
-        # Of a network where `estimator` is None.
-        tags = super(ClassifierWrapper, self).__sklearn_tags__()
-        tags.input_tags = get_tags(self._network()).input_tags
-        return tags

@@ -77,14 +77,16 @@ def fit_and_hold_out_values(owner, samples, *, cv: Any, rng, metadata=None, task
     """
     if isinstance(owner.estimator, FrozenEstimator):
         check_is_fitted(owner.estimator)
+        everything = np.arange(len(samples.y))
         if check is not None:
-            check(np.arange(len(samples.y)))
+            check(everything)
         take_fitted(owner, owner.estimator)
         predicted = predicted_values(owner.estimator_, samples.X)
-        return HeldOutValues(predicted, np.arange(len(samples.y)), True)
+        return HeldOutValues(predicted, everything, True)
     splits = value_splits(samples, cv, rng)
+    rows = np.concatenate([held for _, held in splits])
     if check is not None:
-        check(np.concatenate([held for _, held in splits]))
+        check(rows)
     is_single = isinstance(cv, float)
     fitted, predicted = fit_on_parts(
         owner,
@@ -98,4 +100,4 @@ def fit_and_hold_out_values(owner, samples, *, cv: Any, rng, metadata=None, task
         task=task,
     )
     take_fitted(owner, fitted)
-    return HeldOutValues(predicted, np.concatenate([held for _, held in splits]), is_single)
+    return HeldOutValues(predicted, rows, is_single)
