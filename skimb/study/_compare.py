@@ -1,32 +1,23 @@
 """compare(): every strategy on the same folds, with the same seeds and steps."""
 
 import sys
-import warnings
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from joblib import effective_n_jobs
 from sklearn.base import clone
-from sklearn.model_selection import check_cv
-from sklearn.utils import (
-    check_consistent_length,
-    check_random_state,
-)
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
 from skimb._frame_images import only_images
-from skimb._groups import are_shared, checked_groups
-from skimb._params import safe_indexing
+from skimb._groups import checked_groups
 from skimb._reading import view_of
 from skimb._warnings import warn
-from skimb.neural_network import training_length
-from skimb.study._jobs import Job, Progress, Run, run_jobs
-from skimb.study._recipe import code_of, parameters_of, recipe_of
-from skimb.study._splits import check_whole, count_known
-from skimb.study._strategies import chosen_strategies, group_strategies, with_length
+from skimb.study._jobs import Job, Progress, run_jobs
+from skimb.study._protocol import Training, protocol_of
+from skimb.study._runs import planned_runs
+from skimb.study._strategies import chosen_strategies, group_strategies
 from skimb.study._tasks import task_of
 
 __all__ = ["compare"]
@@ -169,22 +160,19 @@ def compare(
             f"`estimator` has calibration={estimator.calibration!r}, which holds samples of a "
             "training part out without regard to `groups`. Leave it None."
         )
-    if X_test is not None:
-        runs, kind = _repeats(y, cv, n_repeats, X_test, y_test, random_state)
-        n_known = count_known(images, test_images)
-    else:
-        if cv is None or isinstance(cv, Integral):
-            n_folds = 5 if cv is None else int(cv)
-            runs, kind = _folds(
-                lambda seed: task.splits(n_folds, seed, sample_groups), n_repeats, random_state
-            )
-        else:
-            splits = _own_splits(cv, y, None if groups is None else sample_groups, n_repeats)
-            runs, kind = _folds(lambda seed: splits, n_repeats, random_state)
-        n_known = check_whole(sample_groups, groups, [(run.train, run.test) for run in runs])
-    task.check_samples(chosen, y, test[1], runs, sample_groups)
-    shape = {"image_shape": estimator.image_shape, "channels": estimator.channels}
-    training = _Training(task, chosen, estimator, X, y, runs)
+    plan = planned_runs(
+        task,
+        y,
+        images,
+        None if X_test is None else (test_images, test[1]),
+        cv=cv,
+        groups=sample_groups,
+        given_groups=groups,
+        n_repeats=n_repeats,
+        random_state=random_state,
+    )
+    task.check_samples(chosen, y, test[1], plan.runs, sample_groups)
+    training = Training(task, chosen, estimator, X, y, plan.runs)
 
     jobs = [
         Job(
@@ -199,106 +187,33 @@ def compare(
             scoring=scoring,
         )
         for group in group_strategies(chosen, task.built_on_baseline)
-        for i, run in enumerate(runs)
+        for i, run in enumerate(plan.runs)
     ]
-    outcomes: dict[str, list] = {strategy.label: [None] * len(runs) for strategy in chosen}
-    messages = {*_left_out(strategies, task, verbose), *_too_good(n_known, verbose)}
-    with Progress(len(chosen), len(runs), verbose) as progress:
+    outcomes: dict[str, list] = {strategy.label: [None] * len(plan.runs) for strategy in chosen}
+    messages = {*_left_out(strategies, task, verbose), *_too_good(plan.n_known, verbose)}
+    with Progress(len(chosen), len(plan.runs), verbose) as progress:
         for i, outcome, warned in run_jobs(jobs, n_jobs):
             messages |= warned
             outcomes[outcome.strategy][i] = outcome
             progress.advance(outcomes[outcome.strategy])
-    test_share = 0.0
-    if X_test is None:
-        test_share = float(np.mean([len(run.test) / len(run.train) for run in runs]))
-    protocol = {
-        "evaluation": kind,
-        "n_runs": len(runs),
-        "n_repeats": int(n_repeats),
-        "n_rows": len(y),
-        "n_test_rows": round(np.mean([len(run.test) for run in runs])),
-        # The groups that stay together, where there are any and they do.
-        "n_groups": len(np.unique(sample_groups))
-        if are_shared(sample_groups) and not n_known
-        else None,
-        **task.describe(),
-        **training.describe(),
-        "own_strategies": [strategy.label for strategy in chosen if strategy.is_own],
-        "interval": "95 %, corrected resampled t-test (Nadeau and Bengio 2003)"
-        if test_share
-        else "95 %, paired t-test over seeds",
-        "test_share": test_share,
-        "seeds": [run.seed for run in runs],
-        "random_state": int(random_state) if isinstance(random_state, Integral) else None,
-        "n_jobs": effective_n_jobs(n_jobs),
-        "warnings": sorted(messages),
-    }
-    by_label = {strategy.label: strategy for strategy in chosen}
-    return task.comparison(
-        outcomes, (images, y), test_images, chosen=by_label, protocol=protocol, **shape
+    protocol = protocol_of(
+        task,
+        plan,
+        training,
+        groups=sample_groups,
+        random_state=random_state,
+        n_jobs=n_jobs,
+        messages=messages,
     )
-
-
-class _Training:
-    """The training of the built-in strategies: one length for all, the recipe, and the code.
-
-    Parameters
-    ----------
-    task : ClassificationTask or RegressionTask
-    chosen : list of Strategy
-    estimator : CNNClassifier or CNNRegressor
-        The baseline, which is left as it is.
-    X, y : array-like
-        All training samples.
-    runs : list of Run
-
-    Attributes
-    ----------
-    estimator : CNNClassifier, CNNRegressor or None
-        The baseline with its length fixed; None: there is no built-in strategy.
-    steps_per_epoch : int or None
-    """
-
-    def __init__(self, task, chosen, estimator, X, y, runs):
-        self.estimator = self.steps_per_epoch = self.length = self.recipe = None
-        # The code is that of the constructor: nothing is written that it would choose itself.
-        baseline = clone(estimator).set_params(random_state=None)
-        if not all(strategy.is_own for strategy in chosen):
-            # One length for all, whatever their samplers make of the number of samples.
-            self.length = training_length(
-                max(len(run.train) for run in runs),
-                batch_size=estimator.batch_size,
-                max_epochs=estimator.max_epochs,
-                steps_per_epoch=estimator.steps_per_epoch,
-            )
-            rows = task.few_samples(y)
-            self.recipe = recipe_of(estimator, safe_indexing(X, rows), y[rows], self.length)
-            self.estimator = clone(estimator).set_params(
-                batch_size=self.length.batch_size, max_epochs=self.length.max_epochs
-            )
-            self.steps_per_epoch = self.length.steps_per_epoch
-        self.code = {
-            strategy.label: code_of(
-                strategy.estimator
-                if strategy.is_own
-                else with_length(task.unfitted(strategy.name, baseline), self.length)
-            )
-            for strategy in chosen
-        }
-        self.parameters = parameters_of(baseline)
-
-    def describe(self):
-        """Return the training as the protocol describes it."""
-        length = self.length
-        return {
-            "gradient_steps": None if length is None else length.n_steps,
-            "epochs": None if length is None else length.max_epochs,
-            "steps_per_epoch": None if length is None else length.steps_per_epoch,
-            "batch_size": None if length is None else length.batch_size,
-            "recipe": self.recipe,
-            "parameters": self.parameters,
-            "code": self.code,
-        }
+    return task.comparison(
+        outcomes,
+        (images, y),
+        test_images,
+        chosen={strategy.label: strategy for strategy in chosen},
+        protocol=protocol,
+        image_shape=estimator.image_shape,
+        channels=estimator.channels,
+    )
 
 
 def _left_out(strategies, task, verbose):
@@ -347,52 +262,3 @@ def _too_good(n_known, verbose):
     else:
         warn(message)
     return [message]
-
-
-def _repeats(y, cv, n_repeats, X_test, y_test, random_state):
-    """Return a run for each repeat on a fixed test set, and the name of the evaluation."""
-    if cv is not None:
-        raise ValueError("With `X_test` there are no folds: leave `cv` None.")
-    check_consistent_length(X_test, y_test)
-    everything, tested = np.arange(len(y)), np.arange(len(y_test))
-    seeds = _seeds(n_repeats, random_state)
-    return [Run(everything, tested, int(seed)) for seed in seeds], "fixed test set"
-
-
-def _folds(splits_of, n_repeats, random_state):
-    """Return a run for each fold of each repeat, and the name of the evaluation.
-
-    ``splits_of`` is the function of a seed to the splits of one repeat.
-    """
-    runs, n_folds = [], 0
-    for seed in _seeds(n_repeats, random_state):
-        splits = splits_of(seed)
-        n_folds = len(splits)
-        fold_seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=n_folds)
-        runs += [
-            Run(train, test, int(fold_seed))
-            for (train, test), fold_seed in zip(splits, fold_seeds, strict=True)
-        ]
-    return runs, f"{n_folds}-fold cross-validation"
-
-
-def _seeds(n_repeats, random_state):
-    rng = check_random_state(random_state)
-    return rng.randint(np.iinfo(np.int32).max, size=n_repeats)
-
-
-def _own_splits(cv, y, groups, n_repeats):
-    """Return the splits of a user's own `cv`, which sees the groups that the user gave."""
-    if n_repeats > 1:
-        raise ValueError(
-            f"n_repeats={n_repeats} would run the folds of `cv` again, and their scores are not "
-            "independent. Give `cv` as a number, whose folds are shuffled differently in each "
-            "repeat."
-        )
-    folds, X = check_cv(cv, y), np.empty(len(y))
-    if groups is None:
-        return list(folds.split(X, y))
-    with warnings.catch_warnings():
-        # Splits that tear groups apart are refused later.
-        warnings.filterwarnings("ignore", message="The groups parameter is ignored")
-        return list(folds.split(X, y, groups))

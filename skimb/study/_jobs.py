@@ -1,4 +1,4 @@
-"""Runs of a comparison, and the jobs that fit and score strategies in them, in any process."""
+"""The jobs of a comparison, which fit and score strategies in its runs, in any process."""
 
 import sys
 import warnings
@@ -12,28 +12,10 @@ from tqdm import tqdm
 
 from skimb._drawn_text import visible_text
 from skimb._params import safe_indexing
+from skimb.study._runs import Run
 from skimb.study._strategies import fit_group
 
-__all__ = ["Job", "Progress", "Run", "run_jobs"]
-
-
-@dataclass
-class Run:
-    """One run of every strategy: a fold of a repeat, or a repeat on a fixed test set.
-
-    Parameters
-    ----------
-    train : ndarray of int
-        Indices of the training samples in X.
-    test : ndarray of int
-        Indices of the test samples in X or in the fixed test set.
-    seed : int
-        The seed, the same for every strategy.
-    """
-
-    train: np.ndarray
-    test: np.ndarray
-    seed: int
+__all__ = ["Job", "Progress", "run_jobs"]
 
 
 @dataclass

@@ -1,0 +1,121 @@
+"""The training of built-in strategies, and the protocol: how a comparison was run."""
+
+from numbers import Integral
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.base import clone
+
+from skimb._groups import are_shared
+from skimb._params import safe_indexing
+from skimb.neural_network import training_length
+from skimb.study._recipe import code_of, parameters_of, recipe_of
+from skimb.study._strategies import with_length
+
+__all__ = ["Training", "protocol_of"]
+
+
+class Training:
+    """The training of the built-in strategies: one length for all, the recipe, and the code.
+
+    Parameters
+    ----------
+    task : ClassificationTask or RegressionTask
+    chosen : list of Strategy
+    estimator : CNNClassifier or CNNRegressor
+        The baseline, which is left as it is.
+    X, y : array-like
+        All training samples.
+    runs : list of Run
+
+    Attributes
+    ----------
+    chosen : list of Strategy
+    estimator : CNNClassifier, CNNRegressor or None
+        The baseline with its length fixed; None: there is no built-in strategy.
+    steps_per_epoch : int or None
+    """
+
+    def __init__(self, task, chosen, estimator, X, y, runs):
+        self.chosen = chosen
+        self.estimator = self.steps_per_epoch = self.length = self.recipe = None
+        # The code is that of the constructor: nothing is written that it would choose itself.
+        baseline = clone(estimator).set_params(random_state=None)
+        if not all(strategy.is_own for strategy in chosen):
+            # One length for all, whatever their samplers make of the number of samples.
+            self.length = training_length(
+                max(len(run.train) for run in runs),
+                batch_size=estimator.batch_size,
+                max_epochs=estimator.max_epochs,
+                steps_per_epoch=estimator.steps_per_epoch,
+            )
+            rows = task.few_samples(y)
+            self.recipe = recipe_of(estimator, safe_indexing(X, rows), y[rows], self.length)
+            self.estimator = clone(estimator).set_params(
+                batch_size=self.length.batch_size, max_epochs=self.length.max_epochs
+            )
+            self.steps_per_epoch = self.length.steps_per_epoch
+        self.code = {
+            strategy.label: code_of(
+                strategy.estimator
+                if strategy.is_own
+                else with_length(task.unfitted(strategy.name, baseline), self.length)
+            )
+            for strategy in chosen
+        }
+        self.parameters = parameters_of(baseline)
+
+    def describe(self):
+        """Return the training as the protocol describes it."""
+        length = self.length
+        return {
+            "gradient_steps": None if length is None else length.n_steps,
+            "epochs": None if length is None else length.max_epochs,
+            "steps_per_epoch": None if length is None else length.steps_per_epoch,
+            "batch_size": None if length is None else length.batch_size,
+            "recipe": self.recipe,
+            "parameters": self.parameters,
+            "code": self.code,
+        }
+
+
+def protocol_of(task, plan, training, *, groups, random_state, n_jobs, messages):
+    """Return how a comparison was run, as plain values for its files.
+
+    Parameters
+    ----------
+    task : ClassificationTask or RegressionTask
+    plan : Plan
+    training : Training
+    groups : ndarray of shape (n,), int
+        The group of each sample.
+    random_state, n_jobs
+        As in `skimb.study.compare`.
+    messages : set of str
+        Warnings that were raised.
+
+    Returns
+    -------
+    dict
+    """
+    runs = plan.runs
+    return {
+        "evaluation": plan.evaluation,
+        "n_runs": len(runs),
+        "n_repeats": plan.n_repeats,
+        "n_rows": len(groups),
+        "n_test_rows": round(np.mean([len(run.test) for run in runs])),
+        # The groups that stay together, where there are any and they do.
+        "n_groups": len(np.unique(groups)) if are_shared(groups) and not plan.n_known else None,
+        **task.describe(),
+        **training.describe(),
+        "own_strategies": [strategy.label for strategy in training.chosen if strategy.is_own],
+        "interval": "95 %, corrected resampled t-test (Nadeau and Bengio 2003)"
+        if plan.test_share
+        else "95 %, paired t-test over seeds",
+        "test_share": plan.test_share,
+        "seeds": [run.seed for run in runs],
+        "random_state": int(random_state) if isinstance(random_state, Integral) else None,
+        "n_jobs": effective_n_jobs(n_jobs),
+        "warnings": sorted(messages),
+    }
