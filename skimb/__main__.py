@@ -5,6 +5,7 @@ import signal
 import sys
 
 from skimb._command_line import (
+    ADDERS,
     COMMANDS,
     CommandError,
     Stream,
@@ -51,7 +52,7 @@ def main(argv=None):
 
 
 def _run(argv):
-    parser = build_parser()
+    parser = build_parser(ADDERS)
     arguments, unknown = parser.parse_known_args(argv)
     of_command = parser.parser_of(arguments.command)
     if unknown:

@@ -1,12 +1,12 @@
 """The command line: arguments, inputs, outputs, streams, and a file for each command."""
 
-from skimb._command_line._arguments import build_parser
 from skimb._command_line._checks import check_arguments
-from skimb._command_line._compare import compare_command
-from skimb._command_line._evaluate import evaluate_command
-from skimb._command_line._export import export_command
-from skimb._command_line._fit import fit_command
-from skimb._command_line._predict import predict_command
+from skimb._command_line._compare import add_compare, compare_command
+from skimb._command_line._evaluate import add_evaluate, evaluate_command
+from skimb._command_line._export import add_export, export_command
+from skimb._command_line._fit import add_fit, fit_command
+from skimb._command_line._parser import build_parser
+from skimb._command_line._predict import add_predict, predict_command
 from skimb._command_line._streams import (
     CommandError,
     Stream,
@@ -16,6 +16,7 @@ from skimb._command_line._streams import (
 )
 
 __all__ = [
+    "ADDERS",
     "COMMANDS",
     "CommandError",
     "Stream",
@@ -25,6 +26,9 @@ __all__ = [
     "complain",
     "termination_unwinds",
 ]
+
+#: The functions that add the parsers of the commands, in the order of the help.
+ADDERS = (add_compare, add_fit, add_predict, add_evaluate, add_export)
 
 #: The functions that run the commands: arguments to exit status.
 COMMANDS = {

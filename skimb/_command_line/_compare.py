@@ -1,11 +1,67 @@
 """``skimb compare``: from arguments to a comparison."""
 
+from skimb._command_line._argument_types import MOST_REPEATS, at_least, jobs, text
 from skimb._command_line._inputs import read_inputs
 from skimb._command_line._networks import choose_augmentation_of, network_of
+from skimb._command_line._options import (
+    add_augmentation,
+    add_counts,
+    add_outputs,
+    add_size,
+    add_training,
+    add_training_data,
+    strategy_list,
+)
 from skimb._command_line._outputs import hand_out
+from skimb._command_line._parser import add_command
 from skimb._command_line._streams import errors_in_one_line
 
-__all__ = ["compare_command"]
+__all__ = ["add_compare", "compare_command"]
+
+
+def add_compare(commands):
+    """Add the parser of ``skimb compare``.
+
+    Parameters
+    ----------
+    commands : action
+        Of the parser of the command line.
+    """
+    command = add_command(
+        commands,
+        "compare",
+        "find out which strategy against imbalance works on your data",
+        "Compare strategies against imbalance: same folds, same seeds, same number of gradient\n"
+        "steps, each compared with the baseline.",
+        strategy_list(has_constant=True),
+    )
+    add_training_data(command)
+    command.add_argument(
+        "--test",
+        type=text,
+        metavar="DIR|TABLE.csv",
+        help="test images, in the form of the others; without them, cross-validation",
+    )
+    add_counts(command)
+    add_size(command, "default: all must have one size")
+    add_augmentation(command)
+    command.add_argument(
+        "--strategies",
+        metavar="A,B,...",
+        help="names of the list below, joined by commas (default: all)",
+    )
+    command.add_argument("--folds", type=at_least(2), metavar="N", help="default: 5")
+    command.add_argument(
+        "--repeats", type=at_least(1, MOST_REPEATS), metavar="N", help="default: 1"
+    )
+    add_training(command)
+    command.add_argument(
+        "--jobs",
+        type=jobs,
+        metavar="N",
+        help="processes (default: one a core on the digits, else one, which uses all cores)",
+    )
+    add_outputs(command)
 
 
 def compare_command(arguments):

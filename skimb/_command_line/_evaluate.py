@@ -6,17 +6,51 @@ from typing import Any
 import numpy as np
 
 from skimb._class_folders import list_classes
+from skimb._command_line._argument_types import text
 from skimb._command_line._batch_prediction import predictions, with_bar
 from skimb._command_line._checks import check_images, reads_onnx, reads_table
 from skimb._command_line._image_lists import hint_of_missing
 from skimb._command_line._labels import listed, refuse_unknown
 from skimb._command_line._models import load_model
+from skimb._command_line._options import (
+    AS_IN_FIT,
+    FORMS,
+    add_image_column,
+    add_model,
+    add_outputs,
+    add_size,
+    add_target,
+)
 from skimb._command_line._outputs import hand_out
+from skimb._command_line._parser import add_command
 from skimb._command_line._streams import errors_in_one_line, warnings_in_one_line
 from skimb._image_files import named
 from skimb._tables import read_table
 
-__all__ = ["evaluate_command", "evaluation_of"]
+__all__ = ["add_evaluate", "evaluate_command", "evaluation_of"]
+
+
+def add_evaluate(commands):
+    """Add the parser of ``skimb evaluate``.
+
+    Parameters
+    ----------
+    commands : action
+        Of the parser of the command line.
+    """
+    command = add_command(
+        commands,
+        "evaluate",
+        "report how good a model is on labelled images",
+        "Report how good a model is on images whose labels or numbers are known: figures for each "
+        "class, the confusion matrix, and the most confident mistakes.",
+    )
+    add_model(command)
+    command.add_argument("data", type=text, metavar="FOLDER|TABLE.csv", help=FORMS)
+    add_image_column(command, AS_IN_FIT)
+    add_target(command, AS_IN_FIT)
+    add_size(command, "default: as in fit; N must be the model's")
+    add_outputs(command)
 
 
 def evaluate_command(arguments):

@@ -1,7 +1,9 @@
 """``skimb fit``: one strategy, trained on all images, in a file."""
 
 import sys
+from textwrap import dedent
 
+from skimb._command_line._argument_types import path, text
 from skimb._command_line._evaluate import evaluation_of
 from skimb._command_line._figures import read_comparison
 from skimb._command_line._inputs import read_inputs
@@ -12,7 +14,16 @@ from skimb._command_line._models import (
     metadata_of,
 )
 from skimb._command_line._networks import choose_augmentation_of, network_of
+from skimb._command_line._options import (
+    add_augmentation,
+    add_counts,
+    add_size,
+    add_training,
+    add_training_data,
+    strategy_list,
+)
 from skimb._command_line._outputs import write_somewhere
+from skimb._command_line._parser import add_command
 from skimb._command_line._streams import (
     CommandError,
     complain,
@@ -22,10 +33,68 @@ from skimb._command_line._streams import (
 from skimb._command_line._training_bar import TrainingBar, remove_bars
 from skimb._strategy_names import CONSTANT
 
-__all__ = ["fit_command"]
+__all__ = ["add_fit", "fit_command"]
 
 #: Predictions of a comparison that figures are computed from at most.
 MOST_COUNTED = 2 * 10**7
+
+
+def add_fit(commands):
+    """Add the parser of ``skimb fit``.
+
+    Parameters
+    ----------
+    commands : action
+        Of the parser of the command line.
+    """
+    command = add_command(
+        commands,
+        "fit",
+        "train one strategy on all images, and save the model",
+        dedent(
+            """\
+            Train one strategy of compare on all images, and save the model. Figures for each class
+            are those of --test; without it, those of --from; without that, those of one more
+            training, with a fifth of the images held out."""
+        ),
+        strategy_list(has_constant=False),
+    )
+    add_training_data(command)
+    command.add_argument(
+        "--strategy",
+        type=text,
+        required=True,
+        metavar="NAME|best",
+        help="a strategy of the list below; or best, the winner of the comparison of --from",
+    )
+    command.add_argument(
+        "--out", type=path, required=True, metavar="MODEL", help="the file of the model"
+    )
+    command.add_argument(
+        "--from",
+        dest="source",
+        type=path,
+        metavar="RESULT.json",
+        help="the JSON file of a comparison of the same classes: its recipe and image size are "
+        "used, but for what is given here",
+    )
+    command.add_argument(
+        "--test",
+        type=text,
+        metavar="DIR|TABLE.csv",
+        help="test images, in the form of the others, for the figures",
+    )
+    command.add_argument(
+        "--checkpoint",
+        type=path,
+        metavar="DIR",
+        help="keep the training so far in this folder: after an interruption, the same command "
+        "goes on from there",
+    )
+    add_counts(command)
+    add_size(command, "default: as in --from; else all must have one size")
+    add_augmentation(command)
+    add_training(command)
 
 
 def fit_command(arguments):

@@ -3,15 +3,58 @@
 import os
 import sys
 
+from skimb._command_line._argument_types import path, text
 from skimb._command_line._batch_prediction import predictions, with_bar
 from skimb._command_line._checks import check_images, reads_onnx, reads_table
 from skimb._command_line._image_lists import ImageList, hint_of_missing
 from skimb._command_line._models import load_model
+from skimb._command_line._options import (
+    AS_IN_FIT,
+    add_image_column,
+    add_model,
+    add_size,
+)
+from skimb._command_line._parser import add_command
 from skimb._command_line._spreadsheet import writing_csv
 from skimb._command_line._streams import complain, errors_in_one_line, warnings_in_one_line
 from skimb._tables import read_table
 
-__all__ = ["predict_command"]
+__all__ = ["add_predict", "predict_command"]
+
+
+def add_predict(commands):
+    """Add the parser of ``skimb predict``.
+
+    Parameters
+    ----------
+    commands : action
+        Of the parser of the command line.
+    """
+    command = add_command(
+        commands,
+        "predict",
+        "predict labels or numbers of images by a model",
+        "Predict images by a model of skimb fit: one line for each image, in their order, with the "
+        "label and the probability of each class, or with the predicted number. Images that cannot "
+        "be read get a line with their error, and the exit status is 1.",
+    )
+    add_model(command)
+    command.add_argument(
+        "data",
+        type=text,
+        nargs="+",
+        metavar="FOLDER|TABLE.csv|FILE",
+        help="a folder, whose images are taken at any depth, folder by folder, in the order of "
+        "their names; a table with a column of image files; or image files",
+    )
+    command.add_argument(
+        "--csv",
+        type=path,
+        metavar="OUT.csv",
+        help="the file to write (default: the standard output)",
+    )
+    add_image_column(command, AS_IN_FIT)
+    add_size(command, "default: as in fit; N must be the model's")
 
 
 def predict_command(arguments):

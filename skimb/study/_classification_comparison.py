@@ -64,6 +64,20 @@ class Comparison(BaseComparison):
         """
         return np.sum([outcome.confusion_matrix for outcome in self.outcomes[name]], axis=0)
 
+    def predictions(self, name):
+        """Return the predictions of a strategy for the test samples of each run.
+
+        Parameters
+        ----------
+        name : str
+            The strategy.
+
+        Returns
+        -------
+        list of Predictions
+        """
+        return [outcome.predictions for outcome in self.outcomes[name]]
+
     def _details(self, name):
         return {"confusion_matrix": self.confusion_matrix(name).tolist()}
 

@@ -27,6 +27,7 @@ from skimb.study._classification_strategies import (
 )
 from skimb.study._known_predictions import RememberingClassifier
 from skimb.study._outcomes import ClassificationOutcome
+from skimb.study._predictions import predictions_of
 from skimb.study._sample_images import MOST_MISTAKES_SHOWN, pooled_mistakes, samples
 from skimb.study._strategies import CONSTANT, training_losses
 from skimb.study._training_steps import (
@@ -231,6 +232,7 @@ class ClassificationTask:
             gradient_steps(fitted),
             confusion_matrix(y, predicted, labels=self.classes),
             mistakes,
+            predictions_of(remembering, X, y, self.classes, rows=rows),
             search_steps=None if strategy.is_own else search_steps(fitted),
         )
 

@@ -14,6 +14,7 @@ from skimb._files import write_text
 from skimb._frames import with_any_text
 from skimb.inspection import plain_text
 from skimb.study._comparison_text import format_table
+from skimb.study._judgement import Judgement
 from skimb.study._report import metric_label
 from skimb.study._sample_images import shorten_ticks
 from skimb.study._statistics import corrected_interval, judge
@@ -133,11 +134,9 @@ class BaseComparison(ABC):
         """
         columns = {}
         for metric in self.metrics:
-            summaries = [self._summary(name, metric) for name in self.strategies]
-            for key in ("mean", "sd", "difference"):
-                columns[metric, key] = [summary[key] for summary in summaries]
-            columns[metric, "low"] = [summary["interval"][0] for summary in summaries]
-            columns[metric, "high"] = [summary["interval"][1] for summary in summaries]
+            judged = [self.judgement(name, metric) for name in self.strategies]
+            for key in ("mean", "sd", "difference", "low", "high"):
+                columns[metric, key] = [getattr(judgement, key) for judgement in judged]
         seconds = [self._seconds(name) for name in self.strategies]
         columns["seconds", "mean"] = [values.mean() for values in seconds]
         columns["seconds", "sd"] = [_sd(values) for values in seconds]
@@ -152,7 +151,7 @@ class BaseComparison(ABC):
         a strategy makes (or, with a `scoring` that lacks them, for its first metric).
         """
         rows = {
-            name: {metric: self._judge(name, metric) for metric in self.verdict_metrics}
+            name: {metric: self.judgement(name, metric).verdict for metric in self.verdict_metrics}
             for name in self.strategies
             if name != self.baseline
         }
@@ -242,28 +241,39 @@ class BaseComparison(ABC):
         """
         return np.array([outcome.scores[metric] for outcome in self.outcomes[name]])
 
-    def _judge(self, name, metric):
-        low, high = self._summary(name, metric)["interval"]
-        if self.is_error(metric):
-            low, high = -high, -low
-        return judge(low, high, n_runs=self.protocol["n_runs"])
-
     def _seconds(self, name):
         return np.array([outcome.seconds for outcome in self.outcomes[name]])
 
-    def _summary(self, name, metric):
+    def judgement(self, name, metric):
+        """Return the score of a strategy, its difference to the baseline, and how sure that is.
+
+        Parameters
+        ----------
+        name : str
+            The strategy.
+        metric : str
+            The metric.
+
+        Returns
+        -------
+        Judgement
+        """
         values = self.values(name, metric)
         differences = values - self.values(self.baseline, metric)
-        if name == self.baseline:
-            interval = (0.0, 0.0)
-        else:
-            interval = corrected_interval(differences, test_share=self.protocol["test_share"])
-        return {
-            "mean": values.mean(),
-            "sd": _sd(values),
-            "difference": differences.mean(),
-            "interval": interval,
-        }
+        is_baseline = name == self.baseline
+        low, high = 0.0, 0.0
+        if not is_baseline:
+            low, high = corrected_interval(differences, test_share=self.protocol["test_share"])
+        sign = -1 if self.is_error(metric) else 1
+        bounds = sorted((sign * low, sign * high))
+        return Judgement(
+            mean=float(values.mean()),
+            sd=_sd(values),
+            difference=float(differences.mean()),
+            low=low,
+            high=high,
+            verdict=None if is_baseline else judge(*bounds, n_runs=self.protocol["n_runs"]),
+        )
 
     def plot(self, *, figure=None):
         """Plot the difference of each strategy but the constant to the baseline, with its interval.
@@ -286,14 +296,13 @@ class BaseComparison(ABC):
         axes = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
         for ax, metric in zip(axes, metrics, strict=True):
             for row, name in enumerate(names):
-                summary = self._summary(name, metric)
-                low, high = summary["interval"]
-                color = COLORS[self._judge(name, metric)]
-                if np.isfinite(low):
-                    ax.plot([low, high], [row, row], color=color, linewidth=2.2)
-                ax.plot(summary["difference"], row, "o", color=color, markersize=6)
+                judged = self.judgement(name, metric)
+                color = COLORS[judged.verdict or "undefined"]
+                if np.isfinite(judged.low):
+                    ax.plot([judged.low, judged.high], [row, row], color=color, linewidth=2.2)
+                ax.plot(judged.difference, row, "o", color=color, markersize=6)
             ax.axvline(0, color="#555555", linewidth=1)
-            baseline = self._summary(self.baseline, metric)["mean"]
+            baseline = self.judgement(self.baseline, metric).mean
             ax.set(
                 yticks=range(n_rows),
                 yticklabels=distinct_texts(names),
@@ -322,13 +331,13 @@ class BaseComparison(ABC):
         for name in self.strategies:
             entry = {}
             for metric in self.metrics:
-                summary = self._summary(name, metric)
+                judged = self.judgement(name, metric)
                 entry[metric] = {
-                    "mean": _number(summary["mean"]),
-                    "sd": _number(summary["sd"]),
+                    "mean": _number(judged.mean),
+                    "sd": _number(judged.sd),
                     "values": [_number(value) for value in self.values(name, metric)],
-                    "difference": _number(summary["difference"]),
-                    "interval": [_number(bound) for bound in summary["interval"]],
+                    "difference": _number(judged.difference),
+                    "interval": [_number(judged.low), _number(judged.high)],
                 }
             entry["seconds"] = float(self._seconds(name).mean())
             entry["gradient_steps"] = self.gradient_steps(name)

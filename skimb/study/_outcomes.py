@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from skimb.study._predictions import Predictions
+
 __all__ = ["ClassificationOutcome", "Outcome", "RegressionOutcome"]
 
 
@@ -45,10 +47,13 @@ class ClassificationOutcome(Outcome):
         True label to a list of its most confident mistakes, each ``(confidence, row, predicted)``.
         A row is the index of a sample in X or in the fixed test set; the confidence is None where
         the classifier tells none.
+    predictions : Predictions
+        Those of all test samples.
     """
 
     confusion_matrix: np.ndarray
     mistakes: dict
+    predictions: Predictions
 
 
 @dataclass

@@ -70,7 +70,7 @@ class RegressionComparison(BaseComparison):
     def _decimals(self, metric):
         if metric in ("r2", "prediction_slope"):
             return 3
-        size = abs(self._summary(self.baseline, metric)["mean"])
+        size = abs(self.values(self.baseline, metric).mean())
         if not size > 0:
             return 3
         # Three digits of the baseline, whatever its unit.

@@ -94,8 +94,9 @@ def planned_runs(
         If the samples cannot be divided so.
     """
     if test is not None:
-        runs, evaluation = _repeats(y, cv, n_repeats, *test, random_state)
-        n_known = count_known(images, test[0])
+        test_images, y_test = test
+        runs, evaluation = _repeats(y, cv, n_repeats, test_images, y_test, random_state)
+        n_known = count_known(images, test_images)
         return Plan(runs, evaluation, int(n_repeats), n_known, has_test_set=True)
     if cv is None or isinstance(cv, Integral):
         n_folds = 5 if cv is None else int(cv)
