@@ -6,7 +6,7 @@ from unicodedata import east_asian_width
 
 from matplotlib import font_manager, rcParams
 
-__all__ = ["distinct_texts", "fallback_families", "plain_text", "visible_text"]
+__all__ = ["distinct_texts", "fallback_families", "plain_text", "short_texts", "visible_text"]
 
 #: Largest width of a label in a plot, in letters.
 MOST_WIDTH = 40
@@ -66,9 +66,39 @@ def distinct_texts(labels, *, most=MOST_WIDTH):
     -------
     list of str
     """
+    return _numbered(plain_text(label, most=most) for label in labels)
+
+
+def short_texts(labels, *, most=MOST_WIDTH):
+    """Return labels as a page shows them where space is short: not too long, and all different.
+
+    A browser has fonts of its own, so that letters stay which matplotlib could not draw.
+
+    Parameters
+    ----------
+    labels : iterable
+        Different labels.
+    most : int, default=40
+        Largest width, in letters, without the number.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> from skimb._drawn_text import short_texts
+    >>> short_texts(["a long name: one", "a long name: ones"], most=9)
+    ['a lo… one', 'a lo…ones']
+    """
+    return _numbered(_shortened(visible_text(label), most) for label in labels)
+
+
+def _numbered(found):
+    """Add numbers to texts of which several are the same."""
     texts: list[str] = []
-    for label in labels:
-        text, n = plain_text(label, most=most), 1
+    for text in found:
+        n = 1
         while (f"{text} ({n})" if n > 1 else text) in texts:
             n += 1
         texts.append(f"{text} ({n})" if n > 1 else text)

@@ -1,6 +1,5 @@
 """The command line: exit statuses, streams and files."""
 
-import base64
 import io
 import json
 import os
@@ -597,10 +596,10 @@ def test_classes_of_any_name_have_a_report_and_figures(few, capsys, recwarn):
     assert "caf\\xe9" in page
     assert "<b>--" not in page
     assert not [char for char in page if ord(char) < 32 and char != "\n"]
-    pictures = re.findall(r"data:image/svg\+xml;base64,([^\"]+)", page)
-    assert len(pictures) == 6
-    for picture in pictures:
-        xml.dom.minidom.parseString(base64.b64decode(picture))
+    charts = re.findall(r"<svg class=\"chart\".*?</svg>", page, re.DOTALL)
+    assert charts
+    for chart in charts:
+        xml.dom.minidom.parseString(chart)
 
 
 def test_names_that_cannot_be_drawn_are_told_before_training(few, monkeypatch, capsys):

@@ -6,17 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from skimb._drawn_text import distinct_texts, visible_text
+from skimb._drawn_text import visible_text
 from skimb._files import write_text
 from skimb._frames import with_any_text
-from skimb.inspection import plain_text
 from skimb.study._comparison_text import format_table
+from skimb.study._difference_plot import plot_differences
 from skimb.study._judgement import Judgement
-from skimb.study._report import metric_label
-from skimb.study._sample_images import shorten_ticks
 from skimb.study._statistics import corrected_interval, judge
 from skimb.study._strategies import CONSTANT, Strategy
 from skimb.study._winner import winner_of
@@ -287,38 +283,7 @@ class BaseComparison(ABC):
         -------
         matplotlib Figure
         """
-        # With the constant, which lies so far off, nothing else could be told apart.
-        names = [name for name in self.strategies[1:] if self.chosen[name].name != CONSTANT]
-        n_rows = len(names)
-        metrics = self.verdict_metrics
-        if figure is None:
-            figure = Figure(figsize=(4.6 * len(metrics), 1.1 + 0.32 * max(1, n_rows)))
-        axes = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
-        for ax, metric in zip(axes, metrics, strict=True):
-            for row, name in enumerate(names):
-                judged = self.judgement(name, metric)
-                color = COLORS[judged.verdict or "undefined"]
-                if np.isfinite(judged.low):
-                    ax.plot([judged.low, judged.high], [row, row], color=color, linewidth=2.2)
-                ax.plot(judged.difference, row, "o", color=color, markersize=6)
-            ax.axvline(0, color="#555555", linewidth=1)
-            baseline = self.judgement(self.baseline, metric).mean
-            ax.set(
-                yticks=range(n_rows),
-                yticklabels=distinct_texts(names),
-                xlabel=f"difference to {plain_text(self.baseline)} ({self.text(baseline, metric)})",
-                title=plain_text(metric_label(metric)),
-            )
-            ax.xaxis.set_major_locator(MaxNLocator(5))
-            shorten_ticks(ax.xaxis)
-            ax.spines[["top", "right", "left"]].set_visible(False)
-            ax.tick_params(axis="y", length=0)
-            ax.grid(axis="x", color="#e4e4e4")
-            ax.set_axisbelow(True)
-        if n_rows:
-            axes[0].set_ylim(n_rows - 0.5, -0.5)
-        figure.set_layout_engine("constrained")
-        return figure
+        return plot_differences(self, figure)
 
     def to_dict(self):
         """Return everything as plain Python objects, in the schema of the JSON file.
@@ -382,16 +347,6 @@ class BaseComparison(ABC):
     def __repr__(self):
         kind, n_runs = type(self).__name__, self.protocol["n_runs"]
         return f"<{kind} of {len(self.strategies)} strategies over {n_runs} runs>"
-
-
-#: One colour a verdict, readable without telling red from green.
-COLORS = {
-    "better": "#1b7837",
-    "worse": "#b2182b",
-    "within noise": "#7f7f7f",
-    "one run": "#7f7f7f",
-    "undefined": "#7f7f7f",
-}
 
 
 def _sd(values):

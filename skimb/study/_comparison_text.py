@@ -3,7 +3,7 @@
 import numpy as np
 
 from skimb._drawn_text import visible_text
-from skimb.study._report import short_label
+from skimb.study._report_labels import short_label
 
 __all__ = ["format_table"]
 

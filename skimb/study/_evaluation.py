@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
-from skimb._drawn_text import distinct_texts, visible_text
+from skimb._drawn_text import visible_text
 from skimb._files import write_text
 from skimb.inspection import confident_mistakes
 from skimb.metrics import per_class_report
-from skimb.study._classification_report import MATRIX_WIDTH, draw_matrix, matrix_side
 from skimb.study._comparison import write_figures
-from skimb.study._report import gallery_figure, image_source, render_page, report_style, stand_ins
+from skimb.study._confusion_tables import confusion_view
+from skimb.study._report import render_page
+from skimb.study._report_images import gallery_lines
 from skimb.study._sample_images import MOST_CLASSES_SHOWN, MOST_MISTAKES_SHOWN, gallery
 
 __all__ = ["MOST_LISTED", "BaseEvaluation", "ClassificationEvaluation"]
@@ -53,6 +53,12 @@ class BaseEvaluation(ABC):
 
     def _name(self, row):
         return f"sample {row}" if self.names is None else str(self.names[row])
+
+    def _pictures(self, rows, captions):
+        """Return the images of some samples as a template shows them."""
+        if not rows or self.X is None:
+            return []
+        return gallery_lines(gallery(self.X, rows, captions))
 
     def to_json(self, path):
         """Write everything to a JSON file, whole or not at all.
@@ -272,21 +278,12 @@ class ClassificationEvaluation(BaseEvaluation):
         shown = [label for label in rarest if label in self.mistakes][:MOST_CLASSES_SHOWN]
         rows = {label: self.mistakes[label].tolist() for label in shown}
         captions = {label: [self._told(row) for row in rows[label]] for label in shown}
-        with report_style(self.classes):
-            labels = distinct_texts(self.classes, most=MATRIX_WIDTH)
-            side = 1.4 * matrix_side(labels)
-            figure = Figure(figsize=(side, side), layout="constrained")
-            draw_matrix(figure.subplots(), self.confusion_matrix, labels)
-            figures = {
-                "matrix": image_source(figure),
-                "mistakes": image_source(gallery_figure(gallery(self.X, rows, captions)))
-                if rows and self.X is not None
-                else None,
-            }
         return render_page(
             "evaluation_labels.html.j2",
             evaluation=self,
-            figures=figures,
+            matrix=confusion_view(self.confusion_matrix, self.classes),
+            mistakes=self._pictures(rows, captions),
+            alt="An image of {}, taken for {}".format,
             scores=self.scores,
             facts=self.facts,
             per_class=list(
@@ -297,5 +294,4 @@ class ClassificationEvaluation(BaseEvaluation):
                 for row in self.listed_mistakes()
             ],
             most_classes=MOST_CLASSES_SHOWN,
-            stand_ins=stand_ins(self.classes),
         )

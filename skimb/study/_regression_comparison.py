@@ -3,7 +3,8 @@
 import numpy as np
 
 from skimb.study._comparison import BaseComparison
-from skimb.study._regression_report import errors_by_bin, regression_report
+from skimb.study._regression_charts import errors_by_bin
+from skimb.study._regression_report import regression_report
 
 __all__ = ["RegressionComparison"]
 

@@ -3,21 +3,15 @@
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
 from skimb._drawn_text import visible_text
 from skimb.metrics import balanced_mean_absolute_error, prediction_slope, shot_report
 from skimb.relevance import LabelDensity
 from skimb.study._evaluation import MOST_LISTED, BaseEvaluation
-from skimb.study._regression_report import MOST_POINTS
-from skimb.study._report import gallery_figure, image_source, render_page, report_style
-from skimb.study._sample_images import (
-    MOST_MISTAKES_SHOWN,
-    gallery,
-    short_number,
-    shorten_ticks,
-)
+from skimb.study._regression_charts import scatter_panel
+from skimb.study._report import render_page
+from skimb.study._sample_images import MOST_MISTAKES_SHOWN, short_number
 
 __all__ = ["RegressionEvaluation"]
 
@@ -159,17 +153,12 @@ class RegressionEvaluation(BaseEvaluation):
                     f"{short_number(self.y_true[row])} as {short_number(self.y_pred[row])}"
                     for row in chosen
                 ]
-        with report_style():
-            figures = {
-                "predictions": image_source(_predictions(self.y_true, self.y_pred)),
-                "mistakes": image_source(gallery_figure(gallery(self.X, rows, captions)))
-                if rows and self.X is not None
-                else None,
-            }
         return render_page(
             "evaluation_numbers.html.j2",
             evaluation=self,
-            figures=figures,
+            predictions=scatter_panel("the model", self.y_true, self.y_pred, values=self.y_true),
+            mistakes=self._pictures(rows, captions),
+            alt="An image whose prediction is {}: {}".format,
             errors=self.errors,
             facts=self.facts,
             shots=None if self.shots is None else list(self.shots.iterrows()),
@@ -179,16 +168,3 @@ class RegressionEvaluation(BaseEvaluation):
                 for row in self.worst[: 2 * MOST_MISTAKES_SHOWN]
             ],
         )
-
-
-def _predictions(y_true, y_pred):
-    figure = Figure(figsize=(4.2, 3.8), layout="constrained")
-    ax = figure.subplots()
-    shown = np.random.RandomState(0).permutation(len(y_true))[:MOST_POINTS]
-    ends = [y_true.min(), y_true.max()]
-    ax.plot(ends, ends, color="#999999", linewidth=1)
-    ax.plot(y_true[shown], y_pred[shown], ".", markersize=4, alpha=0.5, rasterized=True)
-    ax.set(xlabel="true", ylabel="predicted")
-    shorten_ticks(ax.xaxis, ax.yaxis)
-    ax.spines[["top", "right"]].set_visible(False)
-    return figure

@@ -484,10 +484,9 @@ def test_the_report_stands_alone(comparison, tmp_path):
     html = path.read_text(encoding="utf-8")
     for name in comparison.strategies:
         assert name in html
-    # Five plots, and the mistakes of each strategy.
-    assert html.count("<img") == 5 + len(STRATEGIES)
-    # Those of the baseline and of the best: their mistakes, and their code.
-    assert html.count("<details open>") == 2 * 2
+    # Those of the baseline and of the best, which may be one: their mistakes, and their code.
+    n_opened = len({"none", comparison.to_dict()["best"]["strategy"]})
+    assert html.count("<details open>") == 2 * n_opened
     assert "http" not in html.replace("http-equiv", "")
     assert "81 gradient steps" in html
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]

@@ -1,0 +1,159 @@
+"""The tables and the sentences that the reports of all comparisons have."""
+
+import numpy as np
+
+from skimb.study._strategies import CONSTANT
+from skimb.study._winner import winner_of
+
+__all__ = ["next_step", "own_steps", "summary_rows", "verdict_groups", "versions_of"]
+
+#: The words of a verdict in the order of the report, and what each says of a strategy.
+SAID = {
+    "better": "better than {}",
+    "worse": "worse than {}",
+    "within noise": "within noise",
+    "one run": "one run: not judged",
+    "undefined": "not defined",
+}
+
+
+def verdict_groups(comparison):
+    """Return for each metric of the verdict the strategies that have each word.
+
+    Parameters
+    ----------
+    comparison : BaseComparison
+
+    Returns
+    -------
+    list of dict
+        ``metric``, ``baseline_mean``, ``best`` (names of equal, best means), ``best_mean`` and
+        ``groups``: pairs of the word, what it says, and names.
+    """
+    table, verdict = comparison.table, comparison.verdict
+    found = []
+    for metric in comparison.verdict_metrics:
+        means = table[metric, "mean"]
+        best_mean = means[comparison.best(metric)]
+        shown = comparison.text(best_mean, metric)
+        words = [*SAID, *(word for word in verdict[metric].unique() if word not in SAID)]
+        groups = [
+            (
+                word,
+                SAID.get(word, word).format(comparison.baseline),
+                list(verdict.index[verdict[metric] == word]),
+            )
+            for word in words
+        ]
+        found.append(
+            {
+                "metric": metric,
+                "baseline_mean": means[comparison.baseline],
+                # All that are written with the same digits.
+                "best": [
+                    name
+                    for name in comparison.strategies
+                    if comparison.text(means[name], metric) == shown
+                ]
+                if np.isfinite(best_mean)
+                else [],
+                "best_mean": best_mean,
+                "groups": [group for group in groups if group[2]],
+            }
+        )
+    return found
+
+
+def summary_rows(comparison):
+    """Return the rows of the main table.
+
+    Parameters
+    ----------
+    comparison : BaseComparison
+
+    Returns
+    -------
+    list of dict
+    """
+    table = comparison.table
+    rows = []
+    for name in comparison.strategies:
+        judged = []
+        for metric in comparison.verdict_metrics:
+            cell = table.loc[name, metric].to_dict()
+            cell["verdict"] = (
+                None if name == comparison.baseline else comparison.verdict.loc[name, metric]
+            )
+            cell["has_interval"] = bool(np.isfinite(cell["low"]))
+            cell["metric"] = metric
+            judged.append(cell)
+        rows.append(
+            {
+                "name": name,
+                "judged": judged,
+                "others": [
+                    table.loc[name, metric].to_dict() | {"metric": metric}
+                    for metric in comparison.other_metrics
+                ],
+                "seconds": table.loc[name, ("seconds", "mean")],
+            }
+        )
+    return rows
+
+
+def own_steps(comparison):
+    """Say for each strategy of the user's own how many gradient steps its network took.
+
+    Parameters
+    ----------
+    comparison : BaseComparison
+
+    Returns
+    -------
+    dict of str to str
+    """
+    found = {}
+    for name in comparison.strategies:
+        if comparison.chosen[name].is_own:
+            steps = comparison.gradient_steps(name)
+            found[name] = "not known" if steps is None else f"{steps:.0f}"
+    return found
+
+
+def next_step(comparison):
+    """Return the strategy to take, and whether it is better than the baseline.
+
+    Parameters
+    ----------
+    comparison : BaseComparison
+
+    Returns
+    -------
+    dict
+        ``strategy``, ``verdict``, and the ``command`` that trains it, or None where the comparison
+        was not run on the command line.
+    """
+    winner = winner_of(comparison.to_dict())
+    return {
+        "strategy": winner["strategy"],
+        "verdict": winner["verdict"],
+        "command": comparison.protocol.get("next_command"),
+        "is_saved": comparison.protocol.get("next_command") is not None
+        and "--json" in comparison.protocol.get("command", "").split(),
+        "can_be_fitted": comparison.chosen[winner["strategy"]].name != CONSTANT,
+    }
+
+
+def versions_of(protocol):
+    """Return the versions of the libraries that a comparison ran with.
+
+    Parameters
+    ----------
+    protocol : dict
+
+    Returns
+    -------
+    dict of str to str
+        Empty where they are not known.
+    """
+    return protocol.get("versions") or (protocol.get("recipe") or {}).get("versions") or {}
