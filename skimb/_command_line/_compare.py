@@ -4,7 +4,7 @@ import sys
 
 from skimb._command_line._argument_types import MOST_REPEATS, at_least, jobs, text
 from skimb._command_line._inputs import read_inputs
-from skimb._command_line._labels import refuse_unknown
+from skimb._command_line._labels import listed
 from skimb._command_line._networks import choose_augmentation_of, network_of
 from skimb._command_line._options import (
     add_augmentation,
@@ -144,7 +144,11 @@ def _learning_curve(arguments, data, estimator):
     if data.is_regression:
         raise ValueError("--more-images names a class, but the target holds numbers. Leave it out.")
     known = {str(label): label for label in data.y.tolist()}
-    refuse_unknown([arguments.more_images], known, source="--more-images", knower="the data")
+    if arguments.more_images not in known:
+        raise ValueError(
+            f"--more-images names {arguments.more_images!r}, but the classes are "
+            f"{listed(sorted(known))}. Use one of these."
+        )
     options = {
         "X": data.X,
         "y": data.y,
