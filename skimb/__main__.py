@@ -58,6 +58,8 @@ def _run(argv):
     if unknown:
         of_command.error(f"unrecognized arguments: {' '.join(unknown)}")
     check_arguments(of_command, arguments)
+    # As it was typed, for reports that say how to repeat them.
+    arguments.typed = sys.argv[1:] if argv is None else list(argv)
     try:
         with termination_unwinds():
             return COMMANDS[arguments.command](arguments)

@@ -17,6 +17,7 @@ from skimb._command_line._options import (
 )
 from skimb._command_line._outputs import hand_out
 from skimb._command_line._parser import add_command
+from skimb._command_line._shown_commands import fit_command_after, typed_command
 from skimb._command_line._streams import errors_in_one_line
 
 __all__ = ["add_compare", "compare_command"]
@@ -128,6 +129,9 @@ def compare_command(arguments):
         if curve is not None:
             print(f"learning curve of {arguments.more_images}", file=sys.stderr, flush=True)
             result.more_images = more_images(**curve, random_state=arguments.seed, n_jobs=n_jobs)
+        if (command := typed_command(arguments)) is not None:
+            result.protocol["command"] = command
+        result.protocol["next_command"] = fit_command_after(arguments)
         if arguments.group is not None:
             result.protocol["group"] = arguments.group
         if arguments.size is not None:

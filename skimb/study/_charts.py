@@ -133,26 +133,22 @@ def spread_out(places, *, gap, low, high):
     """
     # Blocks of neighbours that touch are moved to where their places are on average.
     blocks = []
+
+    def top(block):
+        places, spaces = (np.array(part) for part in block)
+        wanted = float(np.mean(places - np.cumsum(spaces) + spaces / 2))
+        return max(low, min(wanted, high - float(spaces.sum())))
+
     for place, space in zip(places, gap, strict=True):
         blocks.append([[place], [space]])
-        while len(blocks) > 1 and _top(blocks[-2]) + sum(blocks[-2][1]) > _top(blocks[-1]):
+        while len(blocks) > 1 and top(blocks[-2]) + sum(blocks[-2][1]) > top(blocks[-1]):
             last = blocks.pop()
             blocks[-1] = [blocks[-1][0] + last[0], blocks[-1][1] + last[1]]
-    found, reached = [], low
-    for block in blocks:
-        top = max(reached, min(_top(block), high - sum(block[1])))
-        for space in block[1]:
-            found.append(top + space / 2)
-            top += space
-        reached = top
-    surplus = max(0.0, reached - high)
-    return [max(place - surplus, 0.0) if surplus else place for place in found]
-
-
-def _top(block):
-    places, spaces = (np.array(part) for part in block)
-    offsets = np.cumsum(spaces) - spaces / 2
-    return float(np.mean(places - offsets))
+    return [
+        top(block) + end - space / 2
+        for block in blocks
+        for space, end in zip(block[1], np.cumsum(block[1]).tolist(), strict=True)
+    ]
 
 
 def marked_points(names, x, y, *, right, low, high, line=13.0):

@@ -4,6 +4,7 @@ import numpy as np
 
 from skimb.study._classification_strategies import BUILT_ON_BASELINE
 from skimb.study._confusion_tables import confusion_view
+from skimb.study._more_images_chart import more_images_chart
 from skimb.study._report import render
 from skimb.study._report_charts import trade_chart
 from skimb.study._report_images import picture_source
@@ -41,6 +42,7 @@ def classification_report(comparison):
             for name in comparison.strategies
         },
         distribution=_distribution(comparison),
+        curve=None if comparison.more_images is None else more_images_chart(comparison.more_images),
         most_classes=MOST_CLASSES_SHOWN,
     )
 

@@ -5,8 +5,8 @@ import io
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib import rc_context
 from markupsafe import Markup
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from skimb._drawn_text import distinct_texts, fallback_families, visible_text
@@ -113,7 +113,8 @@ def render(comparison, template, **context):
     str
     """
     names = comparison.strategies
-    taken = next_step(comparison)
+    figures = comparison.to_dict()
+    taken = next_step(figures)
     summary = summary_rows(comparison)
     return render_page(
         template,
@@ -122,7 +123,7 @@ def render(comparison, template, **context):
         descriptions=comparison.descriptions,
         built_in=[name for name in names if not comparison.chosen[name].is_own],
         own_steps=own_steps(comparison),
-        sentences=_sentences(comparison),
+        sentences=figures.get("verdict_sentences", []),
         groups=verdict_groups(comparison),
         summary=summary,
         has_intervals=any(
@@ -143,11 +144,6 @@ def render(comparison, template, **context):
 def _breakable(name):
     """Let a name go on in the next line behind an underscore."""
     return Markup("_<wbr>").join(str(name).split("_"))
-
-
-def _sentences(comparison):
-    """Return the verdict in a few sentences."""
-    return []
 
 
 def render_page(template, **context):

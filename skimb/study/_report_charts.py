@@ -1,5 +1,7 @@
 """The charts that the reports of all comparisons have: differences, trade-offs and small panels."""
 
+from typing import Any
+
 import numpy as np
 
 from skimb._drawn_text import short_texts
@@ -74,7 +76,7 @@ def _signed(value):
     return f"{'+' if value > 0 else ''}{short_number(value)}"
 
 
-def trade_chart(comparison, metrics, *, names, least=None, most=None):
+def trade_chart(comparison, metrics, *, names, least=None, most=None) -> Any:
     """Return a chart of the means of two metrics, in which each dot has a label.
 
     Parameters
@@ -99,9 +101,8 @@ def trade_chart(comparison, metrics, *, names, least=None, most=None):
     x, y = (np.array([table.loc[name, (metric, "mean")] for name in names]) for metric in metrics)
     if not (np.isfinite(x) & np.isfinite(y)).any():
         return None
-    limits = {"least": least, "most": most}
-    x_axis = axis_of(x, CHART["left"], CHART["right"] - 14, n_ticks=3, **limits)
-    y_axis = axis_of(y, CHART["bottom"], CHART["top"], n_ticks=5, **limits)
+    x_axis = axis_of(x, CHART["left"], CHART["right"] - 14, n_ticks=3, least=least, most=most)
+    y_axis = axis_of(y, CHART["bottom"], CHART["top"], n_ticks=5, least=least, most=most)
     # A dot at the end of an axis is shown whole.
     x_axis.start, y_axis.start = CHART["left"] + 8, CHART["bottom"] - 8
     y_axis.end = CHART["top"] + 4

@@ -2,9 +2,6 @@
 
 import numpy as np
 
-from skimb.study._strategies import CONSTANT
-from skimb.study._winner import winner_of
-
 __all__ = ["next_step", "own_steps", "summary_rows", "verdict_groups", "versions_of"]
 
 #: The words of a verdict in the order of the report, and what each says of a strategy.
@@ -13,6 +10,7 @@ SAID = {
     "worse": "worse than {}",
     "within noise": "within noise",
     "one run": "one run: not judged",
+    "too few runs": "too few runs: not judged",
     "undefined": "not defined",
 }
 
@@ -40,7 +38,7 @@ def verdict_groups(comparison):
         groups = [
             (
                 word,
-                SAID.get(word, word).format(comparison.baseline),
+                str(SAID.get(word, word)).format(comparison.baseline),
                 list(verdict.index[verdict[metric] == word]),
             )
             for word in words
@@ -120,27 +118,26 @@ def own_steps(comparison):
     return found
 
 
-def next_step(comparison):
+def next_step(figures):
     """Return the strategy to take, and whether it is better than the baseline.
 
     Parameters
     ----------
-    comparison : BaseComparison
+    figures : dict
+        A comparison as its JSON file holds it.
 
     Returns
     -------
     dict
         ``strategy``, ``verdict``, and the ``command`` that trains it, or None where the comparison
-        was not run on the command line.
+        was not run on the command line; ``is_saved``, whether it wrote the file that this reads.
     """
-    winner = winner_of(comparison.to_dict())
+    best, protocol = figures["best"], figures["protocol"]
     return {
-        "strategy": winner["strategy"],
-        "verdict": winner["verdict"],
-        "command": comparison.protocol.get("next_command"),
-        "is_saved": comparison.protocol.get("next_command") is not None
-        and "--json" in comparison.protocol.get("command", "").split(),
-        "can_be_fitted": comparison.chosen[winner["strategy"]].name != CONSTANT,
+        "strategy": best["strategy"],
+        "verdict": best["verdict"],
+        "command": protocol.get("next_command"),
+        "is_saved": "--json" in protocol.get("command", ""),
     }
 
 

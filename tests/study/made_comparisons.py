@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from skimb.neural_network import CNNClassifier, CNNRegressor
-from skimb.study import compare
+from skimb.study import MoreImages, compare
 
 #: Names of classes that a careless page would break on.
 AWKWARD = [
@@ -133,6 +133,18 @@ def made_comparison(n_classes=2, *, classes=None, counts=None, **options):
         options["y_test"], options["cv"] = np.array(classes)[numbers], None
     with patch("skimb.study._compare.run_jobs", made_outcomes):
         return compare(drawn_images(numbers), np.array(classes)[numbers], **options)
+
+
+def made_curve(rng):
+    """Return a learning curve that nobody measured."""
+    sizes, grid = np.array([5, 10, 20, 28, 40]), np.linspace(5, 160, 30)
+    draws = 0.95 - rng.uniform(0.8, 1.4, size=(50, 1)) * grid ** -rng.uniform(
+        0.4, 0.6, size=(50, 1)
+    )
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    scores = 0.95 - 1.1 * sizes**-0.5 + rng.normal(scale=0.03, size=(5, 5))
+    mean = draws.mean(axis=0)
+    return MoreImages("crack", "average_precision", 40, sizes, scores, grid, mean, low, high, draws)
 
 
 def made_regression(**options):

@@ -19,7 +19,13 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-from made_comparisons import AWKWARD, drawn_images, made_comparison, made_regression
+from made_comparisons import (
+    AWKWARD,
+    drawn_images,
+    made_comparison,
+    made_curve,
+    made_regression,
+)
 
 from skimb.study import ClassificationEvaluation, RegressionEvaluation
 
@@ -77,6 +83,7 @@ def write_pages(folder):
             "command": "skimb compare 'my images' --folds 5 --report report.html --json r.json",
             "next_command": "skimb fit 'my images' --strategy best --from r.json --out model.skimb",
         }
+    pages["two"].more_images = made_curve(rng)
     truth = np.repeat(AWKWARD, 12)
     wrong = np.where(rng.random(len(truth)) < 0.25, rng.permutation(truth), truth)
     images = drawn_images(np.repeat(np.arange(len(AWKWARD)), 12))
@@ -126,7 +133,7 @@ def check(paths, modules):
 
 def main():
     """Write the pages, and look at them as the arguments say."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pictures", nargs="*", metavar="390-dark|paper|...")
     parser.add_argument("--pages", nargs="*", help="names of pages; default: all")
