@@ -6,7 +6,8 @@ from skimb.study._strategies import CONSTANT
 
 __all__ = ["Mark", "marks_of"]
 
-#: Colours of the stylesheet, ``--s0`` to ``--s7``: Okabe and Ito's, darker or lighter for contrast.
+#: Colours of the stylesheet, ``--s0`` to ``--s7``. Any two differ for those too who lack one kind
+#: of cones, by the model of Machado et al. (2009, doi:10.1109/TVCG.2009.113).
 N_COLOURS = 8
 
 #: Paths around the origin, within a circle of radius 5.

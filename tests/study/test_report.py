@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from made_comparisons import AWKWARD, drawn_images, made_comparison, made_curve, made_regression
+from scipy.spatial.distance import pdist
 
 from skimb._command_line import ADDERS, build_parser
 from skimb._command_line._shown_commands import fit_command_after, typed_command
@@ -181,6 +182,33 @@ def test_colours_have_enough_contrast_in_both_schemes(reports):
         texts += [(name, f"{name}-paper") for name in ("up", "down", "none")]
         assert min(contrast(*pair) for pair in texts) >= 4.5
         assert min(contrast(f"s{i}", "paper") for i in range(8)) >= 3
+
+
+#: Linear RGB as it is seen without one of the three kinds of cones (Machado et al. 2009).
+SEEN = {
+    "all cones": np.eye(3),
+    "protanopia": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "deuteranopia": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "tritanopia": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+}
+TO_XYZ = np.array([[0.434, 0.376, 0.190], [0.213, 0.715, 0.072], [0.018, 0.109, 0.873]])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SEEN)
+def test_colours_of_strategies_differ_for_all_eyes(kind, reports):
+    style = reports["two"].split("<style>")[1]
+    for scheme in (style.split("@media screen")[0], style.split("@media screen")[1]):
+        found = dict(re.findall(r"--(s\d|ink): (#[0-9a-f]{6})", scheme))
+        rgb = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in found.values()])
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        seen = np.clip(linear @ np.transpose(SEEN[kind]), 0, 1) @ TO_XYZ.T
+        f = np.where(seen > 0.008856, np.cbrt(seen), 7.787 * seen + 16 / 116)
+        lab = np.column_stack(
+            [116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])]
+        )
+        # A difference of 2.3 can just be seen where colours lie side by side.
+        assert pdist(lab).min() > 15
 
 
 # ------------------------------------------------------------------------- labels
