@@ -1,8 +1,8 @@
 """Count how often a search names a winner where there is nothing to find.
 
 The labels of scikit-learn's digits, "8" against the rest, are permuted, so that no strategy can be
-better than another one but by chance. In at most 5 % of the runs a winner may be named. Networks are
-linear layers on pixels, so a run takes seconds.
+better than another one but by chance. In at most 5 % of the runs a winner may be named. Networks
+are linear layers on pixels, so a run takes seconds.
 
     python benchmarks/quality/permuted_labels.py [--runs 200] [--jobs 2] [--quick]
 """

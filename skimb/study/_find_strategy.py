@@ -273,7 +273,10 @@ def find_strategy(
         strategies={
             BASELINE: BASELINE,
             "threshold": "threshold",
-            **{one.label: (one.strategy, one.settings) for one in finalists},
+            **{
+                one.label: (one.strategy, one.settings) if one.settings else one.strategy
+                for one in finalists
+            },
             always: DummyClassifier(strategy="constant", constant=minority),
         },
         estimator=estimator,

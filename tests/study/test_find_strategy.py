@@ -134,7 +134,7 @@ def test_with_a_plan_the_result_follows_from_the_random_state_and_can_be_fitted(
     X, y = data
     options = {
         "plan": SearchPlan(1, 1),
-        "candidates": FEW,
+        "candidates": [FEW[0]],
         "estimator": CNNClassifier(max_epochs=1),
         "random_state": 0,
     }
@@ -156,6 +156,19 @@ def test_with_a_plan_the_result_follows_from_the_random_state_and_can_be_fitted(
         estimator=CNNClassifier(max_epochs=1),
         random_state=0,
     )
+
+
+@pytest.mark.slow
+def test_a_finalist_may_be_a_strategy_as_it_is(data):
+    result = quietly(
+        find_strategy,
+        *data,
+        plan=SearchPlan(1, 1),
+        candidates=[Candidate("over")],
+        estimator=CNNClassifier(max_epochs=1),
+        random_state=0,
+    )
+    assert result.strategies == ["none", "over", "threshold", "always rare"]
 
 
 @pytest.mark.slow
