@@ -168,7 +168,7 @@ def test_a_finalist_may_be_a_strategy_as_it_is(data):
         estimator=CNNClassifier(max_epochs=1),
         random_state=0,
     )
-    assert result.strategies == ["none", "over", "threshold", "always rare"]
+    assert result.strategies == ["none", "threshold", "over", "always rare"]
 
 
 @pytest.mark.slow
