@@ -1,5 +1,6 @@
 """The result of a comparison as a table, a figure and files, for every kind of target."""
 
+import copy
 import json
 from abc import ABC, abstractmethod
 from typing import Any
@@ -60,6 +61,29 @@ class BaseComparison(ABC):
     def baseline(self):
         """The name of the strategy that all others are compared with."""
         return next(iter(self.outcomes))
+
+    def against(self, name):
+        """Return the same comparison with another strategy as its baseline.
+
+        Parameters
+        ----------
+        name : str
+            The strategy.
+
+        Returns
+        -------
+        Comparison or RegressionComparison
+
+        Raises
+        ------
+        ValueError
+            If there is no such strategy.
+        """
+        if name not in self.outcomes:
+            raise ValueError(f"`name` must be one of {self.strategies}. Got {name!r}.")
+        other = copy.copy(self)
+        other.outcomes = {name: self.outcomes[name], **self.outcomes}
+        return other
 
     @property
     def descriptions(self):
