@@ -43,8 +43,19 @@ def classification_report(comparison):
         },
         distribution=_distribution(comparison),
         curve=None if comparison.more_images is None else more_images_chart(comparison.more_images),
+        searched=_searched(comparison.search),
         most_classes=MOST_CLASSES_SHOWN,
     )
+
+
+def _searched(search):
+    """Return the candidates of a search: those of the most folds first, then by their scores."""
+    rows = []
+    for candidate, scores in zip(search.candidates, search.scores.T, strict=True) if search else ():
+        known = scores[np.isfinite(scores)]
+        mean = float(known.mean()) if len(known) else None
+        rows.append({"label": candidate.label, "mean": mean, "n_folds": len(known)})
+    return sorted(rows, key=lambda row: (-row["n_folds"], -(row["mean"] or 0)))
 
 
 def _building(comparison):

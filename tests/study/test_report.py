@@ -294,6 +294,25 @@ def test_the_most_frequent_confusions_come_first():
 
 
 @pytest.mark.slow
+def test_a_search_is_shown_with_its_candidates():
+    found = made_comparison(2, counts=[10, 20], cv=2, strategies=["over"])
+    found.search = SimpleNamespace(
+        candidates=[SimpleNamespace(label=name) for name in ("<i>first", "second", "third")],
+        scores=np.array([[0.5, 0.7, np.nan], [0.5, 0.8, np.nan]]),
+        measure="f1_minority",
+        to_dict=dict,
+    )
+    text = Page(found._report()).text
+    assert "All 3 candidates" in text
+    rows = re.findall(r"(<i>first|second|third)(\d\.\d{3}|not scored)(\d)", text)
+    assert rows == [
+        ("second", "0.750", "2"),
+        ("<i>first", "0.500", "2"),
+        ("third", "not scored", "0"),
+    ]
+
+
+@pytest.mark.slow
 def test_equal_means_are_all_called_the_highest(reports, two):
     equal = made_comparison(2, counts=[20, 60], cv=2, strategies=["threshold", "prior_shift"])
     for name in ("f1_minority", "balanced_accuracy"):
