@@ -4,6 +4,7 @@ import base64
 import io
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib import rc_context
@@ -129,6 +130,7 @@ def render(comparison, template, **context):
         has_intervals=any(
             cell["has_interval"] for row in summary for cell in row["judged"] if cell["verdict"]
         ),
+        has_p_values=any(np.isfinite(cell["p_value"]) for row in summary for cell in row["judged"]),
         marks=marks_of(comparison),
         differences=[differences(comparison, metric) for metric in comparison.verdict_metrics],
         curves=training_panels(comparison),
@@ -144,6 +146,10 @@ def render(comparison, template, **context):
 def _breakable(name):
     """Let a name go on in the next line behind an underscore."""
     return Markup("_<wbr>").join(str(name).split("_"))
+
+
+def _p_text(p_value):
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
 
 
 def render_page(template, **context):
@@ -168,6 +174,7 @@ def render_page(template, **context):
         lstrip_blocks=True,
     )
     environment.filters["breakable"] = _breakable
+    environment.filters["p_text"] = _p_text
     environment.filters["label"] = metric_label
     environment.filters["short"] = short_label
     page = environment.get_template(template).render(**context)

@@ -84,6 +84,9 @@ def summary_rows(comparison):
             )
             cell["has_interval"] = bool(np.isfinite(cell["low"]))
             cell["metric"] = metric
+            cell["p_value"] = getattr(
+                comparison.judgement(name, metric), "adjusted_p_value", float("nan")
+            )
             judged.append(cell)
         rows.append(
             {
