@@ -254,6 +254,16 @@ def test_sections_come_in_the_order_of_a_decision(reports):
 
 
 @pytest.mark.slow
+def test_the_verdict_stands_first_in_sentences(monkeypatch):
+    small = made_comparison(2, counts=[10, 20], cv=2, strategies=["over"])
+    figures = small.to_dict() | {"verdict_sentences": ["<b>Nothing</b> is shown.", "Take more."]}
+    monkeypatch.setattr(small, "to_dict", lambda: figures)
+    text = Page(small._report()).text
+    after = text.split("The verdict")[-1]
+    assert re.match(r"\s*<b>Nothing</b> is shown\.\s*Take more\.\s*By minority F1", after)
+
+
+@pytest.mark.slow
 def test_one_run_has_no_words_on_intervals_and_strategies_that_did_not_run(reports):
     text = Page(reports["one run"]).text
     assert "ran once" in text
