@@ -136,6 +136,6 @@ def test_the_network_of_the_baseline_is_that_of_every_strategy(data):
 
 
 def test_numbers_have_no_shared_features():
-    X, y = np.zeros((40, 4, 4)), np.linspace(0, 1, 40)
+    X, y = np.random.RandomState(0).rand(40, 4, 4), np.linspace(0, 1, 40)
     with pytest.raises(ValueError, match="is for labels, and y holds numbers"):
         compare(X, y, estimator=CNNRegressor(), shared_features=True, cv=2)
