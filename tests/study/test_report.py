@@ -304,6 +304,14 @@ def test_the_most_frequent_confusions_come_first():
 
 
 @pytest.mark.slow
+def test_the_table_says_that_features_are_shared():
+    small = made_comparison(2, counts=[10, 20], cv=2, strategies=["over"])
+    assert "Features are shared" not in Page(small._report()).text
+    small.protocol["shared_features"] = ["over"]
+    assert "Features are shared: over are last layers" in Page(small._report()).text
+
+
+@pytest.mark.slow
 def test_a_search_is_shown_with_its_candidates():
     found = made_comparison(2, counts=[10, 20], cv=2, strategies=["over"])
     found.search = SimpleNamespace(
