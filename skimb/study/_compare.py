@@ -43,7 +43,7 @@ def compare(
 
     No strategy wins everywhere. Every strategy sees the same folds and starts from the same seeds,
     and the built-in ones take the same number of gradient steps; each is compared with the
-    baseline, with an interval that says whether the difference is more than noise.
+    baseline, with an interval and a test that say whether the difference is more than noise.
 
     Parameters
     ----------
@@ -89,8 +89,9 @@ def compare(
         errors are shown as errors: the lower, the better. A measure that needs scores is NaN for a
         classifier that has neither ``predict_proba`` nor ``decision_function``.
     X_test, y_test : array-like, default=None
-        A test set. With it there are no folds: each repeat trains on all of X, and the intervals
-        cover the randomness of training alone.
+        A test set. With it there are no folds: each repeat trains on all of X. The intervals come
+        from resamples of the test images, and with several repeats from the seeds too; the choice
+        of the training images is not in them.
     random_state : int, RandomState instance or None, default=None
         The source of folds and seeds. Results are equal for any `n_jobs`.
     n_jobs : int, default=None
@@ -205,7 +206,7 @@ def compare(
         n_jobs=n_jobs,
         messages=messages,
     )
-    return task.comparison(
+    comparison = task.comparison(
         outcomes,
         (images, y),
         test_images,
@@ -214,6 +215,11 @@ def compare(
         image_shape=estimator.image_shape,
         channels=estimator.channels,
     )
+    # Images of one group, and equal ones, are no independent witnesses of a difference.
+    comparison.groups = sample_groups
+    if X_test is not None:
+        comparison.groups = checked_groups(test_images, None, image_column=several)
+    return comparison
 
 
 def _left_out(strategies, task, verbose):
