@@ -214,7 +214,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few trials")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     arguments = parser.parse_args()
-    n_trials = 40 if arguments.quick else 1000
+    n_trials = 40 if arguments.quick else 300
     rng = np.random.default_rng(0)
     results = {"coverage": {}, "false verdicts": {}, "more images": {}}
     for title, numbers in (

@@ -159,11 +159,12 @@ def _fixed_evidence(comparison, tested):
         for sums in images.resampled_sums(random_state=comparison.protocol["seeds"])
     ]
     drawn = np.concatenate(blocks)
-    shares = _shares(scores, images, shape)
-    resamples, n_effective = {}, {}
-    for i, name in enumerate(comparison.strategies[1:]):
-        resamples[name] = drawn[:, i + 1] - drawn[:, 0]
-        n_effective[name] = effective_number(shares[i], images.times)
+    names = comparison.strategies[1:]
+    resamples = {name: drawn[:, i] - drawn[:, 0] for i, name in enumerate(names, start=1)}
+    n_effective = {
+        name: effective_number(share, images.times)
+        for name, share in zip(names, _shares(scores, images, shape), strict=True)
+    }
     return FixedEvidence(known, resamples, n_effective)
 
 
@@ -174,7 +175,7 @@ def _mean_scores(scores, sums, shape):
 
 
 def _shares(scores, images, shape):
-    """Return the share of each unit of images in the differences, for all but the baseline.
+    """Yield the share of each unit of images in the differences, for all but the baseline.
 
     Only images that two strategies decide differently have a share: the change of their sums, by
     the mean slope of both.
@@ -182,7 +183,6 @@ def _shares(scores, images, shape):
     sums = images.sums.reshape(*shape, -1)
     n_rows = sums.shape[-1]
     slopes = [[slopes_of(scores, one) for one in seeds] for seeds in sums]
-    found = []
     for i in range(1, shape[0]):
         share = 0
         for j in range(shape[1]):
@@ -191,8 +191,7 @@ def _shares(scores, images, shape):
                 for k in (i, 0)
             )
             share = share + (own - base).T @ (slopes[i][j] + slopes[0][j]) / (2 * shape[1])
-        found.append(share)
-    return found
+        yield share
 
 
 def _folds_evidence(comparison, tested):
