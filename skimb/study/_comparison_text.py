@@ -6,6 +6,7 @@ import textwrap
 import numpy as np
 
 from skimb._drawn_text import visible_text
+from skimb.study._judging import REFERENCES
 from skimb.study._report import metric_label, short_label
 from skimb.study._verdict_text import verdict_sentences
 
@@ -71,6 +72,10 @@ def _table(comparison, metric, width, *, has_details):
             row["p"] = "<.001" if p_value < 0.001 else f"{p_value:.3f}".removeprefix("0")
         for head, cells in columns.items():
             cells.append(row[head])
+    if _width(comparison, columns, metric) > width:
+        columns["mean"] = [comparison.text(one.mean, metric) for one in judged.values()]
+    if _width(comparison, columns, metric) > width:
+        columns.pop("p", None)
     fits = True
     if has_details:
         details = {
@@ -135,7 +140,7 @@ def _notes(comparison, is_whole):
         if (searched := comparison.search_steps(name)) is not None
     ]
     n_runs = comparison.protocol["n_runs"]
-    mean = "the score of the one run" if n_runs == 1 else f"mean ± sd over {n_runs} runs"
+    mean = "the score of the one run" if n_runs == 1 else f"mean (± sd) over {n_runs} runs"
     text = f"mean: {mean}; difference: to {visible_text(comparison.baseline)}"
     judged = [
         comparison.judgement(name, metric)
@@ -143,7 +148,9 @@ def _notes(comparison, is_whole):
         for metric in comparison.verdict_metrics
     ]
     if any(np.isfinite(one.p_value) for one in judged):
-        text += "; p: corrected for the number of strategies, but not for references"
+        text += "; p: corrected for the number of strategies"
+        if any(comparison.chosen[name].name in REFERENCES for name in comparison.strategies[1:]):
+            text += ", among which references do not count"
     notes.append(text)
     if not is_whole:
         left_out = [short_label(metric) for metric in comparison.other_metrics]

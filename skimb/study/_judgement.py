@@ -43,6 +43,18 @@ class Judgement:
     repeats_can_settle : bool or None, default=None
         By cross-validation, whether a difference of this size could exclude zero after further
         repeats. None: it does already, or there are no folds.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.study import compare
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> own = {"never": DummyClassifier(), "coin": DummyClassifier(strategy="uniform")}
+    >>> result = compare(X, y, strategies=own, X_test=1 + X, y_test=y, random_state=0)
+    >>> judged = result.judgement("coin", "f1_minority")
+    >>> judged.verdict, judged.source
+    ('better', 'test images')
     """
 
     mean: float

@@ -31,6 +31,17 @@ def verdict_sentences(comparison):
         In this order: what is wrong with the baseline, if anything; for each metric of the verdict
         which strategies are better, worse and within noise; what the uncertainty contains; what
         would settle a difference that is within noise. Names are written as they can be seen.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.study import compare, verdict_sentences
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> own = {"never": DummyClassifier(), "coin": DummyClassifier(strategy="uniform")}
+    >>> result = compare(X, y, strategies=own, cv=3, random_state=0)
+    >>> print(verdict_sentences(result)[0])  # doctest: +ELLIPSIS
+    The baseline never finds no image of the minority class 1 (its F1 is 0): ...
     """
     trouble = baseline_trouble(comparison)
     first, *others = comparison.verdict_metrics
@@ -236,8 +247,8 @@ def _main(comparison, metric, candidates):
     text += f", which is within noise ({_evidence(comparison, judged, metric)})."
     if judged.p_value < LEVEL:
         text += (
-            " Its interval alone excludes zero, but the largest of so many differences often does "
-            "by chance."
+            " Its interval alone excludes zero, but with so many strategies one of them does so by "
+            "chance in more than one of 20 comparisons."
         )
     return text + _rest(comparison, metric, groups)
 
@@ -366,7 +377,7 @@ def _what_settles(comparison, metric, candidates):
         most = largest_shrinkage(protocol["n_runs"], protocol["test_share"])
         sentences.append(
             f"No number of repeats will settle whether {name} is better: they shrink its interval "
-            f"by {most:.0%} at most."
+            f"by {100 * most:.0f} % at most."
         )
     elif judged.repeats_can_settle:
         sentences.append(f"More repeats (--repeats) may settle whether {name} is better.")
