@@ -151,13 +151,13 @@ def test_repeats_are_not_recommended_where_they_cannot_help():
     assert "more images of class c1" in text
 
 
-def test_an_interval_without_zero_that_is_within_noise_is_explained(rng):
+def test_an_interval_without_zero_that_is_within_noise_is_explained():
     truth = truth_of(1000, 200)
     base = truth.copy()
     base[-100:] = 0
     over = base.copy()
     over[-8:] = 1
-    many = {f"same {i}": [noisy(truth, [0.2, 0.5], rng)] for i in range(15)}
+    many = {f"same {i}": [base] for i in range(15)}
     result = comparison_of(truth, {"none": [base], "over": [over], **many})
     judged = result.judgement("over", "f1_minority")
     assert judged.low > 0
