@@ -97,14 +97,14 @@ def true_scores(cut, fraction, seed_spread=0.0):
     scores = LabelScores(METRICS, CLASSES, "rare")
     points, weights = np.polynomial.hermite_e.hermegauss(21)
     shifts, weights = points * seed_spread, weights / weights.sum()
-    found = 0
+    found = np.zeros(len(METRICS))
     for shift, weight in zip(shifts, weights, strict=True):
         hit = fraction * norm.sf(cut + shift - DISTANCE)
         alarm = (1 - fraction) * norm.sf(cut + shift)
         sums = np.array([1 - fraction - alarm, hit])
         predicted = np.array([1 - hit - alarm, hit + alarm])
         found = found + weight * scores(np.r_[sums, predicted, 1 - fraction, fraction])
-    return dict(zip(METRICS, found, strict=True))
+    return dict(zip(METRICS, found.tolist(), strict=True))
 
 
 def coverage_of_test_sets(n, n_rare, n_seeds, seed_spread, n_trials, rng):

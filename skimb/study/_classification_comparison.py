@@ -30,6 +30,8 @@ class Comparison(BaseComparison):
         Label to a few images, uint8.
     mistakes : dict of str to Gallery
         Strategy to the most confident mistakes of each true class, over all runs.
+    groups : ndarray of int, default=None
+        The group of each sample in X or in the fixed test set. None: none are known.
 
     Attributes
     ----------
@@ -45,8 +47,21 @@ class Comparison(BaseComparison):
     _verdict_metrics = ("f1_minority", "balanced_accuracy")
     _other_metrics = ("precision_minority", "recall_minority")
 
-    def __init__(self, outcomes, *, chosen, classes, counts, minority, protocol, samples, mistakes):
+    def __init__(
+        self,
+        outcomes,
+        *,
+        chosen,
+        classes,
+        counts,
+        minority,
+        protocol,
+        samples,
+        mistakes,
+        groups=None,
+    ):
         self.outcomes = outcomes
+        self.groups = groups
         self.chosen = chosen
         self.samples = samples
         self.mistakes = mistakes

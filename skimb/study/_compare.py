@@ -207,20 +207,20 @@ def compare(
         n_jobs=n_jobs,
         messages=messages,
     )
-    comparison = task.comparison(
+    # Images of one group, and equal ones, are no independent witnesses of a difference.
+    tested = sample_groups
+    if X_test is not None:
+        tested = checked_groups(test_images, None, image_column=several)
+    return task.comparison(
         outcomes,
         (images, y),
         test_images,
         chosen={strategy.label: strategy for strategy in chosen},
         protocol=protocol,
+        groups=tested,
         image_shape=estimator.image_shape,
         channels=estimator.channels,
     )
-    # Images of one group, and equal ones, are no independent witnesses of a difference.
-    comparison.groups = sample_groups
-    if X_test is not None:
-        comparison.groups = checked_groups(test_images, None, image_column=several)
-    return comparison
 
 
 def _left_out(strategies, task, verbose):

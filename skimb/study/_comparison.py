@@ -44,8 +44,7 @@ class BaseComparison(ABC):
     protocol: dict
     samples: Any
     mistakes: dict
-    #: The group of each sample that may be tested; None: none are known.
-    groups: Any = None
+    groups: Any
 
     @abstractmethod
     def tested(self, outcome) -> tuple:

@@ -34,6 +34,8 @@ class RegressionComparison(BaseComparison):
         Images of low, middle and high values.
     mistakes : dict of str to Gallery
         Strategy to its largest errors, over all runs.
+    groups : ndarray of int, default=None
+        The group of each sample in X or in the fixed test set. None: none are known.
 
     Examples
     --------
@@ -54,8 +56,21 @@ class RegressionComparison(BaseComparison):
         "prediction_slope",
     )
 
-    def __init__(self, outcomes, *, chosen, y, relevance, has_errors, protocol, samples, mistakes):
+    def __init__(
+        self,
+        outcomes,
+        *,
+        chosen,
+        y,
+        relevance,
+        has_errors,
+        protocol,
+        samples,
+        mistakes,
+        groups=None,
+    ):
         self.outcomes = outcomes
+        self.groups = groups
         self.chosen = chosen
         self.y = y
         self.relevance = relevance
