@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from scipy import stats
 from simulated_comparisons import comparison_of, noisy, regression_comparison_of
+from sklearn.dummy import DummyClassifier
 
 from skimb._label_measures import score_labels
 from skimb.metrics import balanced_mean_absolute_error, imbalance_scoring
 from skimb.relevance import LabelDensity
-from skimb.study import winner_of
+from skimb.study import compare, winner_of
 from skimb.study._bootstrap import (
     Images,
     effective_number,
@@ -247,6 +248,22 @@ def test_images_in_groups_widen_the_interval_and_leave_mcnemar_out(rng):
     assert width["copies"] < 0.6 * width["alone"]
     assert width["known"] == pytest.approx(width["alone"], rel=0.15)
     assert np.isnan(known.judgement("over", "f1_minority").mcnemar_p_value)
+
+
+def test_equal_test_images_are_drawn_together(rng):
+    X, y = rng.random((60, 4, 4)), truth_of(60, 20)
+    own = {"never": DummyClassifier(), "coin": DummyClassifier(strategy="uniform")}
+    X_test, y_test = rng.random((40, 4, 4)), truth_of(40, 20)
+    widths = {}
+    for times in (1, 6):
+        test = {"X_test": np.tile(X_test, (times, 1, 1)), "y_test": np.tile(y_test, times)}
+        result = compare(X, y, strategies=own, random_state=0, **test)
+        judged = result.judgement("coin", "f1_minority")
+        widths[times] = judged.high - judged.low
+        assert np.isnan(judged.mcnemar_p_value) == (times == 6)
+        assert len(np.unique(result.groups)) == 40
+    # As if they were 240 different images, it would be less than half as wide.
+    assert widths[6] > 0.15
 
 
 def test_seeds_add_their_variance_to_that_of_the_images(rng):
