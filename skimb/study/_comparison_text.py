@@ -139,6 +139,11 @@ def _notes(comparison, is_whole):
         for name in comparison.strategies
         if (searched := comparison.search_steps(name)) is not None
     ]
+    if shared := comparison.protocol.get("shared_features"):
+        notes.append(
+            f"{', '.join(map(visible_text, shared))}: last layers on the features of one network, "
+            "which they share"
+        )
     n_runs = comparison.protocol["n_runs"]
     mean = "the score of the one run" if n_runs == 1 else f"mean (± sd) over {n_runs} runs"
     text = f"mean: {mean}; difference: to {visible_text(comparison.baseline)}"

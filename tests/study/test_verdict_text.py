@@ -216,6 +216,12 @@ def test_the_table_fits_in_the_terminal(width, rng):
     assert ("in the JSON file and the report" in text) == ("precision  recall" not in text)
 
 
+def test_strategies_that_share_features_are_named(rng):
+    truth, decisions = ladder(rng, none=0.5, over=0.4)
+    result = comparison_of(truth, decisions, shared_features=["over"])
+    assert "over: last layers on the features of one network, which they share" in str(result)
+
+
 def test_long_names_keep_a_line_of_their_own(rng):
     name = "my network with\x1b a name that is long, and longer still"
     truth, decisions = ladder(rng, none=0.5, **{name: 0.4})
