@@ -209,7 +209,7 @@ def test_the_parent_of_train_and_test_exits_with_1(folders, capsys):
 
 def test_compare_a_folder_by_cross_validation(folders, capsys):
     assert main(["compare", str(folders / "train"), "--folds", "2", "--size", "8", *QUICK]) == 0
-    assert "mean ± sd over 2 run(s)" in capsys.readouterr().out
+    assert "mean (± sd) over 2 runs" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -231,6 +231,8 @@ def test_a_winner_that_is_no_better_than_the_baseline_is_told(
     figures = json.loads(json.dumps(result))
     for name, entry in figures["strategies"].items():
         entry["f1_minority"] |= {"mean": 0.7, "interval": [0.0, 0.0]}
+        # As in the files of earlier versions, whose verdict is that of the interval.
+        del entry["f1_minority"]["adjusted_p_value"]
         if name == "over":
             entry["f1_minority"] |= {"mean": mean, "interval": interval}
         if name == "class_weight":

@@ -248,6 +248,7 @@ def _words_of_choice(chosen, comparison):
     why = {
         "within noise": "the difference is within noise",
         "one run": "a single run tells no more",
+        "too few runs": "two runs tell no more",
     }.get(chosen["verdict"], "the interval of the difference is not defined")
     return [f"{line}: no better than the baseline, as {why}"]
 

@@ -6,6 +6,7 @@ from skimb.study._classification_strategies import FURTHER_STRATEGIES, STRATEGIE
 from skimb.study._compare import compare
 from skimb.study._evaluation import ClassificationEvaluation
 from skimb.study._find_strategy import Search, SearchPlan, find_strategy
+from skimb.study._judgement import Judgement
 from skimb.study._middle_sizes import down_to_middle, up_to_middle
 from skimb.study._more_images import MoreImages, check_more_images, more_images
 from skimb.study._regression_comparison import RegressionComparison
@@ -15,6 +16,7 @@ from skimb.study._report import check_drawable
 from skimb.study._search_heads import CANDIDATES, Candidate
 from skimb.study._splits import hold_out_fifth
 from skimb.study._strategy_estimator import fit_strategy, strategy_estimator
+from skimb.study._verdict_text import verdict_sentences
 from skimb.study._winner import winner_of
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Candidate",
     "ClassificationEvaluation",
     "Comparison",
+    "Judgement",
     "MoreImages",
     "RegressionComparison",
     "RegressionEvaluation",
@@ -41,5 +44,6 @@ __all__ = [
     "more_images",
     "strategy_estimator",
     "up_to_middle",
+    "verdict_sentences",
     "winner_of",
 ]

@@ -5,6 +5,7 @@ import numpy as np
 from skimb._drawn_text import visible_text
 from skimb.study._classification_report import classification_report
 from skimb.study._comparison import BaseComparison
+from skimb.study._count_scores import OF_ALL_CLASSES, OF_ONE_CLASS, LabelScores
 
 __all__ = ["Comparison"]
 
@@ -30,6 +31,8 @@ class Comparison(BaseComparison):
         Label to a few images, uint8.
     mistakes : dict of str to Gallery
         Strategy to the most confident mistakes of each true class, over all runs.
+    groups : ndarray of int, default=None
+        The group of each sample in X or in the fixed test set. None: none are known.
 
     Attributes
     ----------
@@ -45,8 +48,21 @@ class Comparison(BaseComparison):
     _verdict_metrics = ("f1_minority", "balanced_accuracy")
     _other_metrics = ("precision_minority", "recall_minority")
 
-    def __init__(self, outcomes, *, chosen, classes, counts, minority, protocol, samples, mistakes):
+    def __init__(
+        self,
+        outcomes,
+        *,
+        chosen,
+        classes,
+        counts,
+        minority,
+        protocol,
+        samples,
+        mistakes,
+        groups=None,
+    ):
         self.outcomes = outcomes
+        self.groups = groups
         self.chosen = chosen
         self.samples = samples
         self.mistakes = mistakes
@@ -84,6 +100,56 @@ class Comparison(BaseComparison):
         list of Predictions
         """
         return [outcome.predictions for outcome in self.outcomes[name]]
+
+    def tested(self, outcome):
+        """Return the indices, the classes and the decisions of the test samples of a run.
+
+        Parameters
+        ----------
+        outcome : ClassificationOutcome
+
+        Returns
+        -------
+        rows, truth, predicted : ndarray of shape (n_test,)
+        """
+        predictions = outcome.predictions
+        return predictions.rows, predictions.truth, predictions.predicted
+
+    def scores_of_images(self, metrics):
+        """Return those metrics that need labels alone, as a function of sums over test images.
+
+        Parameters
+        ----------
+        metrics : list of str
+
+        Returns
+        -------
+        LabelScores
+        """
+        return LabelScores(metrics, self.classes, self.minority)
+
+    def metric_range(self, metric):
+        """Return the least and the largest possible value of a metric; None: not known.
+
+        Parameters
+        ----------
+        metric : str
+
+        Returns
+        -------
+        (float, float) or None
+        """
+        if metric == "mcc":
+            return -1.0, 1.0
+        kind = metric.removesuffix("_minority").split("[")[0]
+        return (0.0, 1.0) if kind in (*OF_ALL_CLASSES, *OF_ONE_CLASS, "average_precision") else None
+
+    @property
+    def n_decisive_images(self):
+        """How many test images of the minority class there are."""
+        place = self.classes.tolist().index(self.minority)
+        found = [self.tested(outcome)[:2] for outcome in self.outcomes[self.baseline]]
+        return len(np.unique(np.concatenate([rows[truth == place] for rows, truth in found])))
 
     def _details(self, name):
         return {"confusion_matrix": self.confusion_matrix(name).tolist()}

@@ -281,7 +281,7 @@ class ClassificationTask:
             },
         }
 
-    def comparison(self, outcomes, data, X_test, *, chosen, protocol, **shape):
+    def comparison(self, outcomes, data, X_test, *, chosen, protocol, groups=None, **shape):
         """Return the result."""
         X, y = data
         rarest_first = self.classes[np.argsort(self.counts, kind="stable")].tolist()
@@ -292,6 +292,7 @@ class ClassificationTask:
             counts=self.counts,
             minority=self.minority,
             protocol=protocol,
+            groups=groups,
             samples=samples(X, y, rarest_first, **shape),
             mistakes={
                 name: pooled_mistakes(X_test, found, rarest_first, **shape)

@@ -44,7 +44,7 @@ def compare(
 
     No strategy wins everywhere. Every strategy sees the same folds and starts from the same seeds,
     and the built-in ones take the same number of gradient steps; each is compared with the
-    baseline, with an interval that says whether the difference is more than noise.
+    baseline, with an interval and a test that say whether the difference is more than noise.
 
     Parameters
     ----------
@@ -95,8 +95,9 @@ def compare(
         layer alone: in a fraction of the time, but without what a strategy would have changed in
         the features. ``protocol["shared_features"]`` names them; all others run as usual.
     X_test, y_test : array-like, default=None
-        A test set. With it there are no folds: each repeat trains on all of X, and the intervals
-        cover the randomness of training alone.
+        A test set. With it there are no folds: each repeat trains on all of X. The intervals come
+        from resamples of the test images, and with several repeats from the seeds too; the choice
+        of the training images is not in them.
     random_state : int, RandomState instance or None, default=None
         The source of folds and seeds. Results are equal for any `n_jobs`.
     n_jobs : int, default=None
@@ -213,12 +214,17 @@ def compare(
         n_jobs=n_jobs,
         messages=messages,
     )
+    # Images of one group, and equal ones, are no independent witnesses of a difference.
+    tested = sample_groups
+    if X_test is not None:
+        tested = checked_groups(test_images, None, image_column=several)
     return task.comparison(
         outcomes,
         (images, y),
         test_images,
         chosen={strategy.label: strategy for strategy in chosen},
         protocol=protocol,
+        groups=tested,
         image_shape=estimator.image_shape,
         channels=estimator.channels,
     )

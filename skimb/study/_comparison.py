@@ -3,6 +3,7 @@
 import copy
 import json
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ from skimb._files import write_text
 from skimb._frames import with_any_text
 from skimb.study._comparison_text import format_table
 from skimb.study._difference_plot import plot_differences
-from skimb.study._judgement import Judgement
+from skimb.study._judging import judgements_of
 from skimb.study._recipe import written
-from skimb.study._statistics import corrected_interval, judge
 from skimb.study._strategies import CONSTANT, Strategy
+from skimb.study._verdict_text import verdict_sentences
 from skimb.study._winner import winner_of
 
 __all__ = ["BaseComparison", "write_figures"]
@@ -39,6 +40,24 @@ class BaseComparison(ABC):
     protocol: dict
     samples: Any
     mistakes: dict
+    groups: Any
+
+    @abstractmethod
+    def tested(self, outcome) -> tuple:
+        """Return the indices, the truth and the predictions of the test samples of a run."""
+
+    @abstractmethod
+    def scores_of_images(self, metrics) -> Any:
+        """Return those metrics that sums over test images give, as a function of these sums."""
+
+    @abstractmethod
+    def metric_range(self, metric) -> Any:
+        """Return the least and the largest possible value of a metric; None: not known."""
+
+    @property
+    @abstractmethod
+    def n_decisive_images(self) -> int:
+        """How many of the test images decide: those of the minority class, or all."""
 
     @abstractmethod
     def _details(self, name) -> dict:
@@ -83,6 +102,8 @@ class BaseComparison(ABC):
             raise ValueError(f"`name` must be one of {self.strategies}. Got {name!r}.")
         other = copy.copy(self)
         other.outcomes = {name: self.outcomes[name], **self.outcomes}
+        # Judgements are kept, and these are of another baseline.
+        vars(other).pop("_judgements", None)
         return other
 
     @property
@@ -148,15 +169,16 @@ class BaseComparison(ABC):
     @property
     @with_any_text
     def table(self):
-        """Mean, sd, difference to the baseline and its interval, of every strategy and metric.
+        """Mean, sd, difference to the baseline, interval and p-values, by strategy and metric.
 
         A DataFrame with one row for each strategy; its columns are pairs (metric, "mean" | "sd" |
-        "difference" | "low" | "high") and ("seconds", "mean" | "sd").
+        "difference" | "low" | "high" | "p_value" | "adjusted_p_value" | "mcnemar_p_value") and
+        ("seconds", "mean" | "sd"). `Judgement` says what they are.
         """
         columns = {}
         for metric in self.metrics:
             judged = [self.judgement(name, metric) for name in self.strategies]
-            for key in ("mean", "sd", "difference", "low", "high"):
+            for key in COLUMNS:
                 columns[metric, key] = [getattr(judgement, key) for judgement in judged]
         seconds = [self._seconds(name) for name in self.strategies]
         columns["seconds", "mean"] = [values.mean() for values in seconds]
@@ -168,8 +190,9 @@ class BaseComparison(ABC):
     def verdict(self):
         """Better, worse or within noise: a DataFrame, strategies by metrics.
 
-        The interval of the difference to the baseline decides, for the two sides of the trade that
-        a strategy makes (or, with a `scoring` that lacks them, for its first metric).
+        The test of the difference to the baseline decides, corrected for the number of strategies,
+        for the two sides of the trade that a strategy makes (or, with a `scoring` that lacks them,
+        for its first metric).
         """
         rows = {
             name: {metric: self.judgement(name, metric).verdict for metric in self.verdict_metrics}
@@ -246,6 +269,22 @@ class BaseComparison(ABC):
             else (means.fillna(-np.inf).idxmax())
         )
 
+    def all_best(self, metric):
+        """Return all strategies whose mean equals the best one; none where no score is defined.
+
+        Parameters
+        ----------
+        metric : str
+            The metric.
+
+        Returns
+        -------
+        list of str
+        """
+        means = self.table[metric, "mean"]
+        best = means[self.best(metric)]
+        return [name for name, mean in means.items() if np.isclose(mean, best, rtol=1e-9, atol=0)]
+
     def values(self, name, metric):
         """Return the score of a strategy in each run.
 
@@ -279,22 +318,11 @@ class BaseComparison(ABC):
         -------
         Judgement
         """
-        values = self.values(name, metric)
-        differences = values - self.values(self.baseline, metric)
-        is_baseline = name == self.baseline
-        low, high = 0.0, 0.0
-        if not is_baseline:
-            low, high = corrected_interval(differences, test_share=self.protocol["test_share"])
-        sign = -1 if self.is_error(metric) else 1
-        bounds = sorted((sign * low, sign * high))
-        return Judgement(
-            mean=float(values.mean()),
-            sd=_sd(values),
-            difference=float(differences.mean()),
-            low=low,
-            high=high,
-            verdict=None if is_baseline else judge(*bounds, n_runs=self.protocol["n_runs"]),
-        )
+        return self._judgements[name, metric]
+
+    @cached_property
+    def _judgements(self):
+        return judgements_of(self)
 
     def plot(self, *, figure=None):
         """Plot the difference of each strategy but the constant to the baseline, with its interval.
@@ -328,6 +356,13 @@ class BaseComparison(ABC):
                     "values": [_number(value) for value in self.values(name, metric)],
                     "difference": _number(judged.difference),
                     "interval": [_number(judged.low), _number(judged.high)],
+                    "verdict": judged.verdict,
+                    "p_value": _number(judged.p_value),
+                    "adjusted_p_value": _number(judged.adjusted_p_value),
+                    "mcnemar_p_value": _number(judged.mcnemar_p_value),
+                    "uncertainty": judged.source,
+                    "more_images": _number(judged.more_images),
+                    "repeats_can_settle": judged.repeats_can_settle,
                 }
             entry["seconds"] = float(self._seconds(name).mean())
             entry["gradient_steps"] = self.gradient_steps(name)
@@ -340,6 +375,7 @@ class BaseComparison(ABC):
             **self._target(),
             "verdict_metrics": self.verdict_metrics,
             "built_in": {name: self.chosen[name].name for name in self.strategies},
+            "verdict_sentences": verdict_sentences(self),
             "protocol": self.protocol,
             "strategies": strategies,
         }
@@ -379,6 +415,13 @@ class BaseComparison(ABC):
     def __repr__(self):
         kind, n_runs = type(self).__name__, self.protocol["n_runs"]
         return f"<{kind} of {len(self.strategies)} strategies over {n_runs} runs>"
+
+
+#: The numbers of a judgement that tables have.
+COLUMNS = (
+    *("mean", "sd", "difference", "low", "high"),
+    *("p_value", "adjusted_p_value", "mcnemar_p_value"),
+)
 
 
 def _sd(values):

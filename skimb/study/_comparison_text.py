@@ -1,74 +1,170 @@
-"""A comparison as a table for a terminal."""
+"""A comparison as text for a terminal: the verdict in sentences, and a table for each metric."""
+
+import shutil
+import textwrap
 
 import numpy as np
 
 from skimb._drawn_text import visible_text
-from skimb.study._report_labels import short_label
+from skimb.study._judging import REFERENCES
+from skimb.study._report_labels import metric_label, short_label
+from skimb.study._verdict_text import verdict_sentences
 
 __all__ = ["format_table"]
 
+#: Columns of text, where the terminal does not say: at most, and at least.
+MOST_COLUMNS, LEAST_COLUMNS = 100, 40
 
-def format_table(comparison):
+#: Letters of a name that stand in the row; a longer name has a line of its own.
+NAME_WIDTH = 22
+
+
+def format_table(comparison, *, width=None):
     """Lay out the comparison for a terminal.
 
     Parameters
     ----------
     comparison : BaseComparison
         The comparison to show.
+    width : int, default=None
+        Columns of the text. None: those of the terminal, at most 100.
 
     Returns
     -------
     str
     """
-    table, verdict = comparison.table, comparison.verdict
-    metrics, others = comparison.verdict_metrics, comparison.other_metrics
-    texts = {name: visible_text(name) for name in comparison.strategies}
-    width = max(len(text) for text in texts.values())
-    rows = []
-    for name in comparison.strategies:
-        cells = []
-        for metric in metrics:
-            row = table.loc[name, metric]
-            cell = comparison.text(row["mean"], metric)
-            if np.isfinite(row["sd"]):
-                cell += f" ± {comparison.text(row['sd'], metric)}"
-            if name != comparison.baseline:
-                cell += f"  {comparison.text(row['difference'], metric, sign=True)}"
-                if np.isfinite(row["low"]):
-                    bounds = (
-                        comparison.text(row[end], metric, sign=True) for end in ("low", "high")
-                    )
-                    cell += f" [{', '.join(bounds)}]"
-                cell += f"  {verdict.loc[name, metric]}"
-            cells.append(cell)
-        cells += [comparison.text(table.loc[name, (metric, "mean")], metric) for metric in others]
-        rows.append((texts[name], cells, table.loc[name, ("seconds", "mean")]))
-    heads = [*metrics, *(short_label(metric) for metric in others)]
-    widths = [
-        max(len(head), least, *(len(cells[k]) for _, cells, _ in rows))
-        for k, (head, least) in enumerate(
-            zip(heads, [46] * len(metrics) + [9] * len(others), strict=True)
-        )
+    if width is None:
+        width = shutil.get_terminal_size(fallback=(MOST_COLUMNS, 24)).columns
+    width = min(max(width, LEAST_COLUMNS), MOST_COLUMNS)
+    paragraphs = [textwrap.fill(text, width) for text in verdict_sentences(comparison)]
+    tables, is_whole = [], True
+    for i, metric in enumerate(comparison.verdict_metrics):
+        lines, fits = _table(comparison, metric, width, has_details=i == 0)
+        tables.append("\n".join(lines))
+        is_whole &= fits
+    notes = _notes(comparison, is_whole)
+    return "\n\n".join(["\n".join(paragraphs), *tables, "\n".join(_filled(notes, width))])
+
+
+def _table(comparison, metric, width, *, has_details):
+    """Return the lines of the table of a metric, and whether all columns fitted."""
+    judged = {name: comparison.judgement(name, metric) for name in comparison.strategies}
+    tested = [one for one in judged.values() if one.verdict is not None]
+    has_interval = any(np.isfinite(one.low) for one in tested)
+    columns = {"mean": [], "difference": []}
+    if has_interval:
+        columns |= {"95 % interval": [], "p": []}
+    columns["verdict"] = []
+    for one in judged.values():
+        spread = f" ± {comparison.text(one.sd, metric)}" if np.isfinite(one.sd) else ""
+        is_base = one.verdict is None
+        row = {
+            "mean": comparison.text(one.mean, metric) + spread,
+            "difference": "" if is_base else comparison.text(one.difference, metric, sign=True),
+            "95 % interval": "",
+            "p": "",
+            "verdict": "baseline" if is_base else one.verdict,
+        }
+        if not is_base and np.isfinite(one.low):
+            ends = (comparison.text(end, metric, sign=True) for end in (one.low, one.high))
+            row["95 % interval"] = f"[{', '.join(ends)}]"
+            p_value = one.adjusted_p_value
+            row["p"] = "<.001" if p_value < 0.001 else f"{p_value:.3f}".removeprefix("0")
+        for head, cells in columns.items():
+            cells.append(row[head])
+    if _width(comparison, columns, metric) > width:
+        columns["mean"] = [comparison.text(one.mean, metric) for one in judged.values()]
+    if _width(comparison, columns, metric) > width:
+        columns.pop("p", None)
+    fits = True
+    if has_details:
+        details = {
+            short_label(other): [
+                comparison.text(comparison.judgement(name, other).mean, other) for name in judged
+            ]
+            for other in comparison.other_metrics
+        }
+        seconds = comparison.table["seconds", "mean"]
+        details["fit, s"] = [f"{seconds[name]:.1f}" for name in judged]
+        fits = _width(comparison, columns | details, metric) <= width
+        if fits:
+            columns |= details
+    return _lines(comparison, columns, metric), fits
+
+
+def _name_width(comparison, metric):
+    texts = [visible_text(name) for name in comparison.strategies]
+    short = [len(text) for text in texts if len(text) <= NAME_WIDTH]
+    return max([*short, min(len(metric_label(metric)), NAME_WIDTH)])
+
+
+def _width(comparison, columns, metric):
+    widths = [max(len(head), *map(len, cells)) for head, cells in columns.items()]
+    return _name_width(comparison, metric) + sum(width + 2 for width in widths)
+
+
+def _lines(comparison, columns, metric):
+    """Lay out columns; a long name stands on a line of its own, so that nothing of it is lost."""
+    space = _name_width(comparison, metric)
+    widths = {head: max(len(head), *map(len, cells)) for head, cells in columns.items()}
+
+    def line(name, cells):
+        text = f"{name:<{space}}"
+        for (head, width), cell in zip(widths.items(), cells, strict=True):
+            text += f"  {cell:<{width}}" if head in TEXTS else f"  {cell:>{width}}"
+        return text.rstrip()
+
+    label = metric_label(metric)
+    lines = [] if len(label) <= space else [label]
+    lines.append(line("" if lines else label, columns))
+    for i, name in enumerate(comparison.strategies):
+        text = visible_text(name)
+        if len(text) > space:
+            lines.append(text)
+            text = ""
+        lines.append(line(text, [cells[i] for cells in columns.values()]))
+    return lines
+
+
+#: Columns that start on the left.
+TEXTS = ("mean", "95 % interval", "verdict")
+
+
+def _notes(comparison, is_whole):
+    """Say what the columns are, and which strategies take steps of their own."""
+    notes = [
+        f"{visible_text(name)}: {comparison.gradient_steps(name):.0f} gradient steps of its own, "
+        f"and {searched:.0f} on parts of the samples; most others take "
+        f"{comparison.protocol['gradient_steps']}"
+        for name in comparison.strategies
+        if (searched := comparison.search_steps(name)) is not None
     ]
+    if shared := comparison.protocol.get("shared_features"):
+        notes.append(
+            f"{', '.join(map(visible_text, shared))}: last layers on the features of one network, "
+            "which they share"
+        )
+    n_runs = comparison.protocol["n_runs"]
+    mean = "the score of the one run" if n_runs == 1 else f"mean (± sd) over {n_runs} runs"
+    text = f"mean: {mean}; difference: to {visible_text(comparison.baseline)}"
+    judged = [
+        comparison.judgement(name, metric)
+        for name in comparison.strategies[1:]
+        for metric in comparison.verdict_metrics
+    ]
+    if any(np.isfinite(one.p_value) for one in judged):
+        text += "; p: corrected for the number of strategies"
+        if any(comparison.chosen[name].name in REFERENCES for name in comparison.strategies[1:]):
+            text += ", among which references do not count"
+    notes.append(text)
+    if not is_whole:
+        left_out = [short_label(metric) for metric in comparison.other_metrics]
+        notes.append(
+            f"{', '.join([*left_out, 'seconds'])}: in the JSON file and the report, or on a wider "
+            "terminal"
+        )
+    return notes
 
-    def line(name, cells, seconds):
-        text = f"{name:<{width}}"
-        for k, (cell, space) in enumerate(zip(cells, widths, strict=True)):
-            text += f"  {cell:<{space}}" if k < len(metrics) else f"  {cell:>{space}}"
-        return f"{text}  {seconds:>7}"
 
-    lines = [line("", heads, "seconds")]
-    lines += [line(name, cells, f"{seconds:.1f}") for name, cells, seconds in rows]
-    for name in comparison.strategies:
-        if (searched := comparison.search_steps(name)) is not None:
-            lines.append(
-                f"{texts[name]}: {comparison.gradient_steps(name):.0f} gradient steps of its own, "
-                f"and {searched:.0f} on parts of the samples; most others take "
-                f"{comparison.protocol['gradient_steps']}"
-            )
-    lines.append(
-        f"mean ± sd over {comparison.protocol['n_runs']} run(s); difference to "
-        f"{texts[comparison.baseline]} [its 95 % interval]; with several strategies, some "
-        "differences look real by chance"
-    )
-    return "\n".join(lines)
+def _filled(notes, width):
+    return [textwrap.fill(note, width, subsequent_indent="  ") for note in notes]

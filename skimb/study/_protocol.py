@@ -118,7 +118,8 @@ def protocol_of(task, plan, training, *, groups, random_state, n_jobs, messages)
         "own_strategies": [strategy.label for strategy in training.chosen if strategy.is_own],
         "interval": "95 %, corrected resampled t-test (Nadeau and Bengio 2003)"
         if plan.test_share
-        else "95 %, paired t-test over seeds",
+        else "95 %, paired bootstrap over test images"
+        + (", and the variance between seeds" if len(runs) > 1 else ""),
         "test_share": plan.test_share,
         "seeds": [run.seed for run in runs],
         "random_state": int(random_state) if isinstance(random_state, Integral) else None,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skimb.study._comparison import BaseComparison
+from skimb.study._error_scores import ErrorScores
 from skimb.study._regression_charts import errors_by_bin
 from skimb.study._regression_report import regression_report
 
@@ -34,6 +35,8 @@ class RegressionComparison(BaseComparison):
         Images of low, middle and high values.
     mistakes : dict of str to Gallery
         Strategy to its largest errors, over all runs.
+    groups : ndarray of int, default=None
+        The group of each sample in X or in the fixed test set. None: none are known.
 
     Examples
     --------
@@ -54,8 +57,21 @@ class RegressionComparison(BaseComparison):
         "prediction_slope",
     )
 
-    def __init__(self, outcomes, *, chosen, y, relevance, has_errors, protocol, samples, mistakes):
+    def __init__(
+        self,
+        outcomes,
+        *,
+        chosen,
+        y,
+        relevance,
+        has_errors,
+        protocol,
+        samples,
+        mistakes,
+        groups=None,
+    ):
         self.outcomes = outcomes
+        self.groups = groups
         self.chosen = chosen
         self.y = y
         self.relevance = relevance
@@ -94,6 +110,53 @@ class RegressionComparison(BaseComparison):
             np.concatenate([getattr(outcome, part) for outcome in outcomes])
             for part in ("truth", "predicted")
         )
+
+    def tested(self, outcome):
+        """Return the indices, the values and the predictions of the test samples of a run.
+
+        Parameters
+        ----------
+        outcome : RegressionOutcome
+
+        Returns
+        -------
+        rows, truth, predicted : ndarray of shape (n_test,)
+        """
+        return outcome.rows, outcome.truth, outcome.predicted
+
+    def scores_of_images(self, metrics):
+        """Return those metrics that are means over test images, as a function of sums over these.
+
+        Parameters
+        ----------
+        metrics : list of str
+
+        Returns
+        -------
+        ErrorScores or None
+            None: a scoring of one's own.
+        """
+        return ErrorScores(metrics, self.y, self.relevance) if self.has_errors else None
+
+    def metric_range(self, metric):
+        """Return the least and the largest possible value of a metric; None: not known.
+
+        Parameters
+        ----------
+        metric : str
+
+        Returns
+        -------
+        (float, float) or None
+        """
+        if self.is_error(metric):
+            return 0.0, np.inf
+        return (-np.inf, 1.0) if self.has_errors and metric == "r2" else None
+
+    @property
+    def n_decisive_images(self):
+        """How many test images there are."""
+        return len(np.unique(np.concatenate([o.rows for o in self.outcomes[self.baseline]])))
 
     def _details(self, name):
         truth, predicted = self.predictions(name)

@@ -175,7 +175,7 @@ class RegressionTask:
             "relevance": points,
         }
 
-    def comparison(self, outcomes, data, X_test, *, chosen, protocol, **shape):
+    def comparison(self, outcomes, data, X_test, *, chosen, protocol, groups=None, **shape):
         """Return the result."""
         return RegressionComparison(
             outcomes,
@@ -184,6 +184,7 @@ class RegressionTask:
             relevance=self.relevance,
             has_errors=self.has_errors,
             protocol=protocol,
+            groups=groups,
             samples=_samples(*data, **shape),
             mistakes={
                 name: _largest_errors(X_test, found, **shape) for name, found in outcomes.items()

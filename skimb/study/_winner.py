@@ -11,8 +11,8 @@ __all__ = ["winner_of"]
 def winner_of(figures, metric=None):
     """Return the best strategy of a comparison, and whether it is better than the baseline.
 
-    It has the best mean of those that are better than the baseline by the verdict; where none is,
-    the best mean of all.
+    It has the best mean of those that are better than the baseline by the verdict, which is
+    corrected for the number of strategies; where none is, the best mean of all.
 
     The reference ``"constant"``, which has no network, cannot win.
 
@@ -28,9 +28,10 @@ def winner_of(figures, metric=None):
     dict
         ``strategy``, its name in the figures; ``built_in``, the built-in strategy that it is, or
         None for an estimator of the user's own; ``metric``; ``mean``; ``baseline``, its name;
-        ``baseline_mean``; ``interval`` of the difference; ``verdict``: ``"better"``, ``"worse"``,
-        ``"within noise"``, ``"one run"``, ``"undefined"``, or ``"baseline"`` where the baseline
-        itself is the best.
+        ``baseline_mean``; ``interval`` of the difference; ``p_value`` and ``adjusted_p_value``,
+        None where the file has none; ``verdict``: ``"better"``, ``"worse"``, ``"within noise"``,
+        ``"one run"``, ``"too few runs"``, ``"undefined"``, or ``"baseline"`` where the baseline
+        itself is the best; ``equal``, the names of further strategies of the same mean.
 
     Raises
     ------
@@ -74,11 +75,22 @@ def winner_of(figures, metric=None):
         "baseline": baseline,
         "baseline_mean": entries[baseline][metric]["mean"],
         "interval": entry["interval"],
+        "p_value": entry.get("p_value"),
+        "adjusted_p_value": entry.get("adjusted_p_value"),
         "verdict": verdict,
+        "equal": [
+            other
+            for other in means
+            if other != name
+            and np.isclose(means[other], means.get(name, np.nan), rtol=1e-9, atol=0)
+        ],
     }
 
 
 def _verdict(entry, sign):
+    """Return the verdict of the file, or where it is of an older version, that of the interval."""
+    if "adjusted_p_value" in entry:
+        return entry["verdict"]
     low, high = sorted(sign * (np.nan if bound is None else bound) for bound in entry["interval"])
     return judge(low, high, n_runs=len(entry["values"]))
 

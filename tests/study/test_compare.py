@@ -82,7 +82,8 @@ def test_every_strategy_runs_on_every_fold_with_the_same_steps(comparison):
     assert comparison.strategies == list(STRATEGIES)
     table = comparison.table
     assert table.index.tolist() == list(STRATEGIES)
-    assert np.isfinite(table.drop(columns=[("seconds", "sd")])).all().all()
+    defined = [column for column in table if column[1] in ("mean", "difference", "low", "high")]
+    assert np.isfinite(table[defined]).all().all()
     # 426 training rows, batches of 16: 27 steps an epoch, for every strategy.
     assert comparison.protocol["gradient_steps"] == 3 * 27
     assert comparison.protocol["n_runs"] == 4
@@ -255,7 +256,12 @@ def test_the_table_is_what_the_runs_say(comparison):
     assert row["sd"] == pytest.approx(values.std(ddof=1))
     low, high = corrected_interval(differences, test_share=1.0)
     assert (row["low"], row["high"]) == pytest.approx((low, high))
-    assert comparison.verdict.loc["over", "f1_minority"] == judge(low, high, n_runs=4)
+    single = judge(low, high, n_runs=4)
+    judged = comparison.judgement("over", "f1_minority")
+    assert (judged.p_value < 0.05) == (single != "within noise")
+    assert judged.adjusted_p_value >= judged.p_value
+    assert judged.verdict == comparison.verdict.loc["over", "f1_minority"]
+    assert judged.verdict in (single, "within noise")
     assert list(comparison.verdict.columns) == METRICS
     assert "none" not in comparison.verdict.index
 
@@ -335,19 +341,27 @@ def test_pictures_of_large_files_are_small(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* test images of a run equal:UserWarning")
-def test_one_run_has_no_interval_and_says_so(data, tmp_path):
+def test_one_run_on_a_test_set_has_an_interval_from_its_images(data, tmp_path):
     X, y = data
     result = compare(
         X, y, strategies=["focal"], estimator=ESTIMATOR, X_test=X, y_test=y, random_state=0
     )
-    assert result.verdict.loc["focal"].tolist() == ["one run", "one run"]
+    verdicts = result.verdict.loc["focal"].tolist()
+    assert set(verdicts) <= {"better", "worse", "within noise"}
     result.to_json(tmp_path / "r.json")
-    interval = json.loads((tmp_path / "r.json").read_text())["strategies"]["focal"]["f1_minority"]
-    assert interval["interval"] == [None, None]
+    entry = json.loads((tmp_path / "r.json").read_text())["strategies"]["focal"]["f1_minority"]
+    assert entry["verdict"] == verdicts[0]
+    assert entry["uncertainty"] == "test images"
+    low, high = entry["interval"]
+    assert low <= entry["difference"] <= high
+    assert 0 <= entry["mcnemar_p_value"] <= 1
     result.to_html(tmp_path / "r.html")
-    assert "one run" in str(result)
     assert "nan" not in str(result)
     assert "nan" not in (tmp_path / "r.html").read_text().split("data:image")[0]
+    # A measure that needs scores has no interval from images, and one run none from runs.
+    judged = result.judgement("focal", "average_precision_minority")
+    assert judged.verdict == "one run"
+    assert np.isnan(judged.low)
 
 
 @pytest.mark.slow
@@ -460,7 +474,7 @@ def test_json_schema(comparison, tmp_path):
     result = json.loads((tmp_path / "result.json").read_text())
     assert set(result) == {
         *("schema", "baseline", "minority", "classes", "protocol", "strategies"),
-        *("verdict_metrics", "built_in", "best"),
+        *("verdict_metrics", "verdict_sentences", "built_in", "best"),
     }
     assert result["best"]["strategy"] in result["strategies"]
     assert result["baseline"] == "none"
@@ -469,7 +483,11 @@ def test_json_schema(comparison, tmp_path):
     entry = result["strategies"]["prior_shift"]
     assert set(entry) == {*comparison.metrics, "seconds", "gradient_steps", "confusion_matrix"}
     for metric in comparison.metrics:
-        assert set(entry[metric]) == {"mean", "sd", "values", "difference", "interval"}
+        assert set(entry[metric]) == {
+            *("mean", "sd", "values", "difference", "interval", "verdict", "uncertainty"),
+            *("p_value", "adjusted_p_value", "mcnemar_p_value", "more_images"),
+            "repeats_can_settle",
+        }
         assert len(entry[metric]["values"]) == 4
     assert np.shape(entry["confusion_matrix"]) == (2, 2)
     assert entry["seconds"] > 0

@@ -1,0 +1,406 @@
+"""The verdict of a comparison in a few sentences, for those who have to act on it."""
+
+import numpy as np
+
+from skimb._drawn_text import visible_text
+from skimb.study._judgement import FOLDS, IMAGES, IMAGES_AND_SEEDS, SEEDS
+from skimb.study._judging import LEVEL, REFERENCES
+from skimb.study._report import metric_label
+from skimb.study._statistics import largest_shrinkage
+from skimb.study._strategies import CONSTANT
+
+__all__ = ["baseline_trouble", "p_value_text", "verdict_sentences"]
+
+#: Fewer gradient steps than these train no network; about so many do on small images.
+FEW_STEPS, USUAL_STEPS = 100, 500
+
+#: A training loss that falls by this fraction of its first value in the last fifth of the epochs.
+STEEP = 0.1
+
+
+def verdict_sentences(comparison):
+    """Say in a few sentences what a comparison has shown, and what it has not.
+
+    Parameters
+    ----------
+    comparison : Comparison or RegressionComparison
+
+    Returns
+    -------
+    list of str
+        In this order: what is wrong with the baseline, if anything; for each metric of the verdict
+        which strategies are better, worse and within noise; what the uncertainty contains; what
+        would settle a difference that is within noise. Names are written as they can be seen.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.study import compare, verdict_sentences
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> own = {"never": DummyClassifier(), "coin": DummyClassifier(strategy="uniform")}
+    >>> result = compare(X, y, strategies=own, cv=3, random_state=0)
+    >>> print(verdict_sentences(result)[0])  # doctest: +ELLIPSIS
+    The baseline never finds no image of the minority class 1 (its F1 is 0): ...
+    """
+    trouble = baseline_trouble(comparison)
+    first, *others = comparison.verdict_metrics
+    sentences = [] if trouble is None else [trouble]
+    candidates = _candidates(comparison)
+    if not candidates:
+        return [*sentences, "There is no strategy beside the baseline and the references."]
+    sentences.append(_main(comparison, first, candidates))
+    sentences += [_short(comparison, metric, candidates) for metric in others]
+    sentences += _uncertainty(comparison, candidates)
+    return sentences + _what_settles(comparison, first, candidates)
+
+
+def p_value_text(p_value):
+    """Write a p-value as people read it.
+
+    Parameters
+    ----------
+    p_value : float
+
+    Returns
+    -------
+    str
+    """
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+
+
+# ------------------------------------------------------------------------- the baseline
+
+
+def baseline_trouble(comparison):
+    """Say why differences to the baseline mean little, and what to do; None: nothing is wrong.
+
+    Parameters
+    ----------
+    comparison : Comparison or RegressionComparison
+
+    Returns
+    -------
+    str or None
+    """
+    what = _trouble(comparison)
+    if what is None:
+        return None
+    return f"{what} {_train_longer(comparison.protocol)}"
+
+
+def _trouble(comparison):
+    protocol, baseline = comparison.protocol, comparison.baseline
+    name = f"The baseline {visible_text(baseline)}"
+    steps = comparison.gradient_steps(baseline)
+    after = "" if steps is None else f" after {steps:.0f} gradient steps"
+    means = {metric: comparison.judgement(baseline, metric).mean for metric in comparison.metrics}
+    if means.get("f1_minority") == 0:
+        label = _minority(comparison)
+        return (
+            f"{name} finds no image of the minority {label} (its F1 is 0{after}): it is not "
+            "trained, and differences to it say little."
+        )
+    if _is_no_better_than_a_constant(comparison, means):
+        return (
+            f"{name} is no better than the same answer for every image{after}: it has learned "
+            "nothing, and differences to it say little."
+        )
+    if comparison.chosen[baseline].is_own or protocol["recipe"] is None:
+        return None
+    if steps is not None and steps < FEW_STEPS:
+        return f"{name} was trained for {steps:.0f} gradient steps only, which is too few for most."
+    losses = comparison.training_losses().get(baseline)
+    if losses and _falls_steeply(losses):
+        return f"The training loss of the baseline {visible_text(baseline)} is still falling."
+    return None
+
+
+def _is_no_better_than_a_constant(comparison, means):
+    constants = [name for name, chosen in comparison.chosen.items() if chosen.name == CONSTANT]
+    if constants:
+        worst = [
+            (comparison.judgement(constants[0], metric).mean - means[metric])
+            * (-1 if comparison.is_error(metric) else 1)
+            for metric in comparison.verdict_metrics
+        ]
+        return min(worst) >= -1e-12
+    accuracy = means.get("balanced_accuracy")
+    return accuracy is not None and accuracy <= 1 / len(comparison.classes) + 1e-12
+
+
+def _falls_steeply(losses):
+    """Tell whether the mean training loss falls steeply in the last fifth of the epochs."""
+    n_epochs = min(len(run) for run in losses)
+    if n_epochs < 3:
+        return False
+    mean = np.mean([run[:n_epochs] for run in losses], axis=0)
+    return bool(mean[-1 - max(1, n_epochs // 5)] - mean[-1] > STEEP * mean[0])
+
+
+def _train_longer(protocol):
+    if protocol["recipe"] is None or not protocol["epochs"]:
+        return "Train it longer first."
+    now, an_epoch = protocol["epochs"], protocol["steps_per_epoch"]
+    more = max(2 * now, -(-USUAL_STEPS // an_epoch))
+    return f"Train longer first: --epochs {more} (max_epochs in Python; it was {now})."
+
+
+# ------------------------------------------------------------------------- the strategies
+
+
+def _candidates(comparison):
+    return [
+        name for name in comparison.strategies[1:] if comparison.chosen[name].name not in REFERENCES
+    ]
+
+
+def _minority(comparison):
+    return f"class {visible_text(comparison.minority)}"
+
+
+def _names(names):
+    texts = [visible_text(name) for name in names]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def _best_of(comparison, metric, names):
+    """Return the names of the best mean, all of them where several are equal."""
+    sign = -1 if comparison.is_error(metric) else 1
+    means = {name: sign * comparison.judgement(name, metric).mean for name in names}
+    means = {name: mean for name, mean in means.items() if np.isfinite(mean)}
+    if not means:
+        return []
+    best = max(means.values())
+    return [name for name, mean in means.items() if np.isclose(mean, best, rtol=1e-9, atol=1e-12)]
+
+
+def _groups_of(comparison, metric, candidates):
+    groups = {}
+    for name in candidates:
+        groups.setdefault(comparison.judgement(name, metric).verdict, []).append(name)
+    return groups
+
+
+def _evidence(comparison, judged, metric):
+    """Write the interval and the p-values of a difference."""
+    low, high = (comparison.text(bound, metric, sign=True) for bound in (judged.low, judged.high))
+    parts = [f"95 % interval from {low} to {high}", p_value_text(judged.p_value)]
+    n_tests = _n_tests(comparison, metric)
+    if n_tests > 1:
+        adjusted = p_value_text(judged.adjusted_p_value)
+        parts.append(f"{adjusted} corrected for {n_tests} strategies")
+    if np.isfinite(judged.mcnemar_p_value):
+        of = "their images" if metric.startswith("recall") else "all decisions"
+        parts.append(f"McNemar's test of {of}: {p_value_text(judged.mcnemar_p_value)}")
+    return "; ".join(parts)
+
+
+def _n_tests(comparison, metric):
+    judged = [comparison.judgement(name, metric) for name in _candidates(comparison)]
+    return sum(np.isfinite(judgement.p_value) for judgement in judged)
+
+
+def _main(comparison, metric, candidates):
+    """Say which strategy is better, by how much, and which are not."""
+    groups = _groups_of(comparison, metric, candidates)
+    base_name, label = visible_text(comparison.baseline), metric_label(metric)
+    base = comparison.text(comparison.judgement(comparison.baseline, metric).mean, metric)
+    better = groups.get("better", [])
+    if better:
+        best = _best_of(comparison, metric, better)
+        judged = comparison.judgement(best[0], metric)
+        text = (
+            f"By {label}, {_names(best)} {'is' if len(best) == 1 else 'are'} better than the "
+            f"baseline {base_name}: {comparison.text(judged.mean, metric)} against {base}, a "
+            f"difference of {comparison.text(judged.difference, metric, sign=True)} "
+            f"({_evidence(comparison, judged, metric)}).{_found(comparison, best[0])}"
+        )
+        others = [name for name in better if name not in best]
+        if others:
+            text += (
+                f" Better than the baseline too: {_names(others)}; which of them is the best was "
+                "not tested."
+            )
+        return text + _rest(comparison, metric, groups)
+    best = _best_of(comparison, metric, [comparison.baseline, *candidates])
+    kind = "lower" if comparison.is_error(metric) else "higher"
+    if not best:
+        return f"By {label}, nothing can be said: it is not defined."
+    if comparison.baseline in best:
+        equal = [name for name in best if name != comparison.baseline]
+        also = f"; that of {_names(equal)} is equal" if equal else ""
+        text = f"By {label}, no strategy has a {kind} mean than the baseline {base_name} ({base})"
+        return f"{text}{also}.{_rest(comparison, metric, groups)}"
+    judged = comparison.judgement(best[0], metric)
+    mean = comparison.text(judged.mean, metric)
+    difference = comparison.text(judged.difference, metric, sign=True)
+    text = (
+        f"By {label}, no strategy is shown to be better than the baseline {base_name} ({base}). "
+        f"The {kind.removesuffix('er')}est mean is that of {_names(best)}: {mean}, a difference of "
+        f"{difference}"
+    )
+    if not np.isfinite(judged.p_value):
+        return (
+            f"{text}. {_no_interval(judged.verdict, comparison)}{_rest(comparison, metric, groups)}"
+        )
+    text += f", which is within noise ({_evidence(comparison, judged, metric)})."
+    if judged.p_value < LEVEL:
+        text += (
+            " Its interval alone excludes zero, but with so many strategies one of them does so by "
+            "chance in more than one of 20 comparisons."
+        )
+    return text + _rest(comparison, metric, groups)
+
+
+def _no_interval(verdict, comparison):
+    n_runs = comparison.protocol["n_runs"]
+    if verdict == "one run":
+        return "One run cannot tell whether it is more than noise."
+    if verdict == "too few runs":
+        return (
+            f"{'Two' if n_runs == 2 else n_runs} runs cannot tell whether it is more than noise: "
+            "five folds, or --repeats, can."
+        )
+    return "Its interval is not defined."
+
+
+def _rest(comparison, metric, groups):
+    """List the strategies that are worse, and those that are within noise."""
+    text = ""
+    if "worse" in groups:
+        worse = ", ".join(
+            f"{visible_text(name)} "
+            f"({comparison.text(comparison.judgement(name, metric).difference, metric, sign=True)})"
+            for name in groups["worse"]
+        )
+        text += f" Worse than the baseline: {worse}."
+    if len(groups.get("within noise", [])) > 0 and len(groups) > 1:
+        text += f" Within noise: {_names(groups['within noise'])}."
+    return text
+
+
+def _short(comparison, metric, candidates):
+    """Say for a further metric which strategies are better and worse."""
+    groups = _groups_of(comparison, metric, candidates)
+    label = metric_label(metric)
+    parts = []
+    for word in ("better", "worse"):
+        if word in groups:
+            verb = "is" if len(groups[word]) == 1 else "are"
+            parts.append(f"{_names(groups[word])} {verb} {word} than the baseline")
+    if "within noise" in groups:
+        everyone = "every difference" if len(groups) == 1 else _names(groups["within noise"])
+        verb = "is" if len(groups) == 1 or len(groups["within noise"]) == 1 else "are"
+        parts.append(f"{everyone} {verb} within noise")
+    if not parts:
+        return (
+            f"By {label}, {_no_interval(next(iter(groups)), comparison)[0].lower()}"
+            + (_no_interval(next(iter(groups)), comparison)[1:])
+        )
+    return f"By {label}, {'; '.join(parts)}."
+
+
+def _found(comparison, name):
+    """Say what a better score means for the minority class; nothing for a continuous target."""
+    if not hasattr(comparison, "confusion_matrix"):
+        return ""
+    place = comparison.classes.tolist().index(comparison.minority)
+    n_repeats = comparison.protocol["n_repeats"]
+    own, base = (
+        comparison.confusion_matrix(each) / n_repeats for each in (name, comparison.baseline)
+    )
+    label = _minority(comparison)
+    alarms = [matrix[:, place].sum() - matrix[place, place] for matrix in (own, base)]
+    on_average = "" if n_repeats == 1 else ", on average over the repeats"
+    return (
+        f" Of the {own[place].sum():.0f} test images of {label} it finds {own[place, place]:.0f} "
+        f"(the baseline {base[place, place]:.0f}), and it takes {alarms[0]:.0f} other images for "
+        f"{label} (the baseline {alarms[1]:.0f}){on_average}."
+    )
+
+
+# ------------------------------------------------------------------------- the uncertainty
+
+
+def _uncertainty(comparison, candidates):
+    """Say what the intervals contain, and what they do not."""
+    protocol = comparison.protocol
+    sources = {
+        comparison.judgement(name, metric).source
+        for name in candidates
+        for metric in comparison.verdict_metrics
+    } - {None}
+    n_images = f"{protocol['n_test_rows']} test images"
+    text = {
+        IMAGES: (
+            f"The intervals come from resamples of the {n_images}. The seed of the training and "
+            "the choice of the training images are not in them: another training may show another "
+            "order."
+        ),
+        IMAGES_AND_SEEDS: (
+            f"The intervals contain the choice of the {n_images} and the {protocol['n_runs']} "
+            "seeds of the training. The choice of the training images is not in them."
+        ),
+        SEEDS: (
+            f"The intervals contain the {protocol['n_runs']} seeds of the training alone, and "
+            "neither the choice of the test images nor that of the training images."
+        ),
+        FOLDS: (
+            "The intervals contain the choice of the training images and of the test images, and "
+            f"the seeds, over {protocol['n_runs']} runs of the cross-validation."
+        ),
+    }
+    sentences = [
+        text[source] for source in (IMAGES, IMAGES_AND_SEEDS, SEEDS, FOLDS) if source in sources
+    ]
+    n_tests = _n_tests(comparison, comparison.verdict_metrics[0])
+    if sentences and n_tests > 1:
+        sentences.append(
+            f"Each interval is that of one strategy at 95 %; better and worse follow p-values that "
+            f"are corrected for {n_tests} strategies (Holm)."
+        )
+    return sentences
+
+
+def _what_settles(comparison, metric, candidates):
+    """Say what would tell whether the best mean is more than noise."""
+    better = _groups_of(comparison, metric, candidates).get("better")
+    best = _best_of(comparison, metric, [comparison.baseline, *candidates])
+    if better or not best or comparison.baseline in best:
+        return []
+    judged = comparison.judgement(best[0], metric)
+    name = visible_text(best[0])
+    sentences = []
+    if judged.repeats_can_settle is False:
+        protocol = comparison.protocol
+        most = largest_shrinkage(protocol["n_runs"], protocol["test_share"])
+        sentences.append(
+            f"No number of repeats will settle whether {name} is better: they shrink its interval "
+            f"by {100 * most:.0f} % at most."
+        )
+    elif judged.repeats_can_settle:
+        sentences.append(f"More repeats (--repeats) may settle whether {name} is better.")
+    if judged.more_images == np.inf:
+        sentences.append(
+            f"No number of test images will settle whether {name} is better, because the seeds "
+            "differ too much: run more of them (--repeats)."
+        )
+    elif np.isfinite(judged.more_images):
+        sentences.append(_more_images(comparison, judged, name))
+    return sentences
+
+
+def _more_images(comparison, judged, name):
+    number = float(f"{judged.more_images:.1e}")
+    what = "test images"
+    among = ""
+    if hasattr(comparison, "minority"):
+        what = f"{'' if judged.source == FOLDS else 'test '}images of {_minority(comparison)}"
+        among = ", with the other classes in proportion,"
+    elif judged.source == FOLDS:
+        what = "images"
+    return (
+        f"About {number:,.0f} more {what}{among} would settle it with a probability of 80 %, if "
+        f"{name} is as much better as it seems here."
+    )
