@@ -5,6 +5,7 @@ from skimb.study._classification_comparison import Comparison
 from skimb.study._classification_strategies import FURTHER_STRATEGIES, STRATEGIES
 from skimb.study._compare import compare
 from skimb.study._evaluation import ClassificationEvaluation
+from skimb.study._inspect import Inspection, inspect_images, leak_worth
 from skimb.study._middle_sizes import down_to_middle, up_to_middle
 from skimb.study._regression_comparison import RegressionComparison
 from skimb.study._regression_evaluation import RegressionEvaluation
@@ -20,6 +21,7 @@ __all__ = [
     "STRATEGIES",
     "ClassificationEvaluation",
     "Comparison",
+    "Inspection",
     "RegressionComparison",
     "RegressionEvaluation",
     "check_drawable",
@@ -28,6 +30,8 @@ __all__ = [
     "down_to_middle",
     "fit_strategy",
     "hold_out_fifth",
+    "inspect_images",
+    "leak_worth",
     "strategy_estimator",
     "up_to_middle",
     "winner_of",

@@ -1,0 +1,83 @@
+"""What copies of training images in a test set are worth: figures with them and without them."""
+
+import numpy as np
+
+from skimb.study._inspect._copies import find_copies
+from skimb.study._inspect._samples import read_samples
+
+__all__ = ["leak_worth", "near_copies_of"]
+
+
+def near_copies_of(X, X_test):
+    """Return which test images have a copy or near copy among training images.
+
+    Parameters
+    ----------
+    X, X_test : array-like of images or paths
+
+    Returns
+    -------
+    ndarray of bool of shape (n_test,)
+    """
+    samples = read_samples(X, None, X_test, None)
+    groups = find_copies(samples).groups
+    return np.isin(groups[samples.n_train :], groups[: samples.n_train])
+
+
+def leak_worth(y_true, y_pred, is_copy, *, minority):
+    """Return minority F1 and balanced accuracy with and without test images that have copies.
+
+    The other test images are not a random part of all: the figures without copies are those to
+    expect on new images only so far as the others are like new images.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_test,)
+        Labels, and predicted labels.
+    is_copy : array-like of bool of shape (n_test,)
+        Whether each test image has a copy in the training set.
+    minority : label
+        The minority class.
+
+    Returns
+    -------
+    dict
+        ``n_copies``, ``f1_minority`` and ``balanced_accuracy``, each with the pair of values "with"
+        and "without"; a value is None where it is not defined.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ.
+
+    Examples
+    --------
+    >>> from skimb.study import leak_worth
+    >>> found = leak_worth([1, 1, 0, 0], [1, 0, 0, 0], [True, False, False, False], minority=1)
+    >>> found["f1_minority"]
+    {'with': 0.6666666666666666, 'without': 0.0}
+    """
+    y_true, y_pred, is_copy = np.asarray(y_true), np.asarray(y_pred), np.asarray(is_copy, bool)
+    if not len(y_true) == len(y_pred) == len(is_copy):
+        raise ValueError(
+            f"`y_true`, `y_pred` and `is_copy` must be of one length. Got {len(y_true)}, "
+            f"{len(y_pred)} and {len(is_copy)}."
+        )
+    whole, rest = (_figures(y_true[rows], y_pred[rows], minority) for rows in (..., ~is_copy))
+    return {
+        "n_copies": int(is_copy.sum()),
+        "n_test": len(y_true),
+        **{name: {"with": whole[name], "without": rest[name]} for name in whole},
+    }
+
+
+def _figures(y_true, y_pred, minority):
+    is_minority, is_called = y_true == minority, y_pred == minority
+    both = int(np.sum(is_minority) + np.sum(is_called))
+    recalls = [float(np.mean(y_pred[y_true == label] == label)) for label in np.unique(y_true)]
+    return {
+        "f1_minority": None
+        if not is_minority.any()
+        else float(2 * np.sum(is_minority & is_called) / both),
+        "balanced_accuracy": float(np.mean(recalls)) if recalls else None,
+    }
