@@ -34,6 +34,14 @@ class Comparison(BaseComparison):
     ----------
     protocol : dict
         Folds, repeats, samples, gradient steps, and warnings that were raised.
+    search : Search or None
+        The search that chose the strategies, as `skimb.study.find_strategy` sets it.
+    more_images : MoreImages or None
+        A learning curve of one class that belongs to the comparison, as `skimb.study.more_images`
+        returns it: whoever has one sets it, and texts, files and reports then show it.
+    near_copies : NearCopies or None
+        Test images that are copies of training images, as `skimb.study.near_copies_worth` returns
+        them: whoever has them sets them.
     """
 
     _verdict_metrics = ("f1_minority", "balanced_accuracy")
@@ -48,6 +56,7 @@ class Comparison(BaseComparison):
         self.counts = counts
         self.protocol = protocol
         self.minority = minority
+        self.more_images = self.search = self.near_copies = None
 
     def confusion_matrix(self, name):
         """Return the confusion matrix of a strategy, summed over all runs.
@@ -82,7 +91,20 @@ class Comparison(BaseComparison):
         return {"confusion_matrix": self.confusion_matrix(name).tolist()}
 
     def _target(self):
-        return {"minority": self.minority, "classes": self.classes.tolist()}
+        found = {"minority": self.minority, "classes": self.classes.tolist()}
+        if self.more_images is not None:
+            found["more_images"] = self.more_images.to_dict()
+        if self.search is not None:
+            found["search"] = self.search.to_dict()
+        if self.near_copies is not None:
+            found["near_copies"] = self.near_copies.to_dict()
+        return found
+
+    def __str__(self):
+        """Return the table for a terminal, the search, and whether more images would help."""
+        known = (self.search, self.near_copies, self.more_images)
+        further = [each for each in known if each is not None]
+        return "\n\n".join(map(str, [super().__str__(), *further]))
 
     def _report(self):
         return classification_report(self)

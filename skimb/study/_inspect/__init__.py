@@ -2,6 +2,14 @@
 
 from skimb.study._inspect._copies import Pair
 from skimb.study._inspect._inspection import Inspection, inspect_images
-from skimb.study._inspect._leaks import leak_worth, near_copies_of
+from skimb.study._inspect._leaks import NearCopies, leak_worth, near_copies_of, near_copies_worth
 
-__all__ = ["Inspection", "Pair", "inspect_images", "leak_worth", "near_copies_of"]
+__all__ = [
+    "Inspection",
+    "NearCopies",
+    "Pair",
+    "inspect_images",
+    "leak_worth",
+    "near_copies_of",
+    "near_copies_worth",
+]

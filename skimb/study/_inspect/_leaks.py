@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from skimb._drawn_text import visible_text
 from skimb.study._inspect._copies import find_copies
 from skimb.study._inspect._samples import read_samples
 
-__all__ = ["leak_worth", "near_copies_of"]
+__all__ = ["NearCopies", "leak_worth", "near_copies_of", "near_copies_worth"]
 
 
 def near_copies_of(X, X_test):
@@ -81,3 +82,81 @@ def _figures(y_true, y_pred, minority):
         else float(2 * np.sum(is_minority & is_called) / both),
         "balanced_accuracy": float(np.mean(recalls)) if recalls else None,
     }
+
+
+class NearCopies:
+    """Test images that are copies of training images, and what they are worth.
+
+    Parameters
+    ----------
+    n_copies, n_test : int
+    strategies : dict of str to dict
+        Strategy to minority F1 and balanced accuracy, means over the runs, with and without the
+        copies.
+    """
+
+    def __init__(self, n_copies, n_test, strategies):
+        self.n_copies, self.n_test, self.strategies = n_copies, n_test, strategies
+
+    def to_dict(self):
+        """Return everything as plain Python objects, for the JSON file of a comparison."""
+        return {"n_copies": self.n_copies, "n_test": self.n_test, "strategies": self.strategies}
+
+    def __str__(self):
+        """Return the figures with and without copies, a line a strategy."""
+        if not self.n_copies:
+            return f"None of the {self.n_test} test images is a copy of a training image."
+        is_one = self.n_copies == 1
+        lines = [
+            f"{self.n_copies} of {self.n_test} test images {'has' if is_one else 'have'} a copy or "
+            "near copy in the training set. Minority F1 without them, and with them:"
+        ]
+        for name, figures in self.strategies.items():
+            pair = figures["f1_minority"]
+            without, whole = (
+                "not defined" if pair[key] is None else f"{pair[key]:.3f}"
+                for key in ("without", "with")
+            )
+            lines.append(f"  {visible_text(name)}: {without}, not {whole}")
+        return "\n".join(lines)
+
+
+def near_copies_worth(comparison, is_copy):
+    """Return what copies in the fixed test set of a comparison are worth.
+
+    The figures are computed from the decisions that the comparison kept: nothing is trained.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        With a fixed test set.
+    is_copy : ndarray of bool of shape (n_test,)
+        Whether each test image has a copy in the training set, as `near_copies_of` tells.
+
+    Returns
+    -------
+    NearCopies
+    """
+    strategies = {}
+    for name in comparison.strategies:
+        runs = [
+            leak_worth(
+                comparison.classes[found.truth],
+                comparison.classes[found.predicted],
+                is_copy[found.rows],
+                minority=comparison.minority,
+            )
+            for found in comparison.predictions(name)
+        ]
+        strategies[name] = {
+            measure: {side: _mean([run[measure][side] for run in runs]) for side in sides}
+            for measure, sides in (
+                ("f1_minority", ("with", "without")),
+                ("balanced_accuracy", ("with", "without")),
+            )
+        }
+    return NearCopies(int(np.sum(is_copy)), len(is_copy), strategies)
+
+
+def _mean(values):
+    return None if None in values else float(np.mean(values))

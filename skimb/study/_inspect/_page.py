@@ -2,6 +2,7 @@
 
 import base64
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -34,7 +35,8 @@ def inspection_page(inspection):
             shown.append(side)
         return {
             "source": _source(samples.small[row]),
-            "name": samples.names[row],
+            "name": "/".join(Path(samples.names[row]).parts[-2:]),
+            "full_name": samples.names[row],
             "notes": [*shown, *notes],
         }
 
