@@ -18,6 +18,9 @@ LARGEST_CROP = 0.82
 #: Pairs of which the misfit after the first steps is larger are given up.
 HOPELESS = 0.25
 
+#: The correlation of the details of two copies, at least.
+LEAST_CORRELATION = 0.75
+
 #: Pairs that are aligned at a time.
 AT_ONCE = 256
 
@@ -177,8 +180,9 @@ def _misfit(first, second, place):
     _, *wholes = _moments(warped, second, mask)
     # Of the two images, the one of more contrast is taken: noise is not blown up.
     lost = np.sqrt(np.clip(1 - correlation**2, 0, 1))
-    lost = np.where(correlation > 0, lost, 1.0)
-    return lost * np.maximum(*sds) / np.maximum(np.maximum(*wholes), 1.0)
+    misfit = lost * np.maximum(*sds) / np.maximum(np.maximum(*wholes), 1.0)
+    # Two images without details, such as skies, have nothing by which they could be told apart.
+    return np.where(correlation > LEAST_CORRELATION, misfit, np.inf)
 
 
 def _moments(one, other, mask):

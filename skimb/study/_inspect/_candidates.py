@@ -107,7 +107,7 @@ class _Cells:
         if n_images <= FEW:
             self.members, self.centres = [np.arange(n_images)], None
             return
-        n_cells = int(2 * np.sqrt(n_images))
+        n_cells = int(np.sqrt(n_images))
         rng = np.random.RandomState(seed)
         centres = base[np.sort(rng.choice(n_images, n_cells, replace=False))]
         sample = base[np.sort(rng.choice(n_images, min(n_images, 40 * n_cells), replace=False))]
@@ -136,20 +136,37 @@ class _Cells:
             for start, end, members in zip(ends[:-1], ends[1:], self.members, strict=True)
             if end > start and len(members)
         ]
-        first, second, cosine = (np.concatenate(part) for part in zip(*found, strict=True))
+        first, second, cosine = (np.concatenate(values) for values in zip(*found, strict=True))
         return first, second, cosine
 
     def _pairs(self, queries, rows, members):
         """Return the best pairs of some queries and the members of a cell."""
-        partners, cosine = _best_of(
-            queries[rows], self.base[members], N_PER_QUERY, rows=rows, members=members
-        )
-        first, second = np.repeat(rows, partners.shape[1]), members[partners.ravel()]
-        good = cosine.ravel() >= LEAST_COSINE
-        return first[good], second[good], cosine.ravel()[good]
+        found, base = [], self.base[members]
+        step = max(1, AT_ONCE // len(members))
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
+            products = queries[part] @ base.T
+            # An image is no copy of itself.
+            products[part[:, None] == members] = -1
+            is_near = products >= LEAST_COSINE
+            n_near = is_near.sum(axis=1)
+            # Most images have no partner, and need no sorting.
+            few, many = (
+                np.flatnonzero(chosen)
+                for chosen in ((n_near > 0) & (n_near <= N_PER_QUERY), n_near > N_PER_QUERY)
+            )
+            i, j = np.nonzero(is_near[few])
+            found.append((part[few][i], members[j], products[few][i, j]))
+            if len(many):
+                best = np.argpartition(-products[many], N_PER_QUERY - 1, axis=1)[:, :N_PER_QUERY]
+                cosine = np.take_along_axis(products[many], best, axis=1)
+                first = np.repeat(part[many], N_PER_QUERY)
+                found.append((first, members[best.ravel()], cosine.ravel()))
+        first, second, cosine = (np.concatenate(values) for values in zip(*found, strict=True))
+        return first, second, cosine
 
 
-def _best_of(queries, base, k, *, rows=None, members=None):
+def _best_of(queries, base, k):
     """Return the k largest products of each query: positions in the base, and values."""
     k = min(k, len(base))
     places = np.empty((len(queries), k), dtype=np.intp)
@@ -158,9 +175,6 @@ def _best_of(queries, base, k, *, rows=None, members=None):
     for start in range(0, len(queries), step):
         part = slice(start, start + step)
         products = queries[part] @ base.T
-        if rows is not None:
-            # An image is no copy of itself.
-            products[rows[part][:, None] == members] = -1
         if k == len(base):
             best = np.broadcast_to(np.arange(k), products.shape)
         elif k == 1:
