@@ -85,7 +85,8 @@ def align(small, pairs, windows, *, watch=iter):
         place = _refined(*coarse, place, 2)
         hopeful = np.flatnonzero(_misfit(*coarse, place) < HOPELESS)
         if len(hopeful):
-            first, second, place, rows = (part[hopeful] for part in (first, second, place, rows))
+            first, second, place = (part[hopeful] for part in (first, second, place))
+            rows = rows[hopeful]
             place = _refined(_blurred(first, 0.7), _blurred(second, 0.7), place, 4)
             placed[rows], misfit[rows] = place, _misfit(first, second, place)
     return misfit, placed
@@ -176,7 +177,7 @@ def _misfit(first, second, place):
         _blurred(images, FINE * scale) - _blurred(images, COARSE * scale)
         for images in (warped, second)
     ]
-    correlation, *sds = _moments(*details, mask)
+    correlation, *sds = _moments(details[0], details[1], mask)
     _, *wholes = _moments(warped, second, mask)
     # Of the two images, the one of more contrast is taken: noise is not blown up.
     lost = np.sqrt(np.clip(1 - correlation**2, 0, 1))

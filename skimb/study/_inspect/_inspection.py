@@ -53,6 +53,14 @@ class Inspection:
         Positions in the test set of images with a copy in the training set.
     advice : list of dict
         What to do, with reasons and links.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.study import inspect_images
+    >>> X = np.random.RandomState(0).randint(256, size=(4, 16, 16), dtype=np.uint8)
+    >>> inspect_images(X, [0, 0, 1, 1])
+    <Inspection of 4 images with 0 pairs of copies>
     """
 
     def __init__(self, samples, copies, doubtful=None):

@@ -19,6 +19,15 @@ def near_copies_of(X, X_test):
     Returns
     -------
     ndarray of bool of shape (n_test,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.study import near_copies_of
+    >>> images = np.random.RandomState(0).randint(256, size=(12, 16, 16), dtype=np.uint8)
+    >>> X, X_test = images[:10], np.stack([images[3][::-1], images[11]])
+    >>> near_copies_of(X, X_test).tolist()
+    [True, False]
     """
     samples = read_samples(X, None, X_test, None)
     groups = find_copies(samples).groups
@@ -93,6 +102,12 @@ class NearCopies:
     strategies : dict of str to dict
         Strategy to minority F1 and balanced accuracy, means over the runs, with and without the
         copies.
+
+    Examples
+    --------
+    >>> from skimb.study import NearCopies
+    >>> print(NearCopies(0, 40, {}))
+    None of the 40 test images is a copy of a training image.
     """
 
     def __init__(self, n_copies, n_test, strategies):
@@ -136,6 +151,20 @@ def near_copies_worth(comparison, is_copy):
     Returns
     -------
     NearCopies
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.study import compare, near_copies_worth
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> coin = DummyClassifier(strategy="uniform")
+    >>> own = {"coin": coin, "first": DummyClassifier()}
+    >>> tested = {"X_test": X[:90], "y_test": y[:90]}
+    >>> result = compare(X[90:], y[90:], strategies=own, random_state=0, **tested)
+    >>> near_copies_worth(result, np.arange(90) < 37).n_copies
+    37
     """
     strategies = {}
     for name in comparison.strategies:
