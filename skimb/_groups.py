@@ -23,6 +23,7 @@ __all__ = [
     "grouped_folds",
     "groups_by_class",
     "held_out_folds",
+    "joined_groups",
     "one_of_each",
     "sample_groups",
     "shuffled_folds",
@@ -64,7 +65,7 @@ def sample_groups(images, groups=None, *, image_column=None):
     by_content = _numbered_by_any(_keys_of_each(images, image_column))
     if groups is None:
         return by_content
-    return _joined(by_content, np.unique(groups, return_inverse=True)[1])
+    return joined_groups(by_content, np.unique(groups, return_inverse=True)[1])
 
 
 def _keys_of_each(images, image_column):
@@ -83,11 +84,21 @@ def _numbered_by_any(lists):
         return _numbered(lists[0])
     numbers = _numbered([key for keys in lists for key in keys])
     n_samples = len(lists[0])
-    return _joined(np.tile(np.arange(n_samples), len(lists)), numbers)[:n_samples]
+    return joined_groups(np.tile(np.arange(n_samples), len(lists)), numbers)[:n_samples]
 
 
-def _joined(first, second):
-    """Return numbers of chains: pairs that share a first or a second number are in one chain."""
+def joined_groups(first, second):
+    """Return numbers of chains: samples that share a first or a second number are in one chain.
+
+    Parameters
+    ----------
+    first, second : ndarray of shape (n,), int
+        Two groups of each sample.
+
+    Returns
+    -------
+    ndarray of shape (n,), int
+    """
     n_first = first.max() + 1
     edges = coo_array(
         (np.ones(len(first), dtype=bool), (first, n_first + second)),

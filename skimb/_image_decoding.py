@@ -24,6 +24,7 @@ __all__ = [
     "check_colours",
     "decode",
     "decode_image",
+    "facts_of",
     "image_endings",
     "look",
     "look_at_image",
@@ -215,6 +216,32 @@ def look(path):
     """
     with _Opened(path) as image:
         return look_at_image(image)
+
+
+def facts_of(path):
+    """Return what the header of an image file tells.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+
+    Returns
+    -------
+    format, mode : str
+    width, height : int
+        As the image is meant to be seen.
+    orientation : int
+        How a camera was held (EXIF), from 1, upright, to 8.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read; the caller adds the path to the message.
+    """
+    with _Opened(path) as image:
+        _, height, width = look_at_image(image)
+        return image.format, image.mode, width, height, image.getexif().get(0x0112, 1)
 
 
 def look_at_image(image):

@@ -5,6 +5,7 @@ from skimb._command_line._compare import add_compare, compare_command
 from skimb._command_line._evaluate import add_evaluate, evaluate_command
 from skimb._command_line._export import add_export, export_command
 from skimb._command_line._fit import add_fit, fit_command
+from skimb._command_line._inspect import add_inspect, inspect_command
 from skimb._command_line._parser import build_parser
 from skimb._command_line._predict import add_predict, predict_command
 from skimb._command_line._streams import (
@@ -28,10 +29,11 @@ __all__ = [
 ]
 
 #: The functions that add the parsers of the commands, in the order of the help.
-ADDERS = (add_compare, add_fit, add_predict, add_evaluate, add_export)
+ADDERS = (add_inspect, add_compare, add_fit, add_predict, add_evaluate, add_export)
 
 #: The functions that run the commands: arguments to exit status.
 COMMANDS = {
+    "inspect": inspect_command,
     "compare": compare_command,
     "fit": fit_command,
     "predict": predict_command,

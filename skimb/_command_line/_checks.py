@@ -17,6 +17,7 @@ __all__ = ["check_arguments", "check_images", "reads_onnx", "reads_table"]
 
 #: The options of each command that name a file to write.
 OUTPUTS = {
+    "inspect": ("json", "report"),
     "compare": ("json", "report"),
     "fit": ("out",),
     "predict": ("csv",),
@@ -44,6 +45,7 @@ def check_arguments(parser, arguments):
         if reason := why_not_writable(path):
             parser.error(f"cannot write {path}: {reason}")
     check = {
+        "inspect": _check_inspect,
         "compare": _check_compare,
         "fit": _check_fit,
         "predict": _check_predict,
@@ -203,6 +205,25 @@ def _check_evaluate(parser, arguments):
                 parser.error(f"{_option(name)} is for tables")
     elif arguments.target is not None and arguments.target == arguments.image_column:
         parser.error(f"--target {arguments.target} is given for another column too")
+
+
+def _check_inspect(parser, arguments):
+    if arguments.data == "digits":
+        parser.error("inspect takes a folder or a table, not the digits")
+    for path in (arguments.data, arguments.test):
+        if path is not None and not Path(path).exists():
+            parser.error(f"{path} is neither a folder nor a table")
+    if arguments.test is not None and Path(arguments.test).is_file() != reads_table(arguments):
+        parser.error("--test must be of the form of the other images: two folders, or two tables")
+    if reads_table(arguments):
+        if arguments.image_column is None or arguments.target is None:
+            parser.error("a table needs --image-column and --target, the names of two columns")
+        if arguments.target == arguments.image_column:
+            parser.error(f"--target {arguments.target} is given for another column too")
+        return
+    for name in ("image_column", "target"):
+        if getattr(arguments, name) is not None:
+            parser.error(f"{_option(name)} is for tables")
 
 
 def _check_model(parser, arguments):

@@ -105,7 +105,13 @@ def compare_command(arguments):
     import torch
 
     from skimb._engine import resolve_device
-    from skimb.study import check_drawable, compare, more_images
+    from skimb.study import (
+        check_drawable,
+        compare,
+        more_images,
+        near_copies_of,
+        near_copies_worth,
+    )
 
     is_digits = arguments.data == "digits"
     on_cuda = arguments.device.startswith("cuda") or (
@@ -149,6 +155,11 @@ def compare_command(arguments):
         if (command := typed_command(arguments)) is not None:
             result.protocol["command"] = command
         result.protocol["next_command"] = fit_command_after(arguments)
+        if data.X_test is not None and not data.is_regression:
+            is_copy = near_copies_of(data.X, data.X_test)
+            result.near_copies = near_copies_worth(result, is_copy)
+        if arguments.group_near_duplicates:
+            result.protocol["group_near_duplicates"] = True
         if arguments.group is not None:
             result.protocol["group"] = arguments.group
         if arguments.size is not None:

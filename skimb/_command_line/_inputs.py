@@ -62,8 +62,30 @@ def read_inputs(arguments, image_shape=None):
     if arguments.size is not None:
         image_shape = 3, arguments.size, arguments.size
     if reads_table(arguments):
-        return _tables(arguments, image_shape)
-    return _digits() if arguments.data == "digits" else _folders(arguments, image_shape)
+        data = _tables(arguments, image_shape)
+    else:
+        data = _digits() if arguments.data == "digits" else _folders(arguments, image_shape)
+    if arguments.group_near_duplicates:
+        data.groups = _with_near_copies(data)
+    return data
+
+
+def _with_near_copies(data):
+    """Return groups in which copies and near copies are together, and those that were given."""
+    from skimb._groups import group_numbers, joined_groups
+    from skimb.study import inspect_images
+
+    found = inspect_images(data.X, verbose=1)
+    n_grouped = sum(len(group) for group in found.train_groups)
+    print(
+        f"{n_grouped} of {len(data.y)} training images have copies, which stay together "
+        f"({len(found.train_groups)} groups)",
+        file=sys.stderr,
+        flush=True,
+    )
+    if data.groups is None:
+        return found.groups
+    return joined_groups(group_numbers(data.groups, data.X), found.groups)
 
 
 def _digits():

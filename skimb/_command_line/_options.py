@@ -86,6 +86,12 @@ def add_training_data(command):
         "site (default: only equal images do)",
     )
     command.add_argument(
+        "--group-near-duplicates",
+        action="store_true",
+        help="keep images that are copies of each other, or near copies, on one side of every "
+        "split (default: only equal images); see skimb inspect",
+    )
+    command.add_argument(
         "--task",
         choices=["classification", "regression"],
         help="the task of a table (default: regression where every cell of the target is a "

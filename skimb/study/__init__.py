@@ -6,6 +6,14 @@ from skimb.study._classification_strategies import FURTHER_STRATEGIES, STRATEGIE
 from skimb.study._compare import compare
 from skimb.study._evaluation import ClassificationEvaluation
 from skimb.study._find_strategy import Search, SearchPlan, find_strategy
+from skimb.study._inspect import (
+    Inspection,
+    NearCopies,
+    inspect_images,
+    leak_worth,
+    near_copies_of,
+    near_copies_worth,
+)
 from skimb.study._judgement import Judgement
 from skimb.study._middle_sizes import down_to_middle, up_to_middle
 from skimb.study._more_images import MoreImages, check_more_images, more_images
@@ -27,8 +35,10 @@ __all__ = [
     "Candidate",
     "ClassificationEvaluation",
     "Comparison",
+    "Inspection",
     "Judgement",
     "MoreImages",
+    "NearCopies",
     "RegressionComparison",
     "RegressionEvaluation",
     "Search",
@@ -41,7 +51,11 @@ __all__ = [
     "find_strategy",
     "fit_strategy",
     "hold_out_fifth",
+    "inspect_images",
+    "leak_worth",
     "more_images",
+    "near_copies_of",
+    "near_copies_worth",
     "strategy_estimator",
     "up_to_middle",
     "verdict_sentences",

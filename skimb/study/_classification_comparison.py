@@ -43,6 +43,9 @@ class Comparison(BaseComparison):
     more_images : MoreImages or None
         A learning curve of one class that belongs to the comparison, as `skimb.study.more_images`
         returns it: whoever has one sets it, and texts, files and reports then show it.
+    near_copies : NearCopies or None
+        Test images that are copies of training images, as `skimb.study.near_copies_worth` returns
+        them: whoever has them sets them.
     """
 
     _verdict_metrics = ("f1_minority", "balanced_accuracy")
@@ -70,7 +73,7 @@ class Comparison(BaseComparison):
         self.counts = counts
         self.protocol = protocol
         self.minority = minority
-        self.more_images = self.search = None
+        self.more_images = self.search = self.near_copies = None
 
     def confusion_matrix(self, name):
         """Return the confusion matrix of a strategy, summed over all runs.
@@ -160,6 +163,8 @@ class Comparison(BaseComparison):
             found["more_images"] = self.more_images.to_dict()
         if self.search is not None:
             found["search"] = self.search.to_dict()
+        if self.near_copies is not None:
+            found["near_copies"] = self.near_copies.to_dict()
         return found
 
     def __str__(self):
@@ -171,7 +176,8 @@ class Comparison(BaseComparison):
                 f"network of {visible_text(self.baseline)}; what they would change in its features "
                 "is not seen"
             )
-        further = [each for each in (self.search, self.more_images) if each is not None]
+        known = (self.search, self.near_copies, self.more_images)
+        further = [each for each in known if each is not None]
         return "\n\n".join(map(str, [text, *further]))
 
     def _report(self):

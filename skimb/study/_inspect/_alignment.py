@@ -1,0 +1,200 @@
+"""Whether two images are copies, by their pixels: one is laid over the other as well as possible.
+
+A crop is a shift and a scale of each axis, which are found by the method of Lucas and Kanade (1981)
+together with a gain and an offset of the grey levels. What remains after that is compared with the
+contrast of the images.
+"""
+
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+__all__ = ["LARGEST_CROP", "align", "turned"]
+
+#: The smallest part of the width or height that a crop may keep.
+LARGEST_CROP = 0.82
+
+#: Pairs of which the misfit after the first steps is larger are given up.
+HOPELESS = 0.25
+
+#: The correlation of the details of two copies, at least.
+LEAST_CORRELATION = 0.75
+
+#: Pairs that are aligned at a time.
+AT_ONCE = 256
+
+#: Widths of the two blurs, in pixels of 64, between which details are compared: finer ones are lost
+#: in JPEG files, and coarser ones are common to many images.
+FINE, COARSE = 1.7, 6.0
+
+
+def turned(images, orientation):
+    """Return images flipped or turned.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, S, S)
+    orientation : int
+        From 0 to 7, as for descriptors.
+
+    Returns
+    -------
+    ndarray of shape (n, S, S)
+    """
+    if orientation & 1:
+        images = images[:, :, ::-1]
+    if orientation & 2:
+        images = images[:, ::-1]
+    return images.transpose(0, 2, 1) if orientation & 4 else images
+
+
+def align(small, pairs, windows, *, watch=iter):
+    """Lay the first image of each pair over the second, and measure the misfit.
+
+    Parameters
+    ----------
+    small : ndarray of shape (n, S, S), uint8
+    pairs : Candidates
+    windows : sequence of tuple of float
+        The windows that the candidates name.
+    watch : callable, default=iter
+        ``watch(iterable)`` yields the same items, and shows the progress.
+
+    Returns
+    -------
+    misfit : ndarray of shape (n_pairs,)
+        The standard deviation of the difference, in a middle range of details, by that of the
+        image; infinite where the pair was given up.
+    placed : ndarray of shape (n_pairs, 4)
+        Left, top, width and height of the second image in the first, as fractions.
+    """
+    misfit = np.full(len(pairs), np.inf)
+    placed = np.array([windows[w] for w in pairs.window], dtype=np.float64).reshape(-1, 4)
+    for start in watch(range(0, len(pairs), AT_ONCE)):
+        rows = np.arange(start, min(start + AT_ONCE, len(pairs)))
+        first = small[pairs.first[rows]].astype(np.float32)
+        second = np.stack(
+            [
+                turned(small[j : j + 1], orientation)[0]
+                for j, orientation in zip(pairs.second[rows], pairs.orientation[rows], strict=True)
+            ]
+        ).astype(np.float32)
+        coarse = _halved(first), _halved(second)
+        place = _refined(_blurred(coarse[0], 1.3), _blurred(coarse[1], 1.3), placed[rows], 3)
+        place = _refined(*coarse, place, 2)
+        hopeful = np.flatnonzero(_misfit(*coarse, place) < HOPELESS)
+        if len(hopeful):
+            first, second, place = (part[hopeful] for part in (first, second, place))
+            rows = rows[hopeful]
+            place = _refined(_blurred(first, 0.7), _blurred(second, 0.7), place, 4)
+            placed[rows], misfit[rows] = place, _misfit(first, second, place)
+    return misfit, placed
+
+
+def _halved(images):
+    n, side, _ = images.shape
+    return images.reshape(n, side // 2, 2, side // 2, 2).mean(axis=(2, 4))
+
+
+def _blurred(images, sigma):
+    return gaussian_filter(images, (0, sigma, sigma))
+
+
+def _sampling(start, size, side):
+    """Return matrices that sample pixels by cubic interpolation, and which samples are inside."""
+    places = (start[:, None] + size[:, None] * ((np.arange(side) + 0.5) / side)) * side - 0.5
+    is_inside = (places > -0.75) & (places < side - 0.25)
+    places = np.clip(places, 0, side - 1)
+    left = np.floor(places).astype(np.intp)
+    t = (places - left).astype(np.float32)
+    # Catmull and Rom: linear interpolation would blur, and the blur would count as a difference.
+    weights = (
+        ((2 - t) * t - 1) * t / 2,
+        ((3 * t - 5) * t * t + 2) / 2,
+        ((4 - 3 * t) * t + 1) * t / 2,
+        (t - 1) * t * t / 2,
+    )
+    matrix = np.zeros((len(start), side, side), dtype=np.float32)
+    pair, row = np.arange(len(start))[:, None], np.arange(side)
+    for shift, weight in zip((-1, 0, 1, 2), weights, strict=True):
+        np.add.at(matrix, (pair, row, np.clip(left + shift, 0, side - 1)), weight)
+    return matrix, is_inside
+
+
+def _warped(images, place):
+    """Return the part of each image that `place` tells, and which pixels are inside of it."""
+    side = images.shape[1]
+    columns, inside_x = _sampling(place[:, 0], place[:, 2], side)
+    rows, inside_y = _sampling(place[:, 1], place[:, 3], side)
+    warped = np.matmul(np.matmul(rows, images), columns.transpose(0, 2, 1))
+    return warped, (inside_y[:, :, None] & inside_x[:, None, :]).astype(np.float32)
+
+
+def _refined(first, second, place, n_steps) -> Any:
+    """Improve the places of the second images in the first ones by some steps."""
+    n_pairs, side = first.shape[:2]
+    across = ((np.arange(side) + 0.5) / side - 0.5).astype(np.float32)
+    wanted = second.reshape(n_pairs, -1, 1)
+    for _ in range(n_steps):
+        warped, mask = _warped(first, place)
+        warped -= warped.mean(axis=(1, 2), keepdims=True)
+        down, right = (slope * side for slope in np.gradient(warped, axis=(1, 2)))
+        design = np.stack(
+            [
+                *(warped, np.ones_like(warped), right, right * across),
+                *(down, down * across[:, None]),
+            ],
+            axis=1,
+        )
+        design = (design * mask[:, None]).reshape(n_pairs, 6, -1)
+        gram = np.matmul(design, design.transpose(0, 2, 1)).astype(np.float64)
+        diagonal = np.einsum("mii->mi", gram)
+        # Where an image has no detail along an axis, it is not moved along it. The gain is free.
+        ridge = np.where(np.arange(6) < 2, 1e-9, 1e-5) * diagonal + 1e-9
+        gram = gram + np.eye(6) * ridge[:, None]
+        found = np.linalg.solve(gram, np.matmul(design, wanted).astype(np.float64))[..., 0]
+        gain = np.where(np.abs(found[:, 0]) < 0.2, 0.2, found[:, 0])
+        move = np.clip(found[:, 2:] / gain[:, None], -0.04, 0.04)
+        left, top, width, height = place.T
+        place = np.stack(
+            [
+                left + width * (move[:, 0] - move[:, 1] / 2),
+                top + height * (move[:, 2] - move[:, 3] / 2),
+                np.clip(width * (1 + move[:, 1]), LARGEST_CROP - 0.02, 1.04),
+                np.clip(height * (1 + move[:, 3]), LARGEST_CROP - 0.02, 1.04),
+            ],
+            axis=1,
+        )
+        place[:, :2] = np.clip(place[:, :2], -0.03, 1.03 - place[:, 2:])
+    return place
+
+
+def _misfit(first, second, place):
+    warped, mask = _warped(first, place)
+    scale = first.shape[1] / 64
+    details = [
+        _blurred(images, FINE * scale) - _blurred(images, COARSE * scale)
+        for images in (warped, second)
+    ]
+    correlation, *sds = _moments(details[0], details[1], mask)
+    _, *wholes = _moments(warped, second, mask)
+    # Of the two images, the one of more contrast is taken: noise is not blown up.
+    lost = np.sqrt(np.clip(1 - correlation**2, 0, 1))
+    misfit = lost * np.maximum(*sds) / np.maximum(np.maximum(*wholes), 1.0)
+    # Two images without details, such as skies, have nothing by which they could be told apart.
+    return np.where(correlation > LEAST_CORRELATION, misfit, np.inf)
+
+
+def _moments(one, other, mask):
+    """Return the correlation of pairs of images inside of a mask, and both sds."""
+    n_inside = np.maximum(mask.sum(axis=(1, 2)), 1)
+
+    def centred(images):
+        mean = (images * mask).sum(axis=(1, 2)) / n_inside
+        return (images - mean[:, None, None]) * mask
+
+    one, other = centred(one), centred(other)
+    sds = [np.sqrt((part**2).sum(axis=(1, 2)) / n_inside) for part in (one, other)]
+    product = (one * other).sum(axis=(1, 2)) / n_inside
+    return product / np.maximum(sds[0] * sds[1], 1e-6), *sds

@@ -1,0 +1,217 @@
+"""An inspection beyond copies: broken files, classes, names, advice, labels and files."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skimb.__main__ import main
+from skimb.datasets import load_imbalanced_digits
+from skimb.neural_network import CNNClassifier
+from skimb.study import compare, inspect_images, leak_worth, near_copies_worth
+from skimb.study._inspect._doubtful import doubtful_labels
+from skimb.study._inspect._rules import RULES
+from skimb.study._inspect._samples import read_samples
+
+
+def noise(seed, side=24, mode="L"):
+    shape = (side, side) if mode == "L" else (side, side, 3)
+    rng = np.random.RandomState(seed)
+    return Image.fromarray(rng.randint(256, size=shape, dtype=np.uint8))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of two classes with seven images each, all of them different."""
+    for k, label in enumerate(("kätze <b>", "dog")):
+        (tmp_path / "train" / label).mkdir(parents=True)
+        for i in range(7):
+            noise(100 * k + i).save(tmp_path / "train" / label / f"{i}.png")
+    return tmp_path / "train"
+
+
+def files_of(folder):
+    files = sorted(folder.rglob("*.*"))
+    return [str(file) for file in files], [file.parent.name for file in files]
+
+
+def test_broken_files_are_named_and_the_inspection_goes_on(folder):
+    (folder / "dog" / "broken.jpg").write_bytes(b"no image")
+    (folder / "dog" / "empty.png").write_bytes(b"")
+    found = inspect_images(*files_of(folder))
+    assert [reason for _, reason in sorted(found.broken.items())] == ["not an image", "empty file"]
+    assert found.counts == {"dog": 7, "kätze <b>": 7}
+    assert len(found.groups) == 16
+
+
+def test_an_inspection_without_a_readable_image_is_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match="None of the 1 images can be read"):
+        inspect_images([str(tmp_path / "a.png")])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"X": []}, "`X` is empty"),
+        ({"y": [0]}, "inconsistent numbers"),
+        ({"X_test": np.zeros((2, 8, 8), np.uint8), "y": [0, 1]}, "belong together"),
+        ({"labels": True}, "needs the labels"),
+        ({"names": ["a"]}, "one name for each image"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(given, words):
+    with pytest.raises(ValueError, match=words):
+        inspect_images(**{"X": np.zeros((2, 8, 8), np.uint8), **given})
+
+
+def test_a_format_that_only_one_class_has_is_told(folder):
+    for file in (folder / "dog").glob("*.png"):
+        Image.open(file).save(file.with_suffix(".jpg"), quality=95)
+        file.unlink()
+    found = inspect_images(*files_of(folder))
+    told = {(one["property"], one["value"], one["class"]) for one in found.shortcuts}
+    assert ("format", "JPEG", "dog") in told
+    assert "properties of files" in [one["rule"] for one in found.advice]
+
+
+def test_a_source_in_file_names_is_told_and_plain_numbers_are_not(folder):
+    assert inspect_images(*files_of(folder)).sources == []
+    noise(1000).save(folder / "dog" / "patient12_frame1.png")
+    noise(1001).save(folder / "dog" / "patient12_frame2.png")
+    noise(1002).save(folder / "dog" / "patient7_frame1.png")
+    found = inspect_images(*files_of(folder))
+    assert [(one["stem"], one["n_train"]) for one in found.sources] == [("patient12", 2)]
+
+
+def test_one_class_and_absent_classes_get_advice():
+    images = np.stack([np.asarray(noise(i)) for i in range(6)])
+    assert "one class" in [one["rule"] for one in inspect_images(images, ["a"] * 6).advice]
+    found = inspect_images(
+        images[:4], ["a", "a", "b", "b"], X_test=images[4:], y_test=["a", "c"], n_jobs=1
+    )
+    words = next(one["advice"] for one in found.advice if one["rule"] == "classes without images")
+    assert "the test set has no image of b" in words
+    assert "the training set has no image of c" in words
+
+
+def test_each_rule_has_a_reason_and_a_link():
+    assert len({rule.name for rule in RULES}) == len(RULES)
+    for rule in RULES:
+        assert rule.why.endswith(".")
+        assert rule.link.startswith(("https://", "docs/guide/"))
+
+
+def test_the_files_hold_everything_and_texts_are_escaped(folder, tmp_path):
+    (folder / "dog" / "broken<i>.jpg").write_bytes(b"no image")
+    Image.new("L", (24, 24), 7).save(folder / "dog" / "black.png")
+    Image.open(folder / "dog" / "0.png").rotate(180).save(folder / "kätze <b>" / "turned.png")
+    found = inspect_images(*files_of(folder))
+    found.to_json(tmp_path / "found.json")
+    found.to_html(tmp_path / "found.html")
+    figures = json.loads((tmp_path / "found.json").read_text())
+    assert figures["schema"] == 1
+    assert [one["labels"] for one in figures["copies"]] == [["dog", "kätze <b>"]]
+    assert figures["copies"][0]["change"] == "turned by 180 degrees"
+    page = (tmp_path / "found.html").read_text()
+    assert "kätze &lt;b&gt;" in page
+    assert "<b>.jpg" not in page
+    assert "<i>" not in page
+    assert "turned by 180 degrees" in page
+    assert "pairs of copies across classes" in str(found)
+
+
+@pytest.mark.slow
+def test_planted_label_flips_rank_high():
+    X, y = load_imbalanced_digits(return_X_y=True)
+    X, y = X[-500:], y[-500:].copy()
+    flipped = np.flatnonzero(y == 0)[:4]
+    y[flipped] = 1
+    samples = read_samples(X, y)
+    found = doubtful_labels(
+        X,
+        samples,
+        np.arange(len(y)),
+        estimator=CNNClassifier(max_epochs=8, random_state=0, target_prior="uniform"),
+    )
+    ranked = [one["row"] for one in found if one["label"] == 1]
+    assert len(set(flipped.tolist()) & set(ranked[:5])) >= 3
+
+
+def test_a_leak_is_worth_the_difference_of_the_figures():
+    found = leak_worth([1, 1, 0, 0], [1, 0, 0, 0], [True, False, False, False], minority=1)
+    assert found["n_copies"] == 1
+    assert found["f1_minority"] == {"with": 2 / 3, "without": 0.0}
+    assert found["balanced_accuracy"] == {"with": 0.75, "without": 0.5}
+    found = leak_worth([1, 0], [1, 0], [True, False], minority=1)
+    assert found["f1_minority"] == {"with": 1.0, "without": None}
+    with pytest.raises(ValueError, match="of one length"):
+        leak_worth([1, 0], [1], [True, False], minority=1)
+
+
+@pytest.mark.slow
+def test_a_comparison_says_what_copies_are_worth():
+    X, y = load_imbalanced_digits(return_X_y=True)
+    result = compare(
+        *(X[:300], y[:300]),
+        strategies=["none"],
+        estimator=CNNClassifier(max_epochs=1),
+        X_test=X[-300:],
+        y_test=y[-300:],
+        random_state=0,
+    )
+    result.near_copies = near_copies_worth(result, np.arange(300) < 37)
+    assert "37 of 300 test images have a copy" in str(result)
+    told = result.to_dict()["near_copies"]["strategies"]["none"]["f1_minority"]
+    assert told["with"] == result.to_dict()["strategies"]["none"]["f1_minority"]["mean"]
+
+
+def test_the_command_inspects_a_folder(folder, tmp_path, capsys):
+    test = tmp_path / "test" / "dog"
+    test.mkdir(parents=True)
+    Image.open(folder / "dog" / "3.png").rotate(90).save(test / "copy.png")
+    status = main(
+        [
+            *("inspect", str(folder), "--test", str(tmp_path / "test")),
+            *("--json", str(tmp_path / "a.json"), "--report", str(tmp_path / "a.html")),
+        ]
+    )
+    out, err = capsys.readouterr()
+    assert status == 0
+    assert "1 test images with a copy in the training set" in out
+    assert "reading images ..." in err
+    assert json.loads((tmp_path / "a.json").read_text())["kind"] == "inspection"
+
+
+def test_the_command_inspects_a_table_with_a_missing_file(folder, tmp_path, capsys):
+    files, labels = files_of(folder)
+    rows = [f"{file},{label}" for file, label in zip(files, labels, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["file,label", *rows, "gone.png,dog"]))
+    columns = ("--image-column", "file", "--target", "label")
+    assert main(["inspect", str(tmp_path / "t.csv"), *columns]) == 0
+    assert "1 cannot be read" in capsys.readouterr().out
+
+
+def test_bad_data_exits_with_1_and_bad_usage_with_2(folder, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert main(["inspect", str(tmp_path / "empty")]) == 1
+    assert "must have one sub-folder per class" in capsys.readouterr().err
+    for arguments in (["digits"], [str(folder), "--target", "x"], [str(tmp_path / "no")]):
+        with pytest.raises(SystemExit) as stopped:
+            main(["inspect", *arguments])
+        assert stopped.value.code == 2
+
+
+@pytest.mark.slow
+def test_near_copies_stay_together_in_a_comparison_by_a_flag(folder, tmp_path, capsys):
+    Image.open(folder / "dog" / "0.png").rotate(90).save(folder / "dog" / "turned.png")
+    status = main(
+        [
+            *("compare", str(folder), "--strategies", "constant", "--folds", "2", "--epochs", "1"),
+            *("--group-near-duplicates", "--jobs", "1", "--json", str(tmp_path / "a.json")),
+        ]
+    )
+    assert status == 0, capsys.readouterr().err
+    assert "2 of 15 training images have copies" in capsys.readouterr().err
+    assert json.loads((tmp_path / "a.json").read_text())["protocol"]["n_groups"] == 14
