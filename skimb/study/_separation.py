@@ -32,15 +32,16 @@ def log_margins(proba):
 def separation_threshold(scores, is_member, *, near=0.0):
     """Return the threshold whose two sides hold the class and the rest with the fewest errors.
 
-    The error is the fraction of the class below the threshold plus the fraction of the rest at it
-    or above it, so that a rare class counts as much as the rest. All samples have a say in it, so
+    An error is a sample of the class below the threshold, or another one at it or above it. Every
+    sample counts the same: at this threshold about half of the samples are of the class, which a
+    weight for a rare class would move to where hardly any are. All samples have a say in it, so
     that single wrong labels move it little.
 
     Parameters
     ----------
     scores : ndarray of shape (n,)
     is_member : ndarray of bool of shape (n,)
-        Whether each sample is of the class. Both values must occur.
+        Whether each sample is of the class.
     near : float, default=0.0
         Among thresholds with equal errors, the one that is nearest to it is returned: scores of
         samples that a classifier was trained on are too far apart, and leave a wide gap in which
@@ -68,14 +69,15 @@ def separation_threshold(scores, is_member, *, near=0.0):
     members = np.bincount(place, is_member, len(values))
     rest = np.bincount(place, ~is_member, len(values))
     # Cut i stands below value i: the values from i on are on the side of the class.
-    missed = np.concatenate([[0], members.cumsum()]) / members.sum()
-    alarms = np.concatenate([rest[::-1].cumsum()[::-1], [0]]) / rest.sum()
+    missed = np.concatenate([[0], members.cumsum()])
+    alarms = np.concatenate([rest[::-1].cumsum()[::-1], [0]])
     error = missed + alarms
     low = np.concatenate([[-np.inf], values])
     high = np.concatenate([values, [np.inf]])
-    best = np.flatnonzero(error <= error.min() + 1e-12)
+    best = np.flatnonzero(error == error.min())
     low, high = low[best], high[best]
     with np.errstate(invalid="ignore"):
-        middle = np.where(np.isinf(low), high, np.where(np.isinf(high), low, (low + high) / 2))
+        middle = np.where(np.isinf(low), high, (low + high) / 2)
+    middle = np.where(np.isinf(high), np.nextafter(low, np.inf), middle)
     points = np.where((low < near) & (near <= high), near, middle)
     return float(points[np.abs(points - near).argmin()])

@@ -44,7 +44,8 @@ def suggest(classifier, X_pool, *, n=40, X=None, y=None, random_state=None):
         Labelled samples, by which the thresholds are found: best are those that the classifier was
         not trained on. Those that it was trained on rarely move a threshold, since among thresholds
         with equal errors the classifier's own is taken. Samples of the pool that are among them are
-        never chosen. None: the thresholds are those of the classifier's own decisions.
+        never chosen. Their classes should be as frequent as in the pool, or nearly so. None: the
+        thresholds are those of the classifier's own decisions.
     y : array-like of shape (n_samples,), default=None
         Their labels.
     random_state : int, RandomState or None, default=None
@@ -64,8 +65,8 @@ def suggest(classifier, X_pool, *, n=40, X=None, y=None, random_state=None):
     References
     ----------
     S. Nuggehalli, J. Zhang, L. Jain and R. Nowak, "DIRECT: Deep active learning under imbalance
-    and label noise", arXiv:2312.09196. This is its batch form, in one round; the embedding, the
-    rank on both sides and the weight of the classes in the threshold are choices of skimb.
+    and label noise", arXiv:2312.09196. This is its batch form, in one round; the embedding, and the
+    equal number of samples on both sides, are choices of skimb.
 
     Examples
     --------
