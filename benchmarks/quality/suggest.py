@@ -1,4 +1,4 @@
-"""Does `suggest` find more images of rare classes than other choices of images to label?
+"""Compare `suggest` with other choices of images to label: rare images that are found, and F1.
 
 A network is trained once on a small labelled part of a long-tailed set. In each round, a method
 chooses images of a pool by a head (logistic regression on the network's embeddings, which are

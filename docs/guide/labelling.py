@@ -1,7 +1,7 @@
 """Which images to label next: ``python docs/guide/labelling.py`` writes labelling.png.
 
-Images of the digit 8 that are found among ten classes, 50:1, by the number of images that were
-labelled: chosen at random, by the smallest margin, and by `suggest`; and the F1 of that class.
+Images of three rare digits that are found, by the number of images that were labelled: chosen at
+random, by the smallest margin, and by `suggest`; and the mean F1 of these digits.
 """
 
 import argparse
