@@ -23,7 +23,9 @@ from skimb.study._tuned_baseline import is_search
 __all__ = ["fit_strategy", "strategy_estimator"]
 
 
-def strategy_estimator(name, X, y, *, estimator=None, settings=None, random_state=None) -> Any:
+def strategy_estimator(
+    name, X, y, *, estimator=None, settings=None, shared_features=False, random_state=None
+) -> Any:
     """Return the estimator that a built-in strategy of `compare` trains, not fitted.
 
     Fitted on the training part of a run with the seed of that run, it predicts as the strategy did
@@ -44,6 +46,9 @@ def strategy_estimator(name, X, y, *, estimator=None, settings=None, random_stat
     settings : dict, default=None
         Parameters that the strategy sets in addition to its own, such as ``{"loss__gamma": 5}`` of
         ``"focal"``.
+    shared_features : bool, default=False
+        As in `compare`: whether the strategy acts on the last layer of the baseline's network
+        alone, if it can.
     random_state : int, default=None
         The seed of the network, and of what is built on it.
 
@@ -81,6 +86,8 @@ def strategy_estimator(name, X, y, *, estimator=None, settings=None, random_stat
     network.set_params(random_state=random_state)
     task.choose_measure(task.default_scoring())
     check_settings(name, name, settings or {}, task)
+    if shared_features:
+        task.share_features(len(y))
     made = task.unfitted(name, network, settings)
     if name == CONSTANT:
         return made
@@ -96,13 +103,21 @@ def strategy_estimator(name, X, y, *, estimator=None, settings=None, random_stat
 
 
 def fit_strategy(
-    name, X, y, *, estimator=None, settings=None, groups=None, random_state=None
+    name,
+    X,
+    y,
+    *,
+    estimator=None,
+    settings=None,
+    shared_features=False,
+    groups=None,
+    random_state=None,
 ) -> Any:
     """Fit a built-in strategy of `compare` on samples, without a comparison.
 
     Parameters
     ----------
-    name, X, y, estimator, settings, random_state
+    name, X, y, estimator, settings, shared_features, random_state
         As in `strategy_estimator`.
     groups : array-like of shape (n,), default=None
         Samples of one group stay on one side where ``"threshold"``, ``"autobalance"`` and
@@ -129,7 +144,13 @@ def fit_strategy(
     array([0, 1])
     """
     made = strategy_estimator(
-        name, X, y, estimator=estimator, settings=settings, random_state=random_state
+        name,
+        X,
+        y,
+        estimator=estimator,
+        settings=settings,
+        shared_features=shared_features,
+        random_state=random_state,
     )
     # A network would hold a validation part out by groups, which the comparison does not do.
     if isinstance(made, AutoBalanceClassifier | TunedOffsetsClassifierCV):

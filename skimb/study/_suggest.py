@@ -125,7 +125,7 @@ def suggestions_of(
     classes = pool.classes
     scores = log_margins(pool.proba)
     keep = np.arange(len(scores))
-    if labelled is not None:
+    if labelled is not None and y is not None:
         known = set(labelled.keys)
         keep = np.array([i for i in keep if pool.keys[i] not in known], dtype=int)
         y = y[labelled.rows]
