@@ -34,6 +34,15 @@ class PoolScores:
         The names of all samples, also of broken ones.
     errors : dict
         Index to the error of a sample that could not be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.study import PoolScores, suggestions_of
+    >>> proba = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    >>> pool = PoolScores(np.array([0, 1]), np.arange(3), proba, proba.argmax(axis=1), None, "abc")
+    >>> len(suggestions_of(pool, n=2).table)
+    2
     """
 
     classes: Any
@@ -60,6 +69,17 @@ def embedding_of(fitted, X):
     -------
     ndarray of shape (n, d), or None
         None: there is none.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skimb.study import embedding_of
+    >>> X, y = [[0.0], [2.0]], [0, 1]
+    >>> classifier = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
+    >>> embedding_of(classifier, X).tolist()
+    [[-1.0], [1.0]]
     """
     if callable(getattr(fitted, "embed", None)):
         return np.asarray(fitted.embed(X))

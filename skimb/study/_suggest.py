@@ -121,6 +121,15 @@ def suggestions_of(
     Returns
     -------
     Suggestions
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.study import PoolScores, suggestions_of
+    >>> proba = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    >>> pool = PoolScores(np.array([0, 1]), np.arange(3), proba, proba.argmax(axis=1), None, "abc")
+    >>> suggestions_of(pool, n=1).table["row"].tolist()
+    [2]
     """
     classes = pool.classes
     scores = log_margins(pool.proba)

@@ -36,6 +36,15 @@ class Suggestions:
         Samples of the pool that are labelled already.
     n_copies : int
         Samples that were passed over as copies of chosen ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.study import PoolScores, suggestions_of
+    >>> proba = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    >>> pool = PoolScores(np.array([0, 1]), np.arange(3), proba, proba.argmax(axis=1), None, "abc")
+    >>> suggestions_of(pool, n=2, random_state=0).thresholds["asked"].tolist()
+    [1, 1]
     """
 
     table: Any
