@@ -15,6 +15,7 @@ from skimb._command_line._streams import (
     complain,
     termination_unwinds,
 )
+from skimb._command_line._suggest import add_suggest, suggest_command
 
 __all__ = [
     "ADDERS",
@@ -30,6 +31,7 @@ __all__ = [
 
 #: The functions that add the parsers of the commands, in the order of the help.
 ADDERS = (add_inspect, add_compare, add_fit, add_predict, add_evaluate, add_export)
+ADDERS = (add_compare, add_fit, add_predict, add_evaluate, add_export, add_suggest)
 
 #: The functions that run the commands: arguments to exit status.
 COMMANDS = {
@@ -39,4 +41,5 @@ COMMANDS = {
     "predict": predict_command,
     "evaluate": evaluate_command,
     "export": export_command,
+    "suggest": suggest_command,
 }

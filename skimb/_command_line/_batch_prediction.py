@@ -4,6 +4,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -30,15 +31,21 @@ class Prediction:
     proba : ndarray of shape (n_classes,), default=None
         The probability of each class, where there are classes.
     error : str, default=""
+    features : ndarray of shape (d,), default=None
+        The embedding, where it was asked for and the model has one.
+    key : str, default=None
+        Equal for images of equal pixels, where features were asked for.
     """
 
     file: str
     value: Any = None
     proba: Any = None
     error: str = ""
+    features: Any = None
+    key: Any = None
 
 
-def predictions(model, files, *, resizes):
+def predictions(model, files, *, resizes, embed=None):
     """Predict images, and yield each result in the order of the files.
 
     Parameters
@@ -48,6 +55,8 @@ def predictions(model, files, *, resizes):
         It is read as far as it is needed.
     resizes : bool
         Whether images of another size than the model's are resized; otherwise they are an error.
+    embed : callable, default=None
+        A function of images that returns their embedding, or None where there is none.
 
     Yields
     ------
@@ -58,10 +67,10 @@ def predictions(model, files, *, resizes):
     # The threads of the standard library wait without polling, as those of joblib do not.
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
         for batch in batches(files, size):
-            yield from _predicted(model, batch, resizes, pool)
+            yield from _predicted(model, batch, resizes, pool, embed)
 
 
-def _predicted(model, batch, resizes, pool):
+def _predicted(model, batch, resizes, pool, embed):
     """Return the predictions of one batch."""
     with strict():
         read = list(pool.map(lambda file: _read(file, model, resizes), batch))
@@ -72,7 +81,7 @@ def _predicted(model, batch, resizes, pool):
         if pixels is not None:
             kinds.setdefault(pixels.dtype, []).append(i)
     for rows in kinds.values():
-        _predict(model, np.stack([read[i][0] for i in rows]), [found[i] for i in rows])
+        _predict(model, np.stack([read[i][0] for i in rows]), [found[i] for i in rows], embed)
     return found
 
 
@@ -116,23 +125,27 @@ def _read(file, model, resizes):
         return None, _words(exc)
 
 
-def _predict(model, images, found):
+def _predict(model, images, found, embed):
     """Fill predictions in; where a batch fails, its halves are predicted apart."""
     try:
         predicted, proba = model.predict(images)
         if model.task == "regression" and not np.isfinite(predicted).all():
             raise ValueError("the prediction is not finite")
+        embedded = None if embed is None else embed(images)
     except Exception as exc:
         if len(found) == 1:
             found[0].error = _words(exc)
             return
         half = len(found) // 2
-        _predict(model, images[:half], found[:half])
-        _predict(model, images[half:], found[half:])
+        _predict(model, images[:half], found[:half], embed)
+        _predict(model, images[half:], found[half:], embed)
         return
     for i, prediction in enumerate(found):
         prediction.value = np.asarray(predicted[i]).item()
         prediction.proba = None if proba is None else proba[i]
+        if embed is not None:
+            prediction.features = None if embedded is None else embedded[i]
+            prediction.key = blake2b(images[i].tobytes(), digest_size=16).hexdigest()
 
 
 def _words(exc):

@@ -23,7 +23,11 @@ OUTPUTS = {
     "predict": ("csv",),
     "evaluate": ("json", "report"),
     "export": ("onnx",),
+    "suggest": ("csv", "sheet"),
 }
+
+#: The commands that take several folders and files, or one table.
+MANY_SOURCES = ("predict", "suggest")
 
 #: Endings of tables, without that of a compression.
 TABLES = (".csv", ".tsv", ".tab", ".txt", ".parquet", ".pq")
@@ -51,6 +55,7 @@ def check_arguments(parser, arguments):
         "predict": _check_predict,
         "evaluate": _check_evaluate,
         "export": _check_model,
+        "suggest": _check_suggest,
     }
     check[arguments.command](parser, arguments)
     _check_outputs(parser, arguments)
@@ -67,7 +72,7 @@ def reads_table(arguments):
     -------
     bool
     """
-    if arguments.command == "predict":
+    if arguments.command in MANY_SOURCES:
         return any(is_table(path) for path in arguments.data)
     return arguments.data != "digits" and Path(arguments.data).is_file()
 
@@ -195,6 +200,12 @@ def _check_predict(parser, arguments):
             parser.error(f"{path} is neither a folder, nor a table, nor an image file")
 
 
+def _check_suggest(parser, arguments):
+    _check_predict(parser, arguments)
+    if arguments.labelled is not None and not Path(arguments.labelled).exists():
+        parser.error(f"--labelled {arguments.labelled} is neither a folder nor a table")
+
+
 def _check_evaluate(parser, arguments):
     _check_model(parser, arguments)
     if not Path(arguments.data).exists():
@@ -283,7 +294,7 @@ def _check_outputs(parser, arguments):
 def _input_files(arguments):
     """Return the files that the command reads, each with a word for it."""
     files = [
-        ("table" if arguments.command != "predict" or is_table(path) else "image", path)
+        ("table" if arguments.command not in MANY_SOURCES or is_table(path) else "image", path)
         for path in _sources(arguments)
     ]
     for word, name in (("model", "model"), ("comparison", "source")):
@@ -298,7 +309,8 @@ def _sources(arguments):
     if data is None or data == "digits":
         return []
     data = data if isinstance(data, list) else [data]
-    return [path for path in (*data, getattr(arguments, "test", None)) if path is not None]
+    more = (getattr(arguments, name, None) for name in ("test", "labelled"))
+    return [path for path in (*data, *more) if path is not None]
 
 
 def _image_folders(arguments):

@@ -27,7 +27,7 @@ from skimb._command_line._streams import errors_in_one_line, warnings_in_one_lin
 from skimb._image_files import named
 from skimb._tables import read_table
 
-__all__ = ["add_evaluate", "evaluate_command", "evaluation_of"]
+__all__ = ["add_evaluate", "evaluate_command", "evaluation_of", "labelled_files"]
 
 
 def add_evaluate(commands):
@@ -70,7 +70,7 @@ def evaluate_command(arguments):
     with errors_in_one_line("Give fewer images at a time."), warnings_in_one_line():
         model = load_model(arguments.model, is_onnx=reads_onnx(arguments))
         resizes = model.check_size(arguments.size)
-        files, y = _labelled(arguments, model)
+        files, y = labelled_files(arguments, model)
         check_images(arguments, files)
         if arguments.report is not None:
             check_drawable(model.classes if model.task == "classification" else [])
@@ -133,8 +133,25 @@ def evaluation_of(model, y, predicted, proba, **given):
     return RegressionEvaluation(y, predicted, **known, **given)
 
 
-def _labelled(arguments, model):
-    """Return files, and their labels or numbers."""
+def labelled_files(arguments, model):
+    """Return files, and their labels or numbers.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        With ``data``, ``image_column`` and ``target``.
+    model : FittedModel
+
+    Returns
+    -------
+    files : list of str
+    y : ndarray of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If there are none, or the model does not know a label.
+    """
     if reads_table(arguments):
         table = read_table(Path(arguments.data))
         files = table.files(model.column("image", arguments.image_column))

@@ -19,7 +19,7 @@ from skimb._command_line._spreadsheet import writing_csv
 from skimb._command_line._streams import complain, errors_in_one_line, warnings_in_one_line
 from skimb._tables import read_table
 
-__all__ = ["add_predict", "predict_command"]
+__all__ = ["add_predict", "files_of", "predict_command"]
 
 
 def add_predict(commands):
@@ -72,7 +72,7 @@ def predict_command(arguments):
     with errors_in_one_line("Give fewer images at a time."), warnings_in_one_line():
         model = load_model(arguments.model, is_onnx=reads_onnx(arguments))
         resizes = model.check_size(arguments.size)
-        files = _files(arguments, model)
+        files = files_of(arguments, model)
         # Counting costs a walk through the folders, but opens no file.
         total = sum(1 for _ in files) if sys.stderr.isatty() else None
         if total == 0 or (total is None and not any(True for _ in files)):
@@ -101,8 +101,18 @@ def predict_command(arguments):
     return 1 if n_errors else 0
 
 
-def _files(arguments, model):
-    """Return the files to predict, which can be iterated over again."""
+def files_of(arguments, model):
+    """Return the files to predict, which can be iterated over again.
+
+    Parameters
+    ----------
+    arguments : Namespace
+    model : FittedModel
+
+    Returns
+    -------
+    ImageList or list of str
+    """
     if not reads_table(arguments):
         check_images(arguments, [path for path in arguments.data if os.path.isfile(path)])
         return ImageList(arguments.data)

@@ -17,6 +17,7 @@ from skimb.study._inspect import (
 from skimb.study._judgement import Judgement
 from skimb.study._middle_sizes import down_to_middle, up_to_middle
 from skimb.study._more_images import MoreImages, check_more_images, more_images
+from skimb.study._pool_scores import PoolScores, embedding_of
 from skimb.study._regression_comparison import RegressionComparison
 from skimb.study._regression_evaluation import RegressionEvaluation
 from skimb.study._regression_strategies import REGRESSION_STRATEGIES
@@ -24,6 +25,8 @@ from skimb.study._report import check_drawable
 from skimb.study._search_heads import CANDIDATES, Candidate
 from skimb.study._splits import hold_out_fifth
 from skimb.study._strategy_estimator import fit_strategy, strategy_estimator
+from skimb.study._suggest import suggest, suggestions_of
+from skimb.study._suggestions import Suggestions
 from skimb.study._verdict_text import verdict_sentences
 from skimb.study._winner import winner_of
 
@@ -39,15 +42,18 @@ __all__ = [
     "Judgement",
     "MoreImages",
     "NearCopies",
+    "PoolScores",
     "RegressionComparison",
     "RegressionEvaluation",
     "Search",
     "SearchPlan",
+    "Suggestions",
     "check_drawable",
     "check_more_images",
     "choose_augmentation",
     "compare",
     "down_to_middle",
+    "embedding_of",
     "find_strategy",
     "fit_strategy",
     "hold_out_fifth",
@@ -57,6 +63,8 @@ __all__ = [
     "near_copies_of",
     "near_copies_worth",
     "strategy_estimator",
+    "suggest",
+    "suggestions_of",
     "up_to_middle",
     "verdict_sentences",
     "winner_of",

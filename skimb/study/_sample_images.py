@@ -17,6 +17,7 @@ __all__ = [
     "samples",
     "short_number",
     "shorten_ticks",
+    "thumbnails",
 ]
 
 #: Classes of which images are shown, the rarest first.
@@ -103,7 +104,7 @@ def samples(X, y, labels, **shape):
         label: rng.permutation(np.flatnonzero(y == label))[:N_SAMPLES]
         for label in labels[:MOST_CLASSES_SHOWN]
     }
-    return _thumbnails(X, rows, **shape)
+    return thumbnails(X, rows, **shape)
 
 
 def pooled_mistakes(X, outcomes, labels, **shape):
@@ -157,11 +158,24 @@ def gallery(X, rows, captions, **shape):
     -------
     Gallery
     """
-    return Gallery(_thumbnails(X, rows, **shape) if rows else {}, captions)
+    return Gallery(thumbnails(X, rows, **shape) if rows else {}, captions)
 
 
-def _thumbnails(X, rows, **shape):
-    """Return the images of samples by label, made small."""
+def thumbnails(X, rows, **shape):
+    """Return the images of samples by label, made small.
+
+    Parameters
+    ----------
+    X : array-like of n images or paths
+    rows : dict
+        Label to the indices of samples.
+    **shape
+        ``image_shape`` and ``channels``, as in `CNNClassifier`.
+
+    Returns
+    -------
+    dict of label to list of ndarray
+    """
     return {
         label: [_small(image) for image in images]
         for label, images in displayed_images_by_label(X, rows, **shape).items()
