@@ -22,6 +22,7 @@ __all__ = [
     "letters_within",
     "new_axes",
     "number_ticks",
+    "put_legend",
     "rows_of",
     "texts_within",
     "width_of_part",
@@ -35,6 +36,9 @@ LEAST_SIZE, LARGEST_SIZE = 6.5, 10.0
 
 #: The largest height of a figure in inches; with more rows, some have no name.
 MOST_HEIGHT = 42.0
+
+#: Letters of an entry of a legend that may stand in one line with others.
+LEAST_TEXT = 14
 
 #: Space that is kept at the edges of a part of a figure, in pixels.
 MARGIN = 3.0
@@ -142,6 +146,55 @@ def texts_within(labels, ax, fraction, size=LARGEST_SIZE, *, most=40):
     list of str
     """
     return distinct_texts(labels, most=letters_within(ax, fraction, size, most=most))
+
+
+def put_legend(ax, entries, *, size=9.0, is_above=False, **options):
+    """Draw a legend to the right of axes, whose entries fit beside them, or above.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    entries : list of (artist, label)
+        What the legend explains.
+    size : float, default=9
+        The size of letters, which is smaller where there are many entries.
+    is_above : bool, default=False
+        Whether the legend stands above the axes.
+    **options
+        Options of ``Axes.legend``.
+
+    Returns
+    -------
+    matplotlib Legend
+    """
+    if is_above:
+        per_row = max(int(letters_within(ax, 0.9, size, most=200) // (LEAST_TEXT + 6)), 1)
+        longest = max(len(str(label)) for _, label in entries)
+        n_columns = len(entries) if longest <= LEAST_TEXT and len(entries) <= per_row else 1
+        return ax.legend(
+            [handle for handle, _ in entries],
+            texts_within([label for _, label in entries], ax, 0.62 / n_columns, size),
+            loc="lower left",
+            bbox_to_anchor=(0, 1.0),
+            ncols=n_columns,
+            frameon=False,
+            fontsize=size,
+            title_fontsize=size,
+            **options,
+        )
+    height = 72 * ax.bbox.height / ax.figure.dpi
+    size = float(np.clip(0.85 * height / (1.55 * (len(entries) + 1)), 6, size))
+    texts = texts_within([label for _, label in entries], ax, 0.3, size)
+    return ax.legend(
+        [handle for handle, _ in entries],
+        texts,
+        loc="center left",
+        bbox_to_anchor=(1.01, 0.5),
+        frameon=False,
+        fontsize=size,
+        title_fontsize=size,
+        **options,
+    )
 
 
 def keep_inside(ax):
