@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.stats import norm
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 
-from skimb._label_columns import sorted_labels, unknown_labels
+from skimb._label_columns import sorted_labels
 from skimb._messages import shown
 from skimb._unpacking import unpacked
 
@@ -70,9 +70,11 @@ def per_class_intervals(
     """Return precision, recall and F1 of each class, with intervals.
 
     The intervals of precision and recall are those of Wilson; that of F1, which is no fraction of
-    independent trials, is a percentile bootstrap over the samples. They tell how far the figures
-    would move with other test samples of the same kind, and not what another training would give.
-    Samples are taken as independent.
+    independent trials, is a percentile bootstrap over the samples. Where F1 is 0 or 1, all
+    resamples give the same; then Wilson's interval of hits among hits, misses and false alarms is
+    turned into one of F1 [1]_. Intervals tell how far the figures would move with other test
+    samples of the same kind, and not what another training would give. Samples are taken as
+    independent.
 
     Parameters
     ----------
@@ -97,7 +99,12 @@ def per_class_intervals(
     Raises
     ------
     ValueError
-        If lengths differ, there is no sample, a label is unknown, or a number is out of range.
+        If lengths differ, there is no sample, no label occurs, or a number is out of range.
+
+    References
+    ----------
+    .. [1] K. F. Y. Lam, V. Gopal and J. Qian, "Confidence intervals for the F1 score: a comparison
+       of four methods", arXiv:2309.14621.
 
     Examples
     --------
@@ -124,7 +131,7 @@ def per_class_intervals(
         raise ValueError("`y_true` holds no sample, and at least one is needed.")
     known = sorted_labels({"y_true": y_true, "y_pred": y_pred})
     labels = known if labels is None else column_or_1d(unpacked(labels, "labels"))
-    if unknown_labels(labels, known) and unknown_labels(known, labels):
+    if not set(labels.tolist()) & set(known.tolist()):
         raise ValueError(
             f"`labels` are {shown(labels)}, but y_true and y_pred hold {shown(known)}. Give the "
             "labels as they stand there."
@@ -145,6 +152,12 @@ def per_class_intervals(
             found |= {name: hits / n, f"{name}_low": low, f"{name}_high": high}
     low, high = _f1_bands(true, predicted, n_classes, confidence_level, n_resamples, random_state)
     f1 = _f1(hits, n_true, n_predicted)
+    ends = wilson_interval(hits, n_true + n_predicted - hits, confidence_level=confidence_level)
+    is_end = (f1 == 0) | (f1 == 1)
+    low, high = (
+        np.where(is_end, 2 * wilson / (1 + wilson), drawn)
+        for wilson, drawn in zip(ends, (low, high), strict=True)
+    )
     found |= {"f1": f1, "f1_low": np.minimum(low, f1), "f1_high": np.maximum(high, f1)}
     found |= {"n_true": n_true, "n_predicted": n_predicted}
     return pd.DataFrame(found, index=pd.Index(labels, name="class"))

@@ -12,6 +12,7 @@ from skimb.inspection._gallery import (
     predictions_with_confidence,
 )
 from skimb.inspection._history import TrainingHistoryDisplay
+from skimb.inspection._per_class import PerClassDisplay
 from skimb.inspection._reliability import ReliabilityDisplay
 from skimb.inspection._target import TargetDensityDisplay
 
@@ -19,6 +20,7 @@ __all__ = [
     "ClassDistributionDisplay",
     "DecisionCurveDisplay",
     "ImageGalleryDisplay",
+    "PerClassDisplay",
     "ReliabilityDisplay",
     "TargetDensityDisplay",
     "TrainingHistoryDisplay",

@@ -37,9 +37,6 @@ LEAST_SIZE, LARGEST_SIZE = 6.5, 10.0
 #: The largest height of a figure in inches; with more rows, some have no name.
 MOST_HEIGHT = 42.0
 
-#: Letters of an entry of a legend that may stand in one line with others.
-LEAST_TEXT = 14
-
 #: Space that is kept at the edges of a part of a figure, in pixels.
 MARGIN = 3.0
 
@@ -168,9 +165,9 @@ def put_legend(ax, entries, *, size=9.0, is_above=False, **options):
     matplotlib Legend
     """
     if is_above:
-        per_row = max(int(letters_within(ax, 0.9, size, most=200) // (LEAST_TEXT + 6)), 1)
         longest = max(len(str(label)) for _, label in entries)
-        n_columns = len(entries) if longest <= LEAST_TEXT and len(entries) <= per_row else 1
+        per_row = int(letters_within(ax, 0.7, size, most=200) // (longest + 6))
+        n_columns = len(entries) if len(entries) <= per_row else 1
         return ax.legend(
             [handle for handle, _ in entries],
             texts_within([label for _, label in entries], ax, 0.62 / n_columns, size),
