@@ -37,6 +37,9 @@ LEAST_SIZE, LARGEST_SIZE = 6.5, 10.0
 #: The largest height of a figure in inches; with more rows, some have no name.
 MOST_HEIGHT = 42.0
 
+#: Axes of less width, in points, have no space for a legend beside them.
+NARROW = 300
+
 #: Space that is kept at the edges of a part of a figure, in pixels.
 MARGIN = 3.0
 
@@ -164,10 +167,12 @@ def put_legend(ax, entries, *, size=9.0, is_above=False, **options):
     -------
     matplotlib Legend
     """
+    if width_of_part(ax) < NARROW and len(entries) <= 6 and not ax.get_title():
+        is_above = True
     if is_above:
         longest = max(len(str(label)) for _, label in entries)
         per_row = int(letters_within(ax, 0.7, size, most=200) // (longest + 6))
-        n_columns = len(entries) if len(entries) <= per_row else 1
+        n_columns = int(np.clip(per_row, 1, len(entries)))
         return ax.legend(
             [handle for handle, _ in entries],
             texts_within([label for _, label in entries], ax, 0.62 / n_columns, size),
