@@ -266,6 +266,7 @@ def axes_width(ax):
     """Return the width that axes have in the layout of their figure, in points."""
     if ax.figure.get_layout_engine() is not None:
         ax.figure.canvas.figure.draw_without_rendering()
+    ax.apply_aspect()
     return 72 * ax.bbox.width / ax.figure.dpi
 
 
