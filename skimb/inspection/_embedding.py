@@ -117,9 +117,10 @@ class EmbeddingDisplay:
             An over-sampler of skimb; a clone resamples the embeddings, and its synthetic samples
             are drawn with their parents. None: the samples alone.
         projection : {"pca", "tsne"}, default="pca"
-            ``"pca"``: the two directions in which the samples differ most; synthetic samples then
-            lie on the lines between their parents. ``"tsne"``: t-SNE of scikit-learn, of samples
-            and synthetic samples together, which keeps neighbours and no distances.
+            ``"pca"``: the two directions in which the samples differ most, with their fractions of
+            the variance; synthetic samples then lie on the lines between their parents.
+            ``"tsne"``: t-SNE of scikit-learn, of samples and synthetic samples together, which
+            keeps neighbours and no distances.
         classes : label or list of labels, default=None
             The classes in colour; the others are grey. None: all, up to ten; of more, the ten
             smallest.
@@ -172,7 +173,7 @@ class EmbeddingDisplay:
                 pca.transform(made) if len(made) else made,
             )
             names = tuple(
-                f"component {k} ({part:.0%} of the variance)"
+                f"component {k} ({part:.0%})"
                 for k, part in enumerate(pca.explained_variance_ratio_, start=1)
             )
         else:

@@ -175,7 +175,7 @@ class TrainingHistoryDisplay:
     def _draw_losses(self, ax):
         names = list(self.histories)
         entries, lowest = [], np.inf
-        for i, name in reversed(list(enumerate(names))):
+        for i, name in enumerate(names):
             runs = [np.asarray(run, dtype=float) for run in self.histories[name]]
             # Early stopping may end some of them sooner.
             length = min(map(len, runs))
@@ -185,13 +185,15 @@ class TrainingHistoryDisplay:
             is_named = i < MOST_NAMED
             style = {"color": GREY, "linewidth": 0.8, "zorder": 1}
             if is_named:
-                style = {"color": COLOURS[i % len(COLOURS)], "linewidth": 1.7, "zorder": 2}
+                style = {"color": COLOURS[i % len(COLOURS)], "linewidth": 1.7}
+                # The first one, often a baseline, lies above the others.
+                style |= {"zorder": 3 - i / MOST_NAMED}
                 style |= {"linestyle": LINES[(i + i // len(COLOURS)) % len(LINES)]}
             if length == 1:
                 style |= {"marker": "o"}
             (line,) = ax.plot(epochs, runs.mean(axis=0), label=name, **style)
             if is_named:
-                entries.insert(0, (line, name))
+                entries.append((line, name))
             else:
                 line.set_label("_" + str(name))
             if len(runs) > 1 and is_named:

@@ -167,8 +167,9 @@ def put_legend(ax, entries, *, size=9.0, is_above=False, **options):
     -------
     matplotlib Legend
     """
-    if width_of_part(ax) < NARROW and len(entries) <= 6 and not ax.get_title():
+    if width_of_part(ax) < NARROW and len(entries) <= 12 and not ax.get_title():
         is_above = True
+        size = size if len(entries) <= 4 else min(size, 7.5)
     if is_above:
         longest = max(len(str(label)) for _, label in entries)
         per_row = int(letters_within(ax, 0.7, size, most=200) // (longest + 6))
@@ -228,7 +229,7 @@ def _reduce(ax):
     place = ax.get_position(original=True)
     to_figure = figure.transSubfigure.inverted()
     pad = MARGIN / np.array([figure.bbox.width, figure.bbox.height])
-    for _ in range(4):
+    for _ in range(6):
         twins = _twins(ax)
         boxes = [one.get_tightbbox() for one in twins]
         tight = Bbox.union([box for box in boxes if box is not None]).transformed(to_figure)
