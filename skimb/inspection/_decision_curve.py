@@ -403,8 +403,8 @@ class DecisionCurveDisplay:
         handles, texts = [handles[i] for i in order], [texts[i] for i in order]
         if not is_new:
             most = letters_within(axes[0], 0.5, size)
-            models = len(self.net_benefit)
-            texts = distinct_texts(self.net_benefit, most=most)[:models] + texts[models:]
+            # They were made for a wider figure; axes may hold those of earlier displays.
+            texts = [plain_text(text.replace(r"\$", "$"), most=most) for text in texts]
             axes[0].legend(handles, texts, frameon=False, fontsize=size)
             for panel in axes:
                 keep_inside(panel)

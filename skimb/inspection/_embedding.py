@@ -291,8 +291,8 @@ class EmbeddingDisplay:
             style = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)]}
             entries.insert(k, (Line2D([], [], linestyle="", markersize=5, **style), label))
         if has_made:
-            style = {"color": "0.35", "markerfacecolor": "white", "marker": "o", "markersize": 5}
-            line = Line2D([], [], linewidth=0.7, **style)
+            line = Line2D([], [], color="0.35", marker="o", markersize=5, linewidth=0.7)
+            line.set_markerfacecolor("white")
             entries.append((line, "synthetic"))
         ax.set(xlabel=self.axis_names[0], ylabel=self.axis_names[1], xticks=[], yticks=[])
         ax.spines[["top", "right"]].set_visible(False)

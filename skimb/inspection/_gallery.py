@@ -244,9 +244,11 @@ class ImageGalleryDisplay:
     def _write_captions(self, ax, drawn, n_columns):
         """Write the captions, as wide as images are in the layout of the figure."""
         side = axes_width(ax) / n_columns
-        size = float(np.clip(side * 0.1, 5.5, 8))
         # Small letters, digits and the sign of percent are wider than the mean.
-        most = max(int(0.97 * side / (size * 1.15 * LETTER)), 4)
+        widest = 0.97 * side / (1.15 * LETTER)
+        longest = max([len(text) for label in drawn for text in self.captions[label]], default=1)
+        size = float(np.clip(widest / longest, 5.5, 8))
+        most = max(int(widest / size), 4)
         for i, label in enumerate(drawn):
             for j, caption in enumerate(self.captions[label][:n_columns]):
                 # The end of a caption is the probability.

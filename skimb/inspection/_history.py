@@ -68,8 +68,8 @@ class TrainingHistoryDisplay:
     >>> display = TrainingHistoryDisplay.from_estimator(clf)
     >>> len(display.histories["training"][0])
     3
-    >>> display.class_counts
-    {0: [1622, 1237, 852], 1: [82, 467, 852]}
+    >>> display.class_counts[1]
+    [82, 473, 864]
     """
 
     def __init__(self, histories, *, class_counts: Any = None):
@@ -215,10 +215,11 @@ class TrainingHistoryDisplay:
         rows = rows_of(ax, n_classes)
         named = rows.named(n_classes)
         texts = texts_within(list(self.class_counts or {}), ax, 0.35, rows.size)
-        most = max(table.max(), 2)
-        scale = LogNorm(max(1, min(table.min(), most / 2)), most)
+        most = float(max(table.max(), 2))
+        least = float(max(1, min(table.min(), most / 2)))
+        scale = LogNorm(least, most)
         ax.imshow(
-            np.maximum(table, scale.vmin),
+            np.maximum(table, least),
             norm=scale,
             cmap="cividis",
             aspect="auto",
@@ -227,12 +228,12 @@ class TrainingHistoryDisplay:
         has_numbers = n_classes <= MOST_NUMBERS[0] and n_epochs <= MOST_NUMBERS[1]
         if has_numbers:
             for (i, j), count in np.ndenumerate(table):
-                colour = "black" if scale(max(count, scale.vmin)) > 0.55 else "white"
+                colour = "black" if scale(max(count, least)) > 0.55 else "white"
                 ax.text(j + 1, i, f"{count:.0f}", color=colour, ha="center", va="center", size=8)
         ax.set_yticks(named, labels=[texts[row] for row in named], fontsize=rows.size)
         ax.set_title("samples in the batches of an epoch", fontsize=10, loc="left")
         if not has_numbers:
             bar = ax.figure.colorbar(ScalarMappable(scale, "cividis"), ax=ax, aspect=12, pad=0.02)
-            ends = np.rint(np.geomspace(scale.vmin, scale.vmax, 3)).astype(int)
+            ends = np.rint(np.geomspace(least, most, 3)).astype(int)
             bar.set_ticks(ends, labels=[str(end) for end in ends])
             bar.ax.yaxis.set_minor_locator(NullLocator())

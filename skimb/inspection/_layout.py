@@ -238,7 +238,7 @@ def _reduce(ax):
         if not (low.any() or high.any()):
             break
         x0, y0 = place.min + low
-        x1, y1 = np.maximum(place.max + high, [x0, y0] + LEAST_PART * part.size)
+        x1, y1 = np.maximum(place.max + high, [x0, y0] + LEAST_PART * np.array(part.size))
         place = Bbox.from_extents(x0, y0, x1, y1)
         for one in twins:
             one.set_position(place)
