@@ -120,6 +120,15 @@ def _check_compare(parser, arguments):
     _check_training_data(parser, arguments)
     if arguments.test is not None and arguments.folds is not None:
         parser.error("--test and --folds exclude each other: a test folder leaves nothing to fold")
+    if arguments.minutes is not None:
+        for name in ("strategies", "folds", "repeats"):
+            if getattr(arguments, name) is not None:
+                parser.error(
+                    f"--minutes and --{name} exclude each other: a search chooses its strategies "
+                    "and folds itself"
+                )
+        if arguments.shared_features:
+            parser.error("--minutes and --shared-features exclude each other: a search shares them")
     if arguments.strategies is None:
         return
     known = _known_strategies(arguments)

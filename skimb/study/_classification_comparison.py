@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skimb._drawn_text import visible_text
 from skimb.study._classification_report import classification_report
 from skimb.study._comparison import BaseComparison
 
@@ -34,6 +35,11 @@ class Comparison(BaseComparison):
     ----------
     protocol : dict
         Folds, repeats, samples, gradient steps, and warnings that were raised.
+    search : Search or None
+        The search that chose the strategies, as `skimb.study.find_strategy` sets it.
+    more_images : MoreImages or None
+        A learning curve of one class that belongs to the comparison, as `skimb.study.more_images`
+        returns it: whoever has one sets it, and texts, files and reports then show it.
     """
 
     _verdict_metrics = ("f1_minority", "balanced_accuracy")
@@ -48,6 +54,7 @@ class Comparison(BaseComparison):
         self.counts = counts
         self.protocol = protocol
         self.minority = minority
+        self.more_images = self.search = None
 
     def confusion_matrix(self, name):
         """Return the confusion matrix of a strategy, summed over all runs.
@@ -82,7 +89,24 @@ class Comparison(BaseComparison):
         return {"confusion_matrix": self.confusion_matrix(name).tolist()}
 
     def _target(self):
-        return {"minority": self.minority, "classes": self.classes.tolist()}
+        found = {"minority": self.minority, "classes": self.classes.tolist()}
+        if self.more_images is not None:
+            found["more_images"] = self.more_images.to_dict()
+        if self.search is not None:
+            found["search"] = self.search.to_dict()
+        return found
+
+    def __str__(self):
+        """Return the table for a terminal, the search, and whether more images would help."""
+        text = super().__str__()
+        if shared := self.protocol.get("shared_features"):
+            text += (
+                f"\nshared features: {', '.join(map(visible_text, shared))} are last layers of the "
+                f"network of {visible_text(self.baseline)}; what they would change in its features "
+                "is not seen"
+            )
+        further = [each for each in (self.search, self.more_images) if each is not None]
+        return "\n\n".join(map(str, [text, *further]))
 
     def _report(self):
         return classification_report(self)

@@ -1,6 +1,7 @@
 """The task of classification in a comparison: folds, checks, scores and outcomes."""
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.metrics import check_scoring, confusion_matrix
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.validation import column_or_1d
@@ -14,7 +15,7 @@ from skimb.class_weight import minority_class
 from skimb.inspection import confident_mistakes, predictions_with_confidence
 from skimb.metrics import imbalance_scoring
 from skimb.model_selection import check_divisible
-from skimb.neural_network import CNNClassifier
+from skimb.neural_network import CNNClassifier, training_length
 from skimb.study._classification_comparison import Comparison
 from skimb.study._classification_strategies import (
     ALL_STRATEGIES,
@@ -29,6 +30,7 @@ from skimb.study._known_predictions import RememberingClassifier
 from skimb.study._outcomes import ClassificationOutcome
 from skimb.study._predictions import predictions_of
 from skimb.study._sample_images import MOST_MISTAKES_SHOWN, pooled_mistakes, samples
+from skimb.study._shared_features import ON_HEADS, head_classifier, shared_heads
 from skimb.study._strategies import CONSTANT, training_losses
 from skimb.study._training_steps import (
     FOLDS_OF_AUTOBALANCE,
@@ -60,6 +62,8 @@ class ClassificationTask:
     #: Those that run where none are named.
     by_default = STRATEGIES
     built_on_baseline = BUILT_ON_BASELINE
+    #: Further strategies that are no network with other parameters.
+    without_settings = ("autobalance", *OWN_STEPS)
     kind = "classifier"
     why_this_kind = "y is taken for labels."
     other_kind = "estimator=CNNRegressor() takes it for a quantity"
@@ -70,6 +74,28 @@ class ClassificationTask:
         self.classes, self.counts = np.unique(y, return_counts=True)
         self.minority = minority_class(y)
         self.measure = self.measure_name = None
+        #: The length of the training of last layers, where strategies share features.
+        self.head_length = None
+
+    def share_features(self, n_samples):
+        """Let strategies act on the last layer of the baseline's network, where they can.
+
+        Parameters
+        ----------
+        n_samples : int
+            Samples of a training part: by the usual rule, they fix the steps of each last layer.
+        """
+        self.head_length = training_length(n_samples, batch_size="auto", max_epochs="auto")
+
+    @property
+    def on_heads(self):
+        """The built-in strategies that are last layers of the baseline's network."""
+        return () if self.head_length is None else ON_HEADS
+
+    @property
+    def from_baseline(self):
+        """The built-in strategies that start from the baseline's network."""
+        return (*self.built_on_baseline, *self.on_heads)
 
     def why_impossible(self, name):
         """Return why a built-in strategy cannot run on these samples, or None."""
@@ -180,19 +206,29 @@ class ClassificationTask:
         """Return the indices of a few samples that a network can be fitted on."""
         return np.unique(y, return_index=True)[1]
 
-    def unfitted(self, name, estimator):
-        """Return the estimator that a built-in strategy is, not fitted."""
+    def unfitted(self, name, estimator, settings=None):
+        """Return the estimator that a built-in strategy is with some settings, not fitted."""
         scoring = self._named_measure()
         if name in OWN_STEPS:
             # A search of scikit-learn does not know the names of skimb.
             scoring = self.measure
             if isinstance(scoring, str):
                 scoring = imbalance_scoring(self.y)[scoring]
-        return unfitted_classifier(name, estimator, scoring=scoring)
+        made = unfitted_classifier(name, estimator, scoring=scoring)
+        if settings:
+            # A clone: setting loss__gamma must not change the loss of other estimators.
+            made = clone(made).set_params(**clone(settings, safe=False))
+        if name in self.on_heads:
+            return head_classifier(estimator, made, self.head_length)
+        return made
 
     def built_on(self, name, network, X, y, groups=None, *, seed):
         """Fit a strategy that starts from the baseline's network."""
         return BUILT_ON_BASELINE[name](network, X, y, groups, seed=seed, scoring=self.measure)
+
+    def heads(self, strategies, network, X, y, *, seed):
+        """Fit strategies as last layers of the baseline's network."""
+        return shared_heads(self, strategies, network, X, y, seed=seed)
 
     def _named_measure(self):
         """Return the measure that is tuned for, or None where it is the one by default."""
@@ -223,7 +259,7 @@ class ClassificationTask:
             # It is equally sure of every image, so there is no most confident mistake.
             mistakes = {}
         # The other strategies train no network, or start from the baseline's.
-        is_trained = strategy.is_own or strategy.name not in BUILT_ON_BASELINE
+        is_trained = strategy.is_own or strategy.name not in self.from_baseline
         return ClassificationOutcome(
             strategy.label,
             {metric: float(value) for metric, value in scores.items()},

@@ -1,5 +1,6 @@
 """The result of a comparison as a table, a figure and files, for every kind of target."""
 
+import copy
 import json
 from abc import ABC, abstractmethod
 from typing import Any
@@ -15,6 +16,7 @@ from skimb._frames import with_any_text
 from skimb.inspection import plain_text
 from skimb.study._comparison_text import format_table
 from skimb.study._judgement import Judgement
+from skimb.study._recipe import written
 from skimb.study._report import metric_label
 from skimb.study._sample_images import shorten_ticks
 from skimb.study._statistics import corrected_interval, judge
@@ -63,6 +65,29 @@ class BaseComparison(ABC):
     def baseline(self):
         """The name of the strategy that all others are compared with."""
         return next(iter(self.outcomes))
+
+    def against(self, name):
+        """Return the same comparison with another strategy as its baseline.
+
+        Parameters
+        ----------
+        name : str
+            The strategy.
+
+        Returns
+        -------
+        Comparison or RegressionComparison
+
+        Raises
+        ------
+        ValueError
+            If there is no such strategy.
+        """
+        if name not in self.outcomes:
+            raise ValueError(f"`name` must be one of {self.strategies}. Got {name!r}.")
+        other = copy.copy(self)
+        other.outcomes = {name: self.outcomes[name], **self.outcomes}
+        return other
 
     @property
     def descriptions(self):
@@ -353,6 +378,13 @@ class BaseComparison(ABC):
             "protocol": self.protocol,
             "strategies": strategies,
         }
+        settings = {
+            name: {key: written(value) for key, value in self.chosen[name].settings.items()}
+            for name in self.strategies
+            if self.chosen[name].settings
+        }
+        if settings:
+            figures["settings"] = settings
         return figures | {"best": winner_of(figures)}
 
     def to_json(self, path):
