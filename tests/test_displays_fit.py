@@ -98,7 +98,7 @@ class Drawn:
     def losses(self, ax):
         curves = {
             name: [np.exp(-np.arange(8) / (k + 2)), np.exp(-np.arange(8) / (k + 3))]
-            for k, name in enumerate(self.names[:12])
+            for k, name in enumerate(self.names[:16])
         }
         return TrainingHistoryDisplay(curves).plot(ax=ax)
 

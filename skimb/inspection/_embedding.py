@@ -288,7 +288,10 @@ class EmbeddingDisplay:
                 of_class = np.asarray(self.synthetic_labels) == label
                 self._draw_made(ax, of_class, colour, marker)
         for k, label in enumerate(named):
-            style = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)]}
+            style: dict[str, Any] = {
+                "color": COLOURS[k % len(COLOURS)],
+                "marker": MARKERS[k % len(MARKERS)],
+            }
             entries.insert(k, (Line2D([], [], linestyle="", markersize=5, **style), label))
         if has_made:
             line = Line2D([], [], color="0.35", marker="o", markersize=5, linewidth=0.7)

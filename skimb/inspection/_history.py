@@ -29,7 +29,7 @@ from skimb.inspection._layout import (
 __all__ = ["TrainingHistoryDisplay"]
 
 #: The most trainings that have a colour and a name; the others are grey.
-MOST_NAMED = 10
+MOST_NAMED = 14
 
 #: The most classes and epochs whose counts are written as numbers.
 MOST_NUMBERS = (12, 12)
@@ -42,7 +42,7 @@ class TrainingHistoryDisplay:
     ----------
     histories : dict of str to list of list of float
         Name to the loss of each epoch of each of its trainings. For several, the mean is drawn, and
-        a band between their quantiles of 10 % and 90 %. Of more than ten names, ten are named.
+        a band between their quantiles of 10 % and 90 %. Of more than 14 names, 14 are named.
     class_counts : dict of label to list of int, default=None
         For each class, the samples in the batches of each epoch. Batches hold the classes as they
         are in the data, or in other fractions by `batch_sampling`.
@@ -131,8 +131,12 @@ class TrainingHistoryDisplay:
         ValueError
             If there are no losses, or `ax` holds more axes than there are panels.
         """
-        if not self.histories:
-            raise ValueError("`histories` is empty: there is no training to draw.")
+        runs = [len(run) for runs in self.histories.values() for run in runs]
+        if not runs or not min(runs) or not all(map(len, self.histories.values())):
+            raise ValueError(
+                "`histories` must hold a loss of one epoch at least for each training. Got "
+                f"{shown(self.histories)}."
+            )
         n_panels = 1 if self.class_counts is None else 2
         if ax is None:
             n_rows = len(self.class_counts or ())
