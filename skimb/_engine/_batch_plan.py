@@ -65,6 +65,11 @@ class BatchPlan:
         As in `CNNClassifier`; or the fraction of each class.
     rng : RandomState
         The source of the order.
+
+    Attributes
+    ----------
+    drawn : ndarray of shape (n_classes,), int
+        The samples of each class in the batches of the last epoch that was drawn.
     """
 
     def __init__(self, target, *, batch_size, n_epochs, steps_per_epoch, batch_sampling: Any, rng):
@@ -76,6 +81,7 @@ class BatchPlan:
         self.batch_sampling = batch_sampling
         self.rng = rng
         self.n_done = 0
+        self.drawn = np.zeros(0, dtype=np.intp)
         self._all = _Turns(np.arange(len(self.target)), rng)
         self._counts = np.bincount(self.target)
         self._classes = [
@@ -99,9 +105,12 @@ class BatchPlan:
         """Return the batches of the next epoch, each an array of sample indices."""
         self.n_done += 1
         if self.batch_sampling is not None:
-            return self._by_fractions(self.fractions(self.n_done - 1))
-        n_samples = len(self.target) if self.by_sample_count else self.steps * self.batch_size
-        return np.array_split(self._all.take(n_samples), self.steps)
+            batches = self._by_fractions(self.fractions(self.n_done - 1))
+        else:
+            n_samples = len(self.target) if self.by_sample_count else self.steps * self.batch_size
+            batches = np.array_split(self._all.take(n_samples), self.steps)
+        self.drawn = np.bincount(self.target[np.concatenate(batches)], minlength=self.n_classes)
+        return batches
 
     def state_dict(self):
         """Return what changes from epoch to epoch, as plain values and arrays."""

@@ -233,6 +233,10 @@ class ImageNet(Net):
             name = prefix + "_loss"
             earlier = [record[name] for record in self.history[:-1] if name in record]
             records[name + "_best"] = loss < min(earlier, default=np.inf)
+        if prefix == "train" and self.target is not None:
+            counts = self.target.drawn_counts(self.plan)
+            if counts is not None:
+                records[PER_CLASS + "class_counts"] = counts
         if outputs and self.scores is not None:
             scores = self.scores(torch.cat(outputs).cpu().numpy(), loss)
             records |= {

@@ -21,7 +21,13 @@ PER_CLASS = "event_"
 #: Those records, which are too wide to be printed.
 HIDDEN = [
     PER_CLASS + name
-    for name in ("valid_confusion_matrix", "valid_f1", "valid_precision", "valid_recall")
+    for name in (
+        "class_counts",
+        "valid_confusion_matrix",
+        "valid_f1",
+        "valid_precision",
+        "valid_recall",
+    )
 ]
 
 

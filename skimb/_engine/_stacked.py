@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from skimb._engine._batch_norms import RecentBatches
-from skimb._engine._net import Net
+from skimb._engine._net import PER_CLASS, Net
 from skimb._engine._standardized import Standardized
 from skimb._networks import CosineLinear, batch_norms, count_multiply_adds
 from skimb.losses import Loss
@@ -70,7 +70,9 @@ class StackedNet(Net):
     def end_of_batches(self, prefix, loss, outputs):
         """Return the mean loss of each network; a network that diverges does not end the others."""
         means = self.totals_ / self.losses_.sizes.sum(1)[:, None]
-        return {prefix + "_losses": means.tolist()}
+        trainings = [stream[0].training for stream in self.streams]
+        counts = [one.target.drawn_counts(one.plan) for one in trainings]
+        return {prefix + "_losses": means.tolist(), PER_CLASS + "class_counts": counts}
 
 
 class _Steps:

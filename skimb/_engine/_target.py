@@ -77,6 +77,20 @@ class Target(ABC):
         """Return a function of the labels of a batch whose result is added to the loss, or None."""
         return None
 
+    def drawn_counts(self, plan):
+        """Return the samples of each class in the batches of an epoch, or None without classes.
+
+        Parameters
+        ----------
+        plan : BatchPlan
+            The plan that has drawn them.
+
+        Returns
+        -------
+        list of int, or None
+        """
+        return None
+
     def interpret_tensor(self, outputs):
         """Return the same as `interpret` for a tensor, as the nonlinearity of skorch."""
         return self.interpret(outputs.detach().cpu().numpy())

@@ -9,6 +9,7 @@ from skimb._engine._callbacks import ClippedGradients
 from skimb._engine._divergence import DivergenceError, diverged
 from skimb._engine._image_data import dataset_of, few_samples
 from skimb._engine._image_net import OF_ENGINE
+from skimb._engine._net import PER_CLASS
 from skimb._engine._optimizers import optimizer_arguments, parameter_groups
 from skimb._engine._runtime import threads_for, with_live_threads, without_tf32
 from skimb._engine._schedules import lr_callback
@@ -20,6 +21,9 @@ __all__ = ["train_together", "why_alone", "why_slower"]
 
 #: Settings that must be equal for networks to train together.
 SHARED = ("optimizer", "optimizer_params", "lr", "weight_decay", "lr_schedule", "max_grad_norm")
+
+#: The record of the samples of each class in the batches of an epoch.
+CLASS_COUNTS = PER_CLASS + "class_counts"
 
 #: Multiply-adds of an image up to which whole networks train faster together, by device.
 MOST_WORK = {"cpu": 50_000, "cuda": 20_000_000}
@@ -317,6 +321,7 @@ def _train_group(streams):
                     "lr": record["lr"],
                     "dur": record["dur"],
                 }
+                | ({} if (counts := record[CLASS_COUNTS][s]) is None else {CLASS_COUNTS: counts})
                 for record in net.history
             ]
             outcomes[id(trainee)] = records, stack.recent[s]

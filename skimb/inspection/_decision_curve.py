@@ -23,6 +23,7 @@ from skimb._params import check_sample_weight
 from skimb._unpacking import unpacked
 from skimb.class_weight import minority_class
 from skimb.inspection._drawn_classes import checked_columns, drawn_classes, predicted_probabilities
+from skimb.inspection._layout import keep_inside, letters_within, width_of_part
 from skimb.inspection._threshold_axis import percent, scale_axes
 
 __all__ = ["DecisionCurveDisplay"]
@@ -359,7 +360,9 @@ class DecisionCurveDisplay:
                 )
         axes = axes[:n]
         drawn = (self.thresholds > 0) | (scale == "linear")
-        most = 40 if n == 1 else max(int(width * 72 / size / 0.85), 8)
+        if not is_new:
+            width = min(width, 0.8 * width_of_part(axes[0]) / 72)
+        most = 40 if n == 1 and is_new else max(int(width * 72 / size / 0.85), 8)
         titles = distinct_texts(self.classes, most=most)
         for k, (panel, title) in enumerate(zip(axes, titles, strict=True)):
             self._draw(panel, k, drawn, scale)
@@ -399,7 +402,12 @@ class DecisionCurveDisplay:
         order = sorted(range(len(texts)), key=lambda i: texts[i] in ("treat all", "treat none"))
         handles, texts = [handles[i] for i in order], [texts[i] for i in order]
         if not is_new:
+            most = letters_within(axes[0], 0.5, size)
+            # They were made for a wider figure; axes may hold those of earlier displays.
+            texts = [plain_text(text.replace(r"\$", "$"), most=most) for text in texts]
             axes[0].legend(handles, texts, frameon=False, fontsize=size)
+            for panel in axes:
+                keep_inside(panel)
             return
         letters = figure.get_figwidth() * 72 / 10 / 0.6
         per_row = int(np.clip(letters // (max(map(len, texts)) + 7), 1, len(texts)))

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
@@ -12,11 +11,23 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from skimb._displayed_images import displayed_images_by_label
 from skimb._drawn_text import distinct_texts
 from skimb.class_weight import class_counts
+from skimb.inspection._layout import (
+    axes_width,
+    keep_inside,
+    new_axes,
+    number_ticks,
+    rows_of,
+    texts_within,
+    width_of_part,
+)
 
 __all__ = ["ClassDistributionDisplay"]
 
 #: Height of an image next to a bar, in points.
 THUMBNAIL = 26
+
+#: The height of a class in a new figure, in inches: of up to `FEW`, of more, and with images.
+FEW, FEW_ROW, ROW, PICTURE_ROW = 12, 0.45, 0.16, 0.27
 
 
 class ClassDistributionDisplay:
@@ -119,31 +130,49 @@ class ClassDistributionDisplay:
         -------
         self
         """
-        ax = plt.subplots()[1] if ax is None else ax
+        n = len(self.counts)
+        if ax is None:
+            most = max(map(len, distinct_texts(self.counts)))
+            pictures = max(map(len, (self.samples or {}).values()), default=0)
+            row = FEW_ROW if n <= FEW else PICTURE_ROW if pictures else ROW
+            width = 4.6 + 0.085 * most + 1.5 * (THUMBNAIL + 3) / 72 * pictures
+            ax = new_axes(width, max(row * n + 1.1, 2.4))
         counts = list(self.counts.values())
-        bars = ax.barh(range(len(counts)), counts, color="#4878a8")
-        ax.set_yticks(range(len(counts)), labels=distinct_texts(self.counts))
+        rows = rows_of(ax, n)
+        named = rows.named(n)
+        bars = ax.barh(range(n), counts, color="#4878a8")
+        texts = texts_within(self.counts, ax, 0.42, rows.size)
+        ax.set_yticks(named, labels=[texts[row] for row in named], fontsize=rows.size)
+        written = [f"{count}" if row in set(named) else "" for row, count in enumerate(counts)]
+        ax.bar_label(bars, written, padding=3, fontsize=rows.size)
+        ax.set_ylim(n - 0.4, -0.6)
         ratio = max(counts) / min(counts)
-        ax.bar_label(bars, [f"{count}" for count in counts], padding=3)
-        ax.invert_yaxis()
         ax.set(xlabel="samples", title=f"Largest to smallest class: {ratio:.3g} to 1")
-        ax.margins(x=0.15)
         ax.spines[["top", "right"]].set_visible(False)
-        for row, label in enumerate(self.counts):
-            for place, picture in enumerate((self.samples or {}).get(label, [])):
-                ax.add_artist(_thumbnail(picture, row, place))
+        labels = list(self.counts)
+        side = min(THUMBNAIL, rows.height - 2.5)
+        # Images take a third of the width at the most.
+        most = int(0.33 * width_of_part(ax) // (side + 3))
+        for row in named:
+            for place, picture in enumerate((self.samples or {}).get(labels[row], [])[:most]):
+                ax.add_artist(_thumbnail(picture, row, place, side))
+        keep_inside(ax)
+        # Leave space for the number after the longest bar.
+        taken = (len(str(max(counts))) * rows.size * 0.65 + 6) / axes_width(ax)
+        ax.set_xlim(0, max(counts) / max(1 - taken, 0.3))
+        number_ticks(ax.xaxis, max(counts))
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
 
-def _thumbnail(picture, row, place):
+def _thumbnail(picture, row, place, side):
     """Return an image as an artist next to the bar of a class."""
-    zoom = THUMBNAIL / max(picture.shape[:2])
+    zoom = side / max(picture.shape[:2])
     return AnnotationBbox(
         OffsetImage(picture, zoom=zoom, cmap="gray", norm=Normalize(0, 255)),
         (1.0, row),
         xycoords=("axes fraction", "data"),
-        xybox=(8 + place * (THUMBNAIL + 3), 0),
+        xybox=(8 + place * (side + 3), 0),
         boxcoords="offset points",
         box_alignment=(0, 0.5),
         frameon=False,

@@ -1,4 +1,4 @@
-"""The probabilities that a display takes, and the classes that it draws."""
+"""The probabilities that a display takes, the classes that it draws, and how they are drawn."""
 
 import numpy as np
 from sklearn.utils import check_consistent_length
@@ -8,7 +8,26 @@ from skimb._label_columns import by_label, unknown_labels
 from skimb._messages import shown
 from skimb._net_benefits import checked_probabilities
 
-__all__ = ["checked_columns", "drawn_classes", "predicted_probabilities"]
+__all__ = [
+    "COLOURS",
+    "GREY",
+    "LINES",
+    "MARKERS",
+    "checked_columns",
+    "drawn_classes",
+    "predicted_probabilities",
+]
+
+#: Colours that people with any kind of colour vision tell apart, of Okabe and Ito
+#: (https://jfly.uni-koeln.de/color/); yellow is left out, which is too pale for lines on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+#: What is not named.
+GREY = "#b0b0b0"
+
+#: A class or a method also has a marker and a style of line, so that no colour is needed.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "d", "H")
+LINES: tuple = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (2, 1)))
 
 
 def drawn_classes(classes, labels):

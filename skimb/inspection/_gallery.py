@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
@@ -10,14 +9,30 @@ from sklearn.utils.validation import column_or_1d
 from skimb._displayed_images import displayed_images_by_label
 from skimb._drawn_text import distinct_texts, plain_text
 from skimb._frame_images import only_images
+from skimb.inspection._layout import (
+    LARGEST_SIZE,
+    LETTER,
+    MOST_HEIGHT,
+    axes_width,
+    keep_inside,
+    new_axes,
+    texts_within,
+    width_of_part,
+)
 
 __all__ = ["ImageGalleryDisplay", "confident_mistakes", "predictions_with_confidence"]
 
 #: Distance between the lines of a gallery, in widths of an image with its margin.
 PITCH = 1.3
 
-#: Number of letters that fit below an image, and next to a line.
-CAPTION_WIDTH, LABEL_WIDTH = 14, 14
+#: The side of an image with its margin in a new figure, and the least in given axes, in points.
+SIDE, LEAST_SIDE = 79.0, 34.0
+
+#: Number of letters that fit next to a line.
+LABEL_WIDTH = 26
+
+#: The fraction of the width of given axes that the names of classes may take.
+NAMES = 0.25
 
 
 def confident_mistakes(y_true, y_pred, confidence, *, n_images):
@@ -188,30 +203,58 @@ class ImageGalleryDisplay:
         n_lines = max(1, len(self.pictures))
         n_columns = max([len(line) for line in self.pictures.values()], default=1)
         if ax is None:
-            size = (1.2 + 1.1 * n_columns, 0.3 + 1.3 * n_lines)
-            ax = plt.subplots(figsize=size, layout="constrained")[1]
-        for i, (label, line) in enumerate(self.pictures.items()):
-            for j, (picture, caption) in enumerate(zip(line, self.captions[label], strict=True)):
+            most = max(map(len, distinct_texts(self.pictures, most=LABEL_WIDTH)), default=0)
+            size = (0.5 + 0.1 * most + SIDE / 72 * n_columns, 0.3 + PITCH * SIDE / 72 * n_lines)
+            ax = new_axes(*size)
+            n_lines = min(n_lines, int(MOST_HEIGHT * 72 / (PITCH * SIDE)))
+        else:
+            # Images that are too small to see are left out.
+            names = texts_within(self.pictures, ax, NAMES, most=LABEL_WIDTH)
+            width = width_of_part(ax) - max(map(len, names), default=0) * LETTER * LARGEST_SIZE - 16
+            height = 72 * ax.bbox.height / ax.figure.dpi
+            n_lines = int(np.clip(height // (PITCH * LEAST_SIDE), 1, n_lines))
+            n_columns = int(np.clip(width // LEAST_SIDE, 1, n_columns))
+        drawn = dict(list(self.pictures.items())[:n_lines])
+        for i, line in enumerate(drawn.values()):
+            for j, picture in enumerate(line[:n_columns]):
                 y = i * PITCH
                 high, wide = np.divide(picture.shape[:2], 2.2 * max(picture.shape[:2]))
                 place = (j - wide, j + wide, y + high, y - high)
                 ax.imshow(picture, extent=place, cmap="gray", vmin=0, vmax=255)
-                caption = plain_text(caption, most=CAPTION_WIDTH)
-                ax.text(j, y + 0.49, caption, ha="center", va="top", fontsize=8)
+        texts = texts_within(drawn, ax, NAMES, most=LABEL_WIDTH)
+        if n_lines < len(self.pictures):
+            ax.set_title(f"{n_lines} of {len(self.pictures)} classes", fontsize=9)
         ax.set(
             xlim=(-0.5, n_columns - 0.5),
             ylim=((n_lines - 1) * PITCH + 0.8, -0.5),
             xticks=[],
-            yticks=PITCH * np.arange(len(self.pictures)),
-            yticklabels=distinct_texts(self.pictures, most=LABEL_WIDTH),
+            yticks=PITCH * np.arange(len(drawn)),
+            yticklabels=texts,
             aspect="equal",
         )
         if not self.pictures:
             ax.text(0, 0, "no mistakes", ha="center", va="center")
         ax.spines[:].set_visible(False)
         ax.tick_params(length=0)
+        keep_inside(ax)
+        self._write_captions(ax, drawn, n_columns)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _write_captions(self, ax, drawn, n_columns):
+        """Write the captions, as wide as images are in the layout of the figure."""
+        side = axes_width(ax) / n_columns
+        # Small letters, digits and the sign of percent are wider than the mean.
+        widest = 0.97 * side / (1.15 * LETTER)
+        longest = max([len(text) for label in drawn for text in self.captions[label]], default=1)
+        size = float(np.clip(widest / longest, 5.5, 8))
+        most = max(int(widest / size), 4)
+        for i, label in enumerate(drawn):
+            for j, caption in enumerate(self.captions[label][:n_columns]):
+                # The end of a caption is the probability.
+                text = plain_text(caption, most=most)
+                y = i * PITCH + 0.49
+                ax.text(j, y, text, ha="center", va="top", fontsize=size, in_layout=False)
 
 
 def predictions_with_confidence(estimator, X):

@@ -10,7 +10,14 @@ from scipy.stats import beta
 
 from skimb._drawn_text import distinct_texts
 from skimb._reliability import check_bins, checked_outcomes, put_in_bins
-from skimb.inspection._drawn_classes import drawn_classes, predicted_probabilities
+from skimb.inspection._drawn_classes import (
+    COLOURS,
+    LINES,
+    MARKERS,
+    drawn_classes,
+    predicted_probabilities,
+)
+from skimb.inspection._layout import NARROW, keep_inside, letters_within, put_legend, width_of_part
 
 __all__ = ["ReliabilityDisplay"]
 
@@ -252,7 +259,7 @@ class ReliabilityDisplay:
                 points = points[points.n_samples >= LEAST_GREY]
                 ax.plot(points.probability, points.fraction, color="#00000026", linewidth=0.8)
         for i, name in enumerate(named):
-            self._curve(ax, name, f"C{i % 10}", has_intervals=not is_right)
+            self._curve(ax, name, i, has_intervals=not is_right)
         ax.set(
             xlim=(-0.03, 1.03),
             ylim=(-0.03, 1.03),
@@ -266,27 +273,54 @@ class ReliabilityDisplay:
             title = "class: error"
             if len(named) < len(self.curves):
                 title += f"\n({len(named)} of {len(self.curves)} classes)"
-            place: dict[str, Any] = {"loc": "best"}
-            if is_right:
-                place = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "fontsize": "small"}
-            elif is_own:
-                place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}
-            ax.legend(frameon=False, title=title, **place)
+            if not is_own:
+                self._given_legend(ax, named, title)
+            else:
+                place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}
+                if is_right:
+                    place = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "fontsize": "small"}
+                ax.legend(frameon=False, title=title, **place)
+        keep_inside(ax)
         self.ax_: Any = ax
         self.figure_: Any = ax.figure
         return self
 
-    def _curve(self, ax, name, color, *, has_intervals):
+    def _given_legend(self, ax, named, title):
+        """Draw the legend above narrow axes that are given, and else beside them."""
+        entries, is_wide = [], width_of_part(ax) >= NARROW
+        for handle, text in zip(*ax.get_legend_handles_labels(), strict=True):
+            name, error = text.rsplit(": ", 1)
+            # The texts of names were made for labels already.
+            name = name.replace(r"\$", "$")
+            most = max(letters_within(ax, 0.3 if is_wide else 0.6, 9) - 8, 5)
+            if len(name) > most:
+                name = f"{name[: (most - 1) // 2]}…{name[-(most // 2) :]}"
+            entries.append((handle, f"{name}: {error}"))
+        if not is_wide:
+            title = f"{ax.get_title()}\n{title}"
+            ax.set_title("")
+        put_legend(ax, entries, title=title)
+
+    def _curve(self, ax, name, i, *, has_intervals):
         points = self.curves[name]
+        color, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
         if has_intervals:
             ax.vlines(points.probability, points.low, points.high, color=color, alpha=0.35, lw=2.5)
         far = (points.probability < points.low) | (points.probability > points.high)
         label = f"{name}: {self.errors[name]:.3f}"
-        ax.plot(points.probability, points.fraction, color=color, linewidth=1.2, label=label)
+        style = {"linestyle": LINES[(i + i // len(COLOURS)) % len(LINES)], "marker": marker}
+        style |= {"markersize": 5, "markerfacecolor": "white", "linewidth": 1.2, "color": color}
+        ax.plot(points.probability, points.fraction, label=label, **style)
         for is_far, face in ((True, color), (False, "white")):
             own = points[far == is_far]
             ax.scatter(
-                own.probability, own.fraction, s=26, facecolor=face, edgecolor=color, zorder=3
+                own.probability,
+                own.fraction,
+                s=26,
+                facecolor=face,
+                edgecolor=color,
+                marker=marker,
+                zorder=3,
             )
 
     def _title(self):

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.base import clone
 
 from skimb._scored_values import checked_values
+from skimb.inspection._layout import keep_inside, new_axes, put_legend
 from skimb.relevance import LabelDensity, check_target, fit_relevance, fit_target_weight
 
 __all__ = ["TargetDensityDisplay"]
@@ -176,14 +176,14 @@ class TargetDensityDisplay:
         """
         if ax is None:
             given = sum(getattr(self, name) is not None for name in OVERLAYS)
-            ax = plt.subplots(figsize=(5.6 + SCALE / 72 * given, 4.2), layout="constrained")[1]
+            ax = new_axes(5.6 + SCALE / 72 * given, 4.2)
         centres = (self.edges[:-1] + self.edges[1:]) / 2
         ax.bar(centres, self.counts, width=np.diff(self.edges), color="#4878a8", alpha=0.55)
         if self.smoothed is not None:
-            ax.plot(centres, self.smoothed, color="#26456b", linewidth=1.4, label="smoothed")
-            ax.legend(frameon=False, loc="upper center")
-            # Leave space for the legend above the bars.
-            ax.set_ylim(top=1.18 * max(self.counts.max(), self.smoothed.max()))
+            (line,) = ax.plot(
+                centres, self.smoothed, color="#26456b", linewidth=1.4, label="smoothed"
+            )
+            put_legend(ax, [(line, "smoothed")], is_above=True)
         ax.set(xlabel="target", ylabel="samples in a bin")
         ax.spines[["top", "right"]].set_visible(False)
         self.overlays_ = {}
@@ -198,6 +198,7 @@ class TargetDensityDisplay:
                 over = self._overlay(ax, name)
                 over.plot(centres[seen], values[seen], "o-", color=OVERLAYS[name][1], markersize=3)
                 over.set_ylim(bottom=0)
+        keep_inside(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

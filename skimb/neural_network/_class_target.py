@@ -293,6 +293,15 @@ class ClassTarget(Target):
             "batch_sampling": self.parameters["batch_sampling"],
         }
 
+    def drawn_counts(self, plan):
+        """Return the samples of each class in the batches of the last epoch of a plan."""
+        # A net that a user trains further draws without regard to classes.
+        if len(plan.drawn) != len(getattr(self, "_present", ())):
+            return None
+        counts = np.zeros(len(self.classes), dtype=np.intp)
+        counts[self._present] = plan.drawn
+        return counts.tolist()
+
     def begin(self, training):
         """Refuse, before the training, parameters with which no predictions could be made."""
         for phase in reversed(training.phases):

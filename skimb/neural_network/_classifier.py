@@ -279,7 +279,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     loss_ : callable
         The loss that trained it, with one value per sample.
     history_ : list of dict
-        One dict per epoch: ``train_loss``, ``lr``, ``seconds``; with a validation part also
+        One dict per epoch: ``train_loss``, ``lr``, ``seconds``, and ``class_counts``, the samples
+        of each class that its batches held, in the order of `classes_`; with a validation part also
         ``valid_loss``, ``valid_balanced_accuracy``, ``valid_score``, and in the order of `classes_`
         ``valid_precision``, ``valid_recall``, ``valid_f1``, ``valid_confusion_matrix``.
     n_iter_ : int

@@ -1007,3 +1007,18 @@ def test_settling_norms_does_not_touch_the_training(small_digits, monkeypatch):
     settled = [row["train_loss"] for row in clf.fit(*small_digits).history_]
     monkeypatch.setattr(ImageNet, "re_estimate_norms", lambda net: None)
     assert settled == [row["train_loss"] for row in clf.fit(*small_digits).history_]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("batch_sampling", "expected"), [(None, [45, 15]), ("balanced", [30, 30]), (0.5, [38, 22])]
+)
+def test_the_history_counts_the_samples_of_each_class_in_the_batches(batch_sampling, expected):
+    X = np.random.RandomState(0).rand(60, 8, 8).astype(np.float32)
+    y = np.repeat(["common", "rare"], [45, 15])
+    clf = CNNClassifier(
+        "linear", batch_sampling=batch_sampling, max_epochs=2, batch_size=30, random_state=0
+    ).fit(X, y)
+    for record in clf.history_:
+        np.testing.assert_allclose(record["class_counts"], expected, atol=1)
+        assert sum(record["class_counts"]) == 60
