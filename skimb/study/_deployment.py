@@ -219,7 +219,7 @@ def _prior(deploy, classes, counts):
             f"{shown(labels)}."
         )
     for label, value in deploy.items():
-        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < 1:
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < 1:
             raise ValueError(
                 f"`deploy` must hold fractions between 0 and 1. Got {shown(value)} for "
                 f"{shown(label)}."
@@ -254,7 +254,7 @@ def _cost_matrix(costs, classes, counts):
     if set(costs) != {"miss", "alarm"}:
         raise ValueError(f"`costs` must have 'miss' and 'alarm', and no more. Got {shown(costs)}.")
     for name, value in costs.items():
-        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < np.inf:
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < np.inf:
             raise ValueError(f"`costs` must be positive numbers. Got {shown(value)} for {name!r}.")
     made = np.zeros((2, 2))
     minority = int(counts.argmin())
