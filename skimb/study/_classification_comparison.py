@@ -1,8 +1,11 @@
 """Comparison: the result of compare() for labels."""
 
 import numpy as np
+import pandas as pd
 
 from skimb._drawn_text import visible_text
+from skimb._frames import with_any_text
+from skimb.study._calibration import CALIBRATION_MEASURES, calibration_of
 from skimb.study._classification_report import classification_report
 from skimb.study._comparison import BaseComparison
 from skimb.study._count_scores import OF_ALL_CLASSES, OF_ONE_CLASS, LabelScores
@@ -154,8 +157,25 @@ class Comparison(BaseComparison):
         found = [self.tested(outcome)[:2] for outcome in self.outcomes[self.baseline]]
         return len(np.unique(np.concatenate([rows[truth == place] for rows, truth in found])))
 
+    @property
+    @with_any_text
+    def calibration(self):
+        """The errors of the probabilities of every strategy, as means over its runs.
+
+        A DataFrame with one row for each strategy, and the columns ``brier``, ``log_loss`` and
+        ``expected_calibration_error``: the lower, the better, and NaN without probabilities. The
+        probabilities are taken as they are, so that those for another class prior than that of the
+        test samples, as of ``prior_shift``, have larger errors.
+        """
+        errors = [calibration_of(self.predictions(name)) for name in self.strategies]
+        return pd.DataFrame(errors, index=self.strategies, columns=list(CALIBRATION_MEASURES))
+
     def _details(self, name):
-        return {"confusion_matrix": self.confusion_matrix(name).tolist()}
+        errors = calibration_of(self.predictions(name))
+        return {
+            "confusion_matrix": self.confusion_matrix(name).tolist(),
+            **{key: value if np.isfinite(value) else None for key, value in errors.items()},
+        }
 
     def _target(self):
         found = {"minority": self.minority, "classes": self.classes.tolist()}

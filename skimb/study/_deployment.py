@@ -1,0 +1,262 @@
+"""What decisions cost where a classifier is used: its class fractions, and the cost of an error."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+
+from skimb._cost_matrix import read_cost_matrix
+from skimb._decision_rule import DecisionRule
+from skimb._messages import shown
+
+__all__ = ["Deployment", "deployment_of"]
+
+#: Resamples that are made at once, so that many samples fit in memory.
+AT_ONCE = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Deployment:
+    """The class fractions where a classifier is used, and the cost of each decision there.
+
+    Parameters
+    ----------
+    prior : ndarray of shape (n_classes,)
+        Positive fractions that sum to 1.
+    cost_matrix : ndarray of shape (n_classes, n_classes)
+        The cost of each decision (column) for each true class (row).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.study._deployment import Deployment
+    >>> rare = Deployment(np.array([0.9, 0.1]), np.array([[0.0, 1.0], [10.0, 0.0]]))
+    >>> round(rare.cost([0, 0, 1, 1], [0, 1, 1, 1]))
+    450
+    >>> rare.decide(np.log([[0.8, 0.2]]), prior=[0.5, 0.5])
+    array([0])
+    """
+
+    prior: np.ndarray
+    cost_matrix: np.ndarray
+
+    def decide(self, log_proba, prior):
+        """Move probabilities to the class fractions of the deployment, and cut by Bayes' rule.
+
+        Parameters
+        ----------
+        log_proba : ndarray of shape (n, n_classes)
+        prior : array-like of shape (n_classes,)
+            The positive fractions for which they hold.
+
+        Returns
+        -------
+        ndarray of shape (n,), int
+            The position of the class of the least expected cost.
+        """
+        rule = DecisionRule(
+            log_offsets=np.log(self.prior) - np.log(prior), cost_matrix=self.cost_matrix
+        )
+        return rule.decide(np.asarray(log_proba, dtype=np.float64))
+
+    def cost(self, truth, predicted):
+        """Return the cost of 1000 images of the deployment.
+
+        The mean cost of the samples of each class is weighted by the fraction of that class.
+
+        Parameters
+        ----------
+        truth, predicted : array-like of shape (n,), int
+            Positions of classes; every class must be among the true ones.
+
+        Returns
+        -------
+        float
+        """
+        return float(self._costs([predicted], truth, np.ones((1, len(truth))))[0, 0])
+
+    def cost_table(self, decisions, truth, *, groups=None, n_resamples=1000, random_state=None):
+        """Return the cost of 1000 images of each strategy, with 95 % intervals.
+
+        The intervals are those of a bootstrap over test samples, in which every class keeps its
+        number of samples. They hold the randomness of the test samples alone, not that of training.
+        The differences come from the same resamples.
+
+        Parameters
+        ----------
+        decisions : dict of str to array-like of shape (n,), int
+            The decisions of each strategy; the first one is the baseline.
+        truth : array-like of shape (n,), int
+        groups : array-like of shape (n,), default=None
+            Samples of one group are drawn together, from the groups that hold the same classes.
+        n_resamples : int, default=1000
+        random_state : int or None, default=None
+
+        Returns
+        -------
+        DataFrame
+            A row for each strategy; columns ``cost``, ``low``, ``high``, and ``difference``,
+            ``difference_low``, ``difference_high`` to the baseline.
+        """
+        truth = np.asarray(truth)
+        found = list(decisions.values())
+        costs = self._costs(found, truth, np.ones((1, len(truth))))[0]
+        drawn = np.concatenate(
+            [
+                self._costs(found, truth, weights)
+                for weights in _resampled(truth, groups, n_resamples, random_state)
+            ]
+        )
+        low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+        apart = np.quantile(drawn - drawn[:, :1], [0.025, 0.975], axis=0)
+        return pd.DataFrame(
+            {
+                "cost": costs,
+                "low": low,
+                "high": high,
+                "difference": costs - costs[0],
+                "difference_low": apart[0],
+                "difference_high": apart[1],
+            },
+            index=list(decisions),
+        )
+
+    def constant_costs(self):
+        """Return the cost of 1000 images where every image is called the same class.
+
+        Returns
+        -------
+        ndarray of shape (n_classes,)
+        """
+        return 1000 * self.prior @ self.cost_matrix
+
+    def _costs(self, decisions, truth, weights):
+        """Return costs of shape (n_resamples, n_strategies) of samples with weights."""
+        truth = np.asarray(truth)
+        of_sample = np.stack([self.cost_matrix[truth, np.asarray(one)] for one in decisions], 1)
+        total = np.zeros((len(weights), len(decisions)))
+        for k, fraction in enumerate(self.prior):
+            own = truth == k
+            if not own.any():
+                raise ValueError(f"No test sample is of class number {k}: its cost is not known.")
+            mass = weights[:, own]
+            total += fraction * (mass @ of_sample[own]) / mass.sum(axis=1, keepdims=True)
+        return 1000 * total
+
+
+def _resampled(truth, groups, n_resamples, random_state):
+    """Yield weights of samples, of shape (n_some, n)."""
+    rng = np.random.default_rng(random_state)
+    of_sample = np.arange(len(truth))
+    if groups is not None:
+        of_sample = np.unique(np.asarray(groups), return_inverse=True)[1]
+    holds = np.zeros((of_sample.max() + 1, truth.max() + 1), dtype=bool)
+    holds[of_sample, truth] = True
+    stratum = np.unique(holds, axis=0, return_inverse=True)[1].ravel()
+    for start in range(0, n_resamples, AT_ONCE):
+        n_some = min(AT_ONCE, n_resamples - start)
+        times = np.zeros((n_some, len(holds)))
+        for one in range(stratum.max() + 1):
+            members = np.flatnonzero(stratum == one)
+            equal = np.full(len(members), 1 / len(members))
+            times[:, members] = rng.multinomial(len(members), equal, size=n_some)
+        yield times[:, of_sample]
+
+
+def deployment_of(classes, counts, *, deploy=None, costs=None):
+    """Check a deployment, before any training.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Labels, sorted.
+    counts : ndarray of shape (n_classes,)
+        Training samples of each class.
+    deploy : dict, default=None
+        Label to its fraction where the classifier is used. Classes that are not named share the
+        remainder in proportion to their training samples. None: the fractions of training.
+    costs : dict, array-like or DataFrame, default=None
+        ``{"miss": 10, "alarm": 1}`` for two classes, where a miss is a sample of the minority class
+        that is not found; or a cost matrix as in `MinimumCostClassifier`. None: an error costs 1.
+
+    Returns
+    -------
+    Deployment
+
+    Raises
+    ------
+    ValueError
+        If labels are unknown, fractions do not fit together, or costs do not fit the classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.study._deployment import deployment_of
+    >>> made = deployment_of(np.array(["cat", "dog"]), np.array([10, 90]), deploy={"cat": 0.08},
+    ...                      costs={"miss": 10, "alarm": 1})
+    >>> made.prior, made.constant_costs()
+    (array([0.08, 0.92]), array([920., 800.]))
+    """
+    classes, counts = np.asarray(classes), np.asarray(counts, dtype=np.float64)
+    return Deployment(_prior(deploy, classes, counts), _cost_matrix(costs, classes, counts))
+
+
+def _prior(deploy, classes, counts):
+    if deploy is None:
+        return counts / counts.sum()
+    labels = classes.tolist()
+    if not isinstance(deploy, Mapping) or not deploy:
+        raise ValueError(
+            f"`deploy` must be a dict of labels to fractions, such as {{{labels[0]!r}: 0.08}}. "
+            f"Got {shown(deploy)}."
+        )
+    unknown = [label for label in deploy if label not in labels]
+    if unknown:
+        raise ValueError(
+            f"`deploy` names labels that y does not hold: {shown(unknown)}. The labels are "
+            f"{shown(labels)}."
+        )
+    for label, value in deploy.items():
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < 1:
+            raise ValueError(
+                f"`deploy` must hold fractions between 0 and 1. Got {shown(value)} for "
+                f"{shown(label)}."
+            )
+    named = np.array([label in deploy for label in labels])
+    prior = np.array([float(deploy.get(label, 0)) for label in labels])
+    rest = 1 - prior.sum()
+    if named.all():
+        if abs(rest) > 1e-6:
+            raise ValueError(
+                f"`deploy` names all classes, so its fractions must sum to 1. Got "
+                f"{prior.sum():.6g}. Leave one class out, and it gets the remainder."
+            )
+        return prior / prior.sum()
+    if rest <= 1e-9:
+        raise ValueError(
+            f"The fractions of `deploy` sum to {prior.sum():.6g}, which leaves nothing for "
+            f"{shown(classes[~named])}. Give smaller fractions."
+        )
+    prior[~named] = rest * counts[~named] / counts[~named].sum()
+    return prior
+
+
+def _cost_matrix(costs, classes, counts):
+    if not (isinstance(costs, Mapping) and {"miss", "alarm"} & set(costs)):
+        return read_cost_matrix(costs, classes)
+    if len(classes) != 2:
+        raise ValueError(
+            f"`costs` with 'miss' and 'alarm' are for two classes. Got {len(classes)}: give a cost "
+            "matrix."
+        )
+    if set(costs) != {"miss", "alarm"}:
+        raise ValueError(f"`costs` must have 'miss' and 'alarm', and no more. Got {shown(costs)}.")
+    for name, value in costs.items():
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < np.inf:
+            raise ValueError(f"`costs` must be positive numbers. Got {shown(value)} for {name!r}.")
+    made = np.zeros((2, 2))
+    minority = int(counts.argmin())
+    made[minority, 1 - minority], made[1 - minority, minority] = costs["miss"], costs["alarm"]
+    return made
