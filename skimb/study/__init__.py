@@ -12,6 +12,7 @@ from skimb.study._regression_strategies import REGRESSION_STRATEGIES
 from skimb.study._report import check_drawable
 from skimb.study._splits import hold_out_fifth
 from skimb.study._strategy_estimator import fit_strategy, strategy_estimator
+from skimb.study._time_splits import time_splits
 from skimb.study._winner import winner_of
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "fit_strategy",
     "hold_out_fifth",
     "strategy_estimator",
+    "time_splits",
     "up_to_middle",
     "winner_of",
 ]

@@ -113,6 +113,7 @@ def protocol_of(task, plan, training, *, groups, random_state, n_jobs, messages)
         "interval": "95 %, corrected resampled t-test (Nadeau and Bengio 2003)"
         if plan.test_share
         else "95 %, paired t-test over seeds",
+        "interval_assumes": plan.assumes,
         "test_share": plan.test_share,
         "seeds": [run.seed for run in runs],
         "random_state": int(random_state) if isinstance(random_state, Integral) else None,
