@@ -49,6 +49,25 @@ def test_compare_digits(tmp_path):
     assert result["protocol"]["class_counts"] == {"8": 81, "rest": 1623}
 
 
+@pytest.mark.slow
+def test_compare_says_whether_more_images_of_a_class_would_help(tmp_path):
+    done = run(
+        *("compare", "digits", "--strategies", "constant", "--folds", "2", "--epochs", "1"),
+        *("--more-images", "8", "--jobs", "1", "--json", "result.json"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "With twice as many images of '8' (162 instead of 81)" in done.stdout
+    curve = json.loads((tmp_path / "result.json").read_text())["more_images"]
+    assert curve["n_images"] == 81
+    assert len(curve["curve"]["mean"]) == len(curve["curve"]["grid"])
+
+
+def test_a_learning_curve_of_an_unknown_class_is_refused_before_any_training(capsys):
+    assert main(["compare", "digits", "--more-images", "9"]) == 1
+    assert "--more-images names '9', but the classes are ['8', 'rest']" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

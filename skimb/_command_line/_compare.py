@@ -1,7 +1,10 @@
 """``skimb compare``: from arguments to a comparison."""
 
+import sys
+
 from skimb._command_line._argument_types import MOST_REPEATS, at_least, jobs, text
 from skimb._command_line._inputs import read_inputs
+from skimb._command_line._labels import listed
 from skimb._command_line._networks import choose_augmentation_of, network_of
 from skimb._command_line._options import (
     add_augmentation,
@@ -61,6 +64,13 @@ def add_compare(commands):
         metavar="N",
         help="processes (default: one a core on the digits, else one, which uses all cores)",
     )
+    command.add_argument(
+        "--more-images",
+        type=text,
+        metavar="CLASS",
+        help="also say whether more images of this class would help, by a learning curve; it takes "
+        "25 more trainings",
+    )
     add_outputs(command)
 
 
@@ -81,7 +91,7 @@ def compare_command(arguments):
     import torch
 
     from skimb._engine import resolve_device
-    from skimb.study import check_drawable, compare
+    from skimb.study import check_drawable, compare, more_images
 
     is_digits = arguments.data == "digits"
     on_cuda = arguments.device.startswith("cuda") or (
@@ -94,6 +104,10 @@ def compare_command(arguments):
         if arguments.report is not None:
             check_drawable([] if data.is_regression else np.unique(data.y).tolist())
         estimator = network_of(arguments, data.is_regression)
+        curve = None
+        if arguments.more_images is not None:
+            curve = _learning_curve(arguments, data, estimator)
+        n_jobs = arguments.jobs or (-1 if is_digits and not on_cuda else 1)
         choice = None
         if arguments.augmentation == "auto":
             choice = choose_augmentation_of(estimator, data, arguments.seed)
@@ -108,9 +122,12 @@ def compare_command(arguments):
             X_test=data.X_test,
             y_test=data.y_test,
             random_state=arguments.seed,
-            n_jobs=arguments.jobs or (-1 if is_digits and not on_cuda else 1),
+            n_jobs=n_jobs,
             verbose=1,
         )
+        if curve is not None:
+            print(f"learning curve of {arguments.more_images}", file=sys.stderr, flush=True)
+            result.more_images = more_images(**curve, random_state=arguments.seed, n_jobs=n_jobs)
         if arguments.group is not None:
             result.protocol["group"] = arguments.group
         if arguments.size is not None:
@@ -118,3 +135,26 @@ def compare_command(arguments):
         if choice is not None:
             result.protocol["recipe"]["augmentation_choice"] = choice
     return hand_out(result, arguments)
+
+
+def _learning_curve(arguments, data, estimator):
+    """Return the arguments of a learning curve, which are checked before any training."""
+    from skimb.study import check_more_images
+
+    if data.is_regression:
+        raise ValueError("--more-images names a class, but the target holds numbers. Leave it out.")
+    known = {str(label): label for label in data.y.tolist()}
+    if arguments.more_images not in known:
+        raise ValueError(
+            f"--more-images names {arguments.more_images!r}, but the classes are "
+            f"{listed(sorted(known))}. Use one of these."
+        )
+    options = {
+        "X": data.X,
+        "y": data.y,
+        "label": known[arguments.more_images],
+        "estimator": estimator,
+        "groups": data.groups,
+    }
+    check_more_images(**options)
+    return options

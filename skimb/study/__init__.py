@@ -6,6 +6,7 @@ from skimb.study._classification_strategies import FURTHER_STRATEGIES, STRATEGIE
 from skimb.study._compare import compare
 from skimb.study._evaluation import ClassificationEvaluation
 from skimb.study._middle_sizes import down_to_middle, up_to_middle
+from skimb.study._more_images import MoreImages, check_more_images, more_images
 from skimb.study._regression_comparison import RegressionComparison
 from skimb.study._regression_evaluation import RegressionEvaluation
 from skimb.study._regression_strategies import REGRESSION_STRATEGIES
@@ -21,14 +22,17 @@ __all__ = [
     "STRATEGIES",
     "ClassificationEvaluation",
     "Comparison",
+    "MoreImages",
     "RegressionComparison",
     "RegressionEvaluation",
     "check_drawable",
+    "check_more_images",
     "choose_augmentation",
     "compare",
     "down_to_middle",
     "fit_strategy",
     "hold_out_fifth",
+    "more_images",
     "strategy_estimator",
     "time_splits",
     "up_to_middle",

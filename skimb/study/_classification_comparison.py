@@ -34,6 +34,9 @@ class Comparison(BaseComparison):
     ----------
     protocol : dict
         Folds, repeats, samples, gradient steps, and warnings that were raised.
+    more_images : MoreImages or None
+        A learning curve of one class that belongs to the comparison, as `skimb.study.more_images`
+        returns it: whoever has one sets it, and texts, files and reports then show it.
     """
 
     _verdict_metrics = ("f1_minority", "balanced_accuracy")
@@ -48,6 +51,7 @@ class Comparison(BaseComparison):
         self.counts = counts
         self.protocol = protocol
         self.minority = minority
+        self.more_images = None
 
     def confusion_matrix(self, name):
         """Return the confusion matrix of a strategy, summed over all runs.
@@ -82,7 +86,15 @@ class Comparison(BaseComparison):
         return {"confusion_matrix": self.confusion_matrix(name).tolist()}
 
     def _target(self):
-        return {"minority": self.minority, "classes": self.classes.tolist()}
+        found = {"minority": self.minority, "classes": self.classes.tolist()}
+        if self.more_images is not None:
+            found["more_images"] = self.more_images.to_dict()
+        return found
+
+    def __str__(self):
+        """Return the table for a terminal, and whether more images of a class would help."""
+        text = super().__str__()
+        return text if self.more_images is None else f"{text}\n\n{self.more_images}"
 
     def _report(self):
         return classification_report(self)

@@ -1,0 +1,165 @@
+"""Tell how often the band of `more_images` covers the score with about twice as many images.
+
+Half of the minority images of each set are hidden. `more_images` sees the others, and its band for
+1.8 times as many is compared with the score of networks that are trained on the training part of
+each fold and on all hidden images. Test images are the same ones, so the class prior is too.
+
+    python benchmarks/quality/more_images.py FOLDER [--quick] [--features fixed] [--json FILE]
+
+FOLDER holds fashion_mnist/ and cifar10/, and, unpacked, cats_dogs/ and elpv_solar/; sets that are
+not there are left out. Without FOLDER, only scikit-learn's digits are used.
+"""
+
+import argparse
+import gzip
+import io
+import itertools
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.metrics import average_precision_score
+from sklearn.model_selection import StratifiedKFold
+
+from skimb.datasets import read_images
+from skimb.neural_network import CNNClassifier
+from skimb.study import more_images
+
+#: Visible minority images, and images of the majority class.
+N_MINORITY, N_MAJORITY = 120, 2400
+
+
+def sets(folder):
+    """Yield the name of a set, its images, and whether each is of the minority class."""
+    digits = load_digits()
+    images = digits.images.astype(np.uint8)
+    for label in (3, 8, 9):
+        yield f"digits, {label}", images, digits.target == label
+    if folder is None:
+        return
+    path = folder / "fashion_mnist"
+    if path.exists():
+        images, labels = (
+            _idx(path / f"train-{name}-ubyte.gz") for name in ("images-idx3", "labels-idx1")
+        )
+        for label, name in ((2, "pullovers"), (4, "coats"), (6, "shirts"), (0, "tops")):
+            yield f"Fashion-MNIST, {name}", images, labels == label
+    path = folder / "cifar10" / "cifar10_jpeg.npz"
+    if path.exists():
+        file = np.load(path, allow_pickle=False)
+        content, ends = file["train_jpeg"].tobytes(), file["train_offsets"]
+        images = np.stack(
+            [
+                np.asarray(Image.open(io.BytesIO(content[start:end])).convert("RGB"))
+                for start, end in itertools.pairwise(ends)
+            ]
+        )
+        for label, name in ((1, "cars"), (3, "cats"), (8, "ships")):
+            yield f"CIFAR-10, {name}", images, file["train_labels"] == label
+    path = folder / "elpv_solar"
+    if path.exists():
+        table = pd.read_csv(path / "index.csv")
+        files = [str(path / file) for file in table["file"]]
+        images = read_images(files, image_shape=(1, 48, 48))
+        yield "solar cells", images, table["defect_probability"].to_numpy() > 0.9
+    path = folder / "cats_dogs"
+    if path.exists():
+        table = pd.read_csv(path / "index.csv")
+        table = table[table["split"] == "train"].groupby("label").head(3000)
+        files = [str(path / file) for file in table["file"]]
+        images = read_images(files, image_shape=(3, 32, 32))
+        yield "cats and dogs", images, table["label"].to_numpy() == "cat"
+
+
+def _idx(path):
+    content = gzip.decompress(path.read_bytes())
+    shape = [int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(content[3])]
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+
+
+def trial(images, is_minority, *, seed, estimator, features, n_minority, n_majority):
+    """Hide half of the minority images; return the forecast, and the score that it is of."""
+    rng = np.random.RandomState(seed)
+    minority = rng.permutation(np.flatnonzero(is_minority))
+    n_minority = min(n_minority, len(minority) // 2)
+    majority = rng.permutation(np.flatnonzero(~is_minority))[:n_majority]
+    hidden = minority[n_minority : 2 * n_minority]
+    rows = np.concatenate([minority[:n_minority], majority])
+    X, y = images[rows], is_minority[rows].astype(int)
+    result = more_images(
+        X, y, label=1, estimator=estimator, features=features, random_state=seed, n_jobs=2
+    )
+    told = result.forecast(1.8)
+    scores, before = [], []
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed + 1000)
+    for fold, (train, test) in enumerate(folds.split(X, y)):
+        network = CNNClassifier(**estimator.get_params()).set_params(random_state=fold)
+        ranked = network.fit(X[train], y[train]).predict_proba(X[test])[:, 1]
+        before.append(average_precision_score(y[test], ranked))
+        network.fit(
+            np.concatenate([X[train], images[hidden]]), np.append(y[train], np.ones(len(hidden)))
+        )
+        ranked = network.predict_proba(X[test])[:, 1]
+        scores.append(average_precision_score(y[test], ranked))
+    return told | {
+        "truth": float(np.mean(scores)),
+        "true_gain": float(np.mean(scores) - np.mean(before)),
+    }
+
+
+def main():
+    """Print a line for each trial, and the fraction of the truths that the bands cover."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--features", choices=["retrained", "fixed"], default="retrained")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    quick = arguments.quick
+    size = (
+        {"n_minority": 40, "n_majority": 400}
+        if quick
+        else {"n_minority": N_MINORITY, "n_majority": N_MAJORITY}
+    )
+    estimator = CNNClassifier(max_epochs=2 if quick else arguments.epochs, batch_size=64)
+    found = []
+    for name, images, is_minority in sets(arguments.folder):
+        for seed in range(1 if quick else arguments.seeds):
+            start = time.perf_counter()
+            told = trial(
+                images,
+                is_minority,
+                seed=seed,
+                estimator=estimator,
+                features=arguments.features,
+                **size,
+            )
+            covers = told["low"] <= told["truth"] <= told["high"]
+            gains = told["gain_low"] <= told["true_gain"] <= told["gain_high"]
+            found.append(
+                {"set": name, "seed": seed, "covers": covers, "covers_gain": gains, **told}
+            )
+            print(
+                f"{name:<26} {told['score']:.3f} [{told['low']:.3f}, {told['high']:.3f}]  truth "
+                f"{told['truth']:.3f} {'in' if covers else 'OUT'}; gain {told['gain']:+.3f} "
+                f"[{told['gain_low']:+.3f}, {told['gain_high']:+.3f}]  true "
+                f"{told['true_gain']:+.3f} {'in' if gains else 'OUT'}; "
+                f"{time.perf_counter() - start:.0f} s",
+                flush=True,
+            )
+    print(
+        f"{len(found)} trials: bands cover {np.mean([one['covers'] for one in found]):.0%} of the "
+        f"scores, {np.mean([one['covers_gain'] for one in found]):.0%} of the gains"
+    )
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

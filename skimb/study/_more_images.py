@@ -1,0 +1,410 @@
+"""more_images(): would more images of a class help? A learning curve, and how it may go on."""
+
+import warnings
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from scipy.special import log_softmax
+from sklearn.base import clone
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.validation import column_or_1d
+
+from skimb._frame_images import only_images
+from skimb._groups import checked_groups
+from skimb._label_columns import unknown_labels
+from skimb._messages import shown
+from skimb._params import safe_indexing
+from skimb._reading import view_of
+from skimb._warnings import warn
+from skimb.class_weight import minority_class
+from skimb.neural_network import CNNClassifier
+from skimb.neural_network.joint_training import HeadProblem
+from skimb.study._classification_task import ClassificationTask
+from skimb.study._power_curve import draw_curves
+from skimb.study._ranking_scores import MEASURES, resampled_scores
+
+__all__ = ["MoreImages", "check_more_images", "more_images"]
+
+#: The parts of the images of the class that heads are trained on.
+PARTS = (1 / 8, 1 / 4, 1 / 2, 2**-0.5, 1.0)
+
+#: Images of the class in the smallest part, at least.
+LEAST_IMAGES = 4
+
+#: The largest number of images that a curve is drawn to, as a multiple of those there are.
+MOST_TIMES = 4
+
+#: Draws of the bootstrap.
+N_DRAWS = 500
+
+#: The penalty of heads, as in `HeadProblem`.
+PENALTY = 1e-3
+
+#: A gain that nobody would label images for.
+SMALL_GAIN = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class MoreImages:
+    """A learning curve of one class, and how it may go on.
+
+    Parameters
+    ----------
+    label : label
+        The class.
+    measure : {"average_precision", "best_f1"}
+        The measure of the scores.
+    n_images : int
+        The images of the class that there are.
+    sizes : ndarray of shape (n_sizes,)
+        Images of the class in the training parts.
+    scores : ndarray of shape (n_runs, n_sizes)
+        A score for each fold and each order of the images.
+    grid : ndarray of shape (n_grid,)
+        Images of the class, from the smallest size to four times as many as there are.
+    mean, low, high : ndarray of shape (n_grid,)
+        The curve, and the band that holds 95 % of the curves that the scores allow.
+    draws : ndarray of shape (n_draws, n_grid)
+        These curves.
+    """
+
+    label: Any
+    measure: str
+    n_images: int
+    sizes: np.ndarray
+    scores: np.ndarray
+    grid: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    draws: np.ndarray
+
+    def forecast(self, times=2.0):
+        """Return the score with so many times the images of the class.
+
+        Parameters
+        ----------
+        times : float, default=2.0
+            From 1 to 4.
+
+        Returns
+        -------
+        dict
+            ``n_images``; ``score`` and its 95 % band, ``low`` and ``high``; ``gain`` over the
+            images that there are, with its band, ``gain_low`` and ``gain_high``.
+
+        Raises
+        ------
+        ValueError
+            If `times` is below 1 or above 4.
+        """
+        if not 1 <= times <= MOST_TIMES:
+            raise ValueError(
+                f"`times` must be from 1 to {MOST_TIMES}: nobody knows how a curve goes on beyond "
+                f"that. Got {times!r}."
+            )
+        now, then = (self._at(self.n_images * each) for each in (1, times))
+        gain = then - now
+        bands = [np.quantile(each, [0.025, 0.975]) for each in (then, gain)]
+        (low, high), (gain_low, gain_high) = ([float(end) for end in band] for band in bands)
+        return {
+            "n_images": round(self.n_images * times),
+            "score": float(then.mean()),
+            "low": low,
+            "high": high,
+            "gain": float(gain.mean()),
+            "gain_low": gain_low,
+            "gain_high": gain_high,
+        }
+
+    def _at(self, n_images):
+        """Return the height of each drawn curve."""
+        place = np.log(n_images)
+        return np.array([np.interp(place, np.log(self.grid), curve) for curve in self.draws])
+
+    def __str__(self):
+        """Say in two sentences whether more images would help."""
+        told = self.forecast(2)
+        words = MEASURES[self.measure]
+        gain = f"{told['gain_low']:+.3f} to {told['gain_high']:+.3f}"
+        if told["gain_low"] > SMALL_GAIN:
+            verdict = "More of them would help"
+        elif told["gain_high"] < SMALL_GAIN:
+            verdict = "More of them would hardly help"
+        else:
+            verdict = "These images cannot tell whether more of them would help"
+        return (
+            f"With twice as many images of {shown(self.label)} ({told['n_images']} instead of "
+            f"{self.n_images}), {words} would be {told['score']:.3f} (95 % band: {told['low']:.3f} "
+            f"to {told['high']:.3f}), a gain of {gain}. {verdict}."
+        )
+
+    def to_dict(self):
+        """Return everything but the drawn curves as plain Python objects.
+
+        Returns
+        -------
+        dict
+        """
+        return {
+            "class": self.label,
+            "measure": self.measure,
+            "n_images": self.n_images,
+            "sizes": self.sizes.tolist(),
+            "scores": self.scores.tolist(),
+            "curve": {
+                name: getattr(self, name).tolist() for name in ("grid", "mean", "low", "high")
+            },
+            "forecasts": [self.forecast(times) for times in (1, 2, MOST_TIMES)],
+        }
+
+
+def more_images(
+    X,
+    y,
+    *,
+    label=None,
+    estimator=None,
+    measure="average_precision",
+    features="retrained",
+    cv=5,
+    n_orders=1,
+    groups=None,
+    random_state=None,
+    n_jobs=None,
+) -> MoreImages:
+    """Estimate how good a network would be with more images of one class.
+
+    In each fold, networks are trained on nested subsets of the images of the class, with all images
+    of the other classes, and scored on the test part. A bounded power law goes on with the scores,
+    up to four times as many images; a bootstrap over folds, orders and test images gives the band,
+    with every exponent that the scores allow [1]_.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, d), (n, H, W), (n, H, W, C) or (n, C, H, W)
+        Images.
+    y : array-like of shape (n,)
+        Labels.
+    label : label, default=None
+        The class; None: the minority class.
+    estimator : CNNClassifier, default=None
+        The network; None: ``CNNClassifier()``.
+    measure : {"average_precision", "best_f1"}, default="average_precision"
+        The measure of the class against all others: its average precision, or its F1 at the best
+        threshold. A threshold of 0.5 would also tell how the class prior moves with the images.
+    features : {"retrained", "fixed"}, default="retrained"
+        ``"retrained"``: each subset trains a network of its own, so five networks a fold.
+        ``"fixed"``: each fold trains one network, on its whole training part, and the subsets train
+        last layers on its embeddings. That takes a fifth of the time, and is right for a network
+        whose features do not come from these images, such as a frozen, pretrained one. Features
+        that have been learned from all images make the smallest subsets look too good, and so the
+        curve too flat.
+    cv : int, default=5
+        Folds, which are stratified and keep groups and equal images together.
+    n_orders : int, default=1
+        Random orders of the images in each fold, from whose beginnings the subsets are taken.
+    groups : array-like of shape (n,), default=None
+        Samples of one group are on one side of each split, and join a subset together.
+    random_state : int, RandomState instance or None, default=None
+        The source of folds, orders, networks and draws. Results are equal for any `n_jobs`.
+    n_jobs : int, default=None
+        Processes, as in joblib.
+
+    Returns
+    -------
+    MoreImages
+
+    Raises
+    ------
+    ValueError
+        If the class is unknown, or has too few images for four sizes. It is raised before any
+        training.
+
+    References
+    ----------
+    .. [1] Viering and Loog, The Shape of Learning Curves: A Review, IEEE TPAMI 2023,
+       doi:10.1109/TPAMI.2022.3220744.
+
+    Examples
+    --------
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.neural_network import CNNClassifier
+    >>> from skimb.study import more_images
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> quick = CNNClassifier(max_epochs=1)
+    >>> result = more_images(X, y, estimator=quick, features="fixed", cv=2, random_state=0)
+    >>> result.n_images, result.forecast(2)["n_images"]
+    (81, 162)
+    """
+    estimator = CNNClassifier() if estimator is None else estimator
+    if measure not in MEASURES:
+        raise ValueError(f"`measure` must be one of {list(MEASURES)}. Got {measure!r}.")
+    if features not in FEATURES:
+        raise ValueError(f"`features` must be one of {list(FEATURES)}. Got {features!r}.")
+    if not isinstance(n_orders, Integral) or n_orders < 1:
+        raise ValueError(f"`n_orders` must be a positive integer. Got {n_orders!r}.")
+    rng = check_random_state(random_state)
+    plan = _planned(X, y, label, estimator, cv, groups, rng)
+    X, y, label, numbers, splits, sizes = plan
+    seeds = rng.randint(np.iinfo(np.int32).max, size=len(splits))
+    found = Parallel(n_jobs=n_jobs)(
+        delayed(_scores_of_fold)(
+            clone(estimator).set_params(random_state=int(seed)),
+            *(safe_indexing(X, part) for part in split),
+            y[split[0]],
+            label,
+            groups=numbers[split[0]],
+            sizes=sizes,
+            n_orders=n_orders,
+            rank=FEATURES[features],
+            seed=int(seed),
+        )
+        for split, seed in zip(splits, seeds, strict=True)
+    )
+    # Each once, whatever the number of networks that it is about.
+    told = {(str(one), type(one)) for _, raised in found for one in raised}
+    for message, category in sorted(told, key=str):
+        warn(message, category)
+    scores, draws = resampled_scores(
+        [ranked for ranked, _ in found],
+        [y[test] == label for _, test in splits],
+        [numbers[test] for _, test in splits],
+        measure=measure,
+        n_draws=N_DRAWS,
+        rng=rng,
+    )
+    n_images = int((y == label).sum())
+    grid = np.geomspace(sizes[0], MOST_TIMES * n_images, 60)
+    every = scores.reshape(-1, len(sizes))
+    mean, curves = draw_curves(sizes, every.mean(axis=0), draws, grid, rng)
+    low, high = np.quantile(curves, [0.025, 0.975], axis=0)
+    return MoreImages(label, measure, n_images, sizes, every, grid, mean, low, high, curves)
+
+
+def check_more_images(X, y, *, label=None, estimator=None, cv=5, groups=None):
+    """Refuse samples of which `more_images` can make no learning curve, before any training.
+
+    Parameters
+    ----------
+    X, y, label, estimator, cv, groups
+        As in `more_images`.
+
+    Raises
+    ------
+    ValueError
+        As in `more_images`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.study import check_more_images
+    >>> check_more_images(np.random.rand(200, 4, 4), np.arange(200) % 2, label=1)
+    """
+    estimator = CNNClassifier() if estimator is None else estimator
+    _planned(X, y, label, estimator, cv, groups, np.random.RandomState(0))
+
+
+class _Plan(NamedTuple):
+    """The samples, folds and sizes of a learning curve."""
+
+    X: Any
+    y: np.ndarray
+    label: Any
+    groups: np.ndarray
+    splits: list
+    sizes: np.ndarray
+
+
+def _planned(X, y, label, estimator, cv, groups, rng):
+    if not isinstance(estimator, CNNClassifier):
+        raise ValueError(
+            f"`estimator` must be a CNNClassifier. Got {type(estimator).__name__}: a learning "
+            "curve is that of one class."
+        )
+    if not isinstance(cv, Integral) or cv < 2:
+        raise ValueError(f"`cv` must be an integer of at least 2, the number of folds. Got {cv!r}.")
+    X, y = view_of(X, channels=estimator.channels), column_or_1d(y)
+    check_consistent_length(X, y)
+    task = ClassificationTask(y)
+    label = minority_class(y) if label is None else label
+    if unknown_labels([label], task.classes):
+        raise ValueError(f"`label` must be one of {shown(task.classes)}. Got {shown(label)}.")
+    label = task.classes[task.classes == label].tolist()[0]
+    column = estimator.image_column
+    images = only_images(X, column)
+    several = column if isinstance(images, pd.DataFrame) and column is not None else None
+    numbers = checked_groups(images, groups, image_column=several)
+    splits = task.splits(int(cv), rng.randint(np.iinfo(np.int32).max), numbers)
+    sizes = _sizes(min(int((y[train] == label).sum()) for train, _ in splits), label)
+    return _Plan(X, y, label, numbers, splits, sizes)
+
+
+def _sizes(n_images, label):
+    """Return the numbers of images of the class that heads are trained on."""
+    sizes = np.unique([max(LEAST_IMAGES, round(part * n_images)) for part in PARTS])
+    if len(sizes) < 4 or sizes[-1] > n_images:
+        raise ValueError(
+            f"A learning curve needs {4 * LEAST_IMAGES} images of class {shown(label)} in each "
+            f"training part, but one holds {n_images}. Give more images, or more folds."
+        )
+    return sizes.astype(np.float64)
+
+
+def _scores_of_fold(network, X, X_test, y, label, *, groups, sizes, n_orders, rank, seed):
+    """Return the log-odds of the class for all test samples, by order and size, and warnings."""
+    others = np.flatnonzero(y != label)
+    rng = np.random.RandomState(seed)
+    subsets = []
+    for _ in range(n_orders):
+        members = _ordered(np.flatnonzero(y == label), groups, rng)
+        subsets += [np.sort(np.concatenate([members[: int(size)], others])) for size in sizes]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = [
+            _log_odds(log_proba, classes, label)
+            for log_proba, classes in rank(network, X, X_test, y, subsets)
+        ]
+    ranked = np.reshape(found, (n_orders, len(sizes), -1))
+    return ranked, [warning.message for warning in caught]
+
+
+def _networks(network, X, X_test, y, subsets):
+    """Train a network on each subset, and yield its log-probabilities of the test samples."""
+    for rows in subsets:
+        fitted = clone(network).fit(safe_indexing(X, rows), y[rows])
+        yield fitted.predict_log_proba(X_test), fitted.classes_
+
+
+def _heads(network, X, X_test, y, subsets):
+    """Train a network once, and a last layer on each subset of its embeddings."""
+    network.fit(X, y)
+    embedded, held, classes = network.embed(X), network.embed(X_test), network.classes_
+    target = np.searchsorted(classes, y)
+    for rows in subsets:
+        problem = HeadProblem(embedded[rows], target[rows], len(classes), penalty=PENALTY)
+        head = problem.solve(np.ones(len(classes)))
+        logits = problem.base_of(held) + problem.rows_of(held) @ head
+        yield log_softmax(logits, axis=1), classes
+
+
+#: How subsets are trained on.
+FEATURES = {"retrained": _networks, "fixed": _heads}
+
+
+def _log_odds(log_proba, classes, label):
+    """Return the log-odds of one class against all others."""
+    is_class = classes == label
+    rest = np.logaddexp.reduce(log_proba[:, ~is_class], axis=1)
+    return log_proba[:, is_class][:, 0] - rest
+
+
+def _ordered(rows, groups, rng):
+    """Return rows in a random order in which the samples of a group follow one another."""
+    of_rows = groups[rows]
+    places = rng.permutation(groups.max() + 1)[of_rows]
+    return rows[np.lexsort((rng.rand(len(rows)), places))]
