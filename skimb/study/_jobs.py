@@ -85,11 +85,11 @@ def run_jobs(jobs, n_jobs):
 
 
 def _all_of(job):
-    return list(_fit_and_score(job))
+    return list(_fit_and_score(job, waits=True))
 
 
-def _fit_and_score(job):
-    """Fit and score one group of strategies in one run; in a worker process."""
+def _fit_and_score(job, *, waits=False):
+    """Fit and score one group of strategies in one run; in a worker process its results wait."""
     run, task = job.run, job.task
     X, y, groups = (part if part is None else safe_indexing(part, run.train) for part in job.data)
     X_test, y_test = (safe_indexing(part, run.test) for part in job.test)
@@ -101,8 +101,8 @@ def _fit_and_score(job):
     folder, keys = job.kept
     board = Board(job.told, f"{os.getpid()}-{threading.get_ident()}.job")
     try:
-        for expected in job.group:
-            board.begin(expected.label, job.i_run)
+        for n_before, expected in enumerate(job.group):
+            board.begin(expected.label, job.i_run, n_before if waits else 0)
             with epochs_told_to(board):
                 outcome, messages = _next_fit(job, fits, expected, X_test, y_test)
             failure = keep_outcome(folder, keys.get(expected.label), outcome, messages)

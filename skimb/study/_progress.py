@@ -44,9 +44,10 @@ class Board:
         self.path = None if folder is None else Path(folder) / name
         self.state, self.written = {}, 0.0
 
-    def begin(self, strategy, i_run):
-        """Say which strategy is fitted now."""
-        self.state = {"strategy": strategy, "run": i_run + 1, "epoch": 0, "n_epochs": 0}
+    def begin(self, strategy, i_run, n_waiting=0):
+        """Say which strategy is fitted now, and how many fits of the job are done but not told."""
+        self.state = {"strategy": strategy, "run": i_run + 1, "waiting": n_waiting}
+        self.state |= {"epoch": 0, "n_epochs": 0}
         self._write()
 
     def __call__(self, epoch, n_epochs):
@@ -173,7 +174,7 @@ class Progress:
                 # A file may go between two looks.
                 with suppress(OSError, ValueError):
                     running.append(json.loads(path.read_text(encoding="utf-8")))
-        parts = sum(each["epoch"] / each["n_epochs"] for each in running if each["n_epochs"])
+        parts = sum(each["waiting"] + each["epoch"] / max(each["n_epochs"], 1) for each in running)
         # A strategy that trains several networks begins again: the bar does not go back.
         done = min(self.n_done + 0.99 * parts, self.n_fits)
         self.seen = max(self.seen, done)
@@ -194,14 +195,14 @@ class Progress:
             left = f", about {_duration(elapsed / done * (self.n_fits - self.seen))} left"
         words = "run {run} of {n_runs}, epoch {epoch} of {n_epochs}"
         return (
-            f"{self._counted()}; training: {self._words(running, words) or 'nothing yet'}; "
+            f"{self._counted()}; training: {self._words(running, words)}; "
             f"{_duration(elapsed)} elapsed{left}"
         )
 
     def _words(self, running, form):
         """Say what is training: the first job, and how many others are."""
         if not running:
-            return ""
+            return "starting" if self.n_done == self.n_known else ""
         first = running[0]
         name = visible_text(first["strategy"])
         name = name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 3]}..."

@@ -151,7 +151,7 @@ def _described(cv, splits, n_samples):
     assumes : str
     """
     if len(splits) == 1:
-        return "one test part, which `cv` gives", 1, OF_SEEDS
+        return "one given test part", 1, OF_SEEDS
     n_splits, sizes = len(splits), [len(train) for train, _ in splits]
     if isinstance(cv, TimeSeriesSplit) or _grow([train for train, _ in splits]):
         words = "whose training parts grow" if sizes[0] < sizes[-1] else "each after the one before"
@@ -170,9 +170,9 @@ def _described(cv, splits, n_samples):
     if repeated and (n_tests == repeated).all() and n_splits % repeated == 0:
         return f"{n_splits // repeated}-fold cross-validation", repeated, assumes
     if isinstance(cv, PredefinedSplit):
-        return f"{n_splits} test parts, which `cv` gives", 1, assumes
-    kind = f" of {type(cv).__name__}" if hasattr(cv, "split") else ", which `cv` gives"
-    return f"{n_splits} splits{kind}", 1, assumes
+        return f"{n_splits} given test parts", 1, assumes
+    words = f"splits of {type(cv).__name__}" if hasattr(cv, "split") else "given splits"
+    return f"{n_splits} {words}", 1, assumes
 
 
 def _grow(parts):

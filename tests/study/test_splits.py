@@ -116,7 +116,7 @@ def test_predefined_folds_are_described_as_folds(X):
     assert "These were given" in result.protocol["interval_assumes"]
     # A sample of the fold -1 is always trained on.
     result = run(X, PredefinedSplit(np.arange(N) % 4 - 1))
-    assert result.protocol["evaluation"] == "3 test parts, which `cv` gives"
+    assert result.protocol["evaluation"] == "3 given test parts"
     assert [len(outcome.predictions.rows) for outcome in result.outcomes["tree"]] == [15] * 3
 
 
@@ -124,7 +124,7 @@ def test_one_predefined_test_part_is_repeated_with_other_seeds(X):
     fold = np.where(np.arange(N) < 20, 0, -1)
     result = run(X, PredefinedSplit(fold), n_repeats=3)
     protocol = result.protocol
-    assert protocol["evaluation"] == "one test part, which `cv` gives"
+    assert protocol["evaluation"] == "one given test part"
     assert (protocol["n_runs"], protocol["n_repeats"], protocol["test_share"]) == (3, 3, 0.0)
     assert len(set(protocol["seeds"])) == 3
     assert protocol["interval"] == "95 %, paired t-test over seeds"
