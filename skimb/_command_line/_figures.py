@@ -174,6 +174,37 @@ class ComparisonFile:
             )
         return name
 
+    def settings(self, label):
+        """Return the settings of a variant of a built-in strategy.
+
+        Parameters
+        ----------
+        label : str
+
+        Returns
+        -------
+        dict or None
+            None: it is the strategy as it is.
+
+        Raises
+        ------
+        ValueError
+            If only Python can make one of them.
+        """
+        every = self.figures.get("settings", {})
+        found = every.get(label) if isinstance(every, dict) else None
+        if found is None:
+            return None
+        if not isinstance(found, dict):
+            raise self._damaged(f"the settings of {label!r} must be an object")
+        for name, value in found.items():
+            if isinstance(value, dict):
+                raise ValueError(
+                    f"{label!r} of {self.path} has {name}={value.get('code')}, which only Python "
+                    "can make. Fit it there, and save it by skimb.neural_network.save."
+                )
+        return found
+
     def parameters(self):
         """Return the parameters of the network that are not the default.
 

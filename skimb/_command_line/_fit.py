@@ -151,7 +151,11 @@ def _fit(arguments, comparison):
     if arguments.checkpoint is not None:
         # The folder is made by the training.
         network.set_params(checkpoint=str(arguments.checkpoint))
-    options = {"estimator": network, "random_state": arguments.seed}
+    options = {
+        "estimator": network,
+        "settings": None if comparison is None else comparison.settings(label),
+        "random_state": arguments.seed,
+    }
     # What cannot be trained is refused before any training.
     strategy_estimator(name, data.X, data.y, **options)
     if arguments.augmentation == "auto":

@@ -1,6 +1,7 @@
 """The task of classification in a comparison: folds, checks, scores and outcomes."""
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.metrics import check_scoring, confusion_matrix
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.validation import column_or_1d
@@ -60,6 +61,8 @@ class ClassificationTask:
     #: Those that run where none are named.
     by_default = STRATEGIES
     built_on_baseline = BUILT_ON_BASELINE
+    #: Further strategies that are no network with other parameters.
+    without_settings = ("autobalance", *OWN_STEPS)
     kind = "classifier"
     why_this_kind = "y is taken for labels."
     other_kind = "estimator=CNNRegressor() takes it for a quantity"
@@ -180,15 +183,17 @@ class ClassificationTask:
         """Return the indices of a few samples that a network can be fitted on."""
         return np.unique(y, return_index=True)[1]
 
-    def unfitted(self, name, estimator):
-        """Return the estimator that a built-in strategy is, not fitted."""
+    def unfitted(self, name, estimator, settings=None):
+        """Return the estimator that a built-in strategy is with some settings, not fitted."""
         scoring = self._named_measure()
         if name in OWN_STEPS:
             # A search of scikit-learn does not know the names of skimb.
             scoring = self.measure
             if isinstance(scoring, str):
                 scoring = imbalance_scoring(self.y)[scoring]
-        return unfitted_classifier(name, estimator, scoring=scoring)
+        made = unfitted_classifier(name, estimator, scoring=scoring)
+        # A clone: setting loss__gamma must not change the loss of other estimators.
+        return clone(made).set_params(**clone(settings, safe=False)) if settings else made
 
     def built_on(self, name, network, X, y, groups=None, *, seed):
         """Fit a strategy that starts from the baseline's network."""

@@ -63,7 +63,8 @@ def compare(
         ``"tuned_baseline"`` takes steps of its own, which the result tells.
 
         A dict adds estimators of your own: its keys are the names that tables and files show, its
-        values are names of built-in strategies, or objects: a ``CNNClassifier`` or
+        values are names of built-in strategies, also with settings, as
+        ``("focal", {"loss__gamma": 5})``, or objects: a ``CNNClassifier`` or
         ``CNNRegressor``, any other scikit-learn classifier or regressor, or a Pipeline of
         scikit-learn or imbalanced-learn. In every run a clone of the object is fitted with ``X``
         and ``y`` of the same training part, and scored on the same test part with the same

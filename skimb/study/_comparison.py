@@ -15,6 +15,7 @@ from skimb._frames import with_any_text
 from skimb.inspection import plain_text
 from skimb.study._comparison_text import format_table
 from skimb.study._judgement import Judgement
+from skimb.study._recipe import written
 from skimb.study._report import metric_label
 from skimb.study._sample_images import shorten_ticks
 from skimb.study._statistics import corrected_interval, judge
@@ -353,6 +354,13 @@ class BaseComparison(ABC):
             "protocol": self.protocol,
             "strategies": strategies,
         }
+        settings = {
+            name: {key: written(value) for key, value in self.chosen[name].settings.items()}
+            for name in self.strategies
+            if self.chosen[name].settings
+        }
+        if settings:
+            figures["settings"] = settings
         return figures | {"best": winner_of(figures)}
 
     def to_json(self, path):

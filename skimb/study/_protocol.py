@@ -59,7 +59,9 @@ class Training:
             strategy.label: code_of(
                 strategy.estimator
                 if strategy.is_own
-                else with_length(task.unfitted(strategy.name, baseline), self.length)
+                else with_length(
+                    task.unfitted(strategy.name, baseline, strategy.settings), self.length
+                )
             )
             for strategy in chosen
         }

@@ -17,7 +17,7 @@ from skimb._engine import build_augmentation, resolve_device
 from skimb._images import fit_images
 from skimb._networks import PretrainedBackbone
 
-__all__ = ["code_of", "expression_of", "parameters_of", "recipe_of"]
+__all__ = ["code_of", "expression_of", "parameters_of", "recipe_of", "written"]
 
 #: Parameters that the recipe names.
 NAMED = ("module", "optimizer", "lr", "lr_schedule", "weight_decay", "augmentation")
@@ -91,13 +91,24 @@ def parameters_of(estimator):
         Name to the value; an object is ``{"code": ...}``, the line that makes it.
     """
     return {
-        name: _written(getattr(estimator, name))
+        name: written(getattr(estimator, name))
         for name, parameter in signature(type(estimator)).parameters.items()
         if not _is_same(getattr(estimator, name), parameter.default)
     }
 
 
-def _written(value):
+def written(value):
+    """Return a value of a parameter as JSON can write it.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    object
+        The value, or for an object ``{"code": ...}``, the line that makes it.
+    """
     if isinstance(value, list | tuple) and all(
         isinstance(part, str | bool | int | float) for part in value
     ):

@@ -1,6 +1,7 @@
 """The task of regression in a comparison: folds, checks, scores and outcomes."""
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.metrics import check_scoring
 from sklearn.utils import check_array
 from sklearn.utils.validation import column_or_1d
@@ -46,6 +47,7 @@ class RegressionTask:
     )
     strategies = by_default = REGRESSION_STRATEGIES
     built_on_baseline = {}
+    without_settings = ()
     kind = "regressor"
     why_this_kind = "y is taken for a continuous target."
     other_kind = "estimator=CNNClassifier() takes it for labels"
@@ -127,9 +129,11 @@ class RegressionTask:
         """Return the indices of a few samples that a network can be fitted on."""
         return np.arange(2)
 
-    def unfitted(self, name, estimator):
-        """Return the estimator that a built-in strategy is, not fitted."""
-        return unfitted_regressor(name, estimator, relevance=self.relevance)
+    def unfitted(self, name, estimator, settings=None):
+        """Return the estimator that a built-in strategy is with some settings, not fitted."""
+        made = unfitted_regressor(name, estimator, relevance=self.relevance)
+        # A clone: setting loss__gamma must not change the loss of other estimators.
+        return clone(made).set_params(**clone(settings, safe=False)) if settings else made
 
     def outcome(self, strategy, fitted, X, y, *, rows, scoring, seconds):
         """Score a fitted strategy on a test part; ``rows`` are the indices of its samples."""

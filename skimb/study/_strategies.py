@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import isclass
 from typing import Any
 
@@ -21,6 +21,7 @@ __all__ = [
     "CONSTANT",
     "LINEAR",
     "Strategy",
+    "check_settings",
     "chosen_strategies",
     "fit_built_in",
     "fit_group",
@@ -41,6 +42,16 @@ LINEAR = {
 }
 
 
+#: Parameters that all built-in strategies share: the length of the training, seeds, the machine.
+SHARED = frozenset(
+    (
+        *("batch_size", "checkpoint", "device", "early_stopping", "image_column", "max_epochs"),
+        *("n_jobs", "num_workers", "random_state", "steps_per_epoch", "validation_fraction"),
+        *("verbose", "warm_start"),
+    )
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Strategy:
     """One strategy of a comparison.
@@ -55,12 +66,15 @@ class Strategy:
         The user's own estimator, which stays as it is.
     description : str, default=""
         The strategy in one line.
+    settings : dict, default={}
+        Parameters that a variant of a built-in strategy sets.
     """
 
     label: str
     name: str | None
     estimator: Any = None
     description: str = ""
+    settings: dict = field(default_factory=dict)
 
     @property
     def is_own(self):
@@ -134,7 +148,9 @@ def _from_dict(strategies, task):
                 f"{label!r} is the name of a built-in strategy, but the dict `strategies` has "
                 f"{_shown(value)} for it. Choose another key."
             )
-        if isinstance(value, str):
+        if isinstance(value, tuple):
+            chosen.append(_variant(label, value, task))
+        elif isinstance(value, str):
             _check_names([value], task)
             if value in labels:
                 raise ValueError(
@@ -148,6 +164,54 @@ def _from_dict(strategies, task):
             chosen.append(Strategy(label, None, value, _described(value)))
     # Stable: the others stay in the order of the dict.
     return sorted(chosen, key=lambda strategy: strategy.name != BASELINE)
+
+
+def _variant(label, value, task):
+    """Return a built-in strategy with other settings."""
+    if len(value) != 2 or not isinstance(value[0], str) or not isinstance(value[1], Mapping):
+        raise ValueError(
+            f"Strategy {label!r} is a tuple, which must hold the name of a built-in strategy and a "
+            f"dict of parameters, as ('focal', {{'loss__gamma': 5}}). Got {value!r}."
+        )
+    name, settings = value[0], dict(value[1])
+    _check_names([name], task)
+    check_settings(label, name, settings, task)
+    return Strategy(label, name, description=task.strategies[name], settings=settings)
+
+
+def check_settings(label, name, settings, task):
+    """Refuse settings of a built-in strategy that it cannot have, or that would be unfair.
+
+    Parameters
+    ----------
+    label, name : str
+        The strategy, as the user calls it, and its built-in name.
+    settings : dict
+        Parameters of the network.
+    task : ClassificationTask or RegressionTask
+
+    Raises
+    ------
+    ValueError
+        If the strategy trains no network of its own, or a parameter is unknown, or is one that all
+        strategies share.
+    """
+    if not settings:
+        return
+    if name in (*task.built_on_baseline, *task.without_settings, CONSTANT):
+        raise ValueError(
+            f"Strategy {label!r} has settings, but {name!r} is none that sets parameters of one "
+            "network. Leave them out."
+        )
+    if shared := sorted(set(settings) & SHARED):
+        raise ValueError(
+            f"The settings of strategy {label!r} hold {', '.join(shared)}, which all strategies "
+            "share, so that they can be compared. Set it in `estimator`."
+        )
+    try:
+        task.unfitted(name, task.estimator_class(), settings)
+    except ValueError as exc:
+        raise ValueError(f"The settings of strategy {label!r} cannot be set: {exc}") from exc
 
 
 def _check_own(label, value, task):
@@ -259,7 +323,7 @@ def fit_group(task, group, estimator, X, y, groups=None, *, seed, steps=None):
         fitted = _seeded(first.estimator, seed).fit(X, y)
     else:
         name = BASELINE if first is None else first.name
-        fitted = task.unfitted(name, estimator)
+        fitted = task.unfitted(name, estimator, None if first is None else first.settings)
         if name != CONSTANT:
             with_seed(fitted, seed)
             _with_steps(fitted, len(y), steps)

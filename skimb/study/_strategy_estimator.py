@@ -13,14 +13,20 @@ from skimb._reading import view_of
 from skimb.model_selection import AutoBalanceClassifier, TunedOffsetsClassifierCV
 from skimb.neural_network import training_length
 from skimb.study._middle_sizes import with_sizes
-from skimb.study._strategies import CONSTANT, fit_built_in, with_length, with_seed
+from skimb.study._strategies import (
+    CONSTANT,
+    check_settings,
+    fit_built_in,
+    with_length,
+    with_seed,
+)
 from skimb.study._tasks import task_of
 from skimb.study._tuned_baseline import is_search
 
 __all__ = ["fit_strategy", "strategy_estimator"]
 
 
-def strategy_estimator(name, X, y, *, estimator=None, random_state=None) -> Any:
+def strategy_estimator(name, X, y, *, estimator=None, settings=None, random_state=None) -> Any:
     """Return the estimator that a built-in strategy of `compare` trains, not fitted.
 
     Fitted on the training part of a run with the seed of that run, it predicts as the strategy did
@@ -38,6 +44,9 @@ def strategy_estimator(name, X, y, *, estimator=None, random_state=None) -> Any:
         ``"threshold"`` is tuned for, the sizes of classes after sampling, and the rare values.
     estimator : CNNClassifier or CNNRegressor, default=None
         The baseline, as in `compare`. It is left as it is.
+    settings : dict, default=None
+        Parameters that the strategy sets in addition to its own, such as ``{"loss__gamma": 5}`` of
+        ``"focal"``.
     random_state : int, default=None
         The seed of the network, and of what is built on it.
 
@@ -74,7 +83,8 @@ def strategy_estimator(name, X, y, *, estimator=None, random_state=None) -> Any:
     network = task.estimator_class() if estimator is None else clone(estimator)
     network.set_params(random_state=random_state)
     task.choose_measure(task.default_scoring())
-    made = task.unfitted(name, network)
+    check_settings(name, name, settings or {}, task)
+    made = task.unfitted(name, network, settings)
     if name == CONSTANT:
         return made
     if getattr(made, "sampler", None) is not None:
@@ -88,12 +98,14 @@ def strategy_estimator(name, X, y, *, estimator=None, random_state=None) -> Any:
     return with_seed(with_length(made, length), random_state)
 
 
-def fit_strategy(name, X, y, *, estimator=None, groups=None, random_state=None) -> Any:
+def fit_strategy(
+    name, X, y, *, estimator=None, settings=None, groups=None, random_state=None
+) -> Any:
     """Fit a built-in strategy of `compare` on samples, without a comparison.
 
     Parameters
     ----------
-    name, X, y, estimator, random_state
+    name, X, y, estimator, settings, random_state
         As in `strategy_estimator`.
     groups : array-like of shape (n,), default=None
         Samples of one group stay on one side where ``"threshold"``, ``"autobalance"`` and
@@ -119,7 +131,9 @@ def fit_strategy(name, X, y, *, estimator=None, groups=None, random_state=None) 
     >>> fit_strategy("prior_shift", X, y, estimator=quick, random_state=0).classes_
     array([0, 1])
     """
-    made = strategy_estimator(name, X, y, estimator=estimator, random_state=random_state)
+    made = strategy_estimator(
+        name, X, y, estimator=estimator, settings=settings, random_state=random_state
+    )
     # A network would hold a validation part out by groups, which the comparison does not do.
     if isinstance(made, AutoBalanceClassifier | TunedOffsetsClassifierCV):
         return made.fit(X, y, groups=groups)
