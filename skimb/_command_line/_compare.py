@@ -142,6 +142,7 @@ def compare_command(arguments):
         if curve is not None:
             print(f"learning curve of {arguments.more_images}", file=sys.stderr, flush=True)
             result.more_images = more_images(**curve, random_state=arguments.seed, n_jobs=n_jobs)
+        result.files = data.files
         for name in ("group", "split", "time"):
             if getattr(arguments, name) is not None:
                 result.protocol[name] = getattr(arguments, name)

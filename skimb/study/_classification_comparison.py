@@ -4,6 +4,7 @@ import numpy as np
 
 from skimb.study._classification_report import classification_report
 from skimb.study._comparison import BaseComparison
+from skimb.study._listed_mistakes import listed_mistakes
 
 __all__ = ["Comparison"]
 
@@ -83,7 +84,10 @@ class Comparison(BaseComparison):
         return [outcome.predictions for outcome in self.outcomes[name]]
 
     def _details(self, name):
-        return {"confusion_matrix": self.confusion_matrix(name).tolist()}
+        return {
+            "confusion_matrix": self.confusion_matrix(name).tolist(),
+            "mistakes": listed_mistakes(self.outcomes[name], self.classes.tolist(), self.files),
+        }
 
     def _target(self):
         found = {"minority": self.minority, "classes": self.classes.tolist()}

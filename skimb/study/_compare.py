@@ -13,6 +13,7 @@ from sklearn.utils.validation import column_or_1d
 from skimb._drawn_text import visible_text
 from skimb._frame_images import only_images
 from skimb._groups import checked_groups
+from skimb._image_files import as_paths, is_paths
 from skimb._reading import view_of
 from skimb._warnings import warn
 from skimb.study._jobs import Job, run_jobs
@@ -21,6 +22,7 @@ from skimb.study._progress import Progress
 from skimb.study._protocol import Training, protocol_of
 from skimb.study._runs import planned_runs
 from skimb.study._strategies import chosen_strategies, group_strategies
+from skimb.study._strategy_estimator import ready_estimators
 from skimb.study._tasks import task_of
 
 __all__ = ["compare"]
@@ -245,7 +247,7 @@ def compare(
         n_jobs=n_jobs,
         messages=messages,
     )
-    return task.comparison(
+    result = task.comparison(
         outcomes,
         (images, y),
         test_images,
@@ -254,6 +256,10 @@ def compare(
         image_shape=estimator.image_shape,
         channels=estimator.channels,
     )
+    result.estimators = ready_estimators(task, chosen, estimator, y, random_state)
+    if is_paths(test_images):
+        result.files = as_paths(test_images).tolist()
+    return result
 
 
 def _let_networks_go_on(estimator, folder):

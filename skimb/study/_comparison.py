@@ -2,12 +2,15 @@
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from sklearn.base import clone
 
 from skimb._drawn_text import distinct_texts, visible_text
 from skimb._files import write_text
@@ -42,6 +45,10 @@ class BaseComparison(ABC):
     protocol: dict
     samples: Any
     mistakes: dict
+    #: The name of the file of each test sample, if it is known.
+    files: Any = None
+    #: The estimator of each strategy, not fitted.
+    estimators: Mapping = MappingProxyType({})
 
     @abstractmethod
     def _details(self, name) -> dict:
@@ -74,6 +81,45 @@ class BaseComparison(ABC):
     def metrics(self):
         """Names of the metrics."""
         return list(self.outcomes[self.baseline][0].scores)
+
+    def estimator(self, name) -> Any:
+        """Return the estimator that a strategy is, ready to be fitted on all samples.
+
+        It has the seed of the comparison, where `random_state` was a number, and the length of a
+        training on all samples of X: what `skimb.study.strategy_estimator` returns, and of your own
+        estimators a clone with the seed.
+
+        Parameters
+        ----------
+        name : str
+            The strategy.
+
+        Returns
+        -------
+        estimator
+            Not fitted; a new one with each call.
+
+        Raises
+        ------
+        ValueError
+            If there is no such strategy in the comparison.
+
+        Examples
+        --------
+        >>> from skimb.datasets import load_imbalanced_digits
+        >>> from skimb.neural_network import CNNClassifier
+        >>> from skimb.study import compare
+        >>> X, y = load_imbalanced_digits(return_X_y=True)
+        >>> quick = CNNClassifier(max_epochs=1)
+        >>> result = compare(X, y, strategies=["focal"], estimator=quick, cv=2, random_state=0)
+        >>> result.estimator("focal")
+        CNNClassifier(loss=FocalLoss(), max_epochs=1, random_state=0)
+        """
+        if name not in self.estimators:
+            raise ValueError(
+                f"{name!r} is no strategy of this comparison. It has {list(self.estimators)}."
+            )
+        return clone(self.estimators[name])
 
     def training_losses(self):
         """Return the training losses of each strategy that trained a network of its own.

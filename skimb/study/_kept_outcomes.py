@@ -156,7 +156,7 @@ def _set_keys(kept, task, chosen, training, runs, data, test, scoring):
     of_runs = [digest_of([run.train, run.test, run.seed]) for run in runs]
     untold = []
     for strategy in chosen:
-        own = [strategy.name, of_network]
+        own = [strategy.name, strategy.settings, of_network]
         if strategy.is_own:
             own = digest_of_own(strategy.estimator)
             if own is None:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skimb.study._comparison import BaseComparison
+from skimb.study._listed_mistakes import listed_errors
 from skimb.study._regression_report import errors_by_bin, regression_report
 
 __all__ = ["RegressionComparison"]
@@ -101,7 +102,8 @@ class RegressionComparison(BaseComparison):
             "errors_by_bin": {
                 "edges": edges.tolist(),
                 "mean_absolute_error": [float(e) if np.isfinite(e) else None for e in errors],
-            }
+            },
+            "largest_errors": listed_errors(self.outcomes[name], self.files),
         }
 
     def _target(self):
