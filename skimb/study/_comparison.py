@@ -393,6 +393,8 @@ class BaseComparison(ABC):
             strategies[name] = entry | self._details(name)
         figures = {
             "schema": 1,
+            # It grows with each key that is added: docs/guide/result_file.md.
+            "schema_minor": 1,
             "baseline": self.baseline,
             **self._target(),
             "verdict_metrics": self.verdict_metrics,

@@ -102,9 +102,11 @@ def test_a_killed_comparison_goes_on_to_the_same_result(n_jobs, expected, tmp_pa
     found = re.search(r"(\d+) of 10 fits are known from", error)
     assert found is not None, error
     assert int(found.group(1)) == n_done
-    # No finished fit was done again, and nothing else is left.
+    # No finished fit was done again, and no state of a training is left.
     assert all(path.stat().st_mtime_ns == mark for path, mark in marks.items())
-    assert len(files(tmp_path, "outcome")) == len(list(tmp_path.iterdir())) == 10
+    assert len(files(tmp_path, "outcome")) == 10
+    assert not files(tmp_path, "checkpoint")
+    assert not list(tmp_path.glob(".skimb.*"))
 
 
 def test_an_interrupted_command_says_how_to_go_on(tmp_path):
