@@ -193,11 +193,9 @@ class Progress:
         left = ""
         if done > 0:
             left = f", about {_duration(elapsed / done * (self.n_fits - self.seen))} left"
-        words = "run {run} of {n_runs}, epoch {epoch} of {n_epochs}"
-        return (
-            f"{self._counted()}; training: {self._words(running, words)}; "
-            f"{_duration(elapsed)} elapsed{left}"
-        )
+        words = self._words(running, "run {run} of {n_runs}, epoch {epoch} of {n_epochs}")
+        training = f"training: {words}; " if words else ""
+        return f"{self._counted()}; {training}{_duration(elapsed)} elapsed{left}"
 
     def _words(self, running, form):
         """Say what is training: the first job, and how many others are."""
