@@ -63,6 +63,20 @@ def test_compare_says_whether_more_images_of_a_class_would_help(tmp_path):
     assert len(curve["curve"]["mean"]) == len(curve["curve"]["grid"])
 
 
+@pytest.mark.slow
+def test_compare_searches_strategies_within_minutes(tmp_path):
+    done = run(
+        *("compare", "digits", "--minutes", "0.01", "--epochs", "1", "--jobs", "1"),
+        *("--json", "result.json"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "0.01 minutes are too few" in done.stderr
+    assert "Search: 21 strategies" in done.stdout
+    search = json.loads((tmp_path / "result.json").read_text())["search"]
+    assert search["plan"] == {"n_folds": 1, "n_finalists": 1}
+
+
 def test_a_learning_curve_of_an_unknown_class_is_refused_before_any_training(capsys):
     assert main(["compare", "digits", "--more-images", "9"]) == 1
     assert "--more-images names '9', but the classes are ['8', 'rest']" in capsys.readouterr().err
@@ -98,6 +112,9 @@ def test_a_learning_curve_of_an_unknown_class_is_refused_before_any_training(cap
         (["compare", ".", "--counts", ""], "must be like"),
         (["compare", ".", "--size", "100000"], "at most 8192"),
         (["compare", ".", "--size", "0"], "at least 1"),
+        (["compare", "digits", "--minutes", "0"], "must be a number of minutes above 0"),
+        (["compare", "digits", "--minutes", "nan"], "must be a number of minutes above 0"),
+        (["compare", "digits", "--minutes", "1", "--strategies", "over"], "exclude each other"),
         (["compare", "digits", "--jobs", "0"], "must not be 0"),
         (["compare", "digits", "--jobs", "1000000"], "at most"),
         (["compare", "digits", "--repeats", "1000000000"], "at most"),

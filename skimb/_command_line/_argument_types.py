@@ -1,6 +1,7 @@
 """Types of arguments: functions from text to a value, whose errors are usage errors."""
 
 import argparse
+import math
 import os
 from pathlib import Path
 
@@ -13,6 +14,7 @@ __all__ = [
     "at_least",
     "counts",
     "jobs",
+    "minutes",
     "path",
     "text",
 ]
@@ -22,6 +24,9 @@ MOST_SIDE = 8192
 
 #: Epochs, folds and repeats at most: more is a slip of the finger.
 MOST_EPOCHS, MOST_REPEATS = 1_000_000, 10_000
+
+#: Minutes of a search at most: a week.
+MOST_MINUTES = 7 * 24 * 60
 
 #: Seeds end here: numpy takes 32 bits.
 MOST_SEED = 2**32 - 1
@@ -44,6 +49,19 @@ def text(argument):
     if not argument.strip():
         raise argparse.ArgumentTypeError("must not be empty")
     return argument
+
+
+def minutes(argument):
+    """Return a positive number of minutes, of at most a week."""
+    try:
+        number = float(argument)
+    except ValueError:
+        number = math.nan
+    if not 0 < number <= MOST_MINUTES:
+        raise argparse.ArgumentTypeError(
+            f"must be a number of minutes above 0 and at most {MOST_MINUTES}, not {argument!r}"
+        )
+    return number
 
 
 def path(argument):

@@ -123,6 +123,13 @@ def _check_compare(parser, arguments):
         parser.error("--test and --folds exclude each other: a test folder leaves nothing to fold")
     check_splits(parser, arguments, is_from_table=reads_table(arguments))
     _check_checkpoint(parser, arguments)
+    if arguments.minutes is not None:
+        for name in ("strategies", "folds", "repeats", "split", "time", "checkpoint"):
+            if getattr(arguments, name) is not None:
+                parser.error(
+                    f"--minutes and --{name} exclude each other: a search chooses its strategies "
+                    "and folds itself"
+                )
     if arguments.strategies is None:
         return
     known = _known_strategies(arguments)

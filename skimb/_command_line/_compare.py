@@ -2,7 +2,7 @@
 
 import sys
 
-from skimb._command_line._argument_types import MOST_REPEATS, at_least, jobs, path, text
+from skimb._command_line._argument_types import MOST_REPEATS, at_least, jobs, minutes, path, text
 from skimb._command_line._inputs import read_inputs
 from skimb._command_line._labels import listed
 from skimb._command_line._networks import choose_augmentation_of, network_of
@@ -78,6 +78,13 @@ def add_compare(commands):
         help="processes (default: one a core on the digits, else one, which uses all cores)",
     )
     command.add_argument(
+        "--minutes",
+        type=minutes,
+        metavar="M",
+        help="search the strategies and their strengths for about so long: last layers on shared "
+        "features first, then the two best end to end, judged on images that the search never saw",
+    )
+    command.add_argument(
         "--more-images",
         type=text,
         metavar="CLASS",
@@ -124,25 +131,31 @@ def compare_command(arguments):
         choice = None
         if arguments.augmentation == "auto":
             choice = choose_augmentation_of(estimator, data, arguments.seed)
-        result = compare(
-            data.X,
-            data.y,
-            strategies=arguments.strategies,
-            estimator=estimator,
-            cv=None if data.X_test is not None else data.cv or arguments.folds or 5,
-            groups=data.groups,
-            n_repeats=arguments.repeats or 1,
-            X_test=data.X_test,
-            y_test=data.y_test,
-            random_state=arguments.seed,
-            n_jobs=n_jobs,
-            checkpoint=arguments.checkpoint,
-            verbose=1,
+        result = (
+            _searched(arguments, data, estimator, n_jobs)
+            if arguments.minutes
+            else compare(
+                data.X,
+                data.y,
+                strategies=arguments.strategies,
+                estimator=estimator,
+                cv=None if data.X_test is not None else data.cv or arguments.folds or 5,
+                groups=data.groups,
+                n_repeats=arguments.repeats or 1,
+                X_test=data.X_test,
+                y_test=data.y_test,
+                random_state=arguments.seed,
+                n_jobs=n_jobs,
+                checkpoint=arguments.checkpoint,
+                verbose=1,
+            )
         )
         if curve is not None:
             print(f"learning curve of {arguments.more_images}", file=sys.stderr, flush=True)
             result.more_images = more_images(**curve, random_state=arguments.seed, n_jobs=n_jobs)
         result.files = data.files
+        if result.test_rows is not None and data.files is not None:
+            result.files = [data.files[row] for row in result.test_rows]
         for name in ("group", "split", "time"):
             if getattr(arguments, name) is not None:
                 result.protocol[name] = getattr(arguments, name)
@@ -153,6 +166,28 @@ def compare_command(arguments):
         if choice is not None:
             result.protocol["recipe"]["augmentation_choice"] = choice
     return hand_out(result, arguments)
+
+
+def _searched(arguments, data, estimator, n_jobs):
+    """Return the comparison that a search within a time ends with."""
+    from skimb.study import find_strategy
+
+    if data.is_regression:
+        raise ValueError(
+            "--minutes searches strategies for classes, but the target holds numbers. Leave it out."
+        )
+    return find_strategy(
+        data.X,
+        data.y,
+        minutes=arguments.minutes,
+        estimator=estimator,
+        groups=data.groups,
+        X_test=data.X_test,
+        y_test=data.y_test,
+        random_state=arguments.seed,
+        n_jobs=n_jobs,
+        verbose=1,
+    )
 
 
 def _learning_curve(arguments, data, estimator):

@@ -5,31 +5,38 @@ from skimb.study._classification_comparison import Comparison
 from skimb.study._classification_strategies import FURTHER_STRATEGIES, STRATEGIES
 from skimb.study._compare import compare
 from skimb.study._evaluation import ClassificationEvaluation
+from skimb.study._find_strategy import Search, SearchPlan, find_strategy
 from skimb.study._middle_sizes import down_to_middle, up_to_middle
 from skimb.study._more_images import MoreImages, check_more_images, more_images
 from skimb.study._regression_comparison import RegressionComparison
 from skimb.study._regression_evaluation import RegressionEvaluation
 from skimb.study._regression_strategies import REGRESSION_STRATEGIES
 from skimb.study._report import check_drawable
+from skimb.study._search_heads import CANDIDATES, Candidate
 from skimb.study._splits import hold_out_fifth
 from skimb.study._strategy_estimator import fit_strategy, strategy_estimator
 from skimb.study._time_splits import time_splits
 from skimb.study._winner import winner_of
 
 __all__ = [
+    "CANDIDATES",
     "FURTHER_STRATEGIES",
     "REGRESSION_STRATEGIES",
     "STRATEGIES",
+    "Candidate",
     "ClassificationEvaluation",
     "Comparison",
     "MoreImages",
     "RegressionComparison",
     "RegressionEvaluation",
+    "Search",
+    "SearchPlan",
     "check_drawable",
     "check_more_images",
     "choose_augmentation",
     "compare",
     "down_to_middle",
+    "find_strategy",
     "fit_strategy",
     "hold_out_fifth",
     "more_images",

@@ -35,6 +35,8 @@ class Comparison(BaseComparison):
     ----------
     protocol : dict
         Folds, repeats, samples, gradient steps, and warnings that were raised.
+    search : Search or None
+        The search that chose the strategies, as `skimb.study.find_strategy` sets it.
     more_images : MoreImages or None
         A learning curve of one class that belongs to the comparison, as `skimb.study.more_images`
         returns it: whoever has one sets it, and texts, files and reports then show it.
@@ -52,7 +54,7 @@ class Comparison(BaseComparison):
         self.counts = counts
         self.protocol = protocol
         self.minority = minority
-        self.more_images = None
+        self.more_images = self.search = None
 
     def confusion_matrix(self, name):
         """Return the confusion matrix of a strategy, summed over all runs.
@@ -86,19 +88,23 @@ class Comparison(BaseComparison):
     def _details(self, name):
         return {
             "confusion_matrix": self.confusion_matrix(name).tolist(),
-            "mistakes": listed_mistakes(self.outcomes[name], self.classes.tolist(), self.files),
+            "mistakes": listed_mistakes(
+                self.outcomes[name], self.classes.tolist(), self.files, self.test_rows
+            ),
         }
 
     def _target(self):
         found = {"minority": self.minority, "classes": self.classes.tolist()}
         if self.more_images is not None:
             found["more_images"] = self.more_images.to_dict()
+        if self.search is not None:
+            found["search"] = self.search.to_dict()
         return found
 
     def __str__(self):
-        """Return the table for a terminal, and whether more images of a class would help."""
-        text = super().__str__()
-        return text if self.more_images is None else f"{text}\n\n{self.more_images}"
+        """Return the table for a terminal, the search, and whether more images would help."""
+        further = [each for each in (self.search, self.more_images) if each is not None]
+        return "\n\n".join(map(str, [super().__str__(), *further]))
 
     def _report(self):
         return classification_report(self)

@@ -1,5 +1,6 @@
 """The result of a comparison as a table, a figure and files, for every kind of target."""
 
+import copy
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -47,6 +48,8 @@ class BaseComparison(ABC):
     mistakes: dict
     #: The name of the file of each test sample, if it is known.
     files: Any = None
+    #: The place in X of each test sample, where a search took the test set from X.
+    test_rows: Any = None
     #: The estimator of each strategy, not fitted.
     estimators: Mapping = MappingProxyType({})
 
@@ -71,6 +74,29 @@ class BaseComparison(ABC):
     def baseline(self):
         """The name of the strategy that all others are compared with."""
         return next(iter(self.outcomes))
+
+    def against(self, name):
+        """Return the same comparison with another strategy as its baseline.
+
+        Parameters
+        ----------
+        name : str
+            The strategy.
+
+        Returns
+        -------
+        Comparison or RegressionComparison
+
+        Raises
+        ------
+        ValueError
+            If there is no such strategy.
+        """
+        if name not in self.outcomes:
+            raise ValueError(f"`name` must be one of {self.strategies}. Got {name!r}.")
+        other = copy.copy(self)
+        other.outcomes = {name: self.outcomes[name], **self.outcomes}
+        return other
 
     @property
     def descriptions(self):

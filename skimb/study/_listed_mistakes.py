@@ -7,7 +7,7 @@ from skimb.study._sample_images import MOST_MISTAKES_SHOWN
 __all__ = ["listed_errors", "listed_mistakes"]
 
 
-def listed_mistakes(outcomes, labels, files=None):
+def listed_mistakes(outcomes, labels, files=None, places=None):
     """List the most confident mistakes of each true class over all runs, each sample once.
 
     Parameters
@@ -18,6 +18,8 @@ def listed_mistakes(outcomes, labels, files=None):
         The classes, in the order of the list.
     files : sequence of str, default=None
         The file of each test sample.
+    places : ndarray of int, default=None
+        The place in X of each test sample; None: its number.
 
     Returns
     -------
@@ -35,7 +37,7 @@ def listed_mistakes(outcomes, labels, files=None):
             pooled.setdefault(int(row), (predicted, confidence))
         listed += [
             {
-                **_named(row, files),
+                **_named(row, files, places),
                 "label": _plain(label),
                 "predicted": _plain(predicted),
                 "probability": confidence,
@@ -45,7 +47,7 @@ def listed_mistakes(outcomes, labels, files=None):
     return listed
 
 
-def listed_errors(outcomes, files=None):
+def listed_errors(outcomes, files=None, places=None):
     """List the largest errors over all runs, each sample once: those too low, then those too high.
 
     Parameters
@@ -54,6 +56,8 @@ def listed_errors(outcomes, files=None):
         The results of one strategy.
     files : sequence of str, default=None
         The file of each test sample.
+    places : ndarray of int, default=None
+        The place in X of each test sample; None: its number.
 
     Returns
     -------
@@ -73,7 +77,7 @@ def listed_errors(outcomes, files=None):
                 pooled.setdefault(int(rows[i]), i)
         listed += [
             {
-                **_named(row, files),
+                **_named(row, files, places),
                 "value": float(truth[i]),
                 "prediction": float(predicted[i]),
             }
@@ -82,8 +86,9 @@ def listed_errors(outcomes, files=None):
     return listed
 
 
-def _named(row, files):
-    return {"row": row} if files is None else {"row": row, "file": str(files[row])}
+def _named(row, files, places):
+    place = {"row": row if places is None else int(places[row])}
+    return place if files is None else place | {"file": str(files[row])}
 
 
 def _plain(value):

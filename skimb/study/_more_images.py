@@ -6,15 +6,12 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from joblib import Parallel, delayed
 from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import column_or_1d
 
-from skimb._frame_images import only_images
-from skimb._groups import checked_groups
 from skimb._label_columns import unknown_labels
 from skimb._messages import shown
 from skimb._params import safe_indexing
@@ -26,6 +23,7 @@ from skimb.neural_network.joint_training import HeadProblem
 from skimb.study._classification_task import ClassificationTask
 from skimb.study._power_curve import draw_curves
 from skimb.study._ranking_scores import MEASURES, resampled_scores
+from skimb.study._splits import image_groups
 
 __all__ = ["MoreImages", "check_more_images", "more_images"]
 
@@ -335,10 +333,7 @@ def _planned(X, y, label, estimator, cv, groups, rng):
     if unknown_labels([label], task.classes):
         raise ValueError(f"`label` must be one of {shown(task.classes)}. Got {shown(label)}.")
     label = task.classes[task.classes == label].tolist()[0]
-    column = estimator.image_column
-    images = only_images(X, column)
-    several = column if isinstance(images, pd.DataFrame) and column is not None else None
-    numbers = checked_groups(images, groups, image_column=several)
+    numbers = image_groups(X, groups, estimator)
     splits = task.splits(int(cv), rng.randint(np.iinfo(np.int32).max), numbers)
     sizes = _sizes(min(int((y[train] == label).sum()) for train, _ in splits), label)
     return _Plan(X, y, label, numbers, splits, sizes)

@@ -103,7 +103,7 @@ class RegressionComparison(BaseComparison):
                 "edges": edges.tolist(),
                 "mean_absolute_error": [float(e) if np.isfinite(e) else None for e in errors],
             },
-            "largest_errors": listed_errors(self.outcomes[name], self.files),
+            "largest_errors": listed_errors(self.outcomes[name], self.files, self.test_rows),
         }
 
     def _target(self):

@@ -1,13 +1,36 @@
 """Splits: a fifth that is held out; whether groups stay whole; whether test images are known."""
 
 import numpy as np
+import pandas as pd
 
+from skimb._frame_images import only_images
 from skimb._groups import checked_groups, held_out_folds
 from skimb._messages import shown
-from skimb._reading import sample_keys
+from skimb._reading import sample_keys, view_of
 from skimb.model_selection import BinnedStratifiedKFold
 
-__all__ = ["check_whole", "count_known", "hold_out_fifth"]
+__all__ = ["check_whole", "count_known", "hold_out_fifth", "image_groups"]
+
+
+def image_groups(X, groups, estimator):
+    """Return the groups of samples, where equal images belong together too.
+
+    Parameters
+    ----------
+    X : array-like of n images, paths or rows of a frame
+    groups : array-like of shape (n,) or None
+        Groups as the user gives them.
+    estimator : CNNClassifier or CNNRegressor
+        It tells which columns of a frame hold images, and where their channels stand.
+
+    Returns
+    -------
+    ndarray of shape (n,), int
+    """
+    column = estimator.image_column
+    images = only_images(view_of(X, channels=estimator.channels), column)
+    several = column if isinstance(images, pd.DataFrame) and column is not None else None
+    return checked_groups(images, groups, image_column=several)
 
 
 def check_whole(groups, given, splits):

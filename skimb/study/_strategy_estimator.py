@@ -4,17 +4,14 @@ from functools import partial
 from numbers import Integral
 from typing import Any
 
-import pandas as pd
 from sklearn.base import clone
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
-from skimb._frame_images import only_images
-from skimb._groups import checked_groups
-from skimb._reading import view_of
 from skimb.model_selection import AutoBalanceClassifier, TunedOffsetsClassifierCV
 from skimb.neural_network import training_length
 from skimb.study._middle_sizes import with_sizes
+from skimb.study._splits import image_groups
 from skimb.study._strategies import (
     CONSTANT,
     check_settings,
@@ -196,13 +193,5 @@ def fit_strategy(
     if isinstance(made, AutoBalanceClassifier | TunedOffsetsClassifierCV):
         return made.fit(X, y, groups=groups)
     if is_search(made):
-        return fit_built_in(made, X, y, _together(X, groups, made.estimator)).best_estimator_
+        return fit_built_in(made, X, y, image_groups(X, groups, made.estimator)).best_estimator_
     return made.fit(X, y)
-
-
-def _together(X, groups, network):
-    """Return the groups of samples, as a comparison knows them."""
-    images = only_images(view_of(X, channels=network.channels), network.image_column)
-    column = network.image_column
-    several = column if isinstance(images, pd.DataFrame) and column is not None else None
-    return checked_groups(images, groups, image_column=several)

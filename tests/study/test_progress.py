@@ -108,7 +108,7 @@ def test_fits_that_wait_for_their_job_are_counted(tmp_path, monkeypatch):
     (tmp_path / "3.job").write_text("{")
     progress._look()
     assert progress.seen == pytest.approx(0.99 * 2.5)
-    assert "training: threshold run 1 of 2 (+1)" in progress._line()
+    assert "training: threshold run 1 of 2, epoch 5 of 10 (+1);" in progress._line()
     board.end()
     assert "training: focal run 2 of 2;" in progress._line()
     # What was seen does not become less.
