@@ -11,7 +11,8 @@ from PIL import Image
 from sklearn.dummy import DummyClassifier
 
 from skimb.__main__ import main
-from skimb.study import compare
+from skimb.neural_network import CNNClassifier
+from skimb.study import SearchPlan, compare, find_strategy, more_images
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "result_file.md"
 
@@ -40,10 +41,6 @@ def documented(part):
             continue
         for key in re.findall(r"`([^`]+)`", cells[0]):
             keys[key] = cells[1].split(" or ")
-        if cells[0].endswith("[]`"):
-            # The entries of a list may be named where it is described.
-            for key in re.findall(r"`(\w+\[\]\.\w+)`", cells[2]):
-                keys[key] = ["any"]
         assert re.fullmatch(r"\d\.\d(, \d\.\d)?", cells[3]), line
     return keys
 
@@ -124,12 +121,17 @@ def files(tmp_path_factory):
         own: Any = {"coin": DummyClassifier(), "sharp": ("focal", {"loss__gamma": 5})}
         X, y = rng.randint(0, 255, (40, 8, 8)).astype(np.uint8), np.arange(40) % 4 // 3
         compare(X, y, strategies=own, cv=2, random_state=0).to_json("own.json")
+        network = CNNClassifier(max_epochs=1)
+        options: Any = {"estimator": network, "random_state": 0}
+        result = find_strategy(X, y, plan=SearchPlan(1, 1), **options)
+        result.more_images = more_images(np.r_[X, X + 1], np.r_[y, 1 - y], label=1, **options)
+        result.to_json("search.json")
     return {path.stem: json.loads(path.read_text()) for path in root.glob("*.json")}
 
 
 @pytest.mark.slow
 def test_every_key_of_a_comparison_is_documented(files):
-    names = ("labels", "numbers", "time", "split", "own")
+    names = ("labels", "numbers", "time", "split", "own", "search")
     seen = set().union(*(check(files[name], "comparison") for name in names))
     assert seen == documented("comparison").keys()
     assert {files[name]["schema"] for name in names} == {1}
