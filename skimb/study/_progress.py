@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -98,7 +99,8 @@ class Progress:
         self.n_done, self.seen = n_known, float(n_known)
         self.is_shown = bool(verbose)
         self.has_bar = self.is_shown and sys.stderr.isatty()
-        self.folder = self._temporary = self._thread = self.bar = None
+        self.folder = self._temporary = self._thread = None
+        self.bar: Any = None
         self.start = self.last_line = time.monotonic()
         self._over, self._lock = threading.Event(), threading.Lock()
 
