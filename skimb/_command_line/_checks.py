@@ -130,6 +130,8 @@ def _check_compare(parser, arguments):
                     f"--minutes and --{name} exclude each other: a search chooses its strategies "
                     "and folds itself"
                 )
+        if arguments.shared_features:
+            parser.error("--minutes and --shared-features exclude each other: a search shares them")
     if arguments.strategies is None:
         return
     known = _known_strategies(arguments)

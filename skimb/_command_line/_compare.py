@@ -78,6 +78,12 @@ def add_compare(commands):
         help="processes (default: one a core on the digits, else one, which uses all cores)",
     )
     command.add_argument(
+        "--shared-features",
+        action="store_true",
+        help="much faster: train one network a run, and let the strategies that can act on its "
+        "last layer alone",
+    )
+    command.add_argument(
         "--minutes",
         type=minutes,
         metavar="M",

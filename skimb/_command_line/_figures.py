@@ -205,6 +205,20 @@ class ComparisonFile:
                 )
         return found
 
+    def shares_features(self, label):
+        """Tell whether a strategy was compared as a last layer of the baseline's network.
+
+        Parameters
+        ----------
+        label : str
+
+        Returns
+        -------
+        bool
+        """
+        shared = self.figures["protocol"].get("shared_features")
+        return isinstance(shared, list) and label in shared
+
     def parameters(self):
         """Return the parameters of the network that are not the default.
 

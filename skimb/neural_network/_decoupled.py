@@ -14,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skimb._callback_tasks import begin_fit, part_of_fit
+from skimb._engine import train_together
 from skimb._images import check_images, checked_once, fit_images
 from skimb._params import (
     HasMethods,
@@ -33,6 +34,7 @@ from skimb.neural_network._heads import (
     TauNormalizedHead,
     fit_head,
     own_layer,
+    prepare_head,
     starting_layer,
 )
 from skimb.neural_network._options import refuse_parameters_of_a_string
@@ -40,7 +42,7 @@ from skimb.neural_network._save_methods import SavedToFile
 from skimb.neural_network._training_samplers import resample_training_part
 from skimb.neural_network._vector_scaling_head import VectorScalingHead
 
-__all__ = ["DecoupledClassifier", "build_head", "head_batch_sampling"]
+__all__ = ["DecoupledClassifier", "build_head", "fit_heads", "head_batch_sampling"]
 
 
 #: Parameters of heads that are trained.
@@ -53,6 +55,7 @@ HEAD_PARAMETERS = (
     "target_prior",
     "lr",
     "max_epochs",
+    "steps_per_epoch",
     "batch_size",
 )
 
@@ -126,6 +129,8 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         SGD with momentum, and 3e-2 for ``"learnable_scales"``, by AdamW.
     max_epochs : int or "auto", default="auto"
         Number of epochs of a trained head; ``"auto"``: by the rule of `training_length`.
+    steps_per_epoch : int or None, default=None
+        Gradient steps in an epoch of a trained head, as in `CNNClassifier`.
     batch_size : int or "auto", default="auto"
         Largest number of samples in a batch of a trained head; ``"auto"``: by the same rule.
     random_state : int, RandomState instance or None, default=None
@@ -182,6 +187,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         "target_prior": [StrOptions({"train", "uniform"}), dict, None],
         "lr": [Interval(Real, 0, None, closed="neither"), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "steps_per_epoch": [Interval(Integral, 1, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "random_state": ["random_state"],
     }
@@ -201,6 +207,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         target_prior=None,
         lr=None,
         max_epochs: Any = "auto",
+        steps_per_epoch=None,
         batch_size: Any = "auto",
         random_state=None,
     ):
@@ -216,6 +223,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         self.target_prior = target_prior
         self.lr = lr
         self.max_epochs = max_epochs
+        self.steps_per_epoch = steps_per_epoch
         self.batch_size = batch_size
         self.random_state = random_state
 
@@ -293,15 +301,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
             )
         # Validated here too, so that errors name this estimator.
         image_shape = backbone.image_shape_ if is_frozen else backbone.image_shape
-        images, y = fit_images(
-            self,
-            X,
-            y,
-            image_shape=image_shape,
-            channels=backbone.channels,
-            image_column=backbone.image_column,
-            value_range=backbone.value_range,
-        )
+        images, y = self._read(X, y, backbone, image_shape)
         X = checked_once(X, images)
         task = begin_fit(self, X, y, n_tasks=2 - is_frozen, sample_weight=sample_weight)
         if not is_frozen:
@@ -314,12 +314,28 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         shown = None if self.head in ("linear", "tau_normalized") else head
         with part_of_fit(task, "train the head", self, shown, X=embedded, y=y):
             self._fit_head(head, embedded, y, sample_weight, rng)
-        if isinstance(self.head_, CNNClassifier):
-            # The network warns of images on another scale, so its head need not.
-            self.head_._levels = None
-        self.classes_ = self.head_.classes_
+        self._take_head(self.head_)
         task.call_on_fit_task_end(estimator=self)
         return self
+
+    def _read(self, X, y, backbone, image_shape):
+        """Check images and labels as the network does, and keep what predictions check them by."""
+        return fit_images(
+            self,
+            X,
+            y,
+            image_shape=image_shape,
+            channels=backbone.channels,
+            image_column=backbone.image_column,
+            value_range=backbone.value_range,
+        )
+
+    def _take_head(self, head):
+        """Become fitted with a fitted head."""
+        if isinstance(head, CNNClassifier):
+            # The network warns of images on another scale, so its head need not.
+            head._levels = None
+        self.head_, self.classes_ = head, head.classes_
 
     def _network(self):
         if self.estimator is None:
@@ -442,6 +458,61 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def fit_heads(models, X, y):
+    """Fit the linear heads of several two-stage classifiers of one frozen network, all together.
+
+    Parameters
+    ----------
+    models : list of DecoupledClassifier
+        Each holds the same ``FrozenEstimator`` of a network, has ``head="linear"``, and a seed.
+    X : array-like
+        Images, which are embedded once.
+    y : ndarray of shape (n,)
+        Labels.
+
+    Returns
+    -------
+    list of DecoupledClassifier
+        The same ones, fitted, each with the head that it would have alone.
+
+    Raises
+    ------
+    ValueError
+        If the training of a head fails, as it would alone.
+
+    Examples
+    --------
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.neural_network import CNNClassifier, DecoupledClassifier
+    >>> from skimb.neural_network.joint_training import fit_heads
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> network = FrozenEstimator(CNNClassifier(max_epochs=1, random_state=0).fit(X, y))
+    >>> models = [
+    ...     DecoupledClassifier(network, class_weight=weight, max_epochs=1, random_state=0)
+    ...     for weight in ("sqrt", "balanced")
+    ... ]
+    >>> [model.predict(X).shape for model in fit_heads(models, X, y)]
+    [(1704,), (1704,)]
+    """
+    if not models:
+        return models
+    network = models[0].estimator.estimator
+    for model in models:
+        images, labels = model._read(X, y, network, network.image_shape_)
+    embedded, start = network.embed(checked_once(X, images)), starting_layer(network, labels)
+    pending = []
+    for model in models:
+        head = build_head(model, check_random_state(model.random_state))
+        pending.append(prepare_head(head, embedded, labels, None, start))
+    for model, fit, net in zip(models, pending, train_together(pending), strict=True):
+        if isinstance(net, Exception):
+            raise net
+        model.estimator_ = network
+        model._take_head(fit.conclude(net, len(net.history) - 1))
+    return models
 
 
 def refuse_foreign_parameters(estimator):

@@ -6,7 +6,7 @@ of a linear head that runs until it converges, as in `AutoBalanceClassifier`.
 """
 
 from skimb._engine import train_together, why_alone, why_slower
-from skimb.neural_network._decoupled import build_head, head_batch_sampling
+from skimb.neural_network._decoupled import build_head, fit_heads, head_batch_sampling
 from skimb.neural_network._heads import prepare_head, starting_layer
 from skimb.neural_network._pending_fit import PendingFit, pend
 from skimb.neural_network._vector_scaling_head import HeadProblem, VectorScalingHead
@@ -16,6 +16,7 @@ __all__ = [
     "PendingFit",
     "VectorScalingHead",
     "build_head",
+    "fit_heads",
     "head_batch_sampling",
     "pend",
     "prepare_head",

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skimb._drawn_text import visible_text
 from skimb.study._classification_report import classification_report
 from skimb.study._comparison import BaseComparison
 from skimb.study._listed_mistakes import listed_mistakes
@@ -103,8 +104,15 @@ class Comparison(BaseComparison):
 
     def __str__(self):
         """Return the table for a terminal, the search, and whether more images would help."""
+        text = super().__str__()
+        if shared := self.protocol.get("shared_features"):
+            text += (
+                f"\nshared features: {', '.join(map(visible_text, shared))} are last layers of the "
+                f"network of {visible_text(self.baseline)}; what they would change in its features "
+                "is not seen"
+            )
         further = [each for each in (self.search, self.more_images) if each is not None]
-        return "\n\n".join(map(str, [super().__str__(), *further]))
+        return "\n\n".join(map(str, [text, *further]))
 
     def _report(self):
         return classification_report(self)

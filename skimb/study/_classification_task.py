@@ -15,7 +15,7 @@ from skimb.class_weight import minority_class
 from skimb.inspection import confident_mistakes, predictions_with_confidence
 from skimb.metrics import imbalance_scoring
 from skimb.model_selection import check_divisible
-from skimb.neural_network import CNNClassifier
+from skimb.neural_network import CNNClassifier, training_length
 from skimb.study._classification_comparison import Comparison
 from skimb.study._classification_strategies import (
     ALL_STRATEGIES,
@@ -30,6 +30,7 @@ from skimb.study._known_predictions import RememberingClassifier
 from skimb.study._outcomes import ClassificationOutcome
 from skimb.study._predictions import predictions_of
 from skimb.study._sample_images import MOST_MISTAKES_SHOWN, pooled_mistakes, samples
+from skimb.study._shared_features import ON_HEADS, head_classifier, shared_heads
 from skimb.study._strategies import CONSTANT, training_losses
 from skimb.study._training_steps import (
     FOLDS_OF_AUTOBALANCE,
@@ -73,6 +74,28 @@ class ClassificationTask:
         self.classes, self.counts = np.unique(y, return_counts=True)
         self.minority = minority_class(y)
         self.measure = self.measure_name = None
+        #: The length of the training of last layers, where strategies share features.
+        self.head_length = None
+
+    def share_features(self, n_samples):
+        """Let strategies act on the last layer of the baseline's network, where they can.
+
+        Parameters
+        ----------
+        n_samples : int
+            Samples of a training part: by the usual rule, they fix the steps of each last layer.
+        """
+        self.head_length = training_length(n_samples, batch_size="auto", max_epochs="auto")
+
+    @property
+    def on_heads(self):
+        """The built-in strategies that are last layers of the baseline's network."""
+        return () if self.head_length is None else ON_HEADS
+
+    @property
+    def from_baseline(self):
+        """The built-in strategies that start from the baseline's network."""
+        return (*self.built_on_baseline, *self.on_heads)
 
     def why_impossible(self, name):
         """Return why a built-in strategy cannot run on these samples, or None."""
@@ -192,12 +215,20 @@ class ClassificationTask:
             if isinstance(scoring, str):
                 scoring = imbalance_scoring(self.y)[scoring]
         made = unfitted_classifier(name, estimator, scoring=scoring)
-        # A clone: setting loss__gamma must not change the loss of other estimators.
-        return clone(made).set_params(**clone(settings, safe=False)) if settings else made
+        if settings:
+            # A clone: setting loss__gamma must not change the loss of other estimators.
+            made = clone(made).set_params(**clone(settings, safe=False))
+        if name in self.on_heads:
+            return head_classifier(estimator, made, self.head_length)
+        return made
 
     def built_on(self, name, network, X, y, groups=None, *, seed):
         """Fit a strategy that starts from the baseline's network."""
         return BUILT_ON_BASELINE[name](network, X, y, groups, seed=seed, scoring=self.measure)
+
+    def heads(self, strategies, network, X, y, *, seed):
+        """Fit strategies as last layers of the baseline's network."""
+        return shared_heads(self, strategies, network, X, y, seed=seed)
 
     def _named_measure(self):
         """Return the measure that is tuned for, or None where it is the one by default."""
@@ -228,7 +259,7 @@ class ClassificationTask:
             # It is equally sure of every image, so there is no most confident mistake.
             mistakes = {}
         # The other strategies train no network, or start from the baseline's.
-        is_trained = strategy.is_own or strategy.name not in BUILT_ON_BASELINE
+        is_trained = strategy.is_own or strategy.name not in self.from_baseline
         return ClassificationOutcome(
             strategy.label,
             {metric: float(value) for metric, value in scores.items()},

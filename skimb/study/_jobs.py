@@ -105,7 +105,7 @@ def _fit_and_score(job, *, waits=False):
             board.begin(expected.label, job.i_run, n_before if waits else 0)
             with epochs_told_to(board):
                 outcome, messages = _next_fit(job, fits, expected, X_test, y_test)
-            failure = keep_outcome(folder, keys.get(expected.label), outcome, messages)
+            failure = keep_outcome(folder, keys.get(outcome.strategy), outcome, messages)
             yield job.i_run, outcome, messages | failure
     finally:
         board.end()

@@ -114,6 +114,7 @@ def open_outcomes(folder, *, task, chosen, training, runs, data, test, scoring, 
     for (label, i_run), key in kept.keys.items():
         if key is not None:
             _read(kept, label, i_run, key, runs[i_run])
+    _drop_torn_heads(kept, _heads(task, chosen), len(runs))
     own = {_path(folder, key) for key in kept.keys.values() if key is not None}
     others = [path for path in folder.glob(f"{PREFIX}*{ENDING}") if path not in own]
     n_fits = len(kept.keys)
@@ -157,6 +158,9 @@ def _set_keys(kept, task, chosen, training, runs, data, test, scoring):
     untold = []
     for strategy in chosen:
         own = [strategy.name, strategy.settings, of_network]
+        if strategy.name in task.on_heads:
+            # Last layers are trained together, and their sums differ in the last bits otherwise.
+            own += [tuple(task.head_length), [[s.name, s.settings] for s in _heads(task, chosen)]]
         if strategy.is_own:
             own = digest_of_own(strategy.estimator)
             if own is None:
@@ -169,6 +173,19 @@ def _set_keys(kept, task, chosen, training, runs, data, test, scoring):
             f"The fits of {', '.join(untold)} are not kept: a parameter is an object whose "
             "content cannot be told."
         )
+
+
+def _heads(task, chosen):
+    return [strategy for strategy in chosen if strategy.name in task.on_heads]
+
+
+def _drop_torn_heads(kept, heads, n_runs):
+    """Let last layers of a run be trained again together where one of them is missing."""
+    for i_run in range(n_runs):
+        places = [(strategy.label, i_run) for strategy in heads]
+        if not all(place in kept.found for place in places):
+            for place in places:
+                kept.found.pop(place, None)
 
 
 def _digest_of_samples(X):

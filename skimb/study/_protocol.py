@@ -111,6 +111,10 @@ def protocol_of(task, plan, training, *, groups, random_state, n_jobs, messages)
         "n_groups": len(np.unique(groups)) if are_shared(groups) and not plan.n_known else None,
         **task.describe(),
         **training.describe(),
+        "shared_features": [
+            strategy.label for strategy in training.chosen if strategy.name in task.on_heads
+        ]
+        or None,
         "own_strategies": [strategy.label for strategy in training.chosen if strategy.is_own],
         "interval": "95 %, corrected resampled t-test (Nadeau and Bengio 2003)"
         if plan.test_share

@@ -47,7 +47,7 @@ class RegressionTask:
     )
     strategies = by_default = REGRESSION_STRATEGIES
     built_on_baseline = {}
-    without_settings = ()
+    without_settings = on_heads = from_baseline = ()
     kind = "regressor"
     why_this_kind = "y is taken for a continuous target."
     other_kind = "estimator=CNNClassifier() takes it for labels"
@@ -72,6 +72,13 @@ class RegressionTask:
             )
             return
         self.relevance = relevance
+
+    def share_features(self, n_samples):
+        """Refuse: strategies for numbers are no last layers of one network."""
+        raise ValueError(
+            "`shared_features` is for labels, and y holds numbers: strategies for numbers train "
+            "whole networks. Leave it False."
+        )
 
     def why_impossible(self, name):
         """Return why a built-in strategy cannot run on this target, or None."""

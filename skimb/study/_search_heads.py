@@ -14,14 +14,9 @@ from skimb.neural_network.joint_training import (
     starting_layer,
     train_together,
 )
+from skimb.study._shared_features import OF_HEADS
 
 __all__ = ["CANDIDATES", "Candidate", "EmbeddedFold"]
-
-#: Parameters of a strategy that act on the last layer, so that a head can have them.
-OF_HEADS = (
-    *("loss", "class_weight", "max_weight", "reweight_after", "batch_sampling", "sampler"),
-    "target_prior",
-)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from skimb._strategy_names import BASELINE, CONSTANT
 from skimb._sub_estimators import seeded_clone
 from skimb.model_selection import AutoBalanceClassifier
-from skimb.neural_network import CNNClassifier, CNNRegressor
+from skimb.neural_network import CNNClassifier, CNNRegressor, DecoupledClassifier
 from skimb.study._tuned_baseline import fit_search, is_search, seeded_search, tuned_baseline
 
 __all__ = [
@@ -271,13 +271,13 @@ def _described(value):
     return f"{text}, fitted as it is"
 
 
-def group_strategies(strategies, built_on_baseline=()):
+def group_strategies(strategies, from_baseline=()):
     """Group strategies so that each group needs one network: the unit of work.
 
     Parameters
     ----------
     strategies : list of Strategy
-    built_on_baseline : container of str, default=()
+    from_baseline : container of str, default=()
         The built-in strategies that start from the baseline's network.
 
     Returns
@@ -285,7 +285,7 @@ def group_strategies(strategies, built_on_baseline=()):
     list of list of Strategy
         The group of the baseline first.
     """
-    shared = [s for s in strategies if s.name == BASELINE or s.name in built_on_baseline]
+    shared = [s for s in strategies if s.name == BASELINE or s.name in from_baseline]
     alone = [[s] for s in strategies if s not in shared]
     return [shared, *alone] if shared else alone
 
@@ -317,7 +317,7 @@ def fit_group(task, group, estimator, X, y, groups=None, *, seed, steps=None):
     seconds : float
         The time that a user of this strategy alone would wait, the baseline's network included.
     """
-    built = [strategy for strategy in group if strategy.name in task.built_on_baseline]
+    built = [strategy for strategy in group if strategy.name in task.from_baseline]
     first = next((strategy for strategy in group if strategy not in built), None)
     start = time.perf_counter()
     if first is not None and first.is_own:
@@ -332,7 +332,15 @@ def fit_group(task, group, estimator, X, y, groups=None, *, seed, steps=None):
     first_seconds = time.perf_counter() - start
     if first is not None:
         yield first, fitted, first_seconds
-    for strategy in built:
+    on_heads = [strategy for strategy in built if strategy.name in task.on_heads]
+    if on_heads:
+        start = time.perf_counter()
+        heads = task.heads(on_heads, fitted, X, y, seed=seed)
+        # They are trained together: each has its part of the time.
+        seconds = first_seconds + (time.perf_counter() - start) / len(heads)
+        for strategy, head in zip(on_heads, heads, strict=True):
+            yield strategy, head, seconds
+    for strategy in (each for each in built if each not in on_heads):
         start = time.perf_counter()
         further = task.built_on(strategy.name, fitted, X, y, groups, seed=seed)
         yield strategy, further, time.perf_counter() - start + first_seconds
@@ -388,6 +396,9 @@ def with_length(made, length):
     """
     if is_search(made):
         return tuned_baseline(made.estimator, scoring=made.scoring, length=length)
+    if isinstance(made, DecoupledClassifier):
+        # Its last layer has a length of its own.
+        return made
     if getattr(made, "sampler", None) is None or not hasattr(made, "steps_per_epoch"):
         return made
     return made.set_params(**length._asdict())

@@ -26,7 +26,9 @@ from skimb.study._tuned_baseline import is_search
 __all__ = ["fit_strategy", "ready_estimator", "ready_estimators", "strategy_estimator"]
 
 
-def strategy_estimator(name, X, y, *, estimator=None, settings=None, random_state=None) -> Any:
+def strategy_estimator(
+    name, X, y, *, estimator=None, settings=None, shared_features=False, random_state=None
+) -> Any:
     """Return the estimator that a built-in strategy of `compare` trains, not fitted.
 
     Fitted on the training part of a run with the seed of that run, it predicts as the strategy did
@@ -47,6 +49,9 @@ def strategy_estimator(name, X, y, *, estimator=None, settings=None, random_stat
     settings : dict, default=None
         Parameters that the strategy sets in addition to its own, such as ``{"loss__gamma": 5}`` of
         ``"focal"``.
+    shared_features : bool, default=False
+        As in `compare`: whether the strategy acts on the last layer of the baseline's network
+        alone, if it can.
     random_state : int, default=None
         The seed of the network, and of what is built on it.
 
@@ -84,6 +89,8 @@ def strategy_estimator(name, X, y, *, estimator=None, settings=None, random_stat
     network.set_params(random_state=random_state)
     task.choose_measure(task.default_scoring())
     check_settings(name, name, settings or {}, task)
+    if shared_features:
+        task.share_features(len(y))
     return ready_estimator(task, name, network, y, settings=settings, random_state=random_state)
 
 
@@ -143,6 +150,8 @@ def ready_estimators(task, chosen, estimator, y, random_state):
     """
     seed = int(random_state) if isinstance(random_state, Integral) else None
     network = clone(estimator).set_params(random_state=seed)
+    if task.on_heads:
+        task.share_features(len(y))
     return {
         strategy.label: (clone if seed is None else partial(seeded, seed=seed))(strategy.estimator)
         if strategy.is_own
@@ -154,13 +163,21 @@ def ready_estimators(task, chosen, estimator, y, random_state):
 
 
 def fit_strategy(
-    name, X, y, *, estimator=None, settings=None, groups=None, random_state=None
+    name,
+    X,
+    y,
+    *,
+    estimator=None,
+    settings=None,
+    shared_features=False,
+    groups=None,
+    random_state=None,
 ) -> Any:
     """Fit a built-in strategy of `compare` on samples, without a comparison.
 
     Parameters
     ----------
-    name, X, y, estimator, settings, random_state
+    name, X, y, estimator, settings, shared_features, random_state
         As in `strategy_estimator`.
     groups : array-like of shape (n,), default=None
         Samples of one group stay on one side where ``"threshold"``, ``"autobalance"`` and
@@ -187,7 +204,13 @@ def fit_strategy(
     array([0, 1])
     """
     made = strategy_estimator(
-        name, X, y, estimator=estimator, settings=settings, random_state=random_state
+        name,
+        X,
+        y,
+        estimator=estimator,
+        settings=settings,
+        shared_features=shared_features,
+        random_state=random_state,
     )
     # A network would hold a validation part out by groups, which the comparison does not do.
     if isinstance(made, AutoBalanceClassifier | TunedOffsetsClassifierCV):

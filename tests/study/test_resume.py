@@ -310,3 +310,13 @@ def test_several_processes_keep_and_find_the_same_fits(tmp_path, capsys):
     for result in (one, other):
         result.protocol.pop("n_jobs")
     np.testing.assert_equal(plain(one), plain(other))
+
+
+@pytest.mark.slow
+def test_last_layers_that_share_features_are_trained_together_again(tmp_path):
+    names = ["focal", "class_weight", "prior_shift"]
+    expected = run(None, names, shared_features=True)
+    run(tmp_path, ["focal"], shared_features=True)
+    for _ in range(2):
+        result = run(tmp_path, names, shared_features=True)
+        np.testing.assert_equal(plain(result), plain(expected))

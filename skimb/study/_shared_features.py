@@ -1,0 +1,81 @@
+"""Strategies that act on the last layer of one network a run, whose features they share."""
+
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+
+from skimb.neural_network import DecoupledClassifier
+from skimb.neural_network.joint_training import fit_heads
+
+__all__ = ["OF_HEADS", "ON_HEADS", "head_classifier", "shared_heads"]
+
+#: Strategies that a last layer can have.
+ON_HEADS = (
+    *("class_weight", "focal", "focal_weighted", "over", "under", "smote_embedding"),
+    *("balanced_batches", "logit_adjusted", "decoupled", "under_over", "over_weighted"),
+)
+
+#: Parameters of a strategy that act on the last layer.
+OF_HEADS = (
+    *("loss", "class_weight", "max_weight", "reweight_after", "batch_sampling", "sampler"),
+    "target_prior",
+)
+
+
+def head_classifier(network, made, length):
+    """Return the two-stage classifier whose last layer is trained as a strategy trains its network.
+
+    Parameters
+    ----------
+    network : CNNClassifier
+        The network of the baseline.
+    made : CNNClassifier or DecoupledClassifier
+        The estimator that the strategy is, not fitted.
+    length : TrainingLength
+        The length of the training of each last layer.
+
+    Returns
+    -------
+    DecoupledClassifier
+        Not fitted.
+
+    Examples
+    --------
+    >>> from skimb.neural_network import CNNClassifier, training_length
+    >>> from skimb.study._shared_features import head_classifier
+    >>> length = training_length(6400, batch_size="auto", max_epochs="auto")
+    >>> model = head_classifier(CNNClassifier(), CNNClassifier(class_weight="balanced"), length)
+    >>> model.class_weight, model.batch_sampling, model.max_epochs * model.steps_per_epoch
+    ('balanced', None, 1000)
+    """
+    model = made
+    if not isinstance(made, DecoupledClassifier):
+        parameters = {name: getattr(made, name) for name in OF_HEADS}
+        model = DecoupledClassifier(network, **clone(parameters, safe=False))
+    return model.set_params(**length._asdict())
+
+
+def shared_heads(task, strategies, network, X, y, *, seed):
+    """Fit strategies as last layers of a fitted network, all together.
+
+    Parameters
+    ----------
+    task : ClassificationTask
+        The task, which knows what each strategy is.
+    strategies : list of Strategy
+    network : CNNClassifier
+        Fitted on the training part.
+    X, y : array-like
+        The training part.
+    seed : int
+
+    Returns
+    -------
+    list of DecoupledClassifier
+        Fitted.
+    """
+    frozen = FrozenEstimator(network)
+    models = []
+    for strategy in strategies:
+        model = task.unfitted(strategy.name, clone(network), strategy.settings)
+        models.append(model.set_params(estimator=frozen, random_state=seed))
+    return fit_heads(models, X, y)

@@ -1,0 +1,141 @@
+"""Strategies as last layers of one network a run."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+from skimb._command_line._figures import read_comparison
+from skimb.neural_network import CNNClassifier, CNNRegressor, DecoupledClassifier
+from skimb.study import compare, fit_strategy, strategy_estimator
+from skimb.study._shared_features import ON_HEADS
+
+NAMES = ["constant", "threshold", *ON_HEADS]
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.RandomState(0)
+    y = np.repeat(["common", "rare"], [90, 30])
+    X = rng.rand(120, 6, 6).astype(np.float32)
+    X[y == "rare", 2:4] += 0.3
+    return X, y
+
+
+def quietly(function, *args, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return function(*args, **options)
+
+
+@pytest.fixture(scope="module")
+def shared(data):
+    return quietly(
+        compare,
+        *data,
+        strategies=NAMES,
+        estimator=CNNClassifier(max_epochs=2),
+        shared_features=True,
+        cv=2,
+        random_state=0,
+    )
+
+
+@pytest.mark.slow
+def test_the_result_names_the_strategies_that_share_features(shared):
+    assert sorted(shared.protocol["shared_features"]) == sorted(ON_HEADS)
+    last = str(shared).splitlines()[-1]
+    assert last.startswith("shared features: class_weight, focal")
+    assert "DecoupledClassifier" in shared.protocol["code"]["class_weight"]
+    assert "DecoupledClassifier" not in shared.protocol["code"]["none"]
+    # They have no training of a network of their own.
+    assert list(shared.training_losses()) == ["none"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["focal_weighted", "over", "smote_embedding", "decoupled"])
+def test_a_fit_of_one_strategy_predicts_as_it_did_in_the_comparison(data, shared, name, tmp_path):
+    X, y = data
+    first = shared.predictions(name)[0]
+    train = np.setdiff1d(np.arange(len(y)), first.rows)
+    fitted = quietly(
+        fit_strategy,
+        name,
+        X[train],
+        y[train],
+        estimator=CNNClassifier(max_epochs=2),
+        shared_features=True,
+        random_state=shared.protocol["seeds"][0],
+    )
+    assert isinstance(fitted, DecoupledClassifier)
+    np.testing.assert_allclose(
+        fitted.predict_log_proba(X[first.rows]), first.log_proba, rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.slow
+def test_every_last_layer_takes_the_same_number_of_steps(data):
+    X, y = data
+    steps = set()
+    for name in ("class_weight", "under", "smote_embedding"):
+        fitted = quietly(
+            fit_strategy,
+            name,
+            X,
+            y,
+            estimator=CNNClassifier(max_epochs=1),
+            shared_features=True,
+            random_state=0,
+        )
+        steps.add(sum(epoch["train_batch_count"] for epoch in fitted.head_.net_.history))
+    assert len(steps) == 1
+
+
+@pytest.mark.slow
+def test_results_are_equal_for_any_number_of_processes(data, shared):
+    options = {
+        "strategies": ["class_weight", "under"],
+        "estimator": CNNClassifier(max_epochs=2),
+        "shared_features": True,
+        "cv": 2,
+        "random_state": 0,
+    }
+    first, second = (quietly(compare, *data, n_jobs=n_jobs, **options) for n_jobs in (1, 2))
+    for name in ("none", "class_weight", "under"):
+        runs = zip(first.predictions(name), second.predictions(name), strict=True)
+        for one, other in runs:
+            np.testing.assert_array_equal(one.log_proba, other.log_proba)
+        # More heads at a time change the last digits at most.
+        runs = zip(first.predictions(name), shared.predictions(name), strict=True)
+        for one, other in runs:
+            np.testing.assert_allclose(one.log_proba, other.log_proba, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_file_tells_a_fit_that_features_were_shared(shared, tmp_path):
+    shared.to_json(tmp_path / "result.json")
+    file = read_comparison(tmp_path / "result.json")
+    assert file.shares_features("over")
+    assert not file.shares_features("threshold")
+    figures = json.loads((tmp_path / "result.json").read_text())
+    del figures["protocol"]["shared_features"]
+    (tmp_path / "older.json").write_text(json.dumps(figures))
+    assert not read_comparison(tmp_path / "older.json").shares_features("over")
+
+
+def test_the_network_of_the_baseline_is_that_of_every_strategy(data):
+    network = CNNClassifier(max_epochs=3, lr=0.01)
+    made = strategy_estimator(
+        "focal", *data, estimator=network, shared_features=True, random_state=0
+    )
+    assert made.estimator.get_params() == {**network.get_params(), "random_state": 0}
+    plain = strategy_estimator("linear", *data, shared_features=True, random_state=0)
+    assert isinstance(plain, CNNClassifier)
+
+
+def test_numbers_have_no_shared_features():
+    X, y = np.random.RandomState(0).rand(40, 4, 4), np.linspace(0, 1, 40)
+    with pytest.raises(ValueError, match="is for labels, and y holds numbers"):
+        compare(X, y, estimator=CNNRegressor(), shared_features=True, cv=2)
