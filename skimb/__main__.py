@@ -71,6 +71,8 @@ def _run(argv):
         exec("")
         folder = getattr(arguments, "checkpoint", None)
         more = "" if folder is None else f"; the same command goes on from {folder}"
+        if folder is None and arguments.command == "compare":
+            more = "; with --checkpoint DIR the same command goes on where it was interrupted"
         print(f"skimb: interrupted; no file is half-written{more}", file=sys.stderr)
         return 128 + (signal.SIGTERM if isinstance(exc, Terminated) else signal.SIGINT)
 

@@ -1,5 +1,8 @@
 """The names of the built-in strategies, each with one line, for those who do not need torch."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 __all__ = ["BASELINE", "CONSTANT", "FURTHER_STRATEGIES", "REGRESSION_STRATEGIES", "STRATEGIES"]
 
 BASELINE = "none"
@@ -8,7 +11,7 @@ BASELINE = "none"
 CONSTANT = "constant"
 
 #: The strategies for labels that run where none are named, in the order of reports, in one line.
-STRATEGIES = {
+STRATEGIES: Mapping[str, str] = {
     BASELINE: "the network on the data as they are",
     "class_weight": "errors weighted by inverse class counts",
     "focal": "focal loss (gamma 2)",
@@ -24,7 +27,7 @@ STRATEGIES = {
 }
 
 #: Strategies for labels that run only if they are named, in one line.
-FURTHER_STRATEGIES = {
+FURTHER_STRATEGIES: Mapping[str, str] = {
     "logit_adjusted": "logit-adjusted loss (balanced softmax)",
     "decoupled": "baseline; last layer trained again on class-balanced batches",
     "augment": "stronger augmentation for all classes: images turned, scaled, brightened",
@@ -37,7 +40,7 @@ FURTHER_STRATEGIES = {
 }
 
 #: Every strategy for a continuous target, in the order of reports, in one line.
-REGRESSION_STRATEGIES = {
+REGRESSION_STRATEGIES: Mapping[str, str] = {
     BASELINE: "the network on the data as they are",
     "weight_sqrt": "errors weighted by one over the root of the density",
     "weight_lds": "the same, with a smoothed density (LDS)",
@@ -53,3 +56,8 @@ REGRESSION_STRATEGIES = {
     "linear": "reference: one linear layer on the pixels, for as many steps",
     CONSTANT: "reference: the mean of y for every image",
 }
+
+# They can be read only: a strategy of one's own is an entry of `strategies`.
+STRATEGIES, FURTHER_STRATEGIES, REGRESSION_STRATEGIES = map(
+    MappingProxyType, (STRATEGIES, FURTHER_STRATEGIES, REGRESSION_STRATEGIES)
+)

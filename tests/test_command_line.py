@@ -279,7 +279,10 @@ def test_an_interrupted_run_leaves_nothing_half_written(number, status, jobs, tm
     finally:
         started.kill()
     assert started.returncode == status
-    assert error.endswith("skimb: interrupted; no file is half-written\n")
+    assert error.endswith(
+        "skimb: interrupted; no file is half-written; with --checkpoint DIR the same command goes "
+        "on where it was interrupted\n"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

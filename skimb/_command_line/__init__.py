@@ -30,8 +30,15 @@ __all__ = [
 ]
 
 #: The functions that add the parsers of the commands, in the order of the help.
-ADDERS = (add_inspect, add_compare, add_fit, add_predict, add_evaluate, add_export)
-ADDERS = (add_compare, add_fit, add_predict, add_evaluate, add_export, add_suggest)
+ADDERS = (
+    add_inspect,
+    add_compare,
+    add_fit,
+    add_predict,
+    add_evaluate,
+    add_export,
+    add_suggest,
+)
 
 #: The functions that run the commands: arguments to exit status.
 COMMANDS = {

@@ -4,6 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from skimb._command_line._splits import check_splits
 from skimb._command_line._streams import regular_file
 from skimb._files import identity, is_same, lies_in, why_not_writable
 from skimb._strategy_names import (
@@ -127,8 +128,10 @@ def _check_compare(parser, arguments):
     _check_training_data(parser, arguments)
     if arguments.test is not None and arguments.folds is not None:
         parser.error("--test and --folds exclude each other: a test folder leaves nothing to fold")
+    check_splits(parser, arguments, is_from_table=reads_table(arguments))
+    _check_checkpoint(parser, arguments)
     if arguments.minutes is not None:
-        for name in ("strategies", "folds", "repeats"):
+        for name in ("strategies", "folds", "repeats", "split", "time", "checkpoint"):
             if getattr(arguments, name) is not None:
                 parser.error(
                     f"--minutes and --{name} exclude each other: a search chooses its strategies "
@@ -171,6 +174,11 @@ def _check_fit(parser, arguments):
             parser.error(f"unknown strategy: {name}; known are best, {', '.join(known)}")
     elif not source.is_file():
         parser.error(f"--from {source} is no file; it must be the JSON file of a comparison")
+    _check_checkpoint(parser, arguments)
+
+
+def _check_checkpoint(parser, arguments):
+    """Refuse a folder of checkpoints that cannot be, or that lies among the images."""
     folder = arguments.checkpoint
     if folder is not None:
         if folder.exists() and not folder.is_dir():
@@ -246,6 +254,8 @@ def _check_model(parser, arguments):
 def _check_training_data(parser, arguments):
     """Refuse options that do not apply to the kind of data."""
     is_from_table = reads_table(arguments)
+    if arguments.group_pattern is not None and (is_from_table or arguments.data == "digits"):
+        parser.error("--group-pattern is for folders; a table has --group, a column")
     if arguments.data == "digits":
         for name in ("test", "counts", "size"):
             if getattr(arguments, name) is not None:

@@ -2,7 +2,7 @@
 
 import sys
 
-from skimb._command_line._argument_types import MOST_REPEATS, at_least, jobs, minutes, text
+from skimb._command_line._argument_types import MOST_REPEATS, at_least, jobs, minutes, path, text
 from skimb._command_line._inputs import read_inputs
 from skimb._command_line._labels import listed
 from skimb._command_line._networks import choose_augmentation_of, network_of
@@ -18,6 +18,7 @@ from skimb._command_line._options import (
 from skimb._command_line._outputs import hand_out
 from skimb._command_line._parser import add_command
 from skimb._command_line._shown_commands import fit_command_after, typed_command
+from skimb._command_line._splits import add_splits
 from skimb._command_line._streams import errors_in_one_line
 
 __all__ = ["add_compare", "compare_command"]
@@ -56,9 +57,21 @@ def add_compare(commands):
     )
     command.add_argument("--folds", type=at_least(2), metavar="N", help="default: 5")
     command.add_argument(
-        "--repeats", type=at_least(1, MOST_REPEATS), metavar="N", help="default: 1"
+        "--repeats",
+        type=at_least(1, MOST_REPEATS),
+        metavar="N",
+        help="run all folds again, with other folds and seeds; of a test set, all networks with "
+        "other seeds (default: 1)",
     )
+    add_splits(command)
     add_training(command)
+    command.add_argument(
+        "--checkpoint",
+        type=path,
+        metavar="DIR",
+        help="keep every finished fit there: after an interruption the same command goes on, and "
+        "fits that are known are not done again, also with further strategies",
+    )
     command.add_argument(
         "--jobs",
         type=jobs,
@@ -139,13 +152,14 @@ def compare_command(arguments):
                 data.y,
                 strategies=arguments.strategies,
                 estimator=estimator,
-                cv=None if data.X_test is not None else arguments.folds or 5,
+                cv=None if data.X_test is not None else data.cv or arguments.folds or 5,
                 groups=data.groups,
                 n_repeats=arguments.repeats or 1,
                 X_test=data.X_test,
                 y_test=data.y_test,
                 random_state=arguments.seed,
                 n_jobs=n_jobs,
+                checkpoint=arguments.checkpoint,
                 verbose=1,
             )
         )
@@ -160,8 +174,14 @@ def compare_command(arguments):
             result.near_copies = near_copies_worth(result, is_copy)
         if arguments.group_near_duplicates:
             result.protocol["group_near_duplicates"] = True
-        if arguments.group is not None:
-            result.protocol["group"] = arguments.group
+        result.files = data.files
+        if result.test_rows is not None and data.files is not None:
+            result.files = [data.files[row] for row in result.test_rows]
+        for name in ("group", "split", "time"):
+            if getattr(arguments, name) is not None:
+                result.protocol[name] = getattr(arguments, name)
+        if arguments.group_pattern is not None:
+            result.protocol["group_pattern"] = arguments.group_pattern.pattern
         if arguments.size is not None:
             result.protocol["size"] = arguments.size
         if choice is not None:

@@ -10,6 +10,7 @@ from skimb._class_folders import list_classes
 from skimb._command_line._checks import check_images, reads_table
 from skimb._command_line._image_lists import hint_of_missing
 from skimb._command_line._labels import listed, refuse_unknown
+from skimb._command_line._splits import cv_of_table, groups_of_files, refuse_shared
 from skimb._command_line._streams import complain
 from skimb._tables import read_table
 
@@ -30,6 +31,10 @@ class Inputs:
         The group of each sample.
     is_regression : bool, default=False
         Whether y holds numbers.
+    cv : list of (ndarray, ndarray), default=None
+        The splits that a column asks for.
+    files : list of str, default=None
+        The file of each test image: that of the test set, or else of X.
     """
 
     X: Any
@@ -38,6 +43,8 @@ class Inputs:
     y_test: Any = None
     groups: Any = None
     is_regression: bool = False
+    cv: Any = None
+    files: Any = None
 
 
 def read_inputs(arguments, image_shape=None):
@@ -117,11 +124,25 @@ def _folders(arguments, image_shape):
     check_images(arguments, every)
     if test is not None:
         _check_labels(arguments, y, test.target)
+    groups = _groups_by_name(arguments, paths, test)
     images = _read(every, image_shape)
     if test is None:
-        return Inputs(images, y)
+        return Inputs(images, y, groups=groups, files=list(paths))
     _tell_of_known(every, images, len(paths))
-    return Inputs(images[: len(paths)], y, images[len(paths) :], test.target)
+    test_images = images[len(paths) :]
+    return Inputs(images[: len(paths)], y, test_images, test.target, groups, files=list(test.paths))
+
+
+def _groups_by_name(arguments, paths, test):
+    """Return the groups of the images of a folder, if a pattern asks for them."""
+    # Other commands than fit and compare know no groups.
+    if (compiled := getattr(arguments, "group_pattern", None)) is None:
+        return None
+    groups = groups_of_files(paths, arguments.data, compiled)
+    if test is not None:
+        test_groups = groups_of_files(test.paths, arguments.test, compiled)
+        refuse_shared(groups, test_groups, compiled.pattern, f"--test {arguments.test}")
+    return groups
 
 
 def _tables(arguments, image_shape):
@@ -133,9 +154,12 @@ def _tables(arguments, image_shape):
         is_regression = arguments.task == "regression"
     files, y, groups = _columns(table, arguments, is_regression)
     if arguments.test is None:
+        cv = cv_of_table(table, arguments, None if is_regression else y, groups)
         check_images(arguments, files)
         images = _read(files, image_shape)
-        return Inputs(images, y, groups=groups, is_regression=is_regression)
+        return Inputs(
+            images, y, groups=groups, is_regression=is_regression, cv=cv, files=list(files)
+        )
     test_files, y_test, test_groups = _columns(read_table(arguments.test), arguments, is_regression)
     _check_types(arguments, arguments.target, y, y_test)
     if groups is not None and test_groups is not None:
@@ -152,7 +176,10 @@ def _tables(arguments, image_shape):
         _check_labels(arguments, y, y_test)
     images = _read(every, image_shape)
     _tell_of_known(every, images, len(files))
-    return Inputs(images[: len(files)], y, images[len(files) :], y_test, groups, is_regression)
+    test_images = images[len(files) :]
+    return Inputs(
+        images[: len(files)], y, test_images, y_test, groups, is_regression, files=list(test_files)
+    )
 
 
 def _columns(table, arguments, is_regression):

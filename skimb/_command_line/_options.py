@@ -8,6 +8,7 @@ from skimb._command_line._argument_types import (
     path,
     text,
 )
+from skimb._command_line._splits import add_group_pattern
 from skimb._quantities import MOST_LABELS
 from skimb._strategy_names import (
     CONSTANT,
@@ -85,6 +86,7 @@ def add_training_data(command):
         help="column of a table whose equal values stay on one side of every split: a patient, a "
         "site (default: only equal images do)",
     )
+    add_group_pattern(command)
     command.add_argument(
         "--group-near-duplicates",
         action="store_true",

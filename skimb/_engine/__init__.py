@@ -7,11 +7,13 @@ from skimb._engine._blocks import block_size, by_blocks, fill_up
 from skimb._engine._callbacks import check_net_callbacks, sets_rate
 from skimb._engine._checkpoint import Checkpoint, check_checkpoint_folder
 from skimb._engine._divergence import DivergenceError, ended_diverged
+from skimb._engine._epoch_news import epochs_told_to
 from skimb._engine._epoch_tasks import EpochTasks
 from skimb._engine._fit_key import digest_of
 from skimb._engine._image_data import Part, dataset_of, few_samples
 from skimb._engine._image_net import ImageClassifierNet, ImageNet, ImageRegressorNet
 from skimb._engine._jitter import Jitter
+from skimb._engine._leftovers import mark_of, remove_leftovers
 from skimb._engine._length import TrainingLength, still_falls, training_length
 from skimb._engine._loss_watch import LossWatch
 from skimb._engine._memory import is_out_of_memory
@@ -73,6 +75,7 @@ __all__ = [
     "digest_of",
     "ended_diverged",
     "epoch_records",
+    "epochs_told_to",
     "exponent_of",
     "few_samples",
     "fill_up",
@@ -80,9 +83,11 @@ __all__ = [
     "is_out_of_memory",
     "joined",
     "loss_parameters",
+    "mark_of",
     "mean_one",
     "net_again",
     "net_state",
+    "remove_leftovers",
     "resolve_device",
     "scaled_down",
     "seeded",

@@ -8,6 +8,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochTimer
 
 from skimb._engine._divergence import DivergenceError, diverged
+from skimb._engine._epoch_news import tell_epoch
 from skimb._engine._epoch_table import EpochTable
 from skimb._engine._loss_watch import LossWatch
 from skimb._engine._optimizers import optimizer_groups
@@ -104,8 +105,10 @@ class Net(NeuralNet):
                 stops = True
             except StopTraining:
                 was_asked = True
-        if method_name == "on_epoch_end" and self.checkpoint_ is not None:
-            self.checkpoint_.keep(self, is_over=stops, was_asked=was_asked)
+        if method_name == "on_epoch_end":
+            if self.checkpoint_ is not None:
+                self.checkpoint_.keep(self, is_over=stops, was_asked=was_asked)
+            tell_epoch(len(self.history), self.n_epochs_)
         if stops or was_asked:
             raise StopTraining
 
@@ -220,6 +223,7 @@ class Net(NeuralNet):
         self.notify("on_train_begin", X=X, y=y)
         if self.checkpoint_ is not None:
             fit_params["epochs"] = self.checkpoint_.resume(self)
+        tell_epoch(len(self.history), self.n_epochs_)
         try:
             with suppress(StopTraining):
                 self.fit_loop(X, y, **fit_params)

@@ -27,6 +27,7 @@ from skimb.study._splits import hold_out_fifth
 from skimb.study._strategy_estimator import fit_strategy, strategy_estimator
 from skimb.study._suggest import suggest, suggestions_of
 from skimb.study._suggestions import Suggestions
+from skimb.study._time_splits import time_splits
 from skimb.study._verdict_text import verdict_sentences
 from skimb.study._winner import winner_of
 
@@ -65,6 +66,7 @@ __all__ = [
     "strategy_estimator",
     "suggest",
     "suggestions_of",
+    "time_splits",
     "up_to_middle",
     "verdict_sentences",
     "winner_of",

@@ -9,6 +9,7 @@ from skimb.study._calibration import CALIBRATION_MEASURES, calibration_of
 from skimb.study._classification_report import classification_report
 from skimb.study._comparison import BaseComparison
 from skimb.study._count_scores import OF_ALL_CLASSES, OF_ONE_CLASS, LabelScores
+from skimb.study._listed_mistakes import listed_mistakes
 
 __all__ = ["Comparison"]
 
@@ -175,6 +176,11 @@ class Comparison(BaseComparison):
         return {
             "confusion_matrix": self.confusion_matrix(name).tolist(),
             **{key: value if np.isfinite(value) else None for key, value in errors.items()},
+        return {
+            "confusion_matrix": self.confusion_matrix(name).tolist(),
+            "mistakes": listed_mistakes(
+                self.outcomes[name], self.classes.tolist(), self.files, self.test_rows
+            ),
         }
 
     def _target(self):

@@ -10,14 +10,19 @@ from sklearn.base import clone
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
+from skimb._drawn_text import visible_text
 from skimb._frame_images import only_images
 from skimb._groups import checked_groups
+from skimb._image_files import as_paths, is_paths
 from skimb._reading import view_of
 from skimb._warnings import warn
-from skimb.study._jobs import Job, Progress, run_jobs
+from skimb.study._jobs import Job, run_jobs
+from skimb.study._kept_outcomes import open_outcomes
+from skimb.study._progress import Progress
 from skimb.study._protocol import Training, protocol_of
 from skimb.study._runs import planned_runs
 from skimb.study._strategies import chosen_strategies, group_strategies
+from skimb.study._strategy_estimator import ready_estimators
 from skimb.study._tasks import task_of
 
 __all__ = ["compare"]
@@ -38,6 +43,7 @@ def compare(
     y_test=None,
     random_state=None,
     n_jobs=None,
+    checkpoint=None,
     verbose=0,
 ) -> Any:
     """Compare strategies against imbalance on your data: imbalanced classes, or rare values.
@@ -76,7 +82,10 @@ def compare(
         numbers, else a ``CNNClassifier()``; the command line follows the same rule.
     cv : int, splitter or iterable, default=None
         Folds. None: 5; an int is stratified, by class or by the rank of the value, and shuffled
-        differently in each repeat.
+        differently in each repeat. Any splitter of scikit-learn, or a list of pairs of indices, is
+        taken as it is, such as ``time_splits(times)`` for samples that are to be predicted from
+        earlier ones. ``protocol["evaluation"]`` and ``protocol["interval_assumes"]`` say how the
+        samples were divided, and what the intervals take for granted then.
     groups : array-like of shape (n,), default=None
         Samples of one group, a patient for instance, never stand on both sides of a split, so that
         no network is scored on images that it has learned. The same holds for images that are equal
@@ -85,7 +94,7 @@ def compare(
         the comparison; an object of your own is fitted without them.
     n_repeats : int, default=1
         The number of times that the folds are run, with other folds and seeds each time;
-        1 where `cv` fixes the folds.
+        1 where `cv` fixes several folds; one split is trained again with other seeds.
     scoring : dict of str to scorer, default=None
         None: `skimb.metrics.imbalance_scoring`, or `skimb.metrics.regression_scoring`, whose
         errors are shown as errors: the lower, the better. A measure that needs scores is NaN for a
@@ -102,8 +111,18 @@ def compare(
         The source of folds and seeds. Results are equal for any `n_jobs`.
     n_jobs : int, default=None
         Processes, as in joblib.
+    checkpoint : str or PathLike, default=None
+        A folder, which is made if need be, in which every finished fit is kept. An equal call, also
+        in another process, goes on from there to the same result, to the bit: it does no fit again
+        that another one with equal data, splits, seeds, parameters, scorers and versions has kept.
+        So does a call with further strategies. Networks that were training go on from their last
+        epoch, as by `checkpoint` of the estimator; the seconds of such a fit are then those of the
+        rest. An estimator of your own is kept if its parameters are plain values, arrays,
+        functions, networks or estimators; else it is fitted again. The folder may be removed when
+        it is no longer wanted. It needs a `random_state`.
     verbose : int, default=0
-        1: a progress bar on a terminal, otherwise one line a strategy, on stderr.
+        1: on stderr, a bar on a terminal that shows what is training and about how much time is
+        left; elsewhere one line a strategy, and one about every 30 seconds.
 
     Returns
     -------
@@ -114,8 +133,8 @@ def compare(
     ------
     ValueError
         If a strategy is unknown or of another kind than the target, a class is too small for the
-        folds, the splits of `cv` tear groups apart, or the estimator cannot be compared fairly;
-        all before any training.
+        folds, the splits of `cv` tear groups apart, the estimator cannot be compared fairly, or
+        `checkpoint` cannot be written to; all before any training.
 
     Examples
     --------
@@ -183,24 +202,46 @@ def compare(
     task.check_samples(chosen, y, test[1], plan.runs, sample_groups)
     training = Training(task, chosen, estimator, X, y, plan.runs)
 
-    jobs = [
-        Job(
-            i_run=i,
-            run=run,
-            group=group,
-            task=task,
-            estimator=training.estimator,
-            steps=training.steps_per_epoch,
-            data=(X, y, sample_groups),
-            test=test,
-            scoring=scoring,
-        )
-        for group in group_strategies(chosen, task.from_baseline)
-        for i, run in enumerate(plan.runs)
-    ]
-    outcomes: dict[str, list] = {strategy.label: [None] * len(plan.runs) for strategy in chosen}
+    data = X, y, sample_groups
+    kept = open_outcomes(
+        checkpoint,
+        task=task,
+        chosen=chosen,
+        training=training,
+        runs=plan.runs,
+        data=data,
+        test=None if X_test is None else test,
+        scoring=scoring,
+        random_state=random_state,
+    )
+    if checkpoint is not None and training.estimator is not None:
+        _let_networks_go_on(training.estimator, kept.folder)
     messages = {*_left_out(strategies, task, verbose), *_too_good(plan.n_known, verbose)}
-    with Progress(len(chosen), len(plan.runs), verbose) as progress:
+    _tell_of_kept(kept, verbose)
+    outcomes: dict[str, list] = {strategy.label: [None] * len(plan.runs) for strategy in chosen}
+    with Progress(len(chosen), len(plan.runs), verbose, len(kept.found)) as progress:
+        for (label, i), (outcome, warned) in kept.found.items():
+            messages |= warned
+            outcomes[label][i] = outcome
+            progress.advance(outcomes[label], is_new=False)
+        jobs = [
+            Job(
+                i_run=i,
+                run=run,
+                group=left,
+                task=task,
+                estimator=training.estimator,
+                steps=training.steps_per_epoch,
+                data=data,
+                test=test,
+                scoring=scoring,
+                kept=(kept.folder, kept.keys_of(i, left)),
+                told=progress.folder,
+            )
+            for group in group_strategies(chosen, task.from_baseline)
+            for i, run in enumerate(plan.runs)
+            if (left := [each for each in group if (each.label, i) not in kept.found])
+        ]
         for i, outcome, warned in run_jobs(jobs, n_jobs):
             messages |= warned
             outcomes[outcome.strategy][i] = outcome
@@ -218,7 +259,7 @@ def compare(
     tested = sample_groups
     if X_test is not None:
         tested = checked_groups(test_images, None, image_column=several)
-    return task.comparison(
+    result = task.comparison(
         outcomes,
         (images, y),
         test_images,
@@ -228,6 +269,25 @@ def compare(
         image_shape=estimator.image_shape,
         channels=estimator.channels,
     )
+    result.estimators = ready_estimators(task, chosen, estimator, y, random_state)
+    if is_paths(test_images):
+        result.files = as_paths(test_images).tolist()
+    return result
+
+
+def _let_networks_go_on(estimator, folder):
+    """Let networks of built-in strategies go on from their last epoch, in the same folder."""
+    if estimator.checkpoint is None:
+        estimator.set_params(checkpoint=str(folder))
+
+
+def _tell_of_kept(kept, verbose):
+    """Tell what a checkpoint holds; of files that cannot be used also where all is silent."""
+    for line in [*(kept.remarks if verbose else []), *kept.warnings]:
+        if verbose:
+            print(visible_text(line), file=sys.stderr, flush=True)
+        else:
+            warn(line)
 
 
 def _left_out(strategies, task, verbose):

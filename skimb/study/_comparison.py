@@ -3,11 +3,14 @@
 import copy
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 
 from skimb._drawn_text import visible_text
 from skimb._files import write_text
@@ -58,6 +61,13 @@ class BaseComparison(ABC):
     @abstractmethod
     def n_decisive_images(self) -> int:
         """How many of the test images decide: those of the minority class, or all."""
+
+    #: The name of the file of each test sample, if it is known.
+    files: Any = None
+    #: The place in X of each test sample, where a search took the test set from X.
+    test_rows: Any = None
+    #: The estimator of each strategy, not fitted.
+    estimators: Mapping = MappingProxyType({})
 
     @abstractmethod
     def _details(self, name) -> dict:
@@ -115,6 +125,45 @@ class BaseComparison(ABC):
     def metrics(self):
         """Names of the metrics."""
         return list(self.outcomes[self.baseline][0].scores)
+
+    def estimator(self, name) -> Any:
+        """Return the estimator that a strategy is, ready to be fitted on all samples.
+
+        It has the seed of the comparison, where `random_state` was a number, and the length of a
+        training on all samples of X: what `skimb.study.strategy_estimator` returns, and of your own
+        estimators a clone with the seed.
+
+        Parameters
+        ----------
+        name : str
+            The strategy.
+
+        Returns
+        -------
+        estimator
+            Not fitted; a new one with each call.
+
+        Raises
+        ------
+        ValueError
+            If there is no such strategy in the comparison.
+
+        Examples
+        --------
+        >>> from skimb.datasets import load_imbalanced_digits
+        >>> from skimb.neural_network import CNNClassifier
+        >>> from skimb.study import compare
+        >>> X, y = load_imbalanced_digits(return_X_y=True)
+        >>> quick = CNNClassifier(max_epochs=1)
+        >>> result = compare(X, y, strategies=["focal"], estimator=quick, cv=2, random_state=0)
+        >>> result.estimator("focal")
+        CNNClassifier(loss=FocalLoss(), max_epochs=1, random_state=0)
+        """
+        if name not in self.estimators:
+            raise ValueError(
+                f"{name!r} is no strategy of this comparison. It has {list(self.estimators)}."
+            )
+        return clone(self.estimators[name])
 
     def training_losses(self):
         """Return the training losses of each strategy that trained a network of its own.
@@ -371,6 +420,8 @@ class BaseComparison(ABC):
             strategies[name] = entry | self._details(name)
         figures = {
             "schema": 1,
+            # It grows with each key that is added: docs/guide/result_file.md.
+            "schema_minor": 1,
             "baseline": self.baseline,
             **self._target(),
             "verdict_metrics": self.verdict_metrics,

@@ -287,6 +287,7 @@ def find_strategy(
         n_jobs=n_jobs,
         verbose=verbose,
     )
+    result.test_rows = verdict_rows
     result.search = Search(
         plan=plan,
         measure=searched.measure,

@@ -1,21 +1,22 @@
 """The jobs of a comparison, which fit and score strategies in its runs, in any process."""
 
-import sys
+import os
+import threading
 import warnings
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import clone
-from tqdm import tqdm
 
-from skimb._drawn_text import visible_text
+from skimb._engine import epochs_told_to
 from skimb._params import safe_indexing
+from skimb.study._kept_outcomes import keep_outcome
+from skimb.study._progress import Board
 from skimb.study._runs import Run
 from skimb.study._strategies import fit_group
 
-__all__ = ["Job", "Progress", "run_jobs"]
+__all__ = ["Job", "run_jobs"]
 
 
 @dataclass
@@ -39,6 +40,10 @@ class Job:
     test : tuple of (X, y)
         All test samples.
     scoring : dict of str to scorer
+    kept : tuple of (Path or None, dict of str to str or None)
+        The folder in which outcomes are kept, and the key of that of each strategy.
+    told : str or None
+        The folder in which the job says what it is doing; None: nobody wants to know.
     """
 
     i_run: int
@@ -50,6 +55,8 @@ class Job:
     data: tuple
     test: tuple
     scoring: Any
+    kept: tuple = (None, {})
+    told: str | None = None
 
 
 def run_jobs(jobs, n_jobs):
@@ -78,11 +85,11 @@ def run_jobs(jobs, n_jobs):
 
 
 def _all_of(job):
-    return list(_fit_and_score(job))
+    return list(_fit_and_score(job, waits=True))
 
 
-def _fit_and_score(job):
-    """Fit and score one group of strategies in one run; in a worker process."""
+def _fit_and_score(job, *, waits=False):
+    """Fit and score one group of strategies in one run; in a worker process its results wait."""
     run, task = job.run, job.task
     X, y, groups = (part if part is None else safe_indexing(part, run.train) for part in job.data)
     X_test, y_test = (safe_indexing(part, run.test) for part in job.test)
@@ -91,25 +98,39 @@ def _fit_and_score(job):
         warnings.simplefilter("ignore")
         _warm_up(task, job.estimator, X, y)
     fits = fit_group(task, job.group, job.estimator, X, y, groups, seed=run.seed, steps=job.steps)
-    for expected in job.group:
-        # The filters are the process's: they are set while it works here, not while it waits.
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                strategy, fitted, seconds = next(fits)
-                outcome = task.outcome(
-                    strategy,
-                    fitted,
-                    X_test,
-                    y_test,
-                    rows=run.test,
-                    scoring=job.scoring,
-                    seconds=seconds,
-                )
-            except Exception as exc:
-                exc.add_note(f"It was raised by the strategy {expected.label!r} of the comparison.")
-                raise
-        yield job.i_run, outcome, {str(warning.message) for warning in caught}
+    folder, keys = job.kept
+    board = Board(job.told, f"{os.getpid()}-{threading.get_ident()}.job")
+    try:
+        for n_before, expected in enumerate(job.group):
+            board.begin(expected.label, job.i_run, n_before if waits else 0)
+            with epochs_told_to(board):
+                outcome, messages = _next_fit(job, fits, expected, X_test, y_test)
+            failure = keep_outcome(folder, keys.get(outcome.strategy), outcome, messages)
+            yield job.i_run, outcome, messages | failure
+    finally:
+        board.end()
+
+
+def _next_fit(job, fits, expected, X_test, y_test):
+    """Return the outcome of the next fit of a job, and the warnings that it raised."""
+    # The filters are the process's: they are set while it works here, not while it waits.
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            strategy, fitted, seconds = next(fits)
+            outcome = job.task.outcome(
+                strategy,
+                fitted,
+                X_test,
+                y_test,
+                rows=job.run.test,
+                scoring=job.scoring,
+                seconds=seconds,
+            )
+        except Exception as exc:
+            exc.add_note(f"It was raised by the strategy {expected.label!r} of the comparison.")
+            raise
+    return outcome, {str(warning.message) for warning in caught}
 
 
 def _warm_up(task, estimator, X, y):
@@ -117,7 +138,7 @@ def _warm_up(task, estimator, X, y):
     if estimator is None or _warm_up.is_done:
         return
     rows = task.few_samples(y)
-    estimator = clone(estimator).set_params(max_epochs=1, steps_per_epoch=1)
+    estimator = clone(estimator).set_params(max_epochs=1, steps_per_epoch=1, checkpoint=None)
     if "calibration" in estimator.get_params(deep=False):
         estimator.set_params(calibration=None)
     estimator.fit(safe_indexing(X, rows), y[rows])
@@ -125,43 +146,3 @@ def _warm_up(task, estimator, X, y):
 
 
 _warm_up.is_done = False
-
-
-class Progress:
-    """A bar on a terminal, one line a strategy elsewhere, nothing when silent; on stderr.
-
-    Parameters
-    ----------
-    n_strategies, n_runs : int
-    verbose : int
-        0: silent.
-    """
-
-    def __init__(self, n_strategies, n_runs, verbose):
-        self.shows_lines = bool(verbose) and not sys.stderr.isatty()
-        self.bar = tqdm(
-            total=n_strategies * n_runs,
-            desc="strategies x runs",
-            unit="fit",
-            disable=not (verbose and sys.stderr.isatty()),
-        )
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc_info):
-        self.bar.close()
-
-    def advance(self, outcomes):
-        """Count one fit of a strategy, whose outcomes so far are these (None: still to come)."""
-        self.bar.update()
-        if self.shows_lines and all(outcomes):
-            seconds = np.mean([outcome.seconds for outcome in outcomes])
-            metric = next(iter(outcomes[0].scores))
-            score = np.mean([outcome.scores[metric] for outcome in outcomes])
-            print(
-                f"{visible_text(outcomes[0].strategy)}: {metric} {score:.3f}, {len(outcomes)} runs "
-                f"of {seconds:.1f} s",
-                file=sys.stderr,
-                flush=True,
-            )

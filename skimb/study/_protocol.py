@@ -9,7 +9,7 @@ from sklearn.base import clone
 from skimb._groups import are_shared
 from skimb._params import safe_indexing
 from skimb.neural_network import training_length
-from skimb.study._recipe import code_of, parameters_of, recipe_of
+from skimb.study._recipe import code_of, parameters_of, recipe_of, versions
 from skimb.study._strategies import with_length
 
 __all__ = ["Training", "protocol_of"]
@@ -120,9 +120,11 @@ def protocol_of(task, plan, training, *, groups, random_state, n_jobs, messages)
         if plan.test_share
         else "95 %, paired bootstrap over test images"
         + (", and the variance between seeds" if len(runs) > 1 else ""),
+        "interval_assumes": plan.assumes,
         "test_share": plan.test_share,
         "seeds": [run.seed for run in runs],
         "random_state": int(random_state) if isinstance(random_state, Integral) else None,
         "n_jobs": effective_n_jobs(n_jobs),
+        "versions": versions(),
         "warnings": sorted(messages),
     }

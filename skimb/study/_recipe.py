@@ -17,7 +17,7 @@ from skimb._engine import build_augmentation, resolve_device
 from skimb._images import fit_images
 from skimb._networks import PretrainedBackbone
 
-__all__ = ["code_of", "expression_of", "parameters_of", "recipe_of", "written"]
+__all__ = ["code_of", "expression_of", "parameters_of", "recipe_of", "versions", "written"]
 
 #: Parameters that the recipe names.
 NAMED = ("module", "optimizer", "lr", "lr_schedule", "weight_decay", "augmentation")
@@ -68,13 +68,23 @@ def recipe_of(estimator, X, y, length):
         "views": 1 if views is None else len(views(torch.zeros(1, *trial.image_shape_))),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "augmentation_choice": None,
-        "versions": {
-            "skimb": skimb.__version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "scikit-learn": sklearn.__version__,
-            "numpy": np.__version__,
-        },
+        "versions": versions(),
+    }
+
+
+def versions():
+    """Return the versions of skimb, Python and the libraries that decide results.
+
+    Returns
+    -------
+    dict of str to str
+    """
+    return {
+        "skimb": skimb.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "scikit-learn": sklearn.__version__,
+        "numpy": np.__version__,
     }
 
 

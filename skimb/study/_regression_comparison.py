@@ -4,6 +4,7 @@ import numpy as np
 
 from skimb.study._comparison import BaseComparison
 from skimb.study._error_scores import ErrorScores
+from skimb.study._listed_mistakes import listed_errors
 from skimb.study._regression_charts import errors_by_bin
 from skimb.study._regression_report import regression_report
 
@@ -165,7 +166,8 @@ class RegressionComparison(BaseComparison):
             "errors_by_bin": {
                 "edges": edges.tolist(),
                 "mean_absolute_error": [float(e) if np.isfinite(e) else None for e in errors],
-            }
+            },
+            "largest_errors": listed_errors(self.outcomes[name], self.files, self.test_rows),
         }
 
     def _target(self):

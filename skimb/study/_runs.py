@@ -1,11 +1,12 @@
 """The runs of a comparison: a fold of a repeat each, or a repeat on a fixed test set."""
 
+import itertools
 import warnings
 from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
-from sklearn.model_selection import check_cv
+from sklearn.model_selection import PredefinedSplit, TimeSeriesSplit, check_cv
 from sklearn.utils import check_consistent_length, check_random_state
 
 from skimb.study._splits import check_whole, count_known
@@ -42,10 +43,16 @@ class Plan:
     evaluation : str
         How the strategies are evaluated, in a few words.
     n_repeats : int
+        How often every sample is tested; with a test set, the number of runs.
     n_known : int
         Test images of a run that equal images of its training part, at most.
     has_test_set : bool
-        Whether there is a fixed test set.
+        Whether there is a fixed test set, apart from X.
+    assumes : str
+        What the interval of a difference takes for granted, in a sentence or two.
+    is_fixed : bool
+        Whether all runs have the same training and test samples: those of a test set, or of the one
+        split that `cv` gives.
     """
 
     runs: list
@@ -53,13 +60,30 @@ class Plan:
     n_repeats: int
     n_known: int
     has_test_set: bool
+    assumes: str = ""
+    is_fixed: bool = False
 
     @property
     def test_share(self):
-        """Test samples for each training sample; 0 for a fixed test set."""
-        if self.has_test_set:
+        """Test samples for each training sample; 0 where all runs have the same samples."""
+        if self.is_fixed:
             return 0.0
         return float(np.mean([len(run.test) / len(run.train) for run in self.runs]))
+
+
+#: What the intervals take for granted.
+OF_SEEDS = (
+    "Every run trains on the same samples and is tested on the same samples, with another seed: "
+    "the interval covers the randomness of training, not that of the samples."
+)
+OF_RANDOM_FOLDS = (
+    "The folds are drawn at random; that their training parts overlap is corrected for by the "
+    "ratio of test to training samples."
+)
+OF_GIVEN_FOLDS = (
+    "The correction for training parts that overlap is made for folds that are drawn at random. "
+    "These were given: the interval holds as far as they differ no more than random ones would."
+)
 
 
 def planned_runs(
@@ -97,17 +121,66 @@ def planned_runs(
         test_images, y_test = test
         runs, evaluation = _repeats(y, cv, n_repeats, test_images, y_test, random_state)
         n_known = count_known(images, test_images)
-        return Plan(runs, evaluation, int(n_repeats), n_known, has_test_set=True)
+        return Plan(
+            runs, evaluation, int(n_repeats), n_known, True, assumes=OF_SEEDS, is_fixed=True
+        )
     if cv is None or isinstance(cv, Integral):
         n_folds = 5 if cv is None else int(cv)
-        runs, evaluation = _folds(
-            lambda seed: task.splits(n_folds, seed, groups), n_repeats, random_state
-        )
+        runs = _folds(lambda seed: task.splits(n_folds, seed, groups), n_repeats, random_state)
+        evaluation, assumes = f"{n_folds}-fold cross-validation", OF_RANDOM_FOLDS
     else:
         splits = _own_splits(cv, y, None if given_groups is None else groups, n_repeats)
-        runs, evaluation = _folds(lambda seed: splits, n_repeats, random_state)
+        runs = _folds(lambda seed: splits, n_repeats, random_state)
+        evaluation, repeated, assumes = _described(cv, splits, len(y))
+        n_repeats *= repeated
     n_known = check_whole(groups, given_groups, [(run.train, run.test) for run in runs])
-    return Plan(runs, evaluation, int(n_repeats), n_known, has_test_set=False)
+    is_fixed = assumes is OF_SEEDS
+    return Plan(
+        runs, evaluation, int(n_repeats), n_known, False, assumes=assumes, is_fixed=is_fixed
+    )
+
+
+def _described(cv, splits, n_samples):
+    """Say how samples are divided by a user's own splits, by what these are.
+
+    Returns
+    -------
+    evaluation : str
+    n_repeats : int
+        How often every sample is tested, where all are equally often.
+    assumes : str
+    """
+    if len(splits) == 1:
+        return "one given test part", 1, OF_SEEDS
+    n_splits, sizes = len(splits), [len(train) for train, _ in splits]
+    if isinstance(cv, TimeSeriesSplit) or _grow([train for train, _ in splits]):
+        words = "whose training parts grow" if sizes[0] < sizes[-1] else "each after the one before"
+        assumes = (
+            "The correction for training parts that overlap is made for folds that are drawn at "
+            f"random. These are in order, and their training parts have {sizes[0]} to {sizes[-1]} "
+            "samples: later folds are no repetition of earlier ones, and the interval is a rough "
+            "guide."
+        )
+        return f"{n_splits} folds in order, {words}", 1, assumes
+    assumes = OF_RANDOM_FOLDS if getattr(cv, "shuffle", True) is True else OF_GIVEN_FOLDS
+    if not hasattr(cv, "split") or isinstance(cv, PredefinedSplit):
+        assumes = OF_GIVEN_FOLDS
+    n_tests = np.bincount(np.concatenate([test for _, test in splits]), minlength=n_samples)
+    repeated = int(n_tests[0])
+    if repeated and (n_tests == repeated).all() and n_splits % repeated == 0:
+        return f"{n_splits // repeated}-fold cross-validation", repeated, assumes
+    if isinstance(cv, PredefinedSplit):
+        return f"{n_splits} given test parts", 1, assumes
+    words = f"splits of {type(cv).__name__}" if hasattr(cv, "split") else "given splits"
+    return f"{n_splits} {words}", 1, assumes
+
+
+def _grow(parts):
+    """Tell whether each of some parts holds all samples of the one before, and further ones."""
+    return all(
+        len(first) < len(second) and np.isin(first, second).all()
+        for first, second in itertools.pairwise(parts)
+    )
 
 
 def _repeats(y, cv, n_repeats, X_test, y_test, random_state):
@@ -121,20 +194,19 @@ def _repeats(y, cv, n_repeats, X_test, y_test, random_state):
 
 
 def _folds(splits_of, n_repeats, random_state):
-    """Return a run for each fold of each repeat, and the name of the evaluation.
+    """Return a run for each fold of each repeat.
 
     ``splits_of`` is the function of a seed to the splits of one repeat.
     """
-    runs, n_folds = [], 0
+    runs = []
     for seed in _seeds(n_repeats, random_state):
         splits = splits_of(seed)
-        n_folds = len(splits)
-        fold_seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=n_folds)
+        fold_seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=len(splits))
         runs += [
             Run(train, test, int(fold_seed))
             for (train, test), fold_seed in zip(splits, fold_seeds, strict=True)
         ]
-    return runs, f"{n_folds}-fold cross-validation"
+    return runs
 
 
 def _seeds(n_repeats, random_state):
@@ -144,16 +216,24 @@ def _seeds(n_repeats, random_state):
 
 def _own_splits(cv, y, groups, n_repeats):
     """Return the splits of a user's own `cv`, which sees the groups that the user gave."""
-    if n_repeats > 1:
+    folds, X = check_cv(cv, y), np.empty(len(y))
+    with warnings.catch_warnings():
+        # Splits that tear groups apart are refused later.
+        warnings.filterwarnings("ignore", message="The groups parameter is ignored")
+        splits = list(folds.split(X, y) if groups is None else folds.split(X, y, groups))
+    if not splits:
+        raise ValueError("`cv` gives no split. Give one that has a test part.")
+    # One split is trained again with other seeds, as a test set is.
+    if n_repeats > 1 and len(splits) > 1:
         raise ValueError(
             f"n_repeats={n_repeats} would run the folds of `cv` again, and their scores are not "
             "independent. Give `cv` as a number, whose folds are shuffled differently in each "
             "repeat."
         )
-    folds, X = check_cv(cv, y), np.empty(len(y))
-    if groups is None:
-        return list(folds.split(X, y))
-    with warnings.catch_warnings():
-        # Splits that tear groups apart are refused later.
-        warnings.filterwarnings("ignore", message="The groups parameter is ignored")
-        return list(folds.split(X, y, groups))
+    for train, test in splits:
+        if not len(train) or not len(test):
+            raise ValueError(
+                "A split of `cv` has no training samples or no test samples. Give splits that have "
+                "both."
+            )
+    return splits

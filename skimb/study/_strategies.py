@@ -26,6 +26,7 @@ __all__ = [
     "fit_built_in",
     "fit_group",
     "group_strategies",
+    "seeded",
     "training_losses",
     "with_length",
     "with_seed",
@@ -320,7 +321,7 @@ def fit_group(task, group, estimator, X, y, groups=None, *, seed, steps=None):
     first = next((strategy for strategy in group if strategy not in built), None)
     start = time.perf_counter()
     if first is not None and first.is_own:
-        fitted = _seeded(first.estimator, seed).fit(X, y)
+        fitted = seeded(first.estimator, seed).fit(X, y)
     else:
         name = BASELINE if first is None else first.name
         fitted = task.unfitted(name, estimator, None if first is None else first.settings)
@@ -345,8 +346,18 @@ def fit_group(task, group, estimator, X, y, groups=None, *, seed, steps=None):
         yield strategy, further, time.perf_counter() - start + first_seconds
 
 
-def _seeded(estimator, seed):
-    """Clone an estimator of the user's own, and seed each of its random states that has no seed."""
+def seeded(estimator, seed):
+    """Clone an estimator of the user's own, and seed each of its random states that has no seed.
+
+    Parameters
+    ----------
+    estimator : estimator
+    seed : int
+
+    Returns
+    -------
+    estimator
+    """
     if not isinstance(estimator, CNNClassifier | CNNRegressor):
         return seeded_clone(estimator, np.random.RandomState(seed))
     # These start as the built-in strategies do, and seed their samplers themselves.

@@ -1,5 +1,7 @@
 """One strategy outside a comparison: the estimator that it is, and its fit on all samples."""
 
+from functools import partial
+from numbers import Integral
 from typing import Any
 
 from sklearn.base import clone
@@ -14,13 +16,14 @@ from skimb.study._strategies import (
     CONSTANT,
     check_settings,
     fit_built_in,
+    seeded,
     with_length,
     with_seed,
 )
 from skimb.study._tasks import task_of
 from skimb.study._tuned_baseline import is_search
 
-__all__ = ["fit_strategy", "strategy_estimator"]
+__all__ = ["fit_strategy", "ready_estimator", "ready_estimators", "strategy_estimator"]
 
 
 def strategy_estimator(
@@ -88,6 +91,30 @@ def strategy_estimator(
     check_settings(name, name, settings or {}, task)
     if shared_features:
         task.share_features(len(y))
+    return ready_estimator(task, name, network, y, settings=settings, random_state=random_state)
+
+
+def ready_estimator(task, name, network, y, *, settings=None, random_state=None) -> Any:
+    """Return the estimator of a built-in strategy with its length and its seed, not fitted.
+
+    Parameters
+    ----------
+    task : ClassificationTask or RegressionTask
+        The task, which has chosen its measure.
+    name : str
+        The strategy.
+    network : CNNClassifier or CNNRegressor
+        The baseline, with the seed; it is left as it is.
+    y : ndarray of shape (n,)
+        The target of all samples.
+    settings : dict, default=None
+        Parameters that a variant sets.
+    random_state : int, default=None
+
+    Returns
+    -------
+    estimator
+    """
     made = task.unfitted(name, network, settings)
     if name == CONSTANT:
         return made
@@ -100,6 +127,39 @@ def strategy_estimator(
         steps_per_epoch=network.steps_per_epoch,
     )
     return with_seed(with_length(made, length), random_state)
+
+
+def ready_estimators(task, chosen, estimator, y, random_state):
+    """Return the estimator of each strategy of a comparison, ready to be fitted on all samples.
+
+    Parameters
+    ----------
+    task : ClassificationTask or RegressionTask
+        The task, which has chosen its measure.
+    chosen : list of Strategy
+    estimator : CNNClassifier or CNNRegressor
+        The baseline; it is left as it is.
+    y : ndarray of shape (n,)
+        The target of all samples.
+    random_state : int, RandomState instance or None
+        An int is the seed of all.
+
+    Returns
+    -------
+    dict of str to estimator
+    """
+    seed = int(random_state) if isinstance(random_state, Integral) else None
+    network = clone(estimator).set_params(random_state=seed)
+    if task.on_heads:
+        task.share_features(len(y))
+    return {
+        strategy.label: (clone if seed is None else partial(seeded, seed=seed))(strategy.estimator)
+        if strategy.is_own
+        else ready_estimator(
+            task, strategy.name, network, y, settings=strategy.settings, random_state=seed
+        )
+        for strategy in chosen
+    }
 
 
 def fit_strategy(

@@ -21,7 +21,7 @@ from skimb.datasets import load_imbalanced_digits, make_variance_images
 from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.over_sampling import RandomOverSampler
 from skimb.study import Comparison, RegressionComparison, compare
-from skimb.study._strategies import _seeded
+from skimb.study._strategies import seeded
 
 ESTIMATOR = CNNClassifier(max_epochs=1)
 
@@ -190,16 +190,16 @@ def test_results_are_equal_for_any_number_of_processes(comparison, data):
 
 
 def test_seeds_are_given_where_there_is_none_and_kept_where_there_is_one():
-    nested = _seeded(forest(), 3)
+    nested = seeded(forest(), 3)
     assert isinstance(nested.get_params()["randomforestclassifier__random_state"], int)
     assert (
-        _seeded(forest(random_state=5), 3).get_params()["randomforestclassifier__random_state"] == 5
+        seeded(forest(random_state=5), 3).get_params()["randomforestclassifier__random_state"] == 5
     )
-    sampled = _seeded(CNNClassifier(sampler=RandomOverSampler()), 3)
+    sampled = seeded(CNNClassifier(sampler=RandomOverSampler()), 3)
     assert (sampled.random_state, sampled.sampler.random_state) == (3, None)
-    assert _seeded(CNNClassifier(random_state=7), 3).random_state == 7
+    assert seeded(CNNClassifier(random_state=7), 3).random_state == 7
     given = forest()
-    _seeded(given, 3)
+    seeded(given, 3)
     assert given.get_params()["randomforestclassifier__random_state"] is None
 
 

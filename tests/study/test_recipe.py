@@ -1,6 +1,7 @@
 """The recipe of a comparison, its code to copy, and the choice of an augmentation."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -86,12 +87,13 @@ def test_the_code_of_each_strategy_for_numbers_makes_what_was_compared(recwarn):
 
 def test_the_code_is_short_where_nothing_was_asked_for(monkeypatch, digits):
     monkeypatch.setattr("skimb.study._compare.run_jobs", lambda *_: iter(()))
-    kept = []
     monkeypatch.setattr(
-        ClassificationTask, "comparison", lambda *_, protocol, **__: kept.append(protocol)
+        ClassificationTask,
+        "comparison",
+        lambda *_, protocol, **__: SimpleNamespace(protocol=protocol),
     )
-    compare(*digits, cv=2, random_state=0)
-    code = {name: text.splitlines()[-1] for name, text in kept[0]["code"].items()}
+    protocol = compare(*digits, cv=2, random_state=0).protocol
+    code = {name: text.splitlines()[-1] for name, text in protocol["code"].items()}
     assert code["none"] == "estimator = CNNClassifier()"
     assert code["class_weight"] == 'estimator = CNNClassifier(class_weight="balanced")'
     assert code["focal"] == "estimator = CNNClassifier(loss=FocalLoss())"
