@@ -176,8 +176,6 @@ class Comparison(BaseComparison):
         return {
             "confusion_matrix": self.confusion_matrix(name).tolist(),
             **{key: value if np.isfinite(value) else None for key, value in errors.items()},
-        return {
-            "confusion_matrix": self.confusion_matrix(name).tolist(),
             "mistakes": listed_mistakes(
                 self.outcomes[name], self.classes.tolist(), self.files, self.test_rows
             ),

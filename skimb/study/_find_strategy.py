@@ -49,6 +49,12 @@ class SearchPlan:
         the candidates; from 1 to 5.
     n_finalists : int, default=2
         Candidates that are trained end to end; from 1 to 4.
+
+    Examples
+    --------
+    >>> from skimb.study import SearchPlan
+    >>> SearchPlan(2).seconds(of_fold=10, of_verdict=20)
+    90
     """
 
     n_folds: int
@@ -98,6 +104,18 @@ class Search:
         The strategy that is better than the baseline, and than calling every image the minority
         class, on images that the search never saw; None: there is none.
     seconds : float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.study import Candidate, Search, SearchPlan
+    >>> over = [Candidate("over")]
+    >>> scores = np.array([[0.9]])
+    >>> search = Search(
+    ...     SearchPlan(1, 1), "f1_minority", over, scores, np.array([0.8]), ["over"], "over", 60.0
+    ... )
+    >>> str(search).endswith("There, over is better than the baseline by more than noise.")
+    True
     """
 
     plan: SearchPlan

@@ -68,6 +68,19 @@ class MoreImages:
         The curve, and the band that holds 95 % of the curves that the scores allow.
     draws : ndarray of shape (n_draws, n_grid)
         These curves.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.study import MoreImages
+    >>> grid = np.array([10.0, 20.0, 80.0])
+    >>> curve = np.array([0.5, 0.6, 0.7])
+    >>> result = MoreImages(
+    ...     "cat", "average_precision", 20, grid[:2], curve[np.newaxis, :2],
+    ...     grid, curve, curve, curve, curve[np.newaxis],
+    ... )
+    >>> round(result.forecast(4)["gain"], 3)
+    0.1
     """
 
     label: Any

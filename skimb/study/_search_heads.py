@@ -27,8 +27,14 @@ class Candidate:
     ----------
     strategy : str
         Its name.
-    settings : dict
-        Plain parameters.
+    settings : dict, default={}
+        Parameters that it sets in addition to its own, such as ``{"loss__gamma": 5.0}``.
+
+    Examples
+    --------
+    >>> from skimb.study import Candidate
+    >>> Candidate("focal", {"loss__gamma": 5.0}).label
+    'focal (gamma 5.0)'
     """
 
     strategy: str
