@@ -94,6 +94,14 @@ def test_cells_find_the_same_copies_as_a_search_of_all_pairs(monkeypatch):
     assert len(whole.pairs) == 30
 
 
+def test_copies_do_not_depend_on_the_number_of_threads():
+    images = drawn(60, side=32)
+    images = np.concatenate([images, images[:5, ::-1]])
+    one, two = (inspect_images(images, n_jobs=n_jobs) for n_jobs in (1, 2))
+    assert one.pairs == two.pairs
+    assert {(pair.first, pair.second) for pair in two.pairs} == {(i, 60 + i) for i in range(5)}
+
+
 def test_equal_pixels_are_told_from_equal_files(tmp_path):
     pixels = drawn(2)
     Image.fromarray(pixels[0]).save(tmp_path / "a.png")

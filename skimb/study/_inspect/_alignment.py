@@ -8,7 +8,9 @@ contrast of the images.
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 from scipy.ndimage import gaussian_filter
+from threadpoolctl import threadpool_limits
 
 __all__ = ["LARGEST_CROP", "align", "turned"]
 
@@ -49,7 +51,7 @@ def turned(images, orientation):
     return images.transpose(0, 2, 1) if orientation & 4 else images
 
 
-def align(small, pairs, windows, *, watch=iter):
+def align(small, pairs, windows, *, n_jobs=None, watch=iter):
     """Lay the first image of each pair over the second, and measure the misfit.
 
     Parameters
@@ -58,6 +60,8 @@ def align(small, pairs, windows, *, watch=iter):
     pairs : Candidates
     windows : sequence of tuple of float
         The windows that the candidates name.
+    n_jobs : int, default=None
+        Threads, as in joblib.
     watch : callable, default=iter
         ``watch(iterable)`` yields the same items, and shows the progress.
 
@@ -71,7 +75,8 @@ def align(small, pairs, windows, *, watch=iter):
     """
     misfit = np.full(len(pairs), np.inf)
     placed = np.array([windows[w] for w in pairs.window], dtype=np.float64).reshape(-1, 4)
-    for start in watch(range(0, len(pairs), AT_ONCE)):
+
+    def lay(start):
         rows = np.arange(start, min(start + AT_ONCE, len(pairs)))
         first = small[pairs.first[rows]].astype(np.float32)
         second = np.stack(
@@ -89,6 +94,14 @@ def align(small, pairs, windows, *, watch=iter):
             rows = rows[hopeful]
             place = _refined(_blurred(first, 0.7), _blurred(second, 0.7), place, 4)
             placed[rows], misfit[rows] = place, _misfit(first, second, place)
+
+    starts = range(0, len(pairs), AT_ONCE)
+    # Products of pairs are too small to be shared by several threads of BLAS.
+    with threadpool_limits(1, user_api="blas"):
+        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+        done = parallel(delayed(lay)(start) for start in starts)
+        for _ in zip(done, watch(starts), strict=True):
+            pass
     return misfit, placed
 
 

@@ -1,6 +1,8 @@
 """Pairs of images that may be near copies, found without comparing all pairs."""
 
 import numpy as np
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
 from skimb.study._inspect._descriptors import (
     N_ORIENTATIONS,
@@ -26,8 +28,11 @@ FEW = 1500
 #: Cells in which the partners of an image are looked for.
 N_PROBES = 6
 
-#: Products that are held at a time.
-AT_ONCE = 2**24
+#: Products that a thread holds at a time: as many as stay near the processor.
+AT_ONCE = 2**19
+
+#: Images of which the windows are described at a time.
+BLOCK = 2048
 
 
 class Candidates:
@@ -49,7 +54,7 @@ class Candidates:
         return len(self.first)
 
 
-def find_candidates(small, *, random_state=0, watch=iter):
+def find_candidates(small, *, random_state=0, n_jobs=None, watch=iter):
     """Return pairs of images that may be near copies.
 
     Parameters
@@ -57,6 +62,8 @@ def find_candidates(small, *, random_state=0, watch=iter):
     small : ndarray of shape (n, S, S), uint8
     random_state : int, default=0
         The seed of the cells.
+    n_jobs : int, default=None
+        Threads, as in joblib.
     watch : callable, default=iter
         ``watch(iterable)`` yields the same items, and shows the progress.
 
@@ -65,19 +72,24 @@ def find_candidates(small, *, random_state=0, watch=iter):
     Candidates
         At most 8 for each image as `first`.
     """
-    n_images = len(small)
-    values = [ranks(small[i : i + 4096]) for i in range(0, n_images, 4096)]
-    raw = np.concatenate([transform(block, WINDOWS[0]) for block in values])
-    whitening = Whitening(raw)
-    cells = _Cells(whitening(raw), random_state)
-    found = []
-    for w, window in enumerate(watch(WINDOWS)):
-        of_window = np.concatenate([transform(block, window) for block in values])
-        for orientation in range(N_ORIENTATIONS):
-            queries = whitening(oriented(of_window, inverse(orientation)))
+    # Products of cells are too small to be shared by several threads of BLAS.
+    with threadpool_limits(1, user_api="blas"):
+        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+        starts = range(0, len(small), BLOCK)
+        blocks = parallel(delayed(_of_windows)(small[start : start + BLOCK]) for start in starts)
+        of_windows = np.concatenate(list(blocks), axis=1)
+        whitening = Whitening(of_windows[0])
+        cells = _Cells(whitening(of_windows[0]), random_state)
+
+        def search(window, orientation):
+            queries = whitening(oriented(of_windows[window], inverse(orientation)))
             first, second, cosine = cells.nearest(queries)
-            code = np.full(len(first), w * N_ORIENTATIONS + orientation, dtype=np.int16)
-            found.append((first, second, code, cosine))
+            code = np.full(len(first), window * N_ORIENTATIONS + orientation, dtype=np.int16)
+            return first, second, code, cosine
+
+        views = [(w, o) for w in range(len(WINDOWS)) for o in range(N_ORIENTATIONS)]
+        found = parallel(delayed(search)(*view) for view in views)
+        found = [part for part, _ in zip(found, watch(views), strict=True)]
     first, second, code, cosine = (np.concatenate(part) for part in zip(*found, strict=True))
     # The best view of each pair, then the best partners of each image.
     order = np.lexsort((code, -cosine, second, first))
@@ -90,6 +102,12 @@ def find_candidates(small, *, random_state=0, watch=iter):
     kept = place < N_PARTNERS
     first, second, code, cosine = (part[kept] for part in (first, second, code, cosine))
     return Candidates(first, second, code // N_ORIENTATIONS, code % N_ORIENTATIONS, cosine)
+
+
+def _of_windows(small):
+    """Return the descriptors of the windows of some images, of shape (n_windows, n, 64)."""
+    values = ranks(small)
+    return np.stack([transform(values, window) for window in WINDOWS])
 
 
 class _Cells:
@@ -146,20 +164,19 @@ class _Cells:
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
             products = queries[part] @ base.T
+            # Most images have no partner, and need no sorting: products are looked through once.
+            i, j = np.divmod(np.flatnonzero(products >= LEAST_COSINE), len(members))
             # An image is no copy of itself.
-            products[part[:, None] == members] = -1
-            is_near = products >= LEAST_COSINE
-            n_near = is_near.sum(axis=1)
-            # Most images have no partner, and need no sorting.
-            few, many = (
-                np.flatnonzero(chosen)
-                for chosen in ((n_near > 0) & (n_near <= N_PER_QUERY), n_near > N_PER_QUERY)
-            )
-            i, j = np.nonzero(is_near[few])
-            found.append((part[few][i], members[j], products[few][i, j]))
+            is_other = part[i] != members[j]
+            i, j = i[is_other], j[is_other]
+            is_many = np.bincount(i, minlength=len(part)) > N_PER_QUERY
+            few, many = ~is_many[i], np.flatnonzero(is_many)
+            found.append((part[i[few]], members[j[few]], products[i[few], j[few]]))
             if len(many):
-                best = np.argpartition(-products[many], N_PER_QUERY - 1, axis=1)[:, :N_PER_QUERY]
-                cosine = np.take_along_axis(products[many], best, axis=1)
+                of_many = products[many]
+                of_many[part[many][:, None] == members] = -1
+                best = np.argpartition(-of_many, N_PER_QUERY - 1, axis=1)[:, :N_PER_QUERY]
+                cosine = np.take_along_axis(of_many, best, axis=1)
                 first = np.repeat(part[many], N_PER_QUERY)
                 found.append((first, members[best.ravel()], cosine.ravel()))
         first, second, cosine = (np.concatenate(values) for values in zip(*found, strict=True))

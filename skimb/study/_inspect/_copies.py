@@ -83,7 +83,7 @@ class Copies:
     n_chained: int = 0
 
 
-def find_copies(samples, *, near=True, watch=lambda items, what: iter(items)):
+def find_copies(samples, *, near=True, n_jobs=None, watch=lambda items, what: iter(items)):
     """Find exact and near copies.
 
     Parameters
@@ -91,6 +91,8 @@ def find_copies(samples, *, near=True, watch=lambda items, what: iter(items)):
     samples : Samples
     near : bool, default=True
         Whether near copies are looked for.
+    n_jobs : int, default=None
+        Threads that look for near copies, as in joblib.
     watch : callable
         ``watch(iterable, words)`` yields the same items, and shows the progress.
 
@@ -106,10 +108,14 @@ def find_copies(samples, *, near=True, watch=lambda items, what: iter(items)):
     if near and len(rows) > 1:
         small = samples.small[rows]
         candidates = find_candidates(
-            small, watch=lambda items: watch(items, "looking for near copies")
+            small, n_jobs=n_jobs, watch=lambda items: watch(items, "looking for near copies")
         )
         misfit, placed = align(
-            small, candidates, WINDOWS, watch=lambda items: watch(items, "checking pixels")
+            small,
+            candidates,
+            WINDOWS,
+            n_jobs=n_jobs,
+            watch=lambda items: watch(items, "checking pixels"),
         )
         threshold = _threshold(candidates.first, misfit, len(rows))
         found = _near_pairs(rows, candidates, misfit, placed, threshold)

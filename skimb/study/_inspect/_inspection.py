@@ -293,7 +293,7 @@ def inspect_images(
     random_state : int, RandomState instance or None, default=None
         Seeds the networks of `labels`.
     n_jobs : int, default=None
-        Threads that read files, as in joblib.
+        Threads that read files and compare images, as in joblib.
     verbose : int, default=0
         1: progress on stderr, as a bar on a terminal and otherwise in lines.
 
@@ -352,7 +352,7 @@ def inspect_images(
             f"None of the {len(samples)} images can be read; the first is {samples.names[row]} "
             f"({reason}). Check the paths."
         )
-    copies = find_copies(samples, near=near_duplicates, watch=watch)
+    copies = find_copies(samples, near=near_duplicates, n_jobs=n_jobs, watch=watch)
     doubtful = None
     if labels:
         from skimb.study._inspect._doubtful import doubtful_labels
