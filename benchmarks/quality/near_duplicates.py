@@ -8,6 +8,22 @@ to 90), brightness (0.7 to 1.3), a flip, a turn, or a crop that keeps 85 to 100 
 of the height. A pair is right if both images come from the same original, or from originals that
 the index of the set lists as copies. Recall is over planted copies; precision over all pairs found.
 ``--time N`` measures the time on N synthetic images instead, part by part.
+
+Seconds of CPU, two threads on two busy cores (files of 64 x 64 pixels):
+
+========  =======  =========  ================
+ images   reading  searching  checking (pairs)
+========  =======  =========  ================
+   5,000      2.0        1.7         0.3 (557)
+  10,000      4.2        3.4        1.2 (2199)
+  20,000     10.0        9.4        3.5 (8643)
+========  =======  =========  ================
+
+The search grows like the power 1.5 of the number of images, and on these sets the pairs grow like
+its square, up to eight for each image. For 100,000 images, which were not run, this makes about 50
+seconds for reading, 105 for searching and 90 for checking 216,000 pairs: four minutes of CPU. With
+eight pairs for each image, checking takes 325 seconds instead: eight minutes of CPU. Photographs
+take longer to read than these small files.
 """
 
 import argparse
