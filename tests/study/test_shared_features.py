@@ -1,5 +1,6 @@
 """Strategies as last layers of one network a run."""
 
+import copy
 import json
 import warnings
 
@@ -46,12 +47,27 @@ def shared(data):
 @pytest.mark.slow
 def test_the_result_names_the_strategies_that_share_features(shared):
     assert sorted(shared.protocol["shared_features"]) == sorted(ON_HEADS)
-    last = str(shared).splitlines()[-1]
-    assert last.startswith("shared features: class_weight, focal")
+    told = " ".join(str(shared).split())
+    assert "under_over, over_weighted: last layers on the features of one network" in told
     assert "DecoupledClassifier" in shared.protocol["code"]["class_weight"]
     assert "DecoupledClassifier" not in shared.protocol["code"]["none"]
     # They have no training of a network of their own.
     assert list(shared.training_losses()) == ["none"]
+
+
+@pytest.mark.slow
+def test_last_layers_that_take_more_steps_than_the_network_are_told(shared):
+    further, own = shared.protocol["head_steps"], shared.protocol["gradient_steps"]
+    assert further > own
+    told = f"trained for {further} further steps, and the network of none took {own} only"
+    assert told in " ".join(str(shared).split())
+    assert told in " ".join(shared._report().split())
+    shared = copy.copy(shared)
+    shared.protocol = shared.protocol | {"gradient_steps": further}
+    assert "further steps" not in " ".join(str(shared).split())
+    # A file or comparison of an earlier version does not tell the steps.
+    del shared.protocol["head_steps"]
+    assert "further steps" not in " ".join(str(shared).split())
 
 
 @pytest.mark.slow
