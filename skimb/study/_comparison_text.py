@@ -148,12 +148,12 @@ def told_of_shared(comparison):
         "last layers on the features of one network, which they share; what each would change in "
         "the features is not seen"
     )
-    further, own = protocol.get("head_steps"), protocol.get("gradient_steps")
-    if further is not None and own is not None and further > own:
+    further = protocol.get("head_steps")
+    if further is not None:
         text += (
-            f". They are trained for {further} further steps, and the network of "
-            f"{visible_text(comparison.baseline)} took {own} only: a gain may come from the "
-            "further steps alone. Train the network longer, or compare end to end"
+            f". Each is trained for {further} steps after the {protocol['gradient_steps']} of the "
+            f"network of {visible_text(comparison.baseline)}, and a part of a gain may come from "
+            "these further steps alone"
         )
     return text
 
