@@ -21,9 +21,11 @@ Seconds of CPU, two threads on two busy cores (files of 64 x 64 pixels):
 
 The search grows like the power 1.5 of the number of images, and on these sets the pairs grow like
 its square, up to eight for each image. For 100,000 images, which were not run, this makes about 50
-seconds for reading, 105 for searching and 90 for checking 216,000 pairs: four minutes of CPU. With
-eight pairs for each image, checking takes 325 seconds instead: eight minutes of CPU. Photographs
-take longer to read than these small files.
+seconds for reading, 105 for searching and 90 for checking 216,000 pairs: four minutes of CPU.
+Photographs take about 1 ms each to read, and few of their pairs are checked: 97 among 4000 images
+of cats and dogs. Images that resemble each other much are the slow case: among 2600 solar cells,
+9758 pairs took 12.6 seconds. With eight such pairs for each of 100,000 images, checking would take
+1030 seconds of CPU, which is nine minutes on two cores that do nothing else.
 """
 
 import argparse
