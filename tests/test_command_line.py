@@ -10,8 +10,9 @@ import subprocess
 import sys
 import time
 import xml.dom.minidom
+from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
 import numpy as np
 import pytest
@@ -60,6 +61,26 @@ def test_compare_says_whether_more_images_of_a_class_would_help(tmp_path):
     curve = json.loads((tmp_path / "result.json").read_text())["more_images"]
     assert curve["n_images"] == 81
     assert len(curve["curve"]["mean"]) == len(curve["curve"]["grid"])
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "value"),
+    [
+        (["--shared-features"], "shared_features", True),
+        ([], "shared_features", False),
+        (["--checkpoint", "kept"], "checkpoint", Path("kept")),
+        (["--repeats", "3"], "n_repeats", 3),
+        (["--folds", "4"], "cv", 4),
+        (["--seed", "7"], "random_state", 7),
+        (["--strategies", "over"], "strategies", ["over"]),
+    ],
+)
+def test_options_of_compare_reach_the_comparison(monkeypatch, option, name, value):
+    asked: list[dict[str, Any]] = []
+    result = MagicMock()
+    monkeypatch.setattr("skimb.study.compare", lambda *_, **kwargs: asked.append(kwargs) or result)
+    assert main(["compare", "digits", *option]) == 0
+    assert asked[0][name] == value
 
 
 @pytest.mark.slow
@@ -152,7 +173,7 @@ def folders(tmp_path):
 
 def test_the_recipe_is_that_of_the_constructor_but_for_what_was_asked(monkeypatch, folders):
     asked = []
-    result = Mock()
+    result = MagicMock()
     monkeypatch.setattr("skimb.study.compare", lambda *_, **kwargs: asked.append(kwargs) or result)
     folder = str(folders / "train")
     for arguments in (

@@ -154,6 +154,7 @@ def compare_command(arguments):
                 estimator=estimator,
                 cv=None if data.X_test is not None else data.cv or arguments.folds or 5,
                 groups=data.groups,
+                shared_features=arguments.shared_features,
                 n_repeats=arguments.repeats or 1,
                 X_test=data.X_test,
                 y_test=data.y_test,

@@ -40,6 +40,10 @@ def fit_command_after(arguments):
     for name in OF_DATA:
         if (value := getattr(arguments, name)) is not None:
             words += [f"--{name.replace('_', '-')}", value]
+    if arguments.group_pattern is not None:
+        words += ["--group-pattern", arguments.group_pattern.pattern]
+    if arguments.group_near_duplicates:
+        words.append("--group-near-duplicates")
     if arguments.counts is not None:
         pairs = (f"{label}={number}" for label, number in arguments.counts.items())
         words += ["--counts", ",".join(pairs)]
