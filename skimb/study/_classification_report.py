@@ -109,6 +109,7 @@ def _trade(comparison):
         return None
     # Lines of equal F1, each with its value where it leaves the chart.
     x_axis, y_axis = chart["x"], chart["y"]
+    dots = [(one["x"], one["y"]) for one in chart["points"]]
     recalls = np.linspace(max(x_axis.low, 1e-3), x_axis.high, 60)
     lines = []
     for f1 in np.arange(0.1, 1.0, 0.1):
@@ -121,6 +122,8 @@ def _trade(comparison):
         path = "M" + "L".join(f"{left:g} {top:g}" for left, top in zip(x, y, strict=True))
         last = next((line for line in reversed(lines) if line["text"]), None)
         is_free = last is None or abs(x[0] - last["x"]) > 30 or abs(y[0] - last["y"]) > 11
+        # The text goes to the right of its place.
+        is_free &= not any(-8 < left - x[0] < 42 and abs(y[0] - top) < 14 for left, top in dots)
         text = f"F1 {f1:.1f}" if is_free else ""
         lines.append({"path": path, "text": text, "x": x[0], "y": y[0]})
     return chart | {"lines": lines}

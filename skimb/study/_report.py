@@ -22,6 +22,7 @@ from skimb.study._report_tables import (
     versions_of,
 )
 from skimb.study._strategy_marks import marks_of
+from skimb.study._verdict_text import headline_sentences
 
 __all__ = [
     "check_drawable",
@@ -124,6 +125,7 @@ def render(comparison, template, **context):
         descriptions=comparison.descriptions,
         built_in=[name for name in names if not comparison.chosen[name].is_own],
         own_steps=own_steps(comparison),
+        headline=headline_sentences(comparison),
         sentences=figures.get("verdict_sentences", []),
         groups=verdict_groups(comparison),
         summary=summary,
