@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skimb._class_intervals import per_class_intervals
 from skimb.study._classification_strategies import BUILT_ON_BASELINE
 from skimb.study._confusion_tables import confusion_view
 from skimb.study._more_images_chart import more_images_chart
@@ -73,8 +74,13 @@ def _per_class(comparison):
     table = comparison.table
 
     def cell(name, kind, label):
-        return table.loc[name, f"{kind}[{label}]"].to_dict() | {"metric": kind}
+        own = {}
+        if name in bands:
+            low, high = (bands[name].loc[label, f"{kind}_{end}"] for end in ("low", "high"))
+            own = {"low_own": low, "high_own": high}
+        return table.loc[name, f"{kind}[{label}]"].to_dict() | {"metric": kind} | own
 
+    bands = _bands(comparison) if 0 < len(labels) <= MOST_SIDE_BY_SIDE else {}
     if len(labels) <= MOST_SIDE_BY_SIDE:
         rows = [
             {
@@ -83,7 +89,8 @@ def _per_class(comparison):
             }
             for name in comparison.strategies
         ]
-        return {"labels": labels, "kinds": KINDS, "rows": rows if labels else [], "by_kind": None}
+        found = {"rows": rows if labels else [], "by_kind": None, "has_bands": bool(bands)}
+        return {"labels": labels, "kinds": KINDS} | found
     counts = dict(zip(map(str, comparison.classes), comparison.counts.tolist(), strict=True))
     by_kind = {
         kind: [
@@ -97,6 +104,27 @@ def _per_class(comparison):
         for kind in reversed(KINDS)
     }
     return {"labels": labels, "kinds": KINDS, "rows": [], "by_kind": by_kind}
+
+
+def _bands(comparison):
+    """Return the intervals of each class for each strategy, where test samples are independent.
+
+    Samples that stand in groups, or that several runs decide, are not.
+    """
+    protocol = comparison.protocol
+    if protocol["n_groups"] or protocol["n_repeats"] != 1:
+        return {}
+    names = np.array([str(label) for label in comparison.classes])
+    found = {}
+    for name in comparison.strategies:
+        tested = [comparison.tested(outcome) for outcome in comparison.outcomes[name]]
+        if len(np.unique(np.concatenate([rows for rows, _, _ in tested]))) < sum(
+            len(rows) for rows, _, _ in tested
+        ):
+            return {}
+        truth, predicted = (np.concatenate([names[one[part]] for one in tested]) for part in (1, 2))
+        found[name] = per_class_intervals(truth, predicted, labels=names)
+    return found
 
 
 def _trade(comparison):

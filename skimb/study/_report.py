@@ -136,7 +136,10 @@ def render(comparison, template, **context):
         marks=marks_of(comparison),
         differences=[differences(comparison, metric) for metric in comparison.verdict_metrics],
         curves=training_panels(comparison),
-        galleries={name: gallery_lines(found) for name, found in comparison.mistakes.items()},
+        galleries={
+            name: gallery_lines(found, comparison.files)
+            for name, found in comparison.mistakes.items()
+        },
         protocol=comparison.protocol,
         versions=versions_of(comparison.protocol),
         taken=taken,
