@@ -74,7 +74,8 @@ def evaluate_command(arguments):
         check_images(arguments, files)
         if arguments.report is not None:
             check_drawable(model.classes if model.task == "classification" else [])
-        found = list(with_bar(predictions(model, files, resizes=resizes), len(files)))
+        found = predictions(model, files, resizes=resizes)
+        found = list(with_bar(found, len(files), arguments.data))
         if bad := [f"{one.file} ({one.error})" for one in found if one.error]:
             hint = hint_of_missing(files) if reads_table(arguments) else ""
             raise ValueError(
