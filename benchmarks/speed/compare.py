@@ -48,7 +48,7 @@ def cats_and_dogs(folder):
 
 def main():
     """Print the seconds of both ways, and their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", choices=["shared", "end to end"])

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from skimb._drawn_text import visible_text
 from skimb._frames import with_any_text
 from skimb.study._calibration import CALIBRATION_MEASURES, calibration_of
 from skimb.study._classification_report import classification_report
@@ -194,12 +193,6 @@ class Comparison(BaseComparison):
     def __str__(self):
         """Return the table for a terminal, the search, and whether more images would help."""
         text = super().__str__()
-        if shared := self.protocol.get("shared_features"):
-            text += (
-                f"\nshared features: {', '.join(map(visible_text, shared))} are last layers of the "
-                f"network of {visible_text(self.baseline)}; what they would change in its features "
-                "is not seen"
-            )
         known = (self.search, self.near_copies, self.more_images)
         further = [each for each in known if each is not None]
         return "\n\n".join(map(str, [text, *further]))

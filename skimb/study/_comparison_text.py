@@ -10,7 +10,7 @@ from skimb.study._judging import REFERENCES
 from skimb.study._report_labels import metric_label, short_label
 from skimb.study._verdict_text import verdict_sentences
 
-__all__ = ["format_table"]
+__all__ = ["format_table", "told_of_shared"]
 
 #: Columns of text, where the terminal does not say: at most, and at least.
 MOST_COLUMNS, LEAST_COLUMNS = 100, 40
@@ -130,6 +130,34 @@ def _lines(comparison, columns, metric):
 TEXTS = ("mean", "95 % interval", "verdict")
 
 
+def told_of_shared(comparison):
+    """Say what it means that strategies share features.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Its protocol names strategies that share features.
+
+    Returns
+    -------
+    str
+        The end of a sentence that begins with their names.
+    """
+    protocol = comparison.protocol
+    text = (
+        "last layers on the features of one network, which they share; what each would change in "
+        "the features is not seen"
+    )
+    further = protocol.get("head_steps")
+    if further is not None:
+        text += (
+            f". Each is trained for {further} steps after the {protocol['gradient_steps']} of the "
+            f"network of {visible_text(comparison.baseline)}, and a part of a gain may come from "
+            "these further steps alone"
+        )
+    return text
+
+
 def _notes(comparison, is_whole):
     """Say what the columns are, and which strategies take steps of their own."""
     notes = [
@@ -140,10 +168,7 @@ def _notes(comparison, is_whole):
         if (searched := comparison.search_steps(name)) is not None
     ]
     if shared := comparison.protocol.get("shared_features"):
-        notes.append(
-            f"{', '.join(map(visible_text, shared))}: last layers on the features of one network, "
-            "which they share"
-        )
+        notes.append(f"{', '.join(map(visible_text, shared))}: {told_of_shared(comparison)}")
     n_runs = comparison.protocol["n_runs"]
     mean = "the score of the one run" if n_runs == 1 else f"mean (± sd) over {n_runs} runs"
     text = f"mean: {mean}; difference: to {visible_text(comparison.baseline)}"

@@ -115,6 +115,7 @@ def protocol_of(task, plan, training, *, groups, random_state, n_jobs, messages)
             strategy.label for strategy in training.chosen if strategy.name in task.on_heads
         ]
         or None,
+        "head_steps": None if task.head_length is None else task.head_length.n_steps,
         "own_strategies": [strategy.label for strategy in training.chosen if strategy.is_own],
         "interval": "95 %, corrected resampled t-test (Nadeau and Bengio 2003)"
         if plan.test_share

@@ -48,6 +48,8 @@ class RegressionTask:
     strategies = by_default = REGRESSION_STRATEGIES
     built_on_baseline = {}
     without_settings = on_heads = from_baseline = ()
+    #: None: strategies share no features.
+    head_length = None
     kind = "regressor"
     why_this_kind = "y is taken for a continuous target."
     other_kind = "estimator=CNNClassifier() takes it for labels"

@@ -1,5 +1,6 @@
 """Strategies as last layers of one network a run."""
 
+import copy
 import json
 import warnings
 
@@ -46,12 +47,51 @@ def shared(data):
 @pytest.mark.slow
 def test_the_result_names_the_strategies_that_share_features(shared):
     assert sorted(shared.protocol["shared_features"]) == sorted(ON_HEADS)
-    last = str(shared).splitlines()[-1]
-    assert last.startswith("shared features: class_weight, focal")
+    told = " ".join(str(shared).split())
+    assert "under_over, over_weighted: last layers on the features of one network" in told
     assert "DecoupledClassifier" in shared.protocol["code"]["class_weight"]
     assert "DecoupledClassifier" not in shared.protocol["code"]["none"]
     # They have no training of a network of their own.
     assert list(shared.training_losses()) == ["none"]
+
+
+@pytest.mark.slow
+def test_the_further_steps_of_last_layers_are_told(shared):
+    further, own = shared.protocol["head_steps"], shared.protocol["gradient_steps"]
+    told = f"trained for {further} steps after the {own} of the network of none"
+    assert told in " ".join(str(shared).split())
+    assert told in " ".join(shared._report().split())
+    older = copy.copy(shared)
+    # A comparison of an earlier version does not tell the steps.
+    older.protocol = {key: value for key, value in shared.protocol.items() if key != "head_steps"}
+    assert "further steps" not in " ".join(str(older).split())
+
+
+@pytest.mark.slow
+def test_a_last_layer_without_a_remedy_can_be_compared_as_a_control(data):
+    X, y = data
+    result = quietly(
+        compare,
+        X,
+        y,
+        strategies={
+            "none": "none",
+            "again": ("balanced_batches", {"batch_sampling": None}),
+            "class_weight": "class_weight",
+        },
+        estimator=CNNClassifier(max_epochs=2),
+        shared_features=True,
+        cv=2,
+        random_state=0,
+    )
+    assert result.protocol["shared_features"] == ["again", "class_weight"]
+    assert "batch_sampling=None" in result.protocol["code"]["again"]
+    # It keeps the classes as they are; weights make the rare class more probable.
+    probable = {
+        name: np.exp(result.predictions(name)[0].log_proba[:, 1]).mean()
+        for name in ("again", "class_weight")
+    }
+    assert probable["again"] < probable["class_weight"]
 
 
 @pytest.mark.slow
