@@ -14,10 +14,10 @@ from skimb._drawn_text import visible_text
 from skimb._files import write_text
 from skimb.inspection import confident_mistakes
 from skimb.metrics import per_class_report
-from skimb.study._result_file import write_figures
 from skimb.study._confusion_tables import confusion_view
 from skimb.study._report import render_page
 from skimb.study._report_images import gallery_lines
+from skimb.study._result_file import write_figures
 from skimb.study._sample_images import MOST_CLASSES_SHOWN, MOST_MISTAKES_SHOWN, gallery
 
 __all__ = ["MOST_LISTED", "BaseEvaluation", "ClassificationEvaluation"]

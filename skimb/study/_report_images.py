@@ -83,8 +83,11 @@ def gallery_lines(gallery, files=None):
     lines = []
     for label, pictures in gallery.pictures.items():
         captions = gallery.captions.get(label, [""] * len(pictures))
-        rows = gallery.rows.get(label) if files is not None else None
-        paths = [None] * len(pictures) if rows is None else [str(files[row]) for row in rows]
+        rows = gallery.rows.get(label)
+        if files is None or rows is None:
+            paths = [None] * len(pictures)
+        else:
+            paths = [str(files[row]) for row in rows]
         shown = [
             {
                 "source": picture_source(pixels),
