@@ -14,7 +14,7 @@ from skimb._class_intervals import wilson_interval
 from skimb._command_line import ADDERS, build_parser
 from skimb._command_line._shown_commands import fit_command_after, typed_command
 from skimb._drawn_text import short_texts
-from skimb.study import ClassificationEvaluation, RegressionEvaluation
+from skimb.study import ClassificationEvaluation, NearCopies, RegressionEvaluation
 from skimb.study._charts import axis_of, line_path, marked_points, spread_out
 from skimb.study._confusion_tables import confusion_view
 from skimb.study._report_charts import differences
@@ -499,3 +499,12 @@ def test_the_report_ends_with_the_next_step():
     assert "run the comparison again with --json result.json" in last
     small.protocol["command"] += " --json result.json"
     assert "run the comparison again" not in Page(small._report()).text
+
+
+def test_copies_that_change_no_figure_are_told_in_one_line():
+    def copies(without):
+        return str(NearCopies(3, 40, {"none": {"f1_minority": {"with": 0.8, "without": without}}}))
+
+    assert copies(0.8).endswith("Minority F1 of all strategies is the same without them.")
+    assert "without them, and with them:\n  none: 0.700, not 0.800" in copies(0.7)
+    assert "none: not defined, not 0.800" in copies(None)
