@@ -662,15 +662,6 @@ def test_classes_of_any_name_have_a_report_and_figures(few, capsys, recwarn):
         xml.dom.minidom.parseString(chart)
 
 
-def test_names_that_cannot_be_drawn_are_told_before_training(few, monkeypatch, capsys):
-    monkeypatch.setattr(
-        "skimb.study._report.image_source", Mock(side_effect=RuntimeError("no font"))
-    )
-    monkeypatch.setattr("skimb.study.compare", Mock(side_effect=AssertionError))
-    assert main(["compare", str(few / "few"), *FEW, "--report", str(few / "r.html")]) == 1
-    assert "The report cannot be drawn here, RuntimeError: no font." in capsys.readouterr().err
-
-
 @pytest.mark.slow
 def test_the_report_forbids_what_it_does_not_hold(few, capsys):
     assert main(["compare", str(few / "few"), *FEW, "--report", str(few / "r.html")]) == 0

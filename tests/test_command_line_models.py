@@ -580,7 +580,9 @@ def test_an_interrupt_leaves_the_older_file(folder, monkeypatch, capsys):
         "skimb._command_line._batch_prediction.decode", Mock(side_effect=KeyboardInterrupt)
     )
     assert main(["predict", "m.skimb", "test", "--csv", "out.csv"]) == 130
-    assert capsys.readouterr().err == "skimb: interrupted; no file is half-written\n"
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "predicting the images of test"
+    assert second == "skimb: interrupted; no file is half-written"
     assert Path("out.csv").read_text() == "older"
     assert sorted(folder.iterdir()) == before
 
@@ -595,10 +597,20 @@ def test_a_training_that_is_interrupted_names_the_checkpoint(folder, monkeypatch
 
 def test_a_bar_is_for_terminals_alone(folder, monkeypatch, capsys):
     assert main(["predict", "m.skimb", "test", "--csv", "out.csv"]) == 0
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "predicting the images of test\n"
     monkeypatch.setattr("skimb._command_line._streams.Stream.isatty", lambda self: True)
     assert main(["predict", "m.skimb", "test", "--csv", "out.csv"]) == 0
     assert "9/9" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_redirected_fit_says_how_far_it_is(folder, monkeypatch, capsys):
+    monkeypatch.setattr("skimb._command_line._progress_lines.SECONDS_PER_LINE", 0.005)
+    assert main(["fit", "train", "--strategy", "none", "--epochs", "3", "--out", "told.skimb"]) == 0
+    told = capsys.readouterr().err
+    assert re.search(r"^[123] of 3 epochs; 00:0\d elapsed, about 00:00 left$", told, re.MULTILINE)
+    assert main(["evaluate", "told.skimb", "test"]) == 0
+    assert capsys.readouterr().err.startswith("predicting 9 images of test\n")
 
 
 def test_nothing_is_predicted_for_a_reader_who_has_gone(folder, monkeypatch):

@@ -11,6 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from skimb._command_line._image_lists import batches
+from skimb._command_line._progress_lines import with_lines
+from skimb._drawn_text import visible_text
 from skimb._image_decoding import decode, look, strict
 
 __all__ = ["Prediction", "predictions", "with_bar"]
@@ -85,19 +87,24 @@ def _predicted(model, batch, resizes, pool, embed):
     return found
 
 
-def with_bar(found, total):
-    """Return the same iterable with a progress bar, which is shown on a terminal alone.
+def with_bar(found, total, what):
+    """Return the same iterable with a progress bar on a terminal, and with lines elsewhere.
 
     Parameters
     ----------
     found : iterable
     total : int or None
+    what : str
+        The data, for the first line.
 
     Returns
     -------
     iterable
     """
-    return tqdm(found, total=total, unit="image", disable=not sys.stderr.isatty())
+    if sys.stderr.isatty():
+        return tqdm(found, total=total, unit="image")
+    n_images = "the images" if total is None else f"{total} images"
+    return with_lines(found, total, f"predicting {n_images} of {visible_text(what)}")
 
 
 def _read(file, model, resizes):

@@ -114,12 +114,10 @@ def compare_command(arguments):
         Exit status.
     """
     # torch takes seconds to import: errors in the arguments alone come before.
-    import numpy as np
     import torch
 
     from skimb._engine import resolve_device
     from skimb.study import (
-        check_drawable,
         compare,
         more_images,
         near_copies_of,
@@ -134,8 +132,6 @@ def compare_command(arguments):
         # An unknown device is refused before images are read.
         resolve_device(arguments.device)
         data = read_inputs(arguments)
-        if arguments.report is not None:
-            check_drawable([] if data.is_regression else np.unique(data.y).tolist())
         estimator = network_of(arguments, data.is_regression)
         curve = None
         if arguments.more_images is not None:

@@ -65,16 +65,13 @@ def evaluate_command(arguments):
     int
         Exit status.
     """
-    from skimb.study import check_drawable
-
     with errors_in_one_line("Give fewer images at a time."), warnings_in_one_line():
         model = load_model(arguments.model, is_onnx=reads_onnx(arguments))
         resizes = model.check_size(arguments.size)
         files, y = labelled_files(arguments, model)
         check_images(arguments, files)
-        if arguments.report is not None:
-            check_drawable(model.classes if model.task == "classification" else [])
-        found = list(with_bar(predictions(model, files, resizes=resizes), len(files)))
+        found = predictions(model, files, resizes=resizes)
+        found = list(with_bar(found, len(files), arguments.data))
         if bad := [f"{one.file} ({one.error})" for one in found if one.error]:
             hint = hint_of_missing(files) if reads_table(arguments) else ""
             raise ValueError(

@@ -1,6 +1,7 @@
 """``skimb fit``: one strategy, trained on all images, in a file."""
 
 import sys
+from contextlib import nullcontext
 from textwrap import dedent
 
 from skimb._command_line._argument_types import path, text
@@ -24,6 +25,7 @@ from skimb._command_line._options import (
 )
 from skimb._command_line._outputs import write_somewhere
 from skimb._command_line._parser import add_command
+from skimb._command_line._progress_lines import ProgressLines, TrainingLines
 from skimb._command_line._streams import (
     CommandError,
     complain,
@@ -112,8 +114,10 @@ def fit_command(arguments):
     with errors_in_one_line():
         # Before torch is imported and images are read.
         comparison = None if arguments.source is None else read_comparison(arguments.source)
-    with errors_in_one_line(), warnings_in_one_line():
-        fitted, facts, lines = _fit(arguments, comparison)
+    shown = nullcontext() if sys.stderr.isatty() else ProgressLines("epochs")
+    with errors_in_one_line(), warnings_in_one_line(), shown as progress:
+        watcher = TrainingBar() if progress is None else TrainingLines(progress)
+        fitted, facts, lines = _fit(arguments, comparison, watcher)
     from skimb.neural_network import save
 
     with warnings_in_one_line(), for_predictions_alone():
@@ -131,7 +135,7 @@ def fit_command(arguments):
     raise CommandError
 
 
-def _fit(arguments, comparison):
+def _fit(arguments, comparison, watcher):
     """Return the fitted estimator, the facts to store with it, and the lines to print."""
     from skimb._drawn_text import visible_text
     from skimb._engine import resolve_device
@@ -146,8 +150,7 @@ def _fit(arguments, comparison):
         comparison.check_data(data)
         parameters = comparison.parameters()
     network = network_of(arguments, data.is_regression, parameters)
-    if sys.stderr.isatty():
-        network.set_callbacks(TrainingBar())
+    network.set_callbacks(watcher)
     if arguments.checkpoint is not None:
         # The folder is made by the training.
         network.set_params(checkpoint=str(arguments.checkpoint))

@@ -80,7 +80,9 @@ def predict_command(arguments):
         n_files = n_errors = 0
         with writing_csv(arguments.csv) as write:
             write(_header(model))
-            for found in with_bar(predictions(model, files, resizes=resizes), total):
+            for found in with_bar(
+                predictions(model, files, resizes=resizes), total, ", ".join(arguments.data[:3])
+            ):
                 write(_row(found, model))
                 n_files += 1
                 n_errors += bool(found.error)

@@ -1,7 +1,6 @@
 """``skimb suggest``: which images to label next."""
 
 import argparse
-import sys
 
 import numpy as np
 
@@ -210,10 +209,8 @@ def _scores(model, files, resizes, what):
     def embed(images):
         return embedding_of(model.predictor, images)
 
-    if not sys.stderr.isatty() and len(files) > 1000:
-        complain(f"reading {len(files)} images ({what})")
     found = predictions(model, files, resizes=resizes, embed=embed)
-    for row, one in enumerate(with_bar(found, len(files))):
+    for row, one in enumerate(with_bar(found, len(files), what)):
         if one.error:
             errors[row] = one.error
         else:

@@ -21,7 +21,6 @@ from skimb.study._pool_scores import PoolScores, embedding_of
 from skimb.study._regression_comparison import RegressionComparison
 from skimb.study._regression_evaluation import RegressionEvaluation
 from skimb.study._regression_strategies import REGRESSION_STRATEGIES
-from skimb.study._report import check_drawable
 from skimb.study._search_heads import CANDIDATES, Candidate
 from skimb.study._splits import hold_out_fifth
 from skimb.study._strategy_estimator import fit_strategy, strategy_estimator
@@ -49,7 +48,6 @@ __all__ = [
     "Search",
     "SearchPlan",
     "Suggestions",
-    "check_drawable",
     "check_more_images",
     "choose_augmentation",
     "compare",

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skimb._class_intervals import per_class_intervals
 from skimb.study._classification_strategies import BUILT_ON_BASELINE
 from skimb.study._comparison_text import told_of_shared
 from skimb.study._confusion_tables import confusion_view
@@ -75,8 +76,13 @@ def _per_class(comparison):
     table = comparison.table
 
     def cell(name, kind, label):
-        return table.loc[name, f"{kind}[{label}]"].to_dict() | {"metric": kind}
+        own = {}
+        if name in bands:
+            low, high = (bands[name].loc[label, f"{kind}_{end}"] for end in ("low", "high"))
+            own = {"low_own": low, "high_own": high}
+        return table.loc[name, f"{kind}[{label}]"].to_dict() | {"metric": kind} | own
 
+    bands = _bands(comparison) if 0 < len(labels) <= MOST_SIDE_BY_SIDE else {}
     if len(labels) <= MOST_SIDE_BY_SIDE:
         rows = [
             {
@@ -85,7 +91,8 @@ def _per_class(comparison):
             }
             for name in comparison.strategies
         ]
-        return {"labels": labels, "kinds": KINDS, "rows": rows if labels else [], "by_kind": None}
+        found = {"rows": rows if labels else [], "by_kind": None, "has_bands": bool(bands)}
+        return {"labels": labels, "kinds": KINDS} | found
     counts = dict(zip(map(str, comparison.classes), comparison.counts.tolist(), strict=True))
     by_kind = {
         kind: [
@@ -101,6 +108,27 @@ def _per_class(comparison):
     return {"labels": labels, "kinds": KINDS, "rows": [], "by_kind": by_kind}
 
 
+def _bands(comparison):
+    """Return the intervals of each class for each strategy, where test samples are independent.
+
+    Samples that stand in groups, or that several runs decide, are not.
+    """
+    protocol = comparison.protocol
+    if protocol["n_groups"] or protocol["n_repeats"] != 1:
+        return {}
+    names = np.array([str(label) for label in comparison.classes])
+    found = {}
+    for name in comparison.strategies:
+        tested = [comparison.tested(outcome) for outcome in comparison.outcomes[name]]
+        if len(np.unique(np.concatenate([rows for rows, _, _ in tested]))) < sum(
+            len(rows) for rows, _, _ in tested
+        ):
+            return {}
+        truth, predicted = (np.concatenate([names[one[part]] for one in tested]) for part in (1, 2))
+        found[name] = per_class_intervals(truth, predicted, labels=names)
+    return found
+
+
 def _trade(comparison):
     """Return the recall that a strategy gains against the precision that it gives up for it."""
     # With the constant, which lies so far off, nothing else could be told apart.
@@ -111,6 +139,7 @@ def _trade(comparison):
         return None
     # Lines of equal F1, each with its value where it leaves the chart.
     x_axis, y_axis = chart["x"], chart["y"]
+    dots = [(one["x"], one["y"]) for one in chart["points"]]
     recalls = np.linspace(max(x_axis.low, 1e-3), x_axis.high, 60)
     lines = []
     for f1 in np.arange(0.1, 1.0, 0.1):
@@ -123,6 +152,8 @@ def _trade(comparison):
         path = "M" + "L".join(f"{left:g} {top:g}" for left, top in zip(x, y, strict=True))
         last = next((line for line in reversed(lines) if line["text"]), None)
         is_free = last is None or abs(x[0] - last["x"]) > 30 or abs(y[0] - last["y"]) > 11
+        # The text goes to the right of its place.
+        is_free &= not any(-8 < left - x[0] < 42 and abs(y[0] - top) < 14 for left, top in dots)
         text = f"F1 {f1:.1f}" if is_free else ""
         lines.append({"path": path, "text": text, "x": x[0], "y": y[0]})
     return chart | {"lines": lines}

@@ -1,7 +1,6 @@
 """The result of a comparison as a table, a figure and files, for every kind of target."""
 
 import copy
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
@@ -12,18 +11,15 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from skimb._drawn_text import visible_text
 from skimb._files import write_text
 from skimb._frames import with_any_text
 from skimb.study._comparison_text import format_table
 from skimb.study._difference_plot import plot_differences
 from skimb.study._judging import judgements_of
-from skimb.study._recipe import written
+from skimb.study._result_file import figures_of, write_figures
 from skimb.study._strategies import CONSTANT, Strategy
-from skimb.study._verdict_text import verdict_sentences
-from skimb.study._winner import winner_of
 
-__all__ = ["BaseComparison", "write_figures"]
+__all__ = ["BaseComparison"]
 
 
 class BaseComparison(ABC):
@@ -394,50 +390,7 @@ class BaseComparison(ABC):
         -------
         dict
         """
-        strategies = {}
-        for name in self.strategies:
-            entry = {}
-            for metric in self.metrics:
-                judged = self.judgement(name, metric)
-                entry[metric] = {
-                    "mean": _number(judged.mean),
-                    "sd": _number(judged.sd),
-                    "values": [_number(value) for value in self.values(name, metric)],
-                    "difference": _number(judged.difference),
-                    "interval": [_number(judged.low), _number(judged.high)],
-                    "verdict": judged.verdict,
-                    "p_value": _number(judged.p_value),
-                    "adjusted_p_value": _number(judged.adjusted_p_value),
-                    "mcnemar_p_value": _number(judged.mcnemar_p_value),
-                    "uncertainty": judged.source,
-                    "more_images": _number(judged.more_images),
-                    "repeats_can_settle": judged.repeats_can_settle,
-                }
-            entry["seconds"] = float(self._seconds(name).mean())
-            entry["gradient_steps"] = self.gradient_steps(name)
-            if (searched := self.search_steps(name)) is not None:
-                entry["search_steps"] = searched
-            strategies[name] = entry | self._details(name)
-        figures = {
-            "schema": 1,
-            # It grows with each key that is added: docs/guide/result_file.md.
-            "schema_minor": 1,
-            "baseline": self.baseline,
-            **self._target(),
-            "verdict_metrics": self.verdict_metrics,
-            "built_in": {name: self.chosen[name].name for name in self.strategies},
-            "verdict_sentences": verdict_sentences(self),
-            "protocol": self.protocol,
-            "strategies": strategies,
-        }
-        settings = {
-            name: {key: written(value) for key, value in self.chosen[name].settings.items()}
-            for name in self.strategies
-            if self.chosen[name].settings
-        }
-        if settings:
-            figures["settings"] = settings
-        return figures | {"best": winner_of(figures)}
+        return figures_of(self, self._target(), self._details)
 
     def to_json(self, path):
         """Write everything to a JSON file, whole or not at all.
@@ -477,24 +430,3 @@ COLUMNS = (
 
 def _sd(values):
     return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
-
-
-def write_figures(path, figures):
-    """Write a dict of plain objects to a JSON file, whole or not at all."""
-    write_text(path, json.dumps(_writable(figures), indent=1, allow_nan=False) + "\n")
-
-
-def _writable(value):
-    """Return plain objects with escapes for halves of surrogate pairs, which are no Unicode."""
-    if isinstance(value, dict):
-        return {_writable(key): _writable(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_writable(part) for part in value]
-    if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
-        return visible_text(value)
-    return value
-
-
-def _number(value):
-    """Return a float, or None for numbers that JSON cannot write."""
-    return float(value) if np.isfinite(value) else None

@@ -9,14 +9,15 @@ from sklearn.metrics import confusion_matrix
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
+from skimb._class_intervals import per_class_intervals
 from skimb._drawn_text import visible_text
 from skimb._files import write_text
 from skimb.inspection import confident_mistakes
 from skimb.metrics import per_class_report
-from skimb.study._comparison import write_figures
 from skimb.study._confusion_tables import confusion_view
 from skimb.study._report import render_page
 from skimb.study._report_images import gallery_lines
+from skimb.study._result_file import write_figures
 from skimb.study._sample_images import MOST_CLASSES_SHOWN, MOST_MISTAKES_SHOWN, gallery
 
 __all__ = ["MOST_LISTED", "BaseEvaluation", "ClassificationEvaluation"]
@@ -58,7 +59,7 @@ class BaseEvaluation(ABC):
         """Return the images of some samples as a template shows them."""
         if not rows or self.X is None:
             return []
-        return gallery_lines(gallery(self.X, rows, captions))
+        return gallery_lines(gallery(self.X, rows, captions), self.names)
 
     def to_json(self, path):
         """Write everything to a JSON file, whole or not at all.
@@ -278,6 +279,7 @@ class ClassificationEvaluation(BaseEvaluation):
         shown = [label for label in rarest if label in self.mistakes][:MOST_CLASSES_SHOWN]
         rows = {label: self.mistakes[label].tolist() for label in shown}
         captions = {label: [self._told(row) for row in rows[label]] for label in shown}
+        intervals = per_class_intervals(self.y_true, self.y_pred, labels=self.classes)
         return render_page(
             "evaluation_labels.html.j2",
             evaluation=self,
@@ -287,7 +289,12 @@ class ClassificationEvaluation(BaseEvaluation):
             scores=self.scores,
             facts=self.facts,
             per_class=list(
-                zip(self.classes.tolist(), self.per_class.to_dict("records"), strict=True)
+                zip(
+                    self.classes.tolist(),
+                    self.per_class.to_dict("records"),
+                    intervals.to_dict("records"),
+                    strict=True,
+                )
             ),
             listed=[
                 (self._name(row), self.y_true[row], self._told(row))

@@ -1,16 +1,10 @@
 """The report as one HTML file that needs no other: the parts that every comparison has."""
 
-import base64
-import io
-from typing import Any
-
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 
-from skimb._drawn_text import distinct_texts, fallback_families, visible_text
+from skimb._drawn_text import visible_text
 from skimb.study._report_charts import differences, training_panels
 from skimb.study._report_images import gallery_lines
 from skimb.study._report_labels import metric_label, short_label
@@ -22,79 +16,9 @@ from skimb.study._report_tables import (
     versions_of,
 )
 from skimb.study._strategy_marks import marks_of
+from skimb.study._verdict_text import headline_sentences
 
-__all__ = [
-    "check_drawable",
-    "image_source",
-    "render",
-    "render_page",
-    "report_style",
-]
-
-
-#: Settings of matplotlib with which a report is drawn, whatever the user's are.
-STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    "font.family": ["sans-serif"],
-    "svg.hashsalt": "skimb",
-    "svg.fonttype": "path",
-    "text.usetex": False,
-    "text.parse_math": True,
-}
-
-
-def report_style(labels=()):
-    """Return the context in which the figures of a report are drawn.
-
-    Parameters
-    ----------
-    labels : iterable, default=()
-        Labels that the figures show: where an installed font has letters that the usual one lacks,
-        it is used for them.
-
-    Returns
-    -------
-    context manager
-    """
-    with rc_context(STYLE):
-        others = fallback_families(map(str, labels))
-    style = dict(STYLE)
-    style["font.family"] = ["sans-serif", *others]
-    return rc_context(style)
-
-
-def check_drawable(labels):
-    """Draw labels as a report does, so that an error comes before the training and not after.
-
-    Parameters
-    ----------
-    labels : iterable
-        The labels.
-
-    Raises
-    ------
-    ValueError
-        If they cannot be drawn.
-
-    Examples
-    --------
-    >>> from skimb.study import check_drawable
-    >>> check_drawable(["cat", "5 $"])
-    """
-    labels = list(labels)
-    try:
-        with report_style(labels):
-            figure = Figure()
-            for text in distinct_texts(labels):
-                figure.text(0, 0, text)
-            image_source(figure)
-        "".join(visible_text(label) for label in labels).encode()
-    # Fonts, caches and converters of matplotlib raise errors of every kind.
-    except Exception as exc:
-        raise ValueError(
-            f"The report cannot be drawn here, {type(exc).__name__}: {exc}. Rename the classes, "
-            "repair matplotlib, or leave the report out."
-        ) from exc
+__all__ = ["render", "render_page"]
 
 
 def render(comparison, template, **context):
@@ -124,6 +48,7 @@ def render(comparison, template, **context):
         descriptions=comparison.descriptions,
         built_in=[name for name in names if not comparison.chosen[name].is_own],
         own_steps=own_steps(comparison),
+        headline=headline_sentences(comparison),
         sentences=figures.get("verdict_sentences", []),
         groups=verdict_groups(comparison),
         summary=summary,
@@ -134,7 +59,10 @@ def render(comparison, template, **context):
         marks=marks_of(comparison),
         differences=[differences(comparison, metric) for metric in comparison.verdict_metrics],
         curves=training_panels(comparison),
-        galleries={name: gallery_lines(found) for name, found in comparison.mistakes.items()},
+        galleries={
+            name: gallery_lines(found, comparison.files)
+            for name, found in comparison.mistakes.items()
+        },
         protocol=comparison.protocol,
         versions=versions_of(comparison.protocol),
         taken=taken,
@@ -179,12 +107,3 @@ def render_page(template, **context):
     environment.filters["short"] = short_label
     page = environment.get_template(template).render(**context)
     return visible_text(page, keep="\n")
-
-
-def image_source(figure):
-    """Return a figure as the source of an HTML image; None stays None."""
-    if figure is None:
-        return None
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()

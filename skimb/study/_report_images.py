@@ -2,6 +2,7 @@
 
 import base64
 import io
+from pathlib import PurePath
 
 import numpy as np
 from PIL import Image
@@ -64,31 +65,38 @@ def matrix_picture(fractions):
     return picture_source(pixels)
 
 
-def gallery_lines(gallery):
+def gallery_lines(gallery, files=None):
     """Return the lines of a gallery as a template shows them.
 
     Parameters
     ----------
     gallery : Gallery
+    files : sequence of str, default=None
+        The file of each sample that the rows of the gallery are indices of.
 
     Returns
     -------
     list of dict
-        ``label`` and ``pictures``, each with ``source``, ``caption`` and ``is_small``.
+        ``label`` and ``pictures``, each with ``source``, ``caption``, ``is_small``, ``file``, which
+        is the name of the file or None, and ``path``, which is the whole of it.
     """
-    return [
-        {
-            "label": label,
-            "pictures": [
-                {
-                    "source": picture_source(pixels),
-                    "caption": caption,
-                    "is_small": max(pixels.shape[:2]) <= FEW_PIXELS,
-                }
-                for pixels, caption in zip(
-                    pictures, gallery.captions.get(label, [""] * len(pictures)), strict=True
-                )
-            ],
-        }
-        for label, pictures in gallery.pictures.items()
-    ]
+    lines = []
+    for label, pictures in gallery.pictures.items():
+        captions = gallery.captions.get(label, [""] * len(pictures))
+        rows = gallery.rows.get(label)
+        if files is None or rows is None:
+            paths = [None] * len(pictures)
+        else:
+            paths = [str(files[row]) for row in rows]
+        shown = [
+            {
+                "source": picture_source(pixels),
+                "caption": caption,
+                "is_small": max(pixels.shape[:2]) <= FEW_PIXELS,
+                "file": None if path is None else PurePath(path).name,
+                "path": path,
+            }
+            for pixels, caption, path in zip(pictures, captions, paths, strict=True)
+        ]
+        lines.append({"label": label, "pictures": shown})
+    return lines

@@ -74,7 +74,9 @@ class Plan:
 #: What the intervals take for granted.
 OF_SEEDS = (
     "Every run trains on the same samples and is tested on the same samples, with another seed: "
-    "the interval covers the randomness of training, not that of the samples."
+    "the interval covers the choice of the test samples and, with several runs, the randomness of "
+    "training, but not the choice of the training samples. Of metrics that are not computed from "
+    "counts of test samples, it covers the randomness of training alone."
 )
 OF_RANDOM_FOLDS = (
     "The folds are drawn at random; that their training parts overlap is corrected for by the "

@@ -1,6 +1,6 @@
 """The images that a comparison shows: samples of the classes, and the most confident mistakes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib.ticker import EngFormatter
@@ -43,10 +43,13 @@ class Gallery:
         Label to a list of ndarray of shape (H, W) or (H, W, C), uint8.
     captions : dict
         Label to a list of as many str.
+    rows : dict, default={}
+        Label to a list of as many indices of samples.
     """
 
     pictures: dict
     captions: dict
+    rows: dict = field(default_factory=dict)
 
 
 def short_number(value, *, digits=3):
@@ -158,7 +161,7 @@ def gallery(X, rows, captions, **shape):
     -------
     Gallery
     """
-    return Gallery(thumbnails(X, rows, **shape) if rows else {}, captions)
+    return Gallery(thumbnails(X, rows, **shape) if rows else {}, captions, rows)
 
 
 def thumbnails(X, rows, **shape):

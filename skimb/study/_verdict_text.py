@@ -1,21 +1,20 @@
 """The verdict of a comparison in a few sentences, for those who have to act on it."""
 
+import re
+
 import numpy as np
 
 from skimb._drawn_text import visible_text
+from skimb.study._baseline_trouble import baseline_trouble
 from skimb.study._judgement import FOLDS, IMAGES, IMAGES_AND_SEEDS, SEEDS
 from skimb.study._judging import LEVEL, REFERENCES
-from skimb.study._report import metric_label
+from skimb.study._report_labels import metric_label
 from skimb.study._statistics import largest_shrinkage
-from skimb.study._strategies import CONSTANT
 
-__all__ = ["baseline_trouble", "p_value_text", "verdict_sentences"]
+__all__ = ["headline_sentences", "p_value_text", "verdict_sentences"]
 
-#: Fewer gradient steps than these train no network; about so many do on small images.
-FEW_STEPS, USUAL_STEPS = 100, 500
-
-#: A training loss that falls by this fraction of its first value in the last fifth of the epochs.
-STEEP = 0.1
+#: Sentences of a headline, at most.
+MOST_SENTENCES = 3
 
 
 def verdict_sentences(comparison):
@@ -48,11 +47,51 @@ def verdict_sentences(comparison):
     sentences = [] if trouble is None else [trouble]
     candidates = _candidates(comparison)
     if not candidates:
-        return [*sentences, "There is no strategy beside the baseline and the references."]
+        return [*sentences, "There is no strategy but the baseline and the references."]
     sentences.append(_main(comparison, first, candidates))
     sentences += [_short(comparison, metric, candidates) for metric in others]
     sentences += _uncertainty(comparison, candidates)
     return sentences + _what_settles(comparison, first, candidates)
+
+
+def headline_sentences(comparison):
+    """Say in three sentences what a comparison has shown, without the tests behind it.
+
+    Parameters
+    ----------
+    comparison : Comparison or RegressionComparison
+
+    Returns
+    -------
+    list of str
+        At most three: what is wrong with the baseline, if anything; the verdict for each metric;
+        what would settle a difference, or what the intervals contain.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.study import compare
+    >>> from skimb.study._verdict_text import headline_sentences
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> own = {"never": DummyClassifier(), "coin": DummyClassifier(strategy="uniform")}
+    >>> result = compare(X, y, strategies=own, cv=3, random_state=0)
+    >>> len(headline_sentences(result))
+    3
+    """
+    trouble = baseline_trouble(comparison)
+    sentences = [] if trouble is None else [_joined(trouble)]
+    candidates = _candidates(comparison)
+    if not candidates:
+        return [*sentences, "There is no strategy but the baseline and the references."]
+    first, *others = comparison.verdict_metrics
+    sentences.append(_headline(comparison, first, candidates))
+    sentences += [_short(comparison, metric, candidates) for metric in others]
+    settling = _what_settles(comparison, first, candidates)
+    if settling:
+        sentences.append("; ".join(text.removesuffix(".") for text in settling) + ".")
+    sentences += [_joined(text) for text in _uncertainty(comparison, candidates)]
+    return sentences[:MOST_SENTENCES]
 
 
 def p_value_text(p_value):
@@ -67,83 +106,6 @@ def p_value_text(p_value):
     str
     """
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
-
-
-# ------------------------------------------------------------------------- the baseline
-
-
-def baseline_trouble(comparison):
-    """Say why differences to the baseline mean little, and what to do; None: nothing is wrong.
-
-    Parameters
-    ----------
-    comparison : Comparison or RegressionComparison
-
-    Returns
-    -------
-    str or None
-    """
-    what = _trouble(comparison)
-    if what is None:
-        return None
-    return f"{what} {_train_longer(comparison.protocol)}"
-
-
-def _trouble(comparison):
-    protocol, baseline = comparison.protocol, comparison.baseline
-    name = f"The baseline {visible_text(baseline)}"
-    steps = comparison.gradient_steps(baseline)
-    after = "" if steps is None else f" after {steps:.0f} gradient steps"
-    means = {metric: comparison.judgement(baseline, metric).mean for metric in comparison.metrics}
-    if means.get("f1_minority") == 0:
-        label = _minority(comparison)
-        return (
-            f"{name} finds no image of the minority {label} (its F1 is 0{after}): it is not "
-            "trained, and differences to it say little."
-        )
-    if _is_no_better_than_a_constant(comparison, means):
-        return (
-            f"{name} is no better than the same answer for every image{after}: it has learned "
-            "nothing, and differences to it say little."
-        )
-    if comparison.chosen[baseline].is_own or protocol["recipe"] is None:
-        return None
-    if steps is not None and steps < FEW_STEPS:
-        return f"{name} was trained for {steps:.0f} gradient steps only, which is too few for most."
-    losses = comparison.training_losses().get(baseline)
-    if losses and _falls_steeply(losses):
-        return f"The training loss of the baseline {visible_text(baseline)} is still falling."
-    return None
-
-
-def _is_no_better_than_a_constant(comparison, means):
-    constants = [name for name, chosen in comparison.chosen.items() if chosen.name == CONSTANT]
-    if constants:
-        worst = [
-            (comparison.judgement(constants[0], metric).mean - means[metric])
-            * (-1 if comparison.is_error(metric) else 1)
-            for metric in comparison.verdict_metrics
-        ]
-        return min(worst) >= -1e-12
-    accuracy = means.get("balanced_accuracy")
-    return accuracy is not None and accuracy <= 1 / len(comparison.classes) + 1e-12
-
-
-def _falls_steeply(losses):
-    """Tell whether the mean training loss falls steeply in the last fifth of the epochs."""
-    n_epochs = min(len(run) for run in losses)
-    if n_epochs < 3:
-        return False
-    mean = np.mean([run[:n_epochs] for run in losses], axis=0)
-    return bool(mean[-1 - max(1, n_epochs // 5)] - mean[-1] > STEEP * mean[0])
-
-
-def _train_longer(protocol):
-    if protocol["recipe"] is None or not protocol["epochs"]:
-        return "Train it longer first."
-    now, an_epoch = protocol["epochs"], protocol["steps_per_epoch"]
-    more = max(2 * now, -(-USUAL_STEPS // an_epoch))
-    return f"Train longer first: --epochs {more} (max_epochs in Python; it was {now})."
 
 
 # ------------------------------------------------------------------------- the strategies
@@ -180,6 +142,51 @@ def _groups_of(comparison, metric, candidates):
     for name in candidates:
         groups.setdefault(comparison.judgement(name, metric).verdict, []).append(name)
     return groups
+
+
+def _joined(text):
+    """Write two sentences of this package as one; names within them stay as they are."""
+    return re.sub(r"\. (The|Train) ", lambda found: f"; {found[1].lower()} ", text)
+
+
+def _headline(comparison, metric, candidates):
+    """Say in one sentence which strategy is better, or that none is shown to be."""
+    base_name, label = visible_text(comparison.baseline), metric_label(metric)
+    kind = "lowest" if comparison.is_error(metric) else "highest"
+
+    def mean_of(name):
+        return comparison.text(comparison.judgement(name, metric).mean, metric)
+
+    better = _groups_of(comparison, metric, candidates).get("better", [])
+    best = _best_of(comparison, metric, better or [comparison.baseline, *candidates])
+    if not best:
+        return f"By {label}, nothing can be said: it is not defined."
+    judged = comparison.judgement(best[0], metric)
+    base = mean_of(comparison.baseline)
+    if better:
+        verb = "is" if len(better) == 1 else "are"
+        low, high = (comparison.text(end, metric, sign=True) for end in (judged.low, judged.high))
+        which = "" if len(better) == len(best) else f"the {kind} mean is that of {_names(best)}, "
+        return (
+            f"By {label}, {_names(better)} {verb} better than the baseline {base_name}: "
+            f"{which}{mean_of(best[0])} against {base} (a difference of "
+            f"{comparison.text(judged.difference, metric, sign=True)}, with a 95 % interval from "
+            f"{low} to {high})."
+        )
+    if comparison.baseline in best:
+        comparative = kind.replace("est", "er")
+        return (
+            f"By {label}, no strategy has a {comparative} mean than the baseline {base_name} "
+            f"({base})."
+        )
+    why = "it is within noise"
+    if not np.isfinite(judged.p_value):
+        why = _no_interval(judged.verdict, comparison).removesuffix(".").split(":")[0]
+        why = f"{why[0].lower()}{why[1:]}"
+    return (
+        f"By {label}, no strategy is shown to be better than the baseline {base_name} ({base}); "
+        f"the {kind} mean is that of {_names(best)} ({mean_of(best[0])}), and {why}."
+    )
 
 
 def _evidence(comparison, judged, metric):

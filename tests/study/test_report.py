@@ -10,10 +10,11 @@ import pytest
 from made_comparisons import AWKWARD, drawn_images, made_comparison, made_curve, made_regression
 from scipy.spatial.distance import pdist
 
+from skimb._class_intervals import wilson_interval
 from skimb._command_line import ADDERS, build_parser
 from skimb._command_line._shown_commands import fit_command_after, typed_command
 from skimb._drawn_text import short_texts
-from skimb.study import ClassificationEvaluation, RegressionEvaluation
+from skimb.study import ClassificationEvaluation, NearCopies, RegressionEvaluation
 from skimb.study._charts import axis_of, line_path, marked_points, spread_out
 from skimb.study._confusion_tables import confusion_view
 from skimb.study._report_charts import differences
@@ -260,7 +261,40 @@ def test_the_verdict_stands_first_in_sentences(monkeypatch):
     monkeypatch.setattr(small, "to_dict", lambda: figures)
     text = Page(small._report()).text
     after = text.split("The verdict")[-1]
-    assert re.match(r"\s*<b>Nothing</b> is shown\.\s*Take more\.\s*By minority F1", after)
+    assert re.match(r"\s*The baseline|\s*By minority F1", after)
+    assert re.search(
+        r"The tests behind it, in words\s*<b>Nothing</b> is shown\.\s*Take more\.", after
+    )
+
+
+@pytest.mark.slow
+def test_mistakes_have_the_names_of_their_files(two):
+    named = made_comparison(2, counts=[10, 30], cv=2, strategies=["over"])
+    named.files = [f"scans/<i>{i}.png" for i in range(40)]
+    mistakes = named.to_dict()["strategies"]["none"]["mistakes"]
+    page = Page(named._report())
+    shown = [attrs["title"] for attrs in page.of("small") if "title" in attrs]
+    assert shown[: len(mistakes)] == [mistake["file"] for mistake in mistakes]
+    assert all(mistake["file"].split("/")[1] in page.text for mistake in mistakes)
+    assert "the name of its file" in page.text
+    assert "the name of its file" not in Page(two._report()).text
+
+
+@pytest.mark.slow
+def test_figures_of_a_class_have_intervals_where_test_images_are_independent(two, reports):
+    for name, comparison in (("two", two), ("one run", None)):
+        page = Page(reports[name])
+        assert "Below a figure stands its own 95 % interval" in page.text
+        assert ("of the 5 runs together" in page.text) == (comparison is not None)
+    truth, predicted = (
+        np.concatenate([two.tested(outcome)[part] for outcome in two.outcomes["none"]])
+        for part in (1, 2)
+    )
+    low, high = wilson_interval(*(np.sum((truth == predicted) & (truth == 0)), np.sum(truth == 0)))
+    assert f"{low:.3f} to {high:.3f}" in Page(reports["two"]).text
+    again = made_comparison(2, counts=[10, 30], cv=2, n_repeats=2, strategies=["over"])
+    assert "its own 95" not in Page(again._report()).text
+    assert "Below a figure stands its 95 % interval" in Page(reports["evaluation"]).text
 
 
 @pytest.mark.slow
@@ -465,3 +499,12 @@ def test_the_report_ends_with_the_next_step():
     assert "run the comparison again with --json result.json" in last
     small.protocol["command"] += " --json result.json"
     assert "run the comparison again" not in Page(small._report()).text
+
+
+def test_copies_that_change_no_figure_are_told_in_one_line():
+    def copies(without):
+        return str(NearCopies(3, 40, {"none": {"f1_minority": {"with": 0.8, "without": without}}}))
+
+    assert copies(0.8).endswith("Minority F1 of all strategies is the same without them.")
+    assert "without them, and with them:\n  none: 0.700, not 0.800" in copies(0.7)
+    assert "none: not defined, not 0.800" in copies(None)

@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 from simulated_comparisons import comparison_of, noisy, regression_comparison_of
 
+from skimb.study._baseline_trouble import baseline_trouble
 from skimb.study._comparison_text import format_table
-from skimb.study._verdict_text import baseline_trouble, p_value_text, verdict_sentences
+from skimb.study._verdict_text import (
+    headline_sentences,
+    p_value_text,
+    verdict_sentences,
+)
 
 
 @pytest.fixture
@@ -58,6 +63,39 @@ def test_the_first_sentence_says_what_is_better_by_how_much_and_what_that_means(
     ) in text
     assert "Worse than the baseline: under (-" in text
     assert "Within noise: focal." in text
+
+
+def test_the_headline_has_three_sentences_without_tests(rng):
+    better = comparison_of(*ladder(rng, none=0.5, over=0.2, under=0.9))
+    text = headline_sentences(better)
+    judged = better.judgement("over", "f1_minority")
+    assert len(text) == 3
+    assert text[0].startswith("By minority F1, over is better than the baseline none: ")
+    assert f"a difference of {judged.difference:+.3f}, with a 95 % interval from" in text[0]
+    assert text[1].startswith("By balanced accuracy, ")
+    assert text[2] == (
+        "The intervals come from resamples of the 400 test images; the seed of the training and "
+        "the choice of the training images are not in them: another training may show another "
+        "order."
+    )
+    truth, decisions = slightly_better()
+    single = {name: runs[0] for name, runs in decisions.items()}
+    unsure = headline_sentences(by_folds(truth, single))
+    assert "no strategy is shown to be better than the baseline none" in unsure[0]
+    assert unsure[0].endswith("and it is within noise.")
+    assert unsure[2].startswith("No number of repeats will settle whether over is better")
+    assert "more images of class c1" in unsure[2]
+    assert not any("p = " in sentence or ". " in sentence for sentence in [*text, *unsure])
+
+
+def test_the_headline_begins_with_a_baseline_that_is_not_trained(rng):
+    truth = truth_of()
+    none = {"none": [np.zeros_like(truth)], "over": [noisy(truth, [0.02, 0.3], rng)]}
+    first, second, third = headline_sentences(comparison_of(truth, none))
+    assert "finds no image of the minority class c1" in first
+    assert "differences to it say little; train " in first
+    assert second.startswith("By minority F1, over is better")
+    assert third.startswith("By balanced accuracy")
 
 
 def test_worse_and_within_noise_cannot_be_read_as_one(rng):

@@ -9,13 +9,13 @@ from sklearn.utils.validation import column_or_1d
 
 from skimb._drawn_text import visible_text
 from skimb._files import write_text
-from skimb.study._comparison import write_figures
 from skimb.study._inspect._copies import find_copies
 from skimb.study._inspect._findings import class_correlated, class_counts_of, shared_prefixes
 from skimb.study._inspect._page import inspection_page
 from skimb.study._inspect._rules import advice_of
 from skimb.study._inspect._samples import read_samples
 from skimb.study._inspect._watching import Watch
+from skimb.study._result_file import write_figures
 
 __all__ = ["Inspection", "inspect_images"]
 

@@ -122,10 +122,14 @@ class NearCopies:
         if not self.n_copies:
             return f"None of the {self.n_test} test images is a copy of a training image."
         is_one = self.n_copies == 1
-        lines = [
+        first = (
             f"{self.n_copies} of {self.n_test} test images {'has' if is_one else 'have'} a copy or "
-            "near copy in the training set. Minority F1 without them, and with them:"
-        ]
+            "near copy in the training set."
+        )
+        pairs = [figures["f1_minority"] for figures in self.strategies.values()]
+        if pairs and all(_is_same(pair["without"], pair["with"]) for pair in pairs):
+            return f"{first} Minority F1 of all strategies is the same without them."
+        lines = [f"{first} Minority F1 without them, and with them:"]
         for name, figures in self.strategies.items():
             pair = figures["f1_minority"]
             without, whole = (
@@ -134,6 +138,11 @@ class NearCopies:
             )
             lines.append(f"  {visible_text(name)}: {without}, not {whole}")
         return "\n".join(lines)
+
+
+def _is_same(one, other):
+    """Tell whether two scores are written with the same three decimals."""
+    return one is not None and other is not None and f"{one:.3f}" == f"{other:.3f}"
 
 
 def near_copies_worth(comparison, is_copy):
