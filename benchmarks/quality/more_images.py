@@ -113,7 +113,7 @@ def trial(images, is_minority, *, seed, estimator, features, n_minority, n_major
 
 def main():
     """Print a line for each trial, and the fraction of the truths that the bands cover."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int, default=2)

@@ -34,6 +34,7 @@ import io
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageEnhance
@@ -73,7 +74,7 @@ def synthetic(folder, n_images, seed=0, side=64):
     """Write images of blobs of several sizes; return their paths."""
     rng, files = np.random.RandomState(seed), []
     for i in range(n_images):
-        noise = sum(
+        noise: Any = sum(
             weight * gaussian_filter(rng.randn(side, side), sigma) * sigma
             for sigma, weight in ((2, 1.0), (5, 1.5), (12, 2.0))
         )
@@ -160,7 +161,7 @@ class Clock:
 
 def main():
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("data", nargs="?")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--time", type=int, metavar="N")

@@ -33,7 +33,7 @@ def winner(seed, ratio):
 
 def main():
     """Print the number of winners, with an exact interval of their fraction."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n")[0])
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--ratio", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)

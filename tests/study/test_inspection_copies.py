@@ -1,6 +1,7 @@
 """Copies among images: flips, turns, crops, JPEG copies and brightness changes are found."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from skimb.study._inspect._descriptors import WINDOWS, inverse, oriented, ranks,
 def drawn(n_images, seed=0, side=64):
     """Images of blobs of several sizes, which differ from each other."""
     rng = np.random.RandomState(seed)
-    noise = sum(
+    noise: Any = sum(
         weight * gaussian_filter(rng.randn(n_images, side, side), (0, sigma, sigma)) * sigma
         for sigma, weight in ((2, 1.0), (5, 1.5), (12, 2.0))
     )
