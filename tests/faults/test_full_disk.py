@@ -162,6 +162,7 @@ print("the training went on")
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the system has no such limit")
 @pytest.mark.parametrize("when", ["before", "during"])

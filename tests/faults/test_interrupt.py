@@ -208,6 +208,7 @@ def is_running(group):
     return True
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="the system has no groups of processes")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])

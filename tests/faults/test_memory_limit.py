@@ -53,6 +53,8 @@ SCRIPT = """
 """
 
 
+@pytest.mark.exhaustive
+@pytest.mark.slow
 def test_a_training_goes_on_in_parts_where_the_system_gives_no_more_memory():
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SCRIPT)],

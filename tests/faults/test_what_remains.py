@@ -109,6 +109,7 @@ INTERRUPTED = """
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @on_linux
 def test_no_worker_outlives_an_interrupt_from_outside(files):
@@ -151,6 +152,7 @@ def test_no_cycle_of_references_keeps_the_data(error):
         gc.enable()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @on_linux
 def test_fifty_fits_of_a_search_leave_no_process_no_file_and_no_memory(files, others):

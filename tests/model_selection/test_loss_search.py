@@ -273,6 +273,7 @@ def test_large_networks_are_not_vectorised(small_digits):
 # ------------------------------------------------------------------------------ the search
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["fit", "given"])
 def test_the_search_is_that_of_grid_search_over_two_stages(backbone, fitted, small_digits):
@@ -437,6 +438,7 @@ def test_fit_times_add_up(small_digits):
     assert 0 < search.cv_results_["mean_fit_time"].sum() * 3 < total
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_equal_for_any_number_of_jobs(small_digits):
     X, y = small_digits
@@ -519,6 +521,7 @@ def test_verbose_says_how_long_things_took(small_digits, capsys):
 # ------------------------------------------------------------------------------ end to end
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_tiny_networks_are_searched_whole_in_one_pass(small_digits):
     X, y = small_digits
@@ -730,6 +733,7 @@ def test_splits_of_any_form(form, small_digits):
     np.testing.assert_array_equal(*scores)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_a_generator_for_a_seed_is_not_used_up(small_digits):
     X, y = small_digits

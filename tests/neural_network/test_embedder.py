@@ -339,6 +339,7 @@ def test_a_column_of_images_gives_a_frame_with_the_index_of_the_table(picture_ta
 GRID = {"logisticregression__C": [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30]}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("cache", [None, True, "folder"], ids=str)
 def test_a_search_embeds_each_image_once(cache, frozen, small_digits, count_rows, memory, tmp_path):

@@ -42,6 +42,7 @@ print([digest_of(value).hex() for value in values])
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_digests_are_equal_in_every_process_and_distinct():
     printed = [

@@ -149,6 +149,7 @@ def test_schemes_are_the_weights_of_their_rows(scheme, noise):
     assert not hasattr(density, "edges_")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_weights_help_the_rare_range_and_a_function_may_give_them():
     X, y = noise_images(600)
@@ -302,6 +303,7 @@ def test_a_huber_of_wide_reach_is_the_squared_error_but_for_its_half(noise):
     )
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_the_noise_of_the_balanced_error_is_learned_after_a_warm_up(noise):
     X, y = noise
@@ -659,6 +661,7 @@ def test_a_network_as_callable_or_instance(noise):
 # ------------------------------------------------------------------------- randomness
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_equal_to_the_bit_in_any_process_and_alone(noise):
     X, y = noise

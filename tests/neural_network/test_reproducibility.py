@@ -289,6 +289,7 @@ def expected():
     return {name: job(model) for name, (job, model) in JOBS.items()}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_every_backend_gives_the_same_bits(backend, expected):
@@ -501,6 +502,7 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 8
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork here.")
 def test_large_work_in_forks_neither_hangs_nor_differs():

@@ -473,7 +473,7 @@ def test_json_schema(comparison, tmp_path):
     comparison.to_json(tmp_path / "result.json")
     result = json.loads((tmp_path / "result.json").read_text())
     assert set(result) == {
-        *("schema", "baseline", "minority", "classes", "protocol", "strategies"),
+        *("schema", "schema_minor", "baseline", "minority", "classes", "protocol", "strategies"),
         *("verdict_metrics", "verdict_sentences", "built_in", "best"),
     }
     assert result["best"]["strategy"] in result["strategies"]
@@ -481,7 +481,11 @@ def test_json_schema(comparison, tmp_path):
     assert result["minority"] == "eight"
     assert result["classes"] == ["eight", "rest"]
     entry = result["strategies"]["prior_shift"]
-    assert set(entry) == {*comparison.metrics, "seconds", "gradient_steps", "confusion_matrix"}
+    assert set(entry) == {
+        *comparison.metrics,
+        *("seconds", "gradient_steps", "confusion_matrix", "mistakes"),
+        *("brier", "log_loss", "expected_calibration_error"),
+    }
     for metric in comparison.metrics:
         assert set(entry[metric]) == {
             *("mean", "sd", "values", "difference", "interval", "verdict", "uncertainty"),

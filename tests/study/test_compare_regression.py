@@ -142,6 +142,7 @@ def test_folds_hold_low_and_high_values_both(comparison, data):
         np.testing.assert_array_equal(test, rows)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_fractions_are_numbers_and_whole_numbers_are_labels_unless_told_otherwise(data):
     X, y = data

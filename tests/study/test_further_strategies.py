@@ -58,7 +58,7 @@ def test_each_runs_for_the_same_number_of_steps_and_one_searches(few, kind, tmp_
     assert entry["search_steps"] == result.search_steps("tuned_baseline") > steps
     assert entry["gradient_steps"] >= steps
     assert entry["seconds"] > 0
-    assert "on parts of the samples; most others take" in str(result)
+    assert "on parts of the samples; most others take" in " ".join(str(result).split())
     code = result.protocol["code"]["tuned_baseline"]
     scope = {}
     exec(code.replace("scoring=scoring", "scoring=None"), scope)

@@ -312,6 +312,7 @@ def test_several_processes_keep_and_find_the_same_fits(tmp_path, capsys):
     np.testing.assert_equal(plain(one), plain(other))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_last_layers_that_share_features_are_trained_together_again(tmp_path):
     names = ["focal", "class_weight", "prior_shift"]

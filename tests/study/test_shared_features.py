@@ -133,6 +133,7 @@ def test_every_last_layer_takes_the_same_number_of_steps(data):
     assert len(steps) == 1
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_results_are_equal_for_any_number_of_processes(data, shared):
     options = {
