@@ -89,7 +89,9 @@ def headline_sentences(comparison):
     sentences += [_short(comparison, metric, candidates) for metric in others]
     settling = _what_settles(comparison, first, candidates)
     if settling:
-        sentences.append("; ".join(text.removesuffix(".") for text in settling) + ".")
+        first, *others = (text.removesuffix(".") for text in settling)
+        lower = (text[:1].lower() + text[1:] for text in others)
+        sentences.append("; ".join([first, *lower]) + ".")
     sentences += [_joined(text) for text in _uncertainty(comparison, candidates)]
     return sentences[:MOST_SENTENCES]
 
