@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
-import pandas as pd
 from sklearn.base import clone
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
 from skimb._drawn_text import visible_text
 from skimb._frame_images import only_images
-from skimb._groups import checked_groups
 from skimb._image_files import as_paths, is_paths
 from skimb._reading import view_of
 from skimb._warnings import warn
@@ -21,6 +19,7 @@ from skimb.study._kept_outcomes import open_outcomes
 from skimb.study._progress import Progress
 from skimb.study._protocol import Training, protocol_of
 from skimb.study._runs import planned_runs
+from skimb.study._splits import image_groups
 from skimb.study._strategies import chosen_strategies, group_strategies
 from skimb.study._strategy_estimator import ready_estimators
 from skimb.study._tasks import task_of
@@ -178,9 +177,7 @@ def compare(
     task.choose_measure(scoring)
     test = (X, y) if X_test is None else (X_test, column_or_1d(y_test))
     images, test_images = (only_images(each, estimator.image_column) for each in (X, test[0]))
-    column = estimator.image_column
-    several = column if isinstance(images, pd.DataFrame) and column is not None else None
-    sample_groups = checked_groups(images, groups, image_column=several)
+    sample_groups = image_groups(X, groups, estimator)
     if groups is not None and getattr(estimator, "calibration", None) is not None:
         raise ValueError(
             f"`estimator` has calibration={estimator.calibration!r}, which holds samples of a "
@@ -258,7 +255,7 @@ def compare(
     # Images of one group, and equal ones, are no independent witnesses of a difference.
     tested = sample_groups
     if X_test is not None:
-        tested = checked_groups(test_images, None, image_column=several)
+        tested = image_groups(X_test, None, estimator)
     result = task.comparison(
         outcomes,
         (images, y),

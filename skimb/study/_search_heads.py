@@ -14,7 +14,7 @@ from skimb.neural_network.joint_training import (
     starting_layer,
     train_together,
 )
-from skimb.study._shared_features import OF_HEADS
+from skimb.study._shared_features import head_parameters
 
 __all__ = ["CANDIDATES", "Candidate", "EmbeddedFold"]
 
@@ -151,5 +151,4 @@ class EmbeddedFold:
 def _head_of(task, candidate, network):
     """Return the two-stage classifier whose head is a candidate."""
     made = task.unfitted(candidate.strategy, clone(network), candidate.settings)
-    own = {name: getattr(made, name) for name in OF_HEADS}
-    return DecoupledClassifier(**own)
+    return DecoupledClassifier(**head_parameters(made))

@@ -6,7 +6,7 @@ from sklearn.frozen import FrozenEstimator
 from skimb.neural_network import DecoupledClassifier
 from skimb.neural_network.joint_training import fit_heads
 
-__all__ = ["OF_HEADS", "ON_HEADS", "head_classifier", "shared_heads"]
+__all__ = ["ON_HEADS", "head_classifier", "head_parameters", "shared_heads"]
 
 #: Strategies that a last layer can have.
 ON_HEADS = (
@@ -19,6 +19,21 @@ OF_HEADS = (
     *("loss", "class_weight", "max_weight", "reweight_after", "batch_sampling", "sampler"),
     "target_prior",
 )
+
+
+def head_parameters(made):
+    """Return clones of the parameters of a network that act on its last layer.
+
+    Parameters
+    ----------
+    made : CNNClassifier
+        The network of a strategy, not fitted.
+
+    Returns
+    -------
+    dict
+    """
+    return clone({name: getattr(made, name) for name in OF_HEADS}, safe=False)
 
 
 def head_classifier(network, made, length):
@@ -49,8 +64,7 @@ def head_classifier(network, made, length):
     """
     model = made
     if not isinstance(made, DecoupledClassifier):
-        parameters = {name: getattr(made, name) for name in OF_HEADS}
-        model = DecoupledClassifier(network, **clone(parameters, safe=False))
+        model = DecoupledClassifier(network, **head_parameters(made))
     return model.set_params(**length._asdict())
 
 
