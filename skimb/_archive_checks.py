@@ -1,6 +1,7 @@
 """Types, texts and random generators of files: what compiled code would read without a check."""
 
 import re
+import reprlib
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def checked_dtype(text):
         If it names no such dtype.
     """
     if not isinstance(text, str) or not DTYPE.fullmatch(text):
-        raise ValueError(f"The file names the dtype {repr(text)[:80]}, which is none.")
+        raise ValueError(f"The file names the dtype {reprlib.repr(text)}, which is none.")
     return text
 
 

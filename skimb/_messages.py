@@ -1,11 +1,36 @@
 """Values in messages."""
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-__all__ = ["encoding_hint", "shown"]
+__all__ = ["encoding_hint", "shortened", "shown"]
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+
+
+def shortened(value):
+    """Return the text of a value that may be long: its middle is left out, never its end.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    str
+        At most about 80 characters of a text or object, and six entries of a list.
+
+    Examples
+    --------
+    >>> from skimb._messages import shortened
+    >>> shortened(list(range(100))), shortened("a" * 100)[-3:]
+    ('[0, 1, 2, 3, 4, 5, ...]', "aa'")
+    """
+    return _SHORT.repr(value)
 
 
 def shown(value):

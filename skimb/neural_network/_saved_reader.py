@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from skimb._archives import Decoder
+from skimb._messages import shortened
 from skimb.neural_network._cnn import BaseCNN
 from skimb.neural_network._embedder import CNNEmbedder
 from skimb.neural_network._saved_classes import (
@@ -39,7 +40,7 @@ MOST_COPIED = 2**26
 def entries_of(content, *names):
     """Return the values of these names of a JSON object that has no others."""
     if not isinstance(content, dict) or set(content) != set(names):
-        found = sorted(map(str, content)) if isinstance(content, dict) else repr(content)[:80]
+        found = sorted(map(str, content)) if isinstance(content, dict) else shortened(content)
         raise ValueError(f"The file is not as skimb writes it: {list(names)} wanted, got {found}.")
     return [content[name] for name in names]
 
@@ -133,7 +134,7 @@ class Reader:
 
     def _state(self, content):
         if not isinstance(content, dict):
-            raise ValueError(f"The file holds {repr(content)[:80]} instead of attributes.")
+            raise ValueError(f"The file holds {shortened(content)} instead of attributes.")
         return {name: self.read(node) for name, node in content.items()}
 
     # ------------------------------------------------------------------------- values

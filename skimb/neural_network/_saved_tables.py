@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from skimb._frame_images import image_columns
+from skimb._messages import shortened
 from skimb._table_columns import TableEncoder
 
 __all__ = ["changed_options", "check_columns_of_file", "check_same_columns"]
@@ -87,56 +88,52 @@ def _check_encoder(encoder, names):
         raise ValueError(f"The file lacks {lacking} of the encoding of columns.")
     kinds, means, scales, with_indicator, categories = (state[name] for name in FITTED)
     if not isinstance(kinds, dict) or list(kinds) != names:
-        raise ValueError(f"The file encodes the columns {_shown(kinds)}, but X has {names}.")
+        raise ValueError(f"The file encodes the columns {shortened(kinds)}, but X has {names}.")
     if not all(isinstance(kind, str) and kind in KINDS for kind in kinds.values()):
-        raise ValueError(f"The file holds the kinds of columns {_shown(kinds)}, not {KINDS}.")
+        raise ValueError(f"The file holds the kinds of columns {shortened(kinds)}, not {KINDS}.")
     numeric, categorical = ([name for name in names if kinds[name] == kind] for kind in KINDS)
     is_dict = isinstance(means, dict) and isinstance(scales, dict)
     if not is_dict or set(means) != set(scales) or not set(means) <= set(numeric):
         raise ValueError(
-            f"The file holds means {_shown(means)} and standard deviations {_shown(scales)}, and "
-            f"the numeric columns are {numeric}."
+            f"The file holds means {shortened(means)} and standard deviations {shortened(scales)}, "
+            f"and the numeric columns are {numeric}."
         )
     for name in means:
         mean, scale = means[name], scales[name]
         are_floats = type(mean) is float and type(scale) is float
         if not are_floats or not math.isfinite(mean) or not 0 < scale < math.inf:
             raise ValueError(
-                f"The file holds the mean {_shown(mean)} and the standard deviation "
-                f"{_shown(scale)} of the column {name!r}."
+                f"The file holds the mean {shortened(mean)} and the standard deviation "
+                f"{shortened(scale)} of the column {name!r}."
             )
     is_list = isinstance(with_indicator, list)
     if not is_list or [name for name in numeric if name in with_indicator] != with_indicator:
         raise ValueError(
-            f"The file holds indicators of {_shown(with_indicator)}, and the numeric columns are "
-            f"{numeric}."
+            f"The file holds indicators of {shortened(with_indicator)}, and the numeric columns "
+            f"are {numeric}."
         )
     # Their order is that of the embeddings in the network.
     is_dict = isinstance(categories, dict)
     if not is_dict or [name for name in categorical if name in categories] != list(categories):
         raise ValueError(
-            f"The file holds categories {_shown(categories)}, and the categorical columns are "
+            f"The file holds categories {shortened(categories)}, and the categorical columns are "
             f"{categorical}."
         )
     for name, levels in categories.items():
         if not isinstance(levels, list) or not all(_is_plain(level) for level in levels):
             raise ValueError(
-                f"The file holds the categories {_shown(levels)} of the column {name!r}, which are "
-                "no list of plain values."
+                f"The file holds the categories {shortened(levels)} of the column {name!r}, which "
+                "are no list of plain values."
             )
         if len(levels) < 2 or len(set(levels)) < len(levels):
             raise ValueError(
-                f"The file holds the categories {_shown(levels)} of the column {name!r}, which "
+                f"The file holds the categories {shortened(levels)} of the column {name!r}, which "
                 "must be two different ones at least."
             )
 
 
 def _is_plain(level):
     return type(level) in PLAIN and (type(level) is not float or math.isfinite(level))
-
-
-def _shown(value):
-    return repr(value)[:80]
 
 
 def changed_options(shape, tensors):

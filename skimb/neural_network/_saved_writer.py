@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from torch import nn
 
 from skimb._archives import Encoder
+from skimb._messages import shortened
 from skimb._networks import PretrainedBackbone
 from skimb.losses import Loss, RegressionLoss
 from skimb.neural_network._cnn import BaseCNN
@@ -245,7 +246,7 @@ class Writer:
     def _left_out(self, cls, name, value):
         default = default_of(cls, name)
         place = self._place(name)
-        self.left_out.append(f"{place} ({repr(value)[:80]}, now {default!r})")
+        self.left_out.append(f"{place} ({shortened(value)}, now {default!r})")
         return self.write(default, name)
 
     def _or_handed_in(self, role, value, name=None):
