@@ -40,8 +40,13 @@ _WITH_TORCH = {
     "AutoBalanceClassifier": "skimb.model_selection._auto_balance",
     "LossSearchCV": "skimb.model_selection._loss_search",
     "TunedOffsetsClassifierCV": "skimb.model_selection._offsets",
-    # For other modules of skimb; it is not listed.
+    # For other modules of skimb; these are not listed.
+    "at_train_prior": "skimb.model_selection._probability_prior",
     "check_divisible": "skimb.model_selection._offsets",
+    "prior_of_probabilities": "skimb.model_selection._probability_prior",
+    "recall_bound": "skimb.model_selection._guarantees",
+    "recall_rank": "skimb.model_selection._guarantees",
+    "recall_refusal": "skimb.model_selection._guarantees",
 }
 
 

@@ -7,8 +7,11 @@ from skimb._frames import with_any_text
 from skimb.study._calibration import CALIBRATION_MEASURES, calibration_of
 from skimb.study._classification_report import classification_report
 from skimb.study._comparison import BaseComparison
+from skimb.study._cost_scores import COST, FALSE_ALARMS
 from skimb.study._count_scores import OF_ALL_CLASSES, OF_ONE_CLASS, LabelScores
+from skimb.study._deployment_evaluation import evaluate_deployment
 from skimb.study._listed_mistakes import listed_mistakes
+from skimb.study._predictions import decision_facts
 
 __all__ = ["Comparison"]
 
@@ -46,6 +49,9 @@ class Comparison(BaseComparison):
     more_images : MoreImages or None
         A learning curve of one class that belongs to the comparison, as `skimb.study.more_images`
         returns it: whoever has one sets it, and texts, files and reports then show it.
+    deployment : DeploymentEvaluation or None
+        What decisions cost where the strategies will be used, as `at` returns it: whoever knows
+        that sets it, and texts, files and reports then begin with it.
     near_copies : NearCopies or None
         Test images that are copies of training images, as `skimb.study.near_copies_worth` returns
         them: whoever has them sets them.
@@ -76,7 +82,27 @@ class Comparison(BaseComparison):
         self.counts = counts
         self.protocol = protocol
         self.minority = minority
-        self.more_images = self.search = self.near_copies = None
+        self.more_images = self.search = self.near_copies = self.deployment = None
+
+    def at(self, *, deploy=None, costs=None, require=None):
+        """Evaluate the strategies where they will be used; nothing is trained.
+
+        Parameters
+        ----------
+        deploy, costs, require : dict, default=None
+            As in `compare`; at least one of them.
+
+        Returns
+        -------
+        DeploymentEvaluation
+            With the cost of 1000 images of each strategy.
+
+        Raises
+        ------
+        ValueError
+            If they do not fit the classes, or there are too few test samples for them.
+        """
+        return evaluate_deployment(self, deploy=deploy, costs=costs, require=require)
 
     def confusion_matrix(self, name):
         """Return the confusion matrix of a strategy, summed over all runs.
@@ -172,7 +198,9 @@ class Comparison(BaseComparison):
 
     def _details(self, name):
         errors = calibration_of(self.predictions(name))
-        return {
+        found = {} if self.deployment is None else self.deployment.entries(name)
+        return found | {
+            **decision_facts(self.predictions(name)),
             "confusion_matrix": self.confusion_matrix(name).tolist(),
             **{key: value if np.isfinite(value) else None for key, value in errors.items()},
             "mistakes": listed_mistakes(
@@ -182,6 +210,10 @@ class Comparison(BaseComparison):
 
     def _target(self):
         found = {"minority": self.minority, "classes": self.classes.tolist()}
+        if self.deployment is not None:
+            found["deployment"] = self.deployment.to_dict()
+            # Metrics of which the lower value is the better one.
+            found["errors"] = [COST, FALSE_ALARMS]
         if self.more_images is not None:
             found["more_images"] = self.more_images.to_dict()
         if self.search is not None:
@@ -191,11 +223,10 @@ class Comparison(BaseComparison):
         return found
 
     def __str__(self):
-        """Return the table for a terminal, the search, and whether more images would help."""
-        text = super().__str__()
-        known = (self.search, self.near_copies, self.more_images)
-        further = [each for each in known if each is not None]
-        return "\n\n".join(map(str, [text, *further]))
+        """Return the costs, the table, the search, and whether more images would help, as text."""
+        own = super().__str__()
+        parts = [self.deployment, own, self.search, self.near_copies, self.more_images]
+        return "\n\n".join(str(part) for part in parts if part is not None)
 
     def _report(self):
         return classification_report(self)

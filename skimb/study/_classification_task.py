@@ -235,7 +235,7 @@ class ClassificationTask:
         by_default = "f1_macro" if len(self.classes) > 2 else "f1_minority"
         return None if self.measure == by_default else self.measure
 
-    def outcome(self, strategy, fitted, X, y, *, rows, scoring, seconds):
+    def outcome(self, strategy, fitted, X, y, *, rows, scoring, seconds, y_train):
         """Score a fitted strategy on a test part; ``rows`` are the indices of its samples."""
         remembering = RememberingClassifier(fitted)
         scores = _scores(remembering, X, y, scoring, strategy)
@@ -268,7 +268,7 @@ class ClassificationTask:
             gradient_steps(fitted),
             confusion_matrix(y, predicted, labels=self.classes),
             mistakes,
-            predictions_of(remembering, X, y, self.classes, rows=rows),
+            predictions_of(remembering, X, y, self.classes, rows=rows, y_train=y_train),
             search_steps=None if strategy.is_own else search_steps(fitted),
         )
 

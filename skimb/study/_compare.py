@@ -14,6 +14,7 @@ from skimb._frame_images import only_images
 from skimb._image_files import as_paths, is_paths
 from skimb._reading import view_of
 from skimb._warnings import warn
+from skimb.study._deployment_checks import check_deployment
 from skimb.study._jobs import Job, run_jobs
 from skimb.study._kept_outcomes import open_outcomes
 from skimb.study._progress import Progress
@@ -40,6 +41,9 @@ def compare(
     shared_features=False,
     X_test=None,
     y_test=None,
+    deploy=None,
+    costs=None,
+    require=None,
     random_state=None,
     n_jobs=None,
     checkpoint=None,
@@ -106,6 +110,19 @@ def compare(
         A test set. With it there are no folds: each repeat trains on all of X. The intervals come
         from resamples of the test images, and with several repeats from the seeds too; the choice
         of the training images is not in them.
+    deploy : dict, default=None
+        Where a classifier will be used: a label to its fraction there, such as ``{"cat": 0.08}``.
+        Classes that are not named share the remainder as they do in y. With it, or with `costs` or
+        `require`, the result has a ``deployment``, what `Comparison.at` returns: the cost of 1000
+        images for each strategy, whose probabilities are moved there and cut by Bayes' rule. None:
+        the class fractions of y.
+    costs : dict, array-like of shape (n_classes, n_classes) or DataFrame, default=None
+        What errors cost. For two classes ``{"miss": 10, "alarm": 1}``: a miss is a sample of the
+        minority class that is not found. Or a cost matrix, as of `MinimumCostClassifier`. None: an
+        error costs 1.
+    require : dict, default=None
+        ``{"recall": 0.95}``: also count the false alarms of each strategy where the threshold
+        guarantees this recall of the minority class with a confidence of 95 %.
     random_state : int, RandomState instance or None, default=None
         The source of folds and seeds. Results are equal for any `n_jobs`.
     n_jobs : int, default=None
@@ -132,8 +149,9 @@ def compare(
     ------
     ValueError
         If a strategy is unknown or of another kind than the target, a class is too small for the
-        folds, the splits of `cv` tear groups apart, the estimator cannot be compared fairly, or
-        `checkpoint` cannot be written to; all before any training.
+        folds, the splits of `cv` tear groups apart, the estimator cannot be compared fairly,
+        `deploy`, `costs` or `require` do not fit the classes and the test samples, or `checkpoint`
+        cannot be written to; all before any training.
 
     Examples
     --------
@@ -197,6 +215,12 @@ def compare(
     if shared_features:
         task.share_features(max(len(run.train) for run in plan.runs))
     task.check_samples(chosen, y, test[1], plan.runs, sample_groups)
+    # Images of one group, and equal ones, are no independent witnesses of a difference.
+    tested = sample_groups if X_test is None else image_groups(X_test, None, estimator)
+    use = {"deploy": deploy, "costs": costs, "require": require}
+    is_used = any(value is not None for value in use.values())
+    if is_used:
+        check_deployment(task, plan.runs, test[1], tested, **use)
     training = Training(task, chosen, estimator, X, y, plan.runs)
 
     data = X, y, sample_groups
@@ -252,10 +276,6 @@ def compare(
         n_jobs=n_jobs,
         messages=messages,
     )
-    # Images of one group, and equal ones, are no independent witnesses of a difference.
-    tested = sample_groups
-    if X_test is not None:
-        tested = image_groups(X_test, None, estimator)
     result = task.comparison(
         outcomes,
         (images, y),
@@ -269,6 +289,8 @@ def compare(
     result.estimators = ready_estimators(task, chosen, estimator, y, random_state)
     if is_paths(test_images):
         result.files = as_paths(test_images).tolist()
+    if is_used:
+        result.deployment = result.at(**use)
     return result
 
 

@@ -1,20 +1,17 @@
 """What decisions cost where a classifier is used: its class fractions, and the cost of an error."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 
 import numpy as np
-import pandas as pd
 
 from skimb._cost_matrix import read_cost_matrix
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
+from skimb.study._cost_scores import CostScores
 
 __all__ = ["Deployment", "deployment_of"]
-
-#: Resamples that are made at once, so that many samples fit in memory.
-AT_ONCE = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,53 +72,46 @@ class Deployment:
         -------
         float
         """
-        return float(self._costs([predicted], truth, np.ones((1, len(truth))))[0, 0])
+        scores = CostScores(self.prior, self.cost_matrix)
+        return float(scores(scores.parts(np.asarray(truth), np.asarray(predicted)).sum(axis=1))[0])
 
-    def cost_table(self, decisions, truth, *, groups=None, n_resamples=1000, random_state=None):
-        """Return the cost of 1000 images of each strategy, with 95 % intervals.
-
-        The intervals are those of a bootstrap over test samples, in which every class keeps its
-        number of samples. They hold the randomness of the test samples alone, not that of training.
-        The differences come from the same resamples.
+    def threshold(self, minority):
+        """Return the probability of one of two classes from which on it is decided for.
 
         Parameters
         ----------
-        decisions : dict of str to array-like of shape (n,), int
-            The decisions of each strategy; the first one is the baseline.
-        truth : array-like of shape (n,), int
-        groups : array-like of shape (n,), default=None
-            Samples of one group are drawn together, from the groups that hold the same classes.
-        n_resamples : int, default=1000
-        random_state : int or None, default=None
+        minority : int
+            The position of the class.
 
         Returns
         -------
-        DataFrame
-            A row for each strategy; columns ``cost``, ``low``, ``high``, and ``difference``,
-            ``difference_low``, ``difference_high`` to the baseline.
+        float or None
+            None: there are more classes than two, or one decision is always the cheaper one.
         """
-        truth = np.asarray(truth)
-        found = list(decisions.values())
-        costs = self._costs(found, truth, np.ones((1, len(truth))))[0]
-        drawn = np.concatenate(
-            [
-                self._costs(found, truth, weights)
-                for weights in _resampled(truth, groups, n_resamples, random_state)
-            ]
-        )
-        low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-        apart = np.quantile(drawn - drawn[:, :1], [0.025, 0.975], axis=0)
-        return pd.DataFrame(
-            {
-                "cost": costs,
-                "low": low,
-                "high": high,
-                "difference": costs - costs[0],
-                "difference_low": apart[0],
-                "difference_high": apart[1],
-            },
-            index=list(decisions),
-        )
+        if len(self.prior) != 2:
+            return None
+        other = 1 - minority
+        miss = self.cost_matrix[minority, other] - self.cost_matrix[minority, minority]
+        alarm = self.cost_matrix[other, minority] - self.cost_matrix[other, other]
+        return float(alarm / (alarm + miss)) if alarm > 0 and miss > 0 else None
+
+    def with_dearer(self, label, factor):
+        """Return the deployment in which errors on a class cost more.
+
+        Parameters
+        ----------
+        label : int
+            The position of the class.
+        factor : float
+            How many times as much.
+
+        Returns
+        -------
+        Deployment
+        """
+        costs = self.cost_matrix.copy()
+        costs[label] *= factor
+        return replace(self, cost_matrix=costs)
 
     def constant_costs(self):
         """Return the cost of 1000 images where every image is called the same class.
@@ -131,38 +121,6 @@ class Deployment:
         ndarray of shape (n_classes,)
         """
         return 1000 * self.prior @ self.cost_matrix
-
-    def _costs(self, decisions, truth, weights):
-        """Return costs of shape (n_resamples, n_strategies) of samples with weights."""
-        truth = np.asarray(truth)
-        of_sample = np.stack([self.cost_matrix[truth, np.asarray(one)] for one in decisions], 1)
-        total = np.zeros((len(weights), len(decisions)))
-        for k, fraction in enumerate(self.prior):
-            own = truth == k
-            if not own.any():
-                raise ValueError(f"No test sample is of class number {k}: its cost is not known.")
-            mass = weights[:, own]
-            total += fraction * (mass @ of_sample[own]) / mass.sum(axis=1, keepdims=True)
-        return 1000 * total
-
-
-def _resampled(truth, groups, n_resamples, random_state):
-    """Yield weights of samples, of shape (n_some, n)."""
-    rng = np.random.default_rng(random_state)
-    of_sample = np.arange(len(truth))
-    if groups is not None:
-        of_sample = np.unique(np.asarray(groups), return_inverse=True)[1]
-    holds = np.zeros((of_sample.max() + 1, truth.max() + 1), dtype=bool)
-    holds[of_sample, truth] = True
-    stratum = np.unique(holds, axis=0, return_inverse=True)[1].ravel()
-    for start in range(0, n_resamples, AT_ONCE):
-        n_some = min(AT_ONCE, n_resamples - start)
-        times = np.zeros((n_some, len(holds)))
-        for one in range(stratum.max() + 1):
-            members = np.flatnonzero(stratum == one)
-            equal = np.full(len(members), 1 / len(members))
-            times[:, members] = rng.multinomial(len(members), equal, size=n_some)
-        yield times[:, of_sample]
 
 
 def deployment_of(classes, counts, *, deploy=None, costs=None):

@@ -104,14 +104,14 @@ def _fit_and_score(job, *, waits=False):
         for n_before, expected in enumerate(job.group):
             board.begin(expected.label, job.i_run, n_before if waits else 0)
             with epochs_told_to(board):
-                outcome, messages = _next_fit(job, fits, expected, X_test, y_test)
+                outcome, messages = _next_fit(job, fits, expected, y, X_test, y_test)
             failure = keep_outcome(folder, keys.get(outcome.strategy), outcome, messages)
             yield job.i_run, outcome, messages | failure
     finally:
         board.end()
 
 
-def _next_fit(job, fits, expected, X_test, y_test):
+def _next_fit(job, fits, expected, y, X_test, y_test):
     """Return the outcome of the next fit of a job, and the warnings that it raised."""
     # The filters are the process's: they are set while it works here, not while it waits.
     with warnings.catch_warnings(record=True) as caught:
@@ -126,6 +126,7 @@ def _next_fit(job, fits, expected, X_test, y_test):
                 rows=job.run.test,
                 scoring=job.scoring,
                 seconds=seconds,
+                y_train=y,
             )
         except Exception as exc:
             exc.add_note(f"It was raised by the strategy {expected.label!r} of the comparison.")

@@ -144,7 +144,7 @@ class RegressionTask:
         # A clone: setting loss__gamma must not change the loss of other estimators.
         return clone(made).set_params(**clone(settings, safe=False)) if settings else made
 
-    def outcome(self, strategy, fitted, X, y, *, rows, scoring, seconds):
+    def outcome(self, strategy, fitted, X, y, *, rows, scoring, seconds, y_train):
         """Score a fitted strategy on a test part; ``rows`` are the indices of its samples."""
         predicted = fitted.predict(X)
         if strategy.is_own:

@@ -10,7 +10,36 @@ from skimb.study._recipe import written
 from skimb.study._verdict_text import verdict_sentences
 from skimb.study._winner import winner_of
 
-__all__ = ["figures_of", "write_figures"]
+__all__ = ["figures_of", "judged_entry", "write_figures"]
+
+
+def judged_entry(judged, values):
+    """Return what the JSON file holds of a strategy and a metric.
+
+    Parameters
+    ----------
+    judged : Judgement
+    values : iterable of float
+        The score of each run.
+
+    Returns
+    -------
+    dict
+    """
+    return {
+        "mean": _number(judged.mean),
+        "sd": _number(judged.sd),
+        "values": [_number(value) for value in values],
+        "difference": _number(judged.difference),
+        "interval": [_number(judged.low), _number(judged.high)],
+        "verdict": judged.verdict,
+        "p_value": _number(judged.p_value),
+        "adjusted_p_value": _number(judged.adjusted_p_value),
+        "mcnemar_p_value": _number(judged.mcnemar_p_value),
+        "uncertainty": judged.source,
+        "more_images": _number(judged.more_images),
+        "repeats_can_settle": judged.repeats_can_settle,
+    }
 
 
 def figures_of(comparison, target, details):
@@ -33,20 +62,7 @@ def figures_of(comparison, target, details):
         entry = {}
         for metric in comparison.metrics:
             judged = comparison.judgement(name, metric)
-            entry[metric] = {
-                "mean": _number(judged.mean),
-                "sd": _number(judged.sd),
-                "values": [_number(value) for value in comparison.values(name, metric)],
-                "difference": _number(judged.difference),
-                "interval": [_number(judged.low), _number(judged.high)],
-                "verdict": judged.verdict,
-                "p_value": _number(judged.p_value),
-                "adjusted_p_value": _number(judged.adjusted_p_value),
-                "mcnemar_p_value": _number(judged.mcnemar_p_value),
-                "uncertainty": judged.source,
-                "more_images": _number(judged.more_images),
-                "repeats_can_settle": judged.repeats_can_settle,
-            }
+            entry[metric] = judged_entry(judged, comparison.values(name, metric))
         entry["seconds"] = float(
             np.mean([outcome.seconds for outcome in comparison.outcomes[name]])
         )
@@ -57,7 +73,7 @@ def figures_of(comparison, target, details):
     figures = {
         "schema": 1,
         # It grows with each key that is added: docs/guide/result_file.md.
-        "schema_minor": 1,
+        "schema_minor": 2,
         "baseline": comparison.baseline,
         **target,
         "verdict_metrics": comparison.verdict_metrics,

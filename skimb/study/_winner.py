@@ -7,6 +7,9 @@ from skimb.study._strategies import CONSTANT
 
 __all__ = ["winner_of"]
 
+#: A score that is not defined.
+NOTHING = {"mean": None, "interval": [None, None], "values": []}
+
 
 def winner_of(figures, metric=None):
     """Return the best strategy of a comparison, and whether it is better than the baseline.
@@ -21,7 +24,8 @@ def winner_of(figures, metric=None):
     figures : dict
         A comparison as `Comparison.to_dict` returns it, or as its JSON file holds it.
     metric : str, default=None
-        The metric. None: the first one of the verdict.
+        The metric. None: that of the deployment, where the figures have one, or else the first one
+        of the verdict.
 
     Returns
     -------
@@ -52,28 +56,31 @@ def winner_of(figures, metric=None):
     ('over', 'within noise')
     """
     entries, baseline = figures["strategies"], figures["baseline"]
-    if metric is None:
+    if metric is None and "deployment" in figures:
+        metric = figures["deployment"]["metric"]
+    elif metric is None:
         metric = figures.get("verdict_metrics", _metrics_of(entries[baseline]))[0]
     built_in = figures.get("built_in") or {name: name for name in entries}
     sign = -1 if metric in figures.get("errors", ()) else 1
     means = {
         name: sign * entry[metric]["mean"]
         for name, entry in entries.items()
-        if built_in.get(name) != CONSTANT and entry[metric]["mean"] is not None
+        # Without probabilities there are no false alarms at a recall that is required.
+        if built_in.get(name) != CONSTANT and entry.get(metric, NOTHING)["mean"] is not None
     }
     verdicts = {name: _verdict(entries[name][metric], sign) for name in means if name != baseline}
     verdicts[baseline] = "baseline"
     better = [name for name, verdict in verdicts.items() if verdict == "better"]
     # The first one of equals: the baseline, where it is among them.
     name = max(better or means or [baseline], key=lambda key: means.get(key, 0))
-    entry, verdict = entries[name][metric], verdicts[name]
+    entry, verdict = entries[name].get(metric, NOTHING), verdicts[name]
     return {
         "strategy": name,
         "built_in": built_in.get(name),
         "metric": metric,
         "mean": entry["mean"],
         "baseline": baseline,
-        "baseline_mean": entries[baseline][metric]["mean"],
+        "baseline_mean": entries[baseline].get(metric, NOTHING)["mean"],
         "interval": entry["interval"],
         "p_value": entry.get("p_value"),
         "adjusted_p_value": entry.get("adjusted_p_value"),

@@ -96,6 +96,7 @@ def made_outcomes(jobs, n_jobs=None, **_):
                 rows=rows,
                 scoring=job.scoring,
                 seconds=float(rng.uniform(2, 9)),
+                y_train=job.data[1][job.run.train],
             )
             yield job.i_run, outcome, set()
 

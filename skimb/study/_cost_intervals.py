@@ -1,0 +1,111 @@
+"""Intervals of the costs of strategies: what another draw of test images could have shown."""
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from skimb.study._bootstrap import Images
+from skimb.study._cost_scores import CostScores
+
+__all__ = ["cost_intervals", "largest_rate"]
+
+#: Resamples where each image is drawn for itself, which takes longer.
+N_RESAMPLES = 1000
+
+
+def cost_intervals(decisions):
+    """Return 95 % intervals of the cost of 1000 images of each strategy.
+
+    They are quantiles over resamples of the test images, or of their groups. An image that is
+    tested in several runs is drawn with all that was decided for it. A resample of a class without
+    errors has none: there the upper end is raised by as many errors as the number of its images
+    leaves possible (`largest_rate`), added to the rest as independent parts are [1]_.
+
+    Parameters
+    ----------
+    decisions : Decisions
+
+    Returns
+    -------
+    ndarray of shape (2, n_strategies)
+
+    References
+    ----------
+    .. [1] G. Y. Zou and A. Donner, "Construction of confidence limits about effect measures: a
+       general approach", Statistics in Medicine 27 (2008).
+    """
+    deployment = decisions.deployment
+    found = list(decisions.outcomes.values())
+    n_strategies, n_runs, n_classes = len(found), len(found[0]), len(deployment.prior)
+    every = np.unique(np.concatenate([one.rows for one in found[0]]))
+    rows, columns, data = [], [], []
+    truth = np.zeros(len(every), dtype=int)
+    for r, one in enumerate(found[0]):
+        place = np.searchsorted(every, one.rows)
+        truth[place] = one.truth
+        for s in range(n_strategies):
+            rows.append((s * n_runs + r) * n_classes + one.truth)
+            columns.append(place)
+            data.append(deployment.cost_matrix[one.truth, found[s][r].predicted])
+        rows.append((n_strategies * n_runs + r) * n_classes + one.truth)
+        columns.append(place)
+        data.append(np.ones(len(place)))
+    shape = n_strategies + 1, n_runs, n_classes
+    parts = csr_array(
+        (np.concatenate(data), (np.concatenate(rows), np.concatenate(columns))),
+        shape=(int(np.prod(shape)), len(every)),
+    )
+    groups = None if decisions.groups is None else np.asarray(decisions.groups)[every]
+    cells, options = None, {"n_resamples": N_RESAMPLES}
+    if n_runs == 1:
+        table = np.stack([found[0][0].truth, *(one[0].predicted for one in found)], axis=1)
+        cells = np.unique(table, axis=0, return_inverse=True)[1].ravel()
+        cells, options = cells[np.argsort(found[0][0].rows, kind="stable")], {}
+    images = Images(parts, groups, cells=cells)
+    sums = images.resampled_sums(random_state=decisions.protocol["seeds"], **options)
+    drawn = np.concatenate([_mean_costs(deployment, one.reshape(-1, *shape)) for one in sums])
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    now = images.sums.reshape(1, *shape)
+    cost = _mean_costs(deployment, now)[0]
+    units = np.arange(len(every)) if groups is None else groups
+    n_units = np.array([len(np.unique(units[truth == k])) for k in range(n_classes)])
+    further = _unseen(deployment, now[0], n_units)
+    return np.stack([low, cost + np.sqrt(np.square(high - cost) + further)])
+
+
+def _mean_costs(deployment, sums):
+    """Return the mean cost over the runs of each strategy, of shape (n, n_strategies)."""
+    costs, support = sums[:, :-1], sums[:, -1:]
+    scores = CostScores(deployment.prior, deployment.cost_matrix)
+    both = np.concatenate([costs, np.broadcast_to(support, costs.shape)], axis=-1)
+    return scores(both)[..., 0].mean(axis=-1)
+
+
+def _unseen(deployment, sums, n_units):
+    """Return the sum of squares of what errors cost in classes in which none was seen."""
+    least, most = deployment.cost_matrix.min(axis=1), deployment.cost_matrix.max(axis=1)
+    costs, support = sums[:-1].sum(axis=1), sums[-1].sum(axis=0)
+    is_perfect = costs <= least * support + 1e-12
+    possible = 1000 * deployment.prior * (most - least) * largest_rate(n_units)
+    return (is_perfect * np.square(possible)).sum(axis=-1)
+
+
+def largest_rate(n_samples):
+    """Return the largest error rate that leaves n samples without an error in 2.5 % of draws.
+
+    It is the upper end of the interval of Clopper and Pearson.
+
+    Parameters
+    ----------
+    n_samples : int or ndarray of int
+
+    Returns
+    -------
+    float or ndarray
+
+    Examples
+    --------
+    >>> from skimb.study._cost_intervals import largest_rate
+    >>> round(largest_rate(100), 3)
+    0.036
+    """
+    return 1 - 0.025 ** (1 / np.maximum(n_samples, 1))

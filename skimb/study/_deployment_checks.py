@@ -1,0 +1,70 @@
+"""Checks of a deployment before any training: what is asked for must be possible."""
+
+import numpy as np
+
+from skimb._groups import are_shared
+from skimb._messages import shown
+from skimb.study._deployment import deployment_of
+from skimb.study._required_recall import check_required, parts_of_runs
+
+__all__ = ["check_deployment", "check_tested"]
+
+
+def check_deployment(task, runs, y_test, groups, *, deploy, costs, require):
+    """Check where the strategies of a comparison will be used, before any training.
+
+    Parameters
+    ----------
+    task : ClassificationTask or RegressionTask
+    runs : list of Run
+    y_test : ndarray of shape (n,)
+        The labels of all test samples.
+    groups : ndarray of shape (n,), int, or None
+        Their groups.
+    deploy, costs, require
+        As in `skimb.study.compare`.
+
+    Raises
+    ------
+    ValueError
+        If the target holds numbers, or they do not fit the classes, or the test samples are
+        too few.
+    """
+    if not hasattr(task, "classes"):
+        raise ValueError(
+            "`deploy`, `costs` and `require` are for classes, but y holds numbers. Leave them out."
+        )
+    deployment_of(task.classes, task.counts, deploy=deploy, costs=costs)
+    tested = [run.test for run in runs]
+    check_tested(task.classes, [np.searchsorted(task.classes, y_test[rows]) for rows in tested])
+    if require is None:
+        return
+    for part in parts_of_runs(tested):
+        rows = np.concatenate([tested[i] for i in part])
+        own, kind = rows[y_test[rows] == task.minority], "test samples"
+        if groups is not None and are_shared(groups[rows]):
+            own, kind = np.unique(groups[own]), "groups of test samples"
+        check_required(require, len(own), task.minority, kind=kind)
+
+
+def check_tested(classes, truth):
+    """Refuse test samples among which a class is missing: what its errors cost is not known then.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+    truth : list of ndarray of int
+        The classes of the test samples of each run.
+
+    Raises
+    ------
+    ValueError
+        If there is none of a class.
+    """
+    for one in truth:
+        missing = np.setdiff1d(np.arange(len(classes)), one)
+        if len(missing):
+            raise ValueError(
+                f"A test part holds no sample of {shown(classes[missing])}, so that what errors on "
+                "it cost cannot be told. Give test samples of every class, or fewer folds."
+            )
