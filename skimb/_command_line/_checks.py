@@ -4,6 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from skimb._command_line._deployment import check_deployment_options
 from skimb._command_line._splits import check_splits
 from skimb._command_line._streams import regular_file
 from skimb._files import identity, is_same, lies_in, why_not_writable
@@ -129,6 +130,7 @@ def _check_compare(parser, arguments):
     if arguments.test is not None and arguments.folds is not None:
         parser.error("--test and --folds exclude each other: a test folder leaves nothing to fold")
     check_splits(parser, arguments, is_from_table=reads_table(arguments))
+    check_deployment_options(parser, arguments)
     _check_checkpoint(parser, arguments)
     if arguments.minutes is not None:
         for name in ("strategies", "folds", "repeats", "split", "time", "checkpoint"):
@@ -174,6 +176,7 @@ def _check_fit(parser, arguments):
             parser.error(f"unknown strategy: {name}; known are best, {', '.join(known)}")
     elif not source.is_file():
         parser.error(f"--from {source} is no file; it must be the JSON file of a comparison")
+    check_deployment_options(parser, arguments)
     _check_checkpoint(parser, arguments)
 
 

@@ -3,6 +3,7 @@
 import sys
 
 from skimb._command_line._argument_types import MOST_REPEATS, at_least, jobs, minutes, path, text
+from skimb._command_line._deployment import add_deployment, deployment_options
 from skimb._command_line._inputs import read_inputs
 from skimb._command_line._labels import listed
 from skimb._command_line._networks import choose_augmentation_of, network_of
@@ -22,6 +23,9 @@ from skimb._command_line._splits import add_splits
 from skimb._command_line._streams import errors_in_one_line
 
 __all__ = ["add_compare", "compare_command"]
+
+#: The options that say where a classifier will be used.
+DEPLOYMENT = ("deploy", "costs", "cost_matrix", "require")
 
 
 def add_compare(commands):
@@ -64,6 +68,7 @@ def add_compare(commands):
         "other seeds (default: 1)",
     )
     add_splits(command)
+    add_deployment(command)
     add_training(command)
     command.add_argument(
         "--checkpoint",
@@ -133,6 +138,7 @@ def compare_command(arguments):
         resolve_device(arguments.device)
         data = read_inputs(arguments)
         estimator = network_of(arguments, data.is_regression)
+        use = _deployment(arguments, data)
         curve = None
         if arguments.more_images is not None:
             curve = _learning_curve(arguments, data, estimator)
@@ -141,7 +147,7 @@ def compare_command(arguments):
         if arguments.augmentation == "auto":
             choice = choose_augmentation_of(estimator, data, arguments.seed)
         result = (
-            _searched(arguments, data, estimator, n_jobs)
+            _searched(arguments, data, use, estimator, n_jobs)
             if arguments.minutes
             else compare(
                 data.X,
@@ -154,6 +160,7 @@ def compare_command(arguments):
                 n_repeats=arguments.repeats or 1,
                 X_test=data.X_test,
                 y_test=data.y_test,
+                **use,
                 random_state=arguments.seed,
                 n_jobs=n_jobs,
                 checkpoint=arguments.checkpoint,
@@ -186,7 +193,20 @@ def compare_command(arguments):
     return hand_out(result, arguments)
 
 
-def _searched(arguments, data, estimator, n_jobs):
+def _deployment(arguments, data):
+    """Return where the strategies will be used."""
+    if data.is_regression:
+        given = [name for name in DEPLOYMENT if getattr(arguments, name) is not None]
+        if given:
+            option = f"--{given[0].replace('_', '-')}"
+            raise ValueError(
+                f"{option} is for classes, but the target holds numbers. Leave it out."
+            )
+        return {}
+    return deployment_options(arguments, set(data.y.tolist()))
+
+
+def _searched(arguments, data, use, estimator, n_jobs):
     """Return the comparison that a search within a time ends with."""
     from skimb.study import find_strategy
 
@@ -202,6 +222,7 @@ def _searched(arguments, data, estimator, n_jobs):
         groups=data.groups,
         X_test=data.X_test,
         y_test=data.y_test,
+        **use,
         random_state=arguments.seed,
         n_jobs=n_jobs,
         verbose=1,

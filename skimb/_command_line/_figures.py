@@ -219,6 +219,32 @@ class ComparisonFile:
         shared = self.figures["protocol"].get("shared_features")
         return isinstance(shared, list) and label in shared
 
+    def deployment(self):
+        """Return where the strategies were to be used, or None.
+
+        Returns
+        -------
+        tuple of (dict, list, float or None), or None
+            The fraction of each class, the cost matrix, and the recall that must be kept.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged there.
+        """
+        found = self.figures.get("deployment")
+        if found is None or self.is_regression:
+            return None
+        try:
+            prior, costs = dict(found["prior"]), list(found["cost_matrix"])
+            recall = None if found["require"] is None else float(found["require"]["recall"])
+            if sorted(prior) != sorted(map(str, self.figures["classes"])):
+                raise ValueError(f"its prior is of the classes {sorted(prior)}")
+        # A damaged file can hold anything in any place.
+        except Exception as exc:
+            raise self._damaged(f"deployment: {type(exc).__name__}: {exc}") from exc
+        return prior, costs, recall
+
     def parameters(self):
         """Return the parameters of the network that are not the default.
 

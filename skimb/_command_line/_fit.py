@@ -5,8 +5,10 @@ from contextlib import nullcontext
 from textwrap import dedent
 
 from skimb._command_line._argument_types import path, text
+from skimb._command_line._deployment import add_deployment
 from skimb._command_line._evaluate import evaluation_of
 from skimb._command_line._figures import read_comparison
+from skimb._command_line._fitted_decisions import decisions_of_fit
 from skimb._command_line._inputs import read_inputs
 from skimb._command_line._models import (
     FittedModel,
@@ -96,6 +98,7 @@ def add_fit(commands):
     add_counts(command)
     add_size(command, "default: as in --from; else all must have one size")
     add_augmentation(command)
+    add_deployment(command)
     add_training(command)
 
 
@@ -162,12 +165,19 @@ def _fit(arguments, comparison, watcher):
     }
     # What cannot be trained is refused before any training.
     strategy_estimator(name, data.X, data.y, **options)
+    decisions = decisions_of_fit(arguments, comparison, data, name)
+    train = held_out = None
+    if decisions is not None:
+        train, held_out = decisions.training_part(data, arguments.seed)
     if arguments.augmentation == "auto":
         choose_augmentation_of(network, data, arguments.seed)
     # Names come from a file, and may hold anything.
     lines = [f"strategy: {name}", *map(visible_text, _words_of_choice(chosen, comparison))]
     told = None
-    if comparison is not None and (unlike := comparison.differences(data, arguments, network)):
+    unlike = [] if comparison is None else comparison.differences(data, arguments, network)
+    if comparison is not None and decisions is not None and not decisions.is_of_file:
+        unlike.append("other decisions")
+    if comparison is not None and unlike:
         remark = (
             f"{comparison.path} is about another training: {'; '.join(unlike)}. Its figures are "
             "not those of this model"
@@ -176,18 +186,36 @@ def _fit(arguments, comparison, watcher):
         if chosen is not None:
             chosen = chosen | {"remark": remark}
         comparison = None
-    if data.X_test is None:
-        told = None if comparison is None else _figures_of(comparison, label)
-        told = told or _held_out(data, name, options, arguments)
-    _say(f"training {name} on {len(data.y)} images")
+    needs_folds = decisions is not None and decisions.recall is not None and held_out is None
+    if needs_folds and name == "tuned_baseline":
+        raise ValueError(
+            f"{name} searches by itself, and the images are too few to hold a third of them out "
+            "for the threshold. Give another --strategy."
+        )
+    if data.X_test is None and held_out is None and not needs_folds:
+        is_decided = decisions is not None
+        told = None if comparison is None else _figures_of(comparison, label, is_decided)
+        told = told or _held_out(data, name, options, arguments, decisions)
+    X, y, groups = data.part(train)
+    _say(f"training {name} on {len(y)} images")
     earlier = _checkpoints(arguments.checkpoint)
-    fitted = fit_strategy(name, data.X, data.y, groups=data.groups, **options)
+    if needs_folds:
+        made = decisions.with_folds(strategy_estimator(name, X, y, **options), y, arguments.seed)
+        fitted = made.fit(X, y, groups=groups)
+    else:
+        fitted = fit_strategy(name, X, y, groups=groups, **options)
     lines += _words_on_checkpoints(arguments.checkpoint, earlier)
     remove_bars(fitted)
-    if told is None:
+    if decisions is not None:
+        if not needs_folds:
+            fitted = decisions.wrapped(fitted, *data.part(held_out))
+        lines += map(visible_text, decisions.words(fitted))
+    if told is None and data.X_test is None:
+        told = {"source": "the images that the threshold rests on: see above", "text": ""}
+    elif told is None:
         result = _evaluated(fitted, data, data.X_test, data.y_test)
         told = _told(result, f"{len(data.y_test)} images of {arguments.test}")
-    lines += [f"figures of {told['source']}", told["text"]]
+    lines += [f"figures of {told['source']}", *filter(None, [told["text"]])]
     facts = metadata_of(
         fitted,
         data,
@@ -196,6 +224,7 @@ def _fit(arguments, comparison, watcher):
         resizes=bool(arguments.size or shape),
         chosen=chosen,
         figures=told,
+        decisions=decisions,
     )
     return fitted, facts, lines
 
@@ -269,8 +298,11 @@ def _told(result, source):
     return facts | {"source": source, "text": result.table_text()}
 
 
-def _figures_of(comparison, label):
-    """Return the figures of a strategy in a comparison; None where it holds none."""
+def _figures_of(comparison, label, is_decided):
+    """Return the figures of a strategy in a comparison; None where it holds none.
+
+    With ``is_decided`` they are those of its decisions at the deployment.
+    """
     entry = comparison.figures["strategies"].get(label)
     if entry is None:
         return None
@@ -289,7 +321,8 @@ def _figures_of(comparison, label):
 
     try:
         classes = np.array(comparison.figures["classes"])
-        matrix = np.array(entry["confusion_matrix"], dtype=np.int64)
+        matrix = (entry["cost"] if is_decided else entry)["confusion_matrix"]
+        matrix = np.array(matrix, dtype=np.int64)
         if matrix.shape != (len(classes), len(classes)) or not 0 < matrix.sum() < MOST_COUNTED:
             raise ValueError(f"its shape is {matrix.shape}, and its sum {matrix.sum()}")
         pairs = np.indices(matrix.shape).reshape(2, -1)
@@ -309,7 +342,7 @@ def _figures_of(comparison, label):
     return _told(result, source)
 
 
-def _held_out(data, name, options, arguments):
+def _held_out(data, name, options, arguments, decisions):
     """Return figures of one more training, with a fifth of the images held out."""
     from skimb._params import safe_indexing
     from skimb.study import fit_strategy, hold_out_fifth
@@ -323,9 +356,10 @@ def _held_out(data, name, options, arguments):
             f"No fifth of the images can be held out for figures: {exc} Or give --test, or --from."
         ) from exc
     _say(f"training {name} on {len(train)} images, to test it on {len(test)}")
-    groups = None if data.groups is None else data.groups[train]
-    part = safe_indexing(data.X, train)
-    fitted = fit_strategy(name, part, data.y[train], groups=groups, **options)
+    X, y, groups = data.part(train)
+    fitted = fit_strategy(name, X, y, groups=groups, **options)
+    if decisions is not None:
+        fitted = decisions.wrapped(fitted, X, y, groups)
     result = _evaluated(fitted, data, safe_indexing(data.X, test), data.y[test])
     return _told(result, f"one more training, in which {len(test)} images (a fifth) were held out")
 

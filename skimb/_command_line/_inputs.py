@@ -46,6 +46,25 @@ class Inputs:
     cv: Any = None
     files: Any = None
 
+    def part(self, rows):
+        """Return the images, labels and groups of some rows.
+
+        Parameters
+        ----------
+        rows : ndarray of int, or None
+            None: all of them.
+
+        Returns
+        -------
+        X, y, groups : array-like
+        """
+        if rows is None:
+            return self.X, self.y, self.groups
+        from skimb._params import safe_indexing
+
+        groups = None if self.groups is None else self.groups[rows]
+        return safe_indexing(self.X, rows), self.y[rows], groups
+
 
 def read_inputs(arguments, image_shape=None):
     """Read the data that the arguments name.

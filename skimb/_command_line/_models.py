@@ -24,7 +24,7 @@ SCHEMA, MADE_BY = 1, "skimb fit"
 DTYPES, MOST_IMAGES = ("uint8", "uint16", "float32", "float64"), 10**8
 
 
-def metadata_of(fitted, data, arguments, *, strategy, resizes, chosen, figures):
+def metadata_of(fitted, data, arguments, *, strategy, resizes, chosen, figures, decisions=None):
     """Return the facts that `skimb fit` stores with a model.
 
     Parameters
@@ -41,6 +41,8 @@ def metadata_of(fitted, data, arguments, *, strategy, resizes, chosen, figures):
         The winner of a comparison, where it was asked for.
     figures : dict
         Figures of the evaluation, and their source.
+    decisions : Decisions, default=None
+        How the model decides, where it is not for the most probable class.
 
     Returns
     -------
@@ -71,6 +73,8 @@ def metadata_of(fitted, data, arguments, *, strategy, resizes, chosen, figures):
         "figures": figures,
         "seed": arguments.seed,
     }
+    if decisions is not None:
+        facts["deployment"] = decisions.to_dict()
     if data.is_regression:
         density = LabelDensity().fit(data.y)
         facts["bins"] = {

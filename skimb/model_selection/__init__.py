@@ -47,6 +47,7 @@ _WITH_TORCH = {
     "recall_bound": "skimb.model_selection._guarantees",
     "recall_rank": "skimb.model_selection._guarantees",
     "recall_refusal": "skimb.model_selection._guarantees",
+    "upper_bound": "skimb.model_selection._guarantees",
 }
 
 

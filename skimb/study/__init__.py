@@ -4,6 +4,8 @@ from skimb.study._augmentation import choose_augmentation
 from skimb.study._classification_comparison import Comparison
 from skimb.study._classification_strategies import FURTHER_STRATEGIES, STRATEGIES
 from skimb.study._compare import compare
+from skimb.study._deployment import Deployment, deployment_of
+from skimb.study._deployment_evaluation import DeploymentEvaluation
 from skimb.study._evaluation import ClassificationEvaluation
 from skimb.study._find_strategy import Search, SearchPlan, find_strategy
 from skimb.study._inspect import (
@@ -21,6 +23,7 @@ from skimb.study._pool_scores import PoolScores, embedding_of
 from skimb.study._regression_comparison import RegressionComparison
 from skimb.study._regression_evaluation import RegressionEvaluation
 from skimb.study._regression_strategies import REGRESSION_STRATEGIES
+from skimb.study._required_recall import RequiredRecall
 from skimb.study._search_heads import CANDIDATES, Candidate
 from skimb.study._splits import hold_out_fifth
 from skimb.study._strategy_estimator import fit_strategy, strategy_estimator
@@ -38,6 +41,8 @@ __all__ = [
     "Candidate",
     "ClassificationEvaluation",
     "Comparison",
+    "Deployment",
+    "DeploymentEvaluation",
     "Inspection",
     "Judgement",
     "MoreImages",
@@ -45,12 +50,14 @@ __all__ = [
     "PoolScores",
     "RegressionComparison",
     "RegressionEvaluation",
+    "RequiredRecall",
     "Search",
     "SearchPlan",
     "Suggestions",
     "check_more_images",
     "choose_augmentation",
     "compare",
+    "deployment_of",
     "down_to_middle",
     "embedding_of",
     "find_strategy",

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.sparse import csr_array
 
+from skimb._strategy_names import CONSTANT
 from skimb.study._bootstrap import Images
 from skimb.study._cost_scores import CostScores
 
@@ -69,6 +70,8 @@ def cost_intervals(decisions):
     units = np.arange(len(every)) if groups is None else groups
     n_units = np.array([len(np.unique(units[truth == k])) for k in range(n_classes)])
     further = _unseen(deployment, now[0], n_units)
+    # It calls every image the same class by its making, not by chance.
+    further[[decisions.chosen[name].name == CONSTANT for name in decisions.strategies]] = 0
     return np.stack([low, cost + np.sqrt(np.square(high - cost) + further)])
 
 

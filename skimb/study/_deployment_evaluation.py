@@ -260,6 +260,26 @@ class DeploymentEvaluation:
         """
         return bool(FACTORS[0] < factor < FACTORS[-1])
 
+    def confusion_matrix(self, name):
+        """Return the confusion matrix of the decisions of a strategy, summed over all runs.
+
+        Parameters
+        ----------
+        name : str
+            The strategy.
+
+        Returns
+        -------
+        ndarray of shape (n_classes, n_classes)
+            True classes in rows. Of the test samples as they are: their class fractions are not
+            those of the deployment.
+        """
+        n_classes = len(self.deployment.prior)
+        found = np.zeros((n_classes, n_classes), dtype=int)
+        for one in self.decisions.outcomes[name]:
+            np.add.at(found, (one.truth, one.predicted), 1)
+        return found
+
     def entries(self, name):
         """Return what the JSON file holds of a strategy.
 
@@ -279,7 +299,11 @@ class DeploymentEvaluation:
         del cost["mcnemar_p_value"]
         found = {
             COST: cost
-            | {"own_interval": [float(row["low"]), float(row["high"])], "as_is": row["cost_as_is"]}
+            | {
+                "own_interval": [float(row["low"]), float(row["high"])],
+                "as_is": row["cost_as_is"],
+                "confusion_matrix": self.confusion_matrix(name).tolist(),
+            }
         }
         if self.required is not None and name in self.required.table.index:
             found[FALSE_ALARMS] = self.required.entry(name)

@@ -20,7 +20,9 @@ from skimb._warnings import warn
 from skimb.neural_network import CNNClassifier, training_length
 from skimb.study._classification_task import ClassificationTask
 from skimb.study._compare import _checked_estimator, compare
+from skimb.study._deployment_checks import check_deployment
 from skimb.study._halving import halve
+from skimb.study._runs import Run
 from skimb.study._search_heads import CANDIDATES, EmbeddedFold
 from skimb.study._splits import image_groups
 from skimb.study._strategies import BASELINE
@@ -179,6 +181,9 @@ def find_strategy(
     groups=None,
     X_test=None,
     y_test=None,
+    deploy=None,
+    costs=None,
+    require=None,
     random_state=None,
     n_jobs=None,
     verbose=0,
@@ -210,6 +215,9 @@ def find_strategy(
         Samples of one group stay on one side of every split; so do equal images.
     X_test, y_test : array-like, default=None
         A test set for the verdict; None: a third of the samples.
+    deploy, costs, require : default=None
+        Where the winner will be used, as in `compare`. The verdict has the costs there; the search
+        itself looks for the best of its measure.
     random_state : int, RandomState instance or None, default=None
         The source of splits and seeds.
     n_jobs : int, default=None
@@ -270,6 +278,12 @@ def find_strategy(
     if X_test is None:
         rows, verdict_rows = held_out_folds(y, numbers, seed, n_folds=VERDICT_FOLDS)[0]
         X_test, y_test = safe_indexing(X, verdict_rows), y[verdict_rows]
+    use = {"deploy": deploy, "costs": costs, "require": require}
+    if any(value is not None for value in use.values()):
+        last = Run(rows, np.arange(len(y_test)), seed)
+        check_deployment(
+            task, [last], np.asarray(y_test), image_groups(X_test, None, estimator), **use
+        )
     part = safe_indexing(X, rows), y[rows], numbers[rows]
     searched = _Searched(part, estimator, candidates, seed, verbose)
     first_scores = searched.scores(0, candidates)
@@ -301,6 +315,7 @@ def find_strategy(
         groups=None if groups is None else part[2],
         X_test=X_test,
         y_test=y_test,
+        **use,
         random_state=int(rng.randint(np.iinfo(np.int32).max)),
         n_jobs=n_jobs,
         verbose=verbose,

@@ -9,9 +9,8 @@ import pandas as pd
 
 from skimb._frames import with_any_text
 from skimb._messages import shown
-from skimb.model_selection import recall_bound, recall_rank, recall_refusal
+from skimb.model_selection import recall_bound, recall_rank, recall_refusal, upper_bound
 from skimb.study._bootstrap import interval_and_p_value
-from skimb.study._cost_intervals import largest_rate
 from skimb.study._judging import LEVEL, REFERENCES
 from skimb.study._statistics import holm
 
@@ -177,7 +176,7 @@ def required_recall(comparison, deployment, require):
     rng = np.random.default_rng(comparison.protocol["seeds"])
     drawn = np.zeros((len(names), N_RESAMPLES))
     told, thresholds, n_least = np.zeros(len(names)), np.zeros(len(names)), np.inf
-    none_seen = 0.0
+    n_others = 0
     for part in parts:
         rows, truth = (
             np.concatenate([getattr(found[names[0]][i], name) for i in part])
@@ -204,11 +203,12 @@ def required_recall(comparison, deployment, require):
         told += one / len(parts)
         thresholds += 1 / (1 + np.exp(-threshold)) / len(parts)
         drawn += alarms.resampled(rank, rng) / len(parts)
-        # Where there was no false alarm, resamples have none: some are possible all the same.
         n_others = len(np.unique((rows if units is None else units)[truth != minority]))
-        none_seen = 1000 * (1 - deployment.prior[minority]) * largest_rate(n_others)
     base = names.index(comparison.baseline) if comparison.baseline in names else None
-    table = _table(comparison, names, told, drawn, base, n_least, none_seen)
+    # Resamples of few false alarms, or of none, have too few: more are possible.
+    others = 1000 * (1 - deployment.prior[minority])
+    possible = others * upper_bound(told / others * n_others, n_others, 0.975)
+    table = _table(comparison, names, told, drawn, base, n_least, possible)
     is_moved = [all(one.prior is not None for one in found[name]) for name in names]
     table["threshold"] = np.where(is_moved, thresholds, np.nan)
     rank = recall_rank(int(n_least), recall, CONFIDENCE)
@@ -339,9 +339,9 @@ def _one_of_each(units, is_minority, rng):
 
 
 @with_any_text
-def _table(comparison, names, told, drawn, base, n_own, none_seen):
+def _table(comparison, names, told, drawn, base, n_own, possible):
     low, high = np.quantile(drawn, [0.025, 0.975], axis=1)
-    high = np.where(told == 0, np.maximum(high, none_seen), high)
+    high = np.maximum(high, possible)
     rows = []
     for i in range(len(names)):
         row = {"false_alarms": told[i], "low": low[i], "high": high[i]}
