@@ -6,6 +6,7 @@ from skimb._class_intervals import per_class_intervals
 from skimb.study._classification_strategies import BUILT_ON_BASELINE
 from skimb.study._comparison_text import told_of_shared
 from skimb.study._confusion_tables import confusion_view
+from skimb.study._cost_charts import costs_view
 from skimb.study._more_images_chart import more_images_chart
 from skimb.study._report import render
 from skimb.study._report_charts import trade_chart
@@ -44,6 +45,7 @@ def classification_report(comparison):
             for name in comparison.strategies
         },
         distribution=_distribution(comparison),
+        costs=costs_view(comparison.deployment),
         curve=None if comparison.more_images is None else more_images_chart(comparison.more_images),
         searched=_searched(comparison.search),
         shared_note=told_of_shared(comparison),

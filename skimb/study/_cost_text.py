@@ -9,7 +9,16 @@ import numpy as np
 from skimb._drawn_text import visible_text
 from skimb.study._cost_scores import FALSE_ALARMS
 
-__all__ = ["cost_number", "cost_sentences", "cost_text", "described", "held_for", "own_cut"]
+__all__ = [
+    "cost_number",
+    "cost_sentences",
+    "cost_text",
+    "described",
+    "held_for",
+    "lead_sentences",
+    "own_cut",
+    "ratio_scale",
+]
 
 #: Columns of text, where the terminal does not say: at most, and at least.
 MOST_COLUMNS, LEAST_COLUMNS = 100, 40
@@ -33,6 +42,8 @@ def cost_number(value):
     ('1,235', '34.6', '3.46')
     """
     size = abs(value)
+    if size < 5e-3:
+        return "0"
     return f"{value:,.{0 if size >= 100 else 1 if size >= 10 else 2}f}"
 
 
@@ -80,6 +91,21 @@ def cost_sentences(evaluation):
     if evaluation.metric == FALSE_ALARMS:
         return [*_alarm_sentences(evaluation), *_cost_sentences(evaluation)]
     return _cost_sentences(evaluation)
+
+
+def lead_sentences(evaluation):
+    """Return the sentence that names the best strategy by false alarms, if that, and by cost.
+
+    Parameters
+    ----------
+    evaluation : DeploymentEvaluation
+
+    Returns
+    -------
+    list of str
+    """
+    leads = [_alarm_sentences(evaluation)[0]] if evaluation.metric == FALSE_ALARMS else []
+    return [*leads, _cost_sentences(evaluation)[0]]
 
 
 def _cost_sentences(evaluation):
@@ -145,15 +171,13 @@ def _stays(evaluation, best):
     ends = [end for end in (low, high) if evaluation.is_inner(end)]
     if not ends:
         return None
-    costs = evaluation.asked.get("costs")
-    unit = "times what was given"
-    if costs is None or _has_miss(costs):
-        scale = 1.0 if costs is None else costs["miss"] / costs["alarm"]
-        low, high, unit = low * scale, high * scale, "times a false alarm"
-    if len(evaluation.prior) > 2:
-        what, unit = f"errors on {_label(evaluation.comparison.minority)} cost", "times that of now"
+    scale, _ = ratio_scale(evaluation)
+    low, high = low * scale, high * scale
+    minority = _label(evaluation.comparison.minority)
+    if _is_ratio(evaluation):
+        what, unit = f"a missed {minority} costs", "times a false alarm"
     else:
-        what = f"a missed {_label(evaluation.comparison.minority)} costs"
+        what, unit = f"errors on {minority} cost", "times what was given"
     if len(ends) == 2:
         span = f"{low:.2g} to {high:.2g} {unit}"
     elif evaluation.is_inner(stays[0]):
@@ -161,6 +185,32 @@ def _stays(evaluation, best):
     else:
         span = f"{high:.2g} {unit} or less"
     return f"{_name(best)} stays the cheapest where {what} {span}."
+
+
+def ratio_scale(evaluation):
+    """Return by what factors of the costs of misses are multiplied to be shown, and what they are.
+
+    Parameters
+    ----------
+    evaluation : DeploymentEvaluation
+
+    Returns
+    -------
+    scale : float
+    unit : str
+    """
+    minority = _label(evaluation.comparison.minority)
+    if not _is_ratio(evaluation):
+        return 1.0, f"cost of errors on {minority}, as a multiple of what was given"
+    costs = evaluation.asked.get("costs")
+    scale = 1.0 if costs is None else costs["miss"] / costs["alarm"]
+    return scale, f"cost of a missed {minority}, as a multiple of a false alarm"
+
+
+def _is_ratio(evaluation):
+    """Tell whether there are misses of one class and false alarms, and nothing else."""
+    costs = evaluation.asked.get("costs")
+    return len(evaluation.prior) == 2 and (costs is None or _has_miss(costs))
 
 
 def _alarm_sentences(evaluation):
@@ -276,16 +326,16 @@ def _cost_lines(evaluation, width):
 def _alarm_lines(evaluation, width):
     table, base = evaluation.required.table, evaluation.comparison.baseline
     columns: dict[str, list] = {"alarms": [], "95 % interval": [], "difference": [], "p": []}
-    columns |= {"verdict": [], "threshold": []}
+    columns |= {"verdict": [], "P from": []}
     for name, row in table.iterrows():
         columns["alarms"].append(cost_number(row["false_alarms"]))
         columns["95 % interval"].append(f"[{cost_number(row['low'])}, {cost_number(row['high'])}]")
         columns["difference"].append("" if name == base else _signed(row["difference"]))
         columns["p"].append(_p(row["adjusted_p_value"]))
-        columns["verdict"].append("baseline" if name == base else row["verdict"] or "")
+        columns["verdict"].append("baseline" if name == base else row["verdict"])
         cut = row["threshold"]
-        columns["threshold"].append(f"{cut:.2g}" if np.isfinite(cut) else "")
-    return _lines("false alarms", table.index, columns, width, ["threshold", "p"])
+        columns["P from"].append(f"{cut:.2g}" if np.isfinite(cut) else "")
+    return _lines("false alarms", table.index, columns, width, ["P from", "p"])
 
 
 def _lines(label, names, columns, width, spare):
@@ -347,7 +397,7 @@ def _notes(evaluation):
             "scores are those of several networks"
         )
         notes.append(
-            f"threshold: from which probability of {minority} on it is called, so that "
+            f"P from: the probability of {minority} on it is called, so that "
             f"{100 * required.recall:g} % are found; it rests on {required.n_samples} test images "
             f"or groups of {minority}{how}"
         )

@@ -27,6 +27,7 @@ def regression_report(comparison):
     return render(
         comparison,
         "regression.html.j2",
+        costs=None,
         trade=_trade(comparison),
         density=density_chart(comparison.y, comparison.relevance),
         samples=gallery_lines(comparison.samples),

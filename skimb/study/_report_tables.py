@@ -132,13 +132,15 @@ def next_step(figures):
     Returns
     -------
     dict
-        ``strategy``, ``verdict``, and the ``command`` that trains it, or None where the comparison
-        was not run on the command line; ``is_saved``, whether it wrote the file that this reads.
+        ``strategy``, ``verdict`` and the ``metric`` of both; the ``command`` that trains it, or
+        None where the comparison was not run on the command line; ``is_saved``, whether that wrote
+        the file that the command reads.
     """
     best, protocol = figures["best"], figures["protocol"]
     return {
         "strategy": best["strategy"],
         "verdict": best["verdict"],
+        "metric": best["metric"],
         "command": protocol.get("next_command"),
         "is_saved": "--json" in protocol.get("command", ""),
     }

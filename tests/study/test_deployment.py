@@ -7,7 +7,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
 from skimb.model_selection import MinimumCostClassifier
-from skimb.study._deployment import Deployment, deployment_of
+from skimb.study import deployment_of
 
 LABELS = np.array(["cat", "dog"])
 COUNTS = np.array([10, 90])
@@ -75,39 +75,3 @@ def test_decisions_are_those_of_minimum_cost_classifier():
     decided = made.decide(fitted.predict_log_proba(X), prior=[0.2, 0.8])
     assert len(set(decided)) == 2
     np.testing.assert_array_equal(LABELS[decided], reference.predict(X))
-
-
-def test_differences_to_the_baseline_come_from_the_same_resamples():
-    truth = np.repeat([0, 1], [20, 80])
-    found = np.where(np.arange(100) % 3 == 0, 1 - truth, truth)
-    table = _cats().cost_table({"none": found, "same": found}, truth, random_state=0)
-    assert table.loc["same", "difference_low"] == table.loc["same", "difference_high"] == 0
-    assert table.loc["same", "low"] < table.loc["same", "cost"] < table.loc["same", "high"]
-
-
-def test_groups_are_drawn_as_wholes_and_widen_the_interval():
-    rng = np.random.default_rng(0)
-    groups = np.repeat(np.arange(40), 10)
-    truth = np.repeat(np.arange(40) % 2, 10)
-    found = np.where(np.repeat(rng.random(40) < 0.3, 10), 1 - truth, truth)
-    apart = _cats().cost_table({"none": found}, truth, random_state=0)
-    whole = _cats().cost_table({"none": found}, truth, groups=groups, random_state=0)
-    width = [float((table["high"] - table["low"]).iloc[0]) for table in (apart, whole)]
-    assert width[1] > 2 * width[0]
-
-
-@pytest.mark.slow
-def test_the_interval_covers_the_true_cost():
-    made = Deployment(np.array([0.1, 0.9]), np.array([[0.0, 10.0], [1.0, 0.0]]))
-    truth = np.repeat([0, 1], [60, 200])
-    wrong = np.array([0.3, 0.1])
-    true_cost = 1000 * (0.1 * 0.3 * 10 + 0.9 * 0.1)
-    covered = 0
-    for seed in range(200):
-        missed = np.random.default_rng(seed).random(260) < wrong[truth]
-        row = made.cost_table(
-            {"none": np.where(missed, 1 - truth, truth)}, truth, n_resamples=200, random_state=seed
-        ).loc["none"]
-        covered += row["low"] <= true_cost <= row["high"]
-    # 95 % of 200 are 190, with a standard deviation of 3; a bootstrap of few samples covers less.
-    assert 178 <= covered <= 199
