@@ -5,7 +5,6 @@ from scipy.sparse import csr_array
 
 from skimb._strategy_names import CONSTANT
 from skimb.study._bootstrap import Images
-from skimb.study._cost_scores import CostScores
 
 __all__ = ["cost_intervals", "largest_rate"]
 
@@ -76,11 +75,17 @@ def cost_intervals(decisions):
 
 
 def _mean_costs(deployment, sums):
-    """Return the mean cost over the runs of each strategy, of shape (n, n_strategies)."""
+    """Return the mean cost over the runs of each strategy, of shape (n, n_strategies).
+
+    A resample may leave a run without a class: the other runs stand for it then.
+    """
     costs, support = sums[:, :-1], sums[:, -1:]
-    scores = CostScores(deployment.prior, deployment.cost_matrix)
-    both = np.concatenate([costs, np.broadcast_to(support, costs.shape)], axis=-1)
-    return scores(both)[..., 0].mean(axis=-1)
+    is_there = np.broadcast_to(support > 0, costs.shape)
+    means = np.divide(costs, support, out=np.zeros(costs.shape), where=is_there)
+    n_there = is_there.sum(axis=2)
+    of_class = means.sum(axis=2) / np.maximum(n_there, 1)
+    weight = deployment.prior * (n_there > 0)
+    return 1000 * (weight * of_class).sum(axis=-1) / weight.sum(axis=-1)
 
 
 def _unseen(deployment, sums, n_units):

@@ -106,6 +106,7 @@ def files(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         compared = ["compare", "a", "--strategies", "focal,threshold", "--folds", "2", *alone]
+        compared += ["--deploy", "cat=10%", "--costs", "miss=9,alarm=1", "--require", "recall=0.3"]
         pattern = ["--size", "8", "--group-pattern", "p(.*)_"]
         assert main([*compared, *pattern, "--json", "labels.json"]) == 0
         tested = ["compare", "a", "--test", "b", "--strategies", "focal", "--group-near-duplicates"]
