@@ -199,7 +199,7 @@ def _fit(arguments, comparison, watcher):
     X, y, groups = data.part(train)
     _say(f"training {name} on {len(y)} images")
     earlier = _checkpoints(arguments.checkpoint)
-    if needs_folds:
+    if decisions is not None and needs_folds:
         made = decisions.with_folds(strategy_estimator(name, X, y, **options), y, arguments.seed)
         fitted = made.fit(X, y, groups=groups)
     else:

@@ -36,7 +36,7 @@ class Decisions:
 
     deploy: dict
     cost_matrix: np.ndarray
-    recall: float | None
+    recall: Any
     source: str
     is_of_file: bool
 

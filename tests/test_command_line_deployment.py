@@ -1,0 +1,147 @@
+"""Costs, class fractions and a required recall on the command line, from the verdict to a model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skimb.__main__ import main
+from skimb.model_selection import GuaranteedRecallClassifier, MinimumCostClassifier
+from skimb.neural_network import load, read_metadata
+
+QUICK = ["--epochs", "2", "--device", "cpu"]
+COMPARE = ["compare", "images", "--folds", "2", "--jobs", "1", *QUICK, "--json", "r.json"]
+USE = ["--deploy", "cat=5%", "--costs", "miss=10,alarm=1"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder of images of two classes, of which cats are brighter, and a matrix of costs."""
+    root = tmp_path_factory.mktemp("deployment")
+    rng = np.random.RandomState(0)
+    for i in range(60):
+        label = ["cat", "dog", "dog"][i % 3]
+        pixels = rng.randint(0, 200, size=(8, 8)) + 50 * (label == "cat")
+        (root / "images" / label).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(root / "images" / label / f"{i}.png")
+    (root / "costs.csv").write_text("true,cat,dog\ncat,0,10\ndog,1,0\n")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def inside(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+
+
+@pytest.fixture(scope="module")
+def compared(folder):
+    """The file of a comparison with costs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main([*COMPARE, "--strategies", "over,threshold", *USE]) == 0
+    return json.loads((folder / "r.json").read_text())
+
+
+def refusal(capsys, *arguments):
+    """Return the message of a command that refuses its arguments."""
+    try:
+        assert main(list(arguments)) == 1
+    except SystemExit as exc:
+        # A usage error.
+        assert exc.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_comparison_begins_with_its_costs(compared, capsys):
+    asked = ["--strategies", "none", *USE, "--require", "recall=0.5"]
+    assert main([*COMPARE[:-1], "recall.json", *asked]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("To find 50 % of cat with a confidence of about 95 %")
+    assert "Where 5 % of the images are cat, and a missed cat costs 10" in " ".join(out.split())
+    assert compared["deployment"]["prior"] == pytest.approx({"cat": 0.05, "dog": 0.95})
+    assert compared["best"]["metric"] == "cost"
+
+
+@pytest.mark.slow
+def test_a_table_of_costs_is_that_of_misses_and_alarms(compared):
+    asked = ["--strategies", "over,threshold", "--deploy", "cat=5%", "--cost-matrix", "costs.csv"]
+    assert main([*COMPARE[:-1], "matrix.json", *asked]) == 0
+    found = json.loads(Path("matrix.json").read_text())
+    assert found["deployment"] == compared["deployment"]
+
+
+@pytest.mark.slow
+def test_the_best_model_decides_as_the_comparison_did(compared, capsys):
+    fit = ["fit", "images", "--strategy", "best", "--from", "r.json", "--out", "m.skimb"]
+    assert main([*fit, *QUICK]) == 0
+    out = capsys.readouterr().out
+    best = compared["deployment"]["best"]
+    assert f"best of r.json: cost {compared['best']['mean']:.4g}" in out
+    model = load("m.skimb")
+    if best != "threshold":
+        assert "the class of the least expected cost, where there are 5 % cat, 95 % dog" in out
+        assert isinstance(model, MinimumCostClassifier)
+        np.testing.assert_allclose(model.predicted_prior_, [0.05, 0.95])
+        matrix = np.array(compared["strategies"][best]["cost"]["confusion_matrix"])
+        facts: Any = read_metadata("m.skimb")
+        assert facts["figures"]["confusion_matrix"] == matrix.tolist()
+    assert main(["predict", "m.skimb", "images/cat", "--csv", "p.csv"]) == 0
+    assert main(["evaluate", "m.skimb", "images"]) == 0
+
+
+@pytest.mark.slow
+def test_a_strategy_of_the_file_whose_probabilities_cannot_be_moved_decides_as_it_is(
+    compared, capsys
+):
+    fit = ["fit", "images", "--strategy", "threshold", "--from", "r.json", "--out", "t.skimb"]
+    assert main([*fit, *QUICK]) == 0
+    assert "decisions: its own" in capsys.readouterr().out
+    told = refusal(capsys, "fit", "images", "--strategy", "threshold", "--out", "t.skimb", *USE)
+    assert "Give --strategy none" in told
+
+
+@pytest.mark.slow
+def test_a_recall_is_kept_by_images_that_were_held_out_or_by_folds(capsys):
+    fit = ["fit", "images", "--strategy", "none", "--out", "g.skimb", *QUICK]
+    assert main([*fit, "--require", "recall=0.5"]) == 0
+    assert "which were held out, as a third of all images were" in capsys.readouterr().out
+    model = load("g.skimb")
+    assert isinstance(model, GuaranteedRecallClassifier)
+    assert model.is_exact_
+    assert model.guaranteed_recall_ >= 0.5
+    assert main([*fit, "--require", "recall=0.8"]) == 0
+    assert "by networks of 5 folds" in capsys.readouterr().out
+    assert not load("g.skimb").is_exact_
+    told = refusal(capsys, *fit, "--require", "recall=0.95")
+    assert "takes at least 59 images of class cat" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--deploy", "cat"], "must be like cat=8%"),
+        (["--deploy", "cat=120%"], "fractions between 0 and 1"),
+        (["--deploy", "cat=x"], "which is no number"),
+        (["--deploy", "cat=1%,cat=2%"], "names cat twice"),
+        (["--costs", "miss=10"], "must be like miss=10,alarm=1"),
+        (["--costs", "miss=10,alarm=0"], "numbers above 0"),
+        (["--require", "precision=0.9"], "must be like recall=0.95"),
+        (["--costs", "miss=2,alarm=1", "--cost-matrix", "costs.csv"], "exclude each other"),
+        (["--cost-matrix", "none.csv"], "is no file"),
+        (["--deploy", "cow=1%"], "--deploy names ['cow'], but the classes are ['cat', 'dog']"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(arguments, message, capsys):
+    assert message in refusal(capsys, *COMPARE, *arguments)
+
+
+def test_a_table_of_costs_must_hold_each_class_once(tmp_path, capsys):
+    (tmp_path / "c.csv").write_text("true,cat,dog\ncat,0,1\ncat,1,0\n")
+    told = refusal(capsys, *COMPARE, "--cost-matrix", str(tmp_path / "c.csv"))
+    assert "several rows of" in told
+    (tmp_path / "c.csv").write_text("true\ncat\n")
+    assert "alone" in refusal(capsys, *COMPARE, "--cost-matrix", str(tmp_path / "c.csv"))
