@@ -133,7 +133,7 @@ def _check_compare(parser, arguments):
     check_deployment_options(parser, arguments)
     _check_checkpoint(parser, arguments)
     if arguments.minutes is not None:
-        for name in ("strategies", "folds", "repeats", "split", "time", "checkpoint"):
+        for name in ("strategies", "folds", "measure", "repeats", "split", "time", "checkpoint"):
             if getattr(arguments, name) is not None:
                 parser.error(
                     f"--minutes and --{name} exclude each other: a search chooses its strategies "

@@ -59,6 +59,13 @@ def add_compare(commands):
         metavar="A,B,...",
         help="names of the list below, joined by commas (default: all)",
     )
+    command.add_argument(
+        "--measure",
+        type=text,
+        metavar="NAME",
+        help="the measure that counts: the verdict is about it first, and thresholds are tuned for "
+        "it (default: f1_minority); such as recall_minority, f1_macro, balanced_accuracy",
+    )
     command.add_argument("--folds", type=at_least(2), metavar="N", help="default: 5")
     command.add_argument(
         "--repeats",
@@ -156,6 +163,7 @@ def compare_command(arguments):
                 estimator=estimator,
                 cv=None if data.X_test is not None else data.cv or arguments.folds or 5,
                 groups=data.groups,
+                measure=arguments.measure,
                 shared_features=arguments.shared_features,
                 n_repeats=arguments.repeats or 1,
                 X_test=data.X_test,

@@ -219,6 +219,13 @@ class ComparisonFile:
         shared = self.figures["protocol"].get("shared_features")
         return isinstance(shared, list) and label in shared
 
+    def measure(self):
+        """Return the measure that was asked for, or None."""
+        found = self.figures["protocol"].get("measure")
+        if not isinstance(found, str | None):
+            raise self._damaged("the measure must be text")
+        return found
+
     def deployment(self):
         """Return where the strategies were to be used, or None.
 

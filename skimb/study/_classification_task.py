@@ -73,7 +73,7 @@ class ClassificationTask:
         self.has_array = has_array
         self.classes, self.counts = np.unique(y, return_counts=True)
         self.minority = minority_class(y)
-        self.measure = self.measure_name = None
+        self.measure = self.measure_name = self.asked_measure = None
         #: The length of the training of last layers, where strategies share features.
         self.head_length = None
 
@@ -110,17 +110,19 @@ class ClassificationTask:
         """Return the scorers that are used where none are given."""
         return imbalance_scoring(self.y)
 
-    def choose_measure(self, scoring):
+    def choose_measure(self, scoring, asked=None):
         """Choose the measure that decisions are tuned for: the first that needs labels alone.
 
-        With more than two classes, macro F1 replaces the F1 of one class, where it is scored.
+        With more than two classes, macro F1 replaces the F1 of one class, where it is scored and
+        nobody has asked for the other.
         """
+        self.asked_measure = asked
         several = len(self.classes) > 2
         main = next((name for name in scoring if reads_labels(scoring[name], self.y)), None)
         if main is None:
             self.measure_name = self.measure = "f1_macro" if several else "f1_minority"
             return
-        if main == "f1_minority" and several and "f1_macro" in scoring:
+        if main == "f1_minority" and asked is None and several and "f1_macro" in scoring:
             main = "f1_macro"
         own = imbalance_scoring(self.y).get(main)
         rarest, other = np.sort(self.counts)[:2]
@@ -276,6 +278,7 @@ class ClassificationTask:
         """Return the target as the protocol describes it."""
         return {
             "tuned_for": self.measure_name,
+            "measure": self.asked_measure,
             "class_counts": {
                 str(c): int(n) for c, n in zip(self.classes, self.counts, strict=True)
             },

@@ -38,6 +38,7 @@ def compare(
     groups=None,
     n_repeats=1,
     scoring=None,
+    measure=None,
     shared_features=False,
     X_test=None,
     y_test=None,
@@ -102,6 +103,11 @@ def compare(
         None: `skimb.metrics.imbalance_scoring`, or `skimb.metrics.regression_scoring`, whose
         errors are shown as errors: the lower, the better. A measure that needs scores is NaN for a
         classifier that has neither ``predict_proba`` nor ``decision_function``.
+    measure : str, default=None
+        The measure that counts, a key of `scoring`: the verdict is about it first, and thresholds
+        are tuned for it if it needs labels alone. None: the F1 of the minority class, with balanced
+        accuracy; thresholds are tuned for the first of `scoring` that needs labels alone, and with
+        more than two classes for macro F1.
     shared_features : bool, default=False
         Train one network a run, the baseline's, and let the strategies that can act on its last
         layer alone: in a fraction of the time, but without what a strategy would have changed in
@@ -192,7 +198,14 @@ def compare(
     scoring = task.default_scoring() if scoring is None else scoring
     if not isinstance(scoring, Mapping) or not scoring:
         raise ValueError(f"`scoring` must be a dict of names to scorers. Got {scoring!r}.")
-    task.choose_measure(scoring)
+    if measure is not None:
+        # Errors are shown as errors: scikit-learn's scorers have their negatives.
+        key = next((name for name in (measure, f"neg_{measure}") if name in scoring), None)
+        if key is None:
+            known = [name.removeprefix("neg_") for name in scoring]
+            raise ValueError(f"`measure` must be one of {known}. Got {measure!r}.")
+        scoring = {key: scoring[key], **scoring}
+    task.choose_measure(scoring, measure)
     test = (X, y) if X_test is None else (X_test, column_or_1d(y_test))
     images, test_images = (only_images(each, estimator.image_column) for each in (X, test[0]))
     sample_groups = image_groups(X, groups, estimator)

@@ -249,13 +249,21 @@ class BaseComparison(ABC):
     @property
     def verdict_metrics(self):
         """The metrics that the verdict is about."""
-        known = [metric for metric in self._verdict_metrics if metric in self.metrics]
-        return known or self.metrics[:1]
+        asked = self.protocol.get("measure")
+        wanted = dict.fromkeys([*([] if asked is None else [asked]), *self._verdict_metrics])
+        known = [metric for metric in wanted if metric in self.metrics]
+        # Tables and texts have room for two.
+        return known[:2] or self.metrics[:1]
 
     @property
     def other_metrics(self):
         """The metrics that tables show in addition to those of the verdict."""
-        return [metric for metric in self._other_metrics if metric in self.metrics]
+        shown = self.verdict_metrics
+        return [
+            metric
+            for metric in self._other_metrics
+            if metric in self.metrics and metric not in shown
+        ]
 
     def is_error(self, metric):
         """Tell whether a metric is better when smaller.

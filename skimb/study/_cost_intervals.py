@@ -113,7 +113,7 @@ def largest_rate(n_samples):
     Examples
     --------
     >>> from skimb.study._cost_intervals import largest_rate
-    >>> round(largest_rate(100), 3)
+    >>> round(float(largest_rate(100)), 3)
     0.036
     """
     return 1 - 0.025 ** (1 / np.maximum(n_samples, 1))

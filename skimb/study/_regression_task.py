@@ -95,8 +95,11 @@ class RegressionTask:
         self.has_errors = True
         return regression_scoring(self.y, relevance=self.relevance, absent=np.nan)
 
-    def choose_measure(self, scoring):
-        """Do nothing: no strategy for numbers is tuned for a score."""
+    asked_measure = None
+
+    def choose_measure(self, scoring, asked=None):
+        """Keep the measure that was asked for; no strategy for numbers is tuned for a score."""
+        self.asked_measure = asked
 
     def splits(self, n_folds, seed, groups=None):
         """Return folds of all samples, which keep groups together.
@@ -175,6 +178,7 @@ class RegressionTask:
         return {
             "target": {"min": float(low), "median": float(middle), "max": float(high)},
             "relevance": points,
+            "measure": self.asked_measure,
         }
 
     def comparison(self, outcomes, data, X_test, *, chosen, protocol, groups=None, **shape):

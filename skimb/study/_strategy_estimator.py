@@ -27,7 +27,15 @@ __all__ = ["fit_strategy", "ready_estimator", "ready_estimators", "strategy_esti
 
 
 def strategy_estimator(
-    name, X, y, *, estimator=None, settings=None, shared_features=False, random_state=None
+    name,
+    X,
+    y,
+    *,
+    estimator=None,
+    settings=None,
+    shared_features=False,
+    measure=None,
+    random_state=None,
 ) -> Any:
     """Return the estimator that a built-in strategy of `compare` trains, not fitted.
 
@@ -52,6 +60,9 @@ def strategy_estimator(
     shared_features : bool, default=False
         As in `compare`: whether the strategy acts on the last layer of the baseline's network
         alone, if it can.
+    measure : str, default=None
+        As in `compare`: what ``"threshold"`` is tuned for, a name of the measures of
+        `skimb.metrics.imbalance_scoring`. None: as without one there.
     random_state : int, default=None
         The seed of the network, and of what is built on it.
 
@@ -87,7 +98,12 @@ def strategy_estimator(
         raise ValueError(f"Strategy {name!r} cannot run on this target. {reason}")
     network = task.estimator_class() if estimator is None else clone(estimator)
     network.set_params(random_state=random_state)
-    task.choose_measure(task.default_scoring())
+    scoring = task.default_scoring()
+    if measure is not None:
+        if measure not in scoring:
+            raise ValueError(f"`measure` must be one of {list(scoring)}. Got {measure!r}.")
+        scoring = {measure: scoring[measure], **scoring}
+    task.choose_measure(scoring, measure)
     check_settings(name, name, settings or {}, task)
     if shared_features:
         task.share_features(len(y))
@@ -170,6 +186,7 @@ def fit_strategy(
     estimator=None,
     settings=None,
     shared_features=False,
+    measure=None,
     groups=None,
     random_state=None,
 ) -> Any:
@@ -177,7 +194,7 @@ def fit_strategy(
 
     Parameters
     ----------
-    name, X, y, estimator, settings, shared_features, random_state
+    name, X, y, estimator, settings, shared_features, measure, random_state
         As in `strategy_estimator`.
     groups : array-like of shape (n,), default=None
         Samples of one group stay on one side where ``"threshold"``, ``"autobalance"`` and
@@ -210,6 +227,7 @@ def fit_strategy(
         estimator=estimator,
         settings=settings,
         shared_features=shared_features,
+        measure=measure,
         random_state=random_state,
     )
     # A network would hold a validation part out by groups, which the comparison does not do.
