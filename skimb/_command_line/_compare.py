@@ -3,7 +3,7 @@
 import sys
 
 from skimb._command_line._argument_types import MOST_REPEATS, at_least, jobs, minutes, path, text
-from skimb._command_line._inputs import read_inputs
+from skimb._command_line._inputs import inspected, read_inputs
 from skimb._command_line._labels import listed
 from skimb._command_line._networks import choose_augmentation_of, network_of
 from skimb._command_line._options import (
@@ -120,7 +120,6 @@ def compare_command(arguments):
     from skimb.study import (
         compare,
         more_images,
-        near_copies_of,
         near_copies_worth,
     )
 
@@ -133,6 +132,16 @@ def compare_command(arguments):
         resolve_device(arguments.device)
         data = read_inputs(arguments)
         estimator = network_of(arguments, data.is_regression)
+        is_copy = None
+        if data.X_test is not None and not data.is_regression:
+            # Before the training: a test set full of copies is known after minutes, not hours.
+            is_copy = inspected(data).is_leaked
+            print(
+                f"{is_copy.sum()} of {len(is_copy)} test images equal a training image or are "
+                "similar to one",
+                file=sys.stderr,
+                flush=True,
+            )
         curve = None
         if arguments.more_images is not None:
             curve = _learning_curve(arguments, data, estimator)
@@ -166,8 +175,7 @@ def compare_command(arguments):
         if (command := typed_command(arguments)) is not None:
             result.protocol["command"] = command
         result.protocol["next_command"] = fit_command_after(arguments)
-        if data.X_test is not None and not data.is_regression:
-            is_copy = near_copies_of(data.X, data.X_test)
+        if is_copy is not None:
             result.near_copies = near_copies_worth(result, is_copy)
         if arguments.group_near_duplicates:
             result.protocol["group_near_duplicates"] = True

@@ -11,7 +11,7 @@ from skimb.study._inspect._alignment import align
 from skimb.study._inspect._candidates import find_candidates
 from skimb.study._inspect._descriptors import WINDOWS
 
-__all__ = ["Copies", "Pair", "find_copies"]
+__all__ = ["Copies", "Pair", "find_copies", "groups_of"]
 
 #: The largest and the smallest misfit up to which two images are near copies; which one holds
 #: between these depends on how much the images of the set resemble each other.
@@ -137,7 +137,7 @@ def find_copies(samples, *, near=True, n_jobs=None, watch=lambda items, what: it
         found, n_chained = _without_chains(found, pairs, len(samples), threshold)
         pairs += found
     pairs.sort(key=lambda pair: (pair.first, pair.second))
-    return Copies(pairs, _groups(pairs, len(samples)), threshold, n_chained, lookalike)
+    return Copies(pairs, groups_of(pairs, len(samples)), threshold, n_chained, lookalike)
 
 
 def _exact(samples):
@@ -211,7 +211,7 @@ def _words(orientation, place, *, is_first):
 
 def _without_chains(found, exact, n_images, threshold):
     """Cut large groups that hold together only by weak links; count the images in them."""
-    groups = _groups([*exact, *found], n_images)
+    groups = groups_of([*exact, *found], n_images)
     large = np.flatnonzero(np.bincount(groups) > LARGE_GROUP)
     members = {group: set(np.flatnonzero(groups == group).tolist()) for group in large.tolist()}
     n_chained, in_doubt = 0, set()
@@ -225,8 +225,18 @@ def _without_chains(found, exact, n_images, threshold):
     return kept, n_chained
 
 
-def _groups(pairs, n_images):
-    """Return the number of each image's group, in the order of the first images."""
+def groups_of(pairs, n_images):
+    """Return the number of each image's group, in the order of the first images.
+
+    Parameters
+    ----------
+    pairs : list of Pair
+    n_images : int
+
+    Returns
+    -------
+    ndarray of shape (n_images,), int
+    """
     first, second = (
         np.array([getattr(pair, name) for pair in pairs], dtype=np.intp)
         for name in ("first", "second")

@@ -7,6 +7,8 @@ does not apply, and put it into `RULES` with its reason and link.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from skimb.study._inspect._words import count
+
 __all__ = ["RULES", "Rule", "advice_of"]
 
 #: Fewer images of a class than this cannot be in each of five folds, and so few tell little.
@@ -62,47 +64,66 @@ def advice_of(inspection):
     return found
 
 
-def _images(number):
-    return f"{number} image{'' if number == 1 else 's'}"
-
-
 def _broken(found):
     if n := len(found.broken):
-        return f"Fix or remove the {_images(n)} that cannot be read: compare and fit refuse them."
+        files = count(n, "file")
+        return f"Fix or remove the {files} that cannot be read: compare and fit refuse them."
     return None
 
 
 def _across(found):
-    if n := len(found.leaked):
-        return (
-            f"Remove the {n} test {'image that is a copy' if n == 1 else 'images that are copies'} "
-            "of training images, or near copies, before you trust figures on the test set."
+    n_similar = len(found.leaked) - found.n_equal
+    parts = []
+    if n := found.n_equal:
+        parts.append(f"Remove the {count(n, 'test image')} that {_equals(n)} a training image.")
+    if n_similar:
+        parts.append(
+            f"Look at the {count(n_similar, 'test image')} that {_is(n_similar)} similar to a "
+            "training image, and remove those that show the same object in the same picture."
         )
-    return None
+    return " ".join(parts) or None
+
+
+def _equals(number):
+    return "equals" if number == 1 else "equal"
+
+
+def _is(number):
+    return "is" if number == 1 else "are"
 
 
 def _within(found):
     n_images = sum(len(group) for group in found.train_groups)
     if n_images:
         return (
-            f"Keep the {n_images} training images that have copies together: give "
-            "--group-near-duplicates to skimb compare and skimb fit, or groups=inspection.groups."
+            f"Keep the {n_images} training images that equal others or are similar to them "
+            "together: give --group-near-duplicates to skimb compare and skimb fit, or "
+            "groups=inspection.groups."
         )
     return None
 
 
 def _conflicts(found):
-    if n := len(found.conflicts):
-        return (
-            f"Decide on the label of {n} pair{'' if n == 1 else 's'} of copies that stand in two "
-            "classes; one label of each is wrong, or neither class fits."
+    n_equal = sum(pair.is_exact for pair in found.conflicts)
+    n_similar = len(found.conflicts) - n_equal
+    parts = []
+    if n_equal:
+        parts.append(
+            f"Decide on the label of {count(n_equal, 'pair')} of equal images in two classes: one "
+            "label of each is wrong, or neither class fits."
         )
-    return None
+    if n_similar:
+        parts.append(
+            f"Look at {count(n_similar, 'pair')} of similar images in two classes: where both show "
+            "the same, one label is wrong."
+        )
+    return " ".join(parts) or None
 
 
 def _constant(found):
     if n := len(found.samples.constant):
-        return f"Look at the {_images(n)} of one colour: nothing can be learned from such an image."
+        images = count(n, "image")
+        return f"Look at the {images} of one colour: nothing can be learned from such an image."
     return None
 
 
