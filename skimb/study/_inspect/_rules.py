@@ -140,7 +140,7 @@ def _folds(found):
     if few:
         return (
             f"Five folds need five images of each class, and these have fewer: "
-            f"{', '.join(few[:5])}. Give --folds, or more images."
+            f"{', '.join(few[:5])}. Give --folds to skimb compare, or collect more images."
         )
     return None
 
@@ -148,8 +148,9 @@ def _folds(found):
 def _guarantee(found):
     if found.counts and (n := min(found.counts.values())) < FOR_GUARANTEE:
         return (
-            f"With {n} images of the smallest class, a recall of 95 % cannot be guaranteed: it "
-            f"takes at least {FOR_GUARANTEE} that are held out, at a confidence of 95 %."
+            f"With {count(n, 'image')} of the smallest class, a recall of 95 % cannot be "
+            f"guaranteed: it takes at least {FOR_GUARANTEE} that are held out, at a confidence of "
+            "95 %."
         )
     return None
 
@@ -196,7 +197,10 @@ def _shortcut(found):
 
 def _sizes(found):
     if (n := len(found.sizes)) > 1:
-        return f"The images have {n} sizes: give --size N, to which all are resized."
+        return (
+            f"The images have {n} sizes: give --size N to skimb compare and skimb fit, to which "
+            "all are resized."
+        )
     return None
 
 
@@ -210,13 +214,14 @@ def _names(found):
     across = [one for one in found.sources if one["n_train"] and one["n_test"]]
     if across:
         return (
-            f"File names tell of {len(across)} sources, {across[0]['stem']} first, with images on "
-            "both sides of the test split. Put each source on one side."
+            f"File names tell of {count(len(across), 'source')} with images on both sides of the "
+            f"test split, {across[0]['stem']} first. Put each source on one side."
         )
     if found.sources:
         return (
-            f"File names tell of {len(found.sources)} sources, {found.sources[0]['stem']} first, "
-            "with several images each. Give these as groups (--group with a table), if they are."
+            f"File names tell of {count(len(found.sources), 'source')} with several images each, "
+            f"{found.sources[0]['stem']} first. If that is so, keep each together: give "
+            "--group-pattern, or --group with a table, to skimb compare and skimb fit."
         )
     return None
 

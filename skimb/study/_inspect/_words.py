@@ -42,7 +42,7 @@ def percent(misfit):
     -------
     str
     """
-    return f"{100 * misfit:.1f} %"
+    return "less than 0.1 %" if misfit < 0.0005 else f"{100 * misfit:.1f} %"
 
 
 def relation(pair):
@@ -93,7 +93,8 @@ def explained(copies):
         "One image is laid over the other. 0 % means that all details agree, and 100 % that the "
         f"two have no detail in common. Pairs up to {percent(copies.threshold)} are listed"
     )
-    if copies.lookalike is None:
+    # Where many images have several copies each, these hide what different images look like.
+    if copies.lookalike is None or copies.lookalike <= copies.threshold:
         return f"{words}."
     return (
         f"{words}, because images of this set that are probably different differ by "
