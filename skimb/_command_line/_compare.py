@@ -19,9 +19,9 @@ from skimb._command_line._outputs import hand_out
 from skimb._command_line._parser import add_command
 from skimb._command_line._shown_commands import fit_command_after, typed_command
 from skimb._command_line._splits import add_splits
-from skimb._command_line._streams import errors_in_one_line
+from skimb._command_line._streams import errors_in_one_line, warnings_in_one_line
 
-__all__ = ["add_compare", "compare_command"]
+__all__ = ["add_compare", "compare_command", "learning_curve_of"]
 
 
 def add_compare(commands):
@@ -127,7 +127,7 @@ def compare_command(arguments):
     on_cuda = arguments.device.startswith("cuda") or (
         arguments.device == "auto" and torch.cuda.is_available()
     )
-    with errors_in_one_line():
+    with errors_in_one_line(), warnings_in_one_line():
         # An unknown device is refused before images are read.
         resolve_device(arguments.device)
         data = read_inputs(arguments)
@@ -144,7 +144,7 @@ def compare_command(arguments):
             )
         curve = None
         if arguments.more_images is not None:
-            curve = _learning_curve(arguments, data, estimator)
+            curve = learning_curve_of(arguments, data, estimator)
         n_jobs = arguments.jobs or (-1 if is_digits and not on_cuda else 1)
         choice = None
         if arguments.augmentation == "auto":
@@ -171,7 +171,9 @@ def compare_command(arguments):
         )
         if curve is not None:
             print(f"learning curve of {arguments.more_images}", file=sys.stderr, flush=True)
-            result.more_images = more_images(**curve, random_state=arguments.seed, n_jobs=n_jobs)
+            result.more_images = more_images(
+                **curve, random_state=arguments.seed, n_jobs=n_jobs, verbose=1
+            )
         if (command := typed_command(arguments)) is not None:
             result.protocol["command"] = command
         result.protocol["next_command"] = fit_command_after(arguments)
@@ -216,8 +218,19 @@ def _searched(arguments, data, estimator, n_jobs):
     )
 
 
-def _learning_curve(arguments, data, estimator):
-    """Return the arguments of a learning curve, which are checked before any training."""
+def learning_curve_of(arguments, data, estimator):
+    """Return the arguments of a learning curve, which are checked before any training.
+
+    Parameters
+    ----------
+    arguments : Namespace
+    data : Inputs
+    estimator : CNNClassifier
+
+    Returns
+    -------
+    dict
+    """
     from skimb.study import check_more_images
 
     if data.is_regression:
@@ -234,6 +247,7 @@ def _learning_curve(arguments, data, estimator):
         "label": known[arguments.more_images],
         "estimator": estimator,
         "groups": data.groups,
+        "cv": arguments.folds or 5,
     }
     check_more_images(**options)
     return options
