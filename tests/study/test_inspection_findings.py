@@ -14,6 +14,9 @@ from skimb.study._inspect._doubtful import doubtful_labels
 from skimb.study._inspect._rules import RULES
 from skimb.study._inspect._samples import read_samples
 
+#: Sections of a report, in their order.
+SECTIONS = ("verdict", "copies", "figures")
+
 
 def noise(seed, side=24, mode="L"):
     shape = (side, side) if mode == "L" else (side, side, 3)
@@ -151,7 +154,7 @@ def test_a_leak_is_worth_the_difference_of_the_figures():
 
 
 @pytest.mark.slow
-def test_a_comparison_says_what_copies_are_worth():
+def test_a_comparison_says_what_copies_are_worth(tmp_path):
     X, y = load_imbalanced_digits(return_X_y=True)
     result = compare(
         *(X[:300], y[:300]),
@@ -163,7 +166,13 @@ def test_a_comparison_says_what_copies_are_worth():
     )
     result.near_copies = near_copies_worth(result, np.arange(300) < 37)
     assert "37 of 300 test images equal a training image or are similar to one" in str(result)
+    result.to_html(tmp_path / "a.html")
+    page = (tmp_path / "a.html").read_text()
+    verdict, copies, figures = (page.index(f'<section id="{name}"') for name in SECTIONS)
+    assert verdict < copies < figures
+    assert "37 of 300 test images equal a training image" in page[copies:figures]
     told = result.to_dict()["near_copies"]["strategies"]["none"]["f1_minority"]
+    assert f"{told['without']:.3f}" in page[copies:figures]
     assert told["with"] == result.to_dict()["strategies"]["none"]["f1_minority"]["mean"]
 
 

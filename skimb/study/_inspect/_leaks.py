@@ -117,18 +117,25 @@ class NearCopies:
         """Return everything as plain Python objects, for the JSON file of a comparison."""
         return {"n_copies": self.n_copies, "n_test": self.n_test, "strategies": self.strategies}
 
-    def __str__(self):
-        """Return the figures with and without copies, a line a strategy."""
+    @property
+    def sentence(self):
+        """How many test images are known from training: a str."""
         if not self.n_copies:
             return (
                 f"None of the {self.n_test} test images equals a training image or is similar to "
                 "one."
             )
         is_one = self.n_copies == 1
-        first = (
+        return (
             f"{self.n_copies} of {self.n_test} test images {'equals' if is_one else 'equal'} a "
             f"training image or {'is' if is_one else 'are'} similar to one."
         )
+
+    def __str__(self):
+        """Return the figures with and without copies, a line a strategy."""
+        first = self.sentence
+        if not self.n_copies:
+            return first
         pairs = [figures["f1_minority"] for figures in self.strategies.values()]
         if pairs and all(_is_same(pair["without"], pair["with"]) for pair in pairs):
             return f"{first} Minority F1 of all strategies is the same without them."
