@@ -186,8 +186,9 @@ def _tables(arguments, image_shape):
         cv = cv_of_table(table, arguments, None if is_regression else y, groups)
         check_images(arguments, files)
         images = _read(files, image_shape)
-        named = {"files": list(files), "train_files": list(files)}
-        return Inputs(images, y, groups=groups, is_regression=is_regression, cv=cv, **named)
+        data = Inputs(images, y, groups=groups, is_regression=is_regression, cv=cv)
+        data.files = data.train_files = list(files)
+        return data
     test_files, y_test, test_groups = _columns(read_table(arguments.test), arguments, is_regression)
     _check_types(arguments, arguments.target, y, y_test)
     if groups is not None and test_groups is not None:
@@ -205,8 +206,9 @@ def _tables(arguments, image_shape):
     images = _read(every, image_shape)
     _tell_of_known(every, images, len(files))
     test_images = images[len(files) :]
-    named = {"files": list(test_files), "train_files": list(files)}
-    return Inputs(images[: len(files)], y, test_images, y_test, groups, is_regression, **named)
+    data = Inputs(images[: len(files)], y, test_images, y_test, groups, is_regression)
+    data.files, data.train_files = list(test_files), list(files)
+    return data
 
 
 def _columns(table, arguments, is_regression):

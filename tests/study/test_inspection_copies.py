@@ -147,7 +147,9 @@ def test_a_copy_that_is_cut_at_white_is_found():
     images = np.clip(drawn(60), 60, 230)
     copies = [ImageEnhance.Brightness(Image.fromarray(image)).enhance(1.6) for image in images[:6]]
     assert (np.asarray(copies[0]) == 255).mean() > 0.05
-    found = inspect_images(np.concatenate([images, np.stack(copies)]))
+    found = inspect_images(
+        np.concatenate([images, np.stack([np.asarray(copy) for copy in copies])])
+    )
     assert {(pair.first, pair.second) for pair in found.pairs} == {(i, 60 + i) for i in range(6)}
 
 
@@ -158,7 +160,9 @@ def test_images_that_share_strong_lines_and_differ_in_faint_spots_are_no_copies(
     images[:, 14:17] = images[:, 46:49] = 20
     images = images.astype(np.uint8)
     cropped = [Image.fromarray(image[3:61, 2:62]).resize((64, 64)) for image in images[:6]]
-    found = inspect_images(np.concatenate([images, np.stack(cropped)]))
+    found = inspect_images(
+        np.concatenate([images, np.stack([np.asarray(image) for image in cropped])])
+    )
     assert {(pair.first, pair.second) for pair in found.pairs} == {(i, 80 + i) for i in range(6)}
 
 
