@@ -58,12 +58,16 @@ def test_a_table_and_a_contact_sheet_hold_the_images_of_each_class(folder, capsy
     assert "8 suggestions: o.csv\ncontact sheet: s.html" in capsys.readouterr().out
     rows = rows_of("o.csv")
     assert [row["rank"] for row in rows] == [str(i) for i in range(1, 9)]
-    assert sorted(row["class"] for row in rows) == ["<cat>"] * 4 + ["dog"] * 4
+    assert {row["class"] for row in rows} == {"<cat>"}
+    assert {row["label"] for row in rows} == {""}
     assert {row["file"] for row in rows} <= {f"pool/deep/{i:02}.png" for i in range(30)}
     assert all(0 <= float(row["probability"]) <= 1 and not row["error"] for row in rows)
     page = Path("s.html").read_text()
     assert page.count('src="data:image/png') == 8
     assert "<cat>" not in page
+    assert page.count("<h2>Is it") == 1
+    assert "The threshold is a probability of &lt;cat&gt; of" in page
+    assert "cannot save ticks" in page
     assert page.count('<input type="checkbox">&lt;cat&gt;') == 8
     assert "://" not in page
 
@@ -75,7 +79,7 @@ def test_the_table_goes_to_the_standard_output_and_equal_seeds_give_equal_tables
         assert main(["suggest", "m.skimb", *source, "-n", "5", "--seed", "3"]) == 0
         texts.append(capsys.readouterr().out)
     lines = [text.splitlines() for text in texts]
-    assert lines[0][0] == "rank,file,class,predicted,probability,reason,error"
+    assert lines[0][0] == "rank,file,class,predicted,probability,reason,error,label"
     assert len(lines[0]) == 6
     assert [Path(line.split(",")[1]).name for line in lines[0]] == [
         Path(line.split(",")[1]).name for line in lines[1]

@@ -7,6 +7,8 @@ synthetic images are used. Copies of random images are planted: one change each 
 to 90), brightness (0.7 to 1.3), a flip, a turn, or a crop that keeps 85 to 100 % of the width and
 of the height. A pair is right if both images come from the same original, or from originals that
 the index of the set lists as copies. Recall is over planted copies; precision over all pairs found.
+With --quick: synthetic images 1.000 and 1.000, solar cells 0.957 and 0.985 (the pairs that count as
+false there show two photographs of one cell, by their marks), cats and dogs 1.000 and 1.000.
 ``--time N`` measures the time on N synthetic images instead, part by part.
 
 Seconds of CPU, two threads on two busy cores (files of 64 x 64 pixels):

@@ -4,7 +4,7 @@ import sys
 
 from skimb._command_line._argument_types import MOST_REPEATS, at_least, jobs, minutes, path, text
 from skimb._command_line._deployment import add_deployment, deployment_options
-from skimb._command_line._inputs import read_inputs
+from skimb._command_line._inputs import inspected, read_inputs
 from skimb._command_line._labels import listed
 from skimb._command_line._networks import choose_augmentation_of, network_of
 from skimb._command_line._options import (
@@ -20,9 +20,9 @@ from skimb._command_line._outputs import hand_out
 from skimb._command_line._parser import add_command
 from skimb._command_line._shown_commands import fit_command_after, typed_command
 from skimb._command_line._splits import add_splits
-from skimb._command_line._streams import errors_in_one_line
+from skimb._command_line._streams import errors_in_one_line, warnings_in_one_line
 
-__all__ = ["add_compare", "compare_command"]
+__all__ = ["add_compare", "compare_command", "learning_curve_of"]
 
 #: The options that say where a classifier will be used.
 DEPLOYMENT = ("deploy", "costs", "cost_matrix", "require")
@@ -132,7 +132,6 @@ def compare_command(arguments):
     from skimb.study import (
         compare,
         more_images,
-        near_copies_of,
         near_copies_worth,
     )
 
@@ -140,15 +139,25 @@ def compare_command(arguments):
     on_cuda = arguments.device.startswith("cuda") or (
         arguments.device == "auto" and torch.cuda.is_available()
     )
-    with errors_in_one_line():
+    with errors_in_one_line(), warnings_in_one_line():
         # An unknown device is refused before images are read.
         resolve_device(arguments.device)
         data = read_inputs(arguments)
         estimator = network_of(arguments, data.is_regression)
         use = _deployment(arguments, data)
+        is_copy = None
+        if data.X_test is not None and not data.is_regression:
+            # Before the training: a test set full of copies is known after minutes, not hours.
+            is_copy = inspected(data).is_leaked
+            print(
+                f"{is_copy.sum()} of {len(is_copy)} test images equal a training image or are "
+                "similar to one",
+                file=sys.stderr,
+                flush=True,
+            )
         curve = None
         if arguments.more_images is not None:
-            curve = _learning_curve(arguments, data, estimator)
+            curve = learning_curve_of(arguments, data, estimator)
         n_jobs = arguments.jobs or (-1 if is_digits and not on_cuda else 1)
         choice = None
         if arguments.augmentation == "auto":
@@ -177,12 +186,13 @@ def compare_command(arguments):
         )
         if curve is not None:
             print(f"learning curve of {arguments.more_images}", file=sys.stderr, flush=True)
-            result.more_images = more_images(**curve, random_state=arguments.seed, n_jobs=n_jobs)
+            result.more_images = more_images(
+                **curve, random_state=arguments.seed, n_jobs=n_jobs, verbose=1
+            )
         if (command := typed_command(arguments)) is not None:
             result.protocol["command"] = command
         result.protocol["next_command"] = fit_command_after(arguments)
-        if data.X_test is not None and not data.is_regression:
-            is_copy = near_copies_of(data.X, data.X_test)
+        if is_copy is not None:
             result.near_copies = near_copies_worth(result, is_copy)
         if arguments.group_near_duplicates:
             result.protocol["group_near_duplicates"] = True
@@ -237,8 +247,19 @@ def _searched(arguments, data, use, estimator, n_jobs):
     )
 
 
-def _learning_curve(arguments, data, estimator):
-    """Return the arguments of a learning curve, which are checked before any training."""
+def learning_curve_of(arguments, data, estimator):
+    """Return the arguments of a learning curve, which are checked before any training.
+
+    Parameters
+    ----------
+    arguments : Namespace
+    data : Inputs
+    estimator : CNNClassifier
+
+    Returns
+    -------
+    dict
+    """
     from skimb.study import check_more_images
 
     if data.is_regression:
@@ -255,6 +276,7 @@ def _learning_curve(arguments, data, estimator):
         "label": known[arguments.more_images],
         "estimator": estimator,
         "groups": data.groups,
+        "cv": arguments.folds or 5,
     }
     check_more_images(**options)
     return options

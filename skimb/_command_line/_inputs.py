@@ -14,7 +14,7 @@ from skimb._command_line._splits import cv_of_table, groups_of_files, refuse_sha
 from skimb._command_line._streams import complain
 from skimb._tables import read_table
 
-__all__ = ["Inputs", "read_inputs"]
+__all__ = ["Inputs", "inspected", "read_inputs"]
 
 
 @dataclass
@@ -35,6 +35,10 @@ class Inputs:
         The splits that a column asks for.
     files : list of str, default=None
         The file of each test image: that of the test set, or else of X.
+    train_files : list of str, default=None
+        The file of each image of X.
+    inspection : Inspection, default=None
+        The search of copies, once it was made.
     """
 
     X: Any
@@ -45,6 +49,8 @@ class Inputs:
     is_regression: bool = False
     cv: Any = None
     files: Any = None
+    train_files: Any = None
+    inspection: Any = None
 
     def part(self, rows):
         """Return the images, labels and groups of some rows.
@@ -96,16 +102,38 @@ def read_inputs(arguments, image_shape=None):
     return data
 
 
+def inspected(data):
+    """Search copies among the images of a comparison, once, as ``skimb inspect`` does.
+
+    It reads the files, not the images at the size of the network, so that both find the same pairs.
+
+    Parameters
+    ----------
+    data : Inputs
+
+    Returns
+    -------
+    Inspection
+    """
+    if data.inspection is None:
+        from skimb.study import inspect_images
+
+        X, X_test = data.X, data.X_test
+        if data.train_files is not None:
+            X, X_test = data.train_files, None if X_test is None else data.files
+        data.inspection = inspect_images(X, X_test=X_test, n_jobs=-1, verbose=1)
+    return data.inspection
+
+
 def _with_near_copies(data):
     """Return groups in which copies and near copies are together, and those that were given."""
     from skimb._groups import group_numbers, joined_groups
-    from skimb.study import inspect_images
 
-    found = inspect_images(data.X, verbose=1)
+    found = inspected(data)
     n_grouped = sum(len(group) for group in found.train_groups)
     print(
-        f"{n_grouped} of {len(data.y)} training images have copies, which stay together "
-        f"({len(found.train_groups)} groups)",
+        f"{n_grouped} of {len(data.y)} training images have copies or similar images, which stay "
+        f"together ({len(found.train_groups)} groups)",
         file=sys.stderr,
         flush=True,
     )
@@ -146,10 +174,11 @@ def _folders(arguments, image_shape):
     groups = _groups_by_name(arguments, paths, test)
     images = _read(every, image_shape)
     if test is None:
-        return Inputs(images, y, groups=groups, files=list(paths))
+        return Inputs(images, y, groups=groups, files=list(paths), train_files=list(paths))
     _tell_of_known(every, images, len(paths))
     test_images = images[len(paths) :]
-    return Inputs(images[: len(paths)], y, test_images, test.target, groups, files=list(test.paths))
+    tested = {"files": list(test.paths), "train_files": list(paths)}
+    return Inputs(images[: len(paths)], y, test_images, test.target, groups, **tested)
 
 
 def _groups_by_name(arguments, paths, test):
@@ -176,9 +205,9 @@ def _tables(arguments, image_shape):
         cv = cv_of_table(table, arguments, None if is_regression else y, groups)
         check_images(arguments, files)
         images = _read(files, image_shape)
-        return Inputs(
-            images, y, groups=groups, is_regression=is_regression, cv=cv, files=list(files)
-        )
+        data = Inputs(images, y, groups=groups, is_regression=is_regression, cv=cv)
+        data.files = data.train_files = list(files)
+        return data
     test_files, y_test, test_groups = _columns(read_table(arguments.test), arguments, is_regression)
     _check_types(arguments, arguments.target, y, y_test)
     if groups is not None and test_groups is not None:
@@ -196,9 +225,9 @@ def _tables(arguments, image_shape):
     images = _read(every, image_shape)
     _tell_of_known(every, images, len(files))
     test_images = images[len(files) :]
-    return Inputs(
-        images[: len(files)], y, test_images, y_test, groups, is_regression, files=list(test_files)
-    )
+    data = Inputs(images[: len(files)], y, test_images, y_test, groups, is_regression)
+    data.files, data.train_files = list(test_files), list(files)
+    return data
 
 
 def _columns(table, arguments, is_regression):

@@ -24,7 +24,8 @@ from skimb._command_line._streams import complain, errors_in_one_line, warnings_
 
 __all__ = ["add_suggest", "suggest_command"]
 
-HEADER = ("rank", "file", "class", "predicted", "probability", "reason", "error")
+#: The last column is empty: the true class goes into it.
+HEADER = ("rank", "file", "class", "predicted", "probability", "reason", "error", "label")
 
 
 def add_suggest(commands):
@@ -121,9 +122,9 @@ def suggest_command(arguments):
             for rank, row in enumerate(found.table.to_dict("records"), 1):
                 probability = float(f"{row['probability']:.6g}")
                 start = [rank, row["file"], row["class"], row["predicted"], probability]
-                write([*start, row["reason"], ""])
+                write([*start, row["reason"], "", ""])
             for row in found.errors.to_dict("records"):
-                write([None, row["file"], None, None, None, None, row["error"]])
+                write([None, row["file"], None, None, None, None, row["error"], None])
         if arguments.csv is not None:
             print(f"{len(found.table)} suggestions: {arguments.csv}")
         if arguments.sheet is not None:

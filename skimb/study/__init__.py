@@ -17,8 +17,9 @@ from skimb.study._inspect import (
     near_copies_worth,
 )
 from skimb.study._judgement import Judgement
+from skimb.study._learning_curve import MoreImages
 from skimb.study._middle_sizes import down_to_middle, up_to_middle
-from skimb.study._more_images import MoreImages, check_more_images, more_images
+from skimb.study._more_images import check_more_images, more_images
 from skimb.study._pool_scores import PoolScores, embedding_of
 from skimb.study._regression_comparison import RegressionComparison
 from skimb.study._regression_evaluation import RegressionEvaluation

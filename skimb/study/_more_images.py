@@ -1,7 +1,7 @@
 """more_images(): would more images of a class help? A learning curve, and how it may go on."""
 
+import sys
 import warnings
-from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -9,23 +9,26 @@ import numpy as np
 from joblib import Parallel, delayed
 from scipy.special import log_softmax
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import column_or_1d
 
+from skimb._drawn_text import visible_text
 from skimb._label_columns import unknown_labels
 from skimb._messages import shown
 from skimb._params import safe_indexing
 from skimb._reading import view_of
 from skimb._warnings import warn
 from skimb.class_weight import minority_class
-from skimb.neural_network import CNNClassifier
+from skimb.neural_network import CNNClassifier, training_length
 from skimb.neural_network.joint_training import HeadProblem
 from skimb.study._classification_task import ClassificationTask
+from skimb.study._learning_curve import MOST_TIMES, MoreImages
 from skimb.study._power_curve import draw_curves
 from skimb.study._ranking_scores import MEASURES, resampled_scores
 from skimb.study._splits import image_groups
 
-__all__ = ["MoreImages", "check_more_images", "more_images"]
+__all__ = ["check_more_images", "more_images"]
 
 #: The parts of the images of the class that heads are trained on.
 PARTS = (1 / 8, 1 / 4, 1 / 2, 2**-0.5, 1.0)
@@ -33,145 +36,11 @@ PARTS = (1 / 8, 1 / 4, 1 / 2, 2**-0.5, 1.0)
 #: Images of the class in the smallest part, at least.
 LEAST_IMAGES = 4
 
-#: The largest number of images that a curve is drawn to, as a multiple of those there are.
-MOST_TIMES = 4
-
 #: Draws of the bootstrap.
 N_DRAWS = 500
 
 #: The penalty of heads, as in `HeadProblem`.
 PENALTY = 1e-3
-
-#: A gain that nobody would label images for.
-SMALL_GAIN = 0.01
-
-
-@dataclass(frozen=True, eq=False)
-class MoreImages:
-    """A learning curve of one class, and how it may go on.
-
-    Parameters
-    ----------
-    label : label
-        The class.
-    measure : {"average_precision", "best_f1"}
-        The measure of the scores.
-    n_images : int
-        The images of the class that there are.
-    sizes : ndarray of shape (n_sizes,)
-        Images of the class in the training parts.
-    scores : ndarray of shape (n_runs, n_sizes)
-        A score for each fold and each order of the images.
-    grid : ndarray of shape (n_grid,)
-        Images of the class, from the smallest size to four times as many as there are.
-    mean, low, high : ndarray of shape (n_grid,)
-        The curve, and the band that holds 95 % of the curves that the scores allow.
-    draws : ndarray of shape (n_draws, n_grid)
-        These curves.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skimb.study import MoreImages
-    >>> grid = np.array([10.0, 20.0, 80.0])
-    >>> curve = np.array([0.5, 0.6, 0.7])
-    >>> result = MoreImages(
-    ...     "cat", "average_precision", 20, grid[:2], curve[np.newaxis, :2],
-    ...     grid, curve, curve, curve, curve[np.newaxis],
-    ... )
-    >>> round(result.forecast(4)["gain"], 3)
-    0.1
-    """
-
-    label: Any
-    measure: str
-    n_images: int
-    sizes: np.ndarray
-    scores: np.ndarray
-    grid: np.ndarray
-    mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    draws: np.ndarray
-
-    def forecast(self, times=2.0):
-        """Return the score with so many times the images of the class.
-
-        Parameters
-        ----------
-        times : float, default=2.0
-            From 1 to 4.
-
-        Returns
-        -------
-        dict
-            ``n_images``; ``score`` and its 95 % band, ``low`` and ``high``; ``gain`` over the
-            images that there are, with its band, ``gain_low`` and ``gain_high``.
-
-        Raises
-        ------
-        ValueError
-            If `times` is below 1 or above 4.
-        """
-        if not 1 <= times <= MOST_TIMES:
-            raise ValueError(
-                f"`times` must be from 1 to {MOST_TIMES}: nobody knows how a curve goes on beyond "
-                f"that. Got {times!r}."
-            )
-        now, then = (self._at(self.n_images * each) for each in (1, times))
-        gain = then - now
-        bands = [np.quantile(each, [0.025, 0.975]) for each in (then, gain)]
-        (low, high), (gain_low, gain_high) = ([float(end) for end in band] for band in bands)
-        return {
-            "n_images": round(self.n_images * times),
-            "score": float(then.mean()),
-            "low": low,
-            "high": high,
-            "gain": float(gain.mean()),
-            "gain_low": gain_low,
-            "gain_high": gain_high,
-        }
-
-    def _at(self, n_images):
-        """Return the height of each drawn curve."""
-        place = np.log(n_images)
-        return np.array([np.interp(place, np.log(self.grid), curve) for curve in self.draws])
-
-    def __str__(self):
-        """Say in two sentences whether more images would help."""
-        told = self.forecast(2)
-        words = MEASURES[self.measure]
-        gain = f"{told['gain_low']:+.3f} to {told['gain_high']:+.3f}"
-        if told["gain_low"] > SMALL_GAIN:
-            verdict = "More of them would help"
-        elif told["gain_high"] < SMALL_GAIN:
-            verdict = "More of them would hardly help"
-        else:
-            verdict = "These images cannot tell whether more of them would help"
-        return (
-            f"With twice as many images of {shown(self.label)} ({told['n_images']} instead of "
-            f"{self.n_images}), {words} would be {told['score']:.3f} (95 % band: {told['low']:.3f} "
-            f"to {told['high']:.3f}), a gain of {gain}. {verdict}."
-        )
-
-    def to_dict(self):
-        """Return everything but the drawn curves as plain Python objects.
-
-        Returns
-        -------
-        dict
-        """
-        return {
-            "class": self.label,
-            "measure": self.measure,
-            "n_images": self.n_images,
-            "sizes": self.sizes.tolist(),
-            "scores": self.scores.tolist(),
-            "curve": {
-                name: getattr(self, name).tolist() for name in ("grid", "mean", "low", "high")
-            },
-            "forecasts": [self.forecast(times) for times in (1, 2, MOST_TIMES)],
-        }
 
 
 def more_images(
@@ -187,6 +56,7 @@ def more_images(
     groups=None,
     random_state=None,
     n_jobs=None,
+    verbose=0,
 ) -> MoreImages:
     """Estimate how good a network would be with more images of one class.
 
@@ -209,7 +79,8 @@ def more_images(
         The measure of the class against all others: its average precision, or its F1 at the best
         threshold. A threshold of 0.5 would also tell how the class prior moves with the images.
     features : {"retrained", "fixed"}, default="retrained"
-        ``"retrained"``: each subset trains a network of its own, so five networks a fold.
+        ``"retrained"``: each subset trains a network of its own, so five networks a fold, with
+        batches of one size and the same number of gradient steps, which are those of all images.
         ``"fixed"``: each fold trains one network, on its whole training part, and the subsets train
         last layers on its embeddings. That takes a fifth of the time, and is right for a network
         whose features do not come from these images, such as a frozen, pretrained one. Features
@@ -225,10 +96,13 @@ def more_images(
         The source of folds, orders, networks and draws. Results are equal for any `n_jobs`.
     n_jobs : int, default=None
         Processes, as in joblib.
+    verbose : int, default=0
+        1: a line on stderr for each network, when its training begins.
 
     Returns
     -------
     MoreImages
+        Its `remarks` say whether trainings were short.
 
     Raises
     ------
@@ -274,12 +148,17 @@ def more_images(
             n_orders=n_orders,
             rank=FEATURES[features],
             seed=int(seed),
+            tell=_Teller(verbose, i + 1, len(splits), label),
         )
-        for split, seed in zip(splits, seeds, strict=True)
+        for i, (split, seed) in enumerate(zip(splits, seeds, strict=True))
     )
+    raised = [each for _, warned in found for each in warned]
+    n_short = sum(isinstance(each, ConvergenceWarning) for each in raised)
+    n_networks = len(splits) * (n_orders * len(sizes) if features == "retrained" else 1)
+    remarks = (_remark(n_short, n_networks),) if n_short else ()
     # Each once, whatever the number of networks that it is about.
-    told = {(str(one), type(one)) for _, raised in found for one in raised}
-    for message, category in sorted(told, key=str):
+    others = {(str(e), type(e)) for e in raised if not isinstance(e, ConvergenceWarning)}
+    for message, category in sorted(others, key=str):
         warn(message, category)
     scores, draws = resampled_scores(
         [ranked for ranked, _ in found],
@@ -294,7 +173,9 @@ def more_images(
     every = scores.reshape(-1, len(sizes))
     mean, curves = draw_curves(sizes, every.mean(axis=0), draws, grid, rng)
     low, high = np.quantile(curves, [0.025, 0.975], axis=0)
-    return MoreImages(label, measure, n_images, sizes, every, grid, mean, low, high, curves)
+    return MoreImages(
+        label, measure, n_images, sizes, every, grid, mean, low, high, curves, remarks
+    )
 
 
 def check_more_images(X, y, *, label=None, estimator=None, cv=5, groups=None):
@@ -363,7 +244,7 @@ def _sizes(n_images, label):
     return sizes.astype(np.float64)
 
 
-def _scores_of_fold(network, X, X_test, y, label, *, groups, sizes, n_orders, rank, seed):
+def _scores_of_fold(network, X, X_test, y, label, *, groups, sizes, n_orders, rank, seed, tell):
     """Return the log-odds of the class for all test samples, by order and size, and warnings."""
     others = np.flatnonzero(y != label)
     rng = np.random.RandomState(seed)
@@ -375,21 +256,35 @@ def _scores_of_fold(network, X, X_test, y, label, *, groups, sizes, n_orders, ra
         warnings.simplefilter("always")
         found = [
             _log_odds(log_proba, classes, label)
-            for log_proba, classes in rank(network, X, X_test, y, subsets)
+            for log_proba, classes in rank(network, X, X_test, y, subsets, tell)
         ]
     ranked = np.reshape(found, (n_orders, len(sizes), -1))
     return ranked, [warning.message for warning in caught]
 
 
-def _networks(network, X, X_test, y, subsets):
+def _networks(network, X, X_test, y, subsets, tell):
     """Train a network on each subset, and yield its log-probabilities of the test samples."""
-    for rows in subsets:
+    # With epochs alone, small subsets would get fewer steps, and look worse than their images are.
+    length = training_length(
+        len(y),
+        batch_size=network.batch_size,
+        max_epochs=network.max_epochs,
+        steps_per_epoch=network.steps_per_epoch,
+    )
+    network = clone(network).set_params(
+        batch_size=length.batch_size,
+        max_epochs=length.max_epochs,
+        steps_per_epoch=length.steps_per_epoch,
+    )
+    for i, rows in enumerate(subsets):
+        tell(i + 1, len(subsets), y[rows])
         fitted = clone(network).fit(safe_indexing(X, rows), y[rows])
         yield fitted.predict_log_proba(X_test), fitted.classes_
 
 
-def _heads(network, X, X_test, y, subsets):
+def _heads(network, X, X_test, y, subsets, tell):
     """Train a network once, and a last layer on each subset of its embeddings."""
+    tell(1, 1, y)
     network.fit(X, y)
     embedded, held, classes = network.embed(X), network.embed(X_test), network.classes_
     target = np.searchsorted(classes, y)
@@ -398,6 +293,32 @@ def _heads(network, X, X_test, y, subsets):
         head = problem.solve(np.ones(len(classes)))
         logits = problem.base_of(held) + problem.rows_of(held) @ head
         yield log_softmax(logits, axis=1), classes
+
+
+class _Teller(NamedTuple):
+    """Writes a line for each training, from any process."""
+
+    verbose: int
+    fold: int
+    n_folds: int
+    label: Any
+
+    def __call__(self, number, n_networks, y):
+        if self.verbose:
+            n_images = int((y == self.label).sum())
+            line = (
+                f"learning curve: fold {self.fold} of {self.n_folds}, network {number} of "
+                f"{n_networks}, with {n_images} images of {visible_text(str(self.label))}"
+            )
+            print(line, file=sys.stderr, flush=True)
+
+
+def _remark(n_short, n_networks):
+    """Say how many trainings were short, and what that means for the curve."""
+    return (
+        f"In {n_short} of the {n_networks} trainings of this curve, the loss still fell when they "
+        "ended, so that longer ones may change it: give more --epochs (in Python, max_epochs)."
+    )
 
 
 #: How subsets are trained on.

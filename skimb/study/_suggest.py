@@ -11,7 +11,7 @@ from skimb._messages import shown
 from skimb.study._diverse_choice import budgets_of, choose_around
 from skimb.study._pool_scores import n_samples_of, pool_scores
 from skimb.study._separation import log_margins, separation_threshold
-from skimb.study._suggestions import Suggestions
+from skimb.study._suggestions import Suggestions, threshold_in_words, value_in_words
 
 __all__ = ["suggest", "suggestions_of"]
 
@@ -25,7 +25,8 @@ NEARLY_EQUAL = 0.02
 def suggest(classifier, X_pool, *, n=40, X=None, y=None, random_state=None):
     """Choose the unlabelled samples whose labels would help a classifier most.
 
-    Each class asks for as many samples as any other, however rare it is. It asks for those around
+    Each class asks for as many samples as any other, however rare it is; of two classes, the rarer
+    one asks for all, because the question of the other is the same. A class asks for those around
     the threshold that separates it from the rest: as many on its own side as on the other, and
     among the nearest ones those that differ most in the embedding of the classifier. Copies and
     nearly equal samples are asked about once.
@@ -142,7 +143,9 @@ def suggestions_of(
         counts = _counts(pool.predicted, classes)
     thresholds, sources = _thresholds(scores, pool.predicted, classes, labelled, y)
     order = np.argsort(counts, kind="stable").tolist()
-    budgets = budgets_of(min(n, len(keep)), order, len(classes))
+    asking = order[:1] if len(classes) == 2 else order
+    budgets = np.zeros(len(classes), dtype=int)
+    budgets[asking] = budgets_of(min(n, len(keep)), range(len(asking)), len(asking))
     embedding = pool.proba if pool.embedding is None else pool.embedding
     embedding = np.asarray(embedding, dtype=np.float64 if pool.embedding is None else np.float32)
     chosen, n_copies = choose_around(
@@ -162,6 +165,8 @@ def suggestions_of(
         i = keep[place]
         side = "above" if scores[i, k] >= thresholds[k] else "below"
         row = int(pool.rows[i])
+        value = value_in_words(names[k], scores[i, k], len(names))
+        limit = threshold_in_words(thresholds[k], len(names))
         table.append(
             {
                 "row": row,
@@ -170,8 +175,8 @@ def suggestions_of(
                 "predicted": np.asarray(pool.predicted[i]).item(),
                 "probability": float(pool.proba[i, k]),
                 "score": float(scores[i, k]),
-                "reason": f"It is number {rank} of the {n_rows} images {side} the threshold "
-                f"of the class {names[k]}, counted from the threshold.",
+                "reason": f"{value}, and the threshold is {limit}: number {rank} of the {n_rows} "
+                f"images {side} it, counted from the threshold.",
             }
         )
     columns = ["row", "file", "class", "predicted", "probability", "score", "reason"]

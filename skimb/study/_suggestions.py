@@ -5,13 +5,63 @@ import io
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from PIL import Image
+from scipy.special import expit
 
 from skimb._files import write_text
 from skimb.study._report import render_page
 from skimb.study._sample_images import thumbnails
 
-__all__ = ["Suggestions"]
+__all__ = ["Suggestions", "threshold_in_words", "value_in_words"]
+
+
+def value_in_words(label, score, n_classes):
+    """Say how far the probabilities of a sample speak for a class, in the unit of its threshold.
+
+    Parameters
+    ----------
+    label : label
+    score : float
+        The logarithm of the ratio of its probability to the highest one of another class.
+    n_classes : int
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb.study._suggestions import threshold_in_words, value_in_words
+    >>> value_in_words("cat", np.log(3), 2), threshold_in_words(np.log(4), 2)
+    ('The probability of cat is 0.750', '0.800')
+    >>> value_in_words("cat", np.log(3), 5), threshold_in_words(np.log(4), 5)
+    ('The probability of cat is 3 times the highest one of another class', '4 times')
+    """
+    if n_classes == 2:
+        return f"The probability of {label} is {expit(score):.3f}"
+    return f"The probability of {label} is {_times(score)} the highest one of another class"
+
+
+def threshold_in_words(threshold, n_classes):
+    """Return the threshold of a class: a probability, or a multiple of that of another class.
+
+    Parameters
+    ----------
+    threshold : float
+        Of the score, as in `value_in_words`.
+    n_classes : int
+
+    Returns
+    -------
+    str
+    """
+    return f"{expit(threshold):.3f}" if n_classes == 2 else _times(threshold)
+
+
+def _times(score):
+    return f"{np.exp(np.clip(score, -50, 50)):.3g} times"
 
 
 @dataclass
@@ -44,7 +94,7 @@ class Suggestions:
     >>> proba = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
     >>> pool = PoolScores(np.array([0, 1]), np.arange(3), proba, proba.argmax(axis=1), None, "abc")
     >>> suggestions_of(pool, n=2, random_state=0).thresholds["asked"].tolist()
-    [1, 1]
+    [0, 2]
     """
 
     table: Any
@@ -80,9 +130,12 @@ class Suggestions:
                 )
         groups.sort(key=lambda group: group[1][0][0])
         labels = self.thresholds["class"].tolist()
-        write_text(
-            path, render_page("suggestions.html.j2", found=self, groups=groups, labels=labels)
-        )
+        thresholds = {
+            facts["class"]: (threshold_in_words(facts["threshold"], len(labels)), facts["source"])
+            for facts in self.thresholds.to_dict("records")
+        }
+        shown = {"groups": groups, "labels": labels, "thresholds": thresholds}
+        write_text(path, render_page("suggestions.html.j2", found=self, **shown))
 
 
 def _source(pixels):

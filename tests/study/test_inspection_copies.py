@@ -11,7 +11,8 @@ from PIL import Image, ImageEnhance
 from scipy.ndimage import gaussian_filter
 
 from skimb.study import inspect_images
-from skimb.study._inspect._alignment import turned
+from skimb.study._inspect._alignment import align, turned
+from skimb.study._inspect._candidates import Candidates
 from skimb.study._inspect._descriptors import WINDOWS, inverse, oriented, ranks, transform
 
 
@@ -140,3 +141,38 @@ def test_a_pair_in_two_classes_and_one_across_the_split_are_told_apart():
 @pytest.mark.parametrize("n_images", [1, 2, 3])
 def test_few_images_can_be_inspected(n_images):
     assert len(inspect_images(drawn(n_images), ["a"] * n_images).groups) == n_images
+
+
+def test_a_copy_that_is_cut_at_white_is_found():
+    images = np.clip(drawn(60), 60, 230)
+    copies = [ImageEnhance.Brightness(Image.fromarray(image)).enhance(1.6) for image in images[:6]]
+    assert (np.asarray(copies[0]) == 255).mean() > 0.05
+    found = inspect_images(
+        np.concatenate([images, np.stack([np.asarray(copy) for copy in copies])])
+    )
+    assert {(pair.first, pair.second) for pair in found.pairs} == {(i, 60 + i) for i in range(6)}
+
+
+def test_images_that_share_strong_lines_and_differ_in_faint_spots_are_no_copies():
+    rng = np.random.RandomState(0)
+    images = np.full((80, 64, 64), 150.0)
+    images += 4 * gaussian_filter(rng.randn(80, 64, 64), (0, 3, 3)) * 6
+    images[:, 14:17] = images[:, 46:49] = 20
+    images = images.astype(np.uint8)
+    cropped = [Image.fromarray(image[3:61, 2:62]).resize((64, 64)) for image in images[:6]]
+    found = inspect_images(
+        np.concatenate([images, np.stack([np.asarray(image) for image in cropped])])
+    )
+    assert {(pair.first, pair.second) for pair in found.pairs} == {(i, 80 + i) for i in range(6)}
+
+
+def test_the_misfit_is_zero_for_equal_images_and_grows_with_the_noise():
+    image = drawn(1)[0].astype(np.float32)
+    noise = gaussian_filter(np.random.RandomState(1).randn(64, 64), 2) * 4
+    others = np.stack([image, image + 2 * noise, image + 8 * noise]).clip(0, 255).astype(np.uint8)
+    small = np.concatenate([image[None].astype(np.uint8), others])
+    zeros = np.zeros(3, dtype=int)
+    pairs = Candidates(zeros, np.arange(1, 4), zeros, zeros, np.ones(3))
+    misfit, _ = align(small, pairs, WINDOWS)
+    assert misfit[0] == pytest.approx(0, abs=1e-3)
+    assert misfit[0] < misfit[1] < misfit[2] <= 1

@@ -14,6 +14,9 @@ from skimb.study._inspect._doubtful import doubtful_labels
 from skimb.study._inspect._rules import RULES
 from skimb.study._inspect._samples import read_samples
 
+#: Sections of a report, in their order.
+SECTIONS = ("verdict", "copies", "figures")
+
 
 def noise(seed, side=24, mode="L"):
     shape = (side, side) if mode == "L" else (side, side, 3)
@@ -119,7 +122,7 @@ def test_the_files_hold_everything_and_texts_are_escaped(folder, tmp_path):
     assert "<b>.jpg" not in page
     assert "<i>" not in page
     assert "turned by 180 degrees" in page
-    assert "pairs of copies across classes" in str(found)
+    assert "1 pair of equal or similar images in two classes" in str(found)
 
 
 @pytest.mark.slow
@@ -151,7 +154,7 @@ def test_a_leak_is_worth_the_difference_of_the_figures():
 
 
 @pytest.mark.slow
-def test_a_comparison_says_what_copies_are_worth():
+def test_a_comparison_says_what_copies_are_worth(tmp_path):
     X, y = load_imbalanced_digits(return_X_y=True)
     result = compare(
         *(X[:300], y[:300]),
@@ -162,8 +165,14 @@ def test_a_comparison_says_what_copies_are_worth():
         random_state=0,
     )
     result.near_copies = near_copies_worth(result, np.arange(300) < 37)
-    assert "37 of 300 test images have a copy" in str(result)
+    assert "37 of 300 test images equal a training image or are similar to one" in str(result)
+    result.to_html(tmp_path / "a.html")
+    page = (tmp_path / "a.html").read_text()
+    verdict, copies, figures = (page.index(f'<section id="{name}"') for name in SECTIONS)
+    assert verdict < copies < figures
+    assert "37 of 300 test images equal a training image" in page[copies:figures]
     told = result.to_dict()["near_copies"]["strategies"]["none"]["f1_minority"]
+    assert f"{told['without']:.3f}" in page[copies:figures]
     assert told["with"] == result.to_dict()["strategies"]["none"]["f1_minority"]["mean"]
 
 
@@ -179,7 +188,7 @@ def test_the_command_inspects_a_folder(folder, tmp_path, capsys):
     )
     out, err = capsys.readouterr()
     assert status == 0
-    assert "1 test images with a copy in the training set" in out
+    assert "1 pair of equal or similar images on both sides of the test split" in out
     assert "reading images ..." in err
     assert json.loads((tmp_path / "a.json").read_text())["kind"] == "inspection"
 
@@ -190,7 +199,7 @@ def test_the_command_inspects_a_table_with_a_missing_file(folder, tmp_path, caps
     (tmp_path / "t.csv").write_text("\n".join(["file,label", *rows, "gone.png,dog"]))
     columns = ("--image-column", "file", "--target", "label")
     assert main(["inspect", str(tmp_path / "t.csv"), *columns]) == 0
-    assert "1 cannot be read" in capsys.readouterr().out
+    assert "1 file cannot be read" in capsys.readouterr().out
 
 
 def test_bad_data_exits_with_1_and_bad_usage_with_2(folder, tmp_path, capsys):
@@ -213,5 +222,56 @@ def test_near_copies_stay_together_in_a_comparison_by_a_flag(folder, tmp_path, c
         ]
     )
     assert status == 0, capsys.readouterr().err
-    assert "2 of 15 training images have copies" in capsys.readouterr().err
+    assert "2 of 15 training images have copies or similar images" in capsys.readouterr().err
     assert json.loads((tmp_path / "a.json").read_text())["protocol"]["n_groups"] == 14
+
+
+def test_only_equal_images_are_called_equal_and_similar_ones_tell_by_how_much(folder):
+    Image.open(folder / "dog" / "0.png").save(folder / "kätze <b>" / "equal.bmp")
+    Image.open(folder / "dog" / "1.png").rotate(180).save(folder / "kätze <b>" / "turned.png")
+    found = inspect_images(*files_of(folder))
+    words = str(found)
+    assert "has the same pixels as" in words
+    assert "is similar to" in words
+    assert "they differ by" in words
+    assert "1 pair of the same pixels, 1 pair of similar images" in words
+    advice = next(one["advice"] for one in found.advice if one["rule"] == "labels of copies differ")
+    assert "1 pair of equal images in two classes: one label of each is wrong" in advice
+    assert "Look at 1 pair of similar images" in advice
+
+
+def test_test_images_are_to_be_removed_only_if_they_are_equal(folder):
+    files, labels = files_of(folder)
+    similar = Image.open(files[2]).rotate(180).resize((64, 64))
+    images = [np.asarray(Image.open(file).resize((64, 64))) for file in files]
+    tested = [images[0], np.asarray(similar)]
+    found = inspect_images(np.stack(images), labels, X_test=np.stack(tested), y_test=labels[:2])
+    assert (len(found.leaked), found.n_equal) == (2, 1)
+    advice = next(one["advice"] for one in found.advice if one["rule"] == "copies across the split")
+    assert advice.startswith("Remove the 1 test image that equals a training image.")
+    assert "Look at the 1 test image that is similar" in advice
+
+
+@pytest.mark.slow
+def test_a_comparison_finds_the_copies_that_an_inspection_of_the_files_finds(folder, tmp_path):
+    test = tmp_path / "test" / "dog"
+    test.mkdir(parents=True)
+    Image.open(folder / "dog" / "3.png").rotate(90).save(test / "copy.png")
+    Image.open(folder / "dog" / "0.png").rotate(180).save(folder / "dog" / "turned.png")
+    noise(55, side=60).save(folder / "dog" / "large.png")
+    files, labels = files_of(folder)
+    (tmp_path / "test" / "kätze <b>").mkdir()
+    noise(77).save(tmp_path / "test" / "kätze <b>" / "new.png")
+    test_files, test_labels = files_of(tmp_path / "test")
+    found = inspect_images(files, labels, X_test=test_files, y_test=test_labels)
+    status = main(
+        [
+            *("compare", str(folder), "--test", str(tmp_path / "test"), "--size", "8"),
+            *("--strategies", "constant", "--epochs", "1", "--group-near-duplicates"),
+            *("--jobs", "1", "--json", str(tmp_path / "a.json")),
+        ]
+    )
+    assert status == 0
+    figures = json.loads((tmp_path / "a.json").read_text())
+    assert figures["near_copies"]["n_copies"] == len(found.leaked) == 1
+    assert figures["protocol"]["n_groups"] == len(np.unique(found.groups)) == 15

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from scipy.optimize import lsq_linear
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
+from skimb._command_line._compare import learning_curve_of
+from skimb._command_line._inputs import Inputs
 from skimb.neural_network import CNNClassifier
-from skimb.study import check_more_images, compare, more_images
+from skimb.study import MoreImages, check_more_images, compare, more_images
 from skimb.study._power_curve import EXPONENTS, draw_curves, fit_curves
 from skimb.study._ranking_scores import ranking_scores, resampled_scores
 
@@ -161,6 +164,68 @@ def test_a_network_that_needs_images_gains_by_them_and_says_so():
     assert result.forecast(1)["gain"] == 0
 
 
+def made(low, high, remarks=()):
+    """A curve of which the gain by twice as many images is from `low` to `high`."""
+    grid = np.array([10.0, 20, 40])
+    gains = np.linspace(low, high, 1001)
+    draws = np.column_stack([np.full(1001, 0.5), np.full(1001, 0.6), 0.6 + gains])
+    ends = draws.mean(axis=0), draws.min(axis=0), draws.max(axis=0)
+    return MoreImages(
+        "cat", "average_precision", 20, grid[:2], draws[:1, :2], grid, *ends, draws, remarks
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.001, 0.0205, "More of them would add at most 0.020 (95 % band: +0.001 to +0.020)."),
+        (0.0, 0.005, "would hardly help: the gain is at most 0.005"),
+        (0.02, 0.1, "would help: the gain is +0.022 to +0.098"),
+        (0.0, 0.1, "cannot tell whether more of them would help"),
+    ],
+)
+def test_a_narrow_band_of_small_gains_is_a_bound_and_not_ignorance(low, high, words):
+    assert words in str(made(low, high, ("A remark.",)))
+    assert str(made(low, high, ("A remark.",))).endswith(" A remark.")
+
+
+def test_all_subsets_are_trained_with_the_same_steps_and_each_training_is_told(monkeypatch, capsys):
+    lengths = []
+    fit = CNNClassifier.fit
+
+    def noted(self, X, y):
+        fit(self, X, y)
+        lengths.append((len(y), sum(row["train_batch_count"] for row in self.net_.history)))
+        return self
+
+    monkeypatch.setattr(CNNClassifier, "fit", noted)
+    X, y = toy()
+    result = more_images(
+        X, y, estimator=CNNClassifier(max_epochs=1), cv=2, random_state=0, verbose=1
+    )
+    assert len({n_samples for n_samples, _ in lengths}) == 5
+    assert {n_steps for _, n_steps in lengths} == {5}
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 10
+    assert lines[0] == "learning curve: fold 1 of 2, network 1 of 5, with 4 images of 1"
+    assert result.remarks == tuple(result.to_dict()["remarks"])
+
+
+def test_short_trainings_become_one_remark_and_no_warnings(monkeypatch):
+    fit = CNNClassifier.fit
+
+    def short(self, X, y):
+        warnings.warn("the loss still fell", ConvergenceWarning, stacklevel=2)
+        return fit(self, X, y)
+
+    monkeypatch.setattr(CNNClassifier, "fit", short)
+    X, y = toy()
+    result = more_images(
+        X, y, estimator=CNNClassifier(max_epochs=1), features="fixed", cv=2, random_state=0
+    )
+    assert result.remarks[0].startswith("In 2 of the 2 trainings of this curve, the loss still")
+
+
 @pytest.mark.slow
 def test_groups_join_a_subset_together():
     X, y = toy()
@@ -221,3 +286,11 @@ def test_a_comparison_shows_a_learning_curve_that_it_was_given():
     result.more_images = quietly(X, y, estimator=quick, features="fixed", cv=2, random_state=0)
     assert str(result).endswith(str(result.more_images))
     assert result.to_dict()["more_images"]["n_images"] == 40
+
+
+@pytest.mark.parametrize(("folds", "expected"), [(2, 2), (None, 5)])
+def test_the_learning_curve_of_a_comparison_has_its_folds(folds, expected):
+    X, y = toy(n_minority=60)
+    data = Inputs(X, y)
+    arguments = Namespace(more_images="1", folds=folds)
+    assert learning_curve_of(arguments, data, CNNClassifier())["cv"] == expected

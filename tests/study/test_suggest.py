@@ -1,5 +1,7 @@
 """Which samples to label next: thresholds, budgets, diversity, and what is refused."""
 
+import re
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -87,6 +89,11 @@ def test_each_class_asks_for_as_many_samples_on_both_sides_of_its_threshold(n_cl
     X = rng.randn(900, 6) + 1.5 * np.eye(6)[y]
     classifier = LogisticRegression().fit(X[:400], y[:400])
     found = suggest(classifier, X[400:], n=4 * n_classes, random_state=0)
+    if n_classes == 2:
+        # "Is it 0?" and "is it 1?" are one question: the rarer class asks it.
+        assert found.thresholds["asked"].tolist() == [0, 8]
+        assert (found.table["score"] >= found.thresholds["threshold"][1]).sum() == 4
+        return
     assert found.thresholds["asked"].tolist() == [4] * n_classes
     thresholds = found.thresholds.set_index("class")["threshold"]
     for label, chosen in found.table.groupby("class"):
@@ -113,6 +120,27 @@ def test_labelled_samples_move_a_threshold_that_lies_elsewhere(trained):
     assert "labelled images of the class" in found.thresholds["source"][0]
     n_own, n_found = (np.sum(truth[one.table["row"]] == "rare") for one in (own, found))
     assert n_found > n_own
+
+
+@pytest.mark.parametrize("with_labelled", [False, True])
+def test_reasons_tell_the_probability_and_the_threshold_that_it_is_compared_with(
+    trained, with_labelled
+):
+    _, X, y, pool, _ = trained
+    weighted = LogisticRegression(class_weight="balanced").fit(X, y)
+    labelled = dict(zip("Xy", make_points(2000, seed=1), strict=True)) if with_labelled else {}
+    found = suggest(weighted, pool, n=10, random_state=0, **labelled)
+    for facts in found.table.to_dict("records"):
+        told = re.match(
+            r"The probability of rare is (.*), and the threshold is (.*): number \d+ of the \d+ "
+            r"images (above|below) it",
+            facts["reason"],
+        )
+        assert told is not None
+        value, limit, side = told.groups()
+        assert value == f"{facts['probability']:.3f}"
+        assert float(value) >= float(limit) if side == "above" else float(value) <= float(limit)
+        assert (float(limit) == pytest.approx(0.5, abs=0.1)) != with_labelled
 
 
 def test_classes_with_few_labelled_samples_keep_the_threshold_of_the_classifier(trained):

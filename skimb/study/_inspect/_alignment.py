@@ -1,8 +1,9 @@
 """Whether two images are copies, by their pixels: one is laid over the other as well as possible.
 
 A crop is a shift and a scale of each axis, which are found by the method of Lucas and Kanade (1981)
-together with a gain and an offset of the grey levels. What remains after that is compared with the
-contrast of the images.
+together with a gain and an offset of the grey levels. Then their details are compared: each is
+divided by the contrast around it, so that what all images of a set have in common, such as the dark
+bars of solar cells, counts no more than a faint spot that only one image and its copies have.
 """
 
 from typing import Any
@@ -12,16 +13,13 @@ from joblib import Parallel, delayed
 from scipy.ndimage import gaussian_filter
 from threadpoolctl import threadpool_limits
 
-__all__ = ["LARGEST_CROP", "align", "turned"]
+__all__ = ["LARGEST_CROP", "align", "common_range", "turned"]
 
 #: The smallest part of the width or height that a crop may keep.
 LARGEST_CROP = 0.82
 
 #: Pairs of which the misfit after the first steps is larger are given up.
-HOPELESS = 0.25
-
-#: The correlation of the details of two copies, at least.
-LEAST_CORRELATION = 0.75
+HOPELESS = 0.65
 
 #: Pairs that are aligned at a time.
 AT_ONCE = 256
@@ -29,6 +27,17 @@ AT_ONCE = 256
 #: Widths of the two blurs, in pixels of 64, between which details are compared: finer ones are lost
 #: in JPEG files, and coarser ones are common to many images.
 FINE, COARSE = 1.7, 6.0
+
+#: Width around each pixel, in pixels of 64, over which contrast is measured, and the variance that
+#: is added to it, in squared grey levels of 256: the noise of an even area is no detail.
+AROUND, NOISE = 4.0, 4.0
+
+#: Pixels of 64 at each border that are not compared: there, filters meet what a crop cut off.
+MARGIN = 2
+
+#: Grey levels outside of which a pixel is cut at black or white, and the fraction of the pixels
+#: within from which the gain and the offset are taken from these alone.
+DARKEST, BRIGHTEST, ENOUGH = 1.5, 253.5, 0.25
 
 
 def turned(images, orientation):
@@ -68,8 +77,9 @@ def align(small, pairs, windows, *, n_jobs=None, watch=iter):
     Returns
     -------
     misfit : ndarray of shape (n_pairs,)
-        The standard deviation of the difference, in a middle range of details, by that of the
-        image; infinite where the pair was given up.
+        The fraction of the details, as a standard deviation, that one image does not share with the
+        other: 0 for equal images, 1 where they have nothing in common; infinite where the pair was
+        given up.
     placed : ndarray of shape (n_pairs, 4)
         Left, top, width and height of the second image in the first, as fractions.
     """
@@ -141,6 +151,9 @@ def _warped(images, place):
     columns, inside_x = _sampling(place[:, 0], place[:, 2], side)
     rows, inside_y = _sampling(place[:, 1], place[:, 3], side)
     warped = np.matmul(np.matmul(rows, images), columns.transpose(0, 2, 1))
+    margin = max(1, round(MARGIN * side / 64))
+    for inside in (inside_x, inside_y):
+        inside[:, :margin] = inside[:, -margin:] = False
     return warped, (inside_y[:, :, None] & inside_x[:, None, :]).astype(np.float32)
 
 
@@ -188,19 +201,59 @@ def _misfit(first, second, place):
     scale = first.shape[1] / 64
     details = [
         _blurred(images, FINE * scale) - _blurred(images, COARSE * scale)
-        for images in (warped, second)
+        for images in common_range(warped, second, mask)
     ]
-    correlation, *sds = _moments(details[0], details[1], mask)
-    _, *wholes = _moments(warped, second, mask)
-    # Of the two images, the one of more contrast is taken: noise is not blown up.
-    lost = np.sqrt(np.clip(1 - correlation**2, 0, 1))
-    misfit = lost * np.maximum(*sds) / np.maximum(np.maximum(*wholes), 1.0)
-    # Two images without details, such as skies, have nothing by which they could be told apart.
-    return np.where(correlation > LEAST_CORRELATION, misfit, np.inf)
+    one, other = details
+    around = _blurred((one**2 + other**2) / 2, AROUND * scale)
+    contrast = np.sqrt(around + NOISE)
+    correlation = _correlation(one / contrast, other / contrast, mask)
+    return np.where(correlation > 0, np.sqrt(np.clip(1 - correlation**2, 0, 1)), 1)
 
 
-def _moments(one, other, mask):
-    """Return the correlation of pairs of images inside of a mask, and both sds."""
+def common_range(one, other, mask):
+    """Bring pairs of images to the same gain and offset, and cut both at the same levels.
+
+    A brighter copy is cut at white, and lacks what is brighter there: the other image is cut at the
+    same level.
+
+    Parameters
+    ----------
+    one, other : ndarray of shape (n, S, S), float32
+        Grey levels from 0 to 255.
+    mask : ndarray of shape (n, S, S), float32
+        1 where both images are known.
+
+    Returns
+    -------
+    one, other : ndarray of shape (n, S, S), float32
+        In the levels of `other`.
+    """
+    is_whole = np.ones(len(one), dtype=bool)
+    for images in (one, other):
+        is_whole &= (images.min(axis=(1, 2)) > DARKEST) & (images.max(axis=(1, 2)) < BRIGHTEST)
+    if is_whole.all():
+        return one, other
+    within = mask.copy()
+    for images in (one, other):
+        within *= (images > DARKEST) & (images < BRIGHTEST)
+    is_few = within.sum(axis=(1, 2)) < ENOUGH * mask.sum(axis=(1, 2))
+    within[is_few] = mask[is_few]
+    n_within = np.maximum(within.sum(axis=(1, 2)), 1)
+
+    def mean(values):
+        return ((values * within).sum(axis=(1, 2)) / n_within)[:, None, None]
+
+    means = mean(one), mean(other)
+    product = mean((one - means[0]) * (other - means[1]))
+    gain = np.clip(product / np.maximum(mean((one - means[0]) ** 2), 1e-6), 0.2, 5)
+    offset = means[1] - gain * means[0]
+    low = np.maximum(0, offset)
+    high = np.maximum(np.minimum(255, 255 * gain + offset), low + 1)
+    return np.clip(gain * one + offset, low, high), np.clip(other, low, high)
+
+
+def _correlation(one, other, mask):
+    """Return the correlation of pairs of images inside of a mask."""
     n_inside = np.maximum(mask.sum(axis=(1, 2)), 1)
 
     def centred(images):
@@ -208,6 +261,6 @@ def _moments(one, other, mask):
         return (images - mean[:, None, None]) * mask
 
     one, other = centred(one), centred(other)
-    sds = [np.sqrt((part**2).sum(axis=(1, 2)) / n_inside) for part in (one, other)]
-    product = (one * other).sum(axis=(1, 2)) / n_inside
-    return product / np.maximum(sds[0] * sds[1], 1e-6), *sds
+    square, other_square = ((part**2).sum(axis=(1, 2)) for part in (one, other))
+    product = (one * other).sum(axis=(1, 2))
+    return product / np.maximum(np.sqrt(square * other_square), 1e-6)

@@ -11,18 +11,21 @@ from skimb.study._inspect._alignment import align
 from skimb.study._inspect._candidates import find_candidates
 from skimb.study._inspect._descriptors import WINDOWS
 
-__all__ = ["Copies", "Pair", "find_copies"]
+__all__ = ["Copies", "Pair", "find_copies", "groups_of"]
 
 #: The largest and the smallest misfit up to which two images are near copies; which one holds
 #: between these depends on how much the images of the set resemble each other.
-LOOSE, STRICT = 0.08, 0.022
+LOOSE, STRICT = 0.15, 0.05
 
 #: The fraction of images whose third best partner may be called a copy. Few images have three
 #: copies, so that these partners show how much different images resemble each other.
 LOOKALIKES = 0.005
 
+#: The part of their misfit up to which two images are near copies.
+SAFE = 0.7
+
 #: Without so many images, resemblance cannot be measured, and a middle value is taken.
-FEW, MIDDLE = 60, 0.05
+FEW, MIDDLE = 60, 0.1
 
 #: Groups of near copies that are larger are checked for chains.
 LARGE_GROUP = 20
@@ -42,7 +45,7 @@ TURNS = {
 
 @dataclass(frozen=True)
 class Pair:
-    """Two images that are copies of each other.
+    """Two images that are equal, or that are similar enough to be copies of each other.
 
     Parameters
     ----------
@@ -52,7 +55,9 @@ class Pair:
     change : str
         How the second differs from the first, in words; empty where that is not known.
     misfit : float
-        What remains after alignment, by the contrast of the image; 0 for exact copies.
+        How far they differ: the fraction of the details, as a standard deviation, that they do not
+        share after one is laid over the other. 0 for equal images, 1 for images without anything in
+        common.
     """
 
     first: int
@@ -60,6 +65,11 @@ class Pair:
     kind: str
     change: str = ""
     misfit: float = 0.0
+
+    @property
+    def is_exact(self):
+        """Whether bytes or pixels are equal; otherwise the two are merely similar."""
+        return self.kind != "near copy"
 
 
 @dataclass
@@ -73,6 +83,9 @@ class Copies:
         The group of each image, in the order of their first images.
     threshold : float
         The misfit up to which two images are near copies.
+    lookalike : float or None
+        The misfit of the most similar images that are probably different ones; None where the set
+        is too small or too varied to tell.
     n_chained : int
         Images of groups that were cut, as they were held together by weak links.
     """
@@ -81,6 +94,7 @@ class Copies:
     groups: np.ndarray
     threshold: float
     n_chained: int = 0
+    lookalike: float | None = None
 
 
 def find_copies(samples, *, near=True, n_jobs=None, watch=lambda items, what: iter(items)):
@@ -101,7 +115,7 @@ def find_copies(samples, *, near=True, n_jobs=None, watch=lambda items, what: it
     Copies
     """
     pairs, alone = _exact(samples)
-    threshold, n_chained = MIDDLE, 0
+    threshold, n_chained, lookalike = MIDDLE, 0, None
     # An image without contrast looks like any other one.
     flat = set(samples.constant.tolist())
     rows = np.array([row for row in alone if row not in flat], dtype=np.intp)
@@ -117,12 +131,13 @@ def find_copies(samples, *, near=True, n_jobs=None, watch=lambda items, what: it
             n_jobs=n_jobs,
             watch=lambda items: watch(items, "checking pixels"),
         )
-        threshold = _threshold(candidates.first, misfit, len(rows))
+        lookalike = _lookalike(candidates.first, misfit, len(rows))
+        threshold = _threshold(lookalike, len(rows))
         found = _near_pairs(rows, candidates, misfit, placed, threshold)
         found, n_chained = _without_chains(found, pairs, len(samples), threshold)
         pairs += found
     pairs.sort(key=lambda pair: (pair.first, pair.second))
-    return Copies(pairs, _groups(pairs, len(samples)), threshold, n_chained)
+    return Copies(pairs, groups_of(pairs, len(samples)), threshold, n_chained, lookalike)
 
 
 def _exact(samples):
@@ -154,18 +169,23 @@ def _exact(samples):
     return pairs, alone
 
 
-def _threshold(first, misfit, n_images):
-    """Return the misfit up to which two images of this set are near copies."""
+def _lookalike(first, misfit, n_images):
+    """Return the misfit of the most similar images that are probably different; None: not known."""
     if n_images < FEW:
-        return MIDDLE
+        return None
     order = np.lexsort((misfit, first))
     first, misfit = first[order], misfit[order]
     place = np.arange(len(first)) - np.searchsorted(first, first)
     third = misfit[(place == 2) & np.isfinite(misfit)]
     allowed = int(LOOKALIKES * n_images)
-    if len(third) <= allowed:
-        return LOOSE
-    return float(np.clip(np.sort(third)[allowed] * 0.85, STRICT, LOOSE))
+    return None if len(third) <= allowed else float(np.sort(third)[allowed])
+
+
+def _threshold(lookalike, n_images):
+    """Return the misfit up to which two images of this set are near copies."""
+    if lookalike is None:
+        return MIDDLE if n_images < FEW else LOOSE
+    return float(np.clip(lookalike * SAFE, STRICT, LOOSE))
 
 
 def _near_pairs(rows, candidates, misfit, placed, threshold):
@@ -191,7 +211,7 @@ def _words(orientation, place, *, is_first):
 
 def _without_chains(found, exact, n_images, threshold):
     """Cut large groups that hold together only by weak links; count the images in them."""
-    groups = _groups([*exact, *found], n_images)
+    groups = groups_of([*exact, *found], n_images)
     large = np.flatnonzero(np.bincount(groups) > LARGE_GROUP)
     members = {group: set(np.flatnonzero(groups == group).tolist()) for group in large.tolist()}
     n_chained, in_doubt = 0, set()
@@ -205,8 +225,18 @@ def _without_chains(found, exact, n_images, threshold):
     return kept, n_chained
 
 
-def _groups(pairs, n_images):
-    """Return the number of each image's group, in the order of the first images."""
+def groups_of(pairs, n_images):
+    """Return the number of each image's group, in the order of the first images.
+
+    Parameters
+    ----------
+    pairs : list of Pair
+    n_images : int
+
+    Returns
+    -------
+    ndarray of shape (n_images,), int
+    """
     first, second = (
         np.array([getattr(pair, name) for pair in pairs], dtype=np.intp)
         for name in ("first", "second")

@@ -1,7 +1,10 @@
 """Labels to look at first, by networks that did not see them."""
 
+import warnings
+
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from skimb._image_files import as_paths, is_paths, read_images
@@ -62,7 +65,10 @@ def doubtful_labels(X, samples, groups, *, estimator=None, random_state=None):
     for train, test in folds.split(rows, y, numbers if shared else None):
         if len(np.unique(y[train])) < proba.shape[1]:
             continue
-        fitted = clone(estimator).fit(safe_indexing(images, train), y[train])
+        with warnings.catch_warnings():
+            # The networks rank labels and nothing else: nobody has to train them longer.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted = clone(estimator).fit(safe_indexing(images, train), y[train])
         proba[test] = fitted.predict_proba(safe_indexing(images, test))
     labels = np.unique(y)
     own = np.searchsorted(labels, y)

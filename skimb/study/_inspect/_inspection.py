@@ -7,20 +7,17 @@ import numpy as np
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
-from skimb._drawn_text import visible_text
 from skimb._files import write_text
-from skimb.study._inspect._copies import find_copies
+from skimb.study._inspect._copies import find_copies, groups_of
 from skimb.study._inspect._findings import class_correlated, class_counts_of, shared_prefixes
 from skimb.study._inspect._page import inspection_page
 from skimb.study._inspect._rules import advice_of
 from skimb.study._inspect._samples import read_samples
+from skimb.study._inspect._text import inspection_text
 from skimb.study._inspect._watching import Watch
 from skimb.study._result_file import write_figures
 
 __all__ = ["Inspection", "inspect_images"]
-
-#: Files that the text lists of each kind at most.
-MOST_LISTED = 5
 
 
 class Inspection:
@@ -51,6 +48,10 @@ class Inspection:
         Copies whose labels differ.
     leaked : ndarray of int
         Positions in the test set of images with a copy in the training set.
+    is_leaked : ndarray of bool of shape (n_test,)
+        Whether each test image is one of these.
+    n_equal : int
+        Test images that equal a training image, in bytes or pixels; others of `leaked` are similar.
     advice : list of dict
         What to do, with reasons and links.
 
@@ -77,7 +78,9 @@ class Inspection:
             if labels is None
             else [pair for pair in self.pairs if labels[pair.first] != labels[pair.second]]
         )
-        self.leaked = np.flatnonzero(np.isin(self.test_groups, self.groups))
+        self.is_leaked = np.isin(self.test_groups, self.groups)
+        self.leaked = np.flatnonzero(self.is_leaked)
+        self.n_equal = _n_equal(copies.pairs, samples.n_train, len(samples))
         facts = [fact for fact in samples.facts or [] if fact is not None]
         self.formats = Counter(fact[0] for fact in facts)
         self.modes = Counter(fact[1] for fact in facts)
@@ -158,6 +161,7 @@ class Inspection:
                 [samples.names[row] for row in rows] for rows in self.sets_of_copies()
             ],
             "misfit_threshold": self.copies.threshold,
+            "misfit_of_different_images": self.copies.lookalike,
             "n_chained": self.copies.n_chained,
             "test_images_with_a_copy_in_train": [
                 samples.names[samples.n_train + row] for row in self.leaked
@@ -201,56 +205,13 @@ class Inspection:
 
     def __str__(self):
         """Return the report for a terminal."""
-        samples, names = self.samples, self.samples.names
-        n_test = len(samples) - samples.n_train
-        lines = [f"{samples.n_train} training images, {n_test} test images"]
-        for one in self.to_dict()["classes"]:
-            tested = f", {one['n_test']} for the test" if n_test else ""
-            lines.append(f"  {one['label']}: {one['n_train']}{tested}")
-        if self.sizes:
-            shown = [
-                f"{width} x {height} ({n})" for (width, height), n in self.sizes.most_common(3)
-            ]
-            more = f" and {len(self.sizes) - 3} more" if len(self.sizes) > 3 else ""
-            formats = ", ".join(f"{name} ({n})" for name, n in self.formats.most_common())
-            lines.append(f"sizes: {', '.join(shown)}{more}; formats: {formats}")
-        lines += self._listed(
-            "cannot be read", [f"{file} ({reason})" for file, reason in self.broken.items()]
-        )
-        lines += self._listed("of one colour", [names[row] for row in samples.constant])
-        lines += self._listed(
-            "pairs of copies across classes",
-            [
-                f"{names[pair.first]} ({self._label(pair.first)}) = {names[pair.second]} "
-                f"({self._label(pair.second)})"
-                for pair in self.conflicts
-            ],
-        )
-        lines += self._listed(
-            "test images with a copy in the training set",
-            [names[samples.n_train + row] for row in self.leaked],
-        )
-        kinds = Counter(pair.kind for pair in self.pairs)
-        words = ", ".join(f"{n} pairs: {kind}" for kind, n in kinds.items()) or "none"
-        lines.append(f"copies: {words}; {len(self.sets_of_copies())} groups")
-        if self.doubtful:
-            lines.append("labels to look at first (they need not be wrong):")
-            lines += [
-                f"  {one['file']}: {one['label']}, looks like {one['looks_like']}"
-                for one in self.doubtful[: 2 * MOST_LISTED]
-            ]
-        lines.append("")
-        lines += [
-            f"{i}. {one['advice']} {one['why']} ({one['link']})"
-            for i, one in enumerate(self.advice, 1)
-        ] or ["Nothing was found that needs a decision."]
-        return "\n".join(visible_text(line) for line in lines)
+        return inspection_text(self)
 
-    def _listed(self, what, items):
-        if not items:
-            return []
-        more = f"; and {len(items) - MOST_LISTED} more" if len(items) > MOST_LISTED else ""
-        return [f"{len(items)} {what}: {'; '.join(items[:MOST_LISTED])}{more}"]
+
+def _n_equal(pairs, n_train, n_images):
+    """Return the number of test images that equal a training image."""
+    groups = groups_of([pair for pair in pairs if pair.is_exact], n_images)
+    return int(np.isin(groups[n_train:], groups[:n_train]).sum())
 
 
 def inspect_images(

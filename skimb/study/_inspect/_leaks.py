@@ -107,7 +107,7 @@ class NearCopies:
     --------
     >>> from skimb.study import NearCopies
     >>> print(NearCopies(0, 40, {}))
-    None of the 40 test images is a copy of a training image.
+    None of the 40 test images equals a training image or is similar to one.
     """
 
     def __init__(self, n_copies, n_test, strategies):
@@ -117,15 +117,25 @@ class NearCopies:
         """Return everything as plain Python objects, for the JSON file of a comparison."""
         return {"n_copies": self.n_copies, "n_test": self.n_test, "strategies": self.strategies}
 
+    @property
+    def sentence(self):
+        """How many test images are known from training: a str."""
+        if not self.n_copies:
+            return (
+                f"None of the {self.n_test} test images equals a training image or is similar to "
+                "one."
+            )
+        is_one = self.n_copies == 1
+        return (
+            f"{self.n_copies} of {self.n_test} test images {'equals' if is_one else 'equal'} a "
+            f"training image or {'is' if is_one else 'are'} similar to one."
+        )
+
     def __str__(self):
         """Return the figures with and without copies, a line a strategy."""
+        first = self.sentence
         if not self.n_copies:
-            return f"None of the {self.n_test} test images is a copy of a training image."
-        is_one = self.n_copies == 1
-        first = (
-            f"{self.n_copies} of {self.n_test} test images {'has' if is_one else 'have'} a copy or "
-            "near copy in the training set."
-        )
+            return first
         pairs = [figures["f1_minority"] for figures in self.strategies.values()]
         if pairs and all(_is_same(pair["without"], pair["with"]) for pair in pairs):
             return f"{first} Minority F1 of all strategies is the same without them."

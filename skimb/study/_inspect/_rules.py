@@ -7,6 +7,8 @@ does not apply, and put it into `RULES` with its reason and link.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from skimb.study._inspect._words import count
+
 __all__ = ["RULES", "Rule", "advice_of"]
 
 #: Fewer images of a class than this cannot be in each of five folds, and so few tell little.
@@ -62,47 +64,66 @@ def advice_of(inspection):
     return found
 
 
-def _images(number):
-    return f"{number} image{'' if number == 1 else 's'}"
-
-
 def _broken(found):
     if n := len(found.broken):
-        return f"Fix or remove the {_images(n)} that cannot be read: compare and fit refuse them."
+        files = count(n, "file")
+        return f"Fix or remove the {files} that cannot be read: compare and fit refuse them."
     return None
 
 
 def _across(found):
-    if n := len(found.leaked):
-        return (
-            f"Remove the {n} test {'image that is a copy' if n == 1 else 'images that are copies'} "
-            "of training images, or near copies, before you trust figures on the test set."
+    n_similar = len(found.leaked) - found.n_equal
+    parts = []
+    if n := found.n_equal:
+        parts.append(f"Remove the {count(n, 'test image')} that {_equals(n)} a training image.")
+    if n_similar:
+        parts.append(
+            f"Look at the {count(n_similar, 'test image')} that {_is(n_similar)} similar to a "
+            "training image, and remove those that show the same object in the same picture."
         )
-    return None
+    return " ".join(parts) or None
+
+
+def _equals(number):
+    return "equals" if number == 1 else "equal"
+
+
+def _is(number):
+    return "is" if number == 1 else "are"
 
 
 def _within(found):
     n_images = sum(len(group) for group in found.train_groups)
     if n_images:
         return (
-            f"Keep the {n_images} training images that have copies together: give "
-            "--group-near-duplicates to skimb compare and skimb fit, or groups=inspection.groups."
+            f"Keep the {n_images} training images that equal others or are similar to them "
+            "together: give --group-near-duplicates to skimb compare and skimb fit, or "
+            "groups=inspection.groups."
         )
     return None
 
 
 def _conflicts(found):
-    if n := len(found.conflicts):
-        return (
-            f"Decide on the label of {n} pair{'' if n == 1 else 's'} of copies that stand in two "
-            "classes; one label of each is wrong, or neither class fits."
+    n_equal = sum(pair.is_exact for pair in found.conflicts)
+    n_similar = len(found.conflicts) - n_equal
+    parts = []
+    if n_equal:
+        parts.append(
+            f"Decide on the label of {count(n_equal, 'pair')} of equal images in two classes: one "
+            "label of each is wrong, or neither class fits."
         )
-    return None
+    if n_similar:
+        parts.append(
+            f"Look at {count(n_similar, 'pair')} of similar images in two classes: where both show "
+            "the same, one label is wrong."
+        )
+    return " ".join(parts) or None
 
 
 def _constant(found):
     if n := len(found.samples.constant):
-        return f"Look at the {_images(n)} of one colour: nothing can be learned from such an image."
+        images = count(n, "image")
+        return f"Look at the {images} of one colour: nothing can be learned from such an image."
     return None
 
 
@@ -119,7 +140,7 @@ def _folds(found):
     if few:
         return (
             f"Five folds need five images of each class, and these have fewer: "
-            f"{', '.join(few[:5])}. Give --folds, or more images."
+            f"{', '.join(few[:5])}. Give --folds to skimb compare, or collect more images."
         )
     return None
 
@@ -127,8 +148,9 @@ def _folds(found):
 def _guarantee(found):
     if found.counts and (n := min(found.counts.values())) < FOR_GUARANTEE:
         return (
-            f"With {n} images of the smallest class, a recall of 95 % cannot be guaranteed: it "
-            f"takes at least {FOR_GUARANTEE} that are held out, at a confidence of 95 %."
+            f"With {count(n, 'image')} of the smallest class, a recall of 95 % cannot be "
+            f"guaranteed: it takes at least {FOR_GUARANTEE} that are held out, at a confidence of "
+            "95 %."
         )
     return None
 
@@ -175,7 +197,10 @@ def _shortcut(found):
 
 def _sizes(found):
     if (n := len(found.sizes)) > 1:
-        return f"The images have {n} sizes: give --size N, to which all are resized."
+        return (
+            f"The images have {n} sizes: give --size N to skimb compare and skimb fit, to which "
+            "all are resized."
+        )
     return None
 
 
@@ -189,13 +214,14 @@ def _names(found):
     across = [one for one in found.sources if one["n_train"] and one["n_test"]]
     if across:
         return (
-            f"File names tell of {len(across)} sources, {across[0]['stem']} first, with images on "
-            "both sides of the test split. Put each source on one side."
+            f"File names tell of {count(len(across), 'source')} with images on both sides of the "
+            f"test split, {across[0]['stem']} first. Put each source on one side."
         )
     if found.sources:
         return (
-            f"File names tell of {len(found.sources)} sources, {found.sources[0]['stem']} first, "
-            "with several images each. Give these as groups (--group with a table), if they are."
+            f"File names tell of {count(len(found.sources), 'source')} with several images each, "
+            f"{found.sources[0]['stem']} first. If that is so, keep each together: give "
+            "--group-pattern, or --group with a table, to skimb compare and skimb fit."
         )
     return None
 
