@@ -31,7 +31,7 @@ from skimb.study._outcomes import ClassificationOutcome
 from skimb.study._predictions import predictions_of
 from skimb.study._sample_images import MOST_MISTAKES_SHOWN, pooled_mistakes, samples
 from skimb.study._shared_features import ON_HEADS, head_classifier, shared_heads
-from skimb.study._strategies import CONSTANT, training_losses
+from skimb.study._strategies import BASELINE, CONSTANT, training_losses
 from skimb.study._training_steps import (
     FOLDS_OF_AUTOBALANCE,
     FOLDS_OF_THRESHOLD,
@@ -78,7 +78,9 @@ class ClassificationTask:
         self.head_length = None
 
     def share_features(self, n_samples):
-        """Let strategies act on the last layer of the baseline's network, where they can.
+        """Let strategies act on the last layer of one network, where they can.
+
+        The baseline is then this network, its last layer trained again without a remedy.
 
         Parameters
         ----------
@@ -89,7 +91,7 @@ class ClassificationTask:
 
     @property
     def on_heads(self):
-        """The built-in strategies that are last layers of the baseline's network."""
+        """The built-in strategies that are last layers of one network."""
         return () if self.head_length is None else ON_HEADS
 
     @property
@@ -227,7 +229,7 @@ class ClassificationTask:
         return BUILT_ON_BASELINE[name](network, X, y, groups, seed=seed, scoring=self.measure)
 
     def heads(self, strategies, network, X, y, *, seed):
-        """Fit strategies as last layers of the baseline's network."""
+        """Fit strategies as last layers of a fitted network."""
         return shared_heads(self, strategies, network, X, y, seed=seed)
 
     def _named_measure(self):
@@ -260,11 +262,14 @@ class ClassificationTask:
             mistakes = {}
         # The other strategies train no network, or start from the baseline's.
         is_trained = strategy.is_own or strategy.name not in self.from_baseline
+        trained = fitted
+        if strategy.name == BASELINE and BASELINE in self.on_heads:
+            is_trained, trained = True, fitted.estimator_
         return ClassificationOutcome(
             strategy.label,
             {metric: float(value) for metric, value in scores.items()},
             seconds,
-            training_losses(fitted) if is_trained else [],
+            training_losses(trained) if is_trained else [],
             gradient_steps(fitted),
             confusion_matrix(y, predicted, labels=self.classes),
             mistakes,

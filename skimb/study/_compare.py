@@ -99,9 +99,11 @@ def compare(
         errors are shown as errors: the lower, the better. A measure that needs scores is NaN for a
         classifier that has neither ``predict_proba`` nor ``decision_function``.
     shared_features : bool, default=False
-        Train one network a run, the baseline's, and let the strategies that can act on its last
-        layer alone: in a fraction of the time, but without what a strategy would have changed in
-        the features. ``protocol["shared_features"]`` names them; all others run as usual.
+        Train one network a run, and let the strategies that can act on its last layer alone: in a
+        fraction of the time, but without what a strategy would have changed in the features. The
+        baseline is then this network with its last layer trained again for the same steps, without
+        a remedy: these steps are often a gain by themselves. ``protocol["shared_features"]`` names
+        the strategies that share features; all others run as usual.
     X_test, y_test : array-like, default=None
         A test set. With it there are no folds: each repeat trains on all of X. The intervals come
         from resamples of the test images, and with several repeats from the seeds too; the choice

@@ -3,15 +3,20 @@
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
+from skimb._strategy_names import BASELINE
 from skimb.neural_network import DecoupledClassifier
 from skimb.neural_network.joint_training import fit_heads
 
 __all__ = ["ON_HEADS", "head_classifier", "head_parameters", "shared_heads"]
 
-#: Strategies that a last layer can have.
+#: Strategies that a last layer can have. The baseline is one of them: its last layer, too, is
+#: trained again, without a remedy. Otherwise the further steps alone would look like a gain of the
+#: others.
 ON_HEADS = (
+    BASELINE,
     *("class_weight", "focal", "focal_weighted", "over", "under", "smote_embedding"),
     *("balanced_batches", "logit_adjusted", "decoupled", "under_over", "over_weighted"),
+    "prior_shift",
 )
 
 #: Parameters of a strategy that act on the last layer.

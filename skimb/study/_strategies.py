@@ -1,5 +1,6 @@
 """Strategies of a comparison: built-in ones by name, the user's own, and how a group is fitted."""
 
+import copy
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -323,9 +324,12 @@ def fit_group(task, group, estimator, X, y, groups=None, *, seed, steps=None):
     if first is not None and first.is_own:
         fitted = seeded(first.estimator, seed).fit(X, y)
     else:
-        name = BASELINE if first is None else first.name
-        fitted = task.unfitted(name, estimator, None if first is None else first.settings)
-        if name != CONSTANT:
+        if first is None:
+            # The network alone, on which all of them are built.
+            fitted = copy.copy(estimator)
+        else:
+            fitted = task.unfitted(first.name, estimator, first.settings)
+        if first is None or first.name != CONSTANT:
             with_seed(fitted, seed)
             _with_steps(fitted, len(y), steps)
         fit_built_in(fitted, X, y, groups)
