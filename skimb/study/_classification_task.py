@@ -77,7 +77,7 @@ class ClassificationTask:
         #: The length of the training of last layers, where strategies share features.
         self.head_length = None
 
-    def share_features(self, n_samples):
+    def share_features(self, n_samples, *, batch_size="auto", max_epochs="auto"):
         """Let strategies act on the last layer of one network, where they can.
 
         The baseline is then this network, its last layer trained again without a remedy.
@@ -85,9 +85,11 @@ class ClassificationTask:
         Parameters
         ----------
         n_samples : int
-            Samples of a training part: by the usual rule, they fix the steps of each last layer.
+            Samples of a training part: they fix the steps of each last layer.
+        batch_size, max_epochs : int or "auto"
+            Of each last layer; by the usual rule where they are ``"auto"``.
         """
-        self.head_length = training_length(n_samples, batch_size="auto", max_epochs="auto")
+        self.head_length = training_length(n_samples, batch_size=batch_size, max_epochs=max_epochs)
 
     @property
     def on_heads(self):
@@ -223,6 +225,34 @@ class ClassificationTask:
         if name in self.on_heads:
             return head_classifier(estimator, made, self.head_length)
         return made
+
+    def head_training(self, name, y):
+        """Return how the last layer is trained that a strategy trains after its network.
+
+        Parameters
+        ----------
+        name : str
+            A built-in strategy.
+        y : ndarray of shape (n,)
+            The labels of the largest training part.
+
+        Returns
+        -------
+        dict or None
+            With ``batch_size`` and ``max_epochs``; None: it trains none.
+        """
+        if name in self.on_heads:
+            length = self.head_length
+        elif name in ("decoupled", "smote_embedding"):
+            n_samples = len(y)
+            if name == "smote_embedding":
+                # SMOTE makes every class as large as the largest.
+                counts = np.unique(y, return_counts=True)[1]
+                n_samples = len(counts) * int(counts.max())
+            length = training_length(n_samples)
+        else:
+            return None
+        return {"batch_size": length.batch_size, "max_epochs": length.max_epochs}
 
     def built_on(self, name, network, X, y, groups=None, *, seed):
         """Fit a strategy that starts from the baseline's network."""

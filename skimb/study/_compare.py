@@ -21,7 +21,6 @@ from skimb.study._protocol import Training, protocol_of
 from skimb.study._runs import planned_runs
 from skimb.study._splits import image_groups
 from skimb.study._strategies import chosen_strategies, group_strategies
-from skimb.study._strategy_estimator import ready_estimators
 from skimb.study._tasks import task_of
 
 __all__ = ["compare"]
@@ -268,7 +267,7 @@ def compare(
         image_shape=estimator.image_shape,
         channels=estimator.channels,
     )
-    result.estimators = ready_estimators(task, chosen, estimator, y, random_state)
+    result.estimators = training.ready_estimators(task, y, random_state)
     if is_paths(test_images):
         result.files = as_paths(test_images).tolist()
     return result
