@@ -140,6 +140,13 @@ def compare_command(arguments):
         choice = None
         if arguments.augmentation == "auto":
             choice = choose_augmentation_of(estimator, data, arguments.seed)
+        is_copy = None
+        if data.X_test is not None and not data.is_regression:
+            # A search of minutes that nobody expects after the last strategy, and an error in the
+            # files, come before the training.
+            _say("looking for near copies of the test images among the training images")
+            is_copy = near_copies_of(data.X, data.X_test)
+            _say(f"near copies: {is_copy.sum()} of {len(is_copy)} test images")
         result = (
             _searched(arguments, data, estimator, n_jobs)
             if arguments.minutes
@@ -161,13 +168,12 @@ def compare_command(arguments):
             )
         )
         if curve is not None:
-            print(f"learning curve of {arguments.more_images}", file=sys.stderr, flush=True)
+            _say(f"learning curve of {arguments.more_images}")
             result.more_images = more_images(**curve, random_state=arguments.seed, n_jobs=n_jobs)
         if (command := typed_command(arguments)) is not None:
             result.protocol["command"] = command
         result.protocol["next_command"] = fit_command_after(arguments)
-        if data.X_test is not None and not data.is_regression:
-            is_copy = near_copies_of(data.X, data.X_test)
+        if is_copy is not None:
             result.near_copies = near_copies_worth(result, is_copy)
         if arguments.group_near_duplicates:
             result.protocol["group_near_duplicates"] = True
@@ -184,6 +190,10 @@ def compare_command(arguments):
         if choice is not None:
             result.protocol["recipe"]["augmentation_choice"] = choice
     return hand_out(result, arguments)
+
+
+def _say(text):
+    print(text, file=sys.stderr, flush=True)
 
 
 def _searched(arguments, data, estimator, n_jobs):

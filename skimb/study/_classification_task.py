@@ -16,6 +16,7 @@ from skimb.inspection import confident_mistakes, predictions_with_confidence
 from skimb.metrics import imbalance_scoring
 from skimb.model_selection import check_divisible
 from skimb.neural_network import CNNClassifier, training_length
+from skimb.neural_network.joint_training import predicting_once
 from skimb.study._classification_comparison import Comparison
 from skimb.study._classification_strategies import (
     ALL_STRATEGIES,
@@ -269,7 +270,7 @@ class ClassificationTask:
 
     def outcome(self, strategy, fitted, X, y, *, rows, scoring, seconds):
         """Score a fitted strategy on a test part; ``rows`` are the indices of its samples."""
-        remembering = RememberingClassifier(fitted)
+        remembering = RememberingClassifier(*predicting_once([fitted]))
         scores = _scores(remembering, X, y, scoring, strategy)
         if hasattr(fitted, "predict_proba"):
             predicted, confidence = predictions_with_confidence(remembering, X)

@@ -5,7 +5,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skimb._strategy_names import BASELINE
 from skimb.neural_network import DecoupledClassifier
-from skimb.neural_network.joint_training import fit_heads
+from skimb.neural_network.joint_training import fit_heads, predicting_once
 
 __all__ = ["ON_HEADS", "head_classifier", "head_parameters", "shared_heads"]
 
@@ -90,11 +90,11 @@ def shared_heads(task, strategies, network, X, y, *, seed):
     Returns
     -------
     list of DecoupledClassifier
-        Fitted.
+        Fitted; they embed the images that are to be predicted once for all.
     """
     frozen = FrozenEstimator(network)
     models = []
     for strategy in strategies:
         model = task.unfitted(strategy.name, clone(network), strategy.settings)
         models.append(model.set_params(estimator=frozen, random_state=seed))
-    return fit_heads(models, X, y)
+    return predicting_once(fit_heads(models, X, y))

@@ -192,6 +192,31 @@ def test_results_are_equal_for_any_number_of_processes(data, shared):
 
 
 @pytest.mark.slow
+def test_images_are_embedded_once_for_all_last_layers(data, monkeypatch):
+    X, y = data
+    seen = []
+    embed = CNNClassifier.embed
+
+    def watched(self, X, *args, **options):
+        seen.append(len(X))
+        return embed(self, X, *args, **options)
+
+    monkeypatch.setattr(CNNClassifier, "embed", watched)
+    quietly(
+        compare,
+        X[:100],
+        y[:100],
+        strategies=["class_weight", "over", "prior_shift"],
+        estimator=CNNClassifier(max_epochs=1),
+        shared_features=True,
+        X_test=1 - X[50:],
+        y_test=y[50:],
+        random_state=0,
+    )
+    assert sorted(seen) == [70, 100]
+
+
+@pytest.mark.slow
 def test_a_file_tells_a_fit_that_features_were_shared(shared, tmp_path):
     shared.to_json(tmp_path / "result.json")
     file = read_comparison(tmp_path / "result.json")
