@@ -35,6 +35,7 @@ from skimb.study._shared_features import ON_HEADS, head_classifier, shared_heads
 from skimb.study._strategies import BASELINE, CONSTANT, training_losses
 from skimb.study._training_steps import (
     FOLDS_OF_AUTOBALANCE,
+    FOLDS_OF_HEADS,
     FOLDS_OF_THRESHOLD,
     gradient_steps,
     search_steps,
@@ -200,7 +201,7 @@ class ClassificationTask:
                 part = y[run.train], groups[run.train]
                 for name in names:
                     try:
-                        _check_groups(name, *part, run.seed)
+                        _check_groups(name, *part, run.seed, shares=name in self.on_heads)
                     except ValueError as error:
                         raise ValueError(
                             f"Strategy {labels[name]!r} cannot hold out samples of a training "
@@ -259,9 +260,9 @@ class ClassificationTask:
         """Fit a strategy that starts from the baseline's network."""
         return BUILT_ON_BASELINE[name](network, X, y, groups, seed=seed, scoring=self.measure)
 
-    def heads(self, strategies, network, X, y, *, seed):
+    def heads(self, strategies, network, X, y, groups=None, *, seed):
         """Fit strategies as last layers of a fitted network."""
-        return shared_heads(self, strategies, network, X, y, seed=seed)
+        return shared_heads(self, strategies, network, X, y, groups, seed=seed)
 
     def _named_measure(self):
         """Return the measure that is tuned for, or None where it is the one by default."""
@@ -337,10 +338,10 @@ class ClassificationTask:
         )
 
 
-def _check_groups(name, y, groups, seed):
+def _check_groups(name, y, groups, seed, *, shares):
     """Refuse groups of a training part that a strategy cannot divide."""
     if name == "threshold":
-        check_divisible(y, groups, FOLDS_OF_THRESHOLD)
+        check_divisible(y, groups, FOLDS_OF_HEADS if shares else FOLDS_OF_THRESHOLD)
     elif name == "autobalance" and groups_by_class(y, groups, np.unique(y)).max() > 1:
         check_divisible(y, groups, FOLDS_OF_AUTOBALANCE, n_classes=1)
     elif name in OWN_STEPS:

@@ -339,7 +339,7 @@ def fit_group(task, group, estimator, X, y, groups=None, *, seed, steps=None):
     on_heads = [strategy for strategy in built if strategy.name in task.on_heads]
     if on_heads:
         start = time.perf_counter()
-        heads = task.heads(on_heads, fitted, X, y, seed=seed)
+        heads = task.heads(on_heads, fitted, X, y, groups, seed=seed)
         # They are trained together: each has its part of the time.
         seconds = first_seconds + (time.perf_counter() - start) / len(heads)
         for strategy, head in zip(on_heads, heads, strict=True):
@@ -425,6 +425,9 @@ def with_seed(made, seed):
     if is_search(made):
         return seeded_search(made, seed)
     if isinstance(made, AutoBalanceClassifier):
+        made.set_params(estimator__random_state=seed)
+    if getattr(made, "shared_network", False):
+        # The last layer that decisions are tuned for is that of the baseline.
         made.set_params(estimator__random_state=seed)
     return made.set_params(random_state=seed)
 

@@ -10,11 +10,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 
 from skimb._command_line._figures import read_comparison
+from skimb.model_selection import TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, CNNRegressor, DecoupledClassifier, training_length
 from skimb.study import compare, fit_strategy, strategy_estimator
 from skimb.study._shared_features import ON_HEADS
 
-NAMES = ["constant", "threshold", *ON_HEADS]
+NAMES = ["constant", "linear", *ON_HEADS]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def test_the_result_names_the_strategies_that_share_features(shared):
     assert "under_over, over_weighted: last layers on the features of one network" in told
     assert "DecoupledClassifier" in shared.protocol["code"]["class_weight"]
     # They have no training of a network of their own.
-    assert list(shared.training_losses()) == ["none"]
+    assert list(shared.training_losses()) == ["none", "linear"]
 
 
 @pytest.mark.slow
@@ -61,7 +62,7 @@ def test_the_further_steps_of_last_layers_are_told(shared):
     told = f"trained for {further} steps after the {own} of the network; that of the baseline none"
     assert told in " ".join(str(shared).split())
     assert told in " ".join(shared._report().split())
-    assert "threshold takes no such further steps" in " ".join(str(shared).split())
+    assert "linear takes no such further steps" in " ".join(str(shared).split())
     older = copy.copy(shared)
     # A comparison of an earlier version does not tell the steps.
     older.protocol = {key: value for key, value in shared.protocol.items() if key != "head_steps"}
@@ -131,7 +132,8 @@ def test_a_comparison_without_shared_features_has_the_network_as_it_is(data):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["none", "focal_weighted", "over", "smote_embedding", "decoupled", "prior_shift"]
+    "name",
+    ["none", "focal_weighted", "over", "smote_embedding", "decoupled", "prior_shift", "threshold"],
 )
 def test_a_fit_of_one_strategy_predicts_as_it_did_in_the_comparison(data, shared, name, tmp_path):
     X, y = data
@@ -146,7 +148,7 @@ def test_a_fit_of_one_strategy_predicts_as_it_did_in_the_comparison(data, shared
         shared_features=True,
         random_state=shared.protocol["seeds"][0],
     )
-    assert isinstance(fitted, DecoupledClassifier)
+    assert isinstance(fitted, DecoupledClassifier | TunedOffsetsClassifierCV)
     np.testing.assert_allclose(
         fitted.predict_log_proba(X[first.rows]), first.log_proba, rtol=1e-4, atol=1e-4
     )
@@ -192,6 +194,14 @@ def test_results_are_equal_for_any_number_of_processes(data, shared):
 
 
 @pytest.mark.slow
+def test_a_threshold_moves_the_decisions_of_the_last_layer_of_the_baseline(shared):
+    odds = [np.subtract(*shared.predictions(name)[0].log_proba.T) for name in ("none", "threshold")]
+    # One offset for all images.
+    np.testing.assert_allclose(odds[1] - odds[0], np.median(odds[1] - odds[0]), atol=1e-3)
+    assert shared.search_steps("threshold") is None
+
+
+@pytest.mark.slow
 def test_images_are_embedded_once_for_all_last_layers(data, monkeypatch):
     X, y = data
     seen = []
@@ -206,14 +216,16 @@ def test_images_are_embedded_once_for_all_last_layers(data, monkeypatch):
         compare,
         X[:100],
         y[:100],
-        strategies=["class_weight", "over", "prior_shift"],
+        strategies=["class_weight", "over", "prior_shift", "threshold"],
         estimator=CNNClassifier(max_epochs=1),
         shared_features=True,
         X_test=1 - X[50:],
         y_test=y[50:],
         random_state=0,
     )
-    assert sorted(seen) == [70, 100]
+    # The training part is embedded for all last layers, and for those that a threshold is tuned
+    # on.
+    assert sorted(seen) == [70, 100, 100]
 
 
 @pytest.mark.slow
@@ -221,7 +233,7 @@ def test_a_file_tells_a_fit_that_features_were_shared(shared, tmp_path):
     shared.to_json(tmp_path / "result.json")
     file = read_comparison(tmp_path / "result.json")
     assert file.shares_features("over")
-    assert not file.shares_features("threshold")
+    assert not file.shares_features("linear")
     figures = json.loads((tmp_path / "result.json").read_text())
     del figures["protocol"]["shared_features"]
     (tmp_path / "older.json").write_text(json.dumps(figures))
