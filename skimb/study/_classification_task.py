@@ -1,5 +1,7 @@
 """The task of classification in a comparison: folds, checks, scores and outcomes."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import check_scoring, confusion_matrix
@@ -77,7 +79,7 @@ class ClassificationTask:
         self.minority = minority_class(y)
         self.measure = self.measure_name = None
         #: The length of the training of last layers, where strategies share features.
-        self.head_length = None
+        self.head_length: Any = None
 
     def share_features(self, n_samples, *, batch_size="auto", max_epochs="auto"):
         """Let strategies act on the last layer of one network, where they can.

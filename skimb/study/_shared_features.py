@@ -98,29 +98,23 @@ def shared_heads(task, strategies, network, X, y, groups=None, *, seed):
     list of DecoupledClassifier or TunedOffsetsClassifierCV
         Fitted; they embed the images that are to be predicted once for all.
     """
+    frozen = FrozenEstimator(network)
     made = [task.unfitted(each.name, clone(network), each.settings) for each in strategies]
-    tuned = [model for model in made if isinstance(model, TunedOffsetsClassifierCV)]
+    heads = [one for one in made if isinstance(one, DecoupledClassifier)]
     # A threshold is that of the baseline's last layer, which need not be among the strategies.
-    plain = head_classifier(network, network, task.head_length)
-    heads = [model for model in made if model not in tuned]
-    fitted = iter(
-        predicting_once(
-            fit_heads(
-                [
-                    model.set_params(estimator=FrozenEstimator(network), random_state=seed)
-                    for model in [*([plain] if tuned else []), *heads]
-                ],
-                X,
-                y,
-            )
-        )
-    )
-    plain = next(fitted) if tuned else None
+    n_plain = len(made) > len(heads)
+    plain = [head_classifier(network, network, task.head_length)] * n_plain
+    for one in (*plain, *heads):
+        one.set_params(estimator=frozen, random_state=seed)
+    fitted = predicting_once(fit_heads([*plain, *heads], X, y))
+    rest = iter(fitted[n_plain:])
     return [
-        model.set_params(estimator=clone(plain), random_state=seed).tune_fitted(
-            plain, X, y, groups=groups
-        )
-        if model in tuned
-        else next(fitted)
-        for model in made
+        next(rest) if isinstance(one, DecoupledClassifier) else _tuned(one, fitted[0], X, y, groups)
+        for one in made
     ]
+
+
+def _tuned(model, plain, X, y, groups):
+    """Tune the decisions of the baseline's last layer."""
+    model.set_params(estimator=clone(plain), random_state=plain.random_state)
+    return model.tune_fitted(plain, X, y, groups=groups)
