@@ -148,12 +148,11 @@ def compare_command(arguments):
         is_copy = None
         if data.X_test is not None and not data.is_regression:
             # Before the training: a test set full of copies is known after minutes, not hours.
+            _say("looking for copies of the test images among the training images")
             is_copy = inspected(data).is_leaked
-            print(
+            _say(
                 f"{is_copy.sum()} of {len(is_copy)} test images equal a training image or are "
-                "similar to one",
-                file=sys.stderr,
-                flush=True,
+                "similar to one"
             )
         curve = None
         if arguments.more_images is not None:
@@ -185,7 +184,7 @@ def compare_command(arguments):
             )
         )
         if curve is not None:
-            print(f"learning curve of {arguments.more_images}", file=sys.stderr, flush=True)
+            _say(f"learning curve of {arguments.more_images}")
             result.more_images = more_images(
                 **curve, random_state=arguments.seed, n_jobs=n_jobs, verbose=1
             )
@@ -222,6 +221,10 @@ def _deployment(arguments, data):
             )
         return {}
     return deployment_options(arguments, set(data.y.tolist()))
+
+
+def _say(text):
+    print(text, file=sys.stderr, flush=True)
 
 
 def _searched(arguments, data, use, estimator, n_jobs):

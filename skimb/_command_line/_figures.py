@@ -252,8 +252,29 @@ class ComparisonFile:
             raise self._damaged(f"deployment: {type(exc).__name__}: {exc}") from exc
         return prior, costs, recall
 
+    def head_training(self, label):
+        """Return how the last layer was trained that a strategy trains after its network.
+
+        Parameters
+        ----------
+        label : str
+
+        Returns
+        -------
+        dict or None
+            With ``batch_size`` and ``max_epochs``; None: it has none, or the file does not tell.
+        """
+        every = self.figures["protocol"].get("head_training")
+        found = every.get(label) if isinstance(every, dict) else None
+        if found is not None and not isinstance(found, dict):
+            raise self._damaged(f"head_training of {label!r} must be an object")
+        return found
+
     def parameters(self):
-        """Return the parameters of the network that are not the default.
+        """Return the parameters of the network that are not the default, and its batches.
+
+        Where the batch size and the epochs were chosen by the number of samples, they are those
+        that the comparison trained with.
 
         Returns
         -------
@@ -276,8 +297,20 @@ class ComparisonFile:
                     "can make. Fit it there, and save it by skimb.neural_network.save."
                 )
         return {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in found.items()
+            **self._length(protocol),
+            **{
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in found.items()
+            },
+        }
+
+    def _length(self, protocol):
+        """Return the batch size and the epochs that the comparison trained with, if it tells."""
+        told = {"batch_size": protocol.get("batch_size"), "max_epochs": protocol.get("epochs")}
+        return {
+            name: value
+            for name, value in told.items()
+            if isinstance(value, int) and not isinstance(value, bool) and value > 0
         }
 
     def _old_parameters(self, protocol):
@@ -290,9 +323,7 @@ class ComparisonFile:
             and name in recipe
             and recipe[name] != default
         }
-        if isinstance(recipe.get("epochs"), int):
-            found["max_epochs"] = recipe["epochs"]
-        return found
+        return {**self._length(recipe), **found, **self._length(protocol)}
 
     def image_shape(self):
         """Return the shape that images were resized to, or None."""

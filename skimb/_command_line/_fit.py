@@ -162,6 +162,7 @@ def _fit(arguments, comparison, watcher):
         "settings": None if comparison is None else comparison.settings(label),
         "shared_features": comparison is not None and comparison.shares_features(label),
         "measure": None if comparison is None else comparison.measure(),
+        "head_training": None if comparison is None else comparison.head_training(label),
         "random_state": arguments.seed,
     }
     # What cannot be trained is refused before any training.

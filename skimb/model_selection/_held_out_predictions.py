@@ -45,6 +45,7 @@ __all__ = [
     "n_fits",
     "read_inputs",
     "read_samples",
+    "take_classifier",
 ]
 
 
@@ -237,11 +238,24 @@ def fit_on_all(owner, samples, *, rng, metadata=None, task=None):
     else:
         fitted = clone(fitted) if rng is None else seeded_clone(fitted, rng)
         fit_as_task(fitted, samples.X, samples.y, metadata, owner, task, "fit on all samples")
-    return _take_classifier(owner, fitted, samples.y)
+    return take_classifier(owner, fitted, samples.y)
 
 
-def _take_classifier(owner, fitted, y):
-    """Make a fitted classifier that of a wrapper; return the positions of labels."""
+def take_classifier(owner, fitted, y):
+    """Make a fitted classifier that of a wrapper; return the positions of labels.
+
+    Parameters
+    ----------
+    owner : estimator
+        The wrapper.
+    fitted : classifier
+    y : ndarray of shape (n,)
+        Labels.
+
+    Returns
+    -------
+    ndarray of int of shape (n,)
+    """
     target = class_positions(y, fitted.classes_)
     owner.classes_ = fitted.classes_
     take_fitted(owner, fitted)
@@ -329,7 +343,7 @@ def fit_and_hold_out(
         shortened=shortened,
         fitted=fitted,
     )
-    target = _take_classifier(owner, fitted, y)
+    target = take_classifier(owner, fitted, y)
     folds = np.repeat(np.arange(len(splits)), [len(held) for _, held in splits])
     return HeldOut(log_proba, target[rows], rows, folds, is_single)
 

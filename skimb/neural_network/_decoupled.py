@@ -379,14 +379,17 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
 
     def _head_and_embedding(self, X):
         check_is_fitted(self)
-        images = check_images(self, X, channels=self.estimator_.channels)
-        head = self.head_
+        embedded, head = self._embedded(X), self.head_
         # `target_prior` may be set after `fit`, to a prior that the head does not support.
         refuse_foreign_parameters(self)
         if isinstance(head, CNNClassifier | VectorScalingHead):
             # As in CNNClassifier, a prior that is set after `fit` counts.
             head = copy.copy(head).set_params(target_prior=self.target_prior)
-        return head, self.estimator_.embed(checked_once(X, images))
+        return head, embedded
+
+    def _embedded(self, X):
+        images = check_images(self, X, channels=self.estimator_.channels)
+        return self.estimator_.embed(checked_once(X, images))
 
     def predict(self, X):
         """Return the most probable label of each image.

@@ -1,5 +1,7 @@
 """The task of classification in a comparison: folds, checks, scores and outcomes."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.metrics import check_scoring, confusion_matrix
@@ -16,6 +18,7 @@ from skimb.inspection import confident_mistakes, predictions_with_confidence
 from skimb.metrics import imbalance_scoring
 from skimb.model_selection import check_divisible
 from skimb.neural_network import CNNClassifier, training_length
+from skimb.neural_network.joint_training import predicting_once
 from skimb.study._classification_comparison import Comparison
 from skimb.study._classification_strategies import (
     ALL_STRATEGIES,
@@ -31,9 +34,10 @@ from skimb.study._outcomes import ClassificationOutcome
 from skimb.study._predictions import predictions_of
 from skimb.study._sample_images import MOST_MISTAKES_SHOWN, pooled_mistakes, samples
 from skimb.study._shared_features import ON_HEADS, head_classifier, shared_heads
-from skimb.study._strategies import CONSTANT, training_losses
+from skimb.study._strategies import BASELINE, CONSTANT, training_losses
 from skimb.study._training_steps import (
     FOLDS_OF_AUTOBALANCE,
+    FOLDS_OF_HEADS,
     FOLDS_OF_THRESHOLD,
     gradient_steps,
     search_steps,
@@ -75,21 +79,25 @@ class ClassificationTask:
         self.minority = minority_class(y)
         self.measure = self.measure_name = self.asked_measure = None
         #: The length of the training of last layers, where strategies share features.
-        self.head_length = None
+        self.head_length: Any = None
 
-    def share_features(self, n_samples):
-        """Let strategies act on the last layer of the baseline's network, where they can.
+    def share_features(self, n_samples, *, batch_size="auto", max_epochs="auto"):
+        """Let strategies act on the last layer of one network, where they can.
+
+        The baseline is then this network, its last layer trained again without a remedy.
 
         Parameters
         ----------
         n_samples : int
-            Samples of a training part: by the usual rule, they fix the steps of each last layer.
+            Samples of a training part: they fix the steps of each last layer.
+        batch_size, max_epochs : int or "auto"
+            Of each last layer; by the usual rule where they are ``"auto"``.
         """
-        self.head_length = training_length(n_samples, batch_size="auto", max_epochs="auto")
+        self.head_length = training_length(n_samples, batch_size=batch_size, max_epochs=max_epochs)
 
     @property
     def on_heads(self):
-        """The built-in strategies that are last layers of the baseline's network."""
+        """The built-in strategies that are last layers of one network."""
         return () if self.head_length is None else ON_HEADS
 
     @property
@@ -197,7 +205,7 @@ class ClassificationTask:
                 part = y[run.train], groups[run.train]
                 for name in names:
                     try:
-                        _check_groups(name, *part, run.seed)
+                        _check_groups(name, *part, run.seed, shares=name in self.on_heads)
                     except ValueError as error:
                         raise ValueError(
                             f"Strategy {labels[name]!r} cannot hold out samples of a training "
@@ -224,13 +232,41 @@ class ClassificationTask:
             return head_classifier(estimator, made, self.head_length)
         return made
 
+    def head_training(self, name, y):
+        """Return how the last layer is trained that a strategy trains after its network.
+
+        Parameters
+        ----------
+        name : str
+            A built-in strategy.
+        y : ndarray of shape (n,)
+            The labels of the largest training part.
+
+        Returns
+        -------
+        dict or None
+            With ``batch_size`` and ``max_epochs``; None: it trains none.
+        """
+        if name in self.on_heads:
+            length = self.head_length
+        elif name in ("decoupled", "smote_embedding"):
+            n_samples = len(y)
+            if name == "smote_embedding":
+                # SMOTE makes every class as large as the largest.
+                counts = np.unique(y, return_counts=True)[1]
+                n_samples = len(counts) * int(counts.max())
+            length = training_length(n_samples)
+        else:
+            return None
+        return {"batch_size": length.batch_size, "max_epochs": length.max_epochs}
+
     def built_on(self, name, network, X, y, groups=None, *, seed):
         """Fit a strategy that starts from the baseline's network."""
         return BUILT_ON_BASELINE[name](network, X, y, groups, seed=seed, scoring=self.measure)
 
-    def heads(self, strategies, network, X, y, *, seed):
-        """Fit strategies as last layers of the baseline's network."""
-        return shared_heads(self, strategies, network, X, y, seed=seed)
+    def heads(self, strategies, network, X, y, groups=None, *, seed):
+        """Fit strategies as last layers of a fitted network."""
+        return shared_heads(self, strategies, network, X, y, groups, seed=seed)
 
     def _named_measure(self):
         """Return the measure that is tuned for, or None where it is the one by default."""
@@ -239,7 +275,7 @@ class ClassificationTask:
 
     def outcome(self, strategy, fitted, X, y, *, rows, scoring, seconds, y_train):
         """Score a fitted strategy on a test part; ``rows`` are the indices of its samples."""
-        remembering = RememberingClassifier(fitted)
+        remembering = RememberingClassifier(*predicting_once([fitted]))
         scores = _scores(remembering, X, y, scoring, strategy)
         if hasattr(fitted, "predict_proba"):
             predicted, confidence = predictions_with_confidence(remembering, X)
@@ -262,11 +298,14 @@ class ClassificationTask:
             mistakes = {}
         # The other strategies train no network, or start from the baseline's.
         is_trained = strategy.is_own or strategy.name not in self.from_baseline
+        trained = fitted
+        if strategy.name == BASELINE and BASELINE in self.on_heads:
+            is_trained, trained = True, fitted.estimator_
         return ClassificationOutcome(
             strategy.label,
             {metric: float(value) for metric, value in scores.items()},
             seconds,
-            training_losses(fitted) if is_trained else [],
+            training_losses(trained) if is_trained else [],
             gradient_steps(fitted),
             confusion_matrix(y, predicted, labels=self.classes),
             mistakes,
@@ -304,10 +343,10 @@ class ClassificationTask:
         )
 
 
-def _check_groups(name, y, groups, seed):
+def _check_groups(name, y, groups, seed, *, shares):
     """Refuse groups of a training part that a strategy cannot divide."""
     if name == "threshold":
-        check_divisible(y, groups, FOLDS_OF_THRESHOLD)
+        check_divisible(y, groups, FOLDS_OF_HEADS if shares else FOLDS_OF_THRESHOLD)
     elif name == "autobalance" and groups_by_class(y, groups, np.unique(y)).max() > 1:
         check_divisible(y, groups, FOLDS_OF_AUTOBALANCE, n_classes=1)
     elif name in OWN_STEPS:

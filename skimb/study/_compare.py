@@ -22,7 +22,6 @@ from skimb.study._protocol import Training, protocol_of
 from skimb.study._runs import planned_runs
 from skimb.study._splits import image_groups
 from skimb.study._strategies import chosen_strategies, group_strategies
-from skimb.study._strategy_estimator import ready_estimators
 from skimb.study._tasks import task_of
 
 __all__ = ["compare"]
@@ -109,9 +108,11 @@ def compare(
         accuracy; thresholds are tuned for the first of `scoring` that needs labels alone, and with
         more than two classes for macro F1.
     shared_features : bool, default=False
-        Train one network a run, the baseline's, and let the strategies that can act on its last
-        layer alone: in a fraction of the time, but without what a strategy would have changed in
-        the features. ``protocol["shared_features"]`` names them; all others run as usual.
+        Train one network a run, and let the strategies that can act on its last layer alone: in a
+        fraction of the time, but without what a strategy would have changed in the features. The
+        baseline is then this network with its last layer trained again for the same steps, without
+        a remedy: these steps are often a gain by themselves. ``protocol["shared_features"]`` names
+        the strategies that share features; all others run as usual.
     X_test, y_test : array-like, default=None
         A test set. With it there are no folds: each repeat trains on all of X. The intervals come
         from resamples of the test images, and with several repeats from the seeds too; the choice
@@ -299,7 +300,7 @@ def compare(
         image_shape=estimator.image_shape,
         channels=estimator.channels,
     )
-    result.estimators = ready_estimators(task, chosen, estimator, y, random_state)
+    result.estimators = training.ready_estimators(task, y, random_state)
     if is_paths(test_images):
         result.files = as_paths(test_images).tolist()
     if is_used:

@@ -125,9 +125,10 @@ class BaseComparison(ABC):
     def estimator(self, name) -> Any:
         """Return the estimator that a strategy is, ready to be fitted on all samples.
 
-        It has the seed of the comparison, where `random_state` was a number, and the length of a
-        training on all samples of X: what `skimb.study.strategy_estimator` returns, and of your own
-        estimators a clone with the seed.
+        It has the seed of the comparison, where `random_state` was a number, and the batch size
+        and the number of epochs of its trainings. All samples of X are more than those of a fold,
+        so an epoch has more steps, in proportion. Of your own estimators it is a clone with the
+        seed.
 
         Parameters
         ----------
@@ -153,7 +154,7 @@ class BaseComparison(ABC):
         >>> quick = CNNClassifier(max_epochs=1)
         >>> result = compare(X, y, strategies=["focal"], estimator=quick, cv=2, random_state=0)
         >>> result.estimator("focal")
-        CNNClassifier(loss=FocalLoss(), max_epochs=1, random_state=0)
+        CNNClassifier(batch_size=32, loss=FocalLoss(), max_epochs=1, random_state=0)
         """
         if name not in self.estimators:
             raise ValueError(

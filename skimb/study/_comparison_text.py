@@ -6,6 +6,7 @@ import textwrap
 import numpy as np
 
 from skimb._drawn_text import visible_text
+from skimb._strategy_names import CONSTANT
 from skimb.study._judging import REFERENCES
 from skimb.study._report_labels import metric_label, short_label
 from skimb.study._verdict_text import verdict_sentences
@@ -143,18 +144,32 @@ def told_of_shared(comparison):
     str
         The end of a sentence that begins with their names.
     """
-    protocol = comparison.protocol
+    protocol, baseline = comparison.protocol, comparison.baseline
     text = (
         "last layers on the features of one network, which they share; what each would change in "
         "the features is not seen"
     )
     further = protocol.get("head_steps")
-    if further is not None:
-        text += (
-            f". Each is trained for {further} steps after the {protocol['gradient_steps']} of the "
-            f"network of {visible_text(comparison.baseline)}, and a part of a gain may come from "
-            "these further steps alone"
-        )
+    if further is None:
+        return text
+    text += (
+        f". Each is trained for {further} steps after the {protocol['gradient_steps']} of the "
+        "network"
+    )
+    if baseline not in protocol["shared_features"]:
+        return f"{text}, and a part of a gain may come from these further steps alone"
+    text += (
+        f"; that of the baseline {visible_text(baseline)} too, without a remedy, so that no gain "
+        "comes from these steps alone"
+    )
+    others = [
+        name
+        for name in comparison.strategies
+        if name not in protocol["shared_features"] and comparison.chosen[name].name != CONSTANT
+    ]
+    if others:
+        took = "takes" if len(others) == 1 else "take"
+        text += f". {', '.join(map(visible_text, others))} {took} no such further steps"
     return text
 
 

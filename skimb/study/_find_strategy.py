@@ -23,7 +23,7 @@ from skimb.study._compare import _checked_estimator, compare
 from skimb.study._deployment_checks import check_deployment
 from skimb.study._halving import halve
 from skimb.study._runs import Run
-from skimb.study._search_heads import CANDIDATES, EmbeddedFold
+from skimb.study._search_heads import CANDIDATES, Candidate, EmbeddedFold
 from skimb.study._splits import image_groups
 from skimb.study._strategies import BASELINE
 
@@ -99,7 +99,8 @@ class Search:
     scores : ndarray of shape (n_folds, n_candidates)
         NaN where a candidate was not scored any more.
     baseline : ndarray of shape (n_folds,)
-        The score of the baseline's network in each fold.
+        The score of the baseline in each fold: the last layer is trained again for as many steps
+        as that of a candidate, without a remedy.
     finalists : list of str
         Labels, the best of the search first.
     winner : str or None
@@ -154,7 +155,7 @@ class Search:
         return {
             "plan": asdict(self.plan),
             "measure": self.measure,
-            "baseline": self.baseline.tolist(),
+            "baseline": [None if np.isnan(score) else float(score) for score in self.baseline],
             "candidates": [
                 {
                     "label": candidate.label,
@@ -376,15 +377,17 @@ class _Searched:
         X, y = safe_indexing(self.X, train), self.y[train]
         network.fit(X, y)
         fold = EmbeddedFold(network, X, y, safe_indexing(self.X, test), self.y[test])
-        self.of_baseline.append(fold.own_score(self.task, self.scorer))
         self.of_network = time.perf_counter() - start
-        scores = fold.scores(self.task, candidates, self.scorer, seed=self.seed + number)
+        # The baseline's last layer takes the same further steps.
+        heads = [Candidate(BASELINE), *candidates]
+        of_baseline, *scores = fold.scores(self.task, heads, self.scorer, seed=self.seed + number)
+        self.of_baseline.append(of_baseline)
         self.of_fold = time.perf_counter() - start
         self.say(
             f"fold {number + 1}: a network in {self.of_network:.1f} s, {len(candidates)} heads in "
             f"{self.of_fold - self.of_network:.1f} s"
         )
-        return scores
+        return np.array(scores)
 
     def seconds_of_training(self):
         """Return the time of a training on all samples of the search, by that of a fold."""

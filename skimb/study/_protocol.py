@@ -10,7 +10,7 @@ from skimb._groups import are_shared
 from skimb._params import safe_indexing
 from skimb.neural_network import training_length
 from skimb.study._recipe import code_of, parameters_of, recipe_of, versions
-from skimb.study._strategies import with_length
+from skimb.study._strategy_estimator import ready_estimators
 
 __all__ = ["Training", "protocol_of"]
 
@@ -39,8 +39,10 @@ class Training:
     def __init__(self, task, chosen, estimator, X, y, runs):
         self.chosen = chosen
         self.estimator = self.steps_per_epoch = self.length = self.recipe = None
-        # The code is that of the constructor: nothing is written that it would choose itself.
         baseline = clone(estimator).set_params(random_state=None)
+        self.parameters, self.head_training = parameters_of(baseline), {}
+        #: The baseline from which estimators are handed out, by a training on all samples.
+        self._baseline = baseline
         if not all(strategy.is_own for strategy in chosen):
             # One length for all, whatever their samplers make of the number of samples.
             self.length = training_length(
@@ -54,18 +56,35 @@ class Training:
             self.estimator = clone(estimator).set_params(
                 batch_size=self.length.batch_size, max_epochs=self.length.max_epochs
             )
+            self._baseline = clone(self.estimator)
             self.steps_per_epoch = self.length.steps_per_epoch
+            largest = y[max((run.train for run in runs), key=len)]
+            self.head_training = {
+                strategy.label: head
+                for strategy in chosen
+                if not strategy.is_own and (head := task.head_training(strategy.name, largest))
+            }
         self.code = {
-            strategy.label: code_of(
-                strategy.estimator
-                if strategy.is_own
-                else with_length(
-                    task.unfitted(strategy.name, baseline, strategy.settings), self.length
-                )
-            )
-            for strategy in chosen
+            label: code_of(made) for label, made in self.ready_estimators(task, y, None).items()
         }
-        self.parameters = parameters_of(baseline)
+
+    def ready_estimators(self, task, y, random_state):
+        """Return the estimator of each strategy, as `skimb.study` hands it out.
+
+        Parameters
+        ----------
+        task : ClassificationTask or RegressionTask
+        y : ndarray of shape (n,)
+            The target of all samples.
+        random_state : int, RandomState instance or None
+
+        Returns
+        -------
+        dict of str to estimator
+        """
+        return ready_estimators(
+            task, self.chosen, self._baseline, y, random_state, self.head_training
+        )
 
     def describe(self):
         """Return the training as the protocol describes it."""
@@ -76,6 +95,7 @@ class Training:
             "steps_per_epoch": None if length is None else length.steps_per_epoch,
             "batch_size": None if length is None else length.batch_size,
             "recipe": self.recipe,
+            "head_training": self.head_training or None,
             "parameters": self.parameters,
             "code": self.code,
         }

@@ -75,12 +75,15 @@ class RegressionTask:
             return
         self.relevance = relevance
 
-    def share_features(self, n_samples):
+    def share_features(self, n_samples, **length):
         """Refuse: strategies for numbers are no last layers of one network."""
         raise ValueError(
             "`shared_features` is for labels, and y holds numbers: strategies for numbers train "
             "whole networks. Leave it False."
         )
+
+    def head_training(self, name, y):
+        """Return None: no strategy for numbers trains a last layer after its network."""
 
     def why_impossible(self, name):
         """Return why a built-in strategy cannot run on this target, or None."""

@@ -94,7 +94,6 @@ class EmbeddedFold:
     def __init__(self, network, X, y, X_test, y_test):
         self.network = network
         self.embedded, self.held = network.embed(X), network.embed(X_test)
-        self.predicted = network.predict(X_test)
         self.y, self.y_test = y, y_test
         self.start = starting_layer(network, y)
 
@@ -132,20 +131,6 @@ class EmbeddedFold:
                 predicted = head.predict(self.held)
                 found[place] = score_labels(scorer, predicted, self.y_test, classes)
         return found
-
-    def own_score(self, task, scorer):
-        """Return the score of the network as it is.
-
-        Parameters
-        ----------
-        task : ClassificationTask
-        scorer : callable
-
-        Returns
-        -------
-        float
-        """
-        return score_labels(scorer, self.predicted, self.y_test, task.classes)
 
 
 def _head_of(task, candidate, network):

@@ -1,5 +1,6 @@
 """Strategies of a comparison: built-in ones by name, the user's own, and how a group is fitted."""
 
+import copy
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -323,9 +324,12 @@ def fit_group(task, group, estimator, X, y, groups=None, *, seed, steps=None):
     if first is not None and first.is_own:
         fitted = seeded(first.estimator, seed).fit(X, y)
     else:
-        name = BASELINE if first is None else first.name
-        fitted = task.unfitted(name, estimator, None if first is None else first.settings)
-        if name != CONSTANT:
+        if first is None:
+            # The network alone, on which all of them are built.
+            fitted = copy.copy(estimator)
+        else:
+            fitted = task.unfitted(first.name, estimator, first.settings)
+        if first is None or first.name != CONSTANT:
             with_seed(fitted, seed)
             _with_steps(fitted, len(y), steps)
         fit_built_in(fitted, X, y, groups)
@@ -335,7 +339,7 @@ def fit_group(task, group, estimator, X, y, groups=None, *, seed, steps=None):
     on_heads = [strategy for strategy in built if strategy.name in task.on_heads]
     if on_heads:
         start = time.perf_counter()
-        heads = task.heads(on_heads, fitted, X, y, seed=seed)
+        heads = task.heads(on_heads, fitted, X, y, groups, seed=seed)
         # They are trained together: each has its part of the time.
         seconds = first_seconds + (time.perf_counter() - start) / len(heads)
         for strategy, head in zip(on_heads, heads, strict=True):
@@ -421,6 +425,9 @@ def with_seed(made, seed):
     if is_search(made):
         return seeded_search(made, seed)
     if isinstance(made, AutoBalanceClassifier):
+        made.set_params(estimator__random_state=seed)
+    if getattr(made, "shared_network", False):
+        # The last layer that decisions are tuned for is that of the baseline.
         made.set_params(estimator__random_state=seed)
     return made.set_params(random_state=seed)
 

@@ -1,5 +1,7 @@
 """One strategy outside a comparison: the estimator that it is, and its fit on all samples."""
 
+import copy
+from collections.abc import Mapping
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -9,7 +11,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
 from skimb.model_selection import AutoBalanceClassifier, TunedOffsetsClassifierCV
-from skimb.neural_network import training_length
+from skimb.neural_network import DecoupledClassifier, training_length
 from skimb.study._middle_sizes import with_sizes
 from skimb.study._splits import image_groups
 from skimb.study._strategies import (
@@ -35,6 +37,7 @@ def strategy_estimator(
     settings=None,
     shared_features=False,
     measure=None,
+    head_training=None,
     random_state=None,
 ) -> Any:
     """Return the estimator that a built-in strategy of `compare` trains, not fitted.
@@ -63,6 +66,11 @@ def strategy_estimator(
     measure : str, default=None
         As in `compare`: what ``"threshold"`` is tuned for, a name of the measures of
         `skimb.metrics.imbalance_scoring`. None: as without one there.
+    head_training : dict, default=None
+        The ``batch_size`` and ``max_epochs`` of the last layer that a strategy trains after its
+        network, as ``protocol["head_training"]`` of a comparison has them. None: by the rule of
+        `skimb.neural_network.training_length` for these samples. Strategies without such a last
+        layer do not read it.
     random_state : int, default=None
         The seed of the network, and of what is built on it.
 
@@ -77,7 +85,14 @@ def strategy_estimator(
     Raises
     ------
     ValueError
-        If the name is unknown, or the strategy cannot run on this target.
+        If the name is unknown, the strategy cannot run on this target, or `head_training` has
+        other keys or values.
+
+    Notes
+    -----
+    Where ``batch_size`` or ``max_epochs`` of `estimator` is ``"auto"``, it follows from the number
+    of samples here, as in every fit. A comparison in folds trains on fewer: to train as it did,
+    take ``comparison.estimator(name)``, or give the numbers of its protocol.
 
     Examples
     --------
@@ -105,12 +120,40 @@ def strategy_estimator(
         scoring = {measure: scoring[measure], **scoring}
     task.choose_measure(scoring, measure)
     check_settings(name, name, settings or {}, task)
+    head_training = _checked_head_training(head_training)
     if shared_features:
-        task.share_features(len(y))
-    return ready_estimator(task, name, network, y, settings=settings, random_state=random_state)
+        task.share_features(len(y), **head_training)
+    return ready_estimator(
+        task,
+        name,
+        network,
+        y,
+        settings=settings,
+        head_training=head_training,
+        random_state=random_state,
+    )
 
 
-def ready_estimator(task, name, network, y, *, settings=None, random_state=None) -> Any:
+def _checked_head_training(given):
+    """Return how last layers are trained, as a dict; refuse other keys and values."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not set(given) <= {"batch_size", "max_epochs"}:
+        raise ValueError(
+            "`head_training` must be a dict with batch_size and max_epochs, as "
+            f'comparison.protocol["head_training"]["smote_embedding"] is. Got {given!r}.'
+        )
+    for name, value in given.items():
+        if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < 1:
+            raise ValueError(
+                f"{name} of `head_training` must be a positive integer. Got {value!r}."
+            )
+    return dict(given)
+
+
+def ready_estimator(
+    task, name, network, y, *, settings=None, head_training=None, random_state=None
+) -> Any:
     """Return the estimator of a built-in strategy with its length and its seed, not fitted.
 
     Parameters
@@ -125,6 +168,8 @@ def ready_estimator(task, name, network, y, *, settings=None, random_state=None)
         The target of all samples.
     settings : dict, default=None
         Parameters that a variant sets.
+    head_training : dict, default=None
+        The ``batch_size`` and ``max_epochs`` of a last layer that is trained after its network.
     random_state : int, default=None
 
     Returns
@@ -134,6 +179,8 @@ def ready_estimator(task, name, network, y, *, settings=None, random_state=None)
     made = task.unfitted(name, network, settings)
     if name == CONSTANT:
         return made
+    if head_training and isinstance(made, DecoupledClassifier) and name not in task.on_heads:
+        made.set_params(**head_training)
     if getattr(made, "sampler", None) is not None:
         made.set_params(sampler=with_sizes(made.sampler, y))
     length = training_length(
@@ -145,8 +192,11 @@ def ready_estimator(task, name, network, y, *, settings=None, random_state=None)
     return with_seed(with_length(made, length), random_state)
 
 
-def ready_estimators(task, chosen, estimator, y, random_state):
+def ready_estimators(task, chosen, estimator, y, random_state, head_training=None):
     """Return the estimator of each strategy of a comparison, ready to be fitted on all samples.
+
+    Batches and epochs are those of the comparison. Where it trained on a part of the samples, an
+    epoch has fewer steps there than here, in proportion to the samples.
 
     Parameters
     ----------
@@ -154,11 +204,14 @@ def ready_estimators(task, chosen, estimator, y, random_state):
         The task, which has chosen its measure.
     chosen : list of Strategy
     estimator : CNNClassifier or CNNRegressor
-        The baseline; it is left as it is.
+        The baseline with the batch size and the epochs of the comparison; it is left as it is.
     y : ndarray of shape (n,)
         The target of all samples.
     random_state : int, RandomState instance or None
         An int is the seed of all.
+    head_training : dict of str to dict, default=None
+        By strategy, the ``batch_size`` and ``max_epochs`` of a last layer that it trains after its
+        network.
 
     Returns
     -------
@@ -166,13 +219,25 @@ def ready_estimators(task, chosen, estimator, y, random_state):
     """
     seed = int(random_state) if isinstance(random_state, Integral) else None
     network = clone(estimator).set_params(random_state=seed)
+    lengths = head_training or {}
     if task.on_heads:
-        task.share_features(len(y))
+        task = copy.copy(task)
+        task.share_features(
+            len(y),
+            batch_size=task.head_length.batch_size,
+            max_epochs=task.head_length.max_epochs,
+        )
     return {
         strategy.label: (clone if seed is None else partial(seeded, seed=seed))(strategy.estimator)
         if strategy.is_own
         else ready_estimator(
-            task, strategy.name, network, y, settings=strategy.settings, random_state=seed
+            task,
+            strategy.name,
+            network,
+            y,
+            settings=strategy.settings,
+            head_training=lengths.get(strategy.label),
+            random_state=seed,
         )
         for strategy in chosen
     }
@@ -187,6 +252,7 @@ def fit_strategy(
     settings=None,
     shared_features=False,
     measure=None,
+    head_training=None,
     groups=None,
     random_state=None,
 ) -> Any:
@@ -194,7 +260,7 @@ def fit_strategy(
 
     Parameters
     ----------
-    name, X, y, estimator, settings, shared_features, measure, random_state
+    name, X, y, estimator, settings, shared_features, measure, head_training, random_state
         As in `strategy_estimator`.
     groups : array-like of shape (n,), default=None
         Samples of one group stay on one side where ``"threshold"``, ``"autobalance"`` and
@@ -228,6 +294,7 @@ def fit_strategy(
         settings=settings,
         shared_features=shared_features,
         measure=measure,
+        head_training=head_training,
         random_state=random_state,
     )
     # A network would hold a validation part out by groups, which the comparison does not do.

@@ -9,10 +9,18 @@ from skimb.model_selection import AutoBalanceClassifier, TunedOffsetsClassifierC
 from skimb.neural_network import DecoupledClassifier, training_length
 from skimb.study._tuned_baseline import is_search
 
-__all__ = ["FOLDS_OF_AUTOBALANCE", "FOLDS_OF_THRESHOLD", "gradient_steps", "search_steps"]
+__all__ = [
+    "FOLDS_OF_AUTOBALANCE",
+    "FOLDS_OF_HEADS",
+    "FOLDS_OF_THRESHOLD",
+    "gradient_steps",
+    "search_steps",
+]
 
 #: The folds of the training part, by default, of the estimators that these strategies are.
 FOLDS_OF_THRESHOLD, FOLDS_OF_AUTOBALANCE = 2, 3
+#: Those of last layers that a threshold is tuned on.
+FOLDS_OF_HEADS = 5
 
 #: Estimators that hold a network as ``estimator_``.
 HOLDERS = (AutoBalanceClassifier, DecoupledClassifier, TunedOffsetsClassifierCV)
@@ -60,6 +68,9 @@ def search_steps(fitted):
         parts = _parts(n_samples, fitted.n_splits_)
         return sum(_length(each, int(n)).n_steps for each in candidates for n in parts)
     if isinstance(fitted, TunedOffsetsClassifierCV):
+        if fitted.shared_network:
+            # Last layers, and no network.
+            return None
         n_folds = FOLDS_OF_THRESHOLD
     elif isinstance(fitted, AutoBalanceClassifier):
         n_folds = fitted.n_trainings_ - 1

@@ -83,7 +83,6 @@ def test_a_candidate_scores_as_the_decoupled_classifier_that_it_is(data):
         FrozenEstimator(network), class_weight="sqrt", batch_sampling=None, random_state=3
     ).fit(X[train], y[train])
     assert found[0] == scorer(alone, X[test], y[test])
-    assert fold.own_score(task, scorer) == scorer(network, X[test], y[test])
 
 
 def test_every_candidate_is_a_strategy_with_settings_that_it_can_have(data):

@@ -212,6 +212,18 @@ def test_bad_data_exits_with_1_and_bad_usage_with_2(folder, tmp_path, capsys):
         assert stopped.value.code == 2
 
 
+def test_near_copies_of_test_images_are_looked_for_before_the_training(folder, capsys, monkeypatch):
+    def fit(self, X, y):
+        raise ValueError("the training began")
+
+    monkeypatch.setattr(CNNClassifier, "fit", fit)
+    command = ["compare", str(folder), "--test", str(folder), "--strategies", "class_weight"]
+    assert main([*command, "--epochs", "1", "--jobs", "1", "--device", "cpu"]) == 1
+    told = capsys.readouterr().err
+    first, last = told.index("near copies: 14 of 14 test images"), told.index("the training began")
+    assert told.index("looking for near copies of the test images") < first < last
+
+
 @pytest.mark.slow
 def test_near_copies_stay_together_in_a_comparison_by_a_flag(folder, tmp_path, capsys):
     Image.open(folder / "dog" / "0.png").rotate(90).save(folder / "dog" / "turned.png")

@@ -42,19 +42,25 @@ def is_same(one, other):
 
 @pytest.mark.parametrize("name", [*STRATEGIES, *FURTHER_STRATEGIES])
 def test_it_is_what_strategy_estimator_returns(name, monkeypatch):
-    network = CNNClassifier(max_epochs=3)
+    # Sizes that are given are those of every training, whatever the number of samples.
+    network = CNNClassifier(max_epochs=3, batch_size=16)
     result = without_training(
         monkeypatch, X, Y, strategies=[name], estimator=network, cv=3, random_state=7
     )
     found = result.estimator(name)
-    assert is_same(found, strategy_estimator(name, X, Y, estimator=network, random_state=7))
+    heads = (result.protocol["head_training"] or {}).get(name)
+    made = strategy_estimator(name, X, Y, estimator=network, head_training=heads, random_state=7)
+    assert is_same(found, made)
     assert found is not result.estimator(name)
 
 
 @pytest.mark.parametrize("name", REGRESSION_STRATEGIES)
 def test_it_is_for_numbers_too(name, monkeypatch):
     y = np.random.RandomState(0).standard_t(2, size=N)
-    options: Any = {"estimator": CNNRegressor(max_epochs=3), "random_state": 7}
+    options: Any = {
+        "estimator": CNNRegressor(max_epochs=3, batch_size=16),
+        "random_state": 7,
+    }
     result = without_training(monkeypatch, X, y, strategies=[name], cv=3, **options)
     assert is_same(result.estimator(name), strategy_estimator(name, X, y, **options))
 

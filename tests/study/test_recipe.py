@@ -94,16 +94,18 @@ def test_the_code_is_short_where_nothing_was_asked_for(monkeypatch, digits):
     )
     protocol = compare(*digits, cv=2, random_state=0).protocol
     code = {name: text.splitlines()[-1] for name, text in protocol["code"].items()}
-    assert code["none"] == "estimator = CNNClassifier()"
-    assert code["class_weight"] == 'estimator = CNNClassifier(class_weight="balanced")'
-    assert code["focal"] == "estimator = CNNClassifier(loss=FocalLoss())"
-    assert code["threshold"] == "estimator = TunedOffsetsClassifierCV(CNNClassifier())"
-    assert code["smote_embedding"] == (
-        "estimator = DecoupledClassifier(CNNClassifier(), sampler=SMOTE())"
+    # Of a fit with other numbers of samples, the rule would choose other batches and epochs.
+    length = "max_epochs=250, batch_size=16"
+    assert code["none"] == f"estimator = CNNClassifier({length})"
+    assert code["class_weight"] == f'estimator = CNNClassifier(class_weight="balanced", {length})'
+    assert code["focal"] == f"estimator = CNNClassifier(loss=FocalLoss(), {length})"
+    assert code["threshold"] == f"estimator = TunedOffsetsClassifierCV(CNNClassifier({length}))"
+    assert code["smote_embedding"].startswith(
+        f"estimator = DecoupledClassifier(CNNClassifier({length}), sampler=SMOTE(), max_epochs="
     )
-    # A sampler changes how many samples there are, and all take as many steps.
+    # A sampler changes how many samples there are: the steps are those of all samples without it.
     assert (
-        "sampler=RandomOverSampler(), max_epochs=250, steps_per_epoch=4, batch_size=16"
+        "sampler=RandomOverSampler(), max_epochs=250, steps_per_epoch=7, batch_size=16"
         in code["over"]
     )
 

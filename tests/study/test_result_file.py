@@ -124,6 +124,7 @@ def files(tmp_path_factory):
         assert main(fit) == 0
         assert main(["evaluate", "n", "b.csv", "--json", "evaluated_numbers.json"]) == 0
         own: Any = {"coin": DummyClassifier(), "sharp": ("focal", {"loss__gamma": 5})}
+        own["decoupled"] = "decoupled"
         X, y = rng.randint(0, 255, (40, 8, 8)).astype(np.uint8), np.arange(40) % 4 // 3
         compare(X, y, strategies=own, cv=2, random_state=0).to_json("own.json")
         network = CNNClassifier(max_epochs=1)
