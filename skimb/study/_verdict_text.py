@@ -340,12 +340,18 @@ def _uncertainty(comparison, candidates):
         for name in candidates
         for metric in comparison.verdict_metrics
     } - {None}
+    judged = (
+        comparison.judgement(name, metric)
+        for name in candidates
+        for metric in comparison.verdict_metrics
+    )
+    n_resamples = max((one.n_resamples or 0 for one in judged), default=0)
     n_images = f"{protocol['n_test_rows']} test images"
     text = {
         IMAGES: (
-            f"The intervals come from resamples of the {n_images}. The seed of the training and "
-            "the choice of the training images are not in them: another training may show another "
-            "order."
+            f"The intervals come from {n_resamples:,} resamples of the {n_images}. The seed of the "
+            "training and the choice of the training images are not in them: another training "
+            "may show another order."
         ),
         IMAGES_AND_SEEDS: (
             f"The intervals contain the choice of the {n_images} and the {protocol['n_runs']} "

@@ -74,9 +74,9 @@ def test_the_headline_has_three_sentences_without_tests(rng):
     assert f"a difference of {judged.difference:+.3f}, with a 95 % interval from" in text[0]
     assert text[1].startswith("By balanced accuracy, ")
     assert text[2] == (
-        "The intervals come from resamples of the 400 test images; the seed of the training and "
-        "the choice of the training images are not in them: another training may show another "
-        "order."
+        "The intervals come from 20,000 resamples of the 400 test images; the seed of the "
+        "training and the choice of the training images are not in them: another training "
+        "may show another order."
     )
     truth, decisions = slightly_better()
     single = {name: runs[0] for name, runs in decisions.items()}
@@ -127,7 +127,7 @@ def test_several_better_ones_are_not_ranked(rng):
 def test_one_run_says_what_its_intervals_contain(rng):
     truth, decisions = ladder(rng, none=0.5, over=0.2, focal=0.4)
     text = " ".join(verdict_sentences(comparison_of(truth, decisions)))
-    assert "The intervals come from resamples of the 400 test images." in text
+    assert "The intervals come from 20,000 resamples of the 400 test images." in text
     assert "The seed of the training and the choice of the training images are not in them" in text
     assert "1 runs" not in text
     assert "ran 1 times" not in text
