@@ -33,6 +33,7 @@ from skimb._command_line._streams import (
     warnings_in_one_line,
 )
 from skimb._command_line._training_bar import TrainingBar, remove_bars
+from skimb._messages import counted
 from skimb._strategy_names import CONSTANT
 
 __all__ = ["add_fit", "fit_command"]
@@ -179,14 +180,14 @@ def _fit(arguments, comparison, watcher):
     if data.X_test is None:
         told = None if comparison is None else _figures_of(comparison, label)
         told = told or _held_out(data, name, options, arguments)
-    _say(f"training {name} on {len(data.y)} images")
+    _say(f"training {name} on {counted(len(data.y), 'image')}")
     earlier = _checkpoints(arguments.checkpoint)
     fitted = fit_strategy(name, data.X, data.y, groups=data.groups, **options)
     lines += _words_on_checkpoints(arguments.checkpoint, earlier)
     remove_bars(fitted)
     if told is None:
         result = _evaluated(fitted, data, data.X_test, data.y_test)
-        told = _told(result, f"{len(data.y_test)} images of {arguments.test}")
+        told = _told(result, f"{counted(len(data.y_test), 'image')} of {arguments.test}")
     lines += [f"figures of {told['source']}", told["text"]]
     facts = metadata_of(
         fitted,
@@ -322,12 +323,13 @@ def _held_out(data, name, options, arguments):
         raise ValueError(
             f"No fifth of the images can be held out for figures: {exc} Or give --test, or --from."
         ) from exc
-    _say(f"training {name} on {len(train)} images, to test it on {len(test)}")
+    _say(f"training {name} on {counted(len(train), 'image')}, to test it on {len(test)}")
     groups = None if data.groups is None else data.groups[train]
     part = safe_indexing(data.X, train)
     fitted = fit_strategy(name, part, data.y[train], groups=groups, **options)
     result = _evaluated(fitted, data, safe_indexing(data.X, test), data.y[test])
-    return _told(result, f"one more training, in which {len(test)} images (a fifth) were held out")
+    held_out = counted(len(test), "image (a fifth) was", "images (a fifth) were")
+    return _told(result, f"one more training, in which {held_out} held out")
 
 
 def _evaluated(fitted, data, X, y):

@@ -6,6 +6,7 @@ import textwrap
 import numpy as np
 
 from skimb._drawn_text import visible_text
+from skimb._messages import counted
 from skimb.study._judging import REFERENCES
 from skimb.study._report_labels import metric_label, short_label
 from skimb.study._verdict_text import verdict_sentences
@@ -191,8 +192,8 @@ def told_of_shared(comparison):
 def _notes(comparison, is_whole):
     """Say what the columns are, and which strategies take steps of their own."""
     notes = [
-        f"{visible_text(name)}: {comparison.gradient_steps(name):.0f} gradient steps of its own, "
-        f"and {searched:.0f} on parts of the samples; most others take "
+        f"{visible_text(name)}: {counted(comparison.gradient_steps(name), 'gradient step')} of its "
+        f"own, and {searched:.0f} on parts of the samples; most others take "
         f"{comparison.protocol['gradient_steps']}"
         for name in comparison.strategies
         if (searched := comparison.search_steps(name)) is not None

@@ -119,7 +119,7 @@ def test_the_files_hold_everything_and_texts_are_escaped(folder, tmp_path):
     assert "<b>.jpg" not in page
     assert "<i>" not in page
     assert "turned by 180 degrees" in page
-    assert "pairs of copies across classes" in str(found)
+    assert "1 pair of copies across classes" in str(found)
 
 
 @pytest.mark.slow
@@ -179,7 +179,7 @@ def test_the_command_inspects_a_folder(folder, tmp_path, capsys):
     )
     out, err = capsys.readouterr()
     assert status == 0
-    assert "1 test images with a copy in the training set" in out
+    assert "1 test image with a copy in the training set" in out
     assert "reading images ..." in err
     assert json.loads((tmp_path / "a.json").read_text())["kind"] == "inspection"
 

@@ -9,6 +9,7 @@ from sklearn.utils.validation import column_or_1d
 
 from skimb._drawn_text import visible_text
 from skimb._files import write_text
+from skimb._messages import counted
 from skimb.study._inspect._copies import find_copies
 from skimb.study._inspect._findings import class_correlated, class_counts_of, shared_prefixes
 from skimb.study._inspect._page import inspection_page
@@ -197,13 +198,15 @@ class Inspection:
         write_text(path, inspection_page(self))
 
     def __repr__(self):
-        return f"<Inspection of {len(self.samples)} images with {len(self.pairs)} pairs of copies>"
+        images, pairs = counted(len(self.samples), "image"), counted(len(self.pairs), "pair")
+        return f"<Inspection of {images} with {pairs} of copies>"
 
     def __str__(self):
         """Return the report for a terminal."""
         samples, names = self.samples, self.samples.names
         n_test = len(samples) - samples.n_train
-        lines = [f"{samples.n_train} training images, {n_test} test images"]
+        trained, tested = counted(samples.n_train, "training image"), counted(n_test, "test image")
+        lines = [f"{trained}, {tested}"]
         for one in self.to_dict()["classes"]:
             tested = f", {one['n_test']} for the test" if n_test else ""
             lines.append(f"  {one['label']}: {one['n_train']}{tested}")
@@ -215,11 +218,11 @@ class Inspection:
             formats = ", ".join(f"{name} ({n})" for name, n in self.formats.most_common())
             lines.append(f"sizes: {', '.join(shown)}{more}; formats: {formats}")
         lines += self._listed(
-            "cannot be read", [f"{file} ({reason})" for file, reason in self.broken.items()]
+            ("cannot be read",) * 2, [f"{file} ({reason})" for file, reason in self.broken.items()]
         )
-        lines += self._listed("of one colour", [names[row] for row in samples.constant])
+        lines += self._listed(("of one colour",) * 2, [names[row] for row in samples.constant])
         lines += self._listed(
-            "pairs of copies across classes",
+            ("pair of copies across classes", "pairs of copies across classes"),
             [
                 f"{names[pair.first]} ({self._label(pair.first)}) = {names[pair.second]} "
                 f"({self._label(pair.second)})"
@@ -227,12 +230,14 @@ class Inspection:
             ],
         )
         lines += self._listed(
-            "test images with a copy in the training set",
+            tuple(
+                f"{what} with a copy in the training set" for what in ("test image", "test images")
+            ),
             [names[samples.n_train + row] for row in self.leaked],
         )
         kinds = Counter(pair.kind for pair in self.pairs)
-        words = ", ".join(f"{n} pairs: {kind}" for kind, n in kinds.items()) or "none"
-        lines.append(f"copies: {words}; {len(self.sets_of_copies())} groups")
+        words = ", ".join(f"{counted(n, 'pair')}: {kind}" for kind, n in kinds.items()) or "none"
+        lines.append(f"copies: {words}; {counted(len(self.sets_of_copies()), 'group')}")
         if self.doubtful:
             lines.append("labels to look at first (they need not be wrong):")
             lines += [
@@ -250,7 +255,7 @@ class Inspection:
         if not items:
             return []
         more = f"; and {len(items) - MOST_LISTED} more" if len(items) > MOST_LISTED else ""
-        return [f"{len(items)} {what}: {'; '.join(items[:MOST_LISTED])}{more}"]
+        return [f"{counted(len(items), *what)}: {'; '.join(items[:MOST_LISTED])}{more}"]
 
 
 def inspect_images(

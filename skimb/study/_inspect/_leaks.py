@@ -3,6 +3,7 @@
 import numpy as np
 
 from skimb._drawn_text import visible_text
+from skimb._messages import counted
 from skimb.study._inspect._copies import find_copies
 from skimb.study._inspect._samples import read_samples
 
@@ -120,11 +121,10 @@ class NearCopies:
     def __str__(self):
         """Return the figures with and without copies, a line a strategy."""
         if not self.n_copies:
-            return f"None of the {self.n_test} test images is a copy of a training image."
-        is_one = self.n_copies == 1
+            return f"None of {counted(self.n_test, 'test image')} is a copy of a training image."
         first = (
-            f"{self.n_copies} of {self.n_test} test images {'has' if is_one else 'have'} a copy or "
-            "near copy in the training set."
+            f"{self.n_copies} of {counted(self.n_test, 'test image')} "
+            f"{'has' if self.n_copies == 1 else 'have'} a copy or near copy in the training set."
         )
         pairs = [figures["f1_minority"] for figures in self.strategies.values()]
         if pairs and all(_is_same(pair["without"], pair["with"]) for pair in pairs):

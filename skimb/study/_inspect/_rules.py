@@ -7,6 +7,8 @@ does not apply, and put it into `RULES` with its reason and link.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from skimb._messages import counted
+
 __all__ = ["RULES", "Rule", "advice_of"]
 
 #: Fewer images of a class than this cannot be in each of five folds, and so few tell little.
@@ -62,20 +64,17 @@ def advice_of(inspection):
     return found
 
 
-def _images(number):
-    return f"{number} image{'' if number == 1 else 's'}"
-
-
 def _broken(found):
     if n := len(found.broken):
-        return f"Fix or remove the {_images(n)} that cannot be read: compare and fit refuse them."
+        images = counted(n, "image")
+        return f"Fix or remove the {images} that cannot be read: compare and fit refuse them."
     return None
 
 
 def _across(found):
     if n := len(found.leaked):
         return (
-            f"Remove the {n} test {'image that is a copy' if n == 1 else 'images that are copies'} "
+            f"Remove the {counted(n, 'test image that is a copy', 'test images that are copies')} "
             "of training images, or near copies, before you trust figures on the test set."
         )
     return None
@@ -94,7 +93,7 @@ def _within(found):
 def _conflicts(found):
     if n := len(found.conflicts):
         return (
-            f"Decide on the label of {n} pair{'' if n == 1 else 's'} of copies that stand in two "
+            f"Decide on the label of {counted(n, 'pair')} of copies that stand in two "
             "classes; one label of each is wrong, or neither class fits."
         )
     return None
@@ -102,7 +101,8 @@ def _conflicts(found):
 
 def _constant(found):
     if n := len(found.samples.constant):
-        return f"Look at the {_images(n)} of one colour: nothing can be learned from such an image."
+        images = counted(n, "image")
+        return f"Look at the {images} of one colour: nothing can be learned from such an image."
     return None
 
 
@@ -127,8 +127,9 @@ def _folds(found):
 def _guarantee(found):
     if found.counts and (n := min(found.counts.values())) < FOR_GUARANTEE:
         return (
-            f"With {n} images of the smallest class, a recall of 95 % cannot be guaranteed: it "
-            f"takes at least {FOR_GUARANTEE} that are held out, at a confidence of 95 %."
+            f"With {counted(n, 'image')} of the smallest class, a recall of 95 % cannot be "
+            f"guaranteed: it takes at least {FOR_GUARANTEE} that are held out, at a confidence of "
+            "95 %."
         )
     return None
 
@@ -189,13 +190,14 @@ def _names(found):
     across = [one for one in found.sources if one["n_train"] and one["n_test"]]
     if across:
         return (
-            f"File names tell of {len(across)} sources, {across[0]['stem']} first, with images on "
-            "both sides of the test split. Put each source on one side."
+            f"File names tell of {counted(len(across), 'source')}, {across[0]['stem']} first, with "
+            "images on both sides of the test split. Put each source on one side."
         )
     if found.sources:
         return (
-            f"File names tell of {len(found.sources)} sources, {found.sources[0]['stem']} first, "
-            "with several images each. Give these as groups (--group with a table), if they are."
+            f"File names tell of {counted(len(found.sources), 'source')}, "
+            f"{found.sources[0]['stem']} first, with several images each. Give these as groups "
+            "(--group with a table), if they are."
         )
     return None
 
