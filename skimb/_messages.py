@@ -6,10 +6,38 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["encoding_hint", "shortened", "shown"]
+__all__ = ["counted", "encoding_hint", "shortened", "shown"]
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
+
+
+def counted(number, noun, plural=None):
+    """Return a number with what it counts: one run, or several runs.
+
+    Parameters
+    ----------
+    number : float
+        It is written without decimals, and with commas from 10,000 on.
+    noun : str
+        What one of them is called.
+    plural : str, default=None
+        What others are called. None: the noun with an s.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from skimb._messages import counted
+    >>> counted(1, "run"), counted(0, "image of class cat", "images of class cat")
+    ('1 run', '0 images of class cat')
+    """
+    written = f"{number:,.0f}" if number >= 10_000 else f"{number:.0f}"
+    if written == "1":
+        return f"{written} {noun}"
+    return f"{written} {noun + 's' if plural is None else plural}"
 
 
 def shortened(value):

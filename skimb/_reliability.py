@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.special import ndtr
+from scipy.stats import beta
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from skimb._label_columns import by_label, column_labels, unknown_labels
@@ -172,6 +173,26 @@ class Bins:
             # The same noise once more makes the distance about as much larger as it has made it.
             gap = 2 * gap - _mean_distance(gap, self.deviation)
         return max(float(self.share @ gap), 0.0)
+
+    def intervals(self, *, times=1.0):
+        """Return the 95 % intervals of the fractions, of Clopper and Pearson.
+
+        Parameters
+        ----------
+        times : float, default=1.0
+            How often each sample was put in a bin, as with repeated predictions of it.
+
+        Returns
+        -------
+        low, high : ndarray of shape (m,)
+        """
+        # Weights and repeats may give numbers of samples that are not whole.
+        n = self.n_effective / times
+        happened = np.clip(self.fraction, 0, 1) * n
+        with np.errstate(invalid="ignore"):
+            low = np.where(happened > 0, beta.ppf(0.025, happened, n - happened + 1), 0.0)
+            high = np.where(happened < n, beta.ppf(0.975, happened + 1, n - happened), 1.0)
+        return low, high
 
 
 def _mean_distance(mean, deviation):

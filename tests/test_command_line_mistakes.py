@@ -66,7 +66,7 @@ def test_test_images_that_equal_training_images_are_told(folder, capsys):
     assert main([*FIT, "--test", "test"]) == 0
     [line] = complaints(capsys)
     assert line.startswith(
-        "skimb: 1 of 7 test images equal training images, test/dog/zz.png and train/dog/03.png"
+        "skimb: 1 of 7 test images equals a training image, test/dog/zz.png and train/dog/03.png"
     )
     Path("test/dog/zz.png").unlink()
     assert main([*FIT, "--test", "test"]) == 0

@@ -69,7 +69,7 @@ def test_rows_are_divided_by_time(folder):
         (["--split", "patient", "--repeats", "2"], "names 2 folds, which --repeats 2 would"),
         (["--time", "part"], "which is neither a number nor a date"),
         (["--time", "day", "--folds", "20"], "8 different times.*Give --folds 7 or fewer"),
-        (["--time", "day", "--group", "fold"], "groups of 'fold', '0' first.*by --time day"),
+        (["--time", "day", "--group", "fold"], "group of 'fold', '0' first.*by --time day"),
         (["--split", "part", "--group", "patient"], "trained on and tested on by --split part"),
     ],
     ids=["words", "repeats", "no time", "few times", "groups by time", "groups by split"],
@@ -135,7 +135,7 @@ def test_groups_of_both_folders_are_refused(folder, capsys):
         for patient in (5, 7):
             Image.fromarray(pixels).save(images / label / f"patient{patient}_{label}.png")
     assert main([*FOLDER, "--test", "test", "--group-pattern", r"patient(\d+)"]) == 1
-    assert "1 groups of" in capsys.readouterr().err
+    assert "1 group of" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -95,7 +95,7 @@ def test_broken_copied_and_labelled_images_are_told_of_and_not_suggested(folder,
     assert main([*suggest, "--csv", "o.csv"]) == 1
     told = "\n".join(complaints(capsys))
     assert "1 of 33 images could not be read; the errors are in o.csv" in told
-    assert "1 are labelled already, 1 cannot be read" in told
+    assert "1 is labelled already, 1 cannot be read" in told
     rows = pd.read_csv("o.csv", keep_default_na=False)
     assert rows["error"].tolist() == [""] * (len(rows) - 1) + ["not an image"]
     names = set(rows["file"])

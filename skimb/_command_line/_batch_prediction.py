@@ -14,6 +14,7 @@ from skimb._command_line._image_lists import batches
 from skimb._command_line._progress_lines import with_lines
 from skimb._drawn_text import visible_text
 from skimb._image_decoding import decode, look, strict
+from skimb._messages import counted
 
 __all__ = ["Prediction", "predictions", "with_bar"]
 
@@ -103,7 +104,7 @@ def with_bar(found, total, what):
     """
     if sys.stderr.isatty():
         return tqdm(found, total=total, unit="image")
-    n_images = "the images" if total is None else f"{total} images"
+    n_images = "the images" if total is None else counted(total, "image")
     return with_lines(found, total, f"predicting {n_images} of {visible_text(what)}")
 
 

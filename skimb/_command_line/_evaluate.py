@@ -25,6 +25,7 @@ from skimb._command_line._outputs import hand_out
 from skimb._command_line._parser import add_command
 from skimb._command_line._streams import errors_in_one_line, warnings_in_one_line
 from skimb._image_files import named
+from skimb._messages import counted
 from skimb._tables import read_table
 
 __all__ = ["add_evaluate", "evaluate_command", "evaluation_of", "labelled_files"]
@@ -75,8 +76,8 @@ def evaluate_command(arguments):
         if bad := [f"{one.file} ({one.error})" for one in found if one.error]:
             hint = hint_of_missing(files) if reads_table(arguments) else ""
             raise ValueError(
-                f"{len(bad)} of {len(files)} images cannot be evaluated: {named(bad)}. Fix or "
-                f"remove them. {hint}"
+                f"{len(bad)} of {counted(len(files), 'image')} cannot be evaluated: "
+                f"{named(bad)}. Fix or remove them. {hint}"
             )
         facts = {
             "model": str(arguments.model),

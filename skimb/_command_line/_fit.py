@@ -35,6 +35,7 @@ from skimb._command_line._streams import (
     warnings_in_one_line,
 )
 from skimb._command_line._training_bar import TrainingBar, remove_bars
+from skimb._messages import counted
 from skimb._strategy_names import CONSTANT
 
 __all__ = ["add_fit", "fit_command"]
@@ -199,7 +200,7 @@ def _fit(arguments, comparison, watcher):
         told = None if comparison is None else _figures_of(comparison, label, is_decided)
         told = told or _held_out(data, name, options, arguments, decisions)
     X, y, groups = data.part(train)
-    _say(f"training {name} on {len(y)} images")
+    _say(f"training {name} on {counted(len(y), 'image')}")
     earlier = _checkpoints(arguments.checkpoint)
     if decisions is not None and needs_folds:
         made = decisions.with_folds(strategy_estimator(name, X, y, **options), y, arguments.seed)
@@ -216,7 +217,7 @@ def _fit(arguments, comparison, watcher):
         told = {"source": "the images that the threshold rests on: see above", "text": ""}
     elif told is None:
         result = _evaluated(fitted, data, data.X_test, data.y_test)
-        told = _told(result, f"{len(data.y_test)} images of {arguments.test}")
+        told = _told(result, f"{counted(len(data.y_test), 'image')} of {arguments.test}")
     lines += [f"figures of {told['source']}", *filter(None, [told["text"]])]
     facts = metadata_of(
         fitted,
@@ -357,13 +358,14 @@ def _held_out(data, name, options, arguments, decisions):
         raise ValueError(
             f"No fifth of the images can be held out for figures: {exc} Or give --test, or --from."
         ) from exc
-    _say(f"training {name} on {len(train)} images, to test it on {len(test)}")
+    _say(f"training {name} on {counted(len(train), 'image')}, to test it on {len(test)}")
     X, y, groups = data.part(train)
     fitted = fit_strategy(name, X, y, groups=groups, **options)
     if decisions is not None:
         fitted = decisions.wrapped(fitted, X, y, groups)
     result = _evaluated(fitted, data, safe_indexing(data.X, test), data.y[test])
-    return _told(result, f"one more training, in which {len(test)} images (a fifth) were held out")
+    held_out = counted(len(test), "image (a fifth) was", "images (a fifth) were")
+    return _told(result, f"one more training, in which {held_out} held out")
 
 
 def _evaluated(fitted, data, X, y):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from skimb._files import identity
 from skimb._image_decoding import image_endings
+from skimb._messages import counted
 
 __all__ = ["ImageList", "batches", "hint_of_missing"]
 
@@ -74,9 +75,7 @@ class ImageList:
             return ""
         counts = ", ".join(f"{count} {ending}" for ending, count in self.passed_over.most_common(5))
         n_files = self.passed_over.total()
-        return (
-            f"{n_files} {'file' if n_files == 1 else 'files'} passed over, as no images: {counts}"
-        )
+        return f"{counted(n_files, 'file')} passed over, as no images: {counts}"
 
 
 def _is_within(link, folder):

@@ -12,6 +12,7 @@ from skimb._command_line._image_lists import hint_of_missing
 from skimb._command_line._labels import listed, refuse_unknown
 from skimb._command_line._splits import cv_of_table, groups_of_files, refuse_shared
 from skimb._command_line._streams import complain
+from skimb._messages import counted
 from skimb._tables import read_table
 
 __all__ = ["Inputs", "inspected", "read_inputs"]
@@ -132,8 +133,8 @@ def _with_near_copies(data):
     found = inspected(data)
     n_grouped = sum(len(group) for group in found.train_groups)
     print(
-        f"{n_grouped} of {len(data.y)} training images have copies or similar images, which stay "
-        f"together ({len(found.train_groups)} groups)",
+        f"{n_grouped} of {counted(len(data.y), 'training image')} have copies or similar images, "
+        f"which stay together ({counted(len(found.train_groups), 'group')})",
         file=sys.stderr,
         flush=True,
     )
@@ -214,9 +215,10 @@ def _tables(arguments, image_shape):
         _check_types(arguments, arguments.group, groups, test_groups)
         if shared := sorted(set(groups.tolist()) & set(test_groups.tolist())):
             raise ValueError(
-                f"{len(shared)} values of {arguments.group!r}, {shared[0]!r} first, are in "
-                f"{arguments.data} and in {arguments.test}: a network would be scored on groups "
-                "that it was trained on. Remove their rows from one of the two."
+                f"{counted(len(shared), 'value')} of {arguments.group!r}, {shared[0]!r} first, "
+                f"{'is' if len(shared) == 1 else 'are'} in {arguments.data} and in "
+                f"{arguments.test}: a network would be scored on groups that it was trained on. "
+                "Remove their rows from one of the two."
             )
     every = [*files, *test_files]
     check_images(arguments, every)
@@ -273,7 +275,8 @@ def _tell_of_known(files, images, n_train):
     ]
     if pairs:
         complain(
-            f"{len(pairs)} of {len(files) - n_train} test images equal training images, "
+            f"{len(pairs)} of {counted(len(files) - n_train, 'test image')} "
+            f"{'equals a training image' if len(pairs) == 1 else 'equal training images'}, "
             f"{pairs[0][0]} and {pairs[0][1]} first: figures on them are too good"
         )
 
@@ -286,7 +289,7 @@ def _read(files, image_shape):
         n_bytes = len(files) * image_shape[0] * image_shape[1] * image_shape[2]
         if n_bytes > memory:
             raise ValueError(
-                f"{len(files)} images of {image_shape[2]} x {image_shape[1]} take "
+                f"{counted(len(files), 'image')} of {image_shape[2]} x {image_shape[1]} take "
                 f"{n_bytes / 2**30:.1f} GiB, and this machine has {memory / 2**30:.1f}. Give a "
                 "smaller --size, or fewer images."
             )

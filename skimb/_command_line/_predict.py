@@ -17,6 +17,7 @@ from skimb._command_line._options import (
 from skimb._command_line._parser import add_command
 from skimb._command_line._spreadsheet import writing_csv
 from skimb._command_line._streams import complain, errors_in_one_line, warnings_in_one_line
+from skimb._messages import counted
 from skimb._tables import read_table
 
 __all__ = ["add_predict", "files_of", "predict_command"]
@@ -94,12 +95,13 @@ def predict_command(arguments):
         if n_errors:
             place = arguments.csv or "the standard output"
             complain(
-                f"{n_errors} of {n_files} images could not be predicted; the errors are in {place}"
+                f"{n_errors} of {counted(n_files, 'image')} could not be predicted; the errors are "
+                f"in {place}"
             )
             if n_errors == n_files and reads_table(arguments) and (hint := hint_of_missing(files)):
                 complain(hint)
         elif arguments.csv is not None:
-            print(f"{n_files} predictions: {arguments.csv}")
+            print(f"{counted(n_files, 'prediction')}: {arguments.csv}")
     return 1 if n_errors else 0
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from skimb._command_line._argument_types import text
 from skimb._command_line._labels import listed
+from skimb._messages import counted
 
 __all__ = [
     "add_group_pattern",
@@ -174,8 +175,8 @@ def _predefined(table, name, n_repeats):
         n_valid = int((parts == "validation").sum())
         if n_valid:
             print(
-                f"skimb: {n_valid} rows of the validation part are trained on, as those of train "
-                "are",
+                f"skimb: {counted(n_valid, 'row')} of the validation part "
+                f"{'is' if n_valid == 1 else 'are'} trained on, as those of train are",
                 file=sys.stderr,
             )
         return [(np.flatnonzero(parts != "test"), np.flatnonzero(parts == "test"))]
@@ -188,7 +189,9 @@ def _predefined(table, name, n_repeats):
         ) from exc
     splits = list(PredefinedSplit(folds).split())
     if not splits or any(not len(train) for train, _ in splits):
-        raise ValueError(f"{place} names {len(splits)} fold(s). Two are needed, or train and test.")
+        raise ValueError(
+            f"{place} names {counted(len(splits), 'fold')}. Two are needed, or train and test."
+        )
     if n_repeats > 1 and len(splits) > 1:
         raise ValueError(
             f"{place} names {len(splits)} folds, which --repeats {n_repeats} would run again, and "
@@ -231,9 +234,9 @@ def groups_of_files(files, folder, compiled):
     lacking = [file for file, group in zip(files, groups, strict=True) if group is None]
     if lacking:
         raise ValueError(
-            f"--group-pattern {compiled.pattern!r} finds no group in the names of {len(lacking)} "
-            f"files of {folder}, {lacking[0]} first. It is looked for below the folder of the "
-            "class. Give a pattern that finds one in each."
+            f"--group-pattern {compiled.pattern!r} finds no group in the names of "
+            f"{counted(len(lacking), 'file')} of {folder}, {lacking[0]} first. It is "
+            "looked for below the folder of the class. Give a pattern that finds one in each."
         )
     return np.array(groups)
 
@@ -257,7 +260,8 @@ def refuse_shared(groups, test_groups, source, option):
     """
     if shared := sorted(set(groups.tolist()) & set(test_groups.tolist())):
         raise ValueError(
-            f"{len(shared)} groups of {source!r}, {shared[0]!r} first, are trained on and tested "
-            f"on by {option}: a network would be scored on groups that it was trained on. Remove "
-            "their samples from one side."
+            f"{counted(len(shared), 'group')} of {source!r}, {shared[0]!r} first, "
+            f"{'is' if len(shared) == 1 else 'are'} trained on and tested on by {option}: a "
+            "network would be scored on groups that it was trained on. Remove their samples "
+            "from one side."
         )

@@ -21,6 +21,7 @@ from skimb._command_line._parser import add_command
 from skimb._command_line._predict import files_of
 from skimb._command_line._spreadsheet import writing_csv
 from skimb._command_line._streams import complain, errors_in_one_line, warnings_in_one_line
+from skimb._messages import counted
 
 __all__ = ["add_suggest", "suggest_command"]
 
@@ -126,7 +127,7 @@ def suggest_command(arguments):
             for row in found.errors.to_dict("records"):
                 write([None, row["file"], None, None, None, None, row["error"], None])
         if arguments.csv is not None:
-            print(f"{len(found.table)} suggestions: {arguments.csv}")
+            print(f"{counted(len(found.table), 'suggestion')}: {arguments.csv}")
         if arguments.sheet is not None:
             place, reason = write_somewhere(found.to_html, arguments.sheet)
             if reason is not None:
@@ -167,8 +168,8 @@ def _suggested(arguments, model, files, known_files, y, resizes):
         if labelled.errors:
             file, error = next((known_files[row], why) for row, why in labelled.errors.items())
             raise ValueError(
-                f"{len(labelled.errors)} of {len(known_files)} labelled images cannot be read: "
-                f"{file} ({error}). Fix or remove them."
+                f"{len(labelled.errors)} of {counted(len(known_files), 'labelled image')} cannot "
+                f"be read: {file} ({error}). Fix or remove them."
             )
     counts = model.facts.get("class_counts")
     found = suggestions_of(
@@ -183,15 +184,16 @@ def _suggested(arguments, model, files, known_files, y, resizes):
     if pool.errors:
         place = arguments.csv or "the standard output"
         complain(
-            f"{len(pool.errors)} of {len(files)} images could not be read; the errors are in "
-            f"{place}"
+            f"{len(pool.errors)} of {counted(len(files), 'image')} could not be read; the errors "
+            f"are in {place}"
         )
         status = 1
     if (n_chosen := len(found.table)) < arguments.n:
         complain(
-            f"{n_chosen} images are suggested, not {arguments.n}: of {found.n_pool} images, "
-            f"{found.n_known} are labelled already, {len(pool.errors)} cannot be read, and "
-            f"{found.n_copies} nearly equal a chosen one"
+            f"{counted(n_chosen, 'image is', 'images are')} suggested, not {arguments.n}: of "
+            f"{counted(found.n_pool, 'image')}, {counted(found.n_known, 'is', 'are')} labelled "
+            f"already, {len(pool.errors)} cannot be read, and "
+            f"{counted(found.n_copies, 'nearly equals', 'nearly equal')} a chosen one"
         )
     if pool.embedding is None:
         complain(

@@ -6,7 +6,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy.stats import beta
 
 from skimb._drawn_text import distinct_texts
 from skimb._reliability import check_bins, checked_outcomes, put_in_bins
@@ -332,12 +331,7 @@ class ReliabilityDisplay:
 
 def _points(bins):
     """Return a frame of bins, with intervals of Clopper and Pearson."""
-    # Weights may give numbers of samples that are not whole.
-    n = bins.n_effective
-    happened = np.clip(bins.fraction, 0, 1) * n
-    with np.errstate(invalid="ignore"):
-        low = np.where(happened > 0, beta.ppf(0.025, happened, n - happened + 1), 0.0)
-        high = np.where(happened < n, beta.ppf(0.975, happened + 1, n - happened), 1.0)
+    low, high = bins.intervals()
     return pd.DataFrame(
         {
             "probability": bins.probability,

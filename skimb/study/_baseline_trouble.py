@@ -1,14 +1,22 @@
-"""Whether the baseline of a comparison is trained, in words."""
+"""Whether the networks of a comparison are trained, in words."""
 
 import numpy as np
 
 from skimb._drawn_text import visible_text
+from skimb._engine import still_falls
+from skimb._messages import counted
 from skimb.study._strategies import CONSTANT
 
-__all__ = ["baseline_trouble"]
+__all__ = ["baseline_trouble", "short_trainings"]
 
 #: Fewer gradient steps than these train no network; about so many do on small images.
 FEW_STEPS, USUAL_STEPS = 100, 500
+
+#: The part of a warning by which a training says that it was short, and names that are listed.
+WARNED, MOST_NAMED = "the training loss still fell", 5
+
+#: What a comparison of networks that are not trained to the end says all the same.
+HOLDS = "What is called better or worse holds for trainings of this length alone."
 
 #: A training loss that falls by this fraction of its first value in the last fifth of the epochs.
 STEEP = 0.1
@@ -31,11 +39,46 @@ def baseline_trouble(comparison):
     return f"{what} {_train_longer(comparison.protocol)}"
 
 
+def short_trainings(comparison):
+    """Say which strategies could learn more than they did; None: none, as far as is known.
+
+    Parameters
+    ----------
+    comparison : Comparison or RegressionComparison
+
+    Returns
+    -------
+    str or None
+    """
+    protocol = comparison.protocol
+    if not any(WARNED in message for message in protocol.get("warnings", ())):
+        return None
+    losses = comparison.training_losses()
+    names = [
+        name
+        for name, runs in losses.items()
+        if any(still_falls(run, comparison.gradient_steps(name) or 0) for run in runs)
+    ]
+    if not names:
+        return None
+    if len(names) == len(losses) > 1:
+        who = "all strategies that train a network"
+    else:
+        texts = [visible_text(name) for name in names[:MOST_NAMED]]
+        texts += [f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
+        who = texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+    end = "its training" if len(names) == 1 else "the training"
+    return (
+        f"The training loss of {who} still fell when {end} ended: more steps may change the "
+        f"order. {_train_longer(protocol)}"
+    )
+
+
 def _trouble(comparison):
     protocol, baseline = comparison.protocol, comparison.baseline
     name = f"The baseline {visible_text(baseline)}"
     steps = comparison.gradient_steps(baseline)
-    after = "" if steps is None else f" after {steps:.0f} gradient steps"
+    after = "" if steps is None else f" after {counted(steps, 'gradient step')}"
     means = {metric: comparison.judgement(baseline, metric).mean for metric in comparison.metrics}
     if means.get("f1_minority") == 0:
         label = f"class {visible_text(comparison.minority)}"
@@ -51,10 +94,12 @@ def _trouble(comparison):
     if comparison.chosen[baseline].is_own or protocol["recipe"] is None:
         return None
     if steps is not None and steps < FEW_STEPS:
-        return f"{name} was trained for {steps:.0f} gradient steps only, which is too few for most."
+        only = f"{counted(steps, 'gradient step')} only"
+        return f"{name} was trained for {only}, and most networks need more. {HOLDS}"
     losses = comparison.training_losses().get(baseline)
     if losses and _falls_steeply(losses):
-        return f"The training loss of the baseline {visible_text(baseline)} is still falling."
+        told = f"the baseline {visible_text(baseline)}"
+        return f"The training loss of {told} still fell steeply when its training ended. {HOLDS}"
     return None
 
 

@@ -5,31 +5,36 @@ from scipy import stats
 from scipy.sparse import csr_array
 
 __all__ = [
-    "N_RESAMPLES",
     "Images",
     "effective_number",
     "influences",
     "interval_and_p_value",
+    "number_of_resamples",
     "slopes_of",
     "sums_by",
 ]
 
-#: Resamples of the test images; with them the quantiles of an interval are known to about a tenth
-#: of its half-width.
-N_RESAMPLES = 2000
+#: Resamples of the test images. With the largest number, p-values down to 0.0001 can be told apart,
+#: so that a clear difference is still one after a correction for ten strategies; with the
+#: smallest one, the quantiles of an interval are known to about a tenth of its half-width.
+MOST_RESAMPLES, LEAST_RESAMPLES = 20_000, 2_000
 
-#: A multinomial draw of one cell takes about as long as so many draws of an image.
-CELL_COST = 15
+#: Nanoseconds that all resamples together should take, on one core.
+MOST_TIME = 2e9
+
+#: Nanoseconds, about: to draw one image, to draw how often one kind of images occurs, to add one
+#: part of an image to a sum, to score one sum, and to find the quantiles of one score.
+DRAW_TIME, KIND_TIME, PART_TIME, SUM_TIME, SCORE_TIME = 9, 150, 1.3, 20, 80
 
 #: Values in the memory at a time.
-MOST_VALUES = 8_000_000
+MOST_VALUES = 2_000_000
 
 
 class Images:
     """The test images, as what each adds to the sums that scores are computed from.
 
-    Groups are drawn whole. Without groups, images of equal cells add the same to every sum, so
-    that it is enough to draw how often each cell occurs.
+    Groups are drawn whole. Images of equal cells add the same to every sum, and so do groups of
+    equal cells, so that it is enough to draw how often each kind of them occurs.
 
     Parameters
     ----------
@@ -42,12 +47,12 @@ class Images:
 
     Attributes
     ----------
-    is_grouped : bool
-        Whether any two images are in one group.
-    parts : sparse array of shape (n_sums, n_units)
-        What each group, or an image of each cell, adds to the sums.
-    sizes : ndarray of shape (n_units,)
-        Images of each unit.
+    parts : sparse array of shape (n_sums, n_kinds)
+        What one image, or one group, of each kind adds to the sums.
+    times : ndarray of shape (n_kinds,), int
+        How many images, or groups, there are of each kind.
+    sums : ndarray of shape (n_sums,)
+        The sums over all images.
 
     Examples
     --------
@@ -55,37 +60,43 @@ class Images:
     >>> from scipy.sparse import csr_array
     >>> from skimb.study._bootstrap import Images
     >>> parts = csr_array(np.array([[1.0, 0.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]]))
-    >>> [sums] = Images(parts, None).resampled_sums(3, random_state=0)
+    >>> images = Images(parts, None, cells=np.array([7, 3, 7, 7]))
+    >>> images.times.tolist()
+    [1, 3]
+    >>> [sums] = images.resampled_sums(3, random_state=0)
     >>> sums.shape, sums[:, 1].tolist()
     ((3, 2), [4.0, 4.0, 4.0])
     """
 
     def __init__(self, parts, groups, *, cells=None):
-        self.n_images = n = parts.shape[1]
         self.sums = np.asarray(parts.sum(axis=1)).ravel()
-        self.is_grouped = False
-        if groups is not None and len(np.unique(groups)) < n:
-            self.is_grouped = True
-            self.unit = np.unique(groups, return_inverse=True)[1]
-            self.parts = sums_by(parts, self.unit)
-        elif cells is not None:
-            _, first, self.unit = np.unique(cells, return_index=True, return_inverse=True)
-            self.parts = parts[:, first]
+        if groups is not None and len(np.unique(groups)) < parts.shape[1]:
+            unit = np.unique(groups, return_inverse=True)[1]
+            parts = sums_by(parts, unit)
+            cells = None if cells is None else _cells_of_groups(cells, unit)
+        if cells is None:
+            self.parts, self.times = parts, np.ones(parts.shape[1], dtype=np.int64)
         else:
-            self.unit, self.parts = np.arange(n), parts
-        self.sizes = np.bincount(self.unit)
+            _, first, self.times = np.unique(cells, return_index=True, return_counts=True)
+            self.parts = parts[:, first]
 
     @property
-    def times(self):
-        """How many units there are of each kind: an ndarray of shape (n_units,)."""
-        return np.ones(len(self.sizes)) if self.is_grouped else self.sizes
+    def _are_counted(self):
+        """Whether it is faster to draw how often each kind occurs than one image after another."""
+        return len(self.times) * KIND_TIME < self.times.sum() * DRAW_TIME
 
-    def resampled_sums(self, n_resamples=N_RESAMPLES, *, random_state=None):
+    @property
+    def cost(self):
+        """Nanoseconds that the sums of one resample, and their scores, take: an estimate."""
+        drawn = min(len(self.times) * KIND_TIME, int(self.times.sum()) * DRAW_TIME)
+        return drawn + self.parts.nnz * PART_TIME + self.parts.shape[0] * SUM_TIME
+
+    def resampled_sums(self, n_resamples, *, random_state=None):
         """Yield blocks of the sums over resamples of the images, drawn with replacement [1]_.
 
         Parameters
         ----------
-        n_resamples : int, default=2000
+        n_resamples : int
         random_state : int, sequence of int or Generator, default=None
 
         Yields
@@ -98,21 +109,49 @@ class Images:
            doi:10.1201/9780429246593.
         """
         rng = np.random.default_rng(random_state)
-        n_units = len(self.sizes)
-        n_drawn = n_units if self.is_grouped else self.n_images
-        unit_of_draw = np.arange(n_units) if self.is_grouped else self.unit
-        largest = max(n_drawn, n_units, self.parts.shape[0])
+        n_kinds, n_drawn = len(self.times), int(self.times.sum())
+        kind_of_draw = np.repeat(np.arange(n_kinds), self.times)
+        largest = max(n_kinds if self._are_counted else n_drawn, self.parts.shape[0])
         n_block = max(1, min(n_resamples, MOST_VALUES // largest))
         for start in range(0, n_resamples, n_block):
             size = min(n_block, n_resamples - start)
-            if n_units * CELL_COST < n_drawn:
-                times = rng.multinomial(n_drawn, self.sizes / n_drawn, size=size)
+            if self._are_counted:
+                times = rng.multinomial(n_drawn, self.times / n_drawn, size=size)
             else:
-                drawn = unit_of_draw[rng.integers(n_drawn, size=(size, n_drawn))]
-                drawn += np.arange(size)[:, None] * n_units
-                times = np.bincount(drawn.ravel(), minlength=size * n_units)
-                times = times.reshape(size, n_units)
+                drawn = kind_of_draw[rng.integers(n_drawn, size=(size, n_drawn))]
+                drawn += np.arange(size)[:, None] * n_kinds
+                times = np.bincount(drawn.ravel(), minlength=size * n_kinds)
+                times = times.reshape(size, n_kinds)
             yield (self.parts @ times.T.astype(np.float64)).T
+
+
+def number_of_resamples(sets, n_scores):
+    """Return how many resamples are made: a fixed number for the same images, on any machine.
+
+    Parameters
+    ----------
+    sets : list of Images
+        Each is resampled.
+    n_scores : int
+        Scores of each resample whose quantiles are wanted.
+
+    Returns
+    -------
+    int
+        20,000, or as many as take about two seconds, and never less than 2000.
+    """
+    cost = sum(images.cost for images in sets) + n_scores * SCORE_TIME
+    return int(np.clip(MOST_TIME / cost, LEAST_RESAMPLES, MOST_RESAMPLES))
+
+
+def _cells_of_groups(cells, unit):
+    """Return a number for each group that is equal where groups hold equal cells equally often."""
+    place = np.unique(cells, return_inverse=True)[1]
+    # Sums of random whole numbers do not depend on an order; two of 2**64 are hardly ever equal.
+    random = np.random.default_rng(0).integers(2**63, size=place.max() + 1, dtype=np.uint64)
+    total = np.zeros(unit.max() + 1, dtype=np.uint64)
+    np.add.at(total, unit, random[place])
+    return total
 
 
 def sums_by(parts, unit):
@@ -245,19 +284,20 @@ def interval_and_p_value(resamples, n_effective, *, level=0.05):
     """
     if not np.isfinite(resamples).all():
         return np.nan, np.nan, np.nan
-    ordered, n = np.sort(resamples), len(resamples)
-    if ordered[0] == ordered[-1] == 0:
+    least, most, n = float(resamples.min()), float(resamples.max()), len(resamples)
+    if least == most == 0:
         return 0.0, 0.0, 1.0
     # Too few images to tell anything: whatever was drawn is possible, and no difference too.
     if n_effective <= 1.5:
-        return min(float(ordered[0]), 0.0), max(float(ordered[-1]), 0.0), 1.0
+        return min(least, 0.0), max(most, 0.0), 1.0
     df, widen = n_effective - 1, np.sqrt(n_effective / (n_effective - 1))
     tail = stats.norm.sf(stats.t.isf(level / 2, df) * widen)
     place = int(np.floor(tail * (n + 1) + 1e-9))
-    low, high = float(ordered[max(place - 1, 0)]), float(ordered[n - max(place, 1)])
+    ends = max(place - 1, 0), n - max(place, 1)
+    low, high = np.partition(resamples, ends)[list(ends)].tolist()
     if place == 0:
         low, high = min(low, 0.0), max(high, 0.0)
-    n_beyond = min((ordered <= 0).sum(), (ordered >= 0).sum())
+    n_beyond = min((resamples <= 0).sum(), (resamples >= 0).sum())
     one_sided = min((n_beyond + 1) / (n + 1), 0.5)
     p_value = 2 * stats.t.sf(stats.norm.isf(one_sided) / widen, df)
     return low, high, float(min(p_value, 1.0))

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from skimb._frames import with_any_text
-from skimb.study._calibration import CALIBRATION_MEASURES, calibration_of
+from skimb.study._calibration import CALIBRATION_MEASURES, EVENTS, calibration_of, reliability_of
+from skimb.study._calibration_text import calibration_text
 from skimb.study._classification_report import classification_report
 from skimb.study._comparison import BaseComparison
 from skimb.study._cost_scores import COST, FALSE_ALARMS
@@ -196,13 +197,61 @@ class Comparison(BaseComparison):
         errors = [calibration_of(self.predictions(name)) for name in self.strategies]
         return pd.DataFrame(errors, index=self.strategies, columns=list(CALIBRATION_MEASURES))
 
+    def reliability(self, name, event="minority"):
+        """Return how often a strategy's probabilities come true: its reliability curve.
+
+        Parameters
+        ----------
+        name : str
+            The strategy.
+        event : {"minority", "predicted"}, default="minority"
+            Whose probability it is: that of the minority class, or of the class that was decided
+            for.
+
+        Returns
+        -------
+        DataFrame
+            One row for each bin of probabilities, with the columns ``probability`` (its mean),
+            ``fraction`` (how often it came true), ``low`` and ``high`` (the 95 % interval of this
+            fraction, for independent images) and ``n_images``. Without rows, where the strategy
+            tells no probabilities.
+
+        Raises
+        ------
+        ValueError
+            If there is no such strategy, or no such event.
+
+        Examples
+        --------
+        >>> from sklearn.dummy import DummyClassifier
+        >>> from skimb.datasets import load_imbalanced_digits
+        >>> from skimb.study import compare
+        >>> X, y = load_imbalanced_digits(return_X_y=True)
+        >>> own = {"prior": DummyClassifier(), "coin": DummyClassifier(strategy="uniform")}
+        >>> result = compare(X, y, strategies=own, X_test=1 + X, y_test=y, random_state=0)
+        >>> result.reliability("coin")[["probability", "fraction", "n_images"]].round(2)
+           probability  fraction  n_images
+        0          0.5      0.05      1704
+        """
+        if name not in self.outcomes:
+            raise ValueError(f"`name` must be one of {self.strategies}. Got {name!r}.")
+        if event not in EVENTS:
+            raise ValueError(f"`event` must be 'minority' or 'predicted'. Got {event!r}.")
+        predictions = self.predictions(name)
+        if any(one.log_proba is None for one in predictions):
+            return pd.DataFrame(columns=["probability", "fraction", "low", "high", "n_images"])
+        place = self.classes.tolist().index(self.minority) if event == "minority" else None
+        return reliability_of(predictions, place)
+
     def _details(self, name):
+        curves = {event: self.reliability(name, event).to_dict("records") for event in EVENTS}
         errors = calibration_of(self.predictions(name))
         found = {} if self.deployment is None else self.deployment.entries(name)
         return found | {
             **decision_facts(self.predictions(name)),
             "confusion_matrix": self.confusion_matrix(name).tolist(),
             **{key: value if np.isfinite(value) else None for key, value in errors.items()},
+            "reliability": curves if any(curves.values()) else None,
             "mistakes": listed_mistakes(
                 self.outcomes[name], self.classes.tolist(), self.files, self.test_rows
             ),
@@ -223,10 +272,12 @@ class Comparison(BaseComparison):
         return found
 
     def __str__(self):
-        """Return the costs, the table, the search, and whether more images would help, as text."""
+        """Return the costs, the tables, the search, and whether more images would help, as text."""
         own = super().__str__()
-        parts = [self.deployment, own, self.search, self.near_copies, self.more_images]
-        return "\n\n".join(str(part) for part in parts if part is not None)
+        first = [] if self.deployment is None else [self.deployment]
+        further = (calibration_text(self), self.search, self.near_copies, self.more_images)
+        parts = [*first, own, *(each for each in further if each is not None)]
+        return "\n\n".join(map(str, parts))
 
     def _report(self):
         return classification_report(self)

@@ -8,6 +8,7 @@ from skimb.study._comparison_text import told_of_shared
 from skimb.study._confusion_tables import confusion_view
 from skimb.study._cost_charts import costs_view
 from skimb.study._more_images_chart import more_images_chart
+from skimb.study._reliability_chart import calibration_view
 from skimb.study._report import render
 from skimb.study._report_charts import trade_chart
 from skimb.study._report_images import picture_source
@@ -40,6 +41,7 @@ def classification_report(comparison):
         building=_building(comparison),
         per_class=_per_class(comparison),
         trade=_trade(comparison),
+        calibration=calibration_view(comparison),
         matrices={
             name: confusion_view(comparison.confusion_matrix(name), comparison.classes)
             for name in comparison.strategies

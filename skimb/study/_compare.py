@@ -12,6 +12,7 @@ from sklearn.utils.validation import column_or_1d
 from skimb._drawn_text import visible_text
 from skimb._frame_images import only_images
 from skimb._image_files import as_paths, is_paths
+from skimb._messages import counted
 from skimb._reading import view_of
 from skimb._warnings import warn
 from skimb.study._deployment_checks import check_deployment
@@ -361,8 +362,8 @@ def _too_good(n_known, verbose):
     if not n_known:
         return []
     message = (
-        f"{n_known} test images of a run equal images that the networks are trained on, byte for "
-        "byte: the scores are too good."
+        f"{counted(n_known, 'test image')} of a run {'equals' if n_known == 1 else 'equal'} images "
+        "that the networks are trained on, byte for byte: the scores are too good."
     )
     if verbose:
         print(message, file=sys.stderr, flush=True)

@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 from skimb._files import write_text
 from skimb._frames import with_any_text
+from skimb._messages import counted
 from skimb.study._comparison_text import format_table
 from skimb.study._difference_plot import plot_differences
 from skimb.study._judging import judgements_of
@@ -427,7 +428,8 @@ class BaseComparison(ABC):
 
     def __repr__(self):
         kind, n_runs = type(self).__name__, self.protocol["n_runs"]
-        return f"<{kind} of {len(self.strategies)} strategies over {n_runs} runs>"
+        strategies = counted(len(self.strategies), "strategy", "strategies")
+        return f"<{kind} of {strategies} over {counted(n_runs, 'run')}>"
 
 
 #: The numbers of a judgement that tables have.

@@ -6,12 +6,13 @@ import textwrap
 import numpy as np
 
 from skimb._drawn_text import visible_text
+from skimb._messages import counted
 from skimb._strategy_names import CONSTANT
 from skimb.study._judging import REFERENCES
 from skimb.study._report_labels import metric_label, short_label
 from skimb.study._verdict_text import verdict_sentences
 
-__all__ = ["format_table", "told_of_shared"]
+__all__ = ["format_table", "table_lines", "text_width", "told_of_shared"]
 
 #: Columns of text, where the terminal does not say: at most, and at least.
 MOST_COLUMNS, LEAST_COLUMNS = 100, 40
@@ -34,9 +35,7 @@ def format_table(comparison, *, width=None):
     -------
     str
     """
-    if width is None:
-        width = shutil.get_terminal_size(fallback=(MOST_COLUMNS, 24)).columns
-    width = min(max(width, LEAST_COLUMNS), MOST_COLUMNS)
+    width = text_width(width)
     paragraphs = [textwrap.fill(text, width) for text in verdict_sentences(comparison)]
     tables, is_whole = [], True
     for i, metric in enumerate(comparison.verdict_metrics):
@@ -45,6 +44,24 @@ def format_table(comparison, *, width=None):
         is_whole &= fits
     notes = _notes(comparison, is_whole)
     return "\n\n".join(["\n".join(paragraphs), *tables, "\n".join(_filled(notes, width))])
+
+
+def text_width(width=None):
+    """Return how many columns a text may have.
+
+    Parameters
+    ----------
+    width : int, default=None
+        Columns that are wanted. None: those of the terminal.
+
+    Returns
+    -------
+    int
+        At least 40, and at most 100.
+    """
+    if width is None:
+        width = shutil.get_terminal_size(fallback=(MOST_COLUMNS, 24)).columns
+    return min(max(width, LEAST_COLUMNS), MOST_COLUMNS)
 
 
 def _table(comparison, metric, width, *, has_details):
@@ -90,23 +107,38 @@ def _table(comparison, metric, width, *, has_details):
         fits = _width(comparison, columns | details, metric) <= width
         if fits:
             columns |= details
-    return _lines(comparison, columns, metric), fits
+    return table_lines(comparison.strategies, columns, metric_label(metric)), fits
 
 
-def _name_width(comparison, metric):
-    texts = [visible_text(name) for name in comparison.strategies]
+def _name_width(names, label):
+    texts = [visible_text(name) for name in names]
     short = [len(text) for text in texts if len(text) <= NAME_WIDTH]
-    return max([*short, min(len(metric_label(metric)), NAME_WIDTH)])
+    return max([*short, min(len(label), NAME_WIDTH)])
 
 
 def _width(comparison, columns, metric):
     widths = [max(len(head), *map(len, cells)) for head, cells in columns.items()]
-    return _name_width(comparison, metric) + sum(width + 2 for width in widths)
+    space = _name_width(comparison.strategies, metric_label(metric))
+    return space + sum(width + 2 for width in widths)
 
 
-def _lines(comparison, columns, metric):
-    """Lay out columns; a long name stands on a line of its own, so that nothing of it is lost."""
-    space = _name_width(comparison, metric)
+def table_lines(names, columns, label):
+    """Lay out columns; a long name stands on a line of its own, so that nothing of it is lost.
+
+    Parameters
+    ----------
+    names : list of str
+        The name of each row.
+    columns : dict of str to list of str
+        Head to cells.
+    label : str
+        Stands above the names.
+
+    Returns
+    -------
+    list of str
+    """
+    space = _name_width(names, label)
     widths = {head: max(len(head), *map(len, cells)) for head, cells in columns.items()}
 
     def line(name, cells):
@@ -115,10 +147,9 @@ def _lines(comparison, columns, metric):
             text += f"  {cell:<{width}}" if head in TEXTS else f"  {cell:>{width}}"
         return text.rstrip()
 
-    label = metric_label(metric)
     lines = [] if len(label) <= space else [label]
     lines.append(line("" if lines else label, columns))
-    for i, name in enumerate(comparison.strategies):
+    for i, name in enumerate(names):
         text = visible_text(name)
         if len(text) > space:
             lines.append(text)
@@ -176,8 +207,8 @@ def told_of_shared(comparison):
 def _notes(comparison, is_whole):
     """Say what the columns are, and which strategies take steps of their own."""
     notes = [
-        f"{visible_text(name)}: {comparison.gradient_steps(name):.0f} gradient steps of its own, "
-        f"and {searched:.0f} on parts of the samples; most others take "
+        f"{visible_text(name)}: {counted(comparison.gradient_steps(name), 'gradient step')} of its "
+        f"own, and {searched:.0f} on parts of the samples; most others take "
         f"{comparison.protocol['gradient_steps']}"
         for name in comparison.strategies
         if (searched := comparison.search_steps(name)) is not None

@@ -1,6 +1,7 @@
 """The evaluation of one fitted model on labelled samples: for labels, and what numbers share."""
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,46 @@ from sklearn.utils.validation import column_or_1d
 from skimb._class_intervals import per_class_intervals
 from skimb._drawn_text import visible_text
 from skimb._files import write_text
+from skimb._messages import counted
 from skimb.inspection import confident_mistakes
 from skimb.metrics import per_class_report
 from skimb.study._confusion_tables import confusion_view
+from skimb.study._evaluation_intervals import label_intervals
 from skimb.study._report import render_page
 from skimb.study._report_images import gallery_lines
 from skimb.study._result_file import write_figures
 from skimb.study._sample_images import MOST_CLASSES_SHOWN, MOST_MISTAKES_SHOWN, gallery
 
-__all__ = ["MOST_LISTED", "BaseEvaluation", "ClassificationEvaluation"]
+__all__ = ["MOST_LISTED", "BaseEvaluation", "ClassificationEvaluation", "intervals_text"]
 
 #: Mistakes that the text lists at most.
 MOST_LISTED = 10
+
+
+def intervals_text(intervals, form):
+    """Return the intervals of scores as a line of text.
+
+    Parameters
+    ----------
+    intervals : dict of str to (float, float)
+    form : str
+        How a number is written, for `str.format`.
+
+    Returns
+    -------
+    str
+    """
+    shown = (
+        f"{name} {form.format(low)} to {form.format(high)}"
+        for name, (low, high) in intervals.items()
+    )
+    return f"95 % intervals: {', '.join(shown)}"
+
+
+def _written(row):
+    """Return the ends of the intervals of a class as the JSON file has them."""
+    ends = {key: value for key, value in row.items() if key.endswith(("_low", "_high"))}
+    return {key: float(value) if np.isfinite(value) else None for key, value in ends.items()}
 
 
 class BaseEvaluation(ABC):
@@ -111,6 +140,13 @@ class ClassificationEvaluation(BaseEvaluation):
     scores : dict of str to float
         Means over classes, ``balanced_accuracy`` and ``f1_macro``, are over the classes that have
         samples, and are left out where only one has.
+    intervals : dict of str to (float, float)
+        The 95 % interval of each score: how far it would move with other samples of the same kind,
+        if these are independent of each other. From resamples of the samples; of the accuracy, that
+        of Wilson.
+    class_intervals : DataFrame
+        Precision, recall and F1 of each class with the ends of their intervals, ``recall_low`` and
+        the like: of Wilson for precision and recall, from resamples for F1.
     mistakes : dict
         True label to the indices of its most confident mistakes.
 
@@ -179,6 +215,20 @@ class ClassificationEvaluation(BaseEvaluation):
             scores = {"f1_minority": float(f1[place])} | scores
         return scores
 
+    @cached_property
+    def class_intervals(self):
+        """Return precision, recall and F1 of each class with intervals: a DataFrame."""
+        return per_class_intervals(self.y_true, self.y_pred, labels=self.classes)
+
+    @cached_property
+    def intervals(self):
+        """Return the 95 % interval of each score: a dict of str to (float, float)."""
+        found = label_intervals(self.y_true, self.y_pred, self.classes, self.class_intervals)
+        if "f1_minority" in self.scores:
+            row = self.class_intervals.iloc[int(np.argmax(self.classes == self.minority))]
+            found["f1_minority"] = float(row["f1_low"]), float(row["f1_high"])
+        return {name: found[name] for name in self.scores}
+
     def _told(self, row):
         told = "" if self.confidence is None else f" {self.confidence[row]:.0%}"
         return f"{self.y_pred[row]}{told}"
@@ -229,9 +279,15 @@ class ClassificationEvaluation(BaseEvaluation):
             "classes": labels,
             "minority": self.minority,
             "scores": self.scores,
+            "intervals": {name: list(ends) for name, ends in self.intervals.items()},
             "per_class": {
-                str(label): row
-                for label, row in zip(labels, self.per_class.to_dict("records"), strict=True)
+                str(label): row | _written(ends)
+                for label, row, ends in zip(
+                    labels,
+                    self.per_class.to_dict("records"),
+                    self.class_intervals.to_dict("records"),
+                    strict=True,
+                )
             },
             "confusion_matrix": self.confusion_matrix.tolist(),
             "mistakes": [
@@ -249,7 +305,8 @@ class ClassificationEvaluation(BaseEvaluation):
         """Return the report for a terminal."""
         labels = [visible_text(label) for label in self.classes]
         shown = ", ".join(f"{name} {value:.3f}" for name, value in self.scores.items())
-        lines = [f"{len(self.y_true)} images: {shown}"]
+        lines = [f"{counted(len(self.y_true), 'image')}: {shown}"]
+        lines.append(intervals_text(self.intervals, "{:.3f}"))
         lines += [self.remark()] if self.remark() else []
         lines += ["", self.table_text(), ""]
         matrix = pd.DataFrame(self.confusion_matrix, index=labels, columns=labels)
@@ -279,7 +336,6 @@ class ClassificationEvaluation(BaseEvaluation):
         shown = [label for label in rarest if label in self.mistakes][:MOST_CLASSES_SHOWN]
         rows = {label: self.mistakes[label].tolist() for label in shown}
         captions = {label: [self._told(row) for row in rows[label]] for label in shown}
-        intervals = per_class_intervals(self.y_true, self.y_pred, labels=self.classes)
         return render_page(
             "evaluation_labels.html.j2",
             evaluation=self,
@@ -287,12 +343,13 @@ class ClassificationEvaluation(BaseEvaluation):
             mistakes=self._pictures(rows, captions),
             alt="An image of {}, taken for {}".format,
             scores=self.scores,
+            intervals=self.intervals,
             facts=self.facts,
             per_class=list(
                 zip(
                     self.classes.tolist(),
                     self.per_class.to_dict("records"),
-                    intervals.to_dict("records"),
+                    self.class_intervals.to_dict("records"),
                     strict=True,
                 )
             ),

@@ -13,7 +13,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import column_or_1d
 
 from skimb._groups import held_out_folds
-from skimb._messages import shown
+from skimb._messages import counted, shown
 from skimb._params import safe_indexing
 from skimb._reading import view_of
 from skimb._warnings import warn
@@ -134,7 +134,7 @@ class Search:
         """Say in words what was searched, and what came out."""
         text = (
             f"Search: {len(self.candidates)} strategies with their strengths on shared features of "
-            f"{len(self.scores)} fold{'s' if len(self.scores) > 1 else ''}, ranked by "
+            f"{counted(len(self.scores), 'fold')}, ranked by "
             f"{self.measure}; the best, {' and '.join(self.finalists)}, trained end to end and "
             f"tested on images that the search never saw."
         )
@@ -290,7 +290,7 @@ def find_strategy(
     first_scores = searched.scores(0, candidates)
     if plan is None:
         plan = _plan_for(60 * minutes - (time.perf_counter() - start), searched, minutes)
-    searched.say(f"plan: {plan.n_folds} folds, {plan.n_finalists} finalists")
+    searched.say(f"plan: {counted(plan.n_folds, 'fold')}, {counted(plan.n_finalists, 'finalist')}")
     places, scores = halve(
         candidates,
         range(plan.n_folds),

@@ -43,6 +43,8 @@ class Judgement:
     repeats_can_settle : bool or None, default=None
         By cross-validation, whether a difference of this size could exclude zero after further
         repeats. None: it does already, or there are no folds.
+    n_resamples : int or None, default=None
+        Resamples of the test images that the interval comes from. None: it comes from runs.
 
     Examples
     --------
@@ -69,3 +71,4 @@ class Judgement:
     mcnemar_p_value: float = float("nan")
     more_images: float = float("nan")
     repeats_can_settle: bool | None = None
+    n_resamples: int | None = None

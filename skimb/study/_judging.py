@@ -11,6 +11,7 @@ from skimb.study._bootstrap import (
     effective_number,
     influences,
     interval_and_p_value,
+    number_of_resamples,
     slopes_of,
     sums_by,
 )
@@ -39,20 +40,22 @@ LEAST_RUNS = 3
 
 @dataclass
 class FixedEvidence:
-    """Resamples of a fixed test set.
+    """What resamples of a fixed test set say of the differences to the baseline.
 
     Parameters
     ----------
     names : list of str
         The metrics.
-    resamples : dict of str to ndarray of shape (n_resamples, n_metrics)
-        Strategy to its differences to the baseline, in each resample.
+    n_resamples : int
+    by_resamples : dict of str to ndarray of shape (n_metrics, 4)
+        Strategy to the ends of the interval, the p-value and the variance of each difference.
     n_effective : dict of str to ndarray of shape (n_metrics,)
         Strategy to the number of images that the differences rest on.
     """
 
     names: list
-    resamples: dict
+    n_resamples: int
+    by_resamples: dict
     n_effective: dict
 
 
@@ -145,27 +148,53 @@ def _fixed_evidence(comparison, tested):
     if not known:
         return None
     scores = comparison.scores_of_images(known)
-    shape = (len(tested), len(tested[0]))
-    rows, truth, _ = tested[0][0]
+    groups = _groups(comparison, tested[0][0][0])
+    names = comparison.strategies[1:]
+    found = FixedEvidence(known, 0, {}, {})
+    if not names:
+        return found
+    # A pair of strategies has few kinds of images, which are drawn as counts, and its interval does
+    # not depend on the others; where that would take too long, a resample serves all strategies.
+    sets = [_images_of(scores, tested, groups)]
+    found.n_resamples = number_of_resamples(sets, len(names) * len(known))
+    if is_in_pairs := scores.is_merged and len(names) > 1:
+        pairs = [_images_of(scores, [tested[0], runs], groups) for runs in tested[1:]]
+        n_in_pairs = number_of_resamples(pairs, len(names) * len(known))
+        if is_in_pairs := n_in_pairs >= found.n_resamples:
+            sets, found.n_resamples = pairs, n_in_pairs
+    per_set = 1 if is_in_pairs else len(names)
+    for i, images in enumerate(sets):
+        those, shape = names[i * per_set : (i + 1) * per_set], (per_set + 1, len(tested[0]))
+        blocks = []
+        for sums in images.resampled_sums(
+            found.n_resamples, random_state=comparison.protocol["seeds"]
+        ):
+            means = _mean_scores(scores, sums, shape)
+            blocks.append(means[:, 1:] - means[:, :1])
+        drawn = np.concatenate(blocks)
+        for k, (name, share) in enumerate(zip(those, _shares(scores, images, shape), strict=True)):
+            n_effective = effective_number(share, images.times)
+            found.n_effective[name] = n_effective
+            found.by_resamples[name] = np.array(
+                [
+                    [*interval_and_p_value(own, number), own.var()]
+                    for own, number in zip(drawn[:, k].T.copy(), n_effective, strict=True)
+                ]
+            )
+    return found
+
+
+def _images_of(scores, tested, groups):
+    """Return the images of a test set with what the decisions of some strategies add to sums."""
+    truth = tested[0][0][1]
     decisions = [predicted for runs in tested for _, _, predicted in runs]
     parts = vstack([scores.parts(truth, predicted) for predicted in decisions]).tocsr()
     cells = None
     if scores.is_merged:
-        table = np.stack([truth, *decisions], axis=1)
-        cells = np.unique(table, axis=0, return_inverse=True)[1].ravel()
-    images = Images(parts, _groups(comparison, rows), cells=cells)
-    blocks = [
-        _mean_scores(scores, sums, shape)
-        for sums in images.resampled_sums(random_state=comparison.protocol["seeds"])
-    ]
-    drawn = np.concatenate(blocks)
-    names = comparison.strategies[1:]
-    resamples = {name: drawn[:, i] - drawn[:, 0] for i, name in enumerate(names, start=1)}
-    n_effective = {
-        name: effective_number(share, images.times)
-        for name, share in zip(names, _shares(scores, images, shape), strict=True)
-    }
-    return FixedEvidence(known, resamples, n_effective)
+        cells = truth
+        for predicted in decisions:
+            cells = np.unique(cells * scores.n_classes + predicted, return_inverse=True)[1]
+    return Images(parts, groups, cells=cells)
 
 
 def _mean_scores(scores, sums, shape):
@@ -175,7 +204,7 @@ def _mean_scores(scores, sums, shape):
 
 
 def _shares(scores, images, shape):
-    """Yield the share of each unit of images in the differences, for all but the baseline.
+    """Yield the share of each kind of images in the differences, for all but the baseline.
 
     Only images that two strategies decide differently have a share: the change of their sums, by
     the mean slope of both.
@@ -271,10 +300,10 @@ def _judged(comparison, evidence, name, metric, base):
 
 def _by_resamples(plain, evidence, name, place, differences):
     """Judge by resamples of the test images, and by the seeds where there are several."""
-    drawn, n_effective = evidence.resamples[name][:, place], evidence.n_effective[name][place]
-    n_seeds, d, variance = len(differences), plain.difference, float(drawn.var())
+    low, high, p_value, variance = evidence.by_resamples[name][place].tolist()
+    n_effective, n_seeds, d = evidence.n_effective[name][place], len(differences), plain.difference
+    plain = replace(plain, n_resamples=evidence.n_resamples)
     if n_seeds == 1:
-        low, high, p_value = interval_and_p_value(drawn, n_effective)
         more = needed_factor(d, variance) if d else np.nan
         return replace(plain, low=low, high=high, p_value=p_value, source=IMAGES, more_images=more)
     if not np.isfinite(variance):

@@ -23,6 +23,7 @@ from skimb._engine import (
 from skimb._frames import as_pandas
 from skimb._image_files import as_paths, is_paths
 from skimb._image_source import ImageSource
+from skimb._messages import counted
 from skimb._reading import read_source, sample_keys
 from skimb.study._digestible import digest_of_own
 from skimb.study._outcomes import ClassificationOutcome, RegressionOutcome
@@ -119,11 +120,14 @@ def open_outcomes(folder, *, task, chosen, training, runs, data, test, scoring, 
     others = [path for path in folder.glob(f"{PREFIX}*{ENDING}") if path not in own]
     n_fits = len(kept.keys)
     if kept.found:
-        kept.remarks.append(f"{len(kept.found)} of {n_fits} fits are known from {folder}.")
+        verb = "is" if len(kept.found) == 1 else "are"
+        kept.remarks.append(
+            f"{len(kept.found)} of {counted(n_fits, 'fit')} {verb} known from {folder}."
+        )
     if others:
         kept.remarks.append(
-            f"{folder} holds {len(others)} fits of other comparisons or settings, which are not "
-            "used, and stay there."
+            f"{folder} holds {counted(len(others), 'fit')} of other comparisons or settings, not "
+            "used here, and left there."
         )
     return kept
 

@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from skimb._drawn_text import visible_text
+from skimb._messages import counted
 
 __all__ = ["Board", "Progress"]
 
@@ -149,8 +150,8 @@ class Progress:
                 metric = next(iter(outcomes[0].scores))
                 score = np.mean([outcome.scores[metric] for outcome in outcomes])
                 self._say(
-                    f"{visible_text(outcomes[0].strategy)}: {metric} {score:.3f}, {len(outcomes)} "
-                    f"runs of {seconds:.1f} s"
+                    f"{visible_text(outcomes[0].strategy)}: {metric} {score:.3f}, "
+                    f"{counted(len(outcomes), 'run')} of {seconds:.1f} s"
                 )
 
     def _look_again(self):
@@ -166,7 +167,7 @@ class Progress:
         print(text, file=sys.stderr, flush=True)
 
     def _counted(self):
-        return f"{self.n_done} of {self.n_fits} fits"
+        return f"{self.n_done} of {counted(self.n_fits, 'fit')}"
 
     def _look(self):
         """Return what is training, and how many fits are done, with fractions of those that are."""

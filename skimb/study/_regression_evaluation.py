@@ -1,14 +1,17 @@
 """The evaluation of one fitted regressor on samples whose values are known."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
 from skimb._drawn_text import visible_text
+from skimb._messages import counted
 from skimb.metrics import balanced_mean_absolute_error, prediction_slope, shot_report
 from skimb.relevance import LabelDensity
-from skimb.study._evaluation import MOST_LISTED, BaseEvaluation
+from skimb.study._evaluation import MOST_LISTED, BaseEvaluation, intervals_text
+from skimb.study._evaluation_intervals import error_intervals
 from skimb.study._regression_charts import scatter_panel
 from skimb.study._report import render_page
 from skimb.study._sample_images import MOST_MISTAKES_SHOWN, short_number
@@ -37,6 +40,9 @@ class RegressionEvaluation(BaseEvaluation):
     Attributes
     ----------
     errors : dict of str to float
+    intervals : dict of str to (float, float)
+        The 95 % intervals of the mean errors: how far they would move with other samples of the
+        same kind, if these are independent of each other. From resamples of the samples.
     shots : DataFrame or None
         As `skimb.metrics.shot_report`, without the rows that have no sample.
 
@@ -68,13 +74,14 @@ class RegressionEvaluation(BaseEvaluation):
     ):
         super().__init__(X, names, facts)
         y_true, y_pred = (np.asarray(values, dtype=np.float64) for values in (y_true, y_pred))
-        self.y_true, self.y_pred = y_true, y_pred
+        self.y_true, self.y_pred, self._density = y_true, y_pred, None
         self.errors = {"mean_absolute_error": float(mean_absolute_error(y_true, y_pred))}
         self.errors["root_mean_squared_error"] = float(root_mean_squared_error(y_true, y_pred))
         self.shots = None
         if y_train is not None:
             if density is None:
                 density = LabelDensity(bins=LabelDensity().fit(y_train).edges_)
+            self._density = density
             shots = shot_report(y_true, y_pred, y_train=y_train, density=density)
             self.shots = shots[shots["n"] > 0]
             self.errors["balanced_mean_absolute_error"] = float(
@@ -85,6 +92,11 @@ class RegressionEvaluation(BaseEvaluation):
         error = np.abs(y_pred - y_true)
         # The largest errors first; stable, so that equal ones stay in order.
         self.worst = [int(row) for row in np.argsort(-error, kind="stable") if error[row] > 0]
+
+    @cached_property
+    def intervals(self):
+        """Return the 95 % interval of each mean error: a dict of str to (float, float)."""
+        return error_intervals(self.y_true, self.y_pred, density=self._density)
 
     def to_dict(self):
         """Return everything as plain Python objects, in the schema of the JSON file.
@@ -99,6 +111,7 @@ class RegressionEvaluation(BaseEvaluation):
             **self.facts,
             "n_samples": len(self.y_true),
             "errors": self.errors,
+            "intervals": {name: list(ends) for name, ends in self.intervals.items()},
             "shots": None
             if self.shots is None
             else {
@@ -118,7 +131,8 @@ class RegressionEvaluation(BaseEvaluation):
     def __str__(self):
         """Return the report for a terminal."""
         shown = ", ".join(f"{name} {value:.4g}" for name, value in self.errors.items())
-        lines = [f"{len(self.y_true)} images: {shown}"]
+        lines = [f"{counted(len(self.y_true), 'image')}: {shown}"]
+        lines.append(intervals_text(self.intervals, "{:.4g}"))
         if self.shots is not None:
             lines += ["", self.table_text()]
         if self.worst:
@@ -160,6 +174,7 @@ class RegressionEvaluation(BaseEvaluation):
             mistakes=self._pictures(rows, captions),
             alt="An image whose prediction is {}: {}".format,
             errors=self.errors,
+            intervals=self.intervals,
             facts=self.facts,
             shots=None if self.shots is None else list(self.shots.iterrows()),
             number=short_number,

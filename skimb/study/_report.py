@@ -5,6 +5,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from skimb._drawn_text import visible_text
+from skimb._messages import counted
+from skimb.study._baseline_trouble import short_trainings
 from skimb.study._report_charts import differences, training_panels
 from skimb.study._report_images import gallery_lines
 from skimb.study._report_labels import metric_label, short_label
@@ -16,6 +18,7 @@ from skimb.study._report_tables import (
     versions_of,
 )
 from skimb.study._strategy_marks import marks_of
+from skimb.study._verdict_facts import differing
 from skimb.study._verdict_text import headline_sentences
 
 __all__ = ["render", "render_page"]
@@ -51,6 +54,8 @@ def render(comparison, template, **context):
         headline=headline_sentences(comparison),
         sentences=figures.get("verdict_sentences", []),
         groups=verdict_groups(comparison),
+        short_trainings=short_trainings(comparison),
+        differing=differing(comparison),
         summary=summary,
         has_intervals=any(
             cell["has_interval"] for row in summary for cell in row["judged"] if cell["verdict"]
@@ -103,6 +108,7 @@ def render_page(template, **context):
     )
     environment.filters["breakable"] = _breakable
     environment.filters["p_text"] = _p_text
+    environment.filters["counted"] = counted
     environment.filters["label"] = metric_label
     environment.filters["short"] = short_label
     page = environment.get_template(template).render(**context)

@@ -70,16 +70,22 @@ def figures_of(comparison, target, details):
         if (searched := comparison.search_steps(name)) is not None:
             entry["search_steps"] = searched
         strategies[name] = entry | details(name)
+    counts = {
+        comparison.judgement(name, metric).n_resamples
+        for name in comparison.strategies
+        for metric in comparison.metrics
+    }
+    n_resamples = max(counts - {None}, default=None)
     figures = {
         "schema": 1,
         # It grows with each key that is added: docs/guide/result_file.md.
-        "schema_minor": 1,
+        "schema_minor": 2,
         "baseline": comparison.baseline,
         **target,
         "verdict_metrics": comparison.verdict_metrics,
         "built_in": {name: comparison.chosen[name].name for name in comparison.strategies},
         "verdict_sentences": verdict_sentences(comparison),
-        "protocol": comparison.protocol,
+        "protocol": comparison.protocol | {"n_resamples": n_resamples},
         "strategies": strategies,
     }
     settings = {

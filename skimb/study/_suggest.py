@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from skimb._messages import shown
+from skimb._messages import counted, shown
 from skimb.study._diverse_choice import budgets_of, choose_around
 from skimb.study._pool_scores import n_samples_of, pool_scores
 from skimb.study._separation import log_margins, separation_threshold
@@ -217,7 +217,8 @@ def _thresholds(scores, predicted, classes, labelled, y):
             n_members = int(member.sum())
             if min(n_members, len(member) - n_members) >= LEAST_LABELLED:
                 own = separation_threshold(known[:, k], member, near=own)
-                source = f"{n_members} labelled images of the class and {(~member).sum()} others"
+                images, n_others = counted(n_members, "labelled image"), int((~member).sum())
+                source = f"{images} of the class and {counted(n_others, 'other', 'others')}"
         thresholds.append(own)
         sources.append(source)
     return np.array(thresholds), sources

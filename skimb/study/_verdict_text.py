@@ -5,11 +5,12 @@ import re
 import numpy as np
 
 from skimb._drawn_text import visible_text
-from skimb.study._baseline_trouble import baseline_trouble
-from skimb.study._judgement import FOLDS, IMAGES, IMAGES_AND_SEEDS, SEEDS
-from skimb.study._judging import LEVEL, REFERENCES
+from skimb._messages import counted
+from skimb.study._baseline_trouble import baseline_trouble, short_trainings
+from skimb.study._judging import LEVEL
 from skimb.study._report_labels import metric_label
-from skimb.study._statistics import largest_shrinkage
+from skimb.study._uncertainty_text import uncertainty, what_settles
+from skimb.study._verdict_facts import best_of, candidates_of, groups_of, n_tests_of
 
 __all__ = ["headline_sentences", "p_value_text", "verdict_sentences"]
 
@@ -28,8 +29,9 @@ def verdict_sentences(comparison):
     -------
     list of str
         In this order: what is wrong with the baseline, if anything; for each metric of the verdict
-        which strategies are better, worse and within noise; what the uncertainty contains; what
-        would settle a difference that is within noise. Names are written as they can be seen.
+        which strategies are better, worse and within noise; which trainings were short, where the
+        baseline is in order; what the uncertainty contains; what would settle a difference that is
+        within noise. Names are written as they can be seen.
 
     Examples
     --------
@@ -45,13 +47,15 @@ def verdict_sentences(comparison):
     trouble = baseline_trouble(comparison)
     first, *others = comparison.verdict_metrics
     sentences = [] if trouble is None else [trouble]
-    candidates = _candidates(comparison)
+    candidates = candidates_of(comparison)
     if not candidates:
         return [*sentences, "There is no strategy but the baseline and the references."]
     sentences.append(_main(comparison, first, candidates))
     sentences += [_short(comparison, metric, candidates) for metric in others]
-    sentences += _uncertainty(comparison, candidates)
-    return sentences + _what_settles(comparison, first, candidates)
+    short = short_trainings(comparison)
+    sentences += [short] if short is not None and trouble is None else []
+    sentences += uncertainty(comparison, candidates)
+    return sentences + what_settles(comparison, first, candidates)
 
 
 def headline_sentences(comparison):
@@ -81,18 +85,18 @@ def headline_sentences(comparison):
     """
     trouble = baseline_trouble(comparison)
     sentences = [] if trouble is None else [_joined(trouble)]
-    candidates = _candidates(comparison)
+    candidates = candidates_of(comparison)
     if not candidates:
         return [*sentences, "There is no strategy but the baseline and the references."]
     first, *others = comparison.verdict_metrics
     sentences.append(_headline(comparison, first, candidates))
     sentences += [_short(comparison, metric, candidates) for metric in others]
-    settling = _what_settles(comparison, first, candidates)
+    settling = what_settles(comparison, first, candidates)
     if settling:
         first, *others = (text.removesuffix(".") for text in settling)
         lower = (text[:1].lower() + text[1:] for text in others)
         sentences.append("; ".join([first, *lower]) + ".")
-    sentences += [_joined(text) for text in _uncertainty(comparison, candidates)]
+    sentences += [_joined(text) for text in uncertainty(comparison, candidates)]
     return sentences[:MOST_SENTENCES]
 
 
@@ -113,12 +117,6 @@ def p_value_text(p_value):
 # ------------------------------------------------------------------------- the strategies
 
 
-def _candidates(comparison):
-    return [
-        name for name in comparison.strategies[1:] if comparison.chosen[name].name not in REFERENCES
-    ]
-
-
 def _minority(comparison):
     return f"class {visible_text(comparison.minority)}"
 
@@ -128,27 +126,9 @@ def _names(names):
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
-def _best_of(comparison, metric, names):
-    """Return the names of the best mean, all of them where several are equal."""
-    sign = -1 if comparison.is_error(metric) else 1
-    means = {name: sign * comparison.judgement(name, metric).mean for name in names}
-    means = {name: mean for name, mean in means.items() if np.isfinite(mean)}
-    if not means:
-        return []
-    best = max(means.values())
-    return [name for name, mean in means.items() if np.isclose(mean, best, rtol=1e-9, atol=1e-12)]
-
-
-def _groups_of(comparison, metric, candidates):
-    groups = {}
-    for name in candidates:
-        groups.setdefault(comparison.judgement(name, metric).verdict, []).append(name)
-    return groups
-
-
 def _joined(text):
     """Write two sentences of this package as one; names within them stay as they are."""
-    return re.sub(r"\. (The|Train) ", lambda found: f"; {found[1].lower()} ", text)
+    return re.sub(r"\. (The|Train|What) ", lambda found: f"; {found[1].lower()} ", text)
 
 
 def _headline(comparison, metric, candidates):
@@ -159,8 +139,8 @@ def _headline(comparison, metric, candidates):
     def mean_of(name):
         return comparison.text(comparison.judgement(name, metric).mean, metric)
 
-    better = _groups_of(comparison, metric, candidates).get("better", [])
-    best = _best_of(comparison, metric, better or [comparison.baseline, *candidates])
+    better = groups_of(comparison, metric, candidates).get("better", [])
+    best = best_of(comparison, metric, better or [comparison.baseline, *candidates])
     if not best:
         return f"By {label}, nothing can be said: it is not defined."
     judged = comparison.judgement(best[0], metric)
@@ -195,7 +175,7 @@ def _evidence(comparison, judged, metric):
     """Write the interval and the p-values of a difference."""
     low, high = (comparison.text(bound, metric, sign=True) for bound in (judged.low, judged.high))
     parts = [f"95 % interval from {low} to {high}", p_value_text(judged.p_value)]
-    n_tests = _n_tests(comparison, metric)
+    n_tests = n_tests_of(comparison, metric)
     if n_tests > 1:
         adjusted = p_value_text(judged.adjusted_p_value)
         parts.append(f"{adjusted} corrected for {n_tests} strategies")
@@ -205,19 +185,14 @@ def _evidence(comparison, judged, metric):
     return "; ".join(parts)
 
 
-def _n_tests(comparison, metric):
-    judged = [comparison.judgement(name, metric) for name in _candidates(comparison)]
-    return sum(np.isfinite(judgement.p_value) for judgement in judged)
-
-
 def _main(comparison, metric, candidates):
     """Say which strategy is better, by how much, and which are not."""
-    groups = _groups_of(comparison, metric, candidates)
+    groups = groups_of(comparison, metric, candidates)
     base_name, label = visible_text(comparison.baseline), metric_label(metric)
     base = comparison.text(comparison.judgement(comparison.baseline, metric).mean, metric)
     better = groups.get("better", [])
     if better:
-        best = _best_of(comparison, metric, better)
+        best = best_of(comparison, metric, better)
         judged = comparison.judgement(best[0], metric)
         text = (
             f"By {label}, {_names(best)} {'is' if len(best) == 1 else 'are'} better than the "
@@ -232,7 +207,7 @@ def _main(comparison, metric, candidates):
                 "not tested."
             )
         return text + _rest(comparison, metric, groups)
-    best = _best_of(comparison, metric, [comparison.baseline, *candidates])
+    best = best_of(comparison, metric, [comparison.baseline, *candidates])
     kind = "lower" if comparison.is_error(metric) else "higher"
     if not best:
         return f"By {label}, nothing can be said: it is not defined."
@@ -291,7 +266,7 @@ def _rest(comparison, metric, groups):
 
 def _short(comparison, metric, candidates):
     """Say for a further metric which strategies are better and worse."""
-    groups = _groups_of(comparison, metric, candidates)
+    groups = groups_of(comparison, metric, candidates)
     label = metric_label(metric)
     parts = []
     for word in ("better", "worse"):
@@ -323,93 +298,8 @@ def _found(comparison, name):
     alarms = [matrix[:, place].sum() - matrix[place, place] for matrix in (own, base)]
     on_average = "" if n_repeats == 1 else ", on average over the repeats"
     return (
-        f" Of the {own[place].sum():.0f} test images of {label} it finds {own[place, place]:.0f} "
-        f"(the baseline {base[place, place]:.0f}), and it takes {alarms[0]:.0f} other images for "
-        f"{label} (the baseline {alarms[1]:.0f}){on_average}."
-    )
-
-
-# ------------------------------------------------------------------------- the uncertainty
-
-
-def _uncertainty(comparison, candidates):
-    """Say what the intervals contain, and what they do not."""
-    protocol = comparison.protocol
-    sources = {
-        comparison.judgement(name, metric).source
-        for name in candidates
-        for metric in comparison.verdict_metrics
-    } - {None}
-    n_images = f"{protocol['n_test_rows']} test images"
-    text = {
-        IMAGES: (
-            f"The intervals come from resamples of the {n_images}. The seed of the training and "
-            "the choice of the training images are not in them: another training may show another "
-            "order."
-        ),
-        IMAGES_AND_SEEDS: (
-            f"The intervals contain the choice of the {n_images} and the {protocol['n_runs']} "
-            "seeds of the training. The choice of the training images is not in them."
-        ),
-        SEEDS: (
-            f"The intervals contain the {protocol['n_runs']} seeds of the training alone, and "
-            "neither the choice of the test images nor that of the training images."
-        ),
-        FOLDS: (
-            "The intervals contain the choice of the training images and of the test images, and "
-            f"the seeds, over {protocol['n_runs']} runs of the cross-validation."
-        ),
-    }
-    sentences = [
-        text[source] for source in (IMAGES, IMAGES_AND_SEEDS, SEEDS, FOLDS) if source in sources
-    ]
-    n_tests = _n_tests(comparison, comparison.verdict_metrics[0])
-    if sentences and n_tests > 1:
-        sentences.append(
-            f"Each interval is that of one strategy at 95 %; better and worse follow p-values that "
-            f"are corrected for {n_tests} strategies (Holm)."
-        )
-    return sentences
-
-
-def _what_settles(comparison, metric, candidates):
-    """Say what would tell whether the best mean is more than noise."""
-    better = _groups_of(comparison, metric, candidates).get("better")
-    best = _best_of(comparison, metric, [comparison.baseline, *candidates])
-    if better or not best or comparison.baseline in best:
-        return []
-    judged = comparison.judgement(best[0], metric)
-    name = visible_text(best[0])
-    sentences = []
-    if judged.repeats_can_settle is False:
-        protocol = comparison.protocol
-        most = largest_shrinkage(protocol["n_runs"], protocol["test_share"])
-        sentences.append(
-            f"No number of repeats will settle whether {name} is better: they shrink its interval "
-            f"by {100 * most:.0f} % at most."
-        )
-    elif judged.repeats_can_settle:
-        sentences.append(f"More repeats (--repeats) may settle whether {name} is better.")
-    if judged.more_images == np.inf:
-        sentences.append(
-            f"No number of test images will settle whether {name} is better, because the seeds "
-            "differ too much: run more of them (--repeats)."
-        )
-    elif np.isfinite(judged.more_images):
-        sentences.append(_more_images(comparison, judged, name))
-    return sentences
-
-
-def _more_images(comparison, judged, name):
-    number = float(f"{judged.more_images:.1e}")
-    what = "test images"
-    among = ""
-    if hasattr(comparison, "minority"):
-        what = f"{'' if judged.source == FOLDS else 'test '}images of {_minority(comparison)}"
-        among = ", with the other classes in proportion,"
-    elif judged.source == FOLDS:
-        what = "images"
-    return (
-        f"About {number:,.0f} more {what}{among} would settle it with a probability of 80 %, if "
-        f"{name} is as much better as it seems here."
+        f" Of the {counted(own[place].sum(), 'test image')} of {label} it finds "
+        f"{own[place, place]:.0f} (the baseline {base[place, place]:.0f}), and it takes "
+        f"{counted(alarms[0], 'other image')} for {label} (the baseline "
+        f"{alarms[1]:.0f}){on_average}."
     )

@@ -247,7 +247,8 @@ def test_sections_come_in_the_order_of_a_decision(reports):
     def order(html, wanted):
         return [name for name in re.findall(r'<section id="([a-z-]+)"', html) if name in wanted]
 
-    wanted = ["verdict", "figures", "differences", "trade", "classes", "matrices", "mistakes"]
+    wanted = ["verdict", "figures", "differences", "trade", "classes", "calibration"]
+    wanted += ["matrices", "mistakes"]
     wanted += ["training", "more-images", "data", "protocol", "code", "next"]
     assert order(reports["two"], wanted) == wanted
     wanted = ["verdict", "figures", "differences", "trade", "errors", "predictions", "mistakes"]
@@ -298,6 +299,31 @@ def test_figures_of_a_class_have_intervals_where_test_images_are_independent(two
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["two", "one run", "many"])
+def test_the_curve_of_each_strategy_has_the_numbers_of_its_images(name, reports):
+    html = reports[name]
+    section = html[html.index('<section id="calibration"') :]
+    section = section[: section.index("</section>") + len("</section>")]
+    curves = [
+        attrs["aria-label"]
+        for attrs in Page(section).of("svg")
+        if attrs.get("aria-label", "").startswith("Reliability of ")
+    ]
+    rows = len(re.findall("<tr", section)) - 1
+    # The constant has no curve; of many classes there are two events.
+    assert len(curves) == (rows - 1 if "constant" in section else rows) * (1 + (name == "many"))
+    for label in curves:
+        told = label.partition("of images. ")[2].split("; ")
+        counts = [int(one.split(" of ")[1]) for one in told]
+        assert sum(counts) >= 80
+        assert min(counts) >= 10
+    numbers = [float(cell) for cell in re.findall(r"<td>(\d\.\d+)</td>", section)]
+    assert numbers[::3] == sorted(numbers[::3])
+    assert "below it they are too high" in section
+    assert 'href="#calibration"' in html
+    assert "calibration" not in reports["numbers"]
+
+
 def test_one_run_has_no_words_on_intervals_and_strategies_that_did_not_run(reports):
     text = Page(reports["one run"]).text
     assert "ran once" in text

@@ -6,18 +6,20 @@ import json
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.sparse import vstack
 from simulated_comparisons import comparison_of, noisy, regression_comparison_of
 from sklearn.dummy import DummyClassifier
 
 from skimb._label_measures import score_labels
 from skimb.metrics import balanced_mean_absolute_error, imbalance_scoring
 from skimb.relevance import LabelDensity
-from skimb.study import compare, winner_of
+from skimb.study import compare, verdict_sentences, winner_of
 from skimb.study._bootstrap import (
     Images,
     effective_number,
     influences,
     interval_and_p_value,
+    number_of_resamples,
 )
 from skimb.study._count_scores import LabelScores
 from skimb.study._error_scores import ErrorScores
@@ -111,16 +113,16 @@ def test_resamples_are_distributed_as_naive_ones(grouped, rng):
     first, second = decisions["none"][0], decisions["over"][0]
     groups = np.arange(400) // 4 if grouped else np.arange(400)
     scores = LabelScores(["f1_minority"], np.array([0, 1]), 1)
-    found = []
-    for predicted in (first, second):
-        cells = None if grouped else 2 * first + 4 * second + truth
-        images = Images(scores.parts(truth, predicted), groups, cells=cells)
-        sums = np.concatenate(list(images.resampled_sums(4000, random_state=3)))
-        found.append(scores(sums)[:, 0])
     naive = naive_resamples(truth, first, second, f1, groups, 4000, rng)
-    # Equal units and an equal seed: the same images are drawn for both strategies.
-    assert stats.ks_2samp(found[1] - found[0], naive).pvalue > 0.001
-    assert np.std(found[1] - found[0]) == pytest.approx(naive.std(), rel=0.06)
+    parts = vstack([scores.parts(truth, predicted) for predicted in (first, second)]).tocsr()
+    for cells in (None, 2 * first + 4 * second + truth):
+        images = Images(parts, groups, cells=cells)
+        # Groups of equal images are counted too: there are few kinds of them.
+        assert (len(images.times) < images.times.sum() / 2) == (cells is not None)
+        sums = np.concatenate(list(images.resampled_sums(4000, random_state=3)))
+        found = [scores(part)[:, 0] for part in np.split(sums, 2, axis=1)]
+        assert stats.ks_2samp(found[1] - found[0], naive).pvalue > 0.001
+        assert np.std(found[1] - found[0]) == pytest.approx(naive.std(), rel=0.06)
 
 
 def test_few_cells_are_drawn_as_counts_and_many_as_images(rng):
@@ -131,6 +133,81 @@ def test_few_cells_are_drawn_as_counts_and_many_as_images(rng):
         [sums] = Images(parts, None, cells=cells).resampled_sums(500, random_state=0)
         np.testing.assert_array_equal(sums[:, 4:].sum(axis=1), 300)
         assert sums[:, 5].std() == pytest.approx(np.sqrt(300 * 0.1 * 0.9), rel=0.1)
+
+
+def test_groups_of_equal_images_are_of_one_kind():
+    scores = LabelScores(["f1_minority"], np.array([0, 1]), 1)
+    truth = np.array([0, 1, 1, 0, 0, 0, 1, 1, 0])
+    groups = np.array([0, 0, 1, 1, 2, 2, 3, 3, 4])
+    images = Images(scores.parts(truth, truth), groups, cells=truth)
+    # One image of each class in groups 0 and 1, two common ones, two rare ones, and one alone.
+    assert sorted(images.times.tolist()) == [1, 1, 1, 2]
+    whole = images.parts.toarray() @ images.times
+    np.testing.assert_array_equal(whole, images.sums)
+
+
+def test_resamples_are_as_many_as_take_little_time(rng):
+    scores = LabelScores(["f1_minority"], np.array([0, 1]), 1)
+    truth = truth_of(60_000, 6000)
+    parts = scores.parts(truth, truth)
+    few_kinds, none_equal = Images(parts, None, cells=truth), Images(parts, None)
+    assert number_of_resamples([few_kinds] * 9, 9) == 20_000
+    assert 2000 < number_of_resamples([none_equal], 9) < 20_000
+    assert number_of_resamples([none_equal] * 99, 99) == 2000
+
+
+def test_a_clear_difference_is_better_among_ten_strategies(rng):
+    truth = truth_of(1000, 60)
+    base = noisy(truth, [0.02, 0.5], rng)
+    decisions = {"none": [base]}
+    for i in range(9):
+        other = base.copy()
+        moved = rng.choice(np.flatnonzero(truth == 1), size=6, replace=False)
+        other[moved] = 1 - other[moved]
+        decisions[f"s{i}"] = [other]
+    # 14 of 60 rare images more, and none is lost: 2000 resamples could not tell.
+    other = base.copy()
+    other[rng.choice(np.flatnonzero((truth == 1) & (base == 0)), size=14, replace=False)] = 1
+    decisions["s4"] = [other]
+    result = comparison_of(truth, decisions)
+    judged = result.judgement("s4", "f1_minority")
+    assert judged.verdict == "better"
+    assert judged.adjusted_p_value < 0.03
+    assert judged.n_resamples == 20_000
+    words = [result.judgement(name, "f1_minority").verdict for name in result.strategies[1:]]
+    assert words.count("within noise") == 8
+    assert result.to_dict()["protocol"]["n_resamples"] == 20_000
+    assert "20,000 resamples" in " ".join(verdict_sentences(result))
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_an_interval_depends_on_its_own_strategy_alone(grouped, rng):
+    truth, decisions = pair(rng)
+    more = {f"s{i}": [noisy(truth, [0.02, 0.1 * i], rng)] for i in range(8)}
+    alone, among = comparison_of(truth, decisions), comparison_of(truth, decisions | more)
+    if grouped:
+        alone.groups = among.groups = np.arange(400) // 2
+    first, second = (one.judgement("over", "f1_minority") for one in (alone, among))
+    assert (first.low, first.high, first.p_value) == (second.low, second.high, second.p_value)
+    assert second.adjusted_p_value >= first.adjusted_p_value
+
+
+def test_pairs_and_all_strategies_together_have_the_same_intervals(rng):
+    truth = np.sort(rng.integers(12, size=500))
+    kinds = {"pairs": 2, "together": 12}
+    widths = {}
+    for kind, n_kinds in kinds.items():
+        wrong = (truth + rng.integers(n_kinds, size=(4, 500))) % 12
+        called = np.where(rng.random((4, 500)) < 0.3, wrong, truth)
+        names = ("none", "a", "b", "c")
+        decisions = {name: [one] for name, one in zip(names, called, strict=True)}
+        result = comparison_of(truth, decisions)
+        one = result.judgement("c", "balanced_accuracy")
+        alone = comparison_of(truth, {"none": decisions["none"], "c": decisions["c"]})
+        other = alone.judgement("c", "balanced_accuracy")
+        widths[kind] = (one.high - one.low) / (other.high - other.low)
+    assert widths["pairs"] == pytest.approx(1, abs=0.03)
+    assert widths["together"] == pytest.approx(1, abs=0.03)
 
 
 def test_influences_give_the_variance_of_resamples(rng):
@@ -564,4 +641,4 @@ def test_a_judgement_is_made_of_plain_values(rng):
     for metric in ("f1_minority", "worst_recall"):
         judged = comparison_of(truth, decisions).judgement("over", metric)
         for field in dataclasses.fields(judged):
-            assert type(getattr(judged, field.name)) in (float, str, bool, type(None))
+            assert type(getattr(judged, field.name)) in (float, int, str, bool, type(None))

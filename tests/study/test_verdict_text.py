@@ -1,11 +1,15 @@
 """The words of the verdict, in sentences and on the terminal."""
 
+import re
+
 import numpy as np
 import pytest
 from simulated_comparisons import comparison_of, noisy, regression_comparison_of
 
-from skimb.study._baseline_trouble import baseline_trouble
+from skimb._messages import counted
+from skimb.study._baseline_trouble import baseline_trouble, short_trainings
 from skimb.study._comparison_text import format_table
+from skimb.study._verdict_facts import differing
 from skimb.study._verdict_text import (
     headline_sentences,
     p_value_text,
@@ -74,9 +78,9 @@ def test_the_headline_has_three_sentences_without_tests(rng):
     assert f"a difference of {judged.difference:+.3f}, with a 95 % interval from" in text[0]
     assert text[1].startswith("By balanced accuracy, ")
     assert text[2] == (
-        "The intervals come from resamples of the 400 test images; the seed of the training and "
-        "the choice of the training images are not in them: another training may show another "
-        "order."
+        "The intervals come from 20,000 resamples of the 400 test images; the seed of the "
+        "training and the choice of the training images are not in them: another training "
+        "may show another order."
     )
     truth, decisions = slightly_better()
     single = {name: runs[0] for name, runs in decisions.items()}
@@ -127,7 +131,7 @@ def test_several_better_ones_are_not_ranked(rng):
 def test_one_run_says_what_its_intervals_contain(rng):
     truth, decisions = ladder(rng, none=0.5, over=0.2, focal=0.4)
     text = " ".join(verdict_sentences(comparison_of(truth, decisions)))
-    assert "The intervals come from resamples of the 400 test images." in text
+    assert "The intervals come from 20,000 resamples of the 400 test images." in text
     assert "The seed of the training and the choice of the training images are not in them" in text
     assert "1 runs" not in text
     assert "ran 1 times" not in text
@@ -228,11 +232,59 @@ def test_few_steps_and_steep_losses_are_told(rng):
     truth, decisions = ladder(rng, none=0.5, over=0.3)
     assert baseline_trouble(comparison_of(truth, decisions)) is None
     few = comparison_of(truth, decisions, gradient_steps=60)
-    assert "for 60 gradient steps only" in str(baseline_trouble(few))
+    told = str(baseline_trouble(few))
+    assert "for 60 gradient steps only, and most networks need more." in told
+    assert "What is called better or worse holds for trainings of this length alone." in told
+    # In one sentence of the headline, beside a strategy that is better.
+    first = headline_sentences(few)[0]
+    assert "need more; what is called better or worse holds for trainings" in first
     steep = comparison_of(truth, decisions, losses=np.linspace(1, 0.2, 10))
-    assert "still falling" in str(baseline_trouble(steep))
+    assert "still fell steeply when its training ended" in str(baseline_trouble(steep))
+    assert "holds for trainings of this length alone" in str(baseline_trouble(steep))
     flat = comparison_of(truth, decisions, losses=np.r_[np.linspace(1, 0.2, 8), 0.2, 0.19])
     assert baseline_trouble(flat) is None
+
+
+def test_short_trainings_are_told_where_fits_warned_of_them(rng):
+    truth, decisions = ladder(rng, none=0.5, over=0.3, under=0.6)
+    warned = ["500 gradient steps: the training loss still fell when they ended, so the network"]
+    slow, done = np.linspace(1, 0.7, 12), np.r_[1, 0.2, np.full(10, 0.1)]
+    assert short_trainings(comparison_of(truth, decisions, losses=slow)) is None
+    assert short_trainings(comparison_of(truth, decisions, losses=done, warnings=warned)) is None
+    result = comparison_of(truth, decisions, losses=slow, warnings=warned)
+    told = str(short_trainings(result))
+    assert told.startswith("The training loss of all strategies that train a network still fell")
+    assert "--epochs 20 (max_epochs in Python; it was 10)" in told
+    assert told in verdict_sentences(result)
+    for name in ("none", "under"):
+        result.outcomes[name][0].train_loss[:] = done.tolist()
+    told = str(short_trainings(result))
+    assert told.startswith("The training loss of over still fell when its training ended")
+
+
+def test_measures_that_agree_are_not_said_to_differ(rng):
+    truth, decisions = ladder(rng, none=0.6, over=0.2)
+    assert differing(comparison_of(truth, decisions)) == []
+    # It finds all rare images, and calls many others rare.
+    decisions["under"] = [noisy(truth, [0.4, 0.0], rng)]
+    result = comparison_of(truth, decisions)
+    words = {result.judgement("under", metric).verdict for metric in result.verdict_metrics}
+    assert len(words) == 2
+    assert differing(result) == ["under"]
+
+
+def test_one_of_a_thing_is_told_in_the_singular():
+    assert (counted(1, "run"), counted(0, "run"), counted(12_500, "run")) == (
+        "1 run",
+        "0 runs",
+        "12,500 runs",
+    )
+    truth = np.r_[np.zeros(60, int), 1]
+    result = comparison_of(truth, {"none": [np.zeros(61, int)], "over": [truth]})
+    texts = [str(result), repr(result), *verdict_sentences(result)]
+    assert repr(result) == "<Comparison of 2 strategies over 1 run>"
+    for text in texts:
+        assert not re.search(r"(?<![\d.,])1 \w*(images|runs|pairs|steps|strategies|seeds)\b", text)
 
 
 # ------------------------------------------------------------------------- the terminal

@@ -8,6 +8,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
 from skimb._files import write_text
+from skimb._messages import counted
 from skimb.study._inspect._copies import find_copies, groups_of
 from skimb.study._inspect._findings import class_correlated, class_counts_of, shared_prefixes
 from skimb.study._inspect._page import inspection_page
@@ -201,7 +202,8 @@ class Inspection:
         write_text(path, inspection_page(self))
 
     def __repr__(self):
-        return f"<Inspection of {len(self.samples)} images with {len(self.pairs)} pairs of copies>"
+        images, pairs = counted(len(self.samples), "image"), counted(len(self.pairs), "pair")
+        return f"<Inspection of {images} with {pairs} of copies>"
 
     def __str__(self):
         """Return the report for a terminal."""

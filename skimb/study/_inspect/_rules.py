@@ -7,7 +7,7 @@ does not apply, and put it into `RULES` with its reason and link.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from skimb.study._inspect._words import count
+from skimb._messages import counted
 
 __all__ = ["RULES", "Rule", "advice_of"]
 
@@ -66,7 +66,7 @@ def advice_of(inspection):
 
 def _broken(found):
     if n := len(found.broken):
-        files = count(n, "file")
+        files = counted(n, "file")
         return f"Fix or remove the {files} that cannot be read: compare and fit refuse them."
     return None
 
@@ -75,10 +75,10 @@ def _across(found):
     n_similar = len(found.leaked) - found.n_equal
     parts = []
     if n := found.n_equal:
-        parts.append(f"Remove the {count(n, 'test image')} that {_equals(n)} a training image.")
+        parts.append(f"Remove the {counted(n, 'test image')} that {_equals(n)} a training image.")
     if n_similar:
         parts.append(
-            f"Look at the {count(n_similar, 'test image')} that {_is(n_similar)} similar to a "
+            f"Look at the {counted(n_similar, 'test image')} that {_is(n_similar)} similar to a "
             "training image, and remove those that show the same object in the same picture."
         )
     return " ".join(parts) or None
@@ -109,12 +109,12 @@ def _conflicts(found):
     parts = []
     if n_equal:
         parts.append(
-            f"Decide on the label of {count(n_equal, 'pair')} of equal images in two classes: one "
+            f"Decide on the label of {counted(n_equal, 'pair')} of equal images in two classes: one "
             "label of each is wrong, or neither class fits."
         )
     if n_similar:
         parts.append(
-            f"Look at {count(n_similar, 'pair')} of similar images in two classes: where both show "
+            f"Look at {counted(n_similar, 'pair')} of similar images in two classes: where both show "
             "the same, one label is wrong."
         )
     return " ".join(parts) or None
@@ -122,7 +122,7 @@ def _conflicts(found):
 
 def _constant(found):
     if n := len(found.samples.constant):
-        images = count(n, "image")
+        images = counted(n, "image")
         return f"Look at the {images} of one colour: nothing can be learned from such an image."
     return None
 
@@ -148,7 +148,7 @@ def _folds(found):
 def _guarantee(found):
     if found.counts and (n := min(found.counts.values())) < FOR_GUARANTEE:
         return (
-            f"With {count(n, 'image')} of the smallest class, a recall of 95 % cannot be "
+            f"With {counted(n, 'image')} of the smallest class, a recall of 95 % cannot be "
             f"guaranteed: it takes at least {FOR_GUARANTEE} that are held out, at a confidence of "
             "95 %."
         )
@@ -214,12 +214,12 @@ def _names(found):
     across = [one for one in found.sources if one["n_train"] and one["n_test"]]
     if across:
         return (
-            f"File names tell of {count(len(across), 'source')} with images on both sides of the "
+            f"File names tell of {counted(len(across), 'source')} with images on both sides of the "
             f"test split, {across[0]['stem']} first. Put each source on one side."
         )
     if found.sources:
         return (
-            f"File names tell of {count(len(found.sources), 'source')} with several images each, "
+            f"File names tell of {counted(len(found.sources), 'source')} with several images each, "
             f"{found.sources[0]['stem']} first. If that is so, keep each together: give "
             "--group-pattern, or --group with a table, to skimb compare and skimb fit."
         )

@@ -5,7 +5,8 @@ from collections import Counter
 import numpy as np
 
 from skimb._drawn_text import visible_text
-from skimb.study._inspect._words import LOOK, count, difference, explained, percent, relation
+from skimb._messages import counted
+from skimb.study._inspect._words import LOOK, difference, explained, percent, relation
 
 __all__ = ["inspection_text"]
 
@@ -26,8 +27,8 @@ def inspection_text(found):
     """
     samples, names = found.samples, found.samples.names
     n_test = len(samples) - samples.n_train
-    counted = f"{count(samples.n_train, 'training image')}, {count(n_test, 'test image')}"
-    lines = [counted]
+    sizes = f"{counted(samples.n_train, 'training image')}, {counted(n_test, 'test image')}"
+    lines = [sizes]
     for one in found.to_dict()["classes"]:
         tested = f", {one['n_test']} for the test" if n_test else ""
         lines.append(f"  {one['label']}: {one['n_train']}{tested}")
@@ -93,15 +94,15 @@ def _of_copies(found):
     if not found.pairs:
         return ["copies: none were found"]
     exact = Counter(pair.kind for pair in found.pairs if pair.is_exact)
-    words = [f"{count(n, 'pair')} of the {kind}" for kind, n in exact.items()]
+    words = [f"{counted(n, 'pair')} of the {kind}" for kind, n in exact.items()]
     similar = [pair.misfit for pair in found.pairs if not pair.is_exact]
     if similar:
         words.append(
-            f"{count(len(similar), 'pair')} of similar images, which differ by "
+            f"{counted(len(similar), 'pair')} of similar images, which differ by "
             f"{percent(min(similar))} to {percent(max(similar))}"
         )
     n_groups = len(found.sets_of_copies())
-    lines = [f"copies: {', '.join(words)}; {count(n_groups, 'group')} in all"]
+    lines = [f"copies: {', '.join(words)}; {counted(n_groups, 'group')} in all"]
     if similar:
         lines.append(f"  {explained(found.copies)} {LOOK}")
     return lines

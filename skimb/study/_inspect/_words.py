@@ -1,34 +1,12 @@
-"""The words of an inspection: how two images are related, by how much they differ, and counts."""
+"""The words of an inspection: how two images are related, and by how much they differ."""
 
-__all__ = ["LOOK", "count", "difference", "explained", "percent", "relation"]
+__all__ = ["LOOK", "difference", "explained", "percent", "relation"]
 
 #: How to look at pairs.
 LOOK = (
     "Look at them before you act: --report PAGE.html (in Python to_html) shows each pair side by "
     "side."
 )
-
-
-def count(number, word):
-    """Return a number and a noun that agrees with it.
-
-    Parameters
-    ----------
-    number : int
-    word : str
-        The noun in the singular, which takes an "s" in the plural.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> from skimb.study._inspect._words import count
-    >>> count(1, "image"), count(2, "image")
-    ('1 image', '2 images')
-    """
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def percent(misfit):
