@@ -23,6 +23,18 @@ TRAINING = (
 )
 
 
+def pytest_configure(config):
+    """Give each process of pytest-xdist its share of the cores, before it loads a library.
+
+    Where each had as many threads as there are cores, threads would wait for one another most of
+    the time. No result depends on the number. Processes that tests start are given it too.
+    """
+    n_processes = getattr(config.option, "numprocesses", None) or 1
+    if n_processes > 1:
+        n_threads = max(1, (os.cpu_count() or 1) // n_processes)
+        os.environ.setdefault("OMP_NUM_THREADS", str(n_threads))
+
+
 def pytest_collection_modifyitems(items):
     """Mark examples that train, and refuse an id that holds the address of an object."""
     for item in items:

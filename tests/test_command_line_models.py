@@ -762,6 +762,8 @@ def measures_of(path):
     }
 
 
+@pytest.mark.exhaustive
+@pytest.mark.slow
 def test_an_onnx_file_predicts_and_is_evaluated_as_its_model(folder, capsys):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

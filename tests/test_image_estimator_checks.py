@@ -146,6 +146,7 @@ def test_a_tensor_is_tried_where_torch_is_imported():
     assert torch.Tensor in asked
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_the_checks_import_no_torch():
     code = (

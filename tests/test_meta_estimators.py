@@ -440,26 +440,28 @@ def test_a_frame_of_images_gives_what_its_images_give_in_the_adapter(
 # ------------------------------------------------------------ the adapter as an estimator
 
 BAGGED = "Bags are drawn from the samples, and scikit-learn's bagging fails this check itself."
-EXPECTED_FAILURES = {
-    "BaggingRegressor": {
-        "check_sample_weight_equivalence_on_dense_data": BAGGED,
-        "check_sample_weight_equivalence_on_sparse_data": BAGGED,
-    },
-}
 
 
 @pytest.mark.conformance
 @pytest.mark.filterwarnings("ignore:divide by zero encountered in log:RuntimeWarning")
 @parametrize_with_checks(
-    [
-        ImageMetaEstimator(AdaBoostClassifier(LogisticRegression(), n_estimators=3)),
-        ImageMetaEstimator(BaggingRegressor(Ridge(), n_estimators=3, random_state=0)),
-    ],
-    expected_failed_checks=lambda adapter: EXPECTED_FAILURES.get(
-        type(adapter.estimator).__name__, {}
-    ),
+    [ImageMetaEstimator(AdaBoostClassifier(LogisticRegression(), n_estimators=3))]
 )
 def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.slow
+@pytest.mark.conformance
+@parametrize_with_checks(
+    [ImageMetaEstimator(BaggingRegressor(Ridge(), n_estimators=3, random_state=0))],
+    expected_failed_checks=lambda adapter: {
+        "check_sample_weight_equivalence_on_dense_data": BAGGED,
+        "check_sample_weight_equivalence_on_sparse_data": BAGGED,
+    },
+)
+def test_scikit_learn_of_a_regressor(estimator, check):
     check(estimator)
 
 

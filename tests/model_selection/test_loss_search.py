@@ -40,7 +40,7 @@ from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.under_sampling import RandomUnderSampler
 
 # Augmentations are drawn for each network, which then trains alone.
-NETWORK = CNNClassifier(max_epochs=2, augmentation=None, random_state=0)
+NETWORK = CNNClassifier(max_epochs=1, augmentation=None, random_state=0)
 GRID = {
     "loss": [FocalLoss()],
     "loss__gamma": [0, 2],
@@ -152,7 +152,7 @@ def heads(embedded, small_digits):
     """Every head on two folds, trained together and alone."""
     _, y = small_digits
     base = CNNClassifier(
-        "linear", image_shape=(embedded.shape[1], 1, 1), max_epochs=6, lr=0.03, random_state=0
+        "linear", image_shape=(embedded.shape[1], 1, 1), max_epochs=4, lr=0.03, random_state=0
     )
     estimators, parts = [], []
     for fold in range(2):
@@ -197,7 +197,9 @@ def test_heads_with_row_weights(embedded, small_digits):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "module", [tiny, "linear", "simple_cnn"], ids=["tiny", "linear", "simple_cnn"]
+    "module",
+    [tiny, "linear", pytest.param("simple_cnn", marks=pytest.mark.exhaustive)],
+    ids=["tiny", "linear", "simple_cnn"],
 )
 def test_whole_networks_trained_together_are_those_trained_alone(module, small_digits):
     X, y = small_digits
@@ -918,7 +920,7 @@ def patients(small_digits):
 def pair(search, requests, **common):
     """Return a LossSearchCV and the GridSearchCV of which it is the short way."""
     network = Recording(
-        tiny, augmentation=None, max_epochs=2, random_state=0, **common.pop("network", {})
+        tiny, augmentation=None, max_epochs=1, random_state=0, **common.pop("network", {})
     )
     network.set_fit_request(**requests)
     grid = {"loss": ["cross_entropy", FocalLoss(gamma=3.0)]}
@@ -927,7 +929,7 @@ def pair(search, requests, **common):
             LossSearchCV(network, grid, search=search, **common),
             GridSearchCV(network, grid, **common),
         )
-    model = DecoupledClassifier(network, max_epochs=3, random_state=0)
+    model = DecoupledClassifier(network, max_epochs=2, random_state=0)
     model.set_fit_request(**requests)
     return LossSearchCV(model, grid, **common), GridSearchCV(model, grid, **common)
 
@@ -975,7 +977,10 @@ def test_a_network_alone_speaks_for_its_two_stages(final, patients, routing):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("by_fit", "by_score"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize(
+    ("by_fit", "by_score"),
+    [(True, False), (False, True), pytest.param(True, True, marks=pytest.mark.exhaustive)],
+)
 @pytest.mark.parametrize("search", ["heads", "end_to_end"])
 def test_weights_count_where_they_are_requested(search, by_fit, by_score, patients, routing):
     X, y, weight, _ = patients

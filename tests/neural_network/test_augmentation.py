@@ -20,11 +20,11 @@ def quick(**kwargs):
 
 @pytest.fixture(scope="module")
 def photos():
-    """Forty images of 40 x 36 pixels, half of them bright: uint8 and labels."""
+    """Forty images of 16 x 12 pixels, a quarter of them bright: uint8 and labels."""
     rng = np.random.RandomState(0)
     y = np.tile(["bright", "dark", "dark", "dark"], 10)
     level = np.where(y == "bright", 160, 60)[:, None, None, None]
-    return (level + rng.randint(-40, 40, size=(40, 40, 36, 3))).astype(np.uint8), y
+    return (level + rng.randint(-40, 40, size=(40, 16, 12, 3))).astype(np.uint8), y
 
 
 def windows(image, most):
@@ -101,7 +101,7 @@ def test_the_embedding_is_what_the_last_layer_reads(photos):
     X, y = photos
     clf = quick(augmentation="flip_crop").fit(X, y)
     embedded = clf.embed(X)
-    assert embedded.shape == (len(X), 192)
+    assert embedded.shape == (len(X), clf.module_.head.in_features)
     with torch.no_grad():
         logits = clf.module_.head(torch.from_numpy(embedded))
     expected = torch.log_softmax(logits.double(), dim=1).numpy()
@@ -225,7 +225,7 @@ def test_files_are_augmented_as_arrays_are(photos, tmp_path):
         ("mirror", "augmentation"),
         (FlipCrop, "give FlipCrop"),
         (FlipCrop(margin=2), "margin"),
-        (lambda images: images[:, :, :-1], r"it returned \(2, 3, 39, 36\)"),
+        (lambda images: images[:, :, :-1], r"it returned \(2, 3, 15, 12\)"),
         (lambda images: images.numpy(), "it returned ndarray"),
         (lambda images: images.nonsense(), "failed on float32 images"),
     ],

@@ -55,7 +55,7 @@ def quick(**kwargs):
         ((9, 7), np.uint8, (1, 9, 7)),
         ((9, 7, 3), np.float32, (3, 9, 7)),
         ((3, 9, 7), np.uint8, (3, 9, 7)),
-        ((64, 50, 3), np.uint8, (3, 64, 50)),
+        ((36, 34, 3), np.uint8, (3, 36, 34)),
     ],
 )
 def test_images_of_any_layout(shape, dtype, image_shape):
@@ -663,7 +663,16 @@ PLACES = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param(
+            place,
+            marks=[] if place in ("over inside", "smote in a pipeline") else pytest.mark.exhaustive,
+        )
+        for place in PLACES
+    ],
+)
 def test_validation_does_not_leak(place):
     """Memorising the training rows must not show on labels without signal."""
     before, inside, expected = PLACES[place]
@@ -914,8 +923,8 @@ def test_an_interrupt_is_not_swallowed(small_digits):
 
 
 @pytest.mark.slow
-def test_grid_search_is_equal_in_any_number_of_processes(digits):
-    X, _, y, _ = digits
+def test_grid_search_is_equal_in_any_number_of_processes(small_digits):
+    X, y = small_digits
     grid = [
         {"cnnclassifier__loss": ["cross_entropy"], "cnnclassifier__class_weight": [None]},
         {
@@ -928,7 +937,7 @@ def test_grid_search_is_equal_in_any_number_of_processes(digits):
         GridSearchCV(
             make_pipeline(
                 RandomUnderSampler(sampling_strategy=0.2, random_state=0),
-                CNNClassifier(max_epochs=3, random_state=0),
+                CNNClassifier(max_epochs=2, random_state=0),
             ),
             grid,
             scoring=imbalance_scoring(y),

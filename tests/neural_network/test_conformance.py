@@ -24,14 +24,29 @@ EXPECTED_FAILURES = {
 }
 
 
+def expected_failures(estimator):
+    return EXPECTED_FAILURES[type(estimator).__name__]
+
+
 @parametrize_with_checks(
     [
         CNNClassifier(max_epochs=20, random_state=0),
-        CNNEmbedder(CNNClassifier(max_epochs=2, random_state=0)),
         CNNRegressor(max_epochs=20, random_state=0),
-        DecoupledClassifier(CNNClassifier(max_epochs=20), max_epochs=10, random_state=0),
     ],
-    expected_failed_checks=lambda estimator: EXPECTED_FAILURES[type(estimator).__name__],
+    expected_failed_checks=expected_failures,
 )
 def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.slow
+@parametrize_with_checks(
+    [
+        CNNEmbedder(CNNClassifier(max_epochs=2, random_state=0)),
+        DecoupledClassifier(CNNClassifier(max_epochs=20), max_epochs=10, random_state=0),
+    ],
+    expected_failed_checks=expected_failures,
+)
+def test_scikit_learn_of_estimators_around_a_network(estimator, check):
     check(estimator)

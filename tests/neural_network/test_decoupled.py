@@ -22,6 +22,16 @@ def plain(digits):
     return CNNClassifier(max_epochs=5, random_state=0).fit(X, y)
 
 
+@pytest.fixture(scope="module")
+def overlapping():
+    """Two overlapping normal distributions, 9:1, whose posterior is known, and a network."""
+    rng = np.random.RandomState(0)
+    n = 6000
+    y = (rng.rand(n) < 0.1).astype(int)
+    X = (rng.normal(size=n) + 2 * y)[:, np.newaxis].astype(np.float32)
+    return X, y, CNNClassifier("linear", max_epochs=30, lr=0.05, random_state=0).fit(X, y)
+
+
 @pytest.mark.slow
 def test_a_frozen_network_is_used_as_it_is(plain, digits):
     X, X_test, y, _ = digits
@@ -207,17 +217,12 @@ def test_heads_of_the_last_layer_want_one(digits):
     ],
     ids=str,
 )
-def test_probabilities_follow_the_prior_whatever_the_remedy(params):
-    # Two overlapping normal distributions, 9:1: the posterior is known.
-    rng = np.random.RandomState(0)
-    n = 6000
-    y = (rng.rand(n) < 0.1).astype(int)
-    X = (rng.normal(size=n) + 2 * y)[:, np.newaxis].astype(np.float32)
+def test_probabilities_follow_the_prior_whatever_the_remedy(params, overlapping):
+    X, y, network = overlapping
     grid = np.linspace(-1, 3, 9, dtype=np.float32)[:, np.newaxis]
     likelihood = np.exp(-0.5 * (grid - [0, 2]) ** 2)
-    network = CNNClassifier("linear", max_epochs=30, lr=0.05, random_state=0)
     settings = {"max_epochs": 10, "batch_size": 128, "random_state": 0}
-    clf = DecoupledClassifier(network, **settings, **params).fit(X, y)
+    clf = DecoupledClassifier(FrozenEstimator(network), **settings, **params).fit(X, y)
     for target, prior in (("train", [0.9, 0.1]), ("uniform", [0.5, 0.5]), ({0: 0.3, 1: 0.7},) * 2):
         shares = list(prior.values()) if isinstance(prior, dict) else prior
         expected = likelihood * shares
@@ -239,7 +244,9 @@ def test_a_new_head_starts_where_the_network_left_off(plain, digits):
         ({"sampler": RandomOverSampler()}, "uniform"),
     ]
     for params, prior in starts:
-        clf = DecoupledClassifier(FrozenEstimator(plain), lr=1e-12, random_state=0, **params)
+        clf = DecoupledClassifier(
+            FrozenEstimator(plain), lr=1e-12, max_epochs=1, random_state=0, **params
+        )
         expected = copy.copy(plain).set_params(target_prior=prior).predict_proba(X_test)
         np.testing.assert_allclose(clf.fit(X, y).predict_proba(X_test), expected, atol=1e-5)
 
@@ -248,11 +255,12 @@ def test_a_new_head_starts_where_the_network_left_off(plain, digits):
 def test_networks_of_other_classes_or_heads_start_at_random(plain, digits):
     X, _, y, _ = digits
     others = np.where(np.arange(len(y)) % 3 == 0, "third", y)
-    clf = DecoupledClassifier(FrozenEstimator(plain), random_state=0).fit(X, others)
+    clf = DecoupledClassifier(FrozenEstimator(plain), max_epochs=1, random_state=0)
+    clf.fit(X, others)
     assert clf.classes_.tolist() == ["eight", "rest", "third"]
     for loss in ("ldam", "cross_entropy"):
         network = CNNClassifier(loss="ldam", max_epochs=1, random_state=0)
-        DecoupledClassifier(network, loss=loss, random_state=0).fit(X, y)
+        DecoupledClassifier(network, loss=loss, max_epochs=1, random_state=0).fit(X, y)
 
 
 def test_a_head_that_takes_no_weights_is_refused_before_any_training(digits, monkeypatch):

@@ -295,9 +295,13 @@ def test_an_embedder_of_resamplers(frozen, plain, small_digits):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("column", ["path", ["path"]], ids=str)
 @pytest.mark.parametrize(
-    "head", [RandomForestClassifier(20, random_state=0), KNeighborsClassifier()]
+    ("column", "head"),
+    [
+        ("path", RandomForestClassifier(20, random_state=0)),
+        pytest.param(["path"], KNeighborsClassifier(), marks=pytest.mark.exhaustive),
+    ],
+    ids=["name", "list"],
 )
 def test_a_column_of_images_beside_numbers_and_categories(column, head, picture_table):
     table, y = picture_table

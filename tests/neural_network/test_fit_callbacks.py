@@ -106,10 +106,14 @@ def test_each_epoch_is_a_task(small_digits):
         assert metadata["sample_weight"] is weight
 
 
-VARIANTS: list[tuple[Any, dict]] = [
+VARIANTS: list[Any] = [
     (CNNClassifier, {}),
     (CNNClassifier, {"early_stopping": True, "n_iter_no_change": 99, "calibration": "temperature"}),
-    (CNNClassifier, {"module": "resnet", "class_weight": "balanced", "max_epochs": 2}),
+    pytest.param(
+        CNNClassifier,
+        {"module": "resnet", "class_weight": "balanced", "max_epochs": 2},
+        marks=pytest.mark.exhaustive,
+    ),
     (CNNRegressor, {"ranksim": 1.0, "loss": "balanced_mse", "max_epochs": 1}),
 ]
 

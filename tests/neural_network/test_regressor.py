@@ -272,14 +272,14 @@ def test_without_batch_sampling_every_row_comes_once(noise):
 @pytest.mark.parametrize(
     "loss",
     [
-        "squared_error",
-        "absolute_error",
-        "huber",
-        "focal_r",
+        pytest.param("squared_error", marks=pytest.mark.exhaustive),
+        pytest.param("absolute_error", marks=pytest.mark.exhaustive),
+        pytest.param("huber", marks=pytest.mark.exhaustive),
+        pytest.param("focal_r", marks=pytest.mark.exhaustive),
         "balanced_mse",
-        BalancedMSELoss(form="binned"),
-        BalancedMSELoss(form="mixture", noise=0.3),
-        nn.SmoothL1Loss(beta=0.5),
+        pytest.param(BalancedMSELoss(form="binned"), marks=pytest.mark.exhaustive),
+        pytest.param(BalancedMSELoss(form="mixture", noise=0.3), marks=pytest.mark.exhaustive),
+        pytest.param(nn.SmoothL1Loss(beta=0.5), marks=pytest.mark.exhaustive),
         lambda prediction, target: (prediction - target).abs() ** 1.5,
     ],
     ids=lambda loss: getattr(loss, "__name__", repr(loss)),
@@ -341,7 +341,16 @@ def test_the_noise_begins_at_the_squared_error_whatever_else_is_trained_for(
 
 
 @pytest.mark.slow
-def test_a_balanced_error_does_not_overshoot_on_a_skewed_target():
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "balanced_mse",
+        pytest.param(BalancedMSELoss(form="binned"), marks=pytest.mark.exhaustive),
+        pytest.param(BalancedMSELoss(form="mixture"), marks=pytest.mark.exhaustive),
+    ],
+    ids=["batch", "binned", "mixture"],
+)
+def test_a_balanced_error_does_not_overshoot_on_a_skewed_target(loss):
     """A thousand steps, and errors that grow with the target, as those of prices do.
 
     A noise that grows with the errors that it makes ends here at an error twice that of the mean.
@@ -356,12 +365,11 @@ def test_a_balanced_error_does_not_overshoot_on_a_skewed_target():
 
     (X, y), (X_test, y_test) = draw(900, 0), draw(2000, 1)
     constant = np.abs(y_test - y.mean()).mean()
-    for loss in ("balanced_mse", BalancedMSELoss(form="binned"), BalancedMSELoss(form="mixture")):
-        reg = CNNRegressor("linear", loss=loss, lr=1e-2, random_state=0).fit(X, y)
-        predicted = reg.predict(X_test)
-        assert reg.n_iter_ * 29 > 1000
-        assert prediction_slope(y_test, predicted) < 1.05
-        assert np.abs(predicted - y_test).mean() < 0.85 * constant
+    reg = CNNRegressor("linear", loss=loss, lr=1e-2, random_state=0).fit(X, y)
+    predicted = reg.predict(X_test)
+    assert reg.n_iter_ * 29 > 1000
+    assert prediction_slope(y_test, predicted) < 1.05
+    assert np.abs(predicted - y_test).mean() < 0.85 * constant
 
 
 @pytest.mark.slow

@@ -95,8 +95,8 @@ def assert_equal_in_any_company(predict, X):
         ("linear", "flip_crop"),
         ("simple_cnn", None),
         ("simple_cnn", "flip_crop"),
-        ("resnet", None),
-        ("vgg", None),
+        pytest.param("resnet", None, marks=pytest.mark.exhaustive),
+        pytest.param("vgg", None, marks=pytest.mark.exhaustive),
         (flat, "flip_crop"),
     ],
 )
@@ -162,7 +162,7 @@ def test_codes_do_not_depend_on_company():
 @pytest.mark.slow
 def test_what_is_predicted_side_by_side_is_what_is_predicted_in_turn():
     """Large work, in several threads where the caller has them."""
-    images = noise(2000, 28, 28)
+    images = noise(1000, 28, 28)
     clf = network(early_stopping=True, max_epochs=1).fit(images[:60], Y)
     found, before = [], torch.get_num_threads()
     try:

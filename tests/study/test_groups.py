@@ -54,7 +54,7 @@ STRATEGIES = ["threshold", "smote_embedding", "over"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("n_classes", [2, pytest.param(3, marks=pytest.mark.exhaustive)])
 def test_no_training_sees_a_part_of_a_group(n_classes, X, fits):
     y = Y if n_classes == 2 else np.where(GROUPS % 4 == 1, "other", Y)
     order = np.random.RandomState(1).permutation(len(X))

@@ -135,6 +135,7 @@ def files(tmp_path_factory):
     return {path.stem: json.loads(path.read_text()) for path in root.glob("*.json")}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_every_key_of_a_comparison_is_documented(files):
     names = ("labels", "tested", "numbers", "time", "split", "own", "search")
@@ -143,6 +144,7 @@ def test_every_key_of_a_comparison_is_documented(files):
     assert {files[name]["schema"] for name in names} == {1}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_every_key_of_an_evaluation_is_documented(files):
     names = ("evaluated", "evaluated_numbers")
@@ -150,6 +152,7 @@ def test_every_key_of_an_evaluation_is_documented(files):
     assert seen == documented("evaluation").keys()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_mistakes_are_named_as_the_user_named_the_folder(files):
     mistakes = files["labels"]["strategies"]["none"]["mistakes"]
@@ -163,6 +166,7 @@ def test_mistakes_are_named_as_the_user_named_the_folder(files):
     assert len({mistake["row"] for mistake in mistakes}) == len(mistakes)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_arrays_have_numbers_of_rows_and_versions_without_a_network(files):
     own = files["own"]
