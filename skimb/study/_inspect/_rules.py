@@ -109,13 +109,13 @@ def _conflicts(found):
     parts = []
     if n_equal:
         parts.append(
-            f"Decide on the label of {counted(n_equal, 'pair')} of equal images in two classes: one "
-            "label of each is wrong, or neither class fits."
+            f"Decide on the label of {counted(n_equal, 'pair')} of equal images in two classes: "
+            "one label of each is wrong, or neither class fits."
         )
     if n_similar:
         parts.append(
-            f"Look at {counted(n_similar, 'pair')} of similar images in two classes: where both show "
-            "the same, one label is wrong."
+            f"Look at {counted(n_similar, 'pair')} of similar images in two classes: where both "
+            "show the same, one label is wrong."
         )
     return " ".join(parts) or None
 
