@@ -11,6 +11,7 @@ from skimb.study._cost_text import (
     lead_sentences,
     own_cut,
     ratio_scale,
+    signed_cost,
 )
 from skimb.study._sample_images import short_number
 
@@ -84,16 +85,12 @@ def _judged(row, value):
         "low": cost_number(row["low"]),
         "high": cost_number(row["high"]),
         "verdict": verdict,
-        "difference": _signed(row["difference"]) if np.isfinite(row["difference"]) else None,
-        "interval": f"{_signed(row['difference_low'])} to {_signed(row['difference_high'])}"
+        "difference": signed_cost(row["difference"]) if np.isfinite(row["difference"]) else None,
+        "interval": f"{signed_cost(row['difference_low'])} to {signed_cost(row['difference_high'])}"
         if has_interval
         else None,
         "p_value": row["adjusted_p_value"] if np.isfinite(row["adjusted_p_value"]) else None,
     }
-
-
-def _signed(value):
-    return f"{'+' if value >= 0 else '-'}{cost_number(abs(value))}"
 
 
 def _chart(evaluation):

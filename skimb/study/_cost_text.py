@@ -1,27 +1,23 @@
-"""The costs of a deployment as text: what a strategy costs there, in sentences and a table."""
+"""The costs of a deployment in sentences: which strategy to take there, and how sure that is."""
 
-import shutil
-import textwrap
 from collections.abc import Mapping
 
 import numpy as np
 
 from skimb._drawn_text import visible_text
 from skimb.study._cost_scores import FALSE_ALARMS
+from skimb.study._verdict_text import p_value_text
 
 __all__ = [
     "cost_number",
     "cost_sentences",
-    "cost_text",
     "described",
     "held_for",
     "lead_sentences",
     "own_cut",
     "ratio_scale",
+    "signed_cost",
 ]
-
-#: Columns of text, where the terminal does not say: at most, and at least.
-MOST_COLUMNS, LEAST_COLUMNS = 100, 40
 
 
 def cost_number(value):
@@ -47,6 +43,20 @@ def cost_number(value):
     return f"{value:,.{0 if size >= 100 else 1 if size >= 10 else 2}f}"
 
 
+def signed_cost(value):
+    """Write a difference of costs with its sign.
+
+    Parameters
+    ----------
+    value : float
+
+    Returns
+    -------
+    str
+    """
+    return f"{'+' if value >= 0 else '-'}{cost_number(abs(value))}"
+
+
 def described(evaluation):
     """Describe a deployment: its class fractions and its costs, as two phrases.
 
@@ -62,14 +72,16 @@ def described(evaluation):
     minority = evaluation.comparison.minority
     deploy = asked.get("deploy")
     named = [minority] if deploy is None or len(prior) == 2 else list(deploy)
-    parts = [f"{100 * prior[label]:.3g} % of the images are {_label(label)}" for label in named]
+    parts = [
+        f"{100 * prior[label]:.3g} % of the images are {visible_text(label)}" for label in named
+    ]
     fractions = " and ".join(parts) + (", as in training" if deploy is None else "")
     costs = asked.get("costs")
     if costs is None:
         return fractions, "every error costs 1"
     if _has_miss(costs):
         return fractions, (
-            f"a missed {_label(minority)} costs {costs['miss']:g} and a false alarm "
+            f"a missed {visible_text(minority)} costs {costs['miss']:g} and a false alarm "
             f"{costs['alarm']:g}"
         )
     return fractions, "errors cost as in the cost matrix"
@@ -122,31 +134,31 @@ def _cost_sentences(evaluation):
 
     constant = evaluation.constant_costs
     common = evaluation.comparison.classes[evaluation.comparison.counts.argmax()]
-    calls = f"calling every image {_label(common)} costs {cost_number(constant[common])}"
+    calls = f"calling every image {visible_text(common)} costs {cost_number(constant[common])}"
     least = constant.idxmin()
     if least != common:
-        calls += f", and calling every image {_label(least)} {cost_number(constant[least])}"
+        calls += f", and calling every image {visible_text(least)} {cost_number(constant[least])}"
     if best == base:
         first = (
-            f"1000 images cost {told(base)} by the baseline {_name(base)}, and no strategy costs "
-            f"less; {calls}."
+            f"1000 images cost {told(base)} by the baseline {visible_text(base)}, and no strategy "
+            f"costs less; {calls}."
         )
     else:
         first = (
-            f"1000 images cost {told(best)} by {_name(best)}, and {told(base)} by the baseline "
-            f"{_name(base)}; {calls}."
+            f"1000 images cost {told(best)} by {visible_text(best)}, and {told(base)} by the "
+            f"baseline {visible_text(base)}; {calls}."
         )
     sentences = [f"Where {fractions}, and {costs}: {first}"]
     row = table.loc[best]
     if constant.min() <= row["cost"]:
         sentences.append(
-            f"No strategy costs less than calling every image {_label(least)}: at these costs none "
-            "of them is worth its errors."
+            f"No strategy costs less than calling every image {visible_text(least)}: at these "
+            "costs none of them is worth its errors."
         )
     elif constant.min() < row["high"]:
         sentences.append(
-            f"That {_name(best)} costs less than calling every image {_label(least)} is not shown: "
-            "the interval of its cost reaches there."
+            f"That {visible_text(best)} costs less than calling every image {visible_text(least)} "
+            "is not shown: the interval of its cost reaches there."
         )
     if best != base:
         sentences.append(_compared(row, best, "costs less than the baseline"))
@@ -158,9 +170,9 @@ def _cost_sentences(evaluation):
 def _compared(row, name, what):
     p_value = row["adjusted_p_value"]
     if row["verdict"] == "better":
-        return f"That {_name(name)} {what} is shown ({_p_text(p_value)})."
-    known = f" ({_p_text(p_value)})" if np.isfinite(p_value) else ""
-    return f"That {_name(name)} {what} is not shown{known}: it is within noise."
+        return f"That {visible_text(name)} {what} is shown ({p_value_text(p_value)})."
+    known = f" ({p_value_text(p_value)})" if np.isfinite(p_value) else ""
+    return f"That {visible_text(name)} {what} is not shown{known}: it is within noise."
 
 
 def _stays(evaluation, best):
@@ -173,7 +185,7 @@ def _stays(evaluation, best):
         return None
     scale, _ = ratio_scale(evaluation)
     low, high = low * scale, high * scale
-    minority = _label(evaluation.comparison.minority)
+    minority = visible_text(evaluation.comparison.minority)
     if _is_ratio(evaluation):
         what, unit = f"a missed {minority} costs", "times a false alarm"
     else:
@@ -184,7 +196,7 @@ def _stays(evaluation, best):
         span = f"{low:.2g} {unit} or more"
     else:
         span = f"{high:.2g} {unit} or less"
-    return f"{_name(best)} stays the cheapest where {what} {span}."
+    return f"{visible_text(best)} stays the cheapest where {what} {span}."
 
 
 def ratio_scale(evaluation):
@@ -199,7 +211,7 @@ def ratio_scale(evaluation):
     scale : float
     unit : str
     """
-    minority = _label(evaluation.comparison.minority)
+    minority = visible_text(evaluation.comparison.minority)
     if not _is_ratio(evaluation):
         return 1.0, f"cost of errors on {minority}, as a multiple of what was given"
     costs = evaluation.asked.get("costs")
@@ -216,7 +228,7 @@ def _is_ratio(evaluation):
 def _alarm_sentences(evaluation):
     required = evaluation.required
     table, base, best = required.table, evaluation.comparison.baseline, evaluation.best
-    minority = _label(evaluation.comparison.minority)
+    minority = visible_text(evaluation.comparison.minority)
 
     def told(name):
         row = table.loc[name]
@@ -228,12 +240,12 @@ def _alarm_sentences(evaluation):
     about = "" if required.is_exact else "about "
     first = (
         f"To find {100 * required.recall:g} % of {minority} with a confidence of {about}95 %, "
-        f"{_name(best)} takes {told(best)} in 1000 images"
+        f"{visible_text(best)} takes {told(best)} in 1000 images"
     )
     if best == base or base not in table.index:
         return [f"{first}; no strategy takes fewer."]
     return [
-        f"{first}, and the baseline {_name(base)} {told(base)}.",
+        f"{first}, and the baseline {visible_text(base)} {told(base)}.",
         _compared(table.loc[best], best, "takes fewer false alarms than the baseline"),
     ]
 
@@ -281,150 +293,5 @@ def held_for(evaluation, name):
     return float(np.mean([one.prior[place] for one in comparison.predictions(name)]))
 
 
-def cost_text(evaluation, *, width=None):
-    """Lay out the costs of a deployment for a terminal.
-
-    Parameters
-    ----------
-    evaluation : DeploymentEvaluation
-    width : int, default=None
-        Columns of the text. None: those of the terminal, at most 100.
-
-    Returns
-    -------
-    str
-    """
-    if width is None:
-        width = shutil.get_terminal_size(fallback=(MOST_COLUMNS, 24)).columns
-    width = min(max(width, LEAST_COLUMNS), MOST_COLUMNS)
-    paragraphs = ["\n".join(textwrap.fill(text, width) for text in cost_sentences(evaluation))]
-    if evaluation.required is not None:
-        paragraphs.append("\n".join(_alarm_lines(evaluation, width)))
-    paragraphs.append("\n".join(_cost_lines(evaluation, width)))
-    notes = [textwrap.fill(note, width, subsequent_indent="  ") for note in _notes(evaluation)]
-    return "\n\n".join([*paragraphs, "\n".join(notes)])
-
-
-def _cost_lines(evaluation, width):
-    table, base = evaluation.table, evaluation.comparison.baseline
-    columns: dict[str, list] = {"cost": [], "95 % interval": [], "difference": [], "p": []}
-    columns |= {"verdict": [], "fraction": [], "cut": []}
-    for name, row in table.iterrows():
-        held, cut = held_for(evaluation, name), own_cut(evaluation, name)
-        columns["cost"].append(cost_number(row["cost"]))
-        columns["95 % interval"].append(f"[{cost_number(row['low'])}, {cost_number(row['high'])}]")
-        columns["difference"].append("" if name == base else _signed(row["difference"]))
-        columns["p"].append(_p(row["adjusted_p_value"]))
-        columns["verdict"].append("baseline" if name == base else row["verdict"])
-        columns["fraction"].append("as it is" if held is None else f"{held:.3g}")
-        columns["cut"].append("" if cut is None else f"{cut:.3g}")
-    if not any(columns["cut"]):
-        del columns["cut"]
-    return _lines("cost of 1000 images", table.index, columns, width, ["cut", "fraction", "p"])
-
-
-def _alarm_lines(evaluation, width):
-    table, base = evaluation.required.table, evaluation.comparison.baseline
-    columns: dict[str, list] = {"alarms": [], "95 % interval": [], "difference": [], "p": []}
-    columns |= {"verdict": [], "P from": []}
-    for name, row in table.iterrows():
-        columns["alarms"].append(cost_number(row["false_alarms"]))
-        columns["95 % interval"].append(f"[{cost_number(row['low'])}, {cost_number(row['high'])}]")
-        columns["difference"].append("" if name == base else _signed(row["difference"]))
-        columns["p"].append(_p(row["adjusted_p_value"]))
-        columns["verdict"].append("baseline" if name == base else row["verdict"])
-        cut = row["threshold"]
-        columns["P from"].append(f"{cut:.2g}" if np.isfinite(cut) else "")
-    return _lines("false alarms", table.index, columns, width, ["P from", "p"])
-
-
-def _lines(label, names, columns, width, spare):
-    """Lay out columns, without those that may be spared where they do not fit."""
-    names = [visible_text(name) for name in names]
-    space = max(len(label), max(map(len, names)))
-
-    def widths():
-        return {head: max(len(head), *map(len, cells)) for head, cells in columns.items()}
-
-    for head in spare:
-        if space + sum(2 + wide for wide in widths().values()) > width:
-            columns.pop(head, None)
-
-    def line(name, cells):
-        text = f"{name:<{space}}"
-        for (head, wide), cell in zip(widths().items(), cells, strict=True):
-            side = "<" if head in ("verdict", "95 % interval") else ">"
-            text += f"  {cell:{side}{wide}}"
-        return text.rstrip()
-
-    rows = [line(label, columns)]
-    return rows + [
-        line(name, [cells[i] for cells in columns.values()]) for i, name in enumerate(names)
-    ]
-
-
-def _notes(evaluation):
-    threshold = evaluation.threshold
-    minority = _label(evaluation.comparison.minority)
-    notes = [
-        "cost: of 1000 images; its interval contains the choice of the test images, not that of "
-        "the training images; p: corrected for the number of strategies",
-        f"fraction: of {minority}, for which the probabilities of a strategy hold; they are moved "
-        "from there to the fractions above, and each image gets the class of the least expected "
-        "cost"
-        + (
-            ""
-            if threshold is None
-            else f": {minority} from a probability of {threshold:.2g} on"
-            f", which is the cut in the strategy's own probabilities"
-        ),
-    ]
-    if as_it_is := [
-        visible_text(name)
-        for name in evaluation.comparison.strategies
-        if not evaluation.is_moved(name)
-    ]:
-        notes.append(
-            f"{', '.join(as_it_is)}: decides as it is, because its probabilities hold for no class "
-            "fractions that are known"
-        )
-    if evaluation.required is not None:
-        required = evaluation.required
-        how = (
-            ""
-            if required.is_exact
-            else "; by cross-validation this holds approximately, as the "
-            "scores are those of several networks"
-        )
-        notes.append(
-            f"P from: the probability of {minority} on it is called, so that "
-            f"{100 * required.recall:g} % are found; it rests on {required.n_samples} test images "
-            f"or groups of {minority}{how}"
-        )
-    return notes
-
-
 def _has_miss(costs):
     return isinstance(costs, Mapping) and set(costs) == {"miss", "alarm"}
-
-
-def _label(label):
-    return visible_text(label)
-
-
-def _name(name):
-    return visible_text(name)
-
-
-def _signed(value):
-    return f"{'+' if value >= 0 else '-'}{cost_number(abs(value))}"
-
-
-def _p(p_value):
-    if not np.isfinite(p_value):
-        return ""
-    return "<.001" if p_value < 0.001 else f"{p_value:.3f}".removeprefix("0")
-
-
-def _p_text(p_value):
-    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"

@@ -10,7 +10,7 @@ import pandas as pd
 from skimb._frames import with_any_text
 from skimb.study._cost_intervals import cost_intervals
 from skimb.study._cost_scores import COST, FALSE_ALARMS
-from skimb.study._cost_text import cost_text
+from skimb.study._cost_tables import cost_text
 from skimb.study._deployment import Deployment, deployment_of
 from skimb.study._deployment_checks import check_tested
 from skimb.study._deployment_decisions import Decisions, decisions_at
