@@ -108,7 +108,7 @@ class NearCopies:
     --------
     >>> from skimb.study import NearCopies
     >>> print(NearCopies(0, 40, {}))
-    None of the 40 test images is a copy of a training image.
+    Of 40 test images, none is a copy of a training image.
     """
 
     def __init__(self, n_copies, n_test, strategies):
@@ -121,7 +121,7 @@ class NearCopies:
     def __str__(self):
         """Return the figures with and without copies, a line a strategy."""
         if not self.n_copies:
-            return f"None of {counted(self.n_test, 'test image')} is a copy of a training image."
+            return f"Of {counted(self.n_test, 'test image')}, none is a copy of a training image."
         first = (
             f"{self.n_copies} of {counted(self.n_test, 'test image')} "
             f"{'has' if self.n_copies == 1 else 'have'} a copy or near copy in the training set."
