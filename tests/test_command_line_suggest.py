@@ -119,7 +119,7 @@ def test_an_exported_model_suggests_by_its_probabilities(folder, capsys):
     [
         (["n.skimb", "pool"], "tells no probabilities of classes"),
         (["m.skimb", "empty"], "empty holds no image"),
-        (["m.skimb", "none.png"], "None of the 1 images can be read"),
+        (["m.skimb", "none.png"], "Of 1 image, none can be read"),
         (["m.skimb", "pool", "--labelled", "pool"], "are not known to it"),
     ],
 )

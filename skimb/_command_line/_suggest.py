@@ -159,7 +159,7 @@ def _suggested(arguments, model, files, known_files, y, resizes):
     if len(pool.errors) == len(files):
         hint = hint_of_missing(files) if reads_table(arguments) else ""
         raise ValueError(
-            f"None of the {len(files)} images can be read. The first one is {files[0]}: "
+            f"Of {counted(len(files), 'image')}, none can be read. The first one is {files[0]}: "
             f"{pool.errors[0]}. {hint}"
         )
     labelled = None

@@ -10,7 +10,7 @@ from sklearn.utils.validation import column_or_1d
 
 from skimb._groups import are_shared, grouped_folds, groups_by_class, held_out_folds
 from skimb._label_measures import MEASURES, reads_labels
-from skimb._messages import shown
+from skimb._messages import counted, shown
 from skimb._quantities import MOST_LABELS
 from skimb._warnings import warn
 from skimb.class_weight import minority_class
@@ -165,9 +165,9 @@ class ClassificationTask:
         n_groups = groups_by_class(self.y, groups, self.classes)
         if n_groups.min() < n_folds:
             raise ValueError(
-                f"Class {shown(self.classes[n_groups.argmin()])} is in {n_groups.min()} groups "
-                f"(or sets of equal images) only, fewer than the {n_folds} folds. Give more"
-                f"{_fewer_folds(n_groups.min())}."
+                f"Class {shown(self.classes[n_groups.argmin()])} is in "
+                f"{counted(n_groups.min(), 'group')} (or sets of equal images) only, fewer than "
+                f"the {n_folds} folds. Give more{_fewer_folds(n_groups.min())}."
             )
         splits = grouped_folds(self.y, groups, n_folds, seed)
         if splits is None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from skimb._image_files import as_paths, is_paths
+from skimb._messages import counted
 from skimb._params import safe_indexing
 from skimb._reading import sample_keys
 
@@ -131,7 +132,7 @@ def pool_scores(classifier, X):
         found += _scored(classifier, X, np.arange(start, min(n, start + BATCH)), errors, files)
     if not found:
         raise ValueError(
-            f"None of the {n} files of `X_pool` can be read. The first one: {errors[0]}"
+            f"Of {counted(n, 'file')} of `X_pool`, none can be read. The first one: {errors[0]}"
         )
     rows, proba, predicted, embedded = zip(*found, strict=True)
     rows = np.concatenate(rows)

@@ -5,7 +5,7 @@ import pandas as pd
 
 from skimb._frame_images import only_images
 from skimb._groups import checked_groups, held_out_folds
-from skimb._messages import shown
+from skimb._messages import counted, shown
 from skimb._reading import sample_keys, view_of
 from skimb.model_selection import BinnedStratifiedKFold
 
@@ -61,10 +61,10 @@ def check_whole(groups, given, splits):
         if len(torn) and given is not None:
             first = np.ravel(np.asarray(given, dtype=object))[torn[0]]
             raise ValueError(
-                f"The splits of `cv` tear {len(np.unique(groups[torn]))} groups apart, that of "
-                f"{shown(first)} first: a network would be scored on groups that it was trained "
-                "on. Give `cv` as a number, or a splitter that keeps groups, and equal images, "
-                "together."
+                f"The splits of `cv` tear {counted(len(np.unique(groups[torn])), 'group')} apart, "
+                f"that of {shown(first)} first: a network would be scored on groups that "
+                "it was trained on. Give `cv` as a number, or a splitter that keeps groups, and "
+                "equal images, together."
             )
         most = max(most, len(torn))
     return most

@@ -50,7 +50,7 @@ def test_broken_files_are_named_and_the_inspection_goes_on(folder):
 
 def test_an_inspection_without_a_readable_image_is_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
-    with pytest.raises(ValueError, match="None of the 1 images can be read"):
+    with pytest.raises(ValueError, match="Of 1 image, none can be read"):
         inspect_images([str(tmp_path / "a.png")])
 
 

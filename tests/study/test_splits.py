@@ -152,7 +152,7 @@ def test_splitters_of_groups_get_the_groups(X):
         for outcome in result.outcomes["tree"]:
             rows = outcome.predictions.rows
             assert not set(groups[rows]) & set(np.delete(groups, rows))
-    with pytest.raises(ValueError, match="tear 1 groups apart"):
+    with pytest.raises(ValueError, match="tear 1 group apart"):
         run(X, time_splits(np.arange(N), 2), groups=np.r_[groups[:-40], groups[-41:-1]])
 
 

@@ -244,7 +244,7 @@ def test_broken_files_are_listed_and_the_others_are_done(tmp_path):
     assert "&lt;b&gt;a&lt;/b&gt;" in page
     assert "<b>a</b>" not in page
     assert "<i>.png" not in page
-    with pytest.raises(ValueError, match="None of the 1 files"):
+    with pytest.raises(ValueError, match="Of 1 file of `X_pool`, none"):
         suggest(network, paths[3:4])
 
 

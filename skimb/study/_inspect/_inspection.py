@@ -312,8 +312,8 @@ def inspect_images(
     if len(samples.broken) == len(samples):
         row, reason = next(iter(samples.broken.items()))
         raise ValueError(
-            f"None of the {len(samples)} images can be read; the first is {samples.names[row]} "
-            f"({reason}). Check the paths."
+            f"Of {counted(len(samples), 'image')}, none can be read; the first is "
+            f"{samples.names[row]} ({reason}). Check the paths."
         )
     copies = find_copies(samples, near=near_duplicates, n_jobs=n_jobs, watch=watch)
     doubtful = None
