@@ -111,9 +111,9 @@ def _notes(evaluation):
             "scores are those of several networks"
         )
         notes.append(
-            f"P from: the probability of {minority} on it is called, so that "
-            f"{100 * required.recall:g} % are found; it rests on {required.n_samples} test images "
-            f"or groups of {minority}{how}"
+            f"P from: {minority} is called from this probability on, so that "
+            f"{100 * required.recall:g} % of it are found; it rests on {required.n_samples} test "
+            f"images or groups of {minority}{how}"
         )
     return notes
 
