@@ -900,7 +900,7 @@ def test_a_comparison_that_is_damaged_anywhere_is_read_or_refused(result, folder
             comparison.built_in(winner["strategy"])
             comparison.parameters()
             comparison.image_shape()
-            _fit._figures_of(comparison, winner["strategy"])
+            _fit._figures_of(comparison, winner["strategy"], False)
         except ValueError as exc:
             return str(exc)
         return None

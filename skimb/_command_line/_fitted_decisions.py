@@ -259,7 +259,9 @@ def decisions_of_fit(arguments, comparison, data, strategy):
     from skimb.study import deployment_of
 
     classes, counts = np.unique(data.y, return_counts=True)
-    of_file = None if comparison is None else comparison.deployment()
+    of_file, path = None, ""
+    if comparison is not None:
+        of_file, path = comparison.deployment(), str(comparison.path)
     if not given and of_file is None:
         return None
     use: dict[str, Any] = {"deploy": None, "costs": None, "recall": None}
@@ -279,7 +281,7 @@ def decisions_of_fit(arguments, comparison, data, strategy):
         use["recall"] = options.pop("require")["recall"]
     use |= options
     made = deployment_of(classes, counts, deploy=use["deploy"], costs=use["costs"])
-    sources = [*given, *([] if of_file is None else [str(comparison.path)])]
+    sources = [*given, *([] if of_file is None else [path])]
     deploy = dict(zip(classes.tolist(), made.prior.tolist(), strict=True))
     return FittedDecisions(
         deploy,

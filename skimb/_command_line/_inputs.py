@@ -178,7 +178,7 @@ def _folders(arguments, image_shape):
         return Inputs(images, y, groups=groups, files=list(paths), train_files=list(paths))
     _tell_of_known(every, images, len(paths))
     test_images = images[len(paths) :]
-    tested = {"files": list(test.paths), "train_files": list(paths)}
+    tested: dict[str, Any] = {"files": list(test.paths), "train_files": list(paths)}
     return Inputs(images[: len(paths)], y, test_images, test.target, groups, **tested)
 
 

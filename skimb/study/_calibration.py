@@ -1,5 +1,7 @@
 """How far the probabilities of a strategy can be believed, from the predictions of its runs."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -50,7 +52,8 @@ def calibration_of(predictions):
     """
     if any(one.log_proba is None for one in predictions):
         return dict.fromkeys(CALIBRATION_MEASURES, float("nan"))
-    means = np.mean([_errors(one) for one in predictions], axis=0)
+    errors: Any = [_errors(one) for one in predictions]
+    means = np.mean(errors, axis=0)
     return dict(zip(CALIBRATION_MEASURES, means.tolist(), strict=True))
 
 

@@ -292,7 +292,7 @@ def compare(
         n_jobs=n_jobs,
         messages=messages,
     )
-    result = task.comparison(
+    result: Any = task.comparison(
         outcomes,
         (images, y),
         test_images,

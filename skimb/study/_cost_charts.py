@@ -54,7 +54,8 @@ def costs_view(evaluation):
         if required is None
         else [_alarm_row(evaluation, name, row) for name, row in required.table.iterrows()],
         "required": required,
-        "chart": _chart(evaluation),
+        "has_costs": evaluation.has_costs,
+        "chart": _chart(evaluation) if evaluation.has_costs else None,
         "best": evaluation.cheapest,
     }
 
@@ -66,6 +67,8 @@ def _row(evaluation, name, row):
         "held": None if held is None else f"{held:.3g}",
         "cut": None if cut is None else f"{cut:.3g}",
         "as_is": cost_number(row["cost_as_is"]),
+        "missed": cost_number(row["missed"]),
+        "false_alarms": cost_number(row["false_alarms"]),
     }
 
 

@@ -28,7 +28,8 @@ def cost_text(evaluation, *, width=None):
     paragraphs = ["\n".join(textwrap.fill(text, width) for text in cost_sentences(evaluation))]
     if evaluation.required is not None:
         paragraphs.append("\n".join(_alarm_lines(evaluation, width)))
-    paragraphs.append("\n".join(_cost_lines(evaluation, width)))
+    if evaluation.has_costs:
+        paragraphs.append("\n".join(_cost_lines(evaluation, width)))
     notes = [textwrap.fill(note, width, subsequent_indent="  ") for note in _notes(evaluation)]
     return "\n\n".join([*paragraphs, "\n".join(notes)])
 
@@ -36,7 +37,7 @@ def cost_text(evaluation, *, width=None):
 def _cost_lines(evaluation, width):
     table, base = evaluation.table, evaluation.comparison.baseline
     columns: dict[str, list] = {"cost": [], "95 % interval": [], "difference": [], "p": []}
-    columns |= {"verdict": [], "fraction": [], "cut": []}
+    columns |= {"verdict": [], "missed": [], "alarms": [], "fraction": [], "cut": []}
     for name, row in table.iterrows():
         held, cut = held_for(evaluation, name), own_cut(evaluation, name)
         columns["cost"].append(cost_number(row["cost"]))
@@ -44,6 +45,8 @@ def _cost_lines(evaluation, width):
         columns["difference"].append("" if name == base else signed_cost(row["difference"]))
         columns["p"].append(_p(row["adjusted_p_value"]))
         columns["verdict"].append("baseline" if name == base else _word(row["verdict"]))
+        columns["missed"].append(cost_number(row["missed"]))
+        columns["alarms"].append(cost_number(row["false_alarms"]))
         columns["fraction"].append("as it is" if held is None else f"{held:.3g}")
         columns["cut"].append("" if cut is None else f"{cut:.3g}")
     if not any(columns["cut"]):
@@ -80,19 +83,7 @@ def _fitting(names, columns, label, width, spare):
 def _notes(evaluation):
     threshold = evaluation.threshold
     minority = visible_text(evaluation.comparison.minority)
-    notes = [
-        "cost: of 1000 images; its interval contains the choice of the test images, not that of "
-        "the training images; p: corrected for the number of strategies",
-        f"fraction: of {minority}, for which the probabilities of a strategy hold; they are moved "
-        "from there to the fractions above, and each image gets the class of the least expected "
-        "cost"
-        + (
-            ""
-            if threshold is None
-            else f": {minority} from a probability of {threshold:.2g} on"
-            f", which is the cut in the strategy's own probabilities"
-        ),
-    ]
+    notes = _notes_on_costs(minority, threshold) if evaluation.has_costs else []
     if as_it_is := [
         visible_text(name)
         for name in evaluation.comparison.strategies
@@ -101,6 +92,15 @@ def _notes(evaluation):
         notes.append(
             f"{', '.join(as_it_is)}: decides as it is, because its probabilities hold for no class "
             "fractions that are known"
+        )
+    if prior_shifts := [
+        visible_text(name)
+        for name, strategy in evaluation.comparison.chosen.items()
+        if strategy.name == "prior_shift"
+    ]:
+        notes.append(
+            f"{prior_shifts[0]}: the baseline at another class prior, so that it decides here as "
+            "the baseline does"
         )
     if evaluation.required is not None:
         required = evaluation.required
@@ -116,6 +116,24 @@ def _notes(evaluation):
             f"images or groups of {minority}{how}"
         )
     return notes
+
+
+def _notes_on_costs(minority, threshold):
+    cut = (
+        ""
+        if threshold is None
+        else f": {minority} from a probability of {threshold:.2g} on (cut: the same in the "
+        "strategy's own probabilities)"
+    )
+    return [
+        "cost: of 1000 images, with the interval of the cost itself, which contains the choice of "
+        "the test images alone; p: of the difference to the baseline, with all that the intervals "
+        "below contain, and corrected for the number of strategies; missed, alarms: images of "
+        f"{minority} that are not found, and others that are called so, among the 1000",
+        f"fraction: of {minority}, for which the probabilities of a strategy hold; they are moved "
+        "from there to the fractions above, and each image gets the class of the least expected "
+        f"cost{cut}",
+    ]
 
 
 def _word(verdict):

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from skimb._drawn_text import visible_text
-from skimb.study._cost_scores import FALSE_ALARMS
 from skimb.study._verdict_text import p_value_text
 
 __all__ = [
@@ -100,13 +99,12 @@ def cost_sentences(evaluation):
         The costs or the false alarms of the best strategy first; names are written as they can be
         seen.
     """
-    if evaluation.metric == FALSE_ALARMS:
-        return [*_alarm_sentences(evaluation), *_cost_sentences(evaluation)]
-    return _cost_sentences(evaluation)
+    sentences = [] if evaluation.required is None else _alarm_sentences(evaluation)
+    return [*sentences, *(_cost_sentences(evaluation) if evaluation.has_costs else [])]
 
 
 def lead_sentences(evaluation):
-    """Return the sentence that names the best strategy by false alarms, if that, and by cost.
+    """Return the sentences that name the best strategy, and say whether it is shown to be better.
 
     Parameters
     ----------
@@ -116,8 +114,16 @@ def lead_sentences(evaluation):
     -------
     list of str
     """
-    leads = [_alarm_sentences(evaluation)[0]] if evaluation.metric == FALSE_ALARMS else []
-    return [*leads, _cost_sentences(evaluation)[0]]
+    every = cost_sentences(evaluation)
+    n_alarms = 0 if evaluation.required is None else len(_alarm_sentences(evaluation))
+    parts = (every[:n_alarms], every[n_alarms:])
+    # The best one, and whether it is shown to be better.
+    return [
+        text
+        for part in parts
+        for i, text in enumerate(part)
+        if i == 0 or "than the baseline is" in text
+    ]
 
 
 def _cost_sentences(evaluation):
@@ -245,12 +251,31 @@ def _alarm_sentences(evaluation):
         f"To find {100 * required.recall:g} % of {minority} with a confidence of {about}95 %, "
         f"{visible_text(best)} takes {told(best)} in 1000 images"
     )
-    if best == base or base not in table.index:
-        return [f"{first}; no strategy takes fewer."]
+    further = _of_both(evaluation, table.loc[best, "false_alarms"])
+    if best == base:
+        return [f"{first}; no strategy takes fewer.", *further]
+    if base not in table.index:
+        return [f"{first}; the baseline has no probabilities.", *further]
     return [
         f"{first}, and the baseline {visible_text(base)} {told(base)}.",
         _compared(table.loc[best], best, "takes fewer false alarms than the baseline"),
+        *further,
     ]
+
+
+def _of_both(evaluation, alarms):
+    """Say what a recall that must be kept costs, where costs were given too."""
+    if "costs" not in evaluation.asked:
+        return []
+    text = "A model that is fitted from this keeps the recall, and its decisions ignore the costs"
+    if not _is_ratio(evaluation):
+        return [f"{text}."]
+    costs, recall = evaluation.asked["costs"], evaluation.required.recall
+    fraction = evaluation.prior[evaluation.comparison.minority]
+    cost = costs["alarm"] * alarms + costs["miss"] * 1000 * fraction * (1 - recall)
+    least = evaluation.constant_costs.min()
+    more = ", more than calling every image the same class" if cost > least else ""
+    return [f"{text}: 1000 images then cost about {cost_number(cost)}{more}."]
 
 
 def own_cut(evaluation, name):

@@ -142,7 +142,8 @@ class DeploymentEvaluation:
         ``cost`` and its 95 % interval, ``low`` and ``high``, which contains the choice of the test
         images alone; ``difference`` to the baseline, with ``difference_low``, ``difference_high``,
         ``adjusted_p_value`` and ``verdict`` as in `Judgement`; and ``cost_as_is``, of the decisions
-        that the strategy makes in the comparison.
+        that the strategy makes in the comparison. ``missed`` and ``false_alarms`` count, among the
+        1000 images, those of the minority class that are not found, and others that are called so.
         """
         intervals = cost_intervals(self.decisions)
         rows = []
@@ -163,9 +164,27 @@ class DeploymentEvaluation:
                     "adjusted_p_value": judged.adjusted_p_value,
                     "verdict": judged.verdict,
                     "cost_as_is": float(np.mean(as_is)),
+                    **self._errors(name),
                 }
             )
         return pd.DataFrame(rows, index=pd.Index(self.comparison.strategies, name="strategy"))
+
+    def _errors(self, name):
+        """Return the errors about the minority class among 1000 images, as means over the runs."""
+        prior, minority = self.deployment.prior, self._minority
+        missed, alarms = [], []
+        for one in self.decisions.outcomes[name]:
+            is_called = one.predicted == minority
+            rates = [is_called[one.truth == k].mean() for k in range(len(prior))]
+            called = 1000 * prior * rates
+            missed.append(1000 * prior[minority] - called[minority])
+            alarms.append(called.sum() - called[minority])
+        return {"missed": float(np.mean(missed)), "false_alarms": float(np.mean(alarms))}
+
+    @property
+    def has_costs(self):
+        """Whether costs were asked for: without them, a recall that must be kept is all."""
+        return self.required is None or "costs" in self.asked
 
     @property
     def candidates(self):
@@ -252,7 +271,13 @@ class DeploymentEvaluation:
             low -= 1
         while high < len(FACTORS) - 1 and is_best[high + 1]:
             high += 1
-        return float(FACTORS[low]), float(FACTORS[high])
+        # The true end lies between the last factor that was tried and the next one.
+        ends = (
+            FACTORS[i] if j in (-1, len(FACTORS)) else np.sqrt(FACTORS[i] * FACTORS[j])
+            for i, j in ((low, low - 1), (high, high + 1))
+        )
+        low, high = ends
+        return float(low), float(high)
 
     def is_inner(self, factor):
         """Tell whether a factor of `stays_best` is a true end, and not that of the curve.
@@ -309,6 +334,8 @@ class DeploymentEvaluation:
             | {
                 "own_interval": [float(row["low"]), float(row["high"])],
                 "as_is": row["cost_as_is"],
+                "missed": row["missed"],
+                "false_alarms": row["false_alarms"],
                 "confusion_matrix": self.confusion_matrix(name).tolist(),
             }
         }

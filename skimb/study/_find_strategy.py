@@ -282,11 +282,12 @@ def find_strategy(
     use = {"deploy": deploy, "costs": costs, "require": require}
     is_used = any(value is not None for value in use.values())
     if is_used:
+        y_test = np.asarray(y_test)
         last = Run(rows, np.arange(len(y_test)), seed)
         tested = (
             image_groups(X_test, None, estimator) if verdict_rows is None else numbers[verdict_rows]
         )
-        check_deployment(task, [last], np.asarray(y_test), tested, **use)
+        check_deployment(task, [last], y_test, tested, **use)
     part = safe_indexing(X, rows), y[rows], numbers[rows]
     searched = _Searched(part, estimator, candidates, seed, verbose)
     first_scores = searched.scores(0, candidates)

@@ -102,7 +102,9 @@ def _fit_and_score(job, *, waits=False):
     board = Board(job.told, f"{os.getpid()}-{threading.get_ident()}.job")
     try:
         for n_before, expected in enumerate(job.group):
-            board.begin(expected.label, job.i_run, n_before if waits else 0)
+            # Where all share the first network, its training is nearly all of their time.
+            worth = len(job.group) if task.on_heads and not n_before else 1
+            board.begin(expected.label, job.i_run, n_before if waits else 0, worth)
             with epochs_told_to(board):
                 outcome, messages = _next_fit(job, fits, expected, y, X_test, y_test)
             failure = keep_outcome(folder, keys.get(outcome.strategy), outcome, messages)

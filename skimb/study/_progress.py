@@ -46,9 +46,12 @@ class Board:
         self.path = None if folder is None else Path(folder) / name
         self.state, self.written = {}, 0.0
 
-    def begin(self, strategy, i_run, n_waiting=0):
-        """Say which strategy is fitted now, and how many fits of the job are done but not told."""
-        self.state = {"strategy": strategy, "run": i_run + 1, "waiting": n_waiting}
+    def begin(self, strategy, i_run, n_waiting=0, worth=1):
+        """Say which strategy is fitted now, and how many fits of the job are done but not told.
+
+        With it, as many fits are nearly done as it is worth.
+        """
+        self.state = {"strategy": strategy, "run": i_run + 1, "waiting": n_waiting, "worth": worth}
         self.state |= {"epoch": 0, "n_epochs": 0}
         self._write()
 
@@ -177,7 +180,10 @@ class Progress:
                 # A file may go between two looks.
                 with suppress(OSError, ValueError):
                     running.append(json.loads(path.read_text(encoding="utf-8")))
-        parts = sum(each["waiting"] + each["epoch"] / max(each["n_epochs"], 1) for each in running)
+        parts = sum(
+            each["waiting"] + each["worth"] * each["epoch"] / max(each["n_epochs"], 1)
+            for each in running
+        )
         # A strategy that trains several networks begins again: the bar does not go back.
         done = min(self.n_done + 0.99 * parts, self.n_fits)
         self.seen = max(self.seen, done)

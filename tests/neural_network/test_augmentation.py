@@ -1,6 +1,7 @@
 """Augmentation: what happens to the images of a batch, and to predictions."""
 
 import pickle
+from typing import Any
 
 import kornia.augmentation
 import numpy as np
@@ -30,7 +31,8 @@ def photos():
 def windows(image, most):
     """All windows of a padded image, mirrored or not: what FlipCrop may return, by loops."""
     height, width = image.shape[1:]
-    padded = np.pad(image, ((0, 0), (most, most), (most, most)), mode="reflect")
+    widths: Any = ((0, 0), (most, most), (most, most))
+    padded = np.pad(image, widths, mode="reflect")
     for top in range(2 * most + 1):
         for left in range(2 * most + 1):
             window = padded[:, top : top + height, left : left + width]

@@ -1,6 +1,7 @@
 """What the strategies of a comparison cost where they will be used, and what that rests on."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -208,8 +209,9 @@ def test_the_cost_of_a_model_on_test_images_is_that_of_its_strategy():
         minority="cat",
         deployment=made.deployment,
     )
-    assert found.cost["cost"] == pytest.approx(made.values("none", "cost")[0])
-    assert [found.cost["low"], found.cost["high"]] == pytest.approx([low, high], rel=0.05)
+    cost: Any = found.cost
+    assert cost["cost"] == pytest.approx(made.values("none", "cost")[0])
+    assert [cost["low"], cost["high"]] == pytest.approx([low, high], rel=0.05)
     assert "1000 images cost" in str(found)
     assert "20 % of the images are cat, as here" in str(found)
     plain = ClassificationEvaluation(["cat"], ["cat"], classes=["cat", "dog"])
