@@ -90,6 +90,9 @@ def test_the_best_model_decides_as_the_comparison_did(compared, capsys):
         assert facts["figures"]["confusion_matrix"] == matrix.tolist()
     assert main(["predict", "m.skimb", "images/cat", "--csv", "p.csv"]) == 0
     assert main(["evaluate", "m.skimb", "images"]) == 0
+    out = capsys.readouterr().out
+    assert "Where the model is used (5 % cat, 95 % dog) 1000 images cost" in out
+    assert "accuracy where 33.3 % of the images are cat, as here" in out
 
 
 @pytest.mark.slow

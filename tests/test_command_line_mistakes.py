@@ -181,7 +181,7 @@ def test_means_over_classes_say_which_classes_have_images(folder, capsys):
     lines = printed.err.splitlines()
     assert not [line for line in lines if not any(words in line for words in expected)]
     remark = "There are no images of these classes: cat. There are no means."
-    assert printed.out.splitlines()[1] == remark
+    assert printed.out.splitlines()[2] == remark
     assert remark in Path("e.html").read_text()
     assert list(json.loads(Path("e.json").read_text())["scores"]) == ["accuracy"]
 

@@ -832,11 +832,13 @@ def write_digits(root):
 @pytest.mark.slow
 # A network of one epoch may predict one class only.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
-def test_the_four_commands_of_the_readme_run_on_digits(tmp_path, monkeypatch, capsys):
+def test_the_commands_of_the_readme_run_on_digits(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_digits(tmp_path / "images")
     commands = commands_of("README.md", "From a verdict to a model")
-    assert [command[1] for command in commands] == ["compare", "fit", "predict", "evaluate"]
+    assert [command[1] for command in commands] == [
+        *("inspect", "compare", "fit", "predict", "evaluate")
+    ]
     run_commands(commands)
     assert len(rows_of("predictions.csv")) == 20
     assert "<h2" in Path("evaluation.html").read_text()

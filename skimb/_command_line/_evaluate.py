@@ -120,6 +120,7 @@ def evaluation_of(model, y, predicted, proba, **given):
             confidence,
             classes=model.classes,
             minority=model.facts.get("minority"),
+            deployment=_deployment_of(model),
             **given,
         )
     known: dict[str, Any] = {}
@@ -129,6 +130,27 @@ def evaluation_of(model, y, predicted, proba, **given):
         known["y_train"] = np.repeat((edges[:-1] + edges[1:]) / 2, bins["counts"])
         known["density"] = LabelDensity(bins=edges)
     return RegressionEvaluation(y, predicted, **known, **given)
+
+
+def _deployment_of(model):
+    """Return where a model is used, as far as `skimb fit` has stored it, or None."""
+    from skimb.study import Deployment
+
+    found = model.facts.get("deployment")
+    if found is None:
+        return None
+    try:
+        prior = np.array([found["prior"][str(label)] for label in model.classes], dtype=float)
+        costs = np.array(found["cost_matrix"], dtype=float)
+        is_sound = np.isfinite(costs).all() and (prior > 0).all() and abs(prior.sum() - 1) < 1e-6
+        if costs.shape != (len(prior), len(prior)) or not is_sound:
+            raise ValueError(f"the prior {prior.tolist()} and the costs do not fit")
+    # A damaged file can hold anything in any place.
+    except Exception as exc:
+        raise ValueError(
+            f"{model.path} is damaged: its deployment cannot be read ({exc}). Fit the model again."
+        ) from exc
+    return Deployment(prior, costs)
 
 
 def labelled_files(arguments, model):

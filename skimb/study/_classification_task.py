@@ -309,7 +309,9 @@ class ClassificationTask:
             gradient_steps(fitted),
             confusion_matrix(y, predicted, labels=self.classes),
             mistakes,
-            predictions_of(remembering, X, y, self.classes, rows=rows, y_train=y_train),
+            predictions_of(
+                remembering, X, y, self.classes, rows=rows, fitted=fitted, y_train=y_train
+            ),
             search_steps=None if strategy.is_own else search_steps(fitted),
         )
 

@@ -26,6 +26,7 @@ class CostScores:
     ----------
     names : list of str
         ``["cost"]``.
+    n_classes : int
     is_merged : bool
         True: equal columns of `parts` may be counted instead of kept, because they are few.
 
@@ -43,6 +44,7 @@ class CostScores:
 
     def __init__(self, prior, cost_matrix):
         self.names = [COST]
+        self.n_classes = len(prior)
         self.prior = prior
         self.cost_matrix = cost_matrix
 
@@ -59,7 +61,7 @@ class CostScores:
         sparse array of shape (2 * n_classes, n_test)
             The cost of its decision, by its class, and the samples of each class.
         """
-        n, n_classes = len(truth), len(self.prior)
+        n, n_classes = len(truth), self.n_classes
         rows = np.r_[truth, n_classes + truth]
         data = np.r_[self.cost_matrix[truth, predicted], np.ones(n)]
         columns = np.tile(np.arange(n), 2)

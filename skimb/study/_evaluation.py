@@ -17,6 +17,8 @@ from skimb._messages import counted
 from skimb.inspection import confident_mistakes
 from skimb.metrics import per_class_report
 from skimb.study._confusion_tables import confusion_view
+from skimb.study._cost_intervals import cost_interval
+from skimb.study._cost_text import cost_number
 from skimb.study._evaluation_intervals import label_intervals
 from skimb.study._report import render_page
 from skimb.study._report_images import gallery_lines
@@ -130,6 +132,9 @@ class ClassificationEvaluation(BaseEvaluation):
         The name of each sample in lists of mistakes; None: its number.
     facts : dict of str to str, default=None
         Facts about the model and the data, which the report states.
+    deployment : Deployment, default=None
+        The class fractions and costs where the model is used: with it, texts and files have the
+        cost of 1000 images there. It must be of `classes`.
 
     Attributes
     ----------
@@ -178,8 +183,10 @@ class ClassificationEvaluation(BaseEvaluation):
         X: Any = None,
         names: Any = None,
         facts: Any = None,
+        deployment: Any = None,
     ):
         super().__init__(X, names, facts)
+        self.deployment = deployment
         y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
         check_consistent_length(y_true, y_pred)
         if not len(y_true):
@@ -249,6 +256,64 @@ class ClassificationEvaluation(BaseEvaluation):
         means = "Means are over the other classes." if n_there > 1 else "There are no means."
         return f"There are no images of these classes: {names}{more}. {means}"
 
+    def fractions_remark(self):
+        """Return a sentence on the class fractions for which the figures hold.
+
+        Returns
+        -------
+        str
+        """
+        label = self.minority
+        if label is None or label not in self.classes.tolist():
+            label = self.classes[self.per_class["support"].to_numpy().argmin()]
+        fraction = float(np.mean(self.y_true == label))
+        return (
+            f"Recalls hold for any class fractions; precision, F1 and accuracy where "
+            f"{100 * fraction:.3g} % of the images are {visible_text(label)}, as here."
+        )
+
+    @cached_property
+    def cost(self):
+        """Return the cost of 1000 images where the model is used, with its 95 % interval.
+
+        None: nothing is known of that, or not every class has images.
+        """
+        is_there = self.per_class["support"].to_numpy() > 0
+        if self.deployment is None or not is_there.all():
+            return None
+        known = np.isin(self.y_pred, self.classes)
+        if not known.all() or not np.isin(self.y_true, self.classes).all():
+            return None
+        order = np.argsort(self.classes)
+        truth, predicted = (
+            order[np.searchsorted(self.classes, y, sorter=order)]
+            for y in (self.y_true, self.y_pred)
+        )
+        low, high = cost_interval(self.deployment, truth, predicted)
+        return {"cost": self.deployment.cost(truth, predicted), "low": low, "high": high}
+
+    def cost_remark(self):
+        """Return a sentence on the cost where the model is used, or an empty str.
+
+        Returns
+        -------
+        str
+        """
+        if self.cost is None:
+            return ""
+        cost, low, high = (cost_number(self.cost[key]) for key in ("cost", "low", "high"))
+        constant = self.deployment.constant_costs()
+        parts = ", ".join(
+            f"{100 * part:.3g} % {visible_text(label)}"
+            for label, part in zip(self.classes, self.deployment.prior, strict=True)
+        )
+        named = parts if len(self.classes) <= 4 else "the class fractions it was made for"
+        return (
+            f"Where the model is used ({named}) 1000 images cost {cost}, with a 95 % interval from "
+            f"{low} to {high}. The cheapest of calling every image the same class, "
+            f"{visible_text(self.classes[constant.argmin()])}, costs {cost_number(constant.min())}."
+        )
+
     def listed_mistakes(self):
         """Return the indices of the mistakes of all classes, the most confident first.
 
@@ -280,6 +345,7 @@ class ClassificationEvaluation(BaseEvaluation):
             "minority": self.minority,
             "scores": self.scores,
             "intervals": {name: list(ends) for name, ends in self.intervals.items()},
+            **({} if self.cost is None else {"deployment": self.cost}),
             "per_class": {
                 str(label): row | _written(ends)
                 for label, row, ends in zip(
@@ -308,7 +374,8 @@ class ClassificationEvaluation(BaseEvaluation):
         lines = [f"{counted(len(self.y_true), 'image')}: {shown}"]
         lines.append(intervals_text(self.intervals, "{:.3f}"))
         lines += [self.remark()] if self.remark() else []
-        lines += ["", self.table_text(), ""]
+        lines += ["", self.table_text(), "", self.fractions_remark()]
+        lines += [self.cost_remark(), ""] if self.cost_remark() else [""]
         matrix = pd.DataFrame(self.confusion_matrix, index=labels, columns=labels)
         lines += ["true classes in rows, predicted ones in columns", matrix.to_string()]
         rows = self.listed_mistakes()

@@ -64,13 +64,13 @@ class Predictions:
         return np.exp(self.log_proba[np.arange(len(self.truth)), self.predicted])
 
 
-def predictions_of(classifier, X, y, classes, *, rows, y_train):
+def predictions_of(classifier, X, y, classes, *, rows, fitted, y_train):
     """Return the predictions of a fitted classifier for one test part.
 
     Parameters
     ----------
-    classifier : RememberingClassifier
-        Around a fitted classifier, with or without ``predict_proba``.
+    classifier : classifier
+        Fitted, with or without ``predict_proba``; it may remember its predictions.
     X : array-like of n_test samples
     y : ndarray of shape (n_test,)
         True labels.
@@ -78,6 +78,8 @@ def predictions_of(classifier, X, y, classes, *, rows, y_train):
         All labels of the comparison, sorted.
     rows : ndarray of shape (n_test,), int
         Indices of the samples.
+    fitted : classifier
+        The same one, which remembers nothing: it predicts again at another prior.
     y_train : ndarray of shape (n_train,)
         The labels that the classifier was fitted on.
 
@@ -90,7 +92,6 @@ def predictions_of(classifier, X, y, classes, *, rows, y_train):
     if not hasattr(classifier, "predict_proba"):
         return found
     log_proba = log_probabilities(classifier, X, classes).astype(np.float32)
-    fitted = classifier.fitted
     prior, moved = _prior_of(fitted, classes, y_train), None
     if prior is None:
         at_train = at_train_prior(fitted)

@@ -54,6 +54,18 @@ class RequiredRecall:
     ----------
     .. [1] S. S. Wilks, "Determination of sample sizes for setting tolerance limits", Annals of
        Mathematical Statistics 12 (1941), doi:10.1214/aoms/1177731788.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from skimb.datasets import load_imbalanced_digits
+    >>> from skimb.study import compare
+    >>> X, y = load_imbalanced_digits(return_X_y=True)
+    >>> own = {"prior": DummyClassifier(), "coin": DummyClassifier(strategy="uniform")}
+    >>> result = compare(X, y, strategies=own, cv=2, require={"recall": 0.9}, random_state=0)
+    >>> found = result.deployment.required
+    >>> found.n_samples, round(found.guaranteed, 3), found.is_exact
+    (81, 0.907, False)
     """
 
     recall: float

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skimb.study._cost_scores import FALSE_ALARMS
 from skimb.study._statistics import judge
 from skimb.study._strategies import CONSTANT
 
@@ -65,22 +66,21 @@ def winner_of(figures, metric=None):
     means = {
         name: sign * entry[metric]["mean"]
         for name, entry in entries.items()
-        # Without probabilities there are no false alarms at a recall that is required.
-        if built_in.get(name) != CONSTANT and entry.get(metric, NOTHING)["mean"] is not None
+        if built_in.get(name) != CONSTANT and _of(entry, metric)["mean"] is not None
     }
     verdicts = {name: _verdict(entries[name][metric], sign) for name in means if name != baseline}
     verdicts[baseline] = "baseline"
     better = [name for name, verdict in verdicts.items() if verdict == "better"]
     # The first one of equals: the baseline, where it is among them.
     name = max(better or means or [baseline], key=lambda key: means.get(key, 0))
-    entry, verdict = entries[name].get(metric, NOTHING), verdicts[name]
+    entry, verdict = _of(entries[name], metric), verdicts[name]
     return {
         "strategy": name,
         "built_in": built_in.get(name),
         "metric": metric,
         "mean": entry["mean"],
         "baseline": baseline,
-        "baseline_mean": entries[baseline].get(metric, NOTHING)["mean"],
+        "baseline_mean": _of(entries[baseline], metric)["mean"],
         "interval": entry["interval"],
         "p_value": entry.get("p_value"),
         "adjusted_p_value": entry.get("adjusted_p_value"),
@@ -92,6 +92,11 @@ def winner_of(figures, metric=None):
             and np.isclose(means[other], means.get(name, np.nan), rtol=1e-9, atol=0)
         ],
     }
+
+
+def _of(entry, metric):
+    """Return a metric; without probabilities there are no false alarms at a required recall."""
+    return entry.get(metric, NOTHING) if metric == FALSE_ALARMS else entry[metric]
 
 
 def _verdict(entry, sign):

@@ -488,7 +488,7 @@ def test_json_schema(comparison, tmp_path):
     assert set(entry) == {
         *comparison.metrics,
         *("seconds", "gradient_steps", "confusion_matrix", "mistakes"),
-        *("brier", "log_loss", "expected_calibration_error"),
+        *("brier", "log_loss", "expected_calibration_error", "reliability", "offsets", "prior"),
     }
     for metric in comparison.metrics:
         assert set(entry[metric]) == {

@@ -16,7 +16,7 @@ from skimb.datasets import load_imbalanced_digits
 from skimb.losses import BalancedSoftmaxLoss
 from skimb.model_selection import MinimumCostClassifier
 from skimb.neural_network import CNNClassifier, CNNRegressor
-from skimb.study import Deployment, compare, fit_strategy, winner_of
+from skimb.study import ClassificationEvaluation, Deployment, compare, fit_strategy, winner_of
 from skimb.study._cost_intervals import cost_intervals, largest_rate
 from skimb.study._cost_scores import CostScores
 from skimb.study._cost_text import cost_sentences, own_cut
@@ -185,6 +185,26 @@ def test_the_interval_covers_the_true_cost():
         covered += low <= true_cost <= high
     # 95 % of 200 are 190, with a standard deviation of 3; a bootstrap of few samples covers less.
     assert 178 <= covered <= 199
+
+
+def test_the_cost_of_a_model_on_test_images_is_that_of_its_strategy():
+    truth, missed = np.repeat([0, 1], [50, 200]), np.arange(250) % 7 == 0
+    made = _decided(truth, missed)
+    low, high = cost_intervals(made)[:, 0]
+    names = np.array(["cat", "dog"])
+    found = ClassificationEvaluation(
+        names[truth],
+        names[np.where(missed, 1 - truth, truth)],
+        classes=["cat", "dog"],
+        minority="cat",
+        deployment=made.deployment,
+    )
+    assert found.cost["cost"] == pytest.approx(made.values("none", "cost")[0])
+    assert [found.cost["low"], found.cost["high"]] == pytest.approx([low, high], rel=0.05)
+    assert "1000 images cost" in str(found)
+    assert "20 % of the images are cat, as here" in str(found)
+    plain = ClassificationEvaluation(["cat"], ["cat"], classes=["cat", "dog"])
+    assert plain.cost is None
 
 
 def test_the_best_stays_the_cheapest_within_what_the_curve_says(made):

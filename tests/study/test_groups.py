@@ -222,7 +222,7 @@ def test_a_comparison_refuses_the_groups_that_a_fit_of_the_threshold_refuses():
         outcomes = []
         for attempt in (
             lambda clf=clf, X=X, y=y, groups=groups: clf.fit(X, y, groups=groups),
-            lambda y=y, groups=groups: _check_groups("threshold", y, groups, 0),
+            lambda y=y, groups=groups: _check_groups("threshold", y, groups, 0, shares=False),
             lambda y=y, groups=groups: held_out_folds(y, groups, 0),
         ):
             try:

@@ -118,6 +118,7 @@ def files(tmp_path_factory):
         assert main([*compared, "--time", "day", "--folds", "2", "--json", "time.json"]) == 0
         assert main([*compared, "--split", "part", "--json", "split.json"]) == 0
         fit = ["fit", "a", "--strategy", "focal", "--test", "b", "--out", "m", *quick]
+        fit += ["--deploy", "cat=10%"]
         assert main(fit) == 0
         assert main(["evaluate", "m", "b", "--json", "evaluated.json"]) == 0
         fit = ["fit", *numbers, "--strategy", "none", "--test", "b.csv", "--out", "n", *quick]
