@@ -24,9 +24,9 @@ LARGEST_CROP = 0.82
 #: pixels, and the misfit after these steps from which on a pair is given up. Most candidates of a
 #: set of images that resemble each other are given up after a single step.
 STAGES = (
-    (True, (1.3,), 0.6),
+    (True, (1.3,), 0.7),
     (True, (1.3, 1.3, 0.0, 0.0), 0.42),
-    (False, (0.7,), 0.33),
+    (False, (0.7,), 0.28),
     (False, (0.7, 0.7, 0.7), np.inf),
 )
 
