@@ -11,7 +11,8 @@ from PIL import Image
 
 from skimb.__main__ import main
 from skimb.model_selection import GuaranteedRecallClassifier, MinimumCostClassifier
-from skimb.neural_network import load, read_metadata
+from skimb.neural_network import CNNClassifier, load, read_metadata
+from skimb.study import compare
 
 QUICK = ["--epochs", "2", "--device", "cpu"]
 COMPARE = ["compare", "images", "--folds", "2", "--jobs", "1", *QUICK, "--json", "r.json"]
@@ -88,6 +89,7 @@ def test_the_best_model_decides_as_the_comparison_did(compared, capsys):
         matrix = np.array(compared["strategies"][best]["cost"]["confusion_matrix"])
         facts: Any = read_metadata("m.skimb")
         assert facts["figures"]["confusion_matrix"] == matrix.tolist()
+        np.testing.assert_array_equal(model.cost_matrix_, [[0, 10], [1, 0]])
     assert main(["predict", "m.skimb", "images/cat", "--csv", "p.csv"]) == 0
     assert main(["evaluate", "m.skimb", "images"]) == 0
     out = capsys.readouterr().out
@@ -104,6 +106,46 @@ def test_a_strategy_of_the_file_whose_probabilities_cannot_be_moved_decides_as_i
     assert "decisions: its own" in capsys.readouterr().out
     told = refusal(capsys, "fit", "images", "--strategy", "threshold", "--out", "t.skimb", *USE)
     assert "Give --strategy none" in told
+
+
+@pytest.mark.slow
+def test_costs_of_labels_that_are_sorted_otherwise_as_text_stay_theirs(folder, tmp_path, capsys):
+    rng = np.random.RandomState(0)
+    X = rng.randint(0, 255, size=(40, 8, 8)).astype(np.uint8)
+    y = np.repeat([2, 10], [10, 30])
+    network = CNNClassifier(max_epochs=1)
+    options = {"strategies": ["over"], "estimator": network, "cv": 2, "random_state": 0}
+    result = compare(X, y, costs={"miss": 10, "alarm": 1}, **options)
+    np.testing.assert_array_equal(result.deployment.cost_matrix, [[0, 10], [1, 0]])
+    result.to_json(tmp_path / "r.json")
+    for i, (image, label) in enumerate(zip(X, y, strict=True)):
+        (tmp_path / "images" / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "images" / str(label) / f"{i}.png")
+    fit = [
+        "fit",
+        str(tmp_path / "images"),
+        "--strategy",
+        "over",
+        "--out",
+        str(tmp_path / "m.skimb"),
+    ]
+    assert main([*fit, "--from", str(tmp_path / "r.json"), *QUICK]) == 0
+    model = load(tmp_path / "m.skimb")
+    assert model.classes_.tolist() == ["10", "2"]
+    # To miss a 2 costs 10.
+    np.testing.assert_array_equal(model.cost_matrix_, [[0, 1], [10, 0]])
+
+
+@pytest.mark.slow
+def test_options_count_before_the_file_and_the_rest_is_that_of_the_file(compared, capsys):
+    fit = ["fit", "images", "--strategy", "over", "--from", "r.json", "--out", "o.skimb", *QUICK]
+    assert main([*fit, "--costs", "miss=3,alarm=1"]) == 0
+    model = load("o.skimb")
+    np.testing.assert_array_equal(model.cost_matrix_, [[0, 3], [1, 0]])
+    np.testing.assert_allclose(model.predicted_prior_, [0.05, 0.95])
+    assert "(--costs and r.json)" in capsys.readouterr().out
+    told = refusal(capsys, *fit, "--costs", "miss=3,alarm=1", "--require", "recall=0.5")
+    assert "exclude each other" in told
 
 
 @pytest.mark.slow
@@ -134,6 +176,7 @@ def test_a_recall_is_kept_by_images_that_were_held_out_or_by_folds(capsys):
         (["--require", "precision=0.9"], "must be like recall=0.95"),
         (["--costs", "miss=2,alarm=1", "--cost-matrix", "costs.csv"], "exclude each other"),
         (["--cost-matrix", "none.csv"], "is no file"),
+        (["--require", "recall=0.99"], "takes at least 299 test samples of class 'cat'"),
         (["--deploy", "cow=1%"], "--deploy names ['cow'], but the classes are ['cat', 'dog']"),
     ],
 )

@@ -177,6 +177,10 @@ def _check_fit(parser, arguments):
     elif not source.is_file():
         parser.error(f"--from {source} is no file; it must be the JSON file of a comparison")
     check_deployment_options(parser, arguments)
+    if arguments.require is not None and (arguments.costs or arguments.cost_matrix):
+        parser.error(
+            "--require and costs exclude each other: either a recall must be kept, or costs decide"
+        )
     _check_checkpoint(parser, arguments)
 
 

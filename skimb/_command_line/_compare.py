@@ -212,6 +212,8 @@ def compare_command(arguments):
 
 def _deployment(arguments, data):
     """Return where the strategies will be used."""
+    from skimb.study import check_use
+
     if data.is_regression:
         given = [name for name in DEPLOYMENT if getattr(arguments, name) is not None]
         if given:
@@ -220,7 +222,11 @@ def _deployment(arguments, data):
                 f"{option} is for classes, but the target holds numbers. Leave it out."
             )
         return {}
-    return deployment_options(arguments, set(data.y.tolist()))
+    use = deployment_options(arguments, set(data.y.tolist()))
+    if use:
+        # What never can be is refused before `--augmentation auto` trains; the rest before compare.
+        check_use(data.y, data.y if data.y_test is None else data.y_test, **use)
+    return use
 
 
 def _say(text):

@@ -231,8 +231,9 @@ class ComparisonFile:
 
         Returns
         -------
-        tuple of (dict, list, float or None), or None
-            The fraction of each class, the cost matrix, and the recall that must be kept.
+        dict or None
+            ``deploy``, the fraction of each class; ``costs``, ``{true: {predicted: cost}}``; and
+            ``recall``, that must be kept, or None. Classes are text.
 
         Raises
         ------
@@ -243,14 +244,17 @@ class ComparisonFile:
         if found is None or self.is_regression:
             return None
         try:
-            prior, costs = dict(found["prior"]), list(found["cost_matrix"])
+            labels = [str(label) for label in self.figures["classes"]]
+            prior = {label: float(found["prior"][label]) for label in labels}
+            costs = {
+                label: {other: float(cost) for other, cost in zip(labels, row, strict=True)}
+                for label, row in zip(labels, found["cost_matrix"], strict=True)
+            }
             recall = None if found["require"] is None else float(found["require"]["recall"])
-            if sorted(prior) != sorted(map(str, self.figures["classes"])):
-                raise ValueError(f"its prior is of the classes {sorted(prior)}")
         # A damaged file can hold anything in any place.
         except Exception as exc:
             raise self._damaged(f"deployment: {type(exc).__name__}: {exc}") from exc
-        return prior, costs, recall
+        return {"deploy": prior, "costs": costs, "recall": recall}
 
     def head_training(self, label):
         """Return how the last layer was trained that a strategy trains after its network.

@@ -172,6 +172,12 @@ def _fit(arguments, comparison, watcher):
     train = held_out = None
     if decisions is not None:
         train, held_out = decisions.training_part(data, arguments.seed)
+    needs_folds = decisions is not None and decisions.recall is not None and held_out is None
+    if needs_folds and name == "tuned_baseline":
+        raise ValueError(
+            f"{name} searches by itself, and the images are too few to hold a third of them out "
+            "for the threshold. Give another --strategy."
+        )
     if arguments.augmentation == "auto":
         choose_augmentation_of(network, data, arguments.seed)
     # Names come from a file, and may hold anything.
@@ -189,12 +195,6 @@ def _fit(arguments, comparison, watcher):
         if chosen is not None:
             chosen = chosen | {"remark": remark}
         comparison = None
-    needs_folds = decisions is not None and decisions.recall is not None and held_out is None
-    if needs_folds and name == "tuned_baseline":
-        raise ValueError(
-            f"{name} searches by itself, and the images are too few to hold a third of them out "
-            "for the threshold. Give another --strategy."
-        )
     if data.X_test is None and held_out is None and not needs_folds:
         is_decided = decisions is not None
         told = None if comparison is None else _figures_of(comparison, label, is_decided)
@@ -203,7 +203,7 @@ def _fit(arguments, comparison, watcher):
     _say(f"training {name} on {counted(len(y), 'image')}")
     earlier = _checkpoints(arguments.checkpoint)
     if decisions is not None and needs_folds:
-        made = decisions.with_folds(strategy_estimator(name, X, y, **options), y, arguments.seed)
+        made = decisions.with_folds(strategy_estimator(name, X, y, **options), arguments.seed)
         fitted = made.fit(X, y, groups=groups)
     else:
         fitted = fit_strategy(name, X, y, groups=groups, **options)
@@ -269,9 +269,14 @@ def _words_of_choice(chosen, comparison):
     """Say in a line why a strategy was chosen, and whether it is better than the baseline."""
     if chosen is None:
         return []
-    if chosen["mean"] is None or chosen["baseline_mean"] is None:
-        return [f"best of {comparison.path}, whose {chosen['metric']} is not defined"]
     metric, mean, other = chosen["metric"], chosen["mean"], chosen["baseline_mean"]
+    if mean is None:
+        return [f"best of {comparison.path}, whose {metric} is not defined"]
+    if other is None:
+        return [
+            f"best of {comparison.path}: {metric} {mean:.4g}; it is not defined for the baseline "
+            f"{chosen['baseline']}"
+        ]
     if chosen["verdict"] == "baseline":
         return [f"best of {comparison.path}: {metric} {mean:.4g}; no strategy has a better mean"]
     line = (

@@ -7,7 +7,7 @@ import numpy as np
 
 from skimb._command_line._deployment import deployment_options
 
-__all__ = ["Decisions", "decisions_of_fit"]
+__all__ = ["FittedDecisions", "decisions_of_fit"]
 
 #: Parts of the images, of which one is held out for the threshold of a guarantee; and the folds
 #: that its scores come from where one part holds too few.
@@ -18,7 +18,7 @@ CONFIDENCE = 0.95
 
 
 @dataclass
-class Decisions:
+class FittedDecisions:
     """How a fitted model decides, other than for the most probable class.
 
     Parameters
@@ -28,6 +28,8 @@ class Decisions:
     cost_matrix : ndarray of shape (n_classes, n_classes)
     recall : float or None
         The recall of the minority class that must be kept. None: costs decide.
+    minority : label
+        The class whose recall it is.
     source : str
         What says so, for the terminal.
     is_of_file : bool
@@ -37,6 +39,7 @@ class Decisions:
     deploy: dict
     cost_matrix: np.ndarray
     recall: Any
+    minority: Any
     source: str
     is_of_file: bool
 
@@ -61,45 +64,41 @@ class Decisions:
         if self.recall is None:
             return None, None
         from skimb._groups import checked_groups, held_out_folds
-        from skimb.class_weight import minority_class
         from skimb.model_selection import recall_rank, recall_refusal
 
         groups = checked_groups(data.X, data.groups)
         train, held_out = held_out_folds(data.y, groups, seed, n_folds=N_PARTS)[0]
-        minority = minority_class(data.y)
 
         def count(rows):
-            own = rows[data.y[rows] == minority]
+            own = rows[data.y[rows] == self.minority]
             return len(own if groups is None else np.unique(groups[own]))
 
         n_all = count(np.arange(len(data.y)))
         if recall_rank(n_all, self.recall, CONFIDENCE) < 1:
-            kind = f"images of class {minority!s}"
+            kind = f"images of class {self.minority}"
             raise ValueError(recall_refusal(n_all, self.recall, CONFIDENCE, kind))
         if recall_rank(count(held_out), self.recall, CONFIDENCE) < 1:
             return None, None
         return train, held_out
 
-    def with_folds(self, estimator, y, seed) -> Any:
+    def with_folds(self, estimator, seed) -> Any:
         """Return an estimator, not fitted, whose threshold comes from cross-validation.
 
         Parameters
         ----------
         estimator : classifier
             Not fitted.
-        y : ndarray of shape (n,)
         seed : int
 
         Returns
         -------
         GuaranteedRecallClassifier
         """
-        from skimb.class_weight import minority_class
         from skimb.model_selection import GuaranteedRecallClassifier
 
         return GuaranteedRecallClassifier(
-            estimator,
-            label=minority_class(y),
+            self._moved(estimator),
+            label=self.minority,
             recall=self.recall,
             confidence_level=CONFIDENCE,
             cv=N_FOLDS,
@@ -122,14 +121,15 @@ class Decisions:
         """
         from sklearn.frozen import FrozenEstimator
 
-        from skimb.class_weight import minority_class
         from skimb.model_selection import GuaranteedRecallClassifier, MinimumCostClassifier
 
         frozen = FrozenEstimator(fitted)
         if self.recall is not None:
+            if len(self.deploy) > 2 and self.can_move(fitted, y):
+                frozen = FrozenEstimator(self._moved(frozen).fit(X, y))
             made = GuaranteedRecallClassifier(
                 frozen,
-                label=minority_class(y),
+                label=self.minority,
                 recall=self.recall,
                 confidence_level=CONFIDENCE,
                 random_state=0,
@@ -139,6 +139,17 @@ class Decisions:
             return fitted
         made = MinimumCostClassifier(frozen, cost_matrix=self.cost_matrix, target_prior=self.deploy)
         return made.fit(X, y)
+
+    def _moved(self, estimator) -> Any:
+        """Return a classifier whose probabilities are those at the deployment.
+
+        With two classes the order of images is the same there, and so is the threshold's effect.
+        """
+        from skimb.model_selection import PriorCorrectedClassifier
+
+        if len(self.deploy) == 2:
+            return estimator
+        return PriorCorrectedClassifier(estimator, target_prior=self.deploy, calibration=None)
 
     @staticmethod
     def can_move(fitted, y):
@@ -220,7 +231,7 @@ def decisions_of_fit(arguments, comparison, data, strategy):
 
     Returns
     -------
-    Decisions or None
+    FittedDecisions or None
         None: for the most probable class, or as its strategy decides.
 
     Raises
@@ -244,25 +255,37 @@ def decisions_of_fit(arguments, comparison, data, strategy):
             "but threshold decides by offsets, and its probabilities hold for no class fractions "
             "that are known. Give --strategy none, which trains the same network."
         )
+    from skimb.class_weight import minority_class
     from skimb.study import deployment_of
 
     classes, counts = np.unique(data.y, return_counts=True)
-    if given:
-        use = deployment_options(arguments, classes.tolist())
-        recall = use.pop("require", {}).get("recall")
-        made = deployment_of(classes, counts, **use)
-        source = " and ".join(given)
-    elif comparison is not None and (use := comparison.deployment()) is not None:
-        prior, costs, recall = use
-        known = {str(label): label for label in classes.tolist()}
-        made = deployment_of(
-            classes,
-            counts,
-            deploy={known[label]: value for label, value in prior.items()},
-            costs=costs,
-        )
-        source = str(comparison.path)
-    else:
+    of_file = None if comparison is None else comparison.deployment()
+    if not given and of_file is None:
         return None
+    use: dict[str, Any] = {"deploy": None, "costs": None, "recall": None}
+    if of_file is not None:
+        known = {str(label): label for label in classes.tolist()}
+        use["deploy"] = {known[label]: part for label, part in of_file["deploy"].items()}
+        use["costs"] = {
+            known[label]: {known[other]: cost for other, cost in row.items()}
+            for label, row in of_file["costs"].items()
+        }
+        use["recall"] = of_file["recall"]
+    options = deployment_options(arguments, classes.tolist())
+    if "costs" in options:
+        # Costs decide then, and no recall that a file asks for.
+        use["recall"] = None
+    if "require" in options:
+        use["recall"] = options.pop("require")["recall"]
+    use |= options
+    made = deployment_of(classes, counts, deploy=use["deploy"], costs=use["costs"])
+    sources = [*given, *([] if of_file is None else [str(comparison.path)])]
     deploy = dict(zip(classes.tolist(), made.prior.tolist(), strict=True))
-    return Decisions(deploy, made.cost_matrix, recall, source, not given)
+    return FittedDecisions(
+        deploy,
+        made.cost_matrix,
+        use["recall"],
+        np.asarray(minority_class(data.y)).tolist(),
+        " and ".join(sources),
+        not given,
+    )

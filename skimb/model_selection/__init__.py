@@ -43,6 +43,7 @@ _WITH_TORCH = {
     # For other modules of skimb; these are not listed.
     "at_train_prior": "skimb.model_selection._probability_prior",
     "check_divisible": "skimb.model_selection._offsets",
+    "lower_bound": "skimb.model_selection._guarantees",
     "prior_of_probabilities": "skimb.model_selection._probability_prior",
     "recall_bound": "skimb.model_selection._guarantees",
     "recall_rank": "skimb.model_selection._guarantees",

@@ -5,6 +5,7 @@ from skimb.study._classification_comparison import Comparison
 from skimb.study._classification_strategies import FURTHER_STRATEGIES, STRATEGIES
 from skimb.study._compare import compare
 from skimb.study._deployment import Deployment, deployment_of
+from skimb.study._deployment_checks import check_use
 from skimb.study._deployment_evaluation import DeploymentEvaluation
 from skimb.study._evaluation import ClassificationEvaluation
 from skimb.study._find_strategy import Search, SearchPlan, find_strategy
@@ -56,6 +57,7 @@ __all__ = [
     "SearchPlan",
     "Suggestions",
     "check_more_images",
+    "check_use",
     "choose_augmentation",
     "compare",
     "deployment_of",

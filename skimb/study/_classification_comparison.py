@@ -85,6 +85,28 @@ class Comparison(BaseComparison):
         self.minority = minority
         self.more_images = self.search = self.near_copies = self.deployment = None
 
+    def against(self, name):
+        """Return the same comparison with another strategy as its baseline.
+
+        Parameters
+        ----------
+        name : str
+            The strategy.
+
+        Returns
+        -------
+        Comparison
+
+        Raises
+        ------
+        ValueError
+            If there is no such strategy.
+        """
+        other = super().against(name)
+        if self.deployment is not None:
+            other.deployment = other.at(**self.deployment.asked)
+        return other
+
     def at(self, *, deploy=None, costs=None, require=None):
         """Evaluate the strategies where they will be used; nothing is trained.
 

@@ -15,7 +15,7 @@ from skimb._image_files import as_paths, is_paths
 from skimb._messages import counted
 from skimb._reading import view_of
 from skimb._warnings import warn
-from skimb.study._deployment_checks import check_deployment
+from skimb.study._deployment_checks import check_deployment, check_names
 from skimb.study._jobs import Job, run_jobs
 from skimb.study._kept_outcomes import open_outcomes
 from skimb.study._progress import Progress
@@ -235,6 +235,7 @@ def compare(
     use = {"deploy": deploy, "costs": costs, "require": require}
     is_used = any(value is not None for value in use.values())
     if is_used:
+        check_names(scoring)
         check_deployment(task, plan.runs, test[1], tested, **use)
     training = Training(task, chosen, estimator, X, y, plan.runs)
 

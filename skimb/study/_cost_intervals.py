@@ -4,10 +4,11 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from skimb._strategy_names import CONSTANT
+from skimb.model_selection import upper_bound
 from skimb.study._bootstrap import Images, number_of_resamples
 from skimb.study._cost_scores import CostScores
 
-__all__ = ["cost_interval", "cost_intervals", "largest_rate"]
+__all__ = ["cost_interval", "cost_intervals"]
 
 
 def cost_intervals(decisions):
@@ -16,7 +17,8 @@ def cost_intervals(decisions):
     They are quantiles over resamples of the test images, or of their groups. An image that is
     tested in several runs is drawn with all that was decided for it. A resample of a class without
     errors has none: there the upper end is raised by as many errors as the number of its images
-    leaves possible (`largest_rate`), added to the rest as independent parts are [1]_.
+    leaves possible, added to the rest as independent parts are [1]_; and the lower end is lowered
+    where all images of a class are decided wrongly.
 
     Parameters
     ----------
@@ -69,8 +71,8 @@ def cost_intervals(decisions):
     n_units = np.array([len(np.unique(units[truth == k])) for k in range(n_classes)])
     further = _unseen(deployment, now[0], n_units)
     # It calls every image the same class by its making, not by chance.
-    further[[decisions.chosen[name].name == CONSTANT for name in decisions.strategies]] = 0
-    return np.stack([low, cost + np.sqrt(np.square(high - cost) + further)])
+    further[:, [decisions.chosen[name].name == CONSTANT for name in decisions.strategies]] = 0
+    return _extended(cost, low, high, further)
 
 
 def cost_interval(deployment, truth, predicted):
@@ -93,9 +95,9 @@ def cost_interval(deployment, truth, predicted):
     drawn = np.concatenate([scores(one)[:, 0] for one in sums])
     low, high = np.quantile(drawn, [0.025, 0.975])
     now = np.stack(np.split(images.sums, 2))[:, None]
-    further = _unseen(deployment, now, np.bincount(truth, minlength=n_classes))[0]
-    cost = deployment.cost(truth, predicted)
-    return float(low), float(cost + np.sqrt(np.square(high - cost) + further))
+    further = _unseen(deployment, now, np.bincount(truth, minlength=n_classes))[:, 0]
+    low, high = _extended(deployment.cost(truth, predicted), low, high, further)
+    return float(low), float(high)
 
 
 def _mean_costs(deployment, sums):
@@ -112,32 +114,26 @@ def _mean_costs(deployment, sums):
     return 1000 * (weight * of_class).sum(axis=-1) / weight.sum(axis=-1)
 
 
+def _extended(cost, low, high, further):
+    """Return the ends of an interval, of which parts are added that no resample has."""
+    return np.stack(
+        [
+            cost - np.sqrt(np.square(cost - low) + further[0]),
+            cost + np.sqrt(np.square(high - cost) + further[1]),
+        ]
+    )
+
+
 def _unseen(deployment, sums, n_units):
-    """Return the sum of squares of what errors cost in classes in which none was seen."""
+    """Return, for both ends, the squares of what classes without an error, or a hit, may cost.
+
+    Shape (2, n_strategies).
+    """
     least, most = deployment.cost_matrix.min(axis=1), deployment.cost_matrix.max(axis=1)
     costs, support = sums[:-1].sum(axis=1), sums[-1].sum(axis=0)
-    is_perfect = costs <= least * support + 1e-12
-    possible = 1000 * deployment.prior * (most - least) * largest_rate(n_units)
-    return (is_perfect * np.square(possible)).sum(axis=-1)
-
-
-def largest_rate(n_samples):
-    """Return the largest error rate that leaves n samples without an error in 2.5 % of draws.
-
-    It is the upper end of the interval of Clopper and Pearson.
-
-    Parameters
-    ----------
-    n_samples : int or ndarray of int
-
-    Returns
-    -------
-    float or ndarray
-
-    Examples
-    --------
-    >>> from skimb.study._cost_intervals import largest_rate
-    >>> round(float(largest_rate(100)), 3)
-    0.036
-    """
-    return 1 - 0.025 ** (1 / np.maximum(n_samples, 1))
+    # The upper end of Clopper and Pearson's interval of a rate of which no case was seen.
+    rate = upper_bound(np.zeros(len(n_units)), np.maximum(n_units, 1), 0.975)
+    possible = np.square(1000 * deployment.prior * (most - least) * rate)
+    slack = 1e-12 * np.maximum(np.abs(most), 1) * support
+    is_wrong, is_perfect = costs >= most * support - slack, costs <= least * support + slack
+    return np.stack([(is_wrong * possible).sum(axis=-1), (is_perfect * possible).sum(axis=-1)])

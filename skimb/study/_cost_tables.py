@@ -43,7 +43,7 @@ def _cost_lines(evaluation, width):
         columns["95 % interval"].append(f"[{cost_number(row['low'])}, {cost_number(row['high'])}]")
         columns["difference"].append("" if name == base else signed_cost(row["difference"]))
         columns["p"].append(_p(row["adjusted_p_value"]))
-        columns["verdict"].append("baseline" if name == base else row["verdict"])
+        columns["verdict"].append("baseline" if name == base else _word(row["verdict"]))
         columns["fraction"].append("as it is" if held is None else f"{held:.3g}")
         columns["cut"].append("" if cut is None else f"{cut:.3g}")
     if not any(columns["cut"]):
@@ -60,7 +60,7 @@ def _alarm_lines(evaluation, width):
         columns["95 % interval"].append(f"[{cost_number(row['low'])}, {cost_number(row['high'])}]")
         columns["difference"].append("" if name == base else signed_cost(row["difference"]))
         columns["p"].append(_p(row["adjusted_p_value"]))
-        columns["verdict"].append("baseline" if name == base else row["verdict"])
+        columns["verdict"].append("baseline" if name == base else _word(row["verdict"]))
         cut = row["threshold"]
         columns["P from"].append(f"{cut:.2g}" if np.isfinite(cut) else "")
     return _fitting(table.index, columns, "false alarms", width, ["P from", "p"])
@@ -116,6 +116,10 @@ def _notes(evaluation):
             f"images or groups of {minority}{how}"
         )
     return notes
+
+
+def _word(verdict):
+    return verdict if isinstance(verdict, str) else ""
 
 
 def _p(p_value):

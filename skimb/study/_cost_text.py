@@ -139,9 +139,12 @@ def _cost_sentences(evaluation):
     if least != common:
         calls += f", and calling every image {visible_text(least)} {cost_number(constant[least])}"
     if best == base:
+        # A reference may be cheaper, which nobody would choose.
+        is_least = table.loc[base, "cost"] <= table["cost"].min()
+        but = "" if is_least else "but a reference "
         first = (
             f"1000 images cost {told(base)} by the baseline {visible_text(base)}, and no strategy "
-            f"costs less; {calls}."
+            f"{but}costs less; {calls}."
         )
     else:
         first = (

@@ -103,14 +103,15 @@ class Deployment:
         label : int
             The position of the class.
         factor : float
-            How many times as much.
+            How many times as much, compared with the right decision.
 
         Returns
         -------
         Deployment
         """
         costs = self.cost_matrix.copy()
-        costs[label] *= factor
+        right = costs[label, label]
+        costs[label] = right + factor * (costs[label] - right)
         return replace(self, cost_matrix=costs)
 
     def constant_costs(self):
@@ -192,7 +193,7 @@ def _prior(deploy, classes, counts):
                 f"{prior.sum():.6g}. Leave one class out, and it gets the remainder."
             )
         return prior / prior.sum()
-    if rest <= 1e-9:
+    if rest <= 1e-12:
         raise ValueError(
             f"The fractions of `deploy` sum to {prior.sum():.6g}, which leaves nothing for "
             f"{shown(classes[~named])}. Give smaller fractions."
@@ -202,7 +203,12 @@ def _prior(deploy, classes, counts):
 
 
 def _cost_matrix(costs, classes, counts):
-    if not (isinstance(costs, Mapping) and {"miss", "alarm"} & set(costs)):
+    is_short = (
+        isinstance(costs, Mapping)
+        and bool({"miss", "alarm"} & set(costs))
+        and not any(isinstance(value, Mapping) for value in costs.values())
+    )
+    if not is_short:
         return read_cost_matrix(costs, classes)
     if len(classes) != 2:
         raise ValueError(

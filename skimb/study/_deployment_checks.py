@@ -4,10 +4,12 @@ import numpy as np
 
 from skimb._groups import are_shared
 from skimb._messages import shown
+from skimb.class_weight import minority_class
+from skimb.study._cost_scores import COST, FALSE_ALARMS
 from skimb.study._deployment import deployment_of
 from skimb.study._required_recall import check_required, parts_of_runs
 
-__all__ = ["check_deployment", "check_tested"]
+__all__ = ["check_deployment", "check_names", "check_tested", "check_use"]
 
 
 def check_deployment(task, runs, y_test, groups, *, deploy, costs, require):
@@ -45,6 +47,54 @@ def check_deployment(task, runs, y_test, groups, *, deploy, costs, require):
         if groups is not None and are_shared(groups[rows]):
             own, kind = np.unique(groups[own]), "groups of test samples"
         check_required(require, len(own), task.minority, kind=kind)
+
+
+def check_use(y, y_test, *, deploy=None, costs=None, require=None):
+    """Check as much of a deployment as can be known without the splits of a comparison.
+
+    Parameters
+    ----------
+    y, y_test : array-like of labels
+        Those of the training and of all test samples.
+    deploy, costs, require
+        As in `compare`.
+
+    Raises
+    ------
+    ValueError
+        If they do not fit the classes, or the test samples of the minority class are too few.
+
+    Examples
+    --------
+    >>> from skimb.study import check_use
+    >>> y = ["cat"] * 30 + ["dog"] * 70
+    >>> check_use(y, y, costs={"miss": 10, "alarm": 1}, require={"recall": 0.9})
+    """
+    classes, counts = np.unique(y, return_counts=True)
+    deployment_of(classes, counts, deploy=deploy, costs=costs)
+    if require is not None:
+        minority = minority_class(y)
+        check_required(require, int(np.sum(np.asarray(y_test) == minority)), minority)
+
+
+def check_names(metrics):
+    """Refuse scorers whose names are those of the measures of a deployment.
+
+    Parameters
+    ----------
+    metrics : iterable of str
+
+    Raises
+    ------
+    ValueError
+        If one has such a name.
+    """
+    for name in (COST, FALSE_ALARMS):
+        if name in metrics:
+            raise ValueError(
+                f"A scorer has the name {name!r}, which is that of a measure of the deployment. "
+                "Give it another name."
+            )
 
 
 def check_tested(classes, truth):

@@ -1,18 +1,20 @@
 """DeploymentEvaluation: what the decisions of each strategy cost where it is used."""
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.dummy import DummyClassifier
 
 from skimb._frames import with_any_text
 from skimb.study._cost_intervals import cost_intervals
 from skimb.study._cost_scores import COST, FALSE_ALARMS
 from skimb.study._cost_tables import cost_text
 from skimb.study._deployment import Deployment, deployment_of
-from skimb.study._deployment_checks import check_tested
+from skimb.study._deployment_checks import check_names, check_tested
 from skimb.study._deployment_decisions import Decisions, decisions_at
 from skimb.study._judging import REFERENCES, judgements_of
 from skimb.study._required_recall import RequiredRecall, required_recall
@@ -167,9 +169,14 @@ class DeploymentEvaluation:
 
     @property
     def candidates(self):
-        """The strategies that may be chosen: all but the references."""
+        """The strategies that may be chosen: all but the references and dummies."""
         chosen = self.comparison.chosen
-        return [name for name in self.comparison.strategies if chosen[name].name not in REFERENCES]
+        return [
+            name
+            for name in self.comparison.strategies
+            if chosen[name].name not in REFERENCES
+            and not isinstance(chosen[name].estimator, DummyClassifier)
+        ]
 
     @property
     def metric(self):
@@ -192,7 +199,7 @@ class DeploymentEvaluation:
         known = [name for name in self.candidates if name in values.index]
         better = [name for name in known if verdicts[name] == "better"]
         # The first one of equals: the baseline, where it is among them.
-        return min(better or known, key=lambda name: values[name])
+        return min(better or known or values.index, key=lambda name: values[name])
 
     @cached_property
     def cost_ratios(self):
@@ -327,6 +334,7 @@ class DeploymentEvaluation:
             ),
             "metric": self.metric,
             "best": self.best,
+            "candidates": self.candidates,
             "decides_as_it_is": [
                 name for name in self.comparison.strategies if not self.is_moved(name)
             ],
@@ -369,10 +377,11 @@ def evaluate_deployment(comparison, *, deploy=None, costs=None, require=None):
             "Nothing says where the strategies will be used. Give `deploy`, the class fractions "
             "there, `costs` or `require`."
         )
+    check_names(comparison.metrics)
     truth = [one.truth for one in comparison.predictions(comparison.baseline)]
     deployment = deployment_of(comparison.classes, comparison.counts, deploy=deploy, costs=costs)
     check_tested(comparison.classes, truth)
     required = None
     if require is not None:
         required = required_recall(comparison, deployment, require)
-    return DeploymentEvaluation(comparison, deployment, asked, required)
+    return DeploymentEvaluation(comparison, deployment, copy.deepcopy(asked), required)

@@ -280,11 +280,13 @@ def find_strategy(
         rows, verdict_rows = held_out_folds(y, numbers, seed, n_folds=VERDICT_FOLDS)[0]
         X_test, y_test = safe_indexing(X, verdict_rows), y[verdict_rows]
     use = {"deploy": deploy, "costs": costs, "require": require}
-    if any(value is not None for value in use.values()):
+    is_used = any(value is not None for value in use.values())
+    if is_used:
         last = Run(rows, np.arange(len(y_test)), seed)
-        check_deployment(
-            task, [last], np.asarray(y_test), image_groups(X_test, None, estimator), **use
+        tested = (
+            image_groups(X_test, None, estimator) if verdict_rows is None else numbers[verdict_rows]
         )
+        check_deployment(task, [last], np.asarray(y_test), tested, **use)
     part = safe_indexing(X, rows), y[rows], numbers[rows]
     searched = _Searched(part, estimator, candidates, seed, verbose)
     first_scores = searched.scores(0, candidates)
@@ -316,12 +318,16 @@ def find_strategy(
         groups=None if groups is None else part[2],
         X_test=X_test,
         y_test=y_test,
-        **use,
         random_state=int(rng.randint(np.iinfo(np.int32).max)),
         n_jobs=n_jobs,
         verbose=verbose,
     )
     result.test_rows = verdict_rows
+    if verdict_rows is not None:
+        # Images of one group are no independent witnesses.
+        result.groups = numbers[verdict_rows]
+    if is_used:
+        result.deployment = result.at(**use)
     result.search = Search(
         plan=plan,
         measure=searched.measure,

@@ -103,7 +103,7 @@ def predictions_of(classifier, X, y, classes, *, rows, fitted, y_train):
         log_proba=log_proba,
         prior=prior,
         log_proba_of_prior=moved,
-        log_offsets=_offsets_of(fitted, classes),
+        log_offsets=_offsets_of(fitted),
     )
 
 
@@ -144,7 +144,7 @@ def _prior_of(fitted, classes, y_train):
     return np.asarray(prior, dtype=np.float64) / np.sum(prior)
 
 
-def _offsets_of(fitted, classes):
+def _offsets_of(fitted):
     """Return the offsets that move the decisions alone, or None."""
     if not isinstance(fitted, TunedOffsetsClassifierCV):
         return None

@@ -8,8 +8,16 @@ import numpy as np
 import pandas as pd
 
 from skimb._frames import with_any_text
+from skimb._groups import are_shared, one_of_each
 from skimb._messages import shown
-from skimb.model_selection import recall_bound, recall_rank, recall_refusal, upper_bound
+from skimb._warnings import warn
+from skimb.model_selection import (
+    lower_bound,
+    recall_bound,
+    recall_rank,
+    recall_refusal,
+    upper_bound,
+)
 from skimb.study._bootstrap import interval_and_p_value
 from skimb.study._judging import LEVEL, REFERENCES
 from skimb.study._statistics import holm
@@ -44,10 +52,11 @@ class RequiredRecall:
         several networks, and it is approximate.
     table : DataFrame
         A row for each strategy that has probabilities, the fewest alarms first: ``false_alarms``
-        among 1000 images of the deployment, with a 95 % interval (``low``, ``high``) which contains
-        the choice of the test samples alone; ``difference`` to the baseline, with
-        ``difference_low``, ``difference_high``, ``p_value``, ``adjusted_p_value`` and ``verdict``:
-        ``"better"``, ``"worse"`` or ``"within noise"``; and ``threshold``, the probability of the
+        among 1000 images of the deployment at the threshold that was found, with the interval of
+        Clopper and Pearson (``low``, ``high``); ``difference`` to the baseline, with
+        ``difference_low``, ``difference_high``, ``p_value``, ``adjusted_p_value`` and ``verdict``
+        (``"better"``, ``"worse"`` or ``"within noise"``) from resamples of the test samples, in
+        which thresholds are found again; and ``threshold``, the probability of the
         minority class at the class fractions of the deployment from which on it is called.
 
     References
@@ -170,7 +179,8 @@ def required_recall(comparison, deployment, require):
 
     Returns
     -------
-    RequiredRecall
+    RequiredRecall or None
+        None: no strategy has probabilities.
 
     Raises
     ------
@@ -183,54 +193,71 @@ def required_recall(comparison, deployment, require):
         for name in comparison.strategies
         if all(one.log_proba is not None for one in comparison.predictions(name))
     ]
-    found = {name: comparison.predictions(name) for name in names}
+    if not names:
+        warn("No strategy has probabilities, so that no threshold can keep a recall.")
+        return None
     parts = parts_of_runs([one.rows for one in comparison.predictions(comparison.baseline)])
-    rng = np.random.default_rng(comparison.protocol["seeds"])
+    scored = [_scored(comparison, names, part, deployment, minority) for part in parts]
+    n_own = min(int(one.is_own.sum()) for one in scored)
+    kind = "groups of test samples" if scored[0].units is not None else "test samples"
+    recall = check_required(require, n_own, comparison.minority, kind=kind)
+    told, thresholds = np.zeros((2, len(names)))
     drawn = np.zeros((len(names), N_RESAMPLES))
-    told, thresholds, n_least = np.zeros(len(names)), np.zeros(len(names)), np.inf
-    n_others = 0
-    for part in parts:
-        rows, truth = (
-            np.concatenate([getattr(found[names[0]][i], name) for i in part])
-            for name in ("rows", "truth")
-        )
-        scores = np.stack(
-            [
-                np.concatenate([scores_at(found[name][i], deployment, minority) for i in part])
-                for name in names
-            ]
-        )
-        units = _units(comparison.groups, rows)
-        is_own = _one_of_each(units, truth == minority, rng)
-        n_least = min(n_least, is_own.sum())
-        recall = check_required(
-            require,
-            int(is_own.sum()),
-            comparison.minority,
-            kind="test samples" if units is None else "groups of test samples",
-        )
-        alarms = Alarms(scores, truth, is_own, minority, deployment.prior, units)
-        rank = recall_rank(int(is_own.sum()), recall, CONFIDENCE)
-        one, threshold = alarms.at(rank)
-        told += one / len(parts)
+    for one in scored:
+        rank = recall_rank(int(one.is_own.sum()), recall, CONFIDENCE)
+        alarms, threshold = one.at(rank)
+        told += alarms / len(parts)
         thresholds += 1 / (1 + np.exp(-threshold)) / len(parts)
-        drawn += alarms.resampled(rank, rng) / len(parts)
-        n_others = len(np.unique((rows if units is None else units)[truth != minority]))
-    base = names.index(comparison.baseline) if comparison.baseline in names else None
-    # Resamples of few false alarms, or of none, have too few: more are possible.
+        # Parts that test the same samples are resampled alike: another seed is no other sample.
+        drawn += one.resampled(rank, np.random.default_rng(comparison.protocol["seeds"][0])) / len(
+            parts
+        )
     others = 1000 * (1 - deployment.prior[minority])
-    possible = others * upper_bound(told / others * n_others, n_others, 0.975)
-    table = _table(comparison, names, told, drawn, base, n_least, possible)
-    is_moved = [all(one.prior is not None for one in found[name]) for name in names]
+    n_others = min(one.n_others for one in scored)
+    n_alarms = told / others * n_others
+    limits = [others * bound(n_alarms, n_others, 0.975) for bound in (lower_bound, upper_bound)]
+    base = names.index(comparison.baseline) if comparison.baseline in names else None
+    table = _table(comparison, names, told, limits, drawn, base, n_own)
+    is_moved = [
+        all(one.prior is not None for one in comparison.predictions(name)) for name in names
+    ]
     table["threshold"] = np.where(is_moved, thresholds, np.nan)
-    rank = recall_rank(int(n_least), recall, CONFIDENCE)
+    rank = recall_rank(n_own, recall, CONFIDENCE)
     return RequiredRecall(
         recall,
-        int(n_least),
-        float(recall_bound(int(n_least), rank, CONFIDENCE)),
+        n_own,
+        float(recall_bound(n_own, rank, CONFIDENCE)),
         all(len(part) == 1 for part in parts),
         table.sort_values("false_alarms", kind="stable"),
     )
+
+
+def _scored(comparison, names, part, deployment, minority):
+    """Return the scores of all strategies for the samples of a part, in the order of samples."""
+    first = [comparison.predictions(names[0])[i] for i in part]
+    rows, truth = (
+        np.concatenate([getattr(one, key) for one in first]) for key in ("rows", "truth")
+    )
+    scores = np.stack(
+        [
+            np.concatenate(
+                [scores_at(comparison.predictions(name)[i], deployment, minority) for i in part]
+            )
+            for name in names
+        ]
+    )
+    order = np.argsort(rows, kind="stable")
+    units = None if comparison.groups is None else np.asarray(comparison.groups)[rows[order]]
+    units = units if are_shared(units) else None
+    truth = truth[order]
+    is_own = truth == minority
+    if units is not None:
+        # One sample of each group: several resemble each other.
+        own = np.flatnonzero(is_own)
+        rng = np.random.RandomState(comparison.protocol["seeds"][0])
+        is_own = np.zeros(len(truth), dtype=bool)
+        is_own[own[one_of_each(units[own], None, rng)]] = True
+    return Alarms(scores[:, order], truth, is_own, minority, deployment.prior, units)
 
 
 def parts_of_runs(rows):
@@ -290,11 +317,13 @@ class Alarms:
     """
 
     def __init__(self, scores, truth, is_own, minority, prior, units):
+        self.is_own = is_own
         self.own = np.sort(scores[:, is_own], axis=1)
         self._own = scores[:, is_own]
         is_other = truth != minority
         self.others, truth = scores[:, is_other], truth[is_other]
         self.units = None if units is None else np.unique(units[is_other], return_inverse=True)[1]
+        self.n_others = int(is_other.sum()) if self.units is None else int(self.units.max()) + 1
         labels = np.unique(truth)
         self.is_class = truth == labels[:, None]
         self.prior = prior[labels]
@@ -308,8 +337,8 @@ class Alarms:
 
     def resampled(self, rank, rng):
         """Return false alarms of resamples of all samples, of shape (n_strategies, N_RESAMPLES)."""
-        n_own, n_others = self._own.shape[1], self.others.shape[1]
-        n_units = n_others if self.units is None else self.units.max() + 1
+        n_own = self._own.shape[1]
+        n_units = self.n_others
         found = []
         for start in range(0, N_RESAMPLES, AT_ONCE):
             size = min(AT_ONCE, N_RESAMPLES - start)
@@ -332,28 +361,9 @@ class Alarms:
         return 1000 * np.concatenate(found, axis=1)
 
 
-def _units(groups, rows):
-    """Return the group of each test sample; None: no two are in one group."""
-    if groups is None:
-        return None
-    units = np.asarray(groups)[rows]
-    return units if len(np.unique(units)) < len(units) else None
-
-
-def _one_of_each(units, is_minority, rng):
-    """Mark the minority samples; of each group of samples a random one."""
-    if units is None:
-        return is_minority
-    places = rng.permutation(np.flatnonzero(is_minority))
-    chosen = np.zeros(len(is_minority), dtype=bool)
-    chosen[places[np.unique(units[places], return_index=True)[1]]] = True
-    return chosen
-
-
 @with_any_text
-def _table(comparison, names, told, drawn, base, n_own, possible):
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=1)
-    high = np.maximum(high, possible)
+def _table(comparison, names, told, limits, drawn, base, n_own):
+    low, high = limits
     rows = []
     for i in range(len(names)):
         row = {"false_alarms": told[i], "low": low[i], "high": high[i]}

@@ -57,8 +57,11 @@ def winner_of(figures, metric=None):
     ('over', 'within noise')
     """
     entries, baseline = figures["strategies"], figures["baseline"]
+    may_win = None
     if metric is None and "deployment" in figures:
         metric = figures["deployment"]["metric"]
+        # Dummies and references are yardsticks.
+        may_win = figures["deployment"]["candidates"]
     elif metric is None:
         metric = figures.get("verdict_metrics", _metrics_of(entries[baseline]))[0]
     built_in = figures.get("built_in") or {name: name for name in entries}
@@ -66,7 +69,9 @@ def winner_of(figures, metric=None):
     means = {
         name: sign * entry[metric]["mean"]
         for name, entry in entries.items()
-        if built_in.get(name) != CONSTANT and _of(entry, metric)["mean"] is not None
+        if built_in.get(name) != CONSTANT
+        and (may_win is None or name in may_win)
+        and _of(entry, metric)["mean"] is not None
     }
     verdicts = {name: _verdict(entries[name][metric], sign) for name in means if name != baseline}
     verdicts[baseline] = "baseline"

@@ -14,10 +14,11 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skimb.datasets import load_imbalanced_digits
 from skimb.losses import BalancedSoftmaxLoss
+from skimb.metrics import imbalance_scoring
 from skimb.model_selection import MinimumCostClassifier
 from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.study import ClassificationEvaluation, Deployment, compare, fit_strategy, winner_of
-from skimb.study._cost_intervals import cost_intervals, largest_rate
+from skimb.study._cost_intervals import cost_intervals
 from skimb.study._cost_scores import CostScores
 from skimb.study._cost_text import cost_sentences, own_cut
 from skimb.study._deployment_decisions import Decisions, decisions_at
@@ -166,9 +167,17 @@ def test_groups_are_drawn_as_wholes_and_widen_the_interval():
 def test_a_class_without_an_error_leaves_some_possible():
     truth = np.repeat([0, 1], [50, 200])
     low, high = cost_intervals(_decided(truth, np.zeros(250, dtype=bool)))[:, 0]
-    parts = 1000 * np.array([0.1 * 10 * largest_rate(50), 0.9 * 1 * largest_rate(200)])
+    rates = 1 - 0.025 ** (1 / np.array([50, 200]))
+    parts = 1000 * np.array([0.1 * 10, 0.9 * 1]) * rates
     assert low == 0
     assert high == pytest.approx(np.hypot(*parts))
+
+
+def test_a_class_that_is_always_missed_leaves_some_possible_to_be_found():
+    truth = np.repeat([0, 1], [50, 200])
+    low, high = cost_intervals(_decided(truth, truth == 0))[:, 0]
+    assert low == pytest.approx(1000 * (1 - (1 - 0.025 ** (1 / 50))))
+    assert high > 1000
 
 
 @pytest.mark.slow
@@ -233,6 +242,45 @@ def test_the_winner_of_the_file_is_that_of_the_costs(made):
     assert winner_of(figures, "f1_minority")["metric"] == "f1_minority"
     matrix = np.array(figures["strategies"]["over"]["cost"]["confusion_matrix"])
     np.testing.assert_array_equal(matrix.sum(axis=1), made.counts[[0, 1]])
+
+
+def test_another_baseline_has_costs_of_its_own(made):
+    other = made.against("over").deployment
+    assert other.table.loc["over", "difference"] == 0
+    assert other.table.loc["none", "difference"] == pytest.approx(
+        -made.deployment.table.loc["over", "difference"]
+    )
+    assert "by the baseline over" in cost_sentences(other)[0]
+
+
+def test_yardsticks_are_never_the_best():
+    own = {
+        "none": "none",
+        "linear": "linear",
+        "always 1": DummyClassifier(strategy="constant", constant="class 1"),
+    }
+    result = made_comparison(2, strategies=own, deploy={"class 0": 0.001})
+    assert result.deployment.candidates == ["none"]
+    assert result.deployment.best == result.to_dict()["best"]["strategy"] == "none"
+
+
+def test_what_was_asked_stays_as_it_was():
+    costs = {"miss": 10, "alarm": 1}
+    use = made_comparison(2).at(costs=costs)
+    costs["miss"] = 99
+    assert "a missed class 0 costs 10 and" in cost_sentences(use)[0]
+
+
+def test_only_errors_become_dearer():
+    dearer = Deployment(np.array([0.5, 0.5]), np.array([[4.0, 10.0], [1.0, 0.0]])).with_dearer(0, 2)
+    np.testing.assert_array_equal(dearer.cost_matrix, [[4, 16], [1, 0]])
+
+
+def test_scorers_with_names_of_the_deployment_are_refused(made):
+    scoring = imbalance_scoring(Y)
+    scoring = {"cost": scoring["f1_minority"], **scoring}
+    with pytest.raises(ValueError, match="scorer has the name 'cost'"):
+        compare(X, Y, scoring=scoring, costs={"miss": 2, "alarm": 1})
 
 
 def test_costs_stand_first_on_the_terminal_and_in_the_report(made, tmp_path):

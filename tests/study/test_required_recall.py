@@ -1,12 +1,20 @@
 """False alarms at a recall that is guaranteed."""
 
+import copy
+
 import numpy as np
 import pytest
 from made_comparisons import made_comparison
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.svm import LinearSVC
 
+from skimb.datasets import load_imbalanced_digits
 from skimb.model_selection import GuaranteedRecallClassifier, recall_rank
+from skimb.study import compare
 from skimb.study._required_recall import Alarms, parts_of_runs
 
 ASKED = {"require": {"recall": 0.9}, "deploy": {"class 0": 0.02}}
@@ -85,9 +93,40 @@ def test_folds_are_pooled_and_called_approximate():
     assert parts_of_runs([np.array([0]), np.array([1]), np.array([0, 1])]) == [[0, 1], [2]]
 
 
-def test_repeats_are_parts_of_their_own():
-    once, twice = (made_comparison(2, n_repeats=n, **ASKED).deployment.required for n in (1, 2))
-    assert once.n_samples == twice.n_samples
+def test_the_same_run_twice_is_no_further_evidence(tested):
+    twice = copy.copy(tested)
+    twice.outcomes = {name: 2 * runs for name, runs in tested.outcomes.items()}
+    once, again = (one.at(**ASKED).required.table for one in (tested, twice))
+    columns = ["false_alarms", "low", "high", "difference_low", "difference_high", "p_value"]
+    np.testing.assert_allclose(again.loc[once.index, columns], once[columns])
+
+
+def test_one_sample_of_each_group_counts(tested):
+    grouped = copy.copy(tested)
+    grouped.groups = np.arange(len(tested.predictions("none")[0].rows)) // 2
+    with pytest.raises(ValueError, match="groups of test samples of class 'class 0'"):
+        grouped.at(require={"recall": 0.9})
+    found = grouped.at(require={"recall": 0.8}).required
+    assert found.n_samples == 19
+
+
+def test_without_probabilities_nothing_can_be_kept():
+    own = {
+        "machine": make_pipeline(FunctionTransformer(_flat), LinearSVC()),
+        "prior": DummyClassifier(),
+    }
+    X, y = load_imbalanced_digits(return_X_y=True)
+    options = {"cv": 2, "random_state": 0, "require": {"recall": 0.9}}
+    result = compare(X, y, strategies=own, **options)
+    assert result.deployment.required.table.index.tolist() == ["prior"]
+    assert "machine" in str(result)
+    with pytest.warns(UserWarning, match="No strategy has probabilities"):
+        result = compare(X, y, strategies={"machine": own["machine"]}, **options)
+    assert result.deployment.required is None
+
+
+def _flat(images):
+    return images.reshape(len(images), -1) / 16
 
 
 def test_resamples_vary_around_the_alarms_that_were_seen():
