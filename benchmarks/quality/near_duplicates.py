@@ -27,7 +27,7 @@ seconds for reading, 110 for searching and 25 for checking 216,000 pairs: three 
 pairs of photographs are checked: 264 among 1140 images of cats and dogs, of which 140 were planted
 copies. Images that resemble each other are the slow case: among 2624 solar cells and 700 planted
 copies, 14,512 pairs took 8.7 seconds, and among 2400 images of Fashion-MNIST, 15,073 pairs took
-3.5, as most of them are given up after one step. With eight pairs for each of 100,000 such images,
+3.5, as most are given up at half of the size. With eight pairs for each of 100,000 such images,
 checking would take 180 to 480 seconds of CPU.
 """
 

@@ -22,7 +22,7 @@ LARGEST_CROP = 0.82
 
 #: How pairs are aligned, stage by stage: whether at half of the size, the blur of each step in
 #: pixels, and the misfit after these steps from which on a pair is given up. Most candidates of a
-#: set of images that resemble each other are given up after a single step.
+#: set of images that resemble each other are given up at half of the size.
 STAGES = (
     (True, (1.3,), 0.7),
     (True, (1.3, 1.3, 0.0, 0.0), 0.42),
