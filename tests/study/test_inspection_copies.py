@@ -166,13 +166,14 @@ def test_images_that_share_strong_lines_and_differ_in_faint_spots_are_no_copies(
     assert {(pair.first, pair.second) for pair in found.pairs} == {(i, 80 + i) for i in range(6)}
 
 
-def test_the_misfit_is_zero_for_equal_images_and_grows_with_the_noise():
+def test_the_misfit_grows_with_the_noise_until_a_pair_is_given_up():
     image = drawn(1)[0].astype(np.float32)
     noise = gaussian_filter(np.random.RandomState(1).randn(64, 64), 2) * 4
-    others = np.stack([image, image + 2 * noise, image + 8 * noise]).clip(0, 255).astype(np.uint8)
+    others = np.stack([image + k * noise for k in (0, 1, 4, 10)]).clip(0, 255).astype(np.uint8)
     small = np.concatenate([image[None].astype(np.uint8), others])
-    zeros = np.zeros(3, dtype=int)
-    pairs = Candidates(zeros, np.arange(1, 4), zeros, zeros, np.ones(3))
+    zeros = np.zeros(4, dtype=int)
+    pairs = Candidates(zeros, np.arange(1, 5), zeros, zeros, np.ones(4))
     misfit, _ = align(small, pairs, WINDOWS)
     assert misfit[0] == pytest.approx(0, abs=1e-3)
-    assert misfit[0] < misfit[1] < misfit[2] <= 1
+    assert misfit[0] < misfit[1] < misfit[2] < 0.2
+    assert np.isinf(misfit[3])

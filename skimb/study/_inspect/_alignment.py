@@ -6,11 +6,13 @@ divided by the contrast around it, so that what all images of a set have in comm
 bars of solar cells, counts no more than a faint spot that only one image and its copies have.
 """
 
+from functools import cache
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter1d
 from threadpoolctl import threadpool_limits
 
 __all__ = ["LARGEST_CROP", "align", "common_range", "turned"]
@@ -18,8 +20,15 @@ __all__ = ["LARGEST_CROP", "align", "common_range", "turned"]
 #: The smallest part of the width or height that a crop may keep.
 LARGEST_CROP = 0.82
 
-#: Pairs of which the misfit after the first steps is larger are given up.
-HOPELESS = 0.65
+#: How pairs are aligned, stage by stage: whether at half of the size, the blur of each step in
+#: pixels, and the misfit after these steps from which on a pair is given up. Most candidates of a
+#: set of images that resemble each other are given up at half of the size.
+STAGES = (
+    (True, (1.3,), 0.7),
+    (True, (1.3, 1.3, 0.0, 0.0), 0.42),
+    (False, (0.7,), 0.28),
+    (False, (0.7, 0.7, 0.7), np.inf),
+)
 
 #: Pairs that are aligned at a time.
 AT_ONCE = 256
@@ -79,31 +88,25 @@ def align(small, pairs, windows, *, n_jobs=None, watch=iter):
     misfit : ndarray of shape (n_pairs,)
         The fraction of the details, as a standard deviation, that one image does not share with the
         other: 0 for equal images, 1 where they have nothing in common; infinite where the pair was
-        given up.
+        given up, which may happen to pairs that differ by more than 0.2.
     placed : ndarray of shape (n_pairs, 4)
         Left, top, width and height of the second image in the first, as fractions.
     """
     misfit = np.full(len(pairs), np.inf)
     placed = np.array([windows[w] for w in pairs.window], dtype=np.float64).reshape(-1, 4)
+    half = _halved(small)
 
     def lay(start):
         rows = np.arange(start, min(start + AT_ONCE, len(pairs)))
-        first = small[pairs.first[rows]].astype(np.float32)
-        second = np.stack(
-            [
-                turned(small[j : j + 1], orientation)[0]
-                for j, orientation in zip(pairs.second[rows], pairs.orientation[rows], strict=True)
-            ]
-        ).astype(np.float32)
-        coarse = _halved(first), _halved(second)
-        place = _refined(_blurred(coarse[0], 1.3), _blurred(coarse[1], 1.3), placed[rows], 3)
-        place = _refined(*coarse, place, 2)
-        hopeful = np.flatnonzero(_misfit(*coarse, place) < HOPELESS)
-        if len(hopeful):
-            first, second, place = (part[hopeful] for part in (first, second, place))
-            rows = rows[hopeful]
-            place = _refined(_blurred(first, 0.7), _blurred(second, 0.7), place, 4)
-            placed[rows], misfit[rows] = place, _misfit(first, second, place)
+        place, found = placed[rows], np.zeros(len(rows))
+        for is_half, blurs, limit in STAGES:
+            if len(rows):
+                first, second = _of_pairs(half if is_half else small, pairs, rows)
+                place = _refined(first, second, place, blurs)
+                found = _misfit(first, second, place)
+                kept = found < limit
+                rows, place, found = rows[kept], place[kept], found[kept]
+        placed[rows], misfit[rows] = place, found
 
     starts = range(0, len(pairs), AT_ONCE)
     # Products of pairs are too small to be shared by several threads of BLAS.
@@ -116,16 +119,48 @@ def align(small, pairs, windows, *, n_jobs=None, watch=iter):
 
 
 def _halved(images):
+    """Return images at half of their size; a float of 16 bits holds the mean of four pixels."""
     n, side, _ = images.shape
-    return images.reshape(n, side // 2, 2, side // 2, 2).mean(axis=(2, 4))
+    half = np.empty((n, side // 2, side // 2), dtype=np.float16)
+    for start in range(0, n, AT_ONCE):
+        part = images[start : start + AT_ONCE].astype(np.float32)
+        rows = part[:, ::2] + part[:, 1::2]
+        half[start : start + AT_ONCE] = (rows[:, :, ::2] + rows[:, :, 1::2]) / 4
+    return half
+
+
+def _of_pairs(images, pairs, rows):
+    """Return the first and the second images of some pairs, the second ones turned."""
+    first, second = (images[part[rows]].astype(np.float32) for part in (pairs.first, pairs.second))
+    orientations = pairs.orientation[rows]
+    for orientation in np.unique(orientations[orientations > 0]):
+        chosen = orientations == orientation
+        second[chosen] = turned(second[chosen], orientation)
+    return first, second
 
 
 def _blurred(images, sigma):
-    return gaussian_filter(images, (0, sigma, sigma))
+    if sigma == 0:
+        return images
+    # For small images, products of matrices are several times as fast as a filter.
+    matrix = _blur(images.shape[1], sigma)
+    return np.matmul(np.matmul(matrix, images), matrix.T)
+
+
+@cache
+def _blur(side, sigma):
+    """Return the matrix that blurs the columns of an image."""
+    return gaussian_filter1d(np.eye(side), sigma, axis=0).astype(np.float32)
+
+
+@cache
+def _slope(side):
+    """Return the matrix that takes the slopes along the columns of an image."""
+    return (np.gradient(np.eye(side), axis=0) * side).astype(np.float32)
 
 
 def _sampling(start, size, side):
-    """Return matrices that sample pixels by cubic interpolation, and which samples are inside."""
+    """Return matrices that sample rows by cubic interpolation, and which samples are inside."""
     places = (start[:, None] + size[:, None] * ((np.arange(side) + 0.5) / side)) * side - 0.5
     is_inside = (places > -0.75) & (places < side - 0.25)
     places = np.clip(places, 0, side - 1)
@@ -138,11 +173,12 @@ def _sampling(start, size, side):
         ((4 - 3 * t) * t + 1) * t / 2,
         (t - 1) * t * t / 2,
     )
-    matrix = np.zeros((len(start), side, side), dtype=np.float32)
-    pair, row = np.arange(len(start))[:, None], np.arange(side)
-    for shift, weight in zip((-1, 0, 1, 2), weights, strict=True):
-        np.add.at(matrix, (pair, row, np.clip(left + shift, 0, side - 1)), weight)
-    return matrix, is_inside
+    # One pixel more on the left and two on the right: there, border pixels are repeated.
+    matrix = np.zeros((len(start), side + 3, side), dtype=np.float32)
+    np.put_along_axis(matrix, left[:, None] + np.arange(4)[:, None], np.stack(weights, 1), axis=1)
+    matrix[:, 1] += matrix[:, 0]
+    matrix[:, side] += matrix[:, side + 1] + matrix[:, side + 2]
+    return matrix[:, 1 : side + 1], is_inside
 
 
 def _warped(images, place):
@@ -150,49 +186,58 @@ def _warped(images, place):
     side = images.shape[1]
     columns, inside_x = _sampling(place[:, 0], place[:, 2], side)
     rows, inside_y = _sampling(place[:, 1], place[:, 3], side)
-    warped = np.matmul(np.matmul(rows, images), columns.transpose(0, 2, 1))
+    warped = np.matmul(np.matmul(rows.transpose(0, 2, 1), images), columns)
     margin = max(1, round(MARGIN * side / 64))
     for inside in (inside_x, inside_y):
         inside[:, :margin] = inside[:, -margin:] = False
     return warped, (inside_y[:, :, None] & inside_x[:, None, :]).astype(np.float32)
 
 
-def _refined(first, second, place, n_steps) -> Any:
-    """Improve the places of the second images in the first ones by some steps."""
+def _refined(first, second, place, blurs):
+    """Improve the places of the second images in the first ones, by a step for each blur."""
+    for blur, steps in groupby(blurs):
+        blurred = _blurred(first, blur), _blurred(second, blur)
+        for _ in steps:
+            place = _step(*blurred, place)
+    return place
+
+
+def _step(first, second, place) -> Any:
     n_pairs, side = first.shape[:2]
     across = ((np.arange(side) + 0.5) / side - 0.5).astype(np.float32)
-    wanted = second.reshape(n_pairs, -1, 1)
-    for _ in range(n_steps):
-        warped, mask = _warped(first, place)
-        warped -= warped.mean(axis=(1, 2), keepdims=True)
-        down, right = (slope * side for slope in np.gradient(warped, axis=(1, 2)))
-        design = np.stack(
-            [
-                *(warped, np.ones_like(warped), right, right * across),
-                *(down, down * across[:, None]),
-            ],
-            axis=1,
-        )
-        design = (design * mask[:, None]).reshape(n_pairs, 6, -1)
-        gram = np.matmul(design, design.transpose(0, 2, 1)).astype(np.float64)
-        diagonal = np.einsum("mii->mi", gram)
-        # Where an image has no detail along an axis, it is not moved along it. The gain is free.
-        ridge = np.where(np.arange(6) < 2, 1e-9, 1e-5) * diagonal + 1e-9
-        gram = gram + np.eye(6) * ridge[:, None]
-        found = np.linalg.solve(gram, np.matmul(design, wanted).astype(np.float64))[..., 0]
-        gain = np.where(np.abs(found[:, 0]) < 0.2, 0.2, found[:, 0])
-        move = np.clip(found[:, 2:] / gain[:, None], -0.04, 0.04)
-        left, top, width, height = place.T
-        place = np.stack(
-            [
-                left + width * (move[:, 0] - move[:, 1] / 2),
-                top + height * (move[:, 2] - move[:, 3] / 2),
-                np.clip(width * (1 + move[:, 1]), LARGEST_CROP - 0.02, 1.04),
-                np.clip(height * (1 + move[:, 3]), LARGEST_CROP - 0.02, 1.04),
-            ],
-            axis=1,
-        )
-        place[:, :2] = np.clip(place[:, :2], -0.03, 1.03 - place[:, 2:])
+    warped, mask = _warped(first, place)
+    warped -= warped.mean(axis=(1, 2), keepdims=True)
+    slope = _slope(side)
+    # The columns of the least squares, and what they are to yield.
+    design = np.empty((n_pairs, 7, side, side), dtype=np.float32)
+    np.multiply(warped, mask, out=design[:, 0])
+    design[:, 1] = mask
+    np.multiply(np.matmul(warped, slope.T), mask, out=design[:, 2])
+    np.multiply(design[:, 2], across, out=design[:, 3])
+    np.multiply(np.matmul(slope, warped), mask, out=design[:, 4])
+    np.multiply(design[:, 4], across[:, None], out=design[:, 5])
+    design[:, 6] = second
+    design = design.reshape(n_pairs, 7, -1)
+    products = np.matmul(design[:, :6], design.transpose(0, 2, 1)).astype(np.float64)
+    gram, wanted = products[:, :, :6], products[:, :, 6:]
+    diagonal = np.einsum("mii->mi", gram)
+    # Where an image has no detail along an axis, it is not moved along it. The gain is free.
+    ridge = np.where(np.arange(6) < 2, 1e-9, 1e-5) * diagonal + 1e-9
+    gram = gram + np.eye(6) * ridge[:, None]
+    found = np.linalg.solve(gram, wanted)[..., 0]
+    gain = np.where(np.abs(found[:, 0]) < 0.2, 0.2, found[:, 0])
+    move = np.clip(found[:, 2:] / gain[:, None], -0.04, 0.04)
+    left, top, width, height = place.T
+    place = np.stack(
+        [
+            left + width * (move[:, 0] - move[:, 1] / 2),
+            top + height * (move[:, 2] - move[:, 3] / 2),
+            np.clip(width * (1 + move[:, 1]), LARGEST_CROP - 0.02, 1.04),
+            np.clip(height * (1 + move[:, 3]), LARGEST_CROP - 0.02, 1.04),
+        ],
+        axis=1,
+    )
+    place[:, :2] = np.clip(place[:, :2], -0.03, 1.03 - place[:, 2:])
     return place
 
 

@@ -85,7 +85,7 @@ class Copies:
         The misfit up to which two images are near copies.
     lookalike : float or None
         The misfit of the most similar images that are probably different ones; None where the set
-        is too small or too varied to tell.
+        is too small to tell, or too varied for the limit to depend on it.
     n_chained : int
         Images of groups that were cut, as they were held together by weak links.
     """
@@ -178,7 +178,11 @@ def _lookalike(first, misfit, n_images):
     place = np.arange(len(first)) - np.searchsorted(first, first)
     third = misfit[(place == 2) & np.isfinite(misfit)]
     allowed = int(LOOKALIKES * n_images)
-    return None if len(third) <= allowed else float(np.sort(third)[allowed])
+    if len(third) <= allowed:
+        return None
+    found = float(np.sort(third)[allowed])
+    # Beyond, the limit does not depend on it, and pairs are given up before they are aligned well.
+    return found if found < LOOSE / SAFE else None
 
 
 def _threshold(lookalike, n_images):

@@ -101,7 +101,9 @@ def _words(pair):
     """Say how the images of a pair are related, and by how much they differ."""
     if pair.is_exact:
         return pair.kind
-    return f"similar{f', {pair.change}' if pair.change else ''}; differ by {percent(pair.misfit)}"
+    # A line must not end between a number and its unit.
+    differ = percent(pair.misfit).replace(" %", "\N{NO-BREAK SPACE}%")
+    return f"similar{f', {pair.change}' if pair.change else ''}; differ by {differ}"
 
 
 def _parts(name):
