@@ -78,8 +78,8 @@ def suggest(classifier, X_pool, *, n=40, X=None, y=None, random_state=None):
     >>> X = X.reshape(len(X), -1)
     >>> classifier = LogisticRegression(max_iter=1000).fit(X[:300], y[:300])
     >>> found = suggest(classifier, X[300:], n=4, random_state=0)
-    >>> len(found.table), sorted(found.table["class"].unique().tolist()) == sorted(set(y.tolist()))
-    (4, True)
+    >>> len(found.table), found.table["class"].unique().tolist()
+    (4, [1])
     """
     _check(classifier, X_pool, n, X, y)
     if y is not None:

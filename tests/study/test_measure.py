@@ -55,6 +55,7 @@ def test_a_fit_tunes_for_the_same_measure():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_command_line_has_it(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     quick = ["--epochs", "1", "--device", "cpu"]
