@@ -6,7 +6,11 @@ from pathlib import Path
 
 from skimb._image_decoding import image_endings
 
-__all__ = ["list_classes"]
+__all__ = ["list_classes", "refuse_parts"]
+
+#: The names of the parts of a data set that is already split; the first ones are for training.
+TRAINING = ("train", "training")
+PARTS = (*TRAINING, "test", "testing", "val", "valid", "validation", "dev", "eval")
 
 
 def list_classes(path):
@@ -64,3 +68,37 @@ def _images_in(folder, skipped):
                 yield str(file)
             else:
                 skipped[file.suffix.lower()].append(str(file))
+
+
+def refuse_parts(path, classes):
+    """Refuse the parent of folders for training and test.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+    classes : iterable of str
+        The names of its sub-folders.
+
+    Raises
+    ------
+    ValueError
+        If these are parts of a data set, with folders of their own.
+    """
+    folder = Path(path)
+    parts = [
+        name
+        for name in classes
+        if name.lower() in PARTS
+        and any(child.is_dir() for child in (folder / name).iterdir() if child.name[0] != ".")
+    ]
+    train = [name for name in parts if name.lower() in TRAINING]
+    if not train or (len(parts) < 2 and len(classes) > 1):
+        return
+    others = [name for name in parts if name not in train]
+    test = next((name for name in others if name.lower().startswith("test")), (others or [None])[0])
+    also = "" if test is None else f", and its test images by --test {folder / test}"
+    raise ValueError(
+        f"{folder} holds the parts of a data set, {parts}, and no classes. Give "
+        f"{folder / train[0]}{also}."
+    )

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 
-from skimb._class_folders import list_classes
+from skimb._class_folders import list_classes, refuse_parts
 from skimb._command_line._argument_types import MOST_SEED, at_least, text
 from skimb._command_line._checks import check_images, reads_table
 from skimb._command_line._options import FORMS, add_image_column, add_outputs, add_target
@@ -92,6 +92,7 @@ def _listed(arguments, source):
         is_quantity = table.is_quantity(arguments.target)
         return files, None if is_quantity else table.labels(arguments.target)
     classes, skipped = list_classes(source)
+    refuse_parts(source, classes)
     if skipped:
         counts = ", ".join(
             f"{len(found)} {ending or 'without an ending'}" for ending, found in skipped.items()

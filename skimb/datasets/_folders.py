@@ -8,15 +8,11 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils import Bunch
 
-from skimb._class_folders import list_classes
+from skimb._class_folders import list_classes, refuse_parts
 from skimb._image_files import named
 from skimb._warnings import warn
 
 __all__ = ["load_image_folder"]
-
-#: The names of the parts of a data set that is already split; the first ones are for training.
-TRAINING = ("train", "training")
-PARTS = (*TRAINING, "test", "testing", "val", "valid", "validation", "dev", "eval")
 
 #: Number of bytes at the end of a file, by which most files can be told apart.
 TAIL = 4096
@@ -68,7 +64,7 @@ def load_image_folder(path):
     array(['cat', 'dog'], dtype='<U3')
     """
     classes, skipped = list_classes(path)
-    _refuse_parts(path, classes)
+    refuse_parts(path, classes)
     if len(classes) < 2:
         raise ValueError(
             f"{path} must have one sub-folder per class, at least two. It has {list(classes)}."
@@ -89,27 +85,6 @@ def load_image_folder(path):
         target_names=list(classes),
         skipped=skipped,
         remark=" ".join(remarks),
-    )
-
-
-def _refuse_parts(path, classes):
-    """Refuse the parent of folders for training and test."""
-    folder = Path(path)
-    parts = [
-        name
-        for name in classes
-        if name.lower() in PARTS
-        and any(child.is_dir() for child in (folder / name).iterdir() if child.name[0] != ".")
-    ]
-    train = [name for name in parts if name.lower() in TRAINING]
-    if not train or (len(parts) < 2 and len(classes) > 1):
-        return
-    others = [name for name in parts if name not in train]
-    test = next((name for name in others if name.lower().startswith("test")), (others or [None])[0])
-    also = "" if test is None else f", and its test images by --test {folder / test}"
-    raise ValueError(
-        f"{folder} holds the parts of a data set, {parts}, and no classes. Give "
-        f"{folder / train[0]}{also}."
     )
 
 

@@ -224,6 +224,15 @@ def test_near_copies_of_test_images_are_looked_for_before_the_training(folder, c
     assert told.index("looking for copies of the test images") < first < last
 
 
+def test_the_parent_of_training_and_test_is_refused(tmp_path, capsys):
+    for part in ("train", "test"):
+        place = tmp_path / part / "cat"
+        place.mkdir(parents=True)
+        Image.new("L", (8, 8)).save(place / "0.png")
+    assert main(["inspect", str(tmp_path)]) == 1
+    assert "holds the parts of a data set" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_near_copies_stay_together_in_a_comparison_by_a_flag(folder, tmp_path, capsys):
     Image.open(folder / "dog" / "0.png").rotate(90).save(folder / "dog" / "turned.png")
