@@ -3,7 +3,6 @@
 import os
 from collections import defaultdict
 from hashlib import blake2b
-from pathlib import Path
 
 import numpy as np
 from sklearn.utils import Bunch
