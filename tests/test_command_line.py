@@ -31,6 +31,7 @@ def run(*arguments, **kwargs):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_compare_digits(tmp_path):
     done = run(
         *("compare", "digits", "--strategies", "class_weight,prior_shift", "--folds", "2"),

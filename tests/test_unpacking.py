@@ -140,6 +140,7 @@ def test_a_target_that_is_no_column_is_named(given):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_search_takes_tensors():
     search = LossSearchCV(CNNClassifier(**QUICK), {"loss": ["focal"]}, cv=2)
     wanted = search.fit(X, Y).cv_results_["mean_test_score"]

@@ -923,6 +923,7 @@ def test_an_interrupt_is_not_swallowed(small_digits):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_grid_search_is_equal_in_any_number_of_processes(small_digits):
     X, y = small_digits
     grid = [

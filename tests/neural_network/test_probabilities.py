@@ -167,6 +167,7 @@ def test_what_has_no_closed_form_is_near_with_a_temperature(params, remedy, tabl
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_ldam_decides_by_cosines_and_is_calibrated_for_both(small_digits):
     X, y = small_digits
     clf = CNNClassifier(
@@ -206,6 +207,7 @@ def test_all_predictions_agree(loss, prior, table):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_temperature_makes_held_out_labels_most_probable(small_digits):
     X, y = small_digits
     clf = CNNClassifier(

@@ -301,6 +301,7 @@ def test_warnings_of_kept_fits_are_told_again(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_several_processes_keep_and_find_the_same_fits(tmp_path, capsys):
     options = {"n_jobs": 2, "verbose": 1}
     one = run(tmp_path, ["focal"], **options)
