@@ -21,6 +21,7 @@ from skimb._command_line._parser import add_command
 from skimb._command_line._shown_commands import fit_command_after, typed_command
 from skimb._command_line._splits import add_splits
 from skimb._command_line._streams import errors_in_one_line, warnings_in_one_line
+from skimb._messages import counted
 
 __all__ = ["add_compare", "compare_command", "learning_curve_of"]
 
@@ -150,9 +151,11 @@ def compare_command(arguments):
             # Before the training: a test set full of copies is known after minutes, not hours.
             _say("looking for copies of the test images among the training images")
             is_copy = inspected(data).is_leaked
+            is_one = is_copy.sum() == 1
             _say(
-                f"{is_copy.sum()} of {len(is_copy)} test images equal a training image or are "
-                "similar to one"
+                f"{is_copy.sum()} of {counted(len(is_copy), 'test image')} "
+                f"{'equals' if is_one else 'equal'} a training image or "
+                f"{'is' if is_one else 'are'} similar to one"
             )
         curve = None
         if arguments.more_images is not None:
