@@ -1,9 +1,7 @@
 """``skimb compare``: from arguments to a comparison."""
 
-import sys
-
 from skimb._command_line._argument_types import MOST_REPEATS, at_least, jobs, minutes, path, text
-from skimb._command_line._deployment import add_deployment, deployment_options
+from skimb._command_line._deployment import add_deployment, deployment_options, refuse_deployment
 from skimb._command_line._inputs import inspected, read_inputs
 from skimb._command_line._labels import listed
 from skimb._command_line._networks import choose_augmentation_of, network_of
@@ -20,13 +18,10 @@ from skimb._command_line._outputs import hand_out
 from skimb._command_line._parser import add_command
 from skimb._command_line._shown_commands import fit_command_after, typed_command
 from skimb._command_line._splits import add_splits
-from skimb._command_line._streams import errors_in_one_line, warnings_in_one_line
+from skimb._command_line._streams import errors_in_one_line, say, warnings_in_one_line
 from skimb._messages import counted
 
 __all__ = ["add_compare", "compare_command", "learning_curve_of"]
-
-#: The options that say where a classifier will be used.
-DEPLOYMENT = ("deploy", "costs", "cost_matrix", "require")
 
 
 def add_compare(commands):
@@ -149,10 +144,10 @@ def compare_command(arguments):
         is_copy = None
         if data.X_test is not None and not data.is_regression:
             # Before the training: a test set full of copies is known after minutes, not hours.
-            _say("looking for copies of the test images among the training images")
+            say("looking for copies of the test images among the training images")
             is_copy = inspected(data).is_leaked
             is_one = is_copy.sum() == 1
-            _say(
+            say(
                 f"{is_copy.sum()} of {counted(len(is_copy), 'test image')} "
                 f"{'equals' if is_one else 'equal'} a training image or "
                 f"{'is' if is_one else 'are'} similar to one"
@@ -187,7 +182,7 @@ def compare_command(arguments):
             )
         )
         if curve is not None:
-            _say(f"learning curve of {arguments.more_images}")
+            say(f"learning curve of {arguments.more_images}")
             result.more_images = more_images(
                 **curve, random_state=arguments.seed, n_jobs=n_jobs, verbose=1
             )
@@ -218,22 +213,13 @@ def _deployment(arguments, data):
     from skimb.study import check_use
 
     if data.is_regression:
-        given = [name for name in DEPLOYMENT if getattr(arguments, name) is not None]
-        if given:
-            option = f"--{given[0].replace('_', '-')}"
-            raise ValueError(
-                f"{option} is for classes, but the target holds numbers. Leave it out."
-            )
+        refuse_deployment(arguments)
         return {}
     use = deployment_options(arguments, set(data.y.tolist()))
     if use:
         # What never can be is refused before `--augmentation auto` trains; the rest before compare.
         check_use(data.y, data.y if data.y_test is None else data.y_test, **use)
     return use
-
-
-def _say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def _searched(arguments, data, use, estimator, n_jobs):

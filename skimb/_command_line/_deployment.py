@@ -9,7 +9,13 @@ from skimb._command_line._argument_types import path
 from skimb._command_line._labels import listed
 from skimb._tables import read_table
 
-__all__ = ["add_deployment", "check_deployment_options", "deployment_options"]
+__all__ = [
+    "add_deployment",
+    "check_deployment_options",
+    "deployment_options",
+    "given_options",
+    "refuse_deployment",
+]
 
 
 def add_deployment(command):
@@ -65,6 +71,38 @@ def check_deployment_options(parser, arguments):
         parser.error("--costs and --cost-matrix exclude each other: give one of them")
     if not matrix.is_file():
         parser.error(f"--cost-matrix {matrix} is no file; it must be a table")
+
+
+def given_options(arguments):
+    """Return the options of a deployment that were given, as they are typed.
+
+    Parameters
+    ----------
+    arguments : Namespace
+
+    Returns
+    -------
+    list of str
+    """
+    names = ("deploy", "costs", "cost_matrix", "require")
+    given = [name for name in names if getattr(arguments, name) is not None]
+    return [f"--{name.replace('_', '-')}" for name in given]
+
+
+def refuse_deployment(arguments):
+    """Refuse the options of a deployment, as the target holds numbers.
+
+    Parameters
+    ----------
+    arguments : Namespace
+
+    Raises
+    ------
+    ValueError
+        If one of them was given.
+    """
+    if given := given_options(arguments):
+        raise ValueError(f"{given[0]} is for classes, but the target holds numbers. Leave it out.")
 
 
 def deployment_options(arguments, labels) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from skimb._command_line._streams import (
     CommandError,
     complain,
     errors_in_one_line,
+    say,
     warnings_in_one_line,
 )
 from skimb._command_line._training_bar import TrainingBar, remove_bars
@@ -200,7 +201,7 @@ def _fit(arguments, comparison, watcher):
         told = None if comparison is None else _figures_of(comparison, label, is_decided)
         told = told or _held_out(data, name, options, arguments, decisions)
     X, y, groups = data.part(train)
-    _say(f"training {name} on {counted(len(y), 'image')}")
+    say(f"training {name} on {counted(len(y), 'image')}")
     earlier = _checkpoints(arguments.checkpoint)
     if decisions is not None and needs_folds:
         made = decisions.with_folds(strategy_estimator(name, X, y, **options), arguments.seed)
@@ -363,7 +364,7 @@ def _held_out(data, name, options, arguments, decisions):
         raise ValueError(
             f"No fifth of the images can be held out for figures: {exc} Or give --test, or --from."
         ) from exc
-    _say(f"training {name} on {counted(len(train), 'image')}, to test it on {len(test)}")
+    say(f"training {name} on {counted(len(train), 'image')}, to test it on {len(test)}")
     X, y, groups = data.part(train)
     fitted = fit_strategy(name, X, y, groups=groups, **options)
     if decisions is not None:
@@ -385,7 +386,3 @@ def _evaluated(fitted, data, X, y):
     from skimb.study import RegressionEvaluation
 
     return RegressionEvaluation(y, fitted.predict(X), y_train=data.y)
-
-
-def _say(text):
-    print(text, file=sys.stderr, flush=True)

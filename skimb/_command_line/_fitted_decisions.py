@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skimb._command_line._deployment import deployment_options
+from skimb._command_line._deployment import deployment_options, given_options, refuse_deployment
 
 __all__ = ["FittedDecisions", "decisions_of_fit"]
 
@@ -168,7 +168,7 @@ class FittedDecisions:
         from skimb.model_selection import at_train_prior, prior_of_probabilities
 
         positions = np.searchsorted(fitted.classes_, y)
-        return prior_of_probabilities(at_train_prior(fitted), positions).prior is not None
+        return prior_of_probabilities(at_train_prior(fitted), positions).can_move
 
     def words(self, fitted):
         """Say in lines how a fitted model decides.
@@ -239,16 +239,10 @@ def decisions_of_fit(arguments, comparison, data, strategy):
     ValueError
         If the options do not fit the data, or the strategy.
     """
-    options = {
-        name: getattr(arguments, name) for name in ("deploy", "costs", "cost_matrix", "require")
-    }
-    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
     if data.is_regression:
-        if given:
-            raise ValueError(
-                f"{given[0]} is for classes, but the target holds numbers. Leave it out."
-            )
+        refuse_deployment(arguments)
         return None
+    given = given_options(arguments)
     if strategy == "threshold" and given and arguments.require is None:
         raise ValueError(
             f"{given[0]} moves the probabilities of a strategy to where the model will be used, "

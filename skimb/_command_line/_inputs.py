@@ -1,7 +1,6 @@
 """The data of a comparison on the command line: digits, folders and tables."""
 
 import os
-import sys
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from skimb._command_line._checks import check_images, reads_table
 from skimb._command_line._image_lists import hint_of_missing
 from skimb._command_line._labels import listed, refuse_unknown
 from skimb._command_line._splits import cv_of_table, groups_of_files, refuse_shared
-from skimb._command_line._streams import complain
+from skimb._command_line._streams import complain, say
 from skimb._messages import counted
 from skimb._tables import read_table
 
@@ -132,11 +131,9 @@ def _with_near_copies(data):
 
     found = inspected(data)
     n_grouped = sum(len(group) for group in found.train_groups)
-    print(
+    say(
         f"{n_grouped} of {counted(len(data.y), 'training image')} have copies or similar images, "
-        f"which stay together ({counted(len(found.train_groups), 'group')})",
-        file=sys.stderr,
-        flush=True,
+        f"which stay together ({counted(len(found.train_groups), 'group')})"
     )
     if data.groups is None:
         return found.groups
@@ -166,7 +163,7 @@ def _folders(arguments, image_shape):
         raise ValueError(_all_complaints(arguments, exc, image_shape)) from exc
     for folder in (train, test):
         if folder is not None and folder.remark:
-            print(f"skimb: {folder.remark}", file=sys.stderr)
+            complain(folder.remark)
     paths, y = _subset(train, arguments.counts or {}, arguments.seed)
     every = paths if test is None else [*paths, *test.paths]
     check_images(arguments, every)

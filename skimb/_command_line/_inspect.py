@@ -1,7 +1,5 @@
 """``skimb inspect``: what to know about images before a training."""
 
-import sys
-
 import numpy as np
 
 from skimb._class_folders import list_classes, refuse_parts
@@ -10,7 +8,7 @@ from skimb._command_line._checks import check_images, reads_table
 from skimb._command_line._options import FORMS, add_image_column, add_outputs, add_target
 from skimb._command_line._outputs import hand_out
 from skimb._command_line._parser import add_command
-from skimb._command_line._streams import errors_in_one_line, warnings_in_one_line
+from skimb._command_line._streams import complain, errors_in_one_line, warnings_in_one_line
 from skimb._tables import read_table
 
 __all__ = ["add_inspect", "inspect_command"]
@@ -97,7 +95,7 @@ def _listed(arguments, source):
         counts = ", ".join(
             f"{len(found)} {ending or 'without an ending'}" for ending, found in skipped.items()
         )
-        print(f"skimb: passed over, as no images of a class: {counts}", file=sys.stderr)
+        complain(f"passed over, as no images of a class: {counts}")
     files = [file for of_one in classes.values() for file in of_one]
     if not files:
         raise ValueError(

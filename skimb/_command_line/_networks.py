@@ -1,7 +1,8 @@
 """The network that the arguments ask for."""
 
-import sys
 from typing import Any
+
+from skimb._command_line._streams import say
 
 __all__ = ["choose_augmentation_of", "network_of"]
 
@@ -48,11 +49,9 @@ def choose_augmentation_of(estimator, data, seed):
 
     name, choice = choose_augmentation(estimator, data.X, data.y, data.groups, seed=seed)
     losses = ", ".join(f"{key} {loss:.4g}" for key, loss in choice["losses"].items())
-    print(
+    say(
         f"augmentation: {choice['measure']} of {choice['n_held_out']} held-out training images: "
-        f"{losses}; {choice['code']}",
-        file=sys.stderr,
-        flush=True,
+        f"{losses}; {choice['code']}"
     )
     estimator.set_params(augmentation=name)
     return choice

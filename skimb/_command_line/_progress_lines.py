@@ -1,10 +1,11 @@
 """Lines on stderr that say how far a command is, where there is no terminal for a bar."""
 
-import sys
 import threading
 import time
 
 from tqdm import tqdm
+
+from skimb._command_line._streams import say
 
 __all__ = ["ProgressLines", "TrainingLines", "with_lines"]
 
@@ -63,7 +64,7 @@ class ProgressLines:
         while not self._over.wait(min(SECONDS_PER_LOOK, SECONDS_PER_LINE)):
             if time.monotonic() - last >= SECONDS_PER_LINE:
                 last = time.monotonic()
-                print(self.text(), file=sys.stderr, flush=True)
+                say(self.text())
 
 
 class TrainingLines:
@@ -113,7 +114,7 @@ def with_lines(found, total, first):
     ------
     object
     """
-    print(first, file=sys.stderr, flush=True)
+    say(first)
     with ProgressLines("images", total) as lines:
         for one in found:
             yield one

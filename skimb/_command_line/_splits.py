@@ -2,11 +2,11 @@
 
 import argparse
 import re
-import sys
 from pathlib import Path
 
 from skimb._command_line._argument_types import text
 from skimb._command_line._labels import listed
+from skimb._command_line._streams import complain
 from skimb._messages import counted
 
 __all__ = [
@@ -174,10 +174,9 @@ def _predefined(table, name, n_repeats):
             raise ValueError(f"{place} has no row of {missing.pop()!r}. It must have both parts.")
         n_valid = int((parts == "validation").sum())
         if n_valid:
-            print(
-                f"skimb: {counted(n_valid, 'row')} of the validation part "
-                f"{'is' if n_valid == 1 else 'are'} trained on, as those of train are",
-                file=sys.stderr,
+            complain(
+                f"{counted(n_valid, 'row')} of the validation part "
+                f"{'is' if n_valid == 1 else 'are'} trained on, as those of train are"
             )
         return [(np.flatnonzero(parts != "test"), np.flatnonzero(parts == "test"))]
     try:

@@ -19,6 +19,7 @@ __all__ = [
     "errors_in_one_line",
     "printable",
     "regular_file",
+    "say",
     "termination_unwinds",
     "warnings_in_one_line",
 ]
@@ -101,6 +102,16 @@ class Stream:
                 os.close(null)
 
 
+def say(text):
+    """Tell the user what happens, on stderr.
+
+    Parameters
+    ----------
+    text : str
+    """
+    print(text, file=sys.stderr, flush=True)
+
+
 def complain(message):
     """Write one line on stderr, whatever the message holds.
 
@@ -108,7 +119,7 @@ def complain(message):
     ----------
     message : object
     """
-    print(f"skimb: {printable(message)}", file=sys.stderr, flush=True)
+    say(f"skimb: {printable(message)}")
 
 
 def printable(message):

@@ -54,6 +54,13 @@ class ProbabilityPrior:
     train: np.ndarray
     cause: str | None = None
 
+    @property
+    def can_move(self):
+        """Whether probabilities can be moved away from it: it is known, and has every class."""
+        return self.prior is not None and bool(
+            np.isfinite(self.prior).all() and (self.prior > 0).all()
+        )
+
     def known(self, classes, need, advice) -> np.ndarray:
         """Return the prior; refuse one that is not known, or in which a class is missing.
 

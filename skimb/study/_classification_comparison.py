@@ -200,9 +200,14 @@ class Comparison(BaseComparison):
         return (0.0, 1.0) if kind in (*OF_ALL_CLASSES, *OF_ONE_CLASS, "average_precision") else None
 
     @property
+    def minority_position(self):
+        """The position of the minority class in `classes`."""
+        return self.classes.tolist().index(self.minority)
+
+    @property
     def n_decisive_images(self):
         """How many test images of the minority class there are."""
-        place = self.classes.tolist().index(self.minority)
+        place = self.minority_position
         found = [self.tested(outcome)[:2] for outcome in self.outcomes[self.baseline]]
         return len(np.unique(np.concatenate([rows[truth == place] for rows, truth in found])))
 
@@ -262,7 +267,7 @@ class Comparison(BaseComparison):
         predictions = self.predictions(name)
         if any(one.log_proba is None for one in predictions):
             return pd.DataFrame(columns=["probability", "fraction", "low", "high", "n_images"])
-        place = self.classes.tolist().index(self.minority) if event == "minority" else None
+        place = self.minority_position if event == "minority" else None
         return reliability_of(predictions, place)
 
     def _details(self, name):

@@ -23,7 +23,7 @@ from skimb.study._protocol import Training, protocol_of
 from skimb.study._runs import planned_runs
 from skimb.study._splits import image_groups
 from skimb.study._strategies import chosen_strategies, group_strategies
-from skimb.study._tasks import task_of
+from skimb.study._tasks import task_of, with_measure_first
 
 __all__ = ["compare"]
 
@@ -200,13 +200,7 @@ def compare(
     scoring = task.default_scoring() if scoring is None else scoring
     if not isinstance(scoring, Mapping) or not scoring:
         raise ValueError(f"`scoring` must be a dict of names to scorers. Got {scoring!r}.")
-    if measure is not None:
-        # Errors are shown as errors: scikit-learn's scorers have their negatives.
-        key = next((name for name in (measure, f"neg_{measure}") if name in scoring), None)
-        if key is None:
-            known = [name.removeprefix("neg_") for name in scoring]
-            raise ValueError(f"`measure` must be one of {known}. Got {measure!r}.")
-        scoring = {key: scoring[key], **scoring}
+    scoring = with_measure_first(scoring, measure)
     task.choose_measure(scoring, measure)
     test = (X, y) if X_test is None else (X_test, column_or_1d(y_test))
     images, test_images = (only_images(each, estimator.image_column) for each in (X, test[0]))

@@ -60,19 +60,18 @@ def cost_intervals(decisions):
         table = np.stack([found[0][0].truth, *(one[0].predicted for one in found)], axis=1)
         cells = np.unique(table, axis=0, return_inverse=True)[1].ravel()
         cells = cells[np.argsort(found[0][0].rows, kind="stable")]
-    images = Images(parts, groups, cells=cells)
-    n_resamples = number_of_resamples([images], n_strategies)
-    sums = images.resampled_sums(n_resamples, random_state=decisions.protocol["seeds"])
-    drawn = np.concatenate([_mean_costs(deployment, one.reshape(-1, *shape)) for one in sums])
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    now = images.sums.reshape(1, *shape)
-    cost = _mean_costs(deployment, now)[0]
     units = np.arange(len(every)) if groups is None else groups
     n_units = np.array([len(np.unique(units[truth == k])) for k in range(n_classes)])
-    further = _unseen(deployment, now[0], n_units)
-    # It calls every image the same class by its making, not by chance.
-    further[:, [decisions.chosen[name].name == CONSTANT for name in decisions.strategies]] = 0
-    return _extended(cost, low, high, further)
+    # The constant calls every image the same class by its making, not by chance.
+    is_constant = [decisions.chosen[name].name == CONSTANT for name in decisions.strategies]
+    return _intervals(
+        deployment,
+        Images(parts, groups, cells=cells),
+        shape,
+        n_units,
+        by_chance=~np.array(is_constant),
+        random_state=decisions.protocol["seeds"],
+    )
 
 
 def cost_interval(deployment, truth, predicted):
@@ -89,15 +88,51 @@ def cost_interval(deployment, truth, predicted):
     low, high : float
     """
     n_classes = len(deployment.prior)
-    scores = CostScores(deployment.prior, deployment.cost_matrix)
-    images = Images(scores.parts(truth, predicted), None, cells=truth * n_classes + predicted)
-    sums = images.resampled_sums(number_of_resamples([images], 1), random_state=0)
-    drawn = np.concatenate([scores(one)[:, 0] for one in sums])
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    now = np.stack(np.split(images.sums, 2))[:, None]
-    further = _unseen(deployment, now, np.bincount(truth, minlength=n_classes))[:, 0]
-    low, high = _extended(deployment.cost(truth, predicted), low, high, further)
-    return float(low), float(high)
+    parts = CostScores(deployment.prior, deployment.cost_matrix).parts(truth, predicted)
+    low, high = _intervals(
+        deployment,
+        Images(parts, None, cells=truth * n_classes + predicted),
+        (2, 1, n_classes),
+        np.bincount(truth, minlength=n_classes),
+        by_chance=np.array([True]),
+        random_state=0,
+    )
+    return float(low[0]), float(high[0])
+
+
+def _intervals(deployment, images, shape, n_units, *, by_chance, random_state):
+    """Return the ends of the intervals of all strategies, of shape (2, n_strategies).
+
+    Parameters
+    ----------
+    deployment : Deployment
+    images : Images
+        Their sums are the costs of each strategy, run and class, and then the numbers of images.
+    shape : (n_strategies + 1, n_runs, n_classes)
+    n_units : ndarray of shape (n_classes,), int
+        The independent images, or groups, of each class.
+    by_chance : ndarray of shape (n_strategies,), bool
+        Whether it is chance where a strategy makes no error of a class, or no other decision.
+    random_state : int or sequence of int
+
+    Returns
+    -------
+    ndarray of shape (2, n_strategies)
+    """
+    n_resamples = number_of_resamples([images], shape[0] - 1)
+    sums = images.resampled_sums(n_resamples, random_state=random_state)
+    drawn = np.concatenate([_mean_costs(deployment, one.reshape(-1, *shape)) for one in sums])
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    now = images.sums.reshape(1, *shape)
+    cost = _mean_costs(deployment, now)[0]
+    further = _unseen(deployment, now[0], n_units) * by_chance
+    # Parts that no resample has are added to both ends.
+    return np.stack(
+        [
+            cost - np.sqrt(np.square(cost - low) + further[0]),
+            cost + np.sqrt(np.square(high - cost) + further[1]),
+        ]
+    )
 
 
 def _mean_costs(deployment, sums):
@@ -112,16 +147,6 @@ def _mean_costs(deployment, sums):
     of_class = means.sum(axis=2) / np.maximum(n_there, 1)
     weight = deployment.prior * (n_there > 0)
     return 1000 * (weight * of_class).sum(axis=-1) / weight.sum(axis=-1)
-
-
-def _extended(cost, low, high, further):
-    """Return the ends of an interval, of which parts are added that no resample has."""
-    return np.stack(
-        [
-            cost - np.sqrt(np.square(cost - low) + further[0]),
-            cost + np.sqrt(np.square(high - cost) + further[1]),
-        ]
-    )
 
 
 def _unseen(deployment, sums, n_units):

@@ -99,8 +99,7 @@ def cost_sentences(evaluation):
         The costs or the false alarms of the best strategy first; names are written as they can be
         seen.
     """
-    sentences = [] if evaluation.required is None else _alarm_sentences(evaluation)
-    return [*sentences, *(_cost_sentences(evaluation) if evaluation.has_costs else [])]
+    return [text for text, _ in _marked_sentences(evaluation)]
 
 
 def lead_sentences(evaluation):
@@ -114,16 +113,13 @@ def lead_sentences(evaluation):
     -------
     list of str
     """
-    every = cost_sentences(evaluation)
-    n_alarms = 0 if evaluation.required is None else len(_alarm_sentences(evaluation))
-    parts = (every[:n_alarms], every[n_alarms:])
-    # The best one, and whether it is shown to be better.
-    return [
-        text
-        for part in parts
-        for i, text in enumerate(part)
-        if i == 0 or "than the baseline is" in text
-    ]
+    return [text for text, is_lead in _marked_sentences(evaluation) if is_lead]
+
+
+def _marked_sentences(evaluation):
+    """Return all sentences, each with whether it names the best strategy, or judges it."""
+    alarms = [] if evaluation.required is None else _alarm_sentences(evaluation)
+    return [*alarms, *(_cost_sentences(evaluation) if evaluation.has_costs else [])]
 
 
 def _cost_sentences(evaluation):
@@ -157,23 +153,25 @@ def _cost_sentences(evaluation):
             f"1000 images cost {told(best)} by {visible_text(best)}, and {told(base)} by the "
             f"baseline {visible_text(base)}; {calls}."
         )
-    sentences = [f"Where {fractions}, and {costs}: {first}"]
+    marked = [(f"Where {fractions}, and {costs}: {first}", True)]
     row = table.loc[best]
     if constant.min() <= row["cost"]:
-        sentences.append(
+        text = (
             f"No strategy costs less than calling every image {visible_text(least)}: at these "
             "costs none of them is worth its errors."
         )
+        marked.append((text, False))
     elif constant.min() < row["high"]:
-        sentences.append(
+        text = (
             f"That {visible_text(best)} costs less than calling every image {visible_text(least)} "
             "is not shown: the interval of its cost reaches there."
         )
+        marked.append((text, False))
     if best != base:
-        sentences.append(_compared(row, best, "costs less than the baseline"))
+        marked.append((_compared(row, best, "costs less than the baseline"), True))
     if (stays := _stays(evaluation, best)) is not None:
-        sentences.append(stays)
-    return sentences
+        marked.append((stays, False))
+    return marked
 
 
 def _compared(row, name, what):
@@ -251,31 +249,33 @@ def _alarm_sentences(evaluation):
         f"To find {100 * required.recall:g} % of {minority} with a confidence of {about}95 %, "
         f"{visible_text(best)} takes {told(best)} in 1000 images"
     )
-    further = _of_both(evaluation, table.loc[best, "false_alarms"])
+    marked = []
     if best == base:
-        return [f"{first}; no strategy takes fewer.", *further]
-    if base not in table.index:
-        return [f"{first}; the baseline has no probabilities.", *further]
-    return [
-        f"{first}, and the baseline {visible_text(base)} {told(base)}.",
-        _compared(table.loc[best], best, "takes fewer false alarms than the baseline"),
-        *further,
-    ]
+        marked.append((f"{first}; no strategy takes fewer.", True))
+    elif base not in table.index:
+        marked.append((f"{first}; the baseline has no probabilities.", True))
+    else:
+        compared = _compared(table.loc[best], best, "takes fewer false alarms than the baseline")
+        marked.append((f"{first}, and the baseline {visible_text(base)} {told(base)}.", True))
+        marked.append((compared, True))
+    if (both := _of_both(evaluation, table.loc[best, "false_alarms"])) is not None:
+        marked.append((both, False))
+    return marked
 
 
 def _of_both(evaluation, alarms):
     """Say what a recall that must be kept costs, where costs were given too."""
     if "costs" not in evaluation.asked:
-        return []
+        return None
     text = "A model that is fitted from this keeps the recall, and its decisions ignore the costs"
     if not _is_ratio(evaluation):
-        return [f"{text}."]
+        return f"{text}."
     costs, recall = evaluation.asked["costs"], evaluation.required.recall
     fraction = evaluation.prior[evaluation.comparison.minority]
     cost = costs["alarm"] * alarms + costs["miss"] * 1000 * fraction * (1 - recall)
     least = evaluation.constant_costs.min()
     more = ", more than calling every image the same class" if cost > least else ""
-    return [f"{text}: 1000 images then cost about {cost_number(cost)}{more}."]
+    return f"{text}: 1000 images then cost about {cost_number(cost)}{more}."
 
 
 def own_cut(evaluation, name):
@@ -317,7 +317,7 @@ def held_for(evaluation, name):
     if not evaluation.is_moved(name):
         return None
     comparison = evaluation.comparison
-    place = comparison.classes.tolist().index(comparison.minority)
+    place = comparison.minority_position
     return float(np.mean([one.prior[place] for one in comparison.predictions(name)]))
 
 

@@ -96,7 +96,7 @@ class DeploymentEvaluation:
     @property
     def threshold(self):
         """From which probability on the minority class is decided for; None: no single one."""
-        return self.deployment.threshold(self._minority)
+        return self.deployment.threshold(self.comparison.minority_position)
 
     def is_moved(self, name):
         """Tell whether the probabilities of a strategy are moved, or it decides as it is.
@@ -129,10 +129,6 @@ class DeploymentEvaluation:
     @cached_property
     def _judgements(self):
         return judgements_of(self.decisions)
-
-    @property
-    def _minority(self):
-        return self.comparison.classes.tolist().index(self.comparison.minority)
 
     @cached_property
     @with_any_text
@@ -171,7 +167,7 @@ class DeploymentEvaluation:
 
     def _errors(self, name):
         """Return the errors about the minority class among 1000 images, as means over the runs."""
-        prior, minority = self.deployment.prior, self._minority
+        prior, minority = self.deployment.prior, self.comparison.minority_position
         missed, alarms = [], []
         for one in self.decisions.outcomes[name]:
             is_called = one.predicted == minority
@@ -248,7 +244,7 @@ class DeploymentEvaluation:
 
     @property
     def _dearer(self):
-        return [self.deployment.with_dearer(self._minority, factor) for factor in FACTORS]
+        return [self.deployment.with_dearer(self.comparison.minority_position, factor) for factor in FACTORS]
 
     @property
     def stays_best(self):

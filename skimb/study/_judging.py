@@ -26,7 +26,7 @@ from skimb.study._statistics import (
 )
 from skimb.study._strategies import CONSTANT
 
-__all__ = ["LEVEL", "REFERENCES", "judgements_of"]
+__all__ = ["LEVEL", "REFERENCES", "adjusted_p_values", "judgements_of", "verdict_of"]
 
 #: The level of all tests: intervals hold with a probability of 95 %.
 LEVEL = 0.05
@@ -357,18 +357,52 @@ def _bounded(judged, limits, base):
 
 def _adjust(comparison, found, metric):
     """Correct the p-values of a metric for the number of strategies, and put them into words."""
-    names = [name for name in comparison.strategies[1:] if np.isfinite(found[name, metric].p_value)]
-    candidates = [name for name in names if comparison.chosen[name].name not in REFERENCES]
-    adjusted = {name: found[name, metric].p_value for name in names}
-    corrected = holm(np.array([adjusted[name] for name in candidates]))
-    adjusted |= dict(zip(candidates, corrected.tolist(), strict=True))
-    sign = -1 if comparison.is_error(metric) else 1
-    for name in names:
+    p_values = {name: found[name, metric].p_value for name in comparison.strategies[1:]}
+    adjusted = adjusted_p_values(comparison, p_values)
+    for name, p_value in adjusted.items():
         judged = found[name, metric]
-        verdict = "within noise"
-        if adjusted[name] < LEVEL:
-            verdict = "better" if sign * judged.difference > 0 else "worse"
-        found[name, metric] = replace(judged, adjusted_p_value=adjusted[name], verdict=verdict)
+        word = verdict_of(p_value, judged.difference, is_error=comparison.is_error(metric))
+        found[name, metric] = replace(judged, adjusted_p_value=p_value, verdict=word)
+
+
+def adjusted_p_values(comparison, p_values):
+    """Correct p-values for the number of strategies, of which references are none.
+
+    Parameters
+    ----------
+    comparison : BaseComparison
+    p_values : dict of str to float
+        By strategy; NaN where there is none.
+
+    Returns
+    -------
+    dict of str to float
+        Those that are finite, corrected by Holm's method; those of references as they are.
+    """
+    adjusted = {name: value for name, value in p_values.items() if np.isfinite(value)}
+    candidates = [name for name in adjusted if comparison.chosen[name].name not in REFERENCES]
+    corrected = holm(np.array([adjusted[name] for name in candidates]))
+    return adjusted | dict(zip(candidates, corrected.tolist(), strict=True))
+
+
+def verdict_of(p_value, difference, *, is_error):
+    """Put a corrected p-value into words.
+
+    Parameters
+    ----------
+    p_value : float
+    difference : float
+        To the baseline.
+    is_error : bool
+        Whether less is better.
+
+    Returns
+    -------
+    {"better", "worse", "within noise"}
+    """
+    if p_value >= LEVEL:
+        return "within noise"
+    return "better" if (difference < 0 if is_error else difference > 0) else "worse"
 
 
 def _add_mcnemar(comparison, tested, found):

@@ -138,10 +138,10 @@ def _prior_of(fitted, classes, y_train):
     """Return the class fractions for which probabilities hold, or None, in float64."""
     if not np.array_equal(fitted.classes_, classes):
         return None
-    prior = prior_of_probabilities(fitted, np.searchsorted(classes, y_train)).prior
-    if prior is None or not (np.isfinite(prior).all() and (prior > 0).all()):
+    found = prior_of_probabilities(fitted, np.searchsorted(classes, y_train))
+    if not found.can_move:
         return None
-    return np.asarray(prior, dtype=np.float64) / np.sum(prior)
+    return np.asarray(found.prior, dtype=np.float64) / np.sum(found.prior)
 
 
 def _offsets_of(fitted):

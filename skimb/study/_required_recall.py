@@ -19,8 +19,7 @@ from skimb.model_selection import (
     upper_bound,
 )
 from skimb.study._bootstrap import interval_and_p_value
-from skimb.study._judging import LEVEL, REFERENCES
-from skimb.study._statistics import holm
+from skimb.study._judging import adjusted_p_values, verdict_of
 
 __all__ = ["RequiredRecall", "check_required", "required_recall"]
 
@@ -187,7 +186,7 @@ def required_recall(comparison, deployment, require):
     ValueError
         As `check_required`.
     """
-    minority = comparison.classes.tolist().index(comparison.minority)
+    minority = comparison.minority_position
     names = [
         name
         for name in comparison.strategies
@@ -208,10 +207,10 @@ def required_recall(comparison, deployment, require):
         alarms, threshold = one.at(rank)
         told += alarms / len(parts)
         thresholds += 1 / (1 + np.exp(-threshold)) / len(parts)
-        # Parts that test the same samples are resampled alike: another seed is no other sample.
-        drawn += one.resampled(rank, np.random.default_rng(comparison.protocol["seeds"][0])) / len(
-            parts
-        )
+        # Parts that test the same samples get the same resamples: a network with another seed
+        # brings no further test samples.
+        rng = np.random.default_rng(comparison.protocol["seeds"][0])
+        drawn += one.resampled(rank, rng) / len(parts)
     others = 1000 * (1 - deployment.prior[minority])
     n_others = min(one.n_others for one in scored)
     n_alarms = told / others * n_others
@@ -318,8 +317,7 @@ class Alarms:
 
     def __init__(self, scores, truth, is_own, minority, prior, units):
         self.is_own = is_own
-        self.own = np.sort(scores[:, is_own], axis=1)
-        self._own = scores[:, is_own]
+        self.own = scores[:, is_own]
         is_other = truth != minority
         self.others, truth = scores[:, is_other], truth[is_other]
         self.units = None if units is None else np.unique(units[is_other], return_inverse=True)[1]
@@ -330,20 +328,20 @@ class Alarms:
 
     def at(self, rank):
         """Return the false alarms of 1000 images and the thresholds, by strategy."""
-        threshold = self.own[:, rank - 1]
+        threshold = np.partition(self.own, rank - 1, axis=1)[:, rank - 1]
         is_alarm = self.others >= threshold[:, None]
         rates = (is_alarm @ self.is_class.T.astype(np.float64)) / self.is_class.sum(axis=1)
         return 1000 * rates @ self.prior, threshold
 
     def resampled(self, rank, rng):
         """Return false alarms of resamples of all samples, of shape (n_strategies, N_RESAMPLES)."""
-        n_own = self._own.shape[1]
+        n_own = self.own.shape[1]
         n_units = self.n_others
         found = []
         for start in range(0, N_RESAMPLES, AT_ONCE):
             size = min(AT_ONCE, N_RESAMPLES - start)
             drawn = rng.integers(n_own, size=(size, n_own))
-            threshold = np.partition(self._own[:, drawn], rank - 1, axis=2)[:, :, rank - 1]
+            threshold = np.partition(self.own[:, drawn], rank - 1, axis=2)[:, :, rank - 1]
             times = rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=size)
             if self.units is not None:
                 times = times[:, self.units]
@@ -376,22 +374,12 @@ def _table(comparison, names, told, limits, drawn, base, n_own):
         row |= {"difference": difference, "difference_low": bounds[0]}
         rows.append(row | {"difference_high": bounds[1], "p_value": bounds[2]})
     table = pd.DataFrame(rows, index=pd.Index(names, name="strategy"))
-    adjusted = table["p_value"].copy()
-    tested = [
-        name
-        for name in names
-        if np.isfinite(adjusted[name]) and comparison.chosen[name].name not in REFERENCES
-    ]
-    adjusted[tested] = holm(adjusted[tested].to_numpy())
-    table["adjusted_p_value"] = adjusted
+    adjusted = adjusted_p_values(comparison, table["p_value"].to_dict())
+    table["adjusted_p_value"] = [adjusted.get(name, np.nan) for name in names]
     table["verdict"] = [
-        None
-        if not np.isfinite(adjusted[name])
-        else "within noise"
-        if adjusted[name] >= LEVEL
-        else "better"
-        if table.loc[name, "difference"] < 0
-        else "worse"
+        verdict_of(adjusted[name], table.loc[name, "difference"], is_error=True)
+        if name in adjusted
+        else None
         for name in names
     ]
     return table

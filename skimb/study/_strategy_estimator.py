@@ -22,7 +22,7 @@ from skimb.study._strategies import (
     with_length,
     with_seed,
 )
-from skimb.study._tasks import task_of
+from skimb.study._tasks import task_of, with_measure_first
 from skimb.study._tuned_baseline import is_search
 
 __all__ = ["fit_strategy", "ready_estimator", "ready_estimators", "strategy_estimator"]
@@ -113,12 +113,7 @@ def strategy_estimator(
         raise ValueError(f"Strategy {name!r} cannot run on this target. {reason}")
     network = task.estimator_class() if estimator is None else clone(estimator)
     network.set_params(random_state=random_state)
-    scoring = task.default_scoring()
-    if measure is not None:
-        if measure not in scoring:
-            raise ValueError(f"`measure` must be one of {list(scoring)}. Got {measure!r}.")
-        scoring = {measure: scoring[measure], **scoring}
-    task.choose_measure(scoring, measure)
+    task.choose_measure(with_measure_first(task.default_scoring(), measure), measure)
     check_settings(name, name, settings or {}, task)
     head_training = _checked_head_training(head_training)
     if shared_features:

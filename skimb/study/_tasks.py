@@ -11,7 +11,7 @@ from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.study._classification_task import ClassificationTask
 from skimb.study._regression_task import RegressionTask
 
-__all__ = ["task_of"]
+__all__ = ["task_of", "with_measure_first"]
 
 
 def task_of(estimator, X, y):
@@ -58,3 +58,37 @@ def task_of(estimator, X, y):
         return ClassificationTask(y, has_array=not is_source(X) and not hasattr(X, "columns"))
     relevance = None if estimator is None else estimator.relevance
     return RegressionTask(y, relevance=relevance, has_paths=is_paths(X))
+
+
+def with_measure_first(scoring, measure):
+    """Return the scorers, of which the measure that was asked for is the first.
+
+    Parameters
+    ----------
+    scoring : mapping of str to scorer
+    measure : str or None
+        A name of `scoring`; that of an error may lack the ``neg_`` of its scorer, as errors are
+        shown as errors. None: the order stays.
+
+    Returns
+    -------
+    mapping of str to scorer
+
+    Raises
+    ------
+    ValueError
+        If `scoring` lacks the measure.
+
+    Examples
+    --------
+    >>> from skimb.study._tasks import with_measure_first
+    >>> list(with_measure_first({"r2": None, "neg_max_error": None}, "max_error"))
+    ['neg_max_error', 'r2']
+    """
+    if measure is None:
+        return scoring
+    key = next((name for name in (measure, f"neg_{measure}") if name in scoring), None)
+    if key is None:
+        known = [name.removeprefix("neg_") for name in scoring]
+        raise ValueError(f"`measure` must be one of {known}. Got {measure!r}.")
+    return {key: scoring[key], **scoring}

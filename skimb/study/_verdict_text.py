@@ -289,7 +289,7 @@ def _found(comparison, name):
     """Say what a better score means for the minority class; nothing for a continuous target."""
     if not hasattr(comparison, "confusion_matrix"):
         return ""
-    place = comparison.classes.tolist().index(comparison.minority)
+    place = comparison.minority_position
     n_repeats = comparison.protocol["n_repeats"]
     own, base = (
         comparison.confusion_matrix(each) / n_repeats for each in (name, comparison.baseline)

@@ -2,12 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 from made_comparisons import made_comparison, made_regression
 
 from skimb.__main__ import main
 from skimb.datasets import load_imbalanced_digits
-from skimb.neural_network import CNNClassifier
+from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.study import compare, fit_strategy, strategy_estimator
 
 X, Y = load_imbalanced_digits(return_X_y=True)
@@ -38,6 +39,14 @@ def test_a_measure_of_scores_judges_and_thresholds_are_tuned_for_another():
 def test_numbers_are_judged_by_it_too():
     result = made_regression(measure="mean_absolute_error")
     assert result.verdict_metrics[0] == "mean_absolute_error"
+
+
+def test_a_fit_of_numbers_takes_the_name_that_the_comparison_shows():
+    X, y = np.random.RandomState(0).rand(30, 8, 8), np.linspace(0.5, 9.5, 30)
+    made = strategy_estimator("none", X, y, measure="mean_absolute_error")
+    assert isinstance(made, CNNRegressor)
+    with pytest.raises(ValueError, match="`measure` must be one of .'mean_absolute_error'"):
+        strategy_estimator("none", X, y, measure="absolute_error")
 
 
 @pytest.mark.slow
