@@ -53,7 +53,8 @@ def add_compare(commands):
     command.add_argument(
         "--strategies",
         metavar="A,B,...",
-        help="names of the list below, joined by commas (default: all)",
+        help="names of the list below, joined by commas; the baseline always runs, the references "
+        "constant and linear only if they are named (default: all of the first list)",
     )
     command.add_argument(
         "--measure",

@@ -85,6 +85,8 @@ def evaluate_command(arguments):
             "strategy": model.facts.get("strategy"),
             "training_images": model.facts.get("n_images"),
         }
+        if "decisions" in model.facts:
+            facts["decisions"] = str(model.facts["decisions"])
         predicted = np.array([one.value for one in found])
         proba = np.array([one.proba for one in found]) if model.has_probabilities else None
         result = evaluation_of(model, y, predicted, proba, X=files, names=files, facts=facts)

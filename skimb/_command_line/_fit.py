@@ -29,6 +29,7 @@ from skimb._command_line._outputs import write_somewhere
 from skimb._command_line._parser import add_command
 from skimb._command_line._progress_lines import ProgressLines, TrainingLines
 from skimb._command_line._streams import (
+    SHORT_TRAINING,
     CommandError,
     complain,
     errors_in_one_line,
@@ -120,7 +121,11 @@ def fit_command(arguments):
         # Before torch is imported and images are read.
         comparison = None if arguments.source is None else read_comparison(arguments.source)
     shown = nullcontext() if sys.stderr.isatty() else ProgressLines("epochs")
-    with errors_in_one_line(), warnings_in_one_line(), shown as progress:
+    # Without --epochs, the training is as long as those of the comparison.
+    is_of_file = comparison is not None and arguments.epochs is None
+    spelled = {SHORT_TRAINING: "Compare with more --epochs, or give them here."}
+    warnings = warnings_in_one_line(spelled if is_of_file else None)
+    with errors_in_one_line(), warnings, shown as progress:
         watcher = TrainingBar() if progress is None else TrainingLines(progress)
         fitted, facts, lines = _fit(arguments, comparison, watcher)
     from skimb.neural_network import save

@@ -7,7 +7,7 @@ import numpy as np
 
 from skimb._command_line._deployment import deployment_options, given_options, refuse_deployment
 
-__all__ = ["FittedDecisions", "decisions_of_fit"]
+__all__ = ["FittedDecisions", "decisions_of_fit", "rule_in_words"]
 
 #: Parts of the images, of which one is held out for the threshold of a guarantee; and the folds
 #: that its scores come from where one part holds too few.
@@ -216,6 +216,28 @@ class FittedDecisions:
             "cost_matrix": self.cost_matrix.tolist(),
             "recall": self.recall,
         }
+
+
+def rule_in_words(fitted, decisions):
+    """Say in one phrase how a fitted classifier decides, for its file.
+
+    Parameters
+    ----------
+    fitted : classifier
+    decisions : FittedDecisions or None
+        None: as its strategy decides.
+
+    Returns
+    -------
+    str
+    """
+    from skimb.model_selection import TunedOffsetsClassifierCV
+
+    if decisions is not None:
+        return decisions.words(fitted)[0].removeprefix("decisions: ")
+    if isinstance(fitted, TunedOffsetsClassifierCV):
+        return f"by offsets of the log-probabilities, which were tuned for {fitted.scoring}"
+    return "the most probable class"
 
 
 def decisions_of_fit(arguments, comparison, data, strategy):

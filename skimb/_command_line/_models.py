@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from skimb._command_line._fitted_decisions import rule_in_words
+
 __all__ = [
     "FittedModel",
     "for_predictions_alone",
@@ -41,7 +43,7 @@ def metadata_of(fitted, data, arguments, *, strategy, resizes, chosen, figures, 
         The winner of a comparison, where it was asked for.
     figures : dict
         Figures of the evaluation, and their source.
-    decisions : Decisions, default=None
+    decisions : FittedDecisions, default=None
         How the model decides, where it is not for the most probable class.
 
     Returns
@@ -84,6 +86,7 @@ def metadata_of(fitted, data, arguments, *, strategy, resizes, chosen, figures, 
         return facts
     classes, counts = np.unique(data.y, return_counts=True)
     return facts | {
+        "decisions": rule_in_words(fitted, decisions),
         "classes": classes.tolist(),
         "class_counts": counts.tolist(),
         "minority": np.asarray(minority_class(data.y)).tolist(),

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from skimb._files import identity
 
 __all__ = [
+    "SHORT_TRAINING",
     "CommandError",
     "Stream",
     "Terminated",
@@ -26,11 +27,8 @@ __all__ = [
 
 
 #: Advice about parameters in Python, and what it is on the command line.
-SPELLED = {
-    "Raise `max_epochs`, lower `batch_size`, or leave both at 'auto'.": (
-        "Give more --epochs, or leave --epochs out."
-    ),
-}
+SHORT_TRAINING = "Raise `max_epochs`, lower `batch_size`, or leave both at 'auto'."
+SPELLED = {SHORT_TRAINING: "Give more --epochs, or leave --epochs out."}
 
 
 class Stream:
@@ -178,13 +176,20 @@ def _complain_of_memory(exc, advice):
 
 
 @contextmanager
-def warnings_in_one_line():
-    """Tell each warning for users in one line, once."""
+def warnings_in_one_line(spelled=None):
+    """Tell each warning for users in one line, once.
+
+    Parameters
+    ----------
+    spelled : dict of str to str, default=None
+        Sentences about parameters in Python, and what takes their place; None: options in general.
+    """
     told = set()
+    spelled = SPELLED if spelled is None else SPELLED | spelled
 
     def show(message, category, filename, lineno, file=None, line=None):
         words = str(message)
-        for of_python, of_options in SPELLED.items():
+        for of_python, of_options in spelled.items():
             words = words.replace(of_python, of_options)
         if words not in told:
             told.add(words)

@@ -8,7 +8,7 @@ from skimb.study._deployment import Deployment, deployment_of
 from skimb.study._deployment_checks import check_use
 from skimb.study._deployment_evaluation import DeploymentEvaluation
 from skimb.study._evaluation import ClassificationEvaluation
-from skimb.study._find_strategy import Search, SearchPlan, find_strategy
+from skimb.study._find_strategy import find_strategy
 from skimb.study._inspect import (
     Inspection,
     NearCopies,
@@ -27,6 +27,7 @@ from skimb.study._regression_evaluation import RegressionEvaluation
 from skimb.study._regression_strategies import REGRESSION_STRATEGIES
 from skimb.study._required_recall import RequiredRecall
 from skimb.study._search_heads import CANDIDATES, Candidate
+from skimb.study._search_plan import Search, SearchPlan
 from skimb.study._splits import hold_out_fifth
 from skimb.study._strategy_estimator import fit_strategy, strategy_estimator
 from skimb.study._suggest import suggest, suggestions_of

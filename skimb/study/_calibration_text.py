@@ -2,9 +2,12 @@
 
 import textwrap
 
+import numpy as np
+
+from skimb._drawn_text import visible_text
 from skimb.study._comparison_text import table_lines, text_width
 
-__all__ = ["CALIBRATION_HEADS", "calibration_text"]
+__all__ = ["CALIBRATION_HEADS", "calibration_text", "words_of_poor_ones"]
 
 #: The names of the measures as heads of columns.
 CALIBRATION_HEADS = {
@@ -44,4 +47,35 @@ def calibration_text(comparison, *, width=None):
     )
     width = text_width(width)
     lines = table_lines(comparison.strategies, columns, "probabilities")
-    return "\n".join([*lines, "", textwrap.fill(note, width, subsequent_indent="  ")])
+    notes = [note, *words_of_poor_ones(comparison)]
+    filled = [textwrap.fill(one, width, subsequent_indent="  ") for one in notes]
+    return "\n".join([*lines, "", *filled])
+
+
+def words_of_poor_ones(comparison):
+    """Say which strategies tell probabilities that are worse than the class fractions alone.
+
+    Parameters
+    ----------
+    comparison : Comparison
+
+    Returns
+    -------
+    list of str
+        A sentence, or none.
+    """
+    losses = comparison.calibration["log_loss"]
+    fractions = comparison.counts / comparison.counts.sum()
+    of_runs = [
+        -np.log(fractions[one.truth]).mean() for one in comparison.predictions(comparison.baseline)
+    ]
+    constant = float(np.mean(of_runs))
+    # The reference that tells the class fractions has this log loss, but for rounding.
+    poor = [visible_text(name) for name, loss in losses.items() if loss > constant + 1e-3]
+    if not poor:
+        return []
+    return [
+        f"{', '.join(poor)}: the log loss is above {constant:.3f}, which the class fractions of "
+        "the training images have as the probabilities of every image. As they are, these "
+        "probabilities say less than that."
+    ]

@@ -4,7 +4,7 @@ import numpy as np
 
 from skimb._class_intervals import per_class_intervals
 from skimb.study._classification_strategies import BUILT_ON_BASELINE
-from skimb.study._comparison_text import told_of_shared
+from skimb.study._comparison_text import AS_THEY_ARE, told_of_shared
 from skimb.study._confusion_tables import confusion_view
 from skimb.study._cost_charts import costs_view
 from skimb.study._more_images_chart import more_images_chart
@@ -51,6 +51,7 @@ def classification_report(comparison):
         curve=None if comparison.more_images is None else more_images_chart(comparison.more_images),
         searched=_searched(comparison.search),
         shared_note=told_of_shared(comparison),
+        as_they_are=AS_THEY_ARE,
         most_classes=MOST_CLASSES_SHOWN,
     )
 

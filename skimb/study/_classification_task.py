@@ -34,7 +34,8 @@ from skimb.study._outcomes import ClassificationOutcome
 from skimb.study._predictions import predictions_of
 from skimb.study._sample_images import MOST_MISTAKES_SHOWN, pooled_mistakes, samples
 from skimb.study._shared_features import ON_HEADS, head_classifier, shared_heads
-from skimb.study._strategies import BASELINE, CONSTANT, training_losses
+from skimb.study._strategies import BASELINE, CONSTANT
+from skimb.study._strategy_fits import training_losses
 from skimb.study._training_steps import (
     FOLDS_OF_AUTOBALANCE,
     FOLDS_OF_HEADS,

@@ -12,10 +12,15 @@ from skimb.study._judging import REFERENCES
 from skimb.study._report_labels import metric_label, short_label
 from skimb.study._verdict_text import verdict_sentences
 
-__all__ = ["format_table", "table_lines", "text_width", "told_of_shared"]
+__all__ = ["AS_THEY_ARE", "format_table", "table_lines", "text_width", "told_of_shared"]
 
 #: Columns of text, where the terminal does not say: at most, and at least.
 MOST_COLUMNS, LEAST_COLUMNS = 100, 40
+
+#: What tables and figures show beside the costs of a deployment.
+AS_THEY_ARE = (
+    "These are the decisions of each strategy as they are, not those where it will be used."
+)
 
 #: Letters of a name that stand in the row; a longer name has a line of its own.
 NAME_WIDTH = 22
@@ -228,6 +233,8 @@ def _notes(comparison, is_whole):
         if any(comparison.chosen[name].name in REFERENCES for name in comparison.strategies[1:]):
             text += ", among which references do not count"
     notes.append(text)
+    if getattr(comparison, "deployment", None) is not None:
+        notes.append(AS_THEY_ARE)
     if not is_whole:
         left_out = [short_label(metric) for metric in comparison.other_metrics]
         notes.append(

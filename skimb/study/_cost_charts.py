@@ -57,6 +57,11 @@ def costs_view(evaluation):
         "has_costs": evaluation.has_costs,
         "chart": _chart(evaluation) if evaluation.has_costs else None,
         "best": evaluation.cheapest,
+        "thin": [
+            name
+            for name in evaluation.comparison.strategies
+            if name not in (evaluation.cheapest, evaluation.comparison.baseline)
+        ],
     }
 
 

@@ -244,7 +244,10 @@ class DeploymentEvaluation:
 
     @property
     def _dearer(self):
-        return [self.deployment.with_dearer(self.comparison.minority_position, factor) for factor in FACTORS]
+        return [
+            self.deployment.with_dearer(self.comparison.minority_position, factor)
+            for factor in FACTORS
+        ]
 
     @property
     def stays_best(self):

@@ -131,7 +131,8 @@ class ClassificationEvaluation(BaseEvaluation):
     names : sequence of str of length n, default=None
         The name of each sample in lists of mistakes; None: its number.
     facts : dict of str to str, default=None
-        Facts about the model and the data, which the report states.
+        Facts about the model and the data, which the report states; ``decisions``, how the model
+        decides, stands in the text too.
     deployment : Deployment, default=None
         The class fractions and costs where the model is used: with it, texts and files have the
         cost of 1000 images there. It must be of `classes`.
@@ -374,13 +375,16 @@ class ClassificationEvaluation(BaseEvaluation):
         lines = [f"{counted(len(self.y_true), 'image')}: {shown}"]
         lines.append(intervals_text(self.intervals, "{:.3f}"))
         lines += [self.remark()] if self.remark() else []
+        if "decisions" in self.facts:
+            lines.append(f"decisions: {visible_text(self.facts['decisions'])}")
         lines += ["", self.table_text(), "", self.fractions_remark()]
         lines += [self.cost_remark(), ""] if self.cost_remark() else [""]
         matrix = pd.DataFrame(self.confusion_matrix, index=labels, columns=labels)
         lines += ["true classes in rows, predicted ones in columns", matrix.to_string()]
         rows = self.listed_mistakes()
         if rows:
-            lines += ["", "the most confident mistakes"]
+            known = "" if self.confidence is None else ", with the probability of that class"
+            lines += ["", f"the most confident mistakes{known}"]
         lines += [
             visible_text(f"{self._name(row)}: {self.y_true[row]} as {self._told(row)}")
             for row in rows[:MOST_LISTED]

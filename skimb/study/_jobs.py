@@ -14,7 +14,7 @@ from skimb._params import safe_indexing
 from skimb.study._kept_outcomes import keep_outcome
 from skimb.study._progress import Board
 from skimb.study._runs import Run
-from skimb.study._strategies import fit_group
+from skimb.study._strategy_fits import fit_group
 
 __all__ = ["Job", "run_jobs"]
 

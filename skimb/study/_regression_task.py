@@ -21,7 +21,7 @@ from skimb.study._regression_strategies import (
     unfitted_regressor,
 )
 from skimb.study._sample_images import MOST_MISTAKES_SHOWN, gallery, short_number
-from skimb.study._strategies import training_losses
+from skimb.study._strategy_fits import training_losses
 from skimb.study._training_steps import gradient_steps
 
 __all__ = ["RegressionTask"]

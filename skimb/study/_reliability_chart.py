@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skimb.study._calibration_text import CALIBRATION_HEADS
+from skimb.study._calibration_text import CALIBRATION_HEADS, words_of_poor_ones
 from skimb.study._charts import axis_of, line_path, spread_out
 from skimb.study._strategies import CONSTANT
 
@@ -25,8 +25,9 @@ def calibration_view(comparison):
     Returns
     -------
     dict or None
-        ``rows`` of the table, those of the smallest Brier score first, their ``heads``, the names
-        ``without`` probabilities, and ``events``: pairs of "minority" or "predicted" and panels.
+        ``rows`` of the table, those of the smallest Brier score first, their ``heads``, a sentence
+        on ``poor`` ones, the names ``without`` probabilities, and ``events``: pairs of "minority"
+        or "predicted" and panels.
         None: no strategy tells probabilities.
     """
     errors = comparison.calibration
@@ -46,6 +47,7 @@ def calibration_view(comparison):
             (name, [f"{values[key]:.3f}" for key in CALIBRATION_HEADS])
             for name, values in zip(known.index, known.to_dict("records"), strict=True)
         ],
+        "poor": words_of_poor_ones(comparison),
         "without": [name for name in comparison.strategies if name not in known.index],
         "events": [
             (event, [_panel(name, comparison.reliability(name, event)) for name in names])

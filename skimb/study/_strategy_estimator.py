@@ -14,14 +14,8 @@ from skimb.model_selection import AutoBalanceClassifier, TunedOffsetsClassifierC
 from skimb.neural_network import DecoupledClassifier, training_length
 from skimb.study._middle_sizes import with_sizes
 from skimb.study._splits import image_groups
-from skimb.study._strategies import (
-    CONSTANT,
-    check_settings,
-    fit_built_in,
-    seeded,
-    with_length,
-    with_seed,
-)
+from skimb.study._strategies import CONSTANT, check_settings
+from skimb.study._strategy_fits import fit_built_in, seeded, with_length, with_seed
 from skimb.study._tasks import task_of, with_measure_first
 from skimb.study._tuned_baseline import is_search
 

@@ -25,7 +25,8 @@ from skimb.study import STRATEGIES, compare
 from skimb.study._classification_task import ClassificationTask
 from skimb.study._known_predictions import RememberingClassifier
 from skimb.study._statistics import corrected_interval, judge
-from skimb.study._strategies import Strategy, fit_group
+from skimb.study._strategies import Strategy
+from skimb.study._strategy_fits import fit_group
 
 ESTIMATOR = CNNClassifier(max_epochs=2)
 METRICS = ["f1_minority", "balanced_accuracy"]

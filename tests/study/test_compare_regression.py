@@ -21,7 +21,8 @@ from skimb.relevance import LabelDensity, Relevance
 from skimb.study import REGRESSION_STRATEGIES, RegressionComparison, compare
 from skimb.study._regression_task import RegressionTask
 from skimb.study._sample_images import short_number, shorten_ticks
-from skimb.study._strategies import Strategy, fit_group
+from skimb.study._strategies import Strategy
+from skimb.study._strategy_fits import fit_group
 
 ESTIMATOR = CNNRegressor(max_epochs=1)
 VERDICT = ["balanced_mean_absolute_error", "mean_absolute_error"]

@@ -45,7 +45,7 @@ def test_a_fit_of_numbers_takes_the_name_that_the_comparison_shows():
     X, y = np.random.RandomState(0).rand(30, 8, 8), np.linspace(0.5, 9.5, 30)
     made = strategy_estimator("none", X, y, measure="mean_absolute_error")
     assert isinstance(made, CNNRegressor)
-    with pytest.raises(ValueError, match="`measure` must be one of .'mean_absolute_error'"):
+    with pytest.raises(ValueError, match=r"`measure` must be one of \['mean_absolute_error'"):
         strategy_estimator("none", X, y, measure="absolute_error")
 
 

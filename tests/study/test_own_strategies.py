@@ -22,7 +22,7 @@ from skimb.datasets import load_imbalanced_digits, make_variance_images
 from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.over_sampling import RandomOverSampler
 from skimb.study import Comparison, RegressionComparison, compare
-from skimb.study._strategies import seeded
+from skimb.study._strategy_fits import seeded
 
 ESTIMATOR = CNNClassifier(max_epochs=1)
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from skimb._image_decoding import decode
-from skimb.study._inspect._words import explained, percent
+from skimb.study._inspect._words import explained, nothing_found, percent
 from skimb.study._report import render_page
 
 __all__ = ["inspection_page"]
@@ -83,6 +83,7 @@ def inspection_page(inspection):
         groups=groups,
         n_groups=len(ordered),
         explained=explained(inspection.copies),
+        nothing_found=nothing_found(inspection),
         doubtful=doubtful,
         constant=[card(int(row)) for row in samples.constant[: 2 * MOST_SAMPLES]],
         most_files=MOST_FILES,

@@ -6,7 +6,14 @@ import numpy as np
 
 from skimb._drawn_text import visible_text
 from skimb._messages import counted
-from skimb.study._inspect._words import LOOK, difference, explained, percent, relation
+from skimb.study._inspect._words import (
+    LOOK,
+    difference,
+    explained,
+    nothing_found,
+    percent,
+    relation,
+)
 
 __all__ = ["inspection_text"]
 
@@ -70,7 +77,7 @@ def inspection_text(found):
     lines += [
         f"{i}. {one['advice']} {one['why']} ({one['link']})"
         for i, one in enumerate(found.advice, 1)
-    ] or ["Nothing was found that needs a decision."]
+    ] or [nothing_found(found)]
     return "\n".join(visible_text(line) for line in lines)
 
 
@@ -98,14 +105,18 @@ def _of_copies(found):
     similar = [pair.misfit for pair in found.pairs if not pair.is_exact]
     if similar:
         words.append(
-            f"{counted(len(similar), 'pair')} of similar images, which differ by "
-            f"{percent(min(similar))} to {percent(max(similar))}"
+            f"{counted(len(similar), 'pair')} of similar images, which differ by {_span(similar)}"
         )
     n_groups = len(found.sets_of_copies())
     lines = [f"copies: {', '.join(words)}; {counted(n_groups, 'group')} in all"]
     if similar:
         lines.append(f"  {explained(found.copies)} {LOOK}")
     return lines
+
+
+def _span(misfits):
+    low, high = percent(min(misfits)), percent(max(misfits))
+    return low if low == high else f"{low} to {high}"
 
 
 @staticmethod

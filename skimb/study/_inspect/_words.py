@@ -1,12 +1,28 @@
 """The words of an inspection: how two images are related, and by how much they differ."""
 
-__all__ = ["LOOK", "difference", "explained", "percent", "relation"]
+__all__ = ["LOOK", "difference", "explained", "nothing_found", "percent", "relation"]
 
 #: How to look at pairs.
 LOOK = (
     "Look at them before you act: --report PAGE.html (in Python to_html) shows each pair side by "
     "side."
 )
+
+
+def nothing_found(inspection):
+    """Say that no rule of advice applies.
+
+    Parameters
+    ----------
+    inspection : Inspection
+
+    Returns
+    -------
+    str
+    """
+    if inspection.doubtful:
+        return "No rule asks for a change; look at the labels that are listed."
+    return "Nothing was found that needs a decision."
 
 
 def percent(misfit):
