@@ -95,6 +95,8 @@ def test_the_best_model_decides_as_the_comparison_did(compared, capsys):
     out = capsys.readouterr().out
     assert "Where the model is used (5 % cat, 95 % dog) 1000 images cost" in out
     assert "accuracy where 33.3 % of the images are cat, as here" in out
+    if best != "threshold":
+        assert "decisions: the class of the least expected cost, where there are 5 % cat" in out
 
 
 @pytest.mark.slow

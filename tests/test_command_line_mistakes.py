@@ -217,6 +217,10 @@ def test_a_training_that_is_too_short_names_the_option(folder, capsys, monkeypat
     [line] = complaints(capsys)
     assert line.endswith("Give more --epochs, or leave --epochs out.")
     assert "max_epochs" not in line
+    # Without --epochs, the training is as long as that of the comparison.
+    of_file = ["fit", "train", "--strategy", "none", "--from", "result.json", "--out", "again"]
+    assert main([*of_file, "--test", "test"]) == 0
+    assert complaints(capsys)[-1].endswith("Compare with more --epochs, or give them here.")
 
 
 # ------------------------------------------------------------------------- usage

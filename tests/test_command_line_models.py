@@ -696,6 +696,7 @@ def test_an_evaluation_as_text_json_and_html(folder, capsys):
     assert main(["evaluate", "m.skimb", "test", *files]) == 0
     text = capsys.readouterr().out
     assert "precision  recall    f1  support" in text
+    assert "\ndecisions: the most probable class\n" in text
     assert "the most confident mistakes, with the probability of that class\ntest/cat/wrong" in text
     figures = json.loads(Path("e.json").read_text())
     assert figures["schema"] == 1

@@ -5,6 +5,7 @@ import textwrap
 import numpy as np
 
 from skimb._drawn_text import visible_text
+from skimb._strategy_names import CONSTANT
 from skimb.study._comparison_text import table_lines, text_width
 
 __all__ = ["CALIBRATION_HEADS", "calibration_text", "words_of_poor_ones"]
@@ -70,8 +71,12 @@ def words_of_poor_ones(comparison):
         -np.log(fractions[one.truth]).mean() for one in comparison.predictions(comparison.baseline)
     ]
     constant = float(np.mean(of_runs))
-    # The reference that tells the class fractions has this log loss, but for rounding.
-    poor = [visible_text(name) for name, loss in losses.items() if loss > constant + 1e-3]
+    # The constant has this log loss itself, but for the fractions of the folds.
+    poor = [
+        visible_text(name)
+        for name, loss in losses.items()
+        if loss > constant and comparison.chosen[name].name != CONSTANT
+    ]
     if not poor:
         return []
     return [

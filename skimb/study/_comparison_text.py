@@ -19,7 +19,8 @@ MOST_COLUMNS, LEAST_COLUMNS = 100, 40
 
 #: What tables and figures show beside the costs of a deployment.
 AS_THEY_ARE = (
-    "These are the decisions of each strategy as they are, not those where it will be used."
+    "The figures are those of each strategy's decisions as they are, not of its decisions where it "
+    "will be used."
 )
 
 #: Letters of a name that stand in the row; a longer name has a line of its own.

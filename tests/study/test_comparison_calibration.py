@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss
 from sklearn.svm import LinearSVC
 
 from skimb.study import compare
 from skimb.study._calibration import calibration_of, reliability_of
-from skimb.study._calibration_text import calibration_text
+from skimb.study._calibration_text import calibration_text, words_of_poor_ones
 from skimb.study._predictions import Predictions
 
 
@@ -88,6 +89,19 @@ def test_the_curve_of_the_predicted_class_is_that_of_the_decision():
     curve = reliability_of([found])
     assert curve["probability"].tolist() == pytest.approx([0.6])
     assert curve["fraction"].tolist() == [1.0]
+
+
+def test_probabilities_that_say_less_than_the_class_fractions_are_named():
+    y = np.repeat([0, 1], [30, 10])
+    X = np.random.default_rng(0).normal(size=(40, 4)) + 3 * y[:, None]
+    # Uniform probabilities have the log loss log(2), and the class fractions 0.562.
+    own = {"coin": DummyClassifier(strategy="uniform"), "logistic": LogisticRegression()}
+    result = compare(X, y, strategies=own, cv=2, random_state=0)
+    [sentence] = words_of_poor_ones(result)
+    assert sentence.startswith("coin: the log loss is above 0.562")
+    assert sentence in " ".join(str(result).split())
+    own = {"logistic": LogisticRegression(), "constant": "constant"}
+    assert words_of_poor_ones(compare(X, y, strategies=own, cv=2, random_state=0)) == []
 
 
 def test_the_table_on_a_terminal_is_narrow_and_says_who_has_no_probabilities():

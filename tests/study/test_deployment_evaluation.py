@@ -1,5 +1,6 @@
 """What the strategies of a comparison cost where they will be used, and what that rests on."""
 
+import html
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from skimb.metrics import imbalance_scoring
 from skimb.model_selection import MinimumCostClassifier
 from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.study import ClassificationEvaluation, Deployment, compare, fit_strategy, winner_of
+from skimb.study._comparison_text import AS_THEY_ARE
 from skimb.study._cost_intervals import cost_intervals
 from skimb.study._cost_scores import CostScores
 from skimb.study._cost_text import cost_sentences, own_cut
@@ -293,6 +295,11 @@ def test_costs_stand_first_on_the_terminal_and_in_the_report(made, tmp_path):
     page = (tmp_path / "page.html").read_text()
     assert page.index("Where 2 % of the images") < page.index("By minority F1")
     assert 'id="costs"' in page
+    # Tables and matrices below are of other decisions, and say so.
+    assert AS_THEY_ARE in " ".join(str(made).split())
+    assert html.unescape(page).count(AS_THEY_ARE.rstrip(".")) == 3
+    made_comparison(2).to_html(tmp_path / "plain.html")
+    assert AS_THEY_ARE not in html.unescape((tmp_path / "plain.html").read_text())
 
 
 def test_a_comparison_of_three_classes_has_costs_by_matrix():

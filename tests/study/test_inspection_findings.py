@@ -1,6 +1,7 @@
 """An inspection beyond copies: broken files, classes, names, advice, labels and files."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from skimb.study import compare, inspect_images, leak_worth, near_copies_worth
 from skimb.study._inspect._doubtful import doubtful_labels
 from skimb.study._inspect._rules import RULES
 from skimb.study._inspect._samples import read_samples
+from skimb.study._inspect._words import nothing_found
 
 #: Sections of a report, in their order.
 SECTIONS = ("verdict", "copies", "figures")
@@ -140,6 +142,12 @@ def test_planted_label_flips_rank_high():
     )
     ranked = [one["row"] for one in found if one["label"] == 1]
     assert len(set(flipped.tolist()) & set(ranked[:5])) >= 3
+
+
+def test_labels_to_look_at_are_no_sign_that_nothing_was_found():
+    assert nothing_found(SimpleNamespace(doubtful=[])).startswith("Nothing was found")
+    found = nothing_found(SimpleNamespace(doubtful=[{"file": "a.png"}]))
+    assert found == "No rule asks for a change; look at the labels that are listed."
 
 
 def test_a_leak_is_worth_the_difference_of_the_figures():
