@@ -288,7 +288,8 @@ def test_a_training_has_a_bar_on_a_terminal_alone(name, n_bars, folder, monkeypa
     assert "epoch" not in capsys.readouterr().err.replace("--epochs", "")
     monkeypatch.setattr("skimb._command_line._streams.Stream.isatty", lambda self: True)
     assert main([*fit, "shown"]) == 0
-    assert capsys.readouterr().err.count(" 1/1 ") == n_bars
+    # On a busy machine a bar may be drawn twice at its end; each has a line of its own.
+    assert sum(" 1/1 " in line for line in capsys.readouterr().err.split("\n")) == n_bars
     from skimb.datasets import read_images
     from skimb.neural_network import load
 

@@ -118,7 +118,7 @@ def compare(
         A test set. With it there are no folds: each repeat trains on all of X. The intervals come
         from resamples of the test images, and with several repeats from the seeds too; the choice
         of the training images is not in them.
-    deploy : dict, default=None
+    deploy : dict or Series, default=None
         Where a classifier will be used: a label to its fraction there, such as ``{"cat": 0.08}``.
         Classes that are not named share the remainder as they do in y. With it, or with `costs` or
         `require`, the result has a ``deployment``, what `Comparison.at` returns: the cost of 1000

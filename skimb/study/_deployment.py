@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from numbers import Real
 
 import numpy as np
+import pandas as pd
 
 from skimb._cost_matrix import read_cost_matrix
 from skimb._decision_rule import DecisionRule
 from skimb._messages import shown
 from skimb.study._cost_scores import CostScores
 
-__all__ = ["Deployment", "deployment_of"]
+__all__ = ["Deployment", "deployment_of", "plain_fractions"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +134,7 @@ def deployment_of(classes, counts, *, deploy=None, costs=None):
         Labels, sorted.
     counts : ndarray of shape (n_classes,)
         Training samples of each class.
-    deploy : dict, default=None
+    deploy : dict or Series, default=None
         Label to its fraction where the classifier is used. Classes that are not named share the
         remainder in proportion to their training samples. None: the fractions of training.
     costs : dict, array-like or DataFrame, default=None
@@ -162,14 +163,30 @@ def deployment_of(classes, counts, *, deploy=None, costs=None):
     return Deployment(_prior(deploy, classes, counts), _cost_matrix(costs, classes, counts))
 
 
+def plain_fractions(deploy):
+    """Return class fractions as a dict, where they are a Series.
+
+    Parameters
+    ----------
+    deploy : dict, Series or None
+
+    Returns
+    -------
+    dict or None
+        Anything else is left as it is.
+    """
+    return deploy.to_dict() if isinstance(deploy, pd.Series) else deploy
+
+
 def _prior(deploy, classes, counts):
     if deploy is None:
         return counts / counts.sum()
+    deploy = plain_fractions(deploy)
     labels = classes.tolist()
     if not isinstance(deploy, Mapping) or not deploy:
         raise ValueError(
-            f"`deploy` must be a dict of labels to fractions, such as {{{labels[0]!r}: 0.08}}. "
-            f"Got {shown(deploy)}."
+            f"`deploy` must be a dict, or a Series, of labels to fractions, such as "
+            f"{{{labels[0]!r}: 0.08}}. Got {shown(deploy)}."
         )
     unknown = [label for label in deploy if label not in labels]
     if unknown:

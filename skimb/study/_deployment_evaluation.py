@@ -13,7 +13,7 @@ from skimb._frames import with_any_text
 from skimb.study._cost_intervals import cost_intervals
 from skimb.study._cost_scores import COST, FALSE_ALARMS
 from skimb.study._cost_tables import cost_text
-from skimb.study._deployment import Deployment, deployment_of
+from skimb.study._deployment import Deployment, deployment_of, plain_fractions
 from skimb.study._deployment_checks import check_names, check_tested
 from skimb.study._deployment_decisions import Decisions, decisions_at
 from skimb.study._judging import REFERENCES, judgements_of
@@ -396,7 +396,7 @@ def evaluate_deployment(comparison, *, deploy=None, costs=None, require=None):
     ValueError
         If they do not fit the classes, or the test samples are too few for them.
     """
-    asked = {"deploy": deploy, "costs": costs, "require": require}
+    asked = {"deploy": plain_fractions(deploy), "costs": costs, "require": require}
     asked = {name: value for name, value in asked.items() if value is not None}
     if not asked:
         raise ValueError(

@@ -268,6 +268,13 @@ def test_yardsticks_are_never_the_best():
     assert result.deployment.best == result.to_dict()["best"]["strategy"] == "none"
 
 
+def test_fractions_may_be_a_series(made):
+    counted = pd.Series(["class 1"] * 49 + ["class 0"]).value_counts(normalize=True)
+    found = made.at(deploy=counted, costs={"miss": 10, "alarm": 1})
+    assert found.asked["deploy"] == {"class 1": 0.98, "class 0": 0.02}
+    assert str(found) == str(made.at(deploy=found.asked["deploy"], costs=found.asked["costs"]))
+
+
 def test_what_was_asked_stays_as_it_was():
     costs = {"miss": 10, "alarm": 1}
     use = made_comparison(2).at(costs=costs)
