@@ -11,21 +11,16 @@ not there are left out. Without FOLDER, only scikit-learn's digits are used.
 """
 
 import argparse
-import gzip
-import io
-import itertools
 import json
 import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from PIL import Image
+from binary_sets import cats_and_dogs, cifar10, fashion_mnist, solar_cells
 from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import StratifiedKFold
 
-from skimb.datasets import read_images
 from skimb.neural_network import CNNClassifier
 from skimb.study import more_images
 
@@ -41,44 +36,11 @@ def sets(folder):
         yield f"digits, {label}", images, digits.target == label
     if folder is None:
         return
-    path = folder / "fashion_mnist"
-    if path.exists():
-        images, labels = (
-            _idx(path / f"train-{name}-ubyte.gz") for name in ("images-idx3", "labels-idx1")
-        )
-        for label, name in ((2, "pullovers"), (4, "coats"), (6, "shirts"), (0, "tops")):
-            yield f"Fashion-MNIST, {name}", images, labels == label
-    path = folder / "cifar10" / "cifar10_jpeg.npz"
-    if path.exists():
-        file = np.load(path, allow_pickle=False)
-        content, ends = file["train_jpeg"].tobytes(), file["train_offsets"]
-        images = np.stack(
-            [
-                np.asarray(Image.open(io.BytesIO(content[start:end])).convert("RGB"))
-                for start, end in itertools.pairwise(ends)
-            ]
-        )
-        for label, name in ((1, "cars"), (3, "cats"), (8, "ships")):
-            yield f"CIFAR-10, {name}", images, file["train_labels"] == label
-    path = folder / "elpv_solar"
-    if path.exists():
-        table = pd.read_csv(path / "index.csv")
-        files = [str(path / file) for file in table["file"]]
-        images = read_images(files, image_shape=(1, 48, 48))
-        yield "solar cells", images, table["defect_probability"].to_numpy() > 0.9
-    path = folder / "cats_dogs"
-    if path.exists():
-        table = pd.read_csv(path / "index.csv")
-        table = table[table["split"] == "train"].groupby("label").head(3000)
-        files = [str(path / file) for file in table["file"]]
-        images = read_images(files, image_shape=(3, 32, 32))
-        yield "cats and dogs", images, table["label"].to_numpy() == "cat"
-
-
-def _idx(path):
-    content = gzip.decompress(path.read_bytes())
-    shape = [int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(content[3])]
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+    garments = {2: "pullovers", 4: "coats", 6: "shirts", 0: "tops"}
+    yield from fashion_mnist(folder, garments)
+    yield from cifar10(folder, {1: "cars", 3: "cats", 8: "ships"})
+    yield from solar_cells(folder, 48)
+    yield from cats_and_dogs(folder, 32, 3000)
 
 
 def trial(images, is_minority, *, seed, estimator, features, n_minority, n_majority):

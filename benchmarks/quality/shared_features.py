@@ -18,8 +18,6 @@ not there are left out. Without FOLDER, only scikit-learn's digits are used.
 """
 
 import argparse
-import gzip
-import io
 import itertools
 import json
 import time
@@ -28,14 +26,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from binary_sets import cats_and_dogs, cifar10, fashion_mnist, solar_cells
 from scipy.stats import kendalltau
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import f1_score
 
-from skimb.datasets import read_images
 from skimb.model_selection import TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.study import compare
@@ -53,44 +50,10 @@ def sets(folder):
         digits = load_digits()
         yield "digits, 8", digits.images.astype(np.uint8), digits.target == 8
         return
-    path = folder / "elpv_solar"
-    if path.exists():
-        table = pd.read_csv(path / "index.csv")
-        files = [str(path / file) for file in table["file"]]
-        images = read_images(files, image_shape=(1, 48, 48))
-        yield "solar cells", images, table["defect_probability"].to_numpy() > 0.9
-    path = folder / "cats_dogs"
-    if path.exists():
-        table = pd.read_csv(path / "index.csv")
-        table = table[table["split"] == "train"].groupby("label").head(6000)
-        files = [str(path / file) for file in table["file"]]
-        images = read_images(files, image_shape=(3, 48, 48))
-        yield "cats and dogs", images, table["label"].to_numpy() == "cat"
-    path = folder / "fashion_mnist"
-    if path.exists():
-        images, labels = (
-            _idx(path / f"train-{name}-ubyte.gz") for name in ("images-idx3", "labels-idx1")
-        )
-        for label, name in ((4, "coats"), (6, "shirts")):
-            yield f"Fashion-MNIST, {name}", images, labels == label
-    path = folder / "cifar10" / "cifar10_jpeg.npz"
-    if path.exists():
-        file = np.load(path, allow_pickle=False)
-        content, ends = file["train_jpeg"].tobytes(), file["train_offsets"]
-        images = np.stack(
-            [
-                np.asarray(Image.open(io.BytesIO(content[start:end])).convert("RGB"))
-                for start, end in itertools.pairwise(ends)
-            ]
-        )
-        for label, name in ((1, "cars"), (3, "cats")):
-            yield f"CIFAR-10, {name}", images, file["train_labels"] == label
-
-
-def _idx(path):
-    content = gzip.decompress(path.read_bytes())
-    shape = [int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(content[3])]
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+    yield from solar_cells(folder, 48)
+    yield from cats_and_dogs(folder, 48, 6000)
+    yield from fashion_mnist(folder, {4: "coats", 6: "shirts"})
+    yield from cifar10(folder, {1: "cars", 3: "cats"})
 
 
 def divided(images, is_minority, n_minority, n_majority):

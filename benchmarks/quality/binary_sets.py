@@ -1,0 +1,62 @@
+"""Real sets of images as "one class against the rest", for benchmarks that use several of them.
+
+FOLDER holds fashion_mnist/ and cifar10/, and, unpacked, cats_dogs/ and elpv_solar/. Each function
+yields the name of a set, its images, and whether each is of the minority class; nothing where the
+set is not there.
+"""
+
+import io
+import itertools
+
+import numpy as np
+import pandas as pd
+from fashion_mnist import load
+from PIL import Image
+
+from skimb.datasets import read_images
+
+
+def fashion_mnist(folder, names):
+    """Yield garments of Fashion-MNIST against all others; ``names`` are by label."""
+    path = folder / "fashion_mnist"
+    if path.exists():
+        images, labels = load(path, "train")
+        for label, name in names.items():
+            yield f"Fashion-MNIST, {name}", images, labels == label
+
+
+def cifar10(folder, names):
+    """Yield classes of CIFAR-10 against all others; ``names`` are by label."""
+    path = folder / "cifar10" / "cifar10_jpeg.npz"
+    if path.exists():
+        file = np.load(path, allow_pickle=False)
+        content, ends = file["train_jpeg"].tobytes(), file["train_offsets"]
+        images = np.stack(
+            [
+                np.asarray(Image.open(io.BytesIO(content[start:end])).convert("RGB"))
+                for start, end in itertools.pairwise(ends)
+            ]
+        )
+        for label, name in names.items():
+            yield f"CIFAR-10, {name}", images, file["train_labels"] == label
+
+
+def solar_cells(folder, size):
+    """Yield cells that are surely defective against all others."""
+    path = folder / "elpv_solar"
+    if path.exists():
+        table = pd.read_csv(path / "index.csv")
+        files = [str(path / file) for file in table["file"]]
+        images = read_images(files, image_shape=(1, size, size))
+        yield "solar cells", images, table["defect_probability"].to_numpy() > 0.9
+
+
+def cats_and_dogs(folder, size, n_images):
+    """Yield cats against dogs, at most so many images of each."""
+    path = folder / "cats_dogs"
+    if path.exists():
+        table = pd.read_csv(path / "index.csv")
+        table = table[table["split"] == "train"].groupby("label").head(n_images)
+        files = [str(path / file) for file in table["file"]]
+        images = read_images(files, image_shape=(3, size, size))
+        yield "cats and dogs", images, table["label"].to_numpy() == "cat"
