@@ -20,7 +20,7 @@ __all__ = ["Candidates", "find_candidates"]
 LEAST_COSINE = 0.7
 
 #: Partners of an image in one orientation of one window, and in all.
-N_PER_QUERY, N_PARTNERS = 3, 8
+N_PER_QUERY, N_PARTNERS = 3, 16
 
 #: Up to so many images, each is compared with all others.
 FEW = 1500
@@ -70,7 +70,7 @@ def find_candidates(small, *, random_state=0, n_jobs=None, watch=iter):
     Returns
     -------
     Candidates
-        At most 8 for each image as `first`.
+        For each image as `first` at most 16, and the other direction of pairs of whole images.
     """
     # Products of cells are too small to be shared by several threads of BLAS.
     with threadpool_limits(1, user_api="blas"):
@@ -101,7 +101,32 @@ def find_candidates(small, *, random_state=0, n_jobs=None, watch=iter):
     place = np.arange(len(first)) - np.searchsorted(first, first)
     kept = place < N_PARTNERS
     first, second, code, cosine = (part[kept] for part in (first, second, code, cosine))
-    return Candidates(first, second, code // N_ORIENTATIONS, code % N_ORIENTATIONS, cosine)
+    found = Candidates(first, second, code // N_ORIENTATIONS, code % N_ORIENTATIONS, cosine)
+    return _both_ways(found, len(small))
+
+
+def _both_ways(found, n_images):
+    """Add the other direction of whole images: a slight crop may be the first of its pair.
+
+    Only a part of the first image can be laid over the second, and not the other way round.
+    """
+    is_whole = np.flatnonzero(found.window == 0)
+    there = found.first * n_images + found.second
+    swapped = found.second[is_whole] * n_images + found.first[is_whole]
+    rows = is_whole[~np.isin(swapped, there)]
+    back = np.array([inverse(orientation) for orientation in range(N_ORIENTATIONS)])
+    first, second, window, orientation, cosine = (
+        np.concatenate(parts)
+        for parts in (
+            (found.first, found.second[rows]),
+            (found.second, found.first[rows]),
+            (found.window, found.window[rows]),
+            (found.orientation, back[found.orientation[rows]]),
+            (found.cosine, found.cosine[rows]),
+        )
+    )
+    order = np.lexsort((-cosine, first))
+    return Candidates(*(part[order] for part in (first, second, window, orientation, cosine)))
 
 
 def _of_windows(small):

@@ -22,7 +22,7 @@ LOOSE, STRICT = 0.15, 0.05
 LOOKALIKES = 0.005
 
 #: The part of their misfit up to which two images are near copies.
-SAFE = 0.7
+SAFE = 0.8
 
 #: Without so many images, resemblance cannot be measured, and a middle value is taken.
 FEW, MIDDLE = 60, 0.1
