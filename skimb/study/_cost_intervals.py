@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.sparse import csr_array
 
+from skimb._class_intervals import wilson_interval
 from skimb._strategy_names import CONSTANT
-from skimb.model_selection import upper_bound
 from skimb.study._bootstrap import Images, number_of_resamples
 from skimb.study._cost_scores import CostScores
 
@@ -15,10 +15,10 @@ def cost_intervals(decisions):
     """Return 95 % intervals of the cost of 1000 images of each strategy.
 
     They are quantiles over resamples of the test images, or of their groups. An image that is
-    tested in several runs is drawn with all that was decided for it. A resample of a class without
-    errors has none: there the upper end is raised by as many errors as the number of its images
-    leaves possible, added to the rest as independent parts are [1]_; and the lower end is lowered
-    where all images of a class are decided wrongly.
+    tested in several runs is drawn with all that was decided for it. Where a class has few errors,
+    or few hits, resamples have few other numbers of them: so each end is at least as far away as
+    the intervals of Wilson [1]_ of the mean costs of the classes, put together as those of
+    independent parts [2]_.
 
     Parameters
     ----------
@@ -30,7 +30,10 @@ def cost_intervals(decisions):
 
     References
     ----------
-    .. [1] G. Y. Zou and A. Donner, "Construction of confidence limits about effect measures: a
+    .. [1] E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
+       Journal of the American Statistical Association 22(158), 1927,
+       doi:10.1080/01621459.1927.10502953.
+    .. [2] G. Y. Zou and A. Donner, "Construction of confidence limits about effect measures: a
        general approach", Statistics in Medicine 27 (2008).
     """
     deployment = decisions.deployment
@@ -125,14 +128,8 @@ def _intervals(deployment, images, shape, n_units, *, by_chance, random_state):
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     now = images.sums.reshape(1, *shape)
     cost = _mean_costs(deployment, now)[0]
-    further = _unseen(deployment, now[0], n_units) * by_chance
-    # Parts that no resample has are added to both ends.
-    return np.stack(
-        [
-            cost - np.sqrt(np.square(cost - low) + further[0]),
-            cost + np.sqrt(np.square(high - cost) + further[1]),
-        ]
-    )
+    below, above = _reach_of_rates(deployment, now[0], n_units) * by_chance
+    return np.stack([cost - np.maximum(cost - low, below), cost + np.maximum(high - cost, above)])
 
 
 def _mean_costs(deployment, sums):
@@ -149,16 +146,20 @@ def _mean_costs(deployment, sums):
     return 1000 * (weight * of_class).sum(axis=-1) / weight.sum(axis=-1)
 
 
-def _unseen(deployment, sums, n_units):
-    """Return, for both ends, the squares of what classes without an error, or a hit, may cost.
+def _reach_of_rates(deployment, sums, n_units):
+    """Return how far the cost may reach below and above, by the mean costs of the classes.
 
-    Shape (2, n_strategies).
+    The mean cost of a class lies between its least and its largest cost, as a rate does between 0
+    and 1, and no costs between these vary more than those of hits and errors with the same mean.
+
+    Returns
+    -------
+    ndarray of shape (2, n_strategies)
     """
     least, most = deployment.cost_matrix.min(axis=1), deployment.cost_matrix.max(axis=1)
     costs, support = sums[:-1].sum(axis=1), sums[-1].sum(axis=0)
-    # The upper end of Clopper and Pearson's interval of a rate of which no case was seen.
-    rate = upper_bound(np.zeros(len(n_units)), np.maximum(n_units, 1), 0.975)
-    possible = np.square(1000 * deployment.prior * (most - least) * rate)
-    slack = 1e-12 * np.maximum(np.abs(most), 1) * support
-    is_wrong, is_perfect = costs >= most * support - slack, costs <= least * support + slack
-    return np.stack([(is_wrong * possible).sum(axis=-1), (is_perfect * possible).sum(axis=-1)])
+    span = np.where(most > least, most - least, 1)
+    rates = np.clip((costs / np.maximum(support, 1) - least) / span, 0, 1)
+    low, high = wilson_interval(rates * n_units, n_units)
+    weight = 1000 * deployment.prior * (most - least)
+    return np.sqrt(np.square(weight * np.stack([rates - low, high - rates])).sum(axis=-1))
