@@ -115,6 +115,10 @@ def _notes(evaluation):
             f"{100 * required.recall:g} % of it are found; it rests on {required.n_samples} test "
             f"images or groups of {minority}{how}"
         )
+        notes.append(
+            "false alarms: their p-values come from resamples of the test images alone; what "
+            "another training would give is not in them"
+        )
     return notes
 
 
