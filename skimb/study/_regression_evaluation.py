@@ -10,7 +10,7 @@ from skimb._drawn_text import visible_text
 from skimb._messages import counted
 from skimb.metrics import balanced_mean_absolute_error, prediction_slope, shot_report
 from skimb.relevance import LabelDensity
-from skimb.study._evaluation import MOST_LISTED, BaseEvaluation, intervals_text
+from skimb.study._base_evaluation import MOST_LISTED, BaseEvaluation, intervals_text
 from skimb.study._evaluation_intervals import error_intervals
 from skimb.study._regression_charts import scatter_panel
 from skimb.study._report import render_page
