@@ -25,7 +25,7 @@ def fashion_mnist(folder, names):
             yield f"Fashion-MNIST, {name}", images, labels == label
 
 
-def cifar10(folder, names):
+def cifar10(folder, names, size=32):
     """Yield classes of CIFAR-10 against all others; ``names`` are by label."""
     path = folder / "cifar10" / "cifar10_jpeg.npz"
     if path.exists():
@@ -33,7 +33,9 @@ def cifar10(folder, names):
         content, ends = file["train_jpeg"].tobytes(), file["train_offsets"]
         images = np.stack(
             [
-                np.asarray(Image.open(io.BytesIO(content[start:end])).convert("RGB"))
+                np.asarray(
+                    Image.open(io.BytesIO(content[start:end])).convert("RGB").resize((size, size))
+                )
                 for start, end in itertools.pairwise(ends)
             ]
         )

@@ -11,7 +11,7 @@ shared features. Three tables are printed:
 3. a threshold that is chosen by two networks of halves of the training part, against one that is
    chosen on last layers of parts, whose features have seen all training images.
 
-    python benchmarks/quality/shared_features.py FOLDER [--quick] [--seeds N] [--json FILE]
+    python benchmarks/quality/shared_features.py FOLDER [--quick] [--seeds N] [--size 28] [--json FILE]
 
 FOLDER holds fashion_mnist/ and cifar10/, and, unpacked, cats_dogs/ and elpv_solar/; sets that are
 not there are left out. Without FOLDER, only scikit-learn's digits are used.
@@ -44,16 +44,16 @@ STRATEGIES = [
 METRIC = "f1_minority"
 
 
-def sets(folder):
+def sets(folder, size):
     """Yield the name of a set, its images, and whether each is of the minority class."""
     if folder is None:
         digits = load_digits()
         yield "digits, 8", digits.images.astype(np.uint8), digits.target == 8
         return
-    yield from solar_cells(folder, 48)
-    yield from cats_and_dogs(folder, 48, 6000)
+    yield from solar_cells(folder, size)
+    yield from cats_and_dogs(folder, size, 6000)
     yield from fashion_mnist(folder, {4: "coats", 6: "shirts"})
-    yield from cifar10(folder, {1: "cars", 3: "cats"})
+    yield from cifar10(folder, {1: "cars", 3: "cats"}, size)
 
 
 def divided(images, is_minority, n_minority, n_majority):
@@ -137,6 +137,7 @@ def main():
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--size", type=int, default=28, help="of images other than Fashion-MNIST")
     parser.add_argument("--epochs", type=int, help="of each network; by default, the usual rule")
     parser.add_argument("--only", choices=["ranking", "further ways"])
     parser.add_argument("--json", type=Path)
@@ -150,7 +151,7 @@ def main():
     )
     n_seeds = 2 if arguments.quick else arguments.seeds
     found = {}
-    for name, images, is_minority in sets(arguments.folder):
+    for name, images, is_minority in sets(arguments.folder, arguments.size):
         data = divided(images, is_minority, *sizes)
         found[name] = {"n_minority": int((data[1] == "rare").sum())}
         if arguments.only != "further ways":
