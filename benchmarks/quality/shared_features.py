@@ -11,7 +11,7 @@ shared features. Three tables are printed:
 3. a threshold that is chosen by two networks of halves of the training part, against one that is
    chosen on last layers of parts, whose features have seen all training images.
 
-    python benchmarks/quality/shared_features.py FOLDER [--quick] [--seeds N] [--size 28] [--json FILE]
+    python benchmarks/quality/shared_features.py FOLDER [--quick] [--seeds N] [--json FILE]
 
 FOLDER holds fashion_mnist/ and cifar10/, and, unpacked, cats_dogs/ and elpv_solar/; sets that are
 not there are left out. Without FOLDER, only scikit-learn's digits are used.
