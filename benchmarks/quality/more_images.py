@@ -24,11 +24,11 @@ from sklearn.model_selection import StratifiedKFold
 from skimb.neural_network import CNNClassifier
 from skimb.study import more_images
 
-#: Visible minority images, and images of the majority class.
-N_MINORITY, N_MAJORITY = 120, 2400
+#: Visible images of the minority class.
+N_MINORITY = 120
 
 
-def sets(folder):
+def sets(folder, size):
     """Yield the name of a set, its images, and whether each is of the minority class."""
     digits = load_digits()
     images = digits.images.astype(np.uint8)
@@ -38,9 +38,9 @@ def sets(folder):
         return
     garments = {2: "pullovers", 4: "coats", 6: "shirts", 0: "tops"}
     yield from fashion_mnist(folder, garments)
-    yield from cifar10(folder, {1: "cars", 3: "cats", 8: "ships"})
-    yield from solar_cells(folder, 48)
-    yield from cats_and_dogs(folder, 32, 3000)
+    yield from cifar10(folder, {1: "cars", 3: "cats", 8: "ships"}, size)
+    yield from solar_cells(folder, size)
+    yield from cats_and_dogs(folder, size, 3000)
 
 
 def trial(images, is_minority, *, seed, estimator, features, n_minority, n_majority):
@@ -79,6 +79,8 @@ def main():
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--majority", type=int, default=1200, help="images of the other classes")
+    parser.add_argument("--size", type=int, default=28, help="of images other than Fashion-MNIST")
     parser.add_argument("--features", choices=["retrained", "fixed"], default="retrained")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--json", type=Path)
@@ -87,11 +89,11 @@ def main():
     size = (
         {"n_minority": 40, "n_majority": 400}
         if quick
-        else {"n_minority": N_MINORITY, "n_majority": N_MAJORITY}
+        else {"n_minority": N_MINORITY, "n_majority": arguments.majority}
     )
     estimator = CNNClassifier(max_epochs=2 if quick else arguments.epochs, batch_size=64)
     found = []
-    for name, images, is_minority in sets(arguments.folder):
+    for name, images, is_minority in sets(arguments.folder, arguments.size):
         for seed in range(1 if quick else arguments.seeds):
             start = time.perf_counter()
             told = trial(
