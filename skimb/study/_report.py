@@ -1,5 +1,7 @@
 """The report as one HTML file that needs no other: the parts that every comparison has."""
 
+import re
+
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -81,6 +83,15 @@ def _breakable(name):
     return Markup("_<wbr>").join(str(name).split("_"))
 
 
+def _whole_options(text):
+    """Keep options of the command line in one line: browsers break lines behind hyphens."""
+    parts = re.split(r"(?<!\S)(--[a-z][a-z-]*)", str(text))
+    return Markup("").join(
+        Markup('<span class="option">{}</span>').format(part) if i % 2 else part
+        for i, part in enumerate(parts)
+    )
+
+
 def _p_text(p_value):
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
 
@@ -108,6 +119,7 @@ def render_page(template, **context):
     )
     environment.filters["breakable"] = _breakable
     environment.filters["p_text"] = _p_text
+    environment.filters["whole_options"] = _whole_options
     environment.filters["counted"] = counted
     environment.filters["label"] = metric_label
     environment.filters["short"] = short_label

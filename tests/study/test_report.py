@@ -17,6 +17,7 @@ from skimb._drawn_text import short_texts
 from skimb.study import ClassificationEvaluation, NearCopies, RegressionEvaluation
 from skimb.study._charts import axis_of, line_path, marked_points, spread_out
 from skimb.study._confusion_tables import confusion_view
+from skimb.study._report import _whole_options
 from skimb.study._report_charts import differences
 from skimb.study._report_images import picture_source
 from skimb.study._strategy_marks import marks_of
@@ -243,6 +244,12 @@ def test_short_texts_differ_and_keep_letters_that_fonts_lack():
 
 
 @pytest.mark.slow
+def test_options_are_not_broken_behind_their_hyphens():
+    found = _whole_options("Give --group-near-duplicates, not <b> --, to a-b--c.")
+    option = '<span class="option">--group-near-duplicates</span>'
+    assert found == f"Give {option}, not &lt;b&gt; --, to a-b--c."
+
+
 def test_sections_come_in_the_order_of_a_decision(reports):
     def order(html, wanted):
         return [name for name in re.findall(r'<section id="([a-z-]+)"', html) if name in wanted]
