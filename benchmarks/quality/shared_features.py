@@ -140,6 +140,7 @@ def main():
     parser.add_argument("--size", type=int, default=28, help="of images other than Fashion-MNIST")
     parser.add_argument("--epochs", type=int, help="of each network; by default, the usual rule")
     parser.add_argument("--only", choices=["ranking", "further ways"])
+    parser.add_argument("--sets", help="a part of the names of the sets to use; by default, all")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -152,6 +153,8 @@ def main():
     n_seeds = 2 if arguments.quick else arguments.seeds
     found = {}
     for name, images, is_minority in sets(arguments.folder, arguments.size):
+        if arguments.sets is not None and arguments.sets not in name:
+            continue
         data = divided(images, is_minority, *sizes)
         found[name] = {"n_minority": int((data[1] == "rare").sum())}
         if arguments.only != "further ways":
