@@ -122,6 +122,10 @@ class ImageSource(ABC):
     levels: Any = None
     lineage: Any = None
 
+    #: Private: whether images in memory are gathered batch by batch, as one array of them that
+    #: torch can read would be a large copy.
+    is_gathered: Any = False
+
     #: Private: the encoded rows of the other columns of a frame, and the number of images of a
     #: sample, which stand one below the other. Only the estimators set them, for frames.
     table: Any = None
@@ -311,6 +315,11 @@ def _kind(key):
     return None if len(key) else np.intp
 
 
+#: Arrays of more bytes are not copied as a whole, where torch cannot read them as they are or some
+#: of their images are chosen.
+MOST_COPIED = 2**26
+
+
 class ArrayImages(ImageSource):
     """Images that lie in an array.
 
@@ -329,13 +338,17 @@ class ArrayImages(ImageSource):
         self.pixels, self.shape, self.dtype = pixels, pixels.shape, pixels.dtype
         # Samples of fewer dimensions have no image shape; they are only compared.
         self.image_shape: Any = (*pixels.shape[3:], *pixels.shape[1:3])
+        is_readable = pixels.flags.c_contiguous and pixels.flags.writeable
+        self.is_gathered = pixels.nbytes > MOST_COPIED and not is_readable
 
     def __len__(self):
         return len(self.pixels)
 
     def take(self, indices):
-        """Return a source of some of the images; a slice makes no copy."""
-        return ArrayImages(self.pixels[indices])
+        """Return a source of some of the images; a slice, or many images, are not copied."""
+        if isinstance(indices, slice) or self.pixels.nbytes <= MOST_COPIED:
+            return ArrayImages(self.pixels[indices])
+        return ChosenImages(self.pixels, np.arange(len(self.pixels))[indices])
 
     def batch(self, indices):
         """Return some of the images; a slice makes no copy."""
@@ -351,6 +364,43 @@ class ArrayImages(ImageSource):
     def plain_form(self):
         """Return the array."""
         return self.pixels
+
+
+class ChosenImages(ArrayImages):
+    """Some images of a large array, which are gathered when they are read.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (n_all, H, W, C)
+        The array.
+    rows : ndarray of shape (n,), int
+        The places of the images.
+    """
+
+    is_gathered = True
+
+    def __init__(self, pixels, rows):
+        self._array, self._rows = pixels, rows
+        self.shape, self.dtype = (len(rows), *pixels.shape[1:]), pixels.dtype
+        self.image_shape = (*pixels.shape[3:], *pixels.shape[1:3])
+
+    @property
+    def pixels(self):
+        """The images, a copy."""
+        return self._array[self._rows]
+
+    def __len__(self):
+        return len(self._rows)
+
+    def take(self, indices):
+        """Return a source of some of the images."""
+        return ChosenImages(self._array, self._rows[indices])
+
+    def batch(self, indices):
+        """Return some of the images."""
+        return self._array[self._rows[indices]]
+
+    read = batch
 
 
 class ResampledImages(ImageSource):

@@ -16,9 +16,11 @@ from PIL import Image
 from sklearn.model_selection import cross_val_score, train_test_split
 from torch.utils.data import Dataset
 
-from skimb import _stored_arrays
+from skimb import _image_source, _stored_arrays
 from skimb._displayed_images import displayed_images
+from skimb._engine._image_data import ImageBatches, ImageTensors, dataset_of
 from skimb._groups import sample_groups
+from skimb._image_source import ArrayImages
 from skimb._images import fit_images
 from skimb._reading import read_source
 from skimb.datasets import DatasetImages, ImageSource, StoredImages
@@ -753,6 +755,41 @@ def test_a_large_memory_map_is_read_batch_by_batch_and_a_small_one_at_once(tmp_p
     # An array in memory never is, whatever its size.
     assert not isinstance(read_source_of(GREY), StoredImages)
     assert not isinstance(read_source_of(np.array(small)), StoredImages)
+
+
+def test_a_large_array_is_gathered_batch_by_batch_and_trains_the_same_network(
+    tmp_path, monkeypatch
+):
+    wanted = of_the_array(GREY)[1]
+    monkeypatch.setattr(_image_source, "MOST_COPIED", 100)
+    for X in (GREY, read_only_map(GREY, tmp_path), np.repeat(GREY, 2, axis=0)[::2]):
+        images = read_source_of(X)
+        assert images.is_in_memory
+        # An array that torch can read is put together without a copy.
+        kind = ImageTensors if X is GREY else ImageBatches
+        assert type(dataset_of(images, np.zeros(len(GREY)))) is kind
+        assert type(dataset_of(images[[0, 2]], np.zeros(2))) is ImageBatches
+        assert type(dataset_of(images[[0, 2]], np.zeros(2), whole=True)) is ImageTensors
+        model = CNNClassifier(early_stopping=True, **QUICK).fit(X, LABELS)
+        np.testing.assert_array_equal(model.predict_proba(X), wanted)
+
+
+def test_images_of_a_large_array_are_chosen_as_those_of_a_small_one(monkeypatch):
+    small = ArrayImages(GREY)
+    monkeypatch.setattr(_image_source, "MOST_COPIED", 100)
+    large, is_even = ArrayImages(GREY), np.arange(len(GREY)) % 2 == 0
+    for first in ([3, 1, -1, 1], is_even, np.array([], dtype=int), slice(2, 9, 3)):
+        for second in (slice(None), slice(None, None, -1), [0, -1] if np.size(first) else []):
+            one, other = (source[first][second] for source in (small, large))
+            assert (one.shape, one.dtype, one.image_shape) == (
+                other.shape,
+                other.dtype,
+                other.image_shape,
+            )
+            assert one.keys() == other.keys()
+            np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+            np.testing.assert_array_equal(one.plain_form(), other.plain_form())
+    assert pickle.loads(pickle.dumps(large[[2, 0]])).keys() == small[[2, 0]].keys()
 
 
 def read_source_of(X):

@@ -161,7 +161,8 @@ class BatchIterator:
                 self.dataset,
                 batch_size=None,
                 sampler=batches,
-                num_workers=self.num_workers,
+                # What lies in memory is not sent to other processes.
+                num_workers=0 if self.dataset.images.is_in_memory else self.num_workers,
                 # The loader gets its own generator, because it draws from one whatever the number
                 # of workers.
                 generator=torch.Generator().manual_seed(0),
@@ -205,7 +206,7 @@ class Part:
         return Part(self.images[rows], self.target[rows], self.weight[rows])
 
 
-def dataset_of(images, target=None, weight=None, device=None):
+def dataset_of(images, target=None, weight=None, device=None, *, whole=False):
     """Return images as a data set of the engine, each once and unchanged.
 
     Parameters
@@ -219,10 +220,13 @@ def dataset_of(images, target=None, weight=None, device=None):
     device : torch.device, default=None
         The device that images in memory are put on. None: they stay on the host, as in predictions,
         which move one batch at a time.
+    whole : bool, default=False
+        Whether images in memory are put together in any case, even if that takes a large copy.
 
     Returns
     -------
-    ImageTensors, or ImageBatches for images that are not in memory
+    ImageTensors; or ImageBatches for images that are not in memory, and on a CPU for large arrays
+    that would have to be copied
     """
     if not isinstance(images, ImageSource):
         images = as_source(images)
@@ -231,7 +235,8 @@ def dataset_of(images, target=None, weight=None, device=None):
     weight = np.ones(len(target), np.float32) if weight is None else weight.astype(np.float32)
     dtype = np.float32 if np.issubdtype(target.dtype, np.floating) else np.int64
     target = np.ascontiguousarray(target, dtype=dtype)
-    if not images.is_in_memory:
+    on_host = device is None or torch.device(device).type == "cpu"
+    if not images.is_in_memory or (images.is_gathered and on_host and not whole):
         return ImageBatches(images, target, weight, TableBeside.of(images))
     # torch needs writable memory; only a read-only or strided array is copied.
     pixels = np.require(images.read(slice(None)), requirements=["C", "W"])

@@ -274,7 +274,9 @@ def _train_group(streams):
     kind = StackedHeads if isinstance(first.network, LinearModel) else StackedNetworks
     stack = kind(streams)
     parts = [stream[0].training.part for stream in streams]
-    stack.read([dataset_of(part.images, part.target, part.weight, device) for part in parts])
+    stack.read(
+        [dataset_of(part.images, part.target, part.weight, device, whole=True) for part in parts]
+    )
     callbacks: list = [
         lr_callback(
             settings.lr_schedule,

@@ -61,12 +61,17 @@ SCRIPT = """
 
 
     def made():
-        if kind == "map":
+        if kind == "array":
+            images = np.empty(SHAPE, dtype)
+            fill(images)
+            return images
+        if kind in ("map", "plain map"):
             path = folder / "images.npy"
             images = np.lib.format.open_memmap(path, "w+", np.dtype(dtype), SHAPE)
             fill(images)
             images.flush()
-            return StoredImages(np.load(path, mmap_mode="r"))
+            images = np.load(path, mmap_mode="r")
+            return StoredImages(images) if kind == "map" else images
         if kind == "HDF5":
             import h5py
 
@@ -94,6 +99,9 @@ SCRIPT = """
     X, y = made(), np.arange(N_SAMPLES) % 200 > 150
     params = dict(batch_size=32, max_epochs=1, steps_per_epoch=8, random_state=0)
     clf = CNNClassifier(Small, early_stopping=True, sampler=RandomOverSampler(), **params)
+    if kind in ("array", "plain map"):
+        # Samplers get the training part of an array as one array.
+        clf.set_params(sampler=None)
     clf.set_params(image_column="path" if kind == "frame" else None)
     # Libraries and threads are loaded before the limit is set.
     clf.fit(X[:40], y[120:160]).predict(X[:40])
@@ -114,6 +122,8 @@ SCRIPT = """
 @pytest.mark.parametrize(
     ("kind", "dtype"),
     [
+        ("array", "uint8"),
+        ("plain map", "uint8"),
         ("map", "uint8"),
         ("map", "float32"),
         ("HDF5", "float32"),
