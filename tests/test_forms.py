@@ -778,8 +778,9 @@ def test_images_of_a_large_array_are_chosen_as_those_of_a_small_one(monkeypatch)
     small = ArrayImages(GREY)
     monkeypatch.setattr(_image_source, "MOST_COPIED", 100)
     large, is_even = ArrayImages(GREY), np.arange(len(GREY)) % 2 == 0
-    for first in ([3, 1, -1, 1], is_even, np.array([], dtype=int), slice(2, 9, 3)):
-        for second in (slice(None), slice(None, None, -1), [0, -1] if np.size(first) else []):
+    firsts: list[Any] = [[3, 1, -1, 1], is_even, np.array([], dtype=int), slice(2, 9, 3)]
+    for first in firsts:
+        for second in (slice(None), slice(None, None, -1), [0, -1][: len(GREY[first])]):
             one, other = (source[first][second] for source in (small, large))
             assert (one.shape, one.dtype, one.image_shape) == (
                 other.shape,
