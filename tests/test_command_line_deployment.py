@@ -10,7 +10,12 @@ import pytest
 from PIL import Image
 
 from skimb.__main__ import main
-from skimb.model_selection import GuaranteedRecallClassifier, MinimumCostClassifier
+from skimb._command_line._fitted_decisions import rule_in_words
+from skimb.model_selection import (
+    GuaranteedRecallClassifier,
+    MinimumCostClassifier,
+    TunedOffsetsClassifierCV,
+)
 from skimb.neural_network import CNNClassifier, load, read_metadata
 from skimb.study import compare
 
@@ -97,6 +102,12 @@ def test_the_best_model_decides_as_the_comparison_did(compared, capsys):
     assert "accuracy where 33.3 % of the images are cat, as here" in out
     if best != "threshold":
         assert "decisions: the class of the least expected cost, where there are 5 % cat" in out
+
+
+def test_a_model_without_a_deployment_says_how_its_strategy_decides():
+    assert rule_in_words(CNNClassifier(), None) == "the most probable class"
+    tuned = TunedOffsetsClassifierCV(CNNClassifier())
+    assert rule_in_words(tuned, None).startswith("by offsets of the log-probabilities")
 
 
 @pytest.mark.slow

@@ -236,7 +236,7 @@ def rule_in_words(fitted, decisions):
     if decisions is not None:
         return decisions.words(fitted)[0].removeprefix("decisions: ")
     if isinstance(fitted, TunedOffsetsClassifierCV):
-        return f"by offsets of the log-probabilities, which were tuned for {fitted.scoring}"
+        return "by offsets of the log-probabilities, which were tuned on the training images"
     return "the most probable class"
 
 
