@@ -48,24 +48,25 @@ def calibration_text(comparison, *, width=None):
     )
     width = text_width(width)
     lines = table_lines(comparison.strategies, columns, "probabilities")
-    notes = [note, *words_of_poor_ones(comparison)]
+    notes = [note, *words_of_poor_ones(comparison, errors)]
     filled = [textwrap.fill(one, width, subsequent_indent="  ") for one in notes]
     return "\n".join([*lines, "", *filled])
 
 
-def words_of_poor_ones(comparison):
+def words_of_poor_ones(comparison, errors):
     """Say which strategies tell probabilities that are worse than the class fractions alone.
 
     Parameters
     ----------
     comparison : Comparison
+    errors : DataFrame
+        Its `calibration`, which takes a while to compute.
 
     Returns
     -------
     list of str
         A sentence, or none.
     """
-    losses = comparison.calibration["log_loss"]
     fractions = comparison.counts / comparison.counts.sum()
     of_runs = [
         -np.log(fractions[one.truth]).mean() for one in comparison.predictions(comparison.baseline)
@@ -74,7 +75,7 @@ def words_of_poor_ones(comparison):
     # The constant has this log loss itself, but for the fractions of the folds.
     poor = [
         visible_text(name)
-        for name, loss in losses.items()
+        for name, loss in errors["log_loss"].items()
         if loss > constant and comparison.chosen[name].name != CONSTANT
     ]
     if not poor:

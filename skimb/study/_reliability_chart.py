@@ -47,7 +47,7 @@ def calibration_view(comparison):
             (name, [f"{values[key]:.3f}" for key in CALIBRATION_HEADS])
             for name, values in zip(known.index, known.to_dict("records"), strict=True)
         ],
-        "poor": words_of_poor_ones(comparison),
+        "poor": words_of_poor_ones(comparison, errors),
         "without": [name for name in comparison.strategies if name not in known.index],
         "events": [
             (event, [_panel(name, comparison.reliability(name, event)) for name in names])

@@ -97,11 +97,12 @@ def test_probabilities_that_say_less_than_the_class_fractions_are_named():
     # Uniform probabilities have the log loss log(2), and the class fractions 0.562.
     own = {"coin": DummyClassifier(strategy="uniform"), "logistic": LogisticRegression()}
     result = compare(X, y, strategies=own, cv=2, random_state=0)
-    [sentence] = words_of_poor_ones(result)
+    [sentence] = words_of_poor_ones(result, result.calibration)
     assert sentence.startswith("coin: the log loss is above 0.562")
     assert sentence in " ".join(str(result).split())
     own = {"logistic": LogisticRegression(), "constant": "constant"}
-    assert words_of_poor_ones(compare(X, y, strategies=own, cv=2, random_state=0)) == []
+    result = compare(X, y, strategies=own, cv=2, random_state=0)
+    assert words_of_poor_ones(result, result.calibration) == []
 
 
 def test_the_table_on_a_terminal_is_narrow_and_says_who_has_no_probabilities():
