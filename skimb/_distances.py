@@ -5,6 +5,8 @@ from sklearn.metrics import euclidean_distances
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
 
+from skimb._process import within_thread_limit
+
 __all__ = ["are_far", "by_range", "centred", "half_medians", "nearest"]
 
 #: Ratio of the squared distances from 0 and between points from which on rounding errors of the
@@ -83,7 +85,9 @@ def nearest(points, codes, k):
     distances : ndarray of shape (m, k)
     """
     if codes.shape[1] == 0:
-        distances, neighbors = NearestNeighbors(n_neighbors=k).fit(centred(points)).kneighbors()
+        with within_thread_limit():
+            search = NearestNeighbors(n_neighbors=k).fit(centred(points))
+            distances, neighbors = search.kneighbors()
         return neighbors, distances
     neighbors = np.empty((len(points), k), dtype=np.intp)
     distances = np.empty((len(points), k))

@@ -2,12 +2,13 @@
 
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from weakref import WeakSet
 
 from joblib import parallel_config
+from threadpoolctl import threadpool_limits
 
-__all__ = ["ForkedLock", "exclusive", "is_forked", "work_for_holder"]
+__all__ = ["ForkedLock", "exclusive", "is_forked", "within_thread_limit", "work_for_holder"]
 
 
 class ForkedLock:
@@ -105,3 +106,19 @@ def work_for_holder():
 def is_forked():
     """Tell whether this process is a fork of another one, as joblib's multiprocessing makes."""
     return _Turn.is_forked
+
+
+def within_thread_limit():
+    """Let OpenMP offer no more threads than ``OMP_THREAD_LIMIT`` allows, for a block.
+
+    scikit-learn (1.9) gives a part of a search for nearest neighbours to each thread that OpenMP
+    offers. Beyond the limit no thread starts, and the neighbours are whatever its memory holds.
+
+    Returns
+    -------
+    context manager
+    """
+    limit = os.environ.get("OMP_THREAD_LIMIT")
+    if not limit:
+        return nullcontext()
+    return threadpool_limits(min(int(limit), os.cpu_count() or 1), user_api="openmp")

@@ -21,6 +21,7 @@ from skimb._lazy_rows import is_array
 from skimb._params import check_handed_in, fit_context
 from skimb._pil_images import is_pil_images
 from skimb._plans import indexed_as, origin_of, sample_indices
+from skimb._process import within_thread_limit
 from skimb._refusals import holds_paths
 from skimb._sampler_rows import check_rows
 from skimb._unpacking import is_tensor
@@ -104,7 +105,8 @@ class ImageSampler(BaseSampler):
         self.sampling_strategy_ = check_sampling_strategy(
             self.sampling_strategy, target, self._sampling_type
         )
-        resampled, labels = self._fit_resample(rows, target, **params)
+        with within_thread_limit():
+            resampled, labels = self._fit_resample(rows, target, **params)
         origin = self._origin()
         if np.any(origin < 0):
             _refuse_columns(getattr(self, "sampler", self), plain)

@@ -1,5 +1,8 @@
 """Resamplers: the laws of each, on arrays of any dimension."""
 
+import os
+import subprocess
+import sys
 import warnings
 
 import imblearn.over_sampling
@@ -272,3 +275,33 @@ def test_the_global_generator_is_left_alone():
     for sampler in (RandomOverSampler(random_state=0), SMOTE(random_state=0)):
         sampler.fit_resample(X, y)
     np.testing.assert_array_equal(np.random.rand(3), expected)
+
+
+def test_neighbours_are_found_where_openmp_has_a_limit_of_threads():
+    """scikit-learn's own search gives numbers from uninitialised memory there."""
+    code = """
+import hashlib
+import numpy as np
+from imblearn.under_sampling import EditedNearestNeighbours
+from skimb.neural_network import CNNClassifier
+from skimb.over_sampling import SMOTE, SMOTER
+rng = np.random.RandomState(0)
+X, y = rng.randn(400, 16, 4).astype(np.float32), np.repeat([0, 1], [300, 100])
+made = [SMOTE(random_state=0).fit_resample(X, y)[0]]
+made += [SMOTER(random_state=0).fit_resample(X.reshape(400, 64), X[:, 0, 0].astype(float))[0]]
+settings = {"max_epochs": 1, "device": "cpu", "augmentation": None, "random_state": 0}
+clf = CNNClassifier("linear", sampler=EditedNearestNeighbours(), **settings).fit(X, y)
+print(hashlib.sha256(b"".join(part.tobytes() for part in made)).hexdigest())
+print(clf.predict_proba(X).round(3).sum(0))
+"""
+    found = [
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code],
+            env={**os.environ, **environment},
+            check=True,
+            capture_output=True,
+            timeout=120,
+        ).stdout
+        for environment in ({}, {"OMP_THREAD_LIMIT": "1"})
+    ]
+    assert found[0] == found[1]

@@ -6,6 +6,7 @@ from sklearn.utils import get_tags
 from skimb._containers import matched_rows
 from skimb._image_source import as_source
 from skimb._plans import apply_plan, sample_indices
+from skimb._process import within_thread_limit
 from skimb._reading import sample_keys
 from skimb._rounding import in_dtype
 from skimb._sub_estimators import seeded_clone, takes_images
@@ -77,7 +78,8 @@ def _apply(sampler, images, labels, weight):
     images = source.read(slice(None))
     as_images = takes_images(sampler)
     rows = images if as_images else images.reshape(len(images), -1).astype(np.float32)
-    resampled, new_labels = sampler.fit_resample(rows, labels)
+    with within_thread_limit():
+        resampled, new_labels = sampler.fit_resample(rows, labels)
     resampled, new_labels = np.asarray(resampled), np.asarray(new_labels)
     indices = sample_indices(sampler)
     if as_images and hasattr(sampler, "parents_"):
