@@ -33,6 +33,7 @@ from skimb._engine._sample_weights import class_weighted, exponent_of, mean_one,
 from skimb._engine._saved_net import check_tensors, net_again, net_state, take_tensors
 from skimb._engine._snapshot import snapshot
 from skimb._engine._standardized import Standardized
+from skimb._engine._step_forward import PRECISIONS
 from skimb._engine._target import Target
 from skimb._engine._together import train_together, why_alone, why_slower
 from skimb._engine._training import Phase, Training, epoch_records, train, training_mode
@@ -42,6 +43,7 @@ from skimb._engine._weighted_loss import WeightedLoss
 __all__ = [
     "AUGMENTATIONS",
     "OPTIMIZERS",
+    "PRECISIONS",
     "BatchPlan",
     "Checkpoint",
     "CutMix",

@@ -143,11 +143,13 @@ class BatchIterator:
         The samples of each batch; None: all samples in order.
     num_workers : int, default=0
         Number of processes that read batches ahead, two each, where images are not in memory.
+    gives_rows : bool, default=False
+        Whether a batch of a plan holds the rows of its samples alone, for images in memory.
     """
 
-    def __init__(self, dataset, batch_size, plan=None, num_workers=0):
+    def __init__(self, dataset, batch_size, plan=None, num_workers=0, *, gives_rows=False):
         self.dataset, self.batch_size, self.plan = dataset, batch_size, plan
-        self.num_workers = num_workers
+        self.num_workers, self.gives_rows = num_workers, gives_rows
 
     def __iter__(self):
         if not self.dataset.is_in_memory:
@@ -176,7 +178,7 @@ class BatchIterator:
         batches = self.plan.epoch()
         rows = torch.from_numpy(np.concatenate(batches)).to(device)
         for batch in rows.split([len(batch) for batch in batches]):
-            yield self.dataset[batch]
+            yield (batch,) if self.gives_rows else self.dataset[batch]
 
 
 @dataclass

@@ -31,6 +31,7 @@ from skimb._engine._runtime import (
     with_live_threads,
 )
 from skimb._engine._standardized import mean_over_views
+from skimb._engine._step_graph import StepGraphs
 from skimb._networks import batch_norms, hidden_values, named_batch_norms
 from skimb._warnings import warn
 
@@ -84,6 +85,13 @@ class ImageNet(Net):
     seed : int, default=0
         Seed of a later ``partial_fit``.
     """
+
+    #: The `StepForward` of the training; None: the module as it is.
+    forward_: Any = None
+
+    #: What records the steps of the training, and their graphs; None: they run kernel by kernel.
+    recorder_: Any = None
+    graphs_: Any = None
 
     def __init__(
         self,
@@ -150,7 +158,9 @@ class ImageNet(Net):
         """Return an iterator of whole batches."""
         # A DataLoader would read single samples and collate them.
         if training:
-            return BatchIterator(dataset, self.batch_size, self.plan, self.num_workers)
+            gives_rows = self.graphs_ is not None
+            options = {"num_workers": self.num_workers, "gives_rows": gives_rows}
+            return BatchIterator(dataset, self.batch_size, self.plan, **options)
         return BatchIterator(dataset, self.block_size_, num_workers=self.num_workers)
 
     def infer(self, x, **fit_params):
@@ -158,7 +168,9 @@ class ImageNet(Net):
         # Kernels are chosen by the number of samples: in blocks of equal size a sample gets equal
         # values.
         if self.module_.training:
-            return self.module_(x.to(self.device))
+            images = x.to(self.device)
+            run = self.forward_
+            return self.module_(images) if run is None else run(self.module_, images)
         blocks = x.to(self.device).split(self.block_size_)
         return torch.cat([self._forward(self.module_, block) for block in blocks])
 
@@ -177,6 +189,12 @@ class ImageNet(Net):
         return forward(module, images, self.block_size_, is_ragged=self.is_ragged_)
 
     def train_step(self, batch, **fit_params):
+        """Take a step on a batch, by a graph where there is one."""
+        if self.graphs_ is not None:
+            return self.graphs_.step(*batch)
+        return self.whole_step(batch, **fit_params)
+
+    def whole_step(self, batch, **fit_params):
         """Take a step on a batch, after its augmentation."""
         if self.augmentation is not None:
             images, labels = batch
@@ -348,9 +366,12 @@ class ImageNet(Net):
             shows_batches_=bool(self.own_callbacks),
             parts_=BatchParts(self),
         )
+        if self.recorder_ is not None and dataset.is_in_memory:
+            self.__dict__["graphs_"] = StepGraphs(self, dataset, self.recorder_)
         try:
             return super().partial_fit(dataset, epochs=epochs)
         finally:
+            self.__dict__.pop("graphs_", None)
             del self.__dict__["recent_"], self.__dict__["parts_"]
             self.module_.eval()
 
@@ -372,6 +393,8 @@ class ImageNet(Net):
             listeners_={},
             watch_=None,
             gradient_norm_=None,
+            forward_=None,
+            recorder_=None,
             # Without an optimiser, its options are set as parameters of the net.
             virtual_params_=dict.fromkeys(("optimizer__*", "lr"), setattr),
         )

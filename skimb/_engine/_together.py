@@ -91,6 +91,8 @@ def why_alone(trainee):
         return "checkpoints are kept for each network"
     if settings.net_callbacks:
         return "callbacks are called for each network"
+    if settings.compile or settings.precision == "bfloat16":
+        return "their steps are compiled, or compute in bfloat16"
     if settings.lr_schedule == "plateau" or not isinstance(settings.lr_schedule, str):
         return f"lr_schedule={settings.lr_schedule!r} follows the loss of each network"
     if settings.freeze is not None or settings.lr_decay is not None:

@@ -28,6 +28,7 @@ from skimb._engine._optimizers import loss_parameters, optimizer_arguments, para
 from skimb._engine._runtime import seeded, threads_for, with_live_threads
 from skimb._engine._schedules import lr_callback
 from skimb._engine._standardized import Standardized
+from skimb._engine._step_graph import forward_of, recorder_of
 from skimb._engine._weighted_loss import WeightedLoss
 from skimb._networks import count_multiply_adds, last_linear, layer_groups
 from skimb.losses import RegressionLoss
@@ -274,7 +275,11 @@ def train(network, training):
         layers=layers,
         regularizer=regularizer,
     )
-    net.__dict__["checkpoint_"] = training.checkpoint
+    net.__dict__.update(
+        checkpoint_=training.checkpoint,
+        forward_=forward_of(network, training, is_compiled=training.settings.compile),
+        recorder_=recorder_of(network, training),
+    )
     try:
         with threads_for(net.multiply_adds * training.plan.batch_size):
             dataset = dataset_of(part.images, part.target, part.weight, device)

@@ -12,6 +12,7 @@ from skimb._engine._memory import is_out_of_memory, too_large
 from skimb._engine._optimizers import optimizer_class, optimizer_groups
 from skimb._engine._runtime import seeded
 from skimb._engine._standardized import Standardized
+from skimb._engine._step_graph import forward_of
 from skimb._engine._weighted_loss import WeightedLoss
 from skimb._networks import lay_out
 
@@ -59,6 +60,7 @@ def try_step(network, training, *, n_most=SAMPLES_OF_TRIAL):
     )
     training.augmentation.try_on(few[:2][0].to(training.device))
     images, labels = few[:n_samples]
+    run = forward_of(network, training, is_compiled=False)
     for is_contiguous in (False, True):
         training.is_contiguous = is_contiguous
         try:
@@ -69,7 +71,7 @@ def try_step(network, training, *, n_most=SAMPLES_OF_TRIAL):
                     training.augmentation.views,
                     is_contiguous=is_contiguous,
                 ).to(training.device)
-                logits = reader.train()(images.to(training.device))
+                logits = run(reader.train(), images.to(training.device))
                 criterion = WeightedLoss(copy.deepcopy(phase.loss)).to(training.device)
                 labels = tuple(label.to(training.device) for label in labels)
                 criterion.train()(logits, labels).backward()

@@ -88,8 +88,8 @@ def ldam_loss(cosines, target, *, margins, scale=30.0, weight=None, reduction="n
             f"`margins` must hold one value per class: {tuple(cosines.shape[1:])}. "
             f"Got {tuple(margins.shape)}."
         )
-    margin = margins.to(cosines)[target] * F.one_hot(target.long(), cosines.shape[1]).T
-    logits = scale * (cosines - margin.T)
+    is_own = target[:, None] == torch.arange(cosines.shape[1], device=cosines.device)
+    logits = scale * (cosines - margins.to(cosines)[target][:, None] * is_own)
     return cross_entropy(logits, target, weight=weight, reduction=reduction)
 
 

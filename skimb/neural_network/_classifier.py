@@ -213,6 +213,13 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         an entry of it.
     device : str or torch.device, default="auto"
         ``"auto"``: CUDA where there is one, else the CPU.
+    precision : {"auto", "bfloat16", "float32"}, default="auto"
+        In which type the layers of the training steps compute, where ``torch.autocast`` allows it;
+        weights, losses and predictions stay in float32. ``"auto"``: bfloat16 on a CUDA device that
+        has it and on which the steps run as CUDA graphs (docs/guide/gpu.md); otherwise float32.
+    compile : bool, default=False
+        Whether ``torch.compile`` compiles the network for the training steps. The first steps take
+        a minute or more then, and results differ by rounding. On a CPU it needs a C++ compiler.
     num_workers : int, default=0
         Number of processes that decode image files ahead of the training. It has an effect only
         where X holds paths.
@@ -398,6 +405,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         module_params=None,
         optimizer_params=None,
         device: Any = "auto",
+        precision="auto",
+        compile=False,
         num_workers=0,
         warm_start: Any = False,
         checkpoint: Any = None,
@@ -442,6 +451,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         self.module_params = module_params
         self.optimizer_params = optimizer_params
         self.device = device
+        self.precision = precision
+        self.compile = compile
         self.num_workers = num_workers
         self.warm_start = warm_start
         self.checkpoint = checkpoint

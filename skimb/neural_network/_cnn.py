@@ -18,6 +18,7 @@ from torch import nn
 from skimb._engine import (
     AUGMENTATIONS,
     OPTIMIZERS,
+    PRECISIONS,
     BatchPlan,
     Part,
     Training,
@@ -141,6 +142,8 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         "checkpoint": [str, HasMethods("__fspath__"), None],
         "net_callbacks": [list, tuple, None],
         "device": [str, torch.device],
+        "precision": [StrOptions(set(PRECISIONS))],
+        "compile": ["boolean"],
         "num_workers": [Interval(Integral, 0, None, closed="left")],
         "random_state": ["random_state"],
         "verbose": ["verbose"],

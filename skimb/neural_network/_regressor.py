@@ -162,6 +162,11 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         Further keyword arguments of `module` and `optimizer`, as in `CNNClassifier`.
     device : str or torch.device, default="auto"
         ``"auto"``: CUDA where there is one, else the CPU.
+    precision : {"auto", "bfloat16", "float32"}, default="auto"
+        In which type the layers of the training steps compute, as in `CNNClassifier`.
+    compile : bool, default=False
+        Whether ``torch.compile`` compiles the network for the training steps, as in
+        `CNNClassifier`.
     num_workers : int, default=0
         Number of processes that decode image files ahead of the training. It has an effect only
         where X holds paths.
@@ -297,6 +302,8 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         module_params=None,
         optimizer_params=None,
         device: Any = "auto",
+        precision="auto",
+        compile=False,
         num_workers=0,
         warm_start: Any = False,
         checkpoint: Any = None,
@@ -341,6 +348,8 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         self.module_params = module_params
         self.optimizer_params = optimizer_params
         self.device = device
+        self.precision = precision
+        self.compile = compile
         self.num_workers = num_workers
         self.warm_start = warm_start
         self.checkpoint = checkpoint

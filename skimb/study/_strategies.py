@@ -34,9 +34,9 @@ LINEAR = {
 #: Parameters that all built-in strategies share: the length of the training, seeds, the machine.
 SHARED = frozenset(
     (
-        *("batch_size", "checkpoint", "device", "early_stopping", "image_column", "max_epochs"),
-        *("n_jobs", "num_workers", "random_state", "steps_per_epoch", "validation_fraction"),
-        *("verbose", "warm_start"),
+        *("batch_size", "checkpoint", "compile", "device", "early_stopping", "image_column"),
+        *("max_epochs", "n_jobs", "num_workers", "precision", "random_state", "steps_per_epoch"),
+        *("validation_fraction", "verbose", "warm_start"),
     )
 )
 

@@ -88,6 +88,8 @@ CHANGES: dict[str, tuple] = {
     "module_params": ({"width": 6}, {"module": Wide, "module_params": {"width": 5}}),
     "optimizer_params": ({"betas": (0.8, 0.9)}, {}),
     "device": (torch.device("cpu"), {}),
+    "precision": ("bfloat16", {}),
+    "compile": (True, {}),
     "num_workers": (1, {}),
     "warm_start": (True, {}),
     "checkpoint": ("other", {}),
