@@ -10,6 +10,7 @@ import torch
 from joblib import parallel_config
 from sklearn.model_selection import GridSearchCV
 
+from skimb._engine import _step_graph
 from skimb.datasets import make_variance_images
 from skimb.losses import BalancedMSELoss, FocalLoss, Loss
 from skimb.model_selection import LossSearchCV
@@ -67,6 +68,48 @@ def test_trains_there_and_learns_what_the_cpu_learns(loss, digits):
     ).fit(X, y)
     agreement = np.mean(there.predict(X_test) == here.predict(X_test))
     assert agreement > 0.95
+
+
+@pytest.mark.parametrize("augmentation", [None, "flip_crop", "cutmix"])
+@pytest.mark.parametrize("module", ["simple_cnn", "resnet"])
+def test_steps_are_recorded_and_train_what_single_steps_train(
+    module, augmentation, monkeypatch, small_digits
+):
+    recorded = []
+
+    class Counting(_step_graph.CudaRecorder):
+        def record(self, function):
+            recorded.append(super().record(function))
+            return recorded[-1]
+
+    X, y = small_digits
+    settings = {"augmentation": augmentation, "precision": "float32", "batch_size": 32}
+    with monkeypatch.context() as patch:
+        patch.setitem(_step_graph.RECORDERS, "cuda", Counting)
+        fits = [quick(module=module, **settings).fit(X, y) for _ in range(2)]
+    assert recorded
+    with monkeypatch.context() as patch:
+        patch.delitem(_step_graph.RECORDERS, "cuda")
+        single = quick(module=module, **settings).fit(X, y)
+    np.testing.assert_array_equal(fits[0].predict_proba(X), fits[1].predict_proba(X))
+    losses = [[record["train_loss"] for record in clf.history_] for clf in (fits[0], single)]
+    np.testing.assert_allclose(*losses, rtol=1e-2)
+
+
+def test_bfloat16_is_the_default_of_recorded_steps(monkeypatch, small_digits):
+    seen = []
+    step_dtype = _step_graph.step_dtype
+
+    def noting(precision, *, is_captured):
+        seen.append(step_dtype(precision, is_captured=is_captured))
+        return seen[-1]
+
+    monkeypatch.setattr(_step_graph, "step_dtype", noting)
+    X, y = small_digits
+    proba = quick().fit(X, y).predict_proba(X)
+    has_it = torch.cuda.is_bf16_supported(including_emulation=False)
+    assert set(seen) == {torch.bfloat16 if has_it else torch.float32}
+    assert len(np.unique(proba)) > len(X) / 2
 
 
 def test_validation_embedding_and_pickle(digits):
