@@ -9,6 +9,7 @@ rates and the state of torch's generator.
 
 import warnings
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -295,7 +296,7 @@ class StepGraph:
 
     def __init__(self, rows):
         self.rows = rows
-        self.images = None
+        self.images: Any = None
 
     @contextmanager
     def observing(self, net):
