@@ -51,6 +51,9 @@ OF_TRAINING = (
     "optimizer_",
 )
 
+#: Numbers of results that are fetched from a device at once.
+VALUES_AT_ONCE = 2**22
+
 #: An image on which views are tried to see how many they are.
 ONE_IMAGE = torch.zeros(1, 1, 1, 1)
 
@@ -497,8 +500,11 @@ class ImageNet(Net):
             n_readers = threads_beside(self.block_work_, -(-len(dataset) // self.block_size_))
         with threads_for(self.block_work_):
             readers = map(reader, replicas(self.module_, n_readers))
-            functions = [partial(_on_host, read) for read in readers]
+            functions = [partial(_without_gradients, read) for read in readers]
             blocks = map_side_by_side(functions, self.get_iterator(dataset))
+            if torch.device(self.device).type != "cpu":
+                # Each fetch waits for the device.
+                blocks = (joint.cpu() for joint in _larger(blocks))
             return _joined(blocks, len(dataset))
 
     # --------------------------------------------------------------------------- files
@@ -588,7 +594,20 @@ def _joined(blocks, n_samples):
     return joint.numpy()
 
 
-def _on_host(read, batch):
+def _without_gradients(read, batch):
     """Return the result of a reader for a batch; each thread has to disable gradients itself."""
     with torch.no_grad():
-        return read(batch[0]).cpu()
+        return read(batch[0])
+
+
+def _larger(blocks, n_values=VALUES_AT_ONCE):
+    """Yield the rows of blocks, joined until there are at least so many numbers."""
+    held, n_held = [], 0
+    for block in blocks:
+        held.append(block)
+        n_held += block.numel()
+        if n_held >= n_values:
+            yield torch.cat(held)
+            held, n_held = [], 0
+    if held:
+        yield torch.cat(held)

@@ -32,6 +32,7 @@ from skorch.exceptions import SkorchTrainingImpossibleError
 from torch import nn
 from torch.optim.lr_scheduler import LinearLR, ReduceLROnPlateau, StepLR
 
+from skimb._engine._image_net import _larger
 from skimb._engine._net import Net
 from skimb._networks import PretrainedBackbone
 from skimb.model_selection import LossSearchCV
@@ -659,3 +660,12 @@ def test_a_training_that_fails_leaves_nothing_in_callbacks_or_nets(fitted, small
         net.partial_fit(*small_digits)
     assert not hasattr(net, "recent_")
     assert not net.module_.training
+
+
+@pytest.mark.parametrize("n_values", [1, 7, 12, 10**6])
+def test_results_are_fetched_from_a_device_in_larger_blocks(n_values):
+    rows = torch.arange(40).reshape(20, 2)
+    blocks = list(_larger(iter(rows.split(3)), n_values))
+    torch.testing.assert_close(torch.cat(blocks), rows)
+    assert all(block.numel() >= n_values for block in blocks[:-1])
+    assert len(blocks) == -(-7 // -(-n_values // 6))
