@@ -1,3 +1,4 @@
+import importlib
 import json
 import sys
 from argparse import Namespace
@@ -13,9 +14,7 @@ def scripts(monkeypatch):
     """Modules of the benchmarks, which are scripts and find each other in their own folder."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks" / "speed"))
     monkeypatch.setattr(sys, "argv", [str(ROOT / "benchmarks" / "speed" / "epoch.py")])
-    import harness
-    import table
-
+    harness, table = map(importlib.import_module, ("harness", "table"))
     # The number of threads belongs to the process of a benchmark.
     monkeypatch.setattr(harness, "limit_threads", lambda n_threads: None)
     yield Namespace(harness=harness, table=table)
