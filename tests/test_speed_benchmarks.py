@@ -107,6 +107,19 @@ def test_a_page_gets_the_tables_between_its_marks(scripts, tmp_path, monkeypatch
     assert page.read_text() == text
 
 
+def test_cost_curves_have_their_largest_points_in_the_page(scripts):
+    point = {"name": "SMOTE", "form": "embeddings", "n": 1000, "seconds": 0.5, "peak": 1e6}
+    record = {
+        "points": [point, point | {"n": 3000, "seconds": 2.0, "peak": 3e6}],
+        "left_out": [{"name": "SMOTEENN", "form": "embeddings", "sizes": [300_000, 1_000_000]}],
+        "limit": 600,
+    }
+    text = scripts.table.curves(record)
+    assert "| SMOTE | embeddings | 3,000 | 2 s | 3 MB |" in text
+    assert "| 1,000 |" not in text
+    assert "more than 600 s: SMOTEENN (embeddings) from 300,000 samples." in text
+
+
 def test_a_quick_run_is_not_written_to_a_page(scripts, tmp_path, monkeypatch, capsys):
     run(scripts.harness, tmp_path / "run.json", quick=True)
     page = tmp_path / "page.md"

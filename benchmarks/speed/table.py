@@ -2,15 +2,16 @@
 
     python benchmarks/speed/table.py benchmarks/results/*.json --write docs/guide/speed.md
 
-All targets come first, in one table, then the tables of each file. They replace what stands between
-the two markers of the page; without ``--write`` they are printed.
+All targets come first, in one table, then the tables of each file; of a file of cost_curves.py, the
+largest point of each curve. They replace what stands between the two markers of the page; without
+``--write`` they are printed.
 """
 
 import argparse
 import json
 from pathlib import Path
 
-from harness import aim_row, describe, markdown
+from harness import aim_row, describe, markdown, spell
 
 from skimb._files import write_text
 
@@ -20,9 +21,34 @@ BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 def section(record):
     """Return the heading of a run, a sentence about it, and its tables."""
     run = record["about"]
+    if "points" in record:
+        return f"## Cost curves\n\n{describe(run)}\n\n{curves(record)}"
     name = Path(run["command"].split()[1]).stem
     tables = "\n\n".join(markdown(table) for table in record["tables"])
     return f"## {name}, {run['device']}\n\n{describe(run)}\n\n{tables}"
+
+
+def curves(record):
+    """Return the figure of cost curves, a table of their largest points, and what was left out."""
+    largest = {(point["name"], point["form"]): point for point in record["points"]}
+    rows = [["", "input", "samples", "time", "peak beyond the input"], ["---"] * 5]
+    for (name, form), point in largest.items():
+        time, peak = spell(point["seconds"]), spell(point["peak"], "peak")
+        rows.append([name, form, f"{point['n']:,}", time, peak])
+    left = "; ".join(
+        f"{one['name']} ({one['form']}) from {one['sizes'][0]:,} samples"
+        for one in record["left_out"]
+    )
+    return (
+        "![Time and memory by the number of samples](cost_curves.png)\n\n"
+        f"The largest points:\n\n{in_rows(rows)}\n\n"
+        f"Left out, because they take more than {record['limit']:.0f} s: {left or 'none'}."
+    )
+
+
+def in_rows(rows):
+    """Return rows of texts as a table in Markdown."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
 def targets(records):
@@ -30,11 +56,11 @@ def targets(records):
     rows = [
         aim_row(record["about"], table, aim)
         for record in records
-        for table in record["tables"]
+        for table in record.get("tables", ())
         for aim in table["targets"]
     ]
     head = ["", "device", "target, a ratio", "measured", "", "identical controls differ by"]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
+    return in_rows([head, ["---"] * len(head), *rows])
 
 
 def main():
