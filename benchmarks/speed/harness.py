@@ -61,16 +61,16 @@ class Benchmark:
     """
 
     def __init__(self, arguments):
-        self.quick, self.file = arguments.quick, arguments.json
-        self.repeats = 1 if arguments.quick else arguments.repeats
         from skimb._engine._runtime import resolve_device
 
+        self.quick, self.file = arguments.quick, arguments.json
+        self.repeats = 1 if arguments.quick else arguments.repeats
         self.device = resolve_device(getattr(arguments, "device", "cpu"))
         limit_threads(arguments.threads)
         self.record = {"about": about(self.device, arguments), "tables": []}
         print(describe(self.record["about"]), flush=True)
 
-    def compare(self, title, contenders, *, per=1, targets=(), note="", warm_up=True, control=True):
+    def compare(self, title, contenders, *, per=1, targets=(), warm_up=True, control=True):
         """Call contenders in turn, and add a table.
 
         Parameters
@@ -82,8 +82,6 @@ class Benchmark:
         per : int, default=1
             The number, such as that of the epochs, by which seconds are divided.
         targets : iterable of `target`
-        note : str, default=""
-            A sentence below the table.
         warm_up : bool, default=True
             Whether each contender is called once before.
         control : bool, default=True
@@ -104,7 +102,7 @@ class Benchmark:
                 for measure, value in measured.items():
                     value = value / per if measure == "seconds" else value
                     measures[name].setdefault(measure, []).append(round(value, 7))
-        self.add({"title": title, "measures": measures, "targets": list(targets), "note": note})
+        self.add({"title": title, "measures": measures, "targets": list(targets)})
         return results
 
     def _measured(self, contender):
@@ -276,7 +274,7 @@ def markdown(table):
     if CONTROL in names:
         lines += ["", f"Identical controls differ by {100 * spread(table):.0f} %."]
     lines += [sentence(table, aim) for aim in table["targets"]]
-    return "\n".join([*lines, table["note"]] if table["note"] else lines)
+    return "\n".join(lines)
 
 
 def spread(table):
