@@ -6,10 +6,12 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from imblearn.under_sampling.base import BaseCleaningSampler
 from scipy import sparse
 from sklearn.utils import check_random_state, get_tags
 
 from skimb._containers import matched_rows, select_rows
+from skimb._distances import warn_of_long_search
 from skimb._messages import shown
 from skimb._params import HasMethods
 from skimb._plans import sample_indices
@@ -120,6 +122,9 @@ class EmbeddedSampler(ImageSampler):
             if name.endswith(BY_LABEL) and not isinstance(value, str | Real | None)
         }
         self.sampler_.set_params(**strategies)
+        if isinstance(self.sampler_, BaseCleaningSampler):
+            # All of these look for neighbours of all samples, those of the majority included.
+            warn_of_long_search(points, type(self.sampler_).__name__)
         resampled, new_target = self.sampler_.fit_resample(points, target)
         labels = classes[new_target]
         indices = sample_indices(self.sampler_)

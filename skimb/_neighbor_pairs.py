@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
-from skimb._distances import are_far, centred
+from skimb._distances import are_far, centred, warn_of_long_search
 from skimb._messages import shown
 from skimb._params import plain
 from skimb._warnings import warn
@@ -98,7 +98,9 @@ def choose_pairs(y, n_new, fit_points, *, k_neighbors, random_state, name):
         members = np.flatnonzero(y == label)
         points = points_of(members)
         _warn_of_few(y[members[:1]].tolist()[0], len(members), k_neighbors, name)
-        first, second, gap = _pairs_in_class(points, n_made, k_neighbors, searcher, random_state)
+        first, second, gap = _pairs_in_class(
+            points, n_made, k_neighbors, searcher, random_state, name
+        )
         firsts.append(members[first])
         seconds.append(members[second])
         gaps.append(gap)
@@ -127,12 +129,14 @@ def _neighbors_of(searcher):
     return int(n_neighbors) - 1
 
 
-def _pairs_in_class(points, n_made, k_neighbors, searcher, random_state):
+def _pairs_in_class(points, n_made, k_neighbors, searcher, random_state, name):
     """Return parents, as positions within the class, and interpolation factors."""
     k_neighbors = min(plain(k_neighbors), points.shape[0] - 1)
     if not sparse.issparse(points) and are_far(points):
         # Elsewhere as they are: a last digit decides which of equal neighbours is first.
         points = centred(points)
+    if searcher is None:
+        warn_of_long_search(points, name)
     search: Any = NearestNeighbors() if searcher is None else clone(searcher)
     search.set_params(n_neighbors=k_neighbors + 1).fit(points)
     # The first neighbour of a sample is the sample itself.

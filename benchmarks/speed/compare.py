@@ -1,21 +1,20 @@
 """Time a comparison of ten strategies end to end, and with shared features.
 
 One class has about a tenth of the images of the other, and there is a test set, so each strategy is
-trained once. Both ways run one after another in this process; the ratio is the result.
+trained once. Each way runs once: it takes minutes.
 
-    python benchmarks/speed/compare.py FOLDER [--quick] [--only shared]
+    python benchmarks/speed/compare.py FOLDER [--only shared] [--threads 2] [--json FILE]
 
 FOLDER holds the cats and dogs: index.csv with columns file, label, split and rank. Cats of a rank
 below 1000 and all dogs are the training images (1000 : 11000). Without FOLDER, or with --quick,
 scikit-learn's digits are used.
 """
 
-import argparse
-import time
 import warnings
 from pathlib import Path
 
 import pandas as pd
+from harness import Benchmark, parser_of
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
@@ -47,25 +46,22 @@ def cats_and_dogs(folder):
 
 
 def main():
-    """Print the seconds of both ways, and their ratio."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    """Add one table."""
+    parser = parser_of(__doc__, repeats=1)
     parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", choices=["shared", "end to end"])
     arguments = parser.parse_args()
-    if arguments.folder is None or arguments.quick:
+    benchmark = Benchmark(arguments)
+    if arguments.folder is None or benchmark.quick:
         X, y = load_imbalanced_digits(return_X_y=True)
         X, X_test, y, y_test = train_test_split(X, y, stratify=y, random_state=0)
     else:
         X, y, X_test, y_test = cats_and_dogs(arguments.folder)
-    estimator = CNNClassifier(max_epochs=1) if arguments.quick else CNNClassifier()
+    estimator = CNNClassifier(max_epochs=1) if benchmark.quick else CNNClassifier()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    seconds = {}
-    for name in ("shared", "end to end"):
-        if arguments.only not in (None, name):
-            continue
-        start = time.perf_counter()
-        result = compare(
+
+    def comparison(name):
+        return lambda: compare(
             X,
             y,
             strategies=STRATEGIES,
@@ -76,11 +72,14 @@ def main():
             random_state=0,
             verbose=1,
         )
-        seconds[name] = time.perf_counter() - start
-        print(result)
-        print(f"{name}: {seconds[name]:.0f} s for {len(result.strategies)} strategies", flush=True)
-    if len(seconds) == 2:
-        print(f"shared features take {seconds['shared'] / seconds['end to end']:.2f} of the time")
+
+    ways = [arguments.only] if arguments.only else ["end to end", "shared"]
+    benchmark.compare(
+        f"A comparison of {len(STRATEGIES) + 1} strategies, {len(X)} images",
+        {way: comparison(way) for way in ways},
+        warm_up=False,
+        control=False,
+    )
 
 
 if __name__ == "__main__":

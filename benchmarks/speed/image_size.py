@@ -1,50 +1,43 @@
-"""Time of a training by the size of its images, as ratios to images of 32 x 32 in the same run.
+"""Time of a training by the size of its images, against that of images of 32 x 32.
 
-The default network is trained for one epoch on random colour images, one size after the other,
-several times in turn; the ratio is that of the fastest repeats, in seconds of the processor.
+The default network is trained for one epoch on random colour images.
 
-    python benchmarks/speed/image_size.py [--repeats 3] [--images 512]
+    python benchmarks/speed/image_size.py [--images 512] [--repeats 3] [--json FILE]
 """
 
-import argparse
-import time
 import warnings
 
 import numpy as np
+from harness import Benchmark, parser_of
 from sklearn.exceptions import ConvergenceWarning
 
 from skimb.neural_network import CNNClassifier
 
-SIDES = (24, 32, 48, 64, 96, 128)
+#: The first one is the baseline.
+SIDES = (32, 24, 48, 64, 96, 128)
 
 
-def seconds(side, n_images):
-    """Return the seconds of the processor of a training."""
+def training(side, n_images):
+    """Return a contender that trains on images of one size."""
     rng = np.random.RandomState(0)
     X = rng.randint(256, size=(n_images, side, side, 3), dtype=np.uint8)
     y = rng.randint(2, size=n_images)
-    start = time.process_time()
-    CNNClassifier(max_epochs=1, batch_size=64, random_state=0).fit(X, y)
-    return time.process_time() - start
+    return lambda: CNNClassifier(max_epochs=1, batch_size=64, random_state=0).fit(X, y)
 
 
 def main():
-    """Print a line for each size."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3)
+    """Add one table."""
+    parser = parser_of(__doc__, repeats=3)
     parser.add_argument("--images", type=int, default=512)
     arguments = parser.parse_args()
+    benchmark = Benchmark(arguments)
+    n_images = 64 if benchmark.quick else arguments.images
     warnings.simplefilter("ignore", ConvergenceWarning)
-    seconds(32, 64)
-    found = np.array(
-        [[seconds(side, arguments.images) for side in SIDES] for _ in range(arguments.repeats)]
-    ).min(axis=0)
-    for side, taken in zip(SIDES, found, strict=True):
-        times = taken / found[SIDES.index(32)]
-        print(
-            f"{side:>4} x {side:<4} {1000 * taken / arguments.images:6.2f} ms an image, "
-            f"{times:5.2f} times as long as 32 x 32"
-        )
+    benchmark.compare(
+        f"An epoch by the size of its {n_images} images, per image",
+        {f"{side} x {side}": training(side, n_images) for side in SIDES},
+        per=n_images,
+    )
 
 
 if __name__ == "__main__":

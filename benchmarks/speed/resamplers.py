@@ -1,29 +1,25 @@
-"""Time and peak memory of the resamplers, as ratios against imbalanced-learn in the same run.
+"""Time and peak memory of the resamplers, against imbalanced-learn.
 
-Rows of noise around one centre a class, float32 (64 and 512 features) or uint8 images (3x64x64),
-at 10:1 and 100:1. Each contender runs in a process of its own, theirs and ours in turn; time is
-that of the fastest repeat, peak is what the process holds at most beyond the input, over the size
-of the output (for an under-sampler: of the input). A ratio below 1 is in favour of skimb.
+Samples of noise around one centre a class, float32 (64 and 512 features) or uint8 images (3x64x64),
+at 10:1 and 100:1. Each contender runs in a process of its own. The peak is what that process holds
+at most beyond the input, over the size of the output (for an under-sampler: of the input).
 
-    python benchmarks/speed/resamplers.py [--rows 10000 100000] [--repeats 3] [--cases SMOTE ...]
+    python benchmarks/speed/resamplers.py [--rows 10000 100000] [--cases SMOTE ...] [--json FILE]
     python benchmarks/speed/resamplers.py --cover
 
-``--cover`` compares ClusterUnderSampler with ClusterCentroids and random rows on 20000 x 512: time,
-distance of each dropped row to the nearest kept one, and F1 of a logistic regression.
+``--cover`` compares ClusterUnderSampler with ClusterCentroids and random samples on 20000 x 512:
+time, distance of each dropped sample to the nearest kept one, and F1 of a logistic regression.
 """
 
 import argparse
 import json
-import resource
-import subprocess
-import sys
-import threading
 import time
-from pathlib import Path
+from functools import partial
 
 import imblearn.over_sampling
 import imblearn.under_sampling
 import numpy as np
+from harness import Benchmark, in_a_process, measured, parser_of, target
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, pairwise_distances_argmin_min
 
@@ -31,6 +27,14 @@ import skimb.over_sampling
 import skimb.under_sampling
 
 SHAPES = {"64": ((64,), "float32"), "512": ((512,), "float32"), "3x64x64": ((3, 64, 64), "uint8")}
+
+#: Targets, as ratios of times.
+AT_MOST = {
+    ("RandomOverSampler(lazy)", "512"): 0.05,
+    ("SMOTE", "512"): 0.63,
+    ("SMOTE", "64"): 1.0,
+    ("SMOTE", "3x64x64"): 0.67,
+}
 
 #: Ours, and what it is measured against. Theirs gets images as flat rows: it takes no others.
 CASES = {
@@ -67,71 +71,32 @@ def rows_of(n_rows, shape, dtype, ratio):
     return X, y
 
 
-def resident():
-    """Return the bytes that this process holds."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
-
-
-def measure(case, is_ours, n_rows, shape, dtype, ratio, is_for_memory):
-    """Run one contender in this process; return seconds, peak and the sizes of both ends."""
+def measure(case, is_ours, n_rows, shape, dtype, ratio):
+    """Run one contender in this process; return its seconds and its peak."""
     X, y = rows_of(n_rows, tuple(shape), dtype, ratio)
     sampler = CASES[case][0 if is_ours else 1]
     # What is loaded at the first use is not the sampler's.
     small = np.r_[:64, len(y) - 20 : len(y)]
     sampler.fit_resample(X[small].reshape(84, -1), y[small])
-    before, peak, is_done = resident(), [0], threading.Event()
-
-    def watch():
-        while not is_done.wait(0.002):
-            peak[0] = max(peak[0], resident())
-
-    # The watcher would take turns with what is timed.
-    watcher = threading.Thread(target=watch)
-    if is_for_memory:
-        watcher.start()
-    start = time.perf_counter()
-    result, _ = sampler.fit_resample(X if is_ours else X.reshape(len(X), -1), y)
-    seconds = time.perf_counter() - start
-    peak[0] = max(peak[0], resident())
-    is_done.set()
-    n_values = int(np.prod(result.shape))
-    return {
-        "seconds": seconds,
-        "peak": peak[0] - before,
-        "input": X.nbytes,
-        "output": n_values * X.itemsize,
-    }
+    given = X if is_ours else X.reshape(len(X), -1)
+    (result, _), found = measured(lambda: sampler.fit_resample(given, y))
+    n_bytes = max(int(np.prod(result.shape)) * X.itemsize, X.nbytes)
+    return {"seconds": found["seconds"], "peak / output": found["peak"] / n_bytes}
 
 
-def in_a_process(*arguments):
-    """Measure in a fresh process."""
-    done = subprocess.run(
-        [sys.executable, __file__, "--measure", json.dumps(arguments)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return json.loads(done.stdout)
-
-
-def compare(case, n_rows, name, ratio, repeats):
-    """Print one line: theirs and ours in turn."""
+def compare(benchmark, case, n_rows, name, ratio):
+    """Add one table."""
     shape, dtype = SHAPES[name]
-    runs = {True: [], False: []}
-    peaks = {}
-    for _ in range(repeats):
-        for is_ours in (False, True):
-            runs[is_ours].append(in_a_process(case, is_ours, n_rows, shape, dtype, ratio, False))
-    for is_ours in (False, True):
-        memory = in_a_process(case, is_ours, n_rows, shape, dtype, ratio, True)
-        peaks[is_ours] = memory["peak"] / max(memory["output"], memory["input"])
-    seconds = {is_ours: min(run["seconds"] for run in results) for is_ours, results in runs.items()}
-    print(
-        f"{case:<24} {n_rows:>7} {name:>8} {ratio:>4}:1  {seconds[False]:>8.3f} s "
-        f"{seconds[True]:>8.3f} s {seconds[True] / seconds[False]:>7.2f}   "
-        f"{peaks[False]:>6.2f} {peaks[True]:>6.2f}",
-        flush=True,
+    runs = [
+        partial(in_a_process, __file__, case, is_ours, n_rows, shape, dtype, ratio)
+        for is_ours in (False, True)
+    ]
+    most = AT_MOST.get((case, name))
+    benchmark.compare(
+        f"{case}, {n_rows} samples of {name}, {ratio}:1",
+        dict(zip(("imbalanced-learn", "skimb"), runs, strict=True)),
+        targets=[target("skimb", "imbalanced-learn", most)] if most else [],
+        warm_up=False,
     )
 
 
@@ -177,31 +142,27 @@ def cover():
 
 
 def main():
-    """Print a table, or one measurement for the process that asked for it."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    """Add the tables, or print one measurement for the process that asked for it."""
+    parser = parser_of(__doc__, repeats=3)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=SHAPES)
     parser.add_argument("--ratios", type=int, nargs="+", default=[10, 100])
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=CASES)
-    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cover", action="store_true")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         print(json.dumps(measure(*json.loads(arguments.measure))))
         return
+    benchmark = Benchmark(arguments)
     if arguments.cover:
         cover()
         return
-    print(
-        f"{'sampler':<24} {'rows':>7} {'features':>8} {'ratio':>6}  {'theirs':>10} {'ours':>10} "
-        f"{'ratio':>7}   {'peak, theirs and ours':>13}"
-    )
     for case in arguments.cases:
-        for n_rows in arguments.rows:
+        for n_rows in [1000] if benchmark.quick else arguments.rows:
             for name in arguments.shapes:
-                for ratio in arguments.ratios:
-                    compare(case, n_rows, name, ratio, arguments.repeats)
+                for ratio in [10] if benchmark.quick else arguments.ratios:
+                    compare(benchmark, case, n_rows, name, ratio)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,23 @@
-"""Time of a search over 12 settings and 3 folds, as ratios against GridSearchCV in the same run.
+"""Time of a search over 12 settings and 3 folds, against GridSearchCV.
 
 Twelve settings (gamma 0, 1, 2, 5; class weights none, balanced, 1:10) and three folds are 36
 trainings end to end. `LossSearchCV` trains the backbone once a fold, or takes a given one, and all
-36 heads together; the bound of the former is 12. Data: scikit-learn's digits, "8" against the
-rest, enlarged to 28x28; one thread; contenders interleaved; ratios of the fastest repeats.
+36 heads together. The backbone bounds the gain: GridSearchCV trains 36 networks and one more in the
+refit, `LossSearchCV` 3 and one more. Data: scikit-learn's digits, "8" against the rest, as they are
+(with the defaults of `CNNClassifier`, and with short trainings) and enlarged to 28x28.
 
-The second table trains all 36 whole networks in one vectorised pass (``search="end_to_end"``), at
-several sizes, whether or not `LossSearchCV` would choose to: it says where that pays.
+Further tables train all 36 whole networks in one vectorised pass (``search="end_to_end"``), at
+several sizes, whether or not `LossSearchCV` would choose to: they say where that pays.
 
-    python benchmarks/speed/search.py [--repeats 3] [--device cpu] [--only heads]
+    python benchmarks/speed/search.py [--device cuda] [--only heads] [--repeats 3] [--json FILE]
 """
 
-import argparse
-import os
 import time
 import warnings
 
 import numpy as np
 import torch
+from harness import Benchmark, parser_of, target
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
@@ -25,7 +25,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from skimb._engine import _together
-from skimb._engine._runtime import resolve_device
 from skimb.datasets import load_imbalanced_digits
 from skimb.losses import FocalLoss
 from skimb.model_selection import LossSearchCV
@@ -45,6 +44,8 @@ SIZES = {
     "8x8, width 32": (8, 32, 5),
     "28x28, width 8": (28, 8, 2),
 }
+
+COMMON = {"cv": 3, "scoring": "balanced_accuracy"}
 
 
 def enlarged_digits(side):
@@ -75,112 +76,78 @@ def tiny_network(width):
     return build
 
 
-def seconds(search, X, y):
-    """Time a search; return the seconds without and with the refit."""
-    begin = time.perf_counter()
-    search.fit(X, y)
-    total = time.perf_counter() - begin
-    return total - getattr(search, "refit_time_", 0.0), total
+def timed(search, X, y):
+    """Return a contender that fits a search, and tells how long it took without its refit."""
+
+    def call():
+        start = time.perf_counter()
+        fitted = clone(search).fit(X, y)
+        seconds = time.perf_counter() - start
+        return {"seconds": seconds, "without refit": seconds - fitted.refit_time_}
+
+    return call
 
 
-def interleaved(contenders, X, y, repeats):
-    """Return the fastest times of each contender, without and with the refit."""
-    times = {name: [] for name in contenders}
-    for _ in range(repeats):
-        for name, make in contenders.items():
-            times[name].append(seconds(make(), X, y))
-    return {name: np.min(values, axis=0) for name, values in times.items()}
-
-
-def measure_heads(repeats, device):
-    """Print the ratios of the search over heads."""
-    X, y = enlarged_digits(28)
-    recipe = {"batch_size": 128, "augmentation": None, "device": device, "random_state": 0}
-    network = CNNClassifier(max_epochs=10, **recipe)
-    common = {"cv": 3, "scoring": "balanced_accuracy"}
-    fitted = clone(network).fit(X, y)
-    times = interleaved(
+def measure_heads(benchmark, side, n_epochs, **recipe):
+    """Add the table of the search over heads."""
+    X, y = enlarged_digits(side)
+    if benchmark.quick:
+        n_epochs = 1
+    network = CNNClassifier(max_epochs=n_epochs, device=benchmark.device, random_state=0, **recipe)
+    given = FrozenEstimator(clone(network).fit(X, y))
+    benchmark.compare(
+        f"A search with refit, {side}x{side}, {len(X)} images, epochs: {n_epochs}",
         {
-            "GridSearchCV": lambda: GridSearchCV(network, GRID, **common),
-            "identical control": lambda: GridSearchCV(network, GRID, **common),
-            "backbone trained": lambda: LossSearchCV(network, GRID, **common),
-            "backbone given": lambda: LossSearchCV(
-                FrozenEstimator(fitted), GRID, backbone="given", **common
-            ),
+            "GridSearchCV": timed(GridSearchCV(network, GRID, **COMMON), X, y),
+            "backbone trained": timed(LossSearchCV(network, GRID, **COMMON), X, y),
+            "backbone given": timed(LossSearchCV(given, GRID, backbone="given", **COMMON), X, y),
         },
-        X,
-        y,
-        repeats,
-    )
-    base = times["GridSearchCV"]
-    print(f"28x28, {len(X)} rows, width 32, 10 epochs, network and heads alike")
-    print(f"{'':20s} {'without refit':>22s} {'with refit':>22s}")
-    for name, (without, with_refit) in times.items():
-        print(
-            f"{name:20s} {without:8.2f} s {base[0] / without:7.1f} x   "
-            f"{with_refit:8.2f} s {base[1] / with_refit:7.1f} x"
-        )
-    print(
-        "(The work differs: GridSearchCV's refit trains one network, and so does that of the "
-        "trained\nbackbone, and a head; that of the given backbone a head alone.)"
+        # The bound: 37 trainings to 4.
+        targets=[target("backbone trained", "GridSearchCV", 4 / 37)],
+        warm_up=False,
     )
 
 
-def measure_networks(repeats, device):
-    """Print the ratios of whole networks in one vectorised pass."""
-    print("\nWhole networks, all 36 in one vectorised pass")
+def measure_networks(benchmark):
+    """Add the tables of whole networks in one vectorised pass."""
     for name, (side, width, n_epochs) in SIZES.items():
         X, y = enlarged_digits(side)
         network = CNNClassifier(
             tiny_network(width),
-            max_epochs=n_epochs,
+            max_epochs=1 if benchmark.quick else n_epochs,
             batch_size=128,
             augmentation=None,
-            device=device,
+            device=benchmark.device,
             random_state=0,
         )
-        common = {"cv": 3, "scoring": "balanced_accuracy", "refit": False}
-        times = interleaved(
-            {
-                "one by one": lambda network=network, common=common: GridSearchCV(
-                    network, GRID, **common
-                ),
-                "together": lambda network=network, common=common: LossSearchCV(
-                    network, GRID, search="end_to_end", **common
-                ),
-            },
-            X,
-            y,
-            repeats,
-        )
+        alone = GridSearchCV(network, GRID, refit=False, **COMMON)
+        together = LossSearchCV(network, GRID, search="end_to_end", refit=False, **COMMON)
         work = (9 * width * side**2) + (9 * 2 * width**2 * (side // 2) ** 2)
-        alone, together = times["one by one"][0], times["together"][0]
-        print(
-            f"{name:16s} {work:>9,d} multiply-adds   one by one {alone:6.2f} s   "
-            f"together {together:6.2f} s   {alone / together:5.2f} x"
+        benchmark.compare(
+            f"Whole networks, {name}, {work:,d} multiply-adds an image",
+            {
+                "one by one": lambda alone=alone, X=X, y=y: clone(alone).fit(X, y),
+                "together": lambda together=together, X=X, y=y: clone(together).fit(X, y),
+            },
+            warm_up=False,
         )
 
 
 def main():
-    """Parse the arguments and run."""
-    parser = argparse.ArgumentParser(description="Time a search.")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--device", default="cpu")
+    """Add the tables that are asked for."""
+    parser = parser_of(__doc__, repeats=3, has_device=True)
     parser.add_argument("--only", choices=["heads", "networks"])
     arguments = parser.parse_args()
-    device = resolve_device(arguments.device)
-    label = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU, one thread"
-    print(f"torch {torch.__version__}, {label}, {arguments.repeats} repeats")
-    torch.set_num_threads(1)
-    # skimb chooses its threads by the work; here everyone has one.
-    os.environ["OMP_THREAD_LIMIT"] = "1"
+    benchmark = Benchmark(arguments)
     if arguments.only != "networks":
-        measure_heads(arguments.repeats, device)
+        measure_heads(benchmark, 8, "auto")
+        measure_heads(benchmark, 8, 20, batch_size=128, augmentation=None)
+        measure_heads(benchmark, 28, 10, batch_size=128, augmentation=None)
     if arguments.only != "heads":
         # To see where it pays, it is done everywhere.
-        _together.MOST_WORK[device.type] = 10**12
+        _together.MOST_WORK[benchmark.device.type] = 10**12
         warnings.filterwarnings("ignore", message="Lazy modules")
-        measure_networks(arguments.repeats, device)
+        measure_networks(benchmark)
 
 
 if __name__ == "__main__":
