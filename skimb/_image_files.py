@@ -18,8 +18,9 @@ from skimb._decoded_sets import (
     wanted_shape,
 )
 from skimb._frames import as_pandas, column_values
-from skimb._image_decoding import decode, look, strict
+from skimb._image_decoding import decode, levels_of, look, strict
 from skimb._image_source import ImageSource
+from skimb._pixel_cache import check_folder, kept_pixels
 
 __all__ = ["ImageFiles", "as_paths", "is_paths", "named", "read_images"]
 
@@ -160,8 +161,8 @@ class ImageFiles(ImageSource):
 
             def check(path):
                 # The pixels are dropped at once: those of all files would fill the memory.
-                pixels, levels = decode(path, image_shape)
-                return pixels.dtype, levels
+                pixels, bounds = decode(path, image_shape)
+                return pixels.dtype, levels_of(pixels, bounds)
 
             found = [attempt(check, path) for path in paths]
         raise_for(paths, found)
@@ -227,7 +228,7 @@ class ImageFiles(ImageSource):
         return self.paths
 
 
-def read_images(paths, *, image_shape=None, n_jobs=None):
+def read_images(paths, *, image_shape=None, n_jobs=None, cache=None):
     """Read image files into one array.
 
     Rotations that a camera noted (EXIF) are applied, palettes are resolved, and CMYK becomes RGB.
@@ -246,10 +247,18 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
         of them has an alpha channel, and RGB otherwise.
     n_jobs : int, default=None
         Number of threads, as in joblib.
+    cache : str or Path, default=None
+        A folder in which the decoded images are kept; it is made if it does not exist. Files that
+        are there with the same path, size, time of change and image shape are not decoded again,
+        by this call or a later one, in any process. The result is a memory map, which need not fit
+        in memory. The folder may be deleted at any time between calls, and holds up to 32 GiB:
+        after that, sets of files that were used longest ago are removed. None: all images are read
+        into memory.
 
     Returns
     -------
     ndarray of shape (n, H, W, C), uint8, uint16 or float32
+        With `cache`, a memmap that can only be read.
 
     Raises
     ------
@@ -257,9 +266,16 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
         If there is no path; if files are missing, empty, truncated, not images, not regular files,
         or so large that they look like a decompression bomb, or hold pixels that are not finite or
         integers that float32 cannot hold (up to ten files are named, the others counted); if sizes
-        differ and `image_shape` is None (the first file that differs is named); or if some files
+        differ and `image_shape` is None (the first file that differs is named); if some files
         have 8 bits per channel and others more, because equal numbers would mean different
-        brightness (the first file of each kind is named).
+        brightness (the first file of each kind is named); or if `cache` cannot be written.
+
+    Notes
+    -----
+    A set of files is one ``.npy`` file in `cache`, which is complete or not there: a process that
+    is killed leaves none. A set that shares files with an earlier one, or in which some files have
+    changed, is a new ``.npy`` file, for which only the other files are decoded. Its owner alone may
+    read it.
 
     Examples
     --------
@@ -276,6 +292,11 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
     """
     paths = _listed(paths)
     parallel = Parallel(n_jobs=n_jobs, prefer="threads")
+    if cache is not None:
+        check_folder(cache)
+        with strict():
+            image_shape = _resolve_shape(paths, image_shape, parallel)
+        return _read_once(np.array(paths, dtype=object), image_shape, n_jobs, cache)
     with strict():
         image_shape = _resolve_shape(paths, image_shape, parallel)
         n_channels, height, width = image_shape
@@ -300,6 +321,29 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
     for i, pixels in deeper.items():
         images[i] = pixels
     return images
+
+
+def _read_once(paths, image_shape, n_jobs, cache):
+    """Return images as a memory map of a folder; those that it lacks are decoded."""
+
+    def decode(places):
+        try:
+            return read_images(paths[places], image_shape=image_shape, n_jobs=n_jobs)
+        except ValueError:
+            # The error counts all files.
+            find_dtype()
+            raise
+
+    def find_dtype():
+        return ImageFiles.checked(paths, image_shape).dtype
+
+    absolute = np.array([os.path.abspath(path) for path in paths], dtype=object)
+    try:
+        marks = list(ImageFiles(absolute, image_shape).marks())
+    except (OSError, ValueError):
+        find_dtype()
+        raise
+    return kept_pixels(cache, marks, image_shape, decode, find_dtype)
 
 
 def _allocated(shape, dtype):
