@@ -1,11 +1,13 @@
 """Image files: they are read as they are meant to be seen, and errors name the broken ones."""
 
+import math
 import os
 import reprlib
+from functools import partial
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import effective_n_jobs
 from PIL import Image
 
 from skimb._decoded_sets import (
@@ -19,10 +21,14 @@ from skimb._decoded_sets import (
 )
 from skimb._frames import as_pandas, column_values
 from skimb._image_decoding import decode, levels_of, look, strict
-from skimb._image_source import ImageSource
+from skimb._image_source import ChosenImages, ImageSource
 from skimb._pixel_cache import check_folder, kept_pixels
+from skimb._process import in_threads, n_threads
 
 __all__ = ["ImageFiles", "as_paths", "is_paths", "named", "read_images"]
+
+#: Images of at most so many bytes stay in memory once their files are decoded.
+MOST_KEPT = 2**26
 
 
 def is_paths(X):
@@ -130,11 +136,13 @@ class ImageFiles(ImageSource):
         bits per channel.
     levels : ndarray of shape (n, 3), default=None
         The least and the largest pixel of each file, and the mean; None: they are not known.
+    kept : ImageSource, default=None
+        The decoded images; None: files are decoded whenever they are asked for.
     """
 
-    def __init__(self, paths, image_shape, dtype: Any = np.uint8, levels=None):
+    def __init__(self, paths, image_shape, dtype: Any = np.uint8, levels=None, kept=None):
         self.paths, self.image_shape = paths, tuple(image_shape)
-        self.dtype, self.levels = np.dtype(dtype), levels
+        self.dtype, self.levels, self.kept = np.dtype(dtype), levels, kept
 
     @classmethod
     def checked(cls, paths, image_shape=None):
@@ -157,20 +165,31 @@ class ImageFiles(ImageSource):
             As `read_images`.
         """
         with strict():
-            image_shape = _resolve_shape(paths, image_shape, Parallel(n_jobs=1))
+            image_shape = _resolve_shape(paths, image_shape, n_threads())
+            n_channels, height, width = image_shape
+            shape, pixels = (len(paths), height, width, n_channels), None
+            # The pixels of a larger set are dropped at once: they would fill the memory.
+            if math.prod(shape) <= MOST_KEPT:
+                pixels = np.empty(shape, dtype=np.uint8)
 
-            def check(path):
-                # The pixels are dropped at once: those of all files would fill the memory.
-                pixels, bounds = decode(path, image_shape)
-                return pixels.dtype, levels_of(pixels, bounds)
+            def check(place):
+                image, bounds = decode(paths[place], image_shape)
+                if pixels is not None and image.dtype == np.uint8:
+                    pixels[place] = image
+                return image.dtype, levels_of(image, bounds)
 
-            found = [attempt(check, path) for path in paths]
+            found = in_threads(partial(attempt, check), range(len(paths)), n_threads())
         raise_for(paths, found)
         dtypes, levels = zip(*(result for result, _ in found), strict=True)
-        return cls(paths, image_shape, common_dtype(paths, dtypes), np.array(levels))
+        dtype, kept = common_dtype(paths, dtypes), None
+        if pixels is not None and dtype == np.uint8:
+            kept = ChosenImages(pixels, np.arange(len(pixels)))
+        return cls(paths, image_shape, dtype, np.array(levels), kept)
 
     def resized(self, image_shape):
         """Return the same files, resized to another shape."""
+        if tuple(image_shape) == self.image_shape:
+            return self
         return ImageFiles(self.paths, image_shape, self.dtype, self.levels)
 
     def __len__(self):
@@ -179,25 +198,31 @@ class ImageFiles(ImageSource):
     def take(self, indices):
         """Return a source of some of the files, without opening any."""
         levels = None if self.levels is None else self.levels[indices]
-        return ImageFiles(self.paths[indices], self.image_shape, self.dtype, levels)
+        kept = None if self.kept is None else self.kept.take(indices)
+        return ImageFiles(self.paths[indices], self.image_shape, self.dtype, levels, kept)
 
     def batch(self, indices):
-        """Decode some of the files."""
+        """Decode some of the files, unless their images are kept."""
+        if self.kept is not None:
+            return self.kept.batch(indices)
         paths = self.paths[indices]
         images = np.empty((len(paths), *self.shape[1:]), dtype=self.dtype)
+
+        def fill(place):
+            try:
+                pixels, _ = decode(paths[place], self.image_shape)
+                if not holds(self.dtype, pixels.dtype):
+                    raise ValueError(f"it holds {pixels.dtype}, and held {self.dtype} before")
+            except ValueError as exc:
+                message = (
+                    f"{paths[place]} cannot be read as an image any more ({exc}). Restore the "
+                    "file, or give the images again."
+                )
+                raise ValueError(message) from exc
+            images[place] = pixels
+
         with strict():
-            for i, path in enumerate(paths):
-                try:
-                    pixels, _ = decode(path, self.image_shape)
-                    if not holds(self.dtype, pixels.dtype):
-                        raise ValueError(f"it holds {pixels.dtype}, and held {self.dtype} before")
-                except ValueError as exc:
-                    message = (
-                        f"{path} cannot be read as an image any more ({exc}). Restore the file, "
-                        "or give the images again."
-                    )
-                    raise ValueError(message) from exc
-                images[i] = pixels
+            in_threads(fill, range(len(paths)), n_threads())
         return images
 
     def keys(self):
@@ -290,15 +315,14 @@ def read_images(paths, *, image_shape=None, n_jobs=None, cache=None):
     >>> images.shape, images[0, 0, 0]
     ((1, 2, 2, 3), array([255,   0,   0], dtype=uint8))
     """
-    paths = _listed(paths)
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads")
+    paths, n_used = _listed(paths), effective_n_jobs(n_jobs)
     if cache is not None:
         check_folder(cache)
         with strict():
-            image_shape = _resolve_shape(paths, image_shape, parallel)
+            image_shape = _resolve_shape(paths, image_shape, n_used)
         return _read_once(np.array(paths, dtype=object), image_shape, n_jobs, cache)
     with strict():
-        image_shape = _resolve_shape(paths, image_shape, parallel)
+        image_shape = _resolve_shape(paths, image_shape, n_used)
         n_channels, height, width = image_shape
         # Nearly always all files have the depth of the first; pixels of deeper files are set aside.
         first, _ = attempt(lambda path: decode(path, image_shape)[0].dtype, paths[0])
@@ -313,7 +337,7 @@ def read_images(paths, *, image_shape=None, n_jobs=None, cache=None):
                 deeper[i] = pixels
             return pixels.dtype
 
-        found = list(parallel(delayed(attempt)(fill, i) for i in range(len(paths))))
+        found = in_threads(partial(attempt, fill), range(len(paths)), n_used)
     raise_for(paths, found)
     dtype = common_dtype(paths, [result for result, _ in found])
     if dtype != images.dtype:
@@ -359,8 +383,8 @@ def _allocated(shape, dtype):
         ) from exc
 
 
-def _resolve_shape(paths, image_shape, parallel):
+def _resolve_shape(paths, image_shape, n_jobs):
     """Return the shape of the images to return: the given one, or the one that all files share."""
     if image_shape is None:
-        return common_shape(paths, parallel(delayed(attempt)(look, path) for path in paths))
+        return common_shape(paths, in_threads(partial(attempt, look), paths, n_jobs))
     return wanted_shape(image_shape)

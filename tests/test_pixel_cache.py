@@ -221,7 +221,7 @@ def test_what_cannot_be_written_is_refused(paths, cache, tmp_path, monkeypatch):
             read_images(paths, cache=bad)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 9))
-        with pytest.raises(ValueError, match="0.0 GiB are needed, and 0.0 are free"):
+        with pytest.raises(ValueError, match=r"0\.0 GiB are needed, and 0\.0 are free"):
             read_images(paths, cache=cache)
 
     def full(*args, **kwargs):
@@ -229,7 +229,7 @@ def test_what_cannot_be_written_is_refused(paths, cache, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(np.lib.format, "write_array_header_2_0", full)
-        with pytest.raises(ValueError, match="No space left on device. Give another folder"):
+        with pytest.raises(ValueError, match=r"No space left on device\. Give another folder"):
             read_images(paths, cache=cache)
     assert not sets(cache)
     assert not list(cache.glob(".skimb*"))
