@@ -254,7 +254,7 @@ def warn_of_other_pixels(estimator, images):
     )
 
 
-def _validate(estimator, X, **params):
+def _validate(estimator, X, **params) -> Any:
     if is_large_view(X):
         # Its first row stands in for it: the others have the same shape and dtype.
         if (y := params.pop("y", None)) is not None:

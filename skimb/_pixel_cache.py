@@ -169,17 +169,18 @@ def _known(folder, digests, shape):
     return known
 
 
-def _read(rows, digests, known, decode):
+def _read(rows, digests, known, decode) -> np.ndarray:
     """Return the pixels of some files; those that another set holds are not decoded."""
     kept = [known.get(digests[row]) for row in rows]
     missing = np.array([place for place, image in enumerate(kept) if image is None], np.intp)
-    made = decode(rows[missing]) if len(missing) else []
     if len(missing) == len(rows):
-        return made
-    if len(missing) and made.dtype != np.uint8:
-        raise _OtherDtypeError
-    for place, image in zip(missing, made, strict=True):
-        kept[place] = image
+        return decode(rows)
+    if len(missing):
+        made = decode(rows[missing])
+        if made.dtype != np.uint8:
+            raise _OtherDtypeError
+        for place, image in zip(missing, made, strict=True):
+            kept[place] = image
     return np.stack(kept)
 
 

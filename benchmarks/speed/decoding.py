@@ -27,6 +27,7 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
@@ -61,8 +62,9 @@ def written(folder, source, n_images):
         chosen = rng.permutation(len(found))[:n_images]
         images = (Image.open(found[i]).convert("RGB") for i in chosen)
     paths = {"JPEG": [], "PNG": []}
+    formats: dict[str, dict[str, Any]] = {"JPEG": {"quality": 90}, "PNG": {}}
     for i, image in enumerate(images):
-        for name, options in (("JPEG", {"quality": 90}), ("PNG", {})):
+        for name, options in formats.items():
             paths[name].append(str(folder / f"{i}.{name.lower()}"))
             image.save(paths[name][-1], **options)
     return {name: np.array(found, dtype=object) for name, found in paths.items()}
