@@ -21,7 +21,7 @@ from skimb.neural_network import CNNClassifier
 @pytest.fixture
 def paths(tmp_path):
     rng = np.random.RandomState(0)
-    paths = [str(tmp_path / f"{i}.png") for i in range(6)]
+    paths = [str(tmp_path / f"{i}.bmp") for i in range(6)]
     for path in paths:
         Image.fromarray(rng.randint(256, size=(9, 7, 3), dtype=np.uint8)).save(path)
     return paths
@@ -95,7 +95,7 @@ def test_changed_and_further_files_alone_are_decoded(paths, cache, decoded):
     change(paths[2])
     decoded.clear()
     images = read_images(paths, cache=cache)
-    assert set(decoded) == {"2.png", "5.png"}
+    assert set(decoded) == {"2.bmp", "5.bmp"}
     assert np.all(images[2] == 7)
     np.testing.assert_array_equal(images, read_images(paths))
 
@@ -129,9 +129,9 @@ def test_the_same_errors_as_without_a_cache(first, paths, tmp_path, cache, monke
     mixed = [deep, *paths] if first == "deep" else [*paths, deep]
     broken = [*paths]
     for place in (1, 4):
-        broken[place] = str(tmp_path / f"broken {place}.png")
-        (tmp_path / f"broken {place}.png").write_bytes(b"no image")
-    for bad in (mixed, broken, [*paths, "gone.png"], [*paths, "a\0b.png"]):
+        broken[place] = str(tmp_path / f"broken {place}.bmp")
+        (tmp_path / f"broken {place}.bmp").write_bytes(b"no image")
+    for bad in (mixed, broken, [*paths, "gone.bmp"], [*paths, "a\0b.bmp"]):
         with pytest.raises(ValueError, match=r"\d of \d files") as expected:
             read_images(bad, image_shape=(3, 9, 7))
         with pytest.raises(ValueError, match=re.escape(str(expected.value))):
@@ -174,7 +174,7 @@ def test_a_killed_process_leaves_no_pixels_and_its_rest_is_removed_later(paths, 
         _pixel_cache.BYTES_AT_ONCE, decode = 1, _image_files.decode
 
         def dying(path, image_shape):
-            if path.endswith("4.png"):
+            if path.endswith("4.bmp"):
                 os._exit(9)
             return decode(path, image_shape)
 
