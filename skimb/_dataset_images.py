@@ -18,7 +18,13 @@ from skimb._decoded_sets import (
     raise_for,
     wanted_shape,
 )
-from skimb._image_decoding import check_colours, decode_image, look_at_image, strict
+from skimb._image_decoding import (
+    check_colours,
+    decode_image,
+    levels_of,
+    look_at_image,
+    strict,
+)
 from skimb._image_layout import read_layout
 from skimb._image_source import ImageSource, check_image_shape, digest
 from skimb._optional_libraries import is_of
@@ -316,14 +322,14 @@ class DatasetImages(ImageSource):
         """Return the pixels of an item, and their levels."""
         image = self._image(item)
         if isinstance(image, Image.Image):
-            return decode_image(image, wanted_shape(image_shape))
+            pixels, bounds = decode_image(image, wanted_shape(image_shape))
+            return pixels, levels_of(pixels, bounds)
         layout = read_layout(image.shape, image_shape=image_shape, channels=self.channels)
         dtype = image.dtype if image.dtype in (np.uint8, np.uint16) else np.dtype(np.float32)
         pixels = layout.to_channels_last(image[np.newaxis]).astype(dtype)[0]
         if not np.isfinite(pixels).all():
             raise ValueError("it has pixels that are not finite")
-        levels = float(pixels.min()), float(pixels.max()), float(pixels.mean(dtype=np.float64))
-        return pixels, levels
+        return pixels, levels_of(pixels, None)
 
 
 def _check_column(dataset, column):

@@ -26,6 +26,7 @@ __all__ = [
     "decode_image",
     "facts_of",
     "image_endings",
+    "levels_of",
     "look",
     "look_at_image",
     "strict",
@@ -116,8 +117,8 @@ def decode(path, image_shape):
     pixels : ndarray of shape (H, W, C), uint8, uint16 or float32
         Pixels of more than 8 bits keep their values: uint16 where the file has unsigned integers of
         16 bits, otherwise float32.
-    levels : tuple of float
-        The least and the largest pixel before resizing, and the mean.
+    bounds : pair of float, or None
+        The least and the largest pixel before resizing; None: they are those of `pixels`.
 
     Raises
     ------
@@ -129,11 +130,12 @@ def decode(path, image_shape):
         if _is_deep(image):
             is_colour = image.mode not in ("I", "F") and not image.mode.startswith("I;16")
             values = _deep_colours(path, image) if is_colour else _deep_greys(image)
-            return _with_levels(values, image_shape)
+            return _deep_pixels(values, image_shape)
         # A large JPEG decodes to a smaller size at a fraction of the cost; twice the wanted side
         # is kept, in either orientation, for a good resize.
         image.draft(None, (2 * max(height, width),) * 2)
-        return _shallow_pixels(image, image_shape)
+        ImageOps.exif_transpose(image, in_place=True)
+        return _shallow_pixels(image, image_shape), None
 
 
 def decode_image(image, image_shape):
@@ -148,7 +150,7 @@ def decode_image(image, image_shape):
 
     Returns
     -------
-    pixels, levels
+    pixels, bounds
         As of `decode`.
 
     Raises
@@ -158,13 +160,13 @@ def decode_image(image, image_shape):
     """
     try:
         if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-            return _with_levels(_deep_greys(image), image_shape)
+            return _deep_pixels(_deep_greys(image), image_shape)
         # Once the pixels are loaded, only a TIFF file still tells.
         if max(_tag(image, BITS_PER_SAMPLE, 1)) > 8 or ";16" in str(_raw_mode(image)):
             raise _UnfitError(
                 "its file has 16 bits per channel, of which Pillow keeps 8; give paths"
             )
-        return _shallow_pixels(image, image_shape)
+        return _shallow_pixels(ImageOps.exif_transpose(image), image_shape), None
     except _UnfitError:
         raise
     except BROKEN as exc:
@@ -192,14 +194,31 @@ def check_colours(image):
         raise ValueError("its file has 16 bits per channel, of which Pillow keeps 8; give its path")
 
 
+def levels_of(pixels, bounds):
+    """Return the least and the largest pixel of an image, and the mean.
+
+    Parameters
+    ----------
+    pixels, bounds
+        As `decode` returns them.
+
+    Returns
+    -------
+    tuple of float
+    """
+    low, high = (pixels.min(), pixels.max()) if bounds is None else bounds
+    return float(low), float(high), float(pixels.mean(dtype=np.float64))
+
+
 def _shallow_pixels(image, image_shape):
-    """Return the pixels of an image of 8 bits per channel, and their levels."""
+    """Return the pixels of an upright image of 8 bits per channel."""
     n_channels, height, width = image_shape
-    image = _natural(ImageOps.exif_transpose(image)).convert(CHANNEL_MODES[n_channels])
+    image, mode = _natural(image), CHANNEL_MODES[n_channels]
+    if image.mode != mode:
+        image = image.convert(mode)
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image).reshape(height, width, n_channels)
-    return pixels, (float(pixels.min()), float(pixels.max()), float(pixels.mean()))
+    return np.asarray(image).reshape(height, width, n_channels)
 
 
 def look(path):
@@ -303,14 +322,8 @@ def _maxval(image):
     return image.tile[0].args[-1] if isinstance(image.tile[0].args, tuple) else 0
 
 
-def _with_levels(values, image_shape):
-    """Return deep pixels of the given shape, and their levels."""
-    pixels, low, high = _deep_pixels(values, image_shape)
-    return pixels, (low, high, float(pixels.mean(dtype=np.float64)))
-
-
 def _deep_pixels(values, image_shape):
-    """Return pixels of the given shape, and the least and the largest value before resizing."""
+    """Return pixels of the given shape, and their bounds before resizing."""
     n_channels, height, width = image_shape
     is_integer = values.dtype.kind in "iu"
     if not is_integer and (n_bad := np.count_nonzero(~np.isfinite(values))):
@@ -333,7 +346,7 @@ def _deep_pixels(values, image_shape):
     values = np.asarray(values)
     if is_integer and values.dtype.kind == "f":
         values = np.clip(np.rint(values), low, high)
-    return values.astype(dtype), low, high
+    return values.astype(dtype), (low, high)
 
 
 def _deep_greys(image):

@@ -1,11 +1,13 @@
 """Image files: they are read as they are meant to be seen, and errors name the broken ones."""
 
+import math
 import os
 import reprlib
+from functools import partial
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import effective_n_jobs
 from PIL import Image
 
 from skimb._decoded_sets import (
@@ -18,10 +20,15 @@ from skimb._decoded_sets import (
     wanted_shape,
 )
 from skimb._frames import as_pandas, column_values
-from skimb._image_decoding import decode, look, strict
-from skimb._image_source import ImageSource
+from skimb._image_decoding import decode, levels_of, look, strict
+from skimb._image_source import ChosenImages, ImageSource
+from skimb._pixel_cache import check_folder, kept_pixels
+from skimb._process import in_threads, n_threads
 
 __all__ = ["ImageFiles", "as_paths", "is_paths", "named", "read_images"]
+
+#: Images of at most so many bytes stay in memory once their files are decoded.
+MOST_KEPT = 2**26
 
 
 def is_paths(X):
@@ -129,11 +136,13 @@ class ImageFiles(ImageSource):
         bits per channel.
     levels : ndarray of shape (n, 3), default=None
         The least and the largest pixel of each file, and the mean; None: they are not known.
+    kept : ImageSource, default=None
+        The decoded images; None: files are decoded whenever they are asked for.
     """
 
-    def __init__(self, paths, image_shape, dtype: Any = np.uint8, levels=None):
+    def __init__(self, paths, image_shape, dtype: Any = np.uint8, levels=None, kept=None):
         self.paths, self.image_shape = paths, tuple(image_shape)
-        self.dtype, self.levels = np.dtype(dtype), levels
+        self.dtype, self.levels, self.kept = np.dtype(dtype), levels, kept
 
     @classmethod
     def checked(cls, paths, image_shape=None):
@@ -156,20 +165,31 @@ class ImageFiles(ImageSource):
             As `read_images`.
         """
         with strict():
-            image_shape = _resolve_shape(paths, image_shape, Parallel(n_jobs=1))
+            image_shape = _resolve_shape(paths, image_shape, n_threads())
+            n_channels, height, width = image_shape
+            shape, pixels = (len(paths), height, width, n_channels), None
+            # The pixels of a larger set are dropped at once: they would fill the memory.
+            if math.prod(shape) <= MOST_KEPT:
+                pixels = np.empty(shape, dtype=np.uint8)
 
-            def check(path):
-                # The pixels are dropped at once: those of all files would fill the memory.
-                pixels, levels = decode(path, image_shape)
-                return pixels.dtype, levels
+            def check(place):
+                image, bounds = decode(paths[place], image_shape)
+                if pixels is not None and image.dtype == np.uint8:
+                    pixels[place] = image
+                return image.dtype, levels_of(image, bounds)
 
-            found = [attempt(check, path) for path in paths]
+            found = in_threads(partial(attempt, check), range(len(paths)), n_threads())
         raise_for(paths, found)
         dtypes, levels = zip(*(result for result, _ in found), strict=True)
-        return cls(paths, image_shape, common_dtype(paths, dtypes), np.array(levels))
+        dtype, kept = common_dtype(paths, dtypes), None
+        if pixels is not None and dtype == np.uint8:
+            kept = ChosenImages(pixels, np.arange(len(pixels)))
+        return cls(paths, image_shape, dtype, np.array(levels), kept)
 
     def resized(self, image_shape):
         """Return the same files, resized to another shape."""
+        if tuple(image_shape) == self.image_shape:
+            return self
         return ImageFiles(self.paths, image_shape, self.dtype, self.levels)
 
     def __len__(self):
@@ -178,25 +198,31 @@ class ImageFiles(ImageSource):
     def take(self, indices):
         """Return a source of some of the files, without opening any."""
         levels = None if self.levels is None else self.levels[indices]
-        return ImageFiles(self.paths[indices], self.image_shape, self.dtype, levels)
+        kept = None if self.kept is None else self.kept.take(indices)
+        return ImageFiles(self.paths[indices], self.image_shape, self.dtype, levels, kept)
 
     def batch(self, indices):
-        """Decode some of the files."""
+        """Decode some of the files, unless their images are kept."""
+        if self.kept is not None:
+            return self.kept.batch(indices)
         paths = self.paths[indices]
         images = np.empty((len(paths), *self.shape[1:]), dtype=self.dtype)
+
+        def fill(place):
+            try:
+                pixels, _ = decode(paths[place], self.image_shape)
+                if not holds(self.dtype, pixels.dtype):
+                    raise ValueError(f"it holds {pixels.dtype}, and held {self.dtype} before")
+            except ValueError as exc:
+                message = (
+                    f"{paths[place]} cannot be read as an image any more ({exc}). Restore the "
+                    "file, or give the images again."
+                )
+                raise ValueError(message) from exc
+            images[place] = pixels
+
         with strict():
-            for i, path in enumerate(paths):
-                try:
-                    pixels, _ = decode(path, self.image_shape)
-                    if not holds(self.dtype, pixels.dtype):
-                        raise ValueError(f"it holds {pixels.dtype}, and held {self.dtype} before")
-                except ValueError as exc:
-                    message = (
-                        f"{path} cannot be read as an image any more ({exc}). Restore the file, "
-                        "or give the images again."
-                    )
-                    raise ValueError(message) from exc
-                images[i] = pixels
+            in_threads(fill, range(len(paths)), n_threads())
         return images
 
     def keys(self):
@@ -227,7 +253,7 @@ class ImageFiles(ImageSource):
         return self.paths
 
 
-def read_images(paths, *, image_shape=None, n_jobs=None):
+def read_images(paths, *, image_shape=None, n_jobs=None, cache=None):
     """Read image files into one array.
 
     Rotations that a camera noted (EXIF) are applied, palettes are resolved, and CMYK becomes RGB.
@@ -246,10 +272,18 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
         of them has an alpha channel, and RGB otherwise.
     n_jobs : int, default=None
         Number of threads, as in joblib.
+    cache : str or Path, default=None
+        A folder in which the decoded images are kept; it is made if it does not exist. Files that
+        are there with the same path, size, time of change and image shape are not decoded again,
+        by this call or a later one, in any process. The result is a memory map, which need not fit
+        in memory. The folder may be deleted at any time between calls, and holds up to 32 GiB:
+        after that, sets of files that were used longest ago are removed. None: all images are read
+        into memory.
 
     Returns
     -------
     ndarray of shape (n, H, W, C), uint8, uint16 or float32
+        With `cache`, a memmap that can only be read.
 
     Raises
     ------
@@ -257,9 +291,16 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
         If there is no path; if files are missing, empty, truncated, not images, not regular files,
         or so large that they look like a decompression bomb, or hold pixels that are not finite or
         integers that float32 cannot hold (up to ten files are named, the others counted); if sizes
-        differ and `image_shape` is None (the first file that differs is named); or if some files
+        differ and `image_shape` is None (the first file that differs is named); if some files
         have 8 bits per channel and others more, because equal numbers would mean different
-        brightness (the first file of each kind is named).
+        brightness (the first file of each kind is named); or if `cache` cannot be written.
+
+    Notes
+    -----
+    A set of files is one ``.npy`` file in `cache`, which is complete or not there: a process that
+    is killed leaves none. A set that shares files with an earlier one, or in which some files have
+    changed, is a new ``.npy`` file, for which only the other files are decoded. Its owner alone may
+    read it.
 
     Examples
     --------
@@ -274,10 +315,14 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
     >>> images.shape, images[0, 0, 0]
     ((1, 2, 2, 3), array([255,   0,   0], dtype=uint8))
     """
-    paths = _listed(paths)
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads")
+    paths, n_used = _listed(paths), effective_n_jobs(n_jobs)
+    if cache is not None:
+        check_folder(cache)
+        with strict():
+            image_shape = _resolve_shape(paths, image_shape, n_used)
+        return _read_once(np.array(paths, dtype=object), image_shape, n_jobs, cache)
     with strict():
-        image_shape = _resolve_shape(paths, image_shape, parallel)
+        image_shape = _resolve_shape(paths, image_shape, n_used)
         n_channels, height, width = image_shape
         # Nearly always all files have the depth of the first; pixels of deeper files are set aside.
         first, _ = attempt(lambda path: decode(path, image_shape)[0].dtype, paths[0])
@@ -292,7 +337,7 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
                 deeper[i] = pixels
             return pixels.dtype
 
-        found = list(parallel(delayed(attempt)(fill, i) for i in range(len(paths))))
+        found = in_threads(partial(attempt, fill), range(len(paths)), n_used)
     raise_for(paths, found)
     dtype = common_dtype(paths, [result for result, _ in found])
     if dtype != images.dtype:
@@ -300,6 +345,29 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
     for i, pixels in deeper.items():
         images[i] = pixels
     return images
+
+
+def _read_once(paths, image_shape, n_jobs, cache):
+    """Return images as a memory map of a folder; those that it lacks are decoded."""
+
+    def decode(places):
+        try:
+            return read_images(paths[places], image_shape=image_shape, n_jobs=n_jobs)
+        except ValueError:
+            # The error counts all files.
+            find_dtype()
+            raise
+
+    def find_dtype():
+        return ImageFiles.checked(paths, image_shape).dtype
+
+    absolute = np.array([os.path.abspath(path) for path in paths], dtype=object)
+    try:
+        marks = list(ImageFiles(absolute, image_shape).marks())
+    except (OSError, ValueError):
+        find_dtype()
+        raise
+    return kept_pixels(cache, marks, image_shape, decode, find_dtype)
 
 
 def _allocated(shape, dtype):
@@ -315,8 +383,8 @@ def _allocated(shape, dtype):
         ) from exc
 
 
-def _resolve_shape(paths, image_shape, parallel):
+def _resolve_shape(paths, image_shape, n_jobs):
     """Return the shape of the images to return: the given one, or the one that all files share."""
     if image_shape is None:
-        return common_shape(paths, parallel(delayed(attempt)(look, path) for path in paths))
+        return common_shape(paths, in_threads(partial(attempt, look), paths, n_jobs))
     return wanted_shape(image_shape)

@@ -480,7 +480,7 @@ def checked_source(source):
 
 
 def blocks(images, n_values=VALUES_AT_ONCE):
-    """Yield the images of a source block by block; images in memory are one block.
+    """Yield the images of a source block by block; an array in memory is one block.
 
     Parameters
     ----------
@@ -493,7 +493,7 @@ def blocks(images, n_values=VALUES_AT_ONCE):
     ndarray of shape (m, H, W, C)
     """
     step = len(images)
-    if not images.is_in_memory:
+    if not images.is_in_memory or images.is_gathered:
         step = max(1, n_values // int(np.prod(images.shape[1:])))
     for start in range(0, len(images), max(1, step)):
         yield images.read(slice(start, start + step))

@@ -8,7 +8,7 @@ so that a bad array fails here, before any training step.
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_consistent_length
+from sklearn.utils import check_consistent_length, check_X_y
 from sklearn.utils.validation import validate_data
 
 from skimb._frame_images import (
@@ -20,7 +20,6 @@ from skimb._image_source import (
     ArrayImages,
     ImageSource,
     ResampledImages,
-    as_source,
 )
 from skimb._lazy_rows import ResampledRows
 from skimb._lost_differences import refuse_lost_differences
@@ -34,6 +33,7 @@ from skimb._reading import is_source, read_source
 from skimb._refusals import refuse_columns_of_strings, refuse_one_column_of_numbers
 from skimb._stored_arrays import StoredImages, is_stored_array
 from skimb._unpacking import unpacked, vector_of
+from skimb._view_images import ViewImages, is_large_view
 
 __all__ = [
     "check_images",
@@ -71,8 +71,11 @@ def checked_once(X, images):
     return X if images.is_in_memory else images
 
 
-def _from_array(pixels, came) -> ImageSource:
+def _from_array(X, layout, came) -> ImageSource:
     """Return checked pixels as a source, which knows its parents where it came as a view."""
+    if is_large_view(X):
+        return ViewImages(X, layout)
+    pixels = layout.to_channels_last(X)
     return ResampledImages(pixels, came) if isinstance(came, ResampledRows) else ArrayImages(pixels)
 
 
@@ -157,7 +160,7 @@ def fit_images(
     estimator.n_features_in_ = layout.n_features
     estimator.image_shape_ = layout.image_shape
     estimator._fitted_on_rows = X.ndim == 2
-    images = _from_array(layout.to_channels_last(X), came)
+    images = _from_array(X, layout, came)
     estimator._input_form = layout.axes, input_type(images)
     _take_range(estimator, images, given)
     return images, y
@@ -214,7 +217,7 @@ def check_images(estimator, X, *, channels=None):
             f"{estimator.image_shape_}, but X holds images of shape {layout.image_shape}. Resize "
             "them, or fit again."
         )
-    images = as_source(layout.to_channels_last(X))
+    images = _from_array(X, layout, None)
     refuse_outside(images, estimator._given_range)
     return images
 
@@ -251,7 +254,14 @@ def warn_of_other_pixels(estimator, images):
     )
 
 
-def _validate(estimator, X, **params):
+def _validate(estimator, X, **params) -> Any:
+    if is_large_view(X):
+        # Its first row stands in for it: the others have the same shape and dtype.
+        if (y := params.pop("y", None)) is not None:
+            check_consistent_length(X, y)
+            _, y = check_X_y(np.zeros((len(X), 1)), y, estimator=estimator)
+        _validate(estimator, np.asarray(X[:1]), **params)
+        return X if y is None else (X, y)
     # As in scikit-learn: feature names, n_features_in_ and all its error messages.
     if number_of_dimensions(X) > 2:
         params |= {"ensure_2d": False, "allow_nd": True}

@@ -378,6 +378,28 @@ def test_images_that_memory_cannot_hold_exit_with_1(folders, monkeypatch, capsys
     assert capsys.readouterr().err.startswith("skimb: there is not enough memory. Give a smaller")
 
 
+def test_images_that_memory_cannot_hold_are_read_from_a_folder_of_decoded_ones(
+    folders, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("skimb._command_line._inputs._memory", lambda: 10)
+    given = []
+
+    def compared(X, y, **options):
+        given.append(X)
+        raise ValueError("it began")
+
+    monkeypatch.setattr("skimb.study.compare", compared)
+    command = ["compare", str(folders / "train"), "--size", "8", "--cache", str(tmp_path / "kept")]
+    assert main(command) == 1
+    with monkeypatch.context() as patch:
+        # Nothing is decoded a second time.
+        patch.setattr("skimb._image_files.decode", Mock(side_effect=AssertionError))
+        assert main(command) == 1
+    first, second = given
+    assert isinstance(first.base, np.memmap) or isinstance(first, np.memmap)
+    np.testing.assert_array_equal(first, second)
+
+
 # ------------------------------------------------------------------------- files and streams
 
 

@@ -264,12 +264,22 @@ def test_the_help_lists_the_strategies(command, n_constant, capsys):
 
 
 @pytest.mark.parametrize("place", ["afile/so far", "afile/deep/so far", "/proc/nothing/so far"])
-def test_a_checkpoint_that_cannot_be_written_is_a_usage_error(place, folder, capsys):
+@pytest.mark.parametrize(
+    ("option", "content"), [("--checkpoint", "checkpoints"), ("--cache", "decoded images")]
+)
+def test_a_folder_that_cannot_be_written_is_a_usage_error(option, content, place, folder, capsys):
     Path("afile").touch()
     with pytest.raises(SystemExit) as stop:
-        main([*FIT, "--checkpoint", place])
+        main([*FIT, option, place])
     assert stop.value.code == 2
-    assert f"cannot write checkpoints to {place}" in capsys.readouterr().err
+    assert f"cannot write {content} to {place}" in capsys.readouterr().err
+
+
+def test_a_cache_among_the_images_is_a_usage_error(folder, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*FIT, "--cache", "train/cat"])
+    assert stop.value.code == 2
+    assert "--cache train/cat lies among the images of train" in capsys.readouterr().err
 
 
 def test_a_checkpoint_in_folders_that_are_still_to_make_is_no_mistake(folder):

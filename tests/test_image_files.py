@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from joblib import parallel_config
 from PIL import Image
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -233,7 +234,8 @@ def test_files_of_8_bits_and_of_more_do_not_mix(tmp_path):
         assert read_images(paths).dtype == ImageFiles.checked(as_paths(paths)).dtype == np.float32
 
 
-def test_the_dtype_of_a_set_is_that_of_each_batch(tmp_path):
+def test_the_dtype_of_a_set_is_that_of_each_batch(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_files, "MOST_KEPT", 0)
     paths = save_all(DEEP["16 bits"], tmp_path / "u", ".png")
     paths += save_all(DEEP["float"], tmp_path / "f")
     files = ImageFiles.checked(as_paths(paths))
@@ -244,6 +246,31 @@ def test_the_dtype_of_a_set_is_that_of_each_batch(tmp_path):
     Image.fromarray(DEEP["16 bits"][0]).save(flat.paths[0])
     with pytest.raises(ValueError, match=r"000\.tif cannot be read .* any more .*uint16"):
         np.asarray(flat)
+
+
+@pytest.mark.parametrize("most_kept", [0, 4 * 6 * 5, 4 * 6 * 5 - 1])
+def test_small_sets_of_8_bits_are_decoded_once(most_kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(image_files, "MOST_KEPT", most_kept)
+    paths = save_all(np.arange(4 * 6 * 5, dtype=np.uint8).reshape(4, 6, 5), tmp_path)
+    expected = read_images(paths)
+    files = ImageFiles.checked(as_paths(paths))
+    decoded, decode = [], image_files.decode
+    monkeypatch.setattr(image_files, "decode", lambda *args: decoded.append(args) or decode(*args))
+    for rows in (slice(None), np.array([3, 0, 3])):
+        np.testing.assert_array_equal(files.read(rows), expected[rows])
+        np.testing.assert_array_equal(np.asarray(files.take(rows)), expected[rows])
+    assert len(decoded) == (0 if most_kept == 4 * 6 * 5 else 14)
+    # Of another shape, they are decoded again.
+    shrunk = files.resized((1, 3, 5))
+    np.testing.assert_array_equal(np.asarray(shrunk), read_images(paths, image_shape=(1, 3, 5)))
+
+
+@pytest.mark.slow
+def test_another_backend_of_joblib_does_not_change_the_pixels(tmp_path):
+    paths = save_all(np.arange(4 * 6 * 5, dtype=np.uint8).reshape(4, 6, 5), tmp_path)
+    expected = read_images(paths)
+    with parallel_config("loky", n_jobs=2):
+        np.testing.assert_array_equal(read_images(paths), expected)
 
 
 def test_bilevel_images(tmp_path):
@@ -990,7 +1017,7 @@ def test_files_on_another_scale_are_told_without_decoding_them_again(digits, tmp
     monkeypatch.setattr(image_files, "decode", counted)
     with pytest.warns(UserWarning, match="from 0 to 240 .* trained on pixels from 0 to 1 "):
         clf.predict(paths)
-    assert len(decoded) == 2 * len(paths)
+    assert len(decoded) == len(paths)
 
 
 def test_what_is_on_the_same_scale_is_not_told(digits):

@@ -140,6 +140,8 @@ def watch(monkeypatch):
 
     monkeypatch.setattr(ResampledRows, "__array__", watched_make)
     monkeypatch.setattr(skimb._image_files, "decode", watched_decode)
+    # The stack of another thread does not tell who reads.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="module")

@@ -131,7 +131,7 @@ def _check_compare(parser, arguments):
         parser.error("--test and --folds exclude each other: a test folder leaves nothing to fold")
     check_splits(parser, arguments, is_from_table=reads_table(arguments))
     check_deployment_options(parser, arguments)
-    _check_checkpoint(parser, arguments)
+    _check_folders(parser, arguments)
     if arguments.minutes is not None:
         for name in ("strategies", "folds", "measure", "repeats", "split", "time", "checkpoint"):
             if getattr(arguments, name) is not None:
@@ -181,25 +181,25 @@ def _check_fit(parser, arguments):
         parser.error(
             "--require and costs exclude each other: either a recall must be kept, or costs decide"
         )
-    _check_checkpoint(parser, arguments)
+    _check_folders(parser, arguments)
 
 
-def _check_checkpoint(parser, arguments):
-    """Refuse a folder of checkpoints that cannot be, or that lies among the images."""
-    folder = arguments.checkpoint
-    if folder is not None:
+def _check_folders(parser, arguments):
+    """Refuse folders of checkpoints and decoded images that cannot be, or lie among the images."""
+    for name, content in (("checkpoint", "checkpoints"), ("cache", "decoded images")):
+        folder = getattr(arguments, name)
+        if folder is None:
+            continue
         if folder.exists() and not folder.is_dir():
-            parser.error(f"--checkpoint {folder} must be a folder, and it is a file")
-        # The training makes the folder, and those above it.
+            parser.error(f"--{name} {folder} must be a folder, and it is a file")
+        # It is made later, and those above it.
         above = next((path for path in folder.absolute().parents if path.exists()), Path("/"))
         place = folder / "x" if folder.exists() else above / folder.name
         if reason := why_not_writable(place):
-            parser.error(f"cannot write checkpoints to {folder}: {reason}")
+            parser.error(f"cannot write {content} to {folder}: {reason}")
         for place in _image_folders(arguments):
             if lies_in(folder / "x", place):
-                parser.error(
-                    f"--checkpoint {folder} lies among the images of {place}: write elsewhere"
-                )
+                parser.error(f"--{name} {folder} lies among the images of {place}: write elsewhere")
 
 
 def _check_predict(parser, arguments):

@@ -170,7 +170,7 @@ def _folders(arguments, image_shape):
     if test is not None:
         _check_labels(arguments, y, test.target)
     groups = _groups_by_name(arguments, paths, test)
-    images = _read(every, image_shape)
+    images = _read(every, image_shape, arguments.cache)
     if test is None:
         return Inputs(images, y, groups=groups, files=list(paths), train_files=list(paths))
     _tell_of_known(every, images, len(paths))
@@ -202,7 +202,7 @@ def _tables(arguments, image_shape):
     if arguments.test is None:
         cv = cv_of_table(table, arguments, None if is_regression else y, groups)
         check_images(arguments, files)
-        images = _read(files, image_shape)
+        images = _read(files, image_shape, arguments.cache)
         data = Inputs(images, y, groups=groups, is_regression=is_regression, cv=cv)
         data.files = data.train_files = list(files)
         return data
@@ -221,7 +221,7 @@ def _tables(arguments, image_shape):
     check_images(arguments, every)
     if not is_regression:
         _check_labels(arguments, y, y_test)
-    images = _read(every, image_shape)
+    images = _read(every, image_shape, arguments.cache)
     _tell_of_known(every, images, len(files))
     test_images = images[len(files) :]
     data = Inputs(images[: len(files)], y, test_images, y_test, groups, is_regression)
@@ -278,22 +278,23 @@ def _tell_of_known(files, images, n_train):
         )
 
 
-def _read(files, image_shape):
-    """Read images, unless they cannot be in memory."""
+def _read(files, image_shape, cache):
+    """Read images, unless they cannot be in memory and are not kept in a folder."""
     from skimb.datasets import read_images
 
-    if image_shape is not None and (memory := _memory()) is not None:
+    if image_shape is not None and cache is None and (memory := _memory()) is not None:
         n_bytes = len(files) * image_shape[0] * image_shape[1] * image_shape[2]
         if n_bytes > memory:
             raise ValueError(
                 f"{counted(len(files), 'image')} of {image_shape[2]} x {image_shape[1]} take "
                 f"{n_bytes / 2**30:.1f} GiB, and this machine has {memory / 2**30:.1f}. Give a "
-                "smaller --size, or fewer images."
+                "smaller --size, or a folder as --cache."
             )
     try:
-        return read_images(files, image_shape=image_shape, n_jobs=-1)
+        return read_images(files, image_shape=image_shape, n_jobs=-1, cache=cache)
     except ValueError as exc:
         words = str(exc).replace("Give image_shape=(C, H, W)", "Give --size N")
+        words = words.replace("or leave `cache` None", "or leave --cache out")
         raise ValueError(f"{words} {hint_of_missing(files)}".rstrip()) from exc
 
 

@@ -163,6 +163,13 @@ def add_training(command):
     command.add_argument(
         "--seed", type=at_least(0, MOST_SEED), default=0, metavar="N", help="default: 0"
     )
+    command.add_argument(
+        "--cache",
+        type=path,
+        metavar="DIR",
+        help="keep the decoded images there, up to 32 GiB: the next command does not decode them "
+        "again, and they need not fit in memory",
+    )
 
 
 def add_outputs(command):

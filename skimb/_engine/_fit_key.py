@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from skimb._image_source import digest
+from skimb._image_source import blocks, digest
 
 __all__ = ["digest_of", "digest_of_images"]
 
@@ -70,10 +70,18 @@ def _feed(hasher, value, above):
 
 
 def _feed_array(hasher, array):
-    hasher.update(f"{array.dtype.str} {array.shape} ".encode())
+    hasher.update(_described(array.dtype, array.shape))
     if array.ndim == 0:
         hasher.update(array.tobytes())
         return
+    _feed_values(hasher, array)
+
+
+def _described(dtype, shape):
+    return f"{dtype.str} {shape} ".encode()
+
+
+def _feed_values(hasher, array):
     # Blocks: an array with other strides is copied.
     step = max(1, VALUES_AT_ONCE // max(1, array[:1].size))
     for start in range(0, len(array), step):
@@ -164,7 +172,10 @@ def digest_of_images(images):
         for content in images.table.contents():
             hasher.update(digest(content))
     if images.is_in_memory:
-        _feed_array(hasher, images.read(slice(None)))
+        # The key of an array does not depend on whether it is gathered in parts.
+        hasher.update(_described(np.dtype(images.dtype), tuple(images.shape)))
+        for pixels in blocks(images):
+            _feed_values(hasher, pixels)
     else:
         for content in images.marks():
             hasher.update(digest(content))

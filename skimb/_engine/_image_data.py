@@ -1,5 +1,6 @@
 """Images, targets and sample weights as the training reads them, in whole batches."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,13 +94,15 @@ class ImageBatches(Dataset):
         Sample weights.
     beside : TableBeside, default=None
         The rows of a table beside the images.
+    device : torch.device, default=None
+        The device that `BatchIterator` moves batches to ahead; None: the network moves them.
     """
 
     is_in_memory = False
 
-    def __init__(self, images, target, weight, beside=None):
+    def __init__(self, images, target, weight, beside=None, device=None):
         self.images, self.target, self.weight = images, target, weight
-        self.beside = beside
+        self.beside, self.device = beside, device
 
     @property
     def shape(self):
@@ -159,7 +162,9 @@ class BatchIterator:
                 if self.plan is None
                 else self.plan.epoch()
             )
-            yield from DataLoader(
+            device = self.dataset.device
+            is_streamed = device is not None and torch.device(device).type == "cuda"
+            batches = DataLoader(
                 self.dataset,
                 batch_size=None,
                 sampler=batches,
@@ -168,7 +173,10 @@ class BatchIterator:
                 # The loader gets its own generator, because it draws from one whatever the number
                 # of workers.
                 generator=torch.Generator().manual_seed(0),
+                # Only from such memory a copy to the device runs beside the steps.
+                pin_memory=is_streamed,
             )
+            yield from one_ahead(batches, device) if is_streamed else batches
             return
         if self.plan is None:
             for start in range(0, len(self.dataset), self.batch_size):
@@ -179,6 +187,56 @@ class BatchIterator:
         rows = torch.from_numpy(np.concatenate(batches)).to(device)
         for batch in rows.split([len(batch) for batch in batches]):
             yield (batch,) if self.gives_rows else self.dataset[batch]
+
+
+def one_ahead(batches, device):
+    """Yield batches on a device, while the next one is read and on its way.
+
+    Parameters
+    ----------
+    batches : iterable of (Tensor or MixedBatch, tuple of Tensor)
+        Images with their target and weights, in pinned memory.
+    device : torch.device
+
+    Yields
+    ------
+    images, labels
+    """
+    before = None
+    for images, labels in batches:
+        moved = (
+            images.to(device, non_blocking=True),
+            tuple(label.to(device, non_blocking=True) for label in labels),
+        )
+        if before is not None:
+            yield before
+        before = moved
+    if before is not None:
+        yield before
+
+
+def takes_too_much(n_bytes, device):
+    """Tell whether images need more than half of the memory that is left on a device.
+
+    The other half is for the network, its activations and the state of the optimiser.
+
+    Parameters
+    ----------
+    n_bytes : int
+        The size of all images.
+    device : torch.device
+        A CPU has room for whatever is in memory already.
+
+    Returns
+    -------
+    bool
+    """
+    if torch.device(device).type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    # torch keeps memory that it does not use for tensors to come.
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return 2 * n_bytes > free + unused
 
 
 @dataclass
@@ -227,8 +285,8 @@ def dataset_of(images, target=None, weight=None, device=None, *, whole=False):
 
     Returns
     -------
-    ImageTensors; or ImageBatches for images that are not in memory, and on a CPU for large arrays
-    that would have to be copied
+    ImageTensors; or ImageBatches for images that are not in memory, on a CPU for large arrays that
+    would have to be copied, and on a CUDA device for arrays for which it has no room
     """
     if not isinstance(images, ImageSource):
         images = as_source(images)
@@ -238,8 +296,10 @@ def dataset_of(images, target=None, weight=None, device=None, *, whole=False):
     dtype = np.float32 if np.issubdtype(target.dtype, np.floating) else np.int64
     target = np.ascontiguousarray(target, dtype=dtype)
     on_host = device is None or torch.device(device).type == "cpu"
-    if not images.is_in_memory or (images.is_gathered and on_host and not whole):
-        return ImageBatches(images, target, weight, TableBeside.of(images))
+    n_bytes = math.prod(images.shape) * np.dtype(images.dtype).itemsize
+    is_split = images.is_gathered if on_host else takes_too_much(n_bytes, device)
+    if not images.is_in_memory or (is_split and not whole):
+        return ImageBatches(images, target, weight, TableBeside.of(images), device)
     # torch needs writable memory; only a read-only or strided array is copied.
     pixels = np.require(images.read(slice(None)), requirements=["C", "W"])
     tensors = _plain_strides(pixels), target, weight

@@ -75,9 +75,16 @@ class MixedBatch:
         """Return a batch with other images beside the same rows."""
         return MixedBatch(images, self.table, self.n_images)
 
-    def to(self, device):
+    def to(self, device, *, non_blocking=False):
         """Return the batch on a device."""
-        return MixedBatch(self.images.to(device), self.table.to(device), self.n_images)
+        images, table = (
+            values.to(device, non_blocking=non_blocking) for values in (self.images, self.table)
+        )
+        return MixedBatch(images, table, self.n_images)
+
+    def pin_memory(self):
+        """Return the batch in memory from which a CUDA device copies by itself."""
+        return MixedBatch(self.images.pin_memory(), self.table.pin_memory(), self.n_images)
 
     def split(self, n_samples) -> list[Any]:
         """Return parts of so many samples."""

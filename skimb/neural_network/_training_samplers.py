@@ -73,7 +73,9 @@ def resample_training_part(sampler, images, y, weight, *, rng, is_continuous=Fal
 
 def _apply(sampler, images, labels, weight):
     source = as_source(images)
-    if not source.is_in_memory or source.table is not None:
+    # Of a large array, no sampler that only chooses needs a copy.
+    is_chosen_from = source.is_gathered and get_tags(sampler).input_tags.string
+    if not source.is_in_memory or source.table is not None or is_chosen_from:
         return _apply_to_source(sampler, source, labels, weight)
     images = source.read(slice(None))
     as_images = takes_images(sampler)
@@ -118,17 +120,22 @@ def _apply_to_source(sampler, images, labels, weight):
             f"{sampler!r} computes with pixels, and X is read batch by batch. Read the images "
             "first: skimb.datasets.read_images(paths, image_shape=...), or numpy.asarray(X)."
         )
-    # Other samplers get one column with the keys of the images. Where other columns belong to
-    # them, equal images do not make equal samples.
-    keys = images.keys()
-    if images.table is not None:
-        keys = sample_keys(images.plain_form()) if as_images else list(range(len(images)))
-    rows = images.plain_form() if as_images else _column(keys)
+    is_array = images.is_in_memory and images.table is None
+    if as_images:
+        rows = images if is_array else images.plain_form()
+    elif images.table is None and not is_array:
+        rows = _column(images.keys())
+    else:
+        # Where other columns belong to images, equal images do not make equal samples; and all
+        # images of an array would have to be read for their keys.
+        rows = _column(range(len(images)))
     chosen, new_labels = sampler.fit_resample(rows, labels)
     indices = sample_indices(sampler)
     if indices is None:
-        found = _column(sample_keys(chosen) if as_images else np.ravel(chosen))
-        indices = matched_rows(found, np.asarray(new_labels), _column(keys), labels)
+        found, known = (
+            sample_keys(part) if as_images else np.ravel(part) for part in (chosen, rows)
+        )
+        indices = matched_rows(_column(found), np.asarray(new_labels), _column(known), labels)
         if np.any(indices < 0):
             raise ValueError(
                 f"{sampler!r} returned images that X does not hold. Give a sampler that chooses "

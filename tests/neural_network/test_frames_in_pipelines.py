@@ -405,8 +405,8 @@ def test_a_search_reads_each_image_once(
     n_images = 2 * len(X)
     # A block of one image holds two rows.
     assert sum(n_embedded) <= n_images + 1
-    # Each file is decoded to be checked, and again for the network.
-    assert len(decoded) == 2 * n_images
+    # Each file is decoded to be checked, and at most once more for the network.
+    assert n_images <= len(decoded) <= 2 * n_images
     decoded.clear()
     n_embedded.clear()
     model.fit(as_frame(X, kind), y)
@@ -468,7 +468,7 @@ def files(tmp_path, memory):
 
 def test_files_are_decoded_to_be_checked_once(files, decoded):
     first = checked_files(files, (1, 4, 4))
-    assert decoded == files.tolist()
+    assert sorted(decoded) == sorted(files)
     for chosen in (files, files[::-1], files[[3, 3, 1]]):
         again = checked_files(chosen.tolist(), (1, 4, 4))
         expected = _image_files.ImageFiles.checked(chosen, (1, 4, 4))
@@ -479,11 +479,11 @@ def test_files_are_decoded_to_be_checked_once(files, decoded):
     decoded.clear()
     checked_files(files, (1, 4, 4))
     checked_files(files, None)
-    assert decoded == files.tolist()
+    assert sorted(decoded) == sorted(files)
     decoded.clear()
     # Another shape is another check.
     checked_files(files, (1, 2, 2))
-    assert decoded == files.tolist()
+    assert sorted(decoded) == sorted(files)
 
 
 def test_checks_without_a_shape_do_not_drop_those_that_are_remembered(files, decoded, monkeypatch):
@@ -523,7 +523,7 @@ def test_files_of_more_than_8_bits_are_always_checked(files, decoded):
     for _ in range(2):
         decoded.clear()
         assert checked_files(deep, (1, 4, 4)).dtype == np.uint16
-        assert decoded == deep
+        assert sorted(decoded) == sorted(deep)
     checked_files(files[2:], (1, 4, 4))
     with pytest.raises(ValueError, match="2 of 6 files have more than 8 bits"):
         checked_files(files, (1, 4, 4))
