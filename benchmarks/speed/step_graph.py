@@ -3,27 +3,23 @@
 Each loop trains the same network on images that lie on the device, with AdamW and batches of 128:
 in float32; in TF32 and channels-last memory; in bfloat16 (autocast) and channels-last memory; and
 as the last one, with the whole step captured in a CUDA graph. skimb trains with its defaults, and
-once more with ``precision="float32"``. Contenders are interleaved, and ratios are those of the
-fastest repeats; the float32 loop runs twice, as a control. A last column is the time of a
-prediction against a loop in bfloat16.
+once more with ``precision="float32"``. A second table is the time of a prediction, whose loop
+computes in bfloat16.
 
     python benchmarks/speed/step_graph.py [--repeats 3] [--rows 12800] [--json FILE]
 
-On a CPU (``--device cpu``) the loop with a graph is left out: that shows only that all else runs.
+With ``--device cpu`` the loop with a graph is left out: that shows only that all else runs.
 """
 
-import argparse
-import json
-import time
 import warnings
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
+from harness import Benchmark, parser_of, target
 from sklearn.exceptions import ConvergenceWarning
 from torch.nn import functional as F
 
-from skimb._engine._runtime import resolve_device
 from skimb.neural_network import CNNClassifier, ResNet, SimpleCNN
 
 #: The name of the network, side and channels.
@@ -126,89 +122,74 @@ class Loop:
         return torch.cat(made).cpu().numpy()
 
 
-def seconds(function, device):
-    """Return the time of a call and its result; waits for the device."""
-    wait = torch.cuda.synchronize if device.type == "cuda" else (lambda: None)
-    wait()
-    start = time.perf_counter()
-    result = function()
-    wait()
-    return time.perf_counter() - start, result
+def with_tf32(function, *, is_allowed=True):
+    """Return a function whose products and convolutions may round to TF32, or not."""
+
+    def call():
+        torch.backends.cuda.matmul.allow_tf32 = is_allowed
+        torch.backends.cudnn.allow_tf32 = is_allowed
+        return function()
+
+    return call
 
 
-def with_tf32(is_allowed):
-    """Let products and convolutions round to TF32, or not."""
-    torch.backends.cuda.matmul.allow_tf32 = is_allowed
-    torch.backends.cudnn.allow_tf32 = is_allowed
+def last_epoch(module, X, y, device, precision):
+    """Train by skimb; return the time of the last of four epochs: in the first, it records."""
+    model = CNNClassifier(
+        module,
+        max_epochs=4,
+        batch_size=BATCH,
+        augmentation=None,
+        precision=precision,
+        device=device,
+        random_state=0,
+    ).fit(X, y)
+    return {"seconds": model.history_[-1]["seconds"]}
 
 
-def measure(module, side, n_channels, *, n_rows, repeats, device):
-    """Return the fastest times of an epoch and of a prediction by contender, in seconds."""
+def measure(benchmark, name, n_rows):
+    """Add a table of an epoch, and one of a prediction."""
+    module, side, n_channels = CASES[name]
+    device = benchmark.device
     rng = np.random.RandomState(0)
     X = rng.randint(0, 256, size=(n_rows, side, side, n_channels)).astype(np.uint8)
     y = rng.randint(0, 2, size=n_rows)
     data = torch.from_numpy(X).to(device), torch.from_numpy(y).to(device)
-    loops = {
-        "float32": Loop(module, *data, is_tuned=False),
-        "control": Loop(module, *data, is_tuned=False),
-        "tf32": Loop(module, *data, is_tuned=True),
-        "bfloat16": Loop(module, *data, is_tuned=True, is_narrow=True),
+    narrow = Loop(module, *data, is_tuned=True, is_narrow=True)
+    plain, tuned = Loop(module, *data, is_tuned=False), Loop(module, *data, is_tuned=True)
+    contenders = {
+        "float32": with_tf32(plain.epoch, is_allowed=False),
+        "TF32, channels-last": with_tf32(tuned.epoch),
+        "bfloat16, channels-last": with_tf32(narrow.epoch),
     }
+    targets = []
     if device.type == "cuda":
-        loops["graph"] = Loop(module, *data, is_tuned=True, is_narrow=True, is_captured=True)
-    times = {}
-    for _ in range(repeats):
-        for name, loop in loops.items():
-            with_tf32(loop.is_tuned)
-            times.setdefault(name, []).append(seconds(loop.epoch, device)[0])
-        with_tf32(is_allowed=True)
-        for name, precision in (("skimb", "auto"), ("skimb, float32", "float32")):
-            model = CNNClassifier(
-                module,
-                max_epochs=4,
-                batch_size=BATCH,
-                augmentation=None,
-                precision=precision,
-                device=device,
-                random_state=0,
-            ).fit(X, y)
-            # The last of four epochs: in the first one, steps are recorded.
-            times.setdefault(name, []).append(model.history_[-1]["seconds"])
-        predict = seconds(loops["bfloat16"].predict, device)[0]
-        times.setdefault("predict, bfloat16 loop", []).append(predict)
-        predict = seconds(lambda model=model: model.predict_proba(X), device)[0]
-        times.setdefault("predict, skimb", []).append(predict)
-    return {name: min(values) for name, values in times.items()}
+        graph = Loop(module, *data, is_tuned=True, is_narrow=True, is_captured=True)
+        contenders["bfloat16, channels-last, graph"] = with_tf32(graph.epoch)
+        targets = [target("skimb", "bfloat16, channels-last, graph", 1.15)]
+    for precision in ("auto", "float32"):
+        label = "skimb" if precision == "auto" else f"skimb, {precision}"
+        contenders[label] = with_tf32(partial(last_epoch, module, X, y, device, precision))
+    benchmark.compare(f"An epoch: {name}, {n_rows} images", contenders, targets=targets)
+    model = CNNClassifier(module, max_epochs=1, augmentation=None, device=device).fit(X, y)
+    loop = "a loop in bfloat16"
+    benchmark.compare(
+        f"A prediction: {name}, {n_rows} images",
+        {loop: narrow.predict, "skimb": lambda: model.predict_proba(X)},
+        targets=[target("skimb", loop, 1.1)],
+    )
 
 
 def main():
     """Parse the arguments and run."""
-    parser = argparse.ArgumentParser(description="Time steps on a CUDA device.")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser = parser_of(__doc__, repeats=3, has_device=True)
+    parser.set_defaults(device="cuda")
     parser.add_argument("--rows", type=int, default=12_800)
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    device = resolve_device(arguments.device)
-    label = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    print(f"torch {torch.__version__}, {label}, {arguments.rows} images, batches of {BATCH}")
+    benchmark = Benchmark(arguments)
     warnings.filterwarnings("ignore", category=ConvergenceWarning)
-    found = {}
-    for name, case in CASES.items():
-        times = measure(*case, n_rows=arguments.rows, repeats=arguments.repeats, device=device)
-        found[name] = times
-        base = times["float32"]
-        ratios = "  ".join(f"{key} {value / base:.2f}" for key, value in times.items())
-        print(f"{name}: float32 loop {1e3 * base:.0f} ms an epoch; ratios: {ratios}", flush=True)
-        if "graph" in times:
-            print(
-                f"    skimb {times['skimb'] / times['graph']:.2f} of the graph (target 1.15); "
-                f"prediction {times['predict, skimb'] / times['predict, bfloat16 loop']:.2f} of "
-                "the bfloat16 loop (target 1.10)",
-                flush=True,
-            )
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps({"device": label, "seconds": found}, indent=1))
+    for name in CASES:
+        measure(benchmark, name, 2 * BATCH if arguments.quick else arguments.rows)
 
 
 if __name__ == "__main__":
