@@ -275,7 +275,7 @@ def read_images(paths, *, image_shape=None, n_jobs=None):
     ((1, 2, 2, 3), array([255,   0,   0], dtype=uint8))
     """
     paths = _listed(paths)
-    parallel = Parallel(n_jobs=n_jobs, prefer="threads")
+    parallel = Parallel(n_jobs=n_jobs, require="sharedmem")
     with strict():
         image_shape = _resolve_shape(paths, image_shape, parallel)
         n_channels, height, width = image_shape

@@ -11,7 +11,7 @@ __all__ = ["results_of_jobs", "size_of_attributes"]
 #: Bytes of an argument from which joblib lets dask scatter it.
 SCATTERED = 1001
 
-#: Tries in which no job is done before a search is given up.
+#: Times that jobs may be lost before another one is done; then it is given up.
 MOST_TRIES = 3
 
 
