@@ -19,6 +19,7 @@ from skimb._engine._callbacks import (
     WarmUp,
 )
 from skimb._engine._checkpoint import open_checkpoint
+from skimb._engine._data_parallel import open_shares
 from skimb._engine._image_data import Part, dataset_of, few_samples
 from skimb._engine._image_net import OF_ENGINE
 from skimb._engine._layer_rates import LayerPlan
@@ -264,6 +265,7 @@ def train(network, training):
     callbacks, best = _callbacks(network, training, layers)
     regularizer = training.target.regularizer(network, training)
     training.checkpoint = open_checkpoint(network, training)
+    shares = open_shares(network, training)
     net = build_net(
         network,
         training,
@@ -274,7 +276,7 @@ def train(network, training):
         layers=layers,
         regularizer=regularizer,
     )
-    net.__dict__["checkpoint_"] = training.checkpoint
+    net.__dict__.update(checkpoint_=training.checkpoint, shares_=shares)
     try:
         with threads_for(net.multiply_adds * training.plan.batch_size):
             dataset = dataset_of(part.images, part.target, part.weight, device)
