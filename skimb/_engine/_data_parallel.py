@@ -1,5 +1,6 @@
-"""One training by several processes: each takes a share of every batch, and gradients are summed."""
+"""One training by several processes, each of which works on a share of every batch."""
 
+import os
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -23,7 +24,7 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 def data_parallel(accelerator):
     """Let all processes of a launch train each network of the block together.
 
-    Run the same script in several processes, by ``accelerate launch`` or ``torchrun``. Within the
+    Run the same script in several processes, by ``torchrun`` or ``accelerate launch``. Within the
     block, a fit of `CNNClassifier` or `CNNRegressor` shares every batch among the processes, sums
     their gradients, and computes batch-norm statistics over the whole batch [1]_. All processes end
     with the same weights and history, which are those of one process but for rounding; the random
@@ -40,9 +41,10 @@ def data_parallel(accelerator):
     Raises
     ------
     ValueError
-        If `accelerator` is another object. Each fit raises one, before its first step, if the
-        processes have other data, parameters or random numbers, or if it has a `checkpoint`,
-        callbacks of skorch or a loss that compares the samples of a batch.
+        If `accelerator` is another object, or does not know the other processes. Each fit raises
+        one, before its first step, if the processes have other data, parameters or random numbers,
+        or if it has a `checkpoint`, callbacks of skorch or a loss that compares the samples of a
+        batch.
 
     References
     ----------
@@ -61,8 +63,8 @@ def data_parallel(accelerator):
     ...     if accelerator.is_main_process:
     ...         network.save("digits.skimb")
 
-    A script calls ``main(Accelerator())``, and ``accelerate launch --num_processes 2 script.py``
-    runs it. Other objects are refused:
+    A script calls ``main(Accelerator())``, and ``torchrun --nproc_per_node 2 script.py`` runs it in
+    two processes, each with a GPU of its own. Other objects are refused:
 
     >>> try:
     ...     with data_parallel("cuda"):
@@ -74,6 +76,12 @@ def data_parallel(accelerator):
     if not is_of("accelerate", "Accelerator", accelerator):
         raise ValueError(
             f"`accelerator` must be an Accelerator of accelerate. Got {accelerator!r}."
+        )
+    n_launched = int(os.environ.get("WORLD_SIZE") or 1)
+    if n_launched > 1 and accelerator.num_processes == 1:
+        raise ValueError(
+            f"{n_launched} processes were launched, but the accelerator knows only this one, which "
+            "would train alone. Without a GPU for each, give Accelerator(cpu=True)."
         )
     token = _accelerator.set(accelerator)
     try:

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.slow
 class WithDropout(nn.Module):
     def __init__(self, in_channels, n_outputs):
         super().__init__()
-        self.layers = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(64, n_outputs))
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.BatchNorm1d(64), nn.Dropout(), nn.Linear(64, n_outputs)
+        )
 
     def forward(self, x):
         return self.layers(x)
@@ -39,8 +41,8 @@ NETWORKS = {
     "numbers": CNNRegressor(**common(target_weight="sqrt", optimizer="sgd")),
 }
 
-#: A training in which the processes draw random numbers of their own.
-DROPOUT = CNNClassifier(WithDropout, **common())
+#: A training in which the processes draw masks of their own, and then common mixtures of images.
+DROPOUT = CNNClassifier(WithDropout, **common(augmentation="mixup"))
 
 #: Fits that are refused, and what the error says.
 REFUSED = {
@@ -146,6 +148,14 @@ def test_one_process_trains_as_without_it():
     network = CNNClassifier(**common(max_epochs=1))
     expected, found = trained(network), trained(network, accelerate.Accelerator(cpu=True))
     np.testing.assert_array_equal(found["predictions"], expected["predictions"])
+
+
+def test_an_accelerator_that_does_not_know_the_other_processes_is_refused(monkeypatch):
+    accelerate = pytest.importorskip("accelerate", reason="skimb[accelerate] is not installed")
+    accelerator = accelerate.Accelerator(cpu=True)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="2 processes were launched"), data_parallel(accelerator):
+        pass
 
 
 if __name__ == "__main__":
