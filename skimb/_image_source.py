@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from skimb._shared_jobs import size_of_attributes
+
 __all__ = [
     "ArrayImages",
     "ImageSource",
@@ -308,6 +310,9 @@ class ImageSource(ABC):
 
     def __repr__(self):
         return f"{type(self).__name__}(shape={self.shape}, dtype={np.dtype(self.dtype)})"
+
+    def __sizeof__(self):
+        return object.__sizeof__(self) + size_of_attributes(self)
 
 
 def _kind(key):

@@ -7,6 +7,7 @@ from scipy import sparse
 
 from skimb._image_source import ImageSource
 from skimb._rounding import in_dtype, is_integer
+from skimb._shared_jobs import size_of_attributes
 
 __all__ = ["VALUES_AT_ONCE", "ResampledRows", "blend_into", "is_array", "is_lazy"]
 
@@ -118,6 +119,9 @@ class ResampledRows:
 
     def __repr__(self):
         return f"ResampledRows(shape={self.shape}, dtype={self.dtype})"
+
+    def __sizeof__(self):
+        return object.__sizeof__(self) + size_of_attributes(self)
 
     def __getitem__(self, key: Any):
         key, *others = key if isinstance(key, tuple) else (key,)

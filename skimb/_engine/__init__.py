@@ -6,6 +6,7 @@ from skimb._engine._batch_plan import BatchPlan
 from skimb._engine._blocks import block_size, by_blocks, fill_up
 from skimb._engine._callbacks import check_net_callbacks, sets_rate
 from skimb._engine._checkpoint import Checkpoint, check_checkpoint_folder
+from skimb._engine._data_parallel import data_parallel
 from skimb._engine._divergence import DivergenceError, ended_diverged
 from skimb._engine._epoch_news import epochs_told_to
 from skimb._engine._epoch_tasks import EpochTasks
@@ -73,6 +74,7 @@ __all__ = [
     "check_net_callbacks",
     "check_tensors",
     "class_weighted",
+    "data_parallel",
     "dataset_of",
     "digest_of",
     "ended_diverged",

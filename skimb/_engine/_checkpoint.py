@@ -27,7 +27,7 @@ from skimb._engine._states import (
 )
 from skimb._warnings import warn
 
-__all__ = ["Checkpoint", "check_checkpoint_folder", "open_checkpoint"]
+__all__ = ["Checkpoint", "check_checkpoint_folder", "open_checkpoint", "training_key"]
 
 #: The version of the layout of checkpoints: files of other versions are not read.
 LAYOUT = 1
@@ -120,11 +120,23 @@ def open_checkpoint(network, training):
     folder = getattr(training.settings, "checkpoint", None)
     if folder is None:
         return None
-    return Checkpoint(folder, _key(network, training))
+    return Checkpoint(folder, training_key(network, training))
 
 
-def _key(network, training):
-    """Return a digest of all that decides the result of a training, as text."""
+def training_key(network, training):
+    """Return a digest of all that decides the result of a training, as text.
+
+    Parameters
+    ----------
+    network : nn.Module
+        The network before its first step.
+    training : Training
+        Everything else that decides the result.
+
+    Returns
+    -------
+    str
+    """
     settings, plan, scores = training.settings, training.plan, training.scores
     parts = [
         part and [digest_of_images(part.images), part.target, part.weight]

@@ -96,6 +96,9 @@ class ImageNet(Net):
     recorder_: Any = None
     graphs_: Any = None
 
+    #: The `Shares` of a training by several processes.
+    shares_: Any = None
+
     def __init__(
         self,
         module,
@@ -208,7 +211,13 @@ class ImageNet(Net):
         return super().train_step(batch, **fit_params)
 
     def train_step_single(self, batch, **fit_params):
-        """Compute the gradient of a batch, in parts where it does not fit in memory."""
+        """Compute the gradient of a batch, in parts where it does not fit in memory.
+
+        Several processes that train the network together compute a share of it each.
+        """
+        step = None if self.shares_ is None else self.shares_.step(self, batch)
+        if step is not None:
+            return step
         return self.parts_.step(batch, super().train_step_single)
 
     def step_on_part(self, batch, fraction):
@@ -393,6 +402,7 @@ class ImageNet(Net):
             callbacks_=own,
             callbacks=own or None,
             checkpoint_=None,
+            shares_=None,
             listeners_={},
             watch_=None,
             gradient_norm_=None,

@@ -19,6 +19,7 @@ from skimb._engine._callbacks import (
     WarmUp,
 )
 from skimb._engine._checkpoint import open_checkpoint
+from skimb._engine._data_parallel import open_shares
 from skimb._engine._image_data import Part, dataset_of, few_samples
 from skimb._engine._image_net import OF_ENGINE
 from skimb._engine._layer_rates import LayerPlan
@@ -265,6 +266,7 @@ def train(network, training):
     callbacks, best = _callbacks(network, training, layers)
     regularizer = training.target.regularizer(network, training)
     training.checkpoint = open_checkpoint(network, training)
+    shares = open_shares(network, training)
     net = build_net(
         network,
         training,
@@ -277,8 +279,10 @@ def train(network, training):
     )
     net.__dict__.update(
         checkpoint_=training.checkpoint,
+        shares_=shares,
         forward_=forward_of(network, training, is_compiled=training.settings.compile),
-        recorder_=recorder_of(network, training),
+        # A sum over processes is not recorded.
+        recorder_=recorder_of(network, training) if shares is None else None,
     )
     try:
         with threads_for(net.multiply_adds * training.plan.batch_size):

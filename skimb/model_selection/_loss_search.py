@@ -1,11 +1,13 @@
 """LossSearchCV: search losses, weights and samplers on embeddings that are computed once."""
 
 import time
+from functools import partial
 from numbers import Real
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import parallel_config
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -37,6 +39,7 @@ from skimb._params import (
 )
 from skimb._reading import view_of
 from skimb._routing import metadata_of_estimator, routes
+from skimb._shared_jobs import results_of_jobs
 from skimb._sub_estimators import seeded_clone
 from skimb._unpacking import unpacked, vector_of
 from skimb._warnings import warn
@@ -492,10 +495,14 @@ class LossSearchCV(GridSearchCV):
         of_networks = [
             metadata_of_estimator(model, metadata.of_samples(train), {}) for train, _ in splits
         ]
-        made = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fit_and_embed)(model, X, safe_indexing(X, train), y[train], given, self, task)
+        jobs = [
+            (train, given, task)
             for task, given, (train, _) in zip(tasks, of_networks, splits, strict=True)
+        ]
+        done = results_of_jobs(
+            partial(_fit_and_embed, model, self), jobs, shared=[X, y], n_jobs=self.n_jobs
         )
+        made = [result for _, result in sorted(done, key=itemgetter(0))]
         for fold, (_, _, seconds) in enumerate(made):
             self._report(f"backbone of fold {fold}", seconds)
         return made
@@ -572,7 +579,9 @@ class LossSearchCV(GridSearchCV):
             candidate.set_fit_request(sample_weight=False)
             candidate.set_score_request(sample_weight=asked.get("sample_weight"))
         search = self._plain_search(candidate, numbers, splits=bank.splits, refit=refit)
-        search.fit(np.arange(len(y)), y, **metadata.consumed_by(search))
+        # Here: jobs in other processes would each be sent all embeddings and heads.
+        with parallel_config("sequential"):
+            search.fit(np.arange(len(y)), y, **metadata.consumed_by(search))
         self._take_over(search, as_searched(search.cv_results_), candidates)
 
     def _take_over(self, search, results, candidates):
@@ -678,12 +687,14 @@ def _or_error(prepare, *args):
         return exc
 
 
-def _fit_and_embed(model, X, part, target, metadata, caller, task):
-    """Train stage 1 on a part; return the embeddings of X, the start of the heads, and the seconds.
+def _fit_and_embed(model, caller, job, X, y):
+    """Train stage 1 on a fold; return embeddings of X, the start of the heads, and the seconds.
 
     If the network diverges, the error is returned instead of the embeddings.
     """
     begin = time.perf_counter()
+    train, metadata, task = job
+    part, target = safe_indexing(X, train), y[train]
     rng = check_random_state(clone(model).random_state)
     # As in DecoupledClassifier: the head draws first.
     build_head(model, rng)

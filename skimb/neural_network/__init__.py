@@ -1,6 +1,6 @@
 """Networks as scikit-learn estimators."""
 
-from skimb._engine import CutMix, FlipCrop, Jitter, Mixup, Remix, training_length
+from skimb._engine import CutMix, FlipCrop, Jitter, Mixup, Remix, data_parallel, training_length
 from skimb._networks import VGG, CosineLinear, ResNet, SimpleCNN, pretrained
 from skimb.neural_network._batch_sampler import BalancedBatchSampler
 from skimb.neural_network._classifier import CNNClassifier
@@ -27,6 +27,7 @@ __all__ = [
     "Remix",
     "ResNet",
     "SimpleCNN",
+    "data_parallel",
     "export_onnx",
     "load",
     "pretrained",

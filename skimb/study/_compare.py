@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from itertools import product
 from numbers import Integral
 from typing import Any
 
@@ -134,7 +135,8 @@ def compare(
     random_state : int, RandomState instance or None, default=None
         The source of folds and seeds. Results are equal for any `n_jobs`.
     n_jobs : int, default=None
-        Processes, as in joblib.
+        Processes, as in joblib. Within ``joblib.parallel_config("dask")`` the workers of a cluster
+        fit and score (docs/guide/clusters.md).
     checkpoint : str or PathLike, default=None
         A folder, which is made if need be, in which every finished fit is kept. An equal call, also
         in another process, goes on from there to the same result, to the bit: it does no fit again
@@ -257,23 +259,23 @@ def compare(
             progress.advance(outcomes[label], is_new=False)
         jobs = [
             Job(
+                number=number,
                 i_run=i,
                 run=run,
                 group=left,
                 task=task,
                 estimator=training.estimator,
                 steps=training.steps_per_epoch,
-                data=data,
-                test=test,
                 scoring=scoring,
                 kept=(kept.folder, kept.keys_of(i, left)),
                 told=progress.folder,
             )
-            for group in group_strategies(chosen, task.from_baseline)
-            for i, run in enumerate(plan.runs)
+            for number, (group, (i, run)) in enumerate(
+                product(group_strategies(chosen, task.from_baseline), enumerate(plan.runs))
+            )
             if (left := [each for each in group if (each.label, i) not in kept.found])
         ]
-        for i, outcome, warned in run_jobs(jobs, n_jobs):
+        for i, outcome, warned in run_jobs(jobs, data, test, n_jobs):
             messages |= warned
             outcomes[outcome.strategy][i] = outcome
             progress.advance(outcomes[outcome.strategy])

@@ -1,16 +1,15 @@
 """The jobs of a comparison, which fit and score strategies in its runs, in any process."""
 
-import os
-import threading
 import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import effective_n_jobs
 from sklearn.base import clone
 
 from skimb._engine import epochs_told_to
 from skimb._params import safe_indexing
+from skimb._shared_jobs import results_of_jobs
 from skimb.study._kept_outcomes import keep_outcome
 from skimb.study._progress import Board
 from skimb.study._runs import Run
@@ -25,6 +24,8 @@ class Job:
 
     Parameters
     ----------
+    number : int
+        The number of the job.
     i_run : int
         The number of the run.
     run : Run
@@ -35,10 +36,6 @@ class Job:
         The network's settings; None: there is no built-in strategy.
     steps : int or None
         Steps of an epoch of the built-in strategies.
-    data : tuple of (X, y, groups)
-        All training samples; the groups may be None.
-    test : tuple of (X, y)
-        All test samples.
     scoring : dict of str to scorer
     kept : tuple of (Path or None, dict of str to str or None)
         The folder in which outcomes are kept, and the key of that of each strategy.
@@ -46,25 +43,28 @@ class Job:
         The folder in which the job says what it is doing; None: nobody wants to know.
     """
 
+    number: int
     i_run: int
     run: Run
     group: list
     task: Any
     estimator: Any
     steps: int | None
-    data: tuple
-    test: tuple
     scoring: Any
     kept: tuple = (None, {})
     told: str | None = None
 
 
-def run_jobs(jobs, n_jobs):
+def run_jobs(jobs, data, test, n_jobs):
     """Run jobs, and yield each result: here as soon as it is known, else when its job is done.
 
     Parameters
     ----------
     jobs : list of Job
+    data : tuple of (X, y, groups)
+        All training samples; the groups may be None.
+    test : tuple of (X, y)
+        All test samples.
     n_jobs : int or None
         Processes, as in joblib.
 
@@ -77,29 +77,29 @@ def run_jobs(jobs, n_jobs):
     """
     if effective_n_jobs(n_jobs) == 1:
         for job in jobs:
-            yield from _fit_and_score(job)
+            yield from _fit_and_score(job, data, test)
         return
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    for results in parallel(delayed(_all_of)(job) for job in jobs):
+    for _, results in results_of_jobs(_all_of, jobs, shared=[*data, *test], n_jobs=n_jobs):
         yield from results
 
 
-def _all_of(job):
-    return list(_fit_and_score(job, waits=True))
+def _all_of(job, X, y, groups, X_test, y_test):
+    return list(_fit_and_score(job, (X, y, groups), (X_test, y_test), waits=True))
 
 
-def _fit_and_score(job, *, waits=False):
+def _fit_and_score(job, data, test, *, waits=False):
     """Fit and score one group of strategies in one run; in a worker process its results wait."""
     run, task = job.run, job.task
-    X, y, groups = (part if part is None else safe_indexing(part, run.train) for part in job.data)
-    X_test, y_test = (safe_indexing(part, run.test) for part in job.test)
+    X, y, groups = (part if part is None else safe_indexing(part, run.train) for part in data)
+    X_test, y_test = (safe_indexing(part, run.test) for part in test)
     with warnings.catch_warnings():
         # The first fit will give the same warnings again.
         warnings.simplefilter("ignore")
         _warm_up(task, job.estimator, X, y)
     fits = fit_group(task, job.group, job.estimator, X, y, groups, seed=run.seed, steps=job.steps)
     folder, keys = job.kept
-    board = Board(job.told, f"{os.getpid()}-{threading.get_ident()}.job")
+    # A job that is done again, as its worker died, goes on with the same file.
+    board = Board(job.told, f"{job.number}.job")
     try:
         for n_before, expected in enumerate(job.group):
             # Where all share the first network, its training is nearly all of their time.

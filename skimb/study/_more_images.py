@@ -2,11 +2,12 @@
 
 import sys
 import warnings
+from functools import partial
 from numbers import Integral
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
 from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -18,6 +19,7 @@ from skimb._label_columns import unknown_labels
 from skimb._messages import shown
 from skimb._params import safe_indexing
 from skimb._reading import view_of
+from skimb._shared_jobs import results_of_jobs
 from skimb._warnings import warn
 from skimb.class_weight import minority_class
 from skimb.neural_network import CNNClassifier, training_length
@@ -137,21 +139,20 @@ def more_images(
     plan = _planned(X, y, label, estimator, cv, groups, rng)
     X, y, label, numbers, splits, sizes = plan
     seeds = rng.randint(np.iinfo(np.int32).max, size=len(splits))
-    found = Parallel(n_jobs=n_jobs)(
-        delayed(_scores_of_fold)(
-            clone(estimator).set_params(random_state=int(seed)),
-            *(safe_indexing(X, part) for part in split),
-            y[split[0]],
-            label,
-            groups=numbers[split[0]],
-            sizes=sizes,
-            n_orders=n_orders,
-            rank=FEATURES[features],
-            seed=int(seed),
-            tell=_Teller(verbose, i + 1, len(splits), label),
-        )
-        for i, (split, seed) in enumerate(zip(splits, seeds, strict=True))
+    function = partial(
+        _scores_of_fold,
+        estimator,
+        label,
+        sizes=sizes,
+        n_orders=n_orders,
+        rank=FEATURES[features],
     )
+    jobs = [
+        (split, int(seed), _Teller(verbose, i + 1, len(splits), label))
+        for i, (split, seed) in enumerate(zip(splits, seeds, strict=True))
+    ]
+    done = results_of_jobs(function, jobs, shared=[X, y, numbers], n_jobs=n_jobs)
+    found = [result for _, result in sorted(done, key=itemgetter(0))]
     raised = [each for _, warned in found for each in warned]
     n_short = sum(isinstance(each, ConvergenceWarning) for each in raised)
     n_networks = len(splits) * (n_orders * len(sizes) if features == "retrained" else 1)
@@ -244,8 +245,12 @@ def _sizes(n_images, label):
     return sizes.astype(np.float64)
 
 
-def _scores_of_fold(network, X, X_test, y, label, *, groups, sizes, n_orders, rank, seed, tell):
+def _scores_of_fold(estimator, label, job, X, y, groups, *, sizes, n_orders, rank):
     """Return the log-odds of the class for all test samples, by order and size, and warnings."""
+    (train, test), seed, tell = job
+    network = clone(estimator).set_params(random_state=seed)
+    X, X_test = (safe_indexing(X, part) for part in (train, test))
+    y, groups = y[train], groups[train]
     others = np.flatnonzero(y != label)
     rng = np.random.RandomState(seed)
     subsets = []

@@ -111,7 +111,7 @@ def align(small, pairs, windows, *, n_jobs=None, watch=iter):
     starts = range(0, len(pairs), AT_ONCE)
     # Products of pairs are too small to be shared by several threads of BLAS.
     with threadpool_limits(1, user_api="blas"):
-        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+        parallel = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")
         done = parallel(delayed(lay)(start) for start in starts)
         for _ in zip(done, watch(starts), strict=True):
             pass

@@ -74,7 +74,7 @@ def find_candidates(small, *, random_state=0, n_jobs=None, watch=iter):
     """
     # Products of cells are too small to be shared by several threads of BLAS.
     with threadpool_limits(1, user_api="blas"):
-        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+        parallel = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")
         starts = range(0, len(small), BLOCK)
         blocks = parallel(delayed(_of_windows)(small[start : start + BLOCK]) for start in starts)
         of_windows = np.concatenate(list(blocks), axis=1)

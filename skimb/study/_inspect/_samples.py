@@ -142,7 +142,7 @@ def _of_files(paths, n_jobs, watch):
     small = np.zeros((len(paths), SIDE, SIDE), dtype=np.uint8)
     facts, broken = [], {}
     with strict():
-        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+        parallel = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")
         found = parallel(delayed(read)(path) for path in paths)
         for i, (pixels, fact, reason) in enumerate(watch(found)):
             facts.append(fact)
