@@ -22,10 +22,10 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skimb._callback_tasks import begin_fit, part_of_fit
-from skimb._engine import ImageNet, Standardized, WeightedLoss, dataset_of, resolve_device
+from skimb._engine import dataset_of, resolve_device
 from skimb._image_files import as_paths, is_paths
 from skimb._images import check_images, checked_once, fit_images, warn_of_other_pixels
-from skimb._networks import PretrainedBackbone, count_multiply_adds, last_linear, unit_scale
+from skimb._networks import PretrainedBackbone, last_linear, unit_scale
 from skimb._params import HasMethods, StrOptions, check_handed_in, fit_context
 from skimb._pixel_values import levels_of
 from skimb._reading import resizes
@@ -41,6 +41,7 @@ from skimb.neural_network._embedded_files import (
 from skimb.neural_network._embedding_cache import check_cache, embed_once, open_cache
 from skimb.neural_network._net_input import NetInput
 from skimb.neural_network._save_methods import SavedToFile
+from skimb.neural_network._untrained_net import untrained_net
 
 __all__ = ["CNNEmbedder", "copied_backbone"]
 
@@ -271,21 +272,13 @@ class CNNEmbedder(
         device = resolve_device(self.device or "auto")
         self.estimator_ = copied_backbone(backbone, device)
         self._channels = self.channels
-        # Nothing is trained, so the settings of a training stay empty.
-        net = ImageNet(
-            Standardized(self.estimator_, unit_scale(images, self._given_range)).to(device),
-            WeightedLoss(nn.Identity()),
-            multiply_adds=count_multiply_adds(self.estimator_, self.image_shape_, device),
-            dataset=NetInput(self.channels, None).learn_from(self),
-            predict_nonlinearity=None,
-            train_split=None,
-            callbacks=[],
+        self.net_ = untrained_net(
+            self.estimator_,
+            unit_scale(images, self._given_range),
+            image_shape=self.image_shape_,
             device=device,
-            verbose=0,
+            dataset=NetInput(self.channels, None).learn_from(self),
         )
-        self.net_ = net.initialize()
-        # Its references to the network would be pickled without regard to the device.
-        self.net_.drop_training()
         begin_fit(self, X, None, n_tasks=0).call_on_fit_task_end(estimator=self)
         return images
 
