@@ -38,7 +38,7 @@ def embedder(folder, n_features, dtype):
 
 def step(task, folder, n_images, n_features, dtype):
     """Do one task, and return its seconds and its peak of memory above what was there before."""
-    X = np.random.RandomState(0).randint(0, 256, (n_images, 4, 4, 3)).astype(np.uint8)
+    X = np.random.RandomState(0).randint(0, 256, (n_images, 4, 4, 3), dtype=np.uint8)
     fitted = embedder(folder, n_features, dtype).fit(X[:1])
     before = peak()
     start = time.perf_counter()
