@@ -24,7 +24,7 @@ from sklearn.model_selection import StratifiedKFold
 from skimb import _image_files as image_files
 from skimb._groups import sample_groups
 from skimb._image_files import ImageFiles, as_paths
-from skimb._networks._pretrained import unit_scale
+from skimb._networks import unit_scale
 from skimb.class_weight import class_counts
 from skimb.datasets import load_image_folder, load_imbalanced_digits, read_images
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier

@@ -84,7 +84,7 @@ def test_the_lowest_versions_are_those_that_are_tested():
     root = Path(skimb.__file__).parents[1]
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    names = ("augment", "onnx", "pretrained", "test")
+    names = ("augment", "onnx", "peft", "pretrained", "test")
     lists = [project["dependencies"], *(extras[name] for name in names)]
     promised = {}
     for requirement in map(Requirement, [text for texts in lists for text in texts]):

@@ -1,8 +1,8 @@
 """Real sets of images as "one class against the rest", for benchmarks that use several of them.
 
 FOLDER holds fashion_mnist/ and cifar10/, and, unpacked, cats_dogs/ and elpv_solar/. Each function
-yields the name of a set, its images, and whether each is of the minority class; nothing where the
-set is not there.
+but the last yields the name of a set, its images, and whether each is of the minority class;
+nothing where the set is not there.
 """
 
 import io
@@ -62,3 +62,17 @@ def cats_and_dogs(folder, size, n_images):
         files = [str(path / file) for file in table["file"]]
         images = read_images(files, image_shape=(3, size, size))
         yield "cats and dogs", images, table["label"].to_numpy() == "cat"
+
+
+def divided(images, is_minority, n_minority, n_majority, seed=0):
+    """Return a training part of these sizes at most, and a test part of the same class prior."""
+    rng = np.random.RandomState(seed)
+    train, test = [], []
+    for rows, size in ((is_minority, n_minority), (~is_minority, n_majority)):
+        rows = rng.permutation(np.flatnonzero(rows))
+        n_train = min(size, len(rows) // 2)
+        train.append(rows[:n_train])
+        test.append(rows[n_train : 2 * n_train])
+    train, test = np.concatenate(train), np.concatenate(test)
+    y = np.where(is_minority, "rare", "common")
+    return images[train], y[train], images[test], y[test]

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from binary_sets import cats_and_dogs, cifar10, fashion_mnist, solar_cells
+from binary_sets import cats_and_dogs, cifar10, divided, fashion_mnist, solar_cells
 from scipy.stats import kendalltau
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
@@ -54,20 +54,6 @@ def sets(folder, size):
     yield from cats_and_dogs(folder, size, 6000)
     yield from fashion_mnist(folder, {4: "coats", 6: "shirts"})
     yield from cifar10(folder, {1: "cars", 3: "cats"}, size)
-
-
-def divided(images, is_minority, n_minority, n_majority):
-    """Return a training part of these sizes at most, and a test part of the same class prior."""
-    rng = np.random.RandomState(0)
-    train, test = [], []
-    for rows, size in ((is_minority, n_minority), (~is_minority, n_majority)):
-        rows = rng.permutation(np.flatnonzero(rows))
-        n_train = min(size, len(rows) // 2)
-        train.append(rows[:n_train])
-        test.append(rows[n_train : 2 * n_train])
-    train, test = np.concatenate(train), np.concatenate(test)
-    y = np.where(is_minority, "rare", "common")
-    return images[train], y[train], images[test], y[test]
 
 
 def ranking(data, estimator, n_seeds):

@@ -1,12 +1,14 @@
 """Networks: architectures by name, pretrained backbones, and probes of a network."""
 
 from skimb._networks._auto_encoder import AutoEncoder
+from skimb._networks._backbone import PretrainedBackbone, unit_scale
 from skimb._networks._building import MODULES, build_module
 from skimb._networks._layer_order import layer_groups
 from skimb._networks._linear import CosineLinear, LinearModel
+from skimb._networks._low_rank import LowRankBackbone, low_rank
 from skimb._networks._memory_layout import in_memory, lay_out
 from skimb._networks._mixed_network import MixedNetwork, TableNetwork, TableShape
-from skimb._networks._pretrained import PretrainedBackbone, pretrained, unit_scale
+from skimb._networks._pretrained import pretrained
 from skimb._networks._probes import (
     batch_norms,
     count_multiply_adds,
@@ -25,6 +27,7 @@ __all__ = [
     "AutoEncoder",
     "CosineLinear",
     "LinearModel",
+    "LowRankBackbone",
     "MixedNetwork",
     "PretrainedBackbone",
     "ResNet",
@@ -41,6 +44,7 @@ __all__ = [
     "last_linear",
     "lay_out",
     "layer_groups",
+    "low_rank",
     "named_batch_norms",
     "pretrained",
     "unit_scale",

@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from skimb._networks._backbone import PretrainedBackbone
 from skimb._networks._linear import CosineLinear, LinearModel, WithHead
+from skimb._networks._low_rank import LowRankBackbone
 from skimb._networks._memory_layout import drawn_for, lay_out
 from skimb._networks._mixed_network import MixedNetwork, beside_table
-from skimb._networks._pretrained import PretrainedBackbone
 from skimb._networks._resnet import ResNet
 from skimb._networks._simple_cnn import SimpleCNN
 from skimb._networks._vgg import VGG
@@ -81,7 +82,10 @@ def build_module(
         head = CosineLinear if cosine_head else nn.Linear
         if is_pretrained:
             with drawn_for(device):
-                net = WithHead(copy.deepcopy(module), head(module.n_features, n_outputs))
+                features = copy.deepcopy(module)
+                net = WithHead(features, head(module.n_features, n_outputs))
+                if isinstance(features, LowRankBackbone):
+                    features.draw_adapters()
         else:
             options = {"image_shape": image_shape, "head": head}
             net = _called(MODULES[module], image_shape[0], n_outputs, options, params, device)

@@ -1,5 +1,6 @@
-"""Pretrained networks: vision backbones of Hugging Face transformers and timm."""
+"""Pretrained networks: vision backbones of Hugging Face transformers and timm, and of users."""
 
+import copy
 import json
 import os
 from contextlib import contextmanager
@@ -10,68 +11,21 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from torch.nn import functional as F
 
-from skimb._pixel_values import observed_range
+from skimb._networks._backbone import PretrainedBackbone
 from skimb._process import exclusive
 
-__all__ = ["PretrainedBackbone", "TransformersNetwork", "pretrained", "quiet", "unit_scale"]
+__all__ = ["TransformersNetwork", "pretrained", "quiet"]
 
 #: Suffixes of files that torch reads by unpickling.
 PICKLES = (".bin", ".pth", ".pt", ".pth.tar", ".ckpt", ".pkl")
 
-
-class PretrainedBackbone(nn.Module):
-    """A pretrained network that turns images into embeddings, as returned by `pretrained`.
-
-    It reads images with values in [0, 1], resizes them to the size on which it was trained, and
-    standardises them by its own mean and standard deviation. Estimators copy it before they train,
-    so one object can be used for many of them.
-
-    Parameters
-    ----------
-    name : str
-        The name or path from which it was loaded.
-    network : nn.Module
-        A module from float32 images (n, 3, H, W) to embeddings (n, d).
-    mean, sd : tuple of float
-        The mean and standard deviation by which each channel is standardised.
-    image_size : tuple of int or None
-        Height and width to which images are resized; None: they are not resized.
-    """
-
-    mean: torch.Tensor
-    sd: torch.Tensor
-
-    def __init__(self, name, network, *, mean, sd, image_size):
-        super().__init__()
-        self.name, self.network, self.image_size = name, network.eval(), image_size
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32)[:, None, None])
-        self.register_buffer("sd", torch.tensor(sd, dtype=torch.float32)[:, None, None])
-        with torch.no_grad():
-            side = image_size or (224, 224)
-            self.n_features = self(torch.zeros(2, 3, *side)).shape[1]
-
-    def forward(self, images):
-        """Return the embeddings ``(n, n_features)`` of images ``(n, C, H, W)``, C in 1, 3, 4."""
-        # A grey image has three equal channels; the opacity of RGBA is ignored.
-        images = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images[:, :3]
-        if images.shape[1] != len(self.mean):
-            raise ValueError(f"{self!r} reads images of 1, 3 or 4 channels. Got {images.shape[1]}.")
-        if self.image_size is not None and tuple(images.shape[2:]) != self.image_size:
-            images = F.interpolate(images, self.image_size, mode="bilinear", antialias=True)
-        return self.network((images - self.mean) / self.sd)
-
-    def __repr__(self):
-        return f"pretrained({self.name!r})"
-
-    def __sklearn_clone__(self):
-        # It is never changed, so a search need not copy its weights for every candidate.
-        return self
+#: The standardisation with which most networks were trained, those of torchvision among them.
+IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def pretrained(name_or_path, *, image_size=None):
-    """Load a vision network that was trained on other images, as `module` of an estimator.
+def pretrained(network, *, mean=None, sd=None, image_size=None):
+    """Make a vision network that was trained on other images the `module` of an estimator.
 
     ``CNNClassifier(pretrained(...), freeze="features")`` trains a linear layer on its embeddings,
     `freeze` and `lr_decay` fine-tune it, and ``CNNEmbedder(pretrained(...))`` embeds without any
@@ -80,16 +34,22 @@ def pretrained(name_or_path, *, image_size=None):
 
     Parameters
     ----------
-    name_or_path : str or Path
+    network : str, Path or nn.Module
         A folder, or a name on the Hugging Face hub, of a vision model of transformers (which needs
         skimb's extra ``pretrained``): ViT, DeiT, DINOv2, Swin, ResNet, ConvNeXt and others. A
         folder works offline. Or a model of timm, where that is installed: a folder that timm saved,
         or a name with or without the prefix ``timm/``. Weights are read from files of safetensors,
         which hold only numbers; a pickle (``.bin``, ``.pth``) could run code. For names of timm
-        without such a file, torch reads the weights and nothing else.
+        without such a file, torch reads the weights and nothing else. Or a network of your own that
+        has its weights: a module, which is copied, from images (n, 3, H, W) to embeddings (n, d),
+        or to feature maps (n, d, h, w), which are averaged over their pixels.
+    mean, sd : sequence of three float, default=None
+        The mean and standard deviation of red, green and blue, as fractions of the largest value,
+        by which images were standardised when the network was trained. None: those that the model
+        names, or else those of ImageNet, (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225).
     image_size : int or tuple of int, default=None
         Side, or height and width, to which images are resized. None: the size on which the model
-        was trained.
+        was trained; images are not resized for a module, or a model that names no size.
 
     Returns
     -------
@@ -104,7 +64,7 @@ def pretrained(name_or_path, *, image_size=None):
         If the library that the model needs is not installed; the message names the extra.
     ValueError
         If there is no such model, if it has no weights in files of safetensors, if it reads no
-        images, or if the files lack weights.
+        images, or if the files lack weights; or if a module gives no embeddings.
 
     References
     ----------
@@ -123,13 +83,17 @@ def pretrained(name_or_path, *, image_size=None):
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     ResNetModel(small).save_pretrained(folder)
     ...     backbone = pretrained(folder, image_size=32)
-    >>> CNNEmbedder(backbone).fit_transform(np.zeros((5, 8, 8, 3), dtype=np.uint8)).shape
+    >>> X = np.zeros((5, 8, 8, 3), dtype=np.uint8)
+    >>> CNNEmbedder(backbone).fit_transform(X).shape
     (5, 16)
+
+    A network of your own is given as it is:
+
+    >>> from torch import nn
+    >>> own = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    >>> CNNEmbedder(pretrained(own, mean=(0, 0, 0), sd=(1, 1, 1))).fit_transform(X).shape
+    (5, 4)
     """
-    name = os.fspath(name_or_path)
-    is_path = isinstance(name_or_path, os.PathLike) or name.startswith((".", "~", os.sep))
-    if is_path and not os.path.isdir(name):
-        raise ValueError(f"There is no folder {name!r}. Give one that holds a model, or a name.")
     if image_size is not None:
         is_side = isinstance(image_size, Integral)
         image_size = (int(image_size),) * 2 if is_side else tuple(map(int, image_size))
@@ -137,48 +101,37 @@ def pretrained(name_or_path, *, image_size=None):
             raise ValueError(
                 f"`image_size` must be a side or (height, width), positive. Got {image_size}."
             )
+    given = {"mean": _three_numbers("mean", mean), "sd": _three_numbers("sd", sd)}
+    if given["sd"] is not None and min(given["sd"]) <= 0:
+        raise ValueError(f"`sd` must be three positive numbers. Got {sd!r}.")
+    if isinstance(network, nn.Module):
+        return _from_module(network, **given, image_size=image_size)
+    name = os.fspath(network)
+    is_path = isinstance(network, os.PathLike) or name.startswith((".", "~", os.sep))
+    if is_path and not os.path.isdir(name):
+        raise ValueError(f"There is no folder {name!r}. Give one that holds a model, or a name.")
     if os.path.isdir(name):
         _refuse_pickles(name)
     # A model starts with random weights, which are replaced; torch's generator is restored.
     with exclusive(), torch.random.fork_rng(devices=[]):
         load = _from_timm if _is_of_timm(name) else _from_transformers
-        return load(name, image_size)
+        return load(name, **given, image_size=image_size)
 
 
-def unit_scale(images, value_range=None):
-    """Return the mean and standard deviation that rescale pixels to [0, 1].
-
-    Parameters
-    ----------
-    images : ImageSource, or ndarray of shape (n, H, W, C)
-        The images: uint8, or with values in [0, 1] or [0, 255] if no range is given.
-    value_range : tuple of float, default=None
-        The values that are mapped to 0 and 1; None: they are chosen by the values of the images.
-
-    Returns
-    -------
-    mean, sd : ndarray of shape (C,), float64
-
-    Raises
-    ------
-    ValueError
-        If no range is given, and the values are in neither range.
-    """
-    n_channels = images.shape[3]
-    if value_range is not None:
-        low, high = value_range
-        return np.full(n_channels, low), np.full(n_channels, high - low)
-    top = 255.0
-    if images.dtype != np.uint8:
-        low, high = observed_range(images)
-        if low < 0 or high > 255:
-            raise ValueError(
-                "A pretrained module reads pixels of [0, 1] or [0, 255], but X spans "
-                f"[{low:.4g}, {high:.4g}]. Give the range that they may have: "
-                "value_range=(low, high), or rescale X to one of the two."
-            )
-        top = 1.0 if high <= 1 else 255.0
-    return np.zeros(n_channels), np.full(n_channels, top)
+def _three_numbers(name, values):
+    """Return a mean or standard deviation of three channels as floats; None stays None."""
+    if values is None:
+        return None
+    try:
+        numbers = tuple(map(float, values))
+    except (TypeError, ValueError):
+        numbers = ()
+    if len(numbers) != 3 or not np.isfinite(numbers).all():
+        raise ValueError(
+            f"`{name}` must be three numbers, one for each of red, green and blue, as fractions of "
+            f"the largest value of a pixel. Got {values!r}."
+        )
+    return numbers
 
 
 def _refuse_pickles(folder):
@@ -214,7 +167,24 @@ def _read_config(folder):
         raise ValueError(f"{path} is no valid JSON: {exc}") from exc
 
 
-def _from_timm(name, image_size):
+def _from_module(network, mean, sd, image_size):
+    if isinstance(network, PretrainedBackbone):
+        raise ValueError(f"{network!r} is the result of `pretrained` already. Use it as it is.")
+    kind = type(network).__name__
+    own = copy.deepcopy(network).to("cpu", torch.float32)
+    try:
+        return PretrainedBackbone(
+            kind, own, mean=mean or IMAGENET_MEAN, sd=sd or IMAGENET_SD, image_size=image_size
+        )
+    except Exception as exc:
+        raise ValueError(
+            f"The network {kind} gives no embeddings (n, d) or feature maps (n, d, h, w) for "
+            f"images (n, 3, H, W): {exc}. Leave its last layer out, and give the `image_size` that "
+            "it needs."
+        ) from exc
+
+
+def _from_timm(name, mean, sd, image_size):
     try:
         import timm  # pyright: ignore[reportMissingImports]
         from timm.data import (  # pyright: ignore[reportMissingImports]
@@ -239,13 +209,13 @@ def _from_timm(name, image_size):
     return PretrainedBackbone(
         name,
         model,
-        mean=config["mean"],
-        sd=config["std"],
+        mean=mean or config["mean"],
+        sd=sd or config["std"],
         image_size=image_size or tuple(config["input_size"][1:]),
     )
 
 
-def _from_transformers(name, image_size):
+def _from_transformers(name, mean, sd, image_size):
     try:
         from transformers import AutoModel, ImageProcessingMixin
     except ImportError as exc:
@@ -283,13 +253,12 @@ def _from_transformers(name, image_size):
             name, local_files_only=is_folder
         )
     except OSError:
-        # Most models were trained with the standardisation of ImageNet.
         processor = {}
     return PretrainedBackbone(
         name,
         network,
-        mean=processor.get("image_mean") or (0.485, 0.456, 0.406),
-        sd=processor.get("image_std") or (0.229, 0.224, 0.225),
+        mean=mean or processor.get("image_mean") or IMAGENET_MEAN,
+        sd=sd or processor.get("image_std") or IMAGENET_SD,
         image_size=image_size or _size_of(processor, model.config),
     )
 

@@ -5,7 +5,9 @@ import re
 
 import torch
 
-from skimb._networks._pretrained import PretrainedBackbone, TransformersNetwork, quiet
+from skimb._networks._backbone import PretrainedBackbone
+from skimb._networks._low_rank import LowRankBackbone, add_adapters
+from skimb._networks._pretrained import TransformersNetwork, quiet
 
 __all__ = ["backbone_config", "build_backbone"]
 
@@ -76,8 +78,16 @@ def backbone_config(backbone):
     Returns
     -------
     dict
-        ``{"source": None, ...}`` where it is not known how the network was built.
+        ``{"source": None, ...}`` where it is not known how the network was built. It has
+        ``"adapters"`` where there are low-rank adapters.
     """
+    config = _config_without_adapters(backbone)
+    if isinstance(backbone, LowRankBackbone):
+        config["adapters"] = {"rank": backbone.rank, "layers": list(backbone.layers)}
+    return config
+
+
+def _config_without_adapters(backbone):
     network = backbone.network
     config = {
         "name": str(backbone.name),
@@ -148,7 +158,7 @@ def build_backbone(config, shapes):
         If the library of the network is not installed.
     """
     wanted = {"name", "image_size", "source", "architecture", "attention"}
-    if not isinstance(config, dict) or set(config) != wanted:
+    if not isinstance(config, dict) or set(config) - {"adapters"} != wanted:
         raise ValueError("its description is not as skimb writes it.")
     size = config["image_size"]
     is_pair = isinstance(size, list) and len(size) == 2
@@ -158,8 +168,11 @@ def build_backbone(config, shapes):
     if config["source"] not in makers:
         raise ValueError(f"it is not known how {config['name']!r} was built.")
     make = makers[config["source"]](config, len(shapes))
+    adapters = _checked_adapters(config.get("adapters"))
     with torch.device("meta"):
         found = make()
+        if adapters is not None:
+            add_adapters(found, **adapters)
     own = {f"network.{name}": tuple(v.shape) for name, v in found.state_dict().items()}
     own |= {"mean": shapes.get("mean"), "sd": shapes.get("sd")}
     if own != shapes or shapes["mean"] != (3, 1, 1) or shapes["sd"] != (3, 1, 1):
@@ -167,13 +180,26 @@ def build_backbone(config, shapes):
             name for name in {*own, *shapes} if own.get(name) != shapes.get(name)
         ) or ["mean"]
         raise ValueError(f"its tensors differ from those in the file, {differing[0]!r} first.")
-    return PretrainedBackbone(
+    backbone = PretrainedBackbone(
         config["name"],
         make(),
         mean=(0.0, 0.0, 0.0),
         sd=(1.0, 1.0, 1.0),
         image_size=None if size is None else tuple(size),
     )
+    return backbone if adapters is None else LowRankBackbone(backbone, **adapters)
+
+
+def _checked_adapters(adapters):
+    """Return the rank and the layers of adapters, if they have the form that skimb writes."""
+    if adapters is None:
+        return None
+    is_known = isinstance(adapters, dict) and set(adapters) == {"rank", "layers"}
+    layers = adapters["layers"] if is_known else None
+    is_list = isinstance(layers, list) and all(type(name) is str for name in layers)
+    if not is_list or not layers or not _is_count(adapters["rank"]):
+        raise ValueError("its adapters are not as skimb writes them.")
+    return adapters
 
 
 def _is_count(value):

@@ -1,7 +1,7 @@
 """Networks as scikit-learn estimators."""
 
 from skimb._engine import CutMix, FlipCrop, Jitter, Mixup, Remix, data_parallel, training_length
-from skimb._networks import VGG, CosineLinear, ResNet, SimpleCNN, pretrained
+from skimb._networks import VGG, CosineLinear, ResNet, SimpleCNN, low_rank, pretrained
 from skimb.neural_network._batch_sampler import BalancedBatchSampler
 from skimb.neural_network._classifier import CNNClassifier
 from skimb.neural_network._decoupled import DecoupledClassifier
@@ -30,6 +30,7 @@ __all__ = [
     "data_parallel",
     "export_onnx",
     "load",
+    "low_rank",
     "pretrained",
     "read_metadata",
     "save",

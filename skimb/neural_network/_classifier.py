@@ -18,6 +18,7 @@ from skimb.losses import (
     PolyLoss,
     VectorScalingLoss,
 )
+from skimb.neural_network._class_means import check_class_means, start_from_class_means
 from skimb.neural_network._class_target import ClassTarget
 from skimb.neural_network._cnn import BaseCNN
 from skimb.neural_network._incremental import fit_part
@@ -136,6 +137,13 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         below join one after another, all of them by the middle of the training [5]_. Frozen
         normalisation layers keep their statistics, and dropout is off in frozen layers. A list:
         patterns of the names of the parameters that do not train, such as ``["features.stem.*"]``.
+    head_init : {"random", "class_means"}, default="random"
+        The weights with which the last layer of a module of `pretrained` or `low_rank` starts.
+        ``"class_means"``: those of a linear discriminant analysis of the embeddings of the training
+        part, so that the first steps need not find what the class means tell already, and classes
+        of few samples are told apart from the beginning [7]_. Of more than 10,000 samples, at most
+        an equal number of each class is embedded. The layer of ``"ldam"`` starts from the class
+        means of embeddings of length one.
     max_grad_norm : float or None, default=1.0
         Gradients are clipped at this norm; None: they are not clipped.
     max_epochs : int or "auto", default="auto"
@@ -334,6 +342,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
        arXiv:1801.06146.
     .. [6] Alexandari et al., Maximum Likelihood with Bias-Corrected Calibration is Hard-To-Beat at
        Label Shift Adaptation, ICML 2020, arXiv:1901.06852.
+    .. [7] Shi et al., Long-Tail Learning with Foundation Model: Heavy Fine-Tuning Hurts, ICML 2024,
+       arXiv:2309.10019.
 
     Examples
     --------
@@ -363,6 +373,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         ],
         "target_prior": [StrOptions({"train", "uniform"}), dict, None],
         "calibration": [StrOptions({"bias_corrected", "temperature"}), None],
+        "head_init": [StrOptions({"class_means", "random"})],
     }
 
     def __init__(
@@ -384,6 +395,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         lr_schedule: Any = "one_cycle",
         lr_decay=None,
         freeze: Any = None,
+        head_init: Any = "random",
         max_grad_norm=1.0,
         max_epochs: Any = "auto",
         steps_per_epoch=None,
@@ -430,6 +442,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         self.lr_schedule = lr_schedule
         self.lr_decay = lr_decay
         self.freeze = freeze
+        self.head_init = head_init
         self.max_grad_norm = max_grad_norm
         self.max_epochs = max_epochs
         self.steps_per_epoch = steps_per_epoch
@@ -461,7 +474,15 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         self.verbose = verbose
 
     def _make_target(self, parameters):
+        if self.head_init == "class_means":
+            check_class_means(self.module)
         return ClassTarget(parameters)
+
+    def _build(self, training, trained=None):
+        network = super()._build(training, trained)
+        if self.head_init == "class_means" and trained is None:
+            start_from_class_means(network, training)
+        return network
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch on some samples, from the present weights.

@@ -6,6 +6,7 @@ import pickle
 from hashlib import blake2b
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.base import (
     BaseEstimator,
@@ -22,10 +23,10 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skimb._callback_tasks import begin_fit, part_of_fit
-from skimb._engine import ImageNet, Standardized, WeightedLoss, dataset_of, resolve_device
+from skimb._engine import dataset_of, resolve_device
 from skimb._image_files import as_paths, is_paths
 from skimb._images import check_images, checked_once, fit_images, warn_of_other_pixels
-from skimb._networks import PretrainedBackbone, count_multiply_adds, last_linear, unit_scale
+from skimb._networks import PretrainedBackbone, last_linear, lay_out, unit_scale
 from skimb._params import HasMethods, StrOptions, check_handed_in, fit_context
 from skimb._pixel_values import levels_of
 from skimb._reading import resizes
@@ -41,6 +42,7 @@ from skimb.neural_network._embedded_files import (
 from skimb.neural_network._embedding_cache import check_cache, embed_once, open_cache
 from skimb.neural_network._net_input import NetInput
 from skimb.neural_network._save_methods import SavedToFile
+from skimb.neural_network._untrained_net import untrained_net
 
 __all__ = ["CNNEmbedder", "copied_backbone"]
 
@@ -72,6 +74,10 @@ class CNNEmbedder(
         of that module. Feature maps are averaged over their pixels.
     normalize : bool, default=False
         Scale each embedding to length 1, so that distances compare directions.
+    dtype : {"float32", "float16"}, default="float32"
+        The dtype of the embeddings, in the cache too. ``"float16"`` takes half of the memory and of
+        the disk, and has three digits; values beyond 65504 are refused. Many estimators of
+        scikit-learn turn it into float64.
     cache : bool, str, Path or None, default=None
         Keep embeddings, so that no image is embedded twice by the same weights. True: in the memory
         of each process (up to 1 GiB, shared by all embedders). A path: in this folder, which
@@ -81,6 +87,7 @@ class CNNEmbedder(
         another check, unless they have changed. If the database in the folder is damaged, it is
         renamed and a new one is begun; if it is locked or full, it is not used. In these cases a
         warning is given, and the embeddings are computed. Only the owner can read the database.
+        A call that is interrupted keeps what it has embedded, but for a few thousand images.
     image_shape : tuple of int, default=None
         ``(C, H, W)``, for `pretrained` only, as in `CNNClassifier`. None: files are resized to the
         size on which the network was trained.
@@ -133,6 +140,7 @@ class CNNEmbedder(
         "estimator": [HasMethods(["fit", "embed"]), FrozenEstimator, PretrainedBackbone, None],
         "layer": [str],
         "normalize": ["boolean"],
+        "dtype": [StrOptions({"float16", "float32"})],
         "cache": ["boolean", str, os.PathLike, None],
         "image_shape": [tuple, list, None],
         "channels": [StrOptions({"first", "last"}), None],
@@ -147,6 +155,7 @@ class CNNEmbedder(
         *,
         layer="penultimate",
         normalize=False,
+        dtype: Any = "float32",
         cache: Any = None,
         image_shape=None,
         channels=None,
@@ -157,6 +166,7 @@ class CNNEmbedder(
         self.estimator = estimator
         self.layer = layer
         self.normalize = normalize
+        self.dtype = dtype
         self.cache = cache
         self.image_shape = image_shape
         self.channels = channels
@@ -271,21 +281,13 @@ class CNNEmbedder(
         device = resolve_device(self.device or "auto")
         self.estimator_ = copied_backbone(backbone, device)
         self._channels = self.channels
-        # Nothing is trained, so the settings of a training stay empty.
-        net = ImageNet(
-            Standardized(self.estimator_, unit_scale(images, self._given_range)).to(device),
-            WeightedLoss(nn.Identity()),
-            multiply_adds=count_multiply_adds(self.estimator_, self.image_shape_, device),
-            dataset=NetInput(self.channels, None).learn_from(self),
-            predict_nonlinearity=None,
-            train_split=None,
-            callbacks=[],
+        self.net_ = untrained_net(
+            self.estimator_,
+            unit_scale(images, self._given_range),
+            image_shape=self.image_shape_,
             device=device,
-            verbose=0,
+            dataset=NetInput(self.channels, None).learn_from(self),
         )
-        self.net_ = net.initialize()
-        # Its references to the network would be pickled without regard to the device.
-        self.net_.drop_training()
         begin_fit(self, X, None, n_tasks=0).call_on_fit_task_end(estimator=self)
         return images
 
@@ -355,7 +357,7 @@ class CNNEmbedder(
 
         Returns
         -------
-        ndarray of shape (n, d), float32
+        ndarray of shape (n, d) and dtype `dtype`
             With several columns of paths, the embeddings of the images of a row stand one after
             another, in the order of the columns.
         """
@@ -379,16 +381,33 @@ class CNNEmbedder(
             # The network of an estimator has been tried there.
             if not isinstance(self.estimator, PretrainedBackbone):
                 raise
+            lay_out(self.estimator_, torch.contiguous_format)
             self.net_.module_.is_contiguous = True
             return self._embed(images)
 
     def _embed(self, images):
-        cache = open_cache(self.cache)
+        cache = open_cache(self.cache, self.dtype)
         if cache is None:
-            embedded = self._run(images)
+            embedded = self._rounded(images)
         else:
-            embedded = embed_once(cache, images, self._network_key(images), self._run)
-        return normalize(embedded, copy=False) if self.normalize else embedded
+            embedded = embed_once(cache, images, self._network_key(images), self._rounded)
+        if not self.normalize:
+            return embedded
+        lengths_one = normalize(embedded.astype(np.float32, copy=False), copy=False)
+        return lengths_one.astype(self.dtype, copy=False)
+
+    def _rounded(self, images):
+        """Return the embeddings of images in the dtype that was asked for."""
+        embedded = self._run(images)
+        if self.dtype == "float32":
+            return embedded
+        largest = np.abs(embedded).max(initial=0)
+        if largest > np.finfo(self.dtype).max:
+            raise ValueError(
+                f"The embeddings reach {largest:.4g}, and dtype='float16' holds values up to "
+                "65504. Use dtype='float32'."
+            )
+        return embedded.astype(self.dtype)
 
     def _run(self, images):
         """Return the output of the layer, or the input of the last layer, for each image."""
@@ -422,6 +441,8 @@ class CNNEmbedder(
         module = self.net_.module_
         parts = [(name, _described(part)) for name, part in module.named_modules()]
         described = parts, self.layer, repr(module.views), images.shape[1:], str(images.dtype)
+        if self.dtype != "float32":
+            described += (self.dtype,)
         digest = blake2b(repr(described).encode(), digest_size=32)
         for name, values in sorted(module.state_dict().items()):
             digest.update(name.encode())
@@ -455,7 +476,10 @@ class CNNEmbedder(
 
 def copied_backbone(backbone, device):
     """Return a copy of a pretrained network, which embeds on the device."""
-    return copy.deepcopy(backbone).to(device).eval()
+    network = copy.deepcopy(backbone).to(device).eval()
+    # As in a training: batches are laid out so.
+    lay_out(network, torch.channels_last)
+    return network
 
 
 def _described(module):

@@ -5,7 +5,8 @@ that it is a pickle (CVE-2025-69872, for which there is no fix). It also returns
 have changed on disk, raises where the database is damaged, and lets all users of the machine read
 it, so that the checks of this module would be needed around it. cachetools would replace about
 twenty lines of `MemoryCache`, without the lock, which is not worth a dependency; nothing is ever
-unpickled here: an entry is bytes of float32 with a checksum.
+unpickled here: an entry is the bytes of numbers with a checksum. The database is read, not mapped
+into memory: if a mapped file is cut short, the system ends the process.
 """
 
 import os
@@ -29,6 +30,9 @@ MOST_BYTES = 2**30
 
 #: Number of keys in one query to the database.
 CHUNK = 500
+
+#: Number of samples that are looked up, embedded and kept at once.
+PART = 4096
 
 #: Seconds to wait for a lock, and seconds to wait if it was held too long before.
 PATIENCE, NO_PATIENCE = 5.0, 0.1
@@ -82,18 +86,39 @@ def embed_once(cache, images, network_key, embed):
     network_key : bytes
         As in `sample_keys`.
     embed : callable
-        A function of samples, in the form of `images`, that returns an ndarray of shape (n, d),
-        float32.
+        A function of samples, in the form of `images`, that returns an ndarray of shape (n, d), of
+        the dtype of the cache.
 
     Returns
     -------
-    ndarray of shape (n, d), float32
+    ndarray of shape (n, d)
     """
     keys = sample_keys(images, network_key)
     # Samples of equal content are embedded once, in their order, so that batches do not change.
     first = {}
     for i, key in enumerate(keys):
         first.setdefault(key, i)
+    found, distinct = None, list(first)
+    # In parts: an interrupted call keeps what it has done, and no second copy of all is in memory.
+    for start in range(0, len(distinct), PART):
+        part = distinct[start : start + PART]
+        rows = _kept_or_made(cache, images, {key: first[key] for key in part}, embed)
+        if found is None:
+            found = np.empty((len(distinct), *rows.shape[1:]), rows.dtype)
+        elif rows.shape[1:] != found.shape[1:]:
+            # One of the parts does not belong to the network.
+            found = embed(images[np.array(list(first.values()))])
+            cache.put(distinct, found)
+            break
+        found[start : start + PART] = rows
+    if found is None or len(found) == len(keys):
+        return found
+    places = {key: place for place, key in enumerate(distinct)}
+    return found[[places[key] for key in keys]]
+
+
+def _kept_or_made(cache, images, first, embed):
+    """Return the embeddings of samples, given the number of a row for each key, in this order."""
     known = cache.get(list(first))
     while missing := [key for key in first if key not in known]:
         made = embed(images[np.array([first[key] for key in missing])])
@@ -102,8 +127,10 @@ def embed_once(cache, images, network_key, embed):
         known = {key: row for key, row in known.items() if row.shape == made.shape[1:]}
         known.update(zip(missing, made, strict=True))
     if len({row.shape for row in known.values()}) > 1:
-        known = dict(zip(first, embed(images[np.array(list(first.values()))]), strict=True))
-    return np.stack([known[key] for key in keys])
+        made = embed(images[np.array(list(first.values()))])
+        cache.put(list(first), made)
+        return made
+    return np.stack([known[key] for key in first])
 
 
 class MemoryCache:
@@ -158,12 +185,15 @@ class FolderCache:
     ----------
     folder : str or Path
         The folder; it is made if it does not exist.
+    dtype : {"float32", "float16"}, default="float32"
+        The dtype of the embeddings. It must belong to the keys.
     """
 
     file_name = "embeddings.sqlite"
 
-    def __init__(self, folder):
+    def __init__(self, folder, dtype="float32"):
         self.folder = os.fspath(folder)
+        self.dtype = np.dtype(dtype).newbyteorder("<")
         self.is_passed_by = False
 
     @property
@@ -183,15 +213,17 @@ class FolderCache:
                     f"SELECT key, value, digest FROM embeddings WHERE key IN ({marks})", chunk
                 ):
                     is_row = isinstance(key, bytes) and isinstance(value, bytes)
-                    if is_row and len(value) % 4 == 0 and _digest(key, value) == check:
-                        found[key] = np.frombuffer(value, dtype="<f4").astype(np.float32)
+                    is_whole = is_row and len(value) % self.dtype.itemsize == 0
+                    if is_whole and _digest(key, value) == check:
+                        row = np.frombuffer(value, dtype=self.dtype)
+                        found[key] = row.astype(self.dtype.newbyteorder("="))
             return found
 
         return self._within_transaction(ask) or {}
 
     def put(self, keys, rows):
         """Keep embeddings (n, d) under their keys: all of them or, if the process dies, none."""
-        values = [row.astype("<f4").tobytes() for row in rows]
+        values = [row.astype(self.dtype).tobytes() for row in rows]
         entries = [(key, v, _digest(key, v)) for key, v in zip(keys, values, strict=True)]
 
         def tell(connection):
@@ -293,13 +325,15 @@ _MEMORY = MemoryCache()
 _LOCKED = set()
 
 
-def open_cache(cache):
+def open_cache(cache, dtype="float32"):
     """Turn the `cache` parameter into a cache, or None.
 
     Parameters
     ----------
     cache : bool, str, Path or None
         As in `CNNEmbedder`.
+    dtype : {"float32", "float16"}, default="float32"
+        The dtype of the embeddings.
 
     Returns
     -------
@@ -307,7 +341,7 @@ def open_cache(cache):
     """
     if cache is None or cache is False:
         return None
-    return _MEMORY if cache is True else FolderCache(cache)
+    return _MEMORY if cache is True else FolderCache(cache, dtype)
 
 
 def check_cache(cache):

@@ -172,6 +172,11 @@ def _run(fitted, before):
 
 def _of_embedder(fitted, before):
     _refuse_second(fitted, before)
+    if fitted.dtype != "float32":
+        raise ValueError(
+            f"A file of ONNX gives embeddings of float32, and the embedder has `dtype`="
+            f"{fitted.dtype!r}. Set it before: embedder.set_params(dtype='float32')."
+        )
     device = torch.device(fitted.net_.device)
     standardized = fitted.net_.module_
     layer = fitted._find_layer(standardized.network, device)

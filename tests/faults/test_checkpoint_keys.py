@@ -12,7 +12,7 @@ from skorch.callbacks import Callback
 
 from skimb._engine import Checkpoint
 from skimb._engine._checkpoint import NOT_IN_KEY
-from skimb.neural_network import CNNClassifier, CNNRegressor
+from skimb.neural_network import CNNClassifier, CNNRegressor, pretrained
 from skimb.relevance import LabelDensity
 
 
@@ -46,6 +46,9 @@ class Twice(BaseEstimator):
         return np.r_[X, X[:5]], np.r_[y, y[:5]]
 
 
+#: It has the embedding that `head_init` needs.
+BACKBONE = pretrained(torch.nn.Conv2d(3, 2, 3))
+
 #: With it, the order of the images of a sample matters.
 JOINED = {"image_pooling": "concat"}
 
@@ -67,6 +70,7 @@ CHANGES: dict[str, tuple] = {
     "lr_schedule": ("cosine", {}),
     "lr_decay": (0.5, {"module": fits.blocks}),
     "freeze": ("gradual", {"module": fits.blocks}),
+    "head_init": ("class_means", {"module": BACKBONE}),
     "max_grad_norm": (2.0, {}),
     "max_epochs": (5, {}),
     "steps_per_epoch": (3, {}),

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from skimb._networks._pretrained import PretrainedBackbone
+from skimb._networks import PretrainedBackbone
 from skimb.model_selection import LossSearchCV
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor
 

@@ -1,0 +1,140 @@
+"""A last layer that starts from the class means of the embeddings of the training part."""
+
+import numpy as np
+import torch
+from scipy.linalg import solve
+from sklearn.covariance import ledoit_wolf
+from threadpoolctl import threadpool_limits
+
+from skimb._engine import dataset_of
+from skimb._networks import CosineLinear, PretrainedBackbone, last_linear
+from skimb.neural_network._untrained_net import untrained_net
+
+__all__ = ["check_class_means", "discriminants", "start_from_class_means"]
+
+#: Most samples that are embedded: a start needs no more.
+MOST_SAMPLES = 10_000
+
+
+def check_class_means(module):
+    """Refuse networks whose embeddings say nothing yet, or may be too long.
+
+    Parameters
+    ----------
+    module : object
+        As in `CNNClassifier`.
+
+    Raises
+    ------
+    ValueError
+        If it is not the result of `pretrained` or `low_rank`.
+    """
+    if not isinstance(module, PretrainedBackbone):
+        raise ValueError(
+            "head_init='class_means' starts from the embeddings of a trained network, to which "
+            f"skimb adds the last layer. Got `module`={module!r}: give pretrained(...), which "
+            "takes a network of your own too, or use head_init='random'."
+        )
+
+
+def start_from_class_means(network, training):
+    """Set the weights of the last layer by the class means of the embeddings.
+
+    Parameters
+    ----------
+    network : nn.Module
+        The network, in training mode and on the device.
+    training : Training
+        The training, whose part is embedded: at most `MOST_SAMPLES`, equally many of each class
+        where there are more.
+    """
+    device, part = training.device, training.part
+    options = training.target.network_options(training)
+    n_classes, prior = options["n_outputs"], options["prior"]
+    labels = np.asarray(part.target)
+    rows = _some_of_each(labels, n_classes)
+    head = last_linear(network.eval(), training.image_shape, device)
+    net = untrained_net(
+        network,
+        training.statistics,
+        image_shape=training.image_shape,
+        device=device,
+        dataset=training.read,
+        is_contiguous=training.is_contiguous,
+    )
+    embedded = net.values_at(head, dataset_of(part.images.take(rows)), inputs=True)
+    embedded, labels = embedded.astype(np.float64), labels[rows]
+    with torch.no_grad():
+        if isinstance(head, CosineLinear):
+            lengths = np.linalg.norm(embedded, axis=1, keepdims=True)
+            directions = embedded / np.where(lengths > 0, lengths, 1)
+            head.weight.copy_(torch.from_numpy(_class_means(directions, labels, n_classes)))
+        else:
+            weight, bias = discriminants(embedded, labels, n_classes)
+            if prior is not None:
+                bias += np.log(np.maximum(prior, 1e-12))
+            head.weight.copy_(torch.from_numpy(weight))
+            head.bias.copy_(torch.from_numpy(bias - bias.mean()))
+    network.train()
+
+
+def _some_of_each(labels, n_classes):
+    """Return rows in their order, of each class an equal number at most, evenly spaced."""
+    most = max(1, MOST_SAMPLES // n_classes)
+    chosen = []
+    for index in range(n_classes):
+        rows = np.flatnonzero(labels == index)
+        chosen.append(rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(np.intp)])
+    return np.sort(np.concatenate(chosen))
+
+
+def _class_means(values, labels, n_classes):
+    """Return the mean of each class; that of all samples for a class without any."""
+    means = np.tile(values.mean(axis=0), (n_classes, 1))
+    for index in np.unique(labels):
+        means[index] = values[labels == index].mean(axis=0)
+    return means
+
+
+def discriminants(values, labels, n_classes):
+    """Return the linear functions that tell normal distributions of one covariance apart.
+
+    With them as logits, and the logarithms of the class prior added, the softmax is the posterior
+    of linear discriminant analysis. scikit-learn's shrinks the covariance of each class on its own,
+    which fails for a class of one sample; here all samples have one covariance, around the means of
+    their classes, which is shrunk by the rule of Ledoit and Wolf [1]_.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, d), float64
+        The embeddings.
+    labels : ndarray of int of shape (n,)
+        The classes.
+    n_classes : int
+        Number of classes. A class without samples has the mean of all samples.
+
+    Returns
+    -------
+    weight : ndarray of shape (n_classes, d)
+    bias : ndarray of shape (n_classes,)
+
+    References
+    ----------
+    .. [1] Ledoit and Wolf, A well-conditioned estimator for large-dimensional covariance matrices,
+       Journal of Multivariate Analysis 88, 2004, doi:10.1016/S0047-259X(03)00096-4.
+    """
+    means = _class_means(values, labels, n_classes)
+    residuals = values - means[labels]
+    scale = residuals.std(axis=0)
+    scale[scale == 0] = 1
+    # The number of threads would decide the order of sums.
+    with threadpool_limits(1, user_api="blas"):
+        covariance = np.eye(values.shape[1])
+        if residuals.any():
+            covariance, _ = ledoit_wolf(residuals / scale, assume_centered=True)
+        centred = (means - values.mean(axis=0)) / scale
+        solved = solve(covariance, centred.T, assume_a="pos").T
+        weight = solved / scale
+        # The functions pass through the middle between the means.
+        bias = -np.sum(weight * (means + values.mean(axis=0)), axis=1) / 2
+    return weight, bias
