@@ -21,7 +21,7 @@ __all__ = ["RECORDERS", "CudaRecorder", "StepGraphs", "forward_of", "recorder_of
 
 #: Packages whose modules compute the same operations in every step of a training. The Python code
 #: of another module would run only while the graph is recorded.
-KNOWN_PACKAGES = ("skimb", "timm", "torch", "torchvision", "transformers")
+KNOWN_PACKAGES = ("peft", "skimb", "timm", "torch", "torchvision", "transformers")
 
 #: Steps that run one by one before a graph is recorded: libraries allocate memory in the first.
 N_FIRST_STEPS = 3
