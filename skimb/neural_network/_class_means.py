@@ -2,22 +2,20 @@
 
 import numpy as np
 import torch
-from scipy.linalg import solve
-from sklearn.covariance import ledoit_wolf
 from threadpoolctl import threadpool_limits
 
 from skimb._engine import dataset_of
 from skimb._networks import CosineLinear, PretrainedBackbone, last_linear
 from skimb.neural_network._untrained_net import untrained_net
 
-__all__ = ["check_class_means", "discriminants", "start_from_class_means"]
+__all__ = ["check_class_means", "nearest_means", "start_from_class_means"]
 
 #: Most samples that are embedded: a start needs no more.
 MOST_SAMPLES = 10_000
 
 
 def check_class_means(module):
-    """Refuse networks whose embeddings say nothing yet, or may be too long.
+    """Refuse networks whose embeddings say nothing yet.
 
     Parameters
     ----------
@@ -70,7 +68,7 @@ def start_from_class_means(network, training):
             directions = embedded / np.where(lengths > 0, lengths, 1)
             head.weight.copy_(torch.from_numpy(_class_means(directions, labels, n_classes)))
         else:
-            weight, bias = discriminants(embedded, labels, n_classes)
+            weight, bias = nearest_means(embedded, labels, n_classes)
             if prior is not None:
                 bias += np.log(np.maximum(prior, 1e-12))
             head.weight.copy_(torch.from_numpy(weight))
@@ -96,13 +94,18 @@ def _class_means(values, labels, n_classes):
     return means
 
 
-def discriminants(values, labels, n_classes):
-    """Return the linear functions that tell normal distributions of one covariance apart.
+def nearest_means(values, labels, n_classes):
+    """Return the linear functions by which a sample belongs to the class of the nearest mean.
 
-    With them as logits, and the logarithms of the class prior added, the softmax is the posterior
-    of linear discriminant analysis. scikit-learn's shrinks the covariance of each class on its own,
-    which fails for a class of one sample; here all samples have one covariance, around the means of
-    their classes, which is shrunk by the rule of Ledoit and Wolf [1]_.
+    The distance is that of features with equal variances within the classes. As logits, with the
+    logarithms of the class prior added, the functions have the scale of a posterior: for two
+    classes, that of normal distributions along the line between the means. With B and W, the
+    covariances between and within the classes, the functions of independent features are
+    multiplied by tr(B) / tr(B W), as correlated features say the same thing several times.
+
+    Linear discriminant analysis uses all of W, which takes many more samples than there are
+    features: on 1280 features of 1100 images, with the shrinkage of Ledoit and Wolf, its log loss
+    on other images was about five times as large (solar cells, cats and dogs).
 
     Parameters
     ----------
@@ -117,24 +120,20 @@ def discriminants(values, labels, n_classes):
     -------
     weight : ndarray of shape (n_classes, d)
     bias : ndarray of shape (n_classes,)
-
-    References
-    ----------
-    .. [1] Ledoit and Wolf, A well-conditioned estimator for large-dimensional covariance matrices,
-       Journal of Multivariate Analysis 88, 2004, doi:10.1016/S0047-259X(03)00096-4.
     """
-    means = _class_means(values, labels, n_classes)
+    middle, means = values.mean(axis=0), _class_means(values, labels, n_classes)
     residuals = values - means[labels]
     scale = residuals.std(axis=0)
     scale[scale == 0] = 1
+    from_middle = (means - middle) / scale
+    fractions = np.bincount(labels, minlength=n_classes) / len(labels)
     # The number of threads would decide the order of sums.
     with threadpool_limits(1, user_api="blas"):
-        covariance = np.eye(values.shape[1])
-        if residuals.any():
-            covariance, _ = ledoit_wolf(residuals / scale, assume_centered=True)
-        centred = (means - values.mean(axis=0)) / scale
-        solved = solve(covariance, centred.T, assume_a="pos").T
-        weight = solved / scale
-        # The functions pass through the middle between the means.
-        bias = -np.sum(weight * (means + values.mean(axis=0)), axis=1) / 2
-    return weight, bias
+        along = (residuals / scale) @ from_middle.T
+    between = fractions @ np.sum(from_middle**2, axis=1)
+    within = fractions @ np.mean(along**2, axis=0)
+    weight = from_middle / scale
+    if within > 0:
+        weight *= between / within
+    # Between two means the functions are equal halfway.
+    return weight, -np.sum(weight * (means + middle), axis=1) / 2

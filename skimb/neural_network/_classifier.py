@@ -139,11 +139,12 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         patterns of the names of the parameters that do not train, such as ``["features.stem.*"]``.
     head_init : {"random", "class_means"}, default="random"
         The weights with which the last layer of a module of `pretrained` or `low_rank` starts.
-        ``"class_means"``: those of a linear discriminant analysis of the embeddings of the training
-        part, so that the first steps need not find what the class means tell already, and classes
-        of few samples are told apart from the beginning [7]_. Of more than 10,000 samples, at most
-        an equal number of each class is embedded. The layer of ``"ldam"`` starts from the class
-        means of embeddings of length one.
+        ``"class_means"``: those with which an image belongs to the class whose mean embedding, over
+        the training part, is the nearest, in the scale of probabilities. So the first steps need
+        not find what the class means tell already, and classes of few samples are told apart from
+        the beginning, as with the prototypes of [7]_. Of more than 10,000 samples, at most an equal
+        number of each class is embedded. The layer of ``"ldam"`` starts from the class means of
+        embeddings of length one.
     max_grad_norm : float or None, default=1.0
         Gradients are clipped at this norm; None: they are not clipped.
     max_epochs : int or "auto", default="auto"

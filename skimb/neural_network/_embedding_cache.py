@@ -16,6 +16,7 @@ import time
 from collections import OrderedDict
 from contextlib import closing, suppress
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
@@ -98,7 +99,8 @@ def embed_once(cache, images, network_key, embed):
     first = {}
     for i, key in enumerate(keys):
         first.setdefault(key, i)
-    found, distinct = None, list(first)
+    distinct = list(first)
+    found: Any = None
     # In parts: an interrupted call keeps what it has done, and no second copy of all is in memory.
     for start in range(0, len(distinct), PART):
         part = distinct[start : start + PART]
@@ -111,7 +113,7 @@ def embed_once(cache, images, network_key, embed):
             cache.put(distinct, found)
             break
         found[start : start + PART] = rows
-    if found is None or len(found) == len(keys):
+    if len(distinct) == len(keys):
         return found
     places = {key: place for place, key in enumerate(distinct)}
     return found[[places[key] for key in keys]]
