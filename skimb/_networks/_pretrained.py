@@ -24,7 +24,7 @@ PICKLES = (".bin", ".pth", ".pt", ".pth.tar", ".ckpt", ".pkl")
 IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def pretrained(network, *, mean=None, sd=None, image_size=None):
+def pretrained(name_or_path, *, mean=None, sd=None, image_size=None):
     """Make a vision network that was trained on other images the `module` of an estimator.
 
     ``CNNClassifier(pretrained(...), freeze="features")`` trains a linear layer on its embeddings,
@@ -34,7 +34,7 @@ def pretrained(network, *, mean=None, sd=None, image_size=None):
 
     Parameters
     ----------
-    network : str, Path or nn.Module
+    name_or_path : str, Path or nn.Module
         A folder, or a name on the Hugging Face hub, of a vision model of transformers (which needs
         skimb's extra ``pretrained``): ViT, DeiT, DINOv2, Swin, ResNet, ConvNeXt and others. A
         folder works offline. Or a model of timm, where that is installed: a folder that timm saved,
@@ -104,10 +104,10 @@ def pretrained(network, *, mean=None, sd=None, image_size=None):
     given = {"mean": _three_numbers("mean", mean), "sd": _three_numbers("sd", sd)}
     if given["sd"] is not None and min(given["sd"]) <= 0:
         raise ValueError(f"`sd` must be three positive numbers. Got {sd!r}.")
-    if isinstance(network, nn.Module):
-        return _from_module(network, **given, image_size=image_size)
-    name = os.fspath(network)
-    is_path = isinstance(network, os.PathLike) or name.startswith((".", "~", os.sep))
+    if isinstance(name_or_path, nn.Module):
+        return _from_module(name_or_path, **given, image_size=image_size)
+    name = os.fspath(name_or_path)
+    is_path = isinstance(name_or_path, os.PathLike) or name.startswith((".", "~", os.sep))
     if is_path and not os.path.isdir(name):
         raise ValueError(f"There is no folder {name!r}. Give one that holds a model, or a name.")
     if os.path.isdir(name):

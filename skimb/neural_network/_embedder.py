@@ -288,6 +288,8 @@ class CNNEmbedder(
             device=device,
             dataset=NetInput(self.channels, None).learn_from(self),
         )
+        # As in a training: batches are laid out so.
+        lay_out(self.estimator_, torch.channels_last)
         begin_fit(self, X, None, n_tasks=0).call_on_fit_task_end(estimator=self)
         return images
 
@@ -476,10 +478,7 @@ class CNNEmbedder(
 
 def copied_backbone(backbone, device):
     """Return a copy of a pretrained network, which embeds on the device."""
-    network = copy.deepcopy(backbone).to(device).eval()
-    # As in a training: batches are laid out so.
-    lay_out(network, torch.channels_last)
-    return network
+    return copy.deepcopy(backbone).to(device).eval()
 
 
 def _described(module):

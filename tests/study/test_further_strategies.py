@@ -231,7 +231,7 @@ def test_the_search_never_sees_the_test_part(few, monkeypatch):
 
 
 def test_jitter_turns_shifts_and_brightens_and_can_do_nothing():
-    images = torch.rand(3, 2, 6, 9)
+    images = 0.1 + torch.rand(3, 2, 6, 9)
     still = Jitter(rotation=0, scale=0, shift=0, brightness=0)
     torch.testing.assert_close(still(images), images, atol=1e-5, rtol=0)
     torch.manual_seed(0)
