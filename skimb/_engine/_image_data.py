@@ -154,7 +154,7 @@ class BatchIterator:
         self.dataset, self.batch_size, self.plan = dataset, batch_size, plan
         self.num_workers, self.gives_rows = num_workers, gives_rows
 
-    def __iter__(self):
+    def __iter__(self) -> Any:
         if not self.dataset.is_in_memory:
             everything = np.arange(len(self.dataset))
             batches = (
