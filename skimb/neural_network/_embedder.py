@@ -288,8 +288,6 @@ class CNNEmbedder(
             device=device,
             dataset=NetInput(self.channels, None).learn_from(self),
         )
-        # As in a training: batches are laid out so.
-        lay_out(self.estimator_, torch.channels_last)
         begin_fit(self, X, None, n_tasks=0).call_on_fit_task_end(estimator=self)
         return images
 

@@ -16,7 +16,7 @@ from skimb._engine import (
     resolve_device,
     seeded,
 )
-from skimb._networks import PretrainedBackbone, lay_out
+from skimb._networks import PretrainedBackbone
 from skimb._params import check_parameters
 from skimb._warnings import warn
 from skimb.neural_network._class_target import ClassTarget
@@ -369,7 +369,6 @@ def _embedder_again(embedder, parts):
     with seeded(0, device), torch.inference_mode(False), torch.enable_grad():
         # The same steps as in `fit`.
         network = copied_backbone(embedder.estimator, device)
-        lay_out(network, torch.channels_last)
         state = _net_parts(parts["net"], nn.Identity())
         embedder.net_ = net_again(
             ImageNet,
