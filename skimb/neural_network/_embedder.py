@@ -476,10 +476,7 @@ class CNNEmbedder(
 
 def copied_backbone(backbone, device):
     """Return a copy of a pretrained network, which embeds on the device."""
-    network = copy.deepcopy(backbone).to(device).eval()
-    # As in a training: batches are laid out so.
-    lay_out(network, torch.channels_last)
-    return network
+    return copy.deepcopy(backbone).to(device).eval()
 
 
 def _described(module):
