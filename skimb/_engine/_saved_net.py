@@ -90,8 +90,7 @@ def net_again(net_class, network, state, *, target, read, device):
     ValueError
         If the tensors are not those of this network.
     """
-    if state["is_contiguous"]:
-        lay_out(network, torch.contiguous_format)
+    lay_out(network, torch.contiguous_format if state["is_contiguous"] else torch.channels_last)
     views, pixels = state["views"], None
     if state["is_active"]:
         n_channels = state["tensors"]["mean"].numel()

@@ -1,9 +1,10 @@
 """A net around a network that is used as it is, and not trained."""
 
+import torch
 from torch import nn
 
 from skimb._engine import ImageNet, Standardized, WeightedLoss
-from skimb._networks import count_multiply_adds
+from skimb._networks import count_multiply_adds, lay_out
 
 __all__ = ["untrained_net"]
 
@@ -30,10 +31,13 @@ def untrained_net(network, statistics, *, image_shape, device, dataset, is_conti
     -------
     ImageNet
     """
+    # Before the layout changes: some networks cannot read channels-last memory.
+    multiply_adds = count_multiply_adds(network, image_shape, device)
+    lay_out(network, torch.contiguous_format if is_contiguous else torch.channels_last)
     net = ImageNet(
         Standardized(network, statistics, is_contiguous=is_contiguous).to(device),
         WeightedLoss(nn.Identity()),
-        multiply_adds=count_multiply_adds(network, image_shape, device),
+        multiply_adds=multiply_adds,
         dataset=dataset,
         predict_nonlinearity=None,
         train_split=None,
