@@ -105,6 +105,7 @@ def test_a_network_that_does_not_compile_is_told_of(monkeypatch, small_digits):
 
 
 @pytest.mark.exhaustive
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_torchs_own_compiler_gives_the_same_network_but_for_rounding(small_digits):
     X, y = small_digits
     plain = CNNClassifier(**SETTINGS).fit(X, y)
