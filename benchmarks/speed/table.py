@@ -2,7 +2,7 @@
 
     python benchmarks/speed/table.py benchmarks/results/*.json --write docs/guide/speed.md
 
-All targets come first, in one table, then the tables of each file; of a file of cost_curves.py, the
+Files of other forms, such as that of memory.py, are left out. All targets come first, in one table, then the tables of each file; of a file of cost_curves.py, the
 largest point of each curve. They replace what stands between the two markers of the page; without
 ``--write`` they are printed.
 """
@@ -69,7 +69,8 @@ def main():
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--write", type=Path, metavar="PAGE")
     arguments = parser.parse_args()
-    records = [json.loads(file.read_text()) for file in arguments.files]
+    read = [json.loads(file.read_text()) for file in arguments.files]
+    records = [record for record in read if "about" in record]
     if arguments.write and any(record["about"]["quick"] for record in records):
         parser.error("A run with --quick measures nothing that a page could say.")
     text = "\n\n".join(["## Targets", targets(records), *map(section, records)])
