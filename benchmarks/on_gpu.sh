@@ -13,7 +13,7 @@ mkdir -p "$folder"
 export PYTHONPATH=$PWD
 python -c 'import torch; print(torch.__version__, torch.cuda.get_device_name())' || exit 1
 
-first=(tests/neural_network/test_cuda.py tests/neural_network/test_step_graphs.py)
+first=(tests/neural_network/test_cuda.py tests/neural_network/test_step_graphs.py tests/test_gathered_images.py)
 rest=$(find tests/neural_network tests/model_selection tests/losses tests/study -name 'test_*.py' |
     grep -v -F -f <(printf '%s\n' "${first[@]}") | sort)
 begin=$SECONDS
@@ -28,4 +28,7 @@ for file in "${first[@]}" $rest; do
     grep -E '^(FAILED|ERROR)' "$folder/last.txt" >>"$folder/failed.txt"
 done
 
-python benchmarks/speed/step_graph.py --json "$folder/step_graph.json" | tee "$folder/step_graph.txt"
+for name in step_graph epoch fit; do
+    python "benchmarks/speed/$name.py" --device cuda --repeats 3 --json "$folder/$name-cuda.json" |
+        tee "$folder/$name-cuda.txt"
+done
