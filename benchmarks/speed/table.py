@@ -2,9 +2,10 @@
 
     python benchmarks/speed/table.py benchmarks/results/*.json --write docs/guide/speed.md
 
-Files of other forms, such as that of memory.py, are left out. All targets come first, in one table, then the tables of each file; of a file of cost_curves.py, the
-largest point of each curve. They replace what stands between the two markers of the page; without
-``--write`` they are printed.
+All targets come first, in one table, then the tables of each file; of a file of cost_curves.py, the
+largest point of each curve. Files of another form, such as that of memory.py, are left out. The
+tables replace what stands between the two markers of the page; without ``--write`` they are
+printed.
 """
 
 import argparse
