@@ -267,7 +267,9 @@ def main():
         arguments.images, arguments.repeats = 64, 1
     torch.set_num_threads(1)
     versions = {"torch": torch.__version__, "Pillow": PIL.__version__, "cores": cpu_count()}
-    result = {"versions": versions, "arguments": vars(arguments) | {"json": None}}
+    # The name of a folder says which images these are; its path is that of a machine.
+    named = {"json": None, "folder": arguments.folder and arguments.folder.resolve().name}
+    result = {"versions": versions, "arguments": vars(arguments) | named}
     print(versions)
     with tempfile.TemporaryDirectory() as folder:
         paths = written(Path(folder), arguments.folder, arguments.images)
