@@ -7,7 +7,15 @@ import unicodedata
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["identity", "is_same", "lies_in", "replacing", "why_not_writable", "write_text"]
+__all__ = [
+    "file_in_place_of",
+    "identity",
+    "is_same",
+    "lies_in",
+    "replacing",
+    "why_not_writable",
+    "write_text",
+]
 
 
 @contextmanager
@@ -110,6 +118,24 @@ def why_not_writable(path):
     # Up to Python 3.12, a loop of links raises a RuntimeError.
     except (OSError, RuntimeError, ValueError) as exc:
         return getattr(exc, "strerror", None) or str(exc)
+
+
+def file_in_place_of(folder):
+    """Return the file at the path of a folder, or of one of its parents; None if there is none.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder, which may not exist yet.
+
+    Returns
+    -------
+    str or None
+    """
+    found = os.path.abspath(folder)
+    while not os.path.lexists(found):
+        found = os.path.dirname(found)
+    return None if os.path.isdir(found) else found
 
 
 def identity(path):

@@ -20,7 +20,7 @@ import numpy as np
 import PIL
 
 from skimb._decoded_sets import holds
-from skimb._files import replacing, why_not_writable
+from skimb._files import file_in_place_of, replacing, why_not_writable
 
 __all__ = ["check_folder", "kept_pixels"]
 
@@ -52,12 +52,9 @@ def check_folder(cache):
     """
     if not isinstance(cache, str | os.PathLike):
         raise ValueError(f"`cache` must be the path of a folder, or None. Got {cache!r}.")
-    folder = os.path.abspath(cache)
-    while not os.path.lexists(folder):
-        folder = os.path.dirname(folder)
-    if not os.path.isdir(folder):
+    if file := file_in_place_of(cache):
         raise ValueError(
-            f"`cache` must be a folder. {os.fspath(cache)!r} cannot be made: {folder!r} is not a "
+            f"`cache` must be a folder. {os.fspath(cache)!r} cannot be made: {file!r} is not a "
             "folder."
         )
 

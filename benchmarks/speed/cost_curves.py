@@ -80,7 +80,7 @@ CURVES = {
 
 
 def images_into(images):
-    """Fill an array of images: smooth noise, no two alike."""
+    """Fill an array with images of smooth noise, no two of which are equal."""
     rng = np.random.default_rng(0)
     for start in range(0, len(images), 10_000):
         part = images[start : start + 10_000]

@@ -12,7 +12,7 @@ from torch import nn
 from skimb._engine._checkpoint import training_key
 from skimb._optional_libraries import is_of
 
-__all__ = ["Shares", "data_parallel", "open_shares"]
+__all__ = ["Shares", "data_parallel", "is_shared", "open_shares"]
 
 _accelerator: ContextVar[Any] = ContextVar("accelerator", default=None)
 
@@ -90,6 +90,12 @@ def data_parallel(accelerator):
         _accelerator.reset(token)
 
 
+def is_shared():
+    """Return whether a training that begins here is shared with other processes."""
+    accelerator = _accelerator.get()
+    return accelerator is not None and accelerator.num_processes > 1
+
+
 def open_shares(network, training):
     """Return how a training is shared, or None where this process trains alone.
 
@@ -109,10 +115,9 @@ def open_shares(network, training):
     ValueError
         If it cannot be shared.
     """
-    accelerator = _accelerator.get()
-    if accelerator is None or accelerator.num_processes == 1:
+    if not is_shared():
         return None
-    settings = training.settings
+    accelerator, settings = _accelerator.get(), training.settings
     _refuse(settings, training)
     if accelerator.device.type != training.device.type:
         raise ValueError(

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from skimb._engine._data_parallel import is_shared
 from skimb._engine._optimizers import OPTIMIZERS
 from skimb._engine._step_forward import StepForward, step_dtype
 from skimb._networks import LinearModel, MixedNetwork
@@ -145,6 +146,8 @@ def forward_of(network, training, *, is_compiled):
 def _why_not_captured(network, training):
     """Return why the steps of a training cannot be captured in a graph, or None."""
     settings, images = training.settings, training.part.images
+    if is_shared():
+        return "several processes train the network together"
     if settings.net_callbacks:
         return "callbacks look at each batch"
     if not images.is_in_memory:

@@ -281,8 +281,7 @@ def train(network, training):
         checkpoint_=training.checkpoint,
         shares_=shares,
         forward_=forward_of(network, training, is_compiled=training.settings.compile),
-        # A sum over processes is not recorded.
-        recorder_=recorder_of(network, training) if shares is None else None,
+        recorder_=recorder_of(network, training),
     )
     try:
         with threads_for(net.multiply_adds * training.plan.batch_size):

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from skimb._files import file_in_place_of
 from skimb._image_source import as_source
 from skimb._process import ForkedLock
 from skimb._warnings import warn
@@ -361,11 +362,8 @@ def check_cache(cache):
     """
     if cache is None or isinstance(cache, bool):
         return
-    folder = os.path.abspath(cache)
-    while not os.path.lexists(folder):
-        folder = os.path.dirname(folder)
-    if not os.path.isdir(folder):
+    if file := file_in_place_of(cache):
         raise ValueError(
-            f"`cache` must be True or a folder. {os.fspath(cache)!r} cannot be made: {folder!r} is "
+            f"`cache` must be True or a folder. {os.fspath(cache)!r} cannot be made: {file!r} is "
             "not a folder."
         )

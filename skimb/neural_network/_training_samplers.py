@@ -58,7 +58,8 @@ def resample_training_part(sampler, images, y, weight, *, rng, is_continuous=Fal
             names = step.get_params(deep=False)
             step.set_params(**{name: value for name, value in known.items() if name in names})
         before = y
-        images, y, weight = _apply(step, images, y, weight)
+        with within_thread_limit():
+            images, y, weight = _apply(step, images, y, weight)
         if not is_continuous and not np.isin(y, before).all():
             raise ValueError(
                 f"The sampler {step!r} made labels that y does not have: it is for continuous "
@@ -80,8 +81,7 @@ def _apply(sampler, images, labels, weight):
     images = source.read(slice(None))
     as_images = takes_images(sampler)
     rows = images if as_images else images.reshape(len(images), -1).astype(np.float32)
-    with within_thread_limit():
-        resampled, new_labels = sampler.fit_resample(rows, labels)
+    resampled, new_labels = sampler.fit_resample(rows, labels)
     resampled, new_labels = np.asarray(resampled), np.asarray(new_labels)
     indices = sample_indices(sampler)
     if as_images and hasattr(sampler, "parents_"):

@@ -229,6 +229,14 @@ def test_steps_that_python_code_could_change_run_one_by_one(
     assert f"Steps run without a CUDA graph: {reason}" in capsys.readouterr().out
 
 
+def test_steps_that_several_processes_share_run_one_by_one(monkeypatch, small_digits, capsys):
+    monkeypatch.setattr(_step_graph, "is_shared", lambda: True)
+    model = CNNClassifier(**{**SETTINGS, "max_epochs": 1, "precision": "auto"})
+    _, made = fitted(monkeypatch, Recorder, model, *small_digits)
+    assert not made
+    assert "several processes train the network together" in capsys.readouterr().out
+
+
 def test_files_are_read_batch_by_batch_without_a_graph(monkeypatch, small_digits, tmp_path, capsys):
     X, y = (values[:40] for values in small_digits)
     paths = [tmp_path / f"{number}.png" for number in range(len(X))]
