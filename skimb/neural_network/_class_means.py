@@ -104,8 +104,7 @@ def nearest_means(values, labels, n_classes):
     multiplied by tr(B) / tr(B W), as correlated features say the same thing several times.
 
     Linear discriminant analysis uses all of W, which takes many more samples than there are
-    features: on 1280 features of 1100 images, with the shrinkage of Ledoit and Wolf, its log loss
-    on other images was about five times as large (solar cells, cats and dogs).
+    features. A pretrained network often has more features than the images of a small set.
 
     Parameters
     ----------
