@@ -1,0 +1,141 @@
+"""Real sets of images with a rare class, by name, for studies that compare ways to train.
+
+FOLDER holds fashion_mnist/ and cifar10/, and, unpacked, cats_dogs/ and elpv_solar/; the digits are
+scikit-learn's. Where a set is a part of a larger one, the seed draws it; the training parts of the
+cats and dogs are fixed by the ranks of their index.
+"""
+
+import functools
+import io
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from fashion_mnist import load
+from PIL import Image
+from sklearn.model_selection import train_test_split
+
+from skimb.datasets import load_imbalanced_digits, read_images
+
+#: Samples of each class of the long-tailed Fashion-MNIST, with a factor of 100 between the ends.
+LONG_TAILED = [6000, 3596, 2156, 1292, 774, 464, 278, 166, 100, 60]
+#: Those of DeepSMOTE's article, arXiv:2105.02340.
+DEEP_SMOTE = [4000, 2000, 1000, 750, 500, 350, 200, 100, 60, 40]
+#: A small long-tailed CIFAR-10, with a factor of 50.
+SMALL_LONG_TAILED = [1500, 971, 629, 407, 264, 171, 111, 72, 46, 30]
+#: Trousers, pullovers and coats in the shares of red, yellow and green traffic lights.
+TRAFFIC_LIGHTS = {1: 1680, 2: 90, 4: 1230}
+
+
+class Split(NamedTuple):
+    """A training part, a test part, and what is known of them.
+
+    ``mirrors``: whether a mirrored image shows the same class. ``minority`` is the rarest class.
+    """
+
+    X: Any
+    y: np.ndarray
+    X_test: Any
+    y_test: np.ndarray
+    minority: Any
+    mirrors: bool
+
+
+def digits(folder, seed):
+    """Return eights against other digits, 8 x 8, in one sample of twenty."""
+    X, y = load_imbalanced_digits(return_X_y=True)
+    X = (X * 15).astype(np.uint8)
+    X, X_test, y, y_test = train_test_split(X, y, test_size=0.4, stratify=y, random_state=seed)
+    return Split(X, y, X_test, y_test, 1, False)
+
+
+def solar(folder, seed):
+    """Return solar cells that are more likely defective than not, against others, 48 x 48."""
+    table = pd.read_csv(folder / "elpv_solar" / "index.csv")
+    files = [str(folder / "elpv_solar" / file) for file in table["file"]]
+    X = read_images(files, image_shape=(1, 48, 48))
+    y = np.where(table["label_ge_0.5"] == 1, "defective", "sound")
+    train = (table["split"] == "train").to_numpy()
+    return Split(X[train], y[train], X[~train], y[~train], "defective", True)
+
+
+def cats(n_cats, n_dogs, side=64):
+    """Return a set of so many cats and dogs; 1500 of each are the test part."""
+
+    def split(folder, seed):
+        images, table = _photographs(folder, side)
+        is_train = (table["split"] == "train").to_numpy()
+        most = np.where(table["label"] == "cat", n_cats, n_dogs)
+        train = is_train & (table["rank"].to_numpy() < most)
+        y = table["label"].to_numpy().astype(str)
+        return Split(images[train], y[train], images[~is_train], y[~is_train], "cat", True)
+
+    return split
+
+
+@functools.lru_cache(maxsize=1)
+def _photographs(folder, side):
+    """Return all cats and dogs, and their index."""
+    table = pd.read_csv(folder / "cats_dogs" / "index.csv")
+    files = [str(folder / "cats_dogs" / file) for file in table["file"]]
+    return read_images(files, image_shape=(3, side, side)), table
+
+
+def garments(counts):
+    """Return a set of Fashion-MNIST with these counts by label; the test part is the official."""
+    counts = dict(enumerate(counts)) if isinstance(counts, list) else counts
+
+    def split(folder, seed):
+        X, y = load(folder / "fashion_mnist", "train")
+        X_test, y_test = load(folder / "fashion_mnist", "t10k")
+        return _drawn(X, y, X_test, y_test, counts, seed)
+
+    return split
+
+
+def long_tailed_objects(folder, seed):
+    """Return the small long-tailed CIFAR-10; the test part is the official one."""
+    parts = [_cifar10(folder, part) for part in ("train", "test")]
+    return _drawn(*parts[0], *parts[1], dict(enumerate(SMALL_LONG_TAILED)), seed)
+
+
+@functools.lru_cache(maxsize=2)
+def _cifar10(folder, part):
+    """Return the images and labels of a part of CIFAR-10."""
+    with np.load(folder / "cifar10" / "cifar10_jpeg.npz", allow_pickle=False) as file:
+        content, ends = file[f"{part}_jpeg"].tobytes(), file[f"{part}_offsets"]
+        labels = file[f"{part}_labels"]
+    images = [
+        np.asarray(Image.open(io.BytesIO(content[start:end])).convert("RGB"))
+        for start, end in itertools.pairwise(ends)
+    ]
+    return np.stack(images), np.asarray(labels)
+
+
+def _drawn(X, y, X_test, y_test, counts, seed):
+    """Return so many samples of each class that is named, and the test samples of these classes."""
+    rng = np.random.RandomState(seed)
+    rows = [rng.permutation(np.flatnonzero(y == label))[:n] for label, n in counts.items()]
+    train, test = np.concatenate(rows), np.isin(y_test, list(counts))
+    minority = min(counts, key=lambda label: counts[label])
+    return Split(X[train], y[train], X_test[test], y_test[test], minority, True)
+
+
+#: How the sets are called, in the order of tables, and how each is made.
+SETS = {
+    "digits": digits,
+    "solar_cells": solar,
+    "traffic_lights": garments(TRAFFIC_LIGHTS),
+    "fashion_long_tailed": garments(LONG_TAILED),
+    "fashion_deep_smote": garments(DEEP_SMOTE),
+    "cifar10_long_tailed": long_tailed_objects,
+    "cats_150_dogs_1500": cats(150, 1500, side=48),
+    "cats_1000_dogs_11000": cats(1000, 11000),
+    "cats_500_dogs_11000": cats(500, 11000),
+}
+
+
+def read(name, folder, seed):
+    """Return the `Split` of a set by its name."""
+    return SETS[name](folder, seed)

@@ -1,0 +1,155 @@
+"""Ways to train on a set of images with a rare class, by name, for studies that compare them.
+
+Each way is a function of a `Split` and a seed, with the arguments that it takes, and returns an
+estimator that is not fitted.
+"""
+
+import time
+from functools import partial
+
+from fits import result_of
+from image_sets import read
+from sklearn.frozen import FrozenEstimator
+
+from skimb.losses import CrossEntropyLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss
+from skimb.model_selection import TunedOffsetsClassifierCV
+from skimb.neural_network import (
+    CNNClassifier,
+    CutMix,
+    DecoupledClassifier,
+    Jitter,
+    Mixup,
+    training_length,
+)
+from skimb.over_sampling import SMOTE, RandomOverSampler
+from skimb.study import strategy_estimator
+
+
+def network(split, seed, *, length=1, batch=1, steps=(), **parameters):
+    """Return a network, trained longer than usual, in other batches, or with other parameters.
+
+    Parameters
+    ----------
+    split : Split
+    seed : int
+    length, batch : float, default=1
+        The number of epochs and the size of the batches, in units of those of `training_length`.
+    steps : list of callable, default=()
+        Steps of the augmentation after the usual one.
+    **parameters : object
+        Parameters of `CNNClassifier`.
+
+    Returns
+    -------
+    CNNClassifier
+    """
+    usual = training_length(len(split.y))
+    return CNNClassifier(
+        augmentation=["flip_crop" if split.mirrors else "shift_crop", *steps],
+        max_epochs=round(length * usual.max_epochs),
+        batch_size=max(8, round(batch * usual.batch_size)),
+        random_state=seed,
+        **parameters,
+    )
+
+
+def strategy(split, seed, *, name):
+    """Return the estimator of a strategy of `compare`."""
+    base = network(split, seed)
+    return strategy_estimator(name, split.X, split.y, estimator=base, random_state=seed)
+
+
+def weighted_minority(split, seed, *, weight, **options):
+    """Return a network whose errors at the minority count so many times as much."""
+    weights = dict.fromkeys(set(split.y), 1.0) | {split.minority: float(weight)}
+    return network(split, seed, class_weight=weights, **options)
+
+
+LONG = {"length": 3}
+DEFERRED = {"class_weight": "balanced", "reweight_after": 0.8}
+
+#: The strategies of `compare`, those that need the network of another way left out.
+STRATEGIES = {
+    name: partial(strategy, name=name)
+    for name in (
+        *("class_weight", "focal", "focal_weighted", "over", "under", "balanced_batches"),
+        *("logit_adjusted", "mixup_logit_adjusted"),
+    )
+}
+
+#: Single changes of the training, and what they make together.
+TRAININGS = {
+    "none": partial(network),
+    "ldam, deferred weights": partial(network, loss=LDAMLoss(), **DEFERRED),
+    "jitter": partial(network, steps=[Jitter()]),
+    "mixup": partial(network, steps=[Mixup()]),
+    "cutmix": partial(network, steps=[CutMix()]),
+    "label smoothing": partial(network, loss=CrossEntropyLoss(label_smoothing=0.1)),
+    "small batches": partial(network, batch=1 / 4),
+    "long": partial(network, **LONG),
+    "long, jitter": partial(network, **LONG, steps=[Jitter()]),
+    "long, mixup": partial(network, **LONG, steps=[Mixup()]),
+    "long, jitter, mixup": partial(network, **LONG, steps=[Jitter(), Mixup()]),
+    "long, jitter, logit adjusted": partial(
+        network, **LONG, steps=[Jitter()], loss=LogitAdjustedLoss()
+    ),
+    "long, jitter, mixup, logit adjusted": partial(
+        network, **LONG, steps=[Jitter(), Mixup()], loss=LogitAdjustedLoss()
+    ),
+}
+
+#: What published studies did with larger networks.
+LARGER = {
+    f"{module}{suffix}": partial(network, module=module, **options)
+    for module in ("vgg", "resnet")
+    for suffix, options in {
+        "": {},
+        ", weighted": {"class_weight": "balanced"},
+        ", over": {"sampler": RandomOverSampler()},
+        ", focal": {"loss": FocalLoss()},
+    }.items()
+}
+
+#: Weights by hand.
+WEIGHTED = {
+    "dogs count 100": partial(network, class_weight={"cat": 1.0, "dog": 100.0}),
+    "dogs count 1000": partial(network, class_weight={"cat": 1.0, "dog": 1000.0}),
+    "minority counts 10": partial(weighted_minority, weight=10),
+    "minority counts 25": partial(weighted_minority, weight=25),
+}
+
+SEARCHED = {"tuned_baseline": partial(strategy, name="tuned_baseline")}
+
+WAYS = {**TRAININGS, **STRATEGIES, **SEARCHED, **LARGER, **WEIGHTED}
+
+
+def code_of(way):
+    """Return the function and the arguments of a way, which decide the results of its fits."""
+    function = WAYS[way]
+    arguments = ", ".join(f"{name}={value!r}" for name, value in function.keywords.items())
+    return f"{function.func.__name__}({arguments})"
+
+
+def one_fit(fit, folder):
+    """Return the results of a fit, by way: the network without a method serves three more."""
+    split = read(fit.data, folder, fit.seed)
+    model = WAYS[fit.way](split, fit.seed)
+    start = time.perf_counter()
+    model.fit(split.X, split.y)
+    seconds = time.perf_counter() - start
+    results = {fit.way: result_of(model, split, seconds)}
+    if fit.way == "none":
+        frozen = FrozenEstimator(model)
+        further = {
+            "smote_embedding": DecoupledClassifier(frozen, sampler=SMOTE(), random_state=fit.seed),
+            "decoupled": DecoupledClassifier(frozen, random_state=fit.seed),
+            "threshold": TunedOffsetsClassifierCV(model, random_state=fit.seed),
+        }
+        for way, other in further.items():
+            start = time.perf_counter()
+            if way == "threshold":
+                other.tune_fitted(model, split.X, split.y)
+            else:
+                other.fit(split.X, split.y)
+            results[way] = result_of(other, split, seconds + time.perf_counter() - start)
+    return results
