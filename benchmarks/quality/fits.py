@@ -184,6 +184,9 @@ def result_of(model, split, seconds):
         "classes": classes.tolist(),
         "counts": counts.tolist(),
     }
+    history = getattr(model, "history_", None)
+    if history and "valid_confusion_matrix" in history[0]:
+        result["epochs"] = [np.asarray(one["valid_confusion_matrix"]).tolist() for one in history]
     moves = "target_prior" in model.get_params(deep=False)
     for name, prior in PRIORS.items() if moves else [("own", None)]:
         if moves:

@@ -94,6 +94,50 @@ def garments(counts):
     return split
 
 
+def rare_garment(label, n_rare, n_others):
+    """Return a set of one garment against all others."""
+
+    def split(folder, seed):
+        parts = [load(folder / "fashion_mnist", part) for part in ("train", "t10k")]
+        return _one_against_rest(*parts, label, n_rare, n_others, seed)
+
+    return split
+
+
+def rare_object(label, n_rare, n_others):
+    """Return a set of one class of CIFAR-10 against all others."""
+
+    def split(folder, seed):
+        parts = [_cifar10(folder, part) for part in ("train", "test")]
+        return _one_against_rest(*parts, label, n_rare, n_others, seed)
+
+    return split
+
+
+def _one_against_rest(train, test, label, n_rare, n_others, seed):
+    """Return so many samples of one class, and of all others together."""
+    (X, y), (X_test, y_test) = train, test
+    counts = {"rare": n_rare, "common": n_others}
+    names = [np.where(labels == label, "rare", "common") for labels in (y, y_test)]
+    return _drawn(X, names[0], X_test, names[1], counts, seed)
+
+
+def rare_defects(n_rare):
+    """Return so many cells that are surely defective, against all that are surely sound."""
+
+    def split(folder, seed):
+        table = pd.read_csv(folder / "elpv_solar" / "index.csv")
+        table = table[table["defect_probability"].isin([0, 1])]
+        files = [str(folder / "elpv_solar" / file) for file in table["file"]]
+        X = read_images(files, image_shape=(1, 48, 48))
+        y = np.where(table["defect_probability"] == 1, "defective", "sound")
+        train = (table["split"] == "train").to_numpy()
+        counts = {"defective": n_rare, "sound": 2000}
+        return _drawn(X[train], y[train], X[~train], y[~train], counts, seed)
+
+    return split
+
+
 def long_tailed_objects(folder, seed):
     """Return the small long-tailed CIFAR-10; the test part is the official one."""
     parts = [_cifar10(folder, part) for part in ("train", "test")]
@@ -133,6 +177,12 @@ SETS = {
     "cats_150_dogs_1500": cats(150, 1500, side=48),
     "cats_1000_dogs_11000": cats(1000, 11000),
     "cats_500_dogs_11000": cats(500, 11000),
+    "cats_6000_dogs_6000": cats(6000, 6000),
+    "cats_11000_dogs_11000": cats(11000, 11000),
+    "small_shirts": rare_garment(6, 20, 980),
+    "small_cars": rare_object(1, 20, 1980),
+    "small_cats": cats(20, 1500, side=48),
+    "small_solar_cells": rare_defects(20),
 }
 
 

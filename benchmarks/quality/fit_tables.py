@@ -1,0 +1,79 @@
+"""Tables of studies, from the results that `fits` keeps."""
+
+import re
+
+import numpy as np
+import pandas as pd
+from fits import PRIORS, measured
+
+from skimb._files import write_text
+
+#: How decisions for a class prior are named behind the name of a way.
+DECISIONS = {"own": "", "train": ", prior of the training", "uniform": ", uniform prior"}
+
+
+def frame(store, names, *, at=None, seeds=None):
+    """Return the scores of every set, way, decision and seed.
+
+    Parameters
+    ----------
+    store : Store
+    names : list of str
+        The sets.
+    at : {"train", "uniform"} or None, default=None
+        The class prior at which decisions are judged; None: that of the test part.
+    seeds : int, default=None
+        The number of seeds that count; None: all.
+
+    Returns
+    -------
+    DataFrame
+        With the columns ``data``, ``way``, ``decides``, ``seed``, ``made``, the scores of
+        `measured`, ``average_precision``, ``log_loss``, ``calibration_error`` and ``seconds``.
+    """
+    rows = [
+        {"data": data, "way": way, "decides": prior, "seed": seed}
+        | measured(result, prior, at=at)
+        | {name: value for name, value in result[prior].items() if name != "confusion"}
+        | {"seconds": result["seconds"], "made": result["made"]}
+        for data in names
+        for (way, seed), result in store.read(data).items()
+        for prior in PRIORS
+        if prior in result and (seeds is None or seed < seeds)
+    ]
+    return pd.DataFrame(rows)
+
+
+def spread(values):
+    """Return the mean of some numbers, with their standard deviation where there are several."""
+    values = np.asarray(values, dtype=float)
+    if len(values) == 0 or np.isnan(values).all():
+        return ""
+    deviation = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{values.mean():.3f}{deviation}"
+
+
+def markdown(rows):
+    """Return rows of texts, the first of which is the head, as a table in Markdown."""
+    head, *body = rows
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def made(table):
+    """Return a sentence on the seeds and on where the fits of a table were made."""
+    places = sorted({re.sub(r", \d{4}-\d\d-\d\d$", "", one) for one in table["made"]})
+    seeds = table.groupby(["data", "way"])["seed"].nunique()
+    number = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
+    plural = "" if seeds.max() == 1 else "s"
+    return f"{number} seed{plural} a way; {'; '.join(places)}."
+
+
+def write_between(page, name, text):
+    """Replace what stands in a page between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    old = page.read_text(encoding="utf-8")
+    if old.count(begin) != 1 or old.count(end) != 1:
+        raise SystemExit(f"{page} must have the lines {begin} and {end} once.")
+    before, rest = old.split(begin)
+    write_text(page, f"{before}{begin}\n\n{text}\n\n{end}{rest.split(end)[1]}")
