@@ -14,7 +14,7 @@ Every fit is kept in benchmarks/results/fits, and only those that are missing ar
 import argparse
 from pathlib import Path
 
-from fit_tables import DECISIONS, frame, made, markdown, spread, write_between
+from fit_tables import both_priors, write_between
 from fits import Store, add_options, chosen, make
 from image_sets import SETS
 from ways import LARGER, PRETRAINED, STRATEGIES, TRAININGS
@@ -30,29 +30,6 @@ PARTS = [
     (RARE, [way for way in TRAININGS if way != "none"]),
     (RARE, [*LARGER]),
 ]
-
-
-def table_of(store, data, seeds):
-    """Return the scores of all ways on a set, at the prior of the test and of the training part."""
-    as_is = frame(store, [data], seeds=seeds)
-    if as_is.empty:
-        return f"### {data}\n\nNo fit has been made."
-    as_trained = frame(store, [data], at="train", seeds=seeds)
-    rows = [
-        [
-            *("way", "F1", "precision", "recall", "balanced accuracy", "average precision"),
-            *("F1 at the prior of the training", "precision there", "minutes"),
-        ]
-    ]
-    for way, decides in as_is[["way", "decides"]].drop_duplicates().itertuples(index=False):
-        here = as_is[(as_is["way"] == way) & (as_is["decides"] == decides)]
-        there = as_trained[(as_trained["way"] == way) & (as_trained["decides"] == decides)]
-        row = [way + DECISIONS[decides]]
-        measures = ("f1", "precision", "recall", "balanced_accuracy", "average_precision")
-        row += [spread(here[measure]) for measure in measures]
-        row += [spread(there["f1"]), spread(there["precision"])]
-        rows.append([*row, f"{here['seconds'].mean() / 60:.0f}"])
-    return f"### {data}\n\n{markdown(rows)}\n\n{made(as_is)}"
 
 
 def main():
@@ -72,7 +49,7 @@ def main():
         ],
     )
     store = Store(arguments.results)
-    text = "\n\n".join(table_of(store, data, arguments.seeds) for data in wanted)
+    text = "\n\n".join(both_priors(store, data, seeds=arguments.seeds) for data in wanted)
     if arguments.write:
         write_between(arguments.write, "cats and dogs", text)
     else:

@@ -60,6 +60,59 @@ def markdown(rows):
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
+def both_priors(store, data, *, seeds=None, ways=None):
+    """Return a section on a set: scores at the class priors of its test and its training part.
+
+    Parameters
+    ----------
+    store : Store
+    data : str
+        The set.
+    seeds : int, default=None
+        The number of seeds that count; None: all.
+    ways : list of str, default=None
+        The ways to show, in this order; None: all.
+
+    Returns
+    -------
+    str
+        A table in Markdown, below a heading.
+    """
+    as_is, as_trained = (frame(store, [data], at=at, seeds=seeds) for at in (None, "train"))
+    if as_is.empty:
+        return f"### {data}\n\nNo fit has been made."
+    rows = [
+        [
+            *("way", "F1", "precision", "recall", "balanced accuracy", "average precision"),
+            *("F1 at the prior of the training", "precision there", "minutes"),
+        ]
+    ]
+    for way, decides in shown(as_is, ways):
+        here, there = (
+            table[(table["way"] == way) & (table["decides"] == decides)]
+            for table in (as_is, as_trained)
+        )
+        row = [way + DECISIONS[decides]]
+        measures = ("f1", "precision", "recall", "balanced_accuracy", "average_precision")
+        row += [spread(here[measure]) for measure in measures]
+        row += [spread(there["f1"]), spread(there["precision"])]
+        rows.append([*row, f"{here['seconds'].mean() / 60:.1f}"])
+    return f"### {data}\n\n{markdown(rows)}\n\n{made(as_is)}"
+
+
+def shown(table, ways=None):
+    """Return ways with their own decisions, and with those for a uniform prior if they differ."""
+    pairs = []
+    for way in ways or table["way"].unique():
+        own, uniform = (
+            table.loc[(table["way"] == way) & (table["decides"] == decides), "recall"].to_numpy()
+            for decides in ("own", "uniform")
+        )
+        pairs += [(way, "own")] if len(own) else []
+        pairs += [(way, "uniform")] if len(uniform) and not np.array_equal(own, uniform) else []
+    return pairs
+
+
 def made(table):
     """Return a sentence on the seeds and on where the fits of a table were made."""
     places = sorted({re.sub(r", \d{4}-\d\d-\d\d$", "", one) for one in table["made"]})

@@ -22,7 +22,8 @@ from skimb.datasets import load_imbalanced_digits, read_images
 LONG_TAILED = [6000, 3596, 2156, 1292, 774, 464, 278, 166, 100, 60]
 #: Those of DeepSMOTE's article, arXiv:2105.02340.
 DEEP_SMOTE = [4000, 2000, 1000, 750, 500, 350, 200, 100, 60, 40]
-#: A small long-tailed CIFAR-10, with a factor of 50.
+#: The long-tailed CIFAR-10 of articles, with a factor of 100, and a small one, with 50.
+OBJECTS_100 = [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]
 SMALL_LONG_TAILED = [1500, 971, 629, 407, 264, 171, 111, 72, 46, 30]
 #: Trousers, pullovers and coats in the shares of red, yellow and green traffic lights.
 TRAFFIC_LIGHTS = {1: 1680, 2: 90, 4: 1230}
@@ -138,10 +139,14 @@ def rare_defects(n_rare):
     return split
 
 
-def long_tailed_objects(folder, seed):
-    """Return the small long-tailed CIFAR-10; the test part is the official one."""
-    parts = [_cifar10(folder, part) for part in ("train", "test")]
-    return _drawn(*parts[0], *parts[1], dict(enumerate(SMALL_LONG_TAILED)), seed)
+def objects(counts):
+    """Return a set of CIFAR-10 with these counts by label; the test part is the official one."""
+
+    def split(folder, seed):
+        parts = [_cifar10(folder, part) for part in ("train", "test")]
+        return _drawn(*parts[0], *parts[1], dict(enumerate(counts)), seed)
+
+    return split
 
 
 @functools.lru_cache(maxsize=2)
@@ -173,12 +178,15 @@ SETS = {
     "traffic_lights": garments(TRAFFIC_LIGHTS),
     "fashion_long_tailed": garments(LONG_TAILED),
     "fashion_deep_smote": garments(DEEP_SMOTE),
-    "cifar10_long_tailed": long_tailed_objects,
+    "cifar10_long_tailed": objects(SMALL_LONG_TAILED),
+    "cifar10_long_tailed_100": objects(OBJECTS_100),
     "cats_150_dogs_1500": cats(150, 1500, side=48),
     "cats_1000_dogs_11000": cats(1000, 11000),
     "cats_500_dogs_11000": cats(500, 11000),
     "cats_6000_dogs_6000": cats(6000, 6000),
     "cats_11000_dogs_11000": cats(11000, 11000),
+    "shirts_1500_others_9000": rare_garment(6, 1500, 9000),
+    "shirts_60_others_378": rare_garment(6, 60, 378),
     "small_shirts": rare_garment(6, 20, 980),
     "small_cars": rare_object(1, 20, 1980),
     "small_cats": cats(20, 1500, side=48),

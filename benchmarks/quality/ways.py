@@ -12,6 +12,9 @@ from image_sets import read
 from mobilenet_v2 import mobilenet_v2
 from peer_classifiers import frozen, hog, skorch_weighted
 from sklearn.frozen import FrozenEstimator
+from skorch.callbacks import Callback
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from skimb.losses import CrossEntropyLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss
 from skimb.model_selection import TunedOffsetsClassifierCV
@@ -72,6 +75,29 @@ def pretrained(split, seed, **options):
     return network(split, seed, module=mobilenet_v2(), **options)
 
 
+class AveragedWeights(Callback):
+    """Replace the weights at the end of a training by their moving average over the steps."""
+
+    def __init__(self, decay):
+        self.decay = decay
+
+    def on_train_begin(self, net, **kwargs):
+        """Begin with the initial weights."""
+        self.average_ = AveragedModel(net.module_, multi_avg_fn=get_ema_multi_avg_fn(self.decay))
+
+    def on_batch_end(self, net, *, training, **kwargs):
+        """Add the weights after a step."""
+        if training:
+            self.average_.update_parameters(net.module_)
+
+    def on_train_end(self, net, **kwargs):
+        """Take the average; the statistics of batch norms are estimated again after this."""
+        net.module_.load_state_dict(self.average_.module.state_dict())
+
+    def __repr__(self):
+        return f"AveragedWeights({self.decay})"
+
+
 LONG = {"length": 3}
 DEFERRED = {"class_weight": "balanced", "reweight_after": 0.8}
 
@@ -96,6 +122,7 @@ TRAININGS = {
     "long": partial(network, **LONG),
     "long, jitter": partial(network, **LONG, steps=[Jitter()]),
     "long, mixup": partial(network, **LONG, steps=[Mixup()]),
+    "long, averaged weights": partial(network, **LONG, net_callbacks=[AveragedWeights(0.998)]),
     "long, jitter, mixup": partial(network, **LONG, steps=[Jitter(), Mixup()]),
     "long, jitter, logit adjusted": partial(
         network, **LONG, steps=[Jitter()], loss=LogitAdjustedLoss()
@@ -131,6 +158,51 @@ PEERS = {
     "peer: frozen MobileNetV2, logistic regression": partial(frozen),
 }
 
+
+def resnet32(split, seed, *, steps=(), epochs=200, **parameters):
+    """Return ResNet-32, trained as articles on long-tailed CIFAR-10 train it."""
+    return CNNClassifier(
+        module="resnet",
+        augmentation=["flip_crop", *steps],
+        max_epochs=epochs,
+        batch_size=128,
+        random_state=seed,
+        **{
+            "optimizer": "sgd",
+            "optimizer_params": {"momentum": 0.9},
+            "lr": 0.1,
+            "weight_decay": 2e-4,
+            "lr_schedule": published_schedule,
+            **parameters,
+        },
+    )
+
+
+def published_schedule(optimizer):
+    """Return the schedule of Cao et al. 2019: a warm-up, and a hundredth at epochs 160 and 180."""
+    return LambdaLR(optimizer, _published_rate)
+
+
+def _published_rate(epoch):
+    return (epoch + 1) / 5 if epoch < 5 else 0.01 ** ((epoch >= 160) + (epoch >= 180))
+
+
+#: ResNet-32 for 200 epochs; the stronger recipe has a smooth schedule and twice as many epochs.
+STRONGER = {"epochs": 400, "lr_schedule": "cosine", "weight_decay": 5e-4}
+PUBLISHED = {
+    "resnet32": partial(resnet32),
+    "resnet32, balanced softmax": partial(resnet32, loss="balanced_softmax"),
+    "resnet32, ldam, deferred weights": partial(resnet32, loss=LDAMLoss(), **DEFERRED),
+    "resnet32, mixup, deferred weights": partial(resnet32, steps=[Mixup()], **DEFERRED),
+    "resnet32, mixup, logit adjusted": partial(resnet32, steps=[Mixup()], loss=LogitAdjustedLoss()),
+    "resnet32, jitter, cutmix, logit adjusted, 400 epochs": partial(
+        resnet32, steps=[Jitter(), CutMix()], loss=LogitAdjustedLoss(), **STRONGER
+    ),
+    "resnet32, jitter, mixup, logit adjusted, 400 epochs": partial(
+        resnet32, steps=[Jitter(), Mixup()], loss=LogitAdjustedLoss(), **STRONGER
+    ),
+}
+
 #: A validation part is held out only to see what each epoch gets right.
 WATCHED = {"early_stopping": True, "n_iter_no_change": 10_000}
 
@@ -153,14 +225,22 @@ WAYS = {
     **PRETRAINED,
     **PEERS,
     **WEIGHTED,
+    **PUBLISHED,
 }
 
 
 def code_of(way):
     """Return the function and the arguments of a way, which decide the results of its fits."""
     function = WAYS[way]
-    arguments = ", ".join(f"{name}={value!r}" for name, value in function.keywords.items())
+    arguments = ", ".join(f"{name}={_written(value)}" for name, value in function.keywords.items())
     return f"{function.func.__name__}({arguments})"
+
+
+def _written(value):
+    """Return the text of an argument, which must not depend on where it is in memory."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    return getattr(value, "__name__", None) or repr(value)
 
 
 def one_fit(fit, folder):
