@@ -18,11 +18,17 @@ import numpy as np
 import sklearn
 import torch
 from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
-from sklearn.metrics import average_precision_score, confusion_matrix, log_loss
+from sklearn.metrics import (
+    average_precision_score,
+    confusion_matrix,
+    log_loss,
+    mean_absolute_error,
+    root_mean_squared_error,
+)
 
 import skimb
 from skimb._files import write_text
-from skimb.metrics import expected_calibration_error
+from skimb.metrics import balanced_mean_absolute_error, expected_calibration_error
 
 FOLDER = Path(__file__).resolve().parents[1] / "results" / "fits"
 
@@ -162,11 +168,11 @@ def _processor():
 
 
 def result_of(model, split, seconds):
-    """Return the result of a fitted classifier.
+    """Return the result of a fitted classifier or regressor.
 
     Parameters
     ----------
-    model : classifier
+    model : estimator
         If it has a parameter ``target_prior``, its predictions are scored for the class prior of
         the training part and for a uniform one too.
     split : Split
@@ -176,8 +182,11 @@ def result_of(model, split, seconds):
     Returns
     -------
     dict
-        The classes, their counts in the training part, and for each prior the scores.
+        The classes, their counts in the training part, and for each prior the scores; or the errors
+        of a regressor.
     """
+    if split.minority is None:
+        return {"seconds": round(seconds, 1), "errors": errors_of(model, split)}
     classes, counts = np.unique(split.y, return_counts=True)
     result: dict[str, Any] = {
         "seconds": round(seconds, 1),
@@ -214,6 +223,17 @@ def scores_of(model, split):
         ):
             told[name] = round(float(value), 4)
     return told
+
+
+def errors_of(model, split):
+    """Return the errors of a regressor on the test part."""
+    predicted = model.predict(split.X_test)
+    errors = {
+        "mean_absolute_error": mean_absolute_error(split.y_test, predicted),
+        "root_mean_squared_error": root_mean_squared_error(split.y_test, predicted),
+        "balanced_mean_absolute_error": balanced_mean_absolute_error(split.y_test, predicted),
+    }
+    return {name: round(float(value), 4) for name, value in errors.items()}
 
 
 def measured(result, prior, minority=None, *, at=None):

@@ -32,7 +32,8 @@ TRAFFIC_LIGHTS = {1: 1680, 2: 90, 4: 1230}
 class Split(NamedTuple):
     """A training part, a test part, and what is known of them.
 
-    ``mirrors``: whether a mirrored image shows the same class. ``minority`` is the rarest class.
+    ``mirrors``: whether a mirrored image shows the same class. ``minority`` is the rarest class,
+    or None where the target is a number.
     """
 
     X: Any
@@ -139,6 +140,29 @@ def rare_defects(n_rare):
     return split
 
 
+def probabilities(n_samples):
+    """Return so many solar cells, 48 x 48, with the probability that they are defective."""
+
+    def split(folder, seed):
+        table = pd.read_csv(folder / "elpv_solar" / "index.csv")
+        files = [str(folder / "elpv_solar" / file) for file in table["file"]]
+        X, y = read_images(files, image_shape=(1, 48, 48)), table["defect_probability"].to_numpy()
+        train = (table["split"] == "train").to_numpy()
+        rows = np.random.RandomState(seed).permutation(np.flatnonzero(train))[:n_samples]
+        return Split(X[rows], y[rows], X[~train], y[~train], None, True)
+
+    return split
+
+
+def prices(folder, seed):
+    """Return photographs of the fronts of houses, 48 x 48, with the price in millions."""
+    table = pd.read_csv(folder / "houses" / "houses.csv")
+    files = [str(folder / "houses" / file) for file in table["frontal_image"]]
+    X, y = read_images(files, image_shape=(3, 48, 48)), table["price"].to_numpy() / 1e6
+    train = (table["split"] == "train").to_numpy()
+    return Split(X[train], y[train], X[~train], y[~train], None, True)
+
+
 def objects(counts):
     """Return a set of CIFAR-10 with these counts by label; the test part is the official one."""
 
@@ -191,6 +215,8 @@ SETS = {
     "small_cars": rare_object(1, 20, 1980),
     "small_cats": cats(20, 1500, side=48),
     "small_solar_cells": rare_defects(20),
+    "small_probabilities": probabilities(900),
+    "small_prices": prices,
 }
 
 

@@ -10,16 +10,17 @@ from functools import partial
 from fits import result_of
 from image_sets import read
 from mobilenet_v2 import mobilenet_v2
-from peer_classifiers import frozen, hog, skorch_weighted
 from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from untuned_peers import frozen, hog, loop, skorch_weighted
 
 from skimb.losses import CrossEntropyLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss
 from skimb.model_selection import TunedOffsetsClassifierCV
 from skimb.neural_network import (
     CNNClassifier,
+    CNNRegressor,
     CutMix,
     DecoupledClassifier,
     Jitter,
@@ -42,14 +43,15 @@ def network(split, seed, *, length=1, batch=1, steps=(), **parameters):
     steps : list of callable, default=()
         Steps of the augmentation after the usual one.
     **parameters : object
-        Parameters of `CNNClassifier`.
+        Further parameters of the estimator.
 
     Returns
     -------
-    CNNClassifier
+    CNNClassifier, or CNNRegressor where the target is a number
     """
     usual = training_length(len(split.y))
-    return CNNClassifier(
+    kind = CNNRegressor if split.minority is None else CNNClassifier
+    return kind(
         augmentation=["flip_crop" if split.mirrors else "shift_crop", *steps],
         max_epochs=round(length * usual.max_epochs),
         batch_size=max(8, round(batch * usual.batch_size)),
@@ -153,9 +155,10 @@ PRETRAINED = {
 
 #: What a user would try without skimb.
 PEERS = {
-    "peer: skorch, weights": partial(skorch_weighted),
-    "peer: HOG, logistic regression": partial(hog),
-    "peer: frozen MobileNetV2, logistic regression": partial(frozen),
+    "skorch, weights": partial(skorch_weighted),
+    "HOG, linear": partial(hog),
+    "frozen MobileNetV2, linear": partial(frozen),
+    "loop of ten lines": partial(loop),
 }
 
 
@@ -251,7 +254,7 @@ def one_fit(fit, folder):
     model.fit(split.X, split.y)
     seconds = time.perf_counter() - start
     results = {fit.way: result_of(model, split, seconds)}
-    if fit.way == "none":
+    if fit.way == "none" and split.minority is not None:
         frozen = FrozenEstimator(model)
         further = {
             "smote_embedding": DecoupledClassifier(frozen, sampler=SMOTE(), random_state=fit.seed),
