@@ -1,35 +1,134 @@
 """Find one set of parameters that is good on all sets of images with a rare class.
 
 Ways to train are compared on real sets: the strategies of `compare`, single ingredients of a
-training (augmentation, mixing, length, small batches), and combinations of these, each with the
-decisions for the class prior of the training and for a uniform one, which cost nothing.
+training (augmentation, mixing, length, small batches, averaged weights), and combinations of them.
+Each network decides for the class prior that its training aimed at, for that of the training part,
+and for a uniform one, which costs nothing.
 
     python benchmarks/quality/recipe.py FOLDER [--seeds 3] [--jobs 2] [--minutes M] [--sets ...]
-    python benchmarks/quality/recipe.py FOLDER --table
+    python benchmarks/quality/recipe.py FOLDER --table [--write docs/guide/recipe.md]
 
-Every fit is kept in benchmarks/results/fits, and only those that are missing are made.
+A way is ranked on each set, by the mean over seeds of the F1 of the rarest class or of the balanced
+accuracy; F1 is that at the class prior of the training part. "Lost" is the distance from the best
+way of a set. Then each set is left out in turn: the way with the best mean rank on the others is
+chosen, and judged on the set that was left out.
+
+FOLDER holds fashion_mnist/ and cifar10/, and, unpacked, cats_dogs/ and elpv_solar/. Every fit is
+kept in benchmarks/results/fits, and only those that are missing are made.
 """
 
 import argparse
+from pathlib import Path
 
-import pandas as pd
-from fit_tables import frame
+from fit_tables import DECISIONS, frame, made, markdown, write_between
 from fits import Store, add_options, chosen, make
-from image_sets import SETS
-from ways import WAYS
+from ways import SEARCHED, STRATEGIES, TRAININGS
+
+#: The sets, those whose fits are short before the others.
+NAMES = [
+    *("digits", "traffic_lights", "fashion_deep_smote", "fashion_long_tailed"),
+    *("cifar10_long_tailed", "solar_cells", "cats_150_dogs_1500"),
+    *("cats_1000_dogs_11000", "cats_500_dogs_11000"),
+]
+
+#: By what ways are ranked, and the class prior at which decisions are judged.
+MEASURES = {"f1": "train", "balanced_accuracy": "train"}
+TITLES = {"f1": "F1 of the rarest class", "balanced_accuracy": "Balanced accuracy"}
+
+
+def means(found, measure):
+    """Return the mean score of each way and decision on each set, where all sets have it.
+
+    Parameters
+    ----------
+    found : DataFrame
+        As `fit_tables.frame` returns it.
+    measure : str
+        A column of it.
+
+    Returns
+    -------
+    DataFrame of shape (n_ways, n_sets)
+        Its index holds pairs of a way and what it decides for.
+    """
+    table = found.pivot_table(measure, ["way", "decides"], "data", sort=False)
+    return table.dropna()
+
+
+def ranked(table):
+    """Return the rank of each way on each set, 1 for the best, with means for ties."""
+    return table.rank(ascending=False)
+
+
+def left_out(table):
+    """Return, for each set, the way that the other sets choose, its rank, and what it loses.
+
+    Parameters
+    ----------
+    table : DataFrame of shape (n_ways, n_sets)
+        Mean scores.
+
+    Returns
+    -------
+    list of tuple
+        ``(set, (way, decides), rank, lost)``; of a single set there is none.
+    """
+    ranks = ranked(table)
+    rows = []
+    for data in table if len(table.columns) > 1 else ():
+        choice = ranks.drop(columns=data).mean(axis=1).idxmin()
+        lost = table[data].max() - table.loc[choice, data]
+        rows.append((data, choice, ranks.loc[choice, data], lost))
+    return rows
+
+
+def section(found, measure):
+    """Return the tables of a measure: all ways by their mean rank, and the sets left out."""
+    table = means(found, measure)
+    ranks, lost = ranked(table), table.max() - table
+    head = ["way", *table, "mean rank", "lost, mean", "lost, most"]
+    rows = [head]
+    for way in ranks.mean(axis=1).sort_values().index:
+        numbers = [f"{table.loc[way, data]:.3f}" for data in table]
+        numbers += [f"{ranks.loc[way].mean():.1f}"]
+        rows.append(
+            [_named(way), *numbers, f"{lost.loc[way].mean():.3f}", f"{lost.loc[way].max():.3f}"]
+        )
+    out = [["set left out", "chosen by the others", f"rank of {len(table)}", "lost"]]
+    out += [
+        [data, _named(way), f"{rank:g}", f"{gap:.3f}"] for data, way, rank, gap in left_out(table)
+    ]
+    return f"### {TITLES[measure]}\n\n{markdown(rows)}\n\n{markdown(out)}"
+
+
+def _named(pair):
+    way, decides = pair
+    return way + DECISIONS[decides]
 
 
 def main():
-    """Make the fits, and print the tables."""
+    """Make the fits, and print or write the tables."""
     parser = add_options(argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]))
+    parser.add_argument("--write", type=Path, metavar="PAGE")
     arguments = parser.parse_args()
-    names = chosen(SETS, arguments.sets, "set")
-    make(arguments, [(names, chosen(WAYS, arguments.ways, "way"))])
-    found = frame(Store(arguments.results), names, at="train", seeds=arguments.seeds)
-    with pd.option_context("display.width", 200, "display.max_rows", 1000):
-        for measure in ("f1", "balanced_accuracy"):
-            print(measure)
-            print(found.pivot_table(measure, ["way", "decides"], "data").round(3))
+    names = chosen(NAMES, arguments.sets, "set")
+    ways = chosen({**TRAININGS, **STRATEGIES, **SEARCHED}, arguments.ways, "way")
+    make(arguments, [(names, ways)])
+    store = Store(arguments.results)
+    sections = []
+    for measure, at in MEASURES.items():
+        found = frame(store, names, at=at, seeds=arguments.seeds)
+        sections.append(section(found[found["way"].isin(_shown(ways))], measure))
+    text = "\n\n".join([*sections, made(found)])
+    if arguments.write:
+        write_between(arguments.write, "recipe", text)
+    else:
+        print(text)
+
+
+def _shown(ways):
+    """Return ways, with those that the network without a method serves too."""
+    return [*ways, *(("smote_embedding", "decoupled", "threshold") if "none" in ways else ())]
 
 
 if __name__ == "__main__":
