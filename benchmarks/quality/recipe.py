@@ -22,7 +22,7 @@ from pathlib import Path
 
 from fit_tables import DECISIONS, frame, made, markdown, write_between
 from fits import Store, add_options, chosen, make
-from ways import SEARCHED, STRATEGIES, TRAININGS
+from ways import LARGER, PEERS, PRETRAINED, SEARCHED, STRATEGIES, TRAININGS, WEIGHTED
 
 #: The sets, those whose fits are short before the others.
 NAMES = [
@@ -31,6 +31,9 @@ NAMES = [
     *("cats_1000_dogs_11000", "cats_500_dogs_11000"),
 ]
 
+#: Ways of other studies on these sets.
+OTHERS = [*LARGER, *PRETRAINED, *PEERS, *WEIGHTED]
+
 #: By what ways are ranked, and the class prior at which decisions are judged.
 MEASURES = {"f1": "train", "balanced_accuracy": "train"}
 TITLES = {"f1": "F1 of the rarest class", "balanced_accuracy": "Balanced accuracy"}
@@ -38,6 +41,8 @@ TITLES = {"f1": "F1 of the rarest class", "balanced_accuracy": "Balanced accurac
 
 def means(found, measure):
     """Return the mean score of each way and decision on each set, where all sets have it.
+
+    Decisions that are those of the network's own are left out.
 
     Parameters
     ----------
@@ -51,8 +56,13 @@ def means(found, measure):
     DataFrame of shape (n_ways, n_sets)
         Its index holds pairs of a way and what it decides for.
     """
-    table = found.pivot_table(measure, ["way", "decides"], "data", sort=False)
-    return table.dropna()
+    table = found.pivot_table(measure, ["way", "decides"], "data", sort=False).dropna()
+    repeated = [
+        pair
+        for pair in table.index
+        if pair[1] != "own" and table.loc[pair].equals(table.loc[(pair[0], "own")])
+    ]
+    return table.drop(index=repeated)
 
 
 def ranked(table):
@@ -118,17 +128,13 @@ def main():
     sections = []
     for measure, at in MEASURES.items():
         found = frame(store, names, at=at, seeds=arguments.seeds)
-        sections.append(section(found[found["way"].isin(_shown(ways))], measure))
+        found = found[~found["way"].isin(OTHERS)]
+        sections.append(section(found, measure))
     text = "\n\n".join([*sections, made(found)])
     if arguments.write:
         write_between(arguments.write, "recipe", text)
     else:
         print(text)
-
-
-def _shown(ways):
-    """Return ways, with those that the network without a method serves too."""
-    return [*ways, *(("smote_embedding", "decoupled", "threshold") if "none" in ways else ())]
 
 
 if __name__ == "__main__":

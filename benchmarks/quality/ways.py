@@ -247,21 +247,15 @@ def _written(value):
 
 
 def one_fit(fit, folder):
-    """Return the results of a fit, by way: the network without a method serves three more."""
+    """Return the results of a fit, by way: a network serves further ones, with new last layers."""
     split = read(fit.data, folder, fit.seed)
     model = WAYS[fit.way](split, fit.seed)
     start = time.perf_counter()
     model.fit(split.X, split.y)
     seconds = time.perf_counter() - start
     results = {fit.way: result_of(model, split, seconds)}
-    if fit.way == "none" and split.minority is not None:
-        frozen = FrozenEstimator(model)
-        further = {
-            "smote_embedding": DecoupledClassifier(frozen, sampler=SMOTE(), random_state=fit.seed),
-            "decoupled": DecoupledClassifier(frozen, random_state=fit.seed),
-            "threshold": TunedOffsetsClassifierCV(model, random_state=fit.seed),
-        }
-        for way, other in further.items():
+    if fit.way in TRAININGS and split.minority is not None:
+        for way, other in built_on(fit.way, model, fit.seed).items():
             start = time.perf_counter()
             if way == "threshold":
                 other.tune_fitted(model, split.X, split.y)
@@ -269,3 +263,16 @@ def one_fit(fit, folder):
                 other.fit(split.X, split.y)
             results[way] = result_of(other, split, seconds + time.perf_counter() - start)
     return results
+
+
+def built_on(way, network, seed):
+    """Return the classifiers that start from the network of a way, by name; they are not fitted."""
+    frozen = FrozenEstimator(network)
+    decoupled = DecoupledClassifier(frozen, random_state=seed)
+    if way != "none":
+        return {f"{way}, decoupled": decoupled}
+    return {
+        "decoupled": decoupled,
+        "smote_embedding": DecoupledClassifier(frozen, sampler=SMOTE(), random_state=seed),
+        "threshold": TunedOffsetsClassifierCV(network, random_state=seed),
+    }
