@@ -121,6 +121,7 @@ TRAININGS = {
     "cutmix": partial(network, steps=[CutMix()]),
     "label smoothing": partial(network, loss=CrossEntropyLoss(label_smoothing=0.1)),
     "small batches": partial(network, batch=1 / 4),
+    "small batches, mixup": partial(network, batch=1 / 4, steps=[Mixup()]),
     "long": partial(network, **LONG),
     "long, jitter": partial(network, **LONG, steps=[Jitter()]),
     "long, mixup": partial(network, **LONG, steps=[Mixup()]),
