@@ -85,6 +85,7 @@ WRAPPERS = {
     },
     "GuaranteedRecallClassifier": {"recall": 0.5, "confidence_level": 0.5, "cv": 0.5},
     "PriorCorrectedClassifier": {"target_prior": "uniform"},
+    "SpreadCorrectedRegressor": {},
 }
 
 

@@ -6,7 +6,8 @@ predictions of all folds of a repeat are scored together; figures are the mean a
 deviation over the repeats. Prints for each set and regressor a table, and for each regressor one
 of all sets: the mean absolute error of rare and of normal rows, each over that without a remedy.
 
-    python benchmarks/quality/tabular_regression.py FOLDER [--repeats 3] [--json FILE]
+    python benchmarks/quality/tabular_regression.py FOLDER [--repeats 3] [--remedies NAME ...]
+        [--json FILE]
 
 FOLDER holds abalone.csv, ames_housing.csv, autompg.csv, bank8fm.csv, california_housing.csv and
 cpu_small.csv; those that are not there are left out.
@@ -29,8 +30,8 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from skimb.ensemble import ReBaggRegressor
-from skimb.metrics import prediction_slope, sera_score
-from skimb.model_selection import BinnedStratifiedKFold
+from skimb.metrics import prediction_slope, regression_scoring, sera_score
+from skimb.model_selection import BinnedStratifiedKFold, SpreadCorrectedRegressor
 from skimb.over_sampling import (
     SMOGN,
     SMOTER,
@@ -94,6 +95,16 @@ def resampled(model, sampler):
     return lambda X, y: model.fit(*sampler.fit_resample(X, y))
 
 
+def spread(model, relevance, seed):
+    """Return what spreads the predictions of a model for the relevant values."""
+
+    def fit(X, y):
+        scorer = regression_scoring(y, relevance=relevance)["neg_sera"]
+        return SpreadCorrectedRegressor(model, scoring=scorer, random_state=seed).fit(X, y)
+
+    return fit
+
+
 def remedies(make, relevance, seed):
     """Return what fits each contender, by name."""
     found = {"none": make(seed).fit}
@@ -118,10 +129,12 @@ def remedies(make, relevance, seed):
     found["ReBagg"] = bags(relevance=relevance)
     found["ReBagg variation"] = bags(relevance=relevance, strategy="variation")
     found["ReBagg SMOTER"] = bags(relevance=relevance, sampler=SMOTER(relevance=relevance))
+    found["spread corrected"] = SpreadCorrectedRegressor(make(seed), random_state=seed).fit
+    found["spread corrected, SERA"] = spread(make(seed), relevance, seed)
     return found
 
 
-def predictions(X, y, train, test, make, relevance, seed):
+def predictions(X, y, train, test, make, relevance, seed, wanted=None):
     """Return what each remedy predicts for the test part of a fold, and its seconds on a thread."""
     for message in ("Found unknown categories", "None of the", "Bump"):
         warnings.filterwarnings("ignore", message=message)
@@ -129,6 +142,8 @@ def predictions(X, y, train, test, make, relevance, seed):
     X_train, X_test = (X.iloc[rows].fillna(medians) for rows in (train, test))
     found = {}
     for name, fit in remedies(make, relevance, seed).items():
+        if wanted is not None and name not in ("none", *wanted):
+            continue
         begin = time.perf_counter()
         with threadpool_limits(1):
             predicted = fit(X_train, y[train]).predict(X_test)
@@ -136,7 +151,7 @@ def predictions(X, y, train, test, make, relevance, seed):
     return found
 
 
-def study(X, y, make, n_repeats, n_jobs):
+def study(X, y, make, n_repeats, n_jobs, wanted=None):
     """Return the figures of each remedy, one for each repeat."""
     # What is rare is a matter of the use of predictions, not learnt from a training part.
     relevance = Relevance(points=Relevance().fit(y).points_)
@@ -148,7 +163,7 @@ def study(X, y, make, n_repeats, n_jobs):
         for train, test in BinnedStratifiedKFold(shuffle=True, random_state=repeat).split(X, y)
     ]
     made = Parallel(n_jobs=n_jobs)(
-        delayed(predictions)(X, y, train, test, make, relevance, repeat)
+        delayed(predictions)(X, y, train, test, make, relevance, repeat, wanted)
         for repeat, train, test in splits
     )
     figures = {name: {metric: [] for metric in METRICS} for name in made[0]}
@@ -213,6 +228,7 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--remedies", nargs="+", metavar="NAME")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--json", type=Path)
@@ -224,7 +240,9 @@ def main():
             if not path.exists():
                 continue
             X, y = load(path)
-            figures, n_rare = study(X, y, MODELS[model], arguments.repeats, arguments.jobs)
+            figures, n_rare = study(
+                X, y, MODELS[model], arguments.repeats, arguments.jobs, arguments.remedies
+            )
             by_set[path.stem] = figures
             print(f"\n### {path.stem}, {model}: {len(y)} rows, {n_rare} rare\n")
             print_table(figures)

@@ -58,9 +58,10 @@ def export_onnx(fitted, path, *, metadata=None, dtype: Any = "auto"):
         A fitted `CNNClassifier`, `CNNRegressor`, `CNNEmbedder` or `DecoupledClassifier` (with a
         head by name, or `LogisticRegression`). Or one in a wrapper: `TunedOffsetsClassifierCV`,
         scikit-learn's `TunedThresholdClassifierCV`, `FixedThresholdClassifier` and
-        `FrozenEstimator`, any wrapper with a method ``decision_rule`` (see `DecisionRule`), a
-        fitted search, or a Pipeline in which nothing else acts at prediction. A `CNNEmbedder` may
-        be followed by `StandardScaler` and by a classifier of this list or `LogisticRegression`.
+        `FrozenEstimator`, any wrapper with a method ``decision_rule`` (see `DecisionRule`),
+        `SpreadCorrectedRegressor`, a fitted search, or a Pipeline in which nothing else acts at
+        prediction. A `CNNEmbedder` may be followed by `StandardScaler` and by a classifier of this
+        list or `LogisticRegression`.
     path : str or Path
         The file. An existing file is replaced once the new one is complete.
     metadata : dict, default=None

@@ -14,6 +14,7 @@ from skimb.model_selection import (
     LossSearchCV,
     MinimumCostClassifier,
     PriorCorrectedClassifier,
+    SpreadCorrectedRegressor,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
@@ -90,6 +91,7 @@ def expected_failures(estimator):
         PriorCorrectedClassifier(
             LogisticRegression(), target_prior="uniform", cv=2, random_state=0
         ),
+        SpreadCorrectedRegressor(Ridge(), cv=2, random_state=0),
         TunedOffsetsClassifierCV(CNNClassifier(max_epochs=2, random_state=0), random_state=0),
         TunedOffsetsClassifierCV(LogisticRegression(), random_state=0),
         GuaranteedRecallClassifier(LogisticRegression(), random_state=0, **MODEST, recall=0.7),
