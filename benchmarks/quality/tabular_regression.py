@@ -4,7 +4,8 @@ Cross-validation by repeated `BinnedStratifiedKFold`. What is rare is settled on
 the box plot of its target; filling in, weighting and resampling see the training part alone. The
 predictions of all folds of a repeat are scored together; figures are the mean and the standard
 deviation over the repeats. Prints for each set and regressor a table, and for each regressor one
-of all sets: the mean absolute error of rare and of normal rows, each over that without a remedy.
+of all sets: the mean absolute error of rare and of normal rows, each over that without a remedy,
+and the mean over the sets of that which is balanced over the range, over that without a remedy.
 
     python benchmarks/quality/tabular_regression.py FOLDER [--repeats 3] [--remedies NAME ...]
         [--json FILE]
@@ -30,7 +31,12 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from skimb.ensemble import ReBaggRegressor
-from skimb.metrics import prediction_slope, regression_scoring, sera_score
+from skimb.metrics import (
+    balanced_mean_absolute_error,
+    prediction_slope,
+    regression_scoring,
+    sera_score,
+)
 from skimb.model_selection import BinnedStratifiedKFold, SpreadCorrectedRegressor
 from skimb.over_sampling import (
     SMOGN,
@@ -53,7 +59,10 @@ SETS = {
 }
 CATEGORIES = make_column_selector(dtype_exclude="number")
 NUMBERS = make_column_selector(dtype_include="number")
-METRICS = ("MAE", "RMSE", "SERA / none", "MAE rare", "MAE normal", "slope", "seconds")
+METRICS = (
+    *("MAE", "RMSE", "SERA / none", "balanced / none", "MAE rare", "MAE normal", "slope"),
+    "seconds",
+)
 
 
 def load(path):
@@ -177,10 +186,12 @@ def study(X, y, make, n_repeats, n_jobs, wanted=None):
                     seconds.append(found[name][1])
             error = np.abs(predicted - y)
             sera = sera_score(y, predicted, relevance=phi)
-            base = sera if base is None else base
+            balanced = balanced_mean_absolute_error(y, predicted)
+            base = (sera, balanced) if base is None else base
             rows["MAE"].append(error.mean())
             rows["RMSE"].append(np.sqrt(np.mean(error**2)))
-            rows["SERA / none"].append(sera / base)
+            rows["SERA / none"].append(sera / base[0])
+            rows["balanced / none"].append(balanced / base[1])
             rows["MAE rare"].append(error[rare].mean())
             rows["MAE normal"].append(error[~rare].mean())
             rows["slope"].append(prediction_slope(y, predicted))
@@ -205,9 +216,9 @@ def print_table(figures):
 
 
 def print_summary(by_set):
-    """Print errors of rare and normal rows over those without a remedy, for all sets."""
-    print("| remedy | " + " | ".join(by_set) + " | mean |")
-    print("| --- |" + " --- |" * (len(by_set) + 1))
+    """Print errors of rare and normal rows over those without a remedy; the balanced one too."""
+    print("| remedy | " + " | ".join(by_set) + " | mean | balanced |")
+    print("| --- |" + " --- |" * (len(by_set) + 2))
     for name in next(iter(by_set.values())):
         ratios = np.array(
             [
@@ -219,6 +230,9 @@ def print_summary(by_set):
             ]
         )
         cells = [f"{rare:.2f} / {normal:.2f}" for rare, normal in [*ratios, ratios.mean(axis=0)]]
+        cells += [
+            f"{np.mean([np.mean(of[name]['balanced / none']) for of in by_set.values()]):.2f}"
+        ]
         print(f"| {name} | {' | '.join(cells)} |")
 
 

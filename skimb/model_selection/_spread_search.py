@@ -8,7 +8,7 @@ __all__ = ["absolute_error", "best_slope", "find_spread"]
 
 #: Centres that are tried first: evenly over the range of the target, and as many quantiles of it;
 #: slopes that are tried first, where each calls a scorer.
-N_CENTRES, N_SLOPES = 17, 21
+N_CENTRES, N_SLOPES = 17, 11
 #: How often a finer grid follows between the neighbours of the best value, and its size.
 N_ROUNDS, N_FINER = 2, 9
 #: Errors that differ by less, relative to the error itself, count as equal.

@@ -11,7 +11,6 @@ from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -164,6 +163,7 @@ def test_the_scores_are_balanced_over_the_bins_of_y():
     assert mean.corrected_score_ == pytest.approx(-np.abs(mean.predict(X) - y).mean())
 
 
+@pytest.mark.slow
 def test_scorers_choose_what_the_exact_search_chooses():
     X, y = shrunk()
     by_name = SpreadCorrectedRegressor(LinearRegression(), random_state=0).fit(X, y)
@@ -171,12 +171,10 @@ def test_scorers_choose_what_the_exact_search_chooses():
     by_scorer = clone(by_name).set_params(scoring=scorer).fit(X, y)
     assert by_scorer.plain_score_ == pytest.approx(by_name.plain_score_)
     assert by_scorer.corrected_score_ == pytest.approx(by_name.corrected_score_, rel=0.003)
-    named = clone(by_name).set_params(scoring="neg_median_absolute_error").fit(X, y)
-    given_one = clone(named).set_params(scoring=get_scorer("neg_median_absolute_error")).fit(X, y)
-    assert given_one.slope_ == named.slope_
     assert clone(by_name).set_params(scoring="neg_sera").fit(X, y).slope_ > 1.2
 
 
+@pytest.mark.slow
 def test_a_regressor_of_least_squares_stays_as_it_is_for_the_squared_error():
     X, y = shrunk(2000)
     reg = SpreadCorrectedRegressor(LinearRegression(), scoring="neg_mean_squared_error").fit(X, y)
@@ -288,7 +286,7 @@ def test_pipelines_and_searches_are_wrapped():
 @pytest.mark.slow
 def test_a_network_is_corrected_by_networks_of_halves():
     X, y = make_variance_images(80, distribution="normal", side=8, random_state=0)
-    network = CNNRegressor(max_epochs=2, batch_size=16, random_state=0)
+    network = CNNRegressor("linear", max_epochs=1, batch_size=16, random_state=0)
     lengths = []
 
     class Recording(CNNRegressor):
