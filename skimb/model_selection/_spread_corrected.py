@@ -72,7 +72,8 @@ class SpreadCorrectedRegressor(RegressorWrapper):
         `FrozenEstimator`; otherwise two folds for a network, five for other regressors. A number
         of folds, a splitter or pairs of positions: the predictions are those of other regressors,
         trained on the other folds, and the final one is trained on all samples. A fraction is
-        drawn and held out, and the regressor is trained on the others, once.
+        drawn and held out, and the regressor is trained on the others, once. A sample that a
+        splitter holds out repeatedly counts as often in the score.
     random_state : int, RandomState instance or None, default=None
         Drives the folds, and the regressor where it has no `random_state`.
 

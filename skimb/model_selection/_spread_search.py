@@ -1,6 +1,7 @@
 """The search for the slope and the centre by which predictions are spread, on held-out samples."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ N_ROUNDS, N_FINER = 2, 9
 SAME = 1e-9
 
 
-def find_spread(correction, predicted, y, slope_range, *, weight=None, error=None):
+def find_spread(correction, predicted, y, slope_range, *, weight=None, error: Any = None):
     """Find the slope and the centre of the least error.
 
     Centres are tried on a grid, which becomes finer around the best one. For a weighted absolute
@@ -44,6 +45,8 @@ def find_spread(correction, predicted, y, slope_range, *, weight=None, error=Non
     if weight is not None:
         error = absolute_error(y, weight)
 
+    first, last = map(float, slope_range)
+
     def error_at(slope, centre):
         found = error(replace(correction, slope=slope, centre=centre)(predicted))
         return np.inf if np.isnan(found) else found
@@ -52,7 +55,7 @@ def find_spread(correction, predicted, y, slope_range, *, weight=None, error=Non
         if weight is not None:
             spread = replace(correction, centre=centre)
             return best_slope(spread, predicted, y, slope_range, weight)
-        slopes = np.append(np.linspace(*slope_range, N_SLOPES), _nearest_to_one(slope_range))
+        slopes = np.append(np.linspace(first, last, N_SLOPES), _nearest_to_one(slope_range))
         return _least(lambda slope: error_at(slope, centre), slopes, near=1.0)
 
     def error_of(centre):

@@ -18,7 +18,7 @@ from skimb._files import replacing, why_not_writable
 from skimb._image_source import as_source
 from skimb._onnx_models import FORMAT, INPUT, LAYOUTS, TASKS, OnnxModel, seal, sealing_entry
 from skimb._process import exclusive
-from skimb.neural_network._onnx_modules import Pixels
+from skimb.neural_network._onnx_modules import Pixels, Unstandardized
 from skimb.neural_network._onnx_steps import steps_of
 
 __all__ = ["export_onnx"]
@@ -360,7 +360,8 @@ def _compare(fitted, steps, path, dtype):
             _refuse_difference(found, wanted, "embeddings", tolerance * size)
         elif steps.task == "regression":
             found, wanted = model.predict(source), fitted.predict(source)
-            size = max(float(steps.modules[-1].scale), float(np.ptp(wanted)))
+            scale = next(one.scale for one in steps.modules if isinstance(one, Unstandardized))
+            size = max(float(scale), float(np.ptp(wanted)))
             _refuse_difference(found, wanted, "predictions", tolerance * size)
         else:
             found, wanted = model.predict_proba(source), fitted.predict_proba(source)

@@ -219,6 +219,9 @@ class Spread(nn.Module):
     correction : SpreadCorrection
     """
 
+    low: torch.Tensor
+    high: torch.Tensor
+
     def __init__(self, correction):
         super().__init__()
         for name in ("slope", "centre", "low", "high"):
