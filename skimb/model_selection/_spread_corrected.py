@@ -270,7 +270,7 @@ class SpreadCorrectedRegressor(RegressorWrapper):
             error = absolute_error(target, weight)
         else:
             error = partial(_error_of, scorer, target)
-        found = find_spread(as_they_are, predicted, target, slope_range, weight=weight, error=error)
+        found = find_spread(as_they_are, predicted, target, slope_range, error, weight=weight)
         self.plain_score_ = -error(predicted)
         self.corrected_score_ = -error(found(predicted))
         self.centre_, self.slope_ = found.centre, found.slope

@@ -1,7 +1,6 @@
 """The search for the slope and the centre by which predictions are spread, on held-out samples."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ N_ROUNDS, N_FINER = 2, 9
 SAME = 1e-9
 
 
-def find_spread(correction, predicted, y, slope_range, *, weight=None, error: Any = None):
+def find_spread(correction, predicted, y, slope_range, error, *, weight=None):
     """Find the slope and the centre of the least error.
 
     Centres are tried on a grid, which becomes finer around the best one. For a weighted absolute
@@ -32,19 +31,16 @@ def find_spread(correction, predicted, y, slope_range, *, weight=None, error: An
         Predictions of samples for which the regressor was not trained, and their values.
     slope_range : (float, float)
         The least and the largest slope.
+    error : callable
+        ``error(predicted)`` returns the error of corrected predictions.
     weight : ndarray of shape (n,), default=None
-        The weight of each absolute error.
-    error : callable, default=None
-        ``error(predicted)`` returns the error of corrected predictions, where `weight` is None.
+        The weights of the absolute errors that `error` adds up; None: it is another one.
 
     Returns
     -------
     SpreadCorrection
         Of slopes of equal errors that which is nearest to 1.
     """
-    if weight is not None:
-        error = absolute_error(y, weight)
-
     first, last = map(float, slope_range)
 
     def error_at(slope, centre):

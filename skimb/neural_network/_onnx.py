@@ -360,7 +360,7 @@ def _compare(fitted, steps, path, dtype):
             _refuse_difference(found, wanted, "embeddings", tolerance * size)
         elif steps.task == "regression":
             found, wanted = model.predict(source), fitted.predict(source)
-            scale = next(one.scale for one in steps.modules if isinstance(one, Unstandardized))
+            scale: Any = next(one.scale for one in steps.modules if isinstance(one, Unstandardized))
             size = max(float(scale), float(np.ptp(wanted)))
             _refuse_difference(found, wanted, "predictions", tolerance * size)
         else:

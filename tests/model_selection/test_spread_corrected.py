@@ -23,7 +23,7 @@ from skimb.metrics import (
     regression_scoring,
 )
 from skimb.model_selection import SpreadCorrectedRegressor
-from skimb.model_selection._spread_search import best_slope, find_spread
+from skimb.model_selection._spread_search import absolute_error, best_slope, find_spread
 from skimb.neural_network import CNNRegressor
 from skimb.relevance import LabelDensity
 
@@ -121,7 +121,8 @@ def test_slope_and_centre_are_as_good_as_a_dense_naive_grid(bounds):
     predicted = 0.45 + 0.3 * (y - 0.45) + 0.1 * rng.standard_normal(60)
     weight = rng.uniform(0.5, 2, size=60)
     start = SpreadCorrection(1.0, 0.5, *bounds)
-    found = find_spread(start, predicted, y, (1.0, 3.0), weight=weight)
+    inputs = start, predicted, y, (1.0, 3.0), absolute_error(y, weight)
+    found = find_spread(*inputs, weight=weight)
     least = min(
         naive_error(SpreadCorrection(slope, centre, *bounds), predicted, y, weight)
         for slope in np.linspace(1, 3, 81)
@@ -129,9 +130,7 @@ def test_slope_and_centre_are_as_good_as_a_dense_naive_grid(bounds):
     )
     assert naive_error(found, predicted, y, weight) <= least * 1.001
     # The grid of slopes for other errors comes near to it.
-    other = find_spread(
-        start, predicted, y, (1.0, 3.0), error=lambda p: float(weight @ np.abs(p - y))
-    )
+    other = find_spread(*inputs)
     assert naive_error(other, predicted, y, weight) <= least * 1.005
 
 
