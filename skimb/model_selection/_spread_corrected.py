@@ -128,7 +128,7 @@ class SpreadCorrectedRegressor(RegressorWrapper):
     >>> round(reg.slope_, 1), round(reg.centre_, 1)
     (1.6, 5.0)
     >>> reg.estimator_.predict([[8.0]]).round(1), reg.predict([[8.0]]).round(1)
-    (array([6.5]), array([7.9]))
+    (array([6.5]), array([7.5]))
     """
 
     _parameter_constraints: dict = {
