@@ -53,6 +53,7 @@ REGRESSION_STRATEGIES: Mapping[str, str] = {
     "over": "samples of the rare ranges repeated",
     "under": "samples of the normal range dropped",
     "smogn": "samples of the rare ranges blended or changed by noise (SMOGN, in pixels)",
+    "spread_corrected": "baseline; predictions moved apart afterwards, tuned on the training part",
     "linear": "reference: one linear layer on the pixels, for as many steps",
     CONSTANT: "reference: the mean of y for every image",
 }

@@ -19,7 +19,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skimb.__main__ import main
-from skimb.neural_network import CNNClassifier, CNNEmbedder, save
+from skimb.model_selection import SpreadCorrectedRegressor
+from skimb.neural_network import CNNClassifier, CNNEmbedder, load, save
 
 ROOT = Path(__file__).parents[1]
 
@@ -458,6 +459,27 @@ def test_a_model_remembers_the_columns_of_its_table(folder, capsys):
     figures = json.loads(Path("e.json").read_text())
     assert figures["shots"]["few"]["n"] == 24
     assert figures["errors"]["mean_absolute_error"] < 4
+
+
+@pytest.mark.exhaustive
+@pytest.mark.slow
+def test_a_network_whose_predictions_are_spread_predicts_and_is_exported(folder):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    table = ["table.csv", "--image-column", "image", "--target", "level"]
+    train = ["--strategy", "spread_corrected", "--epochs", "2"]
+    assert main(["fit", *table, *train, "--out", "spread.skimb"]) == 0
+    fitted = load("spread.skimb")
+    assert isinstance(fitted, SpreadCorrectedRegressor)
+    assert facts_of(Path("spread.skimb"))["strategy"] == "spread_corrected"
+    assert main(["export", "spread.skimb", "--onnx", "spread.onnx"]) == 0
+    found = []
+    for model in ("spread.skimb", "spread.onnx"):
+        assert main(["predict", model, "table.csv", "--csv", "out.csv"]) == 0
+        found.append([float(row["prediction"]) for row in rows_of("out.csv")])
+    np.testing.assert_allclose(*found, rtol=1e-4)
+    plain = fitted.estimator_.predict([row["file"] for row in rows_of("out.csv")])
+    np.testing.assert_allclose(fitted.spread_correction()(plain), found[0], rtol=1e-4)
 
 
 def test_broken_files_have_a_line_and_the_others_are_done(folder, capsys):

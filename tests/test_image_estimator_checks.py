@@ -25,6 +25,7 @@ from skimb.model_selection import (
     LossSearchCV,
     MinimumCostClassifier,
     PriorCorrectedClassifier,
+    SpreadCorrectedRegressor,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, DecoupledClassifier
@@ -354,6 +355,7 @@ WRAPPERS = [
     MinimumCostClassifier(NETWORK, cost_matrix=None, target_prior="train"),
     PriorCorrectedClassifier(NETWORK, target_prior="uniform", cv=2, random_state=0),
     ReBaggRegressor(REGRESSOR, n_estimators=2),
+    SpreadCorrectedRegressor(REGRESSOR, random_state=0),
 ]
 
 OF_BAGS = {"check_zero_weight": "Samples of weight zero change the random numbers of the bags."}
@@ -376,6 +378,7 @@ KNOWN = {
     "PriorCorrectedClassifier": OF_CALIBRATION,
     "ReBaggRegressor": OF_BAGS,
     "ImageMetaEstimator": OF_BAGS,
+    "SpreadCorrectedRegressor": OF_HELD_OUT,
     "TunedOffsetsClassifierCV": OF_OFFSETS,
 }
 

@@ -33,6 +33,7 @@ from skimb.model_selection import (
     GuaranteedRecallClassifier,
     LossSearchCV,
     MinimumCostClassifier,
+    SpreadCorrectedRegressor,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import CNNClassifier, CNNEmbedder, DecoupledClassifier
@@ -400,18 +401,25 @@ def table():
     return X, np.exp(X[:, 0]), np.arange(1.0, 201), np.arange(200) // 2
 
 
-def test_a_regressor_of_intervals_hands_weights_on_where_they_are_requested(table):
+@pytest.mark.parametrize(
+    ("make", "n_train"),
+    [
+        (lambda inner: ConformalRegressor(inner, ranges=1, random_state=0), 150),
+        (lambda inner: SpreadCorrectedRegressor(inner, random_state=0), 200),
+    ],
+    ids=["intervals", "spread"],
+)
+def test_a_wrapper_of_a_regressor_hands_weights_on_where_they_are_requested(table, make, n_train):
     X, y, weight, groups = table
     inner = RecordingRidge().set_fit_request(sample_weight=True)
-    reg = ConformalRegressor(inner, ranges=1, random_state=0)
-    reg.fit(X, y, sample_weight=weight, groups=groups)
-    assert len(reg.estimator_.weight_) == 150
+    reg = make(inner).fit(X, y, sample_weight=weight, groups=groups)
+    assert len(reg.estimator_.weight_) == n_train
     assert are_those_of(reg.estimator_.weight_, weight)
     with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
-        ConformalRegressor(RecordingRidge()).fit(X, y, sample_weight=weight)
+        make(RecordingRidge()).fit(X, y, sample_weight=weight)
     refusing = RecordingRidge().set_fit_request(sample_weight=False)
     with pytest.raises(TypeError, match="not routed to any object"):
-        ConformalRegressor(refusing).fit(X, y, sample_weight=weight)
+        make(refusing).fit(X, y, sample_weight=weight)
 
 
 @pytest.mark.parametrize("asked", [True, "of_bags"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import RegressorMixin
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeRegressor
@@ -85,6 +86,7 @@ WRAPPERS = {
     },
     "GuaranteedRecallClassifier": {"recall": 0.5, "confidence_level": 0.5, "cv": 0.5},
     "PriorCorrectedClassifier": {"target_prior": "uniform"},
+    "SpreadCorrectedRegressor": {},
 }
 
 
@@ -132,9 +134,10 @@ def outcome(kind, params, data):
     known = inspect.signature(kind).parameters
     if kind.__name__ in WRAPPERS:
         others = {**WRAPPERS[kind.__name__], "random_state": 0, **params}
-        inner = DecisionTreeRegressor(max_depth=3) if "ranges" in known else GaussianNB()
+        is_number = issubclass(kind, RegressorMixin)
+        inner = DecisionTreeRegressor(max_depth=3) if is_number else GaussianNB()
         flat = X.reshape(len(X), -1)
-        one = kind(inner, **others).fit(flat, skewed if "ranges" in known else y)
+        one = kind(inner, **others).fit(flat, skewed if is_number else y)
         name = next(n for n in ("predict_set", "predict_interval", "predict") if hasattr(one, n))
         return getattr(one, name)(flat)
     one = kind(**{k: v for k, v in SHORT.items() if k in known} | params)

@@ -1,7 +1,7 @@
 """What helps where the target of real images is rare? Solar cells and houses.
 
     python benchmarks/quality/image_regression.py FOLDER [--part solar houses] [--seeds 5]
-        [--repeats 3] [--jobs 1] [--plot solar.png] [--json FILE]
+        [--repeats 3] [--remedies NAME ...] [--jobs 1] [--plot solar.png] [--json FILE]
 
 FOLDER holds elpv_solar (index.csv and images of cells with their defect probability, 0, 1/3, 2/3 or
 1) and houses (houses.csv, with columns and four photos of each house, and its price).
@@ -47,8 +47,8 @@ from torch import nn
 from skimb.datasets import read_images
 from skimb.ensemble import ReBaggRegressor
 from skimb.losses import BalancedMSELoss
-from skimb.metrics import balanced_mean_absolute_error, prediction_slope, sera_score
-from skimb.model_selection import BinnedStratifiedKFold
+from skimb.metrics import prediction_slope, sera_score
+from skimb.model_selection import BinnedStratifiedKFold, SpreadCorrectedRegressor
 from skimb.neural_network import CNNEmbedder, CNNRegressor
 from skimb.over_sampling import SMOGN, SMOTER, RelevanceOverSampler
 from skimb.relevance import LabelDensity, Relevance, compute_target_weight
@@ -83,7 +83,7 @@ SOLAR = {
     "SMOGN": {"sampler": SMOGN(relevance=DOUBT)},
 }
 #: No remedy in the training, but predictions that are moved away from a centre afterwards.
-STRETCHED = "none, stretched"
+SPREAD = "spread corrected"
 
 
 def load_cells(folder):
@@ -106,28 +106,18 @@ def fit_cells(X, y, groups, X_test, name, seed):
     """Train one network; return what it predicts for the test images."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if name != STRETCHED:
+        if name != SPREAD:
             return cell_network(name, seed, len(y)).fit(X, y).predict(X_test)
-        # How far to stretch is learnt from what networks say of images they have not seen.
-        folds = list(BinnedStratifiedKFold(3, bins=BINS.bins).split(X, y, groups))
-        unseen = cross_val_predict(cell_network("none", seed, len(y) * 2 // 3), X, y, cv=folds)
-        centre, factor = min(
-            product(np.arange(0.1, 1, 0.1), np.arange(1, 3.1, 0.1)),
-            key=lambda pair: balanced_mean_absolute_error(y, stretch(unseen, *pair), density=BINS),
-        )
-        plain = cell_network("none", seed, len(y)).fit(X, y).predict(X_test)
-    return stretch(plain, centre, factor)
+        # Each of the four values of y has a bin of its own by default, too.
+        network = cell_network("none", seed, len(y))
+        spread_out = SpreadCorrectedRegressor(network, clip=(0, 1), random_state=seed)
+        return spread_out.fit(X, y, groups=groups).predict(X_test)
 
 
-def stretch(predicted, centre, factor):
-    """Return predictions farther from a centre, within the range of the target."""
-    return (centre + factor * (predicted - centre)).clip(0, 1)
-
-
-def study_cells(folder, n_seeds, n_jobs):
+def study_cells(folder, n_seeds, n_jobs, wanted=None):
     """Return the test targets, and predictions of each remedy, of shape (n_seeds, n_rows)."""
     X, y, groups, X_test, y_test = load_cells(folder)
-    names = [*SOLAR, STRETCHED]
+    names = those_wanted([*SOLAR, SPREAD], wanted)
     tasks = list(product(names, range(n_seeds)))
     made = Parallel(n_jobs=n_jobs)(
         delayed(fit_cells)(X, y, groups, X_test, *task) for task in tasks
@@ -164,10 +154,10 @@ def print_cells(y, y_test, found):
         cells += [spread([prediction_slope(y_test, row) for row in predicted], 2)]
         ranks = [spearmanr(y_test, row).statistic for row in raw if np.ptp(row) > 0]
         cells += [spread(ranks, 3) if ranks else ""]
-        # Those that were stretched were clipped with it.
+        # Those that were spread were clipped with it.
         cells += (
             ["", ""]
-            if name == STRETCHED
+            if name == SPREAD
             else [f"{np.mean(raw != predicted):.0%}", f"{np.abs(raw - y_test).mean():.3f}"]
         )
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
@@ -295,6 +285,7 @@ REMEDIES = (
     "SMOTER",
     "bagging",
     "ReBagg",
+    SPREAD,
 )
 #: What the network on the photos alone tries.
 PHOTO_REMEDIES = (
@@ -303,6 +294,7 @@ PHOTO_REMEDIES = (
     "target_weight=inverse",
     "batch_sampling=relevance",
     "RelevanceOverSampler",
+    SPREAD,
 )
 
 
@@ -323,6 +315,11 @@ def on_scale(regressor, target):
     return TransformedTargetRegressor(regressor, func=func, inverse_func=inverse_func)
 
 
+def spread_predictions(regressor, target, seed, cv=5):
+    """Return a regressor whose predicted prices are moved away from a centre."""
+    return SpreadCorrectedRegressor(on_scale(regressor, target), cv=cv, random_state=seed)
+
+
 def tabular(head, target, remedy, relevance, seed):
     """Return a regressor of what `columns` gives, and what turns prices into weights of rows."""
     rare = transformed(relevance, target)
@@ -335,6 +332,8 @@ def tabular(head, target, remedy, relevance, seed):
         # Where nothing is rare, bags are drawn as the data are: what averaging does by itself.
         rare = np.zeros_like if remedy == "bagging" else rare
         regressor = ReBaggRegressor(regressor, relevance=rare, random_state=seed)
+    elif remedy == SPREAD:
+        return spread_predictions(regressor, target, seed), weigh
     elif remedy != "none":
         weigh = partial(compute_target_weight, remedy.removeprefix("weights "))
     return on_scale(Pipeline([*steps, ("regressor", regressor)]), target), weigh
@@ -350,6 +349,8 @@ def photographic(target, remedy, relevance, seed):
         "batch_sampling=relevance": {"batch_sampling": "relevance", "relevance": rare},
         "RelevanceOverSampler": {"sampler": RelevanceOverSampler(relevance=rare)},
     }
+    if remedy == SPREAD:
+        return spread_predictions(photo_network(seed), target, seed, cv=2)
     return on_scale(photo_network(seed, **params[remedy]), target)
 
 
@@ -368,31 +369,36 @@ def load_houses(folder, scratch):
     return frame, table["price"].to_numpy(dtype=np.float64), table["group"].to_numpy()
 
 
-def fit_houses(frame, y, train, test, relevance, seed):
+def fit_houses(frame, y, groups, train, test, relevance, seed, wanted=None):
     """Return what each contender predicts for the test part of a fold."""
-    X, y = frame.iloc[train], y[train]
+    X, y, groups = frame.iloc[train], y[train], groups[train]
+
+    def fit(model, X, remedy, **weights):
+        return model.fit(X, y, **({"groups": groups} if remedy == SPREAD else weights))
+
     X_test = frame.iloc[test]
     found: dict[tuple, np.ndarray] = {("the mean of y",): np.full(len(test), y.mean())}
     with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):
         warnings.simplefilter("ignore")
-        for target, remedy in product(TARGETS, PHOTO_REMEDIES):
+        for target, remedy in product(TARGETS, those_wanted(PHOTO_REMEDIES, wanted)):
             model = photographic(target, remedy, relevance, seed)
-            model.fit(X["photos"].to_numpy(), y)
+            fit(model, X["photos"].to_numpy(), remedy)
             found["photos", target, remedy] = model.predict(X_test["photos"].to_numpy())
         for kind, (target, scale) in product(KINDS, TARGETS.items()):
             # The first step of a pipeline, taken once for all that may follow.
             first = columns(kind, seed)
             made = first.fit_transform(X, y if scale is None else scale[0](y))
             made_test = first.transform(X_test)
-            for head, remedy in product(HEADS, REMEDIES if kind in TRIED else ("none",)):
+            remedies = those_wanted(REMEDIES, wanted) if kind in TRIED else ("none",)
+            for head, remedy in product(HEADS, remedies):
                 model, weigh = tabular(head, target, remedy, relevance, seed)
                 weights = {} if weigh is None else {"regressor__sample_weight": weigh(y)}
-                predicted = model.fit(made, y, **weights).predict(made_test)
+                predicted = fit(model, made, remedy, **weights).predict(made_test)
                 found[kind, head, target, remedy] = predicted
     return found
 
 
-def study_houses(folder, n_repeats, n_jobs):
+def study_houses(folder, n_repeats, n_jobs, wanted=None):
     """Return prices, relevance, and predictions of each contender, (n_repeats, n_rows)."""
     with tempfile.TemporaryDirectory() as scratch:
         frame, y, groups = load_houses(folder, Path(scratch))
@@ -406,7 +412,7 @@ def study_houses(folder, n_repeats, n_jobs):
             )
         ]
         made = Parallel(n_jobs=n_jobs)(
-            delayed(fit_houses)(frame, y, train, test, relevance, repeat)
+            delayed(fit_houses)(frame, y, groups, train, test, relevance, repeat, wanted)
             for repeat, train, test in splits
         )
     found = {name: np.empty((n_repeats, len(y))) for name in made[0]}
@@ -444,6 +450,8 @@ def print_rows(y, relevance, found, rows):
     heads = ["MAE", "dear", "others", "SERA", "slope", "change of MAE", "change, dear"]
     print_head("", heads)
     for label, name, base in rows:
+        if name not in found:
+            continue
         made = figures(y, relevance, found, name)
         cells = [spread(made[key], 0) for key in ("MAE", "dear", "others")]
         cells += [spread(made[key], 2) for key in ("SERA", "slope")]
@@ -478,6 +486,7 @@ def print_houses(y, relevance, found):
                 spread(figures(y, relevance, found, name)[part], 0) for part in ("dear", "others")
             ),
             kind,
+            found,
         )
     print(f"\n#### Remedies on {TRIED[0]}: SERA / slope\n")
     print_compact(
@@ -485,6 +494,7 @@ def print_houses(y, relevance, found):
             f"{np.mean(figures(y, relevance, found, name)[key]):.2f}" for key in ("SERA", "slope")
         ),
         TRIED[0],
+        found,
     )
     print(f"\n#### Remedies on {TRIED[0]}: change for the dear / for the others\n")
     print_compact(
@@ -492,13 +502,15 @@ def print_houses(y, relevance, found):
             change(y, part, found, name, base) for part in (is_dear, ~is_dear) if name != base
         ),
         TRIED[0],
+        found,
     )
 
 
-def print_compact(cell, kind):
+def print_compact(cell, kind, found):
     """Print what a cell says of a contender and of the one without a remedy, a row a remedy."""
     print_head("", [f"{head}, {target}" for head, target in product(HEADS, TARGETS)])
-    for remedy in REMEDIES:
+    names = {name[-1] for name in found if name[0] == kind}
+    for remedy in (each for each in REMEDIES if each in names):
         cells = [
             cell((kind, head, target, remedy), (kind, head, target, "none"))
             for head, target in product(HEADS, TARGETS)
@@ -507,6 +519,11 @@ def print_compact(cell, kind):
 
 
 # ------------------------------------------------------------------------------------ main
+
+
+def those_wanted(names, wanted):
+    """Return the names of remedies that were asked for, and always that of none."""
+    return [name for name in names if wanted is None or name in ("none", *wanted)]
 
 
 def print_head(name, heads):
@@ -530,6 +547,7 @@ def main():
     )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--remedies", nargs="+", metavar="NAME")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--json", type=Path)
@@ -537,7 +555,10 @@ def main():
     results = {}
     if "solar" in arguments.part:
         y, y_test, found = study_cells(
-            arguments.folder / "elpv_solar", arguments.seeds, arguments.jobs
+            arguments.folder / "elpv_solar",
+            arguments.seeds,
+            arguments.jobs,
+            arguments.remedies,
         )
         print_cells(y, y_test, found)
         results["solar"] = {"y": y_test.tolist()}
@@ -547,7 +568,10 @@ def main():
             draw_cells(y_test, found, arguments.plot, names)
     if "houses" in arguments.part:
         y, relevance, found = study_houses(
-            arguments.folder / "houses", arguments.repeats, arguments.jobs
+            arguments.folder / "houses",
+            arguments.repeats,
+            arguments.jobs,
+            arguments.remedies,
         )
         print_houses(y, relevance, found)
         results["houses"] = {"y": y.tolist()}

@@ -4,9 +4,11 @@ Cross-validation by repeated `BinnedStratifiedKFold`. What is rare is settled on
 the box plot of its target; filling in, weighting and resampling see the training part alone. The
 predictions of all folds of a repeat are scored together; figures are the mean and the standard
 deviation over the repeats. Prints for each set and regressor a table, and for each regressor one
-of all sets: the mean absolute error of rare and of normal rows, each over that without a remedy.
+of all sets: the mean absolute error of rare and of normal rows, each over that without a remedy,
+and the mean over the sets of that which is balanced over the range, over that without a remedy.
 
-    python benchmarks/quality/tabular_regression.py FOLDER [--repeats 3] [--json FILE]
+    python benchmarks/quality/tabular_regression.py FOLDER [--repeats 3] [--remedies NAME ...]
+        [--json FILE]
 
 FOLDER holds abalone.csv, ames_housing.csv, autompg.csv, bank8fm.csv, california_housing.csv and
 cpu_small.csv; those that are not there are left out.
@@ -29,8 +31,13 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from skimb.ensemble import ReBaggRegressor
-from skimb.metrics import prediction_slope, sera_score
-from skimb.model_selection import BinnedStratifiedKFold
+from skimb.metrics import (
+    balanced_mean_absolute_error,
+    prediction_slope,
+    regression_scoring,
+    sera_score,
+)
+from skimb.model_selection import BinnedStratifiedKFold, SpreadCorrectedRegressor
 from skimb.over_sampling import (
     SMOGN,
     SMOTER,
@@ -52,7 +59,10 @@ SETS = {
 }
 CATEGORIES = make_column_selector(dtype_exclude="number")
 NUMBERS = make_column_selector(dtype_include="number")
-METRICS = ("MAE", "RMSE", "SERA / none", "MAE rare", "MAE normal", "slope", "seconds")
+METRICS = (
+    *("MAE", "RMSE", "SERA / none", "balanced / none", "MAE rare", "MAE normal", "slope"),
+    "seconds",
+)
 
 
 def load(path):
@@ -94,6 +104,16 @@ def resampled(model, sampler):
     return lambda X, y: model.fit(*sampler.fit_resample(X, y))
 
 
+def spread(model, relevance, seed):
+    """Return what spreads the predictions of a model for the relevant values."""
+
+    def fit(X, y):
+        scorer = regression_scoring(y, relevance=relevance)["neg_sera"]
+        return SpreadCorrectedRegressor(model, scoring=scorer, random_state=seed).fit(X, y)
+
+    return fit
+
+
 def remedies(make, relevance, seed):
     """Return what fits each contender, by name."""
     found = {"none": make(seed).fit}
@@ -118,10 +138,12 @@ def remedies(make, relevance, seed):
     found["ReBagg"] = bags(relevance=relevance)
     found["ReBagg variation"] = bags(relevance=relevance, strategy="variation")
     found["ReBagg SMOTER"] = bags(relevance=relevance, sampler=SMOTER(relevance=relevance))
+    found["spread corrected"] = SpreadCorrectedRegressor(make(seed), random_state=seed).fit
+    found["spread corrected, SERA"] = spread(make(seed), relevance, seed)
     return found
 
 
-def predictions(X, y, train, test, make, relevance, seed):
+def predictions(X, y, train, test, make, relevance, seed, wanted=None):
     """Return what each remedy predicts for the test part of a fold, and its seconds on a thread."""
     for message in ("Found unknown categories", "None of the", "Bump"):
         warnings.filterwarnings("ignore", message=message)
@@ -129,6 +151,8 @@ def predictions(X, y, train, test, make, relevance, seed):
     X_train, X_test = (X.iloc[rows].fillna(medians) for rows in (train, test))
     found = {}
     for name, fit in remedies(make, relevance, seed).items():
+        if wanted is not None and name not in ("none", *wanted):
+            continue
         begin = time.perf_counter()
         with threadpool_limits(1):
             predicted = fit(X_train, y[train]).predict(X_test)
@@ -136,7 +160,7 @@ def predictions(X, y, train, test, make, relevance, seed):
     return found
 
 
-def study(X, y, make, n_repeats, n_jobs):
+def study(X, y, make, n_repeats, n_jobs, wanted=None):
     """Return the figures of each remedy, one for each repeat."""
     # What is rare is a matter of the use of predictions, not learnt from a training part.
     relevance = Relevance(points=Relevance().fit(y).points_)
@@ -148,7 +172,7 @@ def study(X, y, make, n_repeats, n_jobs):
         for train, test in BinnedStratifiedKFold(shuffle=True, random_state=repeat).split(X, y)
     ]
     made = Parallel(n_jobs=n_jobs)(
-        delayed(predictions)(X, y, train, test, make, relevance, repeat)
+        delayed(predictions)(X, y, train, test, make, relevance, repeat, wanted)
         for repeat, train, test in splits
     )
     figures = {name: {metric: [] for metric in METRICS} for name in made[0]}
@@ -162,10 +186,12 @@ def study(X, y, make, n_repeats, n_jobs):
                     seconds.append(found[name][1])
             error = np.abs(predicted - y)
             sera = sera_score(y, predicted, relevance=phi)
-            base = sera if base is None else base
+            balanced = balanced_mean_absolute_error(y, predicted)
+            base = (sera, balanced) if base is None else base
             rows["MAE"].append(error.mean())
             rows["RMSE"].append(np.sqrt(np.mean(error**2)))
-            rows["SERA / none"].append(sera / base)
+            rows["SERA / none"].append(sera / base[0])
+            rows["balanced / none"].append(balanced / base[1])
             rows["MAE rare"].append(error[rare].mean())
             rows["MAE normal"].append(error[~rare].mean())
             rows["slope"].append(prediction_slope(y, predicted))
@@ -190,9 +216,9 @@ def print_table(figures):
 
 
 def print_summary(by_set):
-    """Print errors of rare and normal rows over those without a remedy, for all sets."""
-    print("| remedy | " + " | ".join(by_set) + " | mean |")
-    print("| --- |" + " --- |" * (len(by_set) + 1))
+    """Print errors of rare and normal rows over those without a remedy; the balanced one too."""
+    print("| remedy | " + " | ".join(by_set) + " | mean | balanced |")
+    print("| --- |" + " --- |" * (len(by_set) + 2))
     for name in next(iter(by_set.values())):
         ratios = np.array(
             [
@@ -204,6 +230,9 @@ def print_summary(by_set):
             ]
         )
         cells = [f"{rare:.2f} / {normal:.2f}" for rare, normal in [*ratios, ratios.mean(axis=0)]]
+        cells += [
+            f"{np.mean([np.mean(of[name]['balanced / none']) for of in by_set.values()]):.2f}"
+        ]
         print(f"| {name} | {' | '.join(cells)} |")
 
 
@@ -213,6 +242,7 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--remedies", nargs="+", metavar="NAME")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--json", type=Path)
@@ -224,7 +254,9 @@ def main():
             if not path.exists():
                 continue
             X, y = load(path)
-            figures, n_rare = study(X, y, MODELS[model], arguments.repeats, arguments.jobs)
+            figures, n_rare = study(
+                X, y, MODELS[model], arguments.repeats, arguments.jobs, arguments.remedies
+            )
             by_set[path.stem] = figures
             print(f"\n### {path.stem}, {model}: {len(y)} rows, {n_rare} rare\n")
             print_table(figures)

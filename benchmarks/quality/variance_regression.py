@@ -29,6 +29,7 @@ from torch import nn
 from skimb.datasets import make_variance_images
 from skimb.ensemble import ReBaggRegressor
 from skimb.losses import BalancedMSELoss
+from skimb.model_selection import SpreadCorrectedRegressor
 from skimb.neural_network import CNNRegressor
 from skimb.over_sampling import (
     SMOGN,
@@ -104,11 +105,12 @@ def remedies(relevance, network):
         "ranksim, balanced_mse": {"ranksim": ranksim, "loss": "balanced_mse"},
         **{name: {"sampler": sampler} for name, sampler in samplers.items()},
         "ReBagg": {"bags": relevance},
+        "spread corrected": {"is_spread": True},
     }
 
 
-def build(network, seed, n_rows, *, weight_decay=1e-2, bags=None, **params):
-    """Return a CNN with Adam, or bags of it; every one takes as many steps."""
+def build(network, seed, n_rows, *, weight_decay=1e-2, bags=None, is_spread=False, **params):
+    """Return a CNN with Adam, bags of it, or its spread predictions; all take as many steps."""
     regressor = CNNRegressor(
         NETWORKS[network],
         optimizer="adam",
@@ -121,6 +123,8 @@ def build(network, seed, n_rows, *, weight_decay=1e-2, bags=None, **params):
         random_state=seed,
         **params,
     )
+    if is_spread:
+        return SpreadCorrectedRegressor(regressor, random_state=seed)
     if bags is None:
         return regressor
     return ReBaggRegressor(regressor, n_estimators=5, relevance=bags, random_state=seed)

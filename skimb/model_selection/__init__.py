@@ -31,6 +31,7 @@ __all__ = [
     "MinimumCostClassifier",
     "PriorCorrectedClassifier",
     "PriorMonitor",
+    "SpreadCorrectedRegressor",
     "TunedOffsetsClassifierCV",
     "estimate_prior",
 ]
@@ -39,6 +40,7 @@ __all__ = [
 _WITH_TORCH = {
     "AutoBalanceClassifier": "skimb.model_selection._auto_balance",
     "LossSearchCV": "skimb.model_selection._loss_search",
+    "SpreadCorrectedRegressor": "skimb.model_selection._spread_corrected",
     "TunedOffsetsClassifierCV": "skimb.model_selection._offsets",
     # For other modules of skimb; these are not listed.
     "at_train_prior": "skimb.model_selection._probability_prior",
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from skimb.model_selection._auto_balance import AutoBalanceClassifier
     from skimb.model_selection._loss_search import LossSearchCV
     from skimb.model_selection._offsets import TunedOffsetsClassifierCV
+    from skimb.model_selection._spread_corrected import SpreadCorrectedRegressor
 
 
 def __getattr__(name):

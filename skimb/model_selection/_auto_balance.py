@@ -31,7 +31,7 @@ from skimb.model_selection._classifier_wrapper import ClassifierWrapper
 from skimb.model_selection._end_to_end_choice import Trainings, choose_end_to_end
 from skimb.model_selection._head_search import Fold
 from skimb.model_selection._held_out_splits import Samples, class_splits, lineage_of
-from skimb.model_selection._offsets import for_part
+from skimb.model_selection._part_lengths import for_part
 from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of, wrapped_by
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.neural_network.joint_training import VectorScalingHead, starting_layer

@@ -4,10 +4,8 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
-from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state, get_tags
-from sklearn.utils.metadata_routing import UNUSED
+from sklearn.base import is_classifier
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import begin_fit
@@ -16,13 +14,13 @@ from skimb._params import HasMethods, Interval, StrOptions, fit_context
 from skimb.model_selection._conformal_ranks import conformal_quantile, least_samples
 from skimb.model_selection._held_out_predictions import n_fits, read_inputs
 from skimb.model_selection._held_out_values import fit_and_hold_out_values, predicted_values
+from skimb.model_selection._regressor_wrapper import RegressorWrapper
 from skimb.model_selection._target_ranges import find_ranges, range_of, range_texts
 from skimb.model_selection._wrapped_fits import (
     CV_VALUES,
     cv_of,
     forget_fit,
     metadata_of_wrapped,
-    routing_of_wrapped,
 )
 from skimb.relevance import check_target
 
@@ -35,7 +33,7 @@ HELD_FRACTION = 0.25
 ROUNDING = 4 * np.finfo(np.float64).eps
 
 
-class ConformalRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
+class ConformalRegressor(RegressorWrapper):
     r"""Predict intervals that cover rare values as often as common ones.
 
     Ordinary (marginal) conformal intervals have one width. They cover most samples, and may do so
@@ -142,11 +140,6 @@ class ConformalRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         "cv": CV_VALUES,
         "random_state": ["random_state"],
     }
-
-    estimator_: Any
-
-    #: The regressor uses them; the half-widths count each sample once.
-    __metadata_request__fit = {"sample_weight": UNUSED}
 
     def __init__(
         self,
@@ -301,24 +294,8 @@ class ConformalRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             axis=1,
         )
 
-    def get_metadata_routing(self):
-        """Return which metadata the wrapped regressor requests.
-
-        Returns
-        -------
-        MetadataRouter
-        """
-        return routing_of_wrapped(self)
-
     def __sklearn_is_fitted__(self):
         return hasattr(self, "edges_")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        inner = get_tags(self.estimator)
-        tags.input_tags = inner.input_tags
-        tags.regressor_tags = inner.regressor_tags or tags.regressor_tags
-        return tags
 
     def __setstate__(self, state):
         super().__setstate__(state)

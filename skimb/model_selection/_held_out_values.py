@@ -39,7 +39,18 @@ def predicted_values(regressor, X):
     return column_or_1d(regressor.predict(X)).astype(np.float64)
 
 
-def fit_and_hold_out_values(owner, samples, *, cv: Any, rng, metadata=None, task=None, check=None):
+def fit_and_hold_out_values(
+    owner,
+    samples,
+    *,
+    cv: Any,
+    rng,
+    metadata=None,
+    task=None,
+    shortened=None,
+    fitted=None,
+    check=None,
+):
     """Fit the regressor of a wrapper, and return predictions for samples that were held out.
 
     Sets ``estimator_`` and, where they are known, ``n_features_in_`` and ``feature_names_in_`` of
@@ -62,6 +73,10 @@ def fit_and_hold_out_values(owner, samples, *, cv: Any, rng, metadata=None, task
         The metadata that the regressor gets in ``fit``, by name.
     task : CallbackContext, default=None
         The task of the wrapper's fit.
+    shortened : callable, default=None
+        ``shortened(estimator, n_samples, n_train)`` returns the regressor for a training part.
+    fitted : regressor, default=None
+        The final regressor, where it has been fitted on all samples before.
     check : callable, default=None
         ``check(rows)`` gets the positions of all samples that are held out, before anything is
         fitted, and may refuse them.
@@ -98,6 +113,8 @@ def fit_and_hold_out_values(owner, samples, *, cv: Any, rng, metadata=None, task
         rng=rng,
         metadata=metadata,
         task=task,
+        shortened=shortened,
+        fitted=fitted,
     )
     take_fitted(owner, fitted)
     return HeldOutValues(predicted, rows, is_single)

@@ -4,10 +4,8 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import get_scorer
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, indexable
 from sklearn.utils.validation import check_is_fitted
 
@@ -30,8 +28,9 @@ from skimb.model_selection._held_out_heads import fit_and_hold_out_heads
 from skimb.model_selection._held_out_predictions import fit_and_hold_out, n_fits, read_samples
 from skimb.model_selection._held_out_splits import folds_of
 from skimb.model_selection._offset_search import can_change, shrink_offsets, tune_offsets
-from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of, wrapped_by
-from skimb.neural_network import CNNClassifier, DecoupledClassifier, training_length
+from skimb.model_selection._part_lengths import for_part
+from skimb.model_selection._wrapped_fits import CV_VALUES, cv_of, last_step, wrapped_by
+from skimb.neural_network import CNNClassifier, DecoupledClassifier
 
 __all__ = ["TunedOffsetsClassifierCV"]
 
@@ -262,7 +261,7 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
         is_frozen = isinstance(wrapped, FrozenEstimator)
         classes = wrapped.classes_ if is_frozen else np.unique(samples.y)
         scoring = self._scoring(samples.y, classes)
-        is_network = takes_images(_last_step(wrapped))
+        is_network = takes_images(last_step(wrapped))
         cv = cv_of(self, FOLDS_OF_IMAGES if is_network and not self.shared_network else FOLDS)
         if isinstance(cv, Integral) and not is_frozen:
             check_divisible(samples.y, samples.groups)
@@ -352,14 +351,6 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
         return hasattr(self, "offsets_")
 
 
-def _last_step(estimator):
-    while isinstance(estimator, Pipeline | FrozenEstimator):
-        estimator = (
-            estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator.estimator
-        )
-    return estimator
-
-
 def _check_has_head(wrapped):
     """Refuse, before any training, a classifier without a last layer to train on parts."""
     if not isinstance(wrapped, DecoupledClassifier) or wrapped.head != "linear":
@@ -415,18 +406,3 @@ def _parts(samples, rows, rng):
     for number, (_, held) in enumerate(splits):
         parts[held] = number
     return parts
-
-
-def for_part(network, n_samples, n_train):
-    """Return a network for a part of the samples, with as many epochs as one for all of them."""
-    part = clone(network)
-    if not isinstance(part, CNNClassifier) or part.sampler is not None:
-        return part
-    length = training_length(
-        n_samples,
-        batch_size=part.batch_size,
-        max_epochs=part.max_epochs,
-        steps_per_epoch=part.steps_per_epoch,
-    )
-    steps = max(1, round(length.steps_per_epoch * n_train / n_samples))
-    return part.set_params(**length._replace(steps_per_epoch=steps)._asdict())

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 
 from skimb._callback_tasks import part_of_fit
 from skimb._params import Interval, check_handed_in, check_sample_weight, plain, safe_indexing
@@ -18,6 +19,7 @@ __all__ = [
     "fit_as_task",
     "fit_on_parts",
     "forget_fit",
+    "last_step",
     "metadata_of_wrapped",
     "routing_of_wrapped",
     "take_fitted",
@@ -65,6 +67,15 @@ def wrapped_by(owner) -> Any:
     if owner.estimator is None and hasattr(owner, "_default_estimator"):
         return owner._default_estimator()
     return owner.estimator
+
+
+def last_step(estimator):
+    """Return the estimator that predicts: the last step of a Pipeline, or what is frozen."""
+    while isinstance(estimator, Pipeline | FrozenEstimator):
+        estimator = (
+            estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator.estimator
+        )
+    return estimator
 
 
 def forget_fit(owner):

@@ -18,7 +18,7 @@ from skimb._files import replacing, why_not_writable
 from skimb._image_source import as_source
 from skimb._onnx_models import FORMAT, INPUT, LAYOUTS, TASKS, OnnxModel, seal, sealing_entry
 from skimb._process import exclusive
-from skimb.neural_network._onnx_modules import Pixels
+from skimb.neural_network._onnx_modules import Pixels, Unstandardized
 from skimb.neural_network._onnx_steps import steps_of
 
 __all__ = ["export_onnx"]
@@ -58,9 +58,10 @@ def export_onnx(fitted, path, *, metadata=None, dtype: Any = "auto"):
         A fitted `CNNClassifier`, `CNNRegressor`, `CNNEmbedder` or `DecoupledClassifier` (with a
         head by name, or `LogisticRegression`). Or one in a wrapper: `TunedOffsetsClassifierCV`,
         scikit-learn's `TunedThresholdClassifierCV`, `FixedThresholdClassifier` and
-        `FrozenEstimator`, any wrapper with a method ``decision_rule`` (see `DecisionRule`), a
-        fitted search, or a Pipeline in which nothing else acts at prediction. A `CNNEmbedder` may
-        be followed by `StandardScaler` and by a classifier of this list or `LogisticRegression`.
+        `FrozenEstimator`, any wrapper with a method ``decision_rule`` (see `DecisionRule`),
+        `SpreadCorrectedRegressor`, a fitted search, or a Pipeline in which nothing else acts at
+        prediction. A `CNNEmbedder` may be followed by `StandardScaler` and by a classifier of this
+        list or `LogisticRegression`.
     path : str or Path
         The file. An existing file is replaced once the new one is complete.
     metadata : dict, default=None
@@ -359,7 +360,8 @@ def _compare(fitted, steps, path, dtype):
             _refuse_difference(found, wanted, "embeddings", tolerance * size)
         elif steps.task == "regression":
             found, wanted = model.predict(source), fitted.predict(source)
-            size = max(float(steps.modules[-1].scale), float(np.ptp(wanted)))
+            scale: Any = next(one.scale for one in steps.modules if isinstance(one, Unstandardized))
+            size = max(float(scale), float(np.ptp(wanted)))
             _refuse_difference(found, wanted, "predictions", tolerance * size)
         else:
             found, wanted = model.predict_proba(source), fitted.predict_proba(source)

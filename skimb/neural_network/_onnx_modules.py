@@ -22,6 +22,7 @@ __all__ = [
     "Pixels",
     "RunNetwork",
     "Scaled",
+    "Spread",
     "UnitLength",
     "Unstandardized",
 ]
@@ -208,6 +209,32 @@ class Unstandardized(nn.Module):
     def forward(self, outputs):
         """Return values ``(n,)``, float64."""
         return outputs[:, 0].double() * self.scale + self.mean
+
+
+class Spread(nn.Module):
+    """Move values away from a centre, within bounds.
+
+    Parameters
+    ----------
+    correction : SpreadCorrection
+    """
+
+    low: torch.Tensor
+    high: torch.Tensor
+
+    def __init__(self, correction):
+        super().__init__()
+        for name in ("slope", "centre", "low", "high"):
+            self.register_buffer(name, _doubles(getattr(correction, name)))
+        self.holds_all = correction.holds_all
+
+    def forward(self, values):
+        """Return values ``(n,)``, float64."""
+        moved = self.centre + self.slope * (values - self.centre)
+        if self.holds_all:
+            return torch.minimum(torch.maximum(moved, self.low), self.high)
+        low, high = torch.minimum(values, self.low), torch.maximum(values, self.high)
+        return torch.minimum(torch.maximum(moved, low), high)
 
 
 class Classify(nn.Module):

@@ -28,6 +28,7 @@ from skimb.neural_network._onnx_modules import (
     LogPosterior,
     RunNetwork,
     Scaled,
+    Spread,
     UnitLength,
     Unstandardized,
 )
@@ -40,9 +41,9 @@ __all__ = ["Steps", "steps_of"]
 EXPORTABLE = (
     "a fitted CNNClassifier, CNNRegressor, CNNEmbedder or DecoupledClassifier; "
     "TunedOffsetsClassifierCV, TunedThresholdClassifierCV, FixedThresholdClassifier, another "
-    "wrapper with a method `decision_rule`, or FrozenEstimator around one; a fitted search over "
-    "these; a Pipeline with one of these as the only step that acts at prediction, or a "
-    "CNNEmbedder followed by a LogisticRegression or one of these"
+    "wrapper with a method `decision_rule`, SpreadCorrectedRegressor, or FrozenEstimator around "
+    "one; a fitted search over these; a Pipeline with one of these as the only step that acts at "
+    "prediction, or a CNNEmbedder followed by a LogisticRegression or one of these"
 )
 
 
@@ -128,6 +129,8 @@ def steps_of(fitted, before=None) -> Any:
         return _decided(fitted, steps_of(fitted.estimator_, before), _tuned_threshold)
     if callable(getattr(fitted, "decision_rule", None)):
         return _decided(fitted, steps_of(fitted.estimator_, before), _own_rule)
+    if callable(getattr(fitted, "spread_correction", None)):
+        return steps_of(fitted.estimator_, before).then(Spread(fitted.spread_correction()))
     if hasattr(fitted, "cv_results_"):
         return _of_search(fitted, before)
     if isinstance(fitted, Pipeline):

@@ -9,7 +9,7 @@ from skimb.study._confusion_tables import confusion_view
 from skimb.study._cost_charts import costs_view
 from skimb.study._more_images_chart import more_images_chart
 from skimb.study._reliability_chart import calibration_view
-from skimb.study._report import render
+from skimb.study._report import labels_of, render
 from skimb.study._report_charts import trade_chart
 from skimb.study._report_images import picture_source
 from skimb.study._sample_images import MOST_CLASSES_SHOWN
@@ -38,7 +38,7 @@ def classification_report(comparison):
     return render(
         comparison,
         "classification.html.j2",
-        building=_building(comparison),
+        building=labels_of(comparison, BUILT_ON_BASELINE),
         per_class=_per_class(comparison),
         trade=_trade(comparison),
         calibration=calibration_view(comparison),
@@ -64,15 +64,6 @@ def _searched(search):
         mean = float(known.mean()) if len(known) else None
         rows.append({"label": candidate.label, "mean": mean, "n_folds": len(known)})
     return sorted(rows, key=lambda row: (-row["n_folds"], -(row["mean"] or 0)))
-
-
-def _building(comparison):
-    """Return the strategies that start from the baseline's network: built-in name to label."""
-    return {
-        strategy.name: label
-        for label, strategy in comparison.chosen.items()
-        if strategy.name in BUILT_ON_BASELINE
-    }
 
 
 def _per_class(comparison):

@@ -9,6 +9,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.validation import column_or_1d
 
 from skimb._groups import are_shared, grouped_folds, groups_by_class, held_out_folds
+from skimb._known_predictions import RememberingClassifier
 from skimb._label_measures import MEASURES, reads_labels
 from skimb._messages import counted, shown
 from skimb._quantities import MOST_LABELS
@@ -29,7 +30,6 @@ from skimb.study._classification_strategies import (
     STRATEGIES,
     unfitted_classifier,
 )
-from skimb.study._known_predictions import RememberingClassifier
 from skimb.study._outcomes import ClassificationOutcome
 from skimb.study._predictions import predictions_of
 from skimb.study._sample_images import MOST_MISTAKES_SHOWN, pooled_mistakes, samples

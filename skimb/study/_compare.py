@@ -106,9 +106,10 @@ def compare(
         classifier that has neither ``predict_proba`` nor ``decision_function``.
     measure : str, default=None
         The measure that counts, a key of `scoring`: the verdict is about it first, and thresholds
-        are tuned for it if it needs labels alone. None: the F1 of the minority class, with balanced
-        accuracy; thresholds are tuned for the first of `scoring` that needs labels alone, and with
-        more than two classes for macro F1.
+        are tuned for it if it needs labels alone; so is the spread of predicted numbers. None: the
+        F1 of the minority class, with balanced accuracy; thresholds are tuned for the first of
+        `scoring` that needs labels alone, and with more than two classes for macro F1; the spread
+        of numbers for the balanced mean absolute error, or the first where it is not scored.
     shared_features : bool, default=False
         Train one network a run, and let the strategies that can act on its last layer alone: in a
         fraction of the time, but without what a strategy would have changed in the features. The

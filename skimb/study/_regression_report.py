@@ -3,7 +3,8 @@
 import numpy as np
 
 from skimb.study._regression_charts import density_chart, error_panels, scatter_panel
-from skimb.study._report import render
+from skimb.study._regression_strategies import BUILT_ON_BASELINE
+from skimb.study._report import labels_of, render
 from skimb.study._report_charts import trade_chart
 from skimb.study._report_images import gallery_lines
 from skimb.study._sample_images import short_number
@@ -28,6 +29,7 @@ def regression_report(comparison):
         comparison,
         "regression.html.j2",
         costs=None,
+        building=labels_of(comparison, BUILT_ON_BASELINE),
         trade=_trade(comparison),
         density=density_chart(comparison.y, comparison.relevance),
         samples=gallery_lines(comparison.samples),

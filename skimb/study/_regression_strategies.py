@@ -2,16 +2,24 @@
 
 import copy
 
+from sklearn.base import clone
 from sklearn.dummy import DummyRegressor
 
 from skimb._strategy_names import BASELINE, CONSTANT, REGRESSION_STRATEGIES
+from skimb.model_selection import SpreadCorrectedRegressor
 from skimb.over_sampling import SMOGN, RelevanceOverSampler
 from skimb.study._strategies import LINEAR
 from skimb.under_sampling import RelevanceUnderSampler
 
-__all__ = ["BY_RELEVANCE", "FROM_PIXELS", "REGRESSION_STRATEGIES", "unfitted_regressor"]
+__all__ = [
+    "BUILT_ON_BASELINE",
+    "BY_RELEVANCE",
+    "FROM_PIXELS",
+    "REGRESSION_STRATEGIES",
+    "unfitted_regressor",
+]
 
-#: Every strategy but the constant trains a network of its own: the parameters that they set.
+#: Strategies that train a network of their own: the parameters that they set.
 TRAINED = {
     BASELINE: {},
     "weight_sqrt": {"target_weight": "sqrt"},
@@ -28,6 +36,16 @@ TRAINED = {
     "linear": LINEAR,
 }
 
+
+def _spread_corrected(network, X, y, groups, *, seed, scoring):
+    """Spread the predictions of the baseline's network, by networks of halves of the samples."""
+    made = SpreadCorrectedRegressor(clone(network), scoring=scoring, random_state=seed)
+    return made.tune_fitted(network, X, y, groups=groups)
+
+
+#: Strategies that start from the baseline's network instead of training one.
+BUILT_ON_BASELINE = {"spread_corrected": _spread_corrected}
+
 #: Strategies that must know which values are rare.
 BY_RELEVANCE = ("relevance_batches", "over", "under", "smogn")
 
@@ -35,7 +53,7 @@ BY_RELEVANCE = ("relevance_batches", "over", "under", "smogn")
 FROM_PIXELS = ("smogn",)
 
 
-def unfitted_regressor(name, estimator, *, relevance=None):
+def unfitted_regressor(name, estimator, *, scoring, relevance=None):
     """Return the estimator that a built-in strategy is, for those who train it themselves.
 
     Parameters
@@ -44,6 +62,8 @@ def unfitted_regressor(name, estimator, *, relevance=None):
         The strategy.
     estimator : CNNRegressor
         The baseline; it is left as it is.
+    scoring : str or scorer
+        The score that ``"spread_corrected"`` is tuned for.
     relevance : Relevance, callable or None, default=None
         The relevance function, for strategies that must know which values are rare.
 
@@ -54,6 +74,8 @@ def unfitted_regressor(name, estimator, *, relevance=None):
     """
     if name == CONSTANT:
         return DummyRegressor()
+    if name == "spread_corrected":
+        return SpreadCorrectedRegressor(estimator, scoring=scoring)
     params = dict(TRAINED[name])
     if name in BY_RELEVANCE:
         params["relevance"] = relevance

@@ -7,14 +7,15 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import column_or_1d
 
 from skimb._groups import are_shared
+from skimb._known_predictions import KnownPredictions
 from skimb.metrics import regression_scoring
 from skimb.model_selection import BinnedStratifiedKFold
 from skimb.neural_network import CNNRegressor
 from skimb.relevance import Relevance, fit_relevance, relevance_bumps
-from skimb.study._known_predictions import KnownPredictions
 from skimb.study._outcomes import RegressionOutcome
 from skimb.study._regression_comparison import RegressionComparison
 from skimb.study._regression_strategies import (
+    BUILT_ON_BASELINE,
     BY_RELEVANCE,
     FROM_PIXELS,
     REGRESSION_STRATEGIES,
@@ -22,9 +23,13 @@ from skimb.study._regression_strategies import (
 )
 from skimb.study._sample_images import MOST_MISTAKES_SHOWN, gallery, short_number
 from skimb.study._strategy_fits import training_losses
-from skimb.study._training_steps import gradient_steps
+from skimb.study._training_steps import FOLDS_OF_SPREAD, gradient_steps, search_steps
 
 __all__ = ["RegressionTask"]
+
+#: What the spread of predictions is tuned for, unless another measure is asked for; and the other
+#: one for which the search is exact.
+BALANCED, ABSOLUTE = "neg_balanced_mean_absolute_error", "neg_mean_absolute_error"
 
 
 class RegressionTask:
@@ -46,8 +51,8 @@ class RegressionTask:
         ("target_weight", "batch_sampling", "sampler")
     )
     strategies = by_default = REGRESSION_STRATEGIES
-    built_on_baseline = {}
-    without_settings = on_heads = from_baseline = ()
+    built_on_baseline = from_baseline = BUILT_ON_BASELINE
+    without_settings = on_heads = ()
     #: None: strategies share no features.
     head_length = None
     kind = "regressor"
@@ -59,6 +64,8 @@ class RegressionTask:
         self.relevance, self._why_none = None, ""
         self.has_paths = has_paths
         self.has_errors = False
+        self.asked_measure = None
+        self.measure_name = self.measure = BALANCED
         try:
             relevance = fit_relevance(relevance, self.y).relevance
             if hasattr(relevance, "points_"):
@@ -98,11 +105,19 @@ class RegressionTask:
         self.has_errors = True
         return regression_scoring(self.y, relevance=self.relevance, absent=np.nan)
 
-    asked_measure = None
-
     def choose_measure(self, scoring, asked=None):
-        """Keep the measure that was asked for; no strategy for numbers is tuned for a score."""
+        """Choose the score that predictions are spread for: the balanced error, or what is asked.
+
+        Without the balanced error, it is the first of the scores.
+        """
         self.asked_measure = asked
+        main = next(iter(scoring))
+        if main == "prediction_slope" or (asked is None and BALANCED in scoring):
+            # A spread that is tuned for the slope overshoots.
+            main = BALANCED
+        self.measure_name = main
+        is_known = main == BALANCED or (self.has_errors and main == ABSOLUTE)
+        self.measure = main if is_known else scoring[main]
 
     def splits(self, n_folds, seed, groups=None):
         """Return folds of all samples, which keep groups together.
@@ -132,6 +147,7 @@ class RegressionTask:
                     f"{len(run.test)} sample(s): its slope is not defined. Give more samples, "
                     "fewer folds, or a `scoring` of your own."
                 )
+            self._check_groups(strategies, run, groups)
             needy = [s.label for s in strategies if s.name in BY_RELEVANCE]
             if needy and phi is not None and len(set(phi(self.y[run.train]) >= 0.5)) == 1:
                 raise ValueError(
@@ -140,15 +156,32 @@ class RegressionTask:
                     "estimator, or leave these strategies out."
                 )
 
+    def _check_groups(self, strategies, run, groups):
+        """Refuse groups that cannot be divided where a strategy holds some out."""
+        label = next((s.label for s in strategies if s.name == "spread_corrected"), None)
+        if label is None or not are_shared(groups):
+            return
+        folds = BinnedStratifiedKFold(FOLDS_OF_SPREAD, shuffle=True, random_state=run.seed)
+        try:
+            list(folds.split(self.y[run.train], self.y[run.train], groups[run.train]))
+        except ValueError as error:
+            raise ValueError(
+                f"Strategy {label!r} cannot hold out samples of a training part. {error}"
+            ) from error
+
     def few_samples(self, y):
         """Return the indices of a few samples that a network can be fitted on."""
         return np.arange(2)
 
     def unfitted(self, name, estimator, settings=None):
         """Return the estimator that a built-in strategy is with some settings, not fitted."""
-        made = unfitted_regressor(name, estimator, relevance=self.relevance)
+        made = unfitted_regressor(name, estimator, scoring=self.measure, relevance=self.relevance)
         # A clone: setting loss__gamma must not change the loss of other estimators.
         return clone(made).set_params(**clone(settings, safe=False)) if settings else made
+
+    def built_on(self, name, network, X, y, groups=None, *, seed):
+        """Fit a strategy that starts from the baseline's network."""
+        return BUILT_ON_BASELINE[name](network, X, y, groups, seed=seed, scoring=self.measure)
 
     def outcome(self, strategy, fitted, X, y, *, rows, scoring, seconds, y_train):
         """Score a fitted strategy on a test part; ``rows`` are the indices of its samples."""
@@ -171,6 +204,7 @@ class RegressionTask:
             rows,
             np.asarray(y, dtype=np.float64),
             predicted,
+            search_steps=None if strategy.is_own else search_steps(fitted),
         )
 
     def describe(self):
@@ -181,6 +215,7 @@ class RegressionTask:
         return {
             "target": {"min": float(low), "median": float(middle), "max": float(high)},
             "relevance": points,
+            "tuned_for": self.measure_name.removeprefix("neg_"),
             "measure": self.asked_measure,
         }
 

@@ -23,7 +23,7 @@ from skimb.study._strategy_marks import marks_of
 from skimb.study._verdict_facts import differing
 from skimb.study._verdict_text import headline_sentences
 
-__all__ = ["render", "render_page"]
+__all__ = ["labels_of", "render", "render_page"]
 
 
 def render(comparison, template, **context):
@@ -94,6 +94,26 @@ def _whole_options(text):
 
 def _p_text(p_value):
     return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+
+
+def labels_of(comparison, names):
+    """Return the labels of those strategies of a comparison that have certain built-in names.
+
+    Parameters
+    ----------
+    comparison : Comparison or RegressionComparison
+    names : container of str
+
+    Returns
+    -------
+    dict of str to str
+        Built-in name to label.
+    """
+    return {
+        strategy.name: label
+        for label, strategy in comparison.chosen.items()
+        if strategy.name in names
+    }
 
 
 def render_page(template, **context):

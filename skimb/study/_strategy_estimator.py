@@ -10,7 +10,11 @@ from sklearn.base import clone
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
-from skimb.model_selection import AutoBalanceClassifier, TunedOffsetsClassifierCV
+from skimb.model_selection import (
+    AutoBalanceClassifier,
+    SpreadCorrectedRegressor,
+    TunedOffsetsClassifierCV,
+)
 from skimb.neural_network import DecoupledClassifier, training_length
 from skimb.study._middle_sizes import with_sizes
 from skimb.study._splits import image_groups
@@ -58,8 +62,9 @@ def strategy_estimator(
         As in `compare`: whether the strategy acts on the last layer of the baseline's network
         alone, if it can.
     measure : str, default=None
-        As in `compare`: what ``"threshold"`` is tuned for, a name of the measures of
-        `skimb.metrics.imbalance_scoring`. None: as without one there.
+        As in `compare`: what ``"threshold"`` and ``"spread_corrected"`` are tuned for, a name of
+        the measures of `skimb.metrics.imbalance_scoring` or `skimb.metrics.regression_scoring`.
+        None: as without one there.
     head_training : dict, default=None
         The ``batch_size`` and ``max_epochs`` of the last layer that a strategy trains after its
         network, as ``protocol["head_training"]`` of a comparison has them. None: by the rule of
@@ -73,6 +78,7 @@ def strategy_estimator(
     estimator
         A ``CNNClassifier`` or ``CNNRegressor``, for ``"smote_embedding"`` and ``"decoupled"`` a
         ``DecoupledClassifier``, for ``"threshold"`` a ``TunedOffsetsClassifierCV``, for
+        ``"spread_corrected"`` a ``SpreadCorrectedRegressor``, for
         ``"autobalance"`` an ``AutoBalanceClassifier``, for ``"tuned_baseline"`` a
         ``GridSearchCV``, and for ``"constant"`` a dummy of scikit-learn.
 
@@ -252,8 +258,8 @@ def fit_strategy(
     name, X, y, estimator, settings, shared_features, measure, head_training, random_state
         As in `strategy_estimator`.
     groups : array-like of shape (n,), default=None
-        Samples of one group stay on one side where ``"threshold"``, ``"autobalance"`` and
-        ``"tuned_baseline"`` hold some out; no other strategy holds any out.
+        Samples of one group stay on one side where ``"threshold"``, ``"spread_corrected"``,
+        ``"autobalance"`` and ``"tuned_baseline"`` hold some out; no other strategy holds any out.
 
     Returns
     -------
@@ -287,7 +293,9 @@ def fit_strategy(
         random_state=random_state,
     )
     # A network would hold a validation part out by groups, which the comparison does not do.
-    if isinstance(made, AutoBalanceClassifier | TunedOffsetsClassifierCV):
+    if isinstance(
+        made, AutoBalanceClassifier | SpreadCorrectedRegressor | TunedOffsetsClassifierCV
+    ):
         return made.fit(X, y, groups=groups)
     if is_search(made):
         return fit_built_in(made, X, y, image_groups(X, groups, made.estimator)).best_estimator_

@@ -5,25 +5,35 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from skimb.model_selection import AutoBalanceClassifier, TunedOffsetsClassifierCV
+from skimb.model_selection import (
+    AutoBalanceClassifier,
+    SpreadCorrectedRegressor,
+    TunedOffsetsClassifierCV,
+)
 from skimb.neural_network import DecoupledClassifier, training_length
 from skimb.study._tuned_baseline import is_search
 
 __all__ = [
     "FOLDS_OF_AUTOBALANCE",
     "FOLDS_OF_HEADS",
+    "FOLDS_OF_SPREAD",
     "FOLDS_OF_THRESHOLD",
     "gradient_steps",
     "search_steps",
 ]
 
 #: The folds of the training part, by default, of the estimators that these strategies are.
-FOLDS_OF_THRESHOLD, FOLDS_OF_AUTOBALANCE = 2, 3
+FOLDS_OF_THRESHOLD, FOLDS_OF_AUTOBALANCE, FOLDS_OF_SPREAD = 2, 3, 2
 #: Those of last layers that a threshold is tuned on.
 FOLDS_OF_HEADS = 5
 
 #: Estimators that hold a network as ``estimator_``.
-HOLDERS = (AutoBalanceClassifier, DecoupledClassifier, TunedOffsetsClassifierCV)
+HOLDERS = (
+    AutoBalanceClassifier,
+    DecoupledClassifier,
+    SpreadCorrectedRegressor,
+    TunedOffsetsClassifierCV,
+)
 
 
 def gradient_steps(fitted):
@@ -74,9 +84,13 @@ def search_steps(fitted):
         n_folds = FOLDS_OF_THRESHOLD
     elif isinstance(fitted, AutoBalanceClassifier):
         n_folds = fitted.n_trainings_ - 1
+    elif isinstance(fitted, SpreadCorrectedRegressor):
+        n_folds = FOLDS_OF_SPREAD
     else:
         return None
-    n_samples = int(network.class_count_.sum())
+    # Folds hold every sample out.
+    is_number = isinstance(fitted, SpreadCorrectedRegressor)
+    n_samples = fitted.n_held_out_ if is_number else int(network.class_count_.sum())
     # Their steps of an epoch are fewer, as their samples are.
     length = _length(network, n_samples)
     shares = (n / n_samples for n in _parts(n_samples, n_folds))

@@ -25,6 +25,7 @@ from skimb.model_selection import (
     GuaranteedPrecisionClassifier,
     GuaranteedRecallClassifier,
     PriorCorrectedClassifier,
+    SpreadCorrectedRegressor,
     TunedOffsetsClassifierCV,
 )
 from skimb.model_selection._held_out_predictions import fit_and_hold_out, read_samples
@@ -41,6 +42,7 @@ WRAPPERS = [
     GuaranteedPrecisionClassifier(CLASSIFIER, label="b"),
     GuaranteedRecallClassifier(CLASSIFIER, label="b"),
     PriorCorrectedClassifier(CLASSIFIER, target_prior="train"),
+    SpreadCorrectedRegressor(LinearRegression()),
     TunedOffsetsClassifierCV(CLASSIFIER),
 ]
 
@@ -241,7 +243,7 @@ def test_pairs_of_positions_that_are_no_splits_are_refused(wrapper, kind):
     X, y = table()
     cv, message = BAD[kind]
     wrapper = type(wrapper)(**{**wrapper.get_params(deep=False), "cv": cv})
-    if isinstance(wrapper, ConformalRegressor):
+    if isinstance(wrapper, ConformalRegressor | SpreadCorrectedRegressor):
         y = X[:, 0]
     with pytest.raises(ValueError, match=message):
         wrapper.fit(X, y)

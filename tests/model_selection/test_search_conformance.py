@@ -14,6 +14,7 @@ from skimb.model_selection import (
     LossSearchCV,
     MinimumCostClassifier,
     PriorCorrectedClassifier,
+    SpreadCorrectedRegressor,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
@@ -25,6 +26,7 @@ STOCHASTIC = (
     "stochastic gradients cannot make the two equal."
 )
 COUNTED = "The measure of offsets counts each sample once, whatever its weight."
+SCORED = "The score of a spread counts each sample once, whatever its weight."
 HELD_OUT = (
     "A sample and its copies stand in different folds, one sample of a weight in one of them."
 )
@@ -52,6 +54,9 @@ EXPECTED_FAILURES = {
     LossSearchCV: {"check_sample_weight_equivalence_on_dense_data": STOCHASTIC},
     PriorCorrectedClassifier: {
         f"check_sample_weight_equivalence_on_{kind}_data": HELD_OUT for kind in ("dense", "sparse")
+    },
+    SpreadCorrectedRegressor: {
+        f"check_sample_weight_equivalence_on_{kind}_data": SCORED for kind in ("dense", "sparse")
     },
     TunedOffsetsClassifierCV: {"check_sample_weight_equivalence_on_dense_data": COUNTED},
 }
@@ -90,6 +95,7 @@ def expected_failures(estimator):
         PriorCorrectedClassifier(
             LogisticRegression(), target_prior="uniform", cv=2, random_state=0
         ),
+        SpreadCorrectedRegressor(Ridge(), cv=2, random_state=0),
         TunedOffsetsClassifierCV(CNNClassifier(max_epochs=2, random_state=0), random_state=0),
         TunedOffsetsClassifierCV(LogisticRegression(), random_state=0),
         GuaranteedRecallClassifier(LogisticRegression(), random_state=0, **MODEST, recall=0.7),

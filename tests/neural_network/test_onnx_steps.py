@@ -40,6 +40,7 @@ from skimb.model_selection import (
     LossSearchCV,
     MinimumCostClassifier,
     PriorCorrectedClassifier,
+    SpreadCorrectedRegressor,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import (
@@ -297,6 +298,21 @@ def test_a_regressor_of_intervals_names_the_one_to_export(data):
     with pytest.raises(ValueError, match="Export the estimator of skimb that it holds"):
         steps_of(reg)
     np.testing.assert_allclose(run(reg.estimator_, X), reg.predict(X), rtol=1e-5)
+
+
+@pytest.mark.parametrize("clip", ["range", (0.0, 300.0), None], ids=str)
+def test_the_spread_of_predictions_is_inside(data, clip):
+    X, _ = data
+    y = X.mean((1, 2))
+    network = CNNRegressor("linear", max_epochs=1, random_state=0).fit(X, y)
+    reg = SpreadCorrectedRegressor(network, clip=clip, random_state=0).tune_fitted(network, X, y)
+    # Some predictions are moved, some are brought to a bound, and one is beyond it before.
+    reg.slope_, reg.centre_ = 1.5, float(np.median(y))
+    X = np.concatenate([X, np.zeros_like(X[:1]), np.full_like(X[:1], 255)])
+    plain, corrected = network.predict(X), reg.predict(X)
+    assert np.abs(corrected - plain).max() > 1
+    assert (corrected == y.max()).any() == (clip == "range")
+    np.testing.assert_allclose(run(reg, X), corrected, rtol=1e-5, atol=1e-3)
 
 
 def test_a_calibration_is_inside(fitted, data):

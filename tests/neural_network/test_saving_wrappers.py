@@ -39,6 +39,7 @@ from skimb.model_selection import (
     LossSearchCV,
     MinimumCostClassifier,
     PriorCorrectedClassifier,
+    SpreadCorrectedRegressor,
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import CNNClassifier, CNNEmbedder, CNNRegressor, load, save
@@ -223,6 +224,27 @@ def test_intervals_around_a_network_come_back(path):
     network = CNNRegressor("linear", max_epochs=1, random_state=0)
     model = ConformalRegressor(network, confidence_level=0.5, ranges=2, random_state=0)
     check_round_trip(model.fit(X, np.exp(X.mean((1, 2)) * 20)), path)
+
+
+@pytest.mark.parametrize("clip", ["range", (0.0, np.inf), None], ids=str)
+def test_a_spread_around_a_network_comes_back(clip, path):
+    network = CNNRegressor("linear", max_epochs=1, random_state=0)
+    model = SpreadCorrectedRegressor(network, clip=clip, random_state=0)
+    again = check_round_trip(model.fit(X, np.exp(X.mean((1, 2)) * 20)), path)
+    assert again.spread_correction() == model.spread_correction()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("slope_", -1.0), ("slope_", np.nan), ("centre_", "5"), ("bounds_", (2.0, 1.0))],
+)
+def test_damaged_numbers_of_a_spread_are_refused(name, value, path):
+    network = CNNRegressor("linear", max_epochs=1, random_state=0)
+    model = SpreadCorrectedRegressor(network, random_state=0).fit(X, X.mean((1, 2)))
+    setattr(model, name, value)
+    save(model, path)
+    with pytest.raises(ValueError, match=f"`{name}`.* must|`{name}` a finite number"):
+        load(path)
 
 
 @pytest.mark.parametrize(

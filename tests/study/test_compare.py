@@ -15,6 +15,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import StratifiedKFold
 
+from skimb._known_predictions import RememberingClassifier
 from skimb.datasets import load_imbalanced_digits
 from skimb.losses import FocalLoss
 from skimb.metrics import imbalance_scoring
@@ -23,7 +24,6 @@ from skimb.neural_network import CNNClassifier
 from skimb.over_sampling import RandomOverSampler
 from skimb.study import STRATEGIES, compare
 from skimb.study._classification_task import ClassificationTask
-from skimb.study._known_predictions import RememberingClassifier
 from skimb.study._statistics import corrected_interval, judge
 from skimb.study._strategies import Strategy
 from skimb.study._strategy_fits import fit_group

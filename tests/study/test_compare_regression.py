@@ -11,18 +11,21 @@ from matplotlib.ticker import ScalarFormatter
 from PIL import Image
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
+from sklearn.metrics import get_scorer
 
 from skimb.__main__ import main
 from skimb.datasets import make_variance_images
 from skimb.metrics import balanced_mean_absolute_error
-from skimb.model_selection import BinnedStratifiedKFold
-from skimb.neural_network import CNNClassifier, CNNRegressor
+from skimb.model_selection import BinnedStratifiedKFold, SpreadCorrectedRegressor
+from skimb.neural_network import CNNClassifier, CNNRegressor, training_length
 from skimb.relevance import LabelDensity, Relevance
 from skimb.study import REGRESSION_STRATEGIES, RegressionComparison, compare
 from skimb.study._regression_task import RegressionTask
 from skimb.study._sample_images import short_number, shorten_ticks
 from skimb.study._strategies import Strategy
 from skimb.study._strategy_fits import fit_group
+from skimb.study._tasks import with_measure_first
+from skimb.study._training_steps import gradient_steps, search_steps
 
 ESTIMATOR = CNNRegressor(max_epochs=1)
 VERDICT = ["balanced_mean_absolute_error", "mean_absolute_error"]
@@ -55,7 +58,8 @@ def test_every_strategy_runs_on_every_fold_with_the_same_steps(comparison, data)
         assert sorted(tested) == list(range(160))
         truth, _ = comparison.predictions(name)
         np.testing.assert_array_equal(truth, data[1][tested])
-    assert comparison.training_losses().keys() == REGRESSION_STRATEGIES.keys() - {"constant"}
+    without = {"constant", "spread_corrected"}
+    assert comparison.training_losses().keys() == REGRESSION_STRATEGIES.keys() - without
 
 
 @pytest.mark.slow
@@ -70,6 +74,8 @@ def test_each_strategy_sets_what_its_name_says(data):
             [(_, fitted, _)] = fit_group(task, group, clone(ESTIMATOR), X, y, seed=3)
         if name == "constant":
             np.testing.assert_allclose(fitted.predict(X), y.mean())
+            continue
+        if name == "spread_corrected":
             continue
         plain = ESTIMATOR.get_params(deep=False)
         found[name] = {
@@ -87,6 +93,53 @@ def test_each_strategy_sets_what_its_name_says(data):
         # What is rare is that of the whole, not of a fold.
         points = found[name]["sampler"].relevance.points
         np.testing.assert_array_equal(points, Relevance().fit(y).points_)
+
+
+@pytest.mark.slow
+def test_the_spread_is_that_of_the_network_of_the_baseline(data):
+    X, y = data
+    task, groups = RegressionTask(y), np.arange(160) // 2
+    group = [Strategy(name, name) for name in ("none", "spread_corrected")]
+    (_, plain, seconds), (_, fitted, more) = fit_group(task, group, ESTIMATOR, X, y, groups, seed=3)
+    assert fitted.estimator_ is plain
+    assert more > seconds
+    network = clone(ESTIMATOR).set_params(random_state=3)
+    alone = SpreadCorrectedRegressor(network, random_state=3).fit(X, y, groups=groups)
+    np.testing.assert_array_equal(fitted.predict(X), alone.predict(X))
+    assert fitted.scoring == "neg_balanced_mean_absolute_error"
+    # Two networks of 80 samples, each with as many epochs as that of 160, of half the steps.
+    length = training_length(160, max_epochs=1)
+    assert gradient_steps(fitted) == length.n_steps
+    assert search_steps(fitted) == 2 * max(1, round(length.steps_per_epoch / 2))
+
+
+def test_the_spread_is_tuned_for_the_measure_that_counts(data):
+    _, y = data
+    task = RegressionTask(y)
+    scoring = task.default_scoring()
+    task.choose_measure(scoring)
+    assert task.measure == "neg_balanced_mean_absolute_error"
+    assert task.describe()["tuned_for"] == "balanced_mean_absolute_error"
+    for asked, tuned_for, is_name in (
+        ("mean_absolute_error", "mean_absolute_error", True),
+        ("sera", "sera", False),
+        # It would overshoot.
+        ("prediction_slope", "balanced_mean_absolute_error", True),
+    ):
+        task.choose_measure(with_measure_first(scoring, asked), asked)
+        assert task.describe()["tuned_for"] == tuned_for
+        assert isinstance(task.measure, str) == is_name
+    own = {"depth": get_scorer("r2")}
+    task.choose_measure(own)
+    assert task.measure is own["depth"]
+
+
+def test_groups_that_cannot_be_divided_are_refused_before_training(data, monkeypatch):
+    X, y = data
+    monkeypatch.setattr(CNNRegressor, "fit", lambda *args: pytest.fail("it trained"))
+    options = {"estimator": ESTIMATOR, "cv": 2, "random_state": 0}
+    with pytest.raises(ValueError, match="'spread_corrected' cannot hold out samples"):
+        compare(X, y, strategies=["spread_corrected"], groups=np.arange(160) % 2, **options)
 
 
 @pytest.mark.slow
@@ -120,7 +173,7 @@ def test_results_are_equal_for_any_number_of_processes(data):
     one, two = (
         compare(
             *data,
-            strategies=["weight_sqrt", "balanced_mse"],
+            strategies=["balanced_mse", "spread_corrected"],
             estimator=ESTIMATOR,
             cv=2,
             random_state=0,
@@ -277,7 +330,7 @@ def test_a_foreign_estimator_and_a_quantity_taken_for_labels_are_named(data):
 @pytest.mark.slow
 def test_a_comparison_of_numbers_has_no_confusion_matrix(comparison):
     assert not hasattr(comparison, "confusion_matrix")
-    assert repr(comparison).startswith("<RegressionComparison of 14 strategies")
+    assert repr(comparison).startswith("<RegressionComparison of 15 strategies")
 
 
 @pytest.mark.slow
