@@ -80,11 +80,11 @@ def both_priors(store, data, *, seeds=None, ways=None):
     """
     as_is, as_trained = (frame(store, [data], at=at, seeds=seeds) for at in (None, "train"))
     if as_is.empty:
-        return f"### {data}\n\nNo fit has been made."
+        return f"### {titled(data)}\n\nNo fit has been made."
     rows = [
         [
             *("way", "F1", "precision", "recall", "balanced accuracy", "average precision"),
-            *("F1 at the prior of the training", "precision there", "minutes"),
+            *("F1 at the prior of the training", "precision there"),
         ]
     ]
     for way, decides in shown(as_is, ways):
@@ -95,9 +95,14 @@ def both_priors(store, data, *, seeds=None, ways=None):
         row = [way + DECISIONS[decides]]
         measures = ("f1", "precision", "recall", "balanced_accuracy", "average_precision")
         row += [spread(here[measure]) for measure in measures]
-        row += [spread(there["f1"]), spread(there["precision"])]
-        rows.append([*row, f"{here['seconds'].mean() / 60:.1f}"])
-    return f"### {data}\n\n{markdown(rows)}\n\n{made(as_is)}"
+        rows.append([*row, spread(there["f1"]), spread(there["precision"])])
+    return f"### {titled(data)}\n\n{markdown(rows)}\n\n{made(as_is)}"
+
+
+def titled(data):
+    """Return the name of a set as a title."""
+    words = data.replace("_", " ")
+    return words[0].upper() + words[1:]
 
 
 def shown(table, ways=None):

@@ -16,7 +16,7 @@ fit is kept in benchmarks/results/fits, and only those that are missing are made
 import argparse
 from pathlib import Path
 
-from fit_tables import both_priors, markdown, spread, write_between
+from fit_tables import both_priors, markdown, spread, titled, write_between
 from fits import Store, add_options, make
 
 #: Sets with a rare class, and sets whose target is a number.
@@ -41,7 +41,7 @@ def errors(store, data, seeds):
         told = [one["errors"] for (name, _), one in found.items() if name == way]
         if told:
             rows.append([way, *(spread([one[name] for one in told]) for name in ERRORS)])
-    return f"### {data}\n\n{markdown(rows)}"
+    return f"### {titled(data)}\n\n{markdown(rows)}"
 
 
 def main():
