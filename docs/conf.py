@@ -73,3 +73,18 @@ sphinx_gallery_conf = {
 
 # -- HTML -----------------------------------------------------------------------
 html_theme = "pydata_sphinx_theme"
+html_title = "skimb"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_use_index = False
+# What is read from top to bottom needs no navigation beside it.
+html_sidebars = {"index": [], "changelog": [], "contributing": [], "glossary": []}
+html_theme_options = {
+    "header_links_before_dropdown": 6,
+    "navigation_with_keys": False,
+    "show_prev_next": False,
+    "show_toc_level": 2,
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+}

@@ -71,11 +71,14 @@ class LinkNames(SphinxTransform):
             link += literal
 
 
-def leave_out_members_of_others(app, what, name, obj, skip, options):
-    """Leave out what a class inherits from scikit-learn, torch or Python."""
+def leave_out_members(app, what, name, obj, skip, options):
+    """Keep the methods and properties of skimb.
+
+    Leave out what a class inherits from scikit-learn, torch or Python, and data, which have their
+    place in the docstring of the class.
+    """
     function = obj.fget if isinstance(obj, property) else getattr(obj, "__func__", obj)
-    module = getattr(function, "__module__", None) or "skimb"
-    return skip or not module.startswith("skimb")
+    return skip or not str(getattr(function, "__module__", None)).startswith("skimb")
 
 
 def add_version(app, what, name, obj, options, lines):
@@ -95,7 +98,7 @@ def link_to_others(app, env, node, text):
 def setup(app):
     """Register all of it with Sphinx."""
     app.add_transform(LinkNames)
-    app.connect("autodoc-skip-member", leave_out_members_of_others)
+    app.connect("autodoc-skip-member", leave_out_members)
     app.connect("autodoc-process-docstring", add_version, priority=900)
     app.connect("missing-reference", link_to_others)
     return {"parallel_read_safe": True}
