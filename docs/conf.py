@@ -33,6 +33,7 @@ myst_heading_anchors = 3
 autosummary_generate = True
 autodoc_typehints = "none"
 default_role = "literal"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 # All checks of numpydoc but those whose rule the docstrings do not follow.
