@@ -30,15 +30,12 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         """Take down an element."""
-        found = dict(attrs)
-        self.anchors |= {found[key] for key in ("id", "name") if found.get(key)}
-        if tag in ("a", "link") and found.get("href"):
-            self.links.append(found["href"])
-        if tag in ("img", "script", "iframe") and found.get("src"):
-            self.links.append(found["src"])
-        source = found.get("src") or ""
+        found = {name: value for name, value in attrs if value}
+        self.anchors |= {found[name] for name in ("id", "name") if name in found}
+        self.links += [found[name] for name in ("href", "src") if name in found]
+        source = found.get("src", "")
         # The title of an example stands beside its thumbnail.
-        if tag == "img" and not source.endswith("_thumb.png") and not found.get("alt"):
+        if tag == "img" and not source.endswith("_thumb.png") and "alt" not in found:
             self.unnamed.append(source)
 
 
@@ -108,7 +105,7 @@ def mistakes_of(folder) -> Iterator[str]:
 
 def main():
     """Print the mistakes, and fail where there are any."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Check a built site.")
     parser.add_argument("folder", type=Path)
     mistakes = list(mistakes_of(parser.parse_args().folder))
     print(*mistakes, f"{len(mistakes)} mistakes", sep="\n")
