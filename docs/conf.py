@@ -21,7 +21,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "public_names",
 ]
-exclude_patterns = ["_build", "auto_examples/*.py"]
+exclude_patterns = ["auto_examples/*.py"]
 templates_path = ["_templates"]
 nitpicky = True
 
@@ -55,7 +55,7 @@ numpydoc_validation_exclude = {
     r"\.losses\.\w+\.(forward|effective_logits|decision_logits|extra_repr)$",
     r"\.neural_network\.\w+\.forward$",
     r"\.datasets\.\w+\.\w+$",
-    r"\.(joint_training)\.\w+\.\w+$",
+    r"\.joint_training\.\w+\.\w+$",
     r"\.relevance\.LabelDensity\.bin_of$",
     r"\.study\.\w+\.(is_error|to_dict|seconds)$",
     r"\.(RegressionLoss|Suggestions)$",
