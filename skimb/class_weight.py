@@ -153,10 +153,12 @@ def weights_from_counts(class_weight, *, classes, counts, beta=0.9999):
 
     Parameters
     ----------
-    class_weight, classes, beta
+    class_weight, classes
         As in `compute_class_weight`.
     counts : array-like of shape (n_classes,)
         Samples of each class.
+    beta : float, default=0.9999
+        As in `compute_class_weight`.
 
     Returns
     -------

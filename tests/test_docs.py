@@ -135,6 +135,26 @@ def test_commands_and_links_of_a_page_name_files_that_exist(page):
     assert not [str(file) for file in named if not file.exists()]
 
 
+def anchors_of(text):
+    """Return the anchors that the forge, and the site, give to the headings of a page."""
+    outside = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", outside, flags=re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", [*PAGES, "README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_to_a_part_of_a_page_name_one_of_its_headings(page):
+    path = ROOT / page
+    text = path.read_text(encoding="utf-8")
+    broken = []
+    for link, anchor in re.findall(r"\]\((?!https?://)([^)#\s]*)#([^)\s]+)\)", text):
+        target = path.parent / link if link else path
+        if target.suffix == ".md" and anchor not in anchors_of(target.read_text(encoding="utf-8")):
+            broken.append(f"{link}#{anchor}")
+    assert not broken
+
+
 def test_paths_in_the_contributor_page_exist():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`((?:skimb|tests|docs|benchmarks|\.ci)/[\w./-]*)`", text))

@@ -277,7 +277,8 @@ class DecisionCurveDisplay:
             Fitted, with ``predict_proba``. A dict holds several by their names.
         X : array-like of n samples
             Samples that the estimator was not trained on.
-        y, classes, prior, thresholds, n_resamples, confidence_level, random_state, scale, \
+        y, classes, prior, thresholds, n_resamples, confidence_level, random_state, scale
+            As in `from_predictions`.
         sample_weight, ax
             As in `from_predictions`.
 

@@ -66,7 +66,8 @@ class ReliabilityDisplay:
 
     See Also
     --------
-    skimb.metrics.classwise_calibration_error, skimb.metrics.expected_calibration_error
+    skimb.metrics.classwise_calibration_error : How far the probabilities of each class are off.
+    skimb.metrics.expected_calibration_error : How far the confidence in predicted labels is off.
 
     Examples
     --------

@@ -78,13 +78,12 @@ class AutoBalanceClassifier(ClassifierWrapper):
         the true classes, or a frame by label. A callable: ``aim(logits, target)`` gets tensors of
         logits and class positions and returns a scalar tensor, which is differentiable; smaller is
         better.
-    attributes : {"auto", "log_frequency", "difficulty", "groups", "free"}, int or array-like, \
-            default="auto"
-        What the numbers of a class follow from. ``"auto"``: its log frequency and its difficulty,
-        which is its mean loss after logit adjustment on held-out samples. ``"groups"``, or their
-        number: groups of classes of similar frequency, with interpolation between them. ``"free"``:
-        each class has two numbers of its own. Or attributes of shape (n_classes, n_attributes), in
-        the order of the sorted labels.
+    attributes : str, int or array-like, default="auto"
+        What the numbers of a class follow from. ``"log_frequency"``; ``"difficulty"``, which is its
+        mean loss after logit adjustment on held-out samples; or ``"auto"``: both. ``"groups"``, or
+        their number: groups of classes of similar frequency, with interpolation between them.
+        ``"free"``: each class has two numbers of its own. Or attributes of shape (n_classes,
+        n_attributes), in the order of the sorted labels.
     cv : int, float, splitter, iterable or None, default=None
         The held-out samples. A number of folds: one network is trained for each fold, on the
         others. A fraction: one network is trained on the other samples. None: 3 for

@@ -171,17 +171,17 @@ class ConformalClassifier(ClassifierWrapper):
         -------
         self
 
-        Warns
-        -----
-        UserWarning
-            If a class has so few held-out samples, or so many of probability zero, that it is in
-            every set. If many held-out samples of a class are equal rows of a table.
-
         Raises
         ------
         ValueError
             If the samples cannot be divided, or y holds a label that a frozen classifier does not
             know.
+
+        Warns
+        -----
+        UserWarning
+            If a class has so few held-out samples, or so many of probability zero, that it is in
+            every set. If many held-out samples of a class are equal rows of a table.
         """
         self._begin()
         rng = check_random_state(self.random_state)

@@ -107,7 +107,7 @@ class CNNEmbedder(
         The fitted network.
     n_features_in_ : int
         Number of values in an image, C * H * W; for paths the number of columns.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (n_columns,)
         The names of the columns, where X is a frame that has several of them.
     image_shape_ : tuple of int
         ``(C, H, W)``.

@@ -190,13 +190,17 @@ class SMOGN(RelevanceResampler):
 
     Parameters
     ----------
-    relevance, threshold, sampling_strategy, k_neighbors, embedder, metric, categorical_features
+    relevance, threshold, sampling_strategy
         See `SMOTER`.
     random_state : int, RandomState instance or None, default=None
         It determines which samples stay, and the pairs, interpolation factors and noise of the
         synthetic ones.
+    k_neighbors
+        See `SMOTER`.
     perturbation : float, default=0.02
         The largest scale of the noise, in standard deviations within the range.
+    embedder, metric, categorical_features
+        See `SMOTER`.
     lazy : bool, default=False
         Whether to return a view over X, if X is an array or tensor. The view holds the samples with
         noise, and makes those between two samples when they are asked for.
@@ -304,13 +308,15 @@ class GaussianNoiseOverSampler(RelevanceResampler):
 
     Parameters
     ----------
-    relevance, threshold, sampling_strategy, categorical_features
+    relevance, threshold, sampling_strategy
         See `SMOTER`.
     random_state : int, RandomState instance or None, default=None
         It determines which samples stay, which get noise, and the noise.
     perturbation : float, default=0.1
         The scale of the noise, in standard deviations within the range. If a range has one sample
         only, its standard deviation is taken as 0: the sample is repeated, with a warning.
+    categorical_features
+        See `SMOTER`.
     lazy : bool, default=False
         Whether to return a view over X, which holds the new samples, if X is an array or tensor.
 

@@ -255,11 +255,13 @@ def fit_strategy(
 
     Parameters
     ----------
-    name, X, y, estimator, settings, shared_features, measure, head_training, random_state
+    name, X, y, estimator, settings, shared_features, measure, head_training
         As in `strategy_estimator`.
     groups : array-like of shape (n,), default=None
         Samples of one group stay on one side where ``"threshold"``, ``"spread_corrected"``,
         ``"autobalance"`` and ``"tuned_baseline"`` hold some out; no other strategy holds any out.
+    random_state
+        As in `strategy_estimator`.
 
     Returns
     -------
