@@ -16,7 +16,7 @@ import argparse
 from pathlib import Path
 
 from fit_tables import both_priors, markdown, write_between
-from fits import Store, add_options, make
+from kept_fits import Store, add_options, make
 from ways import PRETRAINED
 
 BALANCING = ["none", "class_weight", "over", "under", "balanced_batches"]
@@ -43,7 +43,7 @@ def epochs(store):
     rows = [["epoch", "true positives", "false positives", "true negatives", "false negatives"]]
     for epoch, ((tp, fn), (fp, tn)) in enumerate(result["epochs"], start=1):
         if epoch in (1, 2, 3) or epoch % 5 == 0:
-            rows.append([epoch, tp, fp, tn, fn])
+            rows.append([str(number) for number in (epoch, tp, fp, tn, fn)])
     return markdown(rows)
 
 

@@ -15,8 +15,8 @@ import argparse
 from pathlib import Path
 
 from fit_tables import both_priors, write_between
-from fits import Store, add_options, chosen, make
 from image_sets import SETS
+from kept_fits import Store, add_options, chosen, make
 from ways import LARGER, PRETRAINED, STRATEGIES, TRAININGS
 
 BALANCED, HALF = "cats_11000_dogs_11000", "cats_6000_dogs_6000"

@@ -15,7 +15,7 @@ weights, the repository ntucllab/imbalanced-DL.
 import argparse
 
 from fit_tables import frame, made, markdown
-from fits import Store, add_options, chosen, make
+from kept_fits import Store, add_options, chosen, make
 from ways import PUBLISHED
 
 DATA = "cifar10_long_tailed_100"

@@ -1,10 +1,10 @@
-"""Tables of studies, from the results that `fits` keeps."""
+"""Tables of studies, from the results that `kept_fits` keeps."""
 
 import re
 
 import numpy as np
 import pandas as pd
-from fits import PRIORS, measured
+from kept_fits import PRIORS, measured
 
 from skimb._files import write_text
 

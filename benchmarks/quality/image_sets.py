@@ -89,9 +89,8 @@ def garments(counts):
     counts = dict(enumerate(counts)) if isinstance(counts, list) else counts
 
     def split(folder, seed):
-        X, y = load(folder / "fashion_mnist", "train")
-        X_test, y_test = load(folder / "fashion_mnist", "t10k")
-        return _drawn(X, y, X_test, y_test, counts, seed)
+        train, test = (load(folder / "fashion_mnist", part) for part in ("train", "t10k"))
+        return _drawn(train, test, counts, seed)
 
     return split
 
@@ -100,8 +99,8 @@ def rare_garment(label, n_rare, n_others):
     """Return a set of one garment against all others."""
 
     def split(folder, seed):
-        parts = [load(folder / "fashion_mnist", part) for part in ("train", "t10k")]
-        return _one_against_rest(*parts, label, n_rare, n_others, seed)
+        train, test = (load(folder / "fashion_mnist", part) for part in ("train", "t10k"))
+        return _one_against_rest(train, test, label, n_rare, n_others, seed)
 
     return split
 
@@ -110,18 +109,16 @@ def rare_object(label, n_rare, n_others):
     """Return a set of one class of CIFAR-10 against all others."""
 
     def split(folder, seed):
-        parts = [_cifar10(folder, part) for part in ("train", "test")]
-        return _one_against_rest(*parts, label, n_rare, n_others, seed)
+        train, test = (_cifar10(folder, part) for part in ("train", "test"))
+        return _one_against_rest(train, test, label, n_rare, n_others, seed)
 
     return split
 
 
 def _one_against_rest(train, test, label, n_rare, n_others, seed):
     """Return so many samples of one class, and of all others together."""
-    (X, y), (X_test, y_test) = train, test
-    counts = {"rare": n_rare, "common": n_others}
-    names = [np.where(labels == label, "rare", "common") for labels in (y, y_test)]
-    return _drawn(X, names[0], X_test, names[1], counts, seed)
+    named = [(X, np.where(y == label, "rare", "common")) for X, y in (train, test)]
+    return _drawn(named[0], named[1], {"rare": n_rare, "common": n_others}, seed)
 
 
 def rare_defects(n_rare):
@@ -135,7 +132,7 @@ def rare_defects(n_rare):
         y = np.where(table["defect_probability"] == 1, "defective", "sound")
         train = (table["split"] == "train").to_numpy()
         counts = {"defective": n_rare, "sound": 2000}
-        return _drawn(X[train], y[train], X[~train], y[~train], counts, seed)
+        return _drawn((X[train], y[train]), (X[~train], y[~train]), counts, seed)
 
     return split
 
@@ -167,8 +164,8 @@ def objects(counts):
     """Return a set of CIFAR-10 with these counts by label; the test part is the official one."""
 
     def split(folder, seed):
-        parts = [_cifar10(folder, part) for part in ("train", "test")]
-        return _drawn(*parts[0], *parts[1], dict(enumerate(counts)), seed)
+        train, test = (_cifar10(folder, part) for part in ("train", "test"))
+        return _drawn(train, test, dict(enumerate(counts)), seed)
 
     return split
 
@@ -186,8 +183,9 @@ def _cifar10(folder, part):
     return np.stack(images), np.asarray(labels)
 
 
-def _drawn(X, y, X_test, y_test, counts, seed):
+def _drawn(train_part, test_part, counts, seed):
     """Return so many samples of each class that is named, and the test samples of these classes."""
+    (X, y), (X_test, y_test) = train_part, test_part
     rng = np.random.RandomState(seed)
     rows = [rng.permutation(np.flatnonzero(y == label))[:n] for label, n in counts.items()]
     train, test = np.concatenate(rows), np.isin(y_test, list(counts))

@@ -21,7 +21,7 @@ import argparse
 from pathlib import Path
 
 from fit_tables import DECISIONS, frame, made, markdown, write_between
-from fits import Store, add_options, chosen, make
+from kept_fits import Store, add_options, chosen, make
 from ways import LARGER, PEERS, PRETRAINED, SEARCHED, STRATEGIES, TRAININGS, WEIGHTED
 
 #: The sets, those whose fits are short before the others.

@@ -17,7 +17,7 @@ import argparse
 from pathlib import Path
 
 from fit_tables import both_priors, markdown, spread, titled, write_between
-from fits import Store, add_options, make
+from kept_fits import Store, add_options, make
 
 #: Sets with a rare class, and sets whose target is a number.
 OF_CLASSES = ["small_shirts", "small_cars", "small_cats", "small_solar_cells"]

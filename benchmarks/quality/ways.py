@@ -7,8 +7,8 @@ estimator that is not fitted.
 import time
 from functools import partial
 
-from fits import result_of
 from image_sets import read
+from kept_fits import result_of
 from mobilenet_v2 import mobilenet_v2
 from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback
@@ -31,7 +31,7 @@ from skimb.over_sampling import SMOTE, RandomOverSampler
 from skimb.study import strategy_estimator
 
 
-def network(split, seed, *, length=1, batch=1, steps=(), **parameters):
+def network(split, seed, *, length: float = 1, batch: float = 1, steps=(), **parameters):
     """Return a network, trained longer than usual, in other batches, or with other parameters.
 
     Parameters
