@@ -1,7 +1,7 @@
 """The cats and dogs, whole: every way to train at 1000 and 500 cats, and wrong weights.
 
     python benchmarks/quality/cats_and_dogs.py FOLDER [--seeds 1] [--jobs 2] [--minutes M]
-    python benchmarks/quality/cats_and_dogs.py FOLDER --table --write docs/cats_and_dogs.md
+    python benchmarks/quality/cats_and_dogs.py FOLDER --table [--write PAGE]
 
 FOLDER holds cats_dogs/, unpacked. The fits of residual networks and of VGG take an hour of one
 core each, all others 10 to 40 minutes; those of the pretrained network need its weights:

