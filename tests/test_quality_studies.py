@@ -134,3 +134,8 @@ def test_a_drawn_set_has_the_counts_that_are_asked_for(scripts):
     assert set(split.y_test) == {0, 2}
     assert split.minority == 2
     assert (y[split.X] == split.y).all()
+
+
+def test_names_of_sets_become_titles(scripts):
+    assert scripts.fit_tables.titled("cats_150_dogs_1500") == "150 cats, 1500 dogs"
+    assert scripts.fit_tables.titled("solar_cells") == "Solar cells"

@@ -61,7 +61,7 @@ def markdown(rows):
 
 
 def both_priors(store, data, *, seeds=None, ways=None):
-    """Return a section on a set: scores at the class priors of its test and its training part.
+    """Return the table of a set: scores at the class priors of its test and its training part.
 
     Parameters
     ----------
@@ -76,15 +76,15 @@ def both_priors(store, data, *, seeds=None, ways=None):
     Returns
     -------
     str
-        A table in Markdown, below a heading.
+        A table in Markdown, below the name of the set.
     """
     as_is, as_trained = (frame(store, [data], at=at, seeds=seeds) for at in (None, "train"))
     if as_is.empty:
-        return f"### {titled(data)}\n\nNo fit has been made."
+        return f"**{titled(data)}**\n\nNo fit has been made."
     rows = [
         [
             *("way", "F1", "precision", "recall", "balanced accuracy", "average precision"),
-            *("F1 at the prior of the training", "precision there"),
+            *("F1, training prior", "precision, training prior"),
         ]
     ]
     for way, decides in shown(as_is, ways):
@@ -96,11 +96,14 @@ def both_priors(store, data, *, seeds=None, ways=None):
         measures = ("f1", "precision", "recall", "balanced_accuracy", "average_precision")
         row += [spread(here[measure]) for measure in measures]
         rows.append([*row, spread(there["f1"]), spread(there["precision"])])
-    return f"### {titled(data)}\n\n{markdown(rows)}\n\n{made(as_is)}"
+    return f"**{titled(data)}**\n\n{markdown(rows)}\n\n{made(as_is)}"
 
 
 def titled(data):
     """Return the name of a set as a title."""
+    sizes = re.fullmatch(r"([a-z]+)_(\d+)_([a-z]+)_(\d+)", data)
+    if sizes:
+        return f"{sizes[2]} {sizes[1]}, {sizes[4]} {sizes[3]}"
     words = data.replace("_", " ")
     return words[0].upper() + words[1:]
 

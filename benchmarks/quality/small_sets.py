@@ -34,14 +34,14 @@ ERRORS = ["mean_absolute_error", "root_mean_squared_error", "balanced_mean_absol
 
 
 def errors(store, data, seeds):
-    """Return a section with the errors of all ways on a set whose target is a number."""
+    """Return a table of the errors of all ways on a set whose target is a number."""
     rows = [["way", *(name.replace("_", " ") for name in ERRORS)]]
     found = {key: one for key, one in store.read(data).items() if key[1] < seeds}
     for way in [*PEERS_OF_NUMBERS, *OWN_OF_NUMBERS]:
         told = [one["errors"] for (name, _), one in found.items() if name == way]
         if told:
             rows.append([way, *(spread([one[name] for one in told]) for name in ERRORS)])
-    return f"### {titled(data)}\n\n{markdown(rows)}"
+    return f"**{titled(data)}**\n\n{markdown(rows)}"
 
 
 def main():
