@@ -218,7 +218,13 @@ def test_a_signal_leaves_a_whole_file_and_no_process(name, tmp_path):
     script.write_text(SCRIPT)
     command = [sys.executable, str(script), str(Path(__file__).parent), str(folder)]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell lets what it starts in the background ignore interrupts, and its children too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
         until = time.monotonic() + 120
