@@ -81,13 +81,30 @@ def test_a_study_goes_on_where_it_was_stopped(scripts, tmp_path, monkeypatch, ca
         return {fit.way: RESULT}
 
     monkeypatch.setattr(scripts.ways, "one_fit", one_fit)
-    options = Namespace(table=False, results=tmp_path, seeds=2, jobs=1, minutes=None, folder=None)
+    options = Namespace(
+        table=False,
+        results=tmp_path,
+        seeds=2,
+        jobs=1,
+        minutes=None,
+        folder=None,
+        sets=None,
+        ways=None,
+    )
     scripts.kept_fits.make(options, [(["pets"], ["none", "long"])])
     assert [fit.seed for fit in made] == [0, 0, 1, 1]
     made.clear()
     scripts.kept_fits.make(options, [(["pets"], ["none", "long", "jitter"])])
     assert {fit.way for fit in made} == {"jitter"}
     assert "2 of 6 fits are to be made." in capsys.readouterr().out
+    made.clear()
+    options.ways, parts = ["mixup"], [(["pets"], ["none", "mixup"]), (["cars"], ["mixup"])]
+    options.sets = ["cars"]
+    scripts.kept_fits.make(options, parts)
+    assert {(fit.data, fit.way) for fit in made} == {("cars", "mixup")}
+    options.sets = ["boats"]
+    with pytest.raises(SystemExit, match="There is no set \\['boats'\\]"):
+        scripts.kept_fits.make(options, parts)
 
 
 def test_the_choice_without_a_set_does_not_know_its_scores(scripts):

@@ -15,12 +15,13 @@ import argparse
 from pathlib import Path
 
 from fit_tables import both_priors, write_between
-from image_sets import SETS
-from kept_fits import Store, add_options, chosen, make
+from kept_fits import Store, add_options, make
 from ways import LARGER, PRETRAINED, STRATEGIES, TRAININGS
 
 BALANCED, HALF = "cats_11000_dogs_11000", "cats_6000_dogs_6000"
 RARE = ["cats_1000_dogs_11000", "cats_500_dogs_11000"]
+
+NAMES = [BALANCED, HALF, *RARE]
 
 #: What is compared on which sets, in the order of the fits.
 PARTS = [
@@ -37,19 +38,9 @@ def main():
     parser = add_options(argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]))
     parser.add_argument("--write", type=Path, metavar="PAGE")
     arguments = parser.parse_args()
-    names = [BALANCED, HALF, *RARE]
-    wanted = chosen({name: SETS[name] for name in names}, arguments.sets, "set")
-    all_ways = dict.fromkeys(way for _, ways in PARTS for way in ways)
-    wanted_ways = chosen(all_ways, arguments.ways, "way")
-    make(
-        arguments,
-        [
-            ([one for one in sets if one in wanted], [one for one in ways if one in wanted_ways])
-            for sets, ways in PARTS
-        ],
-    )
+    make(arguments, PARTS)
     store = Store(arguments.results)
-    text = "\n\n".join(both_priors(store, data, seeds=arguments.seeds) for data in wanted)
+    text = "\n\n".join(both_priors(store, data, seeds=arguments.seeds) for data in NAMES)
     if arguments.write:
         write_between(arguments.write, "cats and dogs", text)
     else:

@@ -112,18 +112,21 @@ def make(arguments, parts):
     parts : list of tuple
         The names of sets, and those of the ways that are compared on each of them.
     """
-    # The ways are told by the results that they make.
+    # The ways need this module, which keeps their results.
     from ways import code_of, one_fit
 
+    sets = chosen(dict.fromkeys(one for names, _ in parts for one in names), arguments.sets, "set")
+    ways = chosen(dict.fromkeys(one for _, names in parts for one in names), arguments.ways, "way")
     if arguments.table:
         return
     start, store = time.monotonic(), Store(arguments.results)
     fits = [
         Fit(data, way, seed)
         for seed in range(arguments.seeds)
-        for names, ways in parts
+        for names, compared in parts
         for data in names
-        for way in ways
+        for way in compared
+        if data in sets and way in ways
     ]
     missing = [fit for fit in dict.fromkeys(fits) if not store.has(fit, code_of(fit.way))]
     print(f"{len(missing)} of {len(fits)} fits are to be made.", flush=True)

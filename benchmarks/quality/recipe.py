@@ -122,8 +122,7 @@ def main():
     parser.add_argument("--write", type=Path, metavar="PAGE")
     arguments = parser.parse_args()
     names = chosen(NAMES, arguments.sets, "set")
-    ways = chosen({**TRAININGS, **STRATEGIES, **SEARCHED}, arguments.ways, "way")
-    make(arguments, [(names, ways)])
+    make(arguments, [(NAMES, [*TRAININGS, *STRATEGIES, *SEARCHED])])
     store = Store(arguments.results)
     sections = []
     for measure, at in MEASURES.items():
