@@ -5,6 +5,7 @@ but the last yields the name of a set, its images, and whether each is of the mi
 nothing where the set is not there.
 """
 
+import functools
 import io
 import itertools
 
@@ -27,20 +28,23 @@ def fashion_mnist(folder, names):
 
 def cifar10(folder, names, size=32):
     """Yield classes of CIFAR-10 against all others; ``names`` are by label."""
-    path = folder / "cifar10" / "cifar10_jpeg.npz"
-    if path.exists():
-        file = np.load(path, allow_pickle=False)
-        content, ends = file["train_jpeg"].tobytes(), file["train_offsets"]
-        images = np.stack(
-            [
-                np.asarray(
-                    Image.open(io.BytesIO(content[start:end])).convert("RGB").resize((size, size))
-                )
-                for start, end in itertools.pairwise(ends)
-            ]
-        )
+    if (folder / "cifar10" / "cifar10_jpeg.npz").exists():
+        images, labels = cifar10_images(folder, "train", size)
         for label, name in names.items():
-            yield f"CIFAR-10, {name}", images, file["train_labels"] == label
+            yield f"CIFAR-10, {name}", images, labels == label
+
+
+@functools.lru_cache(maxsize=2)
+def cifar10_images(folder, part, size=32):
+    """Return the images and labels of a part of CIFAR-10, "train" or "test"."""
+    with np.load(folder / "cifar10" / "cifar10_jpeg.npz", allow_pickle=False) as file:
+        content, ends = file[f"{part}_jpeg"].tobytes(), file[f"{part}_offsets"]
+        labels = file[f"{part}_labels"]
+    images = [
+        np.asarray(Image.open(io.BytesIO(content[start:end])).convert("RGB").resize((size, size)))
+        for start, end in itertools.pairwise(ends)
+    ]
+    return np.stack(images), labels
 
 
 def solar_cells(folder, size):

@@ -6,14 +6,12 @@ cats and dogs are fixed by the ranks of their index.
 """
 
 import functools
-import io
-import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from binary_sets import cifar10_images
 from fashion_mnist import load
-from PIL import Image
 from sklearn.model_selection import train_test_split
 
 from skimb.datasets import load_imbalanced_digits, read_images
@@ -52,11 +50,20 @@ def digits(folder, seed):
     return Split(X, y, X_test, y_test, 1, False)
 
 
+def pictures(folder, files, image_shape):
+    """Return the images of the files of a folder."""
+    return read_images([str(folder / file) for file in files], image_shape=image_shape)
+
+
+def cells(folder, side=48):
+    """Return all solar cells, and their table."""
+    table = pd.read_csv(folder / "elpv_solar" / "index.csv")
+    return pictures(folder / "elpv_solar", table["file"], (1, side, side)), table
+
+
 def solar(folder, seed):
     """Return solar cells that are more likely defective than not, against others, 48 x 48."""
-    table = pd.read_csv(folder / "elpv_solar" / "index.csv")
-    files = [str(folder / "elpv_solar" / file) for file in table["file"]]
-    X = read_images(files, image_shape=(1, 48, 48))
+    X, table = cells(folder)
     y = np.where(table["label_ge_0.5"] == 1, "defective", "sound")
     train = (table["split"] == "train").to_numpy()
     return Split(X[train], y[train], X[~train], y[~train], "defective", True)
@@ -80,8 +87,7 @@ def cats(n_cats, n_dogs, side=64):
 def _photographs(folder, side):
     """Return all cats and dogs, and their index."""
     table = pd.read_csv(folder / "cats_dogs" / "index.csv")
-    files = [str(folder / "cats_dogs" / file) for file in table["file"]]
-    return read_images(files, image_shape=(3, side, side)), table
+    return pictures(folder / "cats_dogs", table["file"], (3, side, side)), table
 
 
 def garments(counts):
@@ -109,7 +115,7 @@ def rare_object(label, n_rare, n_others):
     """Return a set of one class of CIFAR-10 against all others."""
 
     def split(folder, seed):
-        train, test = (_cifar10(folder, part) for part in ("train", "test"))
+        train, test = (cifar10_images(folder, part) for part in ("train", "test"))
         return _one_against_rest(train, test, label, n_rare, n_others, seed)
 
     return split
@@ -125,10 +131,9 @@ def rare_defects(n_rare):
     """Return so many cells that are surely defective, against all that are surely sound."""
 
     def split(folder, seed):
-        table = pd.read_csv(folder / "elpv_solar" / "index.csv")
-        table = table[table["defect_probability"].isin([0, 1])]
-        files = [str(folder / "elpv_solar" / file) for file in table["file"]]
-        X = read_images(files, image_shape=(1, 48, 48))
+        X, table = cells(folder)
+        is_sure = table["defect_probability"].isin([0, 1]).to_numpy()
+        X, table = X[is_sure], table[is_sure]
         y = np.where(table["defect_probability"] == 1, "defective", "sound")
         train = (table["split"] == "train").to_numpy()
         counts = {"defective": n_rare, "sound": 2000}
@@ -141,9 +146,8 @@ def probabilities(n_samples):
     """Return so many solar cells, 48 x 48, with the probability that they are defective."""
 
     def split(folder, seed):
-        table = pd.read_csv(folder / "elpv_solar" / "index.csv")
-        files = [str(folder / "elpv_solar" / file) for file in table["file"]]
-        X, y = read_images(files, image_shape=(1, 48, 48)), table["defect_probability"].to_numpy()
+        X, table = cells(folder)
+        y = table["defect_probability"].to_numpy()
         train = (table["split"] == "train").to_numpy()
         rows = np.random.RandomState(seed).permutation(np.flatnonzero(train))[:n_samples]
         return Split(X[rows], y[rows], X[~train], y[~train], None, True)
@@ -154,8 +158,8 @@ def probabilities(n_samples):
 def prices(folder, seed):
     """Return photographs of the fronts of houses, 48 x 48, with the price in millions."""
     table = pd.read_csv(folder / "houses" / "houses.csv")
-    files = [str(folder / "houses" / file) for file in table["frontal_image"]]
-    X, y = read_images(files, image_shape=(3, 48, 48)), table["price"].to_numpy() / 1e6
+    X = pictures(folder / "houses", table["frontal_image"], (3, 48, 48))
+    y = table["price"].to_numpy() / 1e6
     train = (table["split"] == "train").to_numpy()
     return Split(X[train], y[train], X[~train], y[~train], None, True)
 
@@ -164,23 +168,10 @@ def objects(counts):
     """Return a set of CIFAR-10 with these counts by label; the test part is the official one."""
 
     def split(folder, seed):
-        train, test = (_cifar10(folder, part) for part in ("train", "test"))
+        train, test = (cifar10_images(folder, part) for part in ("train", "test"))
         return _drawn(train, test, dict(enumerate(counts)), seed)
 
     return split
-
-
-@functools.lru_cache(maxsize=2)
-def _cifar10(folder, part):
-    """Return the images and labels of a part of CIFAR-10."""
-    with np.load(folder / "cifar10" / "cifar10_jpeg.npz", allow_pickle=False) as file:
-        content, ends = file[f"{part}_jpeg"].tobytes(), file[f"{part}_offsets"]
-        labels = file[f"{part}_labels"]
-    images = [
-        np.asarray(Image.open(io.BytesIO(content[start:end])).convert("RGB"))
-        for start, end in itertools.pairwise(ends)
-    ]
-    return np.stack(images), np.asarray(labels)
 
 
 def _drawn(train_part, test_part, counts, seed):

@@ -239,7 +239,7 @@ def errors_of(model, split):
     return {name: round(float(value), 4) for name, value in errors.items()}
 
 
-def measured(result, prior, minority=None, *, at=None):
+def measured(result, prior, *, at=None):
     """Return the scores of decisions, at a class prior.
 
     Parameters
@@ -248,16 +248,14 @@ def measured(result, prior, minority=None, *, at=None):
         As `result_of` returns it.
     prior : str
         For which prior the classifier decides, of `PRIORS`.
-    minority : label, default=None
-        None: the rarest class.
     at : {"train", "uniform"} or None, default=None
         The class prior at which the decisions are judged; None: that of the test part.
 
     Returns
     -------
     dict
-        ``f1``, ``precision`` and ``recall`` of the minority, ``f1_macro``, ``balanced_accuracy``
-        and ``worst_recall``.
+        ``f1``, ``precision`` and ``recall`` of the rarest class, ``f1_macro``,
+        ``balanced_accuracy`` and ``worst_recall``.
     """
     confusion = np.array(result[prior]["confusion"], dtype=float)
     sizes = confusion.sum(axis=1)
@@ -269,7 +267,7 @@ def measured(result, prior, minority=None, *, at=None):
     with np.errstate(invalid="ignore"):
         precision = np.nan_to_num(right / called)
     f1, recall = 2 * right / (called + true), np.diag(rates)
-    rare = int(counts.argmin()) if minority is None else result["classes"].index(minority)
+    rare = counts.argmin()
     return {
         "f1": f1[rare],
         "precision": precision[rare],

@@ -96,11 +96,11 @@ def section(found, measure):
     """Return the tables of a measure: all ways by their mean rank, and the sets left out."""
     table = means(found, measure)
     ranks, lost = ranked(table), table.max() - table
-    head = ["way", *table, "mean rank", "lost, mean", "lost, most"]
+    head = ["way", *table, "mean", "mean rank", "lost, mean", "lost, most"]
     rows = [head]
     for way in ranks.mean(axis=1).sort_values().index:
         numbers = [f"{table.loc[way, data]:.3f}" for data in table]
-        numbers += [f"{ranks.loc[way].mean():.1f}"]
+        numbers += [f"{table.loc[way].mean():.3f}", f"{ranks.loc[way].mean():.1f}"]
         rows.append(
             [_named(way), *numbers, f"{lost.loc[way].mean():.3f}", f"{lost.loc[way].max():.3f}"]
         )

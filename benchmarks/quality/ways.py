@@ -256,24 +256,22 @@ def one_fit(fit, folder):
     seconds = time.perf_counter() - start
     results = {fit.way: result_of(model, split, seconds)}
     if fit.way in TRAININGS and split.minority is not None:
-        for way, other in built_on(fit.way, model, fit.seed).items():
+        for way, build in built_on(fit.way, model, fit.seed).items():
             start = time.perf_counter()
-            if way == "threshold":
-                other.tune_fitted(model, split.X, split.y)
-            else:
-                other.fit(split.X, split.y)
+            other = build(split.X, split.y)
             results[way] = result_of(other, split, seconds + time.perf_counter() - start)
     return results
 
 
 def built_on(way, network, seed):
-    """Return the classifiers that start from the network of a way, by name; they are not fitted."""
+    """Return functions of X and y that fit classifiers on the network of a way, by their names."""
     frozen = FrozenEstimator(network)
     decoupled = DecoupledClassifier(frozen, random_state=seed)
     if way != "none":
-        return {f"{way}, decoupled": decoupled}
+        return {f"{way}, decoupled": decoupled.fit}
+    threshold = TunedOffsetsClassifierCV(network, random_state=seed)
     return {
-        "decoupled": decoupled,
-        "smote_embedding": DecoupledClassifier(frozen, sampler=SMOTE(), random_state=seed),
-        "threshold": TunedOffsetsClassifierCV(network, random_state=seed),
+        "decoupled": decoupled.fit,
+        "smote_embedding": DecoupledClassifier(frozen, sampler=SMOTE(), random_state=seed).fit,
+        "threshold": partial(threshold.tune_fitted, network),
     }
