@@ -2,8 +2,9 @@
 Images that SMOTE makes
 =======================
 
-:class:`~skimb.over_sampling.SMOTE` blends two images of the minority class. In pixels that gives
-double exposures; with an embedding, the two are at least alike.
+:class:`~skimb.over_sampling.SMOTE` blends two images of the minority class. If neighbours
+are found by pixels, the result often shows two different images on top of each other. If they are
+found in an embedding, the two images are at least similar.
 """
 
 # %%
