@@ -68,8 +68,12 @@ def test_fits_are_kept_and_made_again_only_where_their_code_has_changed(scripts,
     assert store.has(fit, "network()")
     assert not store.has(fit, "network(length=3)")
     assert not store.has(fit._replace(seed=1), "network()")
+    # Kept before a further prior was among those that are scored.
+    store.add(fit._replace(way="old"), "network()", {"old": RESULT | {"train": RESULT["own"]}})
+    assert not store.has(fit._replace(way="old"), "network()")
     store.add(fit._replace(seed=1), "network()", {"none": RESULT})
-    assert set(store.read("pets")) == {("none", 0), ("none", 1), ("threshold", 0)}
+    kept = {("none", 0), ("none", 1), ("threshold", 0), ("old", 0)}
+    assert set(store.read("pets")) == kept
     json.loads(store.file("pets").read_text())
 
 

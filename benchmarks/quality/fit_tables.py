@@ -9,7 +9,12 @@ from kept_fits import PRIORS, measured
 from skimb._files import write_text
 
 #: How decisions for a class prior are named behind the name of a way.
-DECISIONS = {"own": "", "train": ", prior of the training", "uniform": ", uniform prior"}
+DECISIONS = {
+    "own": "",
+    "train": ", prior of the training",
+    "sqrt": ", prior of roots",
+    "uniform": ", uniform prior",
+}
 
 
 def frame(store, names, *, at=None, seeds=None):

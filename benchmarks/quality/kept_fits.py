@@ -32,8 +32,9 @@ from skimb.metrics import balanced_mean_absolute_error, expected_calibration_err
 
 FOLDER = Path(__file__).resolve().parents[1] / "results" / "fits"
 
-#: The class priors for which the predictions of one network are scored.
-PRIORS = {"own": None, "train": "train", "uniform": "uniform"}
+#: The class priors for which the predictions of one network are scored; "sqrt" lies between that of
+#: the training part and the uniform one: the square roots of the class counts.
+PRIORS = ("own", "train", "sqrt", "uniform")
 
 
 class Fit(NamedTuple):
@@ -77,8 +78,10 @@ class Store:
         write_text(self.file(fit.data), f'{{"data": "{fit.data}", "fits": [\n{lines}\n]}}\n')
 
     def has(self, fit, code):
-        """Return whether a fit is there, made by this code."""
-        return self.read(fit.data).get((fit.way, fit.seed), {}).get("code") == code
+        """Return whether a fit is there, made by this code, with the scores for every prior."""
+        result = self.read(fit.data).get((fit.way, fit.seed), {})
+        is_whole = "train" not in result or result.keys() >= set(PRIORS)
+        return result.get("code") == code and is_whole
 
 
 def add_options(parser):
@@ -176,8 +179,7 @@ def result_of(model, split, seconds):
     Parameters
     ----------
     model : estimator
-        If it has a parameter ``target_prior``, its predictions are scored for the class prior of
-        the training part and for a uniform one too.
+        If it has a parameter ``target_prior``, its predictions are scored for all of `PRIORS`.
     split : Split
     seconds : float
         The time of the training.
@@ -199,11 +201,13 @@ def result_of(model, split, seconds):
     history = getattr(model, "history_", None)
     if history and "valid_confusion_matrix" in history[0]:
         result["epochs"] = [np.asarray(one["valid_confusion_matrix"]).tolist() for one in history]
+    roots = dict(zip(classes, np.sqrt(counts) / np.sqrt(counts).sum(), strict=True))
+    given = {"own": None, "train": "train", "sqrt": roots, "uniform": "uniform"}
     moves = "target_prior" in model.get_params(deep=False)
-    for name, prior in PRIORS.items() if moves else [("own", None)]:
+    for prior in PRIORS if moves else ["own"]:
         if moves:
-            model = copy.copy(model).set_params(target_prior=prior)
-        result[name] = scores_of(model, split)
+            model = copy.copy(model).set_params(target_prior=given[prior])
+        result[prior] = scores_of(model, split)
     return result
 
 

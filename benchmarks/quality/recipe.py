@@ -3,7 +3,8 @@
 Ways to train are compared on real sets: the strategies of `compare`, single ingredients of a
 training (augmentation, mixing, length, small batches, averaged weights), and combinations of them.
 Each network decides for the class prior that its training aimed at, for that of the training part,
-and for a uniform one, which costs nothing.
+for a uniform one, and for one between these two, the square roots of the class counts; none of this
+trains anything again.
 
     python benchmarks/quality/recipe.py FOLDER [--seeds 3] [--jobs 2] [--minutes M] [--sets ...]
     python benchmarks/quality/recipe.py FOLDER --table [--write PAGE]

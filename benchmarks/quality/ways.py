@@ -266,12 +266,11 @@ def one_fit(fit, folder):
 def built_on(way, network, seed):
     """Return functions of X and y that fit classifiers on the network of a way, by their names."""
     frozen = FrozenEstimator(network)
-    decoupled = DecoupledClassifier(frozen, random_state=seed)
-    if way != "none":
-        return {f"{way}, decoupled": decoupled.fit}
-    threshold = TunedOffsetsClassifierCV(network, random_state=seed)
-    return {
-        "decoupled": decoupled.fit,
+    heads = {
+        "decoupled": DecoupledClassifier(frozen, random_state=seed).fit,
         "smote_embedding": DecoupledClassifier(frozen, sampler=SMOTE(), random_state=seed).fit,
-        "threshold": partial(threshold.tune_fitted, network),
     }
+    if way != "none":
+        return {f"{way}, {name}": fit for name, fit in heads.items()}
+    threshold = TunedOffsetsClassifierCV(network, random_state=seed)
+    return heads | {"threshold": partial(threshold.tune_fitted, network)}
