@@ -1,5 +1,6 @@
 """Cross-entropy, and the first of the polynomial losses around it."""
 
+import math
 from numbers import Real
 from typing import Any
 
@@ -8,7 +9,17 @@ from torch.nn import functional as F
 
 from skimb.losses._loss import Loss, check_logits, reduce_loss
 
-__all__ = ["CrossEntropyLoss", "PolyLoss", "cross_entropy", "poly_loss"]
+__all__ = [
+    "CrossEntropyLoss",
+    "PolyLoss",
+    "cross_entropy",
+    "poly_loss",
+    "smoothed_posterior_logits",
+]
+
+#: The posterior is exact where a probability exceeds what label smoothing gives to every class by
+#: this fraction.
+LEAST_EXCESS = 0.1
 
 
 def cross_entropy(logits, target, *, label_smoothing: Any = 0.0, weight=None, reduction="none"):
@@ -53,6 +64,16 @@ def cross_entropy(logits, target, *, label_smoothing: Any = 0.0, weight=None, re
     tensor([0.6931])
     """
     check_logits(logits, target)
+    smoothing = _smoothing_by_class(label_smoothing, logits)
+    values = F.cross_entropy(logits, target, reduction="none")
+    if smoothing is not None:
+        even = -F.log_softmax(logits, dim=1).mean(dim=1)
+        values = torch.lerp(values, even, smoothing[target])
+    return reduce_loss(values, target, weight=weight, reduction=reduction)
+
+
+def _smoothing_by_class(label_smoothing, logits):
+    """Return the label smoothing of each class as a tensor, or None where there is none."""
     is_number = isinstance(label_smoothing, Real)
     given = [label_smoothing] if is_number else label_smoothing
     smoothings = [float(fraction) for fraction in given]
@@ -63,12 +84,51 @@ def cross_entropy(logits, target, *, label_smoothing: Any = 0.0, weight=None, re
             "`label_smoothing` must be a number in [0, 1], or one per class, here "
             f"{logits.shape[1]}. Got {label_smoothing!r}."
         )
-    values = F.cross_entropy(logits, target, reduction="none")
-    if any(smoothings):
-        even = -F.log_softmax(logits, dim=1).mean(dim=1)
-        fraction = logits.new_tensor(smoothings).expand(logits.shape[1])[target]
-        values = torch.lerp(values, even, fraction)
-    return reduce_loss(values, target, weight=weight, reduction=reduction)
+    return logits.new_tensor(smoothings).expand(logits.shape[1]) if any(smoothings) else None
+
+
+def smoothed_posterior_logits(logits, *, label_smoothing):
+    r"""Map the logits of a network trained with label smoothing to log-posteriors.
+
+    Such a network learns the smoothed labels: its softmax is
+    :math:`q_k = (1-\varepsilon_k)\,\eta_k + s/C` with the posterior :math:`\eta` and
+    :math:`s = \sum_k \varepsilon_k \eta_k`. The inverse is
+
+    .. math:: \eta_k = \frac{q_k - s/C}{1-\varepsilon_k}, \qquad
+       s = C\,\frac{\sum_k q_k/(1-\varepsilon_k) - 1}{\sum_k 1/(1-\varepsilon_k)}.
+
+    It is zero or negative where q is no larger than s / C. Below 1.1 times this value the logarithm
+    of :math:`\eta` goes on along its tangent over that of q, so that samples keep their order.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+        Logits of q.
+    label_smoothing : float or sequence of float of length n_classes
+        The smoothing of the training. Where that of a class is 1, nothing is known of the
+        posterior, and the logits are returned as they are.
+
+    Returns
+    -------
+    Tensor of shape (n, n_classes)
+        :math:`\log \eta`, of the same dtype; it needs not be normalised.
+    """
+    smoothing = _smoothing_by_class(label_smoothing, logits)
+    if smoothing is None or bool((smoothing == 1).any()):
+        return logits
+    log_q = F.log_softmax(logits, dim=1)
+    kept = 1 - smoothing
+    spread = (torch.exp(log_q) / kept).sum(dim=1, keepdim=True) - 1
+    # q may be one that no posterior has.
+    floor = (spread / (1 / kept).sum()).clamp(
+        smoothing.min() / len(smoothing), smoothing.max() / len(smoothing)
+    )
+    log_floor = torch.log(floor)
+    joint = log_floor + math.log1p(LEAST_EXCESS)
+    exact = log_q + torch.log1p(-torch.exp(log_floor - torch.maximum(log_q, joint)))
+    slope = (1 + LEAST_EXCESS) / LEAST_EXCESS
+    tangent = log_floor + math.log(LEAST_EXCESS) + slope * (log_q - joint)
+    return torch.where(log_q >= joint, exact, tangent) - torch.log(kept)
 
 
 def poly_loss(logits, target, *, epsilon=1.0, weight=None, reduction="none"):
@@ -157,6 +217,10 @@ class CrossEntropyLoss(Loss):
         return cross_entropy(
             logits, target, label_smoothing=self.label_smoothing, reduction=self.reduction
         )
+
+    def effective_logits(self, logits):
+        """Map logits to log-posteriors by the inverse of the smoothing."""
+        return smoothed_posterior_logits(logits, label_smoothing=self.label_smoothing)
 
 
 class PolyLoss(Loss):

@@ -99,11 +99,11 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         None: the decision that the training aimed at, so that weights and samplers keep their
         effect. ``"train"``: the prior of y, which undoes that effect. ``"uniform"`` or a dict by
         label: another prior. It may also be set after `fit`, without a new training. The correction
-        is exact for cross-entropy, focal, Poly-1, LDAM, logit-adjusted and vector-scaling losses,
-        whatever the weights and samplers. It is approximate with label smoothing, with
-        augmentations that mix samples and with the asymmetric loss (set `calibration` with these),
-        and with progressive batch sampling, where the class fractions of the epoch whose weights
-        are kept are used.
+        is exact for cross-entropy, with or without label smoothing, focal, Poly-1, LDAM,
+        logit-adjusted and vector-scaling losses, whatever the weights and samplers. It is
+        approximate with augmentations that mix samples and with the asymmetric loss (set
+        `calibration` with these), and with progressive batch sampling, where the class fractions of
+        the epoch whose weights are kept are used.
     calibration : {"temperature", "bias_corrected"} or None, default=None
         ``"temperature"``: hold out a validation part, and divide the logits by the number that
         makes its labels most probable [3]_. The predicted class does not change where

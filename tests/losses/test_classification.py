@@ -177,6 +177,56 @@ def test_label_smoothing_by_class_golden():
     torch.testing.assert_close(values, torch.tensor(golden, dtype=torch.float64))
 
 
+# By hand: (0.7 - 0.2 / 2) / (1 - 0.2) = 0.75. In the second, s = 0.3 * 0.5 + 0.6 * 0.25 = 0.3, and
+# q = 0.7 * 0.5 + 0.1, 0.25 + 0.1 and 0.4 * 0.25 + 0.1.
+@pytest.mark.parametrize(
+    ("smoothing", "q", "posterior"),
+    [
+        (0.2, [0.7, 0.3], [0.75, 0.25]),
+        ([0.3, 0.0, 0.6], [0.45, 0.35, 0.2], [0.5, 0.25, 0.25]),
+    ],
+    ids=str,
+)
+def test_smoothed_posterior_golden(smoothing, q, posterior):
+    logits = torch.log(torch.tensor([q], dtype=torch.float64)) + 3
+    mapped = CrossEntropyLoss(smoothing).effective_logits(logits)
+    expected = torch.tensor([posterior], dtype=torch.float64)
+    torch.testing.assert_close(torch.softmax(mapped, dim=1), expected)
+
+
+@given(
+    eta=st.lists(st.floats(0.2, 1), min_size=2, max_size=4),
+    smoothing=st.lists(st.floats(0, 0.5), min_size=4, max_size=4),
+)
+@pytest.mark.slow
+def test_smoothed_posterior_inverts_the_minimiser(eta, smoothing):
+    """At smoothed labels, the expected loss has no slope, and they are mapped to the posterior."""
+    smoothing = smoothing[: len(eta)]
+    eta = torch.tensor(eta, dtype=torch.float64) / sum(eta)
+    spread = (torch.tensor(smoothing, dtype=torch.float64) * eta).sum() / len(eta)
+    q = (1 - torch.tensor(smoothing, dtype=torch.float64)) * eta + spread
+    logits = torch.log(q)[None].requires_grad_(True)
+    loss = CrossEntropyLoss(smoothing, reduction="none")
+    risk = eta @ torch.stack([loss(logits, torch.tensor([k]))[0] for k in range(len(eta))])
+    (slope,) = torch.autograd.grad(risk, logits)
+    assert slope.abs().max() < 1e-9
+    posterior = torch.softmax(loss.effective_logits(logits.detach()), dim=1)[0]
+    torch.testing.assert_close(posterior, eta)
+
+
+def test_confident_logits_keep_their_order_below_the_smoothing():
+    logits = torch.tensor([[30.0, -value] for value in range(-10, 60)])
+    mapped = CrossEntropyLoss(0.1).effective_logits(logits)
+    odds = mapped[:, 1] - mapped[:, 0]
+    assert torch.isfinite(mapped).all()
+    assert (odds.diff() < 0).all()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, [0.0, 0.0, 0.0], 1.0, [0.0, 0.2, 1.0]], ids=str)
+def test_without_smoothing_or_without_labels_logits_stay(smoothing):
+    assert CrossEntropyLoss(smoothing).effective_logits(LOGITS) is LOGITS
+
+
 # ------------------------------------------------------------------------- Poly-1
 
 

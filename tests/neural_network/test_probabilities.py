@@ -67,6 +67,8 @@ def of_cosines(in_channels, n_outputs):
 
 LOSSES = [
     CrossEntropyLoss(),
+    CrossEntropyLoss(label_smoothing=0.1),
+    CrossEntropyLoss(label_smoothing=[0.0, 0.1, 0.3]),
     FocalLoss(gamma=0.5),
     FocalLoss(gamma=2.0),
     PolyLoss(epsilon=2.0),
@@ -134,7 +136,6 @@ def test_a_sampler_is_undone_too(loss, sampler, table):
 @pytest.mark.parametrize(
     "params",
     [
-        {"loss": CrossEntropyLoss(label_smoothing=0.1)},
         {"loss": "asymmetric"},
         {"augmentation": "mixup"},
         {"augmentation": "cutmix"},
