@@ -64,27 +64,25 @@ def cross_entropy(logits, target, *, label_smoothing: Any = 0.0, weight=None, re
     tensor([0.6931])
     """
     check_logits(logits, target)
-    smoothing = _smoothing_by_class(label_smoothing, logits)
+    smoothings = _smoothings(label_smoothing, logits.shape[1])
     values = F.cross_entropy(logits, target, reduction="none")
-    if smoothing is not None:
+    if any(smoothings):
         even = -F.log_softmax(logits, dim=1).mean(dim=1)
-        values = torch.lerp(values, even, smoothing[target])
+        values = torch.lerp(values, even, logits.new_tensor(smoothings)[target])
     return reduce_loss(values, target, weight=weight, reduction=reduction)
 
 
-def _smoothing_by_class(label_smoothing, logits):
-    """Return the label smoothing of each class as a tensor, or None where there is none."""
+def _smoothings(label_smoothing, n_classes):
+    """Return the label smoothing of each class."""
     is_number = isinstance(label_smoothing, Real)
-    given = [label_smoothing] if is_number else label_smoothing
+    given = [label_smoothing] * n_classes if is_number else label_smoothing
     smoothings = [float(fraction) for fraction in given]
-    if not all(0 <= fraction <= 1 for fraction in smoothings) or len(smoothings) != (
-        1 if is_number else logits.shape[1]
-    ):
+    if not all(0 <= fraction <= 1 for fraction in smoothings) or len(smoothings) != n_classes:
         raise ValueError(
             "`label_smoothing` must be a number in [0, 1], or one per class, here "
-            f"{logits.shape[1]}. Got {label_smoothing!r}."
+            f"{n_classes}. Got {label_smoothing!r}."
         )
-    return logits.new_tensor(smoothings).expand(logits.shape[1]) if any(smoothings) else None
+    return smoothings
 
 
 def smoothed_posterior_logits(logits, *, label_smoothing):
@@ -113,16 +111,16 @@ def smoothed_posterior_logits(logits, *, label_smoothing):
     Tensor of shape (n, n_classes)
         :math:`\log \eta`, of the same dtype; it needs not be normalised.
     """
-    smoothing = _smoothing_by_class(label_smoothing, logits)
-    if smoothing is None or bool((smoothing == 1).any()):
+    n_classes = logits.shape[1]
+    smoothings = _smoothings(label_smoothing, n_classes)
+    if not any(smoothings) or 1 in smoothings:
         return logits
     log_q = F.log_softmax(logits, dim=1)
-    kept = 1 - smoothing
+    kept = 1 - logits.new_tensor(smoothings)
     spread = (torch.exp(log_q) / kept).sum(dim=1, keepdim=True) - 1
-    # q may be one that no posterior has.
-    floor = (spread / (1 / kept).sum()).clamp(
-        smoothing.min() / len(smoothing), smoothing.max() / len(smoothing)
-    )
+    # q may be one that no posterior has. Where the least smoothing is 0, so may be the floor.
+    least = max(min(smoothings), torch.finfo(logits.dtype).eps) / n_classes
+    floor = (spread / (1 / kept).sum()).clamp(least, max(smoothings) / n_classes)
     log_floor = torch.log(floor)
     joint = log_floor + math.log1p(LEAST_EXCESS)
     exact = log_q + torch.log1p(-torch.exp(log_floor - torch.maximum(log_q, joint)))

@@ -28,7 +28,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 from torch import nn
 
-from skimb.losses import FocalLoss, VectorScalingLoss
+from skimb.losses import CrossEntropyLoss, FocalLoss, VectorScalingLoss
 from skimb.model_selection import (
     AutoBalanceClassifier,
     BiasCorrectedCalibrator,
@@ -115,6 +115,7 @@ LOSSES = [
     "balanced_softmax",
     "vector_scaling",
     "poly",
+    CrossEntropyLoss(label_smoothing=[0.1, 0.3, 0.0]),
     FocalLoss(gamma=0.5),
     VectorScalingLoss(multiplier=[1.2, 0.8, 0.9], offset=[0.0, -1.0, 0.5]),
     nn.CrossEntropyLoss(reduction="none"),
