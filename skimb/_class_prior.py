@@ -54,12 +54,13 @@ def resolve_target_prior(target_prior, *, classes, train_prior=None, name="targe
 
     Parameters
     ----------
-    target_prior : {"train", "uniform"}, dict or None
+    target_prior : {"train", "sqrt", "uniform"}, dict or None
         As in `CNNClassifier`.
     classes : ndarray of shape (n_classes,)
         Labels.
     train_prior : ndarray of shape (n_classes,), default=None
-        The prior that ``"train"`` stands for. None: ``"train"`` is refused.
+        The prior that ``"train"`` stands for, and of which ``"sqrt"`` takes the square roots. None:
+        both are refused.
     name : str, default="target_prior"
         The name of the parameter, for messages.
 
@@ -80,11 +81,13 @@ def resolve_target_prior(target_prior, *, classes, train_prior=None, name="targe
     word = target_prior if isinstance(target_prior, str) else None
     if word == "train" and train_prior is not None:
         return train_prior
+    if word == "sqrt" and train_prior is not None:
+        return np.sqrt(train_prior) / np.sqrt(train_prior).sum()
     if word == "uniform":
         return np.full(len(classes), 1 / len(classes))
     labels = classes.tolist()
     if not isinstance(target_prior, Mapping):
-        train = "" if train_prior is None else "'train', "
+        train = "" if train_prior is None else "'train', 'sqrt', "
         example = shown({label: round(1 / len(labels), 3) for label in labels})
         raise ValueError(
             f"`{name}` must be None, {train}'uniform' or a dict by label, such as {example}. "

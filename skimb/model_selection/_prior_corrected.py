@@ -52,11 +52,12 @@ class PriorCorrectedClassifier(ClassifierWrapper):
     estimator : classifier or FrozenEstimator
         Any classifier with ``predict_proba``. A fitted one in `sklearn.frozen.FrozenEstimator` is
         used as it is, and `fit` needs samples that it was not trained on.
-    target_prior : {"uniform", "train", "estimate"} or dict by label
+    target_prior : {"uniform", "sqrt", "train", "estimate"} or dict by label
         The class prior to speak for. ``"uniform"``: all classes equal, for balanced accuracy.
         ``"train"``: that of the training samples, which is `train_prior` if it is given, and
-        otherwise the fractions in y, each sample counted once. ``"estimate"``: the same until
-        `adapt` estimates it on unlabelled samples.
+        otherwise the fractions in y, each sample counted once. ``"sqrt"``: the square roots of
+        these, which lie between the two. ``"estimate"``: the same as ``"train"`` until `adapt`
+        estimates it on unlabelled samples.
     train_prior : {"uniform"}, dict by label or None, default=None
         The class prior that the probabilities are taken for, and that of the training samples. With
         calibration, the held-out samples are weighted to it. None: with biases, the fractions in
@@ -137,7 +138,7 @@ class PriorCorrectedClassifier(ClassifierWrapper):
 
     _parameter_constraints: dict = {
         "estimator": [PROBABILISTIC],
-        "target_prior": [StrOptions({"uniform", "train", "estimate"}), Mapping],
+        "target_prior": [StrOptions({"uniform", "sqrt", "train", "estimate"}), Mapping],
         "train_prior": [StrOptions({"uniform"}), Mapping, None],
         "calibration": [StrOptions({"bias_corrected", "temperature"}), None],
         "cv": CV_VALUES,
@@ -227,31 +228,30 @@ class PriorCorrectedClassifier(ClassifierWrapper):
                 fits_bias=self.calibration == "bias_corrected",
             )
             self.temperature_, self.biases_ = correction.temperature, correction.biases
-        is_training = self._is("train") or self._is("estimate")
-        self.target_prior_ = (
-            in_training if is_training else self._resolved("target_prior", self.classes_)
-        )
+        self.target_prior_ = self._resolved_target(self.classes_, in_training)
         task.call_on_fit_task_end(estimator=self)
         return self
-
-    def _is(self, name):
-        return isinstance(self.target_prior, str) and self.target_prior == name
 
     def _check_priors(self, labels):
         """Refuse priors for other labels, before the training."""
         if isinstance(self.estimator, FrozenEstimator):
             labels = np.asarray(self.estimator.classes_)
-        self._resolved("train_prior", labels)
-        if not self._is("train") and not self._is("estimate"):
-            self._resolved("target_prior", labels)
+        resolve_target_prior(self.train_prior, classes=labels, name="train_prior")
+        # The training prior is not known yet.
+        self._resolved_target(labels, np.full(len(labels), 1 / len(labels)))
 
-    def _resolved(self, name, classes) -> Any:
-        return resolve_target_prior(getattr(self, name), classes=classes, name=name)
+    def _resolved_target(self, classes, train_prior) -> Any:
+        if self._estimates():
+            return train_prior
+        return resolve_target_prior(self.target_prior, classes=classes, train_prior=train_prior)
+
+    def _estimates(self):
+        return isinstance(self.target_prior, str) and self.target_prior == "estimate"
 
     def _set_train_prior(self, target, weight, own_weight):
         """Set the prior of the calibrated probabilities; return that of the training samples."""
         mass = np.bincount(target, weights=weight, minlength=len(self.classes_))
-        given = self._resolved("train_prior", self.classes_)
+        given = resolve_target_prior(self.train_prior, classes=self.classes_, name="train_prior")
         has_biases = self.calibration == "bias_corrected"
         missing = self.classes_[mass == 0]
         if len(missing) and (given is None or has_biases):
@@ -298,7 +298,7 @@ class PriorCorrectedClassifier(ClassifierWrapper):
             fraction zero, and could never be predicted.
         """
         check_is_fitted(self)
-        if not self._is("estimate"):
+        if not self._estimates():
             raise ValueError(
                 f"`adapt` needs target_prior='estimate', but it is {shown(self.target_prior)}. "
                 "Set it, and fit again."

@@ -94,11 +94,12 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         callable (kornia's containers, say) gets float32 images (n, C, H, W), with values in [0, 1]
         where X is uint8 or `value_range` is given, and must return as many images of that shape;
         torch's generator is seeded while it runs.
-    target_prior : {"train", "uniform"}, dict or None, default=None
+    target_prior : {"train", "sqrt", "uniform"}, dict or None, default=None
         The class prior for which `predict_proba`, `decision_function` and `predict` are computed.
         None: the decision that the training aimed at, so that weights and samplers keep their
         effect. ``"train"``: the prior of y, which undoes that effect. ``"uniform"`` or a dict by
-        label: another prior. It may also be set after `fit`, without a new training. The correction
+        label: another prior. ``"sqrt"``: the square roots of the fractions in y, between the two.
+        It may also be set after `fit`, without a new training. The correction
         is exact for cross-entropy, with or without label smoothing, focal, Poly-1, LDAM,
         logit-adjusted and vector-scaling losses, whatever the weights and samplers. It is
         approximate with augmentations that mix samples and with the asymmetric loss (set
@@ -372,7 +373,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
             Interval(Real, 0, 1, closed="both"),
             None,
         ],
-        "target_prior": [StrOptions({"train", "uniform"}), dict, None],
+        "target_prior": [StrOptions({"train", "sqrt", "uniform"}), dict, None],
         "calibration": [StrOptions({"bias_corrected", "temperature"}), None],
         "head_init": [StrOptions({"class_means", "random"})],
     }

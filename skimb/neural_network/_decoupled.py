@@ -121,7 +121,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         given and `loss` does not correct for the class prior; otherwise None.
     tau : float, default=1.0
         How far ``"tau_normalized"`` makes the norms equal, from 0 (not at all) to 1 (fully).
-    target_prior : {"train", "uniform"}, dict or None, default=None
+    target_prior : {"train", "sqrt", "uniform"}, dict or None, default=None
         The class prior for which a trained head predicts, as in `CNNClassifier`. The prior of
         ``"tau_normalized"`` is not known and cannot be changed.
     lr : float or None, default=None
@@ -184,7 +184,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
             None,
         ],
         "tau": [Interval(Real, 0, 1, closed="both")],
-        "target_prior": [StrOptions({"train", "uniform"}), dict, None],
+        "target_prior": [StrOptions({"train", "sqrt", "uniform"}), dict, None],
         "lr": [Interval(Real, 0, None, closed="neither"), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "steps_per_epoch": [Interval(Integral, 1, None, closed="left"), None],

@@ -333,7 +333,7 @@ class VectorScalingHead(ClassifierMixin, BaseEstimator):
         The L2 penalty, for embeddings of a mean square norm of one.
     anchor : (coef, intercept), default=None
         The layer from which the penalty is measured, as `starting_layer` returns it; None: zeros.
-    target_prior : {"train", "uniform"}, dict or None, default=None
+    target_prior : {"train", "sqrt", "uniform"}, dict or None, default=None
         The class prior for which the head predicts; it may be set after `fit`. None: it predicts by
         its raw logits.
 

@@ -98,7 +98,7 @@ def test_a_network_moved_by_itself_and_by_the_wrapper_agree():
     X = rng.rand(120, 6, 6).astype(np.float32) + (y == "b")[:, None, None]
     for weight in (None, "balanced"):
         network = CNNClassifier("linear", max_epochs=2, class_weight=weight, random_state=0)
-        for prior in ("uniform", "train", by_label(NEW)):
+        for prior in ("uniform", "sqrt", "train", by_label(NEW)):
             own = clone(network).set_params(target_prior=prior).fit(X, y)
             wrapped = PriorCorrectedClassifier(
                 network, target_prior=prior, calibration=None, random_state=0

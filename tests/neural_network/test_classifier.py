@@ -291,7 +291,7 @@ def test_class_weights_inside_a_torch_loss_leave_the_prior_unknown(small_digits)
 
 def test_a_prior_that_is_unknown_after_fit_is_refused(small_digits):
     clf = quick().fit(*small_digits)
-    with pytest.raises(ValueError, match="`target_prior` must be None, 'train', 'uniform'"):
+    with pytest.raises(ValueError, match="`target_prior` must be None, 'train', 'sqrt', 'uniform'"):
         clf.set_params(target_prior="natural").predict(small_digits[0])
 
 

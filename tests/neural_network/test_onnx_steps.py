@@ -125,7 +125,7 @@ LOSSES = [
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: getattr(loss, "lower", str(loss).lower)())
 def test_every_loss_and_prior_is_inside(data, loss):
     clf = network("linear", loss=loss).fit(*data)
-    for prior in (None, "train", "uniform", {"cat": 0.1, "dog": 0.1, "owl": 0.8}):
+    for prior in (None, "train", "sqrt", "uniform", {"cat": 0.1, "dog": 0.1, "owl": 0.8}):
         # A prior that is set after `fit` counts.
         assert_predicts(clf.set_params(target_prior=prior), data[0])
 

@@ -220,7 +220,7 @@ def test_progressive_batches_know_the_prior_of_the_epoch_that_is_kept(params):
     assert np.abs(error).max() < 0.08
 
 
-@pytest.mark.parametrize("target_prior", [None, "train", "uniform", {0: 0.1, 1: 0.9}])
+@pytest.mark.parametrize("target_prior", [None, "train", "sqrt", "uniform", {0: 0.1, 1: 0.9}])
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
 def test_the_three_predictions_agree(target_prior, loss):
     X, y = gaussians(300)
@@ -232,6 +232,21 @@ def test_the_three_predictions_agree(target_prior, loss):
     np.testing.assert_array_equal(predicted, (decision > 0).astype(int))
     np.testing.assert_array_equal(predicted, proba.argmax(axis=1))
     np.testing.assert_allclose(decision, np.log(proba[:, 1] / proba[:, 0]), atol=1e-9)
+
+
+def test_the_prior_of_square_roots_lies_between_that_of_the_training_and_the_uniform_one():
+    X, y = gaussians(300)
+    clf = CNNClassifier("linear", target_prior="sqrt", max_epochs=1, random_state=0).fit(X, y)
+    roots = np.sqrt(np.bincount(y))
+    between = clf.predict_proba(X)
+    np.testing.assert_allclose(clf.predicted_prior_, roots / roots.sum())
+    same = clf.set_params(target_prior=dict(enumerate(roots / roots.sum()))).predict_proba(X)
+    np.testing.assert_allclose(between, same)
+    train, uniform = (
+        clf.set_params(target_prior=prior).decision_function(X) for prior in ("train", "uniform")
+    )
+    # Half of the way, in log-odds.
+    np.testing.assert_allclose(np.log(between[:, 1] / between[:, 0]), (train + uniform) / 2)
 
 
 @pytest.mark.slow

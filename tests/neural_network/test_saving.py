@@ -115,7 +115,7 @@ def test_every_loss_comes_back(loss, path):
     again = check_round_trip(fitted, path)
     logits, target = torch.randn(6, 2), torch.arange(6) % 2
     assert torch.equal(again.loss_(logits, target), fitted.loss_(logits, target))
-    for target_prior in ("train", "uniform", {0: 0.9, 1: 0.1}):
+    for target_prior in ("train", "sqrt", "uniform", {0: 0.9, 1: 0.1}):
         first, second = (
             one.set_params(target_prior=target_prior).predict_proba(X) for one in (fitted, again)
         )
