@@ -19,6 +19,7 @@ STRATEGIES: Mapping[str, str] = {
     "over": "samples of the minority classes repeated",
     "under": "samples of the majority classes dropped",
     "smote_embedding": "baseline; last layer trained again on embeddings, balanced by SMOTE",
+    "recipe": "smote_embedding, deciding for a class prior between that of y and a uniform one",
     "balanced_batches": "every batch holds the classes in equal fractions",
     "threshold": "baseline; decision threshold tuned on the training part",
     "prior_shift": "baseline; probabilities moved to a uniform class prior",

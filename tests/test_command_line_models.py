@@ -342,6 +342,7 @@ def test_a_reference_of_a_comparison_has_no_network_to_save(result, folder, caps
     [
         "threshold",
         "smote_embedding",
+        "recipe",
         "prior_shift",
         *(
             pytest.param(name, marks=pytest.mark.exhaustive)

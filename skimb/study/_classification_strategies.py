@@ -1,6 +1,7 @@
 """The built-in strategies for labels: the parameters that each sets, or how each is built."""
 
 import copy
+from functools import partial
 
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
@@ -22,6 +23,7 @@ __all__ = [
     "FROM_PIXELS",
     "FURTHER_STRATEGIES",
     "NEEDED_SAMPLES",
+    "NEW_HEADS",
     "OWN_STEPS",
     "STRATEGIES",
     "unfitted_classifier",
@@ -36,6 +38,12 @@ ALL_STRATEGIES = {
     **FURTHER_STRATEGIES,
     **{name: STRATEGIES[name] for name in REFERENCES},
 }
+
+#: Strategies that train the last layer of the baseline's network again.
+NEW_HEADS = ("smote_embedding", "recipe", "decoupled")
+
+#: Measures of the recalls of the classes alone, which no class prior changes.
+OF_RECALLS = ("balanced_accuracy", "geometric_mean", "worst_recall")
 
 #: Strategies that train a network of their own: the parameters that they set.
 TRAINED = {
@@ -76,38 +84,40 @@ def _from_baseline(name, estimator):
     return TRAINED[name]
 
 
-def _smote_embedding(network, X, y, groups, *, seed, scoring):
-    """Train the last layer of the baseline's network again, on embeddings balanced by SMOTE."""
-    head = DecoupledClassifier(FrozenEstimator(network), sampler=SMOTE(), random_state=seed)
-    return head.fit(X, y)
+def _new_head(name, estimator, measure, seed=None):
+    """Return the two-stage classifier that a strategy is."""
+    sampler = None if name == "decoupled" else SMOTE()
+    prior = None
+    if name == "recipe":
+        prior = "uniform" if measure in OF_RECALLS else "sqrt"
+    return DecoupledClassifier(estimator, sampler=sampler, target_prior=prior, random_state=seed)
 
 
-def _decoupled(network, X, y, groups, *, seed, scoring):
-    """Train the last layer of the baseline's network again, on class-balanced batches."""
-    return DecoupledClassifier(FrozenEstimator(network), random_state=seed).fit(X, y)
+def _with_new_head(network, X, y, groups, *, name, seed, scoring, measure):
+    """Train the last layer of the baseline's network again."""
+    return _new_head(name, FrozenEstimator(network), measure, seed).fit(X, y)
 
 
-def _threshold(network, X, y, groups, *, seed, scoring):
+def _threshold(network, X, y, groups, *, seed, scoring, measure):
     """Move the decisions of the baseline's network, by networks of halves of the training part."""
     tuned = TunedOffsetsClassifierCV(clone(network), scoring=scoring, random_state=seed)
     return tuned.tune_fitted(network, X, y, groups=groups)
 
 
-def _prior_shift(network, X, y, groups, *, seed, scoring):
+def _prior_shift(network, X, y, groups, *, seed, scoring, measure):
     """Move the probabilities of the baseline's network to a uniform class prior."""
     return copy.copy(network).set_params(target_prior="uniform")
 
 
 #: Strategies that start from the baseline's network instead of training one.
 BUILT_ON_BASELINE = {
-    "smote_embedding": _smote_embedding,
     "threshold": _threshold,
     "prior_shift": _prior_shift,
-    "decoupled": _decoupled,
+    **{name: partial(_with_new_head, name=name) for name in NEW_HEADS},
 }
 
 #: Samples of each class that a strategy needs in a training part.
-NEEDED_SAMPLES = {"threshold": 2, "smote_embedding": 2, "tuned_baseline": 2}
+NEEDED_SAMPLES = dict.fromkeys(("threshold", "smote_embedding", "recipe", "tuned_baseline"), 2)
 
 #: Strategies that compute with pixels.
 FROM_PIXELS = ("over_augmented",)
@@ -116,7 +126,7 @@ FROM_PIXELS = ("over_augmented",)
 OWN_STEPS = ("tuned_baseline",)
 
 
-def unfitted_classifier(name, estimator, *, scoring=None):
+def unfitted_classifier(name, estimator, *, scoring=None, measure=None):
     """Return the estimator that a built-in strategy is, for those who train it themselves.
 
     Parameters
@@ -127,6 +137,8 @@ def unfitted_classifier(name, estimator, *, scoring=None):
         The baseline; it is left as it is.
     scoring : str, scorer or None, default=None
         The measure that ``"threshold"`` and ``"tuned_baseline"`` are tuned for.
+    measure : str, default=None
+        The name of the measure, by which ``"recipe"`` chooses the class prior of its decisions.
 
     Returns
     -------
@@ -135,14 +147,12 @@ def unfitted_classifier(name, estimator, *, scoring=None):
     """
     if name == CONSTANT:
         return DummyClassifier()
-    if name == "smote_embedding":
-        return DecoupledClassifier(estimator, sampler=SMOTE())
+    if name in NEW_HEADS:
+        return _new_head(name, estimator, measure)
     if name == "threshold":
         return TunedOffsetsClassifierCV(estimator, scoring=scoring)
     if name == "autobalance":
         return AutoBalanceClassifier(clone(estimator))
-    if name == "decoupled":
-        return DecoupledClassifier(estimator)
     if name == "tuned_baseline":
         return tuned_baseline(estimator, scoring=scoring)
     return copy.copy(estimator).set_params(**_from_baseline(name, estimator))

@@ -26,6 +26,7 @@ from skimb.study._classification_strategies import (
     BUILT_ON_BASELINE,
     FROM_PIXELS,
     NEEDED_SAMPLES,
+    NEW_HEADS,
     OWN_STEPS,
     STRATEGIES,
     unfitted_classifier,
@@ -225,7 +226,7 @@ class ClassificationTask:
             scoring = self.measure
             if isinstance(scoring, str):
                 scoring = imbalance_scoring(self.y)[scoring]
-        made = unfitted_classifier(name, estimator, scoring=scoring)
+        made = unfitted_classifier(name, estimator, scoring=scoring, measure=self.measure_name)
         if settings:
             # A clone: setting loss__gamma must not change the loss of other estimators.
             made = clone(made).set_params(**clone(settings, safe=False))
@@ -250,9 +251,9 @@ class ClassificationTask:
         """
         if name in self.on_heads:
             length = self.head_length
-        elif name in ("decoupled", "smote_embedding"):
+        elif name in NEW_HEADS:
             n_samples = len(y)
-            if name == "smote_embedding":
+            if name != "decoupled":
                 # SMOTE makes every class as large as the largest.
                 counts = np.unique(y, return_counts=True)[1]
                 n_samples = len(counts) * int(counts.max())
@@ -263,7 +264,9 @@ class ClassificationTask:
 
     def built_on(self, name, network, X, y, groups=None, *, seed):
         """Fit a strategy that starts from the baseline's network."""
-        return BUILT_ON_BASELINE[name](network, X, y, groups, seed=seed, scoring=self.measure)
+        build = BUILT_ON_BASELINE[name]
+        asked = {"scoring": self.measure, "measure": self.measure_name}
+        return build(network, X, y, groups, seed=seed, **asked)
 
     def heads(self, strategies, network, X, y, groups=None, *, seed):
         """Fit strategies as last layers of a fitted network."""

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from skimb.datasets import load_imbalanced_digits
 from skimb.losses import CrossEntropyLoss, LogitAdjustedLoss
 from skimb.neural_network import CNNClassifier, DecoupledClassifier, Jitter, Mixup, load, save
-from skimb.over_sampling import AugmentedOverSampler
+from skimb.over_sampling import SMOTE, AugmentedOverSampler
 from skimb.study import (
     FURTHER_STRATEGIES,
     STRATEGIES,
@@ -117,11 +117,29 @@ def made(name, few, estimator=QUICK) -> Any:
     return strategy_estimator(name, *few, estimator=estimator, random_state=3)
 
 
+@pytest.mark.parametrize(
+    ("measure", "prior"),
+    [
+        ("f1_minority", "sqrt"),
+        ("mcc", "sqrt"),
+        ("balanced_accuracy", "uniform"),
+        ("geometric_mean", "uniform"),
+        ("worst_recall", "uniform"),
+    ],
+)
+def test_the_recipe_decides_for_the_measure(few, measure, prior):
+    assert strategy_estimator("recipe", *few, measure=measure).target_prior == prior
+
+
 def test_each_sets_what_its_name_says(few):
     assert isinstance(made("logit_adjusted", few).loss, LogitAdjustedLoss)
     decoupled = made("decoupled", few)
     assert isinstance(decoupled, DecoupledClassifier)
     assert (decoupled.sampler, decoupled.batch_sampling) == (None, "auto")
+    recipe = made("recipe", few)
+    assert isinstance(recipe, DecoupledClassifier)
+    assert isinstance(recipe.sampler, SMOTE)
+    assert recipe.target_prior == "sqrt"
     [step] = made("augment", few).augmentation
     assert isinstance(step, Jitter)
     mixed = made("mixup_logit_adjusted", few)
