@@ -205,7 +205,7 @@ class CrossEntropyLoss(Loss):
     tensor(0.6931)
     """
 
-    def __init__(self, label_smoothing=0.0, *, reduction="mean"):
+    def __init__(self, label_smoothing: Any = 0.0, *, reduction="mean"):
         super().__init__()
         self.label_smoothing = label_smoothing
         self.reduction = reduction
