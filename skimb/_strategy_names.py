@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["BASELINE", "CONSTANT", "FURTHER_STRATEGIES", "REGRESSION_STRATEGIES", "STRATEGIES"]
+__all__ = [
+    "BASELINE",
+    "CONSTANT",
+    "FURTHER_STRATEGIES",
+    "OWN_STEPS",
+    "REGRESSION_STRATEGIES",
+    "STRATEGIES",
+]
 
 BASELINE = "none"
 
@@ -19,7 +26,6 @@ STRATEGIES: Mapping[str, str] = {
     "over": "samples of the minority classes repeated",
     "under": "samples of the majority classes dropped",
     "smote_embedding": "baseline; last layer trained again on embeddings, balanced by SMOTE",
-    "recipe": "smote_embedding, deciding for a class prior between that of y and a uniform one",
     "balanced_batches": "every batch holds the classes in equal fractions",
     "threshold": "baseline; decision threshold tuned on the training part",
     "prior_shift": "baseline; probabilities moved to a uniform class prior",
@@ -37,8 +43,12 @@ FURTHER_STRATEGIES: Mapping[str, str] = {
     "over_weighted": "minority classes repeated up to a middle size, errors weighted for the rest",
     "mixup_logit_adjusted": "mixup, and logit-adjusted loss",
     "autobalance": "loss whose numbers for each class are searched on held-out parts (AutoBalance)",
+    "recipe": "small batches; last layer trained again, its decisions moved for the measure",
     "tuned_baseline": "the baseline tuned on folds of the training part; it takes steps of its own",
 }
+
+#: Strategies that take gradient steps of their own number.
+OWN_STEPS = ("recipe", "tuned_baseline")
 
 #: Every strategy for a continuous target, in the order of reports, in one line.
 REGRESSION_STRATEGIES: Mapping[str, str] = {

@@ -1,20 +1,25 @@
 """The built-in strategies for labels: the parameters that each sets, or how each is built."""
 
 import copy
-from functools import partial
 
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 
-from skimb._strategy_names import BASELINE, CONSTANT, FURTHER_STRATEGIES, STRATEGIES
+from skimb._strategy_names import (
+    BASELINE,
+    CONSTANT,
+    FURTHER_STRATEGIES,
+    OWN_STEPS,
+    STRATEGIES,
+)
 from skimb.losses import FocalLoss, LogitAdjustedLoss
 from skimb.model_selection import AutoBalanceClassifier, TunedOffsetsClassifierCV
 from skimb.neural_network import DecoupledClassifier, Jitter, Mixup
 from skimb.over_sampling import SMOTE, AugmentedOverSampler, ImageJitter, RandomOverSampler
 from skimb.study._middle_sizes import down_to_middle, up_to_middle
 from skimb.study._strategies import LINEAR
-from skimb.study._tuned_baseline import augmented, tuned_baseline
+from skimb.study._tuned_baseline import augmented, small_batch, tuned_baseline
 from skimb.under_sampling import RandomUnderSampler
 
 __all__ = [
@@ -23,7 +28,6 @@ __all__ = [
     "FROM_PIXELS",
     "FURTHER_STRATEGIES",
     "NEEDED_SAMPLES",
-    "NEW_HEADS",
     "OWN_STEPS",
     "STRATEGIES",
     "unfitted_classifier",
@@ -38,9 +42,6 @@ ALL_STRATEGIES = {
     **FURTHER_STRATEGIES,
     **{name: STRATEGIES[name] for name in REFERENCES},
 }
-
-#: Strategies that train the last layer of the baseline's network again.
-NEW_HEADS = ("smote_embedding", "recipe", "decoupled")
 
 #: Measures of the recalls of the classes alone, which no class prior changes.
 OF_RECALLS = ("balanced_accuracy", "geometric_mean", "worst_recall")
@@ -84,27 +85,24 @@ def _from_baseline(name, estimator):
     return TRAINED[name]
 
 
-def _new_head(name, estimator, measure, seed=None):
-    """Return the two-stage classifier that a strategy is."""
-    sampler = None if name == "decoupled" else SMOTE()
-    prior = None
-    if name == "recipe":
-        prior = "uniform" if measure in OF_RECALLS else "sqrt"
-    return DecoupledClassifier(estimator, sampler=sampler, target_prior=prior, random_state=seed)
+def _smote_embedding(network, X, y, groups, *, seed, scoring):
+    """Train the last layer of the baseline's network again, on embeddings balanced by SMOTE."""
+    head = DecoupledClassifier(FrozenEstimator(network), sampler=SMOTE(), random_state=seed)
+    return head.fit(X, y)
 
 
-def _with_new_head(network, X, y, groups, *, name, seed, scoring, measure):
-    """Train the last layer of the baseline's network again."""
-    return _new_head(name, FrozenEstimator(network), measure, seed).fit(X, y)
+def _decoupled(network, X, y, groups, *, seed, scoring):
+    """Train the last layer of the baseline's network again, on class-balanced batches."""
+    return DecoupledClassifier(FrozenEstimator(network), random_state=seed).fit(X, y)
 
 
-def _threshold(network, X, y, groups, *, seed, scoring, measure):
+def _threshold(network, X, y, groups, *, seed, scoring):
     """Move the decisions of the baseline's network, by networks of halves of the training part."""
     tuned = TunedOffsetsClassifierCV(clone(network), scoring=scoring, random_state=seed)
     return tuned.tune_fitted(network, X, y, groups=groups)
 
 
-def _prior_shift(network, X, y, groups, *, seed, scoring, measure):
+def _prior_shift(network, X, y, groups, *, seed, scoring):
     """Move the probabilities of the baseline's network to a uniform class prior."""
     return copy.copy(network).set_params(target_prior="uniform")
 
@@ -113,17 +111,28 @@ def _prior_shift(network, X, y, groups, *, seed, scoring, measure):
 BUILT_ON_BASELINE = {
     "threshold": _threshold,
     "prior_shift": _prior_shift,
-    **{name: partial(_with_new_head, name=name) for name in NEW_HEADS},
+    "smote_embedding": _smote_embedding,
+    "decoupled": _decoupled,
 }
 
 #: Samples of each class that a strategy needs in a training part.
-NEEDED_SAMPLES = dict.fromkeys(("threshold", "smote_embedding", "recipe", "tuned_baseline"), 2)
+NEEDED_SAMPLES = {"threshold": 2, "smote_embedding": 2, "tuned_baseline": 2}
 
 #: Strategies that compute with pixels.
 FROM_PIXELS = ("over_augmented",)
 
-#: Strategies that take gradient steps of their own number.
-OWN_STEPS = ("tuned_baseline",)
+
+def _recipe(estimator, measure):
+    """Return what was best on average over the sets of ``benchmarks/quality/recipe.py``.
+
+    Small batches, a last layer that is trained again on class-balanced batches, and decisions for
+    a uniform class prior where the measure counts recalls, otherwise for one that is nearer to that
+    of y.
+    """
+    network = clone(estimator)
+    network.set_params(batch_size=small_batch(network.batch_size))
+    prior = None if measure in OF_RECALLS else "sqrt"
+    return DecoupledClassifier(network, target_prior=prior)
 
 
 def unfitted_classifier(name, estimator, *, scoring=None, measure=None):
@@ -147,12 +156,16 @@ def unfitted_classifier(name, estimator, *, scoring=None, measure=None):
     """
     if name == CONSTANT:
         return DummyClassifier()
-    if name in NEW_HEADS:
-        return _new_head(name, estimator, measure)
+    if name == "smote_embedding":
+        return DecoupledClassifier(estimator, sampler=SMOTE())
     if name == "threshold":
         return TunedOffsetsClassifierCV(estimator, scoring=scoring)
     if name == "autobalance":
         return AutoBalanceClassifier(clone(estimator))
+    if name == "decoupled":
+        return DecoupledClassifier(estimator)
+    if name == "recipe":
+        return _recipe(estimator, measure)
     if name == "tuned_baseline":
         return tuned_baseline(estimator, scoring=scoring)
     return copy.copy(estimator).set_params(**_from_baseline(name, estimator))

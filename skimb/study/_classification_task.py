@@ -26,7 +26,6 @@ from skimb.study._classification_strategies import (
     BUILT_ON_BASELINE,
     FROM_PIXELS,
     NEEDED_SAMPLES,
-    NEW_HEADS,
     OWN_STEPS,
     STRATEGIES,
     unfitted_classifier,
@@ -221,7 +220,7 @@ class ClassificationTask:
     def unfitted(self, name, estimator, settings=None):
         """Return the estimator that a built-in strategy is with some settings, not fitted."""
         scoring = self._named_measure()
-        if name in OWN_STEPS:
+        if name == "tuned_baseline":
             # A search of scikit-learn does not know the names of skimb.
             scoring = self.measure
             if isinstance(scoring, str):
@@ -251,9 +250,9 @@ class ClassificationTask:
         """
         if name in self.on_heads:
             length = self.head_length
-        elif name in NEW_HEADS:
+        elif name in ("decoupled", "smote_embedding", "recipe"):
             n_samples = len(y)
-            if name != "decoupled":
+            if name == "smote_embedding":
                 # SMOTE makes every class as large as the largest.
                 counts = np.unique(y, return_counts=True)[1]
                 n_samples = len(counts) * int(counts.max())
@@ -264,9 +263,7 @@ class ClassificationTask:
 
     def built_on(self, name, network, X, y, groups=None, *, seed):
         """Fit a strategy that starts from the baseline's network."""
-        build = BUILT_ON_BASELINE[name]
-        asked = {"scoring": self.measure, "measure": self.measure_name}
-        return build(network, X, y, groups, seed=seed, **asked)
+        return BUILT_ON_BASELINE[name](network, X, y, groups, seed=seed, scoring=self.measure)
 
     def heads(self, strategies, network, X, y, groups=None, *, seed):
         """Fit strategies as last layers of a fitted network."""
@@ -355,7 +352,7 @@ def _check_groups(name, y, groups, seed, *, shares):
         check_divisible(y, groups, FOLDS_OF_HEADS if shares else FOLDS_OF_THRESHOLD)
     elif name == "autobalance" and groups_by_class(y, groups, np.unique(y)).max() > 1:
         check_divisible(y, groups, FOLDS_OF_AUTOBALANCE, n_classes=1)
-    elif name in OWN_STEPS:
+    elif name == "tuned_baseline":
         held_out_folds(y, groups, seed)
 
 

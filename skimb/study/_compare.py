@@ -68,7 +68,7 @@ def compare(
         for a continuous target, `skimb.study.REGRESSION_STRATEGIES`: ``"none"``, the baseline, is
         added to it. None: all that can run, without the further ones; where no value of y lies
         beyond the whiskers of its box plot, those that must know which values are rare cannot.
-        ``"tuned_baseline"`` takes steps of its own, which the result tells.
+        ``"recipe"`` and ``"tuned_baseline"`` take steps of their own, which the result tells.
 
         A dict adds estimators of your own: its keys are the names that tables and files show, its
         values are names of built-in strategies, also with settings, as

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from skimb._files import write_text
 from skimb._frames import with_any_text
 from skimb._messages import counted
+from skimb._strategy_names import OWN_STEPS
 from skimb.study._comparison_text import format_table
 from skimb.study._difference_plot import plot_differences
 from skimb.study._judging import judgements_of
@@ -190,7 +191,8 @@ class BaseComparison(ABC):
             None: it has no network that tells.
         """
         strategy = self.chosen[name]
-        if not strategy.is_own and self.search_steps(name) is None:
+        tells = strategy.is_own or strategy.name in OWN_STEPS
+        if not tells and self.search_steps(name) is None:
             return None if strategy.name == CONSTANT else self.protocol["gradient_steps"]
         steps = [outcome.gradient_steps for outcome in self.outcomes[name]]
         return None if None in steps else float(np.mean(steps))

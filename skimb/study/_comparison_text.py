@@ -7,7 +7,7 @@ import numpy as np
 
 from skimb._drawn_text import visible_text
 from skimb._messages import counted
-from skimb._strategy_names import CONSTANT
+from skimb._strategy_names import CONSTANT, OWN_STEPS
 from skimb.study._judging import REFERENCES
 from skimb.study._report_labels import metric_label, short_label
 from skimb.study._verdict_text import verdict_sentences
@@ -210,14 +210,21 @@ def told_of_shared(comparison):
     return text
 
 
+def _own_steps(comparison, name):
+    """Say how many steps a built-in strategy takes, or return None where it takes those of most."""
+    searched = comparison.search_steps(name)
+    if searched is None and comparison.chosen[name].name not in OWN_STEPS:
+        return None
+    steps = f"{counted(comparison.gradient_steps(name), 'gradient step')} of its own"
+    return steps if searched is None else f"{steps}, and {searched:.0f} on parts of the samples"
+
+
 def _notes(comparison, is_whole):
     """Say what the columns are, and which strategies take steps of their own."""
     notes = [
-        f"{visible_text(name)}: {counted(comparison.gradient_steps(name), 'gradient step')} of its "
-        f"own, and {searched:.0f} on parts of the samples; most others take "
-        f"{comparison.protocol['gradient_steps']}"
+        f"{visible_text(name)}: {steps}; most others take {comparison.protocol['gradient_steps']}"
         for name in comparison.strategies
-        if (searched := comparison.search_steps(name)) is not None
+        if (steps := _own_steps(comparison, name)) is not None
     ]
     if shared := comparison.protocol.get("shared_features"):
         notes.append(f"{', '.join(map(visible_text, shared))}: {told_of_shared(comparison)}")

@@ -15,7 +15,7 @@ __all__ = ["ON_HEADS", "head_classifier", "head_parameters", "shared_heads"]
 #: others.
 ON_HEADS = (
     BASELINE,
-    *("class_weight", "focal", "focal_weighted", "over", "under", "smote_embedding", "recipe"),
+    *("class_weight", "focal", "focal_weighted", "over", "under", "smote_embedding"),
     *("balanced_batches", "logit_adjusted", "decoupled", "under_over", "over_weighted"),
     *("prior_shift", "threshold"),
 )

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
+from skimb._strategy_names import OWN_STEPS
 from skimb.model_selection import (
     AutoBalanceClassifier,
     SpreadCorrectedRegressor,
@@ -76,9 +77,9 @@ def strategy_estimator(
     Returns
     -------
     estimator
-        A ``CNNClassifier`` or ``CNNRegressor``, for ``"smote_embedding"`` and ``"decoupled"`` a
-        ``DecoupledClassifier``, for ``"threshold"`` a ``TunedOffsetsClassifierCV``, for
-        ``"spread_corrected"`` a ``SpreadCorrectedRegressor``, for
+        A ``CNNClassifier`` or ``CNNRegressor``, for ``"smote_embedding"``, ``"decoupled"`` and
+        ``"recipe"`` a ``DecoupledClassifier``, for ``"threshold"`` a
+        ``TunedOffsetsClassifierCV``, for ``"spread_corrected"`` a ``SpreadCorrectedRegressor``, for
         ``"autobalance"`` an ``AutoBalanceClassifier``, for ``"tuned_baseline"`` a
         ``GridSearchCV``, and for ``"constant"`` a dummy of scikit-learn.
 
@@ -171,6 +172,17 @@ def ready_estimator(
     -------
     estimator
     """
+    length = training_length(
+        len(y),
+        batch_size=network.batch_size,
+        max_epochs=network.max_epochs,
+        steps_per_epoch=network.steps_per_epoch,
+    )
+    if name in OWN_STEPS:
+        # Small batches are a part of the usual ones, for as many epochs.
+        sizes = {"batch_size": length.batch_size, "max_epochs": length.max_epochs}
+        unknown = {size: value for size, value in sizes.items() if getattr(network, size) == "auto"}
+        network = clone(network).set_params(**unknown)
     made = task.unfitted(name, network, settings)
     if name == CONSTANT:
         return made
@@ -178,12 +190,6 @@ def ready_estimator(
         made.set_params(**head_training)
     if getattr(made, "sampler", None) is not None:
         made.set_params(sampler=with_sizes(made.sampler, y))
-    length = training_length(
-        len(y),
-        batch_size=network.batch_size,
-        max_epochs=network.max_epochs,
-        steps_per_epoch=network.steps_per_epoch,
-    )
     return with_seed(with_length(made, length), random_state)
 
 

@@ -11,7 +11,7 @@ from skimb._strategy_names import CONSTANT
 from skimb._sub_estimators import seeded_clone
 from skimb.model_selection import AutoBalanceClassifier
 from skimb.neural_network import CNNClassifier, CNNRegressor, DecoupledClassifier
-from skimb.study._tuned_baseline import fit_search, is_search, seeded_search, tuned_baseline
+from skimb.study._tuned_baseline import fit_search, is_search, seeded_search
 
 __all__ = [
     "fit_built_in",
@@ -108,7 +108,10 @@ def _with_steps(network, n_samples, steps):
     """
     if isinstance(network, AutoBalanceClassifier):
         network = network.estimator
-    if steps is None or is_search(network) or network.steps_per_epoch is not None:
+    if steps is None or is_search(network) or isinstance(network, DecoupledClassifier):
+        # These take steps of their own.
+        return
+    if network.steps_per_epoch is not None:
         return
     comes_out = network.sampler is None and -(-n_samples // network.batch_size) == steps
     if not comes_out:
@@ -116,7 +119,7 @@ def _with_steps(network, n_samples, steps):
 
 
 def with_length(made, length):
-    """Fix the length of a training whose sampler changes the number of its samples, or of a search.
+    """Fix the length of a training whose sampler changes the number of its samples.
 
     Parameters
     ----------
@@ -130,8 +133,6 @@ def with_length(made, length):
     estimator
         The same one; others are left as they are.
     """
-    if is_search(made):
-        return tuned_baseline(made.estimator, scoring=made.scoring, length=length)
     if isinstance(made, DecoupledClassifier):
         # Its last layer has a length of its own.
         return made
@@ -156,7 +157,7 @@ def with_seed(made, seed):
     """
     if is_search(made):
         return seeded_search(made, seed)
-    if isinstance(made, AutoBalanceClassifier):
+    if isinstance(made, AutoBalanceClassifier | DecoupledClassifier):
         made.set_params(estimator__random_state=seed)
     if getattr(made, "shared_network", False):
         # The last layer that decisions are tuned for is that of the baseline.

@@ -24,6 +24,7 @@ __all__ = [
     "fit_search",
     "is_search",
     "seeded_search",
+    "small_batch",
     "tuned_baseline",
 ]
 
@@ -57,7 +58,7 @@ def _mixes(step):
     return step in ("mixup", "cutmix", "remix") if isinstance(step, str) else hasattr(step, "mix")
 
 
-def tuned_baseline(estimator, *, scoring=None, length=None) -> Any:
+def tuned_baseline(estimator, *, scoring=None) -> Any:
     """Return a search over ordinary settings of the training of a network.
 
     It tries the network as it is, and four others: small batches (a quarter of the size, but not
@@ -72,8 +73,6 @@ def tuned_baseline(estimator, *, scoring=None, length=None) -> Any:
         The baseline; it is left as it is.
     scoring : str, scorer or None, default=None
         The measure that decides.
-    length : TrainingLength, default=None
-        The length of the training of the baseline, where its sizes are "auto".
 
     Returns
     -------
@@ -81,15 +80,8 @@ def tuned_baseline(estimator, *, scoring=None, length=None) -> Any:
         Not fitted.
     """
     network = clone(estimator)
-    if length is not None and network.batch_size == "auto":
-        network.set_params(batch_size=length.batch_size)
-    if length is not None and network.max_epochs == "auto":
-        network.set_params(max_epochs=length.max_epochs)
     batch = network.batch_size
-    # The least size that "auto" may mean.
-    small = 16
-    if isinstance(batch, Integral):
-        small = max(min(LEAST_BATCH, int(batch)), int(batch) // SMALLER)
+    small = small_batch(batch)
     few, smooth = {"batch_size": [small]}, {"loss": [CrossEntropyLoss(label_smoothing=0.1)]}
     more = {"augmentation": [augmented(network.augmentation, Jitter())]}
     grid = [few, few | smooth, few | more, few | smooth | more]
@@ -97,6 +89,25 @@ def tuned_baseline(estimator, *, scoring=None, length=None) -> Any:
         grid.insert(0, {"batch_size": [batch]})
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=0)
     return GridSearchCV(network, grid, scoring=scoring, cv=folds, error_score="raise")
+
+
+def small_batch(batch_size):
+    """Return the size of small batches: a quarter of the usual size, but not below 8.
+
+    Parameters
+    ----------
+    batch_size : int or "auto"
+        The usual size.
+
+    Returns
+    -------
+    int
+        Batches that are no larger than 8 keep their size.
+    """
+    if not isinstance(batch_size, Integral):
+        # The least size that "auto" may mean.
+        return 16
+    return max(min(LEAST_BATCH, int(batch_size)), int(batch_size) // SMALLER)
 
 
 def is_search(made):

@@ -11,8 +11,16 @@ from sklearn.model_selection import GridSearchCV
 
 from skimb.datasets import load_imbalanced_digits
 from skimb.losses import CrossEntropyLoss, LogitAdjustedLoss
-from skimb.neural_network import CNNClassifier, DecoupledClassifier, Jitter, Mixup, load, save
-from skimb.over_sampling import SMOTE, AugmentedOverSampler
+from skimb.neural_network import (
+    CNNClassifier,
+    DecoupledClassifier,
+    Jitter,
+    Mixup,
+    load,
+    save,
+    training_length,
+)
+from skimb.over_sampling import AugmentedOverSampler
 from skimb.study import (
     FURTHER_STRATEGIES,
     STRATEGIES,
@@ -46,8 +54,11 @@ def test_each_runs_for_the_same_number_of_steps_and_one_searches(few, kind, tmp_
     result = compare(X, y, strategies=names, estimator=QUICK, cv=2, random_state=0)
     assert result.strategies == ["none", *names]
     steps = result.protocol["gradient_steps"]
+    # Batches of 8 instead of 32.
+    assert 3 * steps <= result.gradient_steps("recipe") <= 4 * steps
+    assert "recipe: " in str(result)
     for name in names:
-        if name == "tuned_baseline":
+        if name in ("recipe", "tuned_baseline"):
             continue
         assert result.gradient_steps(name) == steps
         # Three networks, each on two thirds; and one that the others have.
@@ -66,7 +77,9 @@ def test_each_runs_for_the_same_number_of_steps_and_one_searches(few, kind, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["threshold", "autobalance", "tuned_baseline", "decoupled"])
+@pytest.mark.parametrize(
+    "name", ["threshold", "autobalance", "tuned_baseline", "decoupled", "recipe"]
+)
 def test_the_steps_that_are_told_are_those_that_were_taken(few, name, monkeypatch):
     X, y = few
     taken, original = [], CNNClassifier.fit
@@ -81,10 +94,11 @@ def test_the_steps_that_are_told_are_those_that_were_taken(few, name, monkeypatc
     monkeypatch.setattr(CNNClassifier, "fit", fit)
     quick = CNNClassifier("linear", max_epochs=2, batch_size=16, augmentation=None)
     result = compare(X, y, strategies=[name], estimator=quick, cv=2, random_state=0)
-    own = result.gradient_steps(name) if name in ("autobalance", "tuned_baseline") else 0
+    trains = ("autobalance", "recipe", "tuned_baseline")
+    own = result.gradient_steps(name) if name in trains else 0
     told = result.protocol["gradient_steps"] + own + (result.search_steps(name) or 0)
     assert sum(taken) == 2 * told
-    assert (result.search_steps(name) is None) == (name == "decoupled")
+    assert (result.search_steps(name) is None) == (name in ("decoupled", "recipe"))
     assert None not in [outcome.gradient_steps for outcome in result.outcomes[name]]
 
 
@@ -122,9 +136,9 @@ def made(name, few, estimator=QUICK) -> Any:
     [
         ("f1_minority", "sqrt"),
         ("mcc", "sqrt"),
-        ("balanced_accuracy", "uniform"),
-        ("geometric_mean", "uniform"),
-        ("worst_recall", "uniform"),
+        ("balanced_accuracy", None),
+        ("geometric_mean", None),
+        ("worst_recall", None),
     ],
 )
 def test_the_recipe_decides_for_the_measure(few, measure, prior):
@@ -138,8 +152,13 @@ def test_each_sets_what_its_name_says(few):
     assert (decoupled.sampler, decoupled.batch_sampling) == (None, "auto")
     recipe = made("recipe", few)
     assert isinstance(recipe, DecoupledClassifier)
-    assert isinstance(recipe.sampler, SMOTE)
-    assert recipe.target_prior == "sqrt"
+    assert (recipe.target_prior, recipe.sampler, recipe.batch_sampling) == ("sqrt", None, "auto")
+    assert recipe.estimator.batch_size == 8
+    # An "auto" is resolved before: small batches are for as many epochs as usual.
+    usual = training_length(len(few[1]))
+    small = made("recipe", few, CNNClassifier()).estimator
+    assert small.max_epochs == usual.max_epochs
+    assert small.batch_size == max(8, usual.batch_size // 4) < usual.batch_size
     [step] = made("augment", few).augmentation
     assert isinstance(step, Jitter)
     mixed = made("mixup_logit_adjusted", few)
