@@ -52,10 +52,10 @@ class TrainingSummary:
     >>> from skimb.datasets import load_imbalanced_digits
     >>> from skimb.neural_network import CNNClassifier
     >>> X, y = load_imbalanced_digits(return_X_y=True)
-    >>> clf = CNNClassifier(class_weight="balanced", max_epochs=2, random_state=0).fit(X, y)
-    >>> summary = clf.training_summary()
+    >>> clf = CNNClassifier(class_weight="balanced", max_epochs=2, random_state=0)
+    >>> summary = clf.fit(X[:400], y[:400]).training_summary()
     >>> print(summary)  # doctest: +ELLIPSIS
-    CNNClassifier: SimpleCNN, trained on 1704 samples
+    CNNClassifier: SimpleCNN, trained on 400 samples
     <BLANKLINE>
     network        SimpleCNN with ... parameters
     images         1 x 8 x 8 (channels, height, width)
@@ -81,9 +81,9 @@ class TrainingSummary:
             and ``lr`` of epochs, ``still_falls``, ``validation`` (the scores of the kept epoch),
             ``refit`` (the training on all samples), ``seconds`` (of the epochs), ``device``,
             ``precision``, ``batch_size``, ``n_samples`` and ``n_held_out``, and ``parameters`` as
-            they were in the fit. Of a classifier also ``classes``, and in their order ``class_count``,
-            ``class_weight``, ``effective_prior`` and ``predicted_prior``; of a regressor
-            ``target_mean`` and ``target_sd``.
+            they were in the fit. Of a classifier also ``classes``, and in their order
+            ``class_count``, ``class_weight``, ``effective_prior`` and ``predicted_prior``; of a
+            regressor ``target_mean`` and ``target_sd``.
         """
         return copy.deepcopy(self._facts)
 

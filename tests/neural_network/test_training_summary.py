@@ -100,6 +100,7 @@ def test_a_loss_that_moves_the_decision_predicts_for_no_known_prior():
     assert "for no known class prior" in text
 
 
+@pytest.mark.slow
 def test_early_stopping_is_told_from_the_limit():
     stopping = {"early_stopping": True, "scoring": constant_score, "n_iter_no_change": 1}
     found = facts(quick(max_epochs=200, **stopping).fit(X, Y))
@@ -127,6 +128,8 @@ def test_a_refit_is_told_beside_the_training_that_found_the_epoch():
     clf = quick(early_stopping="refit", scoring=constant_score).fit(X, Y)
     found = facts(clf)
     assert found["n_samples"] + found["n_held_out"] == 60
+    assert found["n_held_out"] > 0
+    assert (found["n_epochs"], found["max_epochs"]) == (3, 3)
     refit = found["refit"]
     assert refit.pop("seconds") > 0
     # Batches of 20: three steps.
@@ -171,6 +174,7 @@ def test_a_regressor_tells_of_its_target():
     assert "target weights  inverse" in text
 
 
+@pytest.mark.slow
 def test_a_network_has_its_name_with_a_table_or_a_last_layer_around_it():
     frame = pd.DataFrame({"image": list(X), "age": np.arange(60.0)})
     beside = CNNClassifier(image_column="image", max_epochs=1, random_state=0).fit(frame, Y)

@@ -9,6 +9,9 @@ from test_report import Page
 from skimb.study import _notebook
 from skimb.study._verdict_text import headline_sentences
 
+#: Making comparisons takes seconds.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def shown():
