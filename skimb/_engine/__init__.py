@@ -15,7 +15,12 @@ from skimb._engine._image_data import Part, dataset_of, few_samples
 from skimb._engine._image_net import ImageClassifierNet, ImageNet, ImageRegressorNet
 from skimb._engine._jitter import Jitter
 from skimb._engine._leftovers import mark_of, remove_leftovers
-from skimb._engine._length import TrainingLength, still_falls, training_length
+from skimb._engine._length import (
+    TrainingLength,
+    epochs_of_patience,
+    still_falls,
+    training_length,
+)
 from skimb._engine._loss_watch import LossWatch
 from skimb._engine._memory import is_out_of_memory
 from skimb._engine._mixed_batch import joined
@@ -79,6 +84,7 @@ __all__ = [
     "digest_of",
     "ended_diverged",
     "epoch_records",
+    "epochs_of_patience",
     "epochs_told_to",
     "exponent_of",
     "few_samples",

@@ -126,6 +126,8 @@ class Training:
         The augmentation as the estimator got it, or the copy of it that the training uses.
     has_begun : bool, default=False
         Whether an epoch has begun.
+    precision : str, default="float32"
+        The type in which the layers of its steps compute; `train` sets it.
     """
 
     part: Part
@@ -149,6 +151,7 @@ class Training:
     checkpoint: Any = None
     steps: Any = None
     has_begun: bool = False
+    precision: str = "float32"
 
     @property
     def n_epochs(self):
@@ -277,10 +280,12 @@ def train(network, training):
         layers=layers,
         regularizer=regularizer,
     )
+    forward = forward_of(network, training, is_compiled=training.settings.compile)
+    training.precision = str(forward.dtype).removeprefix("torch.")
     net.__dict__.update(
         checkpoint_=training.checkpoint,
         shares_=shares,
-        forward_=forward_of(network, training, is_compiled=training.settings.compile),
+        forward_=forward,
         recorder_=recorder_of(network, training),
     )
     try:

@@ -10,6 +10,7 @@ from skimb.neural_network._embedder import CNNEmbedder
 from skimb.neural_network._onnx import export_onnx
 from skimb.neural_network._regressor import CNNRegressor
 from skimb.neural_network._saving import load, read_metadata, save
+from skimb.neural_network._training_summary import TrainingSummary
 
 __all__ = [
     "VGG",
@@ -27,6 +28,7 @@ __all__ = [
     "Remix",
     "ResNet",
     "SimpleCNN",
+    "TrainingSummary",
     "data_parallel",
     "export_onnx",
     "load",

@@ -26,10 +26,8 @@ from skimb._engine import (
     build_augmentation,
     dataset_of,
     exponent_of,
-    loss_parameters,
     resolve_device,
     scaled_down,
-    still_falls,
     train,
     training_length,
     training_mode,
@@ -62,6 +60,8 @@ from skimb.neural_network._options import check_options, refuse_parameters_of_a_
 from skimb.neural_network._pending_fit import PendingFit
 from skimb.neural_network._save_methods import SavedToFile
 from skimb.neural_network._stopped_fits import begin_fit
+from skimb.neural_network._training_record import loss_still_falls, record_of, with_refit
+from skimb.neural_network._training_summary import summary_of
 from skimb.neural_network._validation_scores import ValidationScores
 
 __all__ = ["BaseCNN"]
@@ -284,9 +284,11 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
     def _refit(self, training, start):
         """Train again, and keep what only a validation part can find."""
         found = {name: value for name, value in vars(self).items() if name in FOUND_BY_VALIDATION}
+        first = self._training_record
         del self.net_
         self._train(training, start)
         self.__dict__.update(found)
+        self._training_record = with_refit(first, self._training_record)
 
     def _train(self, training, start=None):
         """Build the network and train it; return the epoch, from 0, whose weights it has."""
@@ -483,9 +485,10 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         try_optimizer(network, training)
         return network
 
-    def _conclude(self, training, net):
-        """Set the fitted attributes from a trained net and its target."""
+    def _conclude(self, training, net, epoch):
+        """Set the fitted attributes from a trained net, its target and the epoch of its weights."""
         self.__dict__.update(fitted_attributes(training, net))
+        self._training_record = record_of(training, net, epoch)
         # Weights of later calls of `partial_fit` are in the unit of this training.
         self._weight_unit = getattr(training.target, "unit", None)
 
@@ -513,14 +516,8 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
 
     def _warn_of_short_training(self, training):
         """Warn where the loss still fell when the training ended."""
-        plan, last = training.plan, training.phases[-1]
-        # Early stopping has found the end; and a loss that learns its own scale is not comparable
-        # between epochs.
-        if self.n_iter_ < plan.n_epochs or loss_parameters(last.loss):
-            return
-        losses = [record["train_loss"] for record in self.history_[last.start :]]
-        n_steps = plan.n_epochs * plan.steps
-        if still_falls(losses, n_steps):
+        if loss_still_falls(training, self.history_):
+            n_steps = training.plan.n_epochs * training.plan.steps
             warn(
                 f"{n_steps} gradient steps: the training loss still fell when they ended, so the "
                 "network could learn more. Raise `max_epochs`, lower `batch_size`, or leave both "
@@ -587,6 +584,26 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         """The trained network."""
         check_is_fitted(self)
         return self.net_.module_.network
+
+    def training_summary(self):
+        """Return what happened in the last fit.
+
+        It tells what the network is, on which samples and with which loss, weights and sampler it
+        was trained, for how long and what ended the training, whether the loss still fell, and the
+        class prior for which it predicts.
+
+        Returns
+        -------
+        TrainingSummary
+            It prints as text, is a table in a notebook, and gives the facts as a dict.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        """
+        check_is_fitted(self)
+        return summary_of(self)
 
     def _dataset(self, X):
         """Return X as images for the net."""

@@ -250,7 +250,7 @@ def _fit_part(estimator, X, y, sample_weight, classes):
     if not is_first:
         net.history[:0] = list(estimator.net_.history)
         net.history[-1]["epoch"] = len(net.history)
-    estimator._conclude(training, net)
+    estimator._conclude(training, net, None)
     estimator._levels, estimator._weight_unit = levels, float(unit)
     estimator._optimizer_state = kept
 

@@ -88,5 +88,5 @@ class PendingFit:
         estimator
         """
         self.training.target.conclude(self.training, net, epoch)
-        self.estimator._conclude(self.training, net)
+        self.estimator._conclude(self.training, net, epoch)
         return self.estimator

@@ -9,7 +9,7 @@ from skimb.neural_network._incremental import Start
 __all__ = ["begin_fit", "watched_fit"]
 
 #: What an estimator keeps of its last fit, besides the attributes whose names end with "_".
-KEPT = ("_optimizer_state", "_weight_unit", "_stopped_start")
+KEPT = ("_optimizer_state", "_weight_unit", "_stopped_start", "_training_record")
 
 
 @contextmanager

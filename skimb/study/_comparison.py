@@ -18,6 +18,7 @@ from skimb._strategy_names import OWN_STEPS
 from skimb.study._comparison_text import format_table
 from skimb.study._difference_plot import plot_differences
 from skimb.study._judging import judgements_of
+from skimb.study._notebook import comparison_in_notebook
 from skimb.study._result_file import figures_of, write_figures
 from skimb.study._strategies import CONSTANT, Strategy
 
@@ -427,6 +428,9 @@ class BaseComparison(ABC):
     def __str__(self):
         """Return the table for a terminal."""
         return format_table(self)
+
+    def _repr_html_(self):
+        return comparison_in_notebook(self)
 
     def __repr__(self):
         kind, n_runs = type(self).__name__, self.protocol["n_runs"]

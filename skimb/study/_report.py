@@ -2,7 +2,6 @@
 
 import re
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -15,7 +14,7 @@ from skimb.study._report_labels import metric_label, short_label
 from skimb.study._report_tables import (
     next_step,
     own_steps,
-    summary_rows,
+    score_table,
     verdict_groups,
     versions_of,
 )
@@ -45,7 +44,6 @@ def render(comparison, template, **context):
     names = comparison.strategies
     figures = comparison.to_dict()
     taken = next_step(figures)
-    summary = summary_rows(comparison)
     return render_page(
         template,
         comparison=comparison,
@@ -58,11 +56,7 @@ def render(comparison, template, **context):
         groups=verdict_groups(comparison),
         short_trainings=short_trainings(comparison),
         differing=differing(comparison),
-        summary=summary,
-        has_intervals=any(
-            cell["has_interval"] for row in summary for cell in row["judged"] if cell["verdict"]
-        ),
-        has_p_values=any(np.isfinite(cell["p_value"]) for row in summary for cell in row["judged"]),
+        **score_table(comparison),
         marks=marks_of(comparison),
         differences=[differences(comparison, metric) for metric in comparison.verdict_metrics],
         curves=training_panels(comparison),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["next_step", "own_steps", "summary_rows", "verdict_groups", "versions_of"]
+__all__ = ["next_step", "own_steps", "score_table", "verdict_groups", "versions_of"]
 
 #: The words of a verdict in the order of the report, and what each says of a strategy.
 SAID = {
@@ -62,8 +62,8 @@ def verdict_groups(comparison):
     return found
 
 
-def summary_rows(comparison):
-    """Return the rows of the main table.
+def score_table(comparison):
+    """Return what the main table shows.
 
     Parameters
     ----------
@@ -71,8 +71,19 @@ def summary_rows(comparison):
 
     Returns
     -------
-    list of dict
+    dict
+        ``summary``: the rows; ``has_intervals`` and ``has_p_values``: whether any has one.
     """
+    summary = _summary_rows(comparison)
+    judged = [cell for row in summary for cell in row["judged"]]
+    return {
+        "summary": summary,
+        "has_intervals": any(cell["has_interval"] for cell in judged if cell["verdict"]),
+        "has_p_values": any(np.isfinite(cell["p_value"]) for cell in judged),
+    }
+
+
+def _summary_rows(comparison):
     table = comparison.table
     rows = []
     for name in comparison.strategies:
