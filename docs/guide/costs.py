@@ -104,7 +104,7 @@ def main():
             cells.append(f"{np.mean(values):.0f} ± {np.std(values):.0f}" if values else "")
         print(f"| {name} | {' | '.join(cells)} |")
     figure, (left, *right) = plt.subplots(
-        1, 3, figsize=(10.5, 4), layout="constrained", width_ratios=[1.3, 1, 1]
+        1, 3, figsize=(10.5, 4), layout="constrained", width_ratios=[1.2, 0.9, 1.25]
     )
     plain, X_test, y_test = runs[0][1]
     left.set_prop_cycle(color=[METHOD])
@@ -121,6 +121,8 @@ def main():
         for name, style in zip(REFERENCES, ("--", ":"), strict=True):
             cost = np.mean([paid[fraction, name] for paid, _ in runs])
             ax.axhline(cost, color="black", linewidth=1.2, linestyle=style, label=name)
+        # Space for the legend above the bars.
+        ax.set_ylim(0, 1.25 * ax.get_ylim()[1])
         ax.legend(frameon=False, fontsize=8.5, loc="upper right")
         texts = [name.replace(" ", "\n") for name in shown]
         ax.set_xticks(range(len(texts)), texts, fontsize=8.5)

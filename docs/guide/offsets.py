@@ -148,7 +148,7 @@ def main():
             line = [values[k] for values in rows.values()]
             ax.plot(list(rows), line, "o-", color=colors[k], markersize=4, label=name)
         state = "no offset is best" if is_balanced else "an offset is needed"
-        ax.set(title=f"balanced accuracy, {state}", xlabel="held-out samples of the rare class")
+        ax.set(title=f"balanced accuracy,\n{state}", xlabel="held-out samples of the rare class")
         ax.set_xticks(list(rows))
         ax.set_ylim(0.48, 0.92)
     axes[1].legend(fontsize=8.5, frameon=False, loc="lower right")
