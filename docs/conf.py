@@ -17,8 +17,8 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx_gallery.gen_gallery",
+    "mathml",
     "public_names",
 ]
 exclude_patterns = ["auto_examples/*.py"]
@@ -74,6 +74,7 @@ sphinx_gallery_conf = {
 
 # -- HTML -----------------------------------------------------------------------
 html_theme = "pydata_sphinx_theme"
+html_math_renderer = "mathml"
 html_title = "skimb"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
@@ -83,6 +84,7 @@ html_use_index = False
 html_sidebars = {"index": [], "changelog": [], "contributing": [], "glossary": []}
 html_theme_options = {
     "header_links_before_dropdown": 6,
+    "navbar_align": "left",
     "navigation_with_keys": False,
     "show_prev_next": False,
     "show_toc_level": 2,

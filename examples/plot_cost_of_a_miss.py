@@ -32,5 +32,6 @@ for name, model in {"most probable class": network, "least expected cost": cheap
 # %%
 # Where the costs are not known, the decision curve shows for which of them the model is worth more
 # than an alarm for every image, and more than none.
-DecisionCurveDisplay.from_estimator(network, X_test, y_test)
+display = DecisionCurveDisplay.from_estimator(network, X_test, y_test)
+display.ax_.set_title("What alarms are worth, by what a miss costs")
 plt.show()

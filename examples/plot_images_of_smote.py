@@ -21,7 +21,7 @@ print(f"{len(X)} images, {len(X_resampled)} after SMOTE, as {X_resampled.dtype}"
 
 # %%
 # ``parents_`` and ``gaps_`` tell what each new image is made of.
-figure, axes = plt.subplots(3, 8, figsize=(8, 3.4), layout="constrained")
+figure, axes = plt.subplots(3, 8, figsize=(7, 3.4), layout="constrained")
 for column, row in zip(axes.T, range(8), strict=True):
     first, second = sampler.parents_[row]
     images = X[first], X_resampled[len(X) + row], X[second]
@@ -30,4 +30,5 @@ for column, row in zip(axes.T, range(8), strict=True):
         ax.set(xticks=[], yticks=[])
 for ax, label in zip(axes[:, 0], ("parent", "new", "parent"), strict=True):
     ax.set_ylabel(label)
+figure.suptitle("New images of the digit 8, each between its parents")
 plt.show()

@@ -50,8 +50,9 @@ weighted.fit(X, y)
 # Precision is what a higher recall costs. Which of the two decisions is the better one depends on
 # what a miss costs: :ref:`sphx_glr_auto_examples_plot_cost_of_a_miss.py`.
 models = {"as it is": network, "tuned offset": tuned, "class weights": weighted}
-figure, axes = plt.subplots(3, 1, figsize=(8, 7.5), layout="constrained")
+figure, axes = plt.subplots(3, 1, figsize=(6.4, 8), layout="constrained")
 for ax, (name, model) in zip(axes, models.items(), strict=True):
     PerClassDisplay.from_predictions(y_test, model.predict(X_test), ax=ax)
-    ax.set_title(name)
+    ax.set_title(name, loc="right")
+figure.suptitle("Precision, recall and F1 of both classes")
 plt.show()

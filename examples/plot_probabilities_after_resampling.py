@@ -42,9 +42,10 @@ for name, model in models.items():
     print(f"{name}: calibration error {error:.3f}")
 
 # %%
-# A point below the diagonal is a probability that is too high.
-figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained")
+# A point below the diagonal is a probability that is too high: those of class 1, the minority.
+figure, axes = plt.subplots(2, 1, figsize=(6.4, 8.4), layout="constrained")
 for ax, (name, model) in zip(axes, models.items(), strict=True):
-    ReliabilityDisplay.from_estimator(model, X_test, y_test, classes=[1], ax=ax)
+    ReliabilityDisplay.from_estimator(model, X_test, y_test, classes=[0, 1], ax=ax)
     ax.set_title(name)
+figure.suptitle("How often a class occurs, by its predicted probability")
 plt.show()

@@ -33,5 +33,6 @@ for name, values in predicted.items():
 
 # %%
 # How many samples each value has, and the errors on it.
-TargetDensityDisplay.from_predictions(y_test, predicted["weighted"])
+display = TargetDensityDisplay.from_predictions(y_test, predicted["weighted"])
+display.figure_.suptitle("Samples and mean absolute error at each value of the target")
 plt.show()

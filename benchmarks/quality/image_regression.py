@@ -179,8 +179,9 @@ def draw_cells(y_test, found, path, names):
     rng = np.random.RandomState(0)
     for ax, name in zip(axes, names, strict=True):
         predicted = found[name][0].clip(0, 1)
+        color = "#6E6E6E" if name == "none" else "#009E73"
         x = places + rng.uniform(-0.3, 0.3, size=len(places))
-        ax.scatter(x, predicted, s=4, color="#b2182b", alpha=0.4, linewidth=0)
+        ax.scatter(x, predicted, s=4, color=color, alpha=0.4, linewidth=0)
         for k, value in enumerate(VALUES.values()):
             ax.plot([k - 0.4, k + 0.4], [value, value], color="0.3", linewidth=1)
             ax.plot(k, predicted[places == k].mean(), "o", color="black", markersize=5)

@@ -205,7 +205,7 @@ def draw_images(path):
         ax.axis("off")
     for ax, (target, label) in zip(axes[2:], TARGETS.items(), strict=True):
         _, y = make_variance_images(1000, distribution=target, side=1, random_state=0)
-        ax.hist(y, bins=np.arange(1, 10.5, 0.5), color="#4878a8")
+        ax.hist(y, bins=np.arange(1, 10.5, 0.5), color="#b0b0b0")
         ax.set(title=label, xlabel="sigma", xlim=(0.5, 10.5))
         ax.spines[["top", "right"]].set_visible(False)
     axes[2].set_ylabel("training images")
@@ -220,8 +220,9 @@ def draw_errors(rows, path, names):
     for ax, name in zip(axes, names, strict=True):
         wanted = {"network": "shallow CNN", "target": "normal", "remedy": name}
         row = next(r for r in rows if wanted.items() <= r.items())
+        color = "#6E6E6E" if name == "none" else "#009E73"
         ax.plot([1, 10], [1, 10], color="0.6", linewidth=1)
-        ax.scatter(row["truth"], row["predicted"], s=5, color="#b2182b", alpha=0.5)
+        ax.scatter(row["truth"], row["predicted"], s=5, color=color, alpha=0.5)
         ax.set(title=name, xlabel="sigma", xlim=(0.5, 10.5), ylim=(0.5, 12))
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("predicted")

@@ -95,7 +95,7 @@ def draw(curves, path):
     )
     for ax, (weight, runs) in zip(axes, curves.items(), strict=True):
         epochs = 1 + np.arange(runs.shape[1])
-        for k, (label, color) in enumerate((("cats", "#4878a8"), ("dogs", "#b2182b"))):
+        for k, (label, color) in enumerate((("cats", "#0072B2"), ("dogs", "#D55E00"))):
             ax.plot(epochs, runs[:, :, k].T, color=color, linewidth=0.8, alpha=0.6)
             ax.plot(epochs, runs[:, :, k].mean(axis=0), color=color, linewidth=2.2, label=label)
         ax.set(title=f"dogs weigh {weight}", xlabel="epoch", ylim=(-0.02, 1.02))

@@ -238,7 +238,7 @@ def measure(arguments, record):
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A8A00"]
 MARKERS = "osD^vP*X"
 
-#: Columns of the figure: title, and which curves.
+#: Rows of the figure: title, and which curves.
 PANELS = {
     "Predictions, training, inspection": lambda name, form: name in OF_NETWORKS,
     "Resamplers, images 28 x 28": lambda name, form: name in OF_CLASSES and form == "array",
@@ -256,37 +256,45 @@ def plot(record, file):
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(
-        2, len(PANELS), figsize=(15, 11), sharex=True, sharey="row", layout="constrained"
-    )
-    for column, (title, belongs) in enumerate(PANELS.items()):
+    figure = plt.figure(figsize=(10, 13), layout="constrained")
+    grid = figure.add_gridspec(len(PANELS), 1)
+    above = None
+    for line, (title, belongs) in enumerate(PANELS.items()):
+        row = figure.add_subfigure(grid[line])
         curves = {}
         for each in record["points"]:
             if belongs(each["name"], each["form"]):
                 curves.setdefault((each["name"], each["form"]), []).append(each)
-        above, below = axes[:, column]
+        left, right = row.subplots(1, 2)
+        if above is not None:
+            for ax, other in zip((left, right), above, strict=True):
+                ax.sharex(other)
+                ax.sharey(other)
+        above = left, right
         for (name, form), points in curves.items():
             group = next(g for g in (OF_NETWORKS, OF_CLASSES, OF_RANGES) if name in g)
             place = list(group).index(name)
             style = {
                 "color": COLOURS[place],
                 "marker": MARKERS[place],
-                "linestyle": LINES[form] if column == 0 else "--" if name in OF_RANGES else "-",
+                "linestyle": LINES[form] if line == 0 else "--" if name in OF_RANGES else "-",
                 "fillstyle": "none" if name in OF_RANGES else "full",
-                "label": f"{name}, {form}" if column == 0 else name,
+                "label": f"{name}, {form}" if line == 0 else name,
             }
             sizes = [each["n"] for each in points]
-            above.plot(sizes, [each["seconds"] for each in points], **style)
+            left.plot(sizes, [each["seconds"] for each in points], **style)
             # An axis of logarithms has no place for less.
-            below.plot(sizes, [max(each["peak"] / 1e6, 1) for each in points], **style)
-        above.set(title=title, xscale="log", yscale="log")
-        below.set(xlabel="samples", xscale="log", yscale="log")
-        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)}
-        below.legend(**place, ncols=2, fontsize=8, frameon=False, handlelength=2.6)
-        for ax in (above, below):
+            right.plot(sizes, [max(each["peak"] / 1e6, 1) for each in points], **style)
+        row.suptitle(title)
+        left.set_ylabel("seconds")
+        right.set_ylabel("peak beyond the input, MB")
+        for ax in (left, right):
+            ax.set(xlabel="samples", xscale="log", yscale="log")
             ax.grid(alpha=0.3)
-    axes[0, 0].set_ylabel("seconds")
-    axes[1, 0].set_ylabel("peak beyond the input, MB")
+        place = {"loc": "outside lower center", "ncols": 4, "columnspacing": 1.2}
+        row.legend(
+            *left.get_legend_handles_labels(), **place, fontsize=9, frameon=False, handlelength=2.6
+        )
     figure.savefig(file, dpi=110)
 
 

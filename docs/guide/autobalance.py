@@ -11,6 +11,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from _colours import MAJORITY, MINORITY
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import recall_score
 
@@ -21,7 +22,7 @@ mpl.use("agg")
 import matplotlib.pyplot as plt
 
 NAMES = ["common, hard", "common, easy", "rare, easy"]
-COLOURS = ["#d95f02", "#1b9e77", "#7570b3"]
+COLOURS = ["#56B4E9", MAJORITY, MINORITY]
 
 
 def draw_points(counts, seed):

@@ -24,6 +24,8 @@ import matplotlib.pyplot as plt
 LABELS = np.array(["very common", "common", "less common", "rare", "very rare"])
 PRIOR = np.array([0.6, 0.25, 0.1, 0.035, 0.015])
 DISTANCE = 2.0
+#: The first two colours of a display are those of majority and minority in all figures.
+DRAWN = ["very common", "very rare", "common", "less common", "rare"]
 
 
 def draw(counts, rng):
@@ -40,7 +42,7 @@ def scores_and_figure(n_train, n_new, n_trees, folder):
     X_new, y_new = draw((n_new * PRIOR).round().astype(int), rng)
     forest = RandomForestClassifier(n_trees, min_samples_leaf=3, random_state=0)
     model = make_pipeline(SMOTE(k_neighbors=3, random_state=0), forest)
-    figure, axes = plt.subplots(1, 3, figsize=(12, 5.2), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(10, 5.4), layout="constrained")
     print("| probabilities | log loss | Brier score | calibration error | of each class |")
     print("| --- | --- | --- | --- | --- |")
     for ax, name in zip(axes, ("raw", "temperature", "bias_corrected"), strict=True):
@@ -55,7 +57,7 @@ def scores_and_figure(n_train, n_new, n_trees, folder):
             f"{values['neg_expected_calibration_error']:.3f} | "
             f"{values['neg_classwise_calibration_error']:.4f} |"
         )
-        display = ReliabilityDisplay.from_estimator(clf, X_new, y_new, ax=ax)
+        display = ReliabilityDisplay.from_estimator(clf, X_new, y_new, classes=DRAWN, ax=ax)
         handles, texts = ax.get_legend_handles_labels()
         of_class = dict(zip((text.split(":")[0] for text in texts), handles, strict=True))
         ax.legend(
@@ -65,12 +67,11 @@ def scores_and_figure(n_train, n_new, n_trees, folder):
             loc="upper center",
             bbox_to_anchor=(0.5, -0.14),
             frameon=False,
-            ncols=2,
-            fontsize="small",
-            columnspacing=1.0,
+            fontsize=9,
             handlelength=1.4,
         )
-        ax.set_title(f"{name}\n{ax.get_title()}", fontsize=11)
+        error = np.mean(list(display.errors.values()))
+        ax.set_title(f"{name}\nclasswise calibration error {error:.3f}", fontsize=11)
         if ax is not axes[0]:
             ax.set_ylabel("")
     figure.savefig(folder / "calibration.png", dpi=90, bbox_inches="tight")

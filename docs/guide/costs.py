@@ -11,6 +11,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from _colours import BASELINE, METHOD, OTHER_METHOD
 from scipy.special import expit, logit
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import TunedThresholdClassifierCV
@@ -27,12 +28,12 @@ COSTS = {"ok": {"crack": 1}, "crack": {"ok": 10}}
 #: The fraction of cracks in the training, and in the other world.
 HERE, ELSEWHERE = 0.02, 0.2
 CRACK = 0.95 * np.eye(8)[:, ::-1]
-#: The ways to decide, and their colours.
+#: The ways to decide, and their colours: a darker one for the decision that knows more.
 WAYS = {
-    "most probable class": "#9a9a9a",
-    "tuned threshold": "#4878a8",
-    "least expected cost": "#2f7d4f",
-    "least expected cost, prior known": "#8d5a9e",
+    "most probable class": BASELINE,
+    "tuned threshold": OTHER_METHOD,
+    "least expected cost": METHOD,
+    "least expected cost, prior known": "#00624A",
 }
 REFERENCES = ("least possible", "no image looked at")
 
@@ -103,12 +104,13 @@ def main():
             cells.append(f"{np.mean(values):.0f} ± {np.std(values):.0f}" if values else "")
         print(f"| {name} | {' | '.join(cells)} |")
     figure, (left, *right) = plt.subplots(
-        1, 3, figsize=(12.5, 4), layout="constrained", width_ratios=[1.3, 1, 1]
+        1, 3, figsize=(10.5, 4), layout="constrained", width_ratios=[1.2, 0.9, 1.25]
     )
     plain, X_test, y_test = runs[0][1]
+    left.set_prop_cycle(color=[METHOD])
     DecisionCurveDisplay.from_estimator(plain, X_test, y_test, classes=["crack"], ax=left)
-    left.axvline(1 / 11, color="#b2182b", linewidth=1)
-    left.text(1 / 10.3, -0.004, "the costs\nof this page", color="#b2182b", fontsize=9)
+    left.axvline(1 / 11, color="black", linewidth=1, linestyle=":")
+    left.text(1 / 10.3, -0.004, "the costs\nof this page", fontsize=9)
     left.set(xlabel="threshold probability", ylabel="net benefit")
     for ax, fraction in zip(right, (HERE, ELSEWHERE), strict=True):
         shown = [name for name in WAYS if (fraction, name) in runs[0][0]]
@@ -119,6 +121,8 @@ def main():
         for name, style in zip(REFERENCES, ("--", ":"), strict=True):
             cost = np.mean([paid[fraction, name] for paid, _ in runs])
             ax.axhline(cost, color="black", linewidth=1.2, linestyle=style, label=name)
+        # Space for the legend above the bars.
+        ax.set_ylim(0, 1.25 * ax.get_ylim()[1])
         ax.legend(frameon=False, fontsize=8.5, loc="upper right")
         texts = [name.replace(" ", "\n") for name in shown]
         ax.set_xticks(range(len(texts)), texts, fontsize=8.5)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from _colours import MAJORITY, MINORITY
+from matplotlib.colors import Normalize
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_score, recall_score
@@ -28,8 +30,6 @@ import matplotlib.pyplot as plt
 #: Parameters of the networks of the page, and of their heads.
 RECIPE = {"batch_size": 128, "augmentation": None}
 OF_HEAD = {"max_epochs": 10, "batch_size": 128}
-
-BLUE, RED = "#2b5b8a", "#b2182b"
 
 HEADS = {
     "the network's own": None,
@@ -58,13 +58,16 @@ def draw_neighbours(X, y, path, *, max_epochs=20):
         above, below = half.subfigures(2, 1, height_ratios=[1.2, 1])
         ax = above.subplots()
         plane = PCA(2, random_state=0).fit_transform(values)
-        for label, color, size in ((0, BLUE, 8), (1, RED, 14)):
-            ax.scatter(*plane[y_test == label].T, s=size, color=color, linewidths=0, alpha=0.7)
+        for label, color, size in ((0, MAJORITY, 8), (1, MINORITY, 14)):
+            name_of = "digit 8" if label else "other digits"
+            style = {"s": size, "color": color, "linewidths": 0, "alpha": 0.7}
+            ax.scatter(*plane[y_test == label].T, label=name_of, **style)
         neighbours = NearestNeighbors(n_neighbors=7).fit(values)
         nearest = neighbours.kneighbors(return_distance=False)
         of_eights = nearest[y_test == 1]
         fraction = y_test[of_eights[:, :5]].mean()
-        ax.set(xticks=[], yticks=[])
+        ax.set(xticks=[], yticks=[], xlabel="component 1", ylabel="component 2")
+        ax.legend(fontsize=9, markerscale=2)
         ax.set_title(
             f"Test images {name}\nof the five nearest to an 8, {fraction:.0%} are 8s", fontsize=10
         )
@@ -81,10 +84,10 @@ def draw_neighbours(X, y, path, *, max_epochs=20):
             for place, other in enumerate([row, *nearest[row]]):
                 line[place].imshow(test[other], cmap="gray_r", vmin=0, vmax=16)
                 line[place].set(xticks=[], yticks=[])
-                color = RED if y_test[other] == 1 else BLUE
+                color = MINORITY if y_test[other] == 1 else MAJORITY
                 for spine in line[place].spines.values():
                     spine.set(color=color, linewidth=2.2 if place else 4)
-        below.suptitle("four 8s, each with its seven nearest images", fontsize=9)
+        below.suptitle("four 8s, each with its seven nearest images", fontsize=10)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -100,10 +103,14 @@ def draw_searches(X, y, path, *, max_epochs=10):
         "GridSearchCV: every candidate end to end": GridSearchCV(network, grid, **common),
     }
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.9), layout="constrained")
-    for ax, (name, search) in zip(axes, searches.items(), strict=True):
-        search.fit(X, y)
-        scores = search.cv_results_["mean_test_f1_minority"].reshape(len(weights), len(gammas))
-        image = ax.imshow(scores, cmap="viridis", vmin=0.8, vmax=0.97)
+    found = {
+        name: search.fit(X, y).cv_results_["mean_test_f1_minority"].reshape(len(weights), -1)
+        for name, search in searches.items()
+    }
+    # One scale for both panels, from the lowest to the highest of their scores.
+    scale = Normalize(np.min(list(found.values())), np.max(list(found.values())))
+    for ax, (name, scores) in zip(axes, found.items(), strict=True):
+        image = ax.imshow(scores, cmap="cividis", norm=scale)
         for i, j in np.ndindex(scores.shape):
             best = scores[i, j] == scores.max()
             ax.text(
@@ -112,13 +119,13 @@ def draw_searches(X, y, path, *, max_epochs=10):
                 f"{scores[i, j]:.3f}",
                 ha="center",
                 va="center",
-                color="black" if scores[i, j] > 0.89 else "white",
+                color="black" if scale(scores[i, j]) > 0.55 else "white",
                 weight="bold" if best else "normal",
             )
         ax.set_xticks(range(len(gammas)), [f"gamma {gamma}" for gamma in gammas])
         ax.set_yticks(range(len(weights)), ["no weights", "sqrt", "balanced", "1 : 10"])
         ax.set_title(name, fontsize=10)
-    figure.colorbar(image, ax=axes, label="F1 of the minority class, 3 folds", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="F1 of the minority class, mean of 3 folds")
     figure.savefig(path, dpi=110)
     plt.close(figure)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from _colours import METHOD
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -55,12 +56,12 @@ def main():
         low, missed = np.quantile(values, 0.05), (values < recall).mean()
         print(f"| {recall:.2f} | {values.mean():.2f} | {low:.2f} | {missed:.2f} |")
         spread = recall + rng.uniform(-0.012, 0.012, len(values))
-        left.plot(spread, values, ".", color="#4878a8", markersize=4, alpha=0.5)
+        left.plot(spread, values, ".", color=METHOD, markersize=4, alpha=0.5)
         left.plot([recall - 0.02, recall + 0.02], [low, low], color="black")
     print(f"\nThe most probable class: {usual.mean():.3f}, at least {usual.min():.3f}")
-    left.plot([0.45, 1], [0.45, 1], color="#b2182b", linewidth=1)
-    left.text(0.62, 0.53, "recall as promised", color="#b2182b", rotation=32)
-    left.plot([], [], ".", color="#4878a8", label="one split")
+    left.plot([0.45, 1], [0.45, 1], color="0.4", linestyle="--", linewidth=1)
+    left.text(0.62, 0.53, "recall as promised", color="0.3", rotation=32)
+    left.plot([], [], ".", color=METHOD, label="one split")
     left.plot([], [], color="black", label="19 of 20 splits are above")
     left.legend(loc="lower right", frameon=False)
     left.set(
@@ -71,13 +72,18 @@ def main():
     )
 
     recalls = np.linspace(0.5, 0.995, 200)
-    for level, color in ((0.8, "#9ecae1"), (0.9, "#6baed6"), (0.95, "#2171b5"), (0.99, "#08306b")):
+    for level, color in ((0.8, "0.75"), (0.9, "0.5"), (0.95, METHOD), (0.99, "black")):
         n_samples = np.log(1 - level) / np.log(recalls)
         right.plot(recalls, n_samples, color=color, label=f"confidence {100 * level:.0f} %")
-    labels = ((0.9, 29, (6, -12)), (0.95, 59, (7, -12)), (0.99, 299, (-26, 6)))
-    for recall, n_samples, place in labels:
-        right.plot(recall, n_samples, "o", color="#2171b5")
-        right.annotate(str(n_samples), (recall, n_samples), place, textcoords="offset points")
+    for recall, n_samples in ((0.9, 29), (0.95, 59), (0.99, 299)):
+        right.plot(recall, n_samples, "o", color=METHOD)
+        right.annotate(
+            str(n_samples),
+            (recall, n_samples),
+            (-34, 14),
+            textcoords="offset points",
+            arrowprops={"arrowstyle": "-", "color": "0.4", "linewidth": 0.8},
+        )
     right.set(
         xlabel="recall promised",
         ylabel="calibration samples of the class",

@@ -62,7 +62,7 @@ def main():
     for column, pair in zip(axes.T, pairs, strict=False):
         for ax, row in zip(column, (pair.first, pair.second), strict=True):
             ax.imshow(everything[row])
-        column[1].set_title(pair.change or "brighter, darker or saved again", fontsize=8)
+        column[1].set_title(pair.change or "brighter, darker\nor saved again", fontsize=8)
     figure.savefig(arguments.folder / "inspecting.png", dpi=110)
 
 

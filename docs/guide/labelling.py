@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from _colours import BASELINE, METHOD, OTHER_METHOD
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
@@ -42,6 +43,7 @@ def by_suggest(classifier, pool, rng):
 
 
 METHODS = {"at random": at_random, "smallest margin": by_margin, "suggest": by_suggest}
+MARKS = ((BASELINE, "o"), (OTHER_METHOD, "s"), (METHOD, "D"))
 
 
 def draw(seed):
@@ -87,14 +89,15 @@ def main():
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for (name, choose), marker in zip(METHODS.items(), "osD", strict=True):
+        for (name, choose), (color, marker) in zip(METHODS.items(), MARKS, strict=True):
             curves = np.array([found_in_rounds(choose, seed, n_rounds) for seed in range(n_seeds)])
             mean = curves.mean(axis=0)
             error = curves.std(axis=0) / np.sqrt(n_seeds)
             print(f"{name:16} found {mean[-1, 0]:5.1f}   F1 {mean[-1, 1]:.3f}")
             x = N * np.arange(n_rounds + 1)
             for k, axis in enumerate(axes):
-                axis.errorbar(x, mean[:, k], error[:, k], label=name, marker=marker, capsize=2)
+                style = {"color": color, "marker": marker, "capsize": 2}
+                axis.errorbar(x, mean[:, k], error[:, k], label=name, **style)
     for axis, title in zip(
         axes, ("images of rare digits found", "mean F1 of the rare digits"), strict=True
     ):

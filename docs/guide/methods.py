@@ -10,6 +10,8 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from _colours import MAJORITY, MINORITY
+from matplotlib.colors import LinearSegmentedColormap
 from torch import nn
 
 from skimb.losses import FocalLoss, LDAMLoss, LogitAdjustedLoss, VectorScalingLoss
@@ -21,17 +23,22 @@ from skimb.under_sampling import RandomUnderSampler
 mpl.use("agg")
 import matplotlib.pyplot as plt
 
+TICKS = [-2, 0, 2]
+
+#: From a probability of 0 to 1.
+PROBABILITIES = LinearSegmentedColormap.from_list("", [MAJORITY, "white", MINORITY])
+
 METHODS = {
     "none": {},
     'class_weight="balanced"': {"class_weight": "balanced"},
     'class_weight="sqrt"': {"class_weight": "sqrt"},
     '"balanced", max_weight=4': {"class_weight": "balanced", "max_weight": 4},
-    '"balanced", reweight_after=0.8': {"class_weight": "balanced", "reweight_after": 0.8},
+    '"balanced",\nreweight_after=0.8': {"class_weight": "balanced", "reweight_after": 0.8},
     "FocalLoss(gamma=2)": {"loss": FocalLoss(gamma=2.0)},
     "FocalLoss(gamma=5)": {"loss": FocalLoss(gamma=5.0)},
     "LogitAdjustedLoss()": {"loss": LogitAdjustedLoss()},
     "VectorScalingLoss()": {"loss": VectorScalingLoss()},
-    'LDAM, "balanced", reweight_after=0.8': {
+    'LDAM, "balanced",\nreweight_after=0.8': {
         "loss": LDAMLoss(),
         "class_weight": "balanced",
         "reweight_after": 0.8,
@@ -45,7 +52,7 @@ METHODS = {
     "augmentation=Mixup()": {"augmentation": Mixup()},
     "augmentation=Remix()": {"augmentation": Remix()},
     'target_prior="uniform"': {"target_prior": "uniform"},
-    'LogitAdjusted, target_prior="train"': {"loss": LogitAdjustedLoss(), "target_prior": "train"},
+    'LogitAdjusted,\ntarget_prior="train"': {"loss": LogitAdjustedLoss(), "target_prior": "train"},
 }
 
 
@@ -83,10 +90,15 @@ def main():
     X_test, y_test = draw_samples(60 * n_fresh, 3 * n_fresh, seed=1)
     side = np.linspace(-3.5, 4, 120, dtype=np.float32)
     grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
-    n_columns = 5
+    n_columns = 4
     n_lines = -(-len(METHODS) // n_columns)
     figure, axes = plt.subplots(
-        n_lines, n_columns, figsize=(2.5 * n_columns, 2.6 * n_lines), layout="constrained"
+        n_lines,
+        n_columns,
+        figsize=(2.6 * n_columns, 2.6 * n_lines + 0.6),
+        sharex=True,
+        sharey=True,
+        layout="constrained",
     )
     print("| method | precision | recall | F1 | mean probability of the minority class |")
     print("| --- | --- | --- | --- | --- |")
@@ -96,17 +108,32 @@ def main():
         clf = CNNClassifier(module, batch_size=128, random_state=0, **settings, **params).fit(X, y)
         report = per_class_report(y_test, clf.predict(X_test)).loc["minority"]
         mean = clf.predict_proba(X_test)[:, 1].mean()
+        in_one_line = name.replace("\n", " ")
         print(
-            f"| `{name}` | {report['precision']:.2f} | {report['recall']:.2f} | "
+            f"| `{in_one_line}` | {report['precision']:.2f} | {report['recall']:.2f} | "
             f"{report['f1']:.2f} | {mean:.3f} |"
         )
         proba = clf.predict_proba(grid)[:, 1].reshape(len(side), -1)
-        ax.contourf(side, side, proba, levels=np.linspace(0, 1, 21), cmap="RdBu_r", alpha=0.75)
+        areas = ax.contourf(
+            side, side, proba, levels=np.linspace(0, 1, 21), cmap=PROBABILITIES, alpha=0.6
+        )
         ax.contour(side, side, proba, levels=[0.5], colors="black", linewidths=1.4)
-        for label, color, size in (("majority", "#2b5b8a", 3), ("minority", "#8a1c1c", 9)):
-            ax.scatter(*X[y == label].T, s=size, color=color, linewidths=0)
-        ax.set(xticks=[], yticks=[], xlim=(-3.5, 4), ylim=(-3.5, 4), aspect="equal")
-        ax.set_title(name, fontsize=9)
+        ax.scatter(*X[y == "majority"].T, s=3, color=MAJORITY, linewidths=0)
+        ax.scatter(*X[y == "minority"].T, s=16, color=MINORITY, edgecolors="white", linewidths=0.5)
+        ax.set(xlim=(-3.5, 4), ylim=(-3.5, 4), aspect="equal", xticks=TICKS, yticks=TICKS)
+        ax.set_title(name, fontsize=8.5)
+    figure.supxlabel("first feature", fontsize=10)
+    figure.supylabel("second feature", fontsize=10)
+    figure.colorbar(
+        areas,
+        ax=axes,
+        location="top",
+        label="probability of the minority class",
+        shrink=0.5,
+        aspect=40,
+        pad=0.01,
+        ticks=[0, 0.25, 0.5, 0.75, 1],
+    )
     figure.savefig(arguments.folder / "methods.png", dpi=110)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from _colours import BASELINE, METHOD, OTHER_METHOD
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
@@ -121,8 +122,8 @@ def main():
     arguments = parser.parse_args()
     n, n_fresh, n_repeats = (2000, 1000, 1) if arguments.quick else (20_000, 100_000, 8)
     names = ["no offsets", "50 quantiles of all samples", "margins of the own samples"]
-    colors = ["#9a9a9a", "#e08214", "#2166ac"]
-    figure, axes = plt.subplots(1, 3, figsize=(12, 3.3), layout="constrained")
+    colors = [BASELINE, OTHER_METHOD, METHOD]
+    figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.8), layout="constrained")
 
     by_prior = rare_classes(n, n_fresh, n_repeats)
     print("| prior of the rare class |", " | ".join(names), "|")
@@ -134,7 +135,7 @@ def main():
     axes[0].set(title="macro F1 of three classes", ylim=(0, 1))
     axes[0].set_xticks(range(len(by_prior)), [f"{prior:.1%}" for prior in by_prior])
     axes[0].set_xlabel("prior of the rare class")
-    axes[0].legend([Patch(color=color) for color in colors], names, fontsize=7, frameon=False)
+    axes[0].legend([Patch(color=color) for color in colors], names, fontsize=8.5, frameon=False)
 
     curves = few_samples(n_fresh // 10, 5 * n_repeats)
     names = ["no offsets", "tuned, not shrunk", "tuned, shrunk"]
@@ -147,10 +148,10 @@ def main():
             line = [values[k] for values in rows.values()]
             ax.plot(list(rows), line, "o-", color=colors[k], markersize=4, label=name)
         state = "no offset is best" if is_balanced else "an offset is needed"
-        ax.set(title=f"balanced accuracy, {state}", xlabel="held-out samples of the rare class")
+        ax.set(title=f"balanced accuracy,\n{state}", xlabel="held-out samples of the rare class")
         ax.set_xticks(list(rows))
         ax.set_ylim(0.48, 0.92)
-    axes[1].legend(fontsize=7, frameon=False, loc="lower right")
+    axes[1].legend(fontsize=8.5, frameon=False, loc="lower right")
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
     figure.savefig(arguments.folder / "offsets.png", dpi=110)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from _colours import BASELINE, METHOD, WRONG
 from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
@@ -21,11 +22,6 @@ from skimb.neural_network import CNNClassifier, CNNRegressor
 
 mpl.use("agg")
 import matplotlib.pyplot as plt
-
-#: Of one rule for all, and of a rule for each class or range.
-ORANGE, BLUE, GREY = "#d98c26", "#2b5b8a", "#999999"
-#: Of intervals that miss.
-RED = "#b2182b"
 
 #: Digits of each class among those that the thresholds are found on, and that train.
 SIZES = np.array([80, 65, 52, 42, 34, 27, 22, 18, 14, 11])
@@ -97,7 +93,7 @@ def draw_intervals(ax, y, ends, title, color, n_drawn=110):
     wanted = np.linspace(0, y.max() * 0.98, n_drawn)
     rows = np.unique(order[np.minimum(np.searchsorted(y[order], wanted), len(y) - 1)])
     is_in = (y >= ends[:, 0]) & (y <= ends[:, 1])
-    for shown, own, label in ((is_in, color, "holds the truth"), (~is_in, RED, "misses")):
+    for shown, own, label in ((is_in, color, "holds the truth"), (~is_in, WRONG, "misses")):
         some = rows[shown[rows]]
         ax.vlines(y[some], *ends[some].T, color=own, linewidth=1.6, label=label)
     ax.plot([0, y.max()], [0, y.max()], color="black", linewidth=0.8, label="truth")
@@ -112,7 +108,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few draws, to see that it runs")
     arguments = parser.parse_args()
     n_draws, n_lamps, max_epochs = (2, 400, 2) if arguments.quick else (200, 3000, 30)
-    figure, axes = plt.subplots(1, 3, figsize=(11.5, 3.6), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.8), layout="constrained")
 
     found = coverage_of_classes(n_draws, max_epochs=max_epochs)
     print("| class | held-out digits | one threshold | one a class | size | size |")
@@ -123,8 +119,8 @@ def main():
             f"| {k} | {n} | {one[k, 0]:.2f} | {own[k, 0]:.2f} | {one[k, 1]:.1f} | {own[k, 1]:.1f} |"
         )
     ax, places = axes[0], np.arange(len(SIZES))
-    ax.bar(places - 0.2, one[:, 0], 0.38, color=ORANGE, label="one threshold")
-    ax.bar(places + 0.2, own[:, 0], 0.38, color=BLUE, label="one a class")
+    ax.bar(places - 0.2, one[:, 0], 0.38, color=BASELINE, label="one threshold")
+    ax.bar(places + 0.2, own[:, 0], 0.38, color=METHOD, label="one a class")
     ax.axhline(0.9, color="black", linewidth=0.9, label="promise")
     ax.set_xticks(places, [str(size) for size in SIZES])
     ax.set(
@@ -153,11 +149,13 @@ def main():
         covered = f"{other['coverage']:.2f} | {row['coverage']:.2f}"
         widths = f"{other['width']:.2f} | {row['width']:.2f}"
         print(f"| {place.left:.2f} to {place.right:.2f} | {covered} | {widths} |")
-    for ax, (name, ends), color in zip(axes[1:], intervals.items(), (ORANGE, BLUE), strict=True):
+    for ax, (name, ends), color in zip(
+        axes[1:], intervals.items(), (BASELINE, METHOD), strict=True
+    ):
         draw_intervals(ax, y, ends, f"Intervals, {name}", color)
     axes[2].sharey(axes[1])
     for edge in edges:
-        axes[2].axvline(edge, color=GREY, linewidth=0.6, linestyle=":", label="edge of a range")
+        axes[2].axvline(edge, color="0.6", linewidth=0.6, linestyle=":", label="edge of a range")
     handles = dict(zip(*reversed(axes[2].get_legend_handles_labels()), strict=True))
     axes[2].legend(handles.values(), handles.keys(), loc="upper left", frameon=False)
     for ax in axes:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from _colours import BASELINE, METHOD, MINORITY
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import make_pipeline
 from sklearn.datasets import load_digits
@@ -85,14 +86,14 @@ def main():
             f"({one.interval[0, 0]:.2f} to {one.interval[0, 1]:.2f}) | {one.pvalue:.2f} |"
         )
     raw, calibrated, low, high = np.array(found).T
-    axes[0].plot([0, 1], [0, 1], color="black", linewidth=1)
-    axes[0].plot(fractions, raw, "o--", color="#b2182b", label="probabilities as they are")
+    axes[0].plot([0, 1], [0, 1], color="black", linewidth=1, label="truth")
+    axes[0].plot(fractions, raw, "o--", color=BASELINE, label="probabilities as they are")
     axes[0].errorbar(
         fractions,
         calibrated,
         yerr=np.maximum([calibrated - low, high - calibrated], 0),
         fmt="o-",
-        color="#2166ac",
+        color=METHOD,
         capsize=3,
         label="calibrated on labelled images",
     )
@@ -105,9 +106,17 @@ def main():
     n_batches = 4 if arguments.quick else 20
     for batch in range(2 * n_batches):
         monitor.update(digits.draw(2, 100, 0.1 if batch < n_batches else 0.3)[0])
+    axes[1].set_prop_cycle(color=[MINORITY])
     monitor.plot(labels=["eight"], ax=axes[1])
     axes[1].axvline(n_batches + 0.5, color="grey", linestyle="--", linewidth=1)
-    axes[1].text(n_batches - 0.3, 0.02, "10 % before, 30 % after", ha="right", color="grey")
+    axes[1].text(
+        n_batches - 0.3,
+        0.97,
+        "10 % before,\n30 % after",
+        transform=axes[1].get_xaxis_transform(),
+        ha="right",
+        va="top",
+    )
     raised = [record["batch"] for record in monitor.history_ if record["alarm"]]
     print(f"\nThe change is in batch {n_batches + 1}; the alarm is raised in {raised[:1]}.")
     figure.savefig(arguments.folder / "priors.png", dpi=110)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from _colours import MAJORITY, MINORITY
 from imblearn.over_sampling import BorderlineSMOTE
 from imblearn.under_sampling import EditedNearestNeighbours, NearMiss, TomekLinks
 from sklearn.decomposition import PCA
@@ -36,11 +37,13 @@ GENERATORS = {
 SELECTORS = {
     "RandomUnderSampler()": RandomUnderSampler(sampling_strategy={0: 200}, random_state=0),
     "ClusterUnderSampler()": ClusterUnderSampler(sampling_strategy={0: 200}, random_state=0),
-    "NearMiss, embedder=PCA(10)": EmbeddedSampler(
+    "NearMiss,\nembedder=PCA(10)": EmbeddedSampler(
         NearMiss(sampling_strategy={0: 200}), embedder=PCA(10), random_state=0
     ),
-    "TomekLinks, embedder=PCA(10)": EmbeddedSampler(TomekLinks(), embedder=PCA(10), random_state=0),
-    "EditedNearestNeighbours, embedder=PCA(10)": EmbeddedSampler(
+    "TomekLinks,\nembedder=PCA(10)": EmbeddedSampler(
+        TomekLinks(), embedder=PCA(10), random_state=0
+    ),
+    "EditedNearestNeighbours,\nembedder=PCA(10)": EmbeddedSampler(
         EditedNearestNeighbours(), embedder=PCA(10), random_state=0
     ),
 }
@@ -75,7 +78,7 @@ def draw_generators(X, y, path):
                 if offset == 1:
                     side = X.shape[1]
                     frame = plt.Rectangle(
-                        (-0.5, -0.5), side, side, fill=False, color="#b2182b", linewidth=2
+                        (-0.5, -0.5), side, side, fill=False, color=MINORITY, linewidth=2
                     )
                     ax.add_patch(frame)
         line[0].text(0, 1.08, name, transform=line[0].transAxes, fontsize=9, weight="bold")
@@ -85,25 +88,30 @@ def draw_generators(X, y, path):
 def draw_selectors(X, y, path):
     """Draw the samples of the majority class that each selector keeps, and some that it drops."""
     plane = PCA(2, random_state=0).fit_transform(X.reshape(len(X), -1))
-    figure = plt.figure(figsize=(13, 3.9), layout="constrained")
+    figure = plt.figure(figsize=(10.5, 4.2), layout="constrained")
     grid = figure.add_gridspec(2, 8 * len(SELECTORS), height_ratios=[5, 1])
     for place, (name, sampler) in enumerate(SELECTORS.items()):
         sampler.fit_resample(X, y)
         is_kept = np.isin(np.arange(len(X)), sampler.sample_indices_)
         dropped = np.flatnonzero(~is_kept)
         ax = figure.add_subplot(grid[0, 8 * place : 8 * place + 8])
-        for rows, color, size in (
-            (dropped, "#d5d5d5", 6),
-            (np.flatnonzero(is_kept & (y == 0)), "#2b5b8a", 6),
-            (np.flatnonzero(y == 1), "#b2182b", 6),
+        for label, rows, color in (
+            ("majority class, dropped", dropped, "#d5d5d5"),
+            ("majority class, kept", np.flatnonzero(is_kept & (y == 0)), MAJORITY),
+            ("minority class", np.flatnonzero(y == 1), MINORITY),
         ):
-            ax.scatter(*plane[rows].T, s=size, color=color, linewidths=0)
-        ax.set_title(f"{name}\nkeeps {(is_kept & (y == 0)).sum()}", fontsize=8)
-        ax.set(xticks=[], yticks=[])
-        for offset, row in enumerate(dropped[:: max(1, len(dropped) // 8)][:8]):
-            ax = figure.add_subplot(grid[1, 8 * place + offset])
+            ax.scatter(*plane[rows].T, s=6, color=color, linewidths=0, label=label)
+        ax.set_title(f"{name}\nkeeps {(is_kept & (y == 0)).sum()}", fontsize=9)
+        ax.set(xticks=[], yticks=[], xlabel="component 1", ylabel="" if place else "component 2")
+        for offset, row in enumerate(dropped[:: max(1, len(dropped) // 6)][:6]):
+            ax = figure.add_subplot(grid[1, 8 * place + 1 + offset])
             ax.imshow(X[row], cmap="gray_r", vmin=0, vmax=X.max())
             ax.set_axis_off()
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=3, frameon=False, markerscale=3
+    )
+    figure.supxlabel("some of the images that each of them drops", fontsize=10)
     figure.savefig(path, dpi=110)
 
 

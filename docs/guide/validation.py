@@ -9,6 +9,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from _colours import METHOD, WRONG
 from imblearn.pipeline import Pipeline
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import train_test_split
@@ -97,7 +98,7 @@ def main():
             true.append(balanced_accuracy_score(y_test, model.predict(X_test)))
         print(f"| {name} | {np.mean(validated):.2f} | {np.mean(true):.2f} |")
         leaks = np.mean(validated) > 0.6
-        ax.barh(place, np.mean(validated) - 0.5, left=0.5, color="#b2182b" if leaks else "#4878a8")
+        ax.barh(place, np.mean(validated) - 0.5, left=0.5, color=WRONG if leaks else METHOD)
         ax.plot(validated, np.full(len(validated), place), "o", color="black", markersize=3)
     ax.set_yticks(range(len(ARRANGEMENTS)), list(ARRANGEMENTS))
     ax.invert_yaxis()

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from skimb._displayed_images import displayed_images_by_label
 from skimb._drawn_text import distinct_texts
 from skimb.class_weight import class_counts
+from skimb.inspection._drawn_classes import GREY
 from skimb.inspection._layout import (
     axes_width,
     keep_inside,
@@ -140,7 +141,7 @@ class ClassDistributionDisplay:
         counts = list(self.counts.values())
         rows = rows_of(ax, n)
         named = rows.named(n)
-        bars = ax.barh(range(n), counts, color="#4878a8")
+        bars = ax.barh(range(n), counts, color=GREY)
         texts = texts_within(self.counts, ax, 0.42, rows.size)
         ax.set_yticks(named, labels=[texts[row] for row in named], fontsize=rows.size)
         written = [f"{count}" if row in set(named) else "" for row, count in enumerate(counts)]

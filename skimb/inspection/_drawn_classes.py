@@ -22,7 +22,7 @@ __all__ = [
 #: (https://jfly.uni-koeln.de/color/); yellow is left out, which is too pale for lines on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
-#: What is not named.
+#: What is not named, and counts of samples.
 GREY = "#b0b0b0"
 
 #: A class or a method also has a marker and a style of line, so that no colour is needed.

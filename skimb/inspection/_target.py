@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import clone
 
 from skimb._scored_values import checked_values
+from skimb.inspection._drawn_classes import GREY
 from skimb.inspection._layout import keep_inside, new_axes, put_legend
 from skimb.relevance import LabelDensity, check_target, fit_relevance, fit_target_weight
 
@@ -178,11 +179,9 @@ class TargetDensityDisplay:
             given = sum(getattr(self, name) is not None for name in OVERLAYS)
             ax = new_axes(5.6 + SCALE / 72 * given, 4.2)
         centres = (self.edges[:-1] + self.edges[1:]) / 2
-        ax.bar(centres, self.counts, width=np.diff(self.edges), color="#4878a8", alpha=0.55)
+        ax.bar(centres, self.counts, width=np.diff(self.edges), color=GREY)
         if self.smoothed is not None:
-            (line,) = ax.plot(
-                centres, self.smoothed, color="#26456b", linewidth=1.4, label="smoothed"
-            )
+            (line,) = ax.plot(centres, self.smoothed, color="0.2", linewidth=1.4, label="smoothed")
             put_legend(ax, [(line, "smoothed")], is_above=True)
         ax.set(xlabel="target", ylabel="samples in a bin")
         ax.spines[["top", "right"]].set_visible(False)

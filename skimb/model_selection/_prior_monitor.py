@@ -326,7 +326,7 @@ class PriorMonitor:
             )
         raised = [record["batch"] for record in self.history_ if record["alarm"]]
         if raised:
-            ax.axvline(raised[0], color="#b2182b", linewidth=1.5, label="alarm")
+            ax.axvline(raised[0], color="black", linewidth=1.5, label="alarm")
         ax.set(xlabel="batch", ylabel=f"fraction in the last {self.window} batches")
         ax.set_ylim(bottom=0)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
