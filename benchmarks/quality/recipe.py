@@ -21,7 +21,7 @@ kept in benchmarks/results/fits, and only those that are missing are made.
 import argparse
 from pathlib import Path
 
-from fit_tables import DECISIONS, frame, made, markdown, write_between
+from fit_tables import DECISIONS, frame, made, markdown, titled, write_between
 from kept_fits import Store, add_options, chosen, make
 from ways import LARGER, PEERS, PRETRAINED, SEARCHED, STRATEGIES, TRAININGS, WEIGHTED
 
@@ -98,7 +98,7 @@ def section(found, measure):
     """Return the tables of a measure: all ways by their mean rank, and the sets left out."""
     table = means(found, measure)
     ranks, lost = ranked(table), table.max() - table
-    head = ["way", *table, "mean", "mean rank", "lost, mean", "lost, most"]
+    head = ["way", *map(titled, table), "mean", "mean rank", "lost, mean", "lost, most"]
     rows = [head]
     for way in ranks.mean(axis=1).sort_values().index:
         numbers = [f"{table.loc[way, data]:.3f}" for data in table]
@@ -108,7 +108,8 @@ def section(found, measure):
         )
     out = [["set left out", "chosen by the others", f"rank of {len(table)}", "lost"]]
     out += [
-        [data, _named(way), f"{rank:g}", f"{gap:.3f}"] for data, way, rank, gap in left_out(table)
+        [titled(data), _named(way), f"{rank:g}", f"{gap:.3f}"]
+        for data, way, rank, gap in left_out(table)
     ]
     return f"### {TITLES[measure]}\n\n{markdown(rows)}\n\n{markdown(out)}"
 
