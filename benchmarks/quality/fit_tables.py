@@ -17,6 +17,14 @@ DECISIONS = {
 }
 
 
+#: Sets whose name is not the title of a table.
+TITLES = {
+    "fashion_deep_smote": "Fashion-MNIST, counts of DeepSMOTE",
+    "fashion_long_tailed": "Fashion-MNIST, long-tailed",
+    "cifar10_long_tailed": "CIFAR-10, small, long-tailed",
+}
+
+
 def frame(store, names, *, at=None, seeds=None):
     """Return the scores of every set, way, decision and seed.
 
@@ -110,7 +118,7 @@ def titled(data):
     if sizes:
         return f"{sizes[2]} {sizes[1]}, {sizes[4]} {sizes[3]}"
     words = data.replace("_", " ")
-    return words[0].upper() + words[1:]
+    return TITLES.get(data, words[0].upper() + words[1:])
 
 
 def shown(table, ways=None):

@@ -560,7 +560,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         Parameters
         ----------
         X : array-like
-            Images of the shape that `fit` saw.
+            Images in any form that `fit` takes. Files are brought to the size that it saw;
+            arrays must have it.
 
         Returns
         -------
@@ -575,7 +576,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         Parameters
         ----------
         X : array-like
-            Images of the shape that `fit` saw.
+            Images in any form that `fit` takes. Files are brought to the size that it saw;
+            arrays must have it.
 
         Returns
         -------
@@ -590,7 +592,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         Parameters
         ----------
         X : array-like
-            Images of the shape that `fit` saw.
+            Images in any form that `fit` takes. Files are brought to the size that it saw;
+            arrays must have it.
 
         Returns
         -------
@@ -605,7 +608,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         Parameters
         ----------
         X : array-like
-            Images of the shape that `fit` saw.
+            Images in any form that `fit` takes. Files are brought to the size that it saw;
+            arrays must have it.
 
         Returns
         -------

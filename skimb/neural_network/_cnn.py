@@ -618,7 +618,8 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         Parameters
         ----------
         X : array-like
-            Images of the shape that `fit` saw.
+            Images in any form that `fit` takes. Files are brought to the size that it saw;
+            arrays must have it.
 
         Returns
         -------

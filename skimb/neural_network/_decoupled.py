@@ -397,7 +397,8 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         Parameters
         ----------
         X : array-like
-            Images of the shape that `fit` saw.
+            Images in any form that `fit` takes. Files are brought to the size that it saw;
+            arrays must have it.
 
         Returns
         -------
@@ -413,7 +414,8 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         Parameters
         ----------
         X : array-like
-            Images of the shape that `fit` saw.
+            Images in any form that `fit` takes. Files are brought to the size that it saw;
+            arrays must have it.
 
         Returns
         -------
@@ -429,7 +431,8 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         Parameters
         ----------
         X : array-like
-            Images of the shape that `fit` saw.
+            Images in any form that `fit` takes. Files are brought to the size that it saw;
+            arrays must have it.
 
         Returns
         -------
@@ -445,7 +448,8 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         Parameters
         ----------
         X : array-like
-            Images of the shape that `fit` saw.
+            Images in any form that `fit` takes. Files are brought to the size that it saw;
+            arrays must have it.
 
         Returns
         -------

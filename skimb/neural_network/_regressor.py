@@ -401,7 +401,8 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         Parameters
         ----------
         X : array-like
-            Images of the shape that `fit` saw.
+            Images in any form that `fit` takes. Files are brought to the size that it saw;
+            arrays must have it.
 
         Returns
         -------

@@ -70,16 +70,16 @@ def compare(
         beyond the whiskers of its box plot, those that must know which values are rare cannot.
         ``"recipe"`` and ``"tuned_baseline"`` take steps of their own, which the result tells.
 
-        A dict adds estimators of your own: its keys are the names that tables and files show, its
-        values are names of built-in strategies, also with settings, as
-        ``("focal", {"loss__gamma": 5})``, or objects: a ``CNNClassifier`` or
-        ``CNNRegressor``, any other scikit-learn classifier or regressor, or a Pipeline of
-        scikit-learn or imbalanced-learn. In every run a clone of the object is fitted with ``X``
-        and ``y`` of the same training part, and scored on the same test part with the same
-        measures. Wherever it has a ``random_state`` that is None, nested ones included, it gets a
-        seed that is derived from `random_state`. An object is trained as it is: only the built-in
-        strategies are sure to take the same number of gradient steps. The baseline is the entry
-        that is ``"none"``, else the first one.
+        A dict instead joins estimators of your own, as in ``{"none": "none", "mine": estimator}``:
+        its keys are the names that tables and files show, its values are names of built-in
+        strategies, also with settings, as ``("focal", {"loss__gamma": 5})``, or objects: a
+        ``CNNClassifier`` or ``CNNRegressor``, any other scikit-learn classifier or regressor, or a
+        Pipeline of scikit-learn or imbalanced-learn. In every run a clone of the object is fitted
+        with ``X`` and ``y`` of the same training part, and scored on the same test part with the
+        same measures. Wherever it has a ``random_state`` that is None, nested ones included, it
+        gets a seed that is derived from `random_state`. An object is trained as it is: only the
+        built-in strategies are sure to take the same number of gradient steps. The baseline is the
+        entry that is ``"none"``, else the first one.
     estimator : CNNClassifier or CNNRegressor, default=None
         The network of the built-in strategies and how it is trained; the strategies change it each
         in one respect, and each run gives it a seed. It also says whether y holds labels or
