@@ -43,7 +43,7 @@ FURTHER_STRATEGIES: Mapping[str, str] = {
     "over_weighted": "minority classes repeated up to a middle size, errors weighted for the rest",
     "mixup_logit_adjusted": "mixup, and logit-adjusted loss",
     "autobalance": "loss whose numbers for each class are searched on held-out parts (AutoBalance)",
-    "recipe": "small batches; last layer trained again, its decisions moved for the measure",
+    "recipe": "small batches, and the last layer trained again on class-balanced batches",
     "tuned_baseline": "the baseline tuned on folds of the training part; it takes steps of its own",
 }
 

@@ -11,7 +11,7 @@ trains anything again.
 
 A way is ranked on each set, by the mean over seeds of the F1 of the rarest class or of the balanced
 accuracy; F1 is that at the class prior of the training part. "Lost" is the distance from the best
-way of a set. Then each set is left out in turn: the way with the best mean rank on the others is
+way of a set. Then each set is left out in turn: the way with the best mean score on the others is
 chosen, and judged on the set that was left out.
 
 FOLDER holds fashion_mnist/ and cifar10/, and, unpacked, cats_dogs/ and elpv_solar/. Every fit is
@@ -88,7 +88,7 @@ def left_out(table):
     ranks = ranked(table)
     rows = []
     for data in table if len(table.columns) > 1 else ():
-        choice = ranks.drop(columns=data).mean(axis=1).idxmin()
+        choice = table.drop(columns=data).mean(axis=1).idxmax()
         lost = table[data].max() - table.loc[choice, data]
         rows.append((data, choice, ranks.loc[choice, data], lost))
     return rows

@@ -43,9 +43,6 @@ ALL_STRATEGIES = {
     **{name: STRATEGIES[name] for name in REFERENCES},
 }
 
-#: Measures of the recalls of the classes alone, which no class prior changes.
-OF_RECALLS = ("balanced_accuracy", "geometric_mean", "worst_recall")
-
 #: Strategies that train a network of their own: the parameters that they set.
 TRAINED = {
     BASELINE: {},
@@ -122,20 +119,16 @@ NEEDED_SAMPLES = {"threshold": 2, "smote_embedding": 2, "tuned_baseline": 2}
 FROM_PIXELS = ("over_augmented",)
 
 
-def _recipe(estimator, measure):
+def _recipe(estimator):
     """Return what was best on average over the sets of ``benchmarks/quality/recipe.py``.
 
-    Small batches, a last layer that is trained again on class-balanced batches, and decisions for
-    a uniform class prior where the measure counts recalls, otherwise for one that is nearer to that
-    of y.
+    Small batches, and a last layer that is trained again on class-balanced batches.
     """
     network = clone(estimator)
-    network.set_params(batch_size=small_batch(network.batch_size))
-    prior = None if measure in OF_RECALLS else "sqrt"
-    return DecoupledClassifier(network, target_prior=prior)
+    return DecoupledClassifier(network.set_params(batch_size=small_batch(network.batch_size)))
 
 
-def unfitted_classifier(name, estimator, *, scoring=None, measure=None):
+def unfitted_classifier(name, estimator, *, scoring=None):
     """Return the estimator that a built-in strategy is, for those who train it themselves.
 
     Parameters
@@ -146,8 +139,6 @@ def unfitted_classifier(name, estimator, *, scoring=None, measure=None):
         The baseline; it is left as it is.
     scoring : str, scorer or None, default=None
         The measure that ``"threshold"`` and ``"tuned_baseline"`` are tuned for.
-    measure : str, default=None
-        The name of the measure, by which ``"recipe"`` chooses the class prior of its decisions.
 
     Returns
     -------
@@ -165,7 +156,7 @@ def unfitted_classifier(name, estimator, *, scoring=None, measure=None):
     if name == "decoupled":
         return DecoupledClassifier(estimator)
     if name == "recipe":
-        return _recipe(estimator, measure)
+        return _recipe(estimator)
     if name == "tuned_baseline":
         return tuned_baseline(estimator, scoring=scoring)
     return copy.copy(estimator).set_params(**_from_baseline(name, estimator))

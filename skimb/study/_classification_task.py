@@ -225,7 +225,7 @@ class ClassificationTask:
             scoring = self.measure
             if isinstance(scoring, str):
                 scoring = imbalance_scoring(self.y)[scoring]
-        made = unfitted_classifier(name, estimator, scoring=scoring, measure=self.measure_name)
+        made = unfitted_classifier(name, estimator, scoring=scoring)
         if settings:
             # A clone: setting loss__gamma must not change the loss of other estimators.
             made = clone(made).set_params(**clone(settings, safe=False))

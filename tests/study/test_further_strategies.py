@@ -131,20 +131,6 @@ def made(name, few, estimator=QUICK) -> Any:
     return strategy_estimator(name, *few, estimator=estimator, random_state=3)
 
 
-@pytest.mark.parametrize(
-    ("measure", "prior"),
-    [
-        ("f1_minority", "sqrt"),
-        ("mcc", "sqrt"),
-        ("balanced_accuracy", None),
-        ("geometric_mean", None),
-        ("worst_recall", None),
-    ],
-)
-def test_the_recipe_decides_for_the_measure(few, measure, prior):
-    assert strategy_estimator("recipe", *few, measure=measure).target_prior == prior
-
-
 def test_each_sets_what_its_name_says(few):
     assert isinstance(made("logit_adjusted", few).loss, LogitAdjustedLoss)
     decoupled = made("decoupled", few)
@@ -152,7 +138,7 @@ def test_each_sets_what_its_name_says(few):
     assert (decoupled.sampler, decoupled.batch_sampling) == (None, "auto")
     recipe = made("recipe", few)
     assert isinstance(recipe, DecoupledClassifier)
-    assert (recipe.target_prior, recipe.sampler, recipe.batch_sampling) == ("sqrt", None, "auto")
+    assert (recipe.target_prior, recipe.sampler, recipe.batch_sampling) == (None, None, "auto")
     assert recipe.estimator.batch_size == 8
     # An "auto" is resolved before: small batches are for as many epochs as usual.
     usual = training_length(len(few[1]))
