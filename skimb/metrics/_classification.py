@@ -178,8 +178,10 @@ class _AveragePrecision(BaseScorer):
     """
 
     def __init__(self, label):
-        # It asks for the response that it needs; an estimator without it fails this scorer alone.
-        super().__init__(average_precision_score, 1, {}, response_method="predict")
+        # Libraries that take a scorer apart, as skore does, find its score of two classes there. As
+        # "predict" comes last, an estimator without scores fails this scorer alone.
+        response_method = ("predict_proba", "decision_function", "predict")
+        super().__init__(average_precision_score, 1, {"pos_label": label}, response_method)
         self.label = label
 
     def _score(self, method_caller, estimator, X, y_true, **kwargs):

@@ -652,7 +652,11 @@ AROUND = SEARCHES | {
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    ["bagging", "offsets", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in SEARCHES)],
+    [
+        "bagging",
+        "offsets",
+        *(pytest.param(name, marks=pytest.mark.exhaustive) for name in SEARCHES),
+    ],
 )
 def test_a_frame_of_one_column_of_arrays_stays_a_frame_in_meta_estimators(frame, labels, name):
     X = arrays_of(frame, "path")[["path"]]
