@@ -36,6 +36,14 @@ def test_modules_of_numpy_do_not_import_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_no_public_module_warns_as_it_is_imported():
+    names = [info.name for info in pkgutil.walk_packages(skimb.__path__, "skimb.")]
+    public = [name for name in names if not any(part[0] == "_" for part in name.split("."))]
+    assert len(public) >= 14
+    code = f"import skimb, {', '.join(public)}"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
 def test_importing_skimb_imports_no_module_of_it():
     code = "import sys, skimb; assert not [m for m in sys.modules if m.startswith('skimb.')]"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -74,7 +82,7 @@ def test_the_version_stands_in_one_place():
     root = Path(skimb.__file__).parents[1]
     text = (root / "pyproject.toml").read_text(encoding="utf-8")
     settings = tomllib.loads(text)
-    assert settings["project"]["dynamic"] == ["version"]
+    assert "version" in settings["project"]["dynamic"]
     assert settings["tool"]["hatch"]["version"] == {"path": "skimb/__init__.py"}
     named = ("pyproject.toml", "CITATION.cff")
     assert not [n for n in named if skimb.__version__ in (root / n).read_text(encoding="utf-8")]
