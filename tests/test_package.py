@@ -1,6 +1,7 @@
 """What importing skimb costs, and what its floors allow."""
 
 import importlib
+import inspect
 import pkgutil
 import re
 import subprocess
@@ -76,6 +77,26 @@ def public_objects():
 def test_every_public_object_is_documented_with_an_example(name, item):
     assert item.__doc__, name
     assert name.startswith("skimb.study.Comparison") or ">>>" in item.__doc__, name
+
+
+#: Its functions are for other estimators that train together, and take parts of a fit.
+OF_PARTS = "skimb.neural_network.joint_training."
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        (name, item)
+        for name, item in public_objects()
+        if inspect.isfunction(item) and not name.startswith(OF_PARTS)
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_every_public_function_says_the_types_of_its_parameters_and_of_its_result(name, function):
+    signature = inspect.signature(function)
+    empty = inspect.Signature.empty
+    assert signature.return_annotation is not empty
+    assert not [p.name for p in signature.parameters.values() if p.annotation is empty]
 
 
 def test_the_version_stands_in_one_place():

@@ -4,6 +4,7 @@ from numbers import Real
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from skimb.losses._loss import Loss, check_logits, reduce_loss
@@ -11,7 +12,14 @@ from skimb.losses._loss import Loss, check_logits, reduce_loss
 __all__ = ["CrossEntropyLoss", "PolyLoss", "cross_entropy", "poly_loss"]
 
 
-def cross_entropy(logits, target, *, label_smoothing: Any = 0.0, weight=None, reduction="none"):
+def cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    label_smoothing: Any = 0.0,
+    weight: Tensor | None = None,
+    reduction: str = "none",
+) -> Tensor:
     r"""Compute the cross-entropy of softmax probabilities.
 
     .. math:: L = -w_y \left[(1-\varepsilon_y) \log p_y
@@ -71,7 +79,14 @@ def cross_entropy(logits, target, *, label_smoothing: Any = 0.0, weight=None, re
     return reduce_loss(values, target, weight=weight, reduction=reduction)
 
 
-def poly_loss(logits, target, *, epsilon=1.0, weight=None, reduction="none"):
+def poly_loss(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    epsilon: float = 1.0,
+    weight: Tensor | None = None,
+    reduction: str = "none",
+) -> Tensor:
     r"""Compute Poly-1: the cross-entropy with another weight on its first polynomial term.
 
     .. math:: L = w_y\,[-\log p_y + \epsilon\,(1 - p_y)], \qquad p = \mathrm{softmax}(z)
