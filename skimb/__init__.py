@@ -5,9 +5,9 @@ without torch (resamplers, metrics, data sets) stay quick to import.
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 __all__ = [
     "__version__",
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
     )
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in __all__:
         return importlib.import_module(f"skimb.{name}")
     raise AttributeError(f"module 'skimb' has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(__all__)

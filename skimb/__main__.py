@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import sys
+from collections.abc import Sequence
 
 from skimb._command_line import (
     ADDERS,
@@ -22,7 +23,7 @@ __all__ = ["main"]
 BROKEN_PIPE = 128 + 13
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Parameters

@@ -7,6 +7,7 @@ from skimb._image_files import as_paths, is_paths, read_images
 from skimb._image_layout import read_layout
 from skimb._image_source import ImageSource
 from skimb._params import safe_indexing
+from skimb._pil_images import is_pil_images, pil_pixels
 from skimb._reading import view_of
 from skimb._unpacking import unpacked
 
@@ -46,8 +47,9 @@ def displayed_images(X, indices, *, image_shape=None, channels=None):
             for i, values in zip(deep, np.split(flat, ends), strict=True):
                 images[i] = values.reshape(images[i].shape)
     else:
-        channels = "last" if isinstance(X, ImageSource) else channels
-        chosen = np.asarray(unpacked(chosen))
+        is_pil = is_pil_images(chosen)
+        channels = "last" if is_pil or isinstance(X, ImageSource) else channels
+        chosen = np.asarray(pil_pixels(chosen, image_shape) if is_pil else unpacked(chosen))
         unfolded = image_shape if chosen.ndim == 2 else None
         layout = read_layout(chosen.shape[1:], image_shape=unfolded, channels=channels)
         images = _as_bytes(layout.to_channels_last(chosen).astype(np.float64))

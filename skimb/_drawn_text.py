@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from typing import Any
 from unicodedata import east_asian_width
 
 from matplotlib import font_manager, rcParams
@@ -19,7 +20,7 @@ UNSEEN = re.compile(
 )
 
 
-def plain_text(label, *, most=MOST_WIDTH):
+def plain_text(label: Any, *, most: int = MOST_WIDTH) -> str:
     r"""Return a label as matplotlib shows it literally, in one line that is not too long.
 
     A dollar sign would start mathematics; characters that cannot be seen, or that the fonts in use

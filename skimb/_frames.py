@@ -5,8 +5,9 @@ cannot be an object of it.
 """
 
 import sys
+from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,11 @@ __all__ = [
 ]
 
 
-def with_any_text(function):
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def with_any_text(function: Callable[P, R]) -> Callable[P, R]:
     """Let a function make frames of pandas with any text in them.
 
     Where pyarrow is installed, pandas keeps text in UTF-8, which the names of some files do not
@@ -42,7 +47,7 @@ def with_any_text(function):
     """
 
     @wraps(function)
-    def made(*args, **kwargs):
+    def made(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except UnicodeEncodeError:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
+from numpy.typing import NDArray
 from PIL import Image
 
 from skimb._decoded_sets import (
@@ -178,7 +179,7 @@ class ImageFiles(ImageSource):
                     pixels[place] = image
                 return image.dtype, levels_of(image, bounds)
 
-            found = in_threads(partial(attempt, check), range(len(paths)), n_threads())
+            found: Any = in_threads(partial(attempt, check), range(len(paths)), n_threads())
         raise_for(paths, found)
         dtypes, levels = zip(*(result for result, _ in found), strict=True)
         dtype, kept = common_dtype(paths, dtypes), None
@@ -253,7 +254,9 @@ class ImageFiles(ImageSource):
         return self.paths
 
 
-def read_images(paths, *, image_shape=None, n_jobs=None, cache=None):
+def read_images(
+    paths: Any, *, image_shape: Any = None, n_jobs: int | None = None, cache: Any = None
+) -> NDArray[Any]:
     """Read image files into one array.
 
     Rotations that a camera noted (EXIF) are applied, palettes are resolved, and CMYK becomes RGB.
@@ -337,7 +340,7 @@ def read_images(paths, *, image_shape=None, n_jobs=None, cache=None):
                 deeper[i] = pixels
             return pixels.dtype
 
-        found = in_threads(partial(attempt, fill), range(len(paths)), n_used)
+        found: Any = in_threads(partial(attempt, fill), range(len(paths)), n_used)
     raise_for(paths, found)
     dtype = common_dtype(paths, [result for result, _ in found])
     if dtype != images.dtype:

@@ -201,7 +201,7 @@ def _view_with_rows_below(X, chosen, first, second, gaps):
     )
 
 
-def apply_plan(sampler, values: Any) -> Any:
+def apply_plan(sampler: Any, values: Any) -> Any:
     """Resample a further array (weights, groups, a table) as a sampler resampled X.
 
     A sample that was chosen keeps its entry. A synthetic sample lies between two parents: floats

@@ -1,6 +1,7 @@
 """Values of a continuous target and their predictions, checked before they are scored."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length
 
 from skimb._params import check_sample_weight
@@ -9,7 +10,9 @@ from skimb.relevance import check_target
 __all__ = ["checked_values"]
 
 
-def checked_values(y_true, y_pred, sample_weight=None):
+def checked_values(
+    y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return values, their predictions and weights as checked arrays, of the samples that count.
 
     Parameters

@@ -8,6 +8,7 @@ import sys
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import column_or_1d
 
@@ -18,7 +19,7 @@ from skimb._optional_libraries import is_of
 from skimb._refusals import refuse_mixed_depths, refuse_no_samples
 from skimb._warnings import warn
 
-__all__ = ["as_array", "is_tensor", "unpacked", "vector_of"]
+__all__ = ["as_array", "is_tensor", "unpacked", "unpacked_rows", "vector_of"]
 
 
 def is_tensor(X):
@@ -89,6 +90,30 @@ def unpacked(X: Any, name="X") -> Any:
         if values.ndim == 1 and _is_array(values[0]):
             return _stacked(values, name)
     return X
+
+
+def unpacked_rows(X) -> Any:
+    """Return samples in a form whose rows can be chosen, for an estimator that reads X itself.
+
+    A frame stays one, even if it has a single column of arrays, which `unpacked` makes an array of:
+    the estimator may know the column by its name (`image_column`).
+
+    Parameters
+    ----------
+    X : object
+        Samples as they were given.
+
+    Returns
+    -------
+    DataFrame, or what `unpacked` returns
+
+    Raises
+    ------
+    ValueError
+        As `unpacked`.
+    """
+    frame = as_pandas(X)
+    return frame if isinstance(frame, pd.DataFrame) else unpacked(X)
 
 
 def _is_array(row):

@@ -5,8 +5,10 @@ the counts of the labels.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import column_or_1d
 
 from skimb._messages import shown
@@ -24,7 +26,7 @@ __all__ = [
 SCHEMES = ("balanced", "sqrt", "effective")
 
 
-def class_counts(y):
+def class_counts(y: ArrayLike) -> dict[Any, int]:
     """Count the samples of each class.
 
     Parameters
@@ -47,7 +49,7 @@ def class_counts(y):
     return dict(zip(labels.tolist(), counts.tolist(), strict=True))
 
 
-def class_prior(y):
+def class_prior(y: ArrayLike) -> dict[Any, float]:
     """Return the fraction of each class.
 
     Parameters
@@ -71,7 +73,7 @@ def class_prior(y):
     return {label: count / total for label, count in counts.items()}
 
 
-def minority_class(y):
+def minority_class(y: ArrayLike) -> Any:
     """Return the rarest label, the first in sorted order among equals.
 
     Parameters
@@ -93,7 +95,13 @@ def minority_class(y):
     return min(counts, key=counts.__getitem__)
 
 
-def compute_class_weight(class_weight, *, classes, y, beta=0.9999):
+def compute_class_weight(
+    class_weight: str | dict[Any, float] | None,
+    *,
+    classes: ArrayLike,
+    y: ArrayLike,
+    beta: float = 0.9999,
+) -> NDArray[np.float64]:
     r"""Return one weight per class.
 
     Weights make an error on a minority class cost more. ``"balanced"`` is scikit-learn's scheme;
@@ -148,7 +156,13 @@ def compute_class_weight(class_weight, *, classes, y, beta=0.9999):
     return weights_from_counts(class_weight, classes=classes, counts=counts, beta=beta)
 
 
-def weights_from_counts(class_weight, *, classes, counts, beta=0.9999):
+def weights_from_counts(
+    class_weight: str | dict[Any, float] | None,
+    *,
+    classes: ArrayLike,
+    counts: ArrayLike,
+    beta: float = 0.9999,
+) -> NDArray[np.float64]:
     """Return one weight per class, as `compute_class_weight`, from counts instead of labels.
 
     Parameters

@@ -1,11 +1,13 @@
 """Rare values of continuous targets, by a relevance or by their density."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import convolve1d
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_array, column_or_1d
@@ -25,7 +27,7 @@ __all__ = [
 FEWEST_BINS, MOST_BINS = 10, 100
 
 
-def check_target(y, *, name="y"):
+def check_target(y: ArrayLike, *, name: str = "y") -> NDArray[np.float64]:
     """Return the values of a continuous target as a checked array.
 
     Parameters
@@ -187,7 +189,7 @@ class Relevance(BaseEstimator):
         return levels[first] + np.diff(levels)[first] * u**2 * (3 - 2 * u)
 
 
-def fit_relevance(relevance, y):
+def fit_relevance(relevance: Any, y: ArrayLike) -> Callable[..., NDArray[np.float64]]:
     """Return a relevance that is ready for the values of a target.
 
     Parameters
@@ -251,7 +253,7 @@ class _CheckedRelevance:
         return found
 
 
-def relevance_bumps(y, *, relevance=None, threshold=0.5):
+def relevance_bumps(y: Any, *, relevance: Any = None, threshold: float = 0.5) -> Any:
     """Cut the range of a target where its relevance crosses a threshold.
 
     Each piece, a *bump* in the R package UBL, holds the samples between two crossings, all rare or
@@ -473,7 +475,9 @@ def _number_of_bins(y):
     return max(FEWEST_BINS, int(np.ceil(np.ptp(y) / width)))
 
 
-def compute_target_weight(scheme, y, *, density=None, clip=(0.1, 10.0)):
+def compute_target_weight(
+    scheme: Any, y: ArrayLike, *, density: Any = None, clip: Any = (0.1, 10.0)
+) -> NDArray[np.float64]:
     r"""Weight the samples of a continuous target by how rare their values are.
 
     Parameters
@@ -512,7 +516,9 @@ def compute_target_weight(scheme, y, *, density=None, clip=(0.1, 10.0)):
     return fit_target_weight(scheme, y, density=density, clip=clip)(y)
 
 
-def fit_target_weight(scheme, y, *, density=None, clip=(0.1, 10.0)):
+def fit_target_weight(
+    scheme: Any, y: ArrayLike, *, density: Any = None, clip: Any = (0.1, 10.0)
+) -> Callable[[ArrayLike], NDArray[np.float64]]:
     """Return the weights of `compute_target_weight` as a function of the target.
 
     Parameters

@@ -890,9 +890,18 @@ def test_a_view_of_hdf5_goes_through_the_processes_of_scikit_learn(tmp_path):
     np.testing.assert_array_equal(scores[1:], [scores[0]] * 2)
 
 
-@pytest.mark.parametrize("form", ["HDF5", "zarr", "images of Pillow", "a column of such a Dataset"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "HDF5",
+        "zarr",
+        "images of Pillow",
+        "a Series of images of Pillow",
+        "a column of such a Dataset",
+    ],
+)
 def test_images_of_every_form_are_shown(form, tmp_path):
-    X = KINDS[form](RGB, tmp_path)
+    X = (KINDS | PILLOW)[form](RGB, tmp_path)
     for image, shown in zip(RGB[[5, 2]], displayed_images(X, [5, 2]), strict=True):
         # Grey values are stretched, colours are not.
         np.testing.assert_allclose(shown, image, atol=130)

@@ -1,6 +1,7 @@
 """What importing skimb costs, and what its floors allow."""
 
 import importlib
+import inspect
 import pkgutil
 import re
 import subprocess
@@ -34,6 +35,14 @@ WITHOUT_TORCH = [
 def test_modules_of_numpy_do_not_import_torch():
     code = f"import sys, {', '.join(WITHOUT_TORCH)}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_no_public_module_warns_as_it_is_imported():
+    names = [info.name for info in pkgutil.walk_packages(skimb.__path__, "skimb.")]
+    public = [name for name in names if not any(part[0] == "_" for part in name.split("."))]
+    assert len(public) >= 14
+    code = f"import skimb, {', '.join(public)}"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
 def test_importing_skimb_imports_no_module_of_it():
@@ -70,11 +79,31 @@ def test_every_public_object_is_documented_with_an_example(name, item):
     assert name.startswith("skimb.study.Comparison") or ">>>" in item.__doc__, name
 
 
+#: Its functions are for other estimators that train together, and take parts of a fit.
+OF_PARTS = "skimb.neural_network.joint_training."
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        (name, item)
+        for name, item in public_objects()
+        if inspect.isfunction(item) and not name.startswith(OF_PARTS)
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_every_public_function_says_the_types_of_its_parameters_and_of_its_result(name, function):
+    signature = inspect.signature(function)
+    empty = inspect.Signature.empty
+    assert signature.return_annotation is not empty
+    assert not [p.name for p in signature.parameters.values() if p.annotation is empty]
+
+
 def test_the_version_stands_in_one_place():
     root = Path(skimb.__file__).parents[1]
     text = (root / "pyproject.toml").read_text(encoding="utf-8")
     settings = tomllib.loads(text)
-    assert settings["project"]["dynamic"] == ["version"]
+    assert "version" in settings["project"]["dynamic"]
     assert settings["tool"]["hatch"]["version"] == {"path": "skimb/__init__.py"}
     named = ("pyproject.toml", "CITATION.cff")
     assert not [n for n in named if skimb.__version__ in (root / n).read_text(encoding="utf-8")]

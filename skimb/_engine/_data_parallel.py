@@ -1,6 +1,7 @@
 """One training by several processes, each of which works on a share of every batch."""
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -21,7 +22,7 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 @contextmanager
-def data_parallel(accelerator):
+def data_parallel(accelerator: Any) -> Iterator[None]:
     """Let all processes of a launch train each network of the block together.
 
     Run the same script in several processes, by ``torchrun`` or ``accelerate launch``. Within the

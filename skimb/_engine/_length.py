@@ -42,8 +42,12 @@ class TrainingLength(NamedTuple):
 
 
 def training_length(
-    n_samples, *, batch_size: Any = "auto", max_epochs: Any = "auto", steps_per_epoch=None
-):
+    n_samples: int,
+    *,
+    batch_size: Any = "auto",
+    max_epochs: Any = "auto",
+    steps_per_epoch: int | None = None,
+) -> TrainingLength:
     """Return how long a network is trained on a number of samples.
 
     The number of gradient steps decides how well a network is trained, not the number of epochs: 20

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from numbers import Integral
 from typing import Any
@@ -60,7 +61,9 @@ class LowRankBackbone(PretrainedBackbone):
         return f"low_rank({super().__repr__()}, rank={self.rank})"
 
 
-def low_rank(backbone, *, rank=8, layers=None):
+def low_rank(
+    backbone: Any, *, rank: int = 8, layers: Sequence[str] | None = None
+) -> LowRankBackbone:
     """Add low-rank adapters to a pretrained network, which tune it by training few weights.
 
     Of each layer with the weights W, ``W + B A`` is used, where A has `rank` rows and B as many

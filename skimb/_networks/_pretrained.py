@@ -6,6 +6,7 @@ import os
 from contextlib import contextmanager
 from numbers import Integral
 from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,9 @@ PICKLES = (".bin", ".pth", ".pt", ".pth.tar", ".ckpt", ".pkl")
 IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def pretrained(name_or_path, *, mean=None, sd=None, image_size=None):
+def pretrained(
+    name_or_path: Any, *, mean: Any = None, sd: Any = None, image_size: Any = None
+) -> PretrainedBackbone:
     """Make a vision network that was trained on other images the `module` of an estimator.
 
     ``CNNClassifier(pretrained(...), freeze="features")`` trains a linear layer on its embeddings,

@@ -3,6 +3,7 @@
 import os
 from collections import defaultdict
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -17,7 +18,7 @@ __all__ = ["load_image_folder"]
 TAIL = 4096
 
 
-def load_image_folder(path):
+def load_image_folder(path: str | os.PathLike[str]) -> Any:
     """List a folder of images that has one sub-folder per class.
 
     No file is decoded: `read_images` does that. Hidden files are skipped. Files whose ending is not

@@ -4,6 +4,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.datasets import load_digits
 from sklearn.utils import Bunch, check_consistent_length, check_random_state
 
@@ -14,7 +15,12 @@ __all__ = ["load_imbalanced_digits", "make_long_tailed"]
 
 
 def load_imbalanced_digits(
-    return_X_y=False, *, minority=8, ratio=None, multiclass=False, random_state=0
+    return_X_y: bool = False,
+    *,
+    minority: Any = 8,
+    ratio: float | None = None,
+    multiclass: bool = False,
+    random_state: Any = 0,
 ) -> Any:
     """Load scikit-learn's handwritten digits with one or most classes reduced to few samples.
 
@@ -80,7 +86,9 @@ def load_imbalanced_digits(
     return Bunch(data=data, target=target, target_names=names)
 
 
-def make_long_tailed(X, y, *, ratio, profile="exp", random_state=None):
+def make_long_tailed(
+    X: Any, y: ArrayLike, *, ratio: float, profile: str = "exp", random_state: Any = None
+) -> tuple[Any, Any]:
     r"""Remove samples until the classes have a given imbalance.
 
     The classes are ranked by their sorted labels, the first the largest: with K classes and the

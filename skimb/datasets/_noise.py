@@ -1,8 +1,10 @@
 """Images of noise, whose standard deviation is the target: the simplest regression on images."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 __all__ = ["make_variance_images"]
@@ -15,7 +17,13 @@ DISTRIBUTIONS = {
 }
 
 
-def make_variance_images(n_samples=1000, *, distribution="uniform", side=16, random_state=None):
+def make_variance_images(
+    n_samples: int = 1000,
+    *,
+    distribution: str = "uniform",
+    side: int = 16,
+    random_state: Any = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     r"""Make grey images of noise, :math:`N(0, \sigma^2)`, whose :math:`\sigma` is to be predicted.
 
     No pixel gives the target away, and no image is mislabelled: errors of a network beyond the

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from threadpoolctl import ThreadpoolController
 
 from skimb._containers import column_like, plain_rows, plain_target
+from skimb._frames import as_pandas
 from skimb._lost_differences import refuse_lost_differences
 from skimb._params import (
     HasMethods,
@@ -186,7 +187,7 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
         """
         check_handed_in(self)
         y = column_or_1d(plain_target(y, self), warn=True)
-        X, y = check_rows(self, plain_rows(X), y, numeric=False)
+        X, y = check_rows(self, _rows_of(X), y, numeric=False)
         given, y = y, check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         refuse_lost_differences(given, y, "y")
         estimator, weights = self._estimator(), {}
@@ -232,7 +233,7 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
         ndarray of shape (n,)
         """
         check_is_fitted(self)
-        X = plain_rows(X)
+        X = _rows_of(X)
         predicted = Parallel(n_jobs=self.n_jobs)(
             delayed(_predict)(member, X) for member in self.estimators_
         )
@@ -295,6 +296,12 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
 
 def _is_rare(phi, threshold, values):
     return phi(values) >= threshold
+
+
+def _rows_of(X):
+    # A member may know the only column of a frame by its name (`image_column`).
+    frame = as_pandas(X)
+    return frame if isinstance(frame, pd.DataFrame) else plain_rows(X)
 
 
 def _fit_member(member, X, y, weights, rows, make):

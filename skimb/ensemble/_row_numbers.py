@@ -19,7 +19,7 @@ from sklearn.utils import get_tags, indexable
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._params import safe_indexing
-from skimb._unpacking import unpacked
+from skimb._unpacking import unpacked_rows
 
 __all__ = ["HeldSamples", "RowEstimator", "bind"]
 
@@ -78,7 +78,7 @@ class HeldSamples:
                 f"X must hold samples, such as an array or a list of paths. Got {X!r}. The images "
                 "of a folder are load_image_folder(folder).paths."
             )
-        (X,) = indexable(unpacked(X))
+        (X,) = indexable(unpacked_rows(X))
         return cls(X)
 
     @property

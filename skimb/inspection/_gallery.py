@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
@@ -35,7 +36,9 @@ LABEL_WIDTH = 26
 NAMES = 0.25
 
 
-def confident_mistakes(y_true, y_pred, confidence, *, n_images):
+def confident_mistakes(
+    y_true: Any, y_pred: Any, confidence: Any, *, n_images: int
+) -> dict[Any, NDArray[np.intp]]:
     """Find the mistakes of each true class that were made most confidently.
 
     Parameters
@@ -257,7 +260,7 @@ class ImageGalleryDisplay:
                 ax.text(j, y, text, ha="center", va="top", fontsize=size, in_layout=False)
 
 
-def predictions_with_confidence(estimator, X):
+def predictions_with_confidence(estimator: Any, X: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Return the predictions of a classifier, and the probability of each.
 
     Parameters

@@ -1,7 +1,10 @@
 """Losses that scale and shift logits by the class prior: one formula and its special cases."""
 
+from typing import Any
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from skimb.losses._cross_entropy import cross_entropy
 from skimb.losses._loss import Loss
@@ -17,8 +20,14 @@ __all__ = [
 
 
 def vector_scaling_loss(
-    logits, target, *, multiplier=None, offset=None, weight=None, reduction="none"
-):
+    logits: Tensor,
+    target: Tensor,
+    *,
+    multiplier: Any = None,
+    offset: Any = None,
+    weight: Any = None,
+    reduction: str = "none",
+) -> Tensor:
     r"""Compute the cross-entropy of logits that are scaled and shifted class by class.
 
     .. math:: L = -w_y \log \mathrm{softmax}(\Delta \odot z + \iota)_y
@@ -68,7 +77,15 @@ def vector_scaling_loss(
     return cross_entropy(adjusted, target, weight=weight, reduction=reduction)
 
 
-def logit_adjusted_loss(logits, target, *, prior, tau=1.0, weight=None, reduction="none"):
+def logit_adjusted_loss(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    prior: Any,
+    tau: float = 1.0,
+    weight: Tensor | None = None,
+    reduction: str = "none",
+) -> Tensor:
     r"""Compute the logit-adjusted loss.
 
     .. math:: L = -w_y \log \mathrm{softmax}(z + \tau \log \pi)_y
@@ -116,7 +133,14 @@ def logit_adjusted_loss(logits, target, *, prior, tau=1.0, weight=None, reductio
     return vector_scaling_loss(logits, target, offset=offset, weight=weight, reduction=reduction)
 
 
-def balanced_softmax_loss(logits, target, *, counts, weight=None, reduction="none"):
+def balanced_softmax_loss(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    counts: Any,
+    weight: Tensor | None = None,
+    reduction: str = "none",
+) -> Tensor:
     r"""Compute the balanced softmax: the logit-adjusted loss with :math:`\tau = 1`.
 
     .. math:: L = -w_y \log \frac{n_y e^{z_y}}{\sum_k n_k e^{z_k}}

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
-from torch import nn
+from torch import Tensor, nn
 
 from skimb.losses._loss import RegressionLoss, check_predictions, reduce_rows
 from skimb.losses._regression import squared_error_loss
@@ -25,16 +25,16 @@ FLOOR = 0.1
 
 
 def balanced_mse_loss(
-    prediction,
-    target,
+    prediction: Tensor,
+    target: Tensor,
     *,
     noise: Any = 1.0,
-    means=None,
-    variances=None,
-    log_weights=None,
-    weight=None,
-    reduction="none",
-):
+    means: Any = None,
+    variances: Any = None,
+    log_weights: Any = None,
+    weight: Tensor | None = None,
+    reduction: str = "none",
+) -> Tensor:
     r"""Compute the balanced mean squared error of predictions.
 
     The squared error is a Gaussian likelihood under the distribution of the training values. The

@@ -5,6 +5,7 @@ from numbers import Real
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from skimb.losses._loss import Loss, check_logits, reduce_loss
@@ -22,7 +23,14 @@ __all__ = [
 LEAST_EXCESS = 0.1
 
 
-def cross_entropy(logits, target, *, label_smoothing: Any = 0.0, weight=None, reduction="none"):
+def cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    label_smoothing: Any = 0.0,
+    weight: Tensor | None = None,
+    reduction: str = "none",
+) -> Tensor:
     r"""Compute the cross-entropy of softmax probabilities.
 
     .. math:: L = -w_y \left[(1-\varepsilon_y) \log p_y
@@ -129,7 +137,14 @@ def smoothed_posterior_logits(logits, *, label_smoothing):
     return torch.where(log_q >= joint, exact, tangent) - torch.log(kept)
 
 
-def poly_loss(logits, target, *, epsilon=1.0, weight=None, reduction="none"):
+def poly_loss(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    epsilon: float = 1.0,
+    weight: Tensor | None = None,
+    reduction: str = "none",
+) -> Tensor:
     r"""Compute Poly-1: the cross-entropy with another weight on its first polynomial term.
 
     .. math:: L = w_y\,[-\log p_y + \epsilon\,(1 - p_y)], \qquad p = \mathrm{softmax}(z)

@@ -3,6 +3,7 @@
 import math
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from skimb.losses._loss import Loss, check_logits, reduce_loss
@@ -17,7 +18,14 @@ __all__ = [
 ]
 
 
-def focal_loss(logits, target, *, gamma=2.0, weight=None, reduction="none"):
+def focal_loss(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    gamma: float = 2.0,
+    weight: Tensor | None = None,
+    reduction: str = "none",
+) -> Tensor:
     r"""Compute the focal loss of softmax probabilities.
 
     Samples that are already classified well get less weight, so that hard ones dominate [1]_. The
@@ -72,7 +80,14 @@ def focal_loss(logits, target, *, gamma=2.0, weight=None, reduction="none"):
     return reduce_loss(values, target, weight=weight, reduction=reduction)
 
 
-def binary_focal_loss(logits, target, *, alpha: float | None = 0.25, gamma=2.0, reduction="none"):
+def binary_focal_loss(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    alpha: float | None = 0.25,
+    gamma: float = 2.0,
+    reduction: str = "none",
+) -> Tensor:
     r"""Compute the focal loss of sigmoid probabilities, as in RetinaNet.
 
     It is for PyTorch networks with one logit per output [1]_. `CNNClassifier` has one logit per
@@ -138,15 +153,15 @@ def binary_focal_loss(logits, target, *, alpha: float | None = 0.25, gamma=2.0, 
 
 
 def asymmetric_loss(
-    logits,
-    target,
+    logits: Tensor,
+    target: Tensor,
     *,
-    gamma_pos=0.0,
-    gamma_neg=4.0,
-    label_smoothing=0.1,
-    weight=None,
-    reduction="none",
-):
+    gamma_pos: float = 0.0,
+    gamma_neg: float = 4.0,
+    label_smoothing: float = 0.1,
+    weight: Tensor | None = None,
+    reduction: str = "none",
+) -> Tensor:
     r"""Compute the asymmetric loss for one label per sample.
 
     It is a focal loss with one exponent for the true class and another for all others [1]_:

@@ -1,6 +1,9 @@
 """The loss with a margin on cosines."""
 
+from typing import Any
+
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from skimb.losses._cross_entropy import cross_entropy
@@ -10,7 +13,7 @@ from skimb.losses._loss import Loss, check_logits
 __all__ = ["LDAMLoss", "ldam_loss", "ldam_margins"]
 
 
-def ldam_margins(counts, *, max_margin=0.5):
+def ldam_margins(counts: Any, *, max_margin: float = 0.5) -> Tensor:
     r"""Compute the margins of the label-distribution-aware margin loss.
 
     .. math:: \Delta_k = m\, n_k^{-1/4} / \max_j n_j^{-1/4}
@@ -37,7 +40,15 @@ def ldam_margins(counts, *, max_margin=0.5):
     return max_margin * margins / margins.max()
 
 
-def ldam_loss(cosines, target, *, margins, scale=30.0, weight=None, reduction="none"):
+def ldam_loss(
+    cosines: Tensor,
+    target: Tensor,
+    *,
+    margins: Tensor,
+    scale: float = 30.0,
+    weight: Tensor | None = None,
+    reduction: str = "none",
+) -> Tensor:
     r"""Compute the label-distribution-aware margin loss (LDAM).
 
     .. math:: L = -w_y \log \mathrm{softmax}(s\,(c - \Delta_y\,[k = y]))_y

@@ -1,6 +1,9 @@
 """RankSim: neighbours in the target are trained to be neighbours among the features."""
 
+from typing import Any
+
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from skimb.losses._loss import reduce_loss
@@ -8,7 +11,9 @@ from skimb.losses._loss import reduce_loss
 __all__ = ["ranksim_loss"]
 
 
-def ranksim_loss(features, target, *, interpolation=2.0, reduction="none"):
+def ranksim_loss(
+    features: Any, target: Tensor, *, interpolation: float = 2.0, reduction: str = "none"
+) -> Tensor:
     r"""Compute how much the ranks of neighbours differ between the features and the target.
 
     For each sample, the other samples are ranked once by the cosine of their features to its own

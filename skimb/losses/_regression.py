@@ -1,6 +1,7 @@
 """Losses of a continuous target whose values depend on one sample each."""
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from skimb.losses._loss import RegressionLoss, check_predictions, reduce_rows
@@ -17,7 +18,9 @@ __all__ = [
 ]
 
 
-def squared_error_loss(prediction, target, *, weight=None, reduction="none"):
+def squared_error_loss(
+    prediction: Tensor, target: Tensor, *, weight: Tensor | None = None, reduction: str = "none"
+) -> Tensor:
     """Compute the squared error, whose minimiser is the mean of the target.
 
     Parameters
@@ -50,7 +53,9 @@ def squared_error_loss(prediction, target, *, weight=None, reduction="none"):
     return reduce_rows((prediction - target) ** 2, weight=weight, reduction=reduction)
 
 
-def absolute_error_loss(prediction, target, *, weight=None, reduction="none"):
+def absolute_error_loss(
+    prediction: Tensor, target: Tensor, *, weight: Tensor | None = None, reduction: str = "none"
+) -> Tensor:
     """Compute the absolute error, whose minimiser is the median of the target.
 
     Parameters
@@ -84,7 +89,14 @@ def absolute_error_loss(prediction, target, *, weight=None, reduction="none"):
     return reduce_rows((prediction - target).abs(), weight=weight, reduction=reduction)
 
 
-def huber_loss(prediction, target, *, delta=1.0, weight=None, reduction="none"):
+def huber_loss(
+    prediction: Tensor,
+    target: Tensor,
+    *,
+    delta: float = 1.0,
+    weight: Tensor | None = None,
+    reduction: str = "none",
+) -> Tensor:
     r"""Compute Huber's loss: the squared error of small errors, the absolute one of large.
 
     .. math:: L = e^2 / 2 \text{ for } |e| \le \delta, \text{ else } \delta (|e| - \delta / 2)
@@ -130,8 +142,15 @@ def huber_loss(prediction, target, *, delta=1.0, weight=None, reduction="none"):
 
 
 def focal_r_loss(
-    prediction, target, *, power=1, beta=0.2, gamma=1.0, weight=None, reduction="none"
-):
+    prediction: Tensor,
+    target: Tensor,
+    *,
+    power: float = 1,
+    beta: float = 0.2,
+    gamma: float = 1.0,
+    weight: Tensor | None = None,
+    reduction: str = "none",
+) -> Tensor:
     r"""Compute an error that gives less weight to samples which are already predicted well.
 
     The focal loss [1]_ for regression, from the comparison of [2]_:

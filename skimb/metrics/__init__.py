@@ -5,6 +5,9 @@ name comes from the literature. A class that neither occurs nor is predicted sco
 warning. Averages of recalls are over the classes that occur in ``y_true``.
 """
 
+# pandas carries no types, so functions that return frames are partly unknown.
+# pyright: reportUnknownVariableType=false
+
 from skimb.metrics._calibration import (
     calibration_scoring,
     classwise_calibration_error,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import brier_score_loss, log_loss
 from sklearn.utils import column_or_1d
 
@@ -16,15 +17,15 @@ __all__ = ["calibration_scoring", "classwise_calibration_error", "expected_calib
 
 
 def expected_calibration_error(
-    y_true,
-    y_proba,
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
     *,
-    labels=None,
-    n_bins=15,
-    strategy="quantile",
-    sample_weight=None,
-    debias=True,
-):
+    labels: Any = None,
+    n_bins: int = 15,
+    strategy: str = "quantile",
+    sample_weight: ArrayLike | None = None,
+    debias: bool = True,
+) -> float:
     r"""Compute how far the confidence in predicted labels is from their accuracy.
 
     The confidence of a sample is its largest probability. Samples of about the same confidence
@@ -96,16 +97,16 @@ def expected_calibration_error(
 
 
 def classwise_calibration_error(
-    y_true,
-    y_proba,
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
     *,
-    labels=None,
-    n_bins=15,
-    strategy="quantile",
-    sample_weight=None,
+    labels: Any = None,
+    n_bins: int = 15,
+    strategy: str = "quantile",
+    sample_weight: ArrayLike | None = None,
     average: Any = "macro",
-    debias=True,
-):
+    debias: bool = True,
+) -> float | NDArray[np.float64]:
     r"""Compute how far the probability of each class is from how often it occurs.
 
     For each class, samples of about the same probability of this class are in one bin, and the
@@ -174,7 +175,7 @@ def classwise_calibration_error(
     return errors if average is None else float(errors.mean())
 
 
-def calibration_scoring(y):
+def calibration_scoring(y: ArrayLike) -> dict[str, Any]:
     """Make the scorers of probabilities, for `GridSearchCV` and similar searches.
 
     Pass the whole y, not the y of a fold: a fold, or the part that a classifier was trained on, may

@@ -1,9 +1,11 @@
 """Scores and scorers for minority classes."""
 
 import threading
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.metrics import (
     average_precision_score,
     make_scorer,
@@ -23,7 +25,7 @@ from skimb.class_weight import minority_class
 __all__ = ["imbalance_scoring", "per_class_report"]
 
 
-def imbalance_scoring(y, *, labels=None):
+def imbalance_scoring(y: ArrayLike, *, labels: Any = None) -> dict[str, Any]:
     """Make the scorers for imbalanced classes, for `GridSearchCV` and similar searches.
 
     Pass the whole y, not the y of a fold: the minority class is its rarest label (the first in
@@ -178,8 +180,10 @@ class _AveragePrecision(BaseScorer):
     """
 
     def __init__(self, label):
-        # It asks for the response that it needs; an estimator without it fails this scorer alone.
-        super().__init__(average_precision_score, 1, {}, response_method="predict")
+        # Libraries that take a scorer apart, as skore does, find its score of two classes there. As
+        # "predict" comes last, an estimator without scores fails this scorer alone.
+        response_method = ("predict_proba", "decision_function", "predict")
+        super().__init__(average_precision_score, 1, {"pos_label": label}, response_method)
         self.label = label
 
     def _score(self, method_caller, estimator, X, y_true, **kwargs):
@@ -205,7 +209,7 @@ class _AveragePrecision(BaseScorer):
 
 
 @with_any_text
-def per_class_report(y_true, y_pred):
+def per_class_report(y_true: ArrayLike, y_pred: ArrayLike) -> pd.DataFrame:
     """Tabulate precision, recall, F1 and counts of each class.
 
     Parameters

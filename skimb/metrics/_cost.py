@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.metrics import make_scorer
 from sklearn.utils import check_consistent_length, column_or_1d
 
@@ -27,15 +28,15 @@ __all__ = ["cost_scoring", "expected_cost", "net_benefit"]
 
 
 def expected_cost(
-    y_true,
-    y_pred,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    cost_matrix,
+    cost_matrix: Any,
     labels: Any = None,
     prior: Any = None,
-    sample_weight=None,
-    normalize=False,
-):
+    sample_weight: ArrayLike | None = None,
+    normalize: bool = False,
+) -> float:
     r"""Return the expected cost of a decision, under any class prior.
 
     .. math:: \sum_i \pi_i \sum_j P(\mathrm{predicted}\ j \mid \mathrm{true}\ i)\; C_{ij}
@@ -106,7 +107,7 @@ def expected_cost(
     )
 
 
-def cost_scoring(y, *, cost_matrix, prior: Any = None):
+def cost_scoring(y: ArrayLike, *, cost_matrix: Any, prior: Any = None) -> Any:
     """Make a scorer of the expected cost, for `GridSearchCV` and similar searches.
 
     Pass the whole y, not that of a fold: costs and prior are read by its labels, and checked at
@@ -159,7 +160,15 @@ def cost_scoring(y, *, cost_matrix, prior: Any = None):
     )
 
 
-def net_benefit(y_true, y_proba, thresholds, *, label, prior=None, sample_weight=None):
+def net_benefit(
+    y_true: ArrayLike,
+    y_proba: ArrayLike,
+    thresholds: ArrayLike,
+    *,
+    label: Any,
+    prior: Any = None,
+    sample_weight: ArrayLike | None = None,
+) -> pd.DataFrame:
     r"""Return the net benefit of one class against the rest, at threshold probabilities.
 
     Acting on samples whose probability is at least t is right where a false alarm costs

@@ -1,9 +1,11 @@
 """Errors for a continuous target whose important range is rare."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from skimb._scored_values import checked_values
@@ -22,7 +24,13 @@ __all__ = [
 LEAST_ERROR = 1e-10
 
 
-def sera_score(y_true, y_pred, *, relevance=None, sample_weight=None):
+def sera_score(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    relevance: Any = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
     r"""Compute the squared error-relevance area (SERA); lower is better.
 
     .. math:: \int_0^1 \sum_{\phi(y_i) \ge t} (\hat y_i - y_i)^2 \, dt
@@ -66,7 +74,13 @@ def sera_score(y_true, y_pred, *, relevance=None, sample_weight=None):
     return float(relevance(y_true) @ (weight * (y_pred - y_true) ** 2))
 
 
-def balanced_mean_absolute_error(y_true, y_pred, *, density=None, sample_weight=None):
+def balanced_mean_absolute_error(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    density: Any = None,
+    sample_weight: ArrayLike | None = None,
+) -> float:
     """Compute the mean over bins of the target of their mean absolute errors.
 
     Each bin that holds samples has the same weight, however many it holds [1]_.
@@ -108,7 +122,9 @@ def balanced_mean_absolute_error(y_true, y_pred, *, density=None, sample_weight=
     return float(np.nanmean(means))
 
 
-def geometric_mean_error(y_true, y_pred, *, sample_weight=None):
+def geometric_mean_error(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float:
     """Compute the geometric mean of the absolute errors, which a few large ones do not dominate.
 
     Parameters
@@ -147,7 +163,9 @@ def _geometric_mean(difference, weight):
     return float(np.exp(np.average(logarithms, weights=weight)))
 
 
-def prediction_slope(y_true, y_pred, *, sample_weight=None):
+def prediction_slope(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float:
     """Compute the slope of the least-squares line of predictions on values.
 
     It measures how far predictions shrink to the mean, the typical failure of a regressor on a rare
@@ -188,7 +206,16 @@ def prediction_slope(y_true, y_pred, *, sample_weight=None):
     return float((weight * centred) @ spread / ((weight * centred) @ centred))
 
 
-def shot_report(y_true, y_pred, *, y_train, density=None, many=100, few=20, sample_weight=None):
+def shot_report(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    y_train: ArrayLike,
+    density: Any = None,
+    many: int = 100,
+    few: int = 20,
+    sample_weight: ArrayLike | None = None,
+) -> pd.DataFrame:
     """Report errors in bins of many, a medium number of, and few training samples.
 
     Parameters

@@ -1,8 +1,10 @@
 """Scorers for a continuous target whose important range is rare."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.metrics import (
     make_scorer,
@@ -25,8 +27,15 @@ __all__ = ["regression_scoring"]
 
 
 def regression_scoring(
-    y, *, relevance=None, threshold=0.5, density=None, many=100, few=20, absent=0.0
-):
+    y: ArrayLike,
+    *,
+    relevance: Any = None,
+    threshold: float = 0.5,
+    density: Any = None,
+    many: int = 100,
+    few: int = 20,
+    absent: float = 0.0,
+) -> dict[str, Any]:
     """Make the scorers for imbalanced targets, for `GridSearchCV` and similar searches.
 
     Pass the whole y, not the y of a fold: relevance, bins and their counts are computed once from

@@ -1,7 +1,10 @@
 """Coverage of sets of labels and of intervals, by class and by range."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 from skimb._label_columns import by_label, column_labels, unknown_labels
@@ -12,7 +15,7 @@ from skimb.relevance import check_target
 __all__ = ["interval_coverage", "set_coverage"]
 
 
-def set_coverage(y_true, sets, *, labels=None):
+def set_coverage(y_true: ArrayLike, sets: Any, *, labels: Any = None) -> pd.DataFrame:
     """Report, for each class, how many sets hold the true label, and how large the sets are.
 
     Parameters
@@ -71,7 +74,7 @@ def set_coverage(y_true, sets, *, labels=None):
     return pd.DataFrame(rows, index=labels, columns=["support", "coverage", "set_size"])
 
 
-def interval_coverage(y_true, intervals, *, edges=()):
+def interval_coverage(y_true: ArrayLike, intervals: Any, *, edges: ArrayLike = ()) -> pd.DataFrame:
     """Report, for each range of a target, how many intervals hold the value, and how wide they are.
 
     Parameters

@@ -4,7 +4,7 @@ Importing this package does not import torch: classes that train networks are lo
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skimb._decision_rule import DecisionRule
 from skimb.model_selection._bias_corrected import BiasCorrectedCalibrator
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from skimb.model_selection._spread_corrected import SpreadCorrectedRegressor
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _WITH_TORCH:
         value = getattr(importlib.import_module(_WITH_TORCH[name]), name)
         # The next use finds it at once, and so does `vars`.
@@ -70,5 +70,5 @@ def __getattr__(name):
     raise AttributeError(f"module 'skimb.model_selection' has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(__all__)

@@ -21,7 +21,7 @@ from skimb._params import HasMethods, Interval, StrOptions, fit_context, safe_in
 from skimb._reading import view_of
 from skimb._routing import requesting
 from skimb._sub_estimators import seeded_clone
-from skimb._unpacking import unpacked
+from skimb._unpacking import unpacked_rows
 from skimb._warnings import warn
 from skimb.losses import VectorScalingLoss
 from skimb.model_selection._aims import AIMS, build_aim
@@ -318,7 +318,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
 
     def _read(self, inner, X, y, sample_weight, groups):
         """Return the samples of positive weight, what the networks get in addition, and labels."""
-        (X,) = indexable(view_of(unpacked(X), channels=inner.channels))
+        (X,) = indexable(view_of(unpacked_rows(X), channels=inner.channels))
         options = {
             name: getattr(inner, name)
             for name in ("image_shape", "channels", "image_column", "value_range")

@@ -23,7 +23,7 @@ from skimb._images import checked_once, fit_images
 from skimb._messages import shown
 from skimb._reading import view_of
 from skimb._sub_estimators import seeded_clone, takes_images
-from skimb._unpacking import unpacked, vector_of
+from skimb._unpacking import unpacked, unpacked_rows, vector_of
 from skimb.model_selection._held_out_splits import (
     Samples,
     class_splits,
@@ -130,7 +130,7 @@ def read_inputs(owner, X, y, groups=None):
     reader = _read_by(wrapped)
     images = None
     if not isinstance(reader, str) and reader is not None and takes_images(reader):
-        X = view_of(unpacked(X), channels=getattr(reader, "channels", None))
+        X = view_of(unpacked_rows(X), channels=getattr(reader, "channels", None))
         if reader is _without_frozen(wrapped):
             images, y = fit_images(
                 owner,

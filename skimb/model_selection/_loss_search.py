@@ -41,7 +41,7 @@ from skimb._reading import view_of
 from skimb._routing import metadata_of_estimator, routes
 from skimb._shared_jobs import results_of_jobs
 from skimb._sub_estimators import seeded_clone
-from skimb._unpacking import unpacked, vector_of
+from skimb._unpacking import unpacked, unpacked_rows, vector_of
 from skimb._warnings import warn
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.neural_network.joint_training import (
@@ -262,7 +262,7 @@ class LossSearchCV(GridSearchCV):
         metadata |= {"sample_weight": sample_weight, "groups": groups}
         metadata = {name: value for name, value in metadata.items() if value is not None}
         settings = getattr(model, "estimator", model)
-        X = view_of(unpacked(X), channels=getattr(settings, "channels", None))
+        X = view_of(unpacked_rows(X), channels=getattr(settings, "channels", None))
         X, y, *values = indexable(X, unpacked(y, "y"), *metadata.values())
         y = check_array(column_or_1d(vector_of(y)), ensure_2d=False, dtype=None, input_name="y")
         metadata = dict(zip(metadata, values, strict=True))

@@ -4,6 +4,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch, check_array, check_random_state, column_or_1d
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -38,18 +39,18 @@ CALIBRATIONS = ("bias_corrected", "temperature", None)
 
 
 def estimate_prior(
-    classifier,
-    X,
+    classifier: Any,
+    X: Any,
     *,
-    X_val=None,
-    y_val=None,
-    train_prior=None,
-    method="em",
+    X_val: Any = None,
+    y_val: ArrayLike | None = None,
+    train_prior: Any = None,
+    method: str = "em",
     calibration: str | None = "bias_corrected",
-    n_bootstrap=300,
-    confidence_level=0.95,
-    random_state=None,
-):
+    n_bootstrap: int = 300,
+    confidence_level: float = 0.95,
+    random_state: Any = None,
+) -> Any:
     r"""Estimate the fractions of the classes among unlabelled samples.
 
     The assumption is *label shift*: the fractions of the classes have changed, while the images of

@@ -44,7 +44,13 @@ TALKATIVE = ("torch", "onnxscript", "onnx_ir")
 N_COMPARED, N_BATCH = 7, 3
 
 
-def export_onnx(fitted, path, *, metadata=None, dtype: Any = "auto"):
+def export_onnx(
+    fitted: Any,
+    path: str | os.PathLike[str],
+    *,
+    metadata: dict[str, Any] | None = None,
+    dtype: Any = "auto",
+) -> None:
     """Write a fitted network with all that predictions need into an ONNX file.
 
     The file is one graph from images to labels and probabilities: standardisation, network,

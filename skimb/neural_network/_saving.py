@@ -1,6 +1,8 @@
 """Files of fitted estimators: safetensors and JSON, from which no code is run."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import sklearn
 import torch
@@ -22,7 +24,9 @@ KIND = "model"
 ENTRIES = ("skimb", "sklearn", "metadata", "handed_in", "left_out", "model")
 
 
-def save(fitted, path, *, metadata=None):
+def save(
+    fitted: Any, path: str | os.PathLike[str], *, metadata: dict[str, Any] | None = None
+) -> None:
     """Write a fitted estimator to a file, from which `load` makes it again without running code.
 
     The file is one of safetensors, with JSON in its header and a checksum over everything. It holds
@@ -114,7 +118,14 @@ def _warn_of_left_out(left_out):
         )
 
 
-def load(path, *, module=None, loss=None, augmentation=None, classes=()):
+def load(
+    path: str | os.PathLike[str],
+    *,
+    module: Any = None,
+    loss: Any = None,
+    augmentation: Any = None,
+    classes: Any = (),
+) -> Any:
     """Read a fitted estimator from a file of `save`; no code of the file is run.
 
     Only estimators of skimb, scikit-learn and imbalanced-learn are made, and networks by their own
@@ -234,7 +245,7 @@ def _check_given(wanted, given):
         )
 
 
-def read_metadata(path):
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     """Return the metadata of a file of `save`, without building the estimator.
 
     Parameters

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone, is_regressor
 
 from skimb._params import safe_indexing
@@ -19,7 +20,9 @@ DEFAULT_AUGMENTATION = CNNClassifier().augmentation
 WITH_FLIPS = "flip_crop"
 
 
-def choose_augmentation(estimator, X, y, groups=None, *, seed) -> Any:
+def choose_augmentation(
+    estimator: Any, X: Any, y: ArrayLike, groups: ArrayLike | None = None, *, seed: int
+) -> Any:
     """Train a network with mirrored images and one without, and take the better.
 
     They are compared by the log loss of a fifth of the images that is held out (numbers: by the

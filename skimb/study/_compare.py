@@ -1,11 +1,13 @@
 """compare(): every strategy on the same folds, with the same seeds and steps."""
 
+import os
 import sys
 from collections.abc import Mapping
 from itertools import product
 from numbers import Integral
 from typing import Any
 
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
@@ -30,26 +32,26 @@ __all__ = ["compare"]
 
 
 def compare(
-    X,
-    y,
+    X: Any,
+    y: ArrayLike,
     *,
-    strategies=None,
-    estimator=None,
-    cv=None,
-    groups=None,
-    n_repeats=1,
-    scoring=None,
-    measure=None,
-    shared_features=False,
-    X_test=None,
-    y_test=None,
-    deploy=None,
-    costs=None,
-    require=None,
-    random_state=None,
-    n_jobs=None,
-    checkpoint=None,
-    verbose=0,
+    strategies: Any = None,
+    estimator: Any = None,
+    cv: Any = None,
+    groups: ArrayLike | None = None,
+    n_repeats: int = 1,
+    scoring: Any = None,
+    measure: str | None = None,
+    shared_features: bool = False,
+    X_test: Any = None,
+    y_test: ArrayLike | None = None,
+    deploy: Any = None,
+    costs: Any = None,
+    require: Any = None,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    verbose: int = 0,
 ) -> Any:
     """Compare strategies against imbalance on your data: imbalanced classes, or rare values.
 

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from skimb._cost_matrix import read_cost_matrix
 from skimb._decision_rule import DecisionRule
@@ -125,7 +127,9 @@ class Deployment:
         return 1000 * self.prior @ self.cost_matrix
 
 
-def deployment_of(classes, counts, *, deploy=None, costs=None):
+def deployment_of(
+    classes: ArrayLike, counts: ArrayLike, *, deploy: Any = None, costs: Any = None
+) -> Deployment:
     """Check a deployment, before any training.
 
     Parameters

@@ -1,6 +1,9 @@
 """Checks of a deployment before any training: what is asked for must be possible."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skimb._groups import are_shared
 from skimb._messages import shown
@@ -49,7 +52,9 @@ def check_deployment(task, runs, y_test, groups, *, deploy, costs, require):
         check_required(require, len(own), task.minority, kind=kind)
 
 
-def check_use(y, y_test, *, deploy=None, costs=None, require=None):
+def check_use(
+    y: ArrayLike, y_test: ArrayLike, *, deploy: Any = None, costs: Any = None, require: Any = None
+) -> None:
     """Check as much of a deployment as can be known without the splits of a comparison.
 
     Parameters

@@ -2,7 +2,9 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -33,23 +35,23 @@ VERDICT_FOLDS = 3
 
 
 def find_strategy(
-    X,
-    y,
+    X: Any,
+    y: Any,
     *,
-    minutes=20.0,
-    plan=None,
-    candidates=CANDIDATES,
-    estimator=None,
-    groups=None,
-    X_test=None,
-    y_test=None,
-    deploy=None,
-    costs=None,
-    require=None,
-    random_state=None,
-    n_jobs=None,
-    verbose=0,
-):
+    minutes: float = 20.0,
+    plan: Any = None,
+    candidates: Sequence[Candidate] = CANDIDATES,
+    estimator: Any = None,
+    groups: Any = None,
+    X_test: Any = None,
+    y_test: Any = None,
+    deploy: Any = None,
+    costs: Any = None,
+    require: Any = None,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Any:
     """Search strategies and their strengths within a time, and judge the best on unseen images.
 
     A third of the samples, or the test set, is for the verdict alone. In folds of the others, one

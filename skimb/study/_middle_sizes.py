@@ -3,12 +3,13 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 __all__ = ["down_to_middle", "up_to_middle", "with_sizes"]
 
 
-def down_to_middle(y):
+def down_to_middle(y: ArrayLike) -> dict[Any, int]:
     """Return the classes that are larger than the middle size, each with that size.
 
     The middle size is the geometric mean of the counts of the smallest and the largest class:
@@ -34,7 +35,7 @@ def down_to_middle(y):
     return _to_middle(y, larger=True)
 
 
-def up_to_middle(y):
+def up_to_middle(y: ArrayLike) -> dict[Any, int]:
     """Return the classes that are smaller than the middle size, each with that size.
 
     Parameters

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -46,19 +47,19 @@ PENALTY = 1e-3
 
 
 def more_images(
-    X,
-    y,
+    X: Any,
+    y: ArrayLike,
     *,
-    label=None,
-    estimator=None,
-    measure="average_precision",
-    features="retrained",
-    cv=5,
-    n_orders=1,
-    groups=None,
-    random_state=None,
-    n_jobs=None,
-    verbose=0,
+    label: Any = None,
+    estimator: Any = None,
+    measure: str = "average_precision",
+    features: str = "retrained",
+    cv: Any = 5,
+    n_orders: int = 1,
+    groups: ArrayLike | None = None,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
 ) -> MoreImages:
     """Estimate how good a network would be with more images of one class.
 
@@ -179,7 +180,15 @@ def more_images(
     )
 
 
-def check_more_images(X, y, *, label=None, estimator=None, cv=5, groups=None):
+def check_more_images(
+    X: Any,
+    y: ArrayLike,
+    *,
+    label: Any = None,
+    estimator: Any = None,
+    cv: Any = 5,
+    groups: ArrayLike | None = None,
+) -> None:
     """Refuse samples of which `more_images` can make no learning curve, before any training.
 
     Parameters

@@ -56,7 +56,7 @@ class PoolScores:
     errors: dict = field(default_factory=dict)
 
 
-def embedding_of(fitted, X):
+def embedding_of(fitted: Any, X: Any) -> Any:
     """Return the embedding of samples by a fitted classifier, or by the one inside it.
 
     Parameters

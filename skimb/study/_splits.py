@@ -1,7 +1,10 @@
 """Splits: a fifth that is held out; whether groups stay whole; whether test images are known."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from skimb._frame_images import only_images
 from skimb._groups import checked_groups, held_out_folds
@@ -85,7 +88,9 @@ def count_known(X, X_test):
     return sum(key in known for key in sample_keys(X_test))
 
 
-def hold_out_fifth(X, y, groups=None, *, is_regression=False, seed):
+def hold_out_fifth(
+    X: Any, y: Any, groups: Any = None, *, is_regression: bool = False, seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the indices of a training part, and of a fifth of the samples that is held out.
 
     Parameters

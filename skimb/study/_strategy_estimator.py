@@ -6,6 +6,7 @@ from functools import partial
 from numbers import Integral
 from typing import Any
 
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
@@ -28,16 +29,16 @@ __all__ = ["fit_strategy", "ready_estimator", "ready_estimators", "strategy_esti
 
 
 def strategy_estimator(
-    name,
-    X,
-    y,
+    name: str,
+    X: Any,
+    y: Any,
     *,
-    estimator=None,
-    settings=None,
-    shared_features=False,
-    measure=None,
-    head_training=None,
-    random_state=None,
+    estimator: Any = None,
+    settings: dict[str, Any] | None = None,
+    shared_features: bool = False,
+    measure: str | None = None,
+    head_training: Any = None,
+    random_state: Any = None,
 ) -> Any:
     """Return the estimator that a built-in strategy of `compare` trains, not fitted.
 
@@ -245,17 +246,17 @@ def ready_estimators(task, chosen, estimator, y, random_state, head_training=Non
 
 
 def fit_strategy(
-    name,
-    X,
-    y,
+    name: str,
+    X: Any,
+    y: ArrayLike,
     *,
-    estimator=None,
-    settings=None,
-    shared_features=False,
-    measure=None,
-    head_training=None,
-    groups=None,
-    random_state=None,
+    estimator: Any = None,
+    settings: dict[str, Any] | None = None,
+    shared_features: bool = False,
+    measure: str | None = None,
+    head_training: Any = None,
+    groups: ArrayLike | None = None,
+    random_state: Any = None,
 ) -> Any:
     """Fit a built-in strategy of `compare` on samples, without a comparison.
 

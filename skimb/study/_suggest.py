@@ -1,9 +1,11 @@
 """Which unlabelled samples to label next: those around the threshold of each class."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
@@ -22,7 +24,15 @@ LEAST_LABELLED = 5
 NEARLY_EQUAL = 0.02
 
 
-def suggest(classifier, X_pool, *, n=40, X=None, y=None, random_state=None):
+def suggest(
+    classifier: Any,
+    X_pool: Any,
+    *,
+    n: int = 40,
+    X: Any = None,
+    y: ArrayLike | None = None,
+    random_state: Any = None,
+) -> Suggestions:
     """Choose the unlabelled samples whose labels would help a classifier most.
 
     Each class asks for as many samples as any other, however rare it is; of two classes, the rarer
@@ -99,8 +109,16 @@ def suggest(classifier, X_pool, *, n=40, X=None, y=None, random_state=None):
 
 
 def suggestions_of(
-    pool, *, n, labelled=None, y=None, counts=None, images=None, random_state=None, shape=None
-):
+    pool: Any,
+    *,
+    n: int,
+    labelled: Any = None,
+    y: Any = None,
+    counts: Any = None,
+    images: Any = None,
+    random_state: Any = None,
+    shape: Any = None,
+) -> Suggestions:
     """Choose samples of a pool that is scored already.
 
     Parameters

@@ -5,6 +5,7 @@ from numbers import Integral
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length
 
 from skimb._messages import shown
@@ -12,7 +13,9 @@ from skimb._messages import shown
 __all__ = ["time_splits"]
 
 
-def time_splits(times, n_splits=5, *, y=None):
+def time_splits(
+    times: ArrayLike, n_splits: int = 5, *, y: ArrayLike | None = None
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Divide samples by time: each test part is later than all of its training part.
 
     The samples are cut into ``n_splits + 1`` stretches of about equal size. The first test part is

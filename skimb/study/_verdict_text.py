@@ -1,6 +1,7 @@
 """The verdict of a comparison in a few sentences, for those who have to act on it."""
 
 import re
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ __all__ = ["headline_sentences", "p_value_text", "verdict_sentences"]
 MOST_SENTENCES = 3
 
 
-def verdict_sentences(comparison):
+def verdict_sentences(comparison: Any) -> list[str]:
     """Say in a few sentences what a comparison has shown, and what it has not.
 
     Parameters

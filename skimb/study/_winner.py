@@ -1,5 +1,7 @@
 """The winner of a comparison, by the figures that its JSON file holds."""
 
+from typing import Any
+
 import numpy as np
 
 from skimb.study._cost_scores import FALSE_ALARMS
@@ -12,7 +14,7 @@ __all__ = ["winner_of"]
 NOTHING = {"mean": None, "interval": [None, None], "values": []}
 
 
-def winner_of(figures, metric=None):
+def winner_of(figures: dict[str, Any], metric: str | None = None) -> dict[str, Any]:
     """Return the best strategy of a comparison, and whether it is better than the baseline.
 
     It has the best mean of those that are better than the baseline by the verdict, which is

@@ -4,7 +4,7 @@ Importing this package does not import torch; only `check_loss` needs it.
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skimb.testing._image_estimators import (
     check_image_estimator,
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from skimb.testing._losses import check_loss
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name == "check_loss":
         return importlib.import_module("skimb.testing._losses").check_loss
     raise AttributeError(f"module 'skimb.testing' has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(__all__)

@@ -34,14 +34,14 @@ LEAST = 5
 
 
 def check_image_estimator(
-    estimator,
+    estimator: Any,
     *,
     forms: Any = None,
-    tolerance=0.0,
-    image_size=(8, 8),
+    tolerance: float = 0.0,
+    image_size: tuple[int, int] = (8, 8),
     image_column: Any = None,
     expected_failed_checks: Any = None,
-):
+) -> Any:
     """Check that an estimator of images keeps the promises of scikit-learn, and those of images.
 
     Equal images give equal results in every form and container. Bad input is refused before any
@@ -123,11 +123,11 @@ def check_image_estimator(
 
 
 def image_estimator_checks(
-    estimator,
+    estimator: Any,
     *,
     forms: Any = None,
-    tolerance=0.0,
-    image_size=(8, 8),
+    tolerance: float = 0.0,
+    image_size: tuple[int, int] = (8, 8),
     image_column: Any = None,
 ) -> Iterator[tuple[Any, BoundCheck]]:
     """Yield the checks of `check_image_estimator` one by one, as scikit-learn's generator does.
@@ -175,14 +175,14 @@ def image_estimator_checks(
 
 
 def parametrize_with_image_checks(
-    estimators,
+    estimators: Any,
     *,
     forms: Any = None,
-    tolerance=0.0,
-    image_size=(8, 8),
+    tolerance: float = 0.0,
+    image_size: tuple[int, int] = (8, 8),
     image_column: Any = None,
     expected_failed_checks: Any = None,
-):
+) -> Any:
     """Return a decorator for pytest, with which each check of each estimator is a test.
 
     Parameters

@@ -1,6 +1,7 @@
 """check_loss: a loss meets the contract of the estimators and of an ordinary PyTorch loop."""
 
 import copy
+from typing import Any
 
 import torch
 from sklearn.base import clone
@@ -16,7 +17,7 @@ __all__ = ["check_loss"]
 EXTREME = 1e4
 
 
-def check_loss(loss, *, n_classes=3):
+def check_loss(loss: Any, *, n_classes: int = 3) -> None:
     """Check that a loss meets the contract of the estimators and of an ordinary PyTorch loop.
 
     The loss must return one value for each sample, which does not depend on the other samples or

@@ -1,6 +1,7 @@
 """check_resampler: a resampler meets the contract of estimators, Pipelines and plans."""
 
 import pickle
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -21,7 +22,7 @@ FORMS = [
 ]
 
 
-def check_resampler(sampler):
+def check_resampler(sampler: Any) -> None:
     """Check that a resampler meets the contract of `CNNClassifier`, Pipelines and `apply_plan`.
 
     The resampler must take images of three and four dimensions, keep their dtype and the type of

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.base import BaseEstimator, clone
+from sklearn.ensemble import BaggingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import permutation_importance
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict
@@ -20,8 +21,13 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skimb._frame_images import image_columns
+from skimb.ensemble import ImageMetaEstimator, ReBaggRegressor
 from skimb.losses import FocalLoss
-from skimb.model_selection import LossSearchCV, TunedOffsetsClassifierCV
+from skimb.model_selection import (
+    AutoBalanceClassifier,
+    LossSearchCV,
+    TunedOffsetsClassifierCV,
+)
 from skimb.neural_network import (
     CNNClassifier,
     CNNEmbedder,
@@ -631,6 +637,44 @@ def test_meta_estimators_of_skimb_read_frames(frame, labels, name, form):
     has_its_values(fitted, X, labels)
     with pytest.raises(ValueError, match="yet now missing"):
         fitted.predict(X.drop(columns="age"))
+
+
+SEARCHES = {
+    "a search of losses": lambda clf: LossSearchCV(clf, {"class_weight": ["balanced"]}, cv=2),
+    "a search of class numbers": lambda clf: AutoBalanceClassifier(clf, cv=2, random_state=0),
+}
+AROUND = SEARCHES | {
+    "offsets": lambda clf: TunedOffsetsClassifierCV(clf, cv=2, random_state=0),
+    "bagging": lambda clf: ImageMetaEstimator(BaggingClassifier(clf, 2, random_state=0)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bagging",
+        "offsets",
+        *(pytest.param(name, marks=pytest.mark.exhaustive) for name in SEARCHES),
+    ],
+)
+def test_a_frame_of_one_column_of_arrays_stays_a_frame_in_meta_estimators(frame, labels, name):
+    X = arrays_of(frame, "path")[["path"]]
+    pixels = np.stack(X["path"].tolist())
+    alone = AROUND[name](CNNClassifier(**SETTINGS)).fit(pixels, labels)
+    model = AROUND[name](CNNClassifier(image_column="path", **SETTINGS)).fit(X, labels)
+    np.testing.assert_array_equal(model.predict_proba(X), alone.predict_proba(pixels))
+
+
+@pytest.mark.slow
+def test_bags_of_a_frame_of_one_column_of_arrays_are_frames(frame):
+    X = arrays_of(frame, "path")[["path"]]
+    pixels = np.stack(X["path"].tolist())
+    y = np.where(np.arange(48) < 5, 30.0, frame["dose"])
+    bags = ReBaggRegressor(CNNRegressor(**SETTINGS), n_estimators=2, random_state=0)
+    expected = bags.fit(pixels, y).predict(pixels)
+    bags.set_params(estimator__image_column="path").fit(X, y)
+    np.testing.assert_array_equal(bags.predict(X), expected)
 
 
 @pytest.mark.parametrize("frozen", [False, True])

@@ -1,9 +1,11 @@
 """The result of an inspection, and the function that makes one."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
@@ -217,17 +219,17 @@ def _n_equal(pairs, n_train, n_images):
 
 
 def inspect_images(
-    X,
-    y=None,
+    X: Any,
+    y: ArrayLike | None = None,
     *,
-    X_test=None,
-    y_test=None,
-    names=None,
-    near_duplicates=True,
-    labels=False,
-    random_state=None,
-    n_jobs=None,
-    verbose=0,
+    X_test: Any = None,
+    y_test: ArrayLike | None = None,
+    names: Sequence[str] | None = None,
+    near_duplicates: bool = True,
+    labels: bool = False,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
 ) -> Inspection:
     """Inspect labelled images before you train: copies, leaks, broken files, doubtful labels.
 

@@ -1,6 +1,9 @@
 """What copies of training images in a test set are worth: figures with them and without them."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from skimb._drawn_text import visible_text
 from skimb.study._inspect._copies import find_copies
@@ -9,7 +12,7 @@ from skimb.study._inspect._samples import read_samples
 __all__ = ["NearCopies", "leak_worth", "near_copies_of", "near_copies_worth"]
 
 
-def near_copies_of(X, X_test):
+def near_copies_of(X: Any, X_test: Any) -> NDArray[np.bool_]:
     """Return which test images have a copy or near copy among training images.
 
     Parameters
@@ -34,7 +37,9 @@ def near_copies_of(X, X_test):
     return np.isin(groups[samples.n_train :], groups[: samples.n_train])
 
 
-def leak_worth(y_true, y_pred, is_copy, *, minority):
+def leak_worth(
+    y_true: ArrayLike, y_pred: ArrayLike, is_copy: ArrayLike, *, minority: Any
+) -> dict[str, Any]:
     """Return minority F1 and balanced accuracy with and without test images that have copies.
 
     The other test images are not a random part of all: the figures without copies are those to
@@ -155,7 +160,7 @@ def _is_same(one, other):
     return one is not None and other is not None and f"{one:.3f}" == f"{other:.3f}"
 
 
-def near_copies_worth(comparison, is_copy):
+def near_copies_worth(comparison: Any, is_copy: Any) -> NearCopies:
     """Return what copies in the fixed test set of a comparison are worth.
 
     The figures are computed from the decisions that the comparison kept: nothing is trained.
