@@ -139,7 +139,7 @@ def test_each_sets_what_its_name_says(few):
     recipe = made("recipe", few)
     assert isinstance(recipe, DecoupledClassifier)
     assert (recipe.target_prior, recipe.sampler, recipe.batch_sampling) == (None, None, "auto")
-    assert recipe.estimator.batch_size == 8
+    assert recipe.get_params()["estimator__batch_size"] == 8
     # An "auto" is resolved before: small batches are for as many epochs as usual.
     usual = training_length(len(few[1]))
     small = made("recipe", few, CNNClassifier()).estimator
