@@ -212,7 +212,8 @@ def test_advice_names_options_that_the_command_has(folder, capsys):
 
 
 def test_a_training_that_is_too_short_names_the_option(folder, capsys, monkeypatch):
-    monkeypatch.setattr("skimb.neural_network._cnn.still_falls", lambda losses, n_steps: True)
+    falls = "skimb.neural_network._training_record.still_falls"
+    monkeypatch.setattr(falls, lambda losses, n_steps: True)
     assert main([*FIT, "--test", "test"]) == 0
     [line] = complaints(capsys)
     assert line.endswith("Give more --epochs, or leave --epochs out.")

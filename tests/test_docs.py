@@ -1,6 +1,7 @@
 """The pages of the guide: their Python blocks run in order, and their scripts run."""
 
 import ast
+import os
 import re
 import runpy
 import sys
@@ -136,7 +137,7 @@ def test_commands_and_links_of_a_page_name_files_that_exist(page):
         )
     ]
     links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", text)
-    named += [path.parent / link for link in links]
+    named += [Path(os.path.normpath(path.parent / link)) for link in links]
     assert not missing(named)
 
 

@@ -156,6 +156,7 @@ def raising(error):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="the system has no such signal")
+@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_no_worker_outlives_an_interrupt(error):
     X, y = fits.images()
@@ -164,7 +165,7 @@ def test_no_worker_outlives_an_interrupt(error):
     others = set(multiprocessing.active_children())
     before = signal.signal(signal.SIGALRM, raising(error))
     try:
-        # Again and again: Python swallows one that comes while it frees an object.
+        # Again and again: Python swallows one that comes while it frees an object, and warns.
         signal.setitimer(signal.ITIMER_REAL, 2.0, 20.0)
         # The error is kept, as a notebook keeps the last one, and with it the waiting frames.
         with pytest.raises(error) as caught:
