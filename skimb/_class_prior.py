@@ -82,7 +82,8 @@ def resolve_target_prior(target_prior, *, classes, train_prior=None, name="targe
     if word == "train" and train_prior is not None:
         return train_prior
     if word == "sqrt" and train_prior is not None:
-        return np.sqrt(train_prior) / np.sqrt(train_prior).sum()
+        roots = np.sqrt(train_prior)
+        return roots / roots.sum()
     if word == "uniform":
         return np.full(len(classes), 1 / len(classes))
     labels = classes.tolist()

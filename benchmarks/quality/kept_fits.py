@@ -32,8 +32,8 @@ from skimb.metrics import balanced_mean_absolute_error, expected_calibration_err
 
 FOLDER = Path(__file__).resolve().parents[1] / "results" / "fits"
 
-#: The class priors for which the predictions of one network are scored; "sqrt" lies between that of
-#: the training part and the uniform one: the square roots of the class counts.
+#: The class priors for which the predictions of one network are scored: that of its own training,
+#: and those that `target_prior` names.
 PRIORS = ("own", "train", "sqrt", "uniform")
 
 
@@ -201,12 +201,10 @@ def result_of(model, split, seconds):
     history = getattr(model, "history_", None)
     if history and "valid_confusion_matrix" in history[0]:
         result["epochs"] = [np.asarray(one["valid_confusion_matrix"]).tolist() for one in history]
-    roots = dict(zip(classes, np.sqrt(counts) / np.sqrt(counts).sum(), strict=True))
-    given = {"own": None, "train": "train", "sqrt": roots, "uniform": "uniform"}
     moves = "target_prior" in model.get_params(deep=False)
     for prior in PRIORS if moves else ["own"]:
         if moves:
-            model = copy.copy(model).set_params(target_prior=given[prior])
+            model = copy.copy(model).set_params(target_prior=None if prior == "own" else prior)
         result[prior] = scores_of(model, split)
     return result
 
