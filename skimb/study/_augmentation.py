@@ -8,7 +8,7 @@ from sklearn.base import clone, is_regressor
 
 from skimb._params import safe_indexing
 from skimb.neural_network import CNNClassifier
-from skimb.study._recipe import expression_of
+from skimb.study._origin import expression_of
 from skimb.study._splits import hold_out_fifth
 
 __all__ = ["choose_augmentation"]

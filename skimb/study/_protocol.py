@@ -9,7 +9,7 @@ from sklearn.base import clone
 from skimb._groups import are_shared
 from skimb._params import safe_indexing
 from skimb.neural_network import training_length
-from skimb.study._recipe import code_of, parameters_of, recipe_of, versions
+from skimb.study._origin import code_of, parameters_of, recipe_of, versions
 from skimb.study._strategy_estimator import ready_estimators
 
 __all__ = ["Training", "protocol_of"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from skimb._drawn_text import visible_text
 from skimb._files import write_text
-from skimb.study._recipe import written
+from skimb.study._origin import written
 from skimb.study._verdict_text import verdict_sentences
 from skimb.study._winner import winner_of
 

@@ -137,7 +137,7 @@ def test_the_json_file_names_the_winner_and_the_parameters(small_digits, tmp_pat
 
 
 def test_objects_are_written_as_code():
-    from skimb.study._recipe import parameters_of
+    from skimb.study._origin import parameters_of
 
     network = CNNClassifier(max_epochs=3, augmentation=None, optimizer_params={"eps": 1e-3})
     assert parameters_of(network) == {

@@ -19,7 +19,7 @@ from skimb.over_sampling import SMOTE
 from skimb.study import REGRESSION_STRATEGIES, STRATEGIES, compare
 from skimb.study._augmentation import choose_augmentation
 from skimb.study._classification_task import ClassificationTask
-from skimb.study._recipe import code_of, expression_of
+from skimb.study._origin import code_of, expression_of
 from skimb.study._regression_task import RegressionTask
 from skimb.study._strategies import chosen_strategies, group_strategies
 from skimb.study._strategy_fits import fit_group
