@@ -25,11 +25,13 @@ OF_NUMBERS = ["small_probabilities", "small_prices"]
 
 PEERS = ["skorch, weights", "HOG, linear", "frozen MobileNetV2, linear"]
 OWN = [
-    *("none", "class_weight", "mixup_logit_adjusted", "long, jitter, mixup, logit adjusted"),
-    *("pretrained", "pretrained, logit adjusted"),
+    *("none", "small batches", "class_weight", "mixup_logit_adjusted"),
+    *("long, jitter, mixup, logit adjusted", "pretrained", "pretrained, logit adjusted"),
 ]
+#: Ways that share the network of another one; the last is `strategy="recipe"`.
+HEADS = ["decoupled", "small batches, decoupled"]
 PEERS_OF_NUMBERS = ["loop of ten lines", "HOG, linear", "frozen MobileNetV2, linear"]
-OWN_OF_NUMBERS = ["none", "long, jitter", "pretrained"]
+OWN_OF_NUMBERS = ["none", "small batches", "long, jitter", "pretrained"]
 ERRORS = ["mean_absolute_error", "root_mean_squared_error", "balanced_mean_absolute_error"]
 
 
@@ -53,7 +55,8 @@ def main():
     make(arguments, parts)
     store = Store(arguments.results)
     sections = [
-        both_priors(store, data, seeds=arguments.seeds, ways=[*PEERS, *OWN]) for data in OF_CLASSES
+        both_priors(store, data, seeds=arguments.seeds, ways=[*PEERS, *OWN, *HEADS])
+        for data in OF_CLASSES
     ]
     sections += [errors(store, data, arguments.seeds) for data in OF_NUMBERS]
     text = "\n\n".join(sections)
