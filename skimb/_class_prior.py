@@ -8,6 +8,7 @@ multiplication and one renormalisation:
 """
 
 from collections.abc import Mapping
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,45 @@ from scipy.special import log_softmax
 
 from skimb._messages import encoding_hint, shown
 
-__all__ = ["effective_prior", "resolve_target_prior", "shift_log_posterior"]
+__all__ = [
+    "UnknownPriorError",
+    "effective_prior",
+    "prior_property",
+    "resolve_target_prior",
+    "shift_log_posterior",
+]
+
+
+class UnknownPriorError(ValueError, AttributeError):
+    """A class prior is no attribute, because a parameter that was set after `fit` is wrong."""
+
+
+def prior_property(method):
+    """Turn a method that returns a class prior into a property, as a decorator.
+
+    `dir`, `hasattr` and the diagrams of scikit-learn read all properties. They expect an
+    `AttributeError` from one that is not there, and pass on any other error.
+
+    Parameters
+    ----------
+    method : callable
+        It may raise a ValueError, which becomes an `UnknownPriorError` with the same text.
+
+    Returns
+    -------
+    property
+    """
+
+    @wraps(method)
+    def read(self):
+        try:
+            return method(self)
+        except AttributeError:
+            raise
+        except ValueError as error:
+            raise UnknownPriorError(str(error)) from error
+
+    return property(read)
 
 
 def effective_prior(fractions, target, weight):

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import part_of_fit
-from skimb._class_prior import resolve_target_prior
+from skimb._class_prior import prior_property, resolve_target_prior
 from skimb._decision_rule import DecisionRule
 from skimb._groups import checked_groups
 from skimb._images import checked_once, fit_images
@@ -503,7 +503,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
         self.estimator_ = final
         self.classes_ = final.classes_
 
-    @property
+    @prior_property
     def predicted_prior_(self):
         """The class prior that the probabilities hold for, of shape (n_classes,).
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin
 
+from skimb._class_prior import prior_property
 from skimb._params import Interval, StrOptions
 from skimb.class_weight import SCHEMES
 from skimb.losses import (
@@ -546,7 +547,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         """Return the prior that is asked for, or None; it may have been set after `fit`."""
         return self._posterior().resolve_prior(self.target_prior, self.calibration)
 
-    @property
+    @prior_property
     def predicted_prior_(self):
         """The class prior that the probabilities hold for, of shape (n_classes,).
 

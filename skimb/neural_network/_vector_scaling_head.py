@@ -22,7 +22,7 @@ from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 from torch.nn import functional as F
 
-from skimb._class_prior import resolve_target_prior
+from skimb._class_prior import prior_property, resolve_target_prior
 from skimb._engine import by_blocks
 
 __all__ = ["HeadProblem", "VectorScalingHead", "conjugate_gradients"]
@@ -435,7 +435,7 @@ class VectorScalingHead(ClassifierMixin, BaseEstimator):
             moved + np.log(prior) - self.log_prior_,
         )
 
-    @property
+    @prior_property
     def predicted_prior_(self):
         """The class prior that the probabilities hold for, of shape (n_classes,).
 
