@@ -13,6 +13,7 @@ __all__ = [
     "GREY",
     "LINES",
     "MARKERS",
+    "WRONG",
     "checked_columns",
     "drawn_classes",
     "predicted_probabilities",
@@ -24,6 +25,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 #: What is not named, and counts of samples.
 GREY = "#b0b0b0"
+
+#: Errors.
+WRONG = "#882255"
 
 #: A class or a method also has a marker and a style of line, so that no colour is needed.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "d", "H")

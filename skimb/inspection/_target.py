@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import clone
 
 from skimb._scored_values import checked_values
-from skimb.inspection._drawn_classes import GREY
+from skimb.inspection._drawn_classes import COLOURS, GREY, WRONG
 from skimb.inspection._layout import keep_inside, new_axes, put_legend
 from skimb.relevance import LabelDensity, check_target, fit_relevance, fit_target_weight
 
@@ -17,9 +17,9 @@ N_POINTS = 400
 
 #: The curves that may be drawn over the counts: name, label and colour.
 OVERLAYS = {
-    "relevance": ("relevance", "#2f7d4f"),
-    "weights": ("weight of a sample", "#8d5a9e"),
-    "errors": ("mean absolute error", "#c2452d"),
+    "relevance": ("relevance", COLOURS[2]),
+    "weights": ("weight of a sample", COLOURS[3]),
+    "errors": ("mean absolute error", WRONG),
 }
 
 #: Width of the scale of a further axis, in points.
