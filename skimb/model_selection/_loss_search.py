@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 from joblib import parallel_config
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.exceptions import NotFittedError
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
@@ -27,7 +26,6 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import begin_fit, part_of_fit
-from skimb._engine import DivergenceError
 from skimb._params import (
     HasMethods,
     StrOptions,
@@ -40,9 +38,24 @@ from skimb._params import (
 from skimb._reading import view_of
 from skimb._routing import metadata_of_estimator, routes
 from skimb._shared_jobs import results_of_jobs
-from skimb._sub_estimators import seeded_clone
 from skimb._unpacking import unpacked, unpacked_rows, vector_of
 from skimb._warnings import warn
+from skimb.model_selection._search_metadata import SearchMetadata
+from skimb.model_selection._search_stages import (
+    OF_BOTH,
+    fit_and_embed,
+    fitted_or_errors,
+    or_error,
+    seeded,
+    two_stage,
+    weighted_samples,
+    with_parameters,
+)
+from skimb.model_selection._trained_candidates import (
+    TrainedCandidate,
+    TrainedFolds,
+    results_by_parameters,
+)
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.neural_network.joint_training import (
     build_head,
@@ -50,23 +63,11 @@ from skimb.neural_network.joint_training import (
     pend,
     prepare_head,
     starting_layer,
-    train_together,
     why_alone,
     why_slower,
 )
 
 __all__ = ["LossSearchCV"]
-
-#: Parameters that a head and a whole network have in common.
-OF_BOTH = (
-    "loss",
-    "class_weight",
-    "max_weight",
-    "reweight_after",
-    "batch_sampling",
-    "sampler",
-    "target_prior",
-)
 
 #: Attributes that `fit` sets, and that the next `fit` removes first.
 FITTED = (
@@ -282,7 +283,7 @@ class LossSearchCV(GridSearchCV):
         weight = of_training.get("sample_weight")
         task = begin_fit(self, X, y, n_tasks=1 + bool(self.refit), sample_weight=weight)
         run = self._search_heads if self.search == "heads" else self._search_end_to_end
-        run(model, candidates, X, y, splits, _Metadata(metadata, of_training), task)
+        run(model, candidates, X, y, splits, SearchMetadata(metadata, of_training), task)
         if self.refit and not hasattr(self, "best_estimator_"):
             begin, best = time.perf_counter(), self._final_estimator(model)
             with part_of_fit(task, "refit-with-best-params", self, best, X=X, y=y):
@@ -365,7 +366,7 @@ class LossSearchCV(GridSearchCV):
                 )
         else:
             if not isinstance(model, DecoupledClassifier):
-                model = _two_stage(model, given)
+                model = two_stage(model, given)
             is_frozen = isinstance(model.estimator, FrozenEstimator)
             if is_frozen != given:
                 raise ValueError(
@@ -387,7 +388,7 @@ class LossSearchCV(GridSearchCV):
         # A clone: random states of the user's own objects stay as they are.
         model = clone(model)
         for candidate in candidates:
-            check_parameters(_with(model, candidate))
+            check_parameters(with_parameters(model, candidate))
         return model
 
     def _refuse_sampler(self):
@@ -457,23 +458,23 @@ class LossSearchCV(GridSearchCV):
     def _search_on_embeddings(self, model, candidates, X, y, splits, metadata, task):
         backbones = self._backbones(model, X, y, splits, metadata, task)
         begin = time.perf_counter()
-        model, trainees = _seeded(model), []
+        model, trainees = seeded(model), []
         for (train, _), (embedded, start, _) in zip(splits, backbones, strict=True):
             if isinstance(embedded, Exception):
                 # Where the network of a fold diverges, no candidate has a score there.
                 trainees += [embedded] * len(candidates)
                 continue
-            kept = _weighted_samples(train, y, metadata.of_training.get("sample_weight"))
+            kept = weighted_samples(train, y, metadata.of_training.get("sample_weight"))
             codes, weight = embedded[kept], metadata.of_samples(kept).get("sample_weight")
             for candidate in candidates:
-                one = _with(model, candidate)
+                one = with_parameters(model, candidate)
                 head = build_head(one, check_random_state(one.random_state))
-                trainees.append(_or_error(prepare_head, head, codes, y[kept], weight, start))
-        heads = _trained(trainees)
+                trainees.append(or_error(prepare_head, head, codes, y[kept], weight, start))
+        heads = fitted_or_errors(trainees)
         seconds = time.perf_counter() - begin
         self._report(f"{len(heads)} heads", seconds)
         self.is_vectorized_ = True
-        bank = _Bank(splits, heads, [embedded for embedded, _, _ in backbones])
+        bank = TrainedFolds(splits, heads, [embedded for embedded, _, _ in backbones])
         spent = np.array([seconds for _, _, seconds in backbones]) / len(candidates)
         self._score(bank, candidates, y, metadata, spent + seconds / len(heads))
 
@@ -500,7 +501,7 @@ class LossSearchCV(GridSearchCV):
             for task, given, (train, _) in zip(tasks, of_networks, splits, strict=True)
         ]
         done = results_of_jobs(
-            partial(_fit_and_embed, model, self), jobs, shared=[X, y], n_jobs=self.n_jobs
+            partial(fit_and_embed, model, self), jobs, shared=[X, y], n_jobs=self.n_jobs
         )
         made = [result for _, result in sorted(done, key=itemgetter(0))]
         for fold, (_, _, seconds) in enumerate(made):
@@ -511,16 +512,16 @@ class LossSearchCV(GridSearchCV):
 
     def _search_end_to_end(self, model, candidates, X, y, splits, metadata, task):
         begin = time.perf_counter()
-        model, trainees = _seeded(model), []
+        model, trainees = seeded(model), []
         if isinstance(X, np.ndarray) and X.dtype.kind in "fiu" and X.dtype != np.uint8:
             # Once, not once a candidate: otherwise each would have a copy of the samples.
             X = X.astype(np.float32, copy=False)
         for train, _ in splits:
-            kept = _weighted_samples(train, y, metadata.of_training.get("sample_weight"))
+            kept = weighted_samples(train, y, metadata.of_training.get("sample_weight"))
             part, own = safe_indexing(X, kept), metadata.of_samples(kept)
             own = [own.get(name) for name in METADATA]
             for candidate in candidates:
-                trainee = _or_error(pend, _with(model, candidate), part, y[kept], *own)
+                trainee = or_error(pend, with_parameters(model, candidate), part, y[kept], *own)
                 is_sound = not isinstance(trainee, Exception)
                 reason = (why_alone(trainee) or why_slower(trainee)) if is_sound else None
                 if reason is not None:
@@ -528,11 +529,11 @@ class LossSearchCV(GridSearchCV):
                     return
                 trainees.append(trainee)
         with part_of_fit(task, "search", self, X=X, y=y):
-            networks = _trained(trainees)
+            networks = fitted_or_errors(trainees)
         seconds = time.perf_counter() - begin
         self._report(f"{len(networks)} networks", seconds)
         self.is_vectorized_ = True
-        bank = _Bank(splits, networks, [X] * len(splits))
+        bank = TrainedFolds(splits, networks, [X] * len(splits))
         spent = np.full(len(splits), seconds / len(networks))
         self._score(bank, candidates, y, metadata, spent)
 
@@ -567,12 +568,12 @@ class LossSearchCV(GridSearchCV):
         """Let scikit-learn score the trained estimators, and choose by its rules."""
 
         def as_searched(results):
-            return _results(results, candidates, fit_times)
+            return results_by_parameters(results, candidates, fit_times)
 
         rule = self.refit
         refit = (lambda results: rule(as_searched(results))) if callable(rule) else rule
         numbers = {"number": range(len(candidates))}
-        candidate = _Candidate(bank)
+        candidate = TrainedCandidate(bank)
         if routes():
             # The training is over; without a scorer, the estimator's own requests for `score` hold.
             asked = requests_of(self._requesting(), "score")
@@ -606,200 +607,3 @@ class LossSearchCV(GridSearchCV):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-
-def _two_stage(network, given):
-    """Return a two-stage classifier with a network as its first stage."""
-    inner = network.estimator if isinstance(network, FrozenEstimator) else network
-    if not isinstance(inner, CNNClassifier):
-        raise ValueError(
-            "`estimator` must be a CNNClassifier, a DecoupledClassifier, or a fitted "
-            f"CNNClassifier in a FrozenEstimator. Got {network!r}."
-        )
-    if given and network is inner:
-        try:
-            check_is_fitted(inner)
-        except NotFittedError as exc:
-            raise NotFittedError(
-                "backbone='given' needs a fitted network, and this CNNClassifier is not fitted. "
-                "Fit it, and give it as FrozenEstimator(fitted), which cloning does not reset."
-            ) from exc
-        network = FrozenEstimator(network)
-    elif routes() and network is inner:
-        # It gets all that was routed to it here, whatever the names were outside.
-        network = clone(network).set_fit_request(sample_weight=True, groups=True)
-    own = {name: getattr(inner, name) for name in OF_BOTH if name != "sampler"}
-    return DecoupledClassifier(network, random_state=inner.random_state, **own)
-
-
-def _with(model, candidate):
-    """Return a clone of a model with the parameters of a candidate."""
-    return clone(model).set_params(**clone(candidate, safe=False))
-
-
-class _Metadata:
-    """The metadata that were given to `fit`, in addition to X and y.
-
-    Parameters
-    ----------
-    given : dict
-        All metadata, by the names that the caller used.
-    of_training : dict
-        Those that the training gets, by the names of `CNNClassifier.fit`.
-    """
-
-    def __init__(self, given, of_training):
-        self.given, self.of_training = given, of_training
-
-    def of_samples(self, indices):
-        """Return the metadata of these samples that the training gets."""
-        return {name: safe_indexing(value, indices) for name, value in self.of_training.items()}
-
-    def consumed_by(self, search):
-        """Return the metadata that a search by scikit-learn uses, over splits made before."""
-        names = set(self.given) - {"groups"}
-        if routes():
-            names = search.get_metadata_routing().consumes("fit", self.given)
-        return {name: self.given[name] for name in names}
-
-
-def _weighted_samples(indices, y, sample_weight):
-    """Leave out samples of weight zero, as each training does, unless a class would vanish."""
-    if sample_weight is None:
-        return indices
-    kept = indices[sample_weight[indices] > 0]
-    return kept if len(np.unique(y[kept])) == len(np.unique(y[indices])) else indices
-
-
-def _seeded(model):
-    """Return a model with a seed, so that candidates differ only in their parameters."""
-    if model.random_state is not None:
-        return model
-    seed = check_random_state(None).randint(np.iinfo(np.int32).max)
-    return clone(model).set_params(random_state=seed)
-
-
-def _or_error(prepare, *args):
-    """Return the result of `prepare`, or the error, which `error_score` deals with later."""
-    try:
-        return prepare(*args)
-    except Exception as exc:
-        return exc
-
-
-def _fit_and_embed(model, caller, job, X, y):
-    """Train stage 1 on a fold; return embeddings of X, the start of the heads, and the seconds.
-
-    If the network diverges, the error is returned instead of the embeddings.
-    """
-    begin = time.perf_counter()
-    train, metadata, task = job
-    part, target = safe_indexing(X, train), y[train]
-    rng = check_random_state(clone(model).random_state)
-    # As in DecoupledClassifier: the head draws first.
-    build_head(model, rng)
-    network = CNNClassifier() if model.estimator is None else model.estimator
-    try:
-        network = seeded_clone(network, rng)
-        with task.propagate_callback_context(network):
-            task.call_on_fit_task_begin(estimator=caller, X=part, y=target)
-            network.fit(part, target, **metadata)
-            task.call_on_fit_task_end(estimator=caller, X=part, y=target)
-    except DivergenceError as exc:
-        return exc, None, time.perf_counter() - begin
-    start = starting_layer(network, target)
-    return network.embed(X), start, time.perf_counter() - begin
-
-
-def _trained(trainees):
-    """Train networks together, and return their estimators; for those that failed, the error."""
-    nets = iter(train_together([one for one in trainees if not isinstance(one, Exception)]))
-    fitted = []
-    for trainee in trainees:
-        if isinstance(trainee, Exception):
-            fitted.append(trainee)
-            continue
-        net = next(nets)
-        if not isinstance(net, Exception):
-            net = _or_error(trainee.conclude, net, len(net.history) - 1)
-        fitted.append(net)
-    return fitted
-
-
-class _Bank:
-    """The trained estimators of all candidates and folds, and their input.
-
-    Parameters
-    ----------
-    splits : list of (ndarray, ndarray)
-        Indices of the training and of the test samples of each fold.
-    fitted : list of estimator or Exception
-        The estimators of the first fold, one for each candidate, then those of the next fold.
-    data : list of array-like
-        For each fold, all samples in the form that its estimators read.
-    """
-
-    def __init__(self, splits, fitted, data):
-        self.splits, self.fitted, self.data = splits, fitted, data
-        self.fold_of = {train.tobytes(): f for f, (train, _) in enumerate(splits)}
-        self.n_candidates = len(fitted) // len(splits)
-
-    def __sklearn_clone__(self):
-        return self
-
-
-class _Candidate(ClassifierMixin, BaseEstimator):
-    """A candidate that is trained already: `fit` looks it up by the indices of its samples.
-
-    Parameters
-    ----------
-    bank : _Bank
-        The trained estimators.
-    number : int, default=0
-        The number of the candidate.
-    """
-
-    def __init__(self, bank, number=0):
-        self.bank = bank
-        self.number = number
-
-    def fit(self, X, y, sample_weight=None):
-        """Look up the estimator that was trained on these samples, with these weights."""
-        self.classes_ = np.unique(y)
-        fold = self.bank.fold_of.get(X.tobytes())
-        if fold is None:
-            # The best candidate on all samples: the search trains it itself.
-            return self
-        fitted = self.bank.fitted[fold * self.bank.n_candidates + self.number]
-        if isinstance(fitted, Exception):
-            raise fitted
-        self.fitted_, self.data_ = fitted, self.bank.data[fold]
-        self.classes_ = fitted.classes_
-        return self
-
-    def predict(self, X):
-        """Return the labels of samples, given by their indices."""
-        return self.fitted_.predict(safe_indexing(self.data_, X))
-
-    def predict_proba(self, X):
-        """Return the probabilities of samples, given by their indices."""
-        return self.fitted_.predict_proba(safe_indexing(self.data_, X))
-
-    def decision_function(self, X):
-        """Return log-probabilities, or their difference, of samples, given by their indices."""
-        return self.fitted_.decision_function(safe_indexing(self.data_, X))
-
-
-def _results(results, candidates, fit_times):
-    """Put the parameters and the true times into the results of a search over candidate numbers."""
-    results = {name: values for name, values in results.items() if name != "param_number"}
-    times = {"mean_fit_time": fit_times.mean(), "std_fit_time": fit_times.std()}
-    results |= {name: np.full(len(candidates), value) for name, value in times.items()}
-    columns = {}
-    for name in sorted({name for candidate in candidates for name in candidate}):
-        column = np.ma.MaskedArray(np.empty(len(candidates), dtype=object), mask=True)
-        for i, candidate in enumerate(candidates):
-            if name in candidate:
-                column[i] = candidate[name]
-        columns[f"param_{name}"] = column
-    return results | columns | {"params": candidates}
