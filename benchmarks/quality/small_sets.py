@@ -29,7 +29,7 @@ OWN = [
     *("long, jitter, mixup, logit adjusted", "pretrained", "pretrained, logit adjusted"),
 ]
 #: Ways that share the network of another one; the last is `strategy="recipe"`.
-HEADS = ["decoupled", "small batches, decoupled"]
+HEADS = ["decoupled", "pretrained, decoupled", "small batches, decoupled"]
 PEERS_OF_NUMBERS = ["loop of ten lines", "HOG, linear", "frozen MobileNetV2, linear"]
 OWN_OF_NUMBERS = ["none", "small batches", "long, jitter", "pretrained"]
 ERRORS = ["mean_absolute_error", "root_mean_squared_error", "balanced_mean_absolute_error"]

@@ -221,6 +221,9 @@ WEIGHTED = {
 
 SEARCHED = {"tuned_baseline": partial(strategy, name="tuned_baseline")}
 
+#: Networks that also get new last layers.
+WITH_NEW_LAYERS = [*TRAININGS, "pretrained"]
+
 WAYS = {
     **TRAININGS,
     **STRATEGIES,
@@ -255,7 +258,7 @@ def one_fit(fit, folder):
     model.fit(split.X, split.y)
     seconds = time.perf_counter() - start
     results = {fit.way: result_of(model, split, seconds)}
-    if fit.way in TRAININGS and split.minority is not None:
+    if fit.way in WITH_NEW_LAYERS and split.minority is not None:
         for way, build in built_on(fit.way, model, fit.seed).items():
             start = time.perf_counter()
             other = build(split.X, split.y)
