@@ -35,6 +35,7 @@ NAMES = [
 
 #: Ways of other studies on these sets.
 OTHERS = [*LARGER, *PRETRAINED, *PEERS, *WEIGHTED]
+OTHERS += [f"pretrained, {layer}" for layer in ("decoupled", "smote_embedding")]
 
 #: By what ways are ranked, and the class prior at which decisions are judged.
 MEASURES = {"f1": "train", "balanced_accuracy": "train"}
