@@ -41,15 +41,6 @@ def test_every_estimator_is_drawn_without_a_link_to_another_documentation(name):
     assert "href=" not in html
 
 
-def compares_numbers_with_texts():
-    """Tell whether NumPy compares a number with a text, as scikit-learn's diagrams need it."""
-    try:
-        return not np.array_equal(1, "auto")
-    except AttributeError:
-        return False
-
-
-@pytest.mark.skipif(not compares_numbers_with_texts(), reason="NumPy 2.0 fails at 1 and 'auto'")
 def test_a_fitted_network_is_shown_as_fitted_and_its_own_parameters_are_marked():
     X = np.random.RandomState(0).rand(40, 8, 8)
     clf = CNNClassifier("linear", loss=FocalLoss(), class_weight="balanced", lr=1e-3, max_epochs=1)
@@ -73,7 +64,6 @@ def fitted_around_a_network(name):
     return clf, clf.estimator_
 
 
-@pytest.mark.skipif(not compares_numbers_with_texts(), reason="NumPy 2.0 fails at 1 and 'auto'")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("name", ["network", "head", "auto_balance"])
 def test_a_notebook_draws_a_classifier_whose_prior_was_set_wrongly_after_its_fit(name):
