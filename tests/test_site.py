@@ -111,7 +111,7 @@ def test_the_help_in_the_site_has_one_width_in_any_terminal(command, terminal, m
 def test_the_help_of_an_unknown_command_names_those_there_are():
     pytest.importorskip("docutils")
     help_text = runpy.run_path(str(DOCS / "_extensions" / "command_help.py"))["help_text"]
-    with pytest.raises(ValueError, match="no command 'train'. Its commands are: inspect, compare"):
+    with pytest.raises(ValueError, match=r"no command 'train'\. Its commands are: inspect, "):
         help_text("train")
 
 
