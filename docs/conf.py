@@ -18,7 +18,9 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx_gallery.gen_gallery",
+    "command_help",
     "enlarged_pictures",
+    "listed_names",
     "mathml",
     "public_names",
 ]

@@ -11,6 +11,13 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 
+from skimb import losses
+from skimb.model_selection import SpreadCorrectedRegressor
+from skimb.neural_network import CNNClassifier, CNNRegressor
+from skimb.study import FURTHER_STRATEGIES, REGRESSION_STRATEGIES, STRATEGIES
+from skimb.study._classification_strategies import unfitted_classifier
+from skimb.study._regression_strategies import unfitted_regressor
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md"))
 SCRIPTS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/guide/[!_]*.py"))
@@ -175,3 +182,67 @@ def test_paths_in_the_contributor_page_exist():
     named = set(re.findall(r"`((?:skimb|tests|docs|benchmarks|\.ci)/[\w./-]*)`", text))
     assert len(named) > 20
     assert not missing([ROOT / path for path in sorted(named)])
+
+
+def rows_of_strategies():
+    """Map the heading of each table of strategies to its rows: name, sentence, Python, networks."""
+    page = (ROOT / "docs" / "guide" / "strategies.md").read_text(encoding="utf-8")
+    _, *sections = re.split(r"^## ", page, flags=re.MULTILINE)
+    return {
+        section.partition("\n")[0]: [
+            [cell.strip() for cell in row.split("|")[1:-1]]
+            for row in re.findall(r"^\| `.*$", section, flags=re.MULTILINE)
+        ]
+        for section in sections
+    }
+
+
+@pytest.mark.parametrize(
+    ("heading", "strategies"),
+    [
+        ("Labels: the default ones", STRATEGIES),
+        ("Labels: further ones", FURTHER_STRATEGIES),
+        ("Numbers", REGRESSION_STRATEGIES),
+    ],
+)
+def test_each_strategy_has_a_row_in_its_table(heading, strategies):
+    named = [name.strip("`") for name, *_ in rows_of_strategies()[heading]]
+    assert sorted(named) == sorted(strategies)
+
+
+#: Their cells describe in words what depends on the data.
+IN_WORDS = ("`recipe`", "`tuned_baseline`")
+
+
+def test_the_estimators_of_the_table_are_those_of_the_strategies():
+    namespace = {}
+    for module in ("neural_network", "losses", "over_sampling", "under_sampling", "study"):
+        exec(f"from skimb.{module} import *", namespace)
+    exec("from skimb.model_selection import *\nfrom sklearn.dummy import *", namespace)
+    tables = rows_of_strategies()
+    numbers = tables.pop("Numbers")
+    labels = [row for rows in tables.values() for row in rows if row[0] not in IN_WORDS]
+    network, regressor = CNNClassifier(), CNNRegressor()
+    for name, _, code, _ in labels:
+        made = unfitted_classifier(name.strip("`"), network)
+        assert repr(eval(code.strip("`"), namespace)) == repr(made)
+    scoring = SpreadCorrectedRegressor(regressor).scoring
+    for name, _, code, _ in numbers:
+        made = unfitted_regressor(name.strip("`"), regressor, scoring=scoring)
+        assert repr(eval(code.strip("`"), namespace)) == repr(made)
+    assert len(labels) + len(numbers) > 30
+
+
+def test_each_loss_has_a_row_with_its_defaults():
+    page = (ROOT / "docs" / "guide" / "losses.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `\"\w+\"` \| `(\w+)\((.*?)\)` \|", page, flags=re.MULTILINE)
+    classes = {
+        name: value
+        for name in losses.__all__
+        if isinstance(value := getattr(losses, name), type) and not value.__subclasses__()
+    }
+    assert sorted(name for name, _ in listed) == sorted(classes)
+    for name, defaults in listed:
+        known = classes[name]().get_params(deep=False)
+        given = eval(f"dict({defaults})")
+        assert given == {key: known[key] for key in given}, name

@@ -4,6 +4,7 @@
 """
 
 import importlib
+import os
 import pkgutil
 import re
 import runpy
@@ -12,10 +13,12 @@ from pathlib import Path
 import pytest
 
 import skimb
+from skimb._command_line import COMMANDS
 
 DOCS = Path(__file__).parents[1] / "docs"
 TOCTREE = re.compile(r"^```\{toctree\}\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 mistakes_of = runpy.run_path(str(DOCS / "check_site.py"))["mistakes_of"]
+COMMANDS_PAGE = DOCS / "guide" / "command_line.md"
 
 
 def public_names():
@@ -80,9 +83,36 @@ def test_every_task_of_the_guide_begins_with_code_and_is_on_the_first_page():
         title, _, body = task.partition("\n")
         before, _, after = body.partition("```python\n")
         code = after.partition("```")[0]
-        assert 1 <= len([line for line in code.splitlines() if line]) <= 7, title
+        assert 1 <= len([line for line in code.splitlines() if line]) <= 9, title
         assert "](" not in before, title
         assert f"[{title}](guide/index.md#" in first_page, title
+
+
+def test_the_page_of_the_command_line_has_the_options_of_every_command():
+    text = COMMANDS_PAGE.read_text(encoding="utf-8")
+    shown = re.findall(r"^```\{command-help\} ?(\w*)$", text, flags=re.MULTILINE)
+    assert sorted(filter(None, shown)) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("terminal", ["40", "200"])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_the_help_in_the_site_has_one_width_in_any_terminal(command, terminal, monkeypatch):
+    pytest.importorskip("docutils")
+    help_text = runpy.run_path(str(DOCS / "_extensions" / "command_help.py"))["help_text"]
+    monkeypatch.setenv("COLUMNS", terminal)
+    text = help_text(command)
+    assert text.startswith(f"usage: skimb {command}".rstrip())
+    assert "-h, --help" in text
+    options = text.partition("\nstrategies")[0].splitlines()
+    assert 70 < max(map(len, options)) <= 88
+    assert os.environ["COLUMNS"] == terminal
+
+
+def test_the_help_of_an_unknown_command_names_those_there_are():
+    pytest.importorskip("docutils")
+    help_text = runpy.run_path(str(DOCS / "_extensions" / "command_help.py"))["help_text"]
+    with pytest.raises(ValueError, match=r"no command 'train'\. Its commands are: inspect, "):
+        help_text("train")
 
 
 def site(folder, **pages):
