@@ -124,7 +124,8 @@ def smoothed_posterior_logits(logits, *, label_smoothing):
     if not any(smoothings) or 1 in smoothings:
         return logits
     log_q = F.log_softmax(logits, dim=1)
-    kept = 1 - logits.new_tensor(smoothings)
+    # In float32, a smoothing near 1 would be rounded to 1 before it is subtracted.
+    kept = logits.new_tensor([1 - fraction for fraction in smoothings])
     spread = (torch.exp(log_q) / kept).sum(dim=1, keepdim=True) - 1
     # q may be one that no posterior has. Where the least smoothing is 0, so may be the floor.
     least = max(min(smoothings), torch.finfo(logits.dtype).eps) / n_classes
