@@ -84,7 +84,11 @@ def _smoothings(label_smoothing, n_classes):
     """Return the label smoothing of each class."""
     is_number = isinstance(label_smoothing, Real)
     given = [label_smoothing] * n_classes if is_number else label_smoothing
-    smoothings = [float(fraction) for fraction in given]
+    try:
+        smoothings = [float(fraction) for fraction in given]
+    except (TypeError, ValueError):
+        # No numbers: they are refused below.
+        smoothings = []
     if not all(0 <= fraction <= 1 for fraction in smoothings) or len(smoothings) != n_classes:
         raise ValueError(
             "`label_smoothing` must be a number in [0, 1], or one per class, here "

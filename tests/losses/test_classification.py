@@ -394,6 +394,8 @@ def test_gamma_must_be_a_finite_number(gamma):
         (cross_entropy, {"label_smoothing": -0.1}),
         (cross_entropy, {"label_smoothing": [0.1, 0.1]}),
         (cross_entropy, {"label_smoothing": [0.1, 0.1, 2]}),
+        (cross_entropy, {"label_smoothing": None}),
+        (cross_entropy, {"label_smoothing": [0.1, None, 0.1]}),
     ],
 )
 def test_parameters_out_of_range_are_named(function, params):

@@ -81,6 +81,13 @@ def test_each_runs_for_the_same_number_of_steps_and_one_searches(few, kind, tmp_
         assert "as you gave it" not in result.protocol["code"][name], name
 
 
+def test_a_calibration_that_autobalance_would_lose_is_refused_before_any_training(few, monkeypatch):
+    monkeypatch.setattr(CNNClassifier, "fit", None)
+    quick = CNNClassifier("linear", max_epochs=1, calibration="temperature")
+    with pytest.raises(ValueError, match="which strategy 'autobalance' would lose"):
+        compare(*few, strategies=["autobalance"], estimator=quick, cv=2, random_state=0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["threshold", "autobalance", "tuned_baseline", "decoupled", "recipe"]
