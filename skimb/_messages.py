@@ -24,6 +24,8 @@ class _WithoutAddresses:
 
 
 class _Short(reprlib.Repr):
+    """Short texts of values, the same ones in every process."""
+
     def repr_instance(self, x, level):
         return super().repr_instance(_WithoutAddresses(x), level)
 

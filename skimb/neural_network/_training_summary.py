@@ -191,8 +191,7 @@ def summary_of(estimator):
 
 def _loss_text(loss):
     if isinstance(loss, Loss | RegressionLoss):
-        # The estimator has set its reduction.
-        # The text of a loss that holds modules has several lines.
+        # The estimator has set its reduction. The text of a loss with modules has several lines.
         return " ".join(repr(clone(loss).set_params(reduction="mean")).split())
     return loss.__name__ if isfunction(loss) else " ".join(shortened(loss).split())
 
