@@ -1,5 +1,6 @@
 """Values in messages."""
 
+import re
 import reprlib
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +9,28 @@ import numpy as np
 
 __all__ = ["counted", "encoding_hint", "shortened", "shown"]
 
-_SHORT = reprlib.Repr()
+#: An object as Python shows it, with an address, which is another one in each process.
+_ADDRESSED = re.compile(r"<(?:function )?(\S+)(?: object)? at 0x[0-9a-fA-F]+>")
+
+
+class _WithoutAddresses:
+    """An object whose text has names where Python shows addresses."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __repr__(self):
+        return _ADDRESSED.sub(r"\1", repr(self.value))
+
+
+class _Short(reprlib.Repr):
+    """Short texts of values, the same ones in every process."""
+
+    def repr_instance(self, x, level):
+        return super().repr_instance(_WithoutAddresses(x), level)
+
+
+_SHORT = _Short()
 _SHORT.maxstring = _SHORT.maxother = 80
 
 
@@ -50,13 +72,16 @@ def shortened(value):
     Returns
     -------
     str
-        At most about 80 characters of a text or object, and six entries of a list.
+        At most about 80 characters of a text or object, and six entries of a list. Functions and
+        objects have their names, without the addresses of this process.
 
     Examples
     --------
     >>> from skimb._messages import shortened
     >>> shortened(list(range(100))), shortened("a" * 100)[-3:]
     ('[0, 1, 2, 3, 4, 5, ...]', "aa'")
+    >>> shortened([shortened, object()])
+    '[shortened, object]'
     """
     return _SHORT.repr(value)
 

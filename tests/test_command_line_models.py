@@ -195,8 +195,33 @@ def test_without_a_test_set_a_fifth_is_held_out(folder, capsys):
     printed = capsys.readouterr()
     assert "training none on 28 images, to test it on 8" in printed.err
     assert "training none on 36 images" in printed.err
-    assert "one more training, in which 8 images (a fifth) were held out" in printed.out
+    assert "one more training, with 8 of 36 images held out" in printed.out
     assert facts_of(Path("again"))["figures"]["n_samples"] == 8
+
+
+@pytest.fixture
+def two_cats(folder):
+    """A folder with two images of a class, of which one is held out."""
+    shutil.copytree("train", "few")
+    for path in sorted(Path("few/cat").iterdir())[2:]:
+        path.unlink()
+
+
+def test_of_a_class_of_two_images_one_is_held_out_and_the_figures_tell_the_share(two_cats, capsys):
+    fit = ["fit", "few", "--strategy", "none", "--epochs", "1", "--out", "again"]
+    assert main(fit) == 0
+    assert "with 13 of 26 images held out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["smote_embedding", "tuned_baseline"])
+def test_a_class_that_is_too_small_without_the_held_out_image_is_told_before_training(
+    name, two_cats, capsys
+):
+    assert main(["fit", "few", "--strategy", name, "--epochs", "1", "--out", "again"]) == 1
+    [complaint] = complaints(capsys)
+    assert "No fifth of the images can be held out for figures" in complaint
+    assert "there is 1 sample of class 'cat'" in complaint
+    assert "give --test" in complaint
 
 
 def test_best_takes_the_winner_its_recipe_and_its_figures(result, folder, capsys):

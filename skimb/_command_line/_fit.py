@@ -359,24 +359,26 @@ def _figures_of(comparison, label, is_decided):
 def _held_out(data, name, options, arguments, decisions):
     """Return figures of one more training, with a fifth of the images held out."""
     from skimb._params import safe_indexing
-    from skimb.study import fit_strategy, hold_out_fifth
+    from skimb.study import fit_strategy, hold_out_fifth, strategy_estimator
 
     try:
         train, test = hold_out_fifth(
             data.X, data.y, data.groups, is_regression=data.is_regression, seed=arguments.seed
         )
+        X, y, groups = data.part(train)
+        strategy_estimator(name, X, y, **options)
     except ValueError as exc:
         raise ValueError(
             f"No fifth of the images can be held out for figures: {exc} Or give --test, or --from."
         ) from exc
     say(f"training {name} on {counted(len(train), 'image')}, to test it on {len(test)}")
-    X, y, groups = data.part(train)
     fitted = fit_strategy(name, X, y, groups=groups, **options)
     if decisions is not None:
         fitted = decisions.wrapped(fitted, X, y, groups)
     result = _evaluated(fitted, data, safe_indexing(data.X, test), data.y[test])
-    held_out = counted(len(test), "image (a fifth) was", "images (a fifth) were")
-    return _told(result, f"one more training, in which {held_out} held out")
+    # More than a fifth, where a class has fewer than five images or groups.
+    share = f"{len(test)} of {counted(len(data.y), 'image')}"
+    return _told(result, f"one more training, with {share} held out")
 
 
 def _evaluated(fitted, data, X, y):

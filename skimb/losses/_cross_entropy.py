@@ -84,7 +84,11 @@ def _smoothings(label_smoothing, n_classes):
     """Return the label smoothing of each class."""
     is_number = isinstance(label_smoothing, Real)
     given = [label_smoothing] * n_classes if is_number else label_smoothing
-    smoothings = [float(fraction) for fraction in given]
+    try:
+        smoothings = [float(fraction) for fraction in given]
+    except (TypeError, ValueError):
+        # No numbers: they are refused below.
+        smoothings = []
     if not all(0 <= fraction <= 1 for fraction in smoothings) or len(smoothings) != n_classes:
         raise ValueError(
             "`label_smoothing` must be a number in [0, 1], or one per class, here "
@@ -124,7 +128,8 @@ def smoothed_posterior_logits(logits, *, label_smoothing):
     if not any(smoothings) or 1 in smoothings:
         return logits
     log_q = F.log_softmax(logits, dim=1)
-    kept = 1 - logits.new_tensor(smoothings)
+    # In float32, a smoothing near 1 would be rounded to 1 before it is subtracted.
+    kept = logits.new_tensor([1 - fraction for fraction in smoothings])
     spread = (torch.exp(log_q) / kept).sum(dim=1, keepdim=True) - 1
     # q may be one that no posterior has. Where the least smoothing is 0, so may be the floor.
     least = max(min(smoothings), torch.finfo(logits.dtype).eps) / n_classes

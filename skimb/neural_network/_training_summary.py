@@ -93,7 +93,8 @@ class TrainingSummary:
 
         rows, (head, classes) = _rows(self._facts), _classes(self._facts)
         width = 2 + max(len(name) for name, _ in rows)
-        lines = [_title(self._facts), "", *(f"{name:<{width}}{text}" for name, text in rows)]
+        lines = [visible_text(_title(self._facts)), ""]
+        lines += [f"{name:<{width}}{visible_text(text)}" for name, text in rows]
         if self._facts.get("still_falls"):
             lines += ["", CAUTION]
         if classes:
@@ -104,7 +105,7 @@ class TrainingSummary:
                 cells = [f"{visible_text(name):<{widths[0]}}"]
                 cells += [f"{text:>{n}}" for text, n in zip(numbers, widths[1:], strict=True)]
                 lines.append("  ".join(cells).rstrip())
-        return visible_text("\n".join(lines), keep="\n")
+        return "\n".join(lines)
 
     def _repr_html_(self):
         from skimb._notebook_html import notebook_html
@@ -190,8 +191,8 @@ def summary_of(estimator):
 
 def _loss_text(loss):
     if isinstance(loss, Loss | RegressionLoss):
-        # The estimator has set its reduction.
-        return repr(clone(loss).set_params(reduction="mean"))
+        # The estimator has set its reduction. The text of a loss with modules has several lines.
+        return " ".join(repr(clone(loss).set_params(reduction="mean")).split())
     return loss.__name__ if isfunction(loss) else " ".join(shortened(loss).split())
 
 

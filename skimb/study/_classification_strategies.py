@@ -25,6 +25,7 @@ from skimb.under_sampling import RandomUnderSampler
 __all__ = [
     "ALL_STRATEGIES",
     "BUILT_ON_BASELINE",
+    "FOUND_LATE",
     "FROM_PIXELS",
     "FURTHER_STRATEGIES",
     "NEEDED_SAMPLES",
@@ -114,6 +115,8 @@ BUILT_ON_BASELINE = {
 
 #: Samples of each class that a strategy needs in a training part.
 NEEDED_SAMPLES = {"threshold": 2, "smote_embedding": 2, "tuned_baseline": 2}
+#: Those of them whose estimators would find out only after a network was trained.
+FOUND_LATE = ("smote_embedding", "tuned_baseline")
 
 #: Strategies that compute with pixels.
 FROM_PIXELS = ("over_augmented",)

@@ -24,6 +24,7 @@ from skimb.study._classification_comparison import Comparison
 from skimb.study._classification_strategies import (
     ALL_STRATEGIES,
     BUILT_ON_BASELINE,
+    FOUND_LATE,
     FROM_PIXELS,
     NEEDED_SAMPLES,
     OWN_STEPS,
@@ -212,6 +213,17 @@ class ClassificationTask:
                             f"Strategy {labels[name]!r} cannot hold out samples of a training "
                             f"part. {error}"
                         ) from error
+
+    def check_training(self, name):
+        """Refuse, before any training, samples on which a strategy would fail after one."""
+        smallest, needed = self.counts.min(), NEEDED_SAMPLES.get(name, 1)
+        if name in FOUND_LATE and smallest < needed:
+            label = self.classes.tolist()[self.counts.argmin()]
+            raise ValueError(
+                f"Strategy {name!r} needs {needed} training samples of every class, but there is "
+                f"{counted(smallest, 'sample')} of class {shown(label)}. Give more, or take "
+                "another strategy."
+            )
 
     def few_samples(self, y):
         """Return the indices of a few samples that a network can be fitted on."""

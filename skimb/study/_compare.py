@@ -200,6 +200,7 @@ def compare(
     if (X_test is None) != (y_test is None):
         raise ValueError("`X_test` and `y_test` belong together: give both or neither.")
     estimator = _checked_estimator(estimator, task)
+    _refuse_lost_calibration(estimator, chosen)
     if not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"`n_repeats` must be a positive integer. Got {n_repeats!r}.")
     scoring = task.default_scoring() if scoring is None else scoring
@@ -355,6 +356,17 @@ def _checked_estimator(estimator, task):
                 f"imbalance: the baseline must have none. Leave it {value!r}; strategies set it."
             )
     return clone(estimator)
+
+
+def _refuse_lost_calibration(estimator, chosen):
+    """Refuse a calibration with a strategy that would refuse it after others were trained."""
+    label = next((each.label for each in chosen if each.name == "autobalance"), None)
+    if label is not None and getattr(estimator, "calibration", None) is not None:
+        raise ValueError(
+            f"`estimator` has calibration={estimator.calibration!r}, which strategy {label!r} "
+            "would lose with the last layer that it replaces. Leave it None, or leave the strategy "
+            "out."
+        )
 
 
 def _too_good(n_known, verbose):

@@ -19,6 +19,12 @@ from skimb._networks import PretrainedBackbone
 
 __all__ = ["code_of", "expression_of", "parameters_of", "recipe_of", "versions", "written"]
 
+#: Where classes and functions of skimb's private modules are public.
+PUBLIC = (
+    *("skimb.neural_network", "skimb.over_sampling", "skimb.under_sampling"),
+    *("skimb.model_selection", "skimb.datasets"),
+)
+
 #: Parameters that the recipe names.
 NAMED = ("module", "optimizer", "lr", "lr_schedule", "weight_decay", "augmentation")
 
@@ -151,7 +157,7 @@ def expression_of(value):
     return _Code().of(value, "value")
 
 
-def code_of(estimator):
+def code_of(estimator, scoring=None):
     """Return the code that makes an estimator: imports, and one line.
 
     Only parameters that are not the default are written. An object that cannot be written as code,
@@ -160,12 +166,15 @@ def code_of(estimator):
     Parameters
     ----------
     estimator : estimator
+    scoring : dict of str to scorer, default=None
+        The scorers of `imbalance_scoring` for the labels that it is for, which are written by their
+        names.
 
     Returns
     -------
     str
     """
-    code = _Code()
+    code = _Code(scoring)
     line = f"estimator = {code.of(estimator, 'estimator')}"
     imports = [
         f"from {module} import {', '.join(sorted(names))}"
@@ -179,13 +188,21 @@ def code_of(estimator):
 class _Code:
     """Code of values, with the imports that it needs and the names that only the user has."""
 
-    def __init__(self):
+    def __init__(self, scoring=None):
+        # The scorers of two calls are not the same objects.
+        self.scorers = {str(scorer): name for name, scorer in (scoring or {}).items()}
         self.imports = {}
         self.needs_numpy = False
         self.notes = []
 
     def of(self, value, name):
         """Return the code of a value that the parameter of this name has."""
+        if name == "scoring" and str(value) in self.scorers:
+            self.imports.setdefault("skimb.metrics", set()).add("imbalance_scoring")
+            self._note("y", "the labels of the samples")
+            return (
+                f"imbalance_scoring(y)[{json.dumps(self.scorers[str(value)], ensure_ascii=False)}]"
+            )
         if isinstance(value, np.generic):
             value = value.item()
         if isinstance(value, str):
@@ -246,18 +263,24 @@ class _Code:
             module = ".".join(parts[:n_parts])
             if parts[0] in ("__main__", "builtins"):
                 break
-            if getattr(import_module(module), name, None) is value:
-                self.imports.setdefault(module, set()).add(name)
-                return name
+            public = PUBLIC if module == "skimb" else ()
+            for place in (module, *public):
+                if getattr(import_module(place), name, None) is value:
+                    self.imports.setdefault(place, set()).add(name)
+                    return name
         return None
 
     def _own(self, value, name):
         """Return a name for an object that cannot be written, and note which object it means."""
         kind = getattr(value, "__qualname__", None) or type(value).__qualname__
-        note = f"# {name}: as you gave it ({' '.join(kind.split())})"
+        self._note(name, f"as you gave it ({' '.join(kind.split())})")
+        return name
+
+    def _note(self, name, text):
+        """Say which object a name means."""
+        note = f"# {name}: {text}"
         if note not in self.notes:
             self.notes.append(note)
-        return name
 
 
 def _is_same(value, default):

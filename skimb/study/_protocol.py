@@ -64,8 +64,12 @@ class Training:
                 for strategy in chosen
                 if not strategy.is_own and (head := task.head_training(strategy.name, largest))
             }
+        own = {strategy.label for strategy in chosen if strategy.is_own}
+        has_names = task.kind == "classifier" and len(own) < len(chosen)
+        scoring = task.default_scoring() if has_names else None
         self.code = {
-            label: code_of(made) for label, made in self.ready_estimators(task, y, None).items()
+            label: code_of(made, None if label in own else scoring)
+            for label, made in self.ready_estimators(task, y, None).items()
         }
 
     def ready_estimators(self, task, y, random_state):

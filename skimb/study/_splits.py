@@ -93,6 +93,8 @@ def hold_out_fifth(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the indices of a training part, and of a fifth of the samples that is held out.
 
+    Where a class has fewer than five samples or groups, the part is larger, so that it holds one.
+
     Parameters
     ----------
     X : array-like of n images or paths

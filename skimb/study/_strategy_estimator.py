@@ -87,8 +87,8 @@ def strategy_estimator(
     Raises
     ------
     ValueError
-        If the name is unknown, the strategy cannot run on this target, or `head_training` has
-        other keys or values.
+        If the name is unknown, the strategy cannot run on this target, it needs more samples of a
+        class, or `head_training` has other keys or values.
 
     Notes
     -----
@@ -113,6 +113,7 @@ def strategy_estimator(
         )
     if (reason := task.why_impossible(name)) is not None:
         raise ValueError(f"Strategy {name!r} cannot run on this target. {reason}")
+    task.check_training(name)
     network = task.estimator_class() if estimator is None else clone(estimator)
     network.set_params(random_state=random_state)
     task.choose_measure(with_measure_first(task.default_scoring(), measure), measure)

@@ -222,6 +222,15 @@ def test_confident_logits_keep_their_order_below_the_smoothing():
     assert (odds.diff() < 0).all()
 
 
+@pytest.mark.parametrize("smoothing", [1 - 1e-9, [0.2, 1 - 1e-9, 0.0]], ids=str)
+def test_a_smoothing_that_float32_cannot_tell_from_one_gives_finite_logits(smoothing):
+    # Exported networks compute in float32.
+    mapped = CrossEntropyLoss(smoothing).effective_logits(LOGITS.float())
+    assert torch.isfinite(mapped).all()
+    expected = CrossEntropyLoss(smoothing).effective_logits(LOGITS).float()
+    torch.testing.assert_close(mapped.softmax(1), expected.softmax(1), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("smoothing", [0.0, [0.0, 0.0, 0.0], 1.0, [0.0, 0.2, 1.0]], ids=str)
 def test_without_smoothing_or_without_labels_logits_stay(smoothing):
     assert CrossEntropyLoss(smoothing).effective_logits(LOGITS) is LOGITS
@@ -385,6 +394,8 @@ def test_gamma_must_be_a_finite_number(gamma):
         (cross_entropy, {"label_smoothing": -0.1}),
         (cross_entropy, {"label_smoothing": [0.1, 0.1]}),
         (cross_entropy, {"label_smoothing": [0.1, 0.1, 2]}),
+        (cross_entropy, {"label_smoothing": None}),
+        (cross_entropy, {"label_smoothing": [0.1, None, 0.1]}),
     ],
 )
 def test_parameters_out_of_range_are_named(function, params):

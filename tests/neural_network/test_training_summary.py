@@ -1,15 +1,17 @@
 """training_summary: what happened in a fit, by known numbers, and what is not known."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
-from skimb.losses import FocalLoss
+from skimb.losses import FocalLoss, Loss
 from skimb.neural_network import CNNClassifier, CNNRegressor, load, pretrained
 from skimb.over_sampling import RandomOverSampler
 
@@ -214,6 +216,47 @@ def test_of_many_classes_the_rarest_and_the_most_frequent_are_shown():
     assert table[0].split()[:2] == ["0", "1"]
     assert table[8] == "... 9 more"
     assert table[-1].split()[:2] == ["19", "5"]
+
+
+class Outer(Loss):
+    """A loss that holds a module, whose text has several lines."""
+
+    def __init__(self, reduction="mean"):
+        super().__init__()
+        self.reduction = reduction
+        self.inner = nn.CrossEntropyLoss(reduction="none")
+
+    def forward(self, logits, target):
+        values = self.inner(logits, target)
+        return values.mean() if self.reduction == "mean" else values
+
+
+def unchanged(images):
+    return images
+
+
+def test_functions_and_objects_have_names_which_are_those_of_every_process():
+    descent = partial(torch.optim.SGD, momentum=0.9)
+    fitted = quick(
+        augmentation=[unchanged, "shift_crop"],
+        optimizer=descent,
+        scoring=constant_score,
+        early_stopping=True,
+        loss=Outer(),
+        max_epochs=1,
+    ).fit(X, Y)
+    told = facts(fitted)
+    assert told["parameters"]["augmentation"] == "[unchanged, 'shift_crop']"
+    assert told["parameters"]["scoring"] == "constant_score"
+    assert told["loss"] == "Outer( (inner): CrossEntropyLoss() )"
+    assert "0x" not in json.dumps(told)
+    assert "constant score 0.5" in str(fitted.training_summary())
+
+
+def test_the_names_of_columns_stay_in_their_line():
+    frame = pd.DataFrame({"image": list(X), "in\nmm": np.arange(60.0)})
+    fitted = quick(image_column="image", max_epochs=1).fit(frame, Y)
+    assert "columns        in\\nmm" in str(fitted.training_summary()).splitlines()
 
 
 def test_labels_are_shown_and_never_markup():

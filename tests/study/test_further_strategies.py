@@ -11,6 +11,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skimb.datasets import load_imbalanced_digits
 from skimb.losses import CrossEntropyLoss, LogitAdjustedLoss
+from skimb.metrics import imbalance_scoring
 from skimb.neural_network import (
     CNNClassifier,
     DecoupledClassifier,
@@ -70,10 +71,21 @@ def test_each_runs_for_the_same_number_of_steps_and_one_searches(few, kind, tmp_
     assert entry["gradient_steps"] >= steps
     assert entry["seconds"] > 0
     assert "on parts of the samples; most others take" in " ".join(str(result).split())
-    code = result.protocol["code"]["tuned_baseline"]
-    scope = {}
-    exec(code.replace("scoring=scoring", "scoring=None"), scope)
+    scope = {"y": y}
+    exec(result.protocol["code"]["tuned_baseline"], scope)
     assert isinstance(scope["estimator"], GridSearchCV)
+    measure = "f1_minority" if kind == "two classes" else "f1_macro"
+    assert str(scope["estimator"].scoring) == str(imbalance_scoring(y)[measure])
+    for name in names:
+        assert "skimb._" not in result.protocol["code"][name], name
+        assert "as you gave it" not in result.protocol["code"][name], name
+
+
+def test_a_calibration_that_autobalance_would_lose_is_refused_before_any_training(few, monkeypatch):
+    monkeypatch.setattr(CNNClassifier, "fit", None)
+    quick = CNNClassifier("linear", max_epochs=1, calibration="temperature")
+    with pytest.raises(ValueError, match="which strategy 'autobalance' would lose"):
+        compare(*few, strategies=["autobalance"], estimator=quick, cv=2, random_state=0)
 
 
 @pytest.mark.slow

@@ -14,8 +14,17 @@ from skimb.__main__ import main
 from skimb.datasets import load_imbalanced_digits, make_variance_images
 from skimb.losses import LDAMLoss
 from skimb.model_selection import TunedOffsetsClassifierCV
-from skimb.neural_network import CNNClassifier, CNNRegressor, FlipCrop, training_length
-from skimb.over_sampling import SMOTE
+from skimb.neural_network import (
+    CNNClassifier,
+    CNNEmbedder,
+    CNNRegressor,
+    FlipCrop,
+    Jitter,
+    Mixup,
+    ResNet,
+    training_length,
+)
+from skimb.over_sampling import SMOTE, EmbeddedSampler
 from skimb.study import REGRESSION_STRATEGIES, STRATEGIES, compare
 from skimb.study._augmentation import choose_augmentation
 from skimb.study._classification_task import ClassificationTask
@@ -168,6 +177,14 @@ def test_code_makes_the_estimator_again(estimator):
     for name, value in estimator.get_params(deep=False).items():
         if isinstance(value, str | int | float | dict | tuple) or value is None:
             assert getattr(made, name) == value
+
+
+def test_code_imports_from_public_modules():
+    steps = [FlipCrop(), Jitter(), Mixup()]
+    sampler = EmbeddedSampler(SMOTE(), embedder=CNNEmbedder(CNNClassifier(ResNet)))
+    code = code_of(CNNClassifier(augmentation=steps, sampler=sampler))
+    assert "skimb._" not in code
+    assert expression_of(made_by(code)) == code.splitlines()[-1].removeprefix("estimator = ")
 
 
 def test_what_cannot_be_written_is_named():

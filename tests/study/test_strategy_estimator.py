@@ -75,6 +75,16 @@ def test_unknown_strategies_are_refused(name, message, small_digits):
         strategy_estimator(name, *small_digits)
 
 
+@pytest.mark.parametrize("name", ["smote_embedding", "tuned_baseline"])
+def test_a_class_of_a_single_sample_is_refused_before_any_training(name, small_digits, monkeypatch):
+    X, y = small_digits
+    keep = np.r_[np.flatnonzero(y == "rest")[:20], np.flatnonzero(y == "eight")[:1]]
+    monkeypatch.setattr(CNNClassifier, "fit", None)
+    message = f"Strategy '{name}' needs 2 training samples .* there is 1 sample of class 'eight'"
+    with pytest.raises(ValueError, match=message):
+        fit_strategy(name, X[keep], y[keep], estimator=QUICK, random_state=0)
+
+
 def test_strategies_for_rare_values_are_refused_where_no_value_is_rare():
     with pytest.raises(ValueError, match="'smogn' cannot run on this target"):
         strategy_estimator(
