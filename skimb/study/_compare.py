@@ -21,6 +21,7 @@ from skimb._warnings import warn
 from skimb.study._deployment_checks import check_deployment, check_names
 from skimb.study._jobs import Job, run_jobs
 from skimb.study._kept_outcomes import open_outcomes
+from skimb.study._lost_calibration import check_calibration
 from skimb.study._progress import Progress
 from skimb.study._protocol import Training, protocol_of
 from skimb.study._runs import planned_runs
@@ -84,7 +85,8 @@ def compare(
         entry that is ``"none"``, else the first one.
     estimator : CNNClassifier or CNNRegressor, default=None
         The network of the built-in strategies and how it is trained; the strategies change it each
-        in one respect, and each run gives it a seed. It also says whether y holds labels or
+        in one respect, and each run gives it a seed. A strategy that replaces its last layer loses
+        its `calibration`, of which a warning tells. It also says whether y holds labels or
         numbers. None: a ``CNNRegressor()`` where y holds fractions or more than 20 different
         numbers, else a ``CNNClassifier()``; the command line follows the same rule.
     cv : int, splitter or iterable, default=None
@@ -200,7 +202,6 @@ def compare(
     if (X_test is None) != (y_test is None):
         raise ValueError("`X_test` and `y_test` belong together: give both or neither.")
     estimator = _checked_estimator(estimator, task)
-    _refuse_lost_calibration(estimator, chosen)
     if not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"`n_repeats` must be a positive integer. Got {n_repeats!r}.")
     scoring = task.default_scoring() if scoring is None else scoring
@@ -237,6 +238,7 @@ def compare(
     if is_used:
         check_names(scoring)
         check_deployment(task, plan.runs, test[1], tested, **use)
+    check_calibration(estimator, [(one.label, one.name) for one in chosen if not one.is_own])
     training = Training(task, chosen, estimator, X, y, plan.runs)
 
     data = X, y, sample_groups
@@ -356,17 +358,6 @@ def _checked_estimator(estimator, task):
                 f"imbalance: the baseline must have none. Leave it {value!r}; strategies set it."
             )
     return clone(estimator)
-
-
-def _refuse_lost_calibration(estimator, chosen):
-    """Refuse a calibration with a strategy that would refuse it after others were trained."""
-    label = next((each.label for each in chosen if each.name == "autobalance"), None)
-    if label is not None and getattr(estimator, "calibration", None) is not None:
-        raise ValueError(
-            f"`estimator` has calibration={estimator.calibration!r}, which strategy {label!r} "
-            "would lose with the last layer that it replaces. Leave it None, or leave the strategy "
-            "out."
-        )
 
 
 def _too_good(n_known, verbose):

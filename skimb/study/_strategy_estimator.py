@@ -18,6 +18,7 @@ from skimb.model_selection import (
     TunedOffsetsClassifierCV,
 )
 from skimb.neural_network import DecoupledClassifier, training_length
+from skimb.study._lost_calibration import check_calibration
 from skimb.study._middle_sizes import with_sizes
 from skimb.study._splits import image_groups
 from skimb.study._strategies import CONSTANT, check_settings
@@ -116,6 +117,7 @@ def strategy_estimator(
     task.check_training(name)
     network = task.estimator_class() if estimator is None else clone(estimator)
     network.set_params(random_state=random_state)
+    check_calibration(network, [(name, name)])
     task.choose_measure(with_measure_first(task.default_scoring(), measure), measure)
     check_settings(name, name, settings or {}, task)
     head_training = _checked_head_training(head_training)

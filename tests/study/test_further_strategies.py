@@ -88,6 +88,15 @@ def test_a_calibration_that_autobalance_would_lose_is_refused_before_any_trainin
         compare(*few, strategies=["autobalance"], estimator=quick, cv=2, random_state=0)
 
 
+@pytest.mark.parametrize("name", ["smote_embedding", "decoupled", "recipe"])
+def test_a_calibration_that_a_new_last_layer_loses_is_told(few, name):
+    plain = CNNClassifier("linear", max_epochs=1)
+    strategy_estimator(name, *few, estimator=plain)  # without a warning
+    calibrated = plain.set_params(calibration="temperature")
+    with pytest.warns(UserWarning, match=f"probabilities of .'{name}'. are not calibrated"):
+        strategy_estimator(name, *few, estimator=calibrated)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["threshold", "autobalance", "tuned_baseline", "decoupled", "recipe"]
