@@ -71,7 +71,7 @@ def test_each_runs_for_the_same_number_of_steps_and_one_searches(few, kind, tmp_
     assert entry["gradient_steps"] >= steps
     assert entry["seconds"] > 0
     assert "on parts of the samples; most others take" in " ".join(str(result).split())
-    scope = {"y": y}
+    scope: dict[str, Any] = {"y": y}
     exec(result.protocol["code"]["tuned_baseline"], scope)
     assert isinstance(scope["estimator"], GridSearchCV)
     measure = "f1_minority" if kind == "two classes" else "f1_macro"
