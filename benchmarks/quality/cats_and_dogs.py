@@ -40,7 +40,8 @@ def main():
     arguments = parser.parse_args()
     make(arguments, PARTS)
     store = Store(arguments.results)
-    text = "\n\n".join(both_priors(store, data, seeds=arguments.seeds) for data in NAMES)
+    names = [data for data in NAMES if store.read(data)]
+    text = "\n\n".join(both_priors(store, data, seeds=arguments.seeds) for data in names)
     if arguments.write:
         write_between(arguments.write, "cats and dogs", text)
     else:
