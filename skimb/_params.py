@@ -28,6 +28,7 @@ __all__ = [
     "check_handed_in",
     "check_parameters",
     "check_sample_weight",
+    "check_table",
     "fit_context",
     "has_callbacks",
     "plain",
@@ -42,6 +43,7 @@ HasMethods: Any = _param_validation.HasMethods
 Interval: Any = _param_validation.Interval
 StrOptions: Any = _param_validation.StrOptions
 check_sample_weight: Any = validation._check_sample_weight
+check_table: Any = _param_validation.validate_parameter_constraints
 fit_context: Any = base._fit_context
 safe_indexing: Any = _safe_indexing
 

@@ -1,11 +1,13 @@
 """Losses that scale and shift logits by the class prior: one formula and its special cases."""
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from skimb._params import Interval
 from skimb.losses._cross_entropy import cross_entropy
 from skimb.losses._loss import Loss
 
@@ -253,6 +255,13 @@ class VectorScalingLoss(Loss):
     VectorScalingLoss(multiplier=[1.0, 0.5], offset=[0.0, -1.0])
     """
 
+    _parameter_constraints = {
+        "gamma": [Interval(Real, None, None, closed="neither")],
+        "tau": [Interval(Real, None, None, closed="neither")],
+        "multiplier": ["array-like", None],
+        "offset": ["array-like", None],
+    }
+
     def __init__(self, gamma=0.3, *, tau=1.0, multiplier=None, offset=None, reduction="mean"):
         super().__init__()
         self.gamma = gamma
@@ -317,6 +326,8 @@ class LogitAdjustedLoss(Loss):
     >>> loss(torch.zeros(1, 2), torch.tensor([1]))  # -log(0.1)
     tensor(2.3026)
     """
+
+    _parameter_constraints = {"tau": [Interval(Real, None, None, closed="neither")]}
 
     def __init__(self, tau=1.0, *, reduction="mean"):
         super().__init__()

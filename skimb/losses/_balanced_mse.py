@@ -1,7 +1,7 @@
 """Balanced MSE: the squared error for a target as if its values were uniformly distributed."""
 
 import math
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 
+from skimb._params import HasMethods, Interval, StrOptions
 from skimb.losses._loss import RegressionLoss, check_predictions, reduce_rows
 from skimb.losses._regression import squared_error_loss
 from skimb.relevance import LabelDensity
@@ -159,6 +160,13 @@ class BalancedMSELoss(RegressionLoss):
     # Five times the published rate, for trainings of some hundred steps: at 1e-2 the noise lags
     # behind the error of the network, and a noise that is too large pushes predictions outwards.
     lr = 5e-2
+
+    _parameter_constraints = {
+        "form": [StrOptions({"batch", "binned", "mixture"})],
+        "noise": [StrOptions({"learned"}), Interval(Real, 0, None, closed="neither")],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "density": [HasMethods(["fit", "bin_of"]), None],
+    }
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from skimb._params import Interval
 from skimb.losses._loss import Loss, check_logits, reduce_loss
 
 __all__ = [
@@ -225,6 +226,10 @@ class CrossEntropyLoss(Loss):
     tensor(0.6931)
     """
 
+    _parameter_constraints = {
+        "label_smoothing": [Interval(Real, 0, 1, closed="both"), "array-like"]
+    }
+
     def __init__(self, label_smoothing: Any = 0.0, *, reduction="mean"):
         super().__init__()
         self.label_smoothing = label_smoothing
@@ -267,6 +272,8 @@ class PolyLoss(Loss):
     >>> PolyLoss(epsilon=1.0)(torch.zeros(3, 2), torch.tensor([0, 1, 1]))
     tensor(1.1931)
     """
+
+    _parameter_constraints = {"epsilon": [Interval(Real, -1, None, closed="neither")]}
 
     def __init__(self, epsilon=1.0, *, reduction="mean"):
         super().__init__()

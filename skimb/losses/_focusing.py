@@ -1,11 +1,13 @@
 """Losses that give less weight to samples which are already classified well."""
 
 import math
+from numbers import Real
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from skimb._params import Interval
 from skimb.losses._loss import Loss, check_logits, reduce_loss
 
 __all__ = [
@@ -321,6 +323,8 @@ class FocalLoss(Loss):
     tensor(0.1733)
     """
 
+    _parameter_constraints = {"gamma": [Interval(Real, 0, None, closed="left")]}
+
     def __init__(self, gamma=2.0, *, reduction="mean"):
         super().__init__()
         self.gamma = gamma
@@ -363,6 +367,12 @@ class AsymmetricLoss(Loss):
     >>> AsymmetricLoss()(torch.zeros(3, 2), torch.tensor([0, 1, 1]))
     tensor(0.6607)
     """
+
+    _parameter_constraints = {
+        "gamma_pos": [Interval(Real, 0, None, closed="left")],
+        "gamma_neg": [Interval(Real, 0, None, closed="left")],
+        "label_smoothing": [Interval(Real, 0, 1, closed="both")],
+    }
 
     def __init__(self, gamma_pos=0.0, *, gamma_neg=4.0, label_smoothing=0.1, reduction="mean"):
         super().__init__()

@@ -1,9 +1,12 @@
 """The common parts of all losses: the check of input, the reduction, and the two templates."""
 
 import inspect
+from typing import Any
 
 import torch
 from torch import nn
+
+from skimb._params import check_table
 
 __all__ = [
     "Loss",
@@ -82,8 +85,15 @@ def reduce_loss(values, target, *, weight=None, reduction="none"):
 class ParametersMixin:
     """Lets scikit-learn clone an ``nn.Module``, by the parameters of its ``__init__``.
 
-    Put it before ``nn.Module``. ``__init__`` stores its parameters as they are.
+    Put it before ``nn.Module``. ``__init__`` stores its parameters as they are. A subclass says in
+    a table what they may be, and estimators check it before a fit, as scikit-learn's do.
     """
+
+    _parameter_constraints: dict[str, Any] = {}
+
+    def _validate_params(self):
+        params = self.get_params(deep=False)
+        check_table(self._parameter_constraints, params, caller_name=type(self).__name__)
 
     @classmethod
     def _parameters_of_init(cls):

@@ -1,11 +1,13 @@
 """The loss with a margin on cosines."""
 
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from skimb._params import Interval
 from skimb.losses._cross_entropy import cross_entropy
 from skimb.losses._focusing import log_complement
 from skimb.losses._loss import Loss, check_logits
@@ -142,6 +144,11 @@ class LDAMLoss(Loss):
     """
 
     needs_cosine_head = True
+
+    _parameter_constraints = {
+        "max_margin": [Interval(Real, 0, None, closed="left")],
+        "scale": [Interval(Real, 0, None, closed="neither")],
+    }
 
     def __init__(self, max_margin=0.5, *, scale=30.0, reduction="mean"):
         super().__init__()

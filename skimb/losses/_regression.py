@@ -1,9 +1,12 @@
 """Losses of a continuous target whose values depend on one sample each."""
 
+from numbers import Integral, Real
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from skimb._params import Interval
 from skimb.losses._loss import RegressionLoss, check_predictions, reduce_rows
 
 __all__ = [
@@ -277,6 +280,8 @@ class HuberLoss(RegressionLoss):
     tensor(2.2500)
     """
 
+    _parameter_constraints = {"delta": [Interval(Real, 0, None, closed="neither")]}
+
     def __init__(self, *, delta=1.0, reduction="mean"):
         super().__init__()
         self.delta = delta
@@ -311,6 +316,12 @@ class FocalRLoss(RegressionLoss):
     >>> FocalRLoss(gamma=0.0)(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 5.0]))
     tensor(2.)
     """
+
+    _parameter_constraints = {
+        "power": [Interval(Integral, 1, 2, closed="both")],
+        "beta": [Interval(Real, 0, None, closed="neither")],
+        "gamma": [Interval(Real, 0, None, closed="left")],
+    }
 
     def __init__(self, *, power=1, beta=0.2, gamma=1.0, reduction="mean"):
         super().__init__()
