@@ -113,7 +113,7 @@ def test_figures_of_another_training_are_not_those_of_the_model(
     [line] = [line for line in printed.err.splitlines() if "another training" in line]
     assert line.startswith("skimb: result.json is about another training: ")
     assert words in line
-    assert "figures of one more training, in which" in printed.out
+    assert "figures of one more training, with" in printed.out
     facts = facts_of("again")
     assert "result.json" not in facts["figures"]["source"]
     assert "another training" in facts["chosen"]["remark"]

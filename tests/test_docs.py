@@ -239,7 +239,8 @@ def test_each_loss_has_a_row_with_its_defaults():
     classes = {
         name: value
         for name in losses.__all__
-        if isinstance(value := getattr(losses, name), type) and not value.__subclasses__()
+        if isinstance(value := getattr(losses, name), type)
+        and value not in (losses.Loss, losses.RegressionLoss)
     }
     assert sorted(name for name, _ in listed) == sorted(classes)
     for name, defaults in listed:

@@ -20,6 +20,7 @@ import skimb.relevance
 import skimb.under_sampling
 from skimb._params import Interval
 from skimb.datasets import load_imbalanced_digits
+from skimb.losses import Loss, RegressionLoss
 from skimb.model_selection import LossSearchCV
 from skimb.neural_network import (
     BalancedBatchSampler,
@@ -164,6 +165,12 @@ def outcome(kind, params, data):
         is_continuous = "relevance" in known
         flat = X.reshape(len(X), -1) if is_continuous else X
         return np.asarray(one.fit_resample(flat, skewed if is_continuous else y)[0])
+    if isinstance(one, Loss):
+        logits = torch.from_numpy(X.reshape(len(X), -1)[:, :2] / 16)
+        return one.fit(y)(logits, torch.from_numpy(y)).numpy()
+    if isinstance(one, RegressionLoss):
+        predicted = torch.from_numpy(X.mean(axis=(1, 2)))
+        return one.fit(skewed)(predicted, torch.from_numpy(skewed)).detach().numpy()
     if kind is CNNRegressor:
         return one.fit(X, skewed).predict(X)
     if hasattr(one, "predict_proba") or hasattr(one, "predict"):

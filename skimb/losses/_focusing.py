@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from skimb._params import Interval
+from skimb._params import Interval, plain
 from skimb.losses._loss import Loss, check_logits, reduce_loss
 
 __all__ = [
@@ -73,7 +73,7 @@ def focal_loss(
     tensor([0.1733])
     """
     check_logits(logits, target)
-    _check_gamma(gamma)
+    gamma = _checked_gamma(gamma)
     others = _log_odds_against(logits, target)
     # log(1 - p_y) = -softplus(-a), with a the log-odds of the other classes: it stays finite, and
     # so does its gradient, where (1 - p_y) ** gamma has an infinite slope for gamma < 1.
@@ -142,7 +142,7 @@ def binary_focal_loss(
         )
     if not ((target == 0) | (target == 1)).all():
         raise ValueError("`target` must hold 0 and 1 only.")
-    _check_gamma(gamma)
+    gamma = _checked_gamma(gamma)
     if alpha is not None and not 0 <= alpha <= 1:
         raise ValueError(f"`alpha` must be None or in [0, 1]. Got {alpha!r}.")
     is_one = target == 1
@@ -211,8 +211,8 @@ def asymmetric_loss(
     tensor([0.6607])
     """
     check_logits(logits, target)
-    _check_gamma(gamma_pos, "gamma_pos")
-    _check_gamma(gamma_neg, "gamma_neg")
+    gamma_pos = _checked_gamma(gamma_pos, "gamma_pos")
+    gamma_neg = _checked_gamma(gamma_neg, "gamma_neg")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"`label_smoothing` must be in [0, 1]. Got {label_smoothing!r}.")
     spread = label_smoothing / logits.shape[1]
@@ -296,9 +296,11 @@ def _log_odds_against(logits, target):
     return torch.logsumexp(others, dim=1) - logits.gather(1, own).squeeze(1)
 
 
-def _check_gamma(gamma, name="gamma"):
+def _checked_gamma(gamma, name="gamma"):
+    """Return gamma as a Python number: that of an unsigned type of NumPy has no negative."""
     if not 0 <= gamma < math.inf:
         raise ValueError(f"`{name}` must be a finite number of at least 0. Got {gamma!r}.")
+    return plain(gamma)
 
 
 class FocalLoss(Loss):
