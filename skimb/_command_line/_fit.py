@@ -366,6 +366,7 @@ def _held_out(data, name, options, arguments, decisions):
             data.X, data.y, data.groups, is_regression=data.is_regression, seed=arguments.seed
         )
         X, y, groups = data.part(train)
+        # It refuses a part that is too small for the strategy.
         strategy_estimator(name, X, y, **options)
     except ValueError as exc:
         raise ValueError(

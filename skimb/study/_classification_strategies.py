@@ -29,6 +29,7 @@ __all__ = [
     "FROM_PIXELS",
     "FURTHER_STRATEGIES",
     "NEEDED_SAMPLES",
+    "NEW_LAYER",
     "OWN_STEPS",
     "STRATEGIES",
     "unfitted_classifier",
@@ -117,6 +118,9 @@ BUILT_ON_BASELINE = {
 NEEDED_SAMPLES = {"threshold": 2, "smote_embedding": 2, "tuned_baseline": 2}
 #: Those of them whose estimators would find out only after a network was trained.
 FOUND_LATE = ("smote_embedding", "tuned_baseline")
+
+#: Strategies whose last layer is trained again, and has no calibration of its own.
+NEW_LAYER = ("smote_embedding", "decoupled", "recipe")
 
 #: Strategies that compute with pixels.
 FROM_PIXELS = ("over_augmented",)

@@ -2,11 +2,9 @@
 
 from skimb._messages import counted, shown
 from skimb._warnings import warn
+from skimb.study._classification_strategies import NEW_LAYER
 
 __all__ = ["check_calibration"]
-
-#: Strategies whose last layer is trained again, and has no calibration of its own.
-NEW_LAYER = ("smote_embedding", "decoupled", "recipe")
 
 
 def check_calibration(estimator, strategies):
@@ -16,7 +14,7 @@ def check_calibration(estimator, strategies):
     ----------
     estimator : estimator
         The network of all strategies.
-    strategies : iterable of (label, str)
+    strategies : list of (label, str)
         What each strategy is called, and its name.
 
     Raises
@@ -28,14 +26,13 @@ def check_calibration(estimator, strategies):
     calibration = getattr(estimator, "calibration", None)
     if calibration is None:
         return
-    labels = {name: label for label, name in strategies}
-    if "autobalance" in labels:
-        raise ValueError(
-            f"`estimator` has calibration={calibration!r}, which strategy "
-            f"{labels['autobalance']!r} would lose with the last layer that it replaces. Leave it "
-            "None, or leave the strategy out."
-        )
-    lost = [labels[name] for name in NEW_LAYER if name in labels]
+    for label, name in strategies:
+        if name == "autobalance":
+            raise ValueError(
+                f"`estimator` has calibration={calibration!r}, which strategy {label!r} would lose "
+                "with the last layer that it replaces. Leave it None, or leave the strategy out."
+            )
+    lost = [label for label, name in strategies if name in NEW_LAYER]
     if lost:
         replaces = "replaces" if len(lost) == 1 else "replace"
         warn(

@@ -31,6 +31,7 @@ from skimb.study import (
     strategy_estimator,
     up_to_middle,
 )
+from skimb.study._lost_calibration import check_calibration
 from skimb.study._tuned_baseline import augmented
 
 QUICK = CNNClassifier("linear", max_epochs=2, batch_size=32, augmentation=None)
@@ -95,6 +96,13 @@ def test_a_calibration_that_a_new_last_layer_loses_is_told(few, name):
     calibrated = plain.set_params(calibration="temperature")
     with pytest.warns(UserWarning, match=f"probabilities of .'{name}'. are not calibrated"):
         strategy_estimator(name, *few, estimator=calibrated)
+
+
+def test_each_strategy_that_loses_the_calibration_is_named_also_twice_the_same():
+    calibrated = CNNClassifier(calibration="temperature")
+    given = [("a", "recipe"), ("plain", "class_weight"), ("b", "recipe"), ("c", "decoupled")]
+    with pytest.warns(UserWarning, match=r"3 strategies .* \['a', 'b', 'c'\] are not calibrated"):
+        check_calibration(calibrated, given)
 
 
 @pytest.mark.slow
