@@ -247,9 +247,10 @@ def describe(record):
     cores = f"{record['threads']} of {record['cores']} cores"
     device = "" if record["device"] == "CPU" else f"{record['device']}, "
     quick = ", quick: its times mean nothing" if record["quick"] else ""
+    commit = f", commit {record['commit']}" if record["commit"] else ""
     return (
         f"`{record['command']}` ({record['date']}{quick}): {device}{record['processor']} "
-        f"({record['vectors']}), {cores}; {versions}, commit {record['commit']}."
+        f"({record['vectors']}), {cores}; {versions}{commit}."
     )
 
 

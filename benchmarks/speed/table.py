@@ -16,6 +16,13 @@ from harness import aim_row, describe, markdown, spell
 
 from skimb._files import write_text
 
+#: What the figure of cost curves shows, in words.
+PICTURED = (
+    "Seconds and memory by the number of samples, up to a million, of predictions, trainings, an "
+    "inspection and the resamplers: most lines are straight, and those of Tomek links and of their "
+    "combinations with SMOTE are the steepest"
+)
+
 BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 
 
@@ -41,7 +48,7 @@ def curves(record):
         for one in record["left_out"]
     )
     return (
-        "![Time and memory by the number of samples](cost_curves.png)\n\n"
+        f"![{PICTURED}](cost_curves.png)\n\n"
         f"The largest points:\n\n{in_rows(rows)}\n\n"
         f"Left out, because they take more than {record['limit']:.0f} s: {left or 'none'}."
     )

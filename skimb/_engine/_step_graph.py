@@ -154,10 +154,8 @@ def _why_not_captured(network, training):
         return "images are read batch by batch"
     if isinstance(network, MixedNetwork):
         return "columns are read beside the images"
-    if settings.optimizer not in OPTIMIZERS or settings.optimizer_params:
-        return "the optimiser is not one that is known by name, with its defaults"
-    if not isinstance(settings.lr_schedule, str):
-        return "the schedule is not one that is known by name"
+    if settings.optimizer not in OPTIMIZERS:
+        return "the optimiser is not one that is known by name"
     if getattr(settings, "ranksim", 0):
         return "`ranksim` reads an inner layer"
     losses = [phase.loss for phase in training.phases]
@@ -234,22 +232,34 @@ class StepGraphs:
         return step
 
     def _renew(self):
-        """Drop the graphs if a tensor, the loss or a layer that trains is no longer the same."""
+        """Drop the graphs if something that they hold is no longer the same.
+
+        That is a tensor, the loss, the layers that train, or an option of the optimiser other than
+        its rates, such as a momentum that a schedule changes.
+        """
         trains = tuple(parameter.requires_grad for parameter in self.net.module_.parameters())
         objects = self.dataset.weight, self.net.criterion_.loss
+        options = [
+            {name: value for name, value in group.items() if name not in ("params", "lr")}
+            for group in self.net.optimizer_.param_groups
+        ]
         is_same = bool(self._built_for) and (
-            all(one is other for one, other in zip(objects, self._built_for[1], strict=True))
-            and trains == self._built_for[0]
+            all(one is other for one, other in zip(objects, self._built_for[0], strict=True))
+            and (trains, options) == self._built_for[1:]
         )
         if not is_same:
-            self._built_for = trains, objects
+            self._built_for = objects, trains, options
             # In its first step, an optimiser makes the state of layers that train from now on.
             self.graphs, self.n_steps = {}, {}
 
     def _run(self, rows):
-        """Take a step one kernel after the other."""
+        """Take a step one kernel after the other.
+
+        Its result holds nothing of the graph of its gradients. Otherwise that of one step would be
+        there in the next, which may run on another stream.
+        """
         with self._rates_in_tensors():
-            return self.net.whole_step(self.dataset[rows])
+            return {"loss": self.net.whole_step(self.dataset[rows])["loss"].detach()}
 
     def _recorded(self, rows):
         """Return the graph for batches of this size, or None where it cannot be recorded."""
@@ -268,7 +278,8 @@ class StepGraphs:
     def _rates_in_tensors(self, *, is_capturable=False):
         """Let the optimiser read its rates from tensors; schedules go on setting numbers."""
         groups = self.net.optimizer_.param_groups
-        before = [group["lr"] for group in groups]
+        names = "lr", "capturable"
+        before = [{name: group[name] for name in names if name in group} for group in groups]
         for group, rate in zip(groups, self._rates, strict=True):
             group["lr"] = rate
             if "capturable" in group:
@@ -277,10 +288,8 @@ class StepGraphs:
         try:
             yield
         finally:
-            for group, rate in zip(groups, before, strict=True):
-                group["lr"] = rate
-                if "capturable" in group:
-                    group["capturable"] = False
+            for group, values in zip(groups, before, strict=True):
+                group.update(values)
 
     def _give_up(self, reason):
         self.is_over = True

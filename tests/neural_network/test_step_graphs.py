@@ -6,6 +6,7 @@ that stays the first one, labels of the first batch, weights of the first phase.
 """
 
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pytest
@@ -150,6 +151,15 @@ def network_of_layers():
         )
 
 
+class FallingMomentum(StepLR):
+    """A schedule that changes the momentum of AdamW beside its rate."""
+
+    def step(self, epoch=None):
+        super().step(epoch)
+        for group in self.optimizer.param_groups:
+            group["betas"] = (group["lr"] / group["initial_lr"] * 0.9, 0.999)
+
+
 SETTINGS = {
     "max_epochs": 4,
     "batch_size": 16,
@@ -172,6 +182,10 @@ SETTINGS = {
         {"early_stopping": True, "batch_sampling": "balanced"},
         {"module": network_of_layers(), "freeze": "gradual", "lr_decay": 0.5, "max_epochs": 6},
         {"precision": "bfloat16"},
+        {"optimizer_params": {"amsgrad": True, "betas": (0.8, 0.9)}},
+        {"optimizer": "sgd", "optimizer_params": {"momentum": 0, "maximize": False}},
+        {"lr_schedule": partial(StepLR, step_size=2), "optimizer": "sgd"},
+        {"lr_schedule": partial(FallingMomentum, step_size=2), "max_epochs": 6},
     ],
     ids=str,
 )
@@ -215,8 +229,6 @@ def own_loss(logits, target):
         ({"augmentation": lambda images: images}, "function may compute something else"),
         ({"net_callbacks": [EpochTimer()]}, "callbacks look at each batch"),
         ({"optimizer": torch.optim.Adagrad}, "the optimiser is not one"),
-        ({"optimizer_params": {"amsgrad": True}}, "the optimiser is not one"),
-        ({"lr_schedule": lambda optimizer: StepLR(optimizer, 1)}, "the schedule is not one"),
     ],
     ids=lambda value: value if isinstance(value, str) else str(list(value)),
 )
