@@ -1,7 +1,7 @@
 """Long-tailed CIFAR-10 with a factor of 100 and ResNet-32, as published, and a stronger recipe.
 
     python benchmarks/quality/cifar10_long_tailed.py FOLDER [--seeds 3] [--minutes M]
-    python benchmarks/quality/cifar10_long_tailed.py FOLDER --table
+    python benchmarks/quality/cifar10_long_tailed.py FOLDER --table [--write PAGE]
 
 A training has 200 epochs, as in the articles, which takes minutes on a GPU and five hours of one
 core. FOLDER holds cifar10/, whose images are JPEG copies: not comparable with articles to the
@@ -13,8 +13,9 @@ weights, the repository ntucllab/imbalanced-DL.
 """
 
 import argparse
+from pathlib import Path
 
-from fit_tables import frame, made, markdown
+from fit_tables import frame, made, markdown, shown, write_between
 from kept_fits import Store, add_options, make
 from ways import PUBLISHED
 
@@ -32,7 +33,8 @@ ERRORS = {
 def table(found):
     """Return the errors of all ways and decisions, beside the published ones."""
     rows = [["way", "decides for", "error in percent", "published", "worst recall", "minutes"]]
-    for (way, decides), one in found.groupby(["way", "decides"], sort=False):
+    for way, decides in shown(found, [way for way in PUBLISHED if way in set(found["way"])]):
+        one = found[(found["way"] == way) & (found["decides"] == decides)]
         error = 100 * (1 - one["balanced_accuracy"])
         deviation = f" ± {error.std(ddof=1):.1f}" if len(one) > 1 else ""
         known = ERRORS.get(way, {}).get(decides, "")
@@ -43,12 +45,17 @@ def table(found):
 
 
 def main():
-    """Make the fits, and print the table."""
+    """Make the fits, and print or write the table."""
     parser = add_options(argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]))
+    parser.add_argument("--write", type=Path, metavar="PAGE")
     arguments = parser.parse_args()
     make(arguments, [([DATA], list(PUBLISHED))])
     found = frame(Store(arguments.results), [DATA], at="uniform", seeds=arguments.seeds)
-    print("No fit has been made." if found.empty else table(found))
+    text = "No fit has been made." if found.empty else table(found)
+    if arguments.write:
+        write_between(arguments.write, "CIFAR-10", text)
+    else:
+        print(text)
 
 
 if __name__ == "__main__":
