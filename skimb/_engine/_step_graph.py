@@ -156,6 +156,8 @@ def _why_not_captured(network, training):
         return "columns are read beside the images"
     if settings.optimizer not in OPTIMIZERS:
         return "the optimiser is not one that is known by name"
+    if {"capturable", "differentiable", "foreach", "fused"} & set(settings.optimizer_params or ()):
+        return "`optimizer_params` choose the kernels of the optimiser"
     if getattr(settings, "ranksim", 0):
         return "`ranksim` reads an inner layer"
     losses = [phase.loss for phase in training.phases]

@@ -229,6 +229,7 @@ def own_loss(logits, target):
         ({"augmentation": lambda images: images}, "function may compute something else"),
         ({"net_callbacks": [EpochTimer()]}, "callbacks look at each batch"),
         ({"optimizer": torch.optim.Adagrad}, "the optimiser is not one"),
+        ({"optimizer_params": {"foreach": True, "fused": False}}, "`optimizer_params` choose"),
     ],
     ids=lambda value: value if isinstance(value, str) else str(list(value)),
 )
