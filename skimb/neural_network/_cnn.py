@@ -1,17 +1,13 @@
 """The common part of the estimators of images: parameters, checks, the order of a fit."""
 
-import copy
 from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
 import torch
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.metrics import get_scorer
-from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -19,50 +15,32 @@ from skimb._engine import (
     AUGMENTATIONS,
     OPTIMIZERS,
     PRECISIONS,
-    BatchPlan,
-    Part,
-    Training,
     TrainingLength,
-    build_augmentation,
     dataset_of,
-    exponent_of,
-    resolve_device,
-    scaled_down,
     train,
-    training_length,
     training_mode,
     try_loss,
     try_optimizer,
     try_step,
 )
-from skimb._groups import group_numbers
-from skimb._held_out import hold_out
-from skimb._images import check_images, fit_images, warn_of_other_pixels
-from skimb._networks import MODULES, PretrainedBackbone, build_module, last_linear, unit_scale
+from skimb._images import check_images, warn_of_other_pixels
+from skimb._networks import MODULES, build_module, last_linear
 from skimb._params import (
     HasMethods,
     Interval,
     StrOptions,
-    check_handed_in,
-    check_sample_weight,
     fit_context,
-    plain,
-    plain_params,
 )
-from skimb._pixel_values import levels_of, pixel_statistics
-from skimb._unpacking import unpacked
 from skimb._warnings import warn
-from skimb.losses import Loss, RegressionLoss
-from skimb.neural_network._columns import encode_columns, table_shape
+from skimb.neural_network._columns import table_shape
 from skimb.neural_network._fit_tasks import FitTasks, fitted_attributes
-from skimb.neural_network._net_input import NetInput
-from skimb.neural_network._options import check_options, refuse_parameters_of_a_string
+from skimb.neural_network._options import refuse_parameters_of_a_string
 from skimb.neural_network._pending_fit import PendingFit
+from skimb.neural_network._preparation import prepare
 from skimb.neural_network._save_methods import SavedToFile
 from skimb.neural_network._stopped_fits import begin_fit
 from skimb.neural_network._training_record import loss_still_falls, record_of, with_refit
 from skimb.neural_network._training_summary import summary_of
-from skimb.neural_network._validation_scores import ValidationScores
 
 __all__ = ["BaseCNN"]
 
@@ -299,172 +277,9 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         pending.conclude(net, epoch)
         return epoch
 
-    def _prepare(
-        self,
-        X,
-        y,
-        sample_weight=None,
-        groups=None,
-        *,
-        X_val=None,
-        y_val=None,
-        rates=None,
-        length=None,
-        start=None,
-        steps=None,
-    ):
-        """Check everything, and return the training; torch's generators are not used yet.
-
-        If the learning rate of each epoch and the `TrainingLength` of an earlier training on a part
-        of the samples are given, the training repeats that one on all samples, with the steps of
-        its augmentation. A `Start` is what a warm start takes over from the last fit.
-        """
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
-        check_handed_in(self)
-        settings = plain_params(self)
-        check_options(settings, X_val, y_val)
-        images, y = fit_images(
-            self,
-            X,
-            y,
-            image_shape=self.image_shape,
-            channels=self.channels,
-            image_column=self.image_column,
-            value_range=self.value_range,
-        )
-        target = self._make_target(vars(settings))
-        values = target.fit(y)
-        if start is not None:
-            start.check(self, target)
-        everything = Part(images, values, _checked_weight(sample_weight, values))
-        target.count(values, everything.weight)
-        if groups is not None:
-            groups = group_numbers(groups, images)
-        scorer = None
-        if self.scoring is not None and self.scoring != target.own_scoring:
-            scorer = get_scorer(self.scoring)
-        device = resolve_device(self.device)
-        loss = self._build_loss()
-        # Each use gets a seed of its own, drawn in any case: no option changes the random numbers
-        # of another.
-        seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=4)
-        split_rng, sampler_rng, order_rng = map(np.random.RandomState, seeds[:3])
-
-        train_indices = np.flatnonzero(everything.weight > 0)
-        held, valid_indices = None, train_indices[:0]
-        if X_val is not None:
-            held = self._read_validation(X_val, y_val, target)
-        elif rates is None and (
-            self.early_stopping or target.wants_validation or groups is not None
-        ):
-            train_indices, valid_indices = self._split(everything, target, groups, split_rng)
-            held = everything.take(valid_indices)
-        part = everything.take(train_indices)
-        encode_columns(self, part, held, None if start is None else start.encoder)
-        self._levels = levels_of(part.images)
-        target.learn(part)
-        if start is None or self.standardize != "auto":
-            statistics = self._standardization(part.images)
-        else:
-            statistics = start.statistics
-        if start is not None:
-            start.take_scale(target)
-        if self.sampler is not None:
-            part = target.resample(self.sampler, part, sampler_rng)
-        steps_per_epoch = settings.steps_per_epoch
-        if length is None:
-            length = training_length(
-                len(part.target),
-                batch_size=settings.batch_size,
-                max_epochs=settings.max_epochs,
-                steps_per_epoch=steps_per_epoch,
-            )
-        else:
-            steps_per_epoch = length.steps_per_epoch
-        # 0.29 of 100 epochs are 29, but the product rounds to a little less.
-        deferral = int(settings.reweight_after * length.max_epochs + 1e-9)
-        phases = target.phases(part, loss, deferral)
-        if rates is None:
-            steps = self._steps_of_augmentation()
-        if start is None:
-            self._warn_of_frozen_noise()
-        training = Training(
-            part=Part(part.images, target.encode(part.target), phases[0].weight),
-            valid=None,
-            valid_indices=valid_indices,
-            phases=phases,
-            plan=BatchPlan(
-                batch_size=length.batch_size,
-                n_epochs=length.max_epochs,
-                steps_per_epoch=steps_per_epoch,
-                rng=order_rng,
-                **target.batch_fractions(part.target),
-            ),
-            statistics=statistics,
-            augmentation=build_augmentation(
-                steps,
-                image_shape=self.image_shape_,
-                counts=target.counts(part.target),
-                device=device,
-                rng=sampler_rng,
-                value_range=self._given_range,
-            ),
-            target=target,
-            settings=settings,
-            image_shape=self.image_shape_,
-            device=device,
-            seed=int(seeds[3]),
-            read=NetInput(self.channels, target).learn_from(self),
-            rates=rates,
-            steps=steps,
-        )
-        if held is not None:
-            training.held = held
-            for phase in phases:
-                phase.valid_weight = target.held_weight(held, training, phase)
-            training.valid = Part(held.images, target.encode(held.target), phases[0].valid_weight)
-            training.scores = self._validation_scores(target, held, loss, scorer)
-        target.begin(training)
-        return training
-
-    def _steps_of_augmentation(self):
-        """Return the augmentation; with a checkpoint a copy, so that the next fit is an equal one.
-
-        Steps may draw from generators of their own.
-        """
-        if self.checkpoint is None:
-            return self.augmentation
-        try:
-            return copy.deepcopy(self.augmentation)
-        except TypeError as exc:
-            raise ValueError(
-                f"`checkpoint` needs steps of `augmentation` that can be copied: {exc}. Got "
-                f"{self.augmentation!r}; leave out what cannot, or use checkpoint=None."
-            ) from exc
-
-    def _read_validation(self, X_val, y_val, target):
-        """Return a validation part of the user's own."""
-        images = check_images(self, X_val, channels=self.channels)
-        values = target.read(unpacked(y_val, "y_val"))
-        check_consistent_length(images, values)
-        part = Part(images, values, np.ones(len(values)))
-        if self.early_stopping or target.wants_validation:
-            target.check_validation(values)
-        return part
-
-    def _validation_scores(self, target, held, loss, scorer):
-        """Return the function that scores the outputs for the validation part."""
-        watches = target.watches_loss(loss, is_resampled=self.sampler is not None)
-        return ValidationScores(
-            target,
-            held.images.plain_form(),
-            target.original(held.target),
-            scorer,
-            watches_loss=self.scoring is None and watches,
-        )
+    def _prepare(self, X, y, sample_weight=None, groups=None, **options):
+        """Check everything, and return the training; see `prepare`."""
+        return prepare(self, X, y, sample_weight, groups, **options)
 
     def _build(self, training, trained=None):
         """Build the network, and try it, the loss and the augmentation on a few samples.
@@ -492,28 +307,6 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         # Weights of later calls of `partial_fit` are in the unit of this training.
         self._weight_unit = getattr(training.target, "unit", None)
 
-    def _split(self, part, target, groups, rng):
-        """Return the samples of the training part and of the validation part."""
-        rows = np.flatnonzero(part.weight > 0)
-        kept = part.take(rows)
-        fraction = plain(self.validation_fraction)
-        strata, names = target.strata(kept.target, fraction)
-        train, valid = hold_out(
-            kept.images,
-            strata,
-            fraction=fraction,
-            least=target.least_held,
-            rng=rng,
-            groups=None if groups is None else groups[rows],
-            classes=names,
-            kind=target.stratum,
-            advice="fit without groups and with early_stopping=False",
-            consequence="the validation scores do not include them",
-        )
-        if self.early_stopping or target.wants_validation:
-            target.check_validation(kept.target[valid])
-        return rows[train], rows[valid]
-
     def _warn_of_short_training(self, training):
         """Warn where the loss still fell when the training ended."""
         if loss_still_falls(training, self.history_):
@@ -524,58 +317,6 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
                 "at 'auto'.",
                 ConvergenceWarning,
             )
-
-    def _warn_of_frozen_noise(self):
-        """Warn where layers are frozen at random weights."""
-        if isinstance(self.module, str) and self.freeze:
-            warn(
-                f"freeze={self.freeze!r} keeps layers of {self.module!r} as they are, but their "
-                "weights are random. Give a trained network as `module`: an nn.Module, or "
-                "pretrained(...).",
-            )
-
-    def _build_loss(self):
-        loss = self.loss
-        if isinstance(loss, str):
-            return self._named_losses[loss](reduction="none")
-        if isinstance(loss, type):
-            raise ValueError(
-                f"`loss` must be a name, an object or a function, not a class. Got {loss.__name__}:"
-                f" give {loss.__name__}()."
-            )
-        if isinstance(loss, Loss | RegressionLoss):
-            return clone(loss).set_params(reduction="none")
-        if isinstance(loss, nn.Module):
-            loss = copy.deepcopy(loss)
-            if hasattr(loss, "reduction"):
-                setattr(loss, "reduction", "none")  # noqa: B010 - torch's stubs know no str here
-        return loss
-
-    def _standardization(self, images) -> Any:
-        """Return mean and standard deviation of each channel, or None."""
-        if self.standardize is None:
-            return None
-        if self.standardize == "auto":
-            if isinstance(self.module, PretrainedBackbone):
-                return unit_scale(images, self._given_range)
-            return pixel_statistics(images)
-        n_channels = self.image_shape_[0]
-        try:
-            mean, sd = (
-                np.broadcast_to(np.asarray(values, dtype=np.float64), n_channels).copy()
-                for values in self.standardize
-            )
-        except (ValueError, TypeError) as exc:
-            raise ValueError(
-                "`standardize` must be 'auto', None or (mean, sd), each one number or "
-                f"{n_channels}, one per channel. Got {self.standardize!r}."
-            ) from exc
-        if not np.all(np.isfinite([mean, sd])) or np.any(sd <= 0):
-            raise ValueError(
-                f"`standardize` needs finite means and positive standard deviations. "
-                f"Got {self.standardize!r}."
-            )
-        return mean, sd
 
     # ------------------------------------------------------------ after it
 
@@ -651,17 +392,3 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-
-def _checked_weight(sample_weight, target):
-    # Objects that only numpy can convert have no length.
-    is_row = hasattr(sample_weight, "__len__") and np.ndim(sample_weight) == 1
-    n_weights = len(sample_weight) if is_row else len(target)
-    if n_weights != len(target):
-        raise ValueError(
-            f"sample_weight.shape == ({n_weights},), expected ({len(target)},)! A Pipeline with a "
-            "resampler before the network does not resample weights. Let the network resample: "
-            "its parameter sampler=..., whose samples the weights follow."
-        )
-    weight = check_sample_weight(sample_weight, target, dtype=np.float64, ensure_non_negative=True)
-    return scaled_down(weight, exponent_of(weight))

@@ -30,6 +30,7 @@ from skimb._unpacking import unpacked, vector_of
 from skimb.neural_network._columns import encode_columns, refuse_other_shape, warn_of_new_categories
 from skimb.neural_network._net_input import NetInput
 from skimb.neural_network._options import check_options
+from skimb.neural_network._preparation import build_loss, standardization
 
 __all__ = ["Start", "fit_part"]
 
@@ -197,9 +198,9 @@ def _fit_part(estimator, X, y, sample_weight, classes):
     if is_first:
         encode_columns(estimator, part, None)
         target.count_part(part)
-        statistics = estimator._standardization(part.images)
+        statistics = standardization(estimator, part.images)
         levels = levels_of(part.images)
-        start, loss = None, estimator._build_loss()
+        start, loss = None, build_loss(estimator)
     else:
         target.count_part(part, estimator)
         start = Start.of(estimator)
