@@ -7,9 +7,9 @@ A training has 200 epochs, as in the articles, which takes minutes on a GPU and 
 core. FOLDER holds cifar10/, whose images are JPEG copies: not comparable with articles to the
 decimal. Every fit is kept in benchmarks/results/fits, and only those that are missing are made.
 
-Errors in percent at a uniform class prior; published: Cao et al. 2019 (arXiv:1906.07413), Ren et
-al. 2020 (arXiv:2007.10740), Menon et al. 2021 (arXiv:2007.07314), and, for mixup with deferred
-weights, the repository ntucllab/imbalanced-DL.
+Errors in percent at a uniform class prior; published: Cao et al. 2019 (arXiv:1906.07413), Menon et
+al. 2021 (arXiv:2007.07314), for balanced softmax and LDAM the repository
+zhangyongshun/BagofTricks-LT, and, for mixup with deferred weights, ntucllab/imbalanced-DL.
 """
 
 import argparse
