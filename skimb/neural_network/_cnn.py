@@ -544,7 +544,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
                 f" give {loss.__name__}()."
             )
         if isinstance(loss, Loss | RegressionLoss):
-            return clone(loss).set_params(reduction="none")
+            return clone(loss)._without_tensors().set_params(reduction="none")
         if isinstance(loss, nn.Module):
             loss = copy.deepcopy(loss)
             if hasattr(loss, "reduction"):
