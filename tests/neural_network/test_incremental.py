@@ -506,7 +506,7 @@ def test_a_class_that_the_first_call_lacks_is_learned():
 
 
 def test_a_first_call_of_equal_values_is_told():
-    X, y = images(continuous=True)
+    X, _ = images(continuous=True)
     reg = regressor(module="linear")
     with pytest.warns(UserWarning, match="All values of y are 100 in the first call"):
         reg.partial_fit(X[:8], np.full(8, 100.0))
