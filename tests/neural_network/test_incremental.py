@@ -505,6 +505,19 @@ def test_a_class_that_the_first_call_lacks_is_learned():
     assert clf.score(X, y) == 1
 
 
+def test_a_sampler_that_needs_several_classes_is_told_what_a_call_lacks():
+    X, y = images()
+    often = y == "often"
+    clf = classifier(module="linear", sampler=RandomOverSampler(random_state=0))
+    clf.partial_fit(X, y, CLASSES)
+    before = weights(clf)
+    with pytest.raises(ValueError, match=r"holds samples of class 'often' only: .*class_weight"):
+        clf.partial_fit(X[often], y[often])
+    assert clf.n_iter_ == 1
+    for name, value in weights(clf).items():
+        torch.testing.assert_close(value, before[name])
+
+
 def test_a_first_call_of_equal_values_is_told():
     X, _ = images(continuous=True)
     reg = regressor(module="linear")
