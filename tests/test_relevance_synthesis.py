@@ -422,7 +422,7 @@ def test_a_table_may_hold_categories_alone(maker):
     X = pd.DataFrame({"town": np.repeat(["n", "s"], [20, 8]), "is_old": np.arange(28) % 2 == 0})
     made, _ = made_rows(maker(relevance=HIGH, random_state=0), X, y)
     assert set(made["town"]) == {"s"}
-    assert made["is_old"].nunique() == 2
+    assert len(set(made["is_old"])) == 2
 
 
 @pytest.mark.parametrize("maker", MAKERS)

@@ -113,7 +113,8 @@ class _Counted:
         self.given = [None if v is None else v.copy() for v in (y_true, y_pred, sample_weight)]
         if sample_weight is not None and np.any(sample_weight):
             # Samples of no weight count as if they were not there, classes that have no others too.
-            y_true, y_pred, sample_weight = (v[sample_weight != 0] for v in self.given)
+            kept = sample_weight != 0
+            y_true, y_pred, sample_weight = y_true[kept], y_pred[kept], sample_weight[kept]
         precision, recall, f1, _ = precision_recall_fscore_support(
             y_true, y_pred, zero_division=0.0, sample_weight=sample_weight
         )

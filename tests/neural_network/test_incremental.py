@@ -491,7 +491,9 @@ def test_a_class_that_the_first_call_lacks_starts_as_one_sample(module):
     bias = clf.module_.head.bias.detach()
     np.testing.assert_allclose(bias[0] - bias[1], np.log(32), rtol=1e-6)
     # The last layer of a second stage begins without the prior of the first.
-    _, bias = starting_layer(clf, y)
+    layer = starting_layer(clf, y)
+    assert layer is not None
+    _, bias = layer
     np.testing.assert_allclose(bias[0], bias[1], rtol=1e-6)
 
 
