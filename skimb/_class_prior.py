@@ -22,6 +22,7 @@ __all__ = [
     "prior_property",
     "resolve_target_prior",
     "shift_log_posterior",
+    "starting_prior",
 ]
 
 
@@ -86,6 +87,35 @@ def effective_prior(fractions, target, weight):
     mean_weight = np.bincount(target, weights=weight, minlength=len(fractions)) / counts
     mass = fractions * mean_weight
     return mass / mass.sum()
+
+
+def starting_prior(prior, n_samples):
+    """Return the class prior from which a network starts.
+
+    A class without samples counts as one sample, as it does in losses: it may follow in a later
+    `partial_fit`, and a logarithm of almost minus infinity would take thousands of steps to
+    unlearn.
+
+    Parameters
+    ----------
+    prior : ndarray of shape (n_classes,)
+        Fraction of each class in the batches of the training, weights included.
+    n_samples : int
+        Number of samples of the training.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        Positive fractions; they need not sum to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb._class_prior import starting_prior
+    >>> starting_prior(np.array([0.75, 0.25, 0.0]), 40)
+    array([0.75 , 0.25 , 0.025])
+    """
+    return np.where(prior > 0, prior, 1 / n_samples)
 
 
 def resolve_target_prior(target_prior, *, classes, train_prior=None, name="target_prior") -> Any:

@@ -28,6 +28,9 @@ from skimb._unpacking import is_tensor
 
 __all__ = ["ImageSampler"]
 
+#: What NumPy and pandas say of values that are no numbers.
+NO_NUMBERS = ("could not convert", "Cannot cast", "setting an array element")
+
 
 class ImageSampler(BaseSampler):
     """Template of samplers of classes: imbalanced-learn's base, for samples of any dimension.
@@ -136,7 +139,7 @@ class ImageSampler(BaseSampler):
                 rows.astype(np.float64)
         except (TypeError, ValueError) as exc:
             # Times and numbers have no type in common, and strings are no numbers.
-            is_type = isinstance(exc, TypeError) or "could not convert" in str(exc)
+            is_type = isinstance(exc, TypeError) or any(words in str(exc) for words in NO_NUMBERS)
             others = columns_without_numbers(X) if is_type else []
             if not others:
                 raise

@@ -99,6 +99,12 @@ def test_a_fold_without_a_class_scores_without_a_warning(labels):
     assert got["balanced_accuracy"] == pytest.approx(0.4)
 
 
+def test_a_fold_of_one_class_scores_without_a_warning():
+    y_true = np.repeat("a", 4)
+    got = scores(["a", "a", "b"], y_true, y_pred=y_true)
+    assert (got["mcc"], got["balanced_accuracy"]) == (0, 1)
+
+
 def test_averages_go_over_the_classes_that_occur():
     got = scores([0, 0, 0, 1, 2], y_true=np.array([0, 0, 1, 1]), y_pred=np.array([0, 2, 1, 1]))
     assert got["balanced_accuracy"] == pytest.approx(0.75)
@@ -158,6 +164,21 @@ def test_scorers_take_sample_weights():
     assert recall == pytest.approx(1 / 4)
     balanced = scoring["balanced_accuracy"](model, X, y, sample_weight=weight)
     assert balanced == pytest.approx((3 / 12 + 1 / 4) / 2)
+
+
+@pytest.mark.parametrize("heavy", [["a", "b", "c"], ["a", "b"], ["a"]], ids="".join)
+def test_samples_without_weight_count_as_if_they_were_not_there(heavy):
+    rng = np.random.RandomState(0)
+    y = np.array(["a"] * 6 + ["b"] * 4 + ["c"] * 3)
+    predicted, proba = rng.permutation(y), rng.dirichlet(np.ones(3), size=13)
+    weight = np.where(np.isin(y, heavy), rng.randint(3, size=13), 0)
+    kept = weight > 0
+    X = np.zeros((13, 1))
+    for name, scorer in imbalance_scoring(y).items():
+        whole = scorer(Oracle(np.unique(y), predicted, proba), X, y, sample_weight=weight)
+        model = Oracle(np.unique(y), predicted[kept], proba[kept])
+        part = scorer(model, X[kept], y[kept], sample_weight=weight[kept])
+        assert whole == pytest.approx(part), name
 
 
 @pytest.mark.parametrize("minority", ["a", "b"])

@@ -137,6 +137,17 @@ def test_times_are_no_points(sampler):
         sampler.fit_resample(TIMES, LABELS)
 
 
+@pytest.mark.parametrize("sampler", SELECTORS[2:], ids=name)
+@pytest.mark.parametrize("kind", ["tuple", "category"])
+def test_whatever_pandas_says_of_it_the_column_is_named(sampler, kind):
+    values = pd.Series([("x", 1), None] if kind == "tuple" else ["x", "y"])
+    values = values.astype("object" if kind == "tuple" else "category")
+    # Next to a nullable column, pandas casts each column on its own.
+    X = pd.DataFrame({"a": pd.array(POINTS, dtype="Float64"), "b": values[np.arange(N) % 2].array})
+    with pytest.raises(ValueError, match=r"hold none: 'b' \("):
+        sampler.fit_resample(X, LABELS)
+
+
 def test_an_embedding_reads_the_table_and_its_rows_are_taken():
     X = TABLES["int64"]
     inner = imblearn.under_sampling.ClusterCentroids(voting="hard")

@@ -417,6 +417,15 @@ def test_categories_of_noise_are_drawn_by_their_frequencies():
 
 
 @pytest.mark.parametrize("maker", MAKERS)
+def test_a_table_may_hold_categories_alone(maker):
+    y = np.r_[np.linspace(0, 9, 20), np.linspace(11, 20, 8)]
+    X = pd.DataFrame({"town": np.repeat(["n", "s"], [20, 8]), "is_old": np.arange(28) % 2 == 0})
+    made, _ = made_rows(maker(relevance=HIGH, random_state=0), X, y)
+    assert set(made["town"]) == {"s"}
+    assert len(set(made["is_old"])) == 2
+
+
+@pytest.mark.parametrize("maker", MAKERS)
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, object])
 def test_arrays_with_categories(maker, dtype):
     rng = np.random.RandomState(0)

@@ -49,8 +49,9 @@ def build_module(
     n_outputs : int
         Number of classes, or 1 for a continuous target.
     prior : ndarray of shape (n_outputs,) or None
-        The class prior of the training. A network built by name starts from it, so its first steps
-        are not spent on learning the class frequencies. None: it starts from equal logits.
+        The class prior of the training, all positive. A network built by name starts from it, so
+        its first steps are not spent on learning the class frequencies. None: it starts from equal
+        logits.
     device : torch.device
         The device of the network.
     cosine_head : bool, default=False
@@ -90,7 +91,7 @@ def build_module(
             options = {"image_shape": image_shape, "head": head}
             net = _called(MODULES[module], image_shape[0], n_outputs, options, params, device)
         if not cosine_head:
-            log_prior = np.log(np.maximum(np.ones(n_outputs) if prior is None else prior, 1e-12))
+            log_prior = np.log(np.ones(n_outputs) if prior is None else prior)
             with torch.no_grad():
                 net.head.bias.copy_(torch.from_numpy(log_prior - log_prior.mean()))
     elif isinstance(module, nn.Module):

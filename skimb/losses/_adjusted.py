@@ -9,7 +9,7 @@ from torch import Tensor
 
 from skimb._params import Interval
 from skimb.losses._cross_entropy import cross_entropy
-from skimb.losses._loss import Loss
+from skimb.losses._loss import Loss, as_numbers
 
 __all__ = [
     "BalancedSoftmaxLoss",
@@ -208,7 +208,7 @@ def _positive(name, values):
 
 def _numbers(name, values, counts, least=-np.inf):
     """Return numbers of a user, one for each class, as a tensor where the counts are."""
-    numbers = np.asarray(values, dtype=np.float64)
+    numbers = as_numbers(values)
     # Checked here, because a check on another device would wait for it in each step.
     if numbers.shape != tuple(counts.shape) or not np.all(np.isfinite(numbers) & (numbers > least)):
         kind = "finite" if least < 0 else "positive"
@@ -274,9 +274,9 @@ class VectorScalingLoss(Loss):
     def adjusts_prior(self):
         """Whether it differs from the cross-entropy."""
         scales = (
-            self.gamma != 0 if self.multiplier is None else np.any(np.not_equal(self.multiplier, 1))
+            self.gamma != 0 if self.multiplier is None else np.any(as_numbers(self.multiplier) != 1)
         )
-        shifts = self.tau != 0 if self.offset is None else np.ptp(self.offset) != 0
+        shifts = self.tau != 0 if self.offset is None else np.ptp(as_numbers(self.offset)) != 0
         return bool(scales or shifts)
 
     def _terms(self):

@@ -4,12 +4,13 @@ import math
 from numbers import Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from skimb._params import Interval
-from skimb.losses._loss import Loss, check_logits, reduce_loss
+from skimb.losses._loss import Loss, as_numbers, check_logits, reduce_loss
 
 __all__ = [
     "CrossEntropyLoss",
@@ -83,14 +84,13 @@ def cross_entropy(
 
 def _smoothings(label_smoothing, n_classes):
     """Return the label smoothing of each class."""
-    is_number = isinstance(label_smoothing, Real)
-    given = [label_smoothing] * n_classes if is_number else label_smoothing
     try:
-        smoothings = [float(fraction) for fraction in given]
+        given = as_numbers(label_smoothing)
     except (TypeError, ValueError):
         # No numbers: they are refused below.
-        smoothings = []
-    if not all(0 <= fraction <= 1 for fraction in smoothings) or len(smoothings) != n_classes:
+        given = np.empty(0)
+    smoothings = given.tolist() if given.ndim else [float(given)] * n_classes
+    if given.shape not in {(), (n_classes,)} or not all(0 <= value <= 1 for value in smoothings):
         raise ValueError(
             "`label_smoothing` must be a number in [0, 1], or one per class, here "
             f"{n_classes}. Got {label_smoothing!r}."

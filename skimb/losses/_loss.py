@@ -3,14 +3,17 @@
 import inspect
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from skimb._params import check_table
+from skimb._unpacking import as_array, is_tensor
 
 __all__ = [
     "Loss",
     "RegressionLoss",
+    "as_numbers",
     "check_logits",
     "check_predictions",
     "reduce_loss",
@@ -82,6 +85,28 @@ def reduce_loss(values, target, *, weight=None, reduction="none"):
     return values.sum() if reduction == "sum" else values
 
 
+def as_numbers(values):
+    """Return numbers of a user, as a scalar, sequence, array or tensor, as an array.
+
+    Parameters
+    ----------
+    values : float, array-like or Tensor
+        The numbers; a sequence may hold tensors.
+
+    Returns
+    -------
+    ndarray of float64
+
+    Raises
+    ------
+    TypeError or ValueError
+        If they are no numbers.
+    """
+    if isinstance(values, list | tuple):
+        values = [as_array(value) for value in values]
+    return np.asarray(as_array(values), dtype=np.float64)
+
+
 class ParametersMixin:
     """Lets scikit-learn clone an ``nn.Module``, by the parameters of its ``__init__``.
 
@@ -94,6 +119,18 @@ class ParametersMixin:
     def _validate_params(self):
         params = self.get_params(deep=False)
         check_table(self._parameter_constraints, params, caller_name=type(self).__name__)
+
+    def _without_tensors(self):
+        """Make arrays of tensors where its table says array-like.
+
+        The exporter to ONNX would trace a tensor, and not know its values.
+        """
+        for name, allowed in self._parameter_constraints.items():
+            value = getattr(self, name)
+            entries = value if isinstance(value, list | tuple) else [value]
+            if "array-like" in allowed and any(map(is_tensor, entries)):
+                setattr(self, name, as_numbers(value))
+        return self
 
     @classmethod
     def _parameters_of_init(cls):

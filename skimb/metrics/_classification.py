@@ -84,7 +84,7 @@ def imbalance_scoring(y: ArrayLike, *, labels: Any = None) -> dict[str, Any]:
     scorers["balanced_accuracy"] = make_scorer(_mean_recall)
     scorers["geometric_mean"] = make_scorer(_geometric_mean_recall)
     scorers["worst_recall"] = make_scorer(_worst_recall)
-    scorers["mcc"] = make_scorer(matthews_corrcoef)
+    scorers["mcc"] = make_scorer(_correlation)
     for name in _PER_CLASS:
         scorers |= {f"{name}[{label}]": _of_class(name, label) for label in labels}
     return scorers
@@ -109,6 +109,12 @@ class _Counted:
     last = threading.local()
 
     def __init__(self, y_true, y_pred, sample_weight):
+        # Copies: arrays may be changed in place between two calls.
+        self.given = [None if v is None else v.copy() for v in (y_true, y_pred, sample_weight)]
+        if sample_weight is not None and np.any(sample_weight):
+            # Samples of no weight count as if they were not there, classes that have no others too.
+            kept = sample_weight != 0
+            y_true, y_pred, sample_weight = y_true[kept], y_pred[kept], sample_weight[kept]
         precision, recall, f1, _ = precision_recall_fscore_support(
             y_true, y_pred, zero_division=0.0, sample_weight=sample_weight
         )
@@ -116,8 +122,6 @@ class _Counted:
         self.values = {"precision": precision, "recall": recall, "f1": f1}
         self.place = {label: i for i, label in enumerate(labels)}
         self.is_true = np.array([label in seen for label in labels])
-        # Copies: arrays may be changed in place between two calls.
-        self.given = [None if v is None else v.copy() for v in (y_true, y_pred, sample_weight)]
 
     @classmethod
     def of(cls, *given):
@@ -171,6 +175,13 @@ def _geometric_mean_recall(y_true, y_pred, *, sample_weight=None):
 
 def _worst_recall(y_true, y_pred, *, sample_weight=None):
     return _Counted.of(y_true, y_pred, sample_weight).recalls().min()
+
+
+def _correlation(y_true, y_pred, *, sample_weight=None):
+    if len(_Counted.of(y_true, y_pred, sample_weight).place) < 2:
+        # scikit-learn would warn of it.
+        return 0.0
+    return matthews_corrcoef(y_true, y_pred, sample_weight=sample_weight)
 
 
 class _AveragePrecision(BaseScorer):

@@ -70,7 +70,7 @@ def start_from_class_means(network, training):
         else:
             weight, bias = nearest_means(embedded, labels, n_classes)
             if prior is not None:
-                bias += np.log(np.maximum(prior, 1e-12))
+                bias += np.log(prior)
             head.weight.copy_(torch.from_numpy(weight))
             head.bias.copy_(torch.from_numpy(bias - bias.mean()))
     network.train()

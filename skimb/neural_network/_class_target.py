@@ -9,7 +9,7 @@ from sklearn.metrics import confusion_matrix
 from sklearn.metrics import precision_recall_fscore_support as precision_recall_f1
 from sklearn.utils.multiclass import check_classification_targets
 
-from skimb._class_prior import effective_prior
+from skimb._class_prior import effective_prior, starting_prior
 from skimb._engine import (
     ImageClassifierNet,
     Part,
@@ -311,10 +311,10 @@ class ClassTarget(Target):
     def network_options(self, training):
         """Return the keywords of `build_module` that the target decides."""
         loss = training.phases[-1].loss
-        adjusts = getattr(loss, "adjusts_prior", False)
+        adjusts, n_samples = getattr(loss, "adjusts_prior", False), len(training.part.target)
         return {
             "n_outputs": len(self.classes),
-            "prior": None if adjusts else self.posterior.effective_prior,
+            "prior": None if adjusts else starting_prior(self.posterior.effective_prior, n_samples),
             "cosine_head": getattr(loss, "needs_cosine_head", False),
         }
 

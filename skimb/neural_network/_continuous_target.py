@@ -24,6 +24,7 @@ from skimb._engine import (
 )
 from skimb._lost_differences import refuse_lost_differences
 from skimb._networks import last_linear
+from skimb._warnings import warn
 from skimb.losses import BalancedMSELoss, RegressionLoss
 from skimb.metrics import balanced_mean_absolute_error
 from skimb.neural_network._double_correction import warn_of_double_correction
@@ -137,6 +138,12 @@ class ContinuousTarget(Target):
         if before is None:
             self.count(part.target, part.weight)
             self.learn(part)
+            if np.ptp(part.target) == 0:
+                warn(
+                    f"All values of y are {part.target[0]:g} in the first call of `partial_fit`, "
+                    "by which the target is scaled in all later calls. If other values follow, "
+                    "they may take very long to learn. Begin with samples of different values."
+                )
         else:
             self.mean, self.scale = before.y_mean_, before.y_scale_
             self.density = before.density_

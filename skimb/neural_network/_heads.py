@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import nn
 from torch.nn import functional as F
 
+from skimb._class_prior import starting_prior
 from skimb._engine import by_blocks, dataset_of
 from skimb._networks import CosineLinear, last_linear
 from skimb.losses import Loss
@@ -114,9 +115,8 @@ def starting_layer(classifier, y):
     if layer is None:
         return None
     weight, bias = layer
-    return weight, bias + _log_offset(classifier.loss_, len(bias)) - _log(
-        classifier.effective_prior_
-    )
+    prior = starting_prior(classifier.effective_prior_, classifier.class_count_.sum())
+    return weight, bias + _log_offset(classifier.loss_, len(bias)) - np.log(prior)
 
 
 def _log_offset(loss, n_classes):
@@ -125,10 +125,6 @@ def _log_offset(loss, n_classes):
         return np.zeros(n_classes)
     zeros = torch.zeros(1, n_classes, dtype=torch.float64, device="cpu")
     return loss.effective_logits(zeros)[0].numpy()
-
-
-def _log(prior):
-    return np.log(np.maximum(prior, 1e-12))
 
 
 def prepare_head(head, embedded, y, sample_weight, start):
@@ -176,8 +172,8 @@ def prepare_head(head, embedded, y, sample_weight, start):
     # A part of the samples may lack a class that the network knows.
     if weight.shape == layer.weight.shape and not isinstance(layer, CosineLinear):
         offset = _log_offset(pending.training.phase(0).loss, len(bias))
-        prior = pending.training.target.posterior.effective_prior
-        bias = bias + _log(prior) - offset
+        prior = starting_prior(pending.training.target.posterior.effective_prior, len(embedded))
+        bias = bias + np.log(prior) - offset
         with torch.no_grad():
             layer.weight.copy_(torch.as_tensor(weight))
             layer.bias.copy_(torch.as_tensor(bias - bias.mean()))

@@ -208,7 +208,7 @@ def _fit_part(estimator, X, y, sample_weight, classes):
         loss = copy.deepcopy(estimator.net_.criterion_.loss)
         loss = loss.cpu() if isinstance(loss, nn.Module) else loss
     if estimator.sampler is not None:
-        part = target.resample(estimator.sampler, part, sampler_rng)
+        part = _resampled(estimator.sampler, target, part, sampler_rng)
     unit = getattr(estimator, "_weight_unit", None)
     phase, unit = target.phase_of_part(part, loss, unit, is_first=is_first)
     length = training_length(len(part.target), batch_size=settings.batch_size, max_epochs=1)
@@ -254,6 +254,21 @@ def _fit_part(estimator, X, y, sample_weight, classes):
     estimator._conclude(training, net, None)
     estimator._levels, estimator._weight_unit = levels, float(unit)
     estimator._optimizer_state = kept
+
+
+def _resampled(sampler, target, part, rng):
+    """Return the resampled samples of a call, or say why those of one class cannot be resampled."""
+    try:
+        return target.resample(sampler, part, rng)
+    except ValueError as exc:
+        found = np.unique(part.target)
+        if len(found) > 1 or not hasattr(target, "name_classes"):
+            raise
+        raise ValueError(
+            "`sampler` acts on each call of `partial_fit` alone, and this call holds samples of "
+            f"class {shown(target.classes[found[0]])} only: {exc}. Give calls of several classes, "
+            "or leave `sampler` out and weigh the samples: class_weight={label: weight}."
+        ) from exc
 
 
 def _refuse_whole(estimator, settings):

@@ -226,7 +226,7 @@ def build_loss(estimator):
             f" give {loss.__name__}()."
         )
     if isinstance(loss, Loss | RegressionLoss):
-        return clone(loss).set_params(reduction="none")
+        return clone(loss)._without_tensors().set_params(reduction="none")
     if isinstance(loss, nn.Module):
         loss = copy.deepcopy(loss)
         if hasattr(loss, "reduction"):

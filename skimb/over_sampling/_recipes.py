@@ -102,7 +102,8 @@ def _deviation(rows):
     """Return the standard deviation of each value of a sample; 0 for a single sample."""
     flat = rows.reshape(len(rows), -1)
     deviation = np.zeros(flat.shape[1])
-    if len(rows) > 1:
+    # A table may hold categories alone.
+    if len(rows) > 1 and flat.shape[1]:
         for part in gen_batches(flat.shape[1], max(1, VALUES_AT_ONCE // len(rows))):
             deviation[part] = flat[:, part].std(axis=0, ddof=1, dtype=np.float64)
     return deviation.reshape(rows.shape[1:])

@@ -5,9 +5,10 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from skimb import losses
-from skimb.losses import Loss, RegressionLoss
+from skimb.losses import CrossEntropyLoss, Loss, RegressionLoss, VectorScalingLoss
 from skimb.neural_network import CNNClassifier, CNNRegressor
 
 CLASSES = [
@@ -71,3 +72,43 @@ def test_the_bounds_of_a_parameter_are_those_of_its_formula(cls, name, value):
 def test_the_defaults_of_a_loss_are_allowed(cls):
     with pytest.raises(ValueError, match=r"missing\.png"):
         fit_with(cls())
+
+
+NUMBERS = [0.5, 0.25, 0.125]  # no type rounds them
+FORMS = {
+    "array": np.array(NUMBERS),
+    "tensor": torch.tensor(NUMBERS),
+    "a gradient": torch.tensor(NUMBERS, requires_grad=True),
+    "bfloat16": torch.tensor(NUMBERS, dtype=torch.bfloat16),
+    "tensors": [torch.tensor(number) for number in NUMBERS],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [
+        (CrossEntropyLoss, "label_smoothing"),
+        (VectorScalingLoss, "multiplier"),
+        (VectorScalingLoss, "offset"),
+    ],
+)
+def test_numbers_of_classes_may_have_any_form(cls, name, form):
+    rng = np.random.RandomState(0)
+    logits, target = torch.as_tensor(rng.randn(6, 3)), torch.as_tensor([0, 1, 2, 0, 1, 0])
+    given, listed = (cls(**{name: value}).fit(target) for value in (FORMS[form], NUMBERS))
+    assert given(logits, target) == listed(logits, target)
+    assert given.adjusts_prior == listed.adjusts_prior
+    X = rng.randint(0, 256, (6, 4, 4)).astype(np.uint8)
+    network = CNNClassifier("linear", loss=cls(**{name: FORMS[form]}), max_epochs=1, random_state=0)
+    network.fit(X, target)
+    kept = getattr(network.loss_, name)
+    assert not torch.is_tensor(kept), "the exporter to ONNX would trace it"
+    np.testing.assert_array_equal(kept, NUMBERS)
+
+
+@pytest.mark.parametrize("form", [np.float32(0.25), np.array(0.25), torch.tensor(0.25)], ids=repr)
+def test_a_single_label_smoothing_is_that_of_all_classes(form):
+    logits, target = torch.eye(3), torch.tensor([0, 2, 2])
+    expected = CrossEntropyLoss(0.25)(logits, target)
+    assert CrossEntropyLoss(form)(logits, target) == expected

@@ -14,6 +14,7 @@ from torch import nn
 
 from skimb.losses import FocalLoss, LogitAdjustedLoss
 from skimb.neural_network import CNNClassifier, CNNRegressor
+from skimb.neural_network.joint_training import starting_layer
 
 SETTINGS = {"batch_size": 16, "random_state": 0, "device": "cpu"}
 
@@ -480,6 +481,52 @@ def test_a_learned_noise_goes_on():
     noise = reg.loss_.noise_
     reg.set_params(lr=1e-30).partial_fit(X, y)
     assert abs(reg.loss_.noise_ - noise) < 0.5 * noise
+
+
+@pytest.mark.parametrize("module", ["linear", "simple_cnn"])
+def test_a_class_that_the_first_call_lacks_starts_as_one_sample(module):
+    X, y = images()
+    often = np.flatnonzero(y == "often")[:32]
+    clf = classifier(module=module, lr=1e-30).partial_fit(X[often], y[often], CLASSES)
+    bias = clf.module_.head.bias.detach()
+    np.testing.assert_allclose(bias[0] - bias[1], np.log(32), rtol=1e-6)
+    # The last layer of a second stage begins without the prior of the first.
+    layer = starting_layer(clf, y)
+    assert layer is not None
+    _, bias = layer
+    np.testing.assert_allclose(bias[0], bias[1], rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_class_that_the_first_call_lacks_is_learned():
+    X, y = images()
+    often = y == "often"
+    clf = classifier(module="linear", lr=0.01).partial_fit(X[often], y[often], CLASSES)
+    for _ in range(30):
+        clf.partial_fit(X, y)
+    assert clf.score(X, y) == 1
+
+
+def test_a_sampler_that_needs_several_classes_is_told_what_a_call_lacks():
+    X, y = images()
+    often = y == "often"
+    clf = classifier(module="linear", sampler=RandomOverSampler(random_state=0))
+    clf.partial_fit(X, y, CLASSES)
+    before = weights(clf)
+    with pytest.raises(ValueError, match=r"holds samples of class 'often' only: .*class_weight"):
+        clf.partial_fit(X[often], y[often])
+    assert clf.n_iter_ == 1
+    for name, value in weights(clf).items():
+        torch.testing.assert_close(value, before[name])
+
+
+def test_a_first_call_of_equal_values_is_told():
+    X, _ = images(continuous=True)
+    reg = regressor(module="linear")
+    with pytest.warns(UserWarning, match="All values of y are 100 in the first call"):
+        reg.partial_fit(X[:8], np.full(8, 100.0))
+    # It is not told again.
+    reg.partial_fit(X[:8], np.full(8, 100.0))
 
 
 @pytest.mark.parametrize(
