@@ -99,6 +99,12 @@ def test_a_fold_without_a_class_scores_without_a_warning(labels):
     assert got["balanced_accuracy"] == pytest.approx(0.4)
 
 
+def test_a_fold_of_one_label_scores_without_a_warning():
+    got = scores(["a", "a", "b"], y_true=np.repeat("a", 4), y_pred=np.repeat("a", 4))
+    assert got["mcc"] == got["f1_minority"] == 0
+    assert got["balanced_accuracy"] == 1
+
+
 def test_averages_go_over_the_classes_that_occur():
     got = scores([0, 0, 0, 1, 2], y_true=np.array([0, 0, 1, 1]), y_pred=np.array([0, 2, 1, 1]))
     assert got["balanced_accuracy"] == pytest.approx(0.75)

@@ -84,7 +84,7 @@ def imbalance_scoring(y: ArrayLike, *, labels: Any = None) -> dict[str, Any]:
     scorers["balanced_accuracy"] = make_scorer(_mean_recall)
     scorers["geometric_mean"] = make_scorer(_geometric_mean_recall)
     scorers["worst_recall"] = make_scorer(_worst_recall)
-    scorers["mcc"] = make_scorer(matthews_corrcoef)
+    scorers["mcc"] = make_scorer(_mcc)
     for name in _PER_CLASS:
         scorers |= {f"{name}[{label}]": _of_class(name, label) for label in labels}
     return scorers
@@ -167,6 +167,13 @@ def _mean_recall(y_true, y_pred, *, sample_weight=None):
 def _geometric_mean_recall(y_true, y_pred, *, sample_weight=None):
     recalls = _Counted.of(y_true, y_pred, sample_weight).recalls()
     return recalls.prod() ** (1 / len(recalls))
+
+
+def _mcc(y_true, y_pred, *, sample_weight=None):
+    # Where a single label occurs, scikit-learn's function warns, and returns 0 too.
+    if len(_Counted.of(y_true, y_pred, sample_weight).place) == 1:
+        return 0.0
+    return matthews_corrcoef(y_true, y_pred, sample_weight=sample_weight)
 
 
 def _worst_recall(y_true, y_pred, *, sample_weight=None):
