@@ -105,12 +105,13 @@ def compute_class_weight(
     r"""Return one weight per class.
 
     Weights make an error on a minority class cost more. ``"balanced"`` is scikit-learn's scheme;
-    the others are milder.
+    the others are milder. The parameters have the names of
+    `sklearn.utils.class_weight.compute_class_weight`.
 
     Parameters
     ----------
     class_weight : {"balanced", "sqrt", "effective"}, dict or None
-        With :math:`n_k` samples of class k, n samples in all and K classes:
+        The scheme. With :math:`n_k` samples of class k, n samples in all and K classes:
 
         - None: 1 for every class;
         - ``"balanced"``: :math:`n / (K n_k)`;

@@ -10,7 +10,9 @@ from skimb.datasets import load_imbalanced_digits, make_long_tailed, make_varian
 @pytest.mark.parametrize(
     ("ratio", "golden"),
     [
+        (200, [5000, 2775, 1540, 854, 474, 263, 146, 81, 45, 25]),
         (100, [5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50]),
+        (50, [5000, 3237, 2096, 1357, 878, 568, 368, 238, 154, 100]),
         (10, [5000, 3871, 2997, 2320, 1796, 1391, 1077, 834, 645, 500]),
     ],
 )
@@ -20,9 +22,9 @@ def test_published_counts_of_long_tailed_cifar(ratio, golden):
     np.testing.assert_array_equal(np.bincount(y_tail), golden)
 
 
-@pytest.mark.parametrize(("ratio", "total"), [(50, 13996), (100, 12406), (200, 11203)])
-def test_published_totals(ratio, total):
-    y = np.repeat(np.arange(10), 5000)
+@pytest.mark.parametrize(("ratio", "total"), [(10, 19573), (50, 12608), (100, 10847), (200, 9502)])
+def test_published_totals_of_a_hundred_classes(ratio, total):
+    y = np.repeat(np.arange(100), 500)
     assert len(make_long_tailed(y, y, ratio=ratio, random_state=0)[1]) == total
 
 

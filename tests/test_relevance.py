@@ -110,10 +110,12 @@ def test_counts_of_any_floats():
         ("gaussian", 9, 1.0, [3.3546e-4, 0.011109, 0.13533528, 0.60653066, 1]),
         ("triangular", 5, 2.0, [1 / 3, 2 / 3, 1, 2 / 3, 1 / 3]),
         ("laplace", 5, 2.0, [0.36787944, 0.60653066, 1, 0.60653066, 0.36787944]),
+        ("dir", 5, 2.0, [0.85828524, 0.94582765, 1, 0.94582765, 0.85828524]),
+        ("dir", 5, 1.0, [0.14644428, 0.60686612, 1, 0.60686612, 0.14644428]),
+        ("dir", 9, 1.0, [3.3546e-4, 0.011109, 0.13533528, 0.60653066, 1]),
     ],
 )
 def test_kernels_have_their_names_shapes(kernel, size, sigma, expected):
-    # The reference code's "gaussian" is another: it is cut off before it is computed.
     density = LabelDensity(bins=11, kernel=kernel, kernel_size=size, sigma=sigma)
     found = density.smoothed(np.eye(11)[5])[5 - size // 2 :]
     np.testing.assert_allclose(found[: len(expected)], expected, rtol=1e-4)
@@ -175,6 +177,23 @@ def test_golden_weights():
     found = compute_target_weight("sqrt", AGES, density=density)
     expected = [0.69859675, 1.10457845, 2.20915691, 4.93982501, 6.98596753]
     np.testing.assert_allclose(found[rows], expected, rtol=1e-7)
+
+
+def test_golden_weights_of_deep_imbalanced_regression():
+    density = LabelDensity(bins=np.arange(7), kernel="dir").fit(AGES)
+    np.testing.assert_allclose(
+        density.smoothed(np.sqrt(density.counts_)),
+        [18.69607552, 19.98760008, 19.06467162, 10.69174091, 4.99756617, 2.21379862],
+    )
+    np.testing.assert_allclose(
+        density.smoothed(np.clip(density.counts_, 5, 1000)),
+        [146.41595834, 148.33246759, 142.68219418, 57.81025044, 23.04112887, 14.02056443],
+    )
+    found = compute_target_weight("lds", AGES, density=density)
+    np.testing.assert_allclose(
+        found[np.cumsum([0, 100, 40, 10, 2])],
+        [0.96126934, 0.89915568, 0.94268417, 1.68092028, 8.11815671],
+    )
 
 
 def test_smoothed_weights_are_those_of_a_loop():

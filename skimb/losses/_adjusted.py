@@ -9,7 +9,7 @@ from torch import Tensor
 
 from skimb._params import Interval
 from skimb.losses._cross_entropy import cross_entropy
-from skimb.losses._loss import Loss, as_numbers
+from skimb.losses._loss import Loss, as_numbers, positive_values
 
 __all__ = [
     "BalancedSoftmaxLoss",
@@ -131,7 +131,7 @@ def logit_adjusted_loss(
     >>> logit_adjusted_loss(logits, target, prior=torch.tensor([0.9, 0.1]))  # -log(0.1)
     tensor([2.3026])
     """
-    offset = tau * torch.log(_positive("prior", prior))
+    offset = tau * torch.log(positive_values("prior", prior))
     return vector_scaling_loss(logits, target, offset=offset, weight=weight, reduction=reduction)
 
 
@@ -182,7 +182,7 @@ def balanced_softmax_loss(
     >>> balanced_softmax_loss(logits, target, counts=torch.tensor([90, 10]))  # -log(0.1)
     tensor([2.3026])
     """
-    offset = torch.log(_positive("counts", counts))
+    offset = torch.log(positive_values("counts", counts))
     return vector_scaling_loss(logits, target, offset=offset, weight=weight, reduction=reduction)
 
 
@@ -196,14 +196,6 @@ def _affine(logits, multiplier, offset):
     if multiplier is not None:
         logits = logits * multiplier.to(logits)
     return logits if offset is None else logits + offset.to(logits)
-
-
-def _positive(name, values):
-    values = torch.as_tensor(values)
-    values = values if values.is_floating_point() else values.double()
-    if not (values > 0).all():
-        raise ValueError(f"`{name}` must be positive. Got {values.tolist()}.")
-    return values
 
 
 def _numbers(name, values, counts, least=-np.inf):

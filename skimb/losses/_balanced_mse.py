@@ -11,6 +11,7 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 
 from skimb._params import HasMethods, Interval, StrOptions
+from skimb._warnings import warn
 from skimb.losses._loss import RegressionLoss, check_predictions, reduce_rows
 from skimb.losses._regression import squared_error_loss
 from skimb.relevance import LabelDensity
@@ -122,6 +123,7 @@ class BalancedMSELoss(RegressionLoss):
         The standard deviation :math:`\sigma` of the noise in the target, in units of the target (in
         its standard deviations inside `CNNRegressor`, which standardises the target). This is the
         critical parameter: if it is too large, predictions drift outside the range of the target.
+        For a number of a standard deviation of the target or more, `fit` gives a warning.
         ``"learned"``: a parameter of the loss that is trained with those of the network at the rate
         `lr`, and kept between 0.05 and 1 standard deviations of the target. `CNNRegressor` trains
         it, and starts it at the error of a short training by squared error.
@@ -232,6 +234,13 @@ class BalancedMSELoss(RegressionLoss):
             self.log_noise_.fill_(self.most_log_noise)
         is_learned = isinstance(self.noise, str)
         if not is_learned:
+            # In standardised units the standard deviation is 1 up to rounding.
+            if self.noise > 0.9999 * MOST_NOISE * scale:
+                warn(
+                    f"noise={self.noise:g} is not less than the standard deviation of the target, "
+                    f"{scale:.3g}: predictions drift outside the range of the target. Use "
+                    "noise='learned', or about the error that predictions have."
+                )
             with torch.no_grad():
                 self.log_noise_.fill_(math.log(self.noise / scale))
         self.log_noise_.requires_grad_(is_learned)

@@ -16,6 +16,7 @@ __all__ = [
     "as_numbers",
     "check_logits",
     "check_predictions",
+    "positive_values",
     "reduce_loss",
     "reduce_rows",
 ]
@@ -48,6 +49,33 @@ def check_logits(logits, target):
             f"Targets must be class indices of an integer type. Got {target.dtype}; "
             "use target.long()."
         )
+
+
+def positive_values(name, values):
+    """Return numbers, one for each class, as a tensor of floats.
+
+    Parameters
+    ----------
+    name : str
+        Their name in errors.
+    values : Tensor or array-like of shape (n_classes,)
+        The numbers.
+
+    Returns
+    -------
+    Tensor of shape (n_classes,)
+        In the precision of `values` if they are floats, otherwise in float64.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not positive.
+    """
+    values = torch.as_tensor(values)
+    values = values if values.is_floating_point() else values.double()
+    if not (values > 0).all():
+        raise ValueError(f"`{name}` must be positive. Got {values.tolist()}.")
+    return values
 
 
 def reduce_loss(values, target, *, weight=None, reduction="none"):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from skimb._params import Interval
 from skimb.losses._cross_entropy import cross_entropy
 from skimb.losses._focusing import log_complement
-from skimb.losses._loss import Loss, check_logits
+from skimb.losses._loss import Loss, check_logits, positive_values
 
 __all__ = ["LDAMLoss", "ldam_loss", "ldam_margins"]
 
@@ -22,7 +22,7 @@ def ldam_margins(counts: Any, *, max_margin: float = 0.5) -> Tensor:
 
     Parameters
     ----------
-    counts : Tensor of shape (n_classes,)
+    counts : Tensor or array-like of shape (n_classes,)
         Samples of each class, positive.
     max_margin : float, default=0.5
         The margin m of the rarest class.
@@ -31,6 +31,11 @@ def ldam_margins(counts: Any, *, max_margin: float = 0.5) -> Tensor:
     -------
     Tensor of shape (n_classes,), float64
 
+    Raises
+    ------
+    ValueError
+        If `counts` are not positive.
+
     Examples
     --------
     >>> import torch
@@ -38,6 +43,11 @@ def ldam_margins(counts: Any, *, max_margin: float = 0.5) -> Tensor:
     >>> ldam_margins(torch.tensor([500, 50, 5]))
     tensor([0.1581, 0.2812, 0.5000], dtype=torch.float64)
     """
+    return _margins(positive_values("counts", counts), max_margin)
+
+
+def _margins(counts, max_margin):
+    """Return the margins of counts that are not checked: the check would wait for the device."""
     margins = counts.double() ** -0.25
     return max_margin * margins / margins.max()
 
@@ -158,14 +168,14 @@ class LDAMLoss(Loss):
 
     def forward(self, cosines, target):
         """Return the loss of cosines ``(n, n_classes)`` and class indices ``(n,)``."""
-        margins = ldam_margins(self.class_counts(), max_margin=self.max_margin)
+        margins = _margins(self.class_counts(), self.max_margin)
         return ldam_loss(
             cosines, target, margins=margins, scale=self.scale, reduction=self.reduction
         )
 
     def effective_logits(self, logits):
         """Return logits whose softmax is the posterior, see Notes."""
-        margins = ldam_margins(self.class_counts(), max_margin=self.max_margin).to(logits)
+        margins = _margins(self.class_counts(), self.max_margin).to(logits)
         scaled = self.scale * logits
         own = F.log_softmax(scaled, dim=1)
         return own + torch.logaddexp(log_complement(scaled), own - self.scale * margins)

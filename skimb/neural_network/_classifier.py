@@ -321,10 +321,11 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     -----
     Samples that are equal byte for byte, and samples of one group, never stand on both sides of the
     validation split. A class that cannot be split in this way stays in the training part, with a
-    warning. Samples that were interpolated or augmented before `fit` cannot be recognised in an
-    ordinary array: give the resampler as `sampler` instead of putting it before this estimator, or
-    let it return its samples with ``lazy=True``. Then only originals are held out, and samples made
-    from them are left out of both parts.
+    warning; early stopping and `calibration` are refused where fewer than two classes can be split.
+    Samples that were interpolated or augmented before `fit` cannot be recognised in an ordinary
+    array: give the resampler as `sampler` instead of putting it before this estimator, or let it
+    return its samples with ``lazy=True``. Then only originals are held out, and samples made from
+    them are left out of both parts.
 
     At prediction a warning is given where images seem to be on another scale than those of the
     training (values in [0, 1] where the training had [0, 255]). This is so in three cases: the mean

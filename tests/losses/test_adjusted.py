@@ -101,6 +101,12 @@ def test_golden_means():
     assert ldam.item() == pytest.approx(5.4243060631)
 
 
+def test_margins_take_a_list_of_positive_counts():
+    torch.testing.assert_close(ldam_margins(COUNTS.tolist()), ldam_margins(COUNTS))
+    with pytest.raises(ValueError, match="`counts` must be positive"):
+        ldam_margins([500, 0, 5])
+
+
 @pytest.mark.slow
 def test_ldam_golden():
     margins = ldam_margins(COUNTS)

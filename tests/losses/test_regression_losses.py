@@ -280,10 +280,20 @@ def test_the_noise_stays_within_its_bounds_in_units_of_the_target():
 
 
 def test_a_fixed_noise_is_no_parameter():
-    loss = BalancedMSELoss(noise=2.0).fit(TARGET)
+    loss = BalancedMSELoss(noise=1.0).fit(TARGET)
     assert not [p for p in loss.parameters() if p.requires_grad]
-    assert loss.noise_ == pytest.approx(2.0)
+    assert loss.noise_ == pytest.approx(1.0)
+    near(loss(PREDICTION, TARGET), 0.5849397616)
+
+
+def test_a_fixed_noise_as_wide_as_the_target_gives_a_warning():
+    sd = TARGET.std(correction=0).item()
+    BalancedMSELoss(noise=0.99 * sd).fit(TARGET)
+    with pytest.warns(UserWarning, match="not less than the standard deviation of the target, 1.7"):
+        loss = BalancedMSELoss(noise=2.0).fit(TARGET)
     near(loss(PREDICTION, TARGET), 5.3880565926)
+    with pytest.warns(UserWarning, match="noise='learned'"):
+        BalancedMSELoss(noise=1.0).fit(TARGET / sd)
 
 
 def test_a_warm_up_is_the_squared_error():

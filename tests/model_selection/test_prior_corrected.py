@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.pipeline import make_pipeline as make_imblearn_pipeline
+from scipy.special import softmax
 from sklearn import config_context
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import BaggingClassifier, RandomForestClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
@@ -44,6 +45,29 @@ def samples():
 def corrected(**params):
     return PriorCorrectedClassifier(
         LogisticRegression(), **{"target_prior": "uniform", "random_state": 0, **params}
+    )
+
+
+class Softmax(ClassifierMixin, BaseEstimator):
+    """The softmax of X, which holds logits."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return softmax(X, axis=1)
+
+
+def test_logit_adjustment_after_the_training_golden():
+    y = np.repeat(LABELS, [500, 50, 5])
+    logits = np.array([[2, 0.5, -1], [0.1, 1.2, 0.3], [-0.5, 0, 1.5], [1, 1, 1]])
+    network = FrozenEstimator(Softmax().fit(None, y))
+    clf = PriorCorrectedClassifier(network, target_prior="uniform", calibration=None)
+    clf.fit(np.zeros((len(y), 3)), y)
+    assert clf.predict(logits).tolist() == ["c"] * 4
+    np.testing.assert_allclose(
+        clf.predict_proba(logits)[1], [0.00652818, 0.19611751, 0.7973543], rtol=1e-6
     )
 
 

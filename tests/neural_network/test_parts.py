@@ -15,6 +15,7 @@ from skimb._engine._batch_plan import BatchPlan, class_fractions
 from skimb._engine._sample_weights import mean_one
 from skimb._held_out import hold_out
 from skimb._image_source import ResampledImages
+from skimb.losses import FocalLoss
 from skimb.neural_network import CNNClassifier, SimpleCNN
 from skimb.over_sampling import SMOTE, AugmentedOverSampler
 
@@ -144,6 +145,16 @@ def test_elkan_golden():
         np.log([[0.3, 0.7]]), source=np.array([0.5, 0.5]), target=np.array([0.9, 0.1])
     )
     assert np.exp(shifted[0, 1]) == pytest.approx(0.20588235)
+
+
+def test_focal_loss_with_class_weights_golden():
+    """Weights of 1 - alpha and alpha move equal priors to (1 - alpha, alpha)."""
+    logits = torch.log(torch.tensor([[0.3, 0.7]], dtype=torch.float64))
+    for gamma, alpha, golden in ((2, 0.25, 0.96673777), (2, 0.5, 0.90643751), (0, 0.25, 0.875)):
+        posterior = FocalLoss(gamma=gamma).effective_logits(logits).numpy()
+        source = np.array([1 - alpha, alpha])
+        shifted = shift_log_posterior(posterior, source=source, target=np.array([0.5, 0.5]))
+        assert np.exp(shifted[0, 1]) == pytest.approx(golden)
 
 
 PRIOR = 0.15
