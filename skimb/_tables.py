@@ -21,6 +21,9 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 #: Text that is written as a number is; "012" and "007" are names.
 PLAIN_NUMBER = re.compile(r"[+-]?(?!0\d)(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
+#: A number whose decimals follow a comma, as spreadsheets of many languages write it.
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
+
 #: Functions that open compressed text, by the ending of the file.
 OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
@@ -265,7 +268,8 @@ class Table:
         Raises
         ------
         ValueError
-            If a column of text holds many different numbers, and a few other values.
+            If a column of text holds many different numbers, and a few other values; or numbers
+            whose decimals follow a comma.
         """
         cells = self._find(name)
         if cells.dtype.kind in "iuf":
@@ -276,6 +280,13 @@ class Table:
         numbers = np.array([_number(cell) for cell in cells[is_plain]])
         if is_plain.all():
             return is_quantity(numbers)
+        if all(DECIMAL_COMMA.fullmatch(cell.strip()) for cell in cells[~is_plain]):
+            row = int(is_plain.argmin())
+            raise ValueError(
+                f"The column {name!r} of {self.path} holds {cells[row]!r} in {self._place(row)}, "
+                "which is not a finite number. Write decimals with a point (1.5); or give --task "
+                "classification if these are labels."
+            )
         if has_many_values(numbers) and 2 * is_plain.sum() > len(cells):
             row = int(is_plain.argmin())
             raise ValueError(
@@ -321,6 +332,9 @@ def _parquet(path):
     # Engines raise errors of their own.
     except Exception as exc:
         raise ValueError(f"{path} cannot be read as a table: {exc}") from exc
+    if any(name is not None for name in frame.index.names):
+        # pandas has stored a column as its index.
+        frame = frame.reset_index()
     return Table(path, list(frame.columns), [frame.iloc[:, i] for i in range(frame.shape[1])])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skimb._class_folders import list_classes, refuse_parts
+from skimb._class_folders import list_classes, refuse_parts, unusable_classes
 from skimb._image_files import named
 from skimb._warnings import warn
 
@@ -40,8 +40,9 @@ def load_image_folder(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     ValueError
-        If there is no such folder, it has fewer than two sub-folders, some hold no image (they are
-        named), or they are the parts of a data set, such as ``train`` and ``test``.
+        If there is no such folder, it has fewer than two sub-folders, some hold no image or
+        have a name that is not UTF-8 (they are named), or they are the parts of a data set, such as
+        ``train`` and ``test``.
 
     Warns
     -----
@@ -70,12 +71,8 @@ def load_image_folder(path: str | os.PathLike[str]) -> Any:
             f"{path} must have one sub-folder per class, at least two. It has {list(classes)}."
         )
     passed_over = _words_of(path, skipped)
-    empty = [name for name, files in classes.items() if not files]
-    if empty:
-        more = f" {passed_over}" if passed_over else ""
-        raise ValueError(
-            f"These class folders of {path} hold no image: {empty}. Fill or remove them.{more}"
-        )
+    if unusable := unusable_classes(path, classes):
+        raise ValueError(f"{unusable} {passed_over}".rstrip())
     remarks = [words for words in (passed_over, _words_of_equals(path, classes)) if words]
     for words in remarks:
         warn(words)

@@ -356,15 +356,20 @@ class ClassificationTask:
         )
 
 
-def _check_division(name, label, y, groups, seed, *, shares):
+def _check_groups(name, y, groups, seed, *, shares):
     """Refuse groups of a training part that a strategy cannot divide."""
+    if name == "threshold":
+        check_divisible(y, groups, FOLDS_OF_HEADS if shares else FOLDS_OF_THRESHOLD)
+    elif name == "autobalance" and groups_by_class(y, groups, np.unique(y)).max() > 1:
+        check_divisible(y, groups, FOLDS_OF_AUTOBALANCE, n_classes=1)
+    elif name == "tuned_baseline":
+        held_out_folds(y, groups, seed)
+
+
+def _check_division(name, label, y, groups, seed, *, shares):
+    """Refuse groups of a training part that a strategy cannot divide, by its label."""
     try:
-        if name == "threshold":
-            check_divisible(y, groups, FOLDS_OF_HEADS if shares else FOLDS_OF_THRESHOLD)
-        elif name == "autobalance" and groups_by_class(y, groups, np.unique(y)).max() > 1:
-            check_divisible(y, groups, FOLDS_OF_AUTOBALANCE, n_classes=1)
-        elif name == "tuned_baseline":
-            held_out_folds(y, groups, seed)
+        _check_groups(name, y, groups, seed, shares=shares)
     except ValueError as error:
         raise ValueError(
             f"Strategy {label!r} cannot hold out samples of a training part. {error}"
@@ -392,4 +397,4 @@ def _scores(classifier, X, y, scoring, strategy):
 
 def _fewer_folds(n_possible):
     """Return the number of folds that would do, as words."""
-    return f", or cv={n_possible}" if n_possible > 1 else ""
+    return f", or cv={n_possible} (--folds {n_possible})" if n_possible > 1 else ""
