@@ -276,6 +276,17 @@ def test_a_folder_that_cannot_be_written_is_a_usage_error(option, content, place
     assert f"cannot write {content} to {place}" in capsys.readouterr().err
 
 
+def test_a_write_protected_file_is_not_overwritten(folder, capsys, monkeypatch):
+    # As for a user who is not root.
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "result.json")
+    before = Path("result.json").read_bytes()
+    with pytest.raises(SystemExit) as stop:
+        main(["inspect", "train", "--json", "result.json"])
+    assert stop.value.code == 2
+    assert "cannot write result.json: it is write-protected" in capsys.readouterr().err
+    assert Path("result.json").read_bytes() == before
+
+
 def test_a_cache_among_the_images_is_a_usage_error(folder, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*FIT, "--cache", "train/cat"])

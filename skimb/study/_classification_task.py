@@ -157,7 +157,7 @@ class ClassificationTask:
                     "give estimator=CNNRegressor(), or --task regression on the command line."
                 )
             raise ValueError(
-                f"Class {shown(label)} has {self.counts.min()} samples, fewer than "
+                f"Class {shown(label)} has {counted(self.counts.min(), 'sample')}, fewer than "
                 f"the {n_folds} folds. {fix}"
             )
         if not are_shared(groups):
