@@ -250,7 +250,7 @@ class Table:
             f"remove the row, or {advice}."
         )
 
-    def is_quantity(self, name):
+    def is_quantity(self, name, *, advice="; or give --task classification if these are labels"):
         """Tell whether a column holds a quantity: fractions, or many different numbers.
 
         Every cell must be a number, written as numbers are ("012" is a name). In a file with types
@@ -260,6 +260,8 @@ class Table:
         ----------
         name : str
             The column.
+        advice : str, default="; or give --task classification if these are labels"
+            What else to do where the column cannot be told, which ends the error message.
 
         Returns
         -------
@@ -284,15 +286,14 @@ class Table:
             row = int(is_plain.argmin())
             raise ValueError(
                 f"The column {name!r} of {self.path} holds {cells[row]!r} in {self._place(row)}, "
-                "which is not a finite number. Write decimals with a point (1.5); or give --task "
-                "classification if these are labels."
+                f"which is not a finite number. Write decimals with a point (1.5){advice}."
             )
         if has_many_values(numbers) and 2 * is_plain.sum() > len(cells):
             row = int(is_plain.argmin())
             raise ValueError(
                 f"The column {name!r} of {self.path} holds {len(np.unique(numbers))} different "
                 f"numbers, but {cells[row]!r} in {self._place(row)}, which is not a finite number. "
-                "Fix the cell or remove the row; or give --task classification if these are labels."
+                f"Fix the cell or remove the row{advice}."
             )
         return False
 

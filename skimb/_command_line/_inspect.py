@@ -87,7 +87,7 @@ def _listed(arguments, source):
     if reads_table(arguments):
         table = read_table(source)
         files = table.files(arguments.image_column, may_lack=True)
-        is_quantity = table.is_quantity(arguments.target)
+        is_quantity = table.is_quantity(arguments.target, advice="")
         return files, None if is_quantity else table.labels(arguments.target)
     classes, skipped = list_classes(source)
     refuse_parts(source, classes)
@@ -103,5 +103,5 @@ def _listed(arguments, source):
             "a sub-folder."
         )
     if unusable := unusable_classes(source, classes):
-        complain(f"{unusable} compare and fit refuse them")
+        complain(f"{unusable} Until then compare and fit refuse the folder")
     return files, np.repeat(list(classes), [len(of_one) for of_one in classes.values()])

@@ -207,8 +207,7 @@ class ClassificationTask:
             if groups is not None and are_shared(groups):
                 part = y[run.train], groups[run.train]
                 for name in names:
-                    shares = name in self.on_heads
-                    _check_division(name, labels[name], *part, run.seed, shares=shares)
+                    _check_parts(name, labels[name], *part, run.seed, shares=name in self.on_heads)
 
     def check_training(self, name, groups=None):
         """Refuse, before any training, samples on which a built-in strategy would fail."""
@@ -221,7 +220,7 @@ class ClassificationTask:
                 "another strategy."
             )
         if are_shared(groups):
-            _check_division(name, name, self.y, groups, 0, shares=name in self.on_heads)
+            _check_parts(name, name, self.y, groups, 0, shares=name in self.on_heads)
 
     def few_samples(self, y):
         """Return the indices of a few samples that a network can be fitted on."""
@@ -366,7 +365,7 @@ def _check_groups(name, y, groups, seed, *, shares):
         held_out_folds(y, groups, seed)
 
 
-def _check_division(name, label, y, groups, seed, *, shares):
+def _check_parts(name, label, y, groups, seed, *, shares):
     """Refuse groups of a training part that a strategy cannot divide, by its label."""
     try:
         _check_groups(name, y, groups, seed, shares=shares)

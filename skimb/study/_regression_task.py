@@ -148,7 +148,7 @@ class RegressionTask:
                     "fewer folds, or a `scoring` of your own."
                 )
             label = next((s.label for s in strategies if s.name == "spread_corrected"), None)
-            if label is not None and are_shared(groups):
+            if label is not None and groups is not None and are_shared(groups):
                 _check_division(label, self.y[run.train], groups[run.train], run.seed)
             needy = [s.label for s in strategies if s.name in BY_RELEVANCE]
             if needy and phi is not None and len(set(phi(self.y[run.train]) >= 0.5)) == 1:

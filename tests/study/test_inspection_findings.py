@@ -227,6 +227,11 @@ def test_the_command_inspects_a_table_with_a_missing_file(folder, tmp_path, caps
     columns = ("--image-column", "file", "--target", "label")
     assert main(["inspect", str(tmp_path / "t.csv"), *columns]) == 0
     assert "1 file cannot be read" in capsys.readouterr().out
+    rows = [f'{file},"1,{i}"' for i, file in enumerate(files)]
+    (tmp_path / "t.csv").write_text("\n".join(["file,label", *rows]))
+    assert main(["inspect", str(tmp_path / "t.csv"), *columns]) == 1
+    # This command has no --task.
+    assert "Write decimals with a point (1.5).\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
