@@ -86,18 +86,7 @@ def unusable_classes(path, classes):
     """
     if empty := [name for name, files in classes.items() if not files]:
         return f"These class folders of {path} hold no image: {empty}. Fill or remove them."
-    # Python keeps their bytes, but neither tables nor reports can hold them.
-    if odd := [name for name in classes if not _is_unicode(name)]:
-        return f"The names of these class folders of {path} are not UTF-8: {odd}. Rename them."
     return ""
-
-
-def _is_unicode(name):
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def refuse_parts(path, classes):

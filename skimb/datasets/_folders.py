@@ -40,9 +40,8 @@ def load_image_folder(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     ValueError
-        If there is no such folder, it has fewer than two sub-folders, some hold no image or
-        have a name that is not UTF-8 (they are named), or they are the parts of a data set, such as
-        ``train`` and ``test``.
+        If there is no such folder, it has fewer than two sub-folders, some hold no image (they are
+        named), or they are the parts of a data set, such as ``train`` and ``test``.
 
     Warns
     -----
