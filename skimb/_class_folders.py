@@ -6,7 +6,7 @@ from pathlib import Path
 
 from skimb._image_decoding import image_endings
 
-__all__ = ["list_classes", "refuse_parts"]
+__all__ = ["list_classes", "refuse_parts", "unusable_classes"]
 
 #: The names of the parts of a data set that is already split; the first ones are for training.
 TRAINING = ("train", "training")
@@ -68,6 +68,25 @@ def _images_in(folder, skipped):
                 yield str(file)
             else:
                 skipped[file.suffix.lower()].append(str(file))
+
+
+def unusable_classes(path, classes):
+    """Say which class folders no network can be trained on, or return an empty str.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+    classes : dict of str to list of str
+        The images of each sub-folder, by its name.
+
+    Returns
+    -------
+    str
+    """
+    if empty := [name for name, files in classes.items() if not files]:
+        return f"These class folders of {path} hold no image: {empty}. Fill or remove them."
+    return ""
 
 
 def refuse_parts(path, classes):

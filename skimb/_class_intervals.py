@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.stats import norm
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 
+from skimb._frames import with_any_text
 from skimb._label_columns import sorted_labels
 from skimb._messages import shown
 from skimb._unpacking import unpacked
@@ -58,6 +59,7 @@ def wilson_interval(successes, n, *, confidence_level=0.95):
     return low, high
 
 
+@with_any_text
 def per_class_intervals(
     y_true,
     y_pred,

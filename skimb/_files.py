@@ -106,6 +106,9 @@ def why_not_writable(path):
             return "it is a folder"
         if not folder.is_dir():
             return f"the folder {folder} does not exist"
+        if path.exists() and not os.access(path, os.W_OK):
+            # A new file would take its name all the same.
+            return "it is write-protected"
         if path.exists() and not path.is_file():
             return None
         with suppress(FileNotFoundError):

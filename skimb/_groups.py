@@ -325,7 +325,7 @@ def held_out_folds(y, groups, seed, *, n_folds=2):
             return splits
     raise ValueError(
         f"Whole groups are held out, with every class on both sides, and the groups of these "
-        f"{len(y)} samples cannot be divided so. Give more groups, or use fewer folds."
+        f"{len(y)} samples cannot be divided so. Give more groups."
     )
 
 

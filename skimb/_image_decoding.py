@@ -478,6 +478,8 @@ class _Opened:
         is_too_long = isinstance(exc, OSError) and exc.errno == errno.ENAMETOOLONG
         if is_too_long or isinstance(exc, FileNotFoundError | NotADirectoryError):
             return ValueError(NO_FILE)
+        if isinstance(exc, PermissionError):
+            return ValueError("permission denied")
         if isinstance(exc, UnidentifiedImageError):
             return ValueError("not an image" if os.path.getsize(self.path) else "empty file")
         if isinstance(exc, MemoryError):

@@ -21,6 +21,9 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 #: Text that is written as a number is; "012" and "007" are names.
 PLAIN_NUMBER = re.compile(r"[+-]?(?!0\d)(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
+#: A number whose decimals follow a comma, as spreadsheets of many languages write it.
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+", re.ASCII)
+
 #: Functions that open compressed text, by the ending of the file.
 OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
@@ -247,7 +250,7 @@ class Table:
             f"remove the row, or {advice}."
         )
 
-    def is_quantity(self, name):
+    def is_quantity(self, name, *, advice="; or give --task classification if these are labels"):
         """Tell whether a column holds a quantity: fractions, or many different numbers.
 
         Every cell must be a number, written as numbers are ("012" is a name). In a file with types
@@ -257,6 +260,8 @@ class Table:
         ----------
         name : str
             The column.
+        advice : str, default="; or give --task classification if these are labels"
+            What else to do where the column cannot be told, which ends the error message.
 
         Returns
         -------
@@ -265,7 +270,8 @@ class Table:
         Raises
         ------
         ValueError
-            If a column of text holds many different numbers, and a few other values.
+            If a column of text holds many different numbers, and a few other values; or numbers
+            whose decimals follow a comma.
         """
         cells = self._find(name)
         if cells.dtype.kind in "iuf":
@@ -276,12 +282,18 @@ class Table:
         numbers = np.array([_number(cell) for cell in cells[is_plain]])
         if is_plain.all():
             return is_quantity(numbers)
+        if all(DECIMAL_COMMA.fullmatch(cell.strip()) for cell in cells[~is_plain]):
+            row = int(is_plain.argmin())
+            raise ValueError(
+                f"The column {name!r} of {self.path} holds {cells[row]!r} in {self._place(row)}, "
+                f"which is not a finite number. Write decimals with a point (1.5){advice}."
+            )
         if has_many_values(numbers) and 2 * is_plain.sum() > len(cells):
             row = int(is_plain.argmin())
             raise ValueError(
                 f"The column {name!r} of {self.path} holds {len(np.unique(numbers))} different "
                 f"numbers, but {cells[row]!r} in {self._place(row)}, which is not a finite number. "
-                "Fix the cell or remove the row; or give --task classification if these are labels."
+                f"Fix the cell or remove the row{advice}."
             )
         return False
 
@@ -321,6 +333,9 @@ def _parquet(path):
     # Engines raise errors of their own.
     except Exception as exc:
         raise ValueError(f"{path} cannot be read as a table: {exc}") from exc
+    if any(name is not None for name in frame.index.names):
+        # pandas has stored a column as its index.
+        frame = frame.reset_index()
     return Table(path, list(frame.columns), [frame.iloc[:, i] for i in range(frame.shape[1])])
 
 

@@ -171,7 +171,10 @@ def test_a_recall_is_kept_by_images_that_were_held_out_or_by_folds(capsys):
     assert model.is_exact_
     assert model.guaranteed_recall_ >= 0.5
     assert main([*fit, "--require", "recall=0.8"]) == 0
-    assert "by networks of 5 folds" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "by networks of 5 folds" in printed.out
+    assert "More images of this class make it exact" in printed.err
+    assert "FrozenEstimator" not in printed.err
     assert not load("g.skimb").is_exact_
     told = refusal(capsys, *fit, "--require", "recall=0.95")
     assert "takes at least 59 images of class cat" in told

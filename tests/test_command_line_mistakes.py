@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -276,6 +277,17 @@ def test_a_folder_that_cannot_be_written_is_a_usage_error(option, content, place
     assert f"cannot write {content} to {place}" in capsys.readouterr().err
 
 
+def test_a_write_protected_file_is_not_overwritten(folder, capsys, monkeypatch):
+    # As for a user who is not root.
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "result.json")
+    before = Path("result.json").read_bytes()
+    with pytest.raises(SystemExit) as stop:
+        main(["inspect", "train", "--json", "result.json"])
+    assert stop.value.code == 2
+    assert "cannot write result.json: it is write-protected" in capsys.readouterr().err
+    assert Path("result.json").read_bytes() == before
+
+
 def test_a_cache_among_the_images_is_a_usage_error(folder, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*FIT, "--cache", "train/cat"])
@@ -313,3 +325,21 @@ def test_names_that_look_like_options_are_given_after_two_dashes(folder):
     shutil.copy("test/cat/00.png", "-1+1.png")
     assert main(["predict", "m.skimb", "--csv", "a.csv", "--", "-1+1.png"]) == 0
     assert main(["predict", "m.skimb", "./-1+1.png", "--csv", "b.csv"]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are no UTF-8")
+def test_classes_with_names_that_are_no_utf_8_are_trained_on_and_told(folder, capsys):
+    # With two classes reports hold more than with many, and a fit holds images out for figures.
+    name = os.fsdecode(b"caf\xe9")
+    for part in ("train", "test"):
+        Path(part, "cat").rename(Path(part, name))
+    compare = ["compare", "train", "--strategies", "over", "--folds", "2", "--epochs", "1"]
+    deployment = ["--costs", "miss=2,alarm=1"]
+    assert main([*compare, *deployment, "--jobs", "1", "--report", "r.html"]) == 0
+    assert "caf\\xe9" in Path("r.html").read_text()
+    assert main([*FIT, *deployment]) == 0
+    assert main(["evaluate", "again", "test", "--report", "e.html"]) == 0
+    assert main(["suggest", "again", "test", "-n", "4", "--csv", "s.csv", "--sheet", "s.html"]) == 0
+    assert main(["predict", "again", "test", "--csv", "p.csv"]) == 0
+    assert len(rows_of("p.csv")) == 6

@@ -213,7 +213,7 @@ def test_of_a_class_of_two_images_one_is_held_out_and_the_figures_tell_the_share
     assert "with 13 of 26 images held out" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["smote_embedding", "tuned_baseline"])
+@pytest.mark.parametrize("name", ["smote_embedding", "tuned_baseline", "threshold"])
 def test_a_class_that_is_too_small_without_the_held_out_image_is_told_before_training(
     name, two_cats, capsys
 ):
@@ -221,6 +221,18 @@ def test_a_class_that_is_too_small_without_the_held_out_image_is_told_before_tra
     [complaint] = complaints(capsys)
     assert "No fifth of the images can be held out for figures" in complaint
     assert "there is 1 sample of class 'cat'" in complaint
+    assert "give --test" in complaint
+
+
+@pytest.mark.parametrize("name", ["tuned_baseline", "threshold"])
+def test_groups_that_are_too_few_without_the_held_out_one_are_told_before_training(
+    name, folder, capsys
+):
+    # Of the two groups of cats, one is held out for the figures, and a single one is left.
+    fit = ["fit", "train", "--strategy", name, "--epochs", "1", "--out", "again"]
+    assert main([*fit, "--group-pattern", r"(\d)\d\.png"]) == 1
+    [complaint] = capsys.readouterr().err.splitlines()
+    assert f"Strategy '{name}' cannot hold out samples of a training part" in complaint
     assert "give --test" in complaint
 
 

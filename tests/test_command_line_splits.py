@@ -60,6 +60,9 @@ def test_rows_are_divided_by_time(folder):
     found = protocol()
     assert found["time"] == "day"
     assert found["evaluation"] == "3 folds in order, whose training parts grow"
+    # As is advised where classes come late.
+    assert main([*TABLE, "--time", "day", "--folds", "1"]) == 0
+    assert protocol()["n_runs"] == 1
 
 
 @pytest.mark.parametrize(
@@ -93,6 +96,7 @@ def test_columns_that_divide_nothing_are_refused_in_a_line(options, words, folde
         ([*TABLE, "--time", "day", "--repeats", "3"], "--time and --repeats exclude each other"),
         ([*TABLE, "--split", "part", "--test", "table.csv"], "--split and --test exclude"),
         ([*TABLE, "--time", "label"], "--time label is given for another column too"),
+        ([*TABLE, "--folds", "1"], "--folds must be at least 2; 1 is for --time"),
         ([*TABLE, "--group-pattern", "(a)"], "--group-pattern is for folders"),
         ([*FOLDER, "--group-pattern", "patient"], "has no brackets"),
         ([*FOLDER, "--group-pattern", "(patient"], "is no regular expression"),

@@ -53,9 +53,11 @@ def folder(trained, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_table_and_a_contact_sheet_hold_the_images_of_each_class(folder, capsys):
-    suggest = ["suggest", "m.skimb", "pool", "-n", "8", "--labelled", "labelled"]
+    suggest = ["suggest", "m.skimb", "pool", "-n", "8", "--labelled", "./labelled"]
     assert main([*suggest, "--csv", "o.csv", "--sheet", "s.html"]) == 0
-    assert "8 suggestions: o.csv\ncontact sheet: s.html" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "8 suggestions: o.csv\ncontact sheet: s.html" in printed.out
+    assert "images of ./labelled\n" in printed.err
     rows = rows_of("o.csv")
     assert [row["rank"] for row in rows] == [str(i) for i in range(1, 9)]
     assert {row["class"] for row in rows} == {"<cat>"}

@@ -1,5 +1,6 @@
 """Image files: every kind is read right, and every broken one is named."""
 
+import errno
 import os
 import shutil
 import struct
@@ -489,6 +490,17 @@ def test_pipes_devices_and_folders_are_named_and_not_opened(image_shape, picture
             read(paths)
         for name, word in said.items():
             assert f"{name}.png ({word}" in str(error.value)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_broken(picture, tmp_path, monkeypatch):
+    picture.save(tmp_path / "secret.png")
+
+    def refuse(path, mode):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr("skimb._image_decoding.open", refuse, raising=False)
+    with pytest.raises(ValueError, match=r"secret\.png \(permission denied\)"):
+        read_images([tmp_path / "secret.png"])
 
 
 @pytest.fixture

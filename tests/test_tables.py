@@ -85,6 +85,15 @@ def test_a_cell_that_is_no_number_is_named_with_its_line(cell, tmp_path):
             table.is_quantity("y")
 
 
+@pytest.mark.parametrize("cells", [['"0,5"', '"1,25"'], ["1", '"1,5"', "2"], ['"-,5"', "0.5"]])
+def test_decimals_after_a_comma_are_no_labels(cells, tmp_path):
+    table = column(tmp_path, cells)
+    with pytest.raises(ValueError, match=r"not a finite number\. Write decimals with a point"):
+        table.is_quantity("y")
+    # Unless they are said to be.
+    assert len(table.labels("y")) == len(cells)
+
+
 def test_numbers_that_are_asked_for_may_have_zeros_in_front(tmp_path):
     table = column(tmp_path, ["007", " 1.5 ", "-2e2", ".5", "+3."])
     assert table.numbers("y").tolist() == [7, 1.5, -200, 0.5, 3]
@@ -198,6 +207,12 @@ def test_text_with_types_is_never_a_quantity(parquet):
 def test_missing_values_with_types_are_told(values, parquet):
     with pytest.raises(ValueError, match=r"1 of 2 rows of .*; the first is row 2"):
         parquet(y=values).labels("y")
+
+
+def test_a_named_index_of_pandas_is_a_column(tmp_path):
+    path = tmp_path / "t.parquet"
+    pd.DataFrame({"file": ["a", "b"], "y": [1, 2]}).set_index("file").to_parquet(path)
+    assert read_table(path).files("file") == [str(tmp_path / "a"), str(tmp_path / "b")]
 
 
 def test_decimals_are_numbers(parquet):

@@ -63,7 +63,7 @@ def add_compare(commands):
         help="the measure that counts: the verdict is about it first, and thresholds are tuned for "
         "it (default: f1_minority); such as recall_minority, f1_macro, balanced_accuracy",
     )
-    command.add_argument("--folds", type=at_least(2), metavar="N", help="default: 5")
+    command.add_argument("--folds", type=at_least(1), metavar="N", help="default: 5")
     command.add_argument(
         "--repeats",
         type=at_least(1, MOST_REPEATS),

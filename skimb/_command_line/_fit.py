@@ -358,6 +358,7 @@ def _figures_of(comparison, label, is_decided):
 
 def _held_out(data, name, options, arguments, decisions):
     """Return figures of one more training, with a fifth of the images held out."""
+    from skimb._groups import checked_groups
     from skimb._params import safe_indexing
     from skimb.study import fit_strategy, hold_out_fifth, strategy_estimator
 
@@ -367,7 +368,7 @@ def _held_out(data, name, options, arguments, decisions):
         )
         X, y, groups = data.part(train)
         # It refuses a part that is too small for the strategy.
-        strategy_estimator(name, X, y, **options)
+        strategy_estimator(name, X, y, groups=checked_groups(X, groups), **options)
     except ValueError as exc:
         raise ValueError(
             f"No fifth of the images can be held out for figures: {exc} Or give --test, or --from."

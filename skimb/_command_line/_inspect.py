@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skimb._class_folders import list_classes, refuse_parts
+from skimb._class_folders import list_classes, refuse_parts, unusable_classes
 from skimb._command_line._argument_types import MOST_SEED, at_least, text
 from skimb._command_line._checks import check_images, reads_table
 from skimb._command_line._options import FORMS, add_image_column, add_outputs, add_target
@@ -87,7 +87,7 @@ def _listed(arguments, source):
     if reads_table(arguments):
         table = read_table(source)
         files = table.files(arguments.image_column, may_lack=True)
-        is_quantity = table.is_quantity(arguments.target)
+        is_quantity = table.is_quantity(arguments.target, advice="")
         return files, None if is_quantity else table.labels(arguments.target)
     classes, skipped = list_classes(source)
     refuse_parts(source, classes)
@@ -102,4 +102,6 @@ def _listed(arguments, source):
             f"{source} must have one sub-folder per class, with images in it. It holds no image in "
             "a sub-folder."
         )
+    if unusable := unusable_classes(source, classes):
+        complain(f"{unusable} Until then compare and fit refuse the folder")
     return files, np.repeat(list(classes), [len(of_one) for of_one in classes.values()])

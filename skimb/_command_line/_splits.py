@@ -103,6 +103,8 @@ def check_splits(parser, arguments, *, is_from_table):
         parser.error(
             "--split and --folds exclude each other: the column says which folds there are"
         )
+    if arguments.folds == 1 and (arguments.time is None or arguments.more_images is not None):
+        parser.error("--folds must be at least 2; 1 is for --time without --more-images")
     if arguments.time is not None and (arguments.repeats or 1) > 1:
         parser.error(
             "--time and --repeats exclude each other: there is one order of time, so that further "

@@ -28,7 +28,14 @@ __all__ = [
 
 #: Advice about parameters in Python, and what it is on the command line.
 SHORT_TRAINING = "Raise `max_epochs`, lower `batch_size`, or leave both at 'auto'."
-SPELLED = {SHORT_TRAINING: "Give more --epochs, or leave --epochs out."}
+EXACT_GUARANTEE = (
+    "For an exact guarantee give a fraction as `cv`, or a fitted classifier in a FrozenEstimator "
+    "together with samples that it was not trained on."
+)
+SPELLED = {
+    SHORT_TRAINING: "Give more --epochs, or leave --epochs out.",
+    EXACT_GUARANTEE: "More images of this class make it exact: a third of all are then held out.",
+}
 
 
 class Stream:

@@ -155,7 +155,7 @@ def _suggested(arguments, model, files, known_files, y, resizes):
     """Return the suggestions, and the exit status."""
     from skimb.study import suggestions_of
 
-    pool, status = _scores(model, files, resizes, "pool"), 0
+    pool, status = _scores(model, files, resizes, ", ".join(arguments.data)), 0
     if len(pool.errors) == len(files):
         hint = hint_of_missing(files) if reads_table(arguments) else ""
         raise ValueError(
@@ -164,7 +164,7 @@ def _suggested(arguments, model, files, known_files, y, resizes):
         )
     labelled = None
     if known_files:
-        labelled = _scores(model, known_files, resizes, "labelled")
+        labelled = _scores(model, known_files, resizes, arguments.labelled)
         if labelled.errors:
             file, error = next((known_files[row], why) for row, why in labelled.errors.items())
             raise ValueError(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skimb._class_folders import list_classes, refuse_parts
+from skimb._class_folders import list_classes, refuse_parts, unusable_classes
 from skimb._image_files import named
 from skimb._warnings import warn
 
@@ -70,12 +70,8 @@ def load_image_folder(path: str | os.PathLike[str]) -> Any:
             f"{path} must have one sub-folder per class, at least two. It has {list(classes)}."
         )
     passed_over = _words_of(path, skipped)
-    empty = [name for name, files in classes.items() if not files]
-    if empty:
-        more = f" {passed_over}" if passed_over else ""
-        raise ValueError(
-            f"These class folders of {path} hold no image: {empty}. Fill or remove them.{more}"
-        )
+    if unusable := unusable_classes(path, classes):
+        raise ValueError(f"{unusable} {passed_over}".rstrip())
     remarks = [words for words in (passed_over, _words_of_equals(path, classes)) if words]
     for words in remarks:
         warn(words)

@@ -25,7 +25,6 @@ from skimb.under_sampling import RandomUnderSampler
 __all__ = [
     "ALL_STRATEGIES",
     "BUILT_ON_BASELINE",
-    "FOUND_LATE",
     "FROM_PIXELS",
     "FURTHER_STRATEGIES",
     "NEEDED_SAMPLES",
@@ -116,8 +115,6 @@ BUILT_ON_BASELINE = {
 
 #: Samples of each class that a strategy needs in a training part.
 NEEDED_SAMPLES = {"threshold": 2, "smote_embedding": 2, "tuned_baseline": 2}
-#: Those of them whose estimators would find out only after a network was trained.
-FOUND_LATE = ("smote_embedding", "tuned_baseline")
 
 #: Strategies whose last layer is trained again, and has no calibration of its own.
 NEW_LAYER = ("smote_embedding", "decoupled", "recipe")

@@ -24,7 +24,6 @@ from skimb.study._classification_comparison import Comparison
 from skimb.study._classification_strategies import (
     ALL_STRATEGIES,
     BUILT_ON_BASELINE,
-    FOUND_LATE,
     FROM_PIXELS,
     NEEDED_SAMPLES,
     OWN_STEPS,
@@ -158,7 +157,7 @@ class ClassificationTask:
                     "give estimator=CNNRegressor(), or --task regression on the command line."
                 )
             raise ValueError(
-                f"Class {shown(label)} has {self.counts.min()} samples, fewer than "
+                f"Class {shown(label)} has {counted(self.counts.min(), 'sample')}, fewer than "
                 f"the {n_folds} folds. {fix}"
             )
         if not are_shared(groups):
@@ -197,33 +196,31 @@ class ClassificationTask:
             for name in names:
                 needed = NEEDED_SAMPLES.get(name, 1)
                 if smallest < needed:
+                    # The more folds, the larger the training parts are.
+                    more_folds = ", more folds" if self.counts[counts.argmin()] > needed else ""
                     raise ValueError(
                         f"Strategy {labels[name]!r} needs {needed} training samples of every "
-                        f"class, but a training part holds class {shown(label)} only {smallest} "
-                        "times. Give more samples, fewer folds, or leave the strategy out."
+                        f"class, but a training part holds {counted(smallest, 'sample')} of class "
+                        f"{shown(label)}. Give more samples{more_folds}, or leave the strategy out."
                     )
             # Those that hold samples out must find groups to hold out.
             if groups is not None and are_shared(groups):
                 part = y[run.train], groups[run.train]
                 for name in names:
-                    try:
-                        _check_groups(name, *part, run.seed, shares=name in self.on_heads)
-                    except ValueError as error:
-                        raise ValueError(
-                            f"Strategy {labels[name]!r} cannot hold out samples of a training "
-                            f"part. {error}"
-                        ) from error
+                    _check_parts(name, labels[name], *part, run.seed, shares=name in self.on_heads)
 
-    def check_training(self, name):
-        """Refuse, before any training, samples on which a strategy would fail after one."""
+    def check_training(self, name, groups=None):
+        """Refuse, before any training, samples on which a built-in strategy would fail."""
         smallest, needed = self.counts.min(), NEEDED_SAMPLES.get(name, 1)
-        if name in FOUND_LATE and smallest < needed:
+        if smallest < needed:
             label = self.classes.tolist()[self.counts.argmin()]
             raise ValueError(
                 f"Strategy {name!r} needs {needed} training samples of every class, but there is "
                 f"{counted(smallest, 'sample')} of class {shown(label)}. Give more, or take "
                 "another strategy."
             )
+        if are_shared(groups):
+            _check_parts(name, name, self.y, groups, 0, shares=name in self.on_heads)
 
     def few_samples(self, y):
         """Return the indices of a few samples that a network can be fitted on."""
@@ -368,6 +365,16 @@ def _check_groups(name, y, groups, seed, *, shares):
         held_out_folds(y, groups, seed)
 
 
+def _check_parts(name, label, y, groups, seed, *, shares):
+    """Refuse groups of a training part that a strategy cannot divide, by its label."""
+    try:
+        _check_groups(name, y, groups, seed, shares=shares)
+    except ValueError as error:
+        raise ValueError(
+            f"Strategy {label!r} cannot hold out samples of a training part. {error}"
+        ) from error
+
+
 def _scores(classifier, X, y, scoring, strategy):
     """Return the scores; NaN, with a warning, for those that the classifier gives no values for."""
     if any(hasattr(classifier, method) for method in ("predict_proba", "decision_function")):
@@ -389,4 +396,4 @@ def _scores(classifier, X, y, scoring, strategy):
 
 def _fewer_folds(n_possible):
     """Return the number of folds that would do, as words."""
-    return f", or cv={n_possible}" if n_possible > 1 else ""
+    return f", or cv={n_possible} (--folds {n_possible})" if n_possible > 1 else ""

@@ -76,17 +76,20 @@ class DeploymentEvaluation:
         return Decisions(self.comparison, self.deployment)
 
     @property
+    @with_any_text
     def prior(self):
         """The class fractions of the deployment, a Series by label."""
         return pd.Series(self.deployment.prior, index=self.comparison.classes.tolist())
 
     @property
+    @with_any_text
     def cost_matrix(self):
         """The costs, a DataFrame: true classes in rows, decisions in columns."""
         labels = self.comparison.classes.tolist()
         return pd.DataFrame(self.deployment.cost_matrix, index=labels, columns=labels)
 
     @property
+    @with_any_text
     def constant_costs(self):
         """The cost of 1000 images where each is called the same class, a Series by that class."""
         return pd.Series(

@@ -11,6 +11,7 @@ from sklearn.utils.validation import column_or_1d
 
 from skimb._class_intervals import per_class_intervals
 from skimb._drawn_text import visible_text
+from skimb._frames import with_any_text
 from skimb._messages import counted
 from skimb.inspection import confident_mistakes
 from skimb.metrics import per_class_report
@@ -115,7 +116,8 @@ class ClassificationEvaluation(BaseEvaluation):
         self.classes, self.minority = np.asarray(classes), minority
         report = per_class_report(y_true, y_pred)
         absent = {"tn": len(y_true)} | dict.fromkeys(report.columns.drop("tn"), 0)
-        self.per_class = report.reindex(self.classes).fillna(absent).astype(report.dtypes)
+        every = with_any_text(report.reindex)(self.classes)
+        self.per_class = every.fillna(absent).astype(report.dtypes)
         self.confusion_matrix = confusion_matrix(y_true, y_pred, labels=self.classes)
         self.scores = self._scores()
         self.mistakes = confident_mistakes(

@@ -294,8 +294,9 @@ def _judged(comparison, evidence, name, metric, base):
         hopeless = judged.more_images == np.inf and judged.p_value >= LEVEL
         more = np.inf if hopeless and judged.difference else np.nan
         return replace(judged, more_images=more)
-    n_now = comparison.n_decisive_images
-    return replace(judged, more_images=float(np.ceil(n_now * (judged.more_images - 1))))
+    more = float(np.ceil(comparison.n_decisive_images * (judged.more_images - 1)))
+    # Where those at hand had the power already, their number is not what a difference lacks.
+    return replace(judged, more_images=more or np.nan)
 
 
 def _by_resamples(plain, evidence, name, place, differences):

@@ -147,30 +147,21 @@ class RegressionTask:
                     f"{len(run.test)} sample(s): its slope is not defined. Give more samples, "
                     "fewer folds, or a `scoring` of your own."
                 )
-            self._check_groups(strategies, run, groups)
+            label = next((s.label for s in strategies if s.name == "spread_corrected"), None)
+            if label is not None and groups is not None and are_shared(groups):
+                _check_division(label, self.y[run.train], groups[run.train], run.seed)
             needy = [s.label for s in strategies if s.name in BY_RELEVANCE]
             if needy and phi is not None and len(set(phi(self.y[run.train]) >= 0.5)) == 1:
                 raise ValueError(
                     f"Strategies {needy} need rare and normal values in every training part, but "
-                    "one holds a single kind. Give fewer folds, another `relevance` in the "
+                    "one holds a single kind. Give more folds, another `relevance` in the "
                     "estimator, or leave these strategies out."
                 )
 
-    def _check_groups(self, strategies, run, groups):
-        """Refuse groups that cannot be divided where a strategy holds some out."""
-        label = next((s.label for s in strategies if s.name == "spread_corrected"), None)
-        if label is None or not are_shared(groups):
-            return
-        folds = BinnedStratifiedKFold(FOLDS_OF_SPREAD, shuffle=True, random_state=run.seed)
-        try:
-            list(folds.split(self.y[run.train], self.y[run.train], groups[run.train]))
-        except ValueError as error:
-            raise ValueError(
-                f"Strategy {label!r} cannot hold out samples of a training part. {error}"
-            ) from error
-
-    def check_training(self, name):
-        """Do nothing: no strategy for numbers fails after a training for lack of samples."""
+    def check_training(self, name, groups=None):
+        """Refuse, before any training, groups on which a built-in strategy would fail."""
+        if name == "spread_corrected" and are_shared(groups):
+            _check_division(name, self.y, groups, 0)
 
     def few_samples(self, y):
         """Return the indices of a few samples that a network can be fitted on."""
@@ -237,6 +228,17 @@ class RegressionTask:
                 name: _largest_errors(X_test, found, **shape) for name, found in outcomes.items()
             },
         )
+
+
+def _check_division(label, y, groups, seed):
+    """Refuse groups of a training part that ``spread_corrected`` cannot divide."""
+    folds = BinnedStratifiedKFold(FOLDS_OF_SPREAD, shuffle=True, random_state=seed)
+    try:
+        list(folds.split(y, y, groups))
+    except ValueError as error:
+        raise ValueError(
+            f"Strategy {label!r} cannot hold out samples of a training part. {error}"
+        ) from error
 
 
 def _samples(X, y, **shape):

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import column_or_1d
 
+from skimb._groups import group_numbers
 from skimb._strategy_names import OWN_STEPS
 from skimb.model_selection import (
     AutoBalanceClassifier,
@@ -39,6 +40,7 @@ def strategy_estimator(
     shared_features: bool = False,
     measure: str | None = None,
     head_training: Any = None,
+    groups: ArrayLike | None = None,
     random_state: Any = None,
 ) -> Any:
     """Return the estimator that a built-in strategy of `compare` trains, not fitted.
@@ -73,6 +75,10 @@ def strategy_estimator(
         network, as ``protocol["head_training"]`` of a comparison has them. None: by the rule of
         `skimb.neural_network.training_length` for these samples. Strategies without such a last
         layer do not read it.
+    groups : array-like of shape (n,), default=None
+        As in `fit_strategy`: groups that it could not divide are refused here already.
+
+        .. versionadded:: 0.2.0
     random_state : int, default=None
         The seed of the network, and of what is built on it.
 
@@ -88,8 +94,8 @@ def strategy_estimator(
     Raises
     ------
     ValueError
-        If the name is unknown, the strategy cannot run on this target, it needs more samples of a
-        class, or `head_training` has other keys or values.
+        If the name is unknown, the strategy cannot run on this target, it needs more samples or
+        groups of a class, or `head_training` has other keys or values.
 
     Notes
     -----
@@ -114,7 +120,6 @@ def strategy_estimator(
         )
     if (reason := task.why_impossible(name)) is not None:
         raise ValueError(f"Strategy {name!r} cannot run on this target. {reason}")
-    task.check_training(name)
     network = task.estimator_class() if estimator is None else clone(estimator)
     network.set_params(random_state=random_state)
     check_calibration(network, [(name, name)])
@@ -123,6 +128,7 @@ def strategy_estimator(
     head_training = _checked_head_training(head_training)
     if shared_features:
         task.share_features(len(y), **head_training)
+    task.check_training(name, None if groups is None else group_numbers(groups, X))
     return ready_estimator(
         task,
         name,

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from skimb._frames import with_any_text
 from skimb._messages import counted, shown
 from skimb.study._diverse_choice import budgets_of, choose_around
 from skimb.study._pool_scores import n_samples_of, pool_scores
@@ -197,15 +198,16 @@ def suggestions_of(
                 f"images {side} it, counted from the threshold.",
             }
         )
+    frame_of = with_any_text(pd.DataFrame)
     columns = ["row", "file", "class", "predicted", "probability", "score", "reason"]
     # A class that asks first for the rest of a budget has used its own.
     asked = np.bincount([k for _, k, *_ in chosen], minlength=len(classes))
     return Suggestions(
-        table=pd.DataFrame(table, columns=columns),
-        thresholds=pd.DataFrame(
+        table=frame_of(table, columns=columns),
+        thresholds=frame_of(
             {"class": names, "threshold": thresholds, "source": sources, "asked": asked}
         ),
-        errors=pd.DataFrame(
+        errors=frame_of(
             [
                 {"row": row, "file": pool.files[row] if pool.files else None, "error": error}
                 for row, error in sorted(pool.errors.items())

@@ -424,7 +424,11 @@ def test_a_strategy_that_a_split_cannot_serve_is_named_before_training(data):
     X, y = data
     rare = np.flatnonzero(y == "eight")[:2]
     kept = np.r_[rare, np.flatnonzero(y == "rest")[:50]]
-    with pytest.raises(ValueError, match=r"'smote_embedding' needs 2 training samples"):
+    with pytest.raises(ValueError, match=r"'smote_embedding' needs .* Give more samples, or leave"):
+        compare(X[kept], y[kept], strategies=["smote_embedding"], cv=2)
+    # The more folds, the larger the training parts: of three samples, two folds may leave one.
+    kept = np.r_[kept, np.flatnonzero(y == "eight")[2]]
+    with pytest.raises(ValueError, match="Give more samples, more folds, or leave"):
         compare(X[kept], y[kept], strategies=["smote_embedding"], cv=2)
     compare(X[kept], y[kept], strategies=["over"], estimator=ESTIMATOR, cv=2, random_state=0)
 

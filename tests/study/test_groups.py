@@ -183,7 +183,7 @@ def test_a_training_is_scored_on_every_class():
             Y,
             r"in 1 group \(or sets of equal images\) only, fewer than the 5 folds\. Give more\.$",
         ),
-        (GROUPS // 8, r"Class 'rare' is in 3 groups .*, fewer than the 5 folds\..*or cv=3"),
+        (GROUPS // 8, r"Class 'rare' is in 3 groups .*, fewer than the 5 .*or cv=3 \(--folds 3\)"),
     ],
 )
 def test_bad_groups_are_refused_before_training(groups, message, X, fits):

@@ -1,6 +1,7 @@
 """An inspection beyond copies: broken files, classes, names, advice, labels and files."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 from skimb.__main__ import main
-from skimb.datasets import load_imbalanced_digits
+from skimb.datasets import load_image_folder, load_imbalanced_digits
 from skimb.neural_network import CNNClassifier
 from skimb.study import compare, inspect_images, leak_worth, near_copies_worth
 from skimb.study._inspect._doubtful import doubtful_labels
@@ -79,6 +80,23 @@ def test_a_format_that_only_one_class_has_is_told(folder):
     told = {(one["property"], one["value"], one["class"]) for one in found.shortcuts}
     assert ("format", "JPEG", "dog") in told
     assert "properties of files" in [one["rule"] for one in found.advice]
+
+
+def test_files_of_several_depths_are_told(folder):
+    deep = np.asarray(noise(1)).astype(np.uint16) * 257
+    Image.fromarray(deep).save(folder / "dog" / "deep.tif")
+    [advice] = [
+        one["advice"]
+        for one in inspect_images(*files_of(folder)).advice
+        if one["rule"] == "depths differ"
+    ]
+    assert "1 of 15 have more than 8 bits per channel" in advice
+    assert "deep.tif first" in advice
+    for path in folder.rglob("*.png"):
+        path.unlink()
+    Image.fromarray(deep[::-1]).save(folder / "dog" / "deep2.tif")
+    rules = [one["rule"] for one in inspect_images([*map(str, folder.rglob("*.tif"))]).advice]
+    assert "depths differ" not in rules
 
 
 def test_a_source_in_file_names_is_told_and_plain_numbers_are_not(folder):
@@ -208,6 +226,20 @@ def test_the_command_inspects_a_table_with_a_missing_file(folder, tmp_path, caps
     columns = ("--image-column", "file", "--target", "label")
     assert main(["inspect", str(tmp_path / "t.csv"), *columns]) == 0
     assert "1 file cannot be read" in capsys.readouterr().out
+    rows = [f'{file},"1,{i}"' for i, file in enumerate(files)]
+    (tmp_path / "t.csv").write_text("\n".join(["file,label", *rows]))
+    assert main(["inspect", str(tmp_path / "t.csv"), *columns]) == 1
+    # This command has no --task.
+    assert "Write decimals with a point (1.5).\n" in capsys.readouterr().err
+
+
+def test_the_command_tells_of_class_folders_that_a_fit_refuses(folder, capsys):
+    (folder / "bird").mkdir()
+    assert main(["inspect", str(folder)]) == 0
+    words = "hold no image: ['bird']"
+    assert words in capsys.readouterr().err
+    with pytest.raises(ValueError, match=re.escape(words)):
+        load_image_folder(folder)
 
 
 def test_bad_data_exits_with_1_and_bad_usage_with_2(folder, tmp_path, capsys):

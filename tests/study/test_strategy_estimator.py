@@ -75,7 +75,7 @@ def test_unknown_strategies_are_refused(name, message, small_digits):
         strategy_estimator(name, *small_digits)
 
 
-@pytest.mark.parametrize("name", ["smote_embedding", "tuned_baseline"])
+@pytest.mark.parametrize("name", ["smote_embedding", "tuned_baseline", "threshold"])
 def test_a_class_of_a_single_sample_is_refused_before_any_training(name, small_digits, monkeypatch):
     X, y = small_digits
     keep = np.r_[np.flatnonzero(y == "rest")[:20], np.flatnonzero(y == "eight")[:1]]
@@ -83,6 +83,21 @@ def test_a_class_of_a_single_sample_is_refused_before_any_training(name, small_d
     message = f"Strategy '{name}' needs 2 training samples .* there is 1 sample of class 'eight'"
     with pytest.raises(ValueError, match=message):
         fit_strategy(name, X[keep], y[keep], estimator=QUICK, random_state=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "estimator", "y", "groups"),
+    [
+        ("threshold", CNNClassifier(), np.repeat(["a", "b"], [6, 4]), [0, 1, 2, 3, 4, 5] + 4 * [6]),
+        ("spread_corrected", CNNRegressor(), np.linspace(0, 1, 10), 10 * ["one"]),
+    ],
+    ids=["labels", "numbers"],
+)
+def test_groups_that_a_strategy_cannot_divide_are_refused(name, estimator, y, groups):
+    X = np.zeros((10, 8, 8))
+    with pytest.raises(ValueError, match=f"'{name}' cannot hold out samples of a training part"):
+        strategy_estimator(name, X, y, estimator=estimator, groups=groups)
+    strategy_estimator(name, X, y, estimator=estimator, groups=np.arange(10))
 
 
 def test_strategies_for_rare_values_are_refused_where_no_value_is_rare():

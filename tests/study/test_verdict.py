@@ -271,6 +271,16 @@ def test_equal_decisions_differ_by_nothing():
     assert np.isnan(judged.more_images)
 
 
+def test_a_difference_within_noise_never_asks_for_no_more_images():
+    # Three of four found against none: the power is there by the variance, the p-value is not.
+    truth = truth_of(24, 4)
+    found = np.r_[np.zeros(20, int), [1, 1, 1, 0]]
+    result = comparison_of(truth, {"none": [np.zeros(24, int)], "over": [found]})
+    judged = result.judgement("over", "f1_minority")
+    assert judged.verdict == "within noise"
+    assert np.isnan(judged.more_images)
+
+
 # ------------------------------------------------------------------------- one run, several seeds
 
 

@@ -204,6 +204,17 @@ def _sizes(found):
     return None
 
 
+def _depths(found):
+    deep, n_readable = found.samples.deep, len(found.samples.readable)
+    if 0 < len(deep) < n_readable:
+        return (
+            f"Save all files with the same depth: {len(deep)} of {n_readable} have more than 8 "
+            f"bits per channel, {found.samples.names[deep[0]]} first, and the others have 8. "
+            "compare and fit refuse a mixture."
+        )
+    return None
+
+
 def _modes(found):
     if len({mode in ("1", "L", "I", "F", "I;16") for mode in found.modes}) > 1:
         return "Some images are grey and others in colour: check that this is no sign of the class."
@@ -308,6 +319,12 @@ RULES = (
         "sizes differ",
         _sizes,
         "A network reads images of one size.",
+        f"{GUIDE}inspecting.md",
+    ),
+    Rule(
+        "depths differ",
+        _depths,
+        "Equal numbers mean different brightness at different depths.",
         f"{GUIDE}inspecting.md",
     ),
     Rule(

@@ -42,6 +42,8 @@ class Samples:
         Format, mode, width, height and orientation of each file.
     broken : dict of int to str
         Why images cannot be read, by their positions.
+    deep : list of int
+        Positions of files with more than 8 bits per channel.
     constant : ndarray of int
         Positions of images that have one colour, or nearly so.
     """
@@ -53,6 +55,7 @@ class Samples:
     paths: Any = None
     facts: Any = None
     broken: dict = field(default_factory=dict)
+    deep: list = field(default_factory=list)
     constant: Any = None
 
     def __len__(self):
@@ -135,22 +138,24 @@ def _of_files(paths, n_jobs, watch):
                 raise ValueError("no file name")
             facts = facts_of(path)
             pixels, _ = decode(path, (1, SIDE, SIDE))
-            return _grey(pixels[..., 0]), facts, None
+            return pixels[..., 0], facts, None
         except ValueError as exc:
             return None, None, str(exc)
 
     small = np.zeros((len(paths), SIDE, SIDE), dtype=np.uint8)
-    facts, broken = [], {}
+    facts, broken, deep = [], {}, []
     with strict():
         parallel = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")
         found = parallel(delayed(read)(path) for path in paths)
         for i, (pixels, fact, reason) in enumerate(watch(found)):
             facts.append(fact)
             if reason is None:
-                small[i] = pixels
+                small[i] = _grey(pixels)
+                if pixels.dtype != np.uint8:
+                    deep.append(i)
             else:
                 broken[i] = reason
-    return Samples(list(paths), len(paths), None, small, list(paths), facts, broken)
+    return Samples(list(paths), len(paths), None, small, list(paths), facts, broken, deep)
 
 
 def _of_arrays(parts, watch):
