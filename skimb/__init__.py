@@ -7,7 +7,7 @@ without torch (resamplers, metrics, data sets) stay quick to import.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "__version__",
