@@ -65,11 +65,12 @@ def load_image_folder(path: str | os.PathLike[str]) -> Any:
     """
     classes, skipped = list_classes(path)
     refuse_parts(path, classes)
+    passed_over = _words_of(path, skipped)
     if len(classes) < 2:
         raise ValueError(
-            f"{path} must have one sub-folder per class, at least two. It has {list(classes)}."
+            f"{path} must have one sub-folder per class, at least two. It has {list(classes)}. "
+            f"{passed_over}".rstrip()
         )
-    passed_over = _words_of(path, skipped)
     if unusable := unusable_classes(path, classes):
         raise ValueError(f"{unusable} {passed_over}".rstrip())
     remarks = [words for words in (passed_over, _words_of_equals(path, classes)) if words]
