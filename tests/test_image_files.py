@@ -586,7 +586,7 @@ def test_folders_that_are_none(folder, tmp_path):
     with pytest.raises(ValueError, match="a file"):
         load_image_folder(folder / "README.md")
     # Images that lie there without a folder of their class are named.
-    with pytest.raises(ValueError, match=r"at least two. It has \[\]. \d+ files of .* passed over"):
+    with pytest.raises(ValueError, match=r"at least two. It has .*\. 6 files of .* passed over"):
         load_image_folder(folder / "dog")
     (folder / "bird").mkdir()
     with pytest.raises(ValueError, match=r"hold no image: \['bird'\]"):
