@@ -210,6 +210,7 @@ def test_missing_values_with_types_are_told(values, parquet):
 
 
 def test_a_named_index_of_pandas_is_a_column(tmp_path):
+    pytest.importorskip("pyarrow")
     path = tmp_path / "t.parquet"
     pd.DataFrame({"file": ["a", "b"], "y": [1, 2]}).set_index("file").to_parquet(path)
     assert read_table(path).files("file") == [str(tmp_path / "a"), str(tmp_path / "b")]
