@@ -7,7 +7,7 @@ themselves by ``estimator=`` of `skimb.study.compare`, or by ``--task`` on the c
 
 import numpy as np
 
-__all__ = ["MOST_LABELS", "has_fractions", "has_many_values", "is_quantity"]
+__all__ = ["MOST_LABELS", "has_fractions", "has_many_values", "is_quantity", "refuse_times"]
 
 #: The most different whole numbers with which a target is taken for labels.
 MOST_LABELS = 20
@@ -63,3 +63,30 @@ def has_many_values(numbers):
     bool
     """
     return len(np.unique(numbers)) > MOST_LABELS
+
+
+def refuse_times(values, name="y"):
+    """Refuse times and spans of time where numbers are needed.
+
+    NumPy turns them into numbers of some unit, from nanoseconds to days.
+
+    Parameters
+    ----------
+    values : array-like
+        The values as they were given.
+    name : str, default="y"
+        Their name in the error.
+
+    Raises
+    ------
+    ValueError
+        If they are of a dtype of times.
+    """
+    dtype = getattr(values, "dtype", None)
+    kind = getattr(dtype, "kind", None)
+    if kind in ("m", "M"):
+        span = name if kind == "m" else f"({name} - {name}.min())"
+        raise ValueError(
+            f"{name} must hold numbers. It holds times, of dtype {dtype}. Give their number of "
+            f"days, say: {span} / np.timedelta64(1, 'D')."
+        )

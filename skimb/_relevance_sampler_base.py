@@ -14,6 +14,7 @@ from skimb._containers import in_container, like, plain_rows, plain_target, sele
 from skimb._frames import as_pandas, as_pyarrow, is_polars, is_pyarrow
 from skimb._params import Interval, StrOptions, check_parameters
 from skimb._plans import origin_of
+from skimb._quantities import refuse_times
 from skimb._range_sizes import SizeRule
 from skimb._sampler_rows import check_rows
 from skimb.relevance import fit_relevance, relevance_bumps
@@ -145,11 +146,7 @@ class RelevanceResampler(BaseEstimator):
         if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
             y = y.iloc[:, 0]
         values = y if isinstance(y, pd.Series) else column_or_1d(y, warn=True)
-        if getattr(values.dtype, "kind", "") in "mM":
-            raise ValueError(
-                f"y must hold numbers. It holds times, of dtype {values.dtype}. Give their number "
-                "of days, say: y / np.timedelta64(1, 'D')."
-            )
+        refuse_times(values)
         target = check_array(
             column_or_1d(values),
             ensure_2d=False,

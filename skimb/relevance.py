@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_array, column_or_1d
 
 from skimb._params import Interval, StrOptions, check_parameters
+from skimb._quantities import refuse_times
 
 __all__ = [
     "LabelDensity",
@@ -46,7 +47,9 @@ def check_target(y: ArrayLike, *, name: str = "y") -> NDArray[np.float64]:
     ValueError
         If they are of another shape, no numbers, or not finite.
     """
-    return check_array(column_or_1d(y), ensure_2d=False, dtype=np.float64, input_name=name)
+    values = column_or_1d(y)
+    refuse_times(values, name)
+    return check_array(values, ensure_2d=False, dtype=np.float64, input_name=name)
 
 
 class Relevance(BaseEstimator):

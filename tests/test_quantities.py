@@ -1,9 +1,17 @@
 """The rule that tells labels from numbers."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.linear_model import Ridge
 
 from skimb._quantities import is_quantity
+from skimb.ensemble import ReBaggRegressor
+from skimb.metrics import balanced_mean_absolute_error
+from skimb.model_selection import ConformalRegressor, SpreadCorrectedRegressor
+from skimb.neural_network import CNNRegressor
+from skimb.over_sampling import SMOTER
+from skimb.relevance import LabelDensity, Relevance
 
 
 @pytest.mark.parametrize(
@@ -35,3 +43,25 @@ def test_fractions_and_many_whole_numbers_are_a_quantity(values, expected):
     assert (
         is_quantity(np.asarray(list(values) if isinstance(values, range) else values)) is expected
     )
+
+
+READERS = {
+    "CNNRegressor": CNNRegressor("linear", max_epochs=1).fit,
+    "partial_fit": CNNRegressor("linear").partial_fit,
+    "ConformalRegressor": ConformalRegressor(Ridge()).fit,
+    "SpreadCorrectedRegressor": SpreadCorrectedRegressor(Ridge()).fit,
+    "ReBaggRegressor": ReBaggRegressor(Ridge()).fit,
+    "SMOTER": SMOTER().fit_resample,
+    "LabelDensity": lambda X, y: LabelDensity().fit(y),
+    "Relevance": lambda X, y: Relevance().fit(y),
+    "a metric": lambda X, y: balanced_mean_absolute_error(y, y),
+}
+
+
+@pytest.mark.parametrize("kind", ["M8[s]", "m8[D]"])
+@pytest.mark.parametrize("container", [np.asarray, pd.Series])
+@pytest.mark.parametrize("reader", READERS)
+def test_times_are_no_numbers(reader, container, kind):
+    X = np.random.RandomState(0).rand(60, 4)
+    with pytest.raises(ValueError, match=r"must hold numbers\. It holds times, of dtype"):
+        READERS[reader](X, container(np.arange(60).astype(kind)))

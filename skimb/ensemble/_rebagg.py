@@ -31,6 +31,7 @@ from skimb._params import (
 )
 from skimb._plans import apply_plan
 from skimb._process import ForkedLock
+from skimb._quantities import refuse_times
 from skimb._rounding import in_dtype
 from skimb._routing import metadata_of_estimator, requesting, router_of
 from skimb._sampler_rows import check_rows
@@ -188,6 +189,7 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
         check_handed_in(self)
         y = column_or_1d(plain_target(y, self), warn=True)
         X, y = check_rows(self, _rows_of(X), y, numeric=False)
+        refuse_times(y)
         given, y = y, check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         refuse_lost_differences(given, y, "y")
         estimator, weights = self._estimator(), {}

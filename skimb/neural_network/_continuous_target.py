@@ -24,6 +24,7 @@ from skimb._engine import (
 )
 from skimb._lost_differences import refuse_lost_differences
 from skimb._networks import last_linear
+from skimb._quantities import refuse_times
 from skimb._warnings import warn
 from skimb.losses import BalancedMSELoss, RegressionLoss
 from skimb.metrics import balanced_mean_absolute_error
@@ -79,6 +80,7 @@ class ContinuousTarget(Target):
 
     def read(self, y):
         """Return checked values as float64."""
+        refuse_times(y)
         values = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         refuse_lost_differences(y, values, "y")
         return values
