@@ -11,7 +11,7 @@ from joblib import Parallel, delayed
 from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.tree import DecisionTreeRegressor
-from sklearn.utils import check_array, check_random_state, column_or_1d, get_tags
+from sklearn.utils import check_random_state, column_or_1d, get_tags
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from threadpoolctl import ThreadpoolController
@@ -31,13 +31,12 @@ from skimb._params import (
 )
 from skimb._plans import apply_plan
 from skimb._process import ForkedLock
-from skimb._quantities import refuse_times
 from skimb._rounding import in_dtype
 from skimb._routing import metadata_of_estimator, requesting, router_of
 from skimb._sampler_rows import check_rows
 from skimb._sub_estimators import seeded_clone
 from skimb._warnings import warn
-from skimb.relevance import fit_relevance
+from skimb.relevance import check_target, fit_relevance
 
 __all__ = ["ReBaggRegressor"]
 
@@ -189,8 +188,7 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
         check_handed_in(self)
         y = column_or_1d(plain_target(y, self), warn=True)
         X, y = check_rows(self, _rows_of(X), y, numeric=False)
-        refuse_times(y)
-        given, y = y, check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        given, y = y, check_target(y)
         refuse_lost_differences(given, y, "y")
         estimator, weights = self._estimator(), {}
         given = metadata_of_estimator(self, {"sample_weight": sample_weight}, metadata)

@@ -6,7 +6,6 @@ from functools import partial
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.utils import check_array
 
 from skimb._engine import (
     ImageRegressorNet,
@@ -24,13 +23,18 @@ from skimb._engine import (
 )
 from skimb._lost_differences import refuse_lost_differences
 from skimb._networks import last_linear
-from skimb._quantities import refuse_times
 from skimb._warnings import warn
 from skimb.losses import BalancedMSELoss, RegressionLoss
 from skimb.metrics import balanced_mean_absolute_error
 from skimb.neural_network._double_correction import warn_of_double_correction
 from skimb.neural_network._training_samplers import resample_training_part
-from skimb.relevance import LabelDensity, fit_relevance, fit_target_weight, relevance_bumps
+from skimb.relevance import (
+    LabelDensity,
+    check_target,
+    fit_relevance,
+    fit_target_weight,
+    relevance_bumps,
+)
 
 __all__ = ["ContinuousTarget"]
 
@@ -80,8 +84,7 @@ class ContinuousTarget(Target):
 
     def read(self, y):
         """Return checked values as float64."""
-        refuse_times(y)
-        values = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        values = check_target(y)
         refuse_lost_differences(y, values, "y")
         return values
 

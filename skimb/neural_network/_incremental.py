@@ -10,11 +10,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from torch import nn
 
 from skimb._engine import (
-    BatchPlan,
     KeptOptimizer,
     Part,
-    Training,
-    build_augmentation,
     resolve_device,
     train,
     training_length,
@@ -28,9 +25,8 @@ from skimb._params import check_handed_in, check_parameters, check_sample_weight
 from skimb._pixel_values import levels_of
 from skimb._unpacking import unpacked, vector_of
 from skimb.neural_network._columns import encode_columns, refuse_other_shape, warn_of_new_categories
-from skimb.neural_network._net_input import NetInput
 from skimb.neural_network._options import check_options
-from skimb.neural_network._preparation import build_loss, standardization
+from skimb.neural_network._preparation import assembled, build_loss, standardization
 
 __all__ = ["Start", "fit_part"]
 
@@ -214,33 +210,20 @@ def _fit_part(estimator, X, y, sample_weight, classes):
     length = training_length(len(part.target), batch_size=settings.batch_size, max_epochs=1)
     device = resolve_device(estimator.device)
     kept = KeptOptimizer(getattr(estimator, "_optimizer_state", None))
-    training = Training(
-        part=Part(part.images, target.encode(part.target), phase.weight),
-        valid=None,
-        valid_indices=np.empty(0, dtype=np.intp),
+    training = assembled(
+        estimator,
+        target,
+        part,
+        length,
         phases=[phase],
-        plan=BatchPlan(
-            batch_size=length.batch_size,
-            n_epochs=1,
-            steps_per_epoch=None,
-            rng=order_rng,
-            **target.batch_fractions(part.target),
-        ),
-        statistics=statistics,
-        augmentation=build_augmentation(
-            estimator.augmentation,
-            image_shape=estimator.image_shape_,
-            counts=target.counts_of_all(),
-            device=device,
-            rng=sampler_rng,
-            value_range=estimator._given_range,
-        ),
-        target=target,
-        settings=settings,
-        image_shape=estimator.image_shape_,
+        steps=estimator.augmentation,
+        counts=target.counts_of_all(),
         device=device,
+        rngs=(order_rng, sampler_rng),
+        statistics=statistics,
+        settings=settings,
         seed=int(seeds[3]),
-        read=NetInput(estimator.channels, target).learn_from(estimator),
+        valid_indices=np.empty(0, dtype=np.intp),
         observers=[kept],
     )
     target.begin_part(training)

@@ -33,7 +33,7 @@ from skimb.neural_network._net_input import NetInput
 from skimb.neural_network._options import check_options
 from skimb.neural_network._validation_scores import ValidationScores
 
-__all__ = ["build_loss", "prepare", "standardization"]
+__all__ = ["assembled", "build_loss", "prepare", "standardization"]
 
 
 def prepare(
@@ -124,35 +124,22 @@ def prepare(
         steps = _steps_of_augmentation(estimator)
     if start is None:
         _warn_of_frozen_noise(estimator)
-    training = Training(
-        part=Part(part.images, target.encode(part.target), phases[0].weight),
-        valid=None,
-        valid_indices=valid_indices,
+    training = assembled(
+        estimator,
+        target,
+        part,
+        length,
         phases=phases,
-        plan=BatchPlan(
-            batch_size=length.batch_size,
-            n_epochs=length.max_epochs,
-            steps_per_epoch=steps_per_epoch,
-            rng=order_rng,
-            **target.batch_fractions(part.target),
-        ),
-        statistics=statistics,
-        augmentation=build_augmentation(
-            steps,
-            image_shape=estimator.image_shape_,
-            counts=target.counts(part.target),
-            device=device,
-            rng=sampler_rng,
-            value_range=estimator._given_range,
-        ),
-        target=target,
-        settings=settings,
-        image_shape=estimator.image_shape_,
-        device=device,
-        seed=int(seeds[3]),
-        read=NetInput(estimator.channels, target).learn_from(estimator),
-        rates=rates,
         steps=steps,
+        counts=target.counts(part.target),
+        device=device,
+        rngs=(order_rng, sampler_rng),
+        steps_per_epoch=steps_per_epoch,
+        statistics=statistics,
+        settings=settings,
+        seed=int(seeds[3]),
+        valid_indices=valid_indices,
+        rates=rates,
     )
     if held is not None:
         training.held = held
@@ -162,6 +149,78 @@ def prepare(
         training.scores = _validation_scores(estimator, target, held, loss, scorer)
     target.begin(training)
     return training
+
+
+def assembled(
+    estimator,
+    target,
+    part,
+    length,
+    *,
+    phases,
+    steps,
+    counts,
+    device,
+    rngs,
+    steps_per_epoch=None,
+    **further,
+):
+    """Return the training of an estimator on a part of the samples, without a validation part.
+
+    Parameters
+    ----------
+    estimator : BaseCNN
+        The estimator, which knows its images.
+    target : Target
+        The target of the estimator.
+    part : Part
+        The samples, resampled, with the target as it was given.
+    length : TrainingLength
+    phases : list of Phase
+    steps : object
+        The steps of the augmentation.
+    counts : ndarray of shape (n_classes,) or None
+        Samples of each class, for steps that mix images.
+    device : torch.device
+    rngs : (RandomState, RandomState)
+        For the order of the samples, and for the augmentation.
+    steps_per_epoch : int, default=None
+        As in `BatchPlan`.
+    **further : object
+        The other fields of the `Training`: its statistics, settings and seed, the samples that are
+        held out, and those that have defaults.
+
+    Returns
+    -------
+    Training
+    """
+    order_rng, augmentation_rng = rngs
+    return Training(
+        part=Part(part.images, target.encode(part.target), phases[0].weight),
+        valid=None,
+        phases=phases,
+        plan=BatchPlan(
+            batch_size=length.batch_size,
+            n_epochs=length.max_epochs,
+            steps_per_epoch=steps_per_epoch,
+            rng=order_rng,
+            **target.batch_fractions(part.target),
+        ),
+        augmentation=build_augmentation(
+            steps,
+            image_shape=estimator.image_shape_,
+            counts=counts,
+            device=device,
+            rng=augmentation_rng,
+            value_range=estimator._given_range,
+        ),
+        target=target,
+        image_shape=estimator.image_shape_,
+        device=device,
+        read=NetInput(estimator.channels, target).learn_from(estimator),
+        steps=steps,
+        **further,
+    )
 
 
 # ------------------------------------------------------------------------ what is given

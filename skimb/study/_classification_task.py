@@ -34,6 +34,7 @@ from skimb.study._outcomes import ClassificationOutcome
 from skimb.study._predictions import predictions_of
 from skimb.study._sample_images import MOST_MISTAKES_SHOWN, pooled_mistakes, samples
 from skimb.study._shared_features import ON_HEADS, head_classifier, shared_heads
+from skimb.study._splits import dividing_for
 from skimb.study._strategies import BASELINE, CONSTANT
 from skimb.study._strategy_fits import training_losses
 from skimb.study._training_steps import (
@@ -207,7 +208,8 @@ class ClassificationTask:
             if groups is not None and are_shared(groups):
                 part = y[run.train], groups[run.train]
                 for name in names:
-                    _check_parts(name, labels[name], *part, run.seed, shares=name in self.on_heads)
+                    with dividing_for(labels[name]):
+                        _check_groups(name, *part, run.seed, shares=name in self.on_heads)
 
     def check_training(self, name, groups=None):
         """Refuse, before any training, samples on which a built-in strategy would fail."""
@@ -220,7 +222,8 @@ class ClassificationTask:
                 "another strategy."
             )
         if are_shared(groups):
-            _check_parts(name, name, self.y, groups, 0, shares=name in self.on_heads)
+            with dividing_for(name):
+                _check_groups(name, self.y, groups, 0, shares=name in self.on_heads)
 
     def few_samples(self, y):
         """Return the indices of a few samples that a network can be fitted on."""
@@ -363,16 +366,6 @@ def _check_groups(name, y, groups, seed, *, shares):
         check_divisible(y, groups, FOLDS_OF_AUTOBALANCE, n_classes=1)
     elif name == "tuned_baseline":
         held_out_folds(y, groups, seed)
-
-
-def _check_parts(name, label, y, groups, seed, *, shares):
-    """Refuse groups of a training part that a strategy cannot divide, by its label."""
-    try:
-        _check_groups(name, y, groups, seed, shares=shares)
-    except ValueError as error:
-        raise ValueError(
-            f"Strategy {label!r} cannot hold out samples of a training part. {error}"
-        ) from error
 
 
 def _scores(classifier, X, y, scoring, strategy):

@@ -22,6 +22,7 @@ from skimb.study._regression_strategies import (
     unfitted_regressor,
 )
 from skimb.study._sample_images import MOST_MISTAKES_SHOWN, gallery, short_number
+from skimb.study._splits import dividing_for
 from skimb.study._strategy_fits import training_losses
 from skimb.study._training_steps import FOLDS_OF_SPREAD, gradient_steps, search_steps
 
@@ -233,12 +234,8 @@ class RegressionTask:
 def _check_division(label, y, groups, seed):
     """Refuse groups of a training part that ``spread_corrected`` cannot divide."""
     folds = BinnedStratifiedKFold(FOLDS_OF_SPREAD, shuffle=True, random_state=seed)
-    try:
+    with dividing_for(label):
         list(folds.split(y, y, groups))
-    except ValueError as error:
-        raise ValueError(
-            f"Strategy {label!r} cannot hold out samples of a training part. {error}"
-        ) from error
 
 
 def _samples(X, y, **shape):

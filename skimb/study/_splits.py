@@ -1,5 +1,6 @@
 """Splits: a fifth that is held out; whether groups stay whole; whether test images are known."""
 
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,18 @@ from skimb._messages import counted, shown
 from skimb._reading import sample_keys, view_of
 from skimb.model_selection import BinnedStratifiedKFold
 
-__all__ = ["check_whole", "count_known", "hold_out_fifth", "image_groups"]
+__all__ = ["check_whole", "count_known", "dividing_for", "hold_out_fifth", "image_groups"]
+
+
+@contextmanager
+def dividing_for(label):
+    """Name a strategy, by its label, in the error of a training part that it cannot divide."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(
+            f"Strategy {label!r} cannot hold out samples of a training part. {error}"
+        ) from error
 
 
 def image_groups(X, groups, estimator):
