@@ -1,13 +1,21 @@
-"""Labels as text in a plot."""
+"""Labels as text in a plot, and in a table of a terminal."""
 
 import re
 from functools import lru_cache
 from typing import Any
-from unicodedata import east_asian_width
+from unicodedata import combining, east_asian_width
 
 from matplotlib import font_manager, rcParams
 
-__all__ = ["distinct_texts", "fallback_families", "plain_text", "short_texts", "visible_text"]
+__all__ = [
+    "cells_of",
+    "distinct_texts",
+    "fallback_families",
+    "left_aligned",
+    "plain_text",
+    "short_texts",
+    "visible_text",
+]
 
 #: Largest width of a label in a plot, in letters.
 MOST_WIDTH = 40
@@ -130,6 +138,32 @@ def visible_text(text, *, keep=""):
     return UNSEEN.sub(lambda found: found[0] if found[0] in keep else _escape(found[0]), str(text))
 
 
+def cells_of(text):
+    """Return how many cells of a terminal a text takes: letters of East Asia take two.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> from skimb._drawn_text import cells_of
+    >>> cells_of("leaf"), cells_of("\u8449")
+    (4, 2)
+    """
+    wide = sum(east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(combining(char) > 0 for char in text)
+
+
+def left_aligned(text, n_cells):
+    """Return a text with spaces after it, so that it takes so many cells of a terminal."""
+    return text + " " * (n_cells - cells_of(text))
+
+
 def fallback_families(texts):
     """Return families of installed fonts for characters that the fonts in use lack.
 
@@ -195,17 +229,13 @@ def _escape(char):
     return char.encode("ascii", "backslashreplace").decode() if code > 0x7F else repr(char)[1:-1]
 
 
-def _width(text):
-    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
-
-
 def _shortened(text, most):
     """Leave the middle out of a text that is too wide."""
-    if _width(text) <= most:
+    if cells_of(text) <= most:
         return text
     head, tail = "", ""
     for i in range(len(text)):
-        if _width(head + tail) + 1 >= most:
+        if cells_of(head + tail) + 1 >= most:
             break
         if i % 2:
             tail = text[-1 - i // 2] + tail

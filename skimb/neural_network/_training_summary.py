@@ -89,7 +89,7 @@ class TrainingSummary:
 
     def __repr__(self):
         # Labels may hold characters that no terminal shows. The module imports matplotlib.
-        from skimb._drawn_text import visible_text
+        from skimb._drawn_text import cells_of, left_aligned, visible_text
 
         rows, (head, classes) = _rows(self._facts), _classes(self._facts)
         width = 2 + max(len(name) for name, _ in rows)
@@ -99,10 +99,11 @@ class TrainingSummary:
             lines += ["", CAUTION]
         if classes:
             table = [head, *classes]
-            widths = [max(len(visible_text(row[i])) for row in table) for i in range(len(head))]
+            columns = zip(*table, strict=True)
+            widths = [max(cells_of(visible_text(text)) for text in column) for column in columns]
             lines.append("")
             for name, *numbers in table:
-                cells = [f"{visible_text(name):<{widths[0]}}"]
+                cells = [left_aligned(visible_text(name), widths[0])]
                 cells += [f"{text:>{n}}" for text, n in zip(numbers, widths[1:], strict=True)]
                 lines.append("  ".join(cells).rstrip())
         return "\n".join(lines)

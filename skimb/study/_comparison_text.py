@@ -5,7 +5,7 @@ import textwrap
 
 import numpy as np
 
-from skimb._drawn_text import visible_text
+from skimb._drawn_text import cells_of, left_aligned, visible_text
 from skimb._messages import counted
 from skimb._strategy_names import CONSTANT, OWN_STEPS
 from skimb.study._judging import REFERENCES
@@ -118,8 +118,8 @@ def _table(comparison, metric, width, *, has_details):
 
 def _name_width(names, label):
     texts = [visible_text(name) for name in names]
-    short = [len(text) for text in texts if len(text) <= NAME_WIDTH]
-    return max([*short, min(len(label), NAME_WIDTH)])
+    short = [n for n in map(cells_of, texts) if n <= NAME_WIDTH]
+    return max([*short, min(cells_of(label), NAME_WIDTH)])
 
 
 def _width(comparison, columns, metric):
@@ -148,16 +148,16 @@ def table_lines(names, columns, label):
     widths = {head: max(len(head), *map(len, cells)) for head, cells in columns.items()}
 
     def line(name, cells):
-        text = f"{name:<{space}}"
+        text = left_aligned(name, space)
         for (head, width), cell in zip(widths.items(), cells, strict=True):
             text += f"  {cell:<{width}}" if head in TEXTS else f"  {cell:>{width}}"
         return text.rstrip()
 
-    lines = [] if len(label) <= space else [label]
+    lines = [] if cells_of(label) <= space else [label]
     lines.append(line("" if lines else label, columns))
     for i, name in enumerate(names):
         text = visible_text(name)
-        if len(text) > space:
+        if cells_of(text) > space:
             lines.append(text)
             text = ""
         lines.append(line(text, [cells[i] for cells in columns.values()]))

@@ -12,8 +12,9 @@ from skimb.study._strategies import CONSTANT
 
 __all__ = ["plot_differences"]
 
-#: One colour a verdict, readable without telling red from green.
-COLORS = {"better": "#0b5fa5", "worse": "#b84a00"}
+#: One colour for each verdict, those of what helps and of what goes wrong in all figures; one is
+#: lighter than the other, for readers who cannot tell the hues.
+COLORS = {"better": "#009e73", "worse": "#882255"}
 UNDECIDED = "#7f7f7f"
 
 

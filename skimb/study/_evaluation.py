@@ -26,6 +26,12 @@ from skimb.study._sample_images import MOST_CLASSES_SHOWN, MOST_MISTAKES_SHOWN
 __all__ = ["ClassificationEvaluation"]
 
 
+def _aligned(frame):
+    """Return a frame as text whose columns stand in line also where letters take two cells."""
+    with pd.option_context("display.unicode.east_asian_width", True):
+        return frame.to_string(float_format="{:.3f}".format)
+
+
 def _written(row):
     """Return the ends of the intervals of a class as the JSON file has them."""
     ends = {key: value for key, value in row.items() if key.endswith(("_low", "_high"))}
@@ -300,7 +306,7 @@ class ClassificationEvaluation(BaseEvaluation):
         lines += ["", self.table_text(), "", self.fractions_remark()]
         lines += [self.cost_remark(), ""] if self.cost_remark() else [""]
         matrix = pd.DataFrame(self.confusion_matrix, index=labels, columns=labels)
-        lines += ["true classes in rows, predicted ones in columns", matrix.to_string()]
+        lines += ["true classes in rows, predicted ones in columns", _aligned(matrix)]
         rows = self.listed_mistakes()
         if rows:
             known = "" if self.confidence is None else ", with the probability of that class"
@@ -320,7 +326,7 @@ class ClassificationEvaluation(BaseEvaluation):
         """
         table = self.per_class[["precision", "recall", "f1", "support"]]
         table = table.set_axis([visible_text(label) for label in self.classes])
-        return table.to_string(float_format="{:.3f}".format)
+        return _aligned(table)
 
     def _page(self):
         rarest = self.per_class["support"].sort_values(kind="stable").index.tolist()
