@@ -46,8 +46,6 @@ class Plan:
         How often every sample is tested; with a test set, the number of runs.
     n_known : int
         Test images of a run that equal images of its training part, at most.
-    has_test_set : bool
-        Whether there is a fixed test set, apart from X.
     assumes : str
         What the interval of a difference takes for granted, in a sentence or two.
     is_fixed : bool
@@ -59,9 +57,8 @@ class Plan:
     evaluation: str
     n_repeats: int
     n_known: int
-    has_test_set: bool
-    assumes: str = ""
-    is_fixed: bool = False
+    assumes: str
+    is_fixed: bool
 
     @property
     def test_share(self):
@@ -123,9 +120,7 @@ def planned_runs(
         test_images, y_test = test
         runs, evaluation = _repeats(y, cv, n_repeats, test_images, y_test, random_state)
         n_known = count_known(images, test_images)
-        return Plan(
-            runs, evaluation, int(n_repeats), n_known, True, assumes=OF_SEEDS, is_fixed=True
-        )
+        return Plan(runs, evaluation, int(n_repeats), n_known, assumes=OF_SEEDS, is_fixed=True)
     if cv is None or isinstance(cv, Integral):
         n_folds = 5 if cv is None else int(cv)
         runs = _folds(lambda seed: task.splits(n_folds, seed, groups), n_repeats, random_state)
@@ -137,9 +132,7 @@ def planned_runs(
         n_repeats *= repeated
     n_known = check_whole(groups, given_groups, [(run.train, run.test) for run in runs])
     is_fixed = assumes is OF_SEEDS
-    return Plan(
-        runs, evaluation, int(n_repeats), n_known, False, assumes=assumes, is_fixed=is_fixed
-    )
+    return Plan(runs, evaluation, int(n_repeats), n_known, assumes=assumes, is_fixed=is_fixed)
 
 
 def _described(cv, splits, n_samples):

@@ -62,11 +62,6 @@ class Samples:
         return len(self.names)
 
     @property
-    def is_test(self):
-        """Whether each image is a test image: an ndarray of bool of shape (n,)."""
-        return np.arange(len(self)) >= self.n_train
-
-    @property
     def readable(self):
         """Positions of the images that can be read."""
         return np.array([i for i in range(len(self)) if i not in self.broken], dtype=np.intp)
