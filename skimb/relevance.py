@@ -12,6 +12,7 @@ from scipy.ndimage import convolve1d, gaussian_filter1d
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_array, column_or_1d
 
+from skimb._messages import told_apart
 from skimb._params import Interval, StrOptions, check_parameters
 from skimb._quantities import refuse_times
 
@@ -137,8 +138,9 @@ class Relevance(BaseEstimator):
         has_low = self.extremes != "high" and y[0] < low
         has_high = self.extremes != "low" and y[-1] > high
         if not has_low and not has_high:
+            ends = ", ".join(told_apart(low, high))
             raise ValueError(
-                f"No value of y lies beyond the whiskers of its box plot, [{low:g}, {high:g}] "
+                f"No value of y lies beyond the whiskers of its box plot, [{ends}] "
                 f"(extremes={self.extremes!r}, coef={self.coef:g}), so none would be relevant. "
                 "Say which values are relevant: relevance=Relevance(points=[(value, relevance), "
                 "...]); or make the whiskers shorter: relevance=Relevance(coef=...)."
