@@ -22,7 +22,7 @@ from skimb._pil_images import as_pil, is_pil_images
 from skimb._refusals import refuse_mixed_depths, refuse_no_samples
 from skimb._rounding import in_dtype
 from skimb._stored_arrays import StoredImages, is_stored_array
-from skimb._unpacking import as_array, is_tensor
+from skimb._unpacking import as_array, is_tensor, plain_vector
 
 __all__ = [
     "column_like",
@@ -141,7 +141,7 @@ def _listed(given) -> Any:
 
 
 def plain_labels(y, estimator):
-    """Return labels as `plain_target` does, and arrays of objects as numbers or booleans.
+    """Return labels as `plain_target` does, as an array of the values that they are.
 
     Parameters
     ----------
@@ -151,15 +151,14 @@ def plain_labels(y, estimator):
     Returns
     -------
     array-like of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If y is None, or a label is missing.
     """
     y = plain_target(y, estimator)
-    plain = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
-    if plain is not None and not pd.isna(y).any():
-        # Nullable integers would be converted through float, where large labels become equal.
-        return np.asarray(y, dtype=plain)
-    if isinstance(y, np.ndarray | pd.Series) and y.ndim == 1 and y.dtype.kind == "O":
-        return pd.Series(y).infer_objects().to_numpy()
-    return y
+    return plain_vector(y) if np.ndim(y) == 1 else y
 
 
 def select_rows(X, indices, *, lazy=False) -> Any:

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import convolve1d, gaussian_filter1d
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import check_array
 
 from skimb._messages import told_apart
 from skimb._params import Interval, StrOptions, check_parameters
 from skimb._quantities import refuse_times
+from skimb._unpacking import plain_vector
 
 __all__ = [
     "LabelDensity",
@@ -48,7 +49,7 @@ def check_target(y: ArrayLike, *, name: str = "y") -> NDArray[np.float64]:
     ValueError
         If they are of another shape, no numbers, or not finite.
     """
-    values = column_or_1d(y)
+    values = plain_vector(y, name)
     refuse_times(values, name)
     return check_array(values, ensure_2d=False, dtype=np.float64, input_name=name)
 
