@@ -19,7 +19,7 @@ from skimb._image_source import ImageSource
 from skimb._lazy_rows import ResampledRows, is_array, is_lazy
 from skimb._params import safe_indexing
 from skimb._pil_images import as_pil, is_pil_images
-from skimb._refusals import refuse_mixed_depths, refuse_no_samples
+from skimb._refusals import refuse_masked, refuse_mixed_depths, refuse_no_samples
 from skimb._rounding import in_dtype
 from skimb._stored_arrays import StoredImages, is_stored_array
 from skimb._unpacking import as_array, is_tensor, plain_vector
@@ -84,7 +84,7 @@ def plain_rows(X) -> Any:
         return images_of_column(X)
     if is_stored_array(X) and not isinstance(X, np.ndarray):
         return StoredImages(X)
-    X = _listed(X)
+    X = _listed(X, "X")
     rows, kinds = X, (np.ndarray, list, tuple)
     if hasattr(X, "iloc") and (X.ndim == 1 or X.shape[1] == 1):
         rows = X.to_numpy().ravel()
@@ -132,10 +132,11 @@ def plain_target(y, estimator) -> Any:
         raise ValueError(
             f"{type(estimator).__name__} requires y to be passed, but the target y is None."
         )
-    return _listed(y)
+    return _listed(y, "y")
 
 
-def _listed(given) -> Any:
+def _listed(given, name) -> Any:
+    refuse_masked(given, name)
     is_listed = isinstance(given, tuple) or is_dataset_column(given)
     return list(given) if is_listed else as_array(as_pandas(given))
 

@@ -200,13 +200,13 @@ def rows_of_foreign(X, indices):
 
 
 def with_made_rows(given, made, places) -> Any:
-    """Return rows of a frame of polars or a table of pyarrow, and rows that were made.
+    """Return rows of a frame or column of polars or pyarrow, and rows that were made.
 
     Parameters
     ----------
-    given : polars.DataFrame or pyarrow.Table of n rows
-        Its rows are unchanged.
-    made : ndarray of numbers of shape (k, d), or DataFrame of pandas
+    given : DataFrame or Series of polars, or Table, Array or ChunkedArray of pyarrow, of n rows
+        Its rows are unchanged. A column holds arrays.
+    made : ndarray of numbers of shape (k, ...), or DataFrame of pandas
         The rows that were made; they get the dtypes of `given`.
     places : ndarray of shape (m,), int
         For each row to return, its place among the rows of `given`, followed by those of `made`.
@@ -216,9 +216,19 @@ def with_made_rows(given, made, places) -> Any:
     The same container of m rows
     """
     if is_polars(given):
-        return sys.modules["polars"].concat([given, in_schema_of(made, given)])[places]
+        polars = sys.modules["polars"]
+        if hasattr(given, "columns"):
+            return polars.concat([given, in_schema_of(made, given)])[places]
+        below = polars.Series(given.name, np.asarray(made).tolist()).cast(given.dtype)
+        return polars.concat([given, below])[places]
+    pyarrow = sys.modules["pyarrow"]
+    if not hasattr(given, "column_names"):
+        below = pyarrow.array(np.asarray(made).tolist(), type=given.type)
+        above = given.chunks if isinstance(given, pyarrow.ChunkedArray) else [given]
+        rows = pyarrow.chunked_array([*above, below]).take(places)
+        return rows if isinstance(given, pyarrow.ChunkedArray) else rows.combine_chunks()
     frame = pd.DataFrame(np.asarray(made), columns=given.column_names)
-    return sys.modules["pyarrow"].concat_tables([given, as_pyarrow(frame, given)]).take(places)
+    return pyarrow.concat_tables([given, as_pyarrow(frame, given)]).take(places)
 
 
 def as_pyarrow(values, given):

@@ -1,5 +1,6 @@
 """The template of resamplers of continuous targets, which have ranges instead of classes."""
 
+import sys
 from abc import abstractmethod
 from dataclasses import dataclass
 from numbers import Real
@@ -226,10 +227,16 @@ def _in_container_of(given, values, origin) -> Any:
         return values.to_frame()
     is_chosen = np.all(origin >= 0)
     if is_pyarrow(given):
-        return as_pyarrow(pd.Series(values), given)
+        return as_pyarrow(pd.Series(values), given if is_chosen else _floats(given))
     if is_polars(given):
         return given[origin] if is_chosen else type(given)(given.name, np.asarray(values))
     if isinstance(given, list | tuple):
         values = [given[row] for row in origin.tolist()] if is_chosen else values.tolist()
         return type(given)(values)
     return like(given, values)
+
+
+def _floats(given):
+    """Return integers of pyarrow as floats, which made values are, and others as they are."""
+    is_integer = sys.modules["pyarrow"].types.is_integer(given.type)
+    return given.cast("float64", safe=False) if is_integer else given

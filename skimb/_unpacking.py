@@ -16,7 +16,7 @@ from skimb._dataset_images import is_dataset_column
 from skimb._frames import as_pandas
 from skimb._image_source import ImageSource
 from skimb._optional_libraries import is_of
-from skimb._refusals import refuse_mixed_depths, refuse_no_samples
+from skimb._refusals import refuse_masked, refuse_mixed_depths, refuse_no_samples
 from skimb._warnings import warn
 
 __all__ = [
@@ -71,9 +71,11 @@ def unpacked(X: Any, name="X") -> Any:
     Raises
     ------
     ValueError
-        If it is one path, bytes or an open file, if it is a container that may hold more than
-        images, or that can be read only once, or if it holds arrays of several shapes or dtypes.
+        If it is one path, bytes or an open file, if it has masked values, if it is a container that
+        may hold more than images, or that can be read only once, or if it holds arrays of several
+        shapes or dtypes.
     """
+    refuse_masked(X, name)
     if isinstance(X, np.ndarray) and X.dtype.kind != "O":
         return X
     if is_tensor(X):

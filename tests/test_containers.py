@@ -429,3 +429,21 @@ def test_bags_of_tensors():
     assert bags.predict(X).shape == (N,)
     with pytest.raises(ValueError, match="the target y is None"):
         bags.fit(X, None)
+
+
+@pytest.mark.parametrize(
+    ("library", "shape"),
+    [("polars", (4, 4)), ("polars", (5,)), ("array", (5,)), ("chunked_array", (5,))],
+)
+def test_samples_are_made_below_a_column_of_lists(library, shape):
+    samples = np.random.RandomState(0).randint(0, 200, (N, *shape))
+    if library == "polars":
+        column = pytest.importorskip("polars").Series("image", samples.tolist())
+    elif library == "array":
+        column = pytest.importorskip("pyarrow").array(samples.tolist())
+    else:
+        column = pytest.importorskip("pyarrow").chunked_array([samples.tolist()])
+    found, _ = SMOTE(random_state=0).fit_resample(column, LABELS)
+    assert type(found) is type(column)
+    rows = found.to_list() if library == "polars" else found.to_pylist()
+    np.testing.assert_array_equal(rows, SMOTE(random_state=0).fit_resample(samples, LABELS)[0])
