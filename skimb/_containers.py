@@ -180,6 +180,7 @@ def select_rows(X, indices, *, lazy=False) -> Any:
     """
     if isinstance(X, ResampledRows) and not lazy:
         return np.asarray(X[indices])
+    X = as_pandas(X) if hasattr(X, "iloc") else X
     # A copy of paths costs nothing.
     if lazy and isinstance(X, np.ndarray) and X.ndim > 1:
         return ResampledRows(X, indices, indices, np.broadcast_to(0.0, len(indices)))
@@ -212,7 +213,7 @@ def select_target(y, indices, X_resampled) -> Any:
     if is_dataset_column(y):
         return list(y[indices.tolist()])
     if hasattr(y, "iloc"):
-        y = y.iloc[indices].reset_index(drop=True)
+        y = as_pandas(y).iloc[indices].reset_index(drop=True)
         if hasattr(X_resampled, "iloc"):
             y.index = X_resampled.index
         return y

@@ -96,6 +96,9 @@ def is_foreign(X):
 def as_pandas(X) -> Any:
     """Return a frame or a column of polars or pyarrow as one of pandas, and an index as a column.
 
+    pandas takes no rows of columns in the byte order of other machines, as readers of FITS and
+    NetCDF make them: such columns get that of this one.
+
     Parameters
     ----------
     X : object
@@ -113,11 +116,31 @@ def as_pandas(X) -> Any:
         return X.to_series(index=range(len(X)))
     if is_pyarrow(X):
         return X.to_pandas()
+    if isinstance(X, pd.DataFrame | pd.Series):
+        return _native(X)
     if not is_polars(X):
         return X
     if hasattr(X, "columns"):
         return pd.DataFrame({name: _as_series(X.get_column(name)) for name in X.columns})
     return _as_series(X)
+
+
+def _native(X):
+    """Return a frame or Series whose values have the byte order of the machine."""
+    dtypes = X.dtypes if X.ndim == 2 else [X.dtype]
+    foreign = {
+        place: dtype.newbyteorder("=")
+        for place, dtype in enumerate(dtypes)
+        if isinstance(dtype, np.dtype) and not dtype.isnative
+    }
+    if not foreign:
+        return X
+    if X.ndim == 1:
+        return X.astype(foreign[0])
+    X = X.copy(deep=False)
+    for place, dtype in foreign.items():
+        X.isetitem(place, X.iloc[:, place].astype(dtype))
+    return X
 
 
 def _as_series(column):
