@@ -103,7 +103,7 @@ def _with_squares(points):
         points = points.astype(np.float64)
     if np.any(scaling_exponents(points, np.float64) > 0):
         raise ValueError(
-            f"Distances between samples are computed from squares of numbers, and those of X reach "
+            "Distances between samples are computed from squares of numbers, and those of X reach "
             f"from {points.min():g} to {points.max():g}, so that squares overflow. Divide them by "
             "one number, or replace those that mark missing values."
         )

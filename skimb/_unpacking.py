@@ -272,10 +272,13 @@ def vector_of(y) -> Any:
 
 
 def _refuse_merged(y):
-    """Refuse nullable integers that are no floats: scikit-learn fits and scores them as floats."""
+    """Refuse nullable integers that are equal as floats: scikit-learn reads and scores them so."""
     plain = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
-    if plain is not None and plain.kind in "iu" and len(y) and max(y.max(), -y.min()) > 2**53:
+    if plain is None or plain.kind not in "iu" or not len(y) or max(y.max(), -y.min()) <= 2**53:
+        return
+    values = y.to_numpy(dtype=plain)
+    if len(np.unique(values)) > len(np.unique(values.astype(np.float64))):
         raise ValueError(
-            f"y holds {y.dtype} beyond 2**53, of which scikit-learn makes floats, so that "
-            f"different values become equal. Give y.to_numpy(dtype={plain.name!r})."
+            f"y holds {y.dtype} beyond 2**53, of which scikit-learn makes floats, so that some "
+            f"become equal. Give y.to_numpy(dtype={plain.name!r})."
         )

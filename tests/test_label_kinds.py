@@ -132,6 +132,12 @@ def test_labels_that_scores_of_sklearn_cannot_compare_are_refused_before_any_tra
         READERS[reader](y)
 
 
+def test_large_nullable_labels_that_floats_tell_apart_are_taken():
+    y = pd.Series(TRUE * 2**60, dtype="Int64")
+    clf = TunedOffsetsClassifierCV(LogisticRegression(), cv=2).fit(FEATURES, y)
+    assert clf.classes_.tolist() == [0, 2**60]
+
+
 def test_samplers_take_numbers_as_objects():
     y = TRUE.astype(object)
     found = SMOTE(k_neighbors=3).fit_resample(FEATURES, y)[1]
