@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_consistent_length, check_random_state
 
 from skimb._frames import with_any_text
 from skimb._label_columns import sorted_labels
 from skimb._messages import shown
-from skimb._unpacking import unpacked
+from skimb._unpacking import plain_vector
 
 __all__ = ["MEASURES", "per_class_intervals", "wilson_interval"]
 
@@ -126,13 +126,13 @@ def per_class_intervals(
         raise ValueError(
             f"`n_resamples` must be a whole number from 1 on, such as 1000. Got {n_resamples!r}."
         )
-    y_true = column_or_1d(unpacked(y_true, "y_true"))
-    y_pred = column_or_1d(unpacked(y_pred, "y_pred"))
+    y_true = plain_vector(y_true, "y_true")
+    y_pred = plain_vector(y_pred, "y_pred")
     check_consistent_length(y_true, y_pred)
     if not len(y_true):
         raise ValueError("`y_true` holds no sample, and at least one is needed.")
     known = sorted_labels({"y_true": y_true, "y_pred": y_pred})
-    labels = known if labels is None else column_or_1d(unpacked(labels, "labels"))
+    labels = known if labels is None else plain_vector(labels, "labels")
     if not set(labels.tolist()) & set(known.tolist()):
         raise ValueError(
             f"`labels` are {shown(labels)}, but y_true and y_pred hold {shown(known)}. Give the "

@@ -19,10 +19,10 @@ from skimb._image_source import ImageSource
 from skimb._lazy_rows import ResampledRows, is_array, is_lazy
 from skimb._params import safe_indexing
 from skimb._pil_images import as_pil, is_pil_images
-from skimb._refusals import refuse_mixed_depths, refuse_no_samples
+from skimb._refusals import refuse_masked, refuse_mixed_depths, refuse_no_samples
 from skimb._rounding import in_dtype
 from skimb._stored_arrays import StoredImages, is_stored_array
-from skimb._unpacking import as_array, is_tensor
+from skimb._unpacking import as_array, is_tensor, plain_vector
 
 __all__ = [
     "column_like",
@@ -84,7 +84,7 @@ def plain_rows(X) -> Any:
         return images_of_column(X)
     if is_stored_array(X) and not isinstance(X, np.ndarray):
         return StoredImages(X)
-    X = _listed(X)
+    X = _listed(X, "X")
     rows, kinds = X, (np.ndarray, list, tuple)
     if hasattr(X, "iloc") and (X.ndim == 1 or X.shape[1] == 1):
         rows = X.to_numpy().ravel()
@@ -132,16 +132,17 @@ def plain_target(y, estimator) -> Any:
         raise ValueError(
             f"{type(estimator).__name__} requires y to be passed, but the target y is None."
         )
-    return _listed(y)
+    return _listed(y, "y")
 
 
-def _listed(given) -> Any:
+def _listed(given, name) -> Any:
+    refuse_masked(given, name)
     is_listed = isinstance(given, tuple) or is_dataset_column(given)
     return list(given) if is_listed else as_array(as_pandas(given))
 
 
 def plain_labels(y, estimator):
-    """Return labels as `plain_target` does, and arrays of objects as numbers or booleans.
+    """Return labels as `plain_target` does, as an array of the values that they are.
 
     Parameters
     ----------
@@ -151,15 +152,14 @@ def plain_labels(y, estimator):
     Returns
     -------
     array-like of shape (n,)
+
+    Raises
+    ------
+    ValueError
+        If y is None, or a label is missing.
     """
     y = plain_target(y, estimator)
-    plain = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
-    if plain is not None and not pd.isna(y).any():
-        # Nullable integers would be converted through float, where large labels become equal.
-        return np.asarray(y, dtype=plain)
-    if isinstance(y, np.ndarray | pd.Series) and y.ndim == 1 and y.dtype.kind == "O":
-        return pd.Series(y).infer_objects().to_numpy()
-    return y
+    return plain_vector(y) if np.ndim(y) == 1 else y
 
 
 def select_rows(X, indices, *, lazy=False) -> Any:
@@ -180,6 +180,7 @@ def select_rows(X, indices, *, lazy=False) -> Any:
     """
     if isinstance(X, ResampledRows) and not lazy:
         return np.asarray(X[indices])
+    X = as_pandas(X) if hasattr(X, "iloc") else X
     # A copy of paths costs nothing.
     if lazy and isinstance(X, np.ndarray) and X.ndim > 1:
         return ResampledRows(X, indices, indices, np.broadcast_to(0.0, len(indices)))
@@ -212,7 +213,7 @@ def select_target(y, indices, X_resampled) -> Any:
     if is_dataset_column(y):
         return list(y[indices.tolist()])
     if hasattr(y, "iloc"):
-        y = y.iloc[indices].reset_index(drop=True)
+        y = as_pandas(y).iloc[indices].reset_index(drop=True)
         if hasattr(X_resampled, "iloc"):
             y.index = X_resampled.index
         return y

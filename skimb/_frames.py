@@ -96,6 +96,9 @@ def is_foreign(X):
 def as_pandas(X) -> Any:
     """Return a frame or a column of polars or pyarrow as one of pandas, and an index as a column.
 
+    pandas takes no rows of columns in the byte order of other machines, as readers of FITS and
+    NetCDF make them: such columns get that of this one.
+
     Parameters
     ----------
     X : object
@@ -113,11 +116,31 @@ def as_pandas(X) -> Any:
         return X.to_series(index=range(len(X)))
     if is_pyarrow(X):
         return X.to_pandas()
+    if isinstance(X, pd.DataFrame | pd.Series):
+        return _native(X)
     if not is_polars(X):
         return X
     if hasattr(X, "columns"):
         return pd.DataFrame({name: _as_series(X.get_column(name)) for name in X.columns})
     return _as_series(X)
+
+
+def _native(X):
+    """Return a frame or Series whose values have the byte order of the machine."""
+    dtypes = X.dtypes if X.ndim == 2 else [X.dtype]
+    foreign = {
+        place: dtype.newbyteorder("=")
+        for place, dtype in enumerate(dtypes)
+        if isinstance(dtype, np.dtype) and not dtype.isnative
+    }
+    if not foreign:
+        return X
+    if X.ndim == 1:
+        return X.astype(foreign[0])
+    X = X.copy(deep=False)
+    for place, dtype in foreign.items():
+        X.isetitem(place, X.iloc[:, place].astype(dtype))
+    return X
 
 
 def _as_series(column):
@@ -200,13 +223,13 @@ def rows_of_foreign(X, indices):
 
 
 def with_made_rows(given, made, places) -> Any:
-    """Return rows of a frame of polars or a table of pyarrow, and rows that were made.
+    """Return rows of a frame or column of polars or pyarrow, and rows that were made.
 
     Parameters
     ----------
-    given : polars.DataFrame or pyarrow.Table of n rows
-        Its rows are unchanged.
-    made : ndarray of numbers of shape (k, d), or DataFrame of pandas
+    given : DataFrame or Series of polars, or Table, Array or ChunkedArray of pyarrow, of n rows
+        Its rows are unchanged. A column holds arrays.
+    made : ndarray of numbers of shape (k, ...), or DataFrame of pandas
         The rows that were made; they get the dtypes of `given`.
     places : ndarray of shape (m,), int
         For each row to return, its place among the rows of `given`, followed by those of `made`.
@@ -216,9 +239,19 @@ def with_made_rows(given, made, places) -> Any:
     The same container of m rows
     """
     if is_polars(given):
-        return sys.modules["polars"].concat([given, in_schema_of(made, given)])[places]
+        polars = sys.modules["polars"]
+        if hasattr(given, "columns"):
+            return polars.concat([given, in_schema_of(made, given)])[places]
+        below = polars.Series(given.name, np.asarray(made).tolist()).cast(given.dtype)
+        return polars.concat([given, below])[places]
+    pyarrow = sys.modules["pyarrow"]
+    if not hasattr(given, "column_names"):
+        below = pyarrow.array(np.asarray(made).tolist(), type=given.type)
+        above = given.chunks if isinstance(given, pyarrow.ChunkedArray) else [given]
+        rows = pyarrow.chunked_array([*above, below]).take(places)
+        return rows if isinstance(given, pyarrow.ChunkedArray) else rows.combine_chunks()
     frame = pd.DataFrame(np.asarray(made), columns=given.column_names)
-    return sys.modules["pyarrow"].concat_tables([given, as_pyarrow(frame, given)]).take(places)
+    return pyarrow.concat_tables([given, as_pyarrow(frame, given)]).take(places)
 
 
 def as_pyarrow(values, given):

@@ -191,8 +191,8 @@ def check_images(estimator, X, *, channels=None):
     Raises
     ------
     ValueError
-        If X is empty, not finite, ambiguous, of another shape than in ``fit``, or outside the range
-        that was given there.
+        If X is one image, empty, not finite, ambiguous, of another shape than in ``fit``, or
+        outside the range that was given there.
     """
     if getattr(estimator, "_image_column", None) is not None:
         images = check_frame(estimator, X, channels)
@@ -206,6 +206,7 @@ def check_images(estimator, X, *, channels=None):
         return images
     X = unpacked(X)
     refuse_columns_of_strings(X, estimator)
+    _refuse_one_image(estimator, X)
     X = _validate(estimator, X, reset=False)
     _refuse_rows(estimator, X.shape[1:])
     # Flat rows are reshaped as in fit.
@@ -220,6 +221,20 @@ def check_images(estimator, X, *, channels=None):
     images = _from_array(X, layout, None)
     refuse_outside(images, estimator._given_range)
     return images
+
+
+def _refuse_one_image(estimator, X):
+    """Refuse one image, whose rows or channels would be read as several."""
+    if not isinstance(X, np.ndarray) or estimator._fitted_on_rows:
+        return
+    n_channels, height, width = estimator.image_shape_
+    # A channel at the front of a grey image counts one image, as it should.
+    grey_or_first = (height, width) if n_channels == 1 else (n_channels, height, width)
+    if X.shape in (grey_or_first, (height, width, n_channels)) and X.shape != (1, 1, 1):
+        raise ValueError(
+            f"X has the shape {X.shape} of one image, and {type(estimator).__name__} reads an "
+            "array of images. Give X[np.newaxis]."
+        )
 
 
 def _refuse_rows(estimator, row_shape):

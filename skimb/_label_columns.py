@@ -2,11 +2,46 @@
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.multiclass import check_classification_targets
 
 from skimb._messages import shown
-from skimb._unpacking import unpacked
+from skimb._unpacking import plain_vector, unpacked
 
-__all__ = ["by_label", "column_labels", "sorted_labels", "unknown_labels"]
+__all__ = ["by_label", "check_labels", "column_labels", "sorted_labels", "unknown_labels"]
+
+
+def check_labels(y):
+    """Refuse a target that holds no labels, with the way to make labels of objects.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        The target.
+
+    Raises
+    ------
+    ValueError
+        If y holds fractions, or objects other than text: scikit-learn's scores take no others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimb._label_columns import check_labels
+    >>> try:
+    ...     check_labels(np.array([0, 1], dtype=object))
+    ... except ValueError as error:
+    ...     print(str(error)[:58])
+    Unknown label type: y is an array of objects that hold int
+    """
+    if isinstance(y, np.ndarray) and y.dtype.kind == "O" and y.ndim == 1:
+        types = {type(label).__name__: None for label in y if not isinstance(label, str)}
+        if types:
+            raise ValueError(
+                f"Unknown label type: y is an array of objects that hold {', '.join(types)}. "
+                "Labels are text, whole numbers or booleans, all of one type. Give y.astype(int), "
+                "y.astype(bool) or y.astype(str)."
+            )
+    check_classification_targets(y)
 
 
 def unknown_labels(y, labels):
@@ -52,7 +87,7 @@ def sorted_labels(given):
     Raises
     ------
     ValueError
-        If some are text and others are not.
+        If some are text and others are not, or a label is missing.
 
     Examples
     --------
@@ -60,7 +95,8 @@ def sorted_labels(given):
     >>> sorted_labels({"`y_true`": ["b", "a"], "`y_pred`": ["c", "c"]}).tolist()
     ['a', 'b', 'c']
     """
-    found = {name: pd.unique(np.asarray(labels)).tolist() for name, labels in given.items()}
+    given = {name: plain_vector(labels, name) for name, labels in given.items()}
+    found = {name: pd.unique(labels).tolist() for name, labels in given.items()}
     is_text = {isinstance(label, str) for labels in found.values() for label in labels}
     if len(is_text) > 1:
         held = ", and ".join(f"{name} holds {_some(labels)}" for name, labels in found.items())
@@ -68,7 +104,7 @@ def sorted_labels(given):
             f"Labels are text or numbers, and not both: {held}. Give the same labels everywhere, "
             "with y.astype(str), or with y.map(...) of a Series."
         )
-    return np.unique(np.concatenate([np.asarray(labels) for labels in given.values()]))
+    return np.unique(np.concatenate(list(given.values())))
 
 
 def _some(labels, most=10):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["counted", "encoding_hint", "shortened", "shown"]
+__all__ = ["counted", "encoding_hint", "shortened", "shown", "told_apart"]
 
 #: An object as Python shows it, with an address, which is another one in each process.
 _ADDRESSED = re.compile(r"<(?:function )?(\S+)(?: object)? at 0x[0-9a-fA-F]+>")
@@ -141,6 +141,31 @@ def encoding_hint(labels, given):
         "probabilities replace labels by 0, 1, ...: if this is inside one of them, put the "
         "ensemble into the wrapper instead."
     )
+
+
+def told_apart(*numbers):
+    """Return the texts of numbers, with as many digits as it takes to tell them apart.
+
+    Parameters
+    ----------
+    *numbers : float
+
+    Returns
+    -------
+    list of str
+        Of six digits or more.
+
+    Examples
+    --------
+    >>> from skimb._messages import told_apart
+    >>> told_apart(1 / 3, 20), told_apart(1e9 + 0.25, 1e9 + 1)
+    (['0.333333', '20'], ['1000000000', '1000000001'])
+    """
+    n_different = len(set(numbers))
+    # 17 digits tell all floats apart.
+    written = ([f"{number:.{digits}g}" for number in numbers] for digits in range(6, 17))
+    exact = [f"{number:.17g}" for number in numbers]
+    return next((texts for texts in written if len(set(texts)) == n_different), exact)
 
 
 def _in_python(value) -> Any:

@@ -160,7 +160,8 @@ def append_rows(X, made, seeds, *, chosen=None, lazy=False):
     ndarray of the chosen samples and m more, or ResampledRows
     """
     if not lazy:
-        return np.concatenate([np.asarray(_chosen(X, chosen)), made])
+        # Without `dtype`, the byte order would become that of the machine.
+        return np.concatenate([np.asarray(_chosen(X, chosen)), made], dtype=X.dtype)
     gaps = np.zeros(len(made))
     view = _view_with_rows_below(X, chosen, seeds[:, 0], seeds[:, 1], gaps)
     return hold_rows(view, made, np.arange(len(view) - len(made), len(view)))

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 
 from skimb._image_files import is_paths
 from skimb._lazy_rows import is_array
+from skimb._magnitudes import scaling_exponents
 from skimb._params import safe_indexing
 from skimb._pil_images import is_pil_images, pil_pixels
 from skimb._rounding import is_integer
@@ -75,10 +76,11 @@ class Points:
         points = self.embedder.transform(_readable(members, self.embedder))
         # A ColumnTransformer with many categories gives a sparse matrix.
         points = points.toarray() if sparse.issparse(points) else np.asarray(points)
-        if points.ndim != 2 or len(points) != len(members):
+        n_samples = members.shape[0] if hasattr(members, "shape") else len(members)
+        if points.ndim != 2 or len(points) != n_samples:
             raise ValueError(
                 "`embedder` must turn n samples into an array of shape (n, d). "
-                f"For {len(members)} samples it gave {points.shape}."
+                f"For {n_samples} samples it gave {points.shape}."
             )
         return points
 
@@ -92,6 +94,19 @@ def _values(X):
     if is_integer(points.dtype):
         # 16 bits and less fit float32 exactly.
         points = points.astype(np.float32 if points.dtype.itemsize <= 2 else np.float64)
+    return points if sparse.issparse(points) else _with_squares(points)
+
+
+def _with_squares(points):
+    """Return points in a dtype that holds the squares of their distances, or refuse them."""
+    if points.dtype == np.float32 and scaling_exponents(points, np.float32).any():
+        points = points.astype(np.float64)
+    if np.any(scaling_exponents(points, np.float64) > 0):
+        raise ValueError(
+            "Distances between samples are computed from squares of numbers, and those of X reach "
+            f"from {points.min():g} to {points.max():g}, so that squares overflow. Divide them by "
+            "one number, or replace those that mark missing values."
+        )
     return points
 
 

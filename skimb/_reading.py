@@ -11,6 +11,7 @@ from skimb._image_files import ImageFiles, as_paths, is_paths
 from skimb._image_source import ArrayImages, ImageSource, as_source, checked_source, digest
 from skimb._pil_images import is_pil_images, pil_keys, pil_pixels
 from skimb._stored_arrays import StoredImages, is_stored_array
+from skimb._unpacking import as_array
 
 __all__ = ["is_source", "read_source", "resizes", "sample_keys", "view_of"]
 
@@ -117,8 +118,7 @@ def sample_keys(X):
         return pil_keys(X)
     if is_source(X):
         return read_source(X).keys()
-    X = as_pandas(X)
-    X = np.ascontiguousarray(X)
+    X = np.ascontiguousarray(as_array(as_pandas(X)))
     if X.dtype.kind == "O":
         # The bytes of such an array are addresses.
         return [_key_of_row(row) for row in X]

@@ -17,6 +17,7 @@ __all__ = [
     "holds_paths",
     "refuse_columns_of_strings",
     "refuse_dataset_as_frame",
+    "refuse_masked",
     "refuse_mixed_depths",
     "refuse_no_images",
     "refuse_no_samples",
@@ -84,6 +85,29 @@ def refuse_no_samples(X, name="X"):
         refuse_no_images(X)
     if not any(hasattr(X, method) for method in ("__len__", "__getitem__", "__array__", "shape")):
         raise ValueError(f"{name} is one object of type {kind}. {wanted}.")
+
+
+def refuse_masked(X, name="X"):
+    """Refuse masked values: NumPy, scikit-learn and torch read what stands below the mask.
+
+    Parameters
+    ----------
+    X : object
+        Samples or a target, as they were given.
+    name : str, default="X"
+        The name of the argument in the message.
+
+    Raises
+    ------
+    ValueError
+        If X is a masked array of NumPy, as readers of NetCDF and GeoTIFF return it, with masked
+        values.
+    """
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise ValueError(
+            f"{name} is a masked array, of which {np.ma.count_masked(X)} of {X.size} values are "
+            f"masked. Replace them, {name}.filled(value), or leave these samples out."
+        )
 
 
 def _refuse_one_path(path, name, wanted):

@@ -1,5 +1,6 @@
 """The template of resamplers of continuous targets, which have ranges instead of classes."""
 
+import sys
 from abc import abstractmethod
 from dataclasses import dataclass
 from numbers import Real
@@ -12,6 +13,7 @@ from sklearn.utils import RegressorTags, check_array, column_or_1d
 
 from skimb._containers import in_container, like, plain_rows, plain_target, select_rows
 from skimb._frames import as_pandas, as_pyarrow, is_polars, is_pyarrow
+from skimb._messages import told_apart
 from skimb._params import Interval, StrOptions, check_parameters
 from skimb._plans import origin_of
 from skimb._quantities import refuse_times
@@ -174,10 +176,11 @@ class RelevanceResampler(BaseEstimator):
         range_of, is_rare = relevance_bumps(target, relevance=phi, threshold=self.threshold)
         if len(is_rare) == 1:
             which, way = ("every", "higher") if is_rare[0] else ("no", "lower")
+            ends = ", ".join(told_apart(target.min(), target.max()))
             raise ValueError(
-                f"By `relevance`, {which} value of y, [{target.min():g}, {target.max():g}], has a "
-                f"relevance of at least threshold={self.threshold:g}, so there is nothing to "
-                f"balance. Give a {way} `threshold`, or another `relevance`: "
+                f"By `relevance`, {which} value of y, [{ends}], has a relevance of at "
+                f"least threshold={self.threshold:g}, so there is nothing to balance. "
+                f"Give a {way} `threshold`, or another `relevance`: "
                 "Relevance(points=[(value, relevance), ...])."
             )
         before = np.bincount(range_of)
@@ -224,10 +227,16 @@ def _in_container_of(given, values, origin) -> Any:
         return values.to_frame()
     is_chosen = np.all(origin >= 0)
     if is_pyarrow(given):
-        return as_pyarrow(pd.Series(values), given)
+        return as_pyarrow(pd.Series(values), given if is_chosen else _floats(given))
     if is_polars(given):
         return given[origin] if is_chosen else type(given)(given.name, np.asarray(values))
     if isinstance(given, list | tuple):
         values = [given[row] for row in origin.tolist()] if is_chosen else values.tolist()
         return type(given)(values)
     return like(given, values)
+
+
+def _floats(given):
+    """Return integers of pyarrow as floats, which made values are, and others as they are."""
+    is_integer = sys.modules["pyarrow"].types.is_integer(given.type)
+    return given.cast("float64", safe=False) if is_integer else given

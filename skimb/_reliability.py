@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 from scipy.stats import beta
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils import check_array, check_consistent_length
 
 from skimb._label_columns import by_label, column_labels, unknown_labels
 from skimb._messages import shown
 from skimb._params import check_sample_weight
-from skimb._unpacking import unpacked
+from skimb._unpacking import plain_vector
 
 __all__ = ["Bins", "Outcomes", "check_bins", "checked_outcomes", "put_in_bins"]
 
@@ -75,10 +75,10 @@ def checked_outcomes(y_true, y_proba, *, labels=None, sample_weight=None):
         If lengths or columns do not fit, a label is unknown or given twice, or `y_proba` does not
         hold probabilities.
     """
-    y_true = column_or_1d(unpacked(y_true, "y_true"))
+    y_true = plain_vector(y_true, "y_true")
     if labels is None:
         labels = column_labels(y_proba, y_true, name="y_proba")
-    found = column_or_1d(unpacked(labels, "labels"))
+    found = plain_vector(labels, "labels")
     index = pd.Index(found)
     if not index.is_unique:
         raise ValueError(f"`labels` holds a label twice: {shown(found)}.")

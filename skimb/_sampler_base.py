@@ -6,7 +6,6 @@ import numpy as np
 from imblearn.base import BaseSampler
 from imblearn.utils import check_sampling_strategy, check_target_type
 from scipy import sparse
-from sklearn.utils.multiclass import check_classification_targets
 
 from skimb._containers import (
     columns_without_numbers,
@@ -17,6 +16,7 @@ from skimb._containers import (
 )
 from skimb._frames import as_pandas
 from skimb._image_files import is_paths
+from skimb._label_columns import check_labels
 from skimb._lazy_rows import is_array
 from skimb._params import check_handed_in, fit_context
 from skimb._pil_images import is_pil_images
@@ -102,7 +102,7 @@ class ImageSampler(BaseSampler):
             )
         check_handed_in(self)
         plain, target = plain_rows(X), plain_labels(y, self)
-        check_classification_targets(target)
+        check_labels(target)
         rows, target, _ = self._check_X_y(plain, target)
         self._n_rows = len(target)
         self.sampling_strategy_ = check_sampling_strategy(

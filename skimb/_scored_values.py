@@ -31,8 +31,8 @@ def checked_values(
     ValueError
         If shapes differ, values are not finite, or no weight is positive.
     """
-    check_consistent_length(y_true, y_pred)
     y_true, y_pred = check_target(y_true, name="y_true"), check_target(y_pred, name="y_pred")
+    check_consistent_length(y_true, y_pred)
     weight = check_sample_weight(sample_weight, y_true, dtype=np.float64, ensure_non_negative=True)
     counts = weight > 0
     return y_true[counts], y_pred[counts], weight[counts]

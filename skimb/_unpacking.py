@@ -16,10 +16,18 @@ from skimb._dataset_images import is_dataset_column
 from skimb._frames import as_pandas
 from skimb._image_source import ImageSource
 from skimb._optional_libraries import is_of
-from skimb._refusals import refuse_mixed_depths, refuse_no_samples
+from skimb._refusals import refuse_masked, refuse_mixed_depths, refuse_no_samples
 from skimb._warnings import warn
 
-__all__ = ["as_array", "is_tensor", "unpacked", "unpacked_rows", "vector_of"]
+__all__ = [
+    "as_array",
+    "is_tensor",
+    "plain_vector",
+    "refuse_missing",
+    "unpacked",
+    "unpacked_rows",
+    "vector_of",
+]
 
 
 def is_tensor(X):
@@ -63,9 +71,11 @@ def unpacked(X: Any, name="X") -> Any:
     Raises
     ------
     ValueError
-        If it is one path, bytes or an open file, if it is a container that may hold more than
-        images, or that can be read only once, or if it holds arrays of several shapes or dtypes.
+        If it is one path, bytes or an open file, if it has masked values, if it is a container that
+        may hold more than images, or that can be read only once, or if it holds arrays of several
+        shapes or dtypes.
     """
+    refuse_masked(X, name)
     if isinstance(X, np.ndarray) and X.dtype.kind != "O":
         return X
     if is_tensor(X):
@@ -138,6 +148,79 @@ def _stacked(rows, name):
     return np.stack(rows)
 
 
+def refuse_missing(y, name="y"):
+    """Refuse a target with missing values, which NumPy would sort, compare or write as text.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels or values.
+    name : str, default="y"
+        The name of the target in the message.
+
+    Raises
+    ------
+    ValueError
+        If a value is None, NaN or NA.
+    """
+    if isinstance(y, list | tuple):
+        # As an array, a list of text and NaN would hold the text "nan".
+        y = pd.Series(y, dtype=object)
+    elif not hasattr(y, "dtype"):
+        y = np.asarray(y)
+    if y.ndim != 1 or (isinstance(y.dtype, np.dtype) and y.dtype.kind in "biuSU"):
+        return
+    is_missing = np.asarray(pd.isna(y))
+    if is_missing.any():
+        # In the words of scikit-learn, which users and filters know.
+        raise ValueError(
+            f"Input {name} contains NaN, None or NA: {np.count_nonzero(is_missing)} of {len(y)} "
+            f"values, the first that of sample {np.argmax(is_missing)}. Leave these samples out, "
+            "or give them a value."
+        )
+
+
+def plain_vector(y, name="y"):
+    """Return a target as an array of NumPy that holds the same values.
+
+    Nullable integers stay integers, which would become floats, and objects that all are numbers or
+    booleans become such.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,) or (n, 1)
+        Labels or values, in any container.
+    name : str, default="y"
+        The name of the target in messages.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        In the byte order of the machine.
+
+    Raises
+    ------
+    ValueError
+        If y has another shape, or a value is missing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skimb._unpacking import plain_vector
+    >>> plain_vector(pd.Series([2**60, 2**60 + 1], dtype="Int64")).tolist()
+    [1152921504606846976, 1152921504606846977]
+    """
+    y = unpacked(y, name)
+    if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
+        y = y.iloc[:, 0]
+    refuse_missing(y, name)
+    nullable = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
+    values = column_or_1d(y if nullable is None else np.asarray(y, dtype=nullable))
+    if values.dtype.kind in "OT":
+        values = pd.Series(values.astype(object)).infer_objects().to_numpy()
+    return values.astype(values.dtype.newbyteorder("="), copy=False)
+
+
 def vector_of(y) -> Any:
     """Return a target of shape (n, 1) as one of shape (n,), and warn at the line of the user.
 
@@ -156,6 +239,11 @@ def vector_of(y) -> Any:
     DataConversionWarning
         If y is a column.
 
+    Raises
+    ------
+    ValueError
+        If a value is missing, or y holds nullable integers that scikit-learn would make equal.
+
     Examples
     --------
     >>> import warnings
@@ -165,6 +253,8 @@ def vector_of(y) -> Any:
     ...     vector_of([[0], [1]])
     array([0, 1])
     """
+    refuse_missing(y)
+    _refuse_merged(y)
     try:
         shape = np.asarray(y).shape
     except ValueError:
@@ -179,3 +269,16 @@ def vector_of(y) -> Any:
         DataConversionWarning,
     )
     return column_or_1d(y)
+
+
+def _refuse_merged(y):
+    """Refuse nullable integers that are equal as floats: scikit-learn reads and scores them so."""
+    plain = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
+    if plain is None or plain.kind not in "iu" or not len(y) or max(y.max(), -y.min()) <= 2**53:
+        return
+    values = y.to_numpy(dtype=plain)
+    if len(np.unique(values)) > len(np.unique(values.astype(np.float64))):
+        raise ValueError(
+            f"y holds {y.dtype} beyond 2**53, of which scikit-learn makes floats, so that some "
+            f"become equal. Give y.to_numpy(dtype={plain.name!r})."
+        )

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import column_or_1d
 
+from skimb._label_columns import sorted_labels
 from skimb._messages import shown
+from skimb._unpacking import plain_vector
 
 __all__ = [
     "SCHEMES",
@@ -45,7 +46,10 @@ def class_counts(y: ArrayLike) -> dict[Any, int]:
     >>> class_counts(["dog", "cat", "dog", "dog"])
     {'cat': 1, 'dog': 3}
     """
-    labels, counts = np.unique(column_or_1d(y), return_counts=True)
+    y = plain_vector(y)
+    # It refuses labels that cannot be sorted.
+    sorted_labels({"y": y})
+    labels, counts = np.unique(y, return_counts=True)
     return dict(zip(labels.tolist(), counts.tolist(), strict=True))
 
 

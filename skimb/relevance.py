@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import convolve1d, gaussian_filter1d
 from sklearn.base import BaseEstimator, clone
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import check_array
 
+from skimb._messages import told_apart
 from skimb._params import Interval, StrOptions, check_parameters
 from skimb._quantities import refuse_times
+from skimb._unpacking import plain_vector
 
 __all__ = [
     "LabelDensity",
@@ -47,7 +49,7 @@ def check_target(y: ArrayLike, *, name: str = "y") -> NDArray[np.float64]:
     ValueError
         If they are of another shape, no numbers, or not finite.
     """
-    values = column_or_1d(y)
+    values = plain_vector(y, name)
     refuse_times(values, name)
     return check_array(values, ensure_2d=False, dtype=np.float64, input_name=name)
 
@@ -137,8 +139,9 @@ class Relevance(BaseEstimator):
         has_low = self.extremes != "high" and y[0] < low
         has_high = self.extremes != "low" and y[-1] > high
         if not has_low and not has_high:
+            ends = ", ".join(told_apart(low, high))
             raise ValueError(
-                f"No value of y lies beyond the whiskers of its box plot, [{low:g}, {high:g}] "
+                f"No value of y lies beyond the whiskers of its box plot, [{ends}] "
                 f"(extremes={self.extremes!r}, coef={self.coef:g}), so none would be relevant. "
                 "Say which values are relevant: relevance=Relevance(points=[(value, relevance), "
                 "...]); or make the whiskers shorter: relevance=Relevance(coef=...)."

@@ -429,3 +429,51 @@ def test_bags_of_tensors():
     assert bags.predict(X).shape == (N,)
     with pytest.raises(ValueError, match="the target y is None"):
         bags.fit(X, None)
+
+
+@pytest.mark.parametrize(
+    ("library", "shape"),
+    [("polars", (4, 4)), ("polars", (5,)), ("array", (5,)), ("chunked_array", (5,))],
+)
+def test_samples_are_made_below_a_column_of_lists(library, shape):
+    samples = np.random.RandomState(0).randint(0, 200, (N, *shape))
+    if library == "polars":
+        column = pytest.importorskip("polars").Series("image", samples.tolist())
+    elif library == "array":
+        column = pytest.importorskip("pyarrow").array(samples.tolist())
+    else:
+        column = pytest.importorskip("pyarrow").chunked_array([samples.tolist()])
+    found, _ = SMOTE(random_state=0).fit_resample(column, LABELS)
+    assert type(found) is type(column)
+    rows = found.to_list() if library == "polars" else found.to_pylist()
+    np.testing.assert_array_equal(rows, SMOTE(random_state=0).fit_resample(samples, LABELS)[0])
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        RandomOverSampler(random_state=0),
+        RandomUnderSampler(random_state=0),
+        ClusterUnderSampler(random_state=0),
+        SMOTE(random_state=0),
+        RelevanceOverSampler(random_state=0),
+    ],
+    ids=name,
+)
+def test_frames_in_the_byte_order_of_other_machines(sampler):
+    X = pd.DataFrame(np.random.RandomState(0).randn(N, 3), columns=list("abc"))
+    y = pd.Series(np.r_[np.zeros(30), np.arange(10)] if hasattr(sampler, "relevance") else LABELS)
+    wanted, y_wanted = sampler.fit_resample(X, y)
+    found, y_found = sampler.fit_resample(X.astype(">f8"), y.astype(y.dtype.newbyteorder(">")))
+    pd.testing.assert_frame_equal(found, wanted)
+    pd.testing.assert_series_equal(y_found, y_wanted, check_dtype=False)
+
+
+@pytest.mark.slow
+def test_a_column_beside_images_in_the_byte_order_of_other_machines():
+    images = np.random.RandomState(0).randint(0, 200, (N, 4, 4)).astype(np.uint8)
+    frame = pd.DataFrame({"image": list(images), "age": np.arange(N, dtype=np.float64)})
+    clf = CNNClassifier(max_epochs=1, image_column="image", random_state=0)
+    wanted = clf.fit(frame, LABELS).predict_proba(frame)
+    frame["age"] = frame["age"].astype(">f8")
+    np.testing.assert_array_equal(clf.fit(frame, LABELS).predict_proba(frame), wanted)

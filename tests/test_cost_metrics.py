@@ -263,7 +263,7 @@ def test_a_logistic_model_has_a_net_benefit_under_another_prevalence():
     [
         ({"y_proba": [0.1, 0.2]}, "inconsistent numbers"),
         ({"y_proba": [0.1, 3, 0.2]}, r"`y_proba` must hold probabilities .* Got 3"),
-        ({"y_proba": [0.1, np.nan, 0.2]}, r"`y_proba` must hold probabilities .* Got nan"),
+        ({"y_proba": [0.1, np.nan, 0.2]}, "y_proba contains NaN.* that of sample 1"),
         ({"thresholds": [0.2, 1]}, "`thresholds` must hold probabilities from 0 to below 1"),
         ({"thresholds": []}, "`thresholds` must hold"),
         ({"label": "z"}, "needs samples of 'z' and others"),

@@ -15,8 +15,9 @@ from sklearn.compose import make_column_transformer
 from sklearn.model_selection import cross_val_predict, train_test_split
 
 from skimb.datasets import StoredImages, read_images
+from skimb.metrics import per_class_report
 from skimb.neural_network import CNNClassifier, CNNEmbedder
-from skimb.over_sampling import SMOTE, RandomOverSampler
+from skimb.over_sampling import SMOTE, RandomOverSampler, RelevanceOverSampler
 from skimb.under_sampling import RandomUnderSampler
 
 RNG = np.random.RandomState(0)
@@ -135,6 +136,52 @@ def test_a_frame_of_one_column_of_numbers_is_refused(library):
 
 def test_an_array_of_one_feature_is_trained_on():
     assert network().fit(AGES.reshape(-1, 1), LABELS).n_features_in_ == 1
+
+
+# ------------------------------------------------------------------------- one image, masks
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 6, 3), (3, 8, 6)])
+def test_one_image_is_told_from_several(shape):
+    fitted = network().fit(np.random.RandomState(0).rand(12, *shape), LABELS)
+    image = np.random.RandomState(1).rand(*shape)
+    with pytest.raises(ValueError, match=r"of one image, .* Give X\[np.newaxis\]"):
+        fitted.predict(image)
+    assert len(fitted.predict(image[np.newaxis])) == 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 1)])
+def test_an_array_of_one_image_of_one_pixel_is_read(shape):
+    fitted = network(channels="last").fit(np.random.RandomState(0).rand(12, *shape), LABELS)
+    assert len(fitted.predict(np.ones((1, *shape)))) == 1
+
+
+@pytest.mark.parametrize("name", ["X", "y"])
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda X, y: network().fit(X, y),
+        lambda X, y: per_class_report(y, network().fit(IMAGES, LABELS).predict(X)),
+        lambda X, y: SMOTE(k_neighbors=1).fit_resample(X, y),
+        lambda X, y: RelevanceOverSampler().fit_resample(X, y),
+    ],
+    ids=["fit", "predict", "SMOTE", "RelevanceOverSampler"],
+)
+def test_masked_values_are_refused(step, name):
+    X, y = IMAGES, LABELS
+    if name == "X":
+        X = np.ma.masked_equal(IMAGES, IMAGES[3, 0, 0])
+    else:
+        y = np.ma.masked_array(LABELS, mask=np.arange(12) == 3)
+    with pytest.raises(ValueError, match=rf"{name}\S* is a masked array, of which .*\.filled"):
+        step(X, y)
+
+
+def test_a_masked_array_without_masked_values_is_an_array():
+    X = np.ma.masked_array(IMAGES, mask=False)
+    np.testing.assert_array_equal(
+        network().fit(X, LABELS).predict_proba(X), network().fit(IMAGES, LABELS).predict_proba(X)
+    )
 
 
 # ------------------------------------------------------------------------- one object, None

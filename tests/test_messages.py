@@ -6,13 +6,14 @@ import pytest
 from imblearn.under_sampling import NearMiss
 from sklearn.model_selection import KFold
 
-from skimb._messages import shown
+from skimb._messages import shown, told_apart
 from skimb.class_weight import compute_class_weight
 from skimb.datasets import make_long_tailed
 from skimb.metrics import imbalance_scoring
 from skimb.model_selection import MinimumCostClassifier, TunedOffsetsClassifierCV
 from skimb.neural_network import CNNClassifier, DecoupledClassifier
 from skimb.over_sampling import SMOTE, RandomOverSampler
+from skimb.relevance import Relevance
 from skimb.study import compare
 from skimb.under_sampling import EmbeddedSampler
 
@@ -93,3 +94,22 @@ def test_values_within_lists_and_dicts_are_shown_plainly():
     assert shown({label: np.float64(0.5)}) == "{'ill': 0.5}"
     assert shown(np.array([[1, 2]])) == "[[1, 2]]"
     assert shown("ill") == "'ill'"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "texts"),
+    [
+        ((0.0, 1 / 3), ["0", "0.333333"]),
+        ((5.0, 5.0), ["5", "5"]),
+        ((1e9 + 0.25, 1e9 + 1), ["1000000000", "1000000001"]),
+        ((-np.inf, 1e9 + 0.25, 1e9 + 0.5), ["-inf", "1000000000.2", "1000000000.5"]),
+        ((1.0, np.nextafter(1.0, 2)), ["1", "1.0000000000000002"]),
+    ],
+)
+def test_numbers_that_differ_look_different(numbers, texts):
+    assert told_apart(*numbers) == texts
+
+
+def test_whiskers_far_from_zero_look_different():
+    with pytest.raises(ValueError, match=r"box plot, \[1000000001, 1000000003\]"):
+        Relevance().fit(np.array([1.0, 2.0, 3.0]) + 1e9)

@@ -119,3 +119,10 @@ def test_what_is_wrong_is_said(metric):
         metric(TRUE, PREDICTED, sample_weight=-TRUE)
     with pytest.raises(ValueError, match="at least one non-zero number"):
         metric(TRUE, PREDICTED, sample_weight=0 * TRUE)
+
+
+@pytest.mark.parametrize("exponent", [-1000, -600, 600, 1020])
+def test_the_slope_of_values_of_any_magnitude_is_that_of_others(exponent):
+    y_true, y_pred = np.array([1.0, 2, 3, 7]), np.array([2.5, 3, 3.5, 6])
+    found = prediction_slope(np.ldexp(y_true, exponent), np.ldexp(y_pred, exponent))
+    assert found == prediction_slope(y_true, y_pred)

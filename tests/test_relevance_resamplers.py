@@ -351,6 +351,20 @@ def test_targets_of_any_number(dtype):
         np.testing.assert_array_equal(y_res[:11].astype(float), SKEWED)
 
 
+@pytest.mark.parametrize("maker", MAKERS)
+@pytest.mark.parametrize("container", ["array", "chunked_array"])
+def test_targets_that_are_made_are_floats_in_pyarrow_too(maker, container):
+    pyarrow = pytest.importorskip("pyarrow")
+    X, y = skewed()
+    y = (y * 10).round().astype(int)
+    given = getattr(pyarrow, container)(y if container == "array" else [y])
+    wanted = maker(random_state=0).fit_resample(X, y)[1]
+    found = maker(random_state=0).fit_resample(X, given)[1]
+    assert isinstance(found, pyarrow.Array if container == "array" else pyarrow.ChunkedArray)
+    assert np.any(wanted % 1)
+    np.testing.assert_array_equal(found.to_numpy(), wanted)
+
+
 @pytest.mark.parametrize("resampler", [*SELECTORS, *MAKERS])
 def test_a_frame_of_one_column_comes_back(resampler):
     X, y = skewed()

@@ -225,6 +225,46 @@ def test_noise_is_in_standard_deviations_of_the_bump():
     np.testing.assert_allclose(np.corrcoef(drawn.T), np.eye(3), atol=0.07)
 
 
+@pytest.mark.parametrize("exponent", [-1000, -600, 600, 1000])
+@pytest.mark.parametrize("maker", [SMOGN, GaussianNoiseOverSampler])
+def test_noise_of_targets_of_any_magnitude_is_that_of_others(maker, exponent):
+    """A power of two changes no digit."""
+    X, y = table()
+    X_res, y_res = maker(random_state=0).fit_resample(X, y * y)
+    found, values = maker(random_state=0).fit_resample(X, np.ldexp(y * y, exponent))
+    np.testing.assert_array_equal(found, X_res)
+    np.testing.assert_array_equal(np.ldexp(values, -exponent), y_res)
+
+
+def test_columns_of_any_magnitude_have_their_own_noise():
+    X, y = table()
+    noise = GaussianNoiseOverSampler(relevance=HIGH, random_state=0)
+    plain = noise.fit_resample(X, y)[0]
+    found = noise.fit_resample(np.ldexp(X, [1000, 0]), y)[0]
+    np.testing.assert_array_equal(np.ldexp(found, [-1000, 0]), plain)
+
+
+@pytest.mark.parametrize("exponent", [-100, 100])
+@pytest.mark.parametrize("maker", [SMOTER, SMOGN])
+def test_neighbours_of_float32_of_any_magnitude_are_the_same(maker, exponent):
+    X, y = table()
+    X = X.astype(np.float32)
+    parents = []
+    for rows in (X.astype(float), np.ldexp(X, exponent)):
+        found = maker(relevance=HIGH, random_state=0)
+        made, _ = found.fit_resample(rows, y)
+        assert np.isfinite(made).all()
+        parents.append(found.parents_)
+    np.testing.assert_array_equal(*parents)
+
+
+@pytest.mark.parametrize("maker", [SMOTER, SMOGN])
+def test_rows_whose_squares_overflow_are_refused(maker):
+    X, y = table()
+    with pytest.raises(ValueError, match=r"those of X reach .* so that squares overflow. Divide"):
+        maker(relevance=HIGH).fit_resample(X * 1e300, y)
+
+
 @pytest.mark.parametrize(("perturbation", "spread"), [(0.02, 0.02), (10.0, np.sqrt(2) / 20)])
 def test_smogn_of_rows_that_are_equally_far_is_noise(perturbation, spread):
     """All pairs are as far apart as the median, sqrt(2) / 10: none is nearer than half of that."""

@@ -13,18 +13,21 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from imblearn.under_sampling import TomekLinks
 from random_images import images
 from scipy import sparse
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.frozen import FrozenEstimator
 from sklearn.random_projection import SparseRandomProjection
 
 from skimb.class_weight import class_counts
+from skimb.combine import SMOTETomek
 from skimb.over_sampling import (
     SMOTE,
+    AugmentedOverSampler,
     RandomOverSampler,
 )
-from skimb.under_sampling import RandomUnderSampler
+from skimb.under_sampling import ClusterUnderSampler, EmbeddedSampler, RandomUnderSampler
 
 SELECTORS = [RandomOverSampler, RandomUnderSampler]
 PEERS = [
@@ -44,6 +47,25 @@ def test_any_dimension_and_dtype(sampler, shape, dtype):
     assert X_res.shape[1:] == shape
     assert len(set(class_counts(y_res).values())) == 1
     assert y_res.dtype == y.dtype
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        RandomOverSampler(),
+        RandomOverSampler(shrinkage=0.1),
+        SMOTE(),
+        AugmentedOverSampler(),
+        RandomUnderSampler(),
+        SMOTETomek(),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("dtype", [">f4", ">i4"])
+def test_the_byte_order_stays(sampler, dtype):
+    X, y = images(shape=(4, 4), dtype=np.float32)
+    made, _ = sampler.fit_resample((X * 100).astype(dtype), y)
+    assert made.dtype.str == dtype
 
 
 @pytest.mark.parametrize(("ours", "theirs"), PEERS)
@@ -170,6 +192,58 @@ def test_float16_does_not_overflow():
     X[25:] = -60000
     made, _ = SMOTE(random_state=0, k_neighbors=9).fit_resample(X, np.repeat([0, 1], [20, 10]))
     assert np.isfinite(made).all()
+
+
+def test_noise_in_float16_does_not_overflow():
+    X = np.random.RandomState(0).choice([-900, 900], size=(30, 4)).astype(np.float16)
+    y = np.repeat([0, 1], [20, 10])
+    sampler = RandomOverSampler(shrinkage=0.1, random_state=0)
+    made, _ = sampler.fit_resample(X, y)
+    np.testing.assert_allclose(made, sampler.fit_resample(X.astype(float), y)[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("exponent", [-600, 600])
+def test_noise_of_any_magnitude_is_that_of_other_rows(exponent):
+    X, y = np.random.RandomState(0).randn(30, 4), np.repeat([0, 1], [20, 10])
+    sampler = RandomOverSampler(shrinkage=0.5, random_state=0)
+    plain = sampler.fit_resample(X, y)[0]
+    found = sampler.fit_resample(np.ldexp(X, exponent), y)[0]
+    np.testing.assert_array_equal(np.ldexp(found, -exponent), plain)
+
+
+@pytest.mark.parametrize("sampler", [SMOTE, SMOTETomek, ClusterUnderSampler])
+def test_rows_whose_squares_overflow_are_refused(sampler):
+    X, y = np.random.RandomState(0).randn(30, 4) * 1e300, np.repeat([0, 1], [20, 10])
+    with pytest.raises(ValueError, match=r"those of X reach .* so that squares overflow. Divide"):
+        sampler(random_state=0).fit_resample(X, y)
+
+
+@pytest.mark.parametrize("exponent", [-100, 100])
+def test_clusters_of_float32_of_any_magnitude_are_the_same(exponent):
+    X, y = np.random.RandomState(0).randn(90, 4), np.repeat([0, 1], [80, 10])
+    X = X.astype(np.float32)
+    sampler = ClusterUnderSampler(random_state=0)
+    plain = sampler.fit_resample(X.astype(float), y)[1], sampler.sample_indices_
+    found = sampler.fit_resample(np.ldexp(X, exponent), y)[1], sampler.sample_indices_
+    np.testing.assert_array_equal(found, plain)
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        lambda embedder: SMOTE(embedder=embedder, random_state=0),
+        lambda embedder: ClusterUnderSampler(embedder=embedder, random_state=0),
+        lambda embedder: EmbeddedSampler(TomekLinks(), embedder=embedder),
+    ],
+    ids=["SMOTE", "ClusterUnderSampler", "EmbeddedSampler"],
+)
+def test_an_embedder_may_read_sparse_rows(sampler):
+    X, y = sparse.random(40, 30, 0.3, "csr", random_state=0), np.repeat([0, 1], [28, 12])
+    embedder = TruncatedSVD(3, random_state=0)
+    found = sampler(embedder).fit_resample(X, y)[0]
+    np.testing.assert_allclose(
+        found.toarray(), sampler(embedder).fit_resample(X.toarray(), y)[0], atol=1e-12
+    )
 
 
 def test_embedder_decides_who_is_a_neighbour():

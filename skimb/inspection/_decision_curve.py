@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.special import expit, logit
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 
 from skimb._class_prior import resolve_target_prior
 from skimb._drawn_text import distinct_texts, plain_text
@@ -20,7 +20,7 @@ from skimb._net_benefits import (
     treat_all,
 )
 from skimb._params import check_sample_weight
-from skimb._unpacking import unpacked
+from skimb._unpacking import plain_vector
 from skimb.class_weight import minority_class
 from skimb.inspection._drawn_classes import checked_columns, drawn_classes, predicted_probabilities
 from skimb.inspection._layout import keep_inside, letters_within, width_of_part
@@ -168,14 +168,14 @@ class DecisionCurveDisplay:
             If lengths differ, labels are unknown, `y_true` lacks a class to draw, or probabilities
             are out of range.
         """
-        y = column_or_1d(unpacked(y_true, "y_true"))
+        y = plain_vector(y_true, "y_true")
         models = dict(y_proba) if isinstance(y_proba, Mapping) else {"model": y_proba}
         if not models:
             raise ValueError("`y_proba` holds no model.")
         if labels is None:
             first = next(iter(models.values()))
             labels = column_labels(first, y, name="y_proba")
-        labels = column_or_1d(unpacked(labels, "labels"))
+        labels = plain_vector(labels, "labels")
         unknown = unknown_labels(y, labels)
         if unknown:
             raise ValueError(
@@ -294,7 +294,7 @@ class DecisionCurveDisplay:
         models = estimator
         if not isinstance(estimator, Mapping):
             models = {type(estimator).__name__: estimator}
-        y = column_or_1d(unpacked(y, "y"))
+        y = plain_vector(y)
         predicted = {name: predicted_probabilities(one, X) for name, one in models.items()}
         known = {f"`classes_` of {name!r}": one.classes_ for name, one in models.items()}
         labels = sorted_labels({"y": y, **known})

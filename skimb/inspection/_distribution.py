@@ -6,10 +6,11 @@ import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from skimb._displayed_images import displayed_images_by_label
 from skimb._drawn_text import distinct_texts
+from skimb._unpacking import plain_vector
 from skimb.class_weight import class_counts
 from skimb.inspection._drawn_classes import GREY
 from skimb.inspection._layout import (
@@ -90,7 +91,7 @@ class ClassDistributionDisplay:
         """
         samples = None
         if X is not None:
-            y = column_or_1d(y)
+            y = plain_vector(y)
             check_consistent_length(X, y)
             rng = check_random_state(random_state)
             rows = {

@@ -8,12 +8,12 @@ from matplotlib.lines import Line2D
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
-from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._messages import shown
 from skimb._plans import origin_of
-from skimb._unpacking import unpacked
+from skimb._unpacking import plain_vector, unpacked
 from skimb.class_weight import class_counts
 from skimb.inspection._drawn_classes import COLOURS, GREY, MARKERS, drawn_classes
 from skimb.inspection._layout import keep_inside, new_axes, put_legend
@@ -154,7 +154,7 @@ class EmbeddingDisplay:
             input_name="embedded",
             dtype=np.float64,
         )
-        y = column_or_1d(unpacked(y, "y"))
+        y = plain_vector(y)
         check_consistent_length(embedded, y)
         if classes is not None:
             classes = drawn_classes(classes, np.unique(y))
@@ -231,7 +231,7 @@ class EmbeddingDisplay:
                 f"{type(estimator).__name__} has neither `embed` nor `transform`. Give a "
                 "CNNClassifier or a CNNEmbedder, or embeddings to `from_embeddings`."
             )
-        y = column_or_1d(unpacked(y, "y"))
+        y = plain_vector(y)
         check_consistent_length(X, y)
         return cls.from_embeddings(
             embed(X),

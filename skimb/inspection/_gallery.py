@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import column_or_1d
 
 from skimb._displayed_images import displayed_images_by_label
 from skimb._drawn_text import distinct_texts, plain_text
 from skimb._frame_images import only_images
+from skimb._unpacking import plain_vector
 from skimb.inspection._layout import (
     LARGEST_SIZE,
     LETTER,
@@ -61,7 +61,7 @@ def confident_mistakes(
     >>> confident_mistakes(["a", "a", "b"], ["b", "b", "b"], [0.6, 0.9, 0.7], n_images=8)
     {'a': array([1, 0])}
     """
-    y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
+    y_true, y_pred = plain_vector(y_true, "y_true"), plain_vector(y_pred, "y_pred")
     confidence = np.asarray(confidence, dtype=np.float64)
     check_consistent_length(y_true, y_pred, confidence)
     wrong = np.flatnonzero(y_true != y_pred)
@@ -182,7 +182,7 @@ class ImageGalleryDisplay:
         ImageGalleryDisplay
         """
         check_consistent_length(X, y_true)
-        y_pred, confidence = column_or_1d(y_pred), np.asarray(confidence)
+        y_pred, confidence = plain_vector(y_pred, "y_pred"), np.asarray(confidence)
         rows = confident_mistakes(y_true, y_pred, confidence, n_images=n_images)
         shown = displayed_images_by_label(X, rows, image_shape=image_shape, channels=channels)
         captions = {

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from skimb._params import Interval
-from skimb.losses._loss import Loss, as_numbers, check_logits, reduce_loss
+from skimb.losses._loss import Loss, as_numbers, class_indices, reduce_loss
 
 __all__ = [
     "CrossEntropyLoss",
@@ -73,7 +73,7 @@ def cross_entropy(
     >>> cross_entropy(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))
     tensor([0.6931])
     """
-    check_logits(logits, target)
+    target = class_indices(logits, target)
     smoothings = _smoothings(label_smoothing, logits.shape[1])
     values = F.cross_entropy(logits, target, reduction="none")
     if any(smoothings):
@@ -191,7 +191,7 @@ def poly_loss(
     >>> poly_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))  # log(2) + 1/2
     tensor([1.1931])
     """
-    check_logits(logits, target)
+    target = class_indices(logits, target)
     _check_epsilon(epsilon)
     surprise = F.cross_entropy(logits, target, reduction="none")
     values = surprise - epsilon * torch.expm1(-surprise)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from skimb._params import Interval, plain
-from skimb.losses._loss import Loss, check_logits, reduce_loss
+from skimb.losses._loss import Loss, class_indices, reduce_loss
 
 __all__ = [
     "AsymmetricLoss",
@@ -72,7 +72,7 @@ def focal_loss(
     >>> focal_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([1]), gamma=2.0)  # log(2) / 4
     tensor([0.1733])
     """
-    check_logits(logits, target)
+    target = class_indices(logits, target)
     gamma = _checked_gamma(gamma)
     others = _log_odds_against(logits, target)
     # log(1 - p_y) = -softplus(-a), with a the log-odds of the other classes: it stays finite, and
@@ -210,7 +210,7 @@ def asymmetric_loss(
     >>> asymmetric_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))
     tensor([0.6607])
     """
-    check_logits(logits, target)
+    target = class_indices(logits, target)
     gamma_pos = _checked_gamma(gamma_pos, "gamma_pos")
     gamma_neg = _checked_gamma(gamma_neg, "gamma_neg")
     if not 0 <= label_smoothing <= 1:

@@ -14,8 +14,8 @@ __all__ = [
     "Loss",
     "RegressionLoss",
     "as_numbers",
-    "check_logits",
     "check_predictions",
+    "class_indices",
     "positive_values",
     "reduce_loss",
     "reduce_rows",
@@ -24,8 +24,8 @@ __all__ = [
 REDUCTIONS = ("none", "mean", "sum")
 
 
-def check_logits(logits, target):
-    """Refuse shapes that would broadcast to a meaningless result.
+def class_indices(logits, target):
+    """Return targets as torch indexes by them; refuse shapes that would broadcast.
 
     Parameters
     ----------
@@ -33,6 +33,10 @@ def check_logits(logits, target):
         One logit per class.
     target : Tensor of shape (n,), integer
         Class indices.
+
+    Returns
+    -------
+    Tensor of shape (n,), int64
 
     Raises
     ------
@@ -49,6 +53,7 @@ def check_logits(logits, target):
             f"Targets must be class indices of an integer type. Got {target.dtype}; "
             "use target.long()."
         )
+    return target.long()
 
 
 def positive_values(name, values):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from skimb._params import Interval
 from skimb.losses._cross_entropy import cross_entropy
 from skimb.losses._focusing import log_complement
-from skimb.losses._loss import Loss, check_logits, positive_values
+from skimb.losses._loss import Loss, class_indices, positive_values
 
 __all__ = ["LDAMLoss", "ldam_loss", "ldam_margins"]
 
@@ -105,7 +105,7 @@ def ldam_loss(
     >>> ldam_loss(cosines, target, margins=torch.tensor([0.0, 0.1]))  # log(1 + exp(30 * 0.1))
     tensor([3.0486])
     """
-    check_logits(cosines, target)
+    target = class_indices(cosines, target)
     if margins.shape != cosines.shape[1:]:
         raise ValueError(
             f"`margins` must hold one value per class: {tuple(cosines.shape[1:])}. "

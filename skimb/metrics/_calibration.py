@@ -5,13 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import brier_score_loss, log_loss
-from sklearn.utils import column_or_1d
 
 from skimb._label_columns import sorted_labels
 from skimb._messages import shown
-from skimb._params import BaseScorer
+from skimb._params import BaseScorer, check_sample_weight
 from skimb._reliability import check_bins, checked_outcomes, put_in_bins
-from skimb._unpacking import unpacked
+from skimb._unpacking import plain_vector
 
 __all__ = ["calibration_scoring", "classwise_calibration_error", "expected_calibration_error"]
 
@@ -216,7 +215,7 @@ def calibration_scoring(y: ArrayLike) -> dict[str, Any]:
     >>> search.best_params_
     {'class_weight': None}
     """
-    labels = np.unique(column_or_1d(unpacked(y, "y")))
+    labels = sorted_labels({"y": y})
     if len(labels) < 2:
         raise ValueError(f"y holds one class only, {shown(labels)}; scores need at least two.")
     return {
@@ -250,6 +249,11 @@ class _OfProbabilities(BaseScorer):
         proba = np.asarray(proba)
         filled = np.zeros((len(proba), len(labels)), dtype=proba.dtype)
         filled[:, np.searchsorted(labels, known)] = proba
+        y_true = plain_vector(y_true, "y_true")
+        if (weight := kwargs.pop("sample_weight", None)) is not None:
+            kwargs["sample_weight"] = check_sample_weight(
+                weight, y_true, dtype=np.float64, ensure_non_negative=True
+            )
         return -self._score_func(y_true, filled, labels=labels, **kwargs)
 
     def __repr__(self):

@@ -13,13 +13,13 @@ from sklearn.metrics import (
     multilabel_confusion_matrix,
     precision_recall_fscore_support,
 )
-from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import unique_labels
 
 from skimb._frames import with_any_text
 from skimb._label_columns import sorted_labels
 from skimb._messages import shown
-from skimb._params import BaseScorer
+from skimb._params import BaseScorer, check_sample_weight
+from skimb._unpacking import plain_vector
 from skimb.class_weight import minority_class
 
 __all__ = ["imbalance_scoring", "per_class_report"]
@@ -70,7 +70,7 @@ def imbalance_scoring(y: ArrayLike, *, labels: Any = None) -> dict[str, Any]:
     >>> search.cv_results_["mean_test_recall[1]"].round(2)
     array([0.56, 0.67])
     """
-    found = np.unique(column_or_1d(y))
+    found = sorted_labels({"y": y})
     if len(found) < 2:
         raise ValueError(f"y holds one class only, {shown(found)}; scores need at least two.")
     labels = found if labels is None else np.asarray(labels)
@@ -111,7 +111,7 @@ class _Counted:
     def __init__(self, y_true, y_pred, sample_weight):
         # Copies: arrays may be changed in place between two calls.
         self.given = [None if v is None else v.copy() for v in (y_true, y_pred, sample_weight)]
-        if sample_weight is not None and np.any(sample_weight):
+        if sample_weight is not None:
             # Samples of no weight count as if they were not there, classes that have no others too.
             kept = sample_weight != 0
             y_true, y_pred, sample_weight = y_true[kept], y_pred[kept], sample_weight[kept]
@@ -124,13 +124,21 @@ class _Counted:
         self.is_true = np.array([label in seen for label in labels])
 
     @classmethod
-    def of(cls, *given):
+    def of(cls, y_true, y_pred, sample_weight):
         """Return the counts; the last ones are kept, because several scorers ask for them."""
-        given = [None if values is None else np.asarray(values) for values in given]
+        y_true, y_pred = plain_vector(y_true, "y_true"), plain_vector(y_pred, "y_pred")
+        given = y_true, y_pred, _checked_weight(sample_weight, y_true)
         last = getattr(cls.last, "counted", None)
         if last is None or not all(map(_is_same, given, last.given)):
             last = cls.last.counted = cls(*given)
         return last
+
+    def correlation(self):
+        """Return Matthews' correlation; 0 if there is one class only."""
+        y_true, y_pred, sample_weight = self.given
+        # scikit-learn would warn of a single class.
+        several = len(self.place) > 1
+        return matthews_corrcoef(y_true, y_pred, sample_weight=sample_weight) if several else 0.0
 
     def value(self, name, label):
         """Return a value of a class; 0 if it does not occur."""
@@ -140,6 +148,12 @@ class _Counted:
     def recalls(self):
         """Return the recalls of the classes that occur among the true labels."""
         return self.values["recall"][self.is_true]
+
+
+def _checked_weight(sample_weight, y_true):
+    if sample_weight is None:
+        return None
+    return check_sample_weight(sample_weight, y_true, dtype=np.float64, ensure_non_negative=True)
 
 
 def _is_same(first, second):
@@ -178,10 +192,7 @@ def _worst_recall(y_true, y_pred, *, sample_weight=None):
 
 
 def _correlation(y_true, y_pred, *, sample_weight=None):
-    if len(_Counted.of(y_true, y_pred, sample_weight).place) < 2:
-        # scikit-learn would warn of it.
-        return 0.0
-    return matthews_corrcoef(y_true, y_pred, sample_weight=sample_weight)
+    return _Counted.of(y_true, y_pred, sample_weight).correlation()
 
 
 class _AveragePrecision(BaseScorer):
@@ -198,9 +209,9 @@ class _AveragePrecision(BaseScorer):
         self.label = label
 
     def _score(self, method_caller, estimator, X, y_true, **kwargs):
-        is_label = np.asarray(y_true) == self.label
-        weight = kwargs.get("sample_weight")
-        if not (is_label if weight is None else np.asarray(weight)[is_label]).any():
+        is_label = plain_vector(y_true, "y_true") == self.label
+        weight = _checked_weight(kwargs.pop("sample_weight", None), is_label)
+        if not (is_label if weight is None else weight[is_label]).any():
             return 0.0
         classes = np.asarray(estimator.classes_)
         if self.label not in classes:
@@ -213,7 +224,7 @@ class _AveragePrecision(BaseScorer):
                 scores = scores if self.label == classes[1] else -scores
             else:
                 scores = scores[:, classes == self.label].ravel()
-        return average_precision_score(is_label, scores, **kwargs)
+        return average_precision_score(is_label, scores, sample_weight=weight, **kwargs)
 
     def __repr__(self):
         return f"average_precision of {self.label!r}"
@@ -250,7 +261,7 @@ def per_class_report(y_true: ArrayLike, y_pred: ArrayLike) -> pd.DataFrame:
     cat      0.987   0.547  0.704     1500   821  679   11  1489
     dog      0.687   0.993  0.812     1500  1489   11  679   821
     """
-    y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
+    y_true, y_pred = plain_vector(y_true, "y_true"), plain_vector(y_pred, "y_pred")
     labels = sorted_labels({"`y_true`": y_true, "`y_pred`": y_pred})
     precision, recall, f1, support = precision_recall_fscore_support(
         y_true, y_pred, labels=labels, zero_division=0.0

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.metrics import make_scorer
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 
 from skimb._class_prior import resolve_target_prior
 from skimb._cost_matrix import labels_of_costs, read_cost_matrix
@@ -22,7 +22,7 @@ from skimb._net_benefits import (
     treat_all,
 )
 from skimb._params import check_sample_weight
-from skimb._unpacking import unpacked
+from skimb._unpacking import plain_vector, unpacked
 
 __all__ = ["cost_scoring", "expected_cost", "net_benefit"]
 
@@ -90,7 +90,7 @@ def expected_cost(
     if labels is None:
         found = sorted_labels({"`y_true`": y_true, "`y_pred`": y_pred})
         labels = labels_of_costs(cost_matrix, found)
-    labels = column_or_1d(labels)
+    labels = plain_vector(labels, "labels")
     order = np.argsort(labels, kind="stable")
     if len(np.unique(labels)) < len(labels):
         raise ValueError(f"`labels` must be different. Got {shown(labels)}.")
@@ -148,7 +148,7 @@ def cost_scoring(y: ArrayLike, *, cost_matrix: Any, prior: Any = None) -> Any:
     >>> search.best_params_
     {'estimator__C': 0.001}
     """
-    labels = np.unique(column_or_1d(unpacked(y, "y")))
+    labels = sorted_labels({"y": y})
     if len(labels) < 2:
         raise ValueError(f"y holds one class only, {shown(labels)}; costs need at least two.")
     return make_scorer(
@@ -269,8 +269,8 @@ def _column_of(y_proba, label):
 
 
 def _checked(y_true, y_other, sample_weight, *, name="y_pred"):
-    y_true = column_or_1d(unpacked(y_true, "y_true"))
-    y_other = column_or_1d(unpacked(y_other, name))
+    y_true = plain_vector(y_true, "y_true")
+    y_other = plain_vector(y_other, name)
     check_consistent_length(y_true, y_other)
     if not len(y_true):
         raise ValueError("Costs need at least one sample. Got none.")

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
+from skimb._magnitudes import scaling_exponents
 from skimb._scored_values import checked_values
 from skimb.relevance import LabelDensity, Relevance
 
@@ -201,6 +202,8 @@ def prediction_slope(
             f"No line has a slope over one value: `y_true` holds {y_true[0]:g} only. Give samples "
             "that differ."
         )
+    exponent = -scaling_exponents(y_true, np.float64)
+    y_true, y_pred = np.ldexp(y_true, exponent), np.ldexp(y_pred, exponent)
     centred = y_true - np.average(y_true, weights=weight)
     spread = y_pred - np.average(y_pred, weights=weight)
     return float((weight * centred) @ spread / ((weight * centred) @ centred))

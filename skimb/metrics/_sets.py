@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils import check_array, check_consistent_length
 
 from skimb._label_columns import by_label, column_labels, unknown_labels
 from skimb._messages import shown
-from skimb._unpacking import unpacked
+from skimb._unpacking import plain_vector
 from skimb.relevance import check_target
 
 __all__ = ["interval_coverage", "set_coverage"]
@@ -50,8 +50,9 @@ def set_coverage(y_true: ArrayLike, sets: Any, *, labels: Any = None) -> pd.Data
     a        2       1.0       1.5
     b        2       0.5       1.5
     """
-    y_true = column_or_1d(unpacked(y_true, "y_true"))
-    labels = column_or_1d(column_labels(sets, y_true, name="sets") if labels is None else labels)
+    y_true = plain_vector(y_true, "y_true")
+    labels = column_labels(sets, y_true, name="sets") if labels is None else labels
+    labels = plain_vector(labels, "labels")
     sets = np.asarray(by_label(sets, labels, name="sets"))
     if sets.dtype != bool or sets.ndim != 2:
         raise ValueError(

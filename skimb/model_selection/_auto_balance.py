@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state, indexable
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import part_of_fit
@@ -16,6 +15,7 @@ from skimb._class_prior import prior_property, resolve_target_prior
 from skimb._decision_rule import DecisionRule
 from skimb._groups import checked_groups
 from skimb._images import checked_once, fit_images
+from skimb._label_columns import check_labels
 from skimb._messages import shown
 from skimb._params import HasMethods, Interval, StrOptions, fit_context, safe_indexing
 from skimb._reading import view_of
@@ -324,7 +324,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
             for name in ("image_shape", "channels", "image_column", "value_range")
         }
         images, y = fit_images(self, X, y, **options)
-        check_classification_targets(y)
+        check_labels(y)
         numbers = checked_groups(images, groups)
         X = checked_once(X, images)
         samples = Samples(X, y, numbers, lineage_of(images))

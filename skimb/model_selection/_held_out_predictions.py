@@ -14,12 +14,12 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, column_or_1d, indexable
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._class_probabilities import class_positions, log_probabilities
 from skimb._groups import checked_groups, group_numbers
 from skimb._images import checked_once, fit_images
+from skimb._label_columns import check_labels
 from skimb._messages import shown
 from skimb._reading import view_of
 from skimb._sub_estimators import seeded_clone, takes_images
@@ -189,7 +189,7 @@ def read_samples(owner, X, y, groups=None):
         If the classifier has decisions of its own, which the wrapper replaces.
     """
     samples = read_inputs(owner, X, y, groups)
-    check_classification_targets(samples.y)
+    check_labels(samples.y)
     labels = np.unique(samples.y)
     if len(labels) < 2 and not isinstance(wrapped_by(owner), FrozenEstimator):
         raise ValueError(

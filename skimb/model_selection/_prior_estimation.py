@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import Bunch, check_array, check_random_state, column_or_1d
+from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skimb._class_prior import resolve_target_prior
 from skimb._class_probabilities import class_positions, log_probabilities
 from skimb._messages import shown
-from skimb._unpacking import unpacked
+from skimb._unpacking import plain_vector
 from skimb._warnings import warn
 from skimb.model_selection._label_shift_tests import (
     ScoreDistributions,
@@ -332,8 +332,7 @@ def labelled_scores(classifier, X_val, y_val, *, train_prior, calibration):
     if X_val is None:
         return None
     classes = checked_classifier(classifier)
-    y = column_or_1d(unpacked(y_val, "y_val"), warn=True)
-    y = check_array(y, ensure_2d=False, dtype=None, input_name="y_val")
+    y = plain_vector(y_val, "y_val")
     target = class_positions(y, classes, name="y_val")
     missing = classes[np.bincount(target, minlength=len(classes)) == 0]
     if len(missing):

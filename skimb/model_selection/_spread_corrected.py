@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import begin_fit
 from skimb._known_predictions import KnownPredictions
+from skimb._messages import told_apart
 from skimb._params import HasMethods, StrOptions, fit_context, plain
 from skimb._spread_correction import SpreadCorrection
 from skimb._sub_estimators import takes_images
@@ -369,8 +370,9 @@ def _checked_bounds(clip, y) -> Any:
             f"Got {clip!r:.200}."
         )
     if least < found[0] or largest > found[1]:
+        ends = " and ".join(told_apart(least, largest))
         raise ValueError(
-            f"`clip` must hold all values of y, which lie between {least:g} and {largest:g}: "
+            f"`clip` must hold all values of y, which lie between {ends}: "
             f"predictions could not reach the others. Got {clip!r:.200}."
         )
     return found

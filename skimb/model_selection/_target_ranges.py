@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from skimb._messages import told_apart
 from skimb.relevance import fit_relevance
 
 __all__ = ["find_ranges", "range_of", "range_texts"]
@@ -34,7 +35,7 @@ def range_of(y, edges):
 
 def range_texts(edges):
     """Return the ranges as they are written in messages, such as ``[4.2, inf)``."""
-    ends = [f"{edge:g}" for edge in (-np.inf, *edges, np.inf)]
+    ends = told_apart(-np.inf, *edges, np.inf)
     return [f"{'(' if k == 0 else '['}{ends[k]}, {ends[k + 1]})" for k in range(len(ends) - 1)]
 
 

@@ -4,11 +4,12 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from torch.utils.data import Sampler
 
 from skimb._engine import BatchPlan
 from skimb._params import plain
+from skimb._unpacking import plain_vector
 
 __all__ = ["BalancedBatchSampler"]
 
@@ -68,7 +69,7 @@ class BalancedBatchSampler(Sampler):
         world_size=1,
         random_state=None,
     ):
-        y = column_or_1d(y)
+        y = plain_vector(y)
         batch_size, n_epochs, steps_per_epoch = map(plain, (batch_size, n_epochs, steps_per_epoch))
         batch_sampling, rank, world_size = map(plain, (batch_sampling, rank, world_size))
         if not 0 <= rank < world_size:

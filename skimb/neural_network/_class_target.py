@@ -7,7 +7,6 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.metrics import confusion_matrix
 from sklearn.metrics import precision_recall_fscore_support as precision_recall_f1
-from sklearn.utils.multiclass import check_classification_targets
 
 from skimb._class_prior import effective_prior, starting_prior
 from skimb._engine import (
@@ -19,6 +18,7 @@ from skimb._engine import (
     dataset_of,
     mean_one,
 )
+from skimb._label_columns import check_labels
 from skimb._messages import shown
 from skimb.class_weight import weights_from_counts
 from skimb.losses import Loss
@@ -75,7 +75,7 @@ class ClassTarget(Target):
 
     def fit(self, y):
         """Learn the labels; return class indices."""
-        check_classification_targets(y)
+        check_labels(y)
         self.classes, indices = np.unique(y, return_inverse=True)
         if len(self.classes) < 2:
             raise ValueError(

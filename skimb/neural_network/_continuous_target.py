@@ -22,6 +22,7 @@ from skimb._engine import (
     scaled_down,
 )
 from skimb._lost_differences import refuse_lost_differences
+from skimb._messages import told_apart
 from skimb._networks import last_linear
 from skimb._warnings import warn
 from skimb.losses import BalancedMSELoss, RegressionLoss
@@ -182,10 +183,8 @@ class ContinuousTarget(Target):
         rank = np.empty(n_samples, dtype=np.intp)
         rank[np.argsort(values, kind="stable")] = np.arange(n_samples)
         stratum = rank * n_strata // n_samples
-        names = [
-            f"y from {values[stratum == k].min():g} to {values[stratum == k].max():g}"
-            for k in range(n_strata)
-        ]
+        parts = [values[stratum == k] for k in range(n_strata)]
+        names = [f"y from {' to '.join(told_apart(part.min(), part.max()))}" for part in parts]
         return stratum, np.array(names, dtype=object)
 
     def check_validation(self, values):

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 from torch import nn
 
 from skimb._engine import (
@@ -19,6 +18,7 @@ from skimb._engine import (
 )
 from skimb._frame_images import image_columns
 from skimb._images import check_images, fit_images
+from skimb._label_columns import check_labels
 from skimb._messages import shown
 from skimb._networks import MixedNetwork
 from skimb._params import check_handed_in, check_parameters, check_sample_weight, plain_params
@@ -306,7 +306,7 @@ def _read(estimator, X, y, classes, target, *, is_first):
         y = column_or_1d(vector_of(unpacked(y, "y")))
         check_consistent_length(images, y)
     if hasattr(target, "name_classes"):
-        check_classification_targets(y)
+        check_labels(y)
         target.name_classes(classes, None if is_first else estimator.classes_)
     return images, target.read(y)
 

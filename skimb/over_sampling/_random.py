@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from skimb._containers import columns_without_numbers, select_rows
 from skimb._image_files import is_paths
 from skimb._image_source import ImageSource
+from skimb._magnitudes import deviation
 from skimb._messages import shown
 from skimb._params import Interval, plain
 from skimb._plans import append_rows
@@ -180,7 +181,7 @@ def _with_noise(X, members, seeds, factor, rng):
     n_features = int(np.prod(X.shape[1:]))
     width = (4 / ((n_features + 2) * X.shape[0])) ** (1 / (n_features + 4))
     own = _dense(X[members])
-    scale = factor * width * np.std(own.reshape(len(members), -1), axis=0)
+    scale = factor * width * deviation(own.reshape(len(members), -1))
     made = np.empty((len(seeds), *X.shape[1:]), dtype=X.dtype)
     step = max(1, VALUES_AT_ONCE // max(1, n_features))
     for start in range(0, len(seeds), step):

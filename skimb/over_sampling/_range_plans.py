@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
+from skimb._messages import told_apart
 from skimb._warnings import warn
 from skimb.over_sampling._recipes import Recipe, blended, perturbed
 
@@ -127,8 +128,8 @@ def _warn_of_few(values, k_neighbors, name):
         )
     else:
         return
-    low, high = values.min(), values.max()
-    warn(f"The range of y from {low:g} to {high:g} has {number} only: {consequence}.")
+    low, high = told_apart(values.min(), values.max())
+    warn(f"The range of y from {low} to {high} has {number} only: {consequence}.")
 
 
 def _as_values(values, target):

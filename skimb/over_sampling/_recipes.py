@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from skimb._lazy_rows import VALUES_AT_ONCE
+from skimb._magnitudes import deviation
 from skimb._rounding import in_dtype
 
 __all__ = ["Recipe", "blended", "perturbed"]
@@ -84,11 +85,11 @@ def perturbed(X, recipe, rng):
     made = np.empty((len(first), *X.shape[1:]), dtype=X.dtype)
     per_row = max(1, int(np.prod(X.shape[1:])))
     for members, places in recipe.noisy_by_range():
-        deviation = _deviation(np.asarray(X[members]))
+        scale = _deviation(np.asarray(X[members]))
         for batch in gen_batches(len(places), max(1, VALUES_AT_ONCE // per_row)):
             part = places[batch]
             rows = np.asarray(X[first[part]]).astype(np.float64)
-            rows += _per_row(spreads[part], rows) * deviation * rng.standard_normal(rows.shape)
+            rows += _per_row(spreads[part], rows) * scale * rng.standard_normal(rows.shape)
             made[part] = in_dtype(rows, X.dtype)
     return made
 
@@ -101,9 +102,9 @@ def _per_row(numbers, rows):
 def _deviation(rows):
     """Return the standard deviation of each value of a sample; 0 for a single sample."""
     flat = rows.reshape(len(rows), -1)
-    deviation = np.zeros(flat.shape[1])
+    found = np.zeros(flat.shape[1])
     # A table may hold categories alone.
     if len(rows) > 1 and flat.shape[1]:
         for part in gen_batches(flat.shape[1], max(1, VALUES_AT_ONCE // len(rows))):
-            deviation[part] = flat[:, part].std(axis=0, ddof=1, dtype=np.float64)
-    return deviation.reshape(rows.shape[1:])
+            found[part] = deviation(flat[:, part], dtype=np.float64, ddof=1)
+    return found.reshape(rows.shape[1:])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skimb._messages import told_apart
 from skimb._params import Interval, plain
 from skimb._range_sizes import OVER
 from skimb._relevance_sampler_base import RelevanceResampler, Selection
@@ -175,10 +176,11 @@ class RelevanceSampler(RelevanceResampler):
     def _learn(self, target):
         found = self._fit_relevance(target)(target)
         if not np.ptp(found) > 0:
+            ends = ", ".join(told_apart(target.min(), target.max()))
             raise ValueError(
-                f"By `relevance`, all values of y, [{target.min():g}, {target.max():g}], have "
-                f"the same relevance {found[0]:g}, so that there is none to prefer. Give another "
-                "`relevance`: Relevance(points=[(value, relevance), ...])."
+                f"By `relevance`, all values of y, [{ends}], have the same relevance "
+                f"{found[0]:g}, so that there is none to prefer. Give another `relevance`: "
+                "Relevance(points=[(value, relevance), ...])."
             )
         return found
 

@@ -77,8 +77,8 @@ class ClassificationTask:
     def __init__(self, y, *, has_array=True):
         self.y = y
         self.has_array = has_array
-        self.classes, self.counts = np.unique(y, return_counts=True)
         self.minority = minority_class(y)
+        self.classes, self.counts = np.unique(y, return_counts=True)
         self.measure = self.measure_name = self.asked_measure = None
         #: The length of the training of last layers, where strategies share features.
         self.head_length: Any = None

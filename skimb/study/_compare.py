@@ -10,13 +10,13 @@ from typing import Any
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import column_or_1d
 
 from skimb._drawn_text import visible_text
 from skimb._frame_images import only_images
 from skimb._image_files import as_paths, is_paths
 from skimb._messages import counted
 from skimb._reading import view_of
+from skimb._unpacking import plain_vector
 from skimb._warnings import warn
 from skimb.study._deployment_checks import check_deployment, check_names
 from skimb.study._jobs import Job, run_jobs
@@ -195,7 +195,7 @@ def compare(
     """
     channels = getattr(estimator, "channels", None)
     X, X_test = view_of(X, channels=channels), view_of(X_test, channels=channels)
-    y = column_or_1d(y)
+    y = plain_vector(y)
     check_consistent_length(X, y)
     task = task_of(estimator, X, y)
     chosen = chosen_strategies(strategies, task)
@@ -209,7 +209,7 @@ def compare(
         raise ValueError(f"`scoring` must be a dict of names to scorers. Got {scoring!r}.")
     scoring = with_measure_first(scoring, measure)
     task.choose_measure(scoring, measure)
-    test = (X, y) if X_test is None else (X_test, column_or_1d(y_test))
+    test = (X, y) if X_test is None else (X_test, plain_vector(y_test, "y_test"))
     images, test_images = (only_images(each, estimator.image_column) for each in (X, test[0]))
     sample_groups = image_groups(X, groups, estimator)
     if groups is not None and getattr(estimator, "calibration", None) is not None:

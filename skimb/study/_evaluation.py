@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import column_or_1d
 
 from skimb._class_intervals import per_class_intervals
 from skimb._drawn_text import visible_text
 from skimb._frames import with_any_text
 from skimb._messages import counted
+from skimb._unpacking import plain_vector
 from skimb.inspection import confident_mistakes
 from skimb.metrics import per_class_report
 from skimb.study._base_evaluation import MOST_LISTED, BaseEvaluation, intervals_text
@@ -113,7 +113,7 @@ class ClassificationEvaluation(BaseEvaluation):
     ):
         super().__init__(X, names, facts)
         self.deployment = deployment
-        y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
+        y_true, y_pred = plain_vector(y_true, "y_true"), plain_vector(y_pred, "y_pred")
         check_consistent_length(y_true, y_pred)
         if not len(y_true):
             raise ValueError("`y_true` is empty. Give at least one sample.")

@@ -10,12 +10,12 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils.validation import column_or_1d
 
 from skimb._groups import held_out_folds
 from skimb._messages import counted, shown
 from skimb._params import safe_indexing
 from skimb._reading import view_of
+from skimb._unpacking import plain_vector
 from skimb._warnings import warn
 from skimb.neural_network import CNNClassifier, training_length
 from skimb.study._classification_task import ClassificationTask
@@ -127,7 +127,7 @@ def find_strategy(
         raise ValueError(f"`minutes` must be a positive number. Got {minutes!r}.")
     if (X_test is None) != (y_test is None):
         raise ValueError("`X_test` and `y_test` belong together: give both or neither.")
-    X, y = view_of(X, channels=estimator.channels), column_or_1d(y)
+    X, y = view_of(X, channels=estimator.channels), plain_vector(y)
     check_consistent_length(X, y)
     task = ClassificationTask(y)
     estimator = _checked_estimator(estimator, task)
@@ -145,7 +145,7 @@ def find_strategy(
     use = {"deploy": deploy, "costs": costs, "require": require}
     is_used = any(value is not None for value in use.values())
     if is_used:
-        y_test = np.asarray(y_test)
+        y_test = plain_vector(y_test, "y_test")
         last = Run(rows, np.arange(len(y_test)), seed)
         tested = (
             image_groups(X_test, None, estimator) if verdict_rows is None else numbers[verdict_rows]

@@ -13,7 +13,6 @@ from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils.validation import column_or_1d
 
 from skimb._drawn_text import visible_text
 from skimb._label_columns import unknown_labels
@@ -21,6 +20,7 @@ from skimb._messages import shown
 from skimb._params import safe_indexing
 from skimb._reading import view_of
 from skimb._shared_jobs import results_of_jobs
+from skimb._unpacking import plain_vector
 from skimb._warnings import warn
 from skimb.class_weight import minority_class
 from skimb.neural_network import CNNClassifier, training_length
@@ -230,7 +230,7 @@ def _planned(X, y, label, estimator, cv, groups, rng):
         )
     if not isinstance(cv, Integral) or cv < 2:
         raise ValueError(f"`cv` must be an integer of at least 2, the number of folds. Got {cv!r}.")
-    X, y = view_of(X, channels=estimator.channels), column_or_1d(y)
+    X, y = view_of(X, channels=estimator.channels), plain_vector(y)
     check_consistent_length(X, y)
     task = ClassificationTask(y)
     label = minority_class(y) if label is None else label

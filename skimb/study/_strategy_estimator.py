@@ -9,10 +9,10 @@ from typing import Any
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import column_or_1d
 
 from skimb._groups import group_numbers
 from skimb._strategy_names import OWN_STEPS
+from skimb._unpacking import plain_vector
 from skimb.model_selection import (
     AutoBalanceClassifier,
     SpreadCorrectedRegressor,
@@ -111,7 +111,7 @@ def strategy_estimator(
     >>> strategy_estimator("class_weight", X, y, random_state=0)
     CNNClassifier(class_weight='balanced', random_state=0)
     """
-    y = column_or_1d(y)
+    y = plain_vector(y)
     check_consistent_length(X, y)
     task = task_of(estimator, X, y)
     if name not in task.strategies:

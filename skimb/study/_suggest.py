@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from skimb._frames import with_any_text
 from skimb._messages import counted, shown
+from skimb._unpacking import plain_vector
 from skimb.study._diverse_choice import budgets_of, choose_around
 from skimb.study._pool_scores import n_samples_of, pool_scores
 from skimb.study._separation import log_margins, separation_threshold
@@ -285,7 +286,7 @@ def _check(classifier, X_pool, n, X, y):
 
 
 def _known_labels(classifier, X, y):
-    y = column_or_1d(y)
+    y = plain_vector(y)
     if len(y) != n_samples_of(X):
         raise ValueError(
             f"`X` and `y` must have the same length: they have {n_samples_of(X)} and {len(y)}."

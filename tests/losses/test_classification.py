@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from skimb.losses import (
     binary_focal_loss,
     cross_entropy,
     focal_loss,
+    ldam_loss,
     poly_loss,
 )
 from skimb.losses._focusing import focal_posterior_logits
@@ -360,6 +362,12 @@ def test_reductions(function):
     torch.testing.assert_close(function(LOGITS, TARGET, reduction="mean"), values.mean())
     with pytest.raises(ValueError, match="`reduction` must be one of"):
         function(LOGITS, TARGET, reduction="avg")
+
+
+@pytest.mark.parametrize("function", [*FUNCTIONS, partial(ldam_loss, margins=torch.ones(3))])
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int16, torch.uint8])
+def test_targets_may_be_of_any_integer_type(function, dtype):
+    torch.testing.assert_close(function(LOGITS, TARGET.to(dtype)), function(LOGITS, TARGET))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import column_or_1d
 
 from skimb._files import write_text
 from skimb._messages import counted
+from skimb._unpacking import plain_vector
 from skimb.study._inspect._copies import find_copies, groups_of
 from skimb.study._inspect._findings import class_correlated, class_counts_of, shared_prefixes
 from skimb.study._inspect._page import inspection_page
@@ -289,12 +289,12 @@ def inspect_images(
     if len(X) == 0:
         raise ValueError("`X` is empty. Give at least one image.")
     if y is not None:
-        y = column_or_1d(y)
+        y = plain_vector(y)
         check_consistent_length(X, y)
     if (y_test is None) != (X_test is None or y is None):
         raise ValueError("`X_test` and `y_test` belong together: give both or neither, with `y`.")
     if y_test is not None:
-        y_test = column_or_1d(y_test)
+        y_test = plain_vector(y_test, "y_test")
         check_consistent_length(X_test, y_test)
     if labels and y is None:
         raise ValueError("`labels=True` needs the labels `y`.")
