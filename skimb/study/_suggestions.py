@@ -62,8 +62,10 @@ def threshold_in_words(threshold, n_classes):
 
 def _probability(score):
     value = float(expit(score))
-    # The threshold of a recall that is promised may lie far below 0.001.
-    return f"{value:.3g}" if value < 0.001 else f"{value:.3f}"
+    # The threshold of a recall that is promised may lie far below 0.001, others near 1.
+    if value < 0.001:
+        return f"{value:.3g}"
+    return f"{value:.3f}" if value < 0.9995 else f"{value:.6g}"
 
 
 def _times(score):

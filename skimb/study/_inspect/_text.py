@@ -36,7 +36,7 @@ def inspection_text(found):
     n_test = len(samples) - samples.n_train
     sizes = f"{counted(samples.n_train, 'training image')}, {counted(n_test, 'test image')}"
     if found.broken:
-        sizes += f", of which {len(found.broken)} cannot be read"
+        sizes += f"; {len(found.broken)} of these cannot be read, and are not counted below"
     lines = [sizes]
     for one in found.to_dict()["classes"]:
         tested = f", {one['n_test']} for the test" if n_test else ""
