@@ -55,7 +55,8 @@ def refuse_no_samples(X, name="X"):
         what = f"It requires y to be passed, but the target {name}" if name == "y" else name
         raise ValueError(f"{what} is None. {wanted}.")
     if isinstance(X, str | os.PathLike):
-        _refuse_one_path(os.fspath(X), name, wanted)
+        # A string of NumPy, as an array of paths holds, would be shown with its type.
+        _refuse_one_path(str(os.fspath(X)), name, wanted)
     if isinstance(X, bytes | bytearray | memoryview) or hasattr(X, "read"):
         what = "an open file" if hasattr(X, "read") else "bytes"
         raise ValueError(

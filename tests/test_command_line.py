@@ -211,6 +211,8 @@ def test_compare_folders_with_a_test_folder_and_counts(folders, capsys):
     assert result["protocol"]["class_counts"] == {"cat": 8, "dog": 30}
     assert result["protocol"]["n_test_rows"] == 12
     assert result["protocol"]["n_runs"] == 2
+    told = "skimb: --counts asks for 500 images of dog, and there are 30: all are taken\n"
+    assert told in capsys.readouterr().err
 
 
 def test_files_that_are_passed_over_are_told_in_one_line(folders, capsys):

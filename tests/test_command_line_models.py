@@ -310,7 +310,7 @@ BROKEN = {
     ),
     "own": (
         lambda result: changed(result, built_in=dict.fromkeys(result["strategies"])),
-        "is an estimator of your own",
+        "is no built-in strategy",
     ),
     "code": (
         lambda result: changed(

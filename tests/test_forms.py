@@ -1103,6 +1103,14 @@ REFUSED = {
         lambda folder: saved(folder, GREY, "png")[0],
         r"X is one path: '.*00\.png'\. Give a list of paths, even of one: \['.*00\.png'\]",
     ),
+    "one path of an array": (
+        lambda folder: np.array(saved(folder, GREY, "png"))[0],
+        r"X is one path: '.*00\.png'\. Give a list of paths, even of one: \['.*00\.png'\]",
+    ),
+    "a folder of an array": (
+        lambda folder: np.array([str(folder)])[0],
+        r"path of a folder, '.*load_image_folder\('",
+    ),
     "no path": (lambda folder: "image.png", "one string, and no file has this name: 'image.png'"),
     "bytes": (lambda folder: b"GIF", r"X is bytes \(bytes\), which is at most one image"),
     "an open file": (lambda folder: io.BytesIO(b"GIF"), r"X is an open file \(BytesIO\)"),

@@ -169,7 +169,7 @@ class ComparisonFile:
         own = self.figures["protocol"].get("own_strategies", [])
         if name is None or (names is None and label in own):
             raise ValueError(
-                f"{label!r} of {self.path} is an estimator of your own, and the file holds its code"
+                f"{label!r} of {self.path} is no built-in strategy, and the file holds its code"
                 " alone. Fit it in Python, and save it by skimb.neural_network.save."
             )
         return name

@@ -334,6 +334,11 @@ def _subset(folder, counts, seed):
     rng, kept = np.random.RandomState(seed), []
     for label in folder.target_names:
         rows = np.flatnonzero(folder.target == label)
+        if counts.get(label, 0) > len(rows):
+            complain(
+                f"--counts asks for {counted(counts[label], 'image')} of {label}, and there are "
+                f"{len(rows)}: all are taken"
+            )
         kept.append(np.sort(rng.permutation(rows)[: counts.get(label, len(rows))]))
     rows = np.concatenate(kept)
     return folder.paths[rows], folder.target[rows]

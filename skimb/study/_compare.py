@@ -258,7 +258,9 @@ def compare(
     messages = {*_left_out(strategies, task, verbose), *_too_good(plan.n_known, verbose)}
     _tell_of_kept(kept, verbose)
     outcomes: dict[str, list] = {strategy.label: [None] * len(plan.runs) for strategy in chosen}
-    with Progress(len(chosen), len(plan.runs), verbose, len(kept.found)) as progress:
+    with Progress(
+        len(chosen), len(plan.runs), verbose, len(kept.found), task.first_metric
+    ) as progress:
         for (label, i), (outcome, warned) in kept.found.items():
             messages |= warned
             outcomes[label][i] = outcome

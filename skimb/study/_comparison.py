@@ -254,11 +254,26 @@ class BaseComparison(ABC):
     @property
     def verdict_metrics(self):
         """The metrics that the verdict is about."""
-        asked = self.protocol.get("measure")
-        wanted = dict.fromkeys([*([] if asked is None else [asked]), *self._verdict_metrics])
-        known = [metric for metric in wanted if metric in self.metrics]
+        return self.verdict_metrics_of(self.metrics, self.protocol.get("measure"))
+
+    @classmethod
+    def verdict_metrics_of(cls, metrics, asked=None):
+        """Choose those of some metrics that a verdict is about, the first one first.
+
+        Parameters
+        ----------
+        metrics : list of str
+        asked : str, default=None
+            The metric that the user asked for.
+
+        Returns
+        -------
+        list of str
+        """
+        wanted = dict.fromkeys([*([] if asked is None else [asked]), *cls._verdict_metrics])
+        known = [metric for metric in wanted if metric in metrics]
         # Tables and texts have room for two.
-        return known[:2] or self.metrics[:1]
+        return known[:2] or metrics[:1]
 
     @property
     def other_metrics(self):

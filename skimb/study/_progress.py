@@ -1,6 +1,7 @@
 """The progress of a comparison: which fits are done, and what is training, in any process."""
 
 import json
+import operator
 import os
 import sys
 import tempfile
@@ -91,6 +92,8 @@ class Progress:
         0: silent.
     n_known : int, default=0
         The number of fits that are known from a checkpoint.
+    first_metric : callable, default=None
+        Takes the names of the scores, and returns that of the one that lines tell; None: the first.
 
     Attributes
     ----------
@@ -98,7 +101,8 @@ class Progress:
         The folder in which `Board` tells; None: nobody wants to know.
     """
 
-    def __init__(self, n_strategies, n_runs, verbose, n_known=0):
+    def __init__(self, n_strategies, n_runs, verbose, n_known=0, first_metric=None):
+        self.first_metric = first_metric or operator.itemgetter(0)
         self.n_fits, self.n_runs, self.n_known = n_strategies * n_runs, n_runs, n_known
         self.n_done, self.seen = n_known, float(n_known)
         self.is_shown = bool(verbose)
@@ -150,7 +154,7 @@ class Progress:
                 self._draw()
             elif self.is_shown and all(outcomes):
                 seconds = np.mean([outcome.seconds for outcome in outcomes])
-                metric = next(iter(outcomes[0].scores))
+                metric = self.first_metric(list(outcomes[0].scores))
                 score = np.mean([outcome.scores[metric] for outcome in outcomes])
                 self._say(
                     f"{visible_text(outcomes[0].strategy)}: {metric} {score:.3f}, "

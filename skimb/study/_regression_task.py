@@ -214,6 +214,10 @@ class RegressionTask:
             "measure": self.asked_measure,
         }
 
+    def first_metric(self, metrics):
+        """Return the metric that the verdict names first."""
+        return RegressionComparison.verdict_metrics_of(metrics, self.asked_measure)[0]
+
     def comparison(self, outcomes, data, X_test, *, chosen, protocol, groups=None, **shape):
         """Return the result."""
         return RegressionComparison(

@@ -40,7 +40,7 @@ def value_in_words(label, score, n_classes):
     ('The probability of cat is 3 times the highest one of another class', '4 times')
     """
     if n_classes == 2:
-        return f"The probability of {label} is {expit(score):.3f}"
+        return f"The probability of {label} is {_probability(score)}"
     return f"The probability of {label} is {_times(score)} the highest one of another class"
 
 
@@ -57,7 +57,15 @@ def threshold_in_words(threshold, n_classes):
     -------
     str
     """
-    return f"{expit(threshold):.3f}" if n_classes == 2 else _times(threshold)
+    return _probability(threshold) if n_classes == 2 else _times(threshold)
+
+
+def _probability(score):
+    value = float(expit(score))
+    # The threshold of a recall that is promised may lie far below 0.001, others near 1.
+    if value < 0.001:
+        return f"{value:.3g}"
+    return f"{value:.3f}" if value < 0.9995 else f"{value:.6g}"
 
 
 def _times(score):

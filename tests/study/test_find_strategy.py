@@ -158,7 +158,7 @@ def test_with_a_plan_the_result_follows_from_the_random_state_and_can_be_fitted(
 
 
 @pytest.mark.slow
-def test_a_finalist_may_be_a_strategy_as_it_is(data):
+def test_a_finalist_may_be_a_strategy_as_it_is_and_no_estimator_is_the_users(data, tmp_path):
     result = quietly(
         find_strategy,
         *data,
@@ -168,6 +168,9 @@ def test_a_finalist_may_be_a_strategy_as_it_is(data):
         random_state=0,
     )
     assert result.strategies == ["none", "threshold", "over", "always rare"]
+    assert result.descriptions["always rare"] == "reference: rare for every image"
+    result.to_html(tmp_path / "report.html")
+    assert "your own" not in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.slow

@@ -49,6 +49,8 @@ def test_broken_files_are_named_and_the_inspection_goes_on(folder):
     assert [reason for _, reason in sorted(found.broken.items())] == ["not an image", "empty file"]
     assert found.counts == {"dog": 7, "kätze <b>": 7}
     assert len(found.groups) == 16
+    told = "16 training images, 0 test images; 2 of these cannot be read, and are not counted below"
+    assert str(found).splitlines()[0] == told
 
 
 def test_an_inspection_without_a_readable_image_is_refused(tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
 
-from skimb.neural_network import CNNClassifier
+from skimb.neural_network import CNNClassifier, CNNRegressor
 from skimb.study import compare
 from skimb.study._progress import Board, Progress
 
@@ -64,6 +64,29 @@ def test_redirected_there_is_a_line_a_strategy_and_one_while_something_trains(mo
     assert len(between) >= 2
     form = r"2 of 4 fits; training: slow one run 1 of 2; 0 s elapsed, about \d s left"
     assert any(re.fullmatch(form, line) for line in between), between
+
+
+@pytest.mark.slow
+def test_lines_tell_the_measure_that_the_verdict_names_first(capsys):
+    target = np.linspace(0, 1, N)
+    network = CNNRegressor(max_epochs=1)
+    for measure, told in (
+        (None, "balanced_mean_absolute_error"),
+        ("mean_absolute_error", "mean_absolute_error"),
+    ):
+        result: Any = compare(
+            X,
+            target,
+            strategies={"none": "none"},
+            estimator=network,
+            cv=2,
+            measure=measure,
+            random_state=0,
+            verbose=1,
+        )
+        mean = result.table.loc["none", (told, "mean")]
+        assert result.verdict_metrics[0] == told
+        assert f"none: {told} {mean:.3f}, 2 runs of" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -105,6 +105,12 @@ def html(request, reports):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("page", ["numbers", "errors"])
+def test_pages_say_where_predictions_beyond_the_range_stand(reports, page):
+    assert "Predictions beyond the range of the target stand at the edge." in reports[page]
+
+
+@pytest.mark.slow
 def test_a_page_is_well_formed_and_runs_and_loads_nothing(html):
     page = Page(html)
     tags = {tag for tag, _ in page.elements}

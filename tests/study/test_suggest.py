@@ -16,6 +16,7 @@ from skimb.neural_network import CNNClassifier
 from skimb.study import embedding_of, suggest
 from skimb.study._diverse_choice import budgets_of
 from skimb.study._separation import log_margins, separation_threshold
+from skimb.study._suggestions import threshold_in_words, value_in_words
 
 
 def number_of_errors(scores, is_member, threshold):
@@ -204,6 +205,14 @@ def test_equally_near_samples_are_drawn_by_the_seed():
         for seed in (0, 0, 1)
     ]
     assert rows[0] == rows[1] != rows[2]
+
+
+def test_probabilities_near_0_and_1_are_told_with_their_digits():
+    # Not "The probability of cat is 0.000, and the threshold is 0.000".
+    assert value_in_words("cat", np.log(2e-4), 2) == "The probability of cat is 0.0002"
+    assert threshold_in_words(np.log(7.38e-5), 2) == "7.38e-05"
+    assert threshold_in_words(np.log(3), 2) == "0.750"
+    assert threshold_in_words(np.log(9999), 2) == "0.9999"
 
 
 def test_what_a_class_cannot_use_goes_to_the_others(trained):

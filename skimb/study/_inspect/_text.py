@@ -35,6 +35,8 @@ def inspection_text(found):
     samples, names = found.samples, found.samples.names
     n_test = len(samples) - samples.n_train
     sizes = f"{counted(samples.n_train, 'training image')}, {counted(n_test, 'test image')}"
+    if found.broken:
+        sizes += f"; {len(found.broken)} of these cannot be read, and are not counted below"
     lines = [sizes]
     for one in found.to_dict()["classes"]:
         tested = f", {one['n_test']} for the test" if n_test else ""
@@ -81,7 +83,6 @@ def inspection_text(found):
     return "\n".join(visible_text(line) for line in lines)
 
 
-@staticmethod
 def _by_misfit(pairs):
     return sorted(pairs, key=lambda pair: pair.misfit)
 
@@ -119,7 +120,6 @@ def _span(misfits):
     return low if low == high else f"{low} to {high}"
 
 
-@staticmethod
 def _listed(what, items):
     if not items:
         return []
