@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -88,7 +88,7 @@ class RelevanceResampler(BaseEstimator):
         "lazy": ["boolean"],
     }
 
-    def fit(self, X, y):
+    def fit(self, X: Any, y: Any) -> Self:
         """Check X and y, and find the rare values, as `fit_resample` does.
 
         Parameters
@@ -105,7 +105,7 @@ class RelevanceResampler(BaseEstimator):
         self._learn(target)
         return self
 
-    def fit_resample(self, X, y):
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Resample the samples.
 
         Parameters
