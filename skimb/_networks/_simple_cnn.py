@@ -1,6 +1,6 @@
 """A small convolutional network that adapts to the size of the image."""
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 __all__ = ["SimpleCNN"]
@@ -53,7 +53,7 @@ class SimpleCNN(nn.Module):
             self.features = ResidualStages(in_channels, image_shape=image_shape)
         self.head = head(self.features.n_features, n_outputs)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the logits ``(n, n_outputs)`` of images ``(n, C, H, W)``."""
         return self.head(self.features(x))
 
