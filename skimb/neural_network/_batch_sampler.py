@@ -109,7 +109,7 @@ class BalancedBatchSampler(Sampler):
         self._seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
         self.set_epoch(0)
 
-    def set_epoch(self, epoch):
+    def set_epoch(self, epoch: int) -> None:
         """Go to an epoch: the next pass gives its batches, as if all earlier epochs had been made.
 
         Parameters
