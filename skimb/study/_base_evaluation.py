@@ -1,6 +1,7 @@
 """What the evaluations of classifiers and of regressors share: files, pictures and intervals."""
 
 from abc import ABC, abstractmethod
+from os import PathLike
 
 from skimb._files import write_text
 from skimb.study._report_images import gallery_lines
@@ -68,7 +69,7 @@ class BaseEvaluation(ABC):
             return []
         return gallery_lines(gallery(self.X, rows, captions), self.names)
 
-    def to_json(self, path):
+    def to_json(self, path: str | PathLike[str]) -> None:
         """Write everything to a JSON file, whole or not at all.
 
         Parameters
@@ -78,7 +79,7 @@ class BaseEvaluation(ABC):
         """
         write_figures(path, self.to_dict())
 
-    def to_html(self, path):
+    def to_html(self, path: str | PathLike[str]) -> None:
         """Write a report as one HTML file that needs no other, whole or not at all.
 
         Parameters

@@ -68,7 +68,7 @@ class MoreImages:
     draws: np.ndarray
     remarks: tuple = ()
 
-    def forecast(self, times=2.0):
+    def forecast(self, times: float = 2.0) -> dict[str, float]:
         """Return the score with so many times the images of the class.
 
         Parameters
@@ -138,7 +138,7 @@ class MoreImages:
             ]
         )
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return everything but the drawn curves as plain Python objects.
 
         Returns

@@ -41,7 +41,7 @@ class Candidate:
     settings: dict = field(default_factory=dict)
 
     @property
-    def label(self):
+    def label(self) -> str:
         """The name in tables."""
         values = [
             f"{name.removeprefix('loss__').replace('_', ' ')} {value}"
