@@ -215,12 +215,12 @@ class DatasetImages(ImageSource):
         n_channels, height, width = self.image_shape
         return len(self), height, width, n_channels
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"DatasetImages({len(self)} images, column={self.column!r})"
 
     # ---------------------------------------------- the protocol
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._rows)
 
     def take(self, indices: NDArray[Any] | slice) -> "DatasetImages":

@@ -306,14 +306,14 @@ class ImageSource(ABC):
             return self.read(key)[(0 if is_one else slice(None), *others)]
         return self.take(key)
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
         images = self.read(slice(None))
         return images if dtype is None else images.astype(dtype, copy=False)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}(shape={self.shape}, dtype={np.dtype(self.dtype)})"
 
-    def __sizeof__(self):
+    def __sizeof__(self) -> int:
         return object.__sizeof__(self) + size_of_attributes(self)
 
 

@@ -163,7 +163,7 @@ class StoredImages(ImageSource):
                 "num_workers=0 and n_jobs=None."
             )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._rows)
 
     def take(self, indices: NDArray[Any] | slice) -> "StoredImages":

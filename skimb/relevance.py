@@ -157,7 +157,7 @@ class Relevance(BaseEstimator):
         }
         return np.array(sorted(points.items()))
 
-    def __call__(self, y):
+    def __call__(self, y: ArrayLike) -> NDArray[np.float64]:
         """Return the relevance of values.
 
         Parameters

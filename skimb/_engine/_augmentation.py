@@ -61,7 +61,7 @@ class FlipCrop(BaseEstimator):
         self.flip = flip
         self.margin = margin
 
-    def __call__(self, images):
+    def __call__(self, images: Tensor) -> Tensor:
         """Return changed images.
 
         Parameters

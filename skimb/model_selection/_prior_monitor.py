@@ -147,7 +147,7 @@ class PriorMonitor:
         self._corrections = list(zip(*labelled.redrawn_corrections(weight), strict=True))
         self.reset()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         raised = next((one["batch"] for one in self.history_ if one["alarm"]), None)
         state = "no alarm" if raised is None else f"alarm in batch {raised}"
         return (

@@ -332,7 +332,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
     # ------------------------------------------------------------ after it
 
     @property
-    def module_(self) -> nn.Module:
+    def module_(self) -> Any:
         """The trained network."""
         check_is_fitted(self)
         return self.net_.module_.network

@@ -88,7 +88,7 @@ class TrainingSummary:
         """
         return copy.deepcopy(self._facts)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         # Labels may hold characters that no terminal shows. The module imports matplotlib.
         from skimb._drawn_text import visible_text
 

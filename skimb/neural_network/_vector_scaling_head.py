@@ -219,7 +219,7 @@ class HeadProblem:
         value = self.value(head, multiplier)
         for _ in range(MOST_STEPS):
             here = self.curvature(head, multiplier)
-            norm = np.linalg.norm(here.gradient)
+            norm = float(np.linalg.norm(here.gradient))
             if norm <= CONVERGED:
                 break
             step = here.solve(here.gradient, tolerance=min(0.1, norm))
@@ -311,15 +311,15 @@ class Curvature:
         change = self.proba * (self.multiplier * logits)
         return change - self.proba * change.sum(axis=1, keepdims=True)
 
-    def product(self, direction):
+    def product(self, direction: NDArray[Any]) -> NDArray[np.float64]:
         """Return the product of the Hessian with a direction."""
         return self._summed(self._moved(self.problem.rows @ direction), direction)
 
-    def solve(self, right, *, tolerance):
+    def solve(self, right: NDArray[Any], *, tolerance: float) -> NDArray[np.float64]:
         """Return the product of the inverse Hessian with an array."""
         return conjugate_gradients(self.product, right, self.precondition, tolerance=tolerance)
 
-    def mixed(self, direction):
+    def mixed(self, direction: NDArray[Any]) -> NDArray[np.float64]:
         """Return the derivative, by the multipliers, of the gradient along a direction."""
         along = self.problem.rows @ direction
         terms = self.error * along + self._moved(along) * self.logits

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from os import PathLike
+from typing import Any
 
 from skimb._files import write_text
 from skimb.study._report_images import gallery_lines
@@ -53,7 +54,7 @@ class BaseEvaluation(ABC):
         self.X, self.names, self.facts = X, names, dict(facts or {})
 
     @abstractmethod
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return everything as plain Python objects, in the schema of the JSON file."""
 
     @abstractmethod

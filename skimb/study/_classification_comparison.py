@@ -304,7 +304,7 @@ class Comparison(BaseComparison):
             found["near_copies"] = self.near_copies.to_dict()
         return found
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return the costs, the tables, the search, and whether more images would help, as text."""
         own = super().__str__()
         first = [] if self.deployment is None else [self.deployment]

@@ -41,11 +41,11 @@ class BaseComparison(ABC):
     #: Further metrics that tables show.
     _other_metrics: tuple
 
-    outcomes: dict
+    outcomes: dict[str, list[Any]]
     chosen: dict[str, Strategy]
-    protocol: dict
+    protocol: dict[str, Any]
     samples: Any
-    mistakes: dict
+    mistakes: dict[str, Any]
     groups: Any
 
     @abstractmethod
@@ -70,7 +70,7 @@ class BaseComparison(ABC):
     #: The place in X of each test sample, where a search took the test set from X.
     test_rows: Any = None
     #: The estimator of each strategy, not fitted.
-    estimators: Mapping = MappingProxyType({})
+    estimators: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
     def _details(self, name) -> dict:
@@ -429,14 +429,14 @@ class BaseComparison(ABC):
         """
         write_text(path, self._report())
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return the table for a terminal."""
         return format_table(self)
 
     def _repr_html_(self):
         return comparison_in_notebook(self)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         kind, n_runs = type(self).__name__, self.protocol["n_runs"]
         strategies = counted(len(self.strategies), "strategy", "strategies")
         return f"<{kind} of {strategies} over {counted(n_runs, 'run')}>"

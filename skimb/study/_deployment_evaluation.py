@@ -69,7 +69,7 @@ class DeploymentEvaluation:
 
     comparison: Any
     deployment: Deployment
-    asked: dict
+    asked: dict[str, Any]
     required: RequiredRecall | None = None
 
     @cached_property
@@ -378,7 +378,7 @@ class DeploymentEvaluation:
             "require": None if self.required is None else self.required.to_dict(),
         }
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return the costs for a terminal."""
         return cost_text(self)
 

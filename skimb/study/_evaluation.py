@@ -288,7 +288,7 @@ class ClassificationEvaluation(BaseEvaluation):
             ],
         }
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return the report for a terminal."""
         labels = [visible_text(label) for label in self.classes]
         shown = ", ".join(f"{name} {value:.3f}" for name, value in self.scores.items())

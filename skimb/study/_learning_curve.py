@@ -66,7 +66,7 @@ class MoreImages:
     low: np.ndarray
     high: np.ndarray
     draws: np.ndarray
-    remarks: tuple = ()
+    remarks: tuple[str, ...] = ()
 
     def forecast(self, times: float = 2.0) -> dict[str, float]:
         """Return the score with so many times the images of the class.
@@ -111,7 +111,7 @@ class MoreImages:
         place = np.log(n_images)
         return np.array([np.interp(place, np.log(self.grid), curve) for curve in self.draws])
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Say whether more images would help, and what to know about the trainings."""
         told = self.forecast(2)
         words = MEASURES[self.measure]

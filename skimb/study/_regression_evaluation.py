@@ -128,7 +128,7 @@ class RegressionEvaluation(BaseEvaluation):
             ],
         }
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return the report for a terminal."""
         shown = ", ".join(f"{name} {value:.4g}" for name, value in self.errors.items())
         lines = [f"{counted(len(self.y_true), 'image')}: {shown}"]

@@ -101,14 +101,14 @@ class Search:
 
     plan: SearchPlan
     measure: str
-    candidates: list
+    candidates: list[Any]
     scores: np.ndarray
     baseline: np.ndarray
-    finalists: list
+    finalists: list[str]
     winner: Any
     seconds: float
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Say in words what was searched, and what came out."""
         text = (
             f"Search: {len(self.candidates)} strategies with their strengths on shared features of "

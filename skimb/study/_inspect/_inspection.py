@@ -204,11 +204,11 @@ class Inspection:
         """
         write_text(path, inspection_page(self))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         images, pairs = counted(len(self.samples), "image"), counted(len(self.pairs), "pair")
         return f"<Inspection of {images} with {pairs} of copies>"
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return the report for a terminal."""
         return inspection_text(self)
 

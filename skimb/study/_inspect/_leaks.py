@@ -136,7 +136,7 @@ class NearCopies:
             f"training image or {'is' if is_one else 'are'} similar to one."
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return the figures with and without copies, a line a strategy."""
         first = self.sentence
         if not self.n_copies:
