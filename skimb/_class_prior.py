@@ -7,9 +7,9 @@ multiplication and one renormalisation:
 .. math:: P(y \mid x) \propto \mathrm{softmax}(z)_y \; \pi'_y / \pi^{eff}_y
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from scipy.special import log_softmax
@@ -19,19 +19,22 @@ from skimb._messages import encoding_hint, shown
 __all__ = [
     "UnknownPriorError",
     "effective_prior",
-    "prior_property",
+    "raising_unknown_prior",
     "resolve_target_prior",
     "shift_log_posterior",
     "starting_prior",
 ]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class UnknownPriorError(ValueError, AttributeError):
     """A class prior is no attribute, because a parameter that was set after `fit` is wrong."""
 
 
-def prior_property(method):
-    """Turn a method that returns a class prior into a property, as a decorator.
+def raising_unknown_prior(method: Callable[P, R]) -> Callable[P, R]:
+    """Let a property that is a class prior raise an `AttributeError` where it is not known.
 
     `dir`, `hasattr` and the diagrams of scikit-learn read all properties. They expect an
     `AttributeError` from one that is not there, and pass on any other error.
@@ -43,19 +46,19 @@ def prior_property(method):
 
     Returns
     -------
-    property
+    callable
     """
 
     @wraps(method)
-    def read(self):
+    def read(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return method(self)
+            return method(*args, **kwargs)
         except AttributeError:
             raise
         except ValueError as error:
             raise UnknownPriorError(str(error)) from error
 
-    return property(read)
+    return read
 
 
 def effective_prior(fractions, target, weight):

@@ -2,11 +2,13 @@
 
 import copy
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from skimb._decoded_sets import (
@@ -134,7 +136,7 @@ class DatasetImages(ImageSource):
 
     # ---------------------------------------------- what one pass over the images tells
 
-    def checked(self, image_shape=None):
+    def checked(self, image_shape: Any = None) -> "DatasetImages":
         """Return the images in a shape, after each of them has been decoded once.
 
         Parameters
@@ -213,15 +215,15 @@ class DatasetImages(ImageSource):
         n_channels, height, width = self.image_shape
         return len(self), height, width, n_channels
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"DatasetImages({len(self)} images, column={self.column!r})"
 
     # ---------------------------------------------- the protocol
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._rows)
 
-    def take(self, indices):
+    def take(self, indices: NDArray[Any] | slice) -> "DatasetImages":
         """Return some of the images, and decode none of them."""
         part = copy.copy(self)
         part._rows = self._rows[indices]
@@ -232,12 +234,12 @@ class DatasetImages(ImageSource):
             part._facts = _Facts(facts.image_shape, facts.dtype, facts.levels[indices], keys)
         return part
 
-    def read(self, indices):
+    def read(self, indices: NDArray[Any] | slice) -> NDArray[Any]:
         """Return some of the images as an array, after each image has been decoded once."""
         self._known()
         return super().read(indices)
 
-    def batch(self, indices):
+    def batch(self, indices: NDArray[Any] | slice) -> NDArray[Any]:
         """Decode some of the images."""
         facts, rows = self._known(), self._rows[indices]
         n_channels, height, width = facts.image_shape
@@ -257,15 +259,15 @@ class DatasetImages(ImageSource):
                 images[place] = pixels
         return images
 
-    def names(self):
+    def names(self) -> Sequence[str]:
         """Return the numbers of the items as names."""
         return numbered(self._rows)
 
-    def keys(self):
+    def keys(self) -> list[Any]:
         """Return digests of the images, of which each is decoded once."""
         return self._known().keys
 
-    def resized(self, image_shape):
+    def resized(self, image_shape: Any) -> "DatasetImages":
         """Return the same images, converted and resized to another shape."""
         image_shape = check_image_shape(image_shape)
         if self._facts is not None and self._facts.image_shape == image_shape:

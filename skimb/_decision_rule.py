@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 __all__ = ["SAME", "TINY", "DecisionRule"]
@@ -113,7 +114,7 @@ class DecisionRule:
             raise ValueError(f"`score` must be 'probability' or 'log_odds'. Got {self.score!r}.")
 
     @property
-    def shifts(self):
+    def shifts(self) -> bool:
         """Whether there is a temperature, an offset or a least log-probability."""
         return (
             self.log_offsets is not None
@@ -122,13 +123,13 @@ class DecisionRule:
         )
 
     @property
-    def relative_costs(self):
+    def relative_costs(self) -> NDArray[np.float64]:
         """The costs of each true class, counted from its cheapest decision."""
         # Sums of numbers that are not negative are exact up to a fraction, whatever large cost
         # stands for a forbidden decision.
         return self.cost_matrix - self.cost_matrix.min(axis=1, keepdims=True)
 
-    def check(self, n_classes):
+    def check(self, n_classes: int) -> None:
         """Refuse a rule for another number of classes.
 
         Parameters
@@ -153,7 +154,7 @@ class DecisionRule:
                 f"{n_classes - 1}. Got {self.positive}."
             )
 
-    def log_probabilities(self, log_proba):
+    def log_probabilities(self, log_proba: NDArray[Any]) -> NDArray[Any]:
         """Return the log-probabilities of the wrapper.
 
         Parameters
@@ -167,7 +168,7 @@ class DecisionRule:
         """
         return self._shifted(log_proba) if self.changes_probabilities else log_proba
 
-    def scores(self, log_proba):
+    def scores(self, log_proba: NDArray[Any]) -> NDArray[Any]:
         """Return one number per class, of which the largest is that of the class to choose.
 
         With costs, it is minus the expected cost, where the costs of each true class count from its
@@ -202,7 +203,7 @@ class DecisionRule:
         made[:, self.positive] = np.where(gap >= 0, np.maximum(gap, TINY), gap)
         return made
 
-    def decide(self, log_proba):
+    def decide(self, log_proba: NDArray[Any]) -> NDArray[np.intp]:
         """Return the position of the class that the wrapper chooses.
 
         Parameters

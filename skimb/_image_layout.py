@@ -1,6 +1,7 @@
 """The way in which one sample of an array is read as an image: where its axes stand."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,18 +35,18 @@ class ImageLayout:
     channels: str | None
 
     @property
-    def n_features(self):
+    def n_features(self) -> int:
         """Number of values in one image."""
         return int(np.prod(self.image_shape))
 
     @property
-    def axes(self):
+    def axes(self) -> str:
         """The axes of X by letters: "NHW", "NHWC", "NCHW", or "NF" for rows."""
         if self.channels is not None:
             return "NHWC" if self.channels == "last" else "NCHW"
         return "NHW" if len(self.row_shape) == 2 else "NF"
 
-    def to_channels_last(self, X):
+    def to_channels_last(self, X: Any) -> Any:
         """Return X as an array of shape ``(n, H, W, C)``, without a copy where possible."""
         n_channels, height, width = self.image_shape
         if self.channels == "last":

@@ -6,11 +6,13 @@ and samplers then accept it.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skimb._shared_jobs import size_of_attributes
 
@@ -144,7 +146,7 @@ class ImageSource(ABC):
         """Return the number of images."""
 
     @abstractmethod
-    def take(self, indices) -> "ImageSource":
+    def take(self, indices: NDArray[Any] | slice) -> "ImageSource":
         """Return a source of some of the images, and read none of them.
 
         Parameters
@@ -158,7 +160,7 @@ class ImageSource(ABC):
         """
 
     @abstractmethod
-    def batch(self, indices) -> np.ndarray:
+    def batch(self, indices: NDArray[Any] | slice) -> NDArray[Any]:
         """Return some of the images as an array. Callers use `read`, which checks the array.
 
         Parameters
@@ -172,7 +174,7 @@ class ImageSource(ABC):
         """
 
     @abstractmethod
-    def keys(self) -> list:
+    def keys(self) -> list[Any]:
         """Return a key for each image, equal for equal images, if possible without reading them.
 
         Images with equal keys never stand on both sides of a split.
@@ -182,7 +184,7 @@ class ImageSource(ABC):
         list of n hashables
         """
 
-    def names(self):
+    def names(self) -> Sequence[Any]:
         """Return names for messages about the levels of images: their keys, such as paths.
 
         Returns
@@ -191,7 +193,7 @@ class ImageSource(ABC):
         """
         return self.keys()
 
-    def contents(self):
+    def contents(self) -> Iterator[bytes]:
         """Yield for each image the bytes that identify it in a cache, in this and later processes.
 
         Yields
@@ -203,7 +205,7 @@ class ImageSource(ABC):
             for image in np.ascontiguousarray(images):
                 yield image.tobytes()
 
-    def marks(self):
+    def marks(self) -> Iterator[bytes]:
         """Yield for each image bytes that change if the image does, for the key of a checkpoint.
 
         They are its `contents`, unless there is a cheaper sign, such as the time of a file.
@@ -214,7 +216,7 @@ class ImageSource(ABC):
         """
         yield from self.contents()
 
-    def resized(self, image_shape) -> "ImageSource":
+    def resized(self, image_shape: Any) -> "ImageSource":
         """Return a source of the same images in another shape, if the source can resize.
 
         Parameters
@@ -246,12 +248,12 @@ class ImageSource(ABC):
     # ------------------------------------------------ what every source has
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int, int, int]:
         """``(n, H, W, C)``."""
         n_channels, height, width = check_image_shape(getattr(self, "image_shape", None))
         return len(self), height, width, n_channels
 
-    def read(self, indices):
+    def read(self, indices: NDArray[Any] | slice) -> NDArray[Any]:
         """Return some of the images, as `batch` does, and check their shape, dtype and pixels.
 
         Parameters
@@ -304,14 +306,14 @@ class ImageSource(ABC):
             return self.read(key)[(0 if is_one else slice(None), *others)]
         return self.take(key)
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
         images = self.read(slice(None))
         return images if dtype is None else images.astype(dtype, copy=False)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}(shape={self.shape}, dtype={np.dtype(self.dtype)})"
 
-    def __sizeof__(self):
+    def __sizeof__(self) -> int:
         return object.__sizeof__(self) + size_of_attributes(self)
 
 

@@ -7,9 +7,10 @@ imbalanced-learn requires of a sampler class (``_fit_resample``, ``_check_X_y``,
 ``_sampling_type``).
 """
 
+from collections.abc import Callable
 from numbers import Integral, Number, Real
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from sklearn import base, get_config
@@ -44,8 +45,14 @@ Interval: Any = _param_validation.Interval
 StrOptions: Any = _param_validation.StrOptions
 check_sample_weight: Any = validation._check_sample_weight
 check_table: Any = _param_validation.validate_parameter_constraints
-fit_context: Any = base._fit_context
 safe_indexing: Any = _safe_indexing
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """Return scikit-learn's decorator of ``fit``, with the types that it does not tell."""
+    return base._fit_context(prefer_skip_nested_validation=prefer_skip_nested_validation)
 
 
 class _Probabilistic(HasMethods):

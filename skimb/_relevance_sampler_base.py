@@ -4,7 +4,7 @@ import sys
 from abc import abstractmethod
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -90,7 +90,7 @@ class RelevanceResampler(BaseEstimator):
         "lazy": ["boolean"],
     }
 
-    def fit(self, X, y):
+    def fit(self, X: Any, y: Any) -> Self:
         """Check X and y, and find the rare values, as `fit_resample` does.
 
         Parameters
@@ -107,7 +107,7 @@ class RelevanceResampler(BaseEstimator):
         self._learn(target)
         return self
 
-    def fit_resample(self, X, y):
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Resample the samples.
 
         Parameters

@@ -1,6 +1,6 @@
 """The template of samplers of classes, for samples of any dimension and in any container."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from imblearn.base import BaseSampler
@@ -50,7 +50,7 @@ class ImageSampler(BaseSampler):
     def _computes(self):
         return self._makes_rows
 
-    def fit(self, X, y, **params):
+    def fit(self, X: Any, y: Any, **params: Any) -> Self:
         """Check X, y and the strategy, as `fit_resample` does.
 
         Parameters
@@ -68,7 +68,7 @@ class ImageSampler(BaseSampler):
 
     # The base switches off the checks of estimators that are handed in.
     @fit_context(prefer_skip_nested_validation=False)
-    def fit_resample(self, X, y, **params):
+    def fit_resample(self, X: Any, y: Any, **params: Any) -> tuple[Any, Any]:
         """Resample the samples.
 
         Parameters

@@ -1,8 +1,10 @@
 """Predictions that are moved away from a centre, within the range of the target."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["SpreadCorrection"]
 
@@ -37,7 +39,7 @@ class SpreadCorrection:
     high: float = np.inf
     holds_all: bool = False
 
-    def limits(self, predicted):
+    def limits(self, predicted: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the least and the largest value that each prediction may become.
 
         Parameters
@@ -52,7 +54,7 @@ class SpreadCorrection:
             return np.full(len(predicted), self.low), np.full(len(predicted), self.high)
         return np.minimum(predicted, self.low), np.maximum(predicted, self.high)
 
-    def __call__(self, predicted):
+    def __call__(self, predicted: NDArray[Any]) -> NDArray[np.float64]:
         """Return the corrected predictions.
 
         Parameters

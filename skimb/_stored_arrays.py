@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skimb._image_layout import read_layout
 from skimb._image_source import VALUES_AT_ONCE, ImageSource, digest
@@ -139,7 +140,7 @@ class StoredImages(ImageSource):
         self._process = os.getpid()
 
     @property
-    def array(self):
+    def array(self) -> Any:
         """The array; in another process than the first, an HDF5 file is opened again."""
         if self._file is not None and (self._array is None or self._process != os.getpid()):
             self._refuse_other_processes()
@@ -162,17 +163,17 @@ class StoredImages(ImageSource):
                 "num_workers=0 and n_jobs=None."
             )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._rows)
 
-    def take(self, indices):
+    def take(self, indices: NDArray[Any] | slice) -> "StoredImages":
         """Return some of the images, and read none of them."""
         # A copy would be made as for another process.
         part = StoredImages.__new__(StoredImages)
         vars(part).update(vars(self), _rows=self._rows[indices])
         return part
 
-    def batch(self, indices):
+    def batch(self, indices: NDArray[Any] | slice) -> NDArray[Any]:
         """Read some of the images."""
         stored = self._stored(self._rows[indices])
         return self.layout.to_channels_last(stored.astype(self.dtype, copy=False))
@@ -194,7 +195,7 @@ class StoredImages(ImageSource):
             values = np.concatenate([np.asarray(array[int(row) : int(row) + 1]) for row in ordered])
         return values[places]
 
-    def checked(self):
+    def checked(self) -> "StoredImages":
         """Return the images, if float32 can tell their values apart.
 
         Returns
@@ -218,7 +219,7 @@ class StoredImages(ImageSource):
             self._is_checked = True
         return self
 
-    def keys(self):
+    def keys(self) -> list[Any]:
         """Return digests of the images, which are read block by block."""
         return [digest(content) for content in self.contents()]
 

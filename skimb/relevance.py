@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -107,7 +107,7 @@ class Relevance(BaseEstimator):
         self.extremes = extremes
         self.coef = coef
 
-    def fit(self, y):
+    def fit(self, y: ArrayLike) -> Self:
         """Find the control points.
 
         Parameters
@@ -160,7 +160,7 @@ class Relevance(BaseEstimator):
         }
         return np.array(sorted(points.items()))
 
-    def __call__(self, y):
+    def __call__(self, y: ArrayLike) -> NDArray[np.float64]:
         """Return the relevance of values.
 
         Parameters
@@ -386,7 +386,7 @@ class LabelDensity(BaseEstimator):
         self.kernel_size = kernel_size
         self.sigma = sigma
 
-    def fit(self, y):
+    def fit(self, y: ArrayLike) -> Self:
         """Count the values.
 
         Parameters
@@ -422,12 +422,14 @@ class LabelDensity(BaseEstimator):
         self.counts_ = np.bincount(self.bin_of(y), minlength=len(self.edges_) - 1)
         return self
 
-    def bin_of(self, y):
+    def bin_of(self, y: ArrayLike) -> NDArray[np.intp]:
         """Return the bin of each value, ndarray of int of shape (n,)."""
         places = np.searchsorted(self.edges_, check_target(y), side="right") - 1
         return np.clip(places, 0, len(self.edges_) - 2)
 
-    def means(self, y, values, *, sample_weight=None):
+    def means(
+        self, y: ArrayLike, values: NDArray[Any], *, sample_weight: NDArray[Any] | None = None
+    ) -> NDArray[np.float64]:
         """Return the mean of values over the samples of each bin.
 
         Parameters
@@ -450,7 +452,7 @@ class LabelDensity(BaseEstimator):
         sums = np.bincount(place, weights=weight * values, minlength=n_bins)
         return np.divide(sums, total, out=np.full(n_bins, np.nan), where=total > 0)
 
-    def smoothed(self, values):
+    def smoothed(self, values: ArrayLike) -> NDArray[np.float64]:
         """Return values, one per bin, smoothed by the kernel; beyond the bins they are 0.
 
         Parameters

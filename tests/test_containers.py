@@ -1,5 +1,7 @@
 """Rows that were chosen come back as they were, whatever they are kept in."""
 
+from typing import Any
+
 import imblearn.combine
 import imblearn.over_sampling
 import imblearn.under_sampling
@@ -425,7 +427,7 @@ def test_bags_keep_integers_beside_rows_that_were_made_in_float(container):
 
 def test_bags_of_tensors():
     X = torch.tensor(VALUES[:, np.newaxis]).requires_grad_()
-    bags = ReBaggRegressor(n_estimators=2, random_state=0).fit(X, tuple(VALUES.tolist()))
+    bags: Any = ReBaggRegressor(n_estimators=2, random_state=0).fit(X, tuple(VALUES.tolist()))
     assert bags.predict(X).shape == (N,)
     with pytest.raises(ValueError, match="the target y is None"):
         bags.fit(X, None)

@@ -368,14 +368,14 @@ def test_strides_of_batches_do_not_change_the_training(digits, tmp_path):
     X, y = digits
     np.savez(tmp_path / "images.npz", **{str(place): image for place, image in enumerate(X)})
     network = CNNClassifier(max_epochs=2, batch_size=32, augmentation=None, random_state=0)
-    predictions = [
+    one, other = (
         network.fit(source, y).predict_proba(source)
         for kind in (Members, NewAxis)
         for source in [
             kind(tmp_path / "images.npz", np.arange(len(X)), shape=(1, 8, 8), dtype=np.uint8)
         ]
-    ]
-    np.testing.assert_array_equal(*predictions)
+    )
+    np.testing.assert_array_equal(one, other)
 
 
 def test_the_protocol_has_no_attributes_that_only_frames_can_set():

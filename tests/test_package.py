@@ -81,24 +81,44 @@ def test_every_public_object_is_documented_with_an_example(name, item):
     assert name.startswith("skimb.study.Comparison") or ">>>" in item.__doc__, name
 
 
-#: Its functions are for other estimators that train together, and take parts of a fit.
-OF_PARTS = "skimb.neural_network.joint_training."
+def without_types(function):
+    """Return the parameters that have no annotation, and "return" if the result has none."""
+    signature = inspect.signature(function)
+    annotations = {name: one.annotation for name, one in signature.parameters.items()}
+    annotations["return"] = signature.return_annotation
+    missing = [name for name, one in annotations.items() if one is inspect.Signature.empty]
+    return [name for name in missing if name not in ("self", "cls")]
 
 
 @pytest.mark.parametrize(
     ("name", "function"),
-    [
-        (name, item)
-        for name, item in public_objects()
-        if inspect.isfunction(item) and not name.startswith(OF_PARTS)
-    ],
+    [pair for pair in public_objects() if inspect.isfunction(pair[1])],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_every_public_function_says_the_types_of_its_parameters_and_of_its_result(name, function):
-    signature = inspect.signature(function)
-    empty = inspect.Signature.empty
-    assert signature.return_annotation is not empty
-    assert not [p.name for p in signature.parameters.values() if p.annotation is empty]
+    assert not without_types(function)
+
+
+def public_methods(cls):
+    """Yield the functions of the public methods and properties of a class and its bases here."""
+    for owner in cls.__mro__:
+        if owner.__module__.split(".")[0] == "skimb":
+            for name, member in vars(owner).items():
+                # Of properties, cached ones, those of `available_if`, and class methods.
+                for attribute in ("fget", "func", "fn", "__func__"):
+                    member = getattr(member, attribute, member)
+                if not name.startswith("_") and inspect.isfunction(member):
+                    yield member
+
+
+@pytest.mark.parametrize(
+    ("name", "cls"),
+    [pair for pair in public_objects() if inspect.isclass(pair[1])],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_every_public_method_and_property_says_its_types(name, cls):
+    missing = {method: without_types(method) for method in public_methods(cls)}
+    assert not {method.__qualname__: names for method, names in missing.items() if names}
 
 
 def test_the_version_stands_in_one_place():

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from sklearn.base import BaseEstimator
+from torch import Tensor
 
 from skimb._engine._mixed_batch import MixedBatch
 from skimb._engine._mixing import CutMix, Mixup, Remix
@@ -60,7 +61,7 @@ class FlipCrop(BaseEstimator):
         self.flip = flip
         self.margin = margin
 
-    def __call__(self, images):
+    def __call__(self, images: Tensor) -> Tensor:
         """Return changed images.
 
         Parameters
@@ -92,7 +93,7 @@ class FlipCrop(BaseEstimator):
         place = (shift + torch.arange(side, device=device)).abs()
         return side - 1 - (side - 1 - place).abs()
 
-    def views(self, images):
+    def views(self, images: Tensor) -> list[Tensor]:
         """Return the views for test-time augmentation: the images and their mirror images.
 
         Parameters

@@ -5,6 +5,7 @@ from numbers import Real
 
 import torch
 from sklearn.base import BaseEstimator
+from torch import Tensor
 from torch.nn import functional as F
 
 from skimb._params import Interval, check_parameters
@@ -65,7 +66,7 @@ class Jitter(BaseEstimator):
         self.shift = shift
         self.brightness = brightness
 
-    def __call__(self, images):
+    def __call__(self, images: Tensor) -> Tensor:
         """Return changed images.
 
         Parameters

@@ -36,7 +36,7 @@ class TrainingLength(NamedTuple):
     steps_per_epoch: int
 
     @property
-    def n_steps(self):
+    def n_steps(self) -> int:
         """Number of gradient steps of the whole training."""
         return self.max_epochs * self.steps_per_epoch
 

@@ -1,10 +1,14 @@
 """Augmentations that mix the images of a batch, and their labels."""
 
 from numbers import Real
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy import stats
 from sklearn.base import BaseEstimator
+from torch import Tensor
 
 from skimb._params import Interval, check_parameters
 
@@ -41,7 +45,7 @@ class Mixup(BaseEstimator):
     def __init__(self, *, alpha=1.0):
         self.alpha = alpha
 
-    def mix(self, images, target, counts):
+    def mix(self, images: Tensor, target: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mix a batch.
 
         Parameters
@@ -101,7 +105,7 @@ class CutMix(BaseEstimator):
     def __init__(self, *, alpha=1.0):
         self.alpha = alpha
 
-    def mix(self, images, target, counts):
+    def mix(self, images: Tensor, target: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mix a batch; see `Mixup.mix`.
 
         Parameters
@@ -178,7 +182,7 @@ class Remix(BaseEstimator):
         self.kappa = kappa
         self.tau = tau
 
-    def label_share(self, share, n_own, n_partner):
+    def label_share(self, share: Tensor, n_own: Tensor, n_partner: Tensor) -> Tensor:
         """Return the fraction of each sample's own label, from the fraction of its image.
 
         Parameters
@@ -196,7 +200,7 @@ class Remix(BaseEstimator):
         takes_all = (n_partner >= self.kappa * n_own) & (1 - share < self.tau)
         return share.masked_fill(gives_way, 0.0).masked_fill(takes_all, 1.0)
 
-    def mix(self, images, target, counts):
+    def mix(self, images: Tensor, target: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mix a batch; see `Mixup.mix`.
 
         Parameters
@@ -217,7 +221,7 @@ class Remix(BaseEstimator):
         images, partner, fraction = Mixup(alpha=self.alpha).mix(images, target, counts)
         return images, partner, self.label_share(fraction, counts[target], counts[target[partner]])
 
-    def label_shares(self, shares, counts):
+    def label_shares(self, shares: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.float64]:
         """Return the fraction of each class among the labels of mixed batches.
 
         Parameters

@@ -1,5 +1,7 @@
 """Train many networks of one kind together, with one batched product in place of many."""
 
+from typing import Any
+
 import joblib
 import numpy as np
 import torch
@@ -52,7 +54,7 @@ def _kind(trainee):
     return repr(trainee.network), shapes, shared, plan.steps, plan.n_epochs, is_contiguous
 
 
-def why_alone(trainee):
+def why_alone(trainee: Any) -> str | None:
     """Return why a network cannot be trained together with others, or None.
 
     Parameters
@@ -125,7 +127,7 @@ def _runs_as(leader, trainee):
     return torch.allclose(together, alone, rtol=1e-3, atol=1e-4)
 
 
-def why_slower(trainee):
+def why_slower(trainee: Any) -> str | None:
     """Return why a network trains more slowly together with others than alone, or None.
 
     Parameters
@@ -160,7 +162,7 @@ def why_slower(trainee):
     )
 
 
-def train_together(trainees):
+def train_together(trainees: list[Any]) -> list[Any]:
     """Train networks together, each with the result that it would have alone.
 
     Networks of one architecture and schedule train together: their weights are stacked, and each

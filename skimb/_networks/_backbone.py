@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skimb._pixel_values import observed_range
@@ -45,7 +45,7 @@ class PretrainedBackbone(nn.Module):
             raise ValueError(f"it gives {tuple(embedded.shape)} for two images")
         self.n_features = embedded.shape[1]
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:
         """Return the embeddings ``(n, n_features)`` of images ``(n, C, H, W)``, C in 1, 3, 4."""
         # A grey image has three equal channels; the opacity of RGBA is ignored.
         images = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images[:, :3]
@@ -56,7 +56,7 @@ class PretrainedBackbone(nn.Module):
         embedded = self.network((images - self.mean) / self.sd)
         return embedded.mean((2, 3)) if embedded.ndim == 4 else embedded
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"pretrained({self.name!r})"
 
     def __sklearn_clone__(self):

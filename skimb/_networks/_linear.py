@@ -1,6 +1,6 @@
 """Linear layers: as the head of a network, and as a whole network."""
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 __all__ = ["CosineLinear", "LinearModel", "WithHead"]
@@ -71,6 +71,6 @@ class CosineLinear(nn.Linear):
     def __init__(self, in_features, out_features):
         super().__init__(in_features, out_features, bias=False)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return cosines ``(n, out_features)`` of embeddings ``(n, in_features)``."""
         return F.linear(F.normalize(x, dim=1), F.normalize(self.weight, dim=1))

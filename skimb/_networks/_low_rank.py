@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -42,13 +42,13 @@ class LowRankBackbone(PretrainedBackbone):
         )
         self.rank, self.layers = rank, list(layers)
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> Self:
         """Set the mode; the network itself stays in evaluation mode."""
         super().train(mode)
         self.network.eval()
         return self
 
-    def draw_adapters(self):
+    def draw_adapters(self) -> None:
         """Draw the adapters that were not trained again, from torch's generator."""
         for name in self.layers:
             layer: Any = self.network.get_submodule(name)
@@ -57,7 +57,7 @@ class LowRankBackbone(PretrainedBackbone):
                 for key in layer.lora_A:
                     layer.reset_lora_parameters(key, True)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"low_rank({super().__repr__()}, rank={self.rank})"
 
 

@@ -1,6 +1,6 @@
 """Residual networks, adapted to the size of the image."""
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 __all__ = ["ResNet"]
@@ -60,7 +60,7 @@ class ResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the logits ``(n, n_outputs)`` of images ``(n, C, H, W)``."""
         return self.head(self.features(x).mean((2, 3)))
 

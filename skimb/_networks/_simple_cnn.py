@@ -1,6 +1,6 @@
 """A small convolutional network that adapts to the size of the image."""
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 __all__ = ["SimpleCNN"]
@@ -53,7 +53,7 @@ class SimpleCNN(nn.Module):
             self.features = ResidualStages(in_channels, image_shape=image_shape)
         self.head = head(self.features.n_features, n_outputs)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the logits ``(n, n_outputs)`` of images ``(n, C, H, W)``."""
         return self.head(self.features(x))
 
@@ -89,7 +89,7 @@ class PlainBlocks(nn.Module):
         self.map_shape = min(height, self.smallest_map), min(width, self.smallest_map)
         self.n_features = in_channels * self.map_shape[0] * self.map_shape[1]
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the features ``(n, n_features)`` of images ``(n, C, H, W)``."""
         for convolution, norm, pool in zip(self.convolutions, self.norms, self.pools, strict=True):
             x = convolution(x)
@@ -148,7 +148,7 @@ class ResidualStages(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.n_features = n_channels
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the features ``(n, n_features)`` of images ``(n, C, H, W)``."""
         return self.stages(self.stem(x)).mean((2, 3))
 

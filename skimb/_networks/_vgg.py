@@ -1,7 +1,7 @@
 """VGG, adapted to the size of the image."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 __all__ = ["VGG"]
 
@@ -64,6 +64,6 @@ class VGG(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Return the logits ``(n, n_outputs)`` of images ``(n, C, H, W)``."""
         return self.head(torch.mean(self.features(x), dim=(2, 3)))

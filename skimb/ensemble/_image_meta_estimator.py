@@ -2,12 +2,13 @@
 
 import copy
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from imblearn import FunctionSampler
 from imblearn.over_sampling import RandomOverSampler as PlainOverSampler
 from imblearn.under_sampling import RandomUnderSampler as PlainUnderSampler
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
@@ -130,7 +131,7 @@ class ImageMetaEstimator(BaseEstimator):
         self.estimator = estimator
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the meta-estimator.
 
         Parameters
@@ -181,7 +182,7 @@ class ImageMetaEstimator(BaseEstimator):
         return self
 
     @available_if(_has("predict"))
-    def predict(self, X):
+    def predict(self, X: Any) -> NDArray[Any]:
         """Return the predictions of the meta-estimator.
 
         Parameters
@@ -196,7 +197,7 @@ class ImageMetaEstimator(BaseEstimator):
         return self._call("predict", X)
 
     @available_if(_has("predict_proba"))
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> NDArray[Any]:
         """Return the probability of each class.
 
         Parameters
@@ -211,7 +212,7 @@ class ImageMetaEstimator(BaseEstimator):
         return self._call("predict_proba", X)
 
     @available_if(_has("predict_log_proba"))
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Return the logarithms of the probabilities.
 
         Parameters
@@ -226,7 +227,7 @@ class ImageMetaEstimator(BaseEstimator):
         return self._call("predict_log_proba", X)
 
     @available_if(_has("decision_function"))
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> NDArray[Any]:
         """Return the decision values of the meta-estimator.
 
         Parameters
@@ -241,7 +242,7 @@ class ImageMetaEstimator(BaseEstimator):
         return self._call("decision_function", X)
 
     @available_if(_has("score"))
-    def score(self, X, y, sample_weight=None):
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the score of the meta-estimator: accuracy of classifiers, R2 of regressors.
 
         Parameters

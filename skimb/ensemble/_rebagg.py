@@ -3,16 +3,17 @@
 from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import check_random_state, column_or_1d, get_tags
-from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.metadata_routing import UNUSED, MetadataRouter
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from threadpoolctl import ThreadpoolController
 
@@ -157,7 +158,9 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
     __metadata_request__fit = {"sample_weight": UNUSED}
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, **metadata):
+    def fit(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, **metadata: Any
+    ) -> Self:
         """Train the members.
 
         Parameters
@@ -220,7 +223,7 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
         self.estimators_samples_ = [rows for _, rows, _ in jobs]
         return self
 
-    def predict(self, X):
+    def predict(self, X: Any) -> NDArray[Any]:
         """Return the mean of the members' predictions.
 
         Parameters
@@ -244,7 +247,7 @@ class ReBaggRegressor(RegressorMixin, BaseEstimator):
             return requesting(DecisionTreeRegressor(), "sample_weight")
         return self.estimator
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Return which metadata the members request.
 
         Returns

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 
 import matplotlib.pyplot as plt
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 from sklearn.utils import check_random_state
 
@@ -100,27 +101,27 @@ class DecisionCurveDisplay:
         self.bands = bands
 
     @property
-    def treat_all(self):
+    def treat_all(self) -> NDArray[np.float64]:
         """The net benefit of acting on all samples, for each class and threshold."""
         return np.stack([treat_all(self.thresholds, one) for one in self.prior])
 
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        y_proba,
+        y_true: ArrayLike,
+        y_proba: Any,
         *,
         labels: Any = None,
         classes: Any = None,
         prior: Any = None,
         thresholds: Any = None,
-        n_resamples=0,
-        confidence_level=0.95,
-        random_state=0,
-        scale="logit",
+        n_resamples: int = 0,
+        confidence_level: float = 0.95,
+        random_state: Any = 0,
+        scale: str = "logit",
         sample_weight: Any = None,
         ax: Any = None,
-    ):
+    ) -> Self:
         """Plot the decision curves of probabilities.
 
         Parameters
@@ -255,20 +256,20 @@ class DecisionCurveDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: Any,
+        y: Any,
         *,
         classes: Any = None,
         prior: Any = None,
         thresholds: Any = None,
-        n_resamples=0,
-        confidence_level=0.95,
-        random_state=0,
-        scale="logit",
+        n_resamples: int = 0,
+        confidence_level: float = 0.95,
+        random_state: Any = 0,
+        scale: str = "logit",
         sample_weight: Any = None,
         ax: Any = None,
-    ):
+    ) -> Self:
         """Plot the decision curves of fitted classifiers.
 
         Parameters
@@ -319,7 +320,7 @@ class DecisionCurveDisplay:
             ax=ax,
         )
 
-    def plot(self, *, ax: Any = None, scale="logit"):
+    def plot(self, *, ax: Any = None, scale: str = "logit") -> Self:
         """Plot.
 
         Parameters

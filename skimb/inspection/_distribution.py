@@ -1,10 +1,11 @@
 """The number of samples of each class."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -66,8 +67,16 @@ class ClassDistributionDisplay:
 
     @classmethod
     def from_predictions(
-        cls, y, X=None, *, n_images=5, image_shape=None, channels=None, random_state=0, ax=None
-    ):
+        cls,
+        y: ArrayLike,
+        X: Any = None,
+        *,
+        n_images: int = 5,
+        image_shape: Any = None,
+        channels: Any = None,
+        random_state: Any = 0,
+        ax: Any = None,
+    ) -> Self:
         """Plot the classes of labels.
 
         Parameters
@@ -102,7 +111,7 @@ class ClassDistributionDisplay:
         return cls(class_counts(y), samples=samples).plot(ax=ax)
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Plot the classes that a classifier was fitted on.
 
         Parameters
@@ -120,7 +129,7 @@ class ClassDistributionDisplay:
         pairs = zip(estimator.classes_.tolist(), estimator.class_count_.tolist(), strict=True)
         return cls(dict(pairs)).plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Any = None) -> Self:
         """Plot.
 
         Parameters

@@ -1,6 +1,6 @@
 """Embeddings in two dimensions, with synthetic samples and their parents."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from matplotlib.collections import LineCollection
@@ -96,15 +96,15 @@ class EmbeddingDisplay:
     @classmethod
     def from_embeddings(
         cls,
-        embedded,
-        y,
+        embedded: Any,
+        y: Any,
         *,
         sampler: Any = None,
-        projection="pca",
+        projection: str = "pca",
         classes: Any = None,
-        random_state=0,
+        random_state: Any = 0,
         ax: Any = None,
-    ):
+    ) -> Self:
         """Plot embeddings.
 
         Parameters
@@ -194,16 +194,16 @@ class EmbeddingDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: Any,
+        y: Any,
         *,
         sampler: Any = None,
-        projection="pca",
+        projection: str = "pca",
         classes: Any = None,
-        random_state=0,
+        random_state: Any = 0,
         ax: Any = None,
-    ):
+    ) -> Self:
         """Plot the embeddings of samples by a fitted network.
 
         Parameters
@@ -243,7 +243,7 @@ class EmbeddingDisplay:
             ax=ax,
         )
 
-    def plot(self, *, ax: Any = None):
+    def plot(self, *, ax: Any = None) -> Self:
         """Plot.
 
         Parameters

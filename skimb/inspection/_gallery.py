@@ -1,9 +1,9 @@
 """The most confident mistakes of a classifier."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length
 
 from skimb._displayed_images import displayed_images_by_label
@@ -114,7 +114,9 @@ class ImageGalleryDisplay:
         self.rows = rows
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, n_images=8, ax=None):
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: ArrayLike, *, n_images: int = 8, ax: Any = None
+    ) -> Self:
         """Plot the mistakes that a fitted classifier makes.
 
         Parameters
@@ -150,16 +152,16 @@ class ImageGalleryDisplay:
     @classmethod
     def from_predictions(
         cls,
-        X,
-        y_true,
-        y_pred,
-        confidence,
+        X: Any,
+        y_true: Any,
+        y_pred: Any,
+        confidence: Any,
         *,
-        n_images=8,
-        image_shape=None,
-        channels=None,
-        ax=None,
-    ):
+        n_images: int = 8,
+        image_shape: Any = None,
+        channels: Any = None,
+        ax: Any = None,
+    ) -> Self:
         """Plot mistakes among predictions.
 
         Parameters
@@ -191,7 +193,7 @@ class ImageGalleryDisplay:
         }
         return cls(shown, captions, rows=rows).plot(ax=ax)
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Any = None) -> Self:
         """Plot.
 
         Parameters

@@ -1,6 +1,6 @@
 """Losses over the epochs, and the samples of each class in the batches."""
 
-from typing import Any
+from typing import Any, Self
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -77,7 +77,7 @@ class TrainingHistoryDisplay:
         self.class_counts = class_counts
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax: Any = None):
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Plot the training loss of a fitted estimator, and the validation loss if there is one.
 
         Parameters
@@ -114,7 +114,7 @@ class TrainingHistoryDisplay:
             counts = dict(zip(np.asarray(estimator.classes_).tolist(), table, strict=True))
         return cls(histories, class_counts=counts).plot(ax=ax)
 
-    def plot(self, *, ax: Any = None):
+    def plot(self, *, ax: Any = None) -> Self:
         """Plot.
 
         Parameters

@@ -1,6 +1,6 @@
 """The learning curve of one class, and how it may go on with more images."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
@@ -99,7 +99,7 @@ class MoreImagesDisplay:
         self.n_images = self.sizes.max() if n_images is None else n_images
 
     @classmethod
-    def from_result(cls, result, *, ax: Any = None):
+    def from_result(cls, result: Any, *, ax: Any = None) -> Self:
         """Plot the result of `skimb.study.more_images`.
 
         Parameters
@@ -127,7 +127,7 @@ class MoreImagesDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, *, ax: Any = None):
+    def plot(self, *, ax: Any = None) -> Self:
         """Plot.
 
         Parameters

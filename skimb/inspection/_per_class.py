@@ -1,10 +1,12 @@
 """Precision, recall and F1 of each class, with intervals."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._class_intervals import MEASURES, per_class_intervals
@@ -74,16 +76,16 @@ class PerClassDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        y_pred,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
         *,
         labels: Any = None,
-        measures=MEASURES,
-        confidence_level=0.95,
-        n_resamples=1000,
-        random_state=0,
+        measures: Sequence[str] = MEASURES,
+        confidence_level: float = 0.95,
+        n_resamples: int = 1000,
+        random_state: Any = 0,
         ax: Any = None,
-    ):
+    ) -> Self:
         """Plot the scores of predictions.
 
         The intervals of precision and recall are those of Wilson; that of F1 is a bootstrap over
@@ -129,17 +131,17 @@ class PerClassDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike,
         *,
         labels: Any = None,
-        measures=MEASURES,
-        confidence_level=0.95,
-        n_resamples=1000,
-        random_state=0,
+        measures: Sequence[str] = MEASURES,
+        confidence_level: float = 0.95,
+        n_resamples: int = 1000,
+        random_state: Any = 0,
         ax: Any = None,
-    ):
+    ) -> Self:
         """Plot the scores of a classifier.
 
         Parameters
@@ -175,7 +177,7 @@ class PerClassDisplay:
             ax=ax,
         )
 
-    def plot(self, *, measures=MEASURES, ax: Any = None):
+    def plot(self, *, measures: Sequence[str] = MEASURES, ax: Any = None) -> Self:
         """Plot.
 
         Parameters

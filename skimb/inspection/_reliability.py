@@ -1,11 +1,12 @@
 """How often classes occur where their probability is about p."""
 
-from typing import Any
+from typing import Any, Self
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from skimb._drawn_text import distinct_texts
 from skimb._reliability import check_bins, checked_outcomes, put_in_bins
@@ -92,17 +93,17 @@ class ReliabilityDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true,
-        y_proba,
+        y_true: ArrayLike,
+        y_proba: ArrayLike,
         *,
-        labels=None,
-        kind="per_class",
+        labels: Any = None,
+        kind: str = "per_class",
         classes: Any = None,
         n_bins: Any = None,
-        strategy="uniform",
-        sample_weight=None,
-        ax=None,
-    ):
+        strategy: str = "uniform",
+        sample_weight: ArrayLike | None = None,
+        ax: Any = None,
+    ) -> Self:
         """Plot known probabilities.
 
         Parameters
@@ -178,17 +179,17 @@ class ReliabilityDisplay:
     @classmethod
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike,
         *,
-        kind="per_class",
+        kind: str = "per_class",
         classes: Any = None,
         n_bins: Any = None,
-        strategy="uniform",
-        sample_weight=None,
-        ax=None,
-    ):
+        strategy: str = "uniform",
+        sample_weight: ArrayLike | None = None,
+        ax: Any = None,
+    ) -> Self:
         """Plot the probabilities of a classifier for samples that it was not trained on.
 
         Parameters
@@ -223,7 +224,7 @@ class ReliabilityDisplay:
             ax=ax,
         )
 
-    def plot(self, *, ax: Any = None):
+    def plot(self, *, ax: Any = None) -> Self:
         """Plot.
 
         Parameters

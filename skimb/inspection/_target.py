@@ -1,8 +1,9 @@
 """The number of samples in each part of a target's range, with relevance, weights and errors."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from skimb._scored_values import checked_values
@@ -88,8 +89,15 @@ class TargetDensityDisplay:
 
     @classmethod
     def from_predictions(
-        cls, y_true, y_pred=None, *, density=None, relevance=None, target_weight=None, ax=None
-    ):
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike | None = None,
+        *,
+        density: Any = None,
+        relevance: Any = None,
+        target_weight: Any = None,
+        ax: Any = None,
+    ) -> Self:
         """Plot the values of a target and, if predictions are given, their errors.
 
         Parameters
@@ -137,8 +145,16 @@ class TargetDensityDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, y, *, density=None, relevance=None, target_weight=None, ax=None
-    ):
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike,
+        *,
+        density: Any = None,
+        relevance: Any = None,
+        target_weight: Any = None,
+        ax: Any = None,
+    ) -> Self:
         """Plot the values of a target, and the errors of a fitted regressor.
 
         Parameters
@@ -163,7 +179,7 @@ class TargetDensityDisplay:
             ax=ax,
         )
 
-    def plot(self, *, ax=None):
+    def plot(self, *, ax: Any = None) -> Self:
         """Plot.
 
         Parameters

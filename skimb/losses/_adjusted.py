@@ -263,7 +263,7 @@ class VectorScalingLoss(Loss):
         self.reduction = reduction
 
     @property
-    def adjusts_prior(self):
+    def adjusts_prior(self) -> bool:
         """Whether it differs from the cross-entropy."""
         scales = (
             self.gamma != 0 if self.multiplier is None else np.any(as_numbers(self.multiplier) != 1)
@@ -283,15 +283,15 @@ class VectorScalingLoss(Loss):
             offset = _numbers("offset", self.offset, counts)
         return {"multiplier": multiplier, "offset": offset}
 
-    def forward(self, logits, target):
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``(n, n_classes)`` and class indices ``(n,)``."""
         return vector_scaling_loss(logits, target, **self._terms(), reduction=self.reduction)
 
-    def effective_logits(self, logits):
+    def effective_logits(self, logits: Tensor) -> Tensor:
         """Return the scaled and shifted logits, whose softmax is trained to be the posterior."""
         return _affine(logits, **self._terms())
 
-    def decision_logits(self, logits):
+    def decision_logits(self, logits: Tensor) -> Tensor:
         """Return the raw logits."""
         return logits
 
@@ -327,7 +327,7 @@ class LogitAdjustedLoss(Loss):
         self.reduction = reduction
 
     @property
-    def adjusts_prior(self):
+    def adjusts_prior(self) -> bool:
         """Whether it differs from the cross-entropy."""
         return bool(self.tau != 0)
 
@@ -335,16 +335,16 @@ class LogitAdjustedLoss(Loss):
         counts = self.class_counts()
         return self.tau * torch.log(counts / counts.sum())
 
-    def forward(self, logits, target):
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``(n, n_classes)`` and class indices ``(n,)``."""
         # Not `logit_adjusted_loss`: its check of the prior would wait for the device.
         return vector_scaling_loss(logits, target, offset=self._offset(), reduction=self.reduction)
 
-    def effective_logits(self, logits):
+    def effective_logits(self, logits: Tensor) -> Tensor:
         """Return the shifted logits, whose softmax is trained to be the posterior."""
         return _affine(logits, None, self._offset())
 
-    def decision_logits(self, logits):
+    def decision_logits(self, logits: Tensor) -> Tensor:
         """Return the raw logits."""
         return logits
 
@@ -376,15 +376,15 @@ class BalancedSoftmaxLoss(Loss):
         super().__init__()
         self.reduction = reduction
 
-    def forward(self, logits, target):
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``(n, n_classes)`` and class indices ``(n,)``."""
         offset = torch.log(self.class_counts())
         return vector_scaling_loss(logits, target, offset=offset, reduction=self.reduction)
 
-    def effective_logits(self, logits):
+    def effective_logits(self, logits: Tensor) -> Tensor:
         """Return the shifted logits, whose softmax is trained to be the posterior."""
         return _affine(logits, None, torch.log(self.class_counts()))
 
-    def decision_logits(self, logits):
+    def decision_logits(self, logits: Tensor) -> Tensor:
         """Return the raw logits."""
         return logits

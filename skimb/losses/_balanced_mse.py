@@ -2,10 +2,11 @@
 
 import math
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
@@ -194,19 +195,19 @@ class BalancedMSELoss(RegressionLoss):
         self._errors = []
 
     @property
-    def reads_batch(self):
+    def reads_batch(self) -> bool:
         """Whether the value of a sample depends on the others of its batch."""
         return self.form == "batch"
 
     @property
-    def noise_(self):
+    def noise_(self) -> float:
         """The noise as it stands, in units of the target."""
         log_noise = self.log_noise_.detach()
         if isinstance(self.noise, str):
             log_noise = log_noise.clamp(math.log(LEAST_NOISE), self.most_log_noise)
         return float(log_noise.exp() * self.scale_)
 
-    def fit(self, y):
+    def fit(self, y: ArrayLike) -> Self:
         """Compute the spread of the target and, if `form` needs it, its density.
 
         Parameters
@@ -293,7 +294,7 @@ class BalancedMSELoss(RegressionLoss):
             torch.tensor(value, dtype=torch.float32) for value in values
         )
 
-    def begin_warm_up(self):
+    def begin_warm_up(self) -> None:
         """Use the squared error until `end_warm_up`: the noise needs a partly trained network.
 
         A second call discards the errors that were recorded.
@@ -302,7 +303,7 @@ class BalancedMSELoss(RegressionLoss):
         self._errors = []
         self.most_log_noise = math.log(MOST_NOISE)
 
-    def end_warm_up(self, mean_squared_error=None):
+    def end_warm_up(self, mean_squared_error: float | None = None) -> None:
         """Use the balanced error from now on, and start a learned noise at the current error.
 
         From then on the noise can only shrink: predictions that drift outwards make errors that a
@@ -333,7 +334,7 @@ class BalancedMSELoss(RegressionLoss):
     def _keep_in_bounds(self):
         self.log_noise_.clamp_(math.log(LEAST_NOISE), self.most_log_noise)
 
-    def forward(self, prediction, target, weight=None):
+    def forward(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the loss; see `balanced_mse_loss`.
 
         Parameters

@@ -235,13 +235,13 @@ class CrossEntropyLoss(Loss):
         self.label_smoothing = label_smoothing
         self.reduction = reduction
 
-    def forward(self, logits, target):
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``(n, n_classes)`` and class indices ``(n,)``."""
         return cross_entropy(
             logits, target, label_smoothing=self.label_smoothing, reduction=self.reduction
         )
 
-    def effective_logits(self, logits):
+    def effective_logits(self, logits: Tensor) -> Tensor:
         """Map logits to log-posteriors by the inverse of the smoothing."""
         return smoothed_posterior_logits(logits, label_smoothing=self.label_smoothing)
 
@@ -280,11 +280,11 @@ class PolyLoss(Loss):
         self.epsilon = epsilon
         self.reduction = reduction
 
-    def forward(self, logits, target):
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``(n, n_classes)`` and class indices ``(n,)``."""
         return poly_loss(logits, target, epsilon=self.epsilon, reduction=self.reduction)
 
-    def effective_logits(self, logits):
+    def effective_logits(self, logits: Tensor) -> Tensor:
         """Map logits to log-posteriors, up to a constant per sample."""
         log_q = F.log_softmax(logits, dim=1)
         return log_q - torch.log1p(self.epsilon * log_q.exp())

@@ -332,11 +332,11 @@ class FocalLoss(Loss):
         self.gamma = gamma
         self.reduction = reduction
 
-    def forward(self, logits, target):
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``(n, n_classes)`` and class indices ``(n,)``."""
         return focal_loss(logits, target, gamma=self.gamma, reduction=self.reduction)
 
-    def effective_logits(self, logits):
+    def effective_logits(self, logits: Tensor) -> Tensor:
         """Map logits to log-posteriors by the closed form of `focal_posterior_logits`."""
         return focal_posterior_logits(logits, gamma=self.gamma)
 
@@ -383,6 +383,6 @@ class AsymmetricLoss(Loss):
         self.label_smoothing = label_smoothing
         self.reduction = reduction
 
-    def forward(self, logits, target):
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``(n, n_classes)`` and class indices ``(n,)``."""
         return asymmetric_loss(logits, target, **self.get_params())

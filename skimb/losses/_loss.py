@@ -1,11 +1,12 @@
 """The common parts of all losses: the check of input, the reduction, and the two templates."""
 
 import inspect
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
 
 from skimb._params import check_table
 from skimb._unpacking import as_array, is_tensor
@@ -169,7 +170,7 @@ class ParametersMixin:
     def _parameters_of_init(cls):
         return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters of ``__init__``, as scikit-learn's estimators do.
 
         Parameters
@@ -190,7 +191,7 @@ class ParametersMixin:
         }
         return own | nested
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters by name.
 
         Parameters
@@ -221,7 +222,7 @@ class ParametersMixin:
                 setattr(self, name, value)
         return self
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """Name the parameters that differ from their defaults."""
         defaults = inspect.signature(type(self).__init__).parameters
         return ", ".join(
@@ -264,7 +265,7 @@ class Loss(ParametersMixin, nn.Module):
         super().__init__()
         self.register_buffer("counts_", None)
 
-    def fit(self, y):
+    def fit(self, y: Any) -> Self:
         """Count the classes.
 
         Parameters
@@ -280,7 +281,7 @@ class Loss(ParametersMixin, nn.Module):
         self.counts_ = torch.bincount(torch.as_tensor(y, device="cpu").long()).clamp_min(1).double()
         return self
 
-    def fit_counts(self, counts):
+    def fit_counts(self, counts: ArrayLike) -> Self:
         """Do what `fit` does, from the number of samples of each class.
 
         Parameters
@@ -299,7 +300,7 @@ class Loss(ParametersMixin, nn.Module):
         self.counts_ = counts.clamp_min(1).double()
         return self
 
-    def class_counts(self):
+    def class_counts(self) -> Tensor:
         """Return `counts_`, or say that `fit` has not been called.
 
         Returns
@@ -314,7 +315,7 @@ class Loss(ParametersMixin, nn.Module):
             )
         return self.counts_
 
-    def effective_logits(self, logits):
+    def effective_logits(self, logits: Tensor) -> Tensor:
         """Return the logits whose softmax is the class posterior.
 
         If the network was trained by this loss alone on enough data, the softmax of the mapped
@@ -332,7 +333,7 @@ class Loss(ParametersMixin, nn.Module):
         """
         return logits
 
-    def decision_logits(self, logits):
+    def decision_logits(self, logits: Tensor) -> Tensor:
         """Return the logits whose argmax is the decision rule of the original method.
 
         Some losses shift the decision on purpose, for example by an adjustment for the class prior.
@@ -381,7 +382,7 @@ class RegressionLoss(ParametersMixin, nn.Module):
     reads_batch = False
     lr: float | None = None
 
-    def fit(self, y):
+    def fit(self, y: Any) -> Self:
         """Use the values of the target, if the loss needs them.
 
         Parameters

@@ -166,20 +166,20 @@ class LDAMLoss(Loss):
         self.scale = scale
         self.reduction = reduction
 
-    def forward(self, cosines, target):
+    def forward(self, cosines: Tensor, target: Tensor) -> Tensor:
         """Return the loss of cosines ``(n, n_classes)`` and class indices ``(n,)``."""
         margins = _margins(self.class_counts(), self.max_margin)
         return ldam_loss(
             cosines, target, margins=margins, scale=self.scale, reduction=self.reduction
         )
 
-    def effective_logits(self, logits):
+    def effective_logits(self, logits: Tensor) -> Tensor:
         """Return logits whose softmax is the posterior, see Notes."""
         margins = _margins(self.class_counts(), self.max_margin).to(logits)
         scaled = self.scale * logits
         own = F.log_softmax(scaled, dim=1)
         return own + torch.logaddexp(log_complement(scaled), own - self.scale * margins)
 
-    def decision_logits(self, logits):
+    def decision_logits(self, logits: Tensor) -> Tensor:
         """Return the scaled cosines, without margin."""
         return self.scale * logits

@@ -231,7 +231,7 @@ class SquaredErrorLoss(RegressionLoss):
         super().__init__()
         self.reduction = reduction
 
-    def forward(self, prediction, target, weight=None):
+    def forward(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the loss; see `squared_error_loss`."""
         return squared_error_loss(prediction, target, weight=weight, reduction=self.reduction)
 
@@ -256,7 +256,7 @@ class AbsoluteErrorLoss(RegressionLoss):
         super().__init__()
         self.reduction = reduction
 
-    def forward(self, prediction, target, weight=None):
+    def forward(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the loss; see `absolute_error_loss`."""
         return absolute_error_loss(prediction, target, weight=weight, reduction=self.reduction)
 
@@ -287,7 +287,7 @@ class HuberLoss(RegressionLoss):
         self.delta = delta
         self.reduction = reduction
 
-    def forward(self, prediction, target, weight=None):
+    def forward(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the loss; see `huber_loss`."""
         return huber_loss(
             prediction, target, delta=self.delta, weight=weight, reduction=self.reduction
@@ -330,7 +330,7 @@ class FocalRLoss(RegressionLoss):
         self.gamma = gamma
         self.reduction = reduction
 
-    def forward(self, prediction, target, weight=None):
+    def forward(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the loss; see `focal_r_loss`."""
         return focal_r_loss(
             prediction,

@@ -3,15 +3,16 @@
 import copy
 import time
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state, indexable
 from sklearn.utils.validation import check_is_fitted
 
 from skimb._callback_tasks import part_of_fit
-from skimb._class_prior import prior_property, resolve_target_prior
+from skimb._class_prior import raising_unknown_prior, resolve_target_prior
 from skimb._decision_rule import DecisionRule
 from skimb._groups import checked_groups
 from skimb._images import checked_once, fit_images
@@ -201,7 +202,13 @@ class AutoBalanceClassifier(ClassifierWrapper):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Search the numbers, compare them with logit adjustment, and train the final model.
 
         Parameters
@@ -503,8 +510,9 @@ class AutoBalanceClassifier(ClassifierWrapper):
         self.estimator_ = final
         self.classes_ = final.classes_
 
-    @prior_property
-    def predicted_prior_(self):
+    @property
+    @raising_unknown_prior
+    def predicted_prior_(self) -> NDArray[np.float64] | None:
         """The class prior that the probabilities hold for, of shape (n_classes,).
 
         The `target_prior` of the network where it has one. None where it is not known: with scales
@@ -517,7 +525,7 @@ class AutoBalanceClassifier(ClassifierWrapper):
         head = copy.copy(final.head_).set_params(target_prior=final.target_prior)
         return head.predicted_prior_
 
-    def decision_rule(self):
+    def decision_rule(self) -> DecisionRule:
         """Return the rule of the most probable class, by which the classifier is exported.
 
         Returns

@@ -1,6 +1,9 @@
 """Calibration of any classifier: one temperature, and one bias per class."""
 
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -134,7 +137,13 @@ class BiasCorrectedCalibrator(ClassifierWrapper):
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: Any = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Fit the classifier, and the correction of its probabilities.
 
         Parameters

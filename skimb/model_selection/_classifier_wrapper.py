@@ -3,11 +3,12 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
-from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.metadata_routing import UNUSED, MetadataRouter
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from skimb._callback_tasks import begin_fit
@@ -82,7 +83,7 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             return {}
         return self._metadata(samples, sample_weight, groups)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Return which metadata the wrapped classifier requests.
 
         Returns
@@ -91,7 +92,7 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """
         return routing_of_wrapped(self)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the logarithms of `predict_proba`.
 
         Parameters
@@ -107,7 +108,7 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         rule, log_proba = self.decision_rule(), log_probabilities(self.estimator_, X)
         return log_proba if rule is None else rule.log_probabilities(log_proba)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class.
 
         Parameters
@@ -121,7 +122,7 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         """
         return np.exp(self.predict_log_proba(X))
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> NDArray[Any]:
         """Return one number for each class, of which the largest is that of the predicted class.
 
         Parameters
@@ -143,7 +144,7 @@ class ClassifierWrapper(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         scores = log_proba if rule is None else rule.scores(log_proba)
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
-    def predict(self, X):
+    def predict(self, X: Any) -> NDArray[Any]:
         """Return the label of each sample.
 
         Parameters

@@ -1,9 +1,10 @@
 """Sets of labels that hold the true one with a set probability, for the rarest class too."""
 
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -153,7 +154,13 @@ class ConformalClassifier(ClassifierWrapper):
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Fit the classifier, and find the thresholds on samples that it was not trained on.
 
         Parameters
@@ -227,7 +234,7 @@ class ConformalClassifier(ClassifierWrapper):
             self.thresholds_[is_zero] = 0.0
         self.is_interpolated_ = is_few & (self.thresholds_ > 0)
 
-    def decision_rule(self):
+    def decision_rule(self) -> None:
         """Return that decisions are those of the classifier; the sets are no part of it.
 
         Returns
@@ -237,7 +244,7 @@ class ConformalClassifier(ClassifierWrapper):
         """
         check_is_fitted(self)
 
-    def predict_set(self, X):
+    def predict_set(self, X: Any) -> NDArray[np.bool_]:
         """Return which labels are in the set of each sample.
 
         Parameters

@@ -1,9 +1,10 @@
 """Intervals that hold the true value with a set probability, in the rarest range too."""
 
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -157,7 +158,13 @@ class ConformalRegressor(RegressorWrapper):
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Fit the regressor, and find the half-widths on samples that it was not trained on.
 
         Parameters
@@ -250,7 +257,7 @@ class ConformalRegressor(RegressorWrapper):
         )
         self.edges_ = edges
 
-    def predict(self, X):
+    def predict(self, X: Any) -> NDArray[Any]:
         """Return the values that the regressor predicts.
 
         Parameters
@@ -265,7 +272,7 @@ class ConformalRegressor(RegressorWrapper):
         check_is_fitted(self)
         return self.estimator_.predict(X)
 
-    def predict_interval(self, X):
+    def predict_interval(self, X: Any) -> NDArray[np.float64]:
         """Return the interval of each sample.
 
         Parameters

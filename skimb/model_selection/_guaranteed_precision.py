@@ -1,9 +1,10 @@
 """A classifier whose precision for one class is guaranteed."""
 
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -180,7 +181,13 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Fit the classifier, and choose the threshold on samples that it was not trained on.
 
         Parameters
@@ -298,7 +305,7 @@ class GuaranteedPrecisionClassifier(ClassifierWrapper):
         """
         return rule_of(self)
 
-    def guaranteed_precision(self, prior):
+    def guaranteed_precision(self, prior: float) -> float:
         """Return a lower bound of the precision for another prior of the class.
 
         The guarantee bounds the quotient of the rate of false alarms and the recall, which do not

@@ -1,9 +1,10 @@
 """A classifier whose recall of one class is guaranteed."""
 
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -175,7 +176,13 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Fit the classifier, and choose the threshold on samples that it was not trained on.
 
         Parameters
@@ -260,7 +267,7 @@ class GuaranteedRecallClassifier(ClassifierWrapper):
         """
         return rule_of(self)
 
-    def guaranteed_precision(self, prior):
+    def guaranteed_precision(self, prior: float) -> float:
         """Return a lower bound of the precision for a prior of the class.
 
         It follows from two bounds of Clopper and Pearson, of the recall and of the rate of false

@@ -4,10 +4,11 @@ import time
 from functools import partial
 from numbers import Real
 from operator import itemgetter
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from joblib import parallel_config
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import check_scoring
@@ -20,6 +21,7 @@ from sklearn.utils import (
     indexable,
 )
 from sklearn.utils.metadata_routing import (
+    MetadataRouter,
     MethodMapping,
     process_routing,
 )
@@ -211,7 +213,15 @@ class LossSearchCV(GridSearchCV):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, *, sample_weight=None, groups=None, **metadata):
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        **metadata: Any,
+    ) -> Self:
         """Run the search.
 
         Metadata are passed on as in `GridSearchCV`: with scikit-learn's metadata routing, to the
@@ -296,7 +306,7 @@ class LossSearchCV(GridSearchCV):
 
     # ------------------------------------------------------------------------ metadata
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Return which objects request which metadata, as `GridSearchCV` does.
 
         For a network in a `FrozenEstimator`, the requests of the network itself count, because

@@ -1,9 +1,10 @@
 """Decisions of the least expected cost, by Bayes' rule."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -130,7 +131,13 @@ class MinimumCostClassifier(ClassifierWrapper):
         self.target_prior = target_prior
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Fit the classifier on all samples; a frozen one stays as it is.
 
         Parameters
@@ -222,7 +229,7 @@ class MinimumCostClassifier(ClassifierWrapper):
         check_is_fitted(self)
         return DecisionRule(log_offsets=self.log_offsets_, cost_matrix=self.cost_matrix_)
 
-    def predict_cost(self, X):
+    def predict_cost(self, X: Any) -> NDArray[np.float64]:
         """Return the expected cost of each decision.
 
         Parameters

@@ -1,9 +1,10 @@
 """Offsets on the log-probabilities of classes, which tune decisions for a measure."""
 
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import get_scorer
 from sklearn.utils import check_random_state, indexable
@@ -165,7 +166,14 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
         self.shared_network = shared_network
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, groups=None, sample_weight=None, **metadata):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        **metadata: Any,
+    ) -> Self:
         """Choose the offsets, and train the classifier on all samples.
 
         Parameters
@@ -198,7 +206,14 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
         return self._fit(X, y, groups, sample_weight, metadata)
 
     @fit_context(prefer_skip_nested_validation=False)
-    def tune_fitted(self, fitted, X, y, groups=None, sample_weight=None):
+    def tune_fitted(
+        self,
+        fitted: Any,
+        X: Any,
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Choose the offsets for a classifier that was trained on these very samples before.
 
         It becomes ``estimator_`` and is not trained again; classifiers like `estimator` are trained
@@ -337,7 +352,7 @@ class TunedOffsetsClassifierCV(ClassifierWrapper):
             )
         return scorer
 
-    def decision_rule(self):
+    def decision_rule(self) -> DecisionRule:
         """Return the offsets as a `DecisionRule`, by which the classifier is exported.
 
         Returns

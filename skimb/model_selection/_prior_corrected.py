@@ -1,9 +1,10 @@
 """A classifier whose probabilities and decisions are moved to another class prior."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -163,7 +164,13 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Fit the classifier, and calibrate it on samples that it was not trained on.
 
         Parameters
@@ -275,7 +282,7 @@ class PriorCorrectedClassifier(ClassifierWrapper):
             )
         return found.train
 
-    def adapt(self, X):
+    def adapt(self, X: Any) -> Self:
         """Estimate the class prior of unlabelled samples, and speak for it from now on.
 
         The prior is the most likely one of these samples, by `estimate_prior` without its interval
@@ -320,7 +327,7 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         return self
 
     @property
-    def predicted_prior_(self):
+    def predicted_prior_(self) -> NDArray[np.float64]:
         """The class prior that the predictions speak for."""
         return self.target_prior_
 
@@ -328,7 +335,7 @@ class PriorCorrectedClassifier(ClassifierWrapper):
         # It is set last: a fit that failed leaves nothing that looks fitted.
         return hasattr(self, "target_prior_")
 
-    def decision_rule(self):
+    def decision_rule(self) -> DecisionRule:
         """Return the temperature, and the sum of biases and of the change of the prior, as numbers.
 
         Returns

@@ -1,6 +1,7 @@
 """The class prior of a stream of unlabelled batches, and an alarm when it has moved."""
 
 from numbers import Integral
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,9 @@ from skimb.model_selection._prior_estimation import (
 )
 from skimb.model_selection._prior_solvers import most_likely_prior
 from skimb.model_selection._score_evidence import Evidence, mean_bounds
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["PriorMonitor"]
 
@@ -143,7 +147,7 @@ class PriorMonitor:
         self._corrections = list(zip(*labelled.redrawn_corrections(weight), strict=True))
         self.reset()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         raised = next((one["batch"] for one in self.history_ if one["alarm"]), None)
         state = "no alarm" if raised is None else f"alarm in batch {raised}"
         return (
@@ -174,7 +178,7 @@ class PriorMonitor:
         scores = softmax(moved, axis=1)
         return scores[:, 1:] if scores.shape[1] == 2 else scores
 
-    def reset(self):
+    def reset(self) -> Self:
         """Forget all batches: a stream begins, or an alarm has been dealt with.
 
         Returns
@@ -187,7 +191,7 @@ class PriorMonitor:
         self._is_raised = False
         return self
 
-    def update(self, X):
+    def update(self, X: Any) -> dict[str, Any]:
         """Take a batch into account.
 
         Parameters
@@ -258,7 +262,7 @@ class PriorMonitor:
         ]
         return interval_of(np.array(draws), self.confidence_level)
 
-    def to_frame(self):
+    def to_frame(self) -> pd.DataFrame:
         """Return the history as a frame with one row per batch.
 
         Returns
@@ -279,7 +283,7 @@ class PriorMonitor:
         frame = pd.DataFrame(rows, columns=None if rows else columns)
         return frame.set_index("batch")
 
-    def plot(self, *, labels=None, ax=None):
+    def plot(self, *, labels: Any = None, ax: Any = None) -> "Axes":
         """Plot the estimates with their intervals, the reference, and the alarm.
 
         Parameters

@@ -5,7 +5,7 @@ from typing import Any
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import get_tags
-from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.metadata_routing import UNUSED, MetadataRouter
 
 from skimb.model_selection._wrapped_fits import routing_of_wrapped
 
@@ -21,7 +21,7 @@ class RegressorWrapper(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     #: The regressor uses them; the wrapper counts each sample once.
     __metadata_request__fit = {"sample_weight": UNUSED}
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Return which metadata the wrapped regressor requests.
 
         Returns

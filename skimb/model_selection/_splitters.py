@@ -1,9 +1,11 @@
 """Folds that each hold an equal fraction of every part of a continuous target's range."""
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils import check_random_state, indexable
 
@@ -66,7 +68,9 @@ class BinnedStratifiedKFold(StratifiedGroupKFold):
         super().__init__(n_splits=n_splits, shuffle=shuffle, random_state=random_state)
         self.bins = bins
 
-    def split(self, X, y=None, groups=None):
+    def split(
+        self, X: Any, y: Any = None, groups: ArrayLike | None = None
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Generate the indices of each training and test part.
 
         Parameters

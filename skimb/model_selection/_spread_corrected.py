@@ -1,9 +1,10 @@
 """Correction of predictions that shrink to the mean: they are moved away from a centre."""
 
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import get_scorer
@@ -159,7 +160,13 @@ class SpreadCorrectedRegressor(RegressorWrapper):
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Fit the regressor, and find slope and centre on samples that it was not trained on.
 
         Parameters
@@ -186,7 +193,14 @@ class SpreadCorrectedRegressor(RegressorWrapper):
         return self._fit(X, y, sample_weight, groups)
 
     @fit_context(prefer_skip_nested_validation=False)
-    def tune_fitted(self, fitted, X, y, sample_weight=None, groups=None):
+    def tune_fitted(
+        self,
+        fitted: Any,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Self:
         """Find slope and centre for a regressor that was trained on these very samples before.
 
         It becomes ``estimator_`` and is not trained again; regressors like `estimator` are trained
@@ -297,7 +311,7 @@ class SpreadCorrectedRegressor(RegressorWrapper):
         holds_all = not isinstance(self.clip, str) and self.clip is not None
         return SpreadCorrection(slope, centre, *self.bounds_, holds_all=holds_all)
 
-    def spread_correction(self):
+    def spread_correction(self) -> SpreadCorrection:
         """Return slope, centre and bounds, by which the regressor is exported.
 
         Returns
@@ -308,7 +322,7 @@ class SpreadCorrectedRegressor(RegressorWrapper):
         check_is_fitted(self)
         return self._correction(self.slope_, self.centre_)
 
-    def predict(self, X):
+    def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the corrected predictions.
 
         Parameters

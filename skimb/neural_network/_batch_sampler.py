@@ -1,5 +1,6 @@
 """Batches with given fractions of the classes, for any DataLoader."""
 
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
 
@@ -110,7 +111,7 @@ class BalancedBatchSampler(Sampler):
         self._seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
         self.set_epoch(0)
 
-    def set_epoch(self, epoch):
+    def set_epoch(self, epoch: int) -> None:
         """Go to an epoch: the next pass gives its batches, as if all earlier epochs had been made.
 
         Parameters
@@ -124,10 +125,10 @@ class BalancedBatchSampler(Sampler):
         for _ in range(epoch):
             self._plan.epoch()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._plan.steps
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[list[int]]:
         for batch in self._plan.epoch():
             # Samples are distributed in the order of the classes. The size of batches without
             # fractions may not be divisible by the number of processes: the remaining samples, of

@@ -1,12 +1,13 @@
 """CNNClassifier: a scikit-learn classifier that holds a skorch net."""
 
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 
-from skimb._class_prior import prior_property
+from skimb._class_prior import raising_unknown_prior
 from skimb._params import Interval, StrOptions
 from skimb.class_weight import SCHEMES
 from skimb.losses import (
@@ -488,7 +489,13 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
             start_from_class_means(network, training)
         return network
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train one epoch on some samples, from the present weights.
 
         For data that come in parts, or do not fit in memory. Each call takes the steps of one epoch
@@ -548,15 +555,16 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         """Return the prior that is asked for, or None; it may have been set after `fit`."""
         return self._posterior().resolve_prior(self.target_prior, self.calibration)
 
-    @prior_property
-    def predicted_prior_(self):
+    @property
+    @raising_unknown_prior
+    def predicted_prior_(self) -> NDArray[np.float64] | None:
         """The class prior that the probabilities hold for, of shape (n_classes,).
 
         None where it is not known: with losses that move the decision, and no `target_prior`.
         """
         return self._posterior().prior_of(self._prior())
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the logarithms of `predict_proba`, finite also where probabilities round to zero.
 
         Parameters
@@ -572,7 +580,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         dataset = self._dataset(X)
         return self._log_posterior(self.net_.logits(dataset))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class.
 
         Parameters
@@ -588,7 +596,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         """
         return np.exp(self.predict_log_proba(X))
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return log-probabilities, or their difference for two classes.
 
         Parameters
@@ -604,7 +612,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         log_proba = self.predict_log_proba(X)
         return log_proba[:, 1] - log_proba[:, 0] if len(self.classes_) == 2 else log_proba
 
-    def predict(self, X):
+    def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable label of each image.
 
         Parameters

@@ -2,9 +2,11 @@
 
 from abc import ABCMeta, abstractmethod
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -40,7 +42,7 @@ from skimb.neural_network._preparation import prepare
 from skimb.neural_network._save_methods import SavedToFile
 from skimb.neural_network._stopped_fits import begin_fit
 from skimb.neural_network._training_record import loss_still_falls, record_of, with_refit
-from skimb.neural_network._training_summary import summary_of
+from skimb.neural_network._training_summary import TrainingSummary, summary_of
 
 __all__ = ["BaseCNN"]
 
@@ -158,7 +160,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
 
     # ------------------------------------------------------------ the fit
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters by name.
 
         ``loss__gamma`` and the like belong to a loss object; ``module__width`` and
@@ -197,7 +199,16 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         return self
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, groups=None, *, X_val=None, y_val=None):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -321,12 +332,12 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
     # ------------------------------------------------------------ after it
 
     @property
-    def module_(self):
+    def module_(self) -> Any:
         """The trained network."""
         check_is_fitted(self)
         return self.net_.module_.network
 
-    def training_summary(self):
+    def training_summary(self) -> TrainingSummary:
         """Return what happened in the last fit.
 
         It tells what the network is, on which samples and with which loss, weights and sampler it
@@ -353,7 +364,7 @@ class BaseCNN(SavedToFile, CallbackSupportMixin, BaseEstimator, metaclass=ABCMet
         warn_of_other_pixels(self, images)
         return dataset_of(images)
 
-    def embed(self, X):
+    def embed(self, X: Any) -> NDArray[np.float32]:
         """Return the features that the last linear layer of the network reads.
 
         Parameters

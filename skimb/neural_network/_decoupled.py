@@ -3,13 +3,15 @@
 import copy
 from inspect import signature
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, is_regressor
 from sklearn.callback import CallbackSupportMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
+from sklearn.utils.metadata_routing import MetadataRouter
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
@@ -227,7 +229,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         self.batch_size = batch_size
         self.random_state = random_state
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters by name; ``loss__gamma`` and the like belong to a loss object.
 
         Parameters
@@ -249,7 +251,14 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         return super().set_params(**params)
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, groups=None, **metadata):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        **metadata: Any,
+    ) -> Self:
         """Run both stages.
 
         Parameters
@@ -342,7 +351,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
             return requesting(CNNClassifier(), "sample_weight", "groups")
         return self.estimator
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Return which metadata the head and the network request.
 
         The head is weighted by the requests of this estimator itself.
@@ -391,7 +400,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         images = check_images(self, X, channels=self.estimator_.channels)
         return self.estimator_.embed(checked_once(X, images))
 
-    def predict(self, X):
+    def predict(self, X: Any) -> NDArray[Any]:
         """Return the most probable label of each image.
 
         Parameters
@@ -408,7 +417,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         return head.predict(embedded)
 
     @available_if(_head_has("predict_proba"))
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> NDArray[Any]:
         """Return the probability of each class.
 
         Parameters
@@ -425,7 +434,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         return head.predict_proba(embedded)
 
     @available_if(_head_has("predict_log_proba"))
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Return the logarithms of `predict_proba`.
 
         Parameters
@@ -442,7 +451,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         return head.predict_log_proba(embedded)
 
     @available_if(_head_has("decision_function"))
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> NDArray[Any]:
         """Return log-probabilities, or their difference for two classes.
 
         Parameters
@@ -467,7 +476,7 @@ class DecoupledClassifier(CallbackSupportMixin, ClassifierMixin, SavedToFile, Ba
         return tags
 
 
-def fit_heads(models, X, y):
+def fit_heads(models: list[Any], X: Any, y: ArrayLike) -> list[Any]:
     """Fit the linear heads of several two-stage classifiers of one frozen network, all together.
 
     Parameters
@@ -540,7 +549,7 @@ def refuse_foreign_parameters(estimator):
         )
 
 
-def build_head(estimator, rng):
+def build_head(estimator: Any, rng: np.random.RandomState) -> Any:
     """Build the head of a two-stage classifier.
 
     Parameters
@@ -589,7 +598,7 @@ def build_head(estimator, rng):
     )
 
 
-def head_batch_sampling(estimator):
+def head_batch_sampling(estimator: Any) -> str | float | None:
     """Return the `batch_sampling` of a head, with ``"auto"`` resolved.
 
     Parameters

@@ -4,10 +4,11 @@ import copy
 import os
 import pickle
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -18,7 +19,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
-from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.metadata_routing import UNUSED, MetadataRouter
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -178,7 +179,14 @@ class CNNEmbedder(
     __metadata_request__fit = {"sample_weight": UNUSED, "groups": UNUSED}
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None, groups=None, **metadata):
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        **metadata: Any,
+    ) -> Self:
         """Train the network, or use the trained one.
 
         Parameters
@@ -257,7 +265,7 @@ class CNNEmbedder(
             return requesting(CNNClassifier(), "sample_weight", "groups")
         return self.estimator
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """Return which metadata the network requests.
 
         Returns
@@ -347,7 +355,7 @@ class CNNEmbedder(
             images = images.encoded(network.table_encoder_)
         return images
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Any:
         """Return the embeddings of images.
 
         Parameters

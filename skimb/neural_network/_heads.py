@@ -1,7 +1,10 @@
 """Heads of a trained network: their starting weights, and heads made from its last layer."""
 
+from typing import Any
+
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import nn
@@ -11,7 +14,7 @@ from skimb._class_prior import starting_prior
 from skimb._engine import by_blocks, dataset_of
 from skimb._networks import CosineLinear, last_linear
 from skimb.losses import Loss
-from skimb.neural_network._pending_fit import pend
+from skimb.neural_network._pending_fit import PendingFit, pend
 
 __all__ = [
     "ScaledLinear",
@@ -82,7 +85,7 @@ def own_layer(classifier):
     return layer
 
 
-def starting_layer(classifier, y):
+def starting_layer(classifier: Any, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]] | None:
     """Return the starting weights of a linear head: the last layer of a network, without its prior.
 
     Parameters
@@ -127,7 +130,13 @@ def _log_offset(loss, n_classes):
     return loss.effective_logits(zeros)[0].numpy()
 
 
-def prepare_head(head, embedded, y, sample_weight, start):
+def prepare_head(
+    head: Any,
+    embedded: NDArray[Any],
+    y: NDArray[Any],
+    sample_weight: NDArray[Any] | None,
+    start: tuple[NDArray[Any], NDArray[Any]] | None,
+) -> PendingFit:
     """Build a linear head whose training has not begun.
 
     It starts from the last layer of the network, with the prior of its own training [1]_. Little is

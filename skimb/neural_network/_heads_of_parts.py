@@ -1,6 +1,9 @@
 """Last layers of one network that are trained on parts of its samples."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from skimb._class_probabilities import log_probabilities
@@ -11,7 +14,13 @@ from skimb.neural_network._heads import prepare_head, starting_layer
 __all__ = ["heads_of_parts"]
 
 
-def heads_of_parts(fitted, X, y, splits, sample_weight=None):
+def heads_of_parts(
+    fitted: Any,
+    X: Any,
+    y: NDArray[Any],
+    splits: list[tuple[NDArray[Any], NDArray[Any]]],
+    sample_weight: NDArray[Any] | None = None,
+) -> NDArray[np.float64]:
     """Return log-probabilities of held-out samples by last layers that were not trained on them.
 
     The network stays as it is: it has seen all samples.

@@ -3,13 +3,21 @@
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from skimb._engine import train, training_mode
 from skimb.neural_network._stopped_fits import watched_fit
 
 __all__ = ["PendingFit", "pend"]
 
 
-def pend(estimator, X, y, sample_weight=None, groups=None):
+def pend(
+    estimator: Any,
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+) -> "PendingFit":
     """Check everything, and return a fit whose training has not begun.
 
     Parameters
@@ -66,14 +74,14 @@ class PendingFit:
     network: Any
     training: Any
 
-    def train(self):
+    def train(self) -> Any:
         """Train the network alone, and complete the fit; return the estimator."""
         with watched_fit(self.estimator, [self.training]):
             with training_mode(self.training):
                 net, epoch = train(self.network, self.training)
             return self.conclude(net, epoch)
 
-    def conclude(self, net, epoch):
+    def conclude(self, net: Any, epoch: int) -> Any:
         """Give the estimator its trained net.
 
         Parameters

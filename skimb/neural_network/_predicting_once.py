@@ -1,6 +1,7 @@
 """Fitted classifiers whose network sees the samples that are to be predicted once."""
 
 import copy
+from typing import Any
 
 from skimb.neural_network._classifier import CNNClassifier
 from skimb.neural_network._decoupled import DecoupledClassifier
@@ -27,7 +28,7 @@ class _Once:
         return self.known[1]
 
 
-def predicting_once(fitted):
+def predicting_once(fitted: list[Any]) -> list[Any]:
     """Return stand-ins of fitted classifiers that pass X through their network once.
 
     ``predict``, ``predict_proba`` and ``decision_function`` each pass X through the network. A

@@ -1,8 +1,10 @@
 """CNNRegressor: a scikit-learn regressor that holds a skorch net."""
 
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 
 from skimb._params import HasMethods, Interval, StrOptions
@@ -360,7 +362,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     def _make_target(self, parameters):
         return ContinuousTarget(parameters)
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train one epoch on some samples, from the present weights.
 
         For data that come in parts, or do not fit in memory. Each call takes the steps of one epoch
@@ -395,7 +397,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
 
     # ---------------------------------------------------------------------- prediction
 
-    def predict(self, X):
+    def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the predicted value of each image.
 
         Parameters

@@ -1,5 +1,8 @@
 """The methods `save` and `load` of estimators that hold a network."""
 
+from os import PathLike
+from typing import Any, Self
+
 __all__ = ["SavedToFile"]
 
 
@@ -16,7 +19,7 @@ class SavedToFile:
         if net is not None and device not in (None, "auto") and str(net.device) == "cpu":
             self.device = device if str(device) == "cpu" else "cpu"
 
-    def save(self, path):
+    def save(self, path: str | PathLike[str]) -> None:
         """Write the fitted estimator to a file, as `skimb.neural_network.save` does.
 
         Parameters
@@ -37,7 +40,14 @@ class SavedToFile:
         save(self, path)
 
     @classmethod
-    def load(cls, path, *, module=None, loss=None, augmentation=None):
+    def load(
+        cls,
+        path: str | PathLike[str],
+        *,
+        module: Any = None,
+        loss: Any = None,
+        augmentation: Any = None,
+    ) -> Self:
         """Read a fitted estimator of this class, as `skimb.neural_network.load` does.
 
         Parameters

@@ -4,6 +4,7 @@ import copy
 import math
 from inspect import isfunction
 from numbers import Real
+from typing import Any
 
 from markupsafe import Markup
 from sklearn.base import clone
@@ -67,7 +68,7 @@ class TrainingSummary:
     def __init__(self, facts):
         self._facts = facts
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return the facts as plain values, of which a JSON file can be made.
 
         What is not known is left out: a file of an earlier version may lack some facts.
@@ -87,7 +88,7 @@ class TrainingSummary:
         """
         return copy.deepcopy(self._facts)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         # Labels may hold characters that no terminal shows. The module imports matplotlib.
         from skimb._drawn_text import cells_of, left_aligned, visible_text
 

@@ -12,17 +12,18 @@ Equal shifts of all a change nothing: among the biases of the least loss, the on
 :math:`\sum_k c_k / \Delta_k = 0` is taken, as gradient descent from c = 0 would.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 from torch.nn import functional as F
 
-from skimb._class_prior import prior_property, resolve_target_prior
+from skimb._class_prior import raising_unknown_prior, resolve_target_prior
 from skimb._engine import by_blocks
 
 __all__ = ["HeadProblem", "VectorScalingHead", "conjugate_gradients"]
@@ -170,35 +171,37 @@ class HeadProblem:
         means = members @ centred / np.maximum(members.sum(axis=1, keepdims=True), 1)
         return np.linalg.qr(np.vstack([leading, means]).T)[0]
 
-    def set_penalty(self, penalty):
+    def set_penalty(self, penalty: float) -> None:
         """Set the number lambda."""
         self.ridge = np.full((len(self.variance), 1), float(penalty))
         self.ridge[-1] = RIDGE_OF_BIAS
 
-    def rows_of(self, embedded):
+    def rows_of(self, embedded: NDArray[Any]) -> NDArray[np.float64]:
         """Return embeddings along the axes, with a column of ones."""
         rows = (np.asarray(embedded, dtype=np.float64) - self.mean) @ self.axes
         return np.column_stack([rows, np.ones(len(rows))])
 
-    def base_of(self, embedded):
+    def base_of(self, embedded: NDArray[Any]) -> NDArray[np.float64]:
         """Return the logits of the anchor, for the prior of the training samples."""
         if self.anchor is None:
             return np.tile(self.log_prior, (len(embedded), 1))
         coef, intercept = self.anchor
         return np.asarray(embedded, dtype=np.float64) @ coef.T + (intercept + self.log_prior)
 
-    def zeros(self):
+    def zeros(self) -> NDArray[np.float64]:
         """Return the head of the anchor."""
         return np.zeros((len(self.variance), self.n_classes))
 
-    def value(self, head, multiplier):
+    def value(self, head: NDArray[Any], multiplier: NDArray[Any]) -> float:
         """Return what the training minimises."""
         log_proba = log_softmax(self.base + multiplier * (self.rows @ head), axis=1)
         loss = -log_proba[np.arange(len(self.target)), self.target]
         shift = head[-1] @ (1 / multiplier)
         return float(self.weight[:, 0] @ loss + ((self.ridge * head**2).sum() + shift**2) / 2)
 
-    def solve(self, multiplier, start=None):
+    def solve(
+        self, multiplier: NDArray[Any], start: NDArray[Any] | None = None
+    ) -> NDArray[np.float64]:
         """Train the head until it converges, by Newton's method.
 
         Parameters
@@ -216,7 +219,7 @@ class HeadProblem:
         value = self.value(head, multiplier)
         for _ in range(MOST_STEPS):
             here = self.curvature(head, multiplier)
-            norm = np.linalg.norm(here.gradient)
+            norm = float(np.linalg.norm(here.gradient))
             if norm <= CONVERGED:
                 break
             step = here.solve(here.gradient, tolerance=min(0.1, norm))
@@ -234,7 +237,7 @@ class HeadProblem:
             head, value = moved, new
         return head
 
-    def curvature(self, head, multiplier):
+    def curvature(self, head: NDArray[Any], multiplier: NDArray[Any]) -> "Curvature":
         """Return the gradient and the Hessian at a head.
 
         Returns
@@ -243,11 +246,20 @@ class HeadProblem:
         """
         return Curvature(self, head, multiplier)
 
-    def raw_logits(self, rows, base, head, multiplier, offset):
+    def raw_logits(
+        self,
+        rows: NDArray[Any],
+        base: NDArray[Any],
+        head: NDArray[Any],
+        multiplier: NDArray[Any],
+        offset: NDArray[Any],
+    ) -> NDArray[np.float64]:
         """Return the raw logits, whose largest decides."""
         return (base - offset) / multiplier + rows @ head
 
-    def layer(self, head, multiplier, offset):
+    def layer(
+        self, head: NDArray[Any], multiplier: NDArray[Any], offset: NDArray[Any]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the weights and the bias of a linear layer that gives the raw logits.
 
         Returns
@@ -299,15 +311,15 @@ class Curvature:
         change = self.proba * (self.multiplier * logits)
         return change - self.proba * change.sum(axis=1, keepdims=True)
 
-    def product(self, direction):
+    def product(self, direction: NDArray[Any]) -> NDArray[np.float64]:
         """Return the product of the Hessian with a direction."""
         return self._summed(self._moved(self.problem.rows @ direction), direction)
 
-    def solve(self, right, *, tolerance):
+    def solve(self, right: NDArray[Any], *, tolerance: float) -> NDArray[np.float64]:
         """Return the product of the inverse Hessian with an array."""
         return conjugate_gradients(self.product, right, self.precondition, tolerance=tolerance)
 
-    def mixed(self, direction):
+    def mixed(self, direction: NDArray[Any]) -> NDArray[np.float64]:
         """Return the derivative, by the multipliers, of the gradient along a direction."""
         along = self.problem.rows @ direction
         terms = self.error * along + self._moved(along) * self.logits
@@ -374,7 +386,9 @@ class VectorScalingHead(ClassifierMixin, BaseEstimator):
         self.anchor = anchor
         self.target_prior = target_prior
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(
+        self, X: NDArray[Any], y: NDArray[Any], sample_weight: NDArray[Any] | None = None
+    ) -> Self:
         """Train the head.
 
         Parameters
@@ -418,7 +432,7 @@ class VectorScalingHead(ClassifierMixin, BaseEstimator):
         train = self.class_count_ / self.class_count_.sum()
         return resolve_target_prior(self.target_prior, classes=self.classes_, train_prior=train)
 
-    def layer(self):
+    def layer(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the weights and the bias of the layer that predicts, for the prior asked for.
 
         Returns
@@ -435,8 +449,9 @@ class VectorScalingHead(ClassifierMixin, BaseEstimator):
             moved + np.log(prior) - self.log_prior_,
         )
 
-    @prior_property
-    def predicted_prior_(self):
+    @property
+    @raising_unknown_prior
+    def predicted_prior_(self) -> NDArray[np.float64] | None:
         """The class prior that the probabilities hold for, of shape (n_classes,).
 
         None where it is not known: with scales that differ, and no `target_prior`.
@@ -447,20 +462,20 @@ class VectorScalingHead(ClassifierMixin, BaseEstimator):
             return None
         return softmax(self.log_prior_ - self.offset_)
 
-    def decision_function(self, X):
+    def decision_function(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Return the logits, or their difference for two classes."""
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Return the log-softmax of the logits."""
         return log_softmax(self._logits(X), axis=1)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Return the softmax of the logits."""
         return np.exp(self.predict_log_proba(X))
 
-    def predict(self, X):
+    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
         """Return the labels of the largest logits."""
         return self.classes_[self._logits(X).argmax(axis=1)]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
+from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
@@ -72,7 +73,7 @@ class ImageJitter(BaseEstimator):
         self.shear = shear
         self.brightness = brightness
 
-    def __call__(self, images, random_state):
+    def __call__(self, images: NDArray[Any], random_state: Any) -> NDArray[Any]:
         """Return a changed copy of each image.
 
         Parameters

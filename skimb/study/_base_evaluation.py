@@ -1,6 +1,8 @@
 """What the evaluations of classifiers and of regressors share: files, pictures and intervals."""
 
 from abc import ABC, abstractmethod
+from os import PathLike
+from typing import Any
 
 from skimb._files import write_text
 from skimb.study._report_images import gallery_lines
@@ -52,7 +54,7 @@ class BaseEvaluation(ABC):
         self.X, self.names, self.facts = X, names, dict(facts or {})
 
     @abstractmethod
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Return everything as plain Python objects, in the schema of the JSON file."""
 
     @abstractmethod
@@ -68,7 +70,7 @@ class BaseEvaluation(ABC):
             return []
         return gallery_lines(gallery(self.X, rows, captions), self.names)
 
-    def to_json(self, path):
+    def to_json(self, path: str | PathLike[str]) -> None:
         """Write everything to a JSON file, whole or not at all.
 
         Parameters
@@ -78,7 +80,7 @@ class BaseEvaluation(ABC):
         """
         write_figures(path, self.to_dict())
 
-    def to_html(self, path):
+    def to_html(self, path: str | PathLike[str]) -> None:
         """Write a report as one HTML file that needs no other, whole or not at all.
 
         Parameters

@@ -1,7 +1,11 @@
 """Comparison: the result of compare() for labels."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from skimb._frames import with_any_text
 from skimb.study._calibration import CALIBRATION_MEASURES, EVENTS, calibration_of, reliability_of
@@ -10,9 +14,9 @@ from skimb.study._classification_report import classification_report
 from skimb.study._comparison import BaseComparison
 from skimb.study._cost_scores import COST, FALSE_ALARMS
 from skimb.study._count_scores import OF_ALL_CLASSES, OF_ONE_CLASS, LabelScores
-from skimb.study._deployment_evaluation import evaluate_deployment
+from skimb.study._deployment_evaluation import DeploymentEvaluation, evaluate_deployment
 from skimb.study._listed_mistakes import listed_mistakes
-from skimb.study._predictions import decision_facts
+from skimb.study._predictions import Predictions, decision_facts
 
 __all__ = ["Comparison"]
 
@@ -85,7 +89,7 @@ class Comparison(BaseComparison):
         self.minority = minority
         self.more_images = self.search = self.near_copies = self.deployment = None
 
-    def against(self, name):
+    def against(self, name: str) -> Self:
         """Return the same comparison with another strategy as its baseline.
 
         Parameters
@@ -107,7 +111,9 @@ class Comparison(BaseComparison):
             other.deployment = other.at(**self.deployment.asked)
         return other
 
-    def at(self, *, deploy=None, costs=None, require=None):
+    def at(
+        self, *, deploy: Any = None, costs: Any = None, require: Any = None
+    ) -> DeploymentEvaluation:
         """Evaluate the strategies where they will be used; nothing is trained.
 
         Parameters
@@ -127,7 +133,7 @@ class Comparison(BaseComparison):
         """
         return evaluate_deployment(self, deploy=deploy, costs=costs, require=require)
 
-    def confusion_matrix(self, name):
+    def confusion_matrix(self, name: str) -> NDArray[Any]:
         """Return the confusion matrix of a strategy, summed over all runs.
 
         Parameters
@@ -142,7 +148,7 @@ class Comparison(BaseComparison):
         """
         return np.sum([outcome.confusion_matrix for outcome in self.outcomes[name]], axis=0)
 
-    def predictions(self, name):
+    def predictions(self, name: str) -> list[Predictions]:
         """Return the predictions of a strategy for the test samples of each run.
 
         Parameters
@@ -156,7 +162,7 @@ class Comparison(BaseComparison):
         """
         return [outcome.predictions for outcome in self.outcomes[name]]
 
-    def tested(self, outcome):
+    def tested(self, outcome: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Return the indices, the classes and the decisions of the test samples of a run.
 
         Parameters
@@ -170,7 +176,7 @@ class Comparison(BaseComparison):
         predictions = outcome.predictions
         return predictions.rows, predictions.truth, predictions.predicted
 
-    def scores_of_images(self, metrics):
+    def scores_of_images(self, metrics: Sequence[str]) -> LabelScores:
         """Return those metrics that need labels alone, as a function of sums over test images.
 
         Parameters
@@ -183,7 +189,7 @@ class Comparison(BaseComparison):
         """
         return LabelScores(metrics, self.classes, self.minority)
 
-    def metric_range(self, metric):
+    def metric_range(self, metric: str) -> tuple[float, float] | None:
         """Return the least and the largest possible value of a metric; None: not known.
 
         Parameters
@@ -200,12 +206,12 @@ class Comparison(BaseComparison):
         return (0.0, 1.0) if kind in (*OF_ALL_CLASSES, *OF_ONE_CLASS, "average_precision") else None
 
     @property
-    def minority_position(self):
+    def minority_position(self) -> int:
         """The position of the minority class in `classes`."""
         return self.classes.tolist().index(self.minority)
 
     @property
-    def n_decisive_images(self):
+    def n_decisive_images(self) -> int:
         """How many test images of the minority class there are."""
         place = self.minority_position
         found = [self.tested(outcome)[:2] for outcome in self.outcomes[self.baseline]]
@@ -213,7 +219,7 @@ class Comparison(BaseComparison):
 
     @property
     @with_any_text
-    def calibration(self):
+    def calibration(self) -> pd.DataFrame:
         """The errors of the probabilities of every strategy, as means over its runs.
 
         A DataFrame with one row for each strategy, and the columns ``brier``, ``log_loss`` and
@@ -224,7 +230,7 @@ class Comparison(BaseComparison):
         errors = [calibration_of(self.predictions(name)) for name in self.strategies]
         return pd.DataFrame(errors, index=self.strategies, columns=list(CALIBRATION_MEASURES))
 
-    def reliability(self, name, event="minority"):
+    def reliability(self, name: str, event: str = "minority") -> pd.DataFrame:
         """Return how often a strategy's probabilities come true: its reliability curve.
 
         Parameters
@@ -298,7 +304,7 @@ class Comparison(BaseComparison):
             found["near_copies"] = self.near_copies.to_dict()
         return found
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return the costs, the tables, the search, and whether more images would help, as text."""
         own = super().__str__()
         first = [] if self.deployment is None else [self.deployment]

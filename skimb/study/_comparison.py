@@ -2,13 +2,16 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from os import PathLike
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from sklearn.base import clone
 
 from skimb._files import write_text
@@ -17,6 +20,7 @@ from skimb._messages import counted
 from skimb._strategy_names import OWN_STEPS
 from skimb.study._comparison_text import format_table
 from skimb.study._difference_plot import plot_differences
+from skimb.study._judgement import Judgement
 from skimb.study._judging import judgements_of
 from skimb.study._notebook import comparison_in_notebook
 from skimb.study._result_file import figures_of, write_figures
@@ -37,23 +41,23 @@ class BaseComparison(ABC):
     #: Further metrics that tables show.
     _other_metrics: tuple
 
-    outcomes: dict
+    outcomes: dict[str, list[Any]]
     chosen: dict[str, Strategy]
-    protocol: dict
+    protocol: dict[str, Any]
     samples: Any
-    mistakes: dict
+    mistakes: dict[str, Any]
     groups: Any
 
     @abstractmethod
-    def tested(self, outcome) -> tuple:
+    def tested(self, outcome: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Return the indices, the truth and the predictions of the test samples of a run."""
 
     @abstractmethod
-    def scores_of_images(self, metrics) -> Any:
+    def scores_of_images(self, metrics: Sequence[str]) -> Any:
         """Return those metrics that sums over test images give, as a function of these sums."""
 
     @abstractmethod
-    def metric_range(self, metric) -> Any:
+    def metric_range(self, metric: str) -> tuple[float, float] | None:
         """Return the least and the largest possible value of a metric; None: not known."""
 
     @property
@@ -66,7 +70,7 @@ class BaseComparison(ABC):
     #: The place in X of each test sample, where a search took the test set from X.
     test_rows: Any = None
     #: The estimator of each strategy, not fitted.
-    estimators: Mapping = MappingProxyType({})
+    estimators: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
     def _details(self, name) -> dict:
@@ -81,16 +85,16 @@ class BaseComparison(ABC):
         """Return the report."""
 
     @property
-    def strategies(self):
+    def strategies(self) -> list[str]:
         """Names, the baseline first."""
         return list(self.outcomes)
 
     @property
-    def baseline(self):
+    def baseline(self) -> str:
         """The name of the strategy that all others are compared with."""
         return next(iter(self.outcomes))
 
-    def against(self, name):
+    def against(self, name: str) -> Self:
         """Return the same comparison with another strategy as its baseline.
 
         Parameters
@@ -116,16 +120,16 @@ class BaseComparison(ABC):
         return other
 
     @property
-    def descriptions(self):
+    def descriptions(self) -> dict[str, str]:
         """Each strategy in one line: a dict of str to str."""
         return {name: self.chosen[name].description for name in self.strategies}
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[str]:
         """Names of the metrics."""
         return list(self.outcomes[self.baseline][0].scores)
 
-    def estimator(self, name) -> Any:
+    def estimator(self, name: str) -> Any:
         """Return the estimator that a strategy is, ready to be fitted on all samples.
 
         It has the seed of the comparison, where `random_state` was a number, and the batch size
@@ -165,7 +169,7 @@ class BaseComparison(ABC):
             )
         return clone(self.estimators[name])
 
-    def training_losses(self):
+    def training_losses(self) -> dict[str, list[list[float]]]:
         """Return the training losses of each strategy that trained a network of its own.
 
         Returns
@@ -178,7 +182,7 @@ class BaseComparison(ABC):
         }
         return {name: runs for name, runs in losses.items() if any(runs)}
 
-    def gradient_steps(self, name):
+    def gradient_steps(self, name: str) -> float | None:
         """Return the gradient steps of one training of a strategy's network, on average.
 
         Parameters
@@ -198,7 +202,7 @@ class BaseComparison(ABC):
         steps = [outcome.gradient_steps for outcome in self.outcomes[name]]
         return None if None in steps else float(np.mean(steps))
 
-    def search_steps(self, name):
+    def search_steps(self, name: str) -> float | None:
         """Return the gradient steps of a strategy on parts of the samples, on average.
 
         A search, and whatever holds samples out, trains further networks before, or after, its own.
@@ -218,7 +222,7 @@ class BaseComparison(ABC):
 
     @property
     @with_any_text
-    def table(self):
+    def table(self) -> pd.DataFrame:
         """Mean, sd, difference to the baseline, interval and p-values, by strategy and metric.
 
         A DataFrame with one row for each strategy; its columns are pairs (metric, "mean" | "sd" |
@@ -237,7 +241,7 @@ class BaseComparison(ABC):
 
     @property
     @with_any_text
-    def verdict(self):
+    def verdict(self) -> pd.DataFrame:
         """Better, worse or within noise: a DataFrame, strategies by metrics.
 
         The test of the difference to the baseline decides, corrected for the number of strategies,
@@ -252,7 +256,7 @@ class BaseComparison(ABC):
         return pd.DataFrame.from_dict(rows, orient="index", columns=self.verdict_metrics)
 
     @property
-    def verdict_metrics(self):
+    def verdict_metrics(self) -> list[str]:
         """The metrics that the verdict is about."""
         return self.verdict_metrics_of(self.metrics, self.protocol.get("measure"))
 
@@ -276,7 +280,7 @@ class BaseComparison(ABC):
         return known[:2] or metrics[:1]
 
     @property
-    def other_metrics(self):
+    def other_metrics(self) -> list[str]:
         """The metrics that tables show in addition to those of the verdict."""
         shown = self.verdict_metrics
         return [
@@ -285,7 +289,7 @@ class BaseComparison(ABC):
             if metric in self.metrics and metric not in shown
         ]
 
-    def is_error(self, metric):
+    def is_error(self, metric: str) -> bool:
         """Tell whether a metric is better when smaller.
 
         Parameters
@@ -299,7 +303,7 @@ class BaseComparison(ABC):
         """
         return False
 
-    def text(self, value, metric, *, sign=False):
+    def text(self, value: float, metric: str, *, sign: bool = False) -> str:
         """Write a value of a metric as people read it.
 
         Parameters
@@ -323,7 +327,7 @@ class BaseComparison(ABC):
         """Return how many decimals a metric is written with; None: in powers of ten."""
         return 3
 
-    def best(self, metric):
+    def best(self, metric: str) -> str:
         """Return the strategy of the best mean; where no score is defined, none is the best.
 
         Parameters
@@ -342,7 +346,7 @@ class BaseComparison(ABC):
             else (means.fillna(-np.inf).idxmax())
         )
 
-    def all_best(self, metric):
+    def all_best(self, metric: str) -> list[str]:
         """Return all strategies whose mean equals the best one; none where no score is defined.
 
         Parameters
@@ -358,7 +362,7 @@ class BaseComparison(ABC):
         best = means[self.best(metric)]
         return [name for name, mean in means.items() if np.isclose(mean, best, rtol=1e-9, atol=0)]
 
-    def values(self, name, metric):
+    def values(self, name: str, metric: str) -> NDArray[Any]:
         """Return the score of a strategy in each run.
 
         Parameters
@@ -377,7 +381,7 @@ class BaseComparison(ABC):
     def _seconds(self, name):
         return np.array([outcome.seconds for outcome in self.outcomes[name]])
 
-    def judgement(self, name, metric):
+    def judgement(self, name: str, metric: str) -> Judgement:
         """Return the score of a strategy, its difference to the baseline, and how sure that is.
 
         Parameters
@@ -397,7 +401,7 @@ class BaseComparison(ABC):
     def _judgements(self):
         return judgements_of(self)
 
-    def plot(self, *, figure=None):
+    def plot(self, *, figure: Any = None) -> Figure:
         """Plot the difference of each strategy but the constant to the baseline, with its interval.
 
         Parameters
@@ -411,7 +415,7 @@ class BaseComparison(ABC):
         """
         return plot_differences(self, figure)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return everything as plain Python objects, in the schema of the JSON file.
 
         Returns
@@ -420,7 +424,7 @@ class BaseComparison(ABC):
         """
         return figures_of(self, self._target(), self._details)
 
-    def to_json(self, path):
+    def to_json(self, path: str | PathLike[str]) -> None:
         """Write everything to a JSON file, whole or not at all.
 
         Parameters
@@ -430,7 +434,7 @@ class BaseComparison(ABC):
         """
         write_figures(path, self.to_dict())
 
-    def to_html(self, path):
+    def to_html(self, path: str | PathLike[str]) -> None:
         """Write a report as one HTML file that needs no other, whole or not at all.
 
         Parameters
@@ -440,14 +444,14 @@ class BaseComparison(ABC):
         """
         write_text(path, self._report())
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return the table for a terminal."""
         return format_table(self)
 
     def _repr_html_(self):
         return comparison_in_notebook(self)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         kind, n_runs = type(self).__name__, self.protocol["n_runs"]
         strategies = counted(len(self.strategies), "strategy", "strategies")
         return f"<{kind} of {strategies} over {counted(n_runs, 'run')}>"

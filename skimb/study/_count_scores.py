@@ -1,6 +1,9 @@
 """Scores of labels as functions of sums over test images, so that resamples are cheap to score."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 __all__ = ["LabelScores"]
@@ -57,7 +60,7 @@ class LabelScores:
             metric for metric in metrics if metric in self._class_of or metric in OF_ALL_CLASSES
         ]
 
-    def parts(self, truth, predicted):
+    def parts(self, truth: NDArray[Any], predicted: NDArray[Any]) -> Any:
         """Return what each test image adds to the sums.
 
         Parameters
@@ -78,7 +81,7 @@ class LabelScores:
         ones = np.ones(len(rows))
         return csr_array((ones, (rows, columns)), shape=(3 * n_classes, n))
 
-    def class_of(self, metric):
+    def class_of(self, metric: str) -> int | None:
         """Return the class whose samples alone a metric is about, or None.
 
         Parameters
@@ -92,7 +95,7 @@ class LabelScores:
         kind, place = self._class_of.get(metric, (None, None))
         return place if kind == "recall" else None
 
-    def __call__(self, sums):
+    def __call__(self, sums: NDArray[Any]) -> NDArray[np.float64]:
         """Return the scores.
 
         Parameters

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from skimb._cost_matrix import read_cost_matrix
 from skimb._decision_rule import DecisionRule
@@ -42,7 +42,7 @@ class Deployment:
     prior: np.ndarray
     cost_matrix: np.ndarray
 
-    def decide(self, log_proba, prior):
+    def decide(self, log_proba: ArrayLike, prior: ArrayLike) -> NDArray[np.intp]:
         """Move probabilities to the class fractions of the deployment, and cut by Bayes' rule.
 
         Parameters
@@ -61,7 +61,7 @@ class Deployment:
         )
         return rule.decide(np.asarray(log_proba, dtype=np.float64))
 
-    def cost(self, truth, predicted):
+    def cost(self, truth: ArrayLike, predicted: ArrayLike) -> float:
         """Return the cost of 1000 images of the deployment.
 
         The mean cost of the samples of each class is weighted by the fraction of that class.
@@ -78,7 +78,7 @@ class Deployment:
         scores = CostScores(self.prior, self.cost_matrix)
         return float(scores(scores.parts(np.asarray(truth), np.asarray(predicted)).sum(axis=1))[0])
 
-    def threshold(self, minority):
+    def threshold(self, minority: int) -> float | None:
         """Return the probability of one of two classes from which on it is decided for.
 
         Parameters
@@ -98,7 +98,7 @@ class Deployment:
         alarm = self.cost_matrix[other, minority] - self.cost_matrix[other, other]
         return float(alarm / (alarm + miss)) if alarm > 0 and miss > 0 else None
 
-    def with_dearer(self, label, factor):
+    def with_dearer(self, label: int, factor: float) -> "Deployment":
         """Return the deployment in which errors on a class cost more.
 
         Parameters
@@ -117,7 +117,7 @@ class Deployment:
         costs[label] = right + factor * (costs[label] - right)
         return replace(self, cost_matrix=costs)
 
-    def constant_costs(self):
+    def constant_costs(self) -> NDArray[np.float64]:
         """Return the cost of 1000 images where every image is called the same class.
 
         Returns

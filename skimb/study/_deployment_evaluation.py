@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier
 
 from skimb._frames import with_any_text
@@ -16,6 +17,7 @@ from skimb.study._cost_tables import cost_text
 from skimb.study._deployment import Deployment, deployment_of, plain_fractions
 from skimb.study._deployment_checks import check_names, check_tested
 from skimb.study._deployment_decisions import Decisions, decisions_at
+from skimb.study._judgement import Judgement
 from skimb.study._judging import REFERENCES, judgements_of
 from skimb.study._required_recall import RequiredRecall, required_recall
 from skimb.study._result_file import judged_entry
@@ -67,41 +69,41 @@ class DeploymentEvaluation:
 
     comparison: Any
     deployment: Deployment
-    asked: dict
+    asked: dict[str, Any]
     required: RequiredRecall | None = None
 
     @cached_property
-    def decisions(self):
+    def decisions(self) -> Decisions:
         """The decisions of each strategy in each run, as `Decisions`."""
         return Decisions(self.comparison, self.deployment)
 
     @property
     @with_any_text
-    def prior(self):
+    def prior(self) -> pd.Series:
         """The class fractions of the deployment, a Series by label."""
         return pd.Series(self.deployment.prior, index=self.comparison.classes.tolist())
 
     @property
     @with_any_text
-    def cost_matrix(self):
+    def cost_matrix(self) -> pd.DataFrame:
         """The costs, a DataFrame: true classes in rows, decisions in columns."""
         labels = self.comparison.classes.tolist()
         return pd.DataFrame(self.deployment.cost_matrix, index=labels, columns=labels)
 
     @property
     @with_any_text
-    def constant_costs(self):
+    def constant_costs(self) -> pd.Series:
         """The cost of 1000 images where each is called the same class, a Series by that class."""
         return pd.Series(
             self.deployment.constant_costs(), index=self.comparison.classes.tolist(), dtype=float
         )
 
     @property
-    def threshold(self):
+    def threshold(self) -> float | None:
         """From which probability on the minority class is decided for; None: no single one."""
         return self.deployment.threshold(self.comparison.minority_position)
 
-    def is_moved(self, name):
+    def is_moved(self, name: str) -> bool:
         """Tell whether the probabilities of a strategy are moved, or it decides as it is.
 
         Parameters
@@ -115,7 +117,7 @@ class DeploymentEvaluation:
         """
         return all(one.prior is not None for one in self.comparison.predictions(name))
 
-    def judgement(self, name):
+    def judgement(self, name: str) -> Judgement:
         """Return the cost of a strategy, its difference to the baseline, and how sure that is.
 
         Parameters
@@ -135,7 +137,7 @@ class DeploymentEvaluation:
 
     @cached_property
     @with_any_text
-    def table(self):
+    def table(self) -> pd.DataFrame:
         """The cost of 1000 images of each strategy: a DataFrame with a row for each.
 
         ``cost`` and its 95 % interval, ``low`` and ``high``, which contains the choice of the test
@@ -181,12 +183,12 @@ class DeploymentEvaluation:
         return {"missed": float(np.mean(missed)), "false_alarms": float(np.mean(alarms))}
 
     @property
-    def has_costs(self):
+    def has_costs(self) -> bool:
         """Whether costs were asked for: without them, a recall that must be kept is all."""
         return self.required is None or "costs" in self.asked
 
     @property
-    def candidates(self):
+    def candidates(self) -> list[str]:
         """The strategies that may be chosen: all but the references and dummies."""
         chosen = self.comparison.chosen
         return [
@@ -197,19 +199,19 @@ class DeploymentEvaluation:
         ]
 
     @property
-    def metric(self):
+    def metric(self) -> str:
         """The metric that decides: ``"false_alarms"`` where a recall is required, or ``"cost"``."""
         return COST if self.required is None else FALSE_ALARMS
 
     @property
-    def best(self):
+    def best(self) -> str:
         """The strategy to take: the best of those shown to be better, or else of all."""
         if self.required is None:
             return self.cheapest
         return self._first(self.required.table["false_alarms"], self.required.table["verdict"])
 
     @property
-    def cheapest(self):
+    def cheapest(self) -> str:
         """The cheapest of the strategies that are shown to be cheaper, or else of all."""
         return self._first(self.table["cost"], self.table["verdict"])
 
@@ -220,7 +222,7 @@ class DeploymentEvaluation:
         return min(better or known or values.index, key=lambda name: values[name])
 
     @cached_property
-    def cost_ratios(self):
+    def cost_ratios(self) -> pd.DataFrame:
         """What each strategy costs if errors on the minority class cost more, or less.
 
         A DataFrame: its index is the factor by which they cost more, its columns are strategies.
@@ -240,7 +242,7 @@ class DeploymentEvaluation:
         return pd.DataFrame(costs, index=pd.Index(FACTORS, name="factor"))
 
     @property
-    def constant_cost_ratios(self):
+    def constant_cost_ratios(self) -> pd.Series:
         """What the cheapest of the constant decisions costs then: a Series by factor."""
         costs = [dearer.constant_costs().min() for dearer in self._dearer]
         return pd.Series(costs, index=pd.Index(FACTORS, name="factor"))
@@ -253,7 +255,7 @@ class DeploymentEvaluation:
         ]
 
     @property
-    def stays_best(self):
+    def stays_best(self) -> tuple[float, float] | None:
         """Between which factors of the costs of misses the best strategy stays the cheapest.
 
         Returns
@@ -281,7 +283,7 @@ class DeploymentEvaluation:
         low, high = ends
         return float(low), float(high)
 
-    def is_inner(self, factor):
+    def is_inner(self, factor: float) -> bool:
         """Tell whether a factor of `stays_best` is a true end, and not that of the curve.
 
         Parameters
@@ -294,7 +296,7 @@ class DeploymentEvaluation:
         """
         return bool(FACTORS[0] < factor < FACTORS[-1])
 
-    def confusion_matrix(self, name):
+    def confusion_matrix(self, name: str) -> NDArray[np.int_]:
         """Return the confusion matrix of the decisions of a strategy, summed over all runs.
 
         Parameters
@@ -314,7 +316,7 @@ class DeploymentEvaluation:
             np.add.at(found, (one.truth, one.predicted), 1)
         return found
 
-    def entries(self, name):
+    def entries(self, name: str) -> dict[str, Any]:
         """Return what the JSON file holds of a strategy.
 
         Parameters
@@ -345,7 +347,7 @@ class DeploymentEvaluation:
             found[FALSE_ALARMS] = self.required.entry(name)
         return found
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return everything as plain Python objects, in the schema of the JSON file.
 
         Returns
@@ -376,7 +378,7 @@ class DeploymentEvaluation:
             "require": None if self.required is None else self.required.to_dict(),
         }
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return the costs for a terminal."""
         return cost_text(self)
 

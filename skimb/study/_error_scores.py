@@ -1,6 +1,9 @@
 """Errors of numbers that are means over test images, or means of such means, as sums over them."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from skimb.relevance import LabelDensity, fit_relevance
@@ -45,7 +48,7 @@ class ErrorScores:
                 )
         self.names = [metric for metric in metrics if metric in self._bins]
 
-    def parts(self, truth, predicted):
+    def parts(self, truth: NDArray[Any], predicted: NDArray[Any]) -> Any:
         """Return what each test image adds to the sums.
 
         Parameters
@@ -71,10 +74,10 @@ class ErrorScores:
         where = np.concatenate(rows), np.concatenate(columns)
         return csr_array((np.concatenate(values), where), shape=(start, len(truth)))
 
-    def class_of(self, metric):
+    def class_of(self, metric: str) -> None:
         """Return None: there are no classes."""
 
-    def __call__(self, sums):
+    def __call__(self, sums: NDArray[Any]) -> NDArray[np.float64]:
         """Return the scores.
 
         Parameters

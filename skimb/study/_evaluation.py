@@ -150,12 +150,12 @@ class ClassificationEvaluation(BaseEvaluation):
         return scores
 
     @cached_property
-    def class_intervals(self):
+    def class_intervals(self) -> pd.DataFrame:
         """Return precision, recall and F1 of each class with intervals: a DataFrame."""
         return per_class_intervals(self.y_true, self.y_pred, labels=self.classes)
 
     @cached_property
-    def intervals(self):
+    def intervals(self) -> dict[str, tuple[float, float]]:
         """Return the 95 % interval of each score: a dict of str to (float, float)."""
         found = label_intervals(self.y_true, self.y_pred, self.classes, self.class_intervals)
         if "f1_minority" in self.scores:
@@ -167,7 +167,7 @@ class ClassificationEvaluation(BaseEvaluation):
         told = "" if self.confidence is None else f" {self.confidence[row]:.0%}"
         return f"{self.y_pred[row]}{told}"
 
-    def remark(self):
+    def remark(self) -> str:
         """Return a sentence on the classes without images, or an empty str.
 
         Returns
@@ -183,7 +183,7 @@ class ClassificationEvaluation(BaseEvaluation):
         means = "Means are over the other classes." if n_there > 1 else "There are no means."
         return f"There are no images of these classes: {names}{more}. {means}"
 
-    def fractions_remark(self):
+    def fractions_remark(self) -> str:
         """Return a sentence on the class fractions for which the figures hold.
 
         Returns
@@ -200,7 +200,7 @@ class ClassificationEvaluation(BaseEvaluation):
         )
 
     @cached_property
-    def cost(self):
+    def cost(self) -> dict[str, float] | None:
         """Return the cost of 1000 images where the model is used, with its 95 % interval.
 
         None: nothing is known of that, or not every class has images.
@@ -219,7 +219,7 @@ class ClassificationEvaluation(BaseEvaluation):
         low, high = cost_interval(self.deployment, truth, predicted)
         return {"cost": self.deployment.cost(truth, predicted), "low": low, "high": high}
 
-    def cost_remark(self):
+    def cost_remark(self) -> str:
         """Return a sentence on the cost where the model is used, or an empty str.
 
         Returns
@@ -241,7 +241,7 @@ class ClassificationEvaluation(BaseEvaluation):
             f"{visible_text(self.classes[constant.argmin()])}, costs {cost_number(constant.min())}."
         )
 
-    def listed_mistakes(self):
+    def listed_mistakes(self) -> list[int]:
         """Return the indices of the mistakes of all classes, the most confident first.
 
         Returns
@@ -253,7 +253,7 @@ class ClassificationEvaluation(BaseEvaluation):
             return rows
         return sorted(rows, key=lambda row: (-self.confidence[row], row))  # pyright: ignore
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return everything as plain Python objects, in the schema of the JSON file.
 
         Returns
@@ -294,7 +294,7 @@ class ClassificationEvaluation(BaseEvaluation):
             ],
         }
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return the report for a terminal."""
         labels = [visible_text(label) for label in self.classes]
         shown = ", ".join(f"{name} {value:.3f}" for name, value in self.scores.items())
@@ -317,7 +317,7 @@ class ClassificationEvaluation(BaseEvaluation):
         ]
         return "\n".join(lines)
 
-    def table_text(self):
+    def table_text(self) -> str:
         """Return precision, recall, F1 and support of each class as text.
 
         Returns

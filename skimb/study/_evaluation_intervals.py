@@ -41,11 +41,11 @@ def label_intervals(y_true, y_pred, classes, per_class):
     truth, predicted = (
         np.array([place.get(label, n_classes) for label in y.tolist()]) for y in (y_true, y_pred)
     )
-    accuracy = wilson_interval((y_true == y_pred).sum(), len(truth))
+    low, high = wilson_interval((y_true == y_pred).sum(), len(truth))
     places = np.arange(n_classes + 1)
     parts = LabelScores([], places, 0).parts(truth, predicted)
     images = Images(parts, None, cells=truth * len(places) + predicted)
-    found = {"accuracy": tuple(map(float, accuracy))}
+    found = {"accuracy": (float(low), float(high))}
     ends = _ends(_means_over_classes, images)
     for name, kind, (low, high) in zip(
         ("balanced_accuracy", "f1_macro"), ("recall", "f1"), ends, strict=True

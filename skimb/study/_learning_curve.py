@@ -66,9 +66,9 @@ class MoreImages:
     low: np.ndarray
     high: np.ndarray
     draws: np.ndarray
-    remarks: tuple = ()
+    remarks: tuple[str, ...] = ()
 
-    def forecast(self, times=2.0):
+    def forecast(self, times: float = 2.0) -> dict[str, float]:
         """Return the score with so many times the images of the class.
 
         Parameters
@@ -111,7 +111,7 @@ class MoreImages:
         place = np.log(n_images)
         return np.array([np.interp(place, np.log(self.grid), curve) for curve in self.draws])
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Say whether more images would help, and what to know about the trainings."""
         told = self.forecast(2)
         words = MEASURES[self.measure]
@@ -138,7 +138,7 @@ class MoreImages:
             ]
         )
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return everything but the drawn curves as plain Python objects.
 
         Returns

@@ -53,7 +53,7 @@ class PoolScores:
     embedding: Any
     keys: Any
     files: Any = None
-    errors: dict = field(default_factory=dict)
+    errors: dict[int, str] = field(default_factory=dict)
 
 
 def embedding_of(fitted: Any, X: Any) -> Any:

@@ -1,6 +1,10 @@
 """RegressionComparison: the result of compare() for a continuous target."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from skimb.study._comparison import BaseComparison
 from skimb.study._error_scores import ErrorScores
@@ -81,7 +85,7 @@ class RegressionComparison(BaseComparison):
         self.samples = samples
         self.mistakes = mistakes
 
-    def is_error(self, metric):
+    def is_error(self, metric: str) -> bool:
         """Tell whether a metric is better when smaller; all are, but for R2 and the slope."""
         return self.has_errors and metric not in ("r2", "prediction_slope")
 
@@ -94,7 +98,7 @@ class RegressionComparison(BaseComparison):
         # Three digits of the baseline, whatever its unit.
         return None if not 1e-6 < size < 1e9 else max(0, int(2 - np.floor(np.log10(size))))
 
-    def predictions(self, name):
+    def predictions(self, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return truth and predictions of a strategy on the test samples of all runs.
 
         Parameters
@@ -107,12 +111,11 @@ class RegressionComparison(BaseComparison):
         truth, predicted : ndarray of shape (n,)
         """
         outcomes = self.outcomes[name]
-        return tuple(
-            np.concatenate([getattr(outcome, part) for outcome in outcomes])
-            for part in ("truth", "predicted")
-        )
+        truth = np.concatenate([outcome.truth for outcome in outcomes])
+        predicted = np.concatenate([outcome.predicted for outcome in outcomes])
+        return truth, predicted
 
-    def tested(self, outcome):
+    def tested(self, outcome: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Return the indices, the values and the predictions of the test samples of a run.
 
         Parameters
@@ -125,7 +128,7 @@ class RegressionComparison(BaseComparison):
         """
         return outcome.rows, outcome.truth, outcome.predicted
 
-    def scores_of_images(self, metrics):
+    def scores_of_images(self, metrics: Sequence[str]) -> ErrorScores | None:
         """Return those metrics that are means over test images, as a function of sums over these.
 
         Parameters
@@ -139,7 +142,7 @@ class RegressionComparison(BaseComparison):
         """
         return ErrorScores(metrics, self.y, self.relevance) if self.has_errors else None
 
-    def metric_range(self, metric):
+    def metric_range(self, metric: str) -> tuple[float, float] | None:
         """Return the least and the largest possible value of a metric; None: not known.
 
         Parameters
@@ -155,7 +158,7 @@ class RegressionComparison(BaseComparison):
         return (-np.inf, 1.0) if self.has_errors and metric == "r2" else None
 
     @property
-    def n_decisive_images(self):
+    def n_decisive_images(self) -> int:
         """How many test images there are."""
         return len(np.unique(np.concatenate([o.rows for o in self.outcomes[self.baseline]])))
 

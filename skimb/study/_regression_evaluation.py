@@ -94,11 +94,11 @@ class RegressionEvaluation(BaseEvaluation):
         self.worst = [int(row) for row in np.argsort(-error, kind="stable") if error[row] > 0]
 
     @cached_property
-    def intervals(self):
+    def intervals(self) -> dict[str, tuple[float, float]]:
         """Return the 95 % interval of each mean error: a dict of str to (float, float)."""
         return error_intervals(self.y_true, self.y_pred, density=self._density)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return everything as plain Python objects, in the schema of the JSON file.
 
         Returns
@@ -128,7 +128,7 @@ class RegressionEvaluation(BaseEvaluation):
             ],
         }
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return the report for a terminal."""
         shown = ", ".join(f"{name} {value:.4g}" for name, value in self.errors.items())
         lines = [f"{counted(len(self.y_true), 'image')}: {shown}"]
@@ -143,7 +143,7 @@ class RegressionEvaluation(BaseEvaluation):
         ]
         return "\n".join(lines)
 
-    def table_text(self):
+    def table_text(self) -> str:
         """Return the errors where training samples are many, medium and few, as text.
 
         Returns

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,7 +83,7 @@ class RequiredRecall:
     is_exact: bool
     table: pd.DataFrame
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return what holds for all strategies as plain objects, in the schema of the JSON file."""
         return {
             "recall": self.recall,
@@ -92,7 +93,7 @@ class RequiredRecall:
             "is_exact": self.is_exact,
         }
 
-    def entry(self, name):
+    def entry(self, name: str) -> dict[str, Any]:
         """Return what the JSON file holds of a strategy, in the form of the other metrics.
 
         Parameters

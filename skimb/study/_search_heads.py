@@ -1,6 +1,7 @@
 """Candidates of a search, as last layers on the embeddings of one network of each fold."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -38,10 +39,10 @@ class Candidate:
     """
 
     strategy: str
-    settings: dict = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def label(self):
+    def label(self) -> str:
         """The name in tables."""
         values = [
             f"{name.removeprefix('loss__').replace('_', ' ')} {value}"

@@ -46,7 +46,7 @@ class SearchPlan:
             if not isinstance(value, Integral) or not 1 <= int(value) <= most:
                 raise ValueError(f"`{name}` must be from 1 to {most}. Got {value!r}.")
 
-    def seconds(self, of_fold, of_verdict):
+    def seconds(self, of_fold: float, of_verdict: float) -> float:
         """Return the time that is left to do after the first fold, roughly.
 
         Parameters
@@ -101,14 +101,14 @@ class Search:
 
     plan: SearchPlan
     measure: str
-    candidates: list
+    candidates: list[Any]
     scores: np.ndarray
     baseline: np.ndarray
-    finalists: list
+    finalists: list[str]
     winner: Any
     seconds: float
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Say in words what was searched, and what came out."""
         text = (
             f"Search: {len(self.candidates)} strategies with their strengths on shared features of "
@@ -123,7 +123,7 @@ class Search:
             )
         return f"{text} There, {self.winner} is better than the baseline by more than noise."
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return the search as plain Python objects.
 
         Returns

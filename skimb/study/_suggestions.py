@@ -3,6 +3,7 @@
 import base64
 import io
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -112,9 +113,9 @@ class Suggestions:
     n_known: int
     n_copies: int
     images: Any = field(repr=False, default=None)
-    shape: dict = field(repr=False, default_factory=dict)
+    shape: dict[str, Any] = field(repr=False, default_factory=dict)
 
-    def to_html(self, path):
+    def to_html(self, path: str | PathLike[str]) -> None:
         """Write a contact sheet, on which a labeller can tick, as one HTML file.
 
         Parameters

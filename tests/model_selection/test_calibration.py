@@ -1,5 +1,7 @@
 """The calibration of any classifier by a temperature and biases."""
 
+from typing import Any
+
 import imblearn.over_sampling
 import numpy as np
 import pandas as pd
@@ -284,7 +286,7 @@ def test_wrappers_around_it_know_the_prior_of_its_probabilities():
     X, y = TRAIN
     target = np.searchsorted(LABELS, y)
     weighted = LogisticRegression(class_weight="balanced")
-    corrected = BiasCorrectedCalibrator(weighted, random_state=0).fit(X, y)
+    corrected: Any = BiasCorrectedCalibrator(weighted, random_state=0).fit(X, y)
     fractions = np.bincount(target) / len(y)
     np.testing.assert_allclose(corrected.predicted_prior_, fractions)
     np.testing.assert_allclose(prior_of_probabilities(corrected, target).prior, fractions)

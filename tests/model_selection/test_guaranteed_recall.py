@@ -1,5 +1,7 @@
 """A recall that is guaranteed: order statistics, refusals, calibration samples, simulation."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE
@@ -394,7 +396,8 @@ def test_weights_reach_the_training_alone():
 
 def test_the_precision_bound_is_that_of_two_bounds():
     X, y = table()
-    clf = GuaranteedRecallClassifier(LogisticRegression(), label="ill", random_state=0).fit(X, y)
+    clf: Any = GuaranteedRecallClassifier(LogisticRegression(), label="ill", random_state=0)
+    clf.fit(X, y)
     recall = lower_bound(clf.n_calibration_ - clf.rank_ + 1, clf.n_calibration_, 0.975)
     alarms = upper_bound(clf.n_false_alarms_, clf.n_others_, 0.975)
     for prior in (0.001, 0.25, np.float32(0.9)):
@@ -428,7 +431,8 @@ def test_wrong_parameters_are_refused(params):
 
 def test_a_rule_that_a_file_damaged_is_refused():
     X, y = table()
-    clf = GuaranteedRecallClassifier(LogisticRegression(), label="ill", random_state=0).fit(X, y)
+    clf: Any = GuaranteedRecallClassifier(LogisticRegression(), label="ill", random_state=0)
+    clf.fit(X, y)
     clf.label_ = "sick"
     with pytest.raises(ValueError, match="`label_` must be one of the classes"):
         clf.predict(X)

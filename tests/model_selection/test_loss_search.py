@@ -4,6 +4,7 @@ import pickle
 import re
 import warnings
 from functools import partial
+from typing import Any
 
 import imblearn
 import numpy as np
@@ -956,7 +957,7 @@ def test_groups_reach_the_validation_part_of_each_network(search, patients, rout
     assert reached(found, X, y, groups=groups) == reached(expected, X, y, groups=groups)
     assert all(groups is not None for _, _, groups in REACHED)
     same_scores(found, expected)
-    network = getattr(found.best_estimator_, "estimator_", found.best_estimator_)
+    network: Any = getattr(found.best_estimator_, "estimator_", found.best_estimator_)
     held = network.validation_indices_
     rest = np.setdiff1d(np.arange(len(y)), held)
     assert len(held) > 0

@@ -239,7 +239,8 @@ def test_equal_fits_of_other_networks_are_equal_to_the_bit(small_digits):
     value = X.mean((1, 2))
     params = {"device": "cuda", "max_epochs": 3, "random_state": 0}
     regressors = [CNNRegressor(ranksim=2.0, **params).fit(X, value) for _ in range(2)]
-    np.testing.assert_array_equal(*(reg.predict(X) for reg in regressors))
+    one, other = (reg.predict(X) for reg in regressors)
+    np.testing.assert_array_equal(one, other)
     made = [DeepSMOTE(**params).fit_resample(X, y)[0] for _ in range(2)]
     np.testing.assert_array_equal(*made)
 

@@ -1,6 +1,7 @@
 """The parts of the room, each against its law."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -247,7 +248,8 @@ def test_the_three_predictions_agree(target_prior, loss):
 
 def test_the_prior_of_square_roots_lies_between_that_of_the_training_and_the_uniform_one():
     X, y = gaussians(300)
-    clf = CNNClassifier("linear", target_prior="sqrt", max_epochs=1, random_state=0).fit(X, y)
+    clf: Any = CNNClassifier("linear", target_prior="sqrt", max_epochs=1, random_state=0)
+    clf.fit(X, y)
     roots = np.sqrt(np.bincount(y))
     between = clf.predict_proba(X)
     np.testing.assert_allclose(clf.predicted_prior_, roots / roots.sum())

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ class Inspection:
         self.advice = advice_of(self)
 
     @property
-    def train_groups(self):
+    def train_groups(self) -> list[list[int]]:
         """Groups of several training images, each a list of positions."""
         return [group for group in self._groups_of(self.groups) if len(group) > 1]
 
@@ -103,7 +104,7 @@ class Inspection:
         ends = np.flatnonzero(np.diff(numbers[order])) + 1
         return [part.tolist() for part in np.split(order, ends)]
 
-    def sets_of_copies(self):
+    def sets_of_copies(self) -> list[list[int]]:
         """Return the groups of several images, of training and test set together.
 
         Returns
@@ -113,7 +114,7 @@ class Inspection:
         """
         return [group for group in self._groups_of(self.copies.groups) if len(group) > 1]
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return everything as plain Python objects, in the schema of the JSON file.
 
         Returns
@@ -183,7 +184,7 @@ class Inspection:
         value = self.samples.labels[row]
         return value.item() if isinstance(value, np.generic) else value
 
-    def to_json(self, path):
+    def to_json(self, path: str | PathLike[str]) -> None:
         """Write everything to a JSON file, whole or not at all.
 
         Parameters
@@ -193,7 +194,7 @@ class Inspection:
         """
         write_figures(path, self.to_dict())
 
-    def to_html(self, path):
+    def to_html(self, path: str | PathLike[str]) -> None:
         """Write a report as one HTML file that needs no other, whole or not at all.
 
         Parameters
@@ -203,11 +204,11 @@ class Inspection:
         """
         write_text(path, inspection_page(self))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         images, pairs = counted(len(self.samples), "image"), counted(len(self.pairs), "pair")
         return f"<Inspection of {images} with {pairs} of copies>"
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return the report for a terminal."""
         return inspection_text(self)
 

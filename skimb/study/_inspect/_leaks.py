@@ -118,12 +118,12 @@ class NearCopies:
     def __init__(self, n_copies, n_test, strategies):
         self.n_copies, self.n_test, self.strategies = n_copies, n_test, strategies
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return everything as plain Python objects, for the JSON file of a comparison."""
         return {"n_copies": self.n_copies, "n_test": self.n_test, "strategies": self.strategies}
 
     @property
-    def sentence(self):
+    def sentence(self) -> str:
         """How many test images are known from training: a str."""
         if not self.n_copies:
             return (
@@ -136,7 +136,7 @@ class NearCopies:
             f"training image or {'is' if is_one else 'are'} similar to one."
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Return the figures with and without copies, a line a strategy."""
         first = self.sentence
         if not self.n_copies:
