@@ -136,7 +136,15 @@ def shown(table, ways=None):
 
 def made(table):
     """Return a sentence on the seeds and on where the fits of a table were made."""
-    places = sorted({re.sub(r", \d{4}-\d\d-\d\d$", "", one) for one in table["made"]})
+    versions: dict[tuple[str, str], set[str]] = {}
+    for one in table["made"]:
+        place, _, libraries = re.sub(r", \d{4}-\d\d-\d\d$", "", one).partition(", skimb ")
+        version, _, others = libraries.partition(", ")
+        versions.setdefault((place, others), set()).add(version)
+    places = [
+        f"{place}, skimb {', '.join(sorted(found))}, {others}"
+        for (place, others), found in sorted(versions.items())
+    ]
     seeds = table.groupby(["data", "way"])["seed"].nunique()
     number = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
     plural = "" if seeds.max() == 1 else "s"
