@@ -340,7 +340,7 @@ class ClassificationTask:
 
     def first_metric(self, metrics):
         """Return the metric that the verdict names first."""
-        return Comparison.verdict_metrics_of(metrics, self.asked_measure)[0]
+        return Comparison._verdict_metrics_of(metrics, self.asked_measure)[0]
 
     def comparison(self, outcomes, data, X_test, *, chosen, protocol, groups=None, **shape):
         """Return the result."""

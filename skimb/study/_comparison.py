@@ -258,22 +258,11 @@ class BaseComparison(ABC):
     @property
     def verdict_metrics(self) -> list[str]:
         """The metrics that the verdict is about."""
-        return self.verdict_metrics_of(self.metrics, self.protocol.get("measure"))
+        return self._verdict_metrics_of(self.metrics, self.protocol.get("measure"))
 
     @classmethod
-    def verdict_metrics_of(cls, metrics, asked=None):
-        """Choose those of some metrics that a verdict is about, the first one first.
-
-        Parameters
-        ----------
-        metrics : list of str
-        asked : str, default=None
-            The metric that the user asked for.
-
-        Returns
-        -------
-        list of str
-        """
+    def _verdict_metrics_of(cls, metrics, asked=None):
+        """Return those of some metrics that a verdict is about, the one that is asked for first."""
         wanted = dict.fromkeys([*([] if asked is None else [asked]), *cls._verdict_metrics])
         known = [metric for metric in wanted if metric in metrics]
         # Tables and texts have room for two.

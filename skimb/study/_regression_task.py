@@ -216,7 +216,7 @@ class RegressionTask:
 
     def first_metric(self, metrics):
         """Return the metric that the verdict names first."""
-        return RegressionComparison.verdict_metrics_of(metrics, self.asked_measure)[0]
+        return RegressionComparison._verdict_metrics_of(metrics, self.asked_measure)[0]
 
     def comparison(self, outcomes, data, X_test, *, chosen, protocol, groups=None, **shape):
         """Return the result."""
