@@ -120,8 +120,9 @@ def section(found, measure):
 def unseen_section(found):
     """Return the table of both measures on sets that had no part in the choice, best F1 first."""
     tables = {measure: means(found, measure) for measure in MEASURES}
-    heads = [f"{titled(data)}: {measure}" for measure, table in tables.items() for data in table]
-    rows = [["way", *(head.replace("_", " ") for head in heads)]]
+    names = {"f1": "F1", "balanced_accuracy": "balanced accuracy"}
+    heads = [f"{titled(data)}: {names[key]}" for key, table in tables.items() for data in table]
+    rows = [["way", *heads]]
     for way in tables["f1"].mean(axis=1).sort_values(ascending=False).index:
         scores = [score for table in tables.values() for score in table.loc[way]]
         rows.append([_named(way), *(f"{score:.3f}" for score in scores)])
