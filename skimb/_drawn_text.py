@@ -1,11 +1,12 @@
-"""Labels as text in a plot, and in a table of a terminal."""
+"""Labels as text in a plot, and in a table of a terminal.
+
+matplotlib is imported where fonts are asked for: a terminal needs none of it.
+"""
 
 import re
 from functools import lru_cache
 from typing import Any
 from unicodedata import combining, east_asian_width
-
-from matplotlib import font_manager, rcParams
 
 __all__ = [
     "cells_of",
@@ -177,6 +178,8 @@ def fallback_families(texts):
     list of str
         The smallest number of families that suffices; characters that no font has are left out.
     """
+    from matplotlib import font_manager
+
     fonts = _fonts()
     missing = {
         char
@@ -204,6 +207,8 @@ def fallback_families(texts):
 
 def _fonts():
     """Return the files of the fonts that matplotlib draws with."""
+    from matplotlib import font_manager, rcParams
+
     fonts = []
     for family in rcParams["font.family"]:
         try:
@@ -215,6 +220,8 @@ def _fonts():
 
 @lru_cache(maxsize=10_000)
 def _has_glyph(font, char):
+    from matplotlib import font_manager
+
     try:
         return font_manager.get_font(font).get_char_index(ord(char)) != 0
     except (OSError, RuntimeError):

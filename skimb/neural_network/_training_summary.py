@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 from sklearn.base import clone
 
+from skimb._drawn_text import cells_of, left_aligned, visible_text
 from skimb._messages import counted, shortened
 from skimb.losses import Loss, RegressionLoss
 
@@ -89,9 +90,6 @@ class TrainingSummary:
         return copy.deepcopy(self._facts)
 
     def __repr__(self) -> str:
-        # Labels may hold characters that no terminal shows. The module imports matplotlib.
-        from skimb._drawn_text import cells_of, left_aligned, visible_text
-
         rows, (head, classes) = _rows(self._facts), _classes(self._facts)
         width = 2 + max(len(name) for name, _ in rows)
         lines = [visible_text(_title(self._facts)), ""]
