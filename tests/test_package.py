@@ -37,6 +37,17 @@ def test_modules_of_numpy_do_not_import_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_the_help_of_the_command_line_imports_no_library_that_draws_or_trains():
+    code = (
+        "import contextlib, os, sys\n"
+        "from skimb.__main__ import main\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(open(os.devnull, 'w')):\n"
+        "    main(['--help'])\n"
+        "assert not {'matplotlib', 'torch', 'skorch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_no_public_module_warns_as_it_is_imported(request):
     names = [info.name for info in pkgutil.walk_packages(skimb.__path__, "skimb.")]
     public = [name for name in names if not any(part[0] == "_" for part in name.split("."))]
