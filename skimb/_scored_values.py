@@ -1,4 +1,4 @@
-"""Values of a continuous target and their predictions, checked before they are scored."""
+"""Values, predictions and weights, checked before they are scored."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -7,7 +7,7 @@ from sklearn.utils import check_consistent_length
 from skimb._params import check_sample_weight
 from skimb.relevance import check_target
 
-__all__ = ["checked_values"]
+__all__ = ["checked_values", "given_weight"]
 
 
 def checked_values(
@@ -36,3 +36,10 @@ def checked_values(
     weight = check_sample_weight(sample_weight, y_true, dtype=np.float64, ensure_non_negative=True)
     counts = weight > 0
     return y_true[counts], y_pred[counts], weight[counts]
+
+
+def given_weight(sample_weight, y_true):
+    """Return weights as a checked array of float64, and None where none are given."""
+    if sample_weight is None:
+        return None
+    return check_sample_weight(sample_weight, y_true, dtype=np.float64, ensure_non_negative=True)

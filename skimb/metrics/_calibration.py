@@ -8,8 +8,9 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from skimb._label_columns import sorted_labels
 from skimb._messages import shown
-from skimb._params import BaseScorer, check_sample_weight
+from skimb._params import BaseScorer
 from skimb._reliability import check_bins, checked_outcomes, put_in_bins
+from skimb._scored_values import given_weight
 from skimb._unpacking import plain_vector
 
 __all__ = ["calibration_scoring", "classwise_calibration_error", "expected_calibration_error"]
@@ -250,11 +251,8 @@ class _OfProbabilities(BaseScorer):
         filled = np.zeros((len(proba), len(labels)), dtype=proba.dtype)
         filled[:, np.searchsorted(labels, known)] = proba
         y_true = plain_vector(y_true, "y_true")
-        if (weight := kwargs.pop("sample_weight", None)) is not None:
-            kwargs["sample_weight"] = check_sample_weight(
-                weight, y_true, dtype=np.float64, ensure_non_negative=True
-            )
-        return -self._score_func(y_true, filled, labels=labels, **kwargs)
+        weight = given_weight(kwargs.pop("sample_weight", None), y_true)
+        return -self._score_func(y_true, filled, labels=labels, sample_weight=weight, **kwargs)
 
     def __repr__(self):
         return f"-{self._score_func.__name__}"

@@ -18,7 +18,8 @@ from sklearn.utils.multiclass import unique_labels
 from skimb._frames import with_any_text
 from skimb._label_columns import sorted_labels
 from skimb._messages import shown
-from skimb._params import BaseScorer, check_sample_weight
+from skimb._params import BaseScorer
+from skimb._scored_values import given_weight
 from skimb._unpacking import plain_vector
 from skimb.class_weight import minority_class
 
@@ -127,7 +128,7 @@ class _Counted:
     def of(cls, y_true, y_pred, sample_weight):
         """Return the counts; the last ones are kept, because several scorers ask for them."""
         y_true, y_pred = plain_vector(y_true, "y_true"), plain_vector(y_pred, "y_pred")
-        given = y_true, y_pred, _checked_weight(sample_weight, y_true)
+        given = y_true, y_pred, given_weight(sample_weight, y_true)
         last = getattr(cls.last, "counted", None)
         if last is None or not all(map(_is_same, given, last.given)):
             last = cls.last.counted = cls(*given)
@@ -148,12 +149,6 @@ class _Counted:
     def recalls(self):
         """Return the recalls of the classes that occur among the true labels."""
         return self.values["recall"][self.is_true]
-
-
-def _checked_weight(sample_weight, y_true):
-    if sample_weight is None:
-        return None
-    return check_sample_weight(sample_weight, y_true, dtype=np.float64, ensure_non_negative=True)
 
 
 def _is_same(first, second):
@@ -210,7 +205,7 @@ class _AveragePrecision(BaseScorer):
 
     def _score(self, method_caller, estimator, X, y_true, **kwargs):
         is_label = plain_vector(y_true, "y_true") == self.label
-        weight = _checked_weight(kwargs.pop("sample_weight", None), is_label)
+        weight = given_weight(kwargs.pop("sample_weight", None), is_label)
         if not (is_label if weight is None else weight[is_label]).any():
             return 0.0
         classes = np.asarray(estimator.classes_)

@@ -77,6 +77,7 @@ class ClassificationTask:
     def __init__(self, y, *, has_array=True):
         self.y = y
         self.has_array = has_array
+        # It refuses labels that cannot be sorted.
         self.minority = minority_class(y)
         self.classes, self.counts = np.unique(y, return_counts=True)
         self.measure = self.measure_name = self.asked_measure = None
