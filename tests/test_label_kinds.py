@@ -16,8 +16,9 @@ from skimb.metrics import (
     set_coverage,
 )
 from skimb.model_selection import TunedOffsetsClassifierCV
-from skimb.neural_network import CNNClassifier
+from skimb.neural_network import BalancedBatchSampler, CNNClassifier
 from skimb.over_sampling import SMOTE, RandomOverSampler
+from skimb.study import down_to_middle, inspect_images, up_to_middle
 
 #: Two classes, of which 1 is the rarer one, and predictions that are wrong twice.
 TRUE = np.repeat([0, 1], [8, 4])
@@ -171,3 +172,19 @@ def test_scorers_take_weights_of_any_kind(scoring):
         wanted = scorer(clf, FEATURES, TRUE, sample_weight=weight)
         for given in (weight.astype(object), weight.tolist(), pd.Series(weight, dtype="Int64")):
             assert scorer(clf, FEATURES, TRUE, sample_weight=given) == pytest.approx(wanted)
+
+
+MIXED_TAKEN = {
+    "BalancedBatchSampler": lambda y: BalancedBatchSampler(y, batch_size=4),
+    "inspect_images": lambda y: inspect_images(np.zeros((len(y), 8, 8)), y),
+    "down_to_middle": down_to_middle,
+    "up_to_middle": up_to_middle,
+    "class_counts": class_counts,
+}
+
+
+@pytest.mark.parametrize("name", MIXED_TAKEN)
+def test_text_and_numbers_as_labels_are_refused_together(name):
+    y = np.array(["cat", 1, "dog", 2] * 3, dtype=object)
+    with pytest.raises(ValueError, match=r"text or numbers, and not both: .*y.* holds"):
+        MIXED_TAKEN[name](y)

@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 from torch.utils.data import Sampler
 
 from skimb._engine import BatchPlan
+from skimb._label_columns import sorted_labels
 from skimb._params import plain
 from skimb._unpacking import plain_vector
 
@@ -46,7 +47,8 @@ class BalancedBatchSampler(Sampler):
     Raises
     ------
     ValueError
-        If a parameter does not fit, or a batch of all processes is larger than the data.
+        If a parameter does not fit, a batch of all processes is larger than the data, or some
+        labels are text and others are not.
 
     Examples
     --------
@@ -71,6 +73,8 @@ class BalancedBatchSampler(Sampler):
         random_state=None,
     ):
         y = plain_vector(y)
+        # It refuses labels that cannot be sorted.
+        sorted_labels({"y": y})
         batch_size, n_epochs, steps_per_epoch = map(plain, (batch_size, n_epochs, steps_per_epoch))
         batch_sampling, rank, world_size = map(plain, (batch_sampling, rank, world_size))
         if not 0 <= rank < world_size:

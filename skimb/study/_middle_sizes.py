@@ -1,10 +1,12 @@
 """Sizes of classes between the smallest and the largest, to which samplers bring them."""
 
+import math
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
+
+from skimb.class_weight import class_counts
 
 __all__ = ["down_to_middle", "up_to_middle", "with_sizes"]
 
@@ -86,7 +88,7 @@ def with_sizes(sampler, y):
 
 
 def _to_middle(y, *, larger):
-    labels, counts = np.unique(np.asarray(y), return_counts=True)
-    middle = round(float(np.sqrt(counts.min() * counts.max())))
-    chosen = counts > middle if larger else counts < middle
-    return dict.fromkeys(labels[chosen].tolist(), middle)
+    counts = class_counts(y)
+    middle = round(math.sqrt(min(counts.values()) * max(counts.values())))
+    chosen = [label for label, n in counts.items() if (n > middle if larger else n < middle)]
+    return dict.fromkeys(chosen, middle)

@@ -338,3 +338,14 @@ def test_a_comparison_finds_the_copies_that_an_inspection_of_the_files_finds(fol
     figures = json.loads((tmp_path / "a.json").read_text())
     assert figures["near_copies"]["n_copies"] == len(found.leaked) == 1
     assert figures["protocol"]["n_groups"] == len(np.unique(found.groups)) == 15
+
+
+def test_images_with_nan_or_infinity_are_listed_as_broken():
+    X = np.random.RandomState(0).rand(12, 8, 8)
+    X[3, 2, 2], X[8, 0, 0] = np.nan, np.inf
+    found = inspect_images(X, ["cat", "dog"] * 6)
+    reason = "its pixels hold NaN or infinity"
+    assert found.broken == {"sample 3": reason, "sample 8": reason}
+    assert found.counts == {"cat": 5, "dog": 5}
+    assert "2 images cannot be read" in str(found)
+    assert found.advice[0]["advice"].startswith("Fix or remove the 2 images that cannot be read")

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 
 from skimb._files import write_text
+from skimb._label_columns import sorted_labels
 from skimb._messages import counted
 from skimb._unpacking import plain_vector
 from skimb.study._inspect._copies import find_copies, groups_of
@@ -47,7 +48,7 @@ class Inspection:
     counts, test_counts : dict of label to int
         Images of each class that can be read.
     broken : dict of str to str
-        Files that cannot be read, and why.
+        Files that cannot be read, or images with NaN or infinity among their pixels, and why.
     conflicts : list of Pair
         Copies whose labels differ.
     leaked : ndarray of int
@@ -272,8 +273,8 @@ def inspect_images(
     Raises
     ------
     ValueError
-        If there is no image, lengths differ, no image can be read, or a test set lacks labels that
-        the training set has.
+        If there is no image, lengths differ, no image can be read, a test set lacks labels that
+        the training set has, or some labels are text and others are not.
 
     Examples
     --------
@@ -292,11 +293,13 @@ def inspect_images(
     if y is not None:
         y = plain_vector(y)
         check_consistent_length(X, y)
+        sorted_labels({"`y`": y})
     if (y_test is None) != (X_test is None or y is None):
         raise ValueError("`X_test` and `y_test` belong together: give both or neither, with `y`.")
     if y_test is not None:
         y_test = plain_vector(y_test, "y_test")
         check_consistent_length(X_test, y_test)
+        sorted_labels({"`y`": y, "`y_test`": y_test})
     if labels and y is None:
         raise ValueError("`labels=True` needs the labels `y`.")
     if names is not None and len(names) != len(X) + (0 if X_test is None else len(X_test)):

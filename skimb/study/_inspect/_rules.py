@@ -66,7 +66,7 @@ def advice_of(inspection):
 
 def _broken(found):
     if n := len(found.broken):
-        files = counted(n, "file")
+        files = counted(n, "image" if found.samples.paths is None else "file")
         return f"Fix or remove the {files} that cannot be read: compare and fit refuse them."
     return None
 

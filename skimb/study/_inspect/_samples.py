@@ -41,7 +41,7 @@ class Samples:
     facts : list of tuple or None
         Format, mode, width, height and orientation of each file.
     broken : dict of int to str
-        Why images cannot be read, by their positions.
+        Why images cannot be read, or not be used, by their positions.
     deep : list of int
         Positions of files with more than 8 bits per channel.
     constant : ndarray of int
@@ -157,13 +157,16 @@ def _of_arrays(parts, watch):
     sources = [
         read_source(part) if is_source(part) else as_source(_channels_last(part)) for part in parts
     ]
-    small, n_images = [], sum(len(source) for source in sources)
     places = [(source, i) for source in sources for i in range(len(source))]
-    for source, i in watch(iter(places)):
+    small, broken = np.zeros((len(places), SIDE, SIDE), dtype=np.uint8), {}
+    for row, (source, i) in enumerate(watch(iter(places))):
         pixels = source.read(np.array([i]))[0]
+        if not np.isfinite(pixels).all():
+            broken[row] = "its pixels hold NaN or infinity"
+            continue
         grey = pixels[..., :3].mean(axis=2) if pixels.shape[2] >= 3 else pixels[..., 0]
         image = Image.fromarray(_grey(grey, pixels.dtype))
-        small.append(np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)))
+        small[row] = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
     names = [f"sample {i}" for i in range(len(sources[0]))]
     for source in sources[1:]:
         names += [f"test sample {i}" for i in range(len(source))]
@@ -172,7 +175,7 @@ def _of_arrays(parts, watch):
         source, i = places[row]
         return blake2b(source.read(np.array([i])).tobytes(), digest_size=16).digest()
 
-    samples = Samples(names, n_images, None, np.array(small).reshape(-1, SIDE, SIDE))
+    samples = Samples(names, len(places), None, small, broken=broken)
     samples.source_digest = digest
     return samples
 

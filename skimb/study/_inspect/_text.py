@@ -46,8 +46,9 @@ def inspection_text(found):
         more = f" and {len(found.sizes) - 3} more" if len(found.sizes) > 3 else ""
         formats = ", ".join(f"{name} ({n})" for name, n in found.formats.most_common())
         lines.append(f"sizes: {', '.join(shown)}{more}; formats: {formats}")
+    kinds = ("image", "images") if samples.paths is None else ("file", "files")
     lines += _listed(
-        ("file cannot be read", "files cannot be read"),
+        tuple(f"{kind} cannot be read" for kind in kinds),
         [f"{file} ({reason})" for file, reason in found.broken.items()],
     )
     lines += _listed(
