@@ -8,6 +8,7 @@ common. A fit whose estimator has changed since is made again.
 
 import copy
 import json
+import os
 import time
 import warnings
 from pathlib import Path
@@ -152,6 +153,8 @@ def make(arguments, parts):
 def _alone(one_fit, fit, folder):
     """Return a fit and its results, computed by one thread, with the place where it was made."""
     torch.set_num_threads(1)
+    # A network sets its own number of threads, up to this limit.
+    os.environ["OMP_THREAD_LIMIT"] = "1"
     warnings.simplefilter("ignore", ConvergenceWarning)
     warnings.simplefilter("ignore", UndefinedMetricWarning)
     made = made_on()

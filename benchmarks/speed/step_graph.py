@@ -1,4 +1,4 @@
-"""Time of an epoch on a CUDA device, against hand-written loops in four forms.
+"""Time of an epoch, against hand-written loops in four forms, on a CUDA device or a CPU.
 
 Each loop trains the same network on images that lie on the device, with AdamW and batches of 128:
 in float32; in TF32 and channels-last memory; in bfloat16 (autocast) and channels-last memory; and
@@ -8,7 +8,11 @@ host, whose loop computes in bfloat16.
 
     python benchmarks/speed/step_graph.py [--repeats 3] [--rows 12800] [--json FILE]
 
-With ``--device cpu`` the loop with a graph is left out: that shows only that all else runs.
+A CPU has neither TF32 nor graphs, and the default of skimb is float32 there. So with
+``--device cpu`` the second line of skimb is that of ``precision="bfloat16"``, and predictions are
+left out.
+
+    python benchmarks/speed/step_graph.py --device cpu --rows 256 [--repeats 3] [--json FILE]
 """
 
 import warnings
@@ -148,9 +152,9 @@ def last_epoch(module, X, y, device, precision):
 
 
 def measure(benchmark, name, n_rows):
-    """Add a table of an epoch, and one of a prediction."""
+    """Add a table of an epoch, and on a CUDA device one of a prediction."""
     module, side, n_channels = CASES[name]
-    device = benchmark.device
+    device, on_cuda = benchmark.device, benchmark.device.type == "cuda"
     rng = np.random.RandomState(0)
     X = rng.randint(0, 256, size=(n_rows, side, side, n_channels)).astype(np.uint8)
     y = rng.randint(0, 2, size=n_rows)
@@ -159,18 +163,20 @@ def measure(benchmark, name, n_rows):
     plain, tuned = Loop(module, *data, is_tuned=False), Loop(module, *data, is_tuned=True)
     contenders = {
         "float32": with_tf32(plain.epoch, is_allowed=False),
-        "TF32, channels-last": with_tf32(tuned.epoch),
+        f"{'TF32' if on_cuda else 'float32'}, channels-last": with_tf32(tuned.epoch),
         "bfloat16, channels-last": with_tf32(narrow.epoch),
     }
     targets = []
-    if device.type == "cuda":
+    if on_cuda:
         graph = Loop(module, *data, is_tuned=True, is_narrow=True, is_captured=True)
         contenders["bfloat16, channels-last, graph"] = with_tf32(graph.epoch)
         targets = [target("skimb", "bfloat16, channels-last, graph", 1.15)]
-    for precision in ("auto", "float32"):
+    for precision in ("auto", "float32" if on_cuda else "bfloat16"):
         label = "skimb" if precision == "auto" else f"skimb, {precision}"
         contenders[label] = with_tf32(partial(last_epoch, module, X, y, device, precision))
     benchmark.compare(f"An epoch: {name}, {n_rows} images", contenders, targets=targets)
+    if not on_cuda:
+        return
     model = CNNClassifier(module, max_epochs=1, augmentation=None, device=device).fit(X, y)
     loop = "a loop in bfloat16"
     benchmark.compare(

@@ -228,7 +228,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     precision : {"auto", "bfloat16", "float32"}, default="auto"
         In which type the layers of the training steps compute, where ``torch.autocast`` allows it;
         weights, losses and predictions stay in float32. ``"auto"``: bfloat16 on a CUDA device that
-        has it and on which the steps run as CUDA graphs (docs/guide/gpu.md); otherwise float32.
+        has it and on which the steps run as CUDA graphs (docs/guide/gpu.md); otherwise float32. On
+        a CPU with hardware for bfloat16, training in it is faster (docs/guide/speed.md).
     compile : bool, default=False
         Whether ``torch.compile`` compiles the network for the training steps. The first steps take
         a minute or more then, and results differ by rounding. On a CPU it needs a C++ compiler.
