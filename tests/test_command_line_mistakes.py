@@ -12,6 +12,7 @@ from command_outputs import complaints, facts_of, rows_of
 from PIL import Image
 
 from skimb.__main__ import main
+from skimb.neural_network import load
 
 FIT = ["fit", "train", "--strategy", "none", "--epochs", "1", "--out", "again"]
 
@@ -98,6 +99,11 @@ def with_the_json(**changes):
         (["--counts", "dog=9"], None, "dog 12 there and 9 here"),
         (["--epochs", "2"], None, "other epochs (1 there and 2 here)"),
         (["--augmentation", "none"], None, "another augmentation (shift_crop there and None here)"),
+        (
+            ["--precision", "bfloat16"],
+            None,
+            "another precision (auto there and bfloat16 here)",
+        ),
         (["--size", "9"], None, "another size of images ([8, 8] there and [9, 9] here)"),
         ([], lambda: with_the_json(n_groups=7), "other groups"),
         ([], lambda: with_the_json(group="patient"), "other groups"),
@@ -126,6 +132,16 @@ def test_figures_of_the_same_training_are_those_of_the_comparison(folder, capsys
     assert complaints(capsys) == []
     assert facts_of("again")["figures"]["source"].startswith("result.json")
     assert "remark" not in facts_of("again")["chosen"]
+
+
+def test_the_precision_of_a_comparison_is_that_of_its_model(folder, capsys):
+    compare = ["compare", "train", "--strategies", "constant", "--epochs", "1", "--folds", "2"]
+    assert main([*compare, "--jobs", "1", "--precision", "bfloat16", "--json", "narrow.json"]) == 0
+    capsys.readouterr()
+    best = ["fit", "train", "--strategy", "best", "--from", "narrow.json", "--out"]
+    assert main([*best, "narrow"]) == 0
+    assert complaints(capsys) == []
+    assert load("narrow").precision == "bfloat16"
 
 
 # ------------------------------------------------------------------------- predict and evaluate

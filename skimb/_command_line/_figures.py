@@ -109,14 +109,16 @@ class ComparisonFile:
         sides = list(data.X.shape[1:3])
         if isinstance(shape, list) and len(shape) == 3 and shape[1:] != sides:
             found.append(f"another size of images ({shape[1:]} there and {sides} here)")
-        same = network_of(Namespace(device="auto", epochs=None, augmentation=None),
-                          data.is_regression, self.parameters())  # fmt: skip
+        nothing = Namespace(device="auto", epochs=None, augmentation=None, precision=None)
+        same = network_of(nothing, data.is_regression, self.parameters())
         if network.max_epochs != same.max_epochs:
             found.append(f"other epochs ({same.max_epochs} there and {network.max_epochs} here)")
         if network.augmentation != same.augmentation:
             found.append(
                 f"another augmentation ({same.augmentation} there and {network.augmentation} here)"
             )
+        if network.precision != same.precision:
+            found.append(f"another precision ({same.precision} there and {network.precision} here)")
         if "n_groups" in protocol and self._has_other_groups(data, arguments):
             found.append("other groups")
         return found

@@ -26,6 +26,8 @@ def network_of(arguments, is_regression, parameters=None):
     recipe: dict[str, Any] = {**(parameters or {}), "device": arguments.device}
     if arguments.epochs is not None:
         recipe["max_epochs"] = arguments.epochs
+    if arguments.precision is not None:
+        recipe["precision"] = arguments.precision
     if arguments.augmentation not in (None, "auto"):
         recipe["augmentation"] = {"none": None}.get(arguments.augmentation, arguments.augmentation)
     return (CNNRegressor if is_regression else CNNClassifier)().set_params(**recipe)

@@ -161,6 +161,12 @@ def add_training(command):
         "--device", type=text, default="auto", metavar="D", help="auto (default), cpu, cuda, ..."
     )
     command.add_argument(
+        "--precision",
+        choices=["auto", "bfloat16", "float32"],
+        metavar="P",
+        help="auto (default), float32, or bfloat16, in which some processors train faster",
+    )
+    command.add_argument(
         "--seed", type=at_least(0, MOST_SEED), default=0, metavar="N", help="default: 0"
     )
     command.add_argument(
