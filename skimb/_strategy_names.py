@@ -44,11 +44,12 @@ FURTHER_STRATEGIES: Mapping[str, str] = {
     "mixup_logit_adjusted": "mixup, and logit-adjusted loss",
     "autobalance": "loss whose numbers for each class are searched on held-out parts (AutoBalance)",
     "recipe": "small batches, and the last layer trained again on class-balanced batches",
+    "recipe_long": "more epochs, mixup, logit-adjusted loss, and the last layer trained again",
     "tuned_baseline": "the baseline tuned on folds of the training part; it takes steps of its own",
 }
 
 #: Strategies that take gradient steps of their own number.
-OWN_STEPS = ("recipe", "tuned_baseline")
+OWN_STEPS = ("recipe", "recipe_long", "tuned_baseline")
 
 #: Every strategy for a continuous target, in the order of reports, in one line.
 REGRESSION_STRATEGIES: Mapping[str, str] = {

@@ -211,7 +211,7 @@ def test_each_strategy_has_a_row_in_its_table(heading, strategies):
 
 
 #: Their cells describe in words what depends on the data.
-IN_WORDS = ("`recipe`", "`tuned_baseline`")
+IN_WORDS = ("`recipe`", "`recipe_long`", "`tuned_baseline`")
 
 
 def test_the_estimators_of_the_table_are_those_of_the_strategies():

@@ -26,6 +26,7 @@ from skimb.study._classification_strategies import (
     BUILT_ON_BASELINE,
     FROM_PIXELS,
     NEEDED_SAMPLES,
+    NEW_LAYER,
     OWN_STEPS,
     STRATEGIES,
     unfitted_classifier,
@@ -263,7 +264,7 @@ class ClassificationTask:
         """
         if name in self.on_heads:
             length = self.head_length
-        elif name in ("decoupled", "smote_embedding", "recipe"):
+        elif name in NEW_LAYER:
             n_samples = len(y)
             if name == "smote_embedding":
                 # SMOTE makes every class as large as the largest.

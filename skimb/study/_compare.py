@@ -71,7 +71,8 @@ def compare(
         for a continuous target, `skimb.study.REGRESSION_STRATEGIES`: ``"none"``, the baseline, is
         added to it. None: all that can run, without the further ones; where no value of y lies
         beyond the whiskers of its box plot, those that must know which values are rare cannot.
-        ``"recipe"`` and ``"tuned_baseline"`` take steps of their own, which the result tells.
+        ``"recipe"``, ``"recipe_long"`` and ``"tuned_baseline"`` take steps of their own, which the
+        result tells.
 
         A dict instead joins estimators of your own, as in ``{"none": "none", "mine": estimator}``:
         its keys are the names that tables and files show, its values are names of built-in

@@ -85,8 +85,8 @@ def strategy_estimator(
     Returns
     -------
     estimator
-        A ``CNNClassifier`` or ``CNNRegressor``, for ``"smote_embedding"``, ``"decoupled"`` and
-        ``"recipe"`` a ``DecoupledClassifier``, for ``"threshold"`` a
+        A ``CNNClassifier`` or ``CNNRegressor``, for ``"smote_embedding"``, ``"decoupled"``,
+        ``"recipe"`` and ``"recipe_long"`` a ``DecoupledClassifier``, for ``"threshold"`` a
         ``TunedOffsetsClassifierCV``, for ``"spread_corrected"`` a ``SpreadCorrectedRegressor``, for
         ``"autobalance"`` an ``AutoBalanceClassifier``, for ``"tuned_baseline"`` a
         ``GridSearchCV``, and for ``"constant"`` a dummy of scikit-learn.

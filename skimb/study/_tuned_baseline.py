@@ -35,14 +35,14 @@ LEAST_BATCH = 8
 
 
 def augmented(augmentation, *further):
-    """Return an augmentation with further steps, before the one that mixes samples.
+    """Return an augmentation with further steps, the one that mixes samples last.
 
     Parameters
     ----------
     augmentation : str, callable, list or None
         As in `CNNClassifier`.
     *further : callable
-        The steps to add.
+        The steps to add. One that mixes takes the place of a given one, because only one may mix.
 
     Returns
     -------
@@ -50,8 +50,8 @@ def augmented(augmentation, *further):
     """
     given = augmentation if isinstance(augmentation, list | tuple) else [augmentation]
     steps = [step for step in given if step is not None]
-    last = [step for step in steps if _mixes(step)]
-    return [*(step for step in steps if not _mixes(step)), *further, *last]
+    last = [step for step in further if _mixes(step)] or [step for step in steps if _mixes(step)]
+    return [*(step for step in [*steps, *further] if not _mixes(step)), *last]
 
 
 def _mixes(step):

@@ -31,6 +31,7 @@ from skimb.study import (
     strategy_estimator,
     up_to_middle,
 )
+from skimb.study._classification_strategies import NEW_LAYER, OWN_STEPS
 from skimb.study._lost_calibration import check_calibration
 from skimb.study._tuned_baseline import augmented
 
@@ -58,9 +59,10 @@ def test_each_runs_for_the_same_number_of_steps_and_one_searches(few, kind, tmp_
     steps = result.protocol["gradient_steps"]
     # Batches of 8 instead of 32.
     assert 3 * steps <= result.gradient_steps("recipe") <= 4 * steps
+    assert result.gradient_steps("recipe_long") == 3 * steps
     assert "recipe: " in str(result)
     for name in names:
-        if name in ("recipe", "tuned_baseline"):
+        if name in OWN_STEPS:
             continue
         assert result.gradient_steps(name) == steps
         # Three networks, each on two thirds; and one that the others have.
@@ -89,7 +91,7 @@ def test_a_calibration_that_autobalance_would_lose_is_refused_before_any_trainin
         compare(*few, strategies=["autobalance"], estimator=quick, cv=2, random_state=0)
 
 
-@pytest.mark.parametrize("name", ["smote_embedding", "decoupled", "recipe"])
+@pytest.mark.parametrize("name", ["smote_embedding", "decoupled", "recipe", "recipe_long"])
 def test_a_calibration_that_a_new_last_layer_loses_is_told(few, name):
     plain = CNNClassifier("linear", max_epochs=1)
     strategy_estimator(name, *few, estimator=plain)  # without a warning
@@ -107,7 +109,7 @@ def test_each_strategy_that_loses_the_calibration_is_named_also_twice_the_same()
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["threshold", "autobalance", "tuned_baseline", "decoupled", "recipe"]
+    "name", ["threshold", "autobalance", "tuned_baseline", "decoupled", "recipe", "recipe_long"]
 )
 def test_the_steps_that_are_told_are_those_that_were_taken(few, name, monkeypatch):
     X, y = few
@@ -123,11 +125,11 @@ def test_the_steps_that_are_told_are_those_that_were_taken(few, name, monkeypatc
     monkeypatch.setattr(CNNClassifier, "fit", fit)
     quick = CNNClassifier("linear", max_epochs=2, batch_size=16, augmentation=None)
     result = compare(X, y, strategies=[name], estimator=quick, cv=2, random_state=0)
-    trains = ("autobalance", "recipe", "tuned_baseline")
+    trains = ("autobalance", *OWN_STEPS)
     own = result.gradient_steps(name) if name in trains else 0
     told = result.protocol["gradient_steps"] + own + (result.search_steps(name) or 0)
     assert sum(taken) == 2 * told
-    assert (result.search_steps(name) is None) == (name in ("decoupled", "recipe"))
+    assert (result.search_steps(name) is None) == (name in NEW_LAYER)
     assert None not in [outcome.gradient_steps for outcome in result.outcomes[name]]
 
 
@@ -174,6 +176,12 @@ def test_each_sets_what_its_name_says(few):
     small = made("recipe", few, CNNClassifier()).estimator
     assert small.max_epochs == usual.max_epochs
     assert small.batch_size == max(8, usual.batch_size // 4) < usual.batch_size
+    long: Any = made("recipe_long", few, CNNClassifier()).estimator
+    assert (long.max_epochs, long.batch_size) == (3 * usual.max_epochs, usual.batch_size)
+    assert isinstance(long.loss, LogitAdjustedLoss)
+    crop, *steps = long.augmentation
+    assert crop == "shift_crop"
+    assert list(map(type, steps)) == [Jitter, Mixup]
     [step] = made("augment", few).augmentation
     assert isinstance(step, Jitter)
     mixed = made("mixup_logit_adjusted", few)
@@ -210,6 +218,16 @@ def test_augmentation_of_the_baseline_stays_and_mixing_comes_last():
     assert augmented(["flip_crop", "cutmix"], jitter) == ["flip_crop", jitter, "cutmix"]
     assert augmented(mixup, jitter) == [jitter, mixup]
     assert augmented(None) == []
+    assert augmented(["flip_crop", "cutmix"], jitter, mixup) == ["flip_crop", jitter, mixup]
+
+
+@pytest.mark.parametrize("name", ["mixup_logit_adjusted", "recipe_long"])
+def test_a_baseline_may_mix_where_a_strategy_does(name, few):
+    baseline = CNNClassifier("linear", max_epochs=1, augmentation=["shift_crop", "cutmix"])
+    clf = strategy_estimator(name, *few, estimator=baseline).fit(*few)
+    network = getattr(clf, "estimator", clf)
+    assert isinstance(network.augmentation[-1], Mixup)
+    assert "cutmix" not in network.augmentation
 
 
 def test_under_and_over_sampling_meet_in_the_middle(few):
