@@ -383,7 +383,7 @@ def test_a_reference_of_a_comparison_has_no_network_to_save(result, folder, caps
         "prior_shift",
         *(
             pytest.param(name, marks=pytest.mark.exhaustive)
-            for name in ("autobalance", "decoupled", "over_weighted", "under_over")
+            for name in ("autobalance", "decoupled", "over_weighted", "recipe_long", "under_over")
         ),
         "tuned_baseline",
     ],

@@ -177,6 +177,9 @@ def test_scorers_take_weights_of_any_kind(scoring):
 MIXED_TAKEN = {
     "BalancedBatchSampler": lambda y: BalancedBatchSampler(y, batch_size=4),
     "inspect_images": lambda y: inspect_images(np.zeros((len(y), 8, 8)), y),
+    "labels of a test set": lambda y: inspect_images(
+        np.zeros((12, 8, 8)), ["cat", "dog"] * 6, X_test=np.zeros((len(y), 8, 8)), y_test=y
+    ),
     "down_to_middle": down_to_middle,
     "up_to_middle": up_to_middle,
     "class_counts": class_counts,

@@ -153,12 +153,19 @@ def make(arguments, parts):
 def _alone(one_fit, fit, folder):
     """Return a fit and its results, computed by one thread, with the place where it was made."""
     torch.set_num_threads(1)
-    # A network sets its own number of threads, up to this limit.
-    os.environ["OMP_THREAD_LIMIT"] = "1"
     warnings.simplefilter("ignore", ConvergenceWarning)
     warnings.simplefilter("ignore", UndefinedMetricWarning)
+    # A network sets its own number of threads, up to this limit.
+    before = os.environ.get("OMP_THREAD_LIMIT")
+    os.environ["OMP_THREAD_LIMIT"] = "1"
+    try:
+        results = one_fit(fit, folder)
+    finally:
+        del os.environ["OMP_THREAD_LIMIT"]
+        if before is not None:
+            os.environ["OMP_THREAD_LIMIT"] = before
     made = made_on()
-    return fit, {way: {**result, "made": made} for way, result in one_fit(fit, folder).items()}
+    return fit, {way: {**result, "made": made} for way, result in results.items()}
 
 
 def made_on():

@@ -80,7 +80,8 @@ def _from_baseline(name, estimator):
         return {"sampler": AugmentedOverSampler(augmentation=jitter, **shape)}
     if name == "prior_shift":
         return {"target_prior": "uniform"}
-    return TRAINED[name]
+    # Copies: whoever changes the estimator of a strategy must not change the strategy.
+    return {name: clone(value, safe=False) for name, value in TRAINED[name].items()}
 
 
 def _smote_embedding(network, X, y, groups, *, seed, scoring):
@@ -127,16 +128,16 @@ FROM_PIXELS = ("over_augmented",)
 
 
 def _recipe(estimator):
-    """Return what was best on average over the sets of ``benchmarks/quality/recipe.py``.
+    """Return small batches, and a last layer that is trained again on class-balanced batches.
 
-    Small batches, and a last layer that is trained again on class-balanced batches.
+    For its length it was best on average over the sets of ``benchmarks/quality/recipe.py``.
     """
     network = clone(estimator)
     return DecoupledClassifier(network.set_params(batch_size=small_batch(network.batch_size)))
 
 
 def _recipe_long(estimator):
-    """Return what had the best balanced accuracy there: more epochs, on images that are mixed."""
+    """Return more epochs on images that are mixed, and a last layer that is trained again."""
     network, usual = clone(estimator), estimator.max_epochs
     network.set_params(
         # The least number of epochs that "auto" may mean.

@@ -189,7 +189,7 @@ def ready_estimator(
         steps_per_epoch=network.steps_per_epoch,
     )
     if name in OWN_STEPS:
-        # Small batches are a part of the usual ones, for as many epochs.
+        # Small batches are a part of the usual ones, and more epochs a multiple of them.
         sizes = {"batch_size": length.batch_size, "max_epochs": length.max_epochs}
         unknown = {size: value for size, value in sizes.items() if getattr(network, size) == "auto"}
         network = clone(network).set_params(**unknown)

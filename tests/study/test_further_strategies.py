@@ -31,7 +31,7 @@ from skimb.study import (
     strategy_estimator,
     up_to_middle,
 )
-from skimb.study._classification_strategies import NEW_LAYER, OWN_STEPS
+from skimb.study._classification_strategies import NEW_LAYER, OWN_STEPS, unfitted_classifier
 from skimb.study._lost_calibration import check_calibration
 from skimb.study._tuned_baseline import augmented
 
@@ -210,6 +210,21 @@ def test_small_batches_of_the_tuned_baseline_are_never_larger(batch, small, few)
     tuned = made("tuned_baseline", few, CNNClassifier("linear", batch_size=batch))
     sizes = [entry["batch_size"][0] for entry in tuned.param_grid]
     assert sizes == [batch] * (batch != small) + [small] * 4
+
+
+@pytest.mark.parametrize("name", [*STRATEGIES, *FURTHER_STRATEGIES])
+def test_a_changed_estimator_of_a_strategy_changes_no_later_one(name):
+    def changeable(made):
+        found = made.get_params().values()
+        return [
+            one
+            for value in found
+            for one in (value if isinstance(value, list) else [value])
+            if hasattr(one, "set_params")
+        ]
+
+    one, other = (unfitted_classifier(name, CNNClassifier()) for _ in range(2))
+    assert not {*map(id, changeable(one))} & {*map(id, changeable(other))}
 
 
 def test_augmentation_of_the_baseline_stays_and_mixing_comes_last():

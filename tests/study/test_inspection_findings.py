@@ -340,12 +340,22 @@ def test_a_comparison_finds_the_copies_that_an_inspection_of_the_files_finds(fol
     assert figures["protocol"]["n_groups"] == len(np.unique(found.groups)) == 15
 
 
-def test_images_with_nan_or_infinity_are_listed_as_broken():
+def test_images_that_are_no_finite_float32_are_listed_as_broken():
     X = np.random.RandomState(0).rand(12, 8, 8)
-    X[3, 2, 2], X[8, 0, 0] = np.nan, np.inf
+    X[3, 2, 2], X[8, 0, 0], X[9, 0, 0] = np.nan, np.inf, 1e300
     found = inspect_images(X, ["cat", "dog"] * 6)
-    reason = "its pixels hold NaN or infinity"
-    assert found.broken == {"sample 3": reason, "sample 8": reason}
-    assert found.counts == {"cat": 5, "dog": 5}
-    assert "2 images cannot be read" in str(found)
-    assert found.advice[0]["advice"].startswith("Fix or remove the 2 images that cannot be read")
+    reason = "its pixels hold NaN, infinity or a value too large for float32"
+    assert found.broken == {"sample 3": reason, "sample 8": reason, "sample 9": reason}
+    assert found.counts == {"cat": 5, "dog": 4}
+    assert "3 images cannot be read" in str(found)
+    assert found.advice[0]["advice"].startswith("Mend or remove what cannot be read (3 images)")
+    with pytest.raises(ValueError, match=r"none can be read.*Check the pixels"):
+        inspect_images(np.full((4, 8, 8), np.nan))
+
+
+def test_pixels_may_be_objects():
+    X = np.random.RandomState(0).rand(8, 8, 8)
+    X[5] = X[2]
+    found = inspect_images(X.astype(object), ["cat", "dog"] * 4)
+    assert [(pair.first, pair.second) for pair in found.pairs] == [(2, 5)]
+    assert not found.broken

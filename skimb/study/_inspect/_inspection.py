@@ -48,7 +48,7 @@ class Inspection:
     counts, test_counts : dict of label to int
         Images of each class that can be read.
     broken : dict of str to str
-        Files that cannot be read, or images with NaN or infinity among their pixels, and why.
+        Files that cannot be read, or images of arrays that are no finite float32, and why.
     conflicts : list of Pair
         Copies whose labels differ.
     leaked : ndarray of int
@@ -317,9 +317,10 @@ def inspect_images(
     )
     if len(samples.broken) == len(samples):
         row, reason = next(iter(samples.broken.items()))
+        what = "pixels" if samples.paths is None else "paths"
         raise ValueError(
             f"Of {counted(len(samples), 'image')}, none can be read; the first is "
-            f"{samples.names[row]} ({reason}). Check the paths."
+            f"{samples.names[row]} ({reason}). Check the {what}."
         )
     copies = find_copies(samples, near=near_duplicates, n_jobs=n_jobs, watch=watch)
     doubtful = None

@@ -67,7 +67,7 @@ def advice_of(inspection):
 def _broken(found):
     if n := len(found.broken):
         files = counted(n, "image" if found.samples.paths is None else "file")
-        return f"Fix or remove the {files} that cannot be read: compare and fit refuse them."
+        return f"Mend or remove what cannot be read ({files}): compare and fit refuse it."
     return None
 
 
@@ -241,7 +241,8 @@ RULES = (
     Rule(
         "broken files",
         _broken,
-        "A file that cannot be read is often a sign of a download or copy that stopped.",
+        "A file that cannot be read is often a sign of a download or copy that stopped, and NaN in "
+        "an array of a division by zero.",
         f"{GUIDE}inspecting.md",
     ),
     Rule(

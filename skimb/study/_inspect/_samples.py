@@ -161,8 +161,8 @@ def _of_arrays(parts, watch):
     small, broken = np.zeros((len(places), SIDE, SIDE), dtype=np.uint8), {}
     for row, (source, i) in enumerate(watch(iter(places))):
         pixels = source.read(np.array([i]))[0]
-        if not np.isfinite(pixels).all():
-            broken[row] = "its pixels hold NaN or infinity"
+        if not _is_finite(pixels):
+            broken[row] = "its pixels hold NaN, infinity or a value too large for float32"
             continue
         grey = pixels[..., :3].mean(axis=2) if pixels.shape[2] >= 3 else pixels[..., 0]
         image = Image.fromarray(_grey(grey, pixels.dtype))
@@ -178,6 +178,14 @@ def _of_arrays(parts, watch):
     samples = Samples(names, len(places), None, small, broken=broken)
     samples.source_digest = digest
     return samples
+
+
+def _is_finite(pixels):
+    """Tell whether networks can take the pixels, which they read as float32."""
+    if pixels.dtype.kind in "biu":
+        return True
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(pixels.astype(np.float32)).all())
 
 
 def _channels_last(X):
