@@ -100,6 +100,9 @@ def both_priors(store, data, *, seeds=None, ways=None):
             *("F1, training prior", "precision, training prior"),
         ]
     ]
+    if ways is not None:
+        # What stands below the table is said of these alone.
+        as_is = as_is[as_is["way"].isin(ways)]
     for way, decides in shown(as_is, ways):
         here, there = (
             table[(table["way"] == way) & (table["decides"] == decides)]
