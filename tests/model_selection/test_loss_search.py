@@ -114,6 +114,10 @@ class Squared(Loss):
         return (1 - p) ** self.power
 
 
+#: Probabilities of two trainings that differ by rounding alone, which depends on the processor, and
+#: which every step enlarges.
+ROUNDING = 1e-4
+
 HEADS = {
     "plain": {},
     "focal": {"loss": FocalLoss(gamma=5.0)},
@@ -172,7 +176,7 @@ def heads(embedded, small_digits):
 def test_a_head_trained_among_others_is_the_head_trained_alone(name, heads, embedded):
     for together, alone in heads[name]:
         np.testing.assert_allclose(
-            together.predict_proba(embedded), alone.predict_proba(embedded), atol=1e-5
+            together.predict_proba(embedded), alone.predict_proba(embedded), atol=ROUNDING
         )
         np.testing.assert_allclose(together.effective_prior_, alone.effective_prior_)
         losses = [[epoch["train_loss"] for epoch in e.history_] for e in (together, alone)]
@@ -192,7 +196,7 @@ def test_heads_with_row_weights(embedded, small_digits):
     for estimator, found in zip(estimators, together, strict=True):
         alone = clone(estimator).fit(embedded, y, weight)
         np.testing.assert_allclose(
-            found.predict_proba(embedded), alone.predict_proba(embedded), atol=1e-5
+            found.predict_proba(embedded), alone.predict_proba(embedded), atol=ROUNDING
         )
 
 
@@ -242,7 +246,7 @@ def test_one_that_diverges_does_not_disturb_the_others(embedded, small_digits):
     trainees[0].conclude(net, 0)
     alone = clone(base).fit(embedded, y)
     np.testing.assert_allclose(
-        trainees[0].estimator.predict_proba(embedded), alone.predict_proba(embedded), atol=1e-5
+        trainees[0].estimator.predict_proba(embedded), alone.predict_proba(embedded), atol=ROUNDING
     )
 
 
