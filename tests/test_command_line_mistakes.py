@@ -99,11 +99,7 @@ def with_the_json(**changes):
         (["--counts", "dog=9"], None, "dog 12 there and 9 here"),
         (["--epochs", "2"], None, "other epochs (1 there and 2 here)"),
         (["--augmentation", "none"], None, "another augmentation (shift_crop there and None here)"),
-        (
-            ["--precision", "bfloat16"],
-            None,
-            "another precision (auto there and bfloat16 here)",
-        ),
+        (["--precision", "bfloat16"], None, "another precision (auto there and bfloat16 here)"),
         (["--size", "9"], None, "another size of images ([8, 8] there and [9, 9] here)"),
         ([], lambda: with_the_json(n_groups=7), "other groups"),
         ([], lambda: with_the_json(group="patient"), "other groups"),

@@ -13,6 +13,7 @@ import time
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import joblib
 import numpy as np
@@ -156,14 +157,8 @@ def _alone(one_fit, fit, folder):
     warnings.simplefilter("ignore", ConvergenceWarning)
     warnings.simplefilter("ignore", UndefinedMetricWarning)
     # A network sets its own number of threads, up to this limit.
-    before = os.environ.get("OMP_THREAD_LIMIT")
-    os.environ["OMP_THREAD_LIMIT"] = "1"
-    try:
+    with patch.dict(os.environ, OMP_THREAD_LIMIT="1"):
         results = one_fit(fit, folder)
-    finally:
-        del os.environ["OMP_THREAD_LIMIT"]
-        if before is not None:
-            os.environ["OMP_THREAD_LIMIT"] = before
     made = made_on()
     return fit, {way: {**result, "made": made} for way, result in results.items()}
 
